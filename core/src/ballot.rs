@@ -1,0 +1,179 @@
+//! Ballots and slots: the two numbers that every rule of the protocol compares.
+
+use crate::NodeId;
+use core::fmt;
+
+/// A leader's claim: a round and the node that claims it, ordered by round and then by node.
+///
+/// Both stand in one 64-bit word, 48 bits of round above 16 bits of node, so that the order is one comparison and an
+/// entry of the log stays small. At a thousand elections a second the rounds last for 8,900 years; past the last one
+/// [`Ballot::succeeding`] answers `None` and the node stops claiming (it never wraps: a ballot used twice would let two
+/// values stand under one ballot).
+///
+/// Source: the ballot numbers of Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, section 2.2.
+///
+/// ```
+/// use synod::{Ballot, NodeId};
+/// let old = Ballot::new(1, NodeId(3));
+/// let new = Ballot::succeeding(old, NodeId(0)).unwrap();
+/// assert!(new > old && old > Ballot::NULL);
+/// assert_eq!((new.round(), new.leader()), (2, NodeId(0)));
+/// assert_eq!(new.to_string(), "(2, NODE_0)");
+/// ```
+#[doc(alias = "term")]
+#[doc(alias = "view")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ballot(u64);
+
+impl Ballot {
+    /// Below every ballot that a node can claim: round 0. Real rounds start at 1.
+    pub const NULL: Self = Self(0);
+    /// The last round; a node that has seen it claims no more.
+    pub const ROUND_MAX: u64 = (1 << 48) - 1;
+    /// How far above everything seen a round may jump and still be believed. A forged round near the end is no danger to
+    /// safety but would leave nobody a higher one.
+    pub const ROUND_JUMP_MAX: u64 = 1 << 32;
+
+    /// The ballot of a round and a node. A round above [`Ballot::ROUND_MAX`] is taken for that.
+    pub const fn new(round: u64, leader: NodeId) -> Self {
+        let round = if round > Self::ROUND_MAX {
+            Self::ROUND_MAX
+        } else {
+            round
+        };
+        // Widening a u16 loses nothing, and `From` is not callable in a `const fn`.
+        #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
+        Self(round << 16 | leader.0 as u64)
+    }
+
+    /// The lowest ballot of `leader` that is above every ballot up to `highest`; `None` when the rounds are used up.
+    pub const fn succeeding(highest: Self, leader: NodeId) -> Option<Self> {
+        if highest.round() >= Self::ROUND_MAX {
+            None
+        } else {
+            Some(Self::new(highest.round() + 1, leader))
+        }
+    }
+
+    /// The counter.
+    pub const fn round(self) -> u64 {
+        self.0 >> 16
+    }
+
+    /// The node that claims it.
+    pub const fn leader(self) -> NodeId {
+        #[expect(clippy::as_conversions, reason = "the low 16 bits, in a const fn")]
+        NodeId((self.0 & 0xffff) as u16)
+    }
+
+    /// The word that holds both.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Whether this ballot is believable to a node that has seen ballots up to `seen`.
+    pub const fn is_plausible(self, seen: Self) -> bool {
+        self.round() >= 1 && self.round().saturating_sub(seen.round()) <= Self::ROUND_JUMP_MAX
+    }
+}
+
+impl fmt::Display for Ballot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {})", self.round(), self.leader())
+    }
+}
+
+/// A position in the replicated log, from 1. As the end of a prefix, [`Slot::ZERO`] means that nothing is in it.
+///
+/// ```
+/// use synod::Slot;
+/// assert_eq!(Slot::ZERO.next(), Some(Slot::FIRST));
+/// assert_eq!(Slot::new(u64::MAX).next(), None, "the log never wraps");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Slot(u64);
+
+impl Slot {
+    /// Before the first slot: the end of an empty prefix. No command is ever in it.
+    pub const ZERO: Self = Self(0);
+    /// The first position of the log.
+    pub const FIRST: Self = Self(1);
+
+    /// The slot of a number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The slot's number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The following slot, or `None` at the end of the numbers.
+    pub const fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    /// The slot `count` further, or `None` past the end of the numbers.
+    pub const fn checked_add(self, count: u64) -> Option<Self> {
+        match self.0.checked_add(count) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// The slot `count` before, or [`Slot::ZERO`].
+    #[must_use]
+    pub const fn back(self, count: u64) -> Self {
+        Self(self.0.saturating_sub(count))
+    }
+
+    /// How many slots lie in (`earlier`, `self`]; zero where `earlier` is not earlier.
+    pub const fn distance(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s1_a_succeeding_ballot_is_above_everything_seen() {
+        for seen in [
+            Ballot::NULL,
+            Ballot::new(1, NodeId(63)),
+            Ballot::new(7, NodeId(0)),
+        ] {
+            for me in [NodeId(0), NodeId(63)] {
+                assert!(Ballot::succeeding(seen, me).unwrap() > seen);
+            }
+        }
+    }
+
+    #[test]
+    fn n1_rounds_end_and_never_wrap() {
+        let last = Ballot::new(u64::MAX, NodeId(1));
+        assert_eq!(last.round(), Ballot::ROUND_MAX);
+        assert_eq!(Ballot::succeeding(last, NodeId(2)), None);
+    }
+
+    #[test]
+    fn n1_a_forged_jump_is_not_plausible() {
+        let seen = Ballot::new(5, NodeId(0));
+        assert!(Ballot::new(5 + Ballot::ROUND_JUMP_MAX, NodeId(1)).is_plausible(seen));
+        assert!(!Ballot::new(6 + Ballot::ROUND_JUMP_MAX, NodeId(1)).is_plausible(seen));
+        assert!(
+            !Ballot::NULL.is_plausible(Ballot::NULL),
+            "round 0 is nobody's"
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! Bytes in and out: what a command, an output or a page of a snapshot looks like outside of memory.
+//!
+//! The byte order is little-endian everywhere, and an encoding never depends on the target. The same encoding feeds the
+//! digest of a run, which is why it writes to a [`Sink`] and not to a buffer.
+
+use core::fmt::Debug;
+use core::hash::Hash;
+
+/// Where encoded bytes go: a buffer ([`Writer`]) or a digest ([`Digest`](crate::Digest)).
+pub trait Sink {
+    /// Takes some bytes.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// Takes a 64-bit word.
+    fn put_u64(&mut self, word: u64) {
+        self.put(&word.to_le_bytes());
+    }
+
+    /// Takes a 32-bit word.
+    fn put_u32(&mut self, word: u32) {
+        self.put(&word.to_le_bytes());
+    }
+
+    /// Takes one byte.
+    fn put_u8(&mut self, byte: u8) {
+        self.put(&[byte]);
+    }
+}
+
+/// Writes to a fixed buffer. What does not fit is not written, and [`Writer::overflowed`] says so.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    buffer: &'a mut [u8],
+    len: usize,
+    overflowed: bool,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes from the start of `buffer`.
+    pub fn new(buffer: &'a mut [u8]) -> Self {
+        Self {
+            buffer,
+            len: 0,
+            overflowed: false,
+        }
+    }
+
+    /// How many bytes have been written.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes still fit.
+    pub fn room(&self) -> usize {
+        self.buffer.len().saturating_sub(self.len)
+    }
+
+    /// Whether something did not fit; the whole encoding is then worthless.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+}
+
+impl Sink for Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len.saturating_add(bytes.len());
+        match self.buffer.get_mut(self.len..end) {
+            Some(room) if !self.overflowed => {
+                room.copy_from_slice(bytes);
+                self.len = end;
+            }
+            _ => self.overflowed = true,
+        }
+    }
+}
+
+/// Reads what a [`Writer`] wrote. Every method answers `None` where the bytes end too early.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Reads from the start of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Whether everything has been read; what is left over is as wrong as what is missing.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*head)
+    }
+
+    /// The next byte.
+    pub fn u8(&mut self) -> Option<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    /// The next 32-bit word.
+    pub fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// The next 64-bit word.
+    pub fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+}
+
+/// What a command or an output must be: small, plain data that can be compared, printed and encoded.
+///
+/// The encoding must be a function of the value alone, so that nodes of different make agree on it.
+///
+/// ```
+/// use synod::{Reader, Sink, Value, Writer};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// struct Celsius(i16);
+///
+/// impl Value for Celsius {
+///     const ENCODED_MAX: usize = 2;
+///     fn encode(&self, sink: &mut impl Sink) {
+///         sink.put(&self.0.to_le_bytes());
+///     }
+///     fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+///         reader.array().map(|bytes| Self(i16::from_le_bytes(bytes)))
+///     }
+/// }
+///
+/// let mut buffer = [0; Celsius::ENCODED_MAX];
+/// Celsius(-7).encode(&mut Writer::new(&mut buffer));
+/// assert_eq!(Celsius::decode(&mut Reader::new(&buffer)), Some(Celsius(-7)));
+/// ```
+pub trait Value: Copy + Eq + Hash + Debug + MaybeFormat {
+    /// The most bytes that [`Value::encode`] ever writes.
+    const ENCODED_MAX: usize;
+
+    /// Writes the value.
+    fn encode(&self, sink: &mut impl Sink);
+
+    /// Reads a value, or answers `None` where the bytes are no encoding of one.
+    fn decode(reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+impl Value for () {
+    const ENCODED_MAX: usize = 0;
+
+    fn encode(&self, _sink: &mut impl Sink) {}
+
+    fn decode(_reader: &mut Reader<'_>) -> Option<Self> {
+        Some(())
+    }
+}
+
+impl Value for u32 {
+    const ENCODED_MAX: usize = 4;
+
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.put_u32(*self);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.u32()
+    }
+}
+
+impl Value for u64 {
+    const ENCODED_MAX: usize = 8;
+
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.put_u64(*self);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.u64()
+    }
+}
+
+impl<const N: usize> Value for [u8; N] {
+    const ENCODED_MAX: usize = N;
+
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.put(self);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.array()
+    }
+}
+
+/// `defmt::Format` where the feature `defmt` is on, and nothing where it is off: lets one bound serve both.
+#[cfg(feature = "defmt")]
+pub trait MaybeFormat: defmt::Format {}
+#[cfg(feature = "defmt")]
+impl<T: defmt::Format> MaybeFormat for T {}
+
+/// `defmt::Format` where the feature `defmt` is on, and nothing where it is off: lets one bound serve both.
+#[cfg(not(feature = "defmt"))]
+pub trait MaybeFormat {}
+#[cfg(not(feature = "defmt"))]
+impl<T> MaybeFormat for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_said_and_not_half_written() {
+        let mut buffer = [0; 5];
+        let mut writer = Writer::new(&mut buffer);
+        writer.put_u32(7);
+        assert_eq!((writer.len(), writer.room()), (4, 1));
+        writer.put_u32(8);
+        assert!(writer.overflowed());
+        writer.put_u8(9);
+        assert_eq!(writer.len(), 4, "nothing follows what is missing");
+    }
+
+    #[test]
+    fn a_reader_stops_at_the_end() {
+        let mut reader = Reader::new(&[1, 0, 0, 0, 9]);
+        assert_eq!(reader.u32(), Some(1));
+        assert_eq!(reader.u32(), None);
+        assert_eq!(reader.u8(), Some(9));
+        assert!(reader.is_empty());
+    }
+}

@@ -1,0 +1,255 @@
+//! What a node is told at its start, and how the numbers must relate.
+
+use crate::{Duration, NODES_MAX, NodeId, NodeSet, Sink};
+use core::fmt;
+
+/// A node's settings: who it is, with whom, and how long it waits for what.
+///
+/// Timings never touch safety; they decide how soon trouble is noticed and how much is said in quiet times.
+/// [`Config::with_round_trip`] sets all of them in proportion to the network, and [`Config::validate`] says which relation
+/// is broken.
+///
+/// ```
+/// use synod::{Config, Duration, NodeId};
+/// let config = Config::new(NodeId(0), 3).with_round_trip(Duration::from_millis(10));
+/// assert_eq!(config.validate(), Ok(()));
+/// assert!(Config::new(NodeId(3), 3).validate().is_err(), "nodes are numbered from 0");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Config {
+    /// This node.
+    pub node: NodeId,
+    /// Every node of the cluster, this one included. All nodes must be given the same.
+    pub members: NodeSet,
+    /// The node that founds the cluster; the others ask it first when they join.
+    pub founder: NodeId,
+    /// A number that the operator draws for a cluster, the same on all of its nodes. Nodes of different clusters ignore
+    /// each other.
+    pub cluster: u64,
+    /// How often a leader gives a sign of life.
+    pub heartbeat: Duration,
+    /// How long a leader may be silent; also the unit of the back-off between two claims. At least three heartbeats.
+    pub election_timeout: Duration,
+    /// How long before a probe or a prepare is repeated to those who have not answered.
+    pub prepare_retransmit: Duration,
+    /// How long before an accept is repeated to those who have not answered.
+    pub accept_retransmit: Duration,
+    /// How long before a replica hands a request to the leader again.
+    pub propose_retransmit: Duration,
+    /// How long before a requester asks again.
+    pub request_retransmit: Duration,
+    /// How long before an initializer, or a replica that fetches a snapshot, asks again.
+    pub join_retransmit: Duration,
+    /// How long a decision may be missing before it is asked for; and between two such questions.
+    pub learn_delay: Duration,
+    /// How long a snapshot is kept for the next page to be asked for. At least three `join_retransmit`.
+    pub transfer_timeout: Duration,
+    /// How many times the back-off between claims doubles at most.
+    pub backoff_doublings_max: u8,
+}
+
+impl Config {
+    /// The settings of node `node` in a cluster of the nodes 0 to `size` − 1, founded by node 0, for a network whose
+    /// round trips take up to 100 ms.
+    pub fn new(node: NodeId, size: u16) -> Self {
+        let unset = Duration::ZERO;
+        Self {
+            node,
+            members: NodeSet::first(size),
+            founder: NodeId(0),
+            cluster: 0,
+            heartbeat: unset,
+            election_timeout: unset,
+            prepare_retransmit: unset,
+            accept_retransmit: unset,
+            propose_retransmit: unset,
+            request_retransmit: unset,
+            join_retransmit: unset,
+            learn_delay: unset,
+            transfer_timeout: unset,
+            backoff_doublings_max: 4,
+        }
+        .with_round_trip(Duration::from_millis(100))
+    }
+
+    /// The same settings with every timing in proportion to the longest usual round trip (at least 1 ms is assumed): a
+    /// heartbeat a round trip, half a round trip more than that before anything is repeated, five before a leader is
+    /// missed.
+    #[must_use]
+    pub fn with_round_trip(self, round_trip: Duration) -> Self {
+        let round_trip = round_trip.max(Duration::from_millis(1));
+        let retransmit = round_trip.saturating_add(round_trip / 2);
+        Self {
+            heartbeat: round_trip,
+            election_timeout: round_trip * 5,
+            prepare_retransmit: retransmit,
+            accept_retransmit: retransmit,
+            propose_retransmit: retransmit * 2,
+            request_retransmit: retransmit * 4,
+            join_retransmit: retransmit,
+            learn_delay: round_trip / 2,
+            transfer_timeout: round_trip * 10,
+            ..self
+        }
+    }
+
+    /// Everybody but this node.
+    pub fn peers(&self) -> NodeSet {
+        self.members.without(self.node)
+    }
+
+    /// Thirty-two bits of the cluster's number and membership. Every envelope carries them, so that nodes that would
+    /// count quorums over different sets do not talk to each other.
+    pub fn fingerprint(&self) -> u32 {
+        let mut digest = crate::Digest::new();
+        digest.put_u64(self.cluster);
+        digest.put_u64(self.members.bits());
+        let value = digest.value();
+        u32::try_from(value >> 32).unwrap_or(0)
+    }
+
+    /// Checks what the rest of the node relies on.
+    ///
+    /// # Errors
+    ///
+    /// The first relation that does not hold; no node is built from such settings.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.members.is_empty() {
+            return Err(ConfigError::NoMembers);
+        }
+        if !self.members.contains(self.node) {
+            return Err(ConfigError::NotAMember(self.node));
+        }
+        if !self.members.contains(self.founder) {
+            return Err(ConfigError::NotAMember(self.founder));
+        }
+        let timings = [
+            ("heartbeat", self.heartbeat),
+            ("election_timeout", self.election_timeout),
+            ("prepare_retransmit", self.prepare_retransmit),
+            ("accept_retransmit", self.accept_retransmit),
+            ("propose_retransmit", self.propose_retransmit),
+            ("request_retransmit", self.request_retransmit),
+            ("join_retransmit", self.join_retransmit),
+            ("learn_delay", self.learn_delay),
+            ("transfer_timeout", self.transfer_timeout),
+        ];
+        if let Some((name, _)) = timings.iter().find(|(_, span)| *span == Duration::ZERO) {
+            return Err(ConfigError::ZeroTiming(name));
+        }
+        if self.election_timeout < self.heartbeat * 3 {
+            return Err(ConfigError::ElectionTimeoutTooShort);
+        }
+        if self.transfer_timeout < self.join_retransmit * 3 {
+            return Err(ConfigError::TransferTimeoutTooShort);
+        }
+        if self.backoff_doublings_max > 16 {
+            return Err(ConfigError::TooManyDoublings);
+        }
+        Ok(())
+    }
+}
+
+/// Why no node can be built from some settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The cluster has no members.
+    NoMembers,
+    /// The node, or the founder, is not among the members; nodes are numbered from 0 to 63.
+    NotAMember(NodeId),
+    /// The named timing is zero; a timer that is armed for no time at all would fire for ever.
+    ZeroTiming(&'static str),
+    /// `election_timeout` is below three heartbeats: one lost heartbeat would end a leader.
+    ElectionTimeoutTooShort,
+    /// `transfer_timeout` is below three `join_retransmit`: one lost page would end a transfer.
+    TransferTimeoutTooShort,
+    /// `backoff_doublings_max` is above 16.
+    TooManyDoublings,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMembers => f.write_str("the cluster has no members"),
+            Self::NotAMember(node) => {
+                write!(
+                    f,
+                    "{node} is no member of the cluster (nodes are numbered 0 to {})",
+                    NODES_MAX - 1
+                )
+            }
+            Self::ZeroTiming(name) => write!(f, "{name} must be longer than zero"),
+            Self::ElectionTimeoutTooShort => {
+                f.write_str("election_timeout must be at least three heartbeats")
+            }
+            Self::TransferTimeoutTooShort => {
+                f.write_str("transfer_timeout must be at least three join_retransmit")
+            }
+            Self::TooManyDoublings => f.write_str("backoff_doublings_max must be at most 16"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broken_relation_is_named() {
+        let good = Config::new(NodeId(1), 3);
+        assert_eq!(good.validate(), Ok(()));
+        let broken = |change: fn(&mut Config)| {
+            let mut config = good.clone();
+            change(&mut config);
+            config.validate().unwrap_err()
+        };
+        assert_eq!(
+            broken(|c| c.members = NodeSet::EMPTY),
+            ConfigError::NoMembers
+        );
+        assert_eq!(
+            broken(|c| c.node = NodeId(9)),
+            ConfigError::NotAMember(NodeId(9))
+        );
+        assert_eq!(
+            broken(|c| c.founder = NodeId(9)),
+            ConfigError::NotAMember(NodeId(9))
+        );
+        assert_eq!(
+            broken(|c| c.learn_delay = Duration::ZERO),
+            ConfigError::ZeroTiming("learn_delay")
+        );
+        assert_eq!(
+            broken(|c| c.heartbeat = c.election_timeout),
+            ConfigError::ElectionTimeoutTooShort
+        );
+        assert_eq!(
+            broken(|c| c.transfer_timeout = c.join_retransmit),
+            ConfigError::TransferTimeoutTooShort
+        );
+        assert_eq!(
+            broken(|c| c.backoff_doublings_max = 17),
+            ConfigError::TooManyDoublings
+        );
+    }
+
+    #[test]
+    fn n2_the_fingerprint_tells_clusters_and_memberships_apart() {
+        let here = Config::new(NodeId(0), 3);
+        assert_eq!(here.fingerprint(), Config::new(NodeId(2), 3).fingerprint());
+        assert_ne!(here.fingerprint(), Config::new(NodeId(0), 4).fingerprint());
+        assert_ne!(
+            here.fingerprint(),
+            Config {
+                cluster: 1,
+                ..here.clone()
+            }
+            .fingerprint()
+        );
+    }
+}

@@ -1,0 +1,396 @@
+//! Sixty-four bits that stand for a whole run: equal runs have equal digests, in every process, build and target.
+//!
+//! # The algorithm
+//!
+//! The state is a 64-bit word that starts at `0x9E37_79B9_7F4A_7C15`. A word is folded in by
+//!
+//! ```text
+//! state = (state XOR word) × 0xBF58_476D_1CE4_E5B9   (modulo 2⁶⁴)
+//! state = state XOR (state >> 32)
+//! ```
+//!
+//! and bytes by their count, then eight at a time, little-endian, the last word filled up with zeros. It is made to tell
+//! runs apart, not to withstand someone who wants two runs to look alike. `#[derive(Hash)]` would not do: what it feeds
+//! to a hasher differs between targets and compilers.
+
+use crate::message::{Entries, Proposals};
+use crate::{
+    Event, Fault, Message, NodeId, Outcome, Proposal, Record, Sink, SnapshotId, StateMachine,
+    Tracer, Value,
+};
+use core::fmt;
+
+/// A running digest; as a [`Tracer`] it folds in every fact.
+///
+/// ```
+/// use synod::{Digest, Sink};
+/// let mut digest = Digest::new();
+/// digest.put_u64(6);
+/// assert_eq!(digest.to_string(), "9c2e77f8dc0eb1fc");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Digest {
+    /// The digest of nothing.
+    pub const fn new() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// Continues from a value that [`Digest::value`] gave.
+    pub const fn resume(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The digest so far.
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn word(&mut self, word: u64) {
+        let product = (self.0 ^ word).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        self.0 = product ^ product >> 32;
+    }
+
+    fn flag(&mut self, flag: bool) {
+        self.word(u64::from(flag));
+    }
+
+    fn snapshot(&mut self, snapshot: SnapshotId) {
+        self.word(snapshot.at.number());
+        self.word(snapshot.digest);
+    }
+
+    fn proposals<M: StateMachine, const PAGE: usize>(&mut self, proposals: &Proposals<M, PAGE>) {
+        self.word(crate::outbox::run_len(proposals.len()));
+        for proposal in proposals {
+            proposal.encode(self);
+        }
+    }
+
+    fn entries<M: StateMachine, const PAGE: usize>(&mut self, entries: &Entries<M, PAGE>) {
+        self.word(crate::outbox::run_len(entries.len()));
+        for entry in entries {
+            self.word(entry.slot.number());
+            self.word(entry.ballot.bits());
+            entry.proposal.encode(self);
+        }
+    }
+
+    fn outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
+        match outcome {
+            Outcome::Applied { slot, output } => {
+                self.word(0);
+                self.word(slot.number());
+                output.encode(self);
+            }
+            Outcome::Registered { client } => {
+                self.word(1);
+                self.word(client.0);
+            }
+            Outcome::Stale => self.word(2),
+            Outcome::Evicted => self.word(3),
+            Outcome::Reused => self.word(4),
+            Outcome::Busy => self.word(5),
+        }
+    }
+
+    fn message<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
+        self.word(crate::outbox::run_len(message.kind().index()));
+        match message {
+            Message::Join { snapshot, page } => {
+                self.flag(snapshot.is_some());
+                if let Some(snapshot) = snapshot {
+                    self.snapshot(*snapshot);
+                }
+                self.word(u64::from(*page));
+            }
+            Message::Welcome {
+                snapshot,
+                page,
+                pages,
+                bytes,
+            } => {
+                self.snapshot(*snapshot);
+                self.word(u64::from(*page) << 32 | u64::from(*pages));
+                self.put(bytes);
+            }
+            Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
+                self.word(ballot.bits())
+            }
+            Message::ProbeReply {
+                ballot,
+                granted,
+                highest,
+            } => {
+                self.word(ballot.bits());
+                self.flag(*granted);
+                self.word(highest.bits());
+            }
+            Message::Prepare { ballot, from } => {
+                self.word(ballot.bits());
+                self.word(from.number());
+            }
+            Message::Promise {
+                ballot,
+                promised,
+                from,
+                low_water,
+                last,
+                entries,
+            } => {
+                self.word(ballot.bits());
+                self.word(promised.bits());
+                self.word(from.number());
+                self.word(low_water.number());
+                self.flag(*last);
+                self.entries::<M, PAGE>(entries);
+            }
+            Message::Accept {
+                ballot,
+                first,
+                decided,
+                proposals,
+            } => {
+                self.word(ballot.bits());
+                self.word(first.number());
+                self.word(decided.number());
+                self.proposals::<M, PAGE>(proposals);
+            }
+            Message::Accepted {
+                ballot,
+                promised,
+                first,
+                count,
+                low_water,
+            } => {
+                self.word(ballot.bits());
+                self.word(promised.bits());
+                self.word(first.number());
+                self.word(u64::from(*count));
+                self.word(low_water.number());
+            }
+            Message::Decision { ballot, decided } | Message::Heartbeat { ballot, decided } => {
+                self.word(ballot.bits());
+                self.word(decided.number());
+            }
+            Message::Propose { proposal, retry } => {
+                proposal.encode(self);
+                self.flag(*retry);
+            }
+            Message::Learn { from } => self.word(from.number()),
+            Message::Decisions {
+                first,
+                applied,
+                proposals,
+            } => {
+                self.word(first.number());
+                self.word(applied.number());
+                self.proposals::<M, PAGE>(proposals);
+            }
+            Message::Request { proposal } => proposal.encode(self),
+            Message::Response { key, outcome } => {
+                self.word(key.client.0);
+                self.word(u64::from(key.number.0));
+                self.outcome(outcome);
+            }
+        }
+    }
+
+    fn fault<C: Value>(&mut self, fault: &Fault<C>) {
+        match fault {
+            Fault::DuplicateIdentity => self.word(0),
+            Fault::Conflict(conflict) => {
+                self.word(1);
+                self.word(conflict.slot.number());
+                conflict.known.encode(self);
+                conflict.new.encode(self);
+            }
+        }
+    }
+
+    fn node_event(&mut self, tag: u64, node: NodeId) {
+        self.word(tag << 16 | u64::from(node.0));
+    }
+
+    fn applied<M: StateMachine>(
+        &mut self,
+        proposal: &Proposal<M::Command>,
+        outcome: Option<&Outcome<M::Output>>,
+    ) {
+        proposal.encode(self);
+        self.flag(outcome.is_some());
+        if let Some(outcome) = outcome {
+            self.outcome(outcome);
+        }
+    }
+
+    fn event<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
+        match event {
+            Event::Started => self.word(0),
+            Event::Stopped => self.word(1),
+            Event::Sent { to, message } => {
+                self.word(2);
+                self.word(to.bits());
+                self.message(message);
+            }
+            Event::Received { from, message } => {
+                self.node_event(3, *from);
+                self.message(message);
+            }
+            Event::Lost { to, message } => {
+                self.node_event(4, *to);
+                self.message(message);
+            }
+            Event::Ignored { from, kind, reason } => {
+                self.node_event(5, *from);
+                self.word(crate::outbox::run_len(kind.index()));
+                self.put(reason.name().as_bytes());
+            }
+            Event::Suspected { leader } => self.node_event(6, *leader),
+            Event::BackedOff { delay } => {
+                self.word(7);
+                self.word(delay.as_micros());
+            }
+            Event::Adopted {
+                ballot,
+                reproposed,
+                noops,
+                next_slot,
+            } => {
+                self.word(8);
+                self.word(ballot.bits());
+                self.word(u64::from(*reproposed) << 32 | u64::from(*noops));
+                self.word(next_slot.number());
+            }
+            Event::Preempted { ballot, by } => {
+                self.word(9);
+                self.word(ballot.bits());
+                self.word(by.bits());
+            }
+            Event::SteppedDown { ballot } => {
+                self.word(10);
+                self.word(ballot.bits());
+            }
+            Event::Accepting { leader } => self.node_event(11, *leader),
+            Event::Chosen {
+                slot,
+                ballot,
+                proposal,
+            } => {
+                self.word(12);
+                self.word(slot.number());
+                self.word(ballot.bits());
+                proposal.encode(self);
+            }
+            Event::Applied {
+                slot,
+                proposal,
+                outcome,
+                chain,
+            } => {
+                self.word(13);
+                self.word(slot.number());
+                self.applied::<M>(proposal, *outcome);
+                self.word(*chain);
+            }
+            Event::Installed { at, chain } => {
+                self.word(14);
+                self.word(at.number());
+                self.word(*chain);
+            }
+            Event::Full { queue } => {
+                self.word(15);
+                self.put(queue.name().as_bytes());
+            }
+            Event::Halted { fault } => {
+                self.word(16);
+                self.fault(fault);
+            }
+            Event::Killed => self.word(17),
+        }
+    }
+}
+
+impl Sink for Digest {
+    fn put(&mut self, bytes: &[u8]) {
+        self.word(crate::outbox::run_len(bytes.len()));
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.word(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            for (place, byte) in last.iter_mut().zip(rest) {
+                *place = *byte;
+            }
+            self.word(u64::from_le_bytes(last));
+        }
+    }
+
+    fn put_u64(&mut self, word: u64) {
+        self.word(word);
+    }
+
+    fn put_u32(&mut self, word: u32) {
+        self.word(u64::from(word));
+    }
+
+    fn put_u8(&mut self, byte: u8) {
+        self.word(u64::from(byte));
+    }
+}
+
+impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Digest {
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        self.word(record.at.as_micros());
+        self.word(crate::outbox::run_len(record.role.index()) << 16 | u64::from(record.node.0));
+        self.event(&record.event);
+    }
+}
+
+impl fmt::Display for Digest {
+    /// Sixteen hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_folded_with_their_count() {
+        let digest = |bytes: &[u8]| {
+            let mut digest = Digest::new();
+            digest.put(bytes);
+            digest
+        };
+        assert_ne!(
+            digest(&[1]),
+            digest(&[1, 0]),
+            "filling up with zeros must not hide a length"
+        );
+        assert_ne!(digest(&[]), Digest::new());
+        assert_eq!(digest(b"twelve bytes"), digest(b"twelve bytes"));
+    }
+
+    #[test]
+    fn order_matters() {
+        let (mut ab, mut ba) = (Digest::new(), Digest::new());
+        ab.put_u64(1);
+        ab.put_u64(2);
+        ba.put_u64(2);
+        ba.put_u64(1);
+        assert_ne!(ab, ba);
+    }
+}

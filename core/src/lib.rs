@@ -1,0 +1,36 @@
+#![no_std]
+#![forbid(unsafe_code)]
+//! lib
+
+mod ballot;
+mod codec;
+mod config;
+mod digest;
+mod error;
+mod machine;
+pub mod machines;
+mod message;
+mod node_id;
+mod outbox;
+mod proposal;
+mod random;
+mod table;
+mod time;
+mod timer;
+mod trace;
+mod window;
+
+pub use ballot::{Ballot, Slot};
+pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
+pub use config::{Config, ConfigError};
+pub use digest::Digest;
+pub use error::{Conflict, RequestError};
+pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
+pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};
+pub use node_id::{NODES_MAX, NodeId, NodeSet};
+pub use outbox::{Outbox, Outgoing, Reply, Write};
+pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber};
+pub use time::{Duration, Instant};
+pub use trace::{Event, Fault, Queue, Reason, Record, Role, Tracer};
+/// The most bytes that an encoded output may have.
+pub const OUTPUT_MAX: usize = 32;

@@ -1,0 +1,240 @@
+//! A bank: balances that deposits add to and withdrawals subtract from, and that never fall below zero.
+
+use super::Key;
+use crate::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer};
+use core::fmt;
+use heapless::Vec;
+
+/// What a [`Bank`] can be asked. Amounts are in the smallest unit of money.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BankCommand {
+    /// Answers the balance of an account; an account that never had a deposit has none.
+    Balance(Key),
+    /// Adds to a balance and answers it.
+    Deposit(Key, u64),
+    /// Subtracts from a balance and answers it, or refuses where the balance is lower.
+    Withdraw(Key, u64),
+}
+
+impl fmt::Debug for BankCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Balance(account) => write!(f, "balance({account})"),
+            Self::Deposit(account, amount) => write!(f, "deposit({account}, {amount})"),
+            Self::Withdraw(account, amount) => write!(f, "withdraw({account}, {amount})"),
+        }
+    }
+}
+
+impl Value for BankCommand {
+    const ENCODED_MAX: usize = 1 + Key::ENCODED_MAX + 8;
+
+    fn encode(&self, sink: &mut impl Sink) {
+        let (tag, account, amount) = match self {
+            Self::Balance(account) => (0, account, 0),
+            Self::Deposit(account, amount) => (1, account, *amount),
+            Self::Withdraw(account, amount) => (2, account, *amount),
+        };
+        sink.put_u8(tag);
+        account.encode(sink);
+        sink.put_u64(amount);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        let (tag, account, amount) = (reader.u8()?, Key::decode(reader)?, reader.u64()?);
+        match tag {
+            0 if amount == 0 => Some(Self::Balance(account)),
+            1 => Some(Self::Deposit(account, amount)),
+            2 => Some(Self::Withdraw(account, amount)),
+            _ => None,
+        }
+    }
+}
+
+/// What a [`Bank`] answers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BankReply {
+    /// The balance after the command.
+    Balance(u64),
+    /// The withdrawal was more than this balance, or the deposit more than an account can hold; nothing was changed.
+    Refused(u64),
+    /// There is no room for a new account; nothing was changed.
+    Full,
+}
+
+impl fmt::Debug for BankReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Balance(balance) => balance.fmt(f),
+            Self::Refused(balance) => write!(f, "refused({balance})"),
+            Self::Full => f.write_str("full"),
+        }
+    }
+}
+
+impl Value for BankReply {
+    const ENCODED_MAX: usize = 9;
+
+    fn encode(&self, sink: &mut impl Sink) {
+        let (tag, balance) = match self {
+            Self::Balance(balance) => (0, *balance),
+            Self::Refused(balance) => (1, *balance),
+            Self::Full => (2, 0),
+        };
+        sink.put_u8(tag);
+        sink.put_u64(balance);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        match (reader.u8()?, reader.u64()?) {
+            (0, balance) => Some(Self::Balance(balance)),
+            (1, balance) => Some(Self::Refused(balance)),
+            (2, 0) => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+
+/// A bank of up to `ACCOUNTS` accounts.
+///
+/// ```
+/// use synod::StateMachine;
+/// use synod::machines::{Bank, BankCommand, BankReply, Key};
+///
+/// let mut bank = Bank::<4>::default();
+/// let a = Key::new("A").unwrap();
+/// bank.apply(&BankCommand::Deposit(a, 10));
+/// assert_eq!(bank.apply(&BankCommand::Deposit(a, 5)), BankReply::Balance(15));
+/// assert_eq!(bank.apply(&BankCommand::Withdraw(a, 16)), BankReply::Refused(15));
+/// assert_eq!(bank.apply(&BankCommand::Withdraw(a, 15)), BankReply::Balance(0));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Bank<const ACCOUNTS: usize> {
+    /// In rising order of names, so that equal contents are equal bytes.
+    accounts: Vec<(Key, u64), ACCOUNTS>,
+}
+
+impl<const ACCOUNTS: usize> Bank<ACCOUNTS> {
+    const ACCOUNTS_A_PAGE: usize = SNAPSHOT_PAGE / (Key::ENCODED_MAX + 8);
+
+    fn find(&self, account: Key) -> Result<usize, usize> {
+        self.accounts
+            .binary_search_by_key(&account, |(known, _)| *known)
+    }
+
+    /// The balance of an account; 0 for one that never had a deposit.
+    pub fn balance(&self, account: Key) -> u64 {
+        let index = self.find(account).ok();
+        index
+            .and_then(|index| self.accounts.get(index))
+            .map_or(0, |(_, balance)| *balance)
+    }
+
+    fn store(&mut self, account: Key, balance: u64) -> BankReply {
+        match self.find(account) {
+            Ok(index) => {
+                if let Some(known) = self.accounts.get_mut(index) {
+                    known.1 = balance;
+                }
+            }
+            Err(index) => {
+                if self.accounts.insert(index, (account, balance)).is_err() {
+                    return BankReply::Full;
+                }
+            }
+        }
+        BankReply::Balance(balance)
+    }
+}
+
+impl<const ACCOUNTS: usize> StateMachine for Bank<ACCOUNTS> {
+    type Command = BankCommand;
+    type Output = BankReply;
+
+    fn apply(&mut self, command: &BankCommand) -> BankReply {
+        match command {
+            BankCommand::Balance(account) => BankReply::Balance(self.balance(*account)),
+            BankCommand::Deposit(account, amount) => {
+                let balance = self.balance(*account);
+                match balance.checked_add(*amount) {
+                    Some(sum) => self.store(*account, sum),
+                    None => BankReply::Refused(balance),
+                }
+            }
+            BankCommand::Withdraw(account, amount) => {
+                let balance = self.balance(*account);
+                match balance.checked_sub(*amount) {
+                    // Nothing taken from an account that is not there must not make one.
+                    Some(_) if *amount == 0 => BankReply::Balance(balance),
+                    Some(rest) => self.store(*account, rest),
+                    None => BankReply::Refused(balance),
+                }
+            }
+        }
+    }
+
+    fn snapshot_pages(&self) -> u32 {
+        u32::try_from(self.accounts.len().div_ceil(Self::ACCOUNTS_A_PAGE)).unwrap_or(u32::MAX)
+    }
+
+    fn write_page(&self, page: u32, writer: &mut Writer<'_>) {
+        let skip = usize::try_from(page)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(Self::ACCOUNTS_A_PAGE);
+        for (account, balance) in self.accounts.iter().skip(skip).take(Self::ACCOUNTS_A_PAGE) {
+            account.encode(writer);
+            writer.put_u64(*balance);
+        }
+    }
+
+    fn read_page(&mut self, _page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+        while !reader.is_empty() {
+            let account = Key::decode(reader).ok_or(MalformedPage)?;
+            let balance = reader.u64().ok_or(MalformedPage)?;
+            if self.store(account, balance) == BankReply::Full {
+                return Err(MalformedPage);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_added_and_subtracted_and_never_overwritten() {
+        let a = Key::numbered(0);
+        let mut bank = Bank::<2>::default();
+        for (command, reply) in [
+            (BankCommand::Balance(a), BankReply::Balance(0)),
+            (BankCommand::Withdraw(a, 1), BankReply::Refused(0)),
+            (BankCommand::Deposit(a, 10), BankReply::Balance(10)),
+            (BankCommand::Deposit(a, 5), BankReply::Balance(15)),
+            (BankCommand::Withdraw(a, 4), BankReply::Balance(11)),
+            (BankCommand::Withdraw(a, 12), BankReply::Refused(11)),
+            (BankCommand::Deposit(a, u64::MAX), BankReply::Refused(11)),
+            (BankCommand::Balance(a), BankReply::Balance(11)),
+        ] {
+            assert_eq!(bank.apply(&command), reply, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_bank_opens_no_account() {
+        let mut bank = Bank::<1>::default();
+        bank.apply(&BankCommand::Deposit(Key::numbered(0), 1));
+        assert_eq!(
+            bank.apply(&BankCommand::Deposit(Key::numbered(1), 1)),
+            BankReply::Full
+        );
+        assert_eq!(
+            bank.apply(&BankCommand::Withdraw(Key::numbered(1), 0)),
+            BankReply::Balance(0)
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! A window of slots: a ring in which every slot above a floor has its place, found in constant time.
+
+use crate::Slot;
+
+/// Holds a value for each of the `WINDOW` slots above a floor. The floor rises and never falls; what lies at or under it
+/// is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Window<T, const WINDOW: usize> {
+    floor: Slot,
+    places: [Option<T>; WINDOW],
+}
+
+impl<T, const WINDOW: usize> Window<T, WINDOW> {
+    const CHECKED: () = assert!(
+        WINDOW >= 2 && WINDOW <= 4096 && WINDOW.is_power_of_two(),
+        "WINDOW must be a power of two from 2 to 4096, so that a slot finds its place without a division"
+    );
+    #[expect(clippy::as_conversions, reason = "usize to u64, in a const")]
+    const SIZE: u64 = WINDOW as u64;
+
+    /// An empty window above a floor.
+    pub(crate) const fn new(floor: Slot) -> Self {
+        let () = Self::CHECKED;
+        Self {
+            floor,
+            places: [const { None }; WINDOW],
+        }
+    }
+
+    #[inline]
+    fn index(slot: Slot) -> usize {
+        // The remainder is below WINDOW, which is a usize.
+        usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0)
+    }
+
+    pub(crate) fn floor(&self) -> Slot {
+        self.floor
+    }
+
+    /// The last slot that has a place.
+    pub(crate) fn end(&self) -> Slot {
+        self.floor
+            .checked_add(Self::SIZE)
+            .unwrap_or(Slot::new(u64::MAX))
+    }
+
+    /// Whether a slot has a place.
+    #[inline]
+    pub(crate) fn covers(&self, slot: Slot) -> bool {
+        slot > self.floor && slot.distance(self.floor) <= Self::SIZE
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
+        if !self.covers(slot) {
+            return None;
+        }
+        self.places.get(Self::index(slot))?.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        if !self.covers(slot) {
+            return None;
+        }
+        self.places.get_mut(Self::index(slot))?.as_mut()
+    }
+
+    /// Puts a value in a slot's place and says whether it has one.
+    #[inline]
+    pub(crate) fn put(&mut self, slot: Slot, value: T) -> bool {
+        if !self.covers(slot) {
+            return false;
+        }
+        match self.places.get_mut(Self::index(slot)) {
+            Some(place) => {
+                *place = Some(value);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Makes a place for a slot by raising the floor, though never above `limit`; says whether the slot has one now.
+    #[inline]
+    pub(crate) fn admit(&mut self, slot: Slot, limit: Slot) -> bool {
+        if slot <= self.floor {
+            return false;
+        }
+        if slot.distance(self.floor) > Self::SIZE {
+            let floor = slot.back(Self::SIZE);
+            if floor > limit {
+                return false;
+            }
+            self.raise(floor);
+        }
+        true
+    }
+
+    /// Forgets everything up to `floor`. A floor that is lower than the present one changes nothing.
+    pub(crate) fn raise(&mut self, floor: Slot) {
+        if floor.distance(self.floor) >= Self::SIZE {
+            self.places = [const { None }; WINDOW];
+            self.floor = floor;
+        }
+        while self.floor < floor {
+            // The floor is below another slot, so it has a successor.
+            self.floor = self.floor.next().unwrap_or(floor);
+            if let Some(place) = self.places.get_mut(Self::index(self.floor)) {
+                *place = None;
+            }
+        }
+    }
+
+    /// The occupied slots from `from` on, in rising order.
+    pub(crate) fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &T)> {
+        let mut next = from.max(self.floor.next().unwrap_or(from));
+        core::iter::from_fn(move || {
+            while self.covers(next) {
+                let slot = next;
+                next = next.next()?;
+                if let Some(value) = self.get(slot) {
+                    return Some((slot, value));
+                }
+            }
+            None
+        })
+    }
+
+    /// The places, in no particular order of slots.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut().flatten()
+    }
+
+    /// How many slots are occupied.
+    pub(crate) fn occupied(&self) -> usize {
+        self.places.iter().flatten().count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn slot(number: u64) -> Slot {
+        Slot::new(number)
+    }
+
+    #[test]
+    fn a_slot_outside_of_the_window_has_no_place() {
+        let mut window = Window::<u32, 4>::new(slot(10));
+        assert!(!window.put(slot(10), 0) && !window.put(slot(15), 0));
+        assert!(window.put(slot(11), 1) && window.put(slot(14), 4));
+        assert_eq!(
+            window.get(slot(15)),
+            None,
+            "the place of 11 is not that of 15"
+        );
+        assert_eq!(window.end(), slot(14));
+    }
+
+    #[test]
+    fn raising_the_floor_forgets_what_is_under_it_and_nothing_else() {
+        let mut window = Window::<u64, 4>::new(Slot::ZERO);
+        for number in 1..=4 {
+            window.put(slot(number), number);
+        }
+        window.raise(slot(2));
+        let kept: Vec<u64> = window
+            .iter_from(Slot::ZERO)
+            .map(|(_, value)| *value)
+            .collect();
+        assert_eq!(kept, [3, 4]);
+        window.raise(slot(1));
+        assert_eq!(window.floor(), slot(2), "a floor never falls");
+        window.raise(slot(1_000_000));
+        assert_eq!(window.occupied(), 0);
+        assert!(window.put(slot(1_000_001), 0));
+    }
+
+    #[test]
+    fn a5_room_is_made_only_from_what_is_not_needed() {
+        let mut window = Window::<u64, 4>::new(Slot::ZERO);
+        window.put(slot(1), 1);
+        window.put(slot(2), 2);
+        assert!(!window.admit(slot(6), slot(1)), "slot 2 is still needed");
+        assert_eq!(window.get(slot(1)), Some(&1), "a refusal forgets nothing");
+        assert!(window.admit(slot(6), slot(2)));
+        assert_eq!((window.get(slot(2)), window.floor()), (None, slot(2)));
+        assert!(
+            !window.admit(slot(2), slot(9)),
+            "under the floor there is never room"
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_numbers_is_no_special_case() {
+        let last = slot(u64::MAX);
+        let mut window = Window::<u64, 2>::new(slot(u64::MAX - 1));
+        assert!(window.put(last, 7));
+        assert_eq!(window.iter_from(Slot::ZERO).count(), 1);
+        assert_eq!(window.end(), last);
+    }
+}
