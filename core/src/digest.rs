@@ -26,7 +26,7 @@ use core::fmt;
 /// use synod::{Digest, Sink};
 /// let mut digest = Digest::new();
 /// digest.put_u64(6);
-/// assert_eq!(digest.to_string(), "9c2e77f8dc0eb1fc");
+/// assert_eq!(digest.to_string(), "57c382ea657f2a51");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -316,6 +316,7 @@ impl Digest {
                 self.fault(fault);
             }
             Event::Killed => self.word(17),
+            Event::Exhausted => self.word(18),
         }
     }
 }

@@ -78,6 +78,12 @@ impl NodeSet {
         Self(self.0 & !other.0)
     }
 
+    /// The nodes that are in this set or in the other.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether a node is in the set.
     pub const fn contains(self, node: NodeId) -> bool {
         self.0 & Self::only(node).0 != 0

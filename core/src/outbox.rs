@@ -208,10 +208,7 @@ fn merge<M: StateMachine, const PAGE: usize>(
             true
         }
         (
-            Message::Decision { ballot, decided }
-            | Message::Accept {
-                ballot, decided, ..
-            },
+            Message::Decision { ballot, decided },
             Message::Decision {
                 ballot: next_ballot,
                 decided: next_decided,
@@ -221,12 +218,29 @@ fn merge<M: StateMachine, const PAGE: usize>(
             true
         }
         (
-            Message::Decision { ballot, .. },
             Message::Accept {
-                ballot: next_ballot,
+                ballot,
+                first,
+                decided,
                 ..
             },
-        ) if *ballot == *next_ballot => {
+            Message::Decision {
+                ballot: next_ballot,
+                decided: next_decided,
+            },
+            // An accept never says that what it asks for is decided.
+        ) if *ballot == *next_ballot && *next_decided < *first => {
+            *decided = (*decided).max(*next_decided);
+            true
+        }
+        (
+            Message::Decision { ballot, decided },
+            Message::Accept {
+                ballot: next_ballot,
+                decided: next_decided,
+                ..
+            },
+        ) if *ballot == *next_ballot && *decided <= *next_decided => {
             *last = next.clone();
             true
         }

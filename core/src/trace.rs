@@ -181,6 +181,8 @@ impl Queue {
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a, M: StateMachine, const PAGE: usize> {
+    /// The rounds or the slots are used up: this node claims no more.
+    Exhausted,
     /// A role began.
     Started,
     /// A role ended.

@@ -38,13 +38,6 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.floor
     }
 
-    /// The last slot that has a place.
-    pub(crate) fn end(&self) -> Slot {
-        self.floor
-            .checked_add(Self::SIZE)
-            .unwrap_or(Slot::new(u64::MAX))
-    }
-
     /// Whether a slot has a place.
     #[inline]
     pub(crate) fn covers(&self, slot: Slot) -> bool {
@@ -115,22 +108,16 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
 
     /// The occupied slots from `from` on, in rising order.
     pub(crate) fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &T)> {
-        let mut next = from.max(self.floor.next().unwrap_or(from));
+        let mut next = Some(from.max(self.floor.next().unwrap_or(from)));
         core::iter::from_fn(move || {
-            while self.covers(next) {
-                let slot = next;
-                next = next.next()?;
+            while let Some(slot) = next.filter(|slot| self.covers(*slot)) {
+                next = slot.next();
                 if let Some(value) = self.get(slot) {
                     return Some((slot, value));
                 }
             }
             None
         })
-    }
-
-    /// The places, in no particular order of slots.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.places.iter_mut().flatten()
     }
 
     /// How many slots are occupied.
@@ -159,7 +146,6 @@ mod tests {
             None,
             "the place of 11 is not that of 15"
         );
-        assert_eq!(window.end(), slot(14));
     }
 
     #[test]
@@ -202,6 +188,5 @@ mod tests {
         let mut window = Window::<u64, 2>::new(slot(u64::MAX - 1));
         assert!(window.put(last, 7));
         assert_eq!(window.iter_from(Slot::ZERO).count(), 1);
-        assert_eq!(window.end(), last);
     }
 }

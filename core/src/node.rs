@@ -1,0 +1,514 @@
+//! A node: its roles, its timers, and the routing between them.
+
+mod catch_up;
+mod claims;
+mod drive;
+mod requests;
+mod step;
+
+use crate::config::{Config, ConfigError};
+use crate::random::{Purpose, span_below, stream};
+use crate::roles::acceptor::Acceptor;
+use crate::roles::initializer::Initializer;
+use crate::roles::leader::Leader;
+use crate::roles::replica::Replica;
+use crate::roles::requester::Requester;
+use crate::roles::seed::Seed;
+use crate::table::Table;
+use crate::timer::{Timer, Timers};
+use crate::{
+    Ballot, Duration, Envelope, Event, Fault, Instant, Message, MessageKind, NodeId, NodeSet,
+    Outbox, Outgoing, Reason, Role, Slot, StateMachine, Tracer,
+};
+use rand_xorshift::XorShiftRng;
+use step::Step;
+
+/// One node of a cluster: a deterministic state machine without clock, socket, disk or thread.
+///
+/// # How to drive it
+///
+/// Its methods are of four kinds.
+///
+/// - **Getters** ([`Node::applied`], [`Node::machine`], [`Node::leader_hint`], [`Node::roles`], [`Node::marks`],
+///   [`Node::fault`]) change nothing.
+/// - **Inputs** ([`Node::handle_message`], [`Node::handle_timeout`]) tell it what happened outside.
+/// - **Commands** ([`Node::register`], [`Node::request`]) ask something of it for a client.
+/// - **The deadline** ([`Node::next_deadline`]) says when it wants [`Node::handle_timeout`] to be called.
+///
+/// After every input or command the driver empties the [`Outbox`] as its documentation says (writes, then messages, then
+/// replies), and asks for the deadline again. Time may stand still between calls but must not go back; a node that is
+/// called late loses time and nothing else.
+///
+/// # Capacity
+///
+/// `WINDOW` slots can be under way at once, and so many decisions are kept for others; a power of two. `CLIENTS` sessions
+/// are kept, and so many requests can be outstanding at one node. `PAGE` entries travel in one message. The memory is
+/// `size_of::<Node<…>>()` for ever; what does not fit is refused as a value and traced, and heals.
+///
+/// ```
+/// use synod::machines::{Key, Kv, KvCommand, KvReply};
+/// use synod::{Config, Instant, Node, NodeId, Outbox, Outcome, RequestNumber};
+///
+/// // A cluster of one, driven by hand.
+/// type Small = Node<Kv<4>, 8, 2, 2>;
+/// let mut node = Small::found(Config::new(NodeId(0), 1), 6, Instant::ZERO)?;
+/// let mut outbox = Outbox::<_, 2, { Small::OUTBOX_MIN }>::new();
+/// let mut now = Instant::ZERO;
+/// while node.leader_hint().is_none() {
+///     now = node.next_deadline().unwrap();
+///     node.handle_timeout(now, &mut outbox, &mut ());
+///     outbox.clear(); // A driver with storage makes outbox.writes durable here.
+/// }
+/// node.register(now, 1234, &mut outbox, &mut ())?;
+/// let Outcome::Registered { client } = outbox.replies[0].outcome else { panic!() };
+/// outbox.clear();
+/// let set = KvCommand::Set(Key::new("A").unwrap(), 9);
+/// node.request(now, client, RequestNumber(1), set, &mut outbox, &mut ())?;
+/// assert!(matches!(outbox.replies[0].outcome, Outcome::Applied { output: KvReply::Value(9), .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Node<
+    M: StateMachine,
+    const WINDOW: usize = 16,
+    const CLIENTS: usize = 8,
+    const PAGE: usize = 2,
+> {
+    config: Config,
+    fingerprint: u32,
+    phase: Phase,
+    acceptor: Acceptor<M::Command, WINDOW>,
+    replica: Replica<M, WINDOW, CLIENTS>,
+    leader: Leader<M::Command, WINDOW, CLIENTS>,
+    requesters: Table<Requester<M::Command>, CLIENTS>,
+    /// The highest ballot that was heard of.
+    seen: Ballot,
+    leader_hint: Option<NodeId>,
+    /// Whether the leader has been silent for too long.
+    suspicious: bool,
+    /// Heartbeats in a row under one ballot, sent or heard.
+    beats: u8,
+    /// Claims that failed in a row.
+    failures: u8,
+    /// Questions for missing decisions that brought nothing.
+    learn_repeats: u8,
+    /// Up to where decisions were last asked for.
+    learn_until: Slot,
+    fault: Option<Fault<M::Command>>,
+    timers: Timers,
+    rng: XorShiftRng,
+    marks: Marks,
+}
+
+/// Where a node is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Founding(Seed),
+    Joining(Initializer),
+    Active,
+}
+
+/// The most that a node's fixed structures have held, beside what they can hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Marks {
+    /// Slots under way at once, of the window; while the node led.
+    pub window: usize,
+    /// Votes that the acceptor held at once, of the window.
+    pub votes: usize,
+    /// Proposals that waited for a slot, of `CLIENTS`.
+    pub waiting: usize,
+    /// Requests that waited for their decision, of `CLIENTS`.
+    pub pending: usize,
+    /// Requests outstanding at this node, of `CLIENTS`.
+    pub requesters: usize,
+    /// Sessions, of `CLIENTS`.
+    pub sessions: usize,
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    const CHECKED: () = assert!(PAGE >= 1 && PAGE <= 128, "PAGE must be from 1 to 128");
+
+    /// The least `ROOM` of an [`Outbox`] that one step may need, the larger of two sums.
+    ///
+    /// - Messages: a page for every part of the window, an answer and a proposal for every client, and six single ones
+    ///   (a heartbeat, a decision, a promise, and what asks for more).
+    /// - Writes: one for every slot of the window, one for every proposal that waited for a slot, and two promises.
+    pub const OUTBOX_MIN: usize = {
+        let messages = WINDOW.div_ceil(PAGE) + 2 * CLIENTS + 6;
+        let writes = WINDOW + CLIENTS + 2;
+        if messages > writes { messages } else { writes }
+    };
+
+    /// The node that founds a cluster. There must be exactly one in the whole life of a cluster, and an operator decides
+    /// which (rule J1); it must have no past in it.
+    ///
+    /// `run_seed` decides the node's jitter. Every node of a cluster may be given the same: it is mixed with the node's
+    /// number. On boards, draw it from something that differs between starts, so that boards that boot together do not
+    /// duel in step.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: the first relation of the settings that does not hold.
+    pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
+        let phase = Phase::Founding(Seed::new(config.node));
+        let mut node = Self::new(config, phase, run_seed)?;
+        node.timers.arm(Timer::Join, now);
+        Ok(node)
+    }
+
+    /// A node that joins a cluster, whether that is being founded or has run for years. It must have no past in it: a
+    /// node that voted and forgot would break agreement.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: the first relation of the settings that does not hold.
+    pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
+        let mut node = Self::new(config, Phase::Joining(Initializer::new()), run_seed)?;
+        // Rule J3: boards that are switched on together do not ask together.
+        let jitter = span_below(&mut node.rng, node.config.join_retransmit);
+        node.timers.arm(Timer::Join, now + jitter);
+        Ok(node)
+    }
+
+    fn new(config: Config, phase: Phase, run_seed: u64) -> Result<Self, ConfigError> {
+        let () = Self::CHECKED;
+        config.validate()?;
+        let rng = stream(run_seed, Purpose::Node(config.node.0));
+        Ok(Self {
+            fingerprint: config.fingerprint(),
+            config,
+            phase,
+            acceptor: Acceptor::new(),
+            replica: Replica::new(),
+            leader: Leader::new(),
+            requesters: Table::new(),
+            seen: Ballot::NULL,
+            leader_hint: None,
+            suspicious: true,
+            beats: 0,
+            failures: 0,
+            learn_repeats: 0,
+            learn_until: Slot::ZERO,
+            fault: None,
+            timers: Timers::new(),
+            rng,
+            marks: Marks::default(),
+        })
+    }
+
+    /// Tells the node that a message arrived. Nothing that a message says can make it panic or break its own rules; what
+    /// it does not act on it traces with the reason.
+    ///
+    /// An outbox without [`Node::OUTBOX_MIN`] of room makes the message as good as lost (rule N4).
+    pub fn handle_message<const ROOM: usize, T: Tracer<M, PAGE>>(
+        &mut self,
+        now: Instant,
+        envelope: &Envelope<M, PAGE>,
+        outbox: &mut Outbox<M, PAGE, ROOM>,
+        tracer: &mut T,
+    ) {
+        let mut step = Step::new(now, self.config.node, outbox, tracer);
+        let (from, message) = (envelope.from, &envelope.message);
+        if let Err(reason) = self.admit(envelope) {
+            step.ignore(self.receiver(message.kind()), from, message.kind(), reason);
+        } else if step.room() < Self::OUTBOX_MIN {
+            step.ignore(Role::Node, from, message.kind(), Reason::OutboxFull);
+        } else if from == self.config.node {
+            self.halt(&mut step, Fault::DuplicateIdentity);
+        } else {
+            step.trace(
+                self.receiver(message.kind()),
+                Event::Received { from, message },
+            );
+            if let Err(reason) = self.dispatch(&mut step, from, message) {
+                step.ignore(self.receiver(message.kind()), from, message.kind(), reason);
+            }
+            self.note_marks();
+        }
+        self.invariants();
+    }
+
+    /// Rules N2 and N3: what may come in at all.
+    fn admit(&self, envelope: &Envelope<M, PAGE>) -> Result<(), Reason> {
+        if self.fault.is_some() {
+            return Err(Reason::Halted);
+        }
+        if envelope.cluster != self.fingerprint {
+            return Err(Reason::ForeignCluster);
+        }
+        if envelope.to != self.config.node || !self.config.members.contains(envelope.from) {
+            return Err(Reason::NotAMember);
+        }
+        Ok(())
+    }
+
+    /// One match, one line an arm: each kind goes to its handler, if the node's phase has the role for it.
+    fn dispatch<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        message: &Message<M, PAGE>,
+    ) -> Result<(), Reason> {
+        match (&self.phase, message) {
+            (Phase::Joining(_), Message::Welcome { .. }) | (_, Message::Response { .. }) => {}
+            (Phase::Founding(_) | Phase::Joining(_), Message::Join { .. }) => {}
+            (Phase::Founding(_) | Phase::Joining(_), _) => return Err(Reason::WrongPhase),
+            (Phase::Active, _) => {}
+        }
+        match message {
+            Message::Join { snapshot, page } => self.on_join(step, from, *snapshot, *page),
+            Message::Welcome { .. } => self.on_welcome(step, from, message),
+            Message::Probe { ballot } => self.on_probe(step, from, *ballot),
+            Message::ProbeReply {
+                ballot,
+                granted,
+                highest,
+            } => self.on_probe_reply(step, from, *ballot, *granted, *highest),
+            Message::Prepare { ballot, from: slot } => self.on_prepare(step, from, *ballot, *slot),
+            Message::Promise { .. } => self.on_promise(step, from, message),
+            Message::Accept { .. } => self.on_accept(step, from, message),
+            Message::Accepted { .. } => self.on_accepted(step, from, message),
+            Message::Decision { ballot, decided } => {
+                self.on_decision(step, from, *ballot, *decided)
+            }
+            Message::Heartbeat { ballot, decided } => {
+                self.on_heartbeat(step, from, *ballot, *decided)
+            }
+            Message::HeartbeatReply { ballot } => self.on_heartbeat_reply(from, *ballot),
+            Message::Propose { proposal, retry } => self.on_propose(step, proposal, *retry),
+            Message::Learn { from: slot } => self.on_learn(step, from, *slot),
+            Message::Decisions {
+                first,
+                applied,
+                proposals,
+            } => self.on_decisions(step, from, *first, *applied, proposals),
+            Message::Request { proposal } => self.on_request(step, from, proposal),
+            Message::Response { key, outcome } => self.on_response(step, *key, *outcome),
+        }
+    }
+
+    /// Which role a kind of message is for.
+    fn receiver(&self, kind: MessageKind) -> Role {
+        match kind {
+            MessageKind::Join if matches!(self.phase, Phase::Founding(_)) => Role::Seed,
+            MessageKind::Welcome if matches!(self.phase, Phase::Joining(_)) => Role::Initializer,
+            MessageKind::Join
+            | MessageKind::Welcome
+            | MessageKind::Decision
+            | MessageKind::Learn
+            | MessageKind::Decisions
+            | MessageKind::Request
+            | MessageKind::Heartbeat => Role::Replica,
+            MessageKind::Probe
+            | MessageKind::ProbeReply
+            | MessageKind::HeartbeatReply
+            | MessageKind::Propose => Role::Leader,
+            MessageKind::Prepare | MessageKind::Accept => Role::Acceptor,
+            MessageKind::Promise => Role::Scout,
+            MessageKind::Accepted => Role::Commander,
+            MessageKind::Response => Role::Requester,
+        }
+    }
+
+    /// Tells the node that time has passed. It serves every timer that has expired, in a fixed order, and none that has
+    /// not; to call it early is harmless.
+    ///
+    /// A timer for which the outbox has no room stays expired, and [`Node::next_deadline`] still names it: empty the
+    /// outbox and call again.
+    pub fn handle_timeout<const ROOM: usize, T: Tracer<M, PAGE>>(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox<M, PAGE, ROOM>,
+        tracer: &mut T,
+    ) {
+        if self.fault.is_some() {
+            return;
+        }
+        let mut step = Step::new(now, self.config.node, outbox, tracer);
+        for timer in Timer::ALL {
+            if !self.timers.is_expired(timer, now) || step.room() < Self::OUTBOX_MIN {
+                continue;
+            }
+            self.timers.cancel(timer);
+            match timer {
+                Timer::Join => self.on_join_timeout(&mut step),
+                Timer::Election => self.on_election_timeout(&mut step),
+                Timer::Scout => self.on_scout_timeout(&mut step),
+                Timer::Commander => self.on_commander_timeout(&mut step),
+                Timer::Heartbeat => self.on_heartbeat_timeout(&mut step),
+                Timer::Quorum => self.on_quorum_timeout(&mut step),
+                Timer::Propose => self.on_propose_timeout(&mut step),
+                Timer::Request => self.on_request_timeout(&mut step),
+                Timer::Learn => self.on_learn_timeout(&mut step),
+                Timer::Transfer => self.replica.unpin(),
+            }
+            self.note_marks();
+        }
+        self.invariants();
+    }
+
+    /// When [`Node::handle_timeout`] is to be called, at the earliest; `None` when nothing is awaited.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Puts a message from the outbox in an envelope for one of its recipients.
+    pub fn envelope(&self, to: NodeId, outgoing: &Outgoing<M, PAGE>) -> Envelope<M, PAGE> {
+        let message = outgoing.message.clone();
+        Envelope {
+            cluster: self.fingerprint,
+            from: self.config.node,
+            to,
+            message,
+        }
+    }
+
+    /// The node's number.
+    pub fn id(&self) -> NodeId {
+        self.config.node
+    }
+
+    /// The node's settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the node has joined its cluster: from then on it promises, accepts and applies.
+    pub fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Active)
+    }
+
+    /// Who leads, as far as this node believes; a hint, and possibly an old one.
+    pub fn leader_hint(&self) -> Option<NodeId> {
+        self.leader_hint
+    }
+
+    /// The ballot under which this node leads, if it does.
+    pub fn leading(&self) -> Option<Ballot> {
+        self.leader.leading()
+    }
+
+    /// The highest ballot that this node has promised.
+    pub fn promised(&self) -> Ballot {
+        self.acceptor.promised()
+    }
+
+    /// The last slot that was applied here; [`Slot::ZERO`] when none was.
+    pub fn applied(&self) -> Slot {
+        self.replica.applied()
+    }
+
+    /// A digest of everything that was applied: equal on every node that has applied as far.
+    pub fn chain(&self) -> u64 {
+        self.replica.chain()
+    }
+
+    /// The state machine, as far as it is applied here.
+    pub fn machine(&self) -> &M {
+        self.replica.machine()
+    }
+
+    /// Why the node has stopped for good, if it has: then it ignores everything.
+    pub fn fault(&self) -> Option<&Fault<M::Command>> {
+        self.fault.as_ref()
+    }
+
+    /// The most that its fixed structures have held.
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// The roles that the node has now.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        let active = self.is_active();
+        let has = move |role: &Role| match role {
+            Role::Acceptor | Role::Replica | Role::Leader => active,
+            Role::Scout => self.leader.scout().is_some(),
+            Role::Commander => self.leader.in_flight() > 0,
+            Role::Requester => self.requesters.len() > 0,
+            Role::Seed => matches!(self.phase, Phase::Founding(_)),
+            Role::Initializer => matches!(self.phase, Phase::Joining(_)),
+            Role::Node | Role::Network => false,
+        };
+        Role::ALL.into_iter().filter(has)
+    }
+
+    /// Stops the node for good: something happened that cannot happen while the rules hold, and to go on would spread
+    /// it. The first cause is kept.
+    fn halt<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        fault: Fault<M::Command>,
+    ) {
+        if self.fault.is_none() {
+            step.trace(Role::Node, Event::Halted { fault: &fault });
+            self.fault = Some(fault);
+        }
+        self.leader.resign();
+        self.leader_hint = None;
+        self.timers.cancel_all();
+    }
+
+    /// Sends to members; the node itself may be among them, and is then served by a call and not by a message.
+    fn send<T: Tracer<M, PAGE>>(
+        &self,
+        step: &mut Step<'_, M, PAGE, T>,
+        role: Role,
+        to: NodeSet,
+        message: Message<M, PAGE>,
+    ) {
+        if to.is_empty() {
+            return;
+        }
+        step.trace(
+            role,
+            Event::Sent {
+                to,
+                message: &message,
+            },
+        );
+        step.send(to.without(self.config.node), message);
+    }
+
+    /// A span with jitter: from `span` up to half as much again (rule S7).
+    fn jittered(&mut self, span: Duration) -> Duration {
+        span.saturating_add(span_below(&mut self.rng, span / 2))
+    }
+
+    /// One of the others at random.
+    fn random_peer(&mut self) -> Option<NodeId> {
+        let peers = self.config.peers();
+        peers.nth(crate::random::below(&mut self.rng, peers.len()))
+    }
+
+    fn note_marks(&mut self) {
+        let marks = &mut self.marks;
+        marks.waiting = marks.waiting.max(self.leader.waiting());
+        marks.pending = marks.pending.max(self.replica.pending());
+        marks.requesters = marks.requesters.max(self.requesters.len());
+        marks.sessions = marks.sessions.max(self.replica.sessions());
+        marks.window = marks.window.max(self.leader.in_flight());
+    }
+
+    /// What must hold between steps; checked in builds with debug assertions.
+    fn invariants(&self) {
+        if cfg!(debug_assertions) && self.fault.is_none() {
+            self.acceptor.invariants(self.replica.applied());
+            self.replica.invariants();
+            self.leader.invariants(self.replica.applied());
+            debug_assert!(
+                self.seen >= self.acceptor.promised(),
+                "promised what was not seen"
+            );
+            debug_assert!(
+                self.leader
+                    .leading()
+                    .is_none_or(|ballot| ballot >= self.acceptor.promised()),
+                "leads under a ballot that its own acceptor has left behind"
+            );
+        }
+    }
+}

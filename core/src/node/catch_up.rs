@@ -1,0 +1,308 @@
+//! Founding, joining, and catching up: by pages of decisions, or of a snapshot past those.
+
+use super::{Node, Phase, Step};
+use crate::roles::initializer::Initializer;
+use crate::roles::replica::{Page, Welcomed};
+use crate::timer::Timer;
+use crate::{
+    Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId, StateMachine,
+    Tracer,
+};
+
+/// How many messages of decisions answer one question.
+const LEARN_BURST: u64 = 4;
+/// How often a page of a snapshot is asked for again before its source is given up.
+const PAGE_REPEATS: u8 = 3;
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    /// Somebody wants to join, or fetches a snapshot.
+    pub(super) fn on_join<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        snapshot: Option<SnapshotId>,
+        page: u32,
+    ) -> Result<(), Reason> {
+        match &mut self.phase {
+            Phase::Joining(_) => Err(Reason::WrongPhase),
+            Phase::Active => self.welcome(step, Role::Replica, NodeSet::only(from), snapshot, page),
+            Phase::Founding(seed) => {
+                seed.on_join(from);
+                self.try_found(step);
+                Ok(())
+            }
+        }
+    }
+
+    /// Rule J1: with a quorum the seed founds the cluster, once: everybody who asked gets the state of the beginning, and
+    /// the seed joins what it has founded.
+    fn try_found<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let Phase::Founding(seed) = &self.phase else {
+            return;
+        };
+        if !seed.can_found(self.config.members) {
+            return;
+        }
+        let joining = seed.joining().without(self.config.node);
+        // The spare room for a snapshot is free: nobody has fetched one before the cluster began.
+        let _ = self.welcome(step, Role::Seed, joining, None, 0);
+        step.trace(Role::Seed, Event::Stopped);
+        step.trace(Role::Initializer, Event::Started);
+        self.phase = Phase::Joining(Initializer::new());
+        self.timers.cancel(Timer::Join);
+        self.activate(step);
+    }
+
+    /// Sends a page of a snapshot, and keeps the snapshot for the next one (rules T4 and J3).
+    fn welcome<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        role: Role,
+        to: NodeSet,
+        snapshot: Option<SnapshotId>,
+        page: u32,
+    ) -> Result<(), Reason> {
+        let Page {
+            id,
+            page,
+            pages,
+            bytes,
+        } = self.replica.welcome(snapshot, page).ok_or(Reason::Full)?;
+        self.timers
+            .arm(Timer::Transfer, step.now + self.config.transfer_timeout);
+        self.send(
+            step,
+            role,
+            to,
+            Message::Welcome {
+                snapshot: id,
+                page,
+                pages,
+                bytes,
+            },
+        );
+        Ok(())
+    }
+
+    /// The seed looks whether it can found; an initializer or a fetching replica asks again.
+    pub(super) fn on_join_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if matches!(self.phase, Phase::Founding(_)) {
+            step.trace(Role::Seed, Event::Started);
+            return self.try_found(step);
+        }
+        let fetching = self.replica.fetching();
+        let goes_on = self.replica.on_fetch_timeout(PAGE_REPEATS);
+        if let Some((source, id, page)) = fetching.filter(|_| goes_on) {
+            return self.fetch(step, source, Some(id), page);
+        }
+        let other = self.random_peer();
+        if let Phase::Joining(initializer) = &mut self.phase {
+            let target = initializer.next_target(self.config.founder, other);
+            self.fetch(step, target, None, 0);
+        }
+    }
+
+    /// Asks for a page of a snapshot.
+    fn fetch<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        source: NodeId,
+        snapshot: Option<SnapshotId>,
+        page: u32,
+    ) {
+        let delay = self.jittered(self.config.join_retransmit);
+        self.timers.arm(Timer::Join, step.now + delay);
+        let role = if self.is_active() {
+            Role::Replica
+        } else {
+            Role::Initializer
+        };
+        self.send(
+            step,
+            role,
+            NodeSet::only(source),
+            Message::Join { snapshot, page },
+        );
+    }
+
+    /// A page of a snapshot arrives.
+    pub(super) fn on_welcome<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        message: &Message<M, PAGE>,
+    ) -> Result<(), Reason> {
+        let Message::Welcome {
+            snapshot,
+            page,
+            pages,
+            bytes,
+        } = message
+        else {
+            return Err(Reason::Malformed);
+        };
+        let joining = !self.is_active();
+        let page = Page {
+            id: *snapshot,
+            page: *page,
+            pages: *pages,
+            bytes: bytes.clone(),
+        };
+        match self.replica.on_welcome(from, &page, joining) {
+            Welcomed::Next(id, page) => {
+                self.fetch(step, from, Some(id), page);
+                Ok(())
+            }
+            Welcomed::Installed => {
+                self.timers.cancel(Timer::Join);
+                self.installed(step, joining);
+                Ok(())
+            }
+            Welcomed::Ignored => Err(Reason::Known),
+            Welcomed::Malformed => Err(Reason::Malformed),
+        }
+    }
+
+    /// The state is that of the snapshot now.
+    fn installed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, joining: bool) {
+        let (at, chain) = (self.replica.applied(), self.replica.chain());
+        step.trace(Role::Replica, Event::Installed { at, chain });
+        if joining {
+            self.activate(step);
+        }
+        self.learn_repeats = 0;
+        self.leader.advance(at);
+        while let Some((key, waiter, outcome)) = self.replica.next_answered() {
+            self.respond(step, waiter, key, outcome);
+        }
+        self.apply_ready(step);
+        self.settle(step);
+    }
+
+    /// Arms the timer for missing decisions while there are some. They may be on their way: the first question waits.
+    pub(super) fn watch_gap<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if !self.replica.is_behind() {
+            self.timers.cancel(Timer::Learn);
+            self.learn_until = self.replica.applied();
+        } else if !self.timers.is_armed(Timer::Learn) {
+            self.timers
+                .arm(Timer::Learn, step.now + self.config.learn_delay);
+        }
+    }
+
+    /// Rule R2: decisions are still missing. The leader is asked first, then anybody.
+    pub(super) fn on_learn_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if !self.replica.is_behind() {
+            return;
+        }
+        let first_time = self.learn_repeats == 0;
+        self.learn_repeats = self.learn_repeats.saturating_add(1);
+        let other = self.random_peer();
+        let leader = self
+            .leader_hint
+            .filter(|leader| first_time && *leader != self.config.node);
+        match leader.or(other) {
+            Some(source) if self.replica.fetching().is_none() => self.learn_from(step, source),
+            _ => self.watch_gap(step),
+        }
+    }
+
+    /// Asks somebody for the decisions that follow what is applied here.
+    pub(super) fn learn_from<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        source: NodeId,
+    ) {
+        let applied = self.replica.applied();
+        let Some(from) = applied.next() else { return };
+        let page = crate::outbox::run_len(PAGE);
+        self.learn_until = applied.checked_add(LEARN_BURST * page).unwrap_or(applied);
+        // Twice the usual wait: a question and its answer cross the network.
+        let delay = self.jittered(self.config.learn_delay * 2);
+        self.timers.arm(Timer::Learn, step.now + delay);
+        self.send(
+            step,
+            Role::Replica,
+            NodeSet::only(source),
+            Message::Learn { from },
+        );
+    }
+
+    /// Somebody lacks decisions: a few pages of them, or of a snapshot where they are no longer kept.
+    pub(super) fn on_learn<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        first: Slot,
+    ) -> Result<(), Reason> {
+        let applied = self.replica.applied();
+        if first == Slot::ZERO {
+            return Err(Reason::Malformed);
+        }
+        if first > applied {
+            return Err(Reason::Known);
+        }
+        if self.replica.decision(first).is_none() {
+            return self.welcome(step, Role::Replica, NodeSet::only(from), None, 0);
+        }
+        let mut next = first;
+        for _ in 0..LEARN_BURST {
+            let first = next;
+            let mut proposals = Proposals::<M, PAGE>::new();
+            while let Some(proposal) = self.replica.decision(next).filter(|_| !proposals.is_full())
+            {
+                // The page was checked for room.
+                let _ = proposals.push(*proposal);
+                next = next.next().unwrap_or(next);
+            }
+            if proposals.is_empty() {
+                break;
+            }
+            let decisions = Message::Decisions {
+                first,
+                applied,
+                proposals,
+            };
+            self.send(step, Role::Replica, NodeSet::only(from), decisions);
+        }
+        Ok(())
+    }
+
+    /// Decisions arrive. They stand for themselves, whoever passes them on and under whatever ballot.
+    pub(super) fn on_decisions<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        first: Slot,
+        applied: Slot,
+        proposals: &Proposals<M, PAGE>,
+    ) -> Result<(), Reason> {
+        let end = first
+            .checked_add(crate::outbox::run_len(proposals.len()))
+            .ok_or(Reason::Malformed)?;
+        if first == Slot::ZERO || proposals.is_empty() || end.back(1) > applied {
+            return Err(Reason::Malformed);
+        }
+        let before = self.replica.applied();
+        let mut slot = first;
+        for proposal in proposals {
+            if !self.learn(step, slot, proposal) {
+                return Ok(());
+            }
+            slot = slot.next().ok_or(Reason::Malformed)?;
+        }
+        self.replica.on_decided(applied);
+        self.apply_ready(step);
+        self.settle(step);
+        let now = self.replica.applied();
+        if now == before {
+            return Err(Reason::Known);
+        }
+        if self.replica.is_behind() && now >= self.learn_until {
+            self.learn_from(step, from);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,541 @@
+//! Who leads: suspicion, probes, claims, heartbeats, and giving up.
+
+use super::{Node, Phase, Step};
+use crate::random::span_below;
+use crate::roles::acceptor::Prepared;
+use crate::roles::scout::Promised;
+use crate::timer::Timer;
+use crate::{
+    Ballot, Entries, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
+    Write,
+};
+
+/// How often a probe or a prepare is repeated before the attempt is given up.
+const CLAIM_REPEATS: u8 = 5;
+/// How many heartbeats in a row under one ballot make a leader settled, so that back-off starts anew (rule L5).
+const SETTLED_BEATS: u8 = 3;
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    /// The node has joined: it takes its permanent roles.
+    pub(super) fn activate<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        step.trace(Role::Initializer, Event::Stopped);
+        self.phase = Phase::Active;
+        for role in [Role::Acceptor, Role::Replica, Role::Leader] {
+            step.trace(role, Event::Started);
+        }
+        // The founder need not wait for a leader that cannot be there yet.
+        let delay =
+            if self.config.node == self.config.founder && self.replica.applied() == Slot::ZERO {
+                self.config.learn_delay
+            } else {
+                let timeout = self.config.election_timeout;
+                timeout.saturating_add(span_below(&mut self.rng, timeout))
+            };
+        self.timers.arm(Timer::Election, step.now + delay);
+    }
+
+    /// Rules F1 and F2: a leader was heard. Only the highest ballot's owner counts; whoever it is, a claim of one's own
+    /// under a lower ballot is over.
+    pub(super) fn follow<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        ballot: Ballot,
+    ) {
+        self.observe(step, ballot);
+        let leader = ballot.leader();
+        if self.leader.is_probing() {
+            self.leader.resign();
+            self.timers.cancel(Timer::Scout);
+        }
+        self.suspicious = false;
+        self.timers
+            .arm(Timer::Election, step.now + self.config.election_timeout);
+        if self.leader_hint != Some(leader) {
+            self.leader_hint = Some(leader);
+            self.beats = 0;
+            step.trace(Role::Leader, Event::Accepting { leader });
+            self.propose_pending(step, true);
+        }
+    }
+
+    /// Keeps the highest ballot that was heard of, and gives up a claim that it ends.
+    pub(super) fn observe<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        ballot: Ballot,
+    ) {
+        self.seen = self.seen.max(ballot);
+        if let Some(mine) = self.leader.ballot()
+            && mine < ballot
+            && !self.leader.is_probing()
+        {
+            self.preempt(step, mine, ballot);
+        }
+    }
+
+    /// Rule L4: a higher ballot is about; no new claim before a back-off.
+    fn preempt<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        mine: Ballot,
+        by: Ballot,
+    ) {
+        let role = if self.leader.scout().is_some() {
+            Role::Scout
+        } else {
+            Role::Leader
+        };
+        step.trace(role, Event::Preempted { ballot: mine, by });
+        self.resign(step);
+        self.back_off(step);
+    }
+
+    /// Gives up probing, scouting or leading.
+    fn resign<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if self.leader.scout().is_some() {
+            step.trace(Role::Scout, Event::Stopped);
+        }
+        if self.leader.leading().is_some() {
+            self.leader_hint = None;
+            self.beats = 0;
+        }
+        self.leader.resign();
+        for timer in [
+            Timer::Scout,
+            Timer::Commander,
+            Timer::Heartbeat,
+            Timer::Quorum,
+        ] {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// Rule L5: waits for a time drawn from [T·2ᵏ, 2T·2ᵏ) before the next claim, where k counts the failures.
+    fn back_off<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let doublings = self.failures.min(self.config.backoff_doublings_max);
+        let span = self.config.election_timeout * (1 << doublings);
+        let delay = span.saturating_add(span_below(&mut self.rng, span));
+        self.failures = self.failures.saturating_add(1);
+        self.suspicious = true;
+        step.trace(Role::Leader, Event::BackedOff { delay });
+        self.timers.arm(Timer::Election, step.now + delay);
+    }
+
+    /// The leader was silent for too long; or, when that is known, this node's turn to claim has come.
+    pub(super) fn on_election_timeout<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) {
+        if !self.leader.is_idle() {
+            return;
+        }
+        if !self.suspicious {
+            self.suspicious = true;
+            self.beats = 0;
+            let leader = self.leader_hint.take().unwrap_or(self.config.node);
+            step.trace(Role::Leader, Event::Suspected { leader });
+            let delay = span_below(&mut self.rng, self.config.election_timeout);
+            self.timers.arm(Timer::Election, step.now + delay);
+            return;
+        }
+        let highest = self.seen.max(self.acceptor.promised());
+        // Rule N1: when the rounds are used up, this node claims no more; it still promises and accepts.
+        let Some(ballot) = Ballot::succeeding(highest, self.config.node) else {
+            step.trace(Role::Leader, Event::Exhausted);
+            return;
+        };
+        self.leader.begin_probe(ballot);
+        let delay = self.jittered(self.config.prepare_retransmit);
+        self.timers.arm(Timer::Scout, step.now + delay);
+        self.send(
+            step,
+            Role::Leader,
+            self.config.peers(),
+            Message::Probe { ballot },
+        );
+        self.granted(step, self.config.node);
+    }
+
+    /// Rule L7: says whether it would promise, and changes nothing. A node that hears its leader would not.
+    pub(super) fn on_probe<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        ballot: Ballot,
+    ) -> Result<(), Reason> {
+        self.check_claim(from, ballot)?;
+        let misses_leader = self.suspicious && self.leader.leading().is_none();
+        let granted = misses_leader && ballot > self.seen;
+        let reply = Message::ProbeReply {
+            ballot,
+            granted,
+            highest: self.seen,
+        };
+        self.send(step, Role::Leader, NodeSet::only(from), reply);
+        if misses_leader {
+            Ok(())
+        } else {
+            Err(Reason::LeaderAlive)
+        }
+    }
+
+    pub(super) fn on_probe_reply<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        ballot: Ballot,
+        granted: bool,
+        highest: Ballot,
+    ) -> Result<(), Reason> {
+        if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
+            return Err(Reason::StaleReply);
+        }
+        if highest != Ballot::NULL && !highest.is_plausible(self.seen) {
+            return Err(Reason::ImplausibleBallot);
+        }
+        self.seen = self.seen.max(highest);
+        if granted {
+            self.granted(step, from);
+        }
+        Ok(())
+    }
+
+    /// One more node misses its leader; with a quorum the claim is made.
+    fn granted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, from: NodeId) {
+        if !self.leader.on_granted(from, self.config.members) {
+            return;
+        }
+        let highest = self.seen.max(self.acceptor.promised());
+        let (Some(ballot), Some(first)) = (
+            Ballot::succeeding(highest, self.config.node),
+            self.replica.applied().next(),
+        ) else {
+            self.leader.resign();
+            step.trace(Role::Leader, Event::Exhausted);
+            return;
+        };
+        self.begin_scout(step, ballot, first);
+    }
+
+    /// Rule S1: claims a ballot above everything seen. Its own promise, which is the durable record that the round is used,
+    /// is written ahead of the prepare.
+    fn begin_scout<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        ballot: Ballot,
+        first: Slot,
+    ) {
+        self.leader.begin_scout(ballot, first);
+        step.trace(Role::Scout, Event::Started);
+        self.seen = ballot;
+        let prepare = Message::Prepare {
+            ballot,
+            from: first,
+        };
+        let me = self.config.node;
+        let delay = self.jittered(self.config.prepare_retransmit);
+        self.timers.arm(Timer::Scout, step.now + delay);
+        self.send(step, Role::Scout, self.config.members, prepare.clone());
+        step.trace(
+            Role::Acceptor,
+            Event::Received {
+                from: me,
+                message: &prepare,
+            },
+        );
+        if self.acceptor.on_prepare(ballot) == Prepared::Promised {
+            step.write(Write::Promised(ballot));
+        }
+        let mut from = first;
+        loop {
+            let (entries, last) = self.acceptor.page::<PAGE>(from);
+            let low_water = self.acceptor.low_water();
+            let Some(scout) = self.leader.scout_mut() else {
+                return;
+            };
+            match scout.on_promise(me, low_water, &entries, last, self.config.members) {
+                Promised::More(next) => from = next,
+                Promised::Counted => return,
+                Promised::Quorum => return self.try_adopt(step),
+            }
+        }
+    }
+
+    /// What every claim must be, whoever makes it.
+    pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
+        if ballot.leader() != from {
+            return Err(Reason::Malformed);
+        }
+        if !ballot.is_plausible(self.seen) {
+            return Err(Reason::ImplausibleBallot);
+        }
+        Ok(())
+    }
+
+    /// Rules A1, A6 and T2: promises, or refuses, with a page of what was accepted.
+    pub(super) fn on_prepare<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        ballot: Ballot,
+        first: Slot,
+    ) -> Result<(), Reason> {
+        self.check_claim(from, ballot)?;
+        let prepared = self.acceptor.on_prepare(ballot);
+        let (entries, last) = match prepared {
+            Prepared::Refused => (Entries::<M, PAGE>::new(), true),
+            Prepared::Promised | Prepared::Repeated => self.acceptor.page(first),
+        };
+        if prepared == Prepared::Promised {
+            step.write(Write::Promised(ballot));
+            self.observe(step, ballot);
+            // Whoever claims gets the time to win before this node claims itself.
+            let timeout = self.config.election_timeout;
+            let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
+            self.timers.arm(Timer::Election, step.now + delay);
+            self.suspicious = true;
+        }
+        let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
+        let promise = Message::Promise {
+            ballot,
+            promised,
+            from: first,
+            low_water,
+            last,
+            entries,
+        };
+        self.send(step, Role::Acceptor, NodeSet::only(from), promise);
+        Ok(())
+    }
+
+    /// Rules S2 to S6: merges a page; asks for the next, or takes office when a quorum has told everything.
+    pub(super) fn on_promise<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        message: &Message<M, PAGE>,
+    ) -> Result<(), Reason> {
+        let Message::Promise {
+            ballot,
+            promised,
+            low_water,
+            last,
+            entries,
+            ..
+        } = message
+        else {
+            return Err(Reason::Malformed);
+        };
+        let members = self.config.members;
+        let Some(scout) = self
+            .leader
+            .scout_mut()
+            .filter(|scout| scout.ballot() == *ballot)
+        else {
+            return Err(Reason::StaleReply);
+        };
+        if promised > ballot {
+            return self.on_refused(step, *promised);
+        }
+        let frozen = entries
+            .iter()
+            .all(|entry| entry.ballot < *ballot && entry.slot > *low_water);
+        if promised < ballot || !frozen || (entries.is_empty() && !last) {
+            return Err(Reason::Malformed);
+        }
+        match scout.on_promise(from, *low_water, entries, *last, members) {
+            Promised::More(next) => {
+                let prepare = Message::Prepare {
+                    ballot: *ballot,
+                    from: next,
+                };
+                self.send(step, Role::Scout, NodeSet::only(from), prepare);
+            }
+            Promised::Counted => {}
+            Promised::Quorum => self.try_adopt(step),
+        }
+        Ok(())
+    }
+
+    /// Rule S5: a refusal of this very attempt, by an acceptor that has promised a higher ballot.
+    pub(super) fn on_refused<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        promised: Ballot,
+    ) -> Result<(), Reason> {
+        if !promised.is_plausible(self.seen) {
+            return Err(Reason::ImplausibleBallot);
+        }
+        self.observe(step, promised);
+        Ok(())
+    }
+
+    /// Rules S6 and L1: takes office when the scout has its quorum and nothing under its low-water mark is missing here;
+    /// until then that is fetched.
+    pub(super) fn try_adopt<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let Some(scout) = self
+            .leader
+            .scout()
+            .filter(|scout| scout.is_complete(self.config.members))
+        else {
+            return;
+        };
+        let (ballot, (low_water, owner)) = (scout.ballot(), scout.low_water());
+        if self.replica.applied() < low_water {
+            self.replica.on_decided(low_water);
+            if self.learn_until <= self.replica.applied() {
+                self.learn_from(step, owner);
+            }
+            return;
+        }
+        let Some(adoption) = self.leader.adopt(self.replica.applied()) else {
+            return;
+        };
+        let crate::roles::leader::Adoption {
+            reproposed,
+            noops,
+            next_slot,
+        } = adoption;
+        step.trace(Role::Scout, Event::Stopped);
+        step.trace(
+            Role::Leader,
+            Event::Adopted {
+                ballot,
+                reproposed,
+                noops,
+                next_slot,
+            },
+        );
+        self.timers.cancel(Timer::Scout);
+        self.timers.cancel(Timer::Election);
+        self.timers
+            .arm(Timer::Quorum, step.now + self.config.election_timeout);
+        self.beats = 0;
+        self.suspicious = false;
+        if self.leader_hint != Some(self.config.node) {
+            self.leader_hint = Some(self.config.node);
+            step.trace(
+                Role::Leader,
+                Event::Accepting {
+                    leader: self.config.node,
+                },
+            );
+        }
+        self.on_heartbeat_timeout(step);
+        self.drive_adopted(step);
+        self.propose_pending(step, true);
+        self.pump(step);
+    }
+
+    /// The probe or the scout asks those who have not answered, or gives up.
+    pub(super) fn on_scout_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let members = self.config.members;
+        let Some(ballot) = self
+            .leader
+            .ballot()
+            .filter(|_| self.leader.leading().is_none())
+        else {
+            return;
+        };
+        let asked = if let Some(scout) = self.leader.scout_mut() {
+            let from = scout.from();
+            let missing = scout.on_retransmit(members, CLAIM_REPEATS);
+            missing.map(|missing| (Role::Scout, missing, Message::Prepare { ballot, from }))
+        } else {
+            let missing = self.leader.on_probe_retransmit(members, CLAIM_REPEATS);
+            missing.map(|missing| (Role::Leader, missing, Message::Probe { ballot }))
+        };
+        let Some((role, missing, message)) = asked else {
+            self.resign(step);
+            self.back_off(step);
+            return;
+        };
+        let delay = self.jittered(self.config.prepare_retransmit);
+        self.timers.arm(Timer::Scout, step.now + delay);
+        self.send(step, role, missing.without(self.config.node), message);
+        self.try_adopt(step);
+    }
+
+    /// The leader's sign of life.
+    pub(super) fn on_heartbeat_timeout<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) {
+        let Some(ballot) = self.leader.leading() else {
+            return;
+        };
+        self.timers
+            .arm(Timer::Heartbeat, step.now + self.config.heartbeat);
+        self.count_beat();
+        let decided = self.leader.decided();
+        self.send(
+            step,
+            Role::Leader,
+            self.config.peers(),
+            Message::Heartbeat { ballot, decided },
+        );
+    }
+
+    fn count_beat(&mut self) {
+        self.beats = self.beats.saturating_add(1);
+        if self.beats >= SETTLED_BEATS {
+            self.failures = 0;
+        }
+    }
+
+    pub(super) fn on_heartbeat<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        ballot: Ballot,
+        decided: Slot,
+    ) -> Result<(), Reason> {
+        self.check_claim(from, ballot)?;
+        if ballot < self.seen {
+            return Err(Reason::OldBallot);
+        }
+        self.follow(step, ballot);
+        self.count_beat();
+        self.send(
+            step,
+            Role::Replica,
+            NodeSet::only(from),
+            Message::HeartbeatReply { ballot },
+        );
+        self.replica.on_claimed(ballot, decided);
+        self.settle(step);
+        Ok(())
+    }
+
+    pub(super) fn on_heartbeat_reply(
+        &mut self,
+        from: NodeId,
+        ballot: Ballot,
+    ) -> Result<(), Reason> {
+        if self.leader.leading() != Some(ballot) {
+            return Err(Reason::StaleReply);
+        }
+        self.leader.on_answer(from);
+        Ok(())
+    }
+
+    /// Rule L6: a leader that no longer hears from a quorum steps down, so that it does not keep others from trying.
+    pub(super) fn on_quorum_timeout<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) {
+        let Some(ballot) = self.leader.leading() else {
+            return;
+        };
+        if self.leader.count_quorum(self.config.members) {
+            self.timers
+                .arm(Timer::Quorum, step.now + self.config.election_timeout);
+            return;
+        }
+        step.trace(Role::Leader, Event::SteppedDown { ballot });
+        self.resign(step);
+        self.back_off(step);
+    }
+}

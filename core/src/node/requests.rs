@@ -1,0 +1,344 @@
+//! Clients: registrations, requests, proposals and answers.
+
+use super::{Node, Step};
+use crate::roles::leader::Enqueued;
+use crate::roles::replica::Requested;
+use crate::roles::requester::Requester;
+use crate::timer::Timer;
+use crate::{
+    ClientId, Event, Instant, Message, NodeId, NodeSet, Outbox, Outcome, Proposal, Queue, Reason,
+    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer,
+};
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    /// Opens a session for a client of this node (rule X2). The reply's key is
+    /// [`RequestKey::registration`]`(nonce)` and its outcome [`Outcome::Registered`] with the identity that the client's
+    /// requests carry from then on.
+    ///
+    /// The nonce tells a retry from another client: draw it at random. The node asks until it has an answer; the caller
+    /// need not repeat.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]: nothing was asked.
+    pub fn register<const ROOM: usize, T: Tracer<M, PAGE>>(
+        &mut self,
+        now: Instant,
+        nonce: u64,
+        outbox: &mut Outbox<M, PAGE, ROOM>,
+        tracer: &mut T,
+    ) -> Result<(), RequestError> {
+        self.ask(now, Proposal::Register { nonce }, outbox, tracer)
+    }
+
+    /// Asks for a command to be applied, once, for a client of this node (rule X1). The reply comes through the outbox of
+    /// this or a later step. A client asks one thing at a time, under numbers that rise from 1; it may ask at another
+    /// node when this one has gone, under the same number.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]: nothing was asked.
+    pub fn request<const ROOM: usize, T: Tracer<M, PAGE>>(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        number: RequestNumber,
+        command: M::Command,
+        outbox: &mut Outbox<M, PAGE, ROOM>,
+        tracer: &mut T,
+    ) -> Result<(), RequestError> {
+        if number == RequestNumber::REGISTRATION {
+            return Err(RequestError::NumberZero);
+        }
+        self.ask(
+            now,
+            Proposal::Request {
+                client,
+                number,
+                command,
+            },
+            outbox,
+            tracer,
+        )
+    }
+
+    fn ask<const ROOM: usize, T: Tracer<M, PAGE>>(
+        &mut self,
+        now: Instant,
+        proposal: Proposal<M::Command>,
+        outbox: &mut Outbox<M, PAGE, ROOM>,
+        tracer: &mut T,
+    ) -> Result<(), RequestError> {
+        let mut step = Step::new(now, self.config.node, outbox, tracer);
+        if self.fault.is_some() {
+            return Err(RequestError::Halted);
+        }
+        if step.room() < Self::OUTBOX_MIN {
+            return Err(RequestError::OutboxFull);
+        }
+        let Some(key) = proposal.key() else {
+            return Err(RequestError::NumberZero);
+        };
+        if let Some(number) = self.outstanding(key) {
+            return Err(RequestError::Outstanding { number });
+        }
+        if self
+            .requesters
+            .insert(key.client.0, Requester::new(proposal))
+            .is_err()
+        {
+            step.full(Role::Requester, Queue::Requesters);
+            return Err(RequestError::Full { capacity: CLIENTS });
+        }
+        if !self.timers.is_armed(Timer::Request) {
+            self.timers
+                .arm(Timer::Request, now + self.config.request_retransmit);
+        }
+        self.ask_replica(&mut step, &proposal);
+        self.note_marks();
+        self.invariants();
+        Ok(())
+    }
+
+    /// What a client has outstanding here: it asks one thing at a time.
+    fn outstanding(&self, key: RequestKey) -> Option<RequestNumber> {
+        let same_client = |known: RequestKey| {
+            let (registers, known_registers) = (
+                key.number == RequestNumber::REGISTRATION,
+                known.number == RequestNumber::REGISTRATION,
+            );
+            known.client == key.client && registers == known_registers
+        };
+        let index = self.requesters.find(key.client.0, |requester| {
+            requester.proposal.key().is_some_and(same_client)
+        })?;
+        Some(self.requesters.at(index)?.proposal.key()?.number)
+    }
+
+    /// A requester asks the replica of its own node, by a call; or, as long as that has not joined, somebody else's.
+    fn ask_replica<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        proposal: &Proposal<M::Command>,
+    ) {
+        let me = self.config.node;
+        let message = Message::Request {
+            proposal: *proposal,
+        };
+        if self.is_active() {
+            step.trace(
+                Role::Requester,
+                Event::Sent {
+                    to: NodeSet::only(me),
+                    message: &message,
+                },
+            );
+            step.trace(
+                Role::Replica,
+                Event::Received {
+                    from: me,
+                    message: &message,
+                },
+            );
+            // What keeps it from being taken is traced there, and the requester asks again.
+            let _ = self.on_request(step, me, proposal);
+        } else if let Some(peer) = self.random_peer() {
+            self.send(step, Role::Requester, NodeSet::only(peer), message);
+        }
+    }
+
+    /// Requesters that have waited ask again.
+    pub(super) fn on_request_timeout<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) {
+        let mut again = heapless::Vec::<Proposal<M::Command>, CLIENTS>::new();
+        for requester in self.requesters.iter_mut() {
+            if requester.on_retransmit() {
+                // As many as there are requesters.
+                let _ = again.push(requester.proposal);
+            }
+        }
+        for proposal in &again {
+            self.ask_replica(step, proposal);
+        }
+        if self.requesters.len() > 0 {
+            self.timers
+                .arm(Timer::Request, step.now + self.config.request_retransmit);
+        }
+    }
+
+    /// A request arrives at the replica: it is answered from the session, or waits for its decision.
+    pub(super) fn on_request<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        proposal: &Proposal<M::Command>,
+    ) -> Result<(), Reason> {
+        let key = proposal.key().ok_or(Reason::Malformed)?;
+        match self.replica.on_request(proposal, from) {
+            Requested::Answered(outcome) => {
+                self.respond(step, from, key, outcome);
+                Ok(())
+            }
+            Requested::Known => Err(Reason::Known),
+            Requested::Full => {
+                step.full(Role::Replica, Queue::Pending);
+                self.respond(step, from, key, Outcome::Busy);
+                Ok(())
+            }
+            Requested::Pending => {
+                if !self.timers.is_armed(Timer::Propose) {
+                    self.timers
+                        .arm(Timer::Propose, step.now + self.config.propose_retransmit);
+                }
+                self.propose(step, proposal, false);
+                self.pump(step);
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands a request to the leader: by a call if that is this node. Without a leader it waits.
+    fn propose<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        proposal: &Proposal<M::Command>,
+        retry: bool,
+    ) {
+        let me = self.config.node;
+        let message = Message::Propose {
+            proposal: *proposal,
+            retry,
+        };
+        match self.leader_hint {
+            Some(leader) if leader == me => {
+                step.trace(
+                    Role::Replica,
+                    Event::Sent {
+                        to: NodeSet::only(me),
+                        message: &message,
+                    },
+                );
+                step.trace(
+                    Role::Leader,
+                    Event::Received {
+                        from: me,
+                        message: &message,
+                    },
+                );
+                self.enqueue(step, proposal, retry);
+            }
+            Some(leader) => self.send(step, Role::Replica, NodeSet::only(leader), message),
+            None => {}
+        }
+    }
+
+    fn enqueue<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        proposal: &Proposal<M::Command>,
+        retry: bool,
+    ) -> Enqueued {
+        let enqueued = self.leader.enqueue(proposal, retry);
+        if enqueued == Enqueued::Full {
+            step.full(Role::Leader, Queue::Waiting);
+        }
+        self.marks.waiting = self.marks.waiting.max(self.leader.waiting());
+        enqueued
+    }
+
+    /// Rules R3 and L4: hands the pending requests to the leader, all of them to a new one.
+    pub(super) fn propose_pending<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        all: bool,
+    ) {
+        if self.replica.pending() == 0 {
+            return;
+        }
+        self.timers
+            .arm(Timer::Propose, step.now + self.config.propose_retransmit);
+        for proposal in &self.replica.to_propose(all) {
+            self.propose(step, proposal, true);
+        }
+    }
+
+    pub(super) fn on_propose_timeout<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) {
+        self.propose_pending(step, false);
+        self.pump(step);
+    }
+
+    /// Rule L3: the leader takes a proposal; anybody else leaves it to the replica to find the leader.
+    pub(super) fn on_propose<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        proposal: &Proposal<M::Command>,
+        retry: bool,
+    ) -> Result<(), Reason> {
+        if proposal.key().is_none() {
+            return Err(Reason::Malformed);
+        }
+        if self.leader.leading().is_none() {
+            return Err(Reason::NotLeading);
+        }
+        let enqueued = self.enqueue(step, proposal, retry);
+        self.pump(step);
+        match enqueued {
+            Enqueued::Taken => Ok(()),
+            Enqueued::Known => Err(Reason::Known),
+            Enqueued::Full => Err(Reason::Full),
+        }
+    }
+
+    /// Answers whoever waits: a requester of this node by a call, another node by a message.
+    pub(super) fn respond<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        waiter: NodeId,
+        key: RequestKey,
+        outcome: Outcome<M::Output>,
+    ) {
+        let message = Message::Response { key, outcome };
+        self.send(step, Role::Replica, NodeSet::only(waiter), message.clone());
+        if waiter == self.config.node {
+            step.trace(
+                Role::Requester,
+                Event::Received {
+                    from: waiter,
+                    message: &message,
+                },
+            );
+            // A requester that has its answer already is gone.
+            let _ = self.on_response(step, key, outcome);
+        }
+    }
+
+    /// The requester has its answer, and ends. A replica that was only busy is asked again.
+    pub(super) fn on_response<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        key: RequestKey,
+        outcome: Outcome<M::Output>,
+    ) -> Result<(), Reason> {
+        let waits = |requester: &Requester<M::Command>| requester.proposal.key() == Some(key);
+        let index = self
+            .requesters
+            .find(key.client.0, waits)
+            .ok_or(Reason::UnknownRequest)?;
+        if outcome == Outcome::Busy {
+            return Ok(());
+        }
+        self.requesters.remove(index);
+        if self.requesters.len() == 0 {
+            self.timers.cancel(Timer::Request);
+        }
+        step.reply(Reply { key, outcome });
+        Ok(())
+    }
+}

@@ -1,0 +1,294 @@
+//! The acceptor: promises, accepts, and forgets only what is applied here.
+//!
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 4; with paged promises and a window.
+
+use crate::outbox::run_len;
+use crate::window::Window;
+use crate::{Ballot, Conflict, Entry, Proposal, Slot};
+use heapless::Vec;
+
+/// The memory of the protocol: the highest promise, and what was accepted in the window above the low-water mark.
+///
+/// The promise and the ballot of each vote are separate variables (rule A3): a promise must not make an old vote look
+/// new.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Acceptor<C, const WINDOW: usize> {
+    promised: Ballot,
+    votes: Window<Vote<C>, WINDOW>,
+}
+
+/// What was accepted for a slot, and under which ballot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Vote<C> {
+    pub(crate) ballot: Ballot,
+    pub(crate) proposal: Proposal<C>,
+}
+
+/// What the acceptor says to a prepare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    /// The ballot is promised now; it was not before, so that the promise must be written.
+    Promised,
+    /// The ballot was promised already: the same answer again.
+    Repeated,
+    /// A higher ballot is promised.
+    Refused,
+}
+
+/// What the acceptor says to one proposal of an accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vouched<C> {
+    /// Accepted now; must be written.
+    Accepted,
+    /// Accepted before, under the same ballot: nothing new to write.
+    Repeated,
+    /// A higher ballot is promised.
+    Refused,
+    /// The slot is at or under the low-water mark: decided, and applied here.
+    Compacted,
+    /// The window has no place for the slot yet.
+    NoRoom,
+    /// The same ballot has another value in this slot.
+    Conflict(Conflict<C>),
+}
+
+impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            promised: Ballot::NULL,
+            votes: Window::new(Slot::ZERO),
+        }
+    }
+
+    /// The highest ballot that was promised; it never falls.
+    pub(crate) fn promised(&self) -> Ballot {
+        self.promised
+    }
+
+    /// Everything up to here was applied on this node and is no longer reported (rule T2).
+    pub(crate) fn low_water(&self) -> Slot {
+        self.votes.floor()
+    }
+
+    /// The vote for a slot.
+    #[inline]
+    pub(crate) fn vote(&self, slot: Slot) -> Option<&Vote<C>> {
+        self.votes.get(slot)
+    }
+
+    /// Rule A1: promises a ballot that is no lower than the promise; an equal one is answered the same way again.
+    pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> Prepared {
+        if ballot < self.promised {
+            return Prepared::Refused;
+        }
+        if ballot == self.promised {
+            return Prepared::Repeated;
+        }
+        self.promised = ballot;
+        Prepared::Promised
+    }
+
+    /// One page of what was accepted from `from` on, and whether it is the last.
+    ///
+    /// Rule A6: while a ballot is promised the votes under lower ballots are frozen, so that pages can be produced one by
+    /// one without keeping anything for their receiver.
+    pub(crate) fn page<const PAGE: usize>(&self, from: Slot) -> (Vec<Entry<C>, PAGE, u8>, bool) {
+        let mut page = Vec::new();
+        for (slot, vote) in self.votes.iter_from(from) {
+            let entry = Entry {
+                slot,
+                ballot: vote.ballot,
+                proposal: vote.proposal,
+            };
+            if page.push(entry).is_err() {
+                return (page, false);
+            }
+        }
+        (page, true)
+    }
+
+    /// Rules A2, A4 and A5: accepts a proposal unless a higher ballot is promised, and raises the promise with it.
+    ///
+    /// Room for the slot is made only from slots up to `applied`, which this node's replica keeps the effect of.
+    #[inline]
+    pub(crate) fn on_accept(
+        &mut self,
+        ballot: Ballot,
+        slot: Slot,
+        proposal: &Proposal<C>,
+        applied: Slot,
+    ) -> Vouched<C> {
+        if ballot < self.promised {
+            return Vouched::Refused;
+        }
+        if slot <= self.votes.floor() {
+            return Vouched::Compacted;
+        }
+        if let Some(vote) = self.votes.get(slot)
+            && vote.ballot == ballot
+        {
+            if vote.proposal == *proposal {
+                return Vouched::Repeated;
+            }
+            return Vouched::Conflict(Conflict {
+                slot,
+                known: vote.proposal,
+                new: *proposal,
+            });
+        }
+        if !self.votes.admit(slot, applied) {
+            return Vouched::NoRoom;
+        }
+        self.promised = ballot;
+        self.votes.put(
+            slot,
+            Vote {
+                ballot,
+                proposal: *proposal,
+            },
+        );
+        Vouched::Accepted
+    }
+
+    /// What must hold between steps.
+    pub(crate) fn invariants(&self, applied: Slot) {
+        debug_assert!(
+            self.votes.floor() <= applied,
+            "forgot what was not applied here (T1)"
+        );
+        debug_assert!(
+            self.votes
+                .iter_from(Slot::ZERO)
+                .all(|(_, vote)| vote.ballot <= self.promised),
+            "accepted above the promise (A2)"
+        );
+        debug_assert!(run_len(self.votes.occupied()) <= run_len(WINDOW));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientId, NodeId, RequestNumber};
+
+    type Small = Acceptor<u32, 4>;
+
+    fn ballot(round: u64, node: u16) -> Ballot {
+        Ballot::new(round, NodeId(node))
+    }
+
+    fn asks(command: u32) -> Proposal<u32> {
+        Proposal::Request {
+            client: ClientId(1),
+            number: RequestNumber(1),
+            command,
+        }
+    }
+
+    fn accept(acceptor: &mut Small, ballot: Ballot, slot: u64, command: u32) -> Vouched<u32> {
+        acceptor.on_accept(ballot, Slot::new(slot), &asks(command), Slot::ZERO)
+    }
+
+    #[test]
+    fn a1_a_lower_ballot_is_refused_and_an_equal_one_answered_again() {
+        let mut acceptor = Small::new();
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Promised);
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Repeated);
+        assert_eq!(acceptor.on_prepare(ballot(1, 9)), Prepared::Refused);
+        assert_eq!(acceptor.promised(), ballot(2, 0));
+    }
+
+    #[test]
+    fn a2_an_accept_raises_the_promise() {
+        let mut acceptor = Small::new();
+        assert_eq!(accept(&mut acceptor, ballot(3, 1), 1, 7), Vouched::Accepted);
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Refused);
+        assert_eq!(accept(&mut acceptor, ballot(2, 2), 2, 8), Vouched::Refused);
+        assert_eq!(acceptor.vote(Slot::new(2)), None);
+    }
+
+    #[test]
+    fn a3_a_promise_leaves_the_ballot_of_a_vote_alone() {
+        let mut acceptor = Small::new();
+        accept(&mut acceptor, ballot(1, 0), 1, 7);
+        acceptor.on_prepare(ballot(5, 1));
+        let (page, last) = acceptor.page::<2>(Slot::FIRST);
+        assert!(last);
+        assert_eq!(page[0].ballot, ballot(1, 0));
+    }
+
+    #[test]
+    fn a4_the_same_ballot_never_gets_a_second_value() {
+        let mut acceptor = Small::new();
+        accept(&mut acceptor, ballot(1, 0), 1, 7);
+        assert_eq!(accept(&mut acceptor, ballot(1, 0), 1, 7), Vouched::Repeated);
+        let conflict = Conflict {
+            slot: Slot::FIRST,
+            known: asks(7),
+            new: asks(8),
+        };
+        assert_eq!(
+            accept(&mut acceptor, ballot(1, 0), 1, 8),
+            Vouched::Conflict(conflict)
+        );
+        assert_eq!(acceptor.vote(Slot::FIRST).unwrap().proposal, asks(7));
+        assert_eq!(
+            accept(&mut acceptor, ballot(2, 0), 1, 8),
+            Vouched::Accepted,
+            "a higher ballot may"
+        );
+    }
+
+    #[test]
+    fn a5_a_full_window_gives_up_only_what_is_applied() {
+        let mut acceptor = Small::new();
+        for slot in 1..=4 {
+            assert_eq!(
+                accept(&mut acceptor, ballot(1, 0), slot, 7),
+                Vouched::Accepted
+            );
+        }
+        assert_eq!(accept(&mut acceptor, ballot(1, 0), 5, 7), Vouched::NoRoom);
+        assert!(acceptor.vote(Slot::FIRST).is_some(), "nothing was evicted");
+        let vouched = acceptor.on_accept(ballot(1, 0), Slot::new(5), &asks(7), Slot::new(1));
+        assert_eq!(vouched, Vouched::Accepted);
+        assert_eq!(acceptor.low_water(), Slot::new(1));
+        assert_eq!(
+            accept(&mut acceptor, ballot(1, 0), 1, 7),
+            Vouched::Compacted
+        );
+    }
+
+    #[test]
+    fn a_refused_accept_makes_no_room() {
+        let mut acceptor = Small::new();
+        for slot in 1..=4 {
+            accept(&mut acceptor, ballot(1, 0), slot, 7);
+        }
+        acceptor.on_prepare(ballot(2, 0));
+        let vouched = acceptor.on_accept(ballot(1, 0), Slot::new(6), &asks(7), Slot::new(4));
+        assert_eq!(
+            (vouched, acceptor.low_water()),
+            (Vouched::Refused, Slot::ZERO)
+        );
+    }
+
+    #[test]
+    fn a6_pages_name_their_successor_and_the_last_says_so() {
+        let mut acceptor = Small::new();
+        for slot in [1, 2, 4] {
+            accept(&mut acceptor, ballot(1, 0), slot, 7);
+        }
+        let (first, last) = acceptor.page::<2>(Slot::FIRST);
+        assert_eq!((first.len(), last), (2, false));
+        let (second, last) = acceptor.page::<2>(Slot::new(3));
+        assert_eq!(
+            (second[0].slot, second.len(), last),
+            (Slot::new(4), 1, true)
+        );
+        let (none, last) = acceptor.page::<2>(Slot::new(5));
+        assert_eq!((none.len(), last), (0, true));
+    }
+}

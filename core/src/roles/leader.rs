@@ -1,0 +1,545 @@
+//! The leader: wants to lead, wins a ballot, and then gives each command a slot.
+//!
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 7; with a window, probes before claims,
+//! and a check that a quorum still answers.
+
+use super::commander::Commander;
+use super::scout::Scout;
+use crate::window::Window;
+use crate::{Ballot, NodeId, NodeSet, Proposal, RequestKey, Slot};
+use heapless::Deque;
+
+/// What a node does about leading, and the proposals that wait for a slot.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
+    office: Office<C, WINDOW>,
+    waiting: Deque<Proposal<C>, CLIENTS>,
+}
+
+/// What only exists while the node probes, scouts or leads. At most one of the three is there by construction, and they
+/// share their memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Office<C, const WINDOW: usize> {
+    Idle,
+    Probing(Probe),
+    Scouting(Scout<C, WINDOW>),
+    Leading(Reign<C, WINDOW>),
+}
+
+/// Rule L7: a question to the others before a claim is made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Probe {
+    ballot: Ballot,
+    granted: NodeSet,
+    repeats: u8,
+}
+
+/// A ballot that was won.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Reign<C, const WINDOW: usize> {
+    ballot: Ballot,
+    /// A commander for each slot that is being driven. The floor is the end of the decided prefix.
+    commanders: Window<Commander<C>, WINDOW>,
+    next_slot: Slot,
+    /// Up to where the others have been told what is decided.
+    announced: Slot,
+    /// Who has answered since the last count (rule L6).
+    answering: NodeSet,
+    unchosen: u32,
+}
+
+/// What a leader took over with its ballot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Adoption {
+    pub(crate) reproposed: u32,
+    pub(crate) noops: u32,
+    pub(crate) next_slot: Slot,
+}
+
+/// What became of a proposal that was handed to the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Enqueued {
+    Taken,
+    Known,
+    Full,
+}
+
+impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            office: Office::Idle,
+            waiting: Deque::new(),
+        }
+    }
+
+    /// The ballot that is being asked about, claimed, or held.
+    pub(crate) fn ballot(&self) -> Option<Ballot> {
+        match &self.office {
+            Office::Idle => None,
+            Office::Probing(probe) => Some(probe.ballot),
+            Office::Scouting(scout) => Some(scout.ballot()),
+            Office::Leading(reign) => Some(reign.ballot),
+        }
+    }
+
+    /// The ballot that is held.
+    pub(crate) fn leading(&self) -> Option<Ballot> {
+        match &self.office {
+            Office::Leading(reign) => Some(reign.ballot),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.office, Office::Idle)
+    }
+
+    pub(crate) fn is_probing(&self) -> bool {
+        matches!(self.office, Office::Probing(_))
+    }
+
+    pub(crate) fn scout(&self) -> Option<&Scout<C, WINDOW>> {
+        match &self.office {
+            Office::Scouting(scout) => Some(scout),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn scout_mut(&mut self) -> Option<&mut Scout<C, WINDOW>> {
+        match &mut self.office {
+            Office::Scouting(scout) => Some(scout),
+            _ => None,
+        }
+    }
+
+    /// Gives up whatever it is about. Proposals that waited are dropped: the replica that each came from keeps it and
+    /// hands it to the next leader (rule L4).
+    pub(crate) fn resign(&mut self) {
+        self.office = Office::Idle;
+        self.waiting.clear();
+    }
+
+    pub(crate) fn begin_probe(&mut self, ballot: Ballot) {
+        self.office = Office::Probing(Probe {
+            ballot,
+            granted: NodeSet::EMPTY,
+            repeats: 0,
+        });
+    }
+
+    /// Counts an answer to the probe; says whether a quorum misses its leader.
+    pub(crate) fn on_granted(&mut self, from: NodeId, members: NodeSet) -> bool {
+        match &mut self.office {
+            Office::Probing(probe) => {
+                probe.granted.insert(from);
+                probe.granted.is_quorum(members)
+            }
+            _ => false,
+        }
+    }
+
+    /// Who has not answered the probe, or `None` when it was asked often enough.
+    pub(crate) fn on_probe_retransmit(
+        &mut self,
+        members: NodeSet,
+        repeats_max: u8,
+    ) -> Option<NodeSet> {
+        match &mut self.office {
+            Office::Probing(probe) => {
+                probe.repeats = probe.repeats.saturating_add(1);
+                (probe.repeats <= repeats_max).then(|| members.minus(probe.granted))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
+        self.office = Office::Scouting(Scout::new(ballot, from));
+    }
+
+    /// Rule L1: takes office with a commander for every slot up to the last that anything was adopted for; a slot that
+    /// nobody accepted anything for gets a no-op. Must only be called when the scout has its quorum and everything up to
+    /// its low-water mark is applied here (rules S2 and S6).
+    pub(crate) fn adopt(&mut self, applied: Slot) -> Option<Adoption> {
+        let Office::Scouting(scout) = &self.office else {
+            return None;
+        };
+        debug_assert!(
+            scout.low_water().0 <= applied,
+            "would propose under the low-water mark (S6)"
+        );
+        let ballot = scout.ballot();
+        let last = scout.last_adopted().max(applied);
+        let mut commanders = Window::new(applied);
+        let (mut reproposed, mut noops, mut unchosen) = (0, 0, 0);
+        let mut slot = applied;
+        while slot < last {
+            slot = slot.next()?;
+            let proposal = scout
+                .adopted(slot)
+                .map_or(Proposal::Noop, |entry| entry.proposal);
+            match scout.adopted(slot) {
+                Some(_) => reproposed += 1,
+                None => noops += 1,
+            }
+            let placed = commanders.put(slot, Commander::new(proposal));
+            debug_assert!(
+                placed,
+                "an acceptor reported a slot that no leader could have used"
+            );
+            unchosen += 1;
+        }
+        let next_slot = last.next()?;
+        let announced = applied;
+        let answering = NodeSet::EMPTY;
+        self.office = Office::Leading(Reign {
+            ballot,
+            commanders,
+            next_slot,
+            announced,
+            answering,
+            unchosen,
+        });
+        Some(Adoption {
+            reproposed,
+            noops,
+            next_slot,
+        })
+    }
+
+    /// Takes a proposal to be given a slot. A `retry` is looked for among what is waiting and what is being driven; that
+    /// a proposal gets two slots is harmless, as it is applied once.
+    pub(crate) fn enqueue(&mut self, proposal: &Proposal<C>, retry: bool) -> Enqueued {
+        if retry && proposal.key().is_some_and(|key| self.drives(key)) {
+            return Enqueued::Known;
+        }
+        match self.waiting.push_back(*proposal) {
+            Ok(()) => Enqueued::Taken,
+            Err(_) => Enqueued::Full,
+        }
+    }
+
+    fn drives(&self, key: RequestKey) -> bool {
+        let waits = self
+            .waiting
+            .iter()
+            .any(|proposal| proposal.key() == Some(key));
+        let Office::Leading(reign) = &self.office else {
+            return waits;
+        };
+        waits
+            || reign
+                .commanders
+                .iter_from(Slot::ZERO)
+                .any(|(_, commander)| commander.proposal.key() == Some(key))
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Rule L3: gives the next waiting proposal the next slot, as long as that lies in the window above what is decided.
+    #[inline]
+    pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
+        let Office::Leading(reign) = &mut self.office else {
+            return None;
+        };
+        let slot = reign.next_slot;
+        if self.waiting.is_empty() || !reign.commanders.covers(slot) {
+            return None;
+        }
+        // Rule N1: the last slot of all is never given away, so that the next one always has a number.
+        let next_slot = slot.next()?;
+        let proposal = self.waiting.pop_front()?;
+        reign.commanders.put(slot, Commander::new(proposal));
+        reign.unchosen += 1;
+        reign.next_slot = next_slot;
+        Some((slot, proposal))
+    }
+
+    /// Counts a vote for a slot; says whether the slot is chosen by it. The caller has checked that the vote answers this
+    /// reign's ballot (rule C1).
+    #[inline]
+    pub(crate) fn on_accepted(&mut self, from: NodeId, slot: Slot, members: NodeSet) -> bool {
+        let Office::Leading(reign) = &mut self.office else {
+            return false;
+        };
+        let Some(commander) = reign.commanders.get_mut(slot) else {
+            return false;
+        };
+        let chosen = commander.on_accepted(from, members);
+        if chosen {
+            reign.unchosen -= 1;
+        }
+        chosen
+    }
+
+    pub(crate) fn commander(&self, slot: Slot) -> Option<&Commander<C>> {
+        match &self.office {
+            Office::Leading(reign) => reign.commanders.get(slot),
+            _ => None,
+        }
+    }
+
+    /// The first slot after the decided prefix, if it is chosen.
+    #[inline]
+    pub(crate) fn next_chosen(&self) -> Option<(Slot, Proposal<C>)> {
+        let Office::Leading(reign) = &self.office else {
+            return None;
+        };
+        let slot = reign.commanders.floor().next()?;
+        let commander = reign.commanders.get(slot)?;
+        commander.is_chosen().then_some((slot, commander.proposal))
+    }
+
+    /// Everything up to `applied` is decided; its commanders have done their work.
+    pub(crate) fn advance(&mut self, applied: Slot) {
+        let Office::Leading(reign) = &mut self.office else {
+            return;
+        };
+        while reign.commanders.floor() < applied {
+            let Some(slot) = reign.commanders.floor().next() else {
+                return;
+            };
+            if reign
+                .commanders
+                .get(slot)
+                .is_some_and(|commander| !commander.is_chosen())
+            {
+                reign.unchosen -= 1;
+            }
+            reign.commanders.raise(slot);
+        }
+        if reign.next_slot <= applied {
+            reign.next_slot = applied.next().unwrap_or(reign.next_slot);
+        }
+    }
+
+    /// The end of the decided prefix.
+    pub(crate) fn decided(&self) -> Slot {
+        match &self.office {
+            Office::Leading(reign) => reign.commanders.floor(),
+            _ => Slot::ZERO,
+        }
+    }
+
+    /// What is decided and not yet told to the others, which is taken to be told with this.
+    pub(crate) fn announce(&mut self) -> Option<Slot> {
+        let Office::Leading(reign) = &mut self.office else {
+            return None;
+        };
+        let decided = reign.commanders.floor();
+        if decided <= reign.announced {
+            return None;
+        }
+        reign.announced = decided;
+        Some(decided)
+    }
+
+    /// How many slots are being driven.
+    pub(crate) fn in_flight(&self) -> usize {
+        match &self.office {
+            Office::Leading(reign) => usize::try_from(reign.unchosen).unwrap_or(usize::MAX),
+            _ => 0,
+        }
+    }
+
+    /// What is to be asked again of whom: for each slot that is not chosen, in rising order, its proposal and those who
+    /// have not accepted it.
+    pub(crate) fn retransmit(
+        &mut self,
+        slot: Slot,
+        members: NodeSet,
+    ) -> Option<(Proposal<C>, NodeSet)> {
+        let Office::Leading(reign) = &mut self.office else {
+            return None;
+        };
+        let commander = reign.commanders.get_mut(slot)?;
+        let missing = commander.on_retransmit(members);
+        (!missing.is_empty()).then_some((commander.proposal, missing))
+    }
+
+    /// The slots that are being driven: (first, last).
+    pub(crate) fn driven(&self) -> Option<(Slot, Slot)> {
+        match &self.office {
+            Office::Leading(reign) => {
+                Some((reign.commanders.floor().next()?, reign.next_slot.back(1)))
+            }
+            _ => None,
+        }
+    }
+
+    /// A member answered something under this reign's ballot.
+    pub(crate) fn on_answer(&mut self, from: NodeId) {
+        if let Office::Leading(reign) = &mut self.office {
+            reign.answering.insert(from);
+        }
+    }
+
+    /// Rule L6: whether a quorum, the leader included, has answered since the last count.
+    pub(crate) fn count_quorum(&mut self, members: NodeSet) -> bool {
+        match &mut self.office {
+            Office::Leading(reign) => {
+                let mut answering = core::mem::take(&mut reign.answering);
+                answering.insert(reign.ballot.leader());
+                answering.is_quorum(members)
+            }
+            _ => true,
+        }
+    }
+
+    /// What must hold between steps.
+    pub(crate) fn invariants(&self, applied: Slot) {
+        if let Office::Leading(reign) = &self.office {
+            debug_assert!(
+                reign.commanders.floor() == applied,
+                "the leader's prefix is what its replica applied"
+            );
+            debug_assert!(reign.next_slot > applied, "would give away a decided slot");
+            debug_assert!(
+                reign.announced <= reign.commanders.floor(),
+                "told more than is decided"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientId, Entry, RequestNumber};
+
+    type Small = Leader<u32, 4, 3>;
+
+    const MEMBERS: NodeSet = NodeSet::first(3);
+
+    fn asks(command: u32) -> Proposal<u32> {
+        Proposal::Request {
+            client: ClientId(1),
+            number: RequestNumber(command),
+            command,
+        }
+    }
+
+    fn entry(slot: u64, command: u32) -> Entry<u32> {
+        Entry {
+            slot: Slot::new(slot),
+            ballot: Ballot::new(1, NodeId(1)),
+            proposal: asks(command),
+        }
+    }
+
+    /// A leader whose scout found `entries` on node 1.
+    fn leading(applied: u64, entries: &[Entry<u32>]) -> (Small, Adoption) {
+        let mut leader = Small::new();
+        leader.begin_scout(Ballot::new(2, NodeId(0)), Slot::new(applied + 1));
+        let scout = leader.scout_mut().unwrap();
+        scout.on_promise(NodeId(1), Slot::ZERO, entries, true, MEMBERS);
+        scout.on_promise(NodeId(0), Slot::ZERO, &[], true, MEMBERS);
+        let adoption = leader.adopt(Slot::new(applied)).unwrap();
+        (leader, adoption)
+    }
+
+    #[test]
+    fn l1_adopted_values_are_proposed_again_and_holes_become_noops() {
+        let (leader, adoption) = leading(0, &[entry(1, 7), entry(3, 9)]);
+        assert_eq!(
+            adoption,
+            Adoption {
+                reproposed: 2,
+                noops: 1,
+                next_slot: Slot::new(4)
+            }
+        );
+        assert_eq!(leader.commander(Slot::new(1)).unwrap().proposal, asks(7));
+        assert_eq!(
+            leader.commander(Slot::new(2)).unwrap().proposal,
+            Proposal::Noop
+        );
+        assert_eq!(leader.commander(Slot::new(3)).unwrap().proposal, asks(9));
+    }
+
+    #[test]
+    fn l1_what_is_applied_already_is_not_driven_again() {
+        let (leader, adoption) = leading(2, &[entry(1, 7), entry(3, 9)]);
+        assert_eq!(
+            adoption,
+            Adoption {
+                reproposed: 1,
+                noops: 0,
+                next_slot: Slot::new(4)
+            }
+        );
+        assert!(leader.commander(Slot::new(2)).is_none());
+    }
+
+    #[test]
+    fn l3_no_slot_beyond_the_window_is_given_away() {
+        let (mut leader, _) = leading(0, &[entry(3, 9)]);
+        assert_eq!(leader.enqueue(&asks(1), false), Enqueued::Taken);
+        assert_eq!(leader.enqueue(&asks(2), false), Enqueued::Taken);
+        assert_eq!(leader.start_next(), Some((Slot::new(4), asks(1))));
+        assert_eq!(
+            leader.start_next(),
+            None,
+            "slot 5 waits until slot 1 is decided"
+        );
+        leader.on_accepted(NodeId(0), Slot::FIRST, MEMBERS);
+        assert!(leader.on_accepted(NodeId(2), Slot::FIRST, MEMBERS));
+        assert_eq!(leader.next_chosen(), Some((Slot::FIRST, Proposal::Noop)));
+        leader.advance(Slot::FIRST);
+        assert_eq!(leader.start_next(), Some((Slot::new(5), asks(2))));
+    }
+
+    #[test]
+    fn a_full_queue_says_so_and_a_retry_is_recognised() {
+        let (mut leader, _) = leading(0, &[]);
+        leader.enqueue(&asks(1), false);
+        leader.start_next();
+        assert_eq!(
+            leader.enqueue(&asks(1), true),
+            Enqueued::Known,
+            "it is being driven"
+        );
+        for command in 2..=4 {
+            assert_eq!(leader.enqueue(&asks(command), true), Enqueued::Taken);
+        }
+        assert_eq!(
+            leader.enqueue(&asks(2), true),
+            Enqueued::Known,
+            "it is waiting"
+        );
+        assert_eq!(leader.enqueue(&asks(5), false), Enqueued::Full);
+    }
+
+    #[test]
+    fn n1_the_last_slot_is_never_given_away() {
+        let end = u64::MAX - 1;
+        let (mut leader, _) = leading(end - 1, &[]);
+        leader.enqueue(&asks(1), false);
+        leader.enqueue(&asks(2), false);
+        assert_eq!(leader.start_next(), Some((Slot::new(end), asks(1))));
+        assert_eq!(leader.start_next(), None);
+    }
+
+    #[test]
+    fn l4_a_leader_that_resigns_drives_nothing() {
+        let (mut leader, _) = leading(0, &[entry(1, 7)]);
+        leader.enqueue(&asks(1), false);
+        leader.resign();
+        assert!(leader.is_idle() && leader.waiting() == 0 && leader.ballot().is_none());
+        assert!(!leader.on_accepted(NodeId(1), Slot::FIRST, MEMBERS));
+    }
+
+    #[test]
+    fn l6_a_leader_counts_who_answers() {
+        let (mut leader, _) = leading(0, &[]);
+        leader.on_answer(NodeId(2));
+        assert!(leader.count_quorum(MEMBERS), "itself and one other");
+        assert!(!leader.count_quorum(MEMBERS), "nobody since");
+    }
+}

@@ -1,0 +1,619 @@
+//! The replica: keeps the log, applies it in order, and answers for what it has applied.
+//!
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 1; slots are given out by the leader here,
+//! and what a replica misses it fetches by pages of decisions or of a snapshot.
+
+use super::snapshot::{Installing, PageBytes, State, digest_of, fingerprint_of};
+use crate::table::Table;
+use crate::window::Window;
+use crate::{
+    Ballot, Conflict, MalformedPage, NodeId, Outcome, Proposal, RequestKey, Slot, SnapshotId,
+    StateMachine,
+};
+use heapless::Vec;
+
+/// The state, the decisions around its end, and the requests that wait for theirs.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
+    state: State<M, CLIENTS>,
+    /// Decisions: those that wait for a gap to close, and behind them as many applied ones as there is room for, kept
+    /// for others who miss them.
+    log: Window<Proposal<M::Command>, WINDOW>,
+    pending: Table<Pending<M::Command>, CLIENTS>,
+    spare: Spare<M, CLIENTS>,
+    /// Under which ballot a prefix was said to be decided, and how far.
+    claim: (Ballot, Slot),
+    /// How far the log is decided, as far as anybody has said.
+    decided: Slot,
+}
+
+/// A request that was taken here and is not applied yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Pending<C> {
+    proposal: Proposal<C>,
+    key: RequestKey,
+    /// Who is to have the answer.
+    waiter: NodeId,
+    /// Whether it was handed to a leader since the retransmission timer last fired.
+    fresh: bool,
+}
+
+/// Room for a second state, used for one thing at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Spare<M: StateMachine, const CLIENTS: usize> {
+    Empty,
+    /// A snapshot that others are fetching: it stays as it is while the state goes on (rule T4).
+    Pinned {
+        id: SnapshotId,
+        pages: u32,
+        state: State<M, CLIENTS>,
+    },
+    /// A snapshot that is being fetched, and from whom.
+    Installing {
+        from: NodeId,
+        repeats: u8,
+        installing: Installing<M, CLIENTS>,
+    },
+}
+
+/// A slot that was applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied<M: StateMachine> {
+    pub(crate) slot: Slot,
+    pub(crate) proposal: Proposal<M::Command>,
+    pub(crate) outcome: Option<Outcome<M::Output>>,
+    /// Who waits for the outcome here.
+    pub(crate) waiter: Option<NodeId>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requested<O> {
+    /// It was applied before, or can never be; this is the answer.
+    Answered(Outcome<O>),
+    /// It waits for its decision and is to be handed to the leader.
+    Pending,
+    /// It was waiting already.
+    Known,
+    /// There is no room for it.
+    Full,
+}
+
+/// What became of a page of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Welcomed {
+    /// The next page is needed.
+    Next(SnapshotId, u32),
+    /// The snapshot is installed.
+    Installed,
+    /// It was not the page that is needed, or nothing new.
+    Ignored,
+    /// The snapshot was not what it was said to be; nothing was installed.
+    Malformed,
+}
+
+/// A page of a snapshot with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) id: SnapshotId,
+    pub(crate) page: u32,
+    pub(crate) pages: u32,
+    pub(crate) bytes: PageBytes,
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WINDOW, CLIENTS> {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::genesis(),
+            log: Window::new(Slot::ZERO),
+            pending: Table::new(),
+            spare: Spare::Empty,
+            claim: (Ballot::NULL, Slot::ZERO),
+            decided: Slot::ZERO,
+        }
+    }
+
+    pub(crate) fn applied(&self) -> Slot {
+        self.state.applied
+    }
+
+    pub(crate) fn chain(&self) -> u64 {
+        self.state.chain
+    }
+
+    pub(crate) fn machine(&self) -> &M {
+        &self.state.machine
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.state.sessions.len()
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Rule R1: keeps a decision; a decision never changes. Says whether it is new.
+    #[inline]
+    pub(crate) fn decide(
+        &mut self,
+        slot: Slot,
+        proposal: &Proposal<M::Command>,
+    ) -> Result<bool, Conflict<M::Command>> {
+        if let Some(known) = self.log.get(slot) {
+            if known != proposal {
+                return Err(Conflict {
+                    slot,
+                    known: *known,
+                    new: *proposal,
+                });
+            }
+            return Ok(false);
+        }
+        if slot <= self.state.applied || !self.log.admit(slot, self.state.applied) {
+            return Ok(false);
+        }
+        Ok(self.log.put(slot, *proposal))
+    }
+
+    /// Rule R2: applies the next slot if its decision is known.
+    #[inline]
+    pub(crate) fn apply_next(&mut self) -> Option<Applied<M>> {
+        let slot = self.state.applied.next()?;
+        let proposal = *self.log.get(slot)?;
+        let outcome = self.state.apply(slot, &proposal);
+        let waiter = proposal.key().and_then(|key| self.answered(key));
+        Some(Applied {
+            slot,
+            proposal,
+            outcome,
+            waiter,
+        })
+    }
+
+    /// The request is answered: who waited for it here.
+    fn answered(&mut self, key: RequestKey) -> Option<NodeId> {
+        let index = self
+            .pending
+            .find(key.client.0, |pending| pending.key == key)?;
+        self.pending.remove(index).map(|pending| pending.waiter)
+    }
+
+    /// Rule C3: remembers that a prefix is decided, as the leader of a ballot says.
+    pub(crate) fn on_claimed(&mut self, ballot: Ballot, decided: Slot) {
+        if decided > self.claim.1 || (decided == self.claim.1 && ballot > self.claim.0) {
+            self.claim = (ballot, decided);
+        }
+        self.on_decided(decided);
+    }
+
+    /// Somebody has applied a prefix, whatever the ballots were.
+    pub(crate) fn on_decided(&mut self, decided: Slot) {
+        self.decided = self.decided.max(decided);
+    }
+
+    /// The next slot to apply and the ballot under which a vote for it is known to be the decision.
+    #[inline]
+    pub(crate) fn next_claimed(&self) -> Option<(Slot, Ballot)> {
+        let next = self.state.applied.next()?;
+        (next <= self.claim.1).then_some((next, self.claim.0))
+    }
+
+    /// Whether decisions are missing here that somebody has.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.decided > self.state.applied
+    }
+
+    /// A request of a client whose answer goes to `waiter`.
+    pub(crate) fn on_request(
+        &mut self,
+        proposal: &Proposal<M::Command>,
+        waiter: NodeId,
+    ) -> Requested<M::Output> {
+        let Some(key) = proposal.key() else {
+            return Requested::Known;
+        };
+        let fingerprint = fingerprint_of(digest_of(proposal));
+        if let Some(outcome) =
+            self.state
+                .sessions
+                .look_up(proposal, fingerprint, self.state.applied)
+        {
+            self.answered(key);
+            return Requested::Answered(outcome);
+        }
+        let known = self
+            .pending
+            .find(key.client.0, |pending| pending.key == key);
+        if let Some(pending) = known.and_then(|index| self.pending.at_mut(index)) {
+            pending.waiter = waiter;
+            return Requested::Known;
+        }
+        let pending = Pending {
+            proposal: *proposal,
+            key,
+            waiter,
+            fresh: true,
+        };
+        match self.pending.insert(key.client.0, pending) {
+            Ok(()) => Requested::Pending,
+            Err(_) => Requested::Full,
+        }
+    }
+
+    /// The requests that are to be handed to the leader: all of them, or those that have waited since the retransmission
+    /// timer last fired.
+    pub(crate) fn to_propose(&mut self, all: bool) -> Vec<Proposal<M::Command>, CLIENTS> {
+        let mut proposals = Vec::new();
+        for pending in self.pending.iter_mut() {
+            if (!core::mem::take(&mut pending.fresh) || all)
+                && proposals.push(pending.proposal).is_err()
+            {
+                break;
+            }
+            pending.fresh = all;
+        }
+        proposals
+    }
+
+    /// Rule R3 after a snapshot: a request that was decided in what was skipped is found in its session.
+    pub(crate) fn next_answered(&mut self) -> Option<(RequestKey, NodeId, Outcome<M::Output>)> {
+        let State {
+            sessions, applied, ..
+        } = &self.state;
+        let (key, waiter, outcome) = self.pending.iter().find_map(|pending| {
+            let fingerprint = fingerprint_of(digest_of(&pending.proposal));
+            let outcome = sessions.look_up(&pending.proposal, fingerprint, *applied)?;
+            Some((pending.key, pending.waiter, outcome))
+        })?;
+        self.answered(key);
+        Some((key, waiter, outcome))
+    }
+
+    /// The decision for a slot, if it is applied and still kept.
+    pub(crate) fn decision(&self, slot: Slot) -> Option<&Proposal<M::Command>> {
+        if slot > self.state.applied {
+            None
+        } else {
+            self.log.get(slot)
+        }
+    }
+
+    /// A page of a snapshot of this state for somebody who lacks it: of the one that was asked for, if it is still kept,
+    /// or else the first page of one. `None` while this replica is itself fetching one (rule J3).
+    pub(crate) fn welcome(&mut self, wanted: Option<SnapshotId>, page: u32) -> Option<Page> {
+        let window = crate::outbox::run_len(WINDOW);
+        let keeps = match &self.spare {
+            Spare::Installing { .. } => return None,
+            Spare::Empty => false,
+            Spare::Pinned { id, .. } => match wanted {
+                Some(wanted) => wanted == *id,
+                // A snapshot from which the decisions that are kept lead on is as good as a new one.
+                None => self.state.applied.distance(id.at) < window,
+            },
+        };
+        if !keeps {
+            let (id, pages) = (self.state.snapshot_id(), self.state.pages());
+            self.spare = Spare::Pinned {
+                id,
+                pages,
+                state: self.state.clone(),
+            };
+        }
+        let Spare::Pinned { id, pages, state } = &self.spare else {
+            return None;
+        };
+        let page = if keeps && wanted.is_some() { page } else { 0 };
+        (page < *pages).then(|| Page {
+            id: *id,
+            page,
+            pages: *pages,
+            bytes: state.write_page(page),
+        })
+    }
+
+    /// Nobody has fetched a page for a while: forgets the snapshot that was kept for it.
+    pub(crate) fn unpin(&mut self) {
+        if matches!(self.spare, Spare::Pinned { .. }) {
+            self.spare = Spare::Empty;
+        }
+    }
+
+    /// The snapshot that is being fetched: from whom, which one, and the page that is missing.
+    pub(crate) fn fetching(&self) -> Option<(NodeId, SnapshotId, u32)> {
+        match &self.spare {
+            Spare::Installing {
+                from, installing, ..
+            } => Some((*from, installing.id, installing.next())),
+            _ => None,
+        }
+    }
+
+    /// A page did not come. Gives the transfer up when it was asked for often enough, and says whether it goes on.
+    pub(crate) fn on_fetch_timeout(&mut self, repeats_max: u8) -> bool {
+        let Spare::Installing { repeats, .. } = &mut self.spare else {
+            return false;
+        };
+        *repeats = repeats.saturating_add(1);
+        if *repeats > repeats_max {
+            self.spare = Spare::Empty;
+            return false;
+        }
+        true
+    }
+
+    /// A page of a snapshot arrived. `joining` nodes take any snapshot, others only one that is ahead of their state.
+    pub(crate) fn on_welcome(&mut self, from: NodeId, page: &Page, joining: bool) -> Welcomed {
+        if page.page == 0 && self.wants(from, page.id, joining) {
+            let installing = Installing::new(page.id, page.pages);
+            self.spare = Spare::Installing {
+                from,
+                repeats: 0,
+                installing,
+            };
+        }
+        let Spare::Installing {
+            from: source,
+            repeats,
+            installing,
+        } = &mut self.spare
+        else {
+            return Welcomed::Ignored;
+        };
+        if *source != from || installing.id != page.id || installing.next() != page.page {
+            return Welcomed::Ignored;
+        }
+        *repeats = 0;
+        if installing.take(&page.bytes).is_err() {
+            self.spare = Spare::Empty;
+            return Welcomed::Malformed;
+        }
+        if !installing.is_complete() {
+            return Welcomed::Next(installing.id, installing.next());
+        }
+        match self.install() {
+            Ok(()) => Welcomed::Installed,
+            Err(MalformedPage) => Welcomed::Malformed,
+        }
+    }
+
+    /// Whether a transfer is to begin, or to begin anew because its source has another snapshot now.
+    fn wants(&self, from: NodeId, id: SnapshotId, joining: bool) -> bool {
+        let useful = joining || id.at > self.state.applied;
+        match &self.spare {
+            Spare::Installing {
+                from: source,
+                installing,
+                ..
+            } => useful && *source == from && installing.id != id,
+            Spare::Empty | Spare::Pinned { .. } => useful,
+        }
+    }
+
+    fn install(&mut self) -> Result<(), MalformedPage> {
+        match core::mem::replace(&mut self.spare, Spare::Empty) {
+            Spare::Installing { installing, .. } => {
+                let state = installing.finish()?;
+                // Decisions may have closed the gap while the pages came; going back would apply slots twice.
+                if state.applied >= self.state.applied {
+                    self.state = state;
+                    self.log.raise(self.state.applied);
+                }
+                Ok(())
+            }
+            other => {
+                self.spare = other;
+                Err(MalformedPage)
+            }
+        }
+    }
+
+    /// What must hold between steps.
+    pub(crate) fn invariants(&self) {
+        debug_assert!(
+            self.log.floor() <= self.state.applied,
+            "forgot a decision before applying it"
+        );
+        let next = self.state.applied.next();
+        debug_assert!(
+            next.is_none_or(|next| self.log.get(next).is_none()),
+            "a decision that could be applied was not"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::{Key, Kv, KvCommand, KvReply};
+    use crate::{ClientId, RequestNumber};
+
+    type Small = Replica<Kv<4>, 4, 2>;
+
+    const HERE: NodeId = NodeId(0);
+
+    fn set(client: u64, number: u32, value: i64) -> Proposal<KvCommand> {
+        let command = KvCommand::Set(Key::numbered(0), value);
+        Proposal::Request {
+            client: ClientId(client),
+            number: RequestNumber(number),
+            command,
+        }
+    }
+
+    /// A replica that has applied a registration in slot 1.
+    fn replica() -> Small {
+        let mut replica = Small::new();
+        decide(&mut replica, 1, &Proposal::Register { nonce: 77 });
+        replica
+    }
+
+    /// Decides and applies; gives back how many slots were applied.
+    fn decide(replica: &mut Small, slot: u64, proposal: &Proposal<KvCommand>) -> usize {
+        replica.decide(Slot::new(slot), proposal).unwrap();
+        core::iter::from_fn(|| replica.apply_next()).count()
+    }
+
+    #[test]
+    fn r1_a_decision_never_changes() {
+        let mut replica = replica();
+        let conflict = Conflict {
+            slot: Slot::FIRST,
+            known: Proposal::Register { nonce: 77 },
+            new: Proposal::Noop,
+        };
+        assert_eq!(replica.decide(Slot::FIRST, &Proposal::Noop), Err(conflict));
+        assert_eq!(
+            replica.decide(Slot::FIRST, &Proposal::Register { nonce: 77 }),
+            Ok(false)
+        );
+    }
+
+    #[test]
+    fn r2_a_gap_blocks_what_comes_after_it() {
+        let mut replica = replica();
+        assert_eq!(decide(&mut replica, 3, &set(1, 2, 30)), 0);
+        assert_eq!(replica.applied(), Slot::new(1));
+        assert_eq!(decide(&mut replica, 2, &set(1, 1, 20)), 2);
+        assert_eq!(replica.machine().get(Key::numbered(0)), Some(30));
+    }
+
+    #[test]
+    fn r3_a_request_waits_until_its_own_decision() {
+        let mut replica = replica();
+        let mine = set(1, 1, 20);
+        assert_eq!(replica.on_request(&mine, HERE), Requested::Pending);
+        assert_eq!(decide(&mut replica, 2, &Proposal::Noop), 1);
+        assert_eq!(
+            replica.to_propose(true).as_slice(),
+            &[mine],
+            "its slot went to another"
+        );
+        replica.decide(Slot::new(3), &mine).unwrap();
+        let applied = replica.apply_next().unwrap();
+        assert_eq!(applied.waiter, Some(HERE));
+        assert_eq!(replica.pending(), 0);
+    }
+
+    #[test]
+    fn x1_a_retry_of_an_answered_request_is_answered_at_once() {
+        let mut replica = replica();
+        decide(&mut replica, 2, &set(1, 1, 20));
+        let answer = Outcome::Applied {
+            slot: Slot::new(2),
+            output: KvReply::Value(20),
+        };
+        assert_eq!(
+            replica.on_request(&set(1, 1, 20), HERE),
+            Requested::Answered(answer)
+        );
+        assert_eq!(
+            replica.on_request(&set(1, 1, 21), HERE),
+            Requested::Answered(Outcome::Reused)
+        );
+    }
+
+    #[test]
+    fn a_full_table_of_pending_requests_says_so() {
+        let mut replica = replica();
+        for client in 0..2 {
+            let register = Proposal::Register { nonce: client };
+            assert_eq!(replica.on_request(&register, HERE), Requested::Pending);
+            assert_eq!(replica.on_request(&register, HERE), Requested::Known);
+        }
+        assert_eq!(replica.on_request(&set(1, 1, 20), HERE), Requested::Full);
+    }
+
+    #[test]
+    fn requests_are_handed_over_again_only_after_they_have_waited() {
+        let mut replica = replica();
+        replica.on_request(&set(1, 1, 20), HERE);
+        assert!(
+            replica.to_propose(false).is_empty(),
+            "handed over only just now"
+        );
+        assert_eq!(replica.to_propose(false).len(), 1);
+    }
+
+    #[test]
+    fn decisions_beyond_the_window_are_left_for_later() {
+        let mut replica = replica();
+        assert_eq!(replica.decide(Slot::new(6), &Proposal::Noop), Ok(false));
+        assert_eq!(replica.decide(Slot::new(5), &Proposal::Noop), Ok(true));
+        assert!(
+            replica.decision(Slot::new(5)).is_none(),
+            "not applied yet, so not to be passed on"
+        );
+        assert!(replica.decision(Slot::FIRST).is_none(), "its place was needed, and it is applied");
+    }
+
+    /// Fetches a snapshot from one replica to another, page by page.
+    fn fetch(source: &mut Small, target: &mut Small, meanwhile: impl Fn(&mut Small)) -> Welcomed {
+        let mut page = source.welcome(None, 0).unwrap();
+        loop {
+            meanwhile(source);
+            match target.on_welcome(NodeId(1), &page, false) {
+                Welcomed::Next(id, next) => page = source.welcome(Some(id), next).unwrap(),
+                end => return end,
+            }
+        }
+    }
+
+    #[test]
+    fn t4_a_snapshot_stays_as_it_was_while_its_source_goes_on() {
+        let mut source = replica();
+        decide(&mut source, 2, &set(1, 1, 20));
+        let mut target = Small::new();
+        let end = fetch(&mut source, &mut target, |source| {
+            let slot = source.applied().next().unwrap();
+            decide(source, slot.number(), &Proposal::Noop);
+        });
+        assert_eq!(end, Welcomed::Installed);
+        assert_eq!(target.applied(), Slot::new(2));
+        assert_eq!(target.machine().get(Key::numbered(0)), Some(20));
+        assert!(source.applied() > Slot::new(4));
+    }
+
+    #[test]
+    fn a_snapshot_that_is_behind_is_not_wanted() {
+        let (mut source, mut target) = (replica(), replica());
+        let page = source.welcome(None, 0).unwrap();
+        assert_eq!(
+            target.on_welcome(NodeId(1), &page, false),
+            Welcomed::Ignored
+        );
+        assert!(
+            matches!(
+                target.on_welcome(NodeId(1), &page, true),
+                Welcomed::Next(..)
+            ),
+            "but a joining node takes it"
+        );
+    }
+
+    #[test]
+    fn a_transfer_is_given_up_when_its_source_is_silent() {
+        let (mut source, mut target) = (replica(), Small::new());
+        let page = source.welcome(None, 0).unwrap();
+        target.on_welcome(NodeId(1), &page, false);
+        assert!(target.welcome(None, 0).is_none(), "its spare room is taken");
+        assert!(target.on_fetch_timeout(1));
+        assert!(!target.on_fetch_timeout(1));
+        assert!(target.fetching().is_none());
+    }
+
+    #[test]
+    fn c3_a_claim_is_only_about_the_ballot_that_made_it() {
+        let mut replica = replica();
+        let (old, new) = (Ballot::new(1, NodeId(0)), Ballot::new(2, NodeId(1)));
+        replica.on_claimed(old, Slot::new(3));
+        replica.on_claimed(new, Slot::new(2));
+        assert_eq!(replica.next_claimed(), Some((Slot::new(2), old)));
+        replica.on_claimed(new, Slot::new(3));
+        assert_eq!(replica.next_claimed(), Some((Slot::new(2), new)));
+        assert!(replica.is_behind());
+    }
+}

@@ -1,0 +1,26 @@
+//! The requester: stands for one request of a client until it is answered.
+
+use crate::Proposal;
+
+/// One request that was made at this node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Requester<C> {
+    pub(crate) proposal: Proposal<C>,
+    /// Whether it was asked since the retransmission timer last fired.
+    fresh: bool,
+}
+
+impl<C> Requester<C> {
+    pub(crate) const fn new(proposal: Proposal<C>) -> Self {
+        Self {
+            proposal,
+            fresh: true,
+        }
+    }
+
+    /// Whether it is time to ask again.
+    pub(crate) fn on_retransmit(&mut self) -> bool {
+        !core::mem::take(&mut self.fresh)
+    }
+}

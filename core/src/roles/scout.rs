@@ -1,0 +1,232 @@
+//! The scout: wins a ballot by collecting, page by page, what a quorum of acceptors had accepted.
+//!
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
+
+use crate::{Ballot, Entry, NodeId, NodeSet, Slot};
+
+/// One attempt to win one ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Scout<C, const WINDOW: usize> {
+    ballot: Ballot,
+    from: Slot,
+    complete: NodeSet,
+    low_water: Slot,
+    /// Who reported the low-water mark, and so can bring a leader up to it.
+    low_water_at: NodeId,
+    /// For each slot the proposal of the highest ballot. A place is found by the slot's number modulo the window.
+    adopted: [Option<Entry<C>>; WINDOW],
+    repeats: u8,
+}
+
+/// What one page of a promise did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promised {
+    /// More pages are to come from this acceptor; the next starts here.
+    More(Slot),
+    /// The acceptor counts now; a quorum is still missing.
+    Counted,
+    /// A quorum has told everything.
+    Quorum,
+}
+
+impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
+    pub(crate) const fn new(ballot: Ballot, from: Slot) -> Self {
+        Self {
+            ballot,
+            from,
+            complete: NodeSet::EMPTY,
+            low_water: Slot::ZERO,
+            low_water_at: ballot.leader(),
+            adopted: [const { None }; WINDOW],
+            repeats: 0,
+        }
+    }
+
+    pub(crate) fn ballot(&self) -> Ballot {
+        self.ballot
+    }
+
+    /// The first slot that the prepare asked about.
+    pub(crate) fn from(&self) -> Slot {
+        self.from
+    }
+
+    /// Everything up to here is decided, as some acceptor of the quorum has applied it (rule S6), and who that was.
+    pub(crate) fn low_water(&self) -> (Slot, NodeId) {
+        (self.low_water, self.low_water_at)
+    }
+
+    /// Merges one page; the acceptor counts only with its last one (rule S2). Pages are asked for one after the other, so
+    /// that whoever sends the last has sent all.
+    pub(crate) fn on_promise(
+        &mut self,
+        from: NodeId,
+        low_water: Slot,
+        entries: &[Entry<C>],
+        last: bool,
+        members: NodeSet,
+    ) -> Promised {
+        if low_water > self.low_water {
+            self.low_water = low_water;
+            self.low_water_at = from;
+        }
+        for entry in entries {
+            self.adopt(entry);
+        }
+        let next = entries.last().and_then(|entry| entry.slot.next());
+        match next {
+            Some(next) if !last => return Promised::More(next),
+            _ => self.complete.insert(from),
+        };
+        if self.complete.is_quorum(members) {
+            Promised::Quorum
+        } else {
+            Promised::Counted
+        }
+    }
+
+    /// Rule S4: of all that was accepted for a slot, the one of the highest ballot.
+    fn adopt(&mut self, entry: &Entry<C>) {
+        let size = crate::outbox::run_len(WINDOW);
+        let index = usize::try_from(entry.slot.number() % size).unwrap_or(0);
+        let Some(place) = self.adopted.get_mut(index) else {
+            return;
+        };
+        let replaces = match place {
+            None => true,
+            // Of two slots that share a place the lower is a whole window back. Who accepted the higher one had applied
+            // the lower, and said so with its low-water mark.
+            Some(known) => (entry.slot, entry.ballot) > (known.slot, known.ballot),
+        };
+        if replaces {
+            *place = Some(*entry);
+        }
+    }
+
+    /// What was adopted for a slot.
+    pub(crate) fn adopted(&self, slot: Slot) -> Option<&Entry<C>> {
+        let size = crate::outbox::run_len(WINDOW);
+        let index = usize::try_from(slot.number() % size).unwrap_or(0);
+        self.adopted
+            .get(index)?
+            .as_ref()
+            .filter(|entry| entry.slot == slot)
+    }
+
+    /// The last slot above the low-water mark for which something was adopted.
+    pub(crate) fn last_adopted(&self) -> Slot {
+        self.adopted
+            .iter()
+            .flatten()
+            .map(|entry| entry.slot)
+            .max()
+            .unwrap_or(Slot::ZERO)
+    }
+
+    pub(crate) fn is_complete(&self, members: NodeSet) -> bool {
+        self.complete.is_quorum(members)
+    }
+
+    /// Who is to be asked again (rule S7), or `None` when it has been asked often enough.
+    pub(crate) fn on_retransmit(&mut self, members: NodeSet, repeats_max: u8) -> Option<NodeSet> {
+        self.repeats = self.repeats.saturating_add(1);
+        (self.repeats <= repeats_max).then(|| members.minus(self.complete))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientId, Proposal, RequestNumber};
+
+    fn entry(slot: u64, round: u64, command: u32) -> Entry<u32> {
+        let client = ClientId(1);
+        Entry {
+            slot: Slot::new(slot),
+            ballot: Ballot::new(round, NodeId(0)),
+            proposal: Proposal::Request {
+                client,
+                number: RequestNumber(1),
+                command,
+            },
+        }
+    }
+
+    fn scout() -> Scout<u32, 4> {
+        Scout::new(Ballot::new(9, NodeId(0)), Slot::FIRST)
+    }
+
+    const MEMBERS: NodeSet = NodeSet::first(3);
+
+    #[test]
+    fn s2_a_promise_counts_with_its_last_page_only() {
+        let mut scout = scout();
+        scout.on_promise(NodeId(0), Slot::ZERO, &[], true, MEMBERS);
+        let page = [entry(1, 1, 7)];
+        let more = scout.on_promise(NodeId(1), Slot::ZERO, &page, false, MEMBERS);
+        assert_eq!(more, Promised::More(Slot::new(2)));
+        assert!(!scout.is_complete(MEMBERS));
+        let done = scout.on_promise(NodeId(1), Slot::ZERO, &[entry(2, 1, 8)], true, MEMBERS);
+        assert_eq!(done, Promised::Quorum);
+        assert_eq!(scout.last_adopted(), Slot::new(2));
+    }
+
+    #[test]
+    fn s2_the_same_acceptor_counts_once() {
+        let mut scout = scout();
+        for _ in 0..3 {
+            assert_eq!(
+                scout.on_promise(NodeId(2), Slot::ZERO, &[], true, MEMBERS),
+                Promised::Counted
+            );
+        }
+    }
+
+    #[test]
+    fn s4_the_highest_ballot_wins_whatever_the_order() {
+        for order in [[1, 5, 3], [5, 3, 1], [3, 1, 5]] {
+            let mut scout = scout();
+            for round in order {
+                let command = u32::try_from(round).unwrap();
+                scout.on_promise(
+                    NodeId(1),
+                    Slot::ZERO,
+                    &[entry(2, round, command)],
+                    true,
+                    MEMBERS,
+                );
+            }
+            assert_eq!(scout.adopted(Slot::new(2)), Some(&entry(2, 5, 5)));
+        }
+    }
+
+    #[test]
+    fn s6_the_highest_low_water_mark_is_kept_with_its_owner() {
+        let mut scout = scout();
+        scout.on_promise(NodeId(1), Slot::new(7), &[], true, MEMBERS);
+        scout.on_promise(NodeId(2), Slot::new(3), &[entry(5, 1, 7)], true, MEMBERS);
+        assert_eq!(scout.low_water(), (Slot::new(7), NodeId(1)));
+    }
+
+    #[test]
+    fn a_slot_of_the_next_round_of_the_ring_displaces_a_decided_one() {
+        let mut scout = scout();
+        scout.on_promise(NodeId(1), Slot::ZERO, &[entry(2, 8, 7)], true, MEMBERS);
+        scout.on_promise(NodeId(2), Slot::new(2), &[entry(6, 1, 8)], true, MEMBERS);
+        assert_eq!(scout.adopted(Slot::new(6)), Some(&entry(6, 1, 8)));
+        assert_eq!(scout.adopted(Slot::new(2)), None);
+    }
+
+    #[test]
+    fn s7_only_the_missing_are_asked_again_and_not_for_ever() {
+        let mut scout = scout();
+        scout.on_promise(NodeId(0), Slot::ZERO, &[], true, MEMBERS);
+        assert_eq!(
+            scout.on_retransmit(MEMBERS, 2),
+            Some(MEMBERS.without(NodeId(0)))
+        );
+        assert!(scout.on_retransmit(MEMBERS, 2).is_some());
+        assert_eq!(scout.on_retransmit(MEMBERS, 2), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! The seed: founds a cluster, once.
+
+use crate::{NodeId, NodeSet};
+
+/// Waits until a quorum wants to join, and then lets the cluster begin.
+///
+/// Rule J1: an operator makes exactly one node a seed, it welcomes only until the cluster is founded, and from then on
+/// the replicas answer those who come later, with the state as it is by then.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Seed {
+    joining: NodeSet,
+}
+
+impl Seed {
+    pub(crate) fn new(node: NodeId) -> Self {
+        Self {
+            joining: NodeSet::only(node),
+        }
+    }
+
+    pub(crate) fn on_join(&mut self, from: NodeId) {
+        self.joining.insert(from);
+    }
+
+    /// Who wants to join, the seed included.
+    pub(crate) fn joining(&self) -> NodeSet {
+        self.joining
+    }
+
+    /// Whether enough nodes are there to decide anything.
+    pub(crate) fn can_found(&self, members: NodeSet) -> bool {
+        self.joining.is_quorum(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j1_a_cluster_is_founded_when_a_quorum_is_there() {
+        let members = NodeSet::first(5);
+        let mut seed = Seed::new(NodeId(0));
+        seed.on_join(NodeId(3));
+        seed.on_join(NodeId(3));
+        assert!(!seed.can_found(members), "two of five");
+        seed.on_join(NodeId(4));
+        assert!(seed.can_found(members));
+        assert!(
+            Seed::new(NodeId(0)).can_found(NodeSet::first(1)),
+            "one of one"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! The replicated state as a whole, and its journey in pages.
+
+use super::sessions::Sessions;
+use crate::{
+    Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
+    StateMachine,
+};
+use crate::{Value, Writer};
+use heapless::Vec;
+
+/// A page of a snapshot.
+pub(crate) type PageBytes = Vec<u8, SNAPSHOT_PAGE, u8>;
+
+/// Everything that applying the log has produced. The index and the state change together (rule R4), and travel together
+/// (rule T3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
+    /// The last slot that was applied.
+    pub(crate) applied: Slot,
+    /// A digest of everything that was applied.
+    pub(crate) chain: u64,
+    pub(crate) machine: M,
+    pub(crate) sessions: Sessions<M::Output, CLIENTS>,
+}
+
+/// The digest of one proposal; its low half tells a retry from another command under the same number.
+#[inline]
+pub(crate) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
+    let mut digest = Digest::new();
+    proposal.encode(&mut digest);
+    digest.value()
+}
+
+/// The part of a proposal's digest that a session keeps.
+pub(crate) fn fingerprint_of(digest: u64) -> u32 {
+    u32::try_from(digest & 0xffff_ffff).unwrap_or(0)
+}
+
+impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
+    /// The state at the founding of a cluster.
+    pub(crate) fn genesis() -> Self {
+        Self {
+            applied: Slot::ZERO,
+            chain: 0,
+            machine: M::default(),
+            sessions: Sessions::new(),
+        }
+    }
+
+    /// Applies the next slot.
+    #[inline]
+    pub(crate) fn apply(
+        &mut self,
+        slot: Slot,
+        proposal: &Proposal<M::Command>,
+    ) -> Option<Outcome<M::Output>> {
+        debug_assert!(
+            self.applied.next() == Some(slot),
+            "slots are applied in order (R2)"
+        );
+        let digest = digest_of(proposal);
+        let mut chain = Digest::resume(self.chain);
+        chain.put_u64(digest);
+        self.chain = chain.value();
+        self.applied = slot;
+        self.sessions
+            .apply(slot, proposal, fingerprint_of(digest), &mut self.machine)
+    }
+
+    /// How many pages the snapshot has: a header, the sessions, and the machine's.
+    pub(crate) fn pages(&self) -> u32 {
+        let sessions = Sessions::<M::Output, CLIENTS>::pages(self.sessions.len());
+        self.machine
+            .snapshot_pages()
+            .saturating_add(sessions)
+            .saturating_add(1)
+    }
+
+    pub(crate) fn write_page(&self, page: u32) -> PageBytes {
+        let mut buffer = [0; SNAPSHOT_PAGE];
+        let mut writer = Writer::new(&mut buffer);
+        let sessions = Sessions::<M::Output, CLIENTS>::pages(self.sessions.len());
+        match page.checked_sub(1) {
+            None => {
+                writer.put_u64(self.applied.number());
+                writer.put_u64(self.chain);
+                writer.put_u32(sessions);
+            }
+            Some(page) if page < sessions => self.sessions.write_page(page, &mut writer),
+            Some(page) => self.machine.write_page(page - sessions, &mut writer),
+        }
+        debug_assert!(
+            !writer.overflowed(),
+            "a state machine wrote more than a page"
+        );
+        let len = writer.len();
+        buffer
+            .get(..len)
+            .and_then(|bytes| PageBytes::from_slice(bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// The name of the snapshot of this state.
+    pub(crate) fn snapshot_id(&self) -> SnapshotId {
+        let mut digest = Digest::new();
+        for page in 0..self.pages() {
+            digest.put(&self.write_page(page));
+        }
+        SnapshotId {
+            at: self.applied,
+            digest: digest.value(),
+        }
+    }
+}
+
+/// A snapshot on its way in. The state that it will replace stays as it is until the last page has come and the digest
+/// is right (rule T4): until then this node can still bring others up to where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Installing<M: StateMachine, const CLIENTS: usize> {
+    pub(crate) id: SnapshotId,
+    pages: u32,
+    next: u32,
+    sessions: u32,
+    digest: Digest,
+    state: State<M, CLIENTS>,
+}
+
+impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
+    pub(crate) fn new(id: SnapshotId, pages: u32) -> Self {
+        Self {
+            id,
+            pages,
+            next: 0,
+            sessions: 0,
+            digest: Digest::new(),
+            state: State::genesis(),
+        }
+    }
+
+    /// The page that is needed next.
+    pub(crate) fn next(&self) -> u32 {
+        self.next
+    }
+
+    /// Takes the next page.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), MalformedPage> {
+        let mut reader = Reader::new(bytes);
+        match self.next.checked_sub(1) {
+            None => {
+                self.state.applied = Slot::new(reader.u64().ok_or(MalformedPage)?);
+                self.state.chain = reader.u64().ok_or(MalformedPage)?;
+                self.sessions = reader.u32().ok_or(MalformedPage)?;
+            }
+            Some(page) if page < self.sessions => self.state.sessions.read_page(&mut reader)?,
+            Some(page) => self
+                .state
+                .machine
+                .read_page(page - self.sessions, &mut reader)?,
+        }
+        if !reader.is_empty() {
+            return Err(MalformedPage);
+        }
+        self.digest.put(bytes);
+        self.next = self.next.saturating_add(1);
+        Ok(())
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.next >= self.pages
+    }
+
+    /// The state, once every page has come and their digest is the one that was promised.
+    pub(crate) fn finish(self) -> Result<State<M, CLIENTS>, MalformedPage> {
+        let whole = self.is_complete() && self.digest.value() == self.id.digest;
+        if whole && self.state.applied == self.id.at {
+            Ok(self.state)
+        } else {
+            Err(MalformedPage)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::{Key, Kv, KvCommand};
+    use crate::{ClientId, RequestNumber};
+
+    type Small = State<Kv<16>, 4>;
+
+    fn state() -> Small {
+        let mut state = Small::genesis();
+        for slot in 1..=4 {
+            state.apply(Slot::new(slot), &Proposal::Register { nonce: slot });
+        }
+        for slot in 5..=20 {
+            let proposal = Proposal::Request {
+                client: ClientId(1 + slot % 4),
+                number: RequestNumber(u32::try_from(slot).unwrap()),
+                command: KvCommand::Set(Key::numbered(u32::try_from(slot).unwrap()), 7),
+            };
+            state.apply(Slot::new(slot), &proposal);
+        }
+        state
+    }
+
+    fn transfer(
+        state: &Small,
+        change: impl Fn(u32, &mut PageBytes),
+    ) -> Result<Small, MalformedPage> {
+        let mut installing = Installing::new(state.snapshot_id(), state.pages());
+        while !installing.is_complete() {
+            let page = installing.next();
+            let mut bytes = state.write_page(page);
+            change(page, &mut bytes);
+            installing.take(&bytes)?;
+        }
+        installing.finish()
+    }
+
+    #[test]
+    fn t3_a_snapshot_carries_the_whole_state() {
+        let state = state();
+        assert!(state.pages() > 4, "a header, sessions and keys");
+        assert_eq!(transfer(&state, |_, _| {}), Ok(state));
+        let empty = Small::genesis();
+        assert_eq!(transfer(&empty, |_, _| {}), Ok(empty));
+    }
+
+    #[test]
+    fn t4_a_changed_byte_anywhere_installs_nothing() {
+        let state = state();
+        for damaged in 0..state.pages() {
+            for byte in [0, 7, 12] {
+                let result = transfer(&state, |page, bytes| {
+                    if page == damaged
+                        && let Some(byte) = bytes.get_mut(byte)
+                    {
+                        *byte ^= 1;
+                    }
+                });
+                assert_eq!(result, Err(MalformedPage), "page {damaged}, byte {byte}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_chain_depends_on_the_order() {
+        let apply = |nonces: [u64; 2]| {
+            let mut state = Small::genesis();
+            for (slot, nonce) in [1, 2].into_iter().zip(nonces) {
+                state.apply(Slot::new(slot), &Proposal::Register { nonce });
+            }
+            state.chain
+        };
+        assert_ne!(apply([1, 2]), apply([2, 1]));
+    }
+}

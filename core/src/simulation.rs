@@ -1,0 +1,17 @@
+//! A cluster in one value: nodes, a network, clients and a clock, all of them driven by a run seed.
+//!
+//! The simulation is allocation-free like the rest, so that it runs on a microcontroller, where the same seed gives the
+//! same facts. It drives the very [`Node`](crate::Node) that a real network would.
+
+mod client;
+mod network;
+mod scenario;
+mod scheduler;
+mod workload;
+mod world;
+
+pub use network::Link;
+pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
+pub use scheduler::{Happening, Scheduled, Scheduler};
+pub use workload::{BankScript, KvScript, Workload};
+pub use world::{Bound, Mark, Report, Simulation, Verdict, Violation};

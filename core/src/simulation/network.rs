@@ -1,0 +1,115 @@
+//! The simulated network: loses messages and takes its time, from streams of its own.
+
+use crate::random::{Purpose, below, span_below, stream};
+use crate::{Duration, NodeId};
+use rand_xorshift::XorShiftRng;
+
+/// What every link between two nodes is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// How long a message takes on average.
+    pub delay: Duration,
+    /// By how much that varies, evenly to both sides; at most `delay`, and at most 35 minutes.
+    pub jitter: Duration,
+    /// How many messages of a million are lost; at most a million.
+    pub loss_ppm: u32,
+}
+
+impl Link {
+    /// A million: all messages are lost.
+    pub const LOSS_MAX: u32 = 1_000_000;
+
+    /// The longest that a message and its answer take together.
+    pub fn round_trip_max(&self) -> Duration {
+        self.delay.saturating_add(self.jitter) * 2
+    }
+}
+
+/// The network of one run.
+#[derive(Clone, Debug)]
+pub(super) struct Network {
+    link: Link,
+    loss: XorShiftRng,
+    delay: XorShiftRng,
+}
+
+impl Network {
+    pub(super) fn new(link: Link, run_seed: u64) -> Self {
+        Self {
+            link,
+            loss: stream(run_seed, Purpose::Loss),
+            delay: stream(run_seed, Purpose::Delay),
+        }
+    }
+
+    /// How long a message takes, or `None` when it is lost. What a node sends to itself is there at once and never lost.
+    ///
+    /// Both streams are drawn from for every message, so that another rate of loss moves no delay.
+    #[inline]
+    pub(super) fn carry(&mut self, from: NodeId, to: NodeId) -> Option<Duration> {
+        if from == to {
+            return Some(Duration::ZERO);
+        }
+        let lost = below(&mut self.loss, Link::LOSS_MAX) < self.link.loss_ppm;
+        let spread = (self.link.jitter * 2).saturating_add(Duration::from_micros(1));
+        let delay = self
+            .link
+            .delay
+            .saturating_sub(self.link.jitter)
+            .saturating_add(span_below(&mut self.delay, spread));
+        (!lost).then_some(delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn delays(loss_ppm: u32) -> Vec<Option<Duration>> {
+        let link = Link {
+            delay: Duration::from_millis(30),
+            jitter: Duration::from_millis(20),
+            loss_ppm,
+        };
+        let mut network = Network::new(link, 6);
+        (0..2_000)
+            .map(|_| network.carry(NodeId(0), NodeId(1)))
+            .collect()
+    }
+
+    #[test]
+    fn delays_stay_within_the_jitter_and_use_all_of_it() {
+        let all: Vec<u64> = delays(0)
+            .into_iter()
+            .map(|delay| delay.unwrap().as_micros())
+            .collect();
+        assert!(all.iter().all(|delay| (10_000..=50_000).contains(delay)));
+        assert!(all.iter().any(|delay| *delay < 11_000) && all.iter().any(|delay| *delay > 49_000));
+    }
+
+    #[test]
+    fn another_rate_of_loss_moves_no_delay() {
+        let (none, some) = (delays(0), delays(200_000));
+        let lost = some.iter().filter(|delay| delay.is_none()).count();
+        assert!((300..500).contains(&lost), "{lost} of 2,000 at 20 %");
+        for (without, with) in none.iter().zip(&some) {
+            assert!(with.is_none() || with == without);
+        }
+        assert!(delays(Link::LOSS_MAX).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_node_reaches_itself_at_once_and_always() {
+        let link = Link {
+            delay: Duration::from_millis(30),
+            jitter: Duration::ZERO,
+            loss_ppm: Link::LOSS_MAX,
+        };
+        assert_eq!(
+            Network::new(link, 1).carry(NodeId(4), NodeId(4)),
+            Some(Duration::ZERO)
+        );
+    }
+}

@@ -1,0 +1,181 @@
+//! What a run is to be: everything that, with the run seed, decides it.
+
+use super::network::Link;
+use crate::{Config, Duration, Instant, NODES_MAX, NodeId};
+use core::fmt;
+use heapless::Vec;
+
+/// The most clients of one run.
+pub const CLIENTS_MAX: u16 = 64;
+/// The most kills of one run.
+pub const KILLS_MAX: usize = 8;
+
+/// Who is to be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This node.
+    Node(NodeId),
+    /// Whoever leads then; or, when nobody does, whoever leads next.
+    Leader,
+}
+
+/// A node that is stopped for good at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kill {
+    /// Which node.
+    pub target: Target,
+    /// When.
+    pub at: Instant,
+}
+
+/// Where the clients sit. A client whose node is killed goes on at the next one that lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// All of them at one node.
+    One(NodeId),
+    /// One after the other over the nodes.
+    Spread,
+}
+
+/// One run. [`Scenario::new`] gives the default: fourteen nodes of which node 0 founds the cluster, messages of which one
+/// in twenty is lost and that take 30 ms ± 20 ms, and eleven clients at the last node.
+///
+/// ```
+/// use synod::simulation::{Placement, Scenario};
+/// use synod::NodeId;
+/// let scenario = Scenario::new(6);
+/// assert_eq!((scenario.nodes, scenario.clients), (14, 11));
+/// assert_eq!(scenario.placement, Placement::One(NodeId(13)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Decides everything that is left to chance.
+    pub run_seed: u64,
+    /// How many nodes, from 1 to the simulation's `NODES`.
+    pub nodes: u16,
+    /// What the links between them are like.
+    pub link: Link,
+    /// How many clients, from 0 to [`CLIENTS_MAX`].
+    pub clients: u16,
+    /// Where they sit.
+    pub placement: Placement,
+    /// Who is killed, and when.
+    pub kills: Vec<Kill, KILLS_MAX>,
+    /// The run is stalled if it is not done by then.
+    pub time_max: Duration,
+    /// The run is stalled if it is not done by then.
+    pub events_max: u64,
+}
+
+impl Scenario {
+    /// The default scenario under a run seed.
+    pub fn new(run_seed: u64) -> Self {
+        let link = Link {
+            delay: Duration::from_millis(30),
+            jitter: Duration::from_millis(20),
+            loss_ppm: 50_000,
+        };
+        Self {
+            link,
+            ..Self::of(run_seed, 14)
+        }
+    }
+
+    /// As the default, but with so many nodes, and the clients at the last of them.
+    pub fn of(run_seed: u64, nodes: u16) -> Self {
+        let link = Link {
+            delay: Duration::from_millis(30),
+            jitter: Duration::from_millis(20),
+            loss_ppm: 50_000,
+        };
+        Self {
+            run_seed,
+            nodes,
+            link,
+            clients: 11,
+            placement: Placement::One(NodeId(nodes.saturating_sub(1))),
+            kills: Vec::new(),
+            time_max: Duration::from_secs(120),
+            events_max: 10_000_000,
+        }
+    }
+
+    /// The settings of one of its nodes.
+    pub(super) fn config(&self, node: NodeId) -> Config {
+        Config::new(node, self.nodes).with_round_trip(self.link.round_trip_max())
+    }
+
+    /// Checks it against what a simulation has room for.
+    pub(super) fn validate(
+        &self,
+        nodes_max: usize,
+        clients_max: usize,
+    ) -> Result<(), ScenarioError> {
+        let nodes_max = u16::try_from(nodes_max).unwrap_or(NODES_MAX).min(NODES_MAX);
+        if self.nodes == 0 || self.nodes > nodes_max {
+            return Err(ScenarioError::Nodes { max: nodes_max });
+        }
+        let clients_max = u16::try_from(clients_max)
+            .unwrap_or(CLIENTS_MAX)
+            .min(CLIENTS_MAX);
+        if self.clients > clients_max {
+            return Err(ScenarioError::Clients { max: clients_max });
+        }
+        if self.link.loss_ppm > Link::LOSS_MAX {
+            return Err(ScenarioError::Loss);
+        }
+        if self.link.jitter > self.link.delay || self.link.jitter > Duration::from_secs(35 * 60) {
+            return Err(ScenarioError::Jitter);
+        }
+        let placed = match self.placement {
+            Placement::One(node) => Some(node),
+            Placement::Spread => None,
+        };
+        let killed = self.kills.iter().filter_map(|kill| match kill.target {
+            Target::Node(node) => Some(node),
+            Target::Leader => None,
+        });
+        match killed.chain(placed).find(|node| node.0 >= self.nodes) {
+            Some(node) => Err(ScenarioError::NoSuchNode(node)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a scenario cannot be run. Nothing was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScenarioError {
+    /// The number of nodes is 0, or above what there is room for.
+    Nodes {
+        /// How many there is room for.
+        max: u16,
+    },
+    /// The number of clients is above what there is room for.
+    Clients {
+        /// How many there is room for.
+        max: u16,
+    },
+    /// More than all messages are to be lost.
+    Loss,
+    /// The jitter is above the delay, so that messages would arrive before they are sent, or above 35 minutes.
+    Jitter,
+    /// A kill or a placement names a node that is not there.
+    NoSuchNode(NodeId),
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nodes { max } => write!(f, "the number of nodes must be from 1 to {max}"),
+            Self::Clients { max } => write!(f, "the number of clients must be at most {max}"),
+            Self::Loss => f.write_str("the loss must be at most 100 %"),
+            Self::Jitter => {
+                f.write_str("the jitter must be at most the delay, and at most 35 minutes")
+            }
+            Self::NoSuchNode(node) => write!(f, "there is no {node} in this cluster"),
+        }
+    }
+}
+
+impl core::error::Error for ScenarioError {}

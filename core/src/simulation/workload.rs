@@ -1,0 +1,233 @@
+//! What the clients ask, and what they must be answered.
+
+use super::scenario::CLIENTS_MAX;
+use crate::StateMachine;
+use crate::machines::{Bank, BankCommand, BankReply, Key, Kv, KvCommand, KvReply};
+
+/// What the clients of a run ask for, one thing after the other, and whether an answer is right.
+pub trait Workload<M: StateMachine> {
+    /// What client `client` asks for under `number`, which counts from 1; `None` when it is done. Called once for each.
+    fn command(&mut self, client: u16, number: u32) -> Option<M::Command>;
+
+    /// Whether the output of that request is right. Called once for each, in order.
+    fn check(&mut self, client: u16, number: u32, output: &M::Output) -> bool;
+
+    /// How many requests a client makes in all.
+    fn requests(&self, client: u16) -> u64;
+}
+
+/// What a [`KvScript`] does in turn: `None` gets, `Some` sets.
+const KV_STEPS: [Option<i64>; 11] = [
+    None,
+    Some(9),
+    None,
+    Some(6),
+    Some(32),
+    None,
+    Some(39),
+    None,
+    Some(66),
+    Some(77),
+    None,
+];
+
+/// Each client has a key of its own, named A, B and so on, and gets and sets it in eleven steps, over and over: get, set
+/// 9, get, set 6, set 32, get, set 39, get, set 66, set 77, get.
+#[derive(Clone, Debug)]
+pub struct KvScript {
+    requests: u32,
+    /// What each client's key must hold now.
+    expected: [Option<i64>; CLIENTS_MAX as usize],
+}
+
+impl KvScript {
+    /// Each client makes so many requests.
+    pub const fn new(requests: u32) -> Self {
+        Self {
+            requests,
+            expected: [None; CLIENTS_MAX as usize],
+        }
+    }
+
+    fn step(number: u32) -> Option<i64> {
+        let steps = u32::try_from(KV_STEPS.len()).unwrap_or(1);
+        let index = number.wrapping_sub(1) % steps;
+        KV_STEPS
+            .get(usize::try_from(index).unwrap_or(0))
+            .copied()
+            .flatten()
+    }
+}
+
+impl<const KEYS: usize> Workload<Kv<KEYS>> for KvScript {
+    fn command(&mut self, client: u16, number: u32) -> Option<KvCommand> {
+        let key = Key::numbered(u32::from(client));
+        let command = match Self::step(number) {
+            None => KvCommand::Get(key),
+            Some(value) => KvCommand::Set(key, value),
+        };
+        (number <= self.requests).then_some(command)
+    }
+
+    fn check(&mut self, client: u16, number: u32, output: &KvReply) -> bool {
+        let Some(expected) = self.expected.get_mut(usize::from(client)) else {
+            return false;
+        };
+        if let Some(value) = Self::step(number) {
+            *expected = Some(value);
+        }
+        *output == expected.map_or(KvReply::None, KvReply::Value)
+    }
+
+    fn requests(&self, _client: u16) -> u64 {
+        u64::from(self.requests)
+    }
+}
+
+/// One step of a [`BankScript`].
+#[derive(Clone, Copy, Debug)]
+enum BankStep {
+    Balance,
+    Deposit(u64),
+    Withdraw(u64),
+}
+
+/// What a [`BankScript`] does in turn. The last withdrawal is more than there ever is, and must be refused.
+const BANK_STEPS: [BankStep; 8] = [
+    BankStep::Balance,
+    BankStep::Deposit(10),
+    BankStep::Deposit(5),
+    BankStep::Balance,
+    BankStep::Withdraw(4),
+    BankStep::Balance,
+    BankStep::Withdraw(u64::MAX),
+    BankStep::Balance,
+];
+
+/// Each client has an account of its own, named A, B and so on, and uses it in eight steps, over and over: balance,
+/// deposit 10, deposit 5, balance, withdraw 4, balance, a withdrawal that must be refused, balance.
+#[derive(Clone, Debug)]
+pub struct BankScript {
+    requests: u32,
+    /// What each client's account must hold now.
+    expected: [u64; CLIENTS_MAX as usize],
+}
+
+impl BankScript {
+    /// Each client makes so many requests.
+    pub const fn new(requests: u32) -> Self {
+        Self {
+            requests,
+            expected: [0; CLIENTS_MAX as usize],
+        }
+    }
+
+    fn step(number: u32) -> BankStep {
+        let steps = u32::try_from(BANK_STEPS.len()).unwrap_or(1);
+        let index = number.wrapping_sub(1) % steps;
+        BANK_STEPS
+            .get(usize::try_from(index).unwrap_or(0))
+            .copied()
+            .unwrap_or(BankStep::Balance)
+    }
+}
+
+impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for BankScript {
+    fn command(&mut self, client: u16, number: u32) -> Option<BankCommand> {
+        let account = Key::numbered(u32::from(client));
+        let command = match Self::step(number) {
+            BankStep::Balance => BankCommand::Balance(account),
+            BankStep::Deposit(amount) => BankCommand::Deposit(account, amount),
+            BankStep::Withdraw(amount) => BankCommand::Withdraw(account, amount),
+        };
+        (number <= self.requests).then_some(command)
+    }
+
+    fn check(&mut self, client: u16, number: u32, output: &BankReply) -> bool {
+        let Some(expected) = self.expected.get_mut(usize::from(client)) else {
+            return false;
+        };
+        let refused = match Self::step(number) {
+            BankStep::Balance => false,
+            BankStep::Deposit(amount) => {
+                *expected += amount;
+                false
+            }
+            BankStep::Withdraw(amount) => match expected.checked_sub(amount) {
+                Some(rest) => {
+                    *expected = rest;
+                    false
+                }
+                None => true,
+            },
+        };
+        let right = if refused {
+            BankReply::Refused(*expected)
+        } else {
+            BankReply::Balance(*expected)
+        };
+        *output == right
+    }
+
+    fn requests(&self, _client: u16) -> u64 {
+        u64::from(self.requests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn the_default_client_expects_what_the_script_implies() {
+        let mut machine = Kv::<64>::default();
+        let mut script = KvScript::new(11);
+        let mut answers = Vec::new();
+        for number in 1.. {
+            let Some(command) = Workload::<Kv<64>>::command(&mut script, 0, number) else {
+                break;
+            };
+            let output = machine.apply(&command);
+            assert!(Workload::<Kv<64>>::check(&mut script, 0, number, &output));
+            answers.push(match output {
+                KvReply::Value(value) => value,
+                _ => 0,
+            });
+        }
+        assert_eq!(answers, [0, 9, 9, 6, 32, 32, 39, 39, 66, 77, 77]);
+    }
+
+    #[test]
+    fn a_wrong_answer_is_noticed() {
+        let mut script = KvScript::new(11);
+        assert!(!Workload::<Kv<64>>::check(
+            &mut script,
+            0,
+            1,
+            &KvReply::Value(9)
+        ));
+        assert!(!Workload::<Kv<64>>::check(
+            &mut script,
+            CLIENTS_MAX,
+            1,
+            &KvReply::None
+        ));
+        let mut script = BankScript::new(8);
+        assert!(Workload::<Bank<1>>::check(
+            &mut script,
+            0,
+            2,
+            &BankReply::Balance(10)
+        ));
+        assert!(
+            !Workload::<Bank<1>>::check(&mut script, 0, 3, &BankReply::Balance(5)),
+            "overwritten"
+        );
+        assert!(
+            !Workload::<Bank<1>>::check(&mut script, 0, 7, &BankReply::Balance(0)),
+            "overdrawn"
+        );
+    }
+}

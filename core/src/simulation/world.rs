@@ -1,0 +1,693 @@
+//! The simulation: pops what happens next, lets a node take its step, and carries what comes of it.
+
+use super::client::{Client, Progress};
+use super::network::Network;
+use super::scenario::{CLIENTS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
+use super::scheduler::{Happening, Scheduler};
+use super::workload::Workload;
+use crate::random::{Purpose, stream};
+use crate::window::Window;
+use crate::{
+    Ballot, Duration, Event, Instant, Node, NodeId, Outbox, Outcome, Queue, Record, RequestError,
+    RequestNumber, Role, Slot, StateMachine, Tracer,
+};
+use core::fmt;
+use heapless::Vec;
+use rand_core::Rng;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every client has its answers, and every live node has joined and applied the same.
+    Done,
+    /// A rule was broken.
+    Violated(Violation),
+    /// It was not done in time.
+    Stalled(Bound),
+}
+
+/// A broken rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A node has applied something else than another up to the same slot.
+    Disagreement {
+        /// The node that differs from who was there first.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+    },
+    /// A client got an answer that its requests do not imply.
+    WrongAnswer {
+        /// The client, from 0.
+        client: u16,
+        /// The number of its request.
+        number: RequestNumber,
+    },
+    /// A node saw something that cannot be, and halted.
+    Halted {
+        /// The node.
+        node: NodeId,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disagreement { node, slot } => {
+                write!(
+                    f,
+                    "{node} has applied something else than the others up to slot {slot}"
+                )
+            }
+            Self::WrongAnswer { client, number } => {
+                write!(
+                    f,
+                    "client {client} got a wrong answer to its request {}",
+                    number.0
+                )
+            }
+            Self::Halted { node } => write!(f, "{node} halted over what cannot be"),
+        }
+    }
+}
+
+/// What a stalled run ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The scenario's `time_max`.
+    Time,
+    /// The scenario's `events_max`.
+    Events,
+    /// Nothing was left to happen.
+    Idle,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Time => "the simulated time is up",
+            Self::Events => "the number of events is used up",
+            Self::Idle => "nothing is left to happen",
+        })
+    }
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The simulated time.
+    pub at: Instant,
+    /// How many nodes there are.
+    pub nodes: u16,
+    /// How many of them were not killed.
+    pub live: u16,
+    /// How many of the live ones have joined.
+    pub joined: u16,
+    /// The furthest slot that a live node has applied.
+    pub applied: Slot,
+    /// Whether every live node has joined and applied the same.
+    pub agree: bool,
+    /// Requests that were answered, registrations not counted.
+    pub answered: u64,
+    /// Those of them whose answer was right.
+    pub right: u64,
+    /// Requests that the clients make in all.
+    pub expected: u64,
+    /// Messages that arrived.
+    pub deliveries: u64,
+    /// Happenings of all kinds.
+    pub events: u64,
+    /// Writes that a driver with storage would have made durable.
+    pub writes: u64,
+}
+
+/// How full a fixed structure became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its name.
+    pub name: &'static str,
+    /// The most that it held at once; of the nodes, whichever held most.
+    pub peak: usize,
+    /// What it can hold.
+    pub capacity: usize,
+}
+
+/// One node of the simulation.
+#[derive(Clone, Debug)]
+struct Member<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    node: Node<M, WINDOW, CLIENTS, PAGE>,
+    live: bool,
+    /// When its live wake is due; a popped wake for another time is a stale one.
+    wake: Instant,
+}
+
+/// How many slots back the applied prefixes of the nodes are compared.
+const LEDGER: usize = 1024;
+/// The room of the outbox. [`Node::OUTBOX_MIN`] is compared with it when a simulation is built.
+const OUTBOX: usize = 256;
+
+/// A simulated cluster of up to `NODES` nodes, with up to `EVENTS` happenings in store.
+///
+/// The other capacities are those of its [`Node`]s. Fixed as it is, it is a large value: on a host, run it in a thread
+/// with a stack to match; on a target, place it in a `static`.
+///
+/// `EVENTS` should hold what is under way at once: for each node a few broadcasts to all the others, a wake with a
+/// handful of stale ones, and the clients. A message for which there is no room is lost and traced.
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::simulation::{KvScript, Scenario, Simulation, Verdict};
+///
+/// let scenario = Scenario::of(6, 3);
+/// let mut simulation =
+///     Simulation::<Kv<16>, KvScript, 16, 16, 2, 3, 256>::new(&scenario, KvScript::new(11))?;
+/// assert_eq!(simulation.run(&mut ()), Verdict::Done);
+/// assert_eq!(simulation.report().right, 121);
+/// # Ok::<(), synod::simulation::ScenarioError>(())
+/// ```
+#[derive(Debug)]
+pub struct Simulation<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+> {
+    now: Instant,
+    scheduler: Scheduler<M, PAGE, EVENTS>,
+    network: Network,
+    members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
+    clients: Vec<Client<M::Command>, { CLIENTS_MAX as usize }>,
+    workload: L,
+    outbox: Outbox<M, PAGE, OUTBOX>,
+    kills: Vec<Kill, { super::scenario::KILLS_MAX }>,
+    /// The digest of what was applied up to a slot, as the first node to get there had it.
+    ledger: Window<u64, LEDGER>,
+    violation: Option<Violation>,
+    busy_clients: u16,
+    retry: Duration,
+    time_max: Duration,
+    events_max: u64,
+    answered: u64,
+    right: u64,
+    deliveries: u64,
+    events: u64,
+    writes: u64,
+}
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+{
+    const CHECKED: () = {
+        assert!(
+            Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN <= OUTBOX,
+            "WINDOW or CLIENTS is too large for the simulation's outbox of 256"
+        );
+        assert!(
+            EVENTS > NODES + CLIENTS,
+            "EVENTS must hold a wake for every node and a turn for every client"
+        );
+    };
+
+    /// A run at its beginning: node 0 founds the cluster and the others join it.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be.
+    pub fn new(scenario: &Scenario, workload: L) -> Result<Self, ScenarioError> {
+        let () = Self::CHECKED;
+        scenario.validate(NODES, CLIENTS)?;
+        let mut simulation = Self {
+            now: Instant::ZERO,
+            scheduler: Scheduler::new(),
+            network: Network::new(scenario.link, scenario.run_seed),
+            members: Vec::new(),
+            clients: Vec::new(),
+            workload,
+            outbox: Outbox::new(),
+            kills: scenario.kills.clone(),
+            ledger: Window::new(Slot::ZERO),
+            violation: None,
+            busy_clients: scenario.clients,
+            retry: scenario.link.round_trip_max().max(Duration::from_millis(1)),
+            time_max: scenario.time_max,
+            events_max: scenario.events_max,
+            answered: 0,
+            right: 0,
+            deliveries: 0,
+            events: 0,
+            writes: 0,
+        };
+        for number in 0..scenario.nodes {
+            let config = scenario.config(NodeId(number));
+            let node = if config.node == config.founder {
+                Node::found(config, scenario.run_seed, Instant::ZERO)
+            } else {
+                Node::join(config, scenario.run_seed, Instant::ZERO)
+            };
+            // The settings of a scenario that was checked are sound, and there is room.
+            let Ok(node) = node else {
+                return Err(ScenarioError::Nodes { max: 0 });
+            };
+            let member = Member {
+                node,
+                live: true,
+                wake: Instant::FAR_FUTURE,
+            };
+            if simulation.members.push(member).is_err() {
+                return Err(ScenarioError::Nodes { max: 0 });
+            }
+            simulation.schedule_wake(NodeId(number));
+        }
+        let mut rng = stream(scenario.run_seed, Purpose::Workload);
+        for index in 0..scenario.clients {
+            let node = match scenario.placement {
+                Placement::One(node) => node,
+                Placement::Spread => NodeId(index % scenario.nodes),
+            };
+            // Room for them was checked above.
+            let _ = simulation.clients.push(Client::new(node, rng.next_u64()));
+            let _ = simulation
+                .scheduler
+                .push(Instant::ZERO, Happening::Client(index));
+        }
+        for (index, kill) in (0..).zip(&scenario.kills) {
+            let _ = simulation.scheduler.push(kill.at, Happening::Kill(index));
+        }
+        Ok(simulation)
+    }
+
+    /// Runs to the end: until done, until a rule is broken, or until a bound is reached.
+    pub fn run(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Verdict {
+        loop {
+            if let Some(verdict) = self.step(tracer) {
+                return verdict;
+            }
+        }
+    }
+
+    /// Lets one thing happen; answers how the run ended, once it has.
+    pub fn step(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Option<Verdict> {
+        if let Some(violation) = self.violation {
+            return Some(Verdict::Violated(violation));
+        }
+        if self.busy_clients == 0 && self.agree() {
+            return Some(Verdict::Done);
+        }
+        if self.events >= self.events_max {
+            return Some(Verdict::Stalled(Bound::Events));
+        }
+        let Some(next) = self.scheduler.pop() else {
+            return Some(Verdict::Stalled(Bound::Idle));
+        };
+        if next.at > Instant::ZERO + self.time_max {
+            return Some(Verdict::Stalled(Bound::Time));
+        }
+        debug_assert!(next.at >= self.now, "time goes back");
+        self.now = next.at;
+        self.events += 1;
+        match next.happening {
+            Happening::Deliver(envelope) => {
+                let to = envelope.to;
+                if let Some(member) = self.live(to) {
+                    let (now, outbox) = (member.1, member.2);
+                    member.0.node.handle_message(now, &envelope, outbox, tracer);
+                    self.deliveries += 1;
+                    self.after_step(to, tracer);
+                }
+            }
+            Happening::Wake(node) => self.wake(node, tracer),
+            Happening::Client(index) => self.client_acts(index, tracer),
+            Happening::Kill(index) => self.kill(index, tracer),
+        }
+        None
+    }
+
+    /// The simulated time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A node, killed or not.
+    pub fn node(&self, node: NodeId) -> Option<&Node<M, WINDOW, CLIENTS, PAGE>> {
+        self.members
+            .get(usize::from(node.0))
+            .map(|member| &member.node)
+    }
+
+    /// Where the run stands.
+    pub fn report(&self) -> Report {
+        let live = || self.members.iter().filter(|member| member.live);
+        let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+        Report {
+            at: self.now,
+            nodes: count(self.members.len()),
+            live: count(live().count()),
+            joined: count(live().filter(|member| member.node.is_active()).count()),
+            applied: live()
+                .map(|member| member.node.applied())
+                .max()
+                .unwrap_or(Slot::ZERO),
+            agree: self.agree(),
+            answered: self.answered,
+            right: self.right,
+            expected: (0..count(self.clients.len()))
+                .map(|client| self.workload.requests(client))
+                .sum(),
+            deliveries: self.deliveries,
+            events: self.events,
+            writes: self.writes,
+        }
+    }
+
+    /// How full each fixed structure became.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        let most = |of: fn(&crate::Marks) -> usize| {
+            self.members
+                .iter()
+                .map(|member| of(&member.node.marks()))
+                .max()
+                .unwrap_or(0)
+        };
+        [
+            ("window", most(|marks| marks.window), WINDOW),
+            ("votes", most(|marks| marks.votes), WINDOW),
+            ("waiting", most(|marks| marks.waiting), CLIENTS),
+            ("pending", most(|marks| marks.pending), CLIENTS),
+            ("requesters", most(|marks| marks.requesters), CLIENTS),
+            ("sessions", most(|marks| marks.sessions), CLIENTS),
+            ("outbox", self.outbox.peak(), OUTBOX),
+            ("scheduler", self.scheduler.peak(), EVENTS),
+        ]
+        .into_iter()
+        .map(|(name, peak, capacity)| Mark {
+            name,
+            peak,
+            capacity,
+        })
+    }
+
+    /// Whether every live node has joined and applied the same.
+    fn agree(&self) -> bool {
+        let mut live = self
+            .members
+            .iter()
+            .filter(|member| member.live)
+            .map(|member| &member.node);
+        let Some(first) = live.next() else {
+            return false;
+        };
+        let same = |node: &Node<M, WINDOW, CLIENTS, PAGE>| {
+            node.is_active() && node.applied() == first.applied() && node.chain() == first.chain()
+        };
+        same(first) && live.all(same)
+    }
+
+    /// A node that was not killed, with what its step needs.
+    #[expect(
+        clippy::type_complexity,
+        reason = "three borrows of three fields, named nowhere else"
+    )]
+    fn live(
+        &mut self,
+        node: NodeId,
+    ) -> Option<(
+        &mut Member<M, WINDOW, CLIENTS, PAGE>,
+        Instant,
+        &mut Outbox<M, PAGE, OUTBOX>,
+    )> {
+        let member = self
+            .members
+            .get_mut(usize::from(node.0))
+            .filter(|member| member.live)?;
+        Some((member, self.now, &mut self.outbox))
+    }
+
+    /// A node's wake has come, unless it is a stale one; a deadline that has moved on only moves the wake.
+    fn wake(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
+        let Some((member, now, outbox)) = self.live(node) else {
+            return;
+        };
+        if member.wake != now {
+            return;
+        }
+        member.wake = Instant::FAR_FUTURE;
+        if member
+            .node
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            member.node.handle_timeout(now, outbox, tracer);
+            self.after_step(node, tracer);
+        } else {
+            self.schedule_wake(node);
+        }
+    }
+
+    /// Keeps a wake in store at or before the node's deadline. A later deadline is left to the wake that is there.
+    fn schedule_wake(&mut self, node: NodeId) {
+        let Some(member) = self.members.get_mut(usize::from(node.0)) else {
+            return;
+        };
+        let Some(deadline) = member.node.next_deadline() else {
+            return;
+        };
+        let at = deadline.max(self.now);
+        if at < member.wake && self.scheduler.push(at, Happening::Wake(node)).is_ok() {
+            member.wake = at;
+        }
+    }
+
+    /// Carries what a step wants done, in order: writes, messages, replies.
+    fn after_step(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
+        self.schedule_wake(node);
+        self.check(node);
+        self.writes += crate::outbox::run_len(self.outbox.writes.len());
+        let Some(member) = self.members.get(usize::from(node.0)) else {
+            return;
+        };
+        for outgoing in &self.outbox.messages {
+            for to in outgoing.to.iter() {
+                let Some(delay) = self.network.carry(node, to) else {
+                    let event = Event::Lost {
+                        to,
+                        message: &outgoing.message,
+                    };
+                    tracer.record(&Record {
+                        at: self.now,
+                        node,
+                        role: Role::Network,
+                        event,
+                    });
+                    continue;
+                };
+                let envelope = member.node.envelope(to, outgoing);
+                if self
+                    .scheduler
+                    .push(self.now + delay, Happening::Deliver(envelope))
+                    .is_err()
+                {
+                    let full = Event::Full {
+                        queue: Queue::Scheduler,
+                    };
+                    let lost = Event::Lost {
+                        to,
+                        message: &outgoing.message,
+                    };
+                    for event in [full, lost] {
+                        tracer.record(&Record {
+                            at: self.now,
+                            node,
+                            role: Role::Network,
+                            event,
+                        });
+                    }
+                }
+            }
+        }
+        for index in 0..self.outbox.replies.len() {
+            if let Some(reply) = self.outbox.replies.get(index).copied() {
+                self.client_hears(reply.key, reply.outcome);
+            }
+        }
+        self.outbox.clear();
+    }
+
+    /// Looks for a broken rule after a node's step.
+    fn check(&mut self, node: NodeId) {
+        let Some(member) = self.members.get(usize::from(node.0)) else {
+            return;
+        };
+        if member.node.fault().is_some() {
+            self.violation = Some(Violation::Halted { node });
+            return;
+        }
+        let (slot, chain) = (member.node.applied(), member.node.chain());
+        if let Some(known) = self.ledger.get(slot) {
+            if *known != chain {
+                self.violation = Some(Violation::Disagreement { node, slot });
+            }
+        } else if self.ledger.admit(slot, slot) {
+            self.ledger.put(slot, chain);
+        }
+    }
+
+    fn client_index(&self, key: crate::RequestKey) -> Option<u16> {
+        let index = self.clients.iter().position(|client| client.awaits(key))?;
+        u16::try_from(index).ok()
+    }
+
+    /// A client gets an answer: checks it, and acts on it at once.
+    fn client_hears(&mut self, key: crate::RequestKey, outcome: Outcome<M::Output>) {
+        let Some(index) = self.client_index(key) else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
+        match outcome {
+            Outcome::Registered { client: id } => {
+                client.id = id;
+                client.number = RequestNumber::REGISTRATION;
+                client.progress = Progress::Ready;
+            }
+            Outcome::Applied { output, .. } => {
+                self.answered += 1;
+                client.progress = Progress::Ready;
+                client.command = None;
+                if self.workload.check(index, key.number.0, &output) {
+                    self.right += 1;
+                } else {
+                    self.violation = Some(Violation::WrongAnswer {
+                        client: index,
+                        number: key.number,
+                    });
+                }
+            }
+            // A client that was away for too long begins a new session; its number starts anew.
+            Outcome::Evicted => {
+                client.nonce = crate::random::mix(client.nonce);
+                client.progress = Progress::Registering;
+            }
+            Outcome::Stale | Outcome::Reused | Outcome::Busy => {
+                self.violation = Some(Violation::WrongAnswer {
+                    client: index,
+                    number: key.number,
+                });
+            }
+        }
+        // There is room: a turn of this client has just been taken from it.
+        let _ = self.scheduler.push(self.now, Happening::Client(index));
+    }
+
+    /// A client takes its turn: registers, asks, or asks elsewhere.
+    fn client_acts(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+        let node = self.client_node(index);
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
+        if client.progress == Progress::Ready {
+            let number = RequestNumber(client.number.0.saturating_add(1));
+            client.command = self.workload.command(index, number.0);
+            if client.command.is_none() {
+                client.progress = Progress::Done;
+                self.busy_clients -= 1;
+                return;
+            }
+            client.number = number;
+            client.progress = Progress::Waiting;
+        }
+        let (progress, nonce, id, number, command) = (
+            client.progress,
+            client.nonce,
+            client.id,
+            client.number,
+            client.command,
+        );
+        client.node = node;
+        let retry = self.now + self.retry;
+        let asked = match self.live(node) {
+            Some((member, now, outbox)) if member.node.is_active() => match (progress, command) {
+                (Progress::Registering, _) => member.node.register(now, nonce, outbox, tracer),
+                (Progress::Waiting, Some(command)) => member
+                    .node
+                    .request(now, id, number, command, outbox, tracer),
+                _ => return,
+            },
+            // It has not joined yet; or nobody is left.
+            _ => Err(RequestError::Halted),
+        };
+        self.after_step(node, tracer);
+        if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
+            // There is room: a turn of this client has just been taken from it.
+            let _ = self.scheduler.push(retry, Happening::Client(index));
+        }
+    }
+
+    /// Where a client asks: at its node, or at the next one that lives.
+    fn client_node(&self, index: u16) -> NodeId {
+        let home = self
+            .clients
+            .get(usize::from(index))
+            .map_or(0, |client| usize::from(client.node.0));
+        let count = self.members.len();
+        let next = (0..count).map(|step| (home + step) % count.max(1));
+        let lives = |number: &usize| self.members.get(*number).is_some_and(|member| member.live);
+        let number = next.into_iter().find(lives).unwrap_or(home);
+        NodeId(u16::try_from(number).unwrap_or(0))
+    }
+
+    /// Stops a node for good. Its clients go elsewhere after a while.
+    fn kill(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+        let Some(kill) = self.kills.get(usize::from(index)) else {
+            return;
+        };
+        let leader = || {
+            let leads = |member: &&Member<M, WINDOW, CLIENTS, PAGE>| member.live;
+            let reigns = self
+                .members
+                .iter()
+                .filter(leads)
+                .filter_map(|member| member.node.leading());
+            reigns.max().map(Ballot::leader)
+        };
+        let node = match kill.target {
+            Target::Node(node) => Some(node),
+            Target::Leader => leader(),
+        };
+        let Some(node) = node else {
+            // Nobody leads now: looks again soon.
+            let _ = self
+                .scheduler
+                .push(self.now + Duration::from_millis(10), Happening::Kill(index));
+            return;
+        };
+        let Some((member, at, _)) = self.live(node) else {
+            return;
+        };
+        member.live = false;
+        tracer.record(&Record {
+            at,
+            node,
+            role: Role::Node,
+            event: Event::Killed,
+        });
+        for (index, client) in (0..).zip(&self.clients) {
+            if client.node == node && client.progress != Progress::Done {
+                let _ = self
+                    .scheduler
+                    .push(at + self.retry, Happening::Client(index));
+            }
+        }
+    }
+}
