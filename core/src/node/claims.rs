@@ -248,16 +248,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.acceptor.on_prepare(ballot) == Prepared::Promised {
             step.write(Write::Promised(ballot));
         }
-        let mut from = first;
         loop {
-            let (entries, last) = self.acceptor.page::<PAGE>(from);
-            let low_water = self.acceptor.low_water();
             let Some(scout) = self.leader.scout_mut() else {
                 return;
             };
-            match scout.on_promise(me, low_water, &entries, last, self.config.members) {
-                Promised::More(next) => from = next,
-                Promised::Counted => return,
+            let from = scout.cursor(me);
+            let (entries, last) = self.acceptor.page::<PAGE>(from);
+            let low_water = self.acceptor.low_water();
+            match scout.on_promise(me, from, low_water, &entries, last, self.config.members) {
+                Promised::More(_) => {}
+                Promised::Counted | Promised::Repeated => return,
                 Promised::Quorum => return self.try_adopt(step),
             }
         }
@@ -291,7 +291,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if prepared == Prepared::Promised {
             step.write(Write::Promised(ballot));
             self.observe(step, ballot);
-            // Whoever claims gets the time to win before this node claims itself.
+        }
+        if prepared != Prepared::Refused {
+            // Whoever claims, and still asks for pages, gets the time to win before this node claims itself.
             let timeout = self.config.election_timeout;
             let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
             self.timers.arm(Timer::Election, step.now + delay);
@@ -320,10 +322,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Message::Promise {
             ballot,
             promised,
+            from: first,
             low_water,
             last,
             entries,
-            ..
         } = message
         else {
             return Err(Reason::Malformed);
@@ -345,7 +347,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised < ballot || !frozen || (entries.is_empty() && !last) {
             return Err(Reason::Malformed);
         }
-        match scout.on_promise(from, *low_water, entries, *last, members) {
+        match scout.on_promise(from, *first, *low_water, entries, *last, members) {
             Promised::More(next) => {
                 let prepare = Message::Prepare {
                     ballot: *ballot,
@@ -354,8 +356,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.send(step, Role::Scout, NodeSet::only(from), prepare);
             }
             Promised::Counted => {}
+            Promised::Repeated => return Err(Reason::Known),
             Promised::Quorum => self.try_adopt(step),
         }
+        self.replica.on_decided(*low_water);
+        self.watch_gap(step);
         Ok(())
     }
 
@@ -439,22 +444,35 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         else {
             return;
         };
-        let asked = if let Some(scout) = self.leader.scout_mut() {
-            let from = scout.from();
-            let missing = scout.on_retransmit(members, CLAIM_REPEATS);
-            missing.map(|missing| (Role::Scout, missing, Message::Prepare { ballot, from }))
-        } else {
-            let missing = self.leader.on_probe_retransmit(members, CLAIM_REPEATS);
-            missing.map(|missing| (Role::Leader, missing, Message::Probe { ballot }))
+        let missing = match self.leader.scout_mut() {
+            Some(scout) => scout.on_retransmit(members, CLAIM_REPEATS),
+            None => self.leader.on_probe_retransmit(members, CLAIM_REPEATS),
         };
-        let Some((role, missing, message)) = asked else {
+        let Some(missing) = missing.map(|missing| missing.without(self.config.node)) else {
             self.resign(step);
             self.back_off(step);
             return;
         };
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm(Timer::Scout, step.now + delay);
-        self.send(step, role, missing.without(self.config.node), message);
+        if self.leader.is_probing() {
+            return self.send(step, Role::Leader, missing, Message::Probe { ballot });
+        }
+        let mut rest = missing;
+        // Acceptors whose pages stand at one place are asked together; more places than fit in a step wait for the next.
+        for _ in 0..WINDOW.div_ceil(PAGE) {
+            let abreast = self.leader.scout().and_then(|scout| scout.abreast(rest));
+            let Some((acceptors, from)) = abreast else {
+                break;
+            };
+            rest = rest.minus(acceptors);
+            self.send(
+                step,
+                Role::Scout,
+                acceptors,
+                Message::Prepare { ballot, from },
+            );
+        }
         self.try_adopt(step);
     }
 

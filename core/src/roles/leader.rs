@@ -436,10 +436,11 @@ mod tests {
     /// A leader whose scout found `entries` on node 1.
     fn leading(applied: u64, entries: &[Entry<u32>]) -> (Small, Adoption) {
         let mut leader = Small::new();
-        leader.begin_scout(Ballot::new(2, NodeId(0)), Slot::new(applied + 1));
+        let from = Slot::new(applied + 1);
+        leader.begin_scout(Ballot::new(2, NodeId(0)), from);
         let scout = leader.scout_mut().unwrap();
-        scout.on_promise(NodeId(1), Slot::ZERO, entries, true, MEMBERS);
-        scout.on_promise(NodeId(0), Slot::ZERO, &[], true, MEMBERS);
+        scout.on_promise(NodeId(1), from, Slot::ZERO, entries, true, MEMBERS);
+        scout.on_promise(NodeId(0), from, Slot::ZERO, &[], true, MEMBERS);
         let adoption = leader.adopt(Slot::new(applied)).unwrap();
         (leader, adoption)
     }

@@ -547,7 +547,10 @@ mod tests {
             replica.decision(Slot::new(5)).is_none(),
             "not applied yet, so not to be passed on"
         );
-        assert!(replica.decision(Slot::FIRST).is_none(), "its place was needed, and it is applied");
+        assert!(
+            replica.decision(Slot::FIRST).is_none(),
+            "its place was needed, and it is applied"
+        );
     }
 
     /// Fetches a snapshot from one replica to another, page by page.

@@ -2,7 +2,7 @@
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
 
-use crate::{Ballot, Entry, NodeId, NodeSet, Slot};
+use crate::{Ballot, Entry, NODES_MAX, NodeId, NodeSet, Slot};
 
 /// One attempt to win one ballot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub(crate) struct Scout<C, const WINDOW: usize> {
     ballot: Ballot,
     from: Slot,
     complete: NodeSet,
+    /// How far from `from` each acceptor's next page starts, so that a lost page costs one page and not all of them.
+    cursors: [u16; NODES_MAX as usize],
     low_water: Slot,
     /// Who reported the low-water mark, and so can bring a leader up to it.
     low_water_at: NodeId,
@@ -24,6 +26,8 @@ pub(crate) struct Scout<C, const WINDOW: usize> {
 pub(crate) enum Promised {
     /// More pages are to come from this acceptor; the next starts here.
     More(Slot),
+    /// It was not the page that is awaited from this acceptor: one that came twice.
+    Repeated,
     /// The acceptor counts now; a quorum is still missing.
     Counted,
     /// A quorum has told everything.
@@ -36,6 +40,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             ballot,
             from,
             complete: NodeSet::EMPTY,
+            cursors: [0; NODES_MAX as usize],
             low_water: Slot::ZERO,
             low_water_at: ballot.leader(),
             adopted: [const { None }; WINDOW],
@@ -47,9 +52,16 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         self.ballot
     }
 
-    /// The first slot that the prepare asked about.
-    pub(crate) fn from(&self) -> Slot {
+    /// Where the next page of an acceptor starts.
+    pub(crate) fn cursor(&self, acceptor: NodeId) -> Slot {
+        let offset = self
+            .cursors
+            .get(usize::from(acceptor.0))
+            .copied()
+            .unwrap_or(0);
         self.from
+            .checked_add(u64::from(offset))
+            .unwrap_or(self.from)
     }
 
     /// Everything up to here is decided, as some acceptor of the quorum has applied it (rule S6), and who that was.
@@ -57,16 +69,20 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         (self.low_water, self.low_water_at)
     }
 
-    /// Merges one page; the acceptor counts only with its last one (rule S2). Pages are asked for one after the other, so
-    /// that whoever sends the last has sent all.
+    /// Merges the page that starts at `first`; the acceptor counts only with its last one (rule S2). Pages are taken in
+    /// order, each once, so that whoever has sent the last has sent all.
     pub(crate) fn on_promise(
         &mut self,
         from: NodeId,
+        first: Slot,
         low_water: Slot,
         entries: &[Entry<C>],
         last: bool,
         members: NodeSet,
     ) -> Promised {
+        if self.complete.contains(from) || first != self.cursor(from) {
+            return Promised::Repeated;
+        }
         if low_water > self.low_water {
             self.low_water = low_water;
             self.low_water_at = from;
@@ -74,11 +90,19 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         for entry in entries {
             self.adopt(entry);
         }
+        self.repeats = 0;
         let next = entries.last().and_then(|entry| entry.slot.next());
-        match next {
-            Some(next) if !last => return Promised::More(next),
-            _ => self.complete.insert(from),
-        };
+        if let Some(next) = next.filter(|_| !last) {
+            // A node that is 65,536 slots behind is not fit to lead: its cursor stays, and its claim comes to nothing.
+            if let (Ok(offset), Some(cursor)) = (
+                u16::try_from(next.distance(self.from)),
+                self.cursors.get_mut(usize::from(from.0)),
+            ) {
+                *cursor = offset;
+            }
+            return Promised::More(next);
+        }
+        self.complete.insert(from);
         if self.complete.is_quorum(members) {
             Promised::Quorum
         } else {
@@ -128,10 +152,20 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         self.complete.is_quorum(members)
     }
 
-    /// Who is to be asked again (rule S7), or `None` when it has been asked often enough.
+    /// Who is to be asked again (rule S7), or `None` when it has been asked often enough without an answer.
     pub(crate) fn on_retransmit(&mut self, members: NodeSet, repeats_max: u8) -> Option<NodeSet> {
         self.repeats = self.repeats.saturating_add(1);
         (self.repeats <= repeats_max).then(|| members.minus(self.complete))
+    }
+
+    /// Those of `acceptors` whose next page starts where that of the first of them does, and where that is.
+    pub(crate) fn abreast(&self, acceptors: NodeSet) -> Option<(NodeSet, Slot)> {
+        let cursor = self.cursor(acceptors.iter().next()?);
+        let abreast = acceptors
+            .iter()
+            .filter(|acceptor| self.cursor(*acceptor) == cursor)
+            .collect();
+        Some((abreast, cursor))
     }
 }
 
@@ -162,12 +196,20 @@ mod tests {
     #[test]
     fn s2_a_promise_counts_with_its_last_page_only() {
         let mut scout = scout();
-        scout.on_promise(NodeId(0), Slot::ZERO, &[], true, MEMBERS);
+        scout.on_promise(NodeId(0), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
         let page = [entry(1, 1, 7)];
-        let more = scout.on_promise(NodeId(1), Slot::ZERO, &page, false, MEMBERS);
+        let more = scout.on_promise(NodeId(1), Slot::FIRST, Slot::ZERO, &page, false, MEMBERS);
         assert_eq!(more, Promised::More(Slot::new(2)));
         assert!(!scout.is_complete(MEMBERS));
-        let done = scout.on_promise(NodeId(1), Slot::ZERO, &[entry(2, 1, 8)], true, MEMBERS);
+        let next = Slot::new(2);
+        let done = scout.on_promise(
+            NodeId(1),
+            next,
+            Slot::ZERO,
+            &[entry(2, 1, 8)],
+            true,
+            MEMBERS,
+        );
         assert_eq!(done, Promised::Quorum);
         assert_eq!(scout.last_adopted(), Slot::new(2));
     }
@@ -175,22 +217,44 @@ mod tests {
     #[test]
     fn s2_the_same_acceptor_counts_once() {
         let mut scout = scout();
-        for _ in 0..3 {
-            assert_eq!(
-                scout.on_promise(NodeId(2), Slot::ZERO, &[], true, MEMBERS),
-                Promised::Counted
-            );
-        }
+        let again = |scout: &mut Scout<u32, 4>| {
+            scout.on_promise(NodeId(2), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS)
+        };
+        assert_eq!(again(&mut scout), Promised::Counted);
+        assert_eq!(again(&mut scout), Promised::Repeated);
+        assert!(!scout.is_complete(MEMBERS));
+    }
+
+    #[test]
+    fn s7_a_lost_page_costs_one_page() {
+        let mut scout = scout();
+        scout.on_promise(
+            NodeId(1),
+            Slot::FIRST,
+            Slot::ZERO,
+            &[entry(1, 1, 7)],
+            false,
+            MEMBERS,
+        );
+        assert_eq!(scout.cursor(NodeId(1)), Slot::new(2));
+        let missing = scout.on_retransmit(MEMBERS, 9).unwrap();
+        let (first, from) = scout.abreast(missing).unwrap();
+        assert_eq!((first, from), (MEMBERS.without(NodeId(1)), Slot::FIRST));
+        let (second, from) = scout.abreast(missing.minus(first)).unwrap();
+        assert_eq!((second, from), (NodeSet::only(NodeId(1)), Slot::new(2)));
+        let stale = scout.on_promise(NodeId(1), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
+        assert_eq!(stale, Promised::Repeated, "the last page is another");
     }
 
     #[test]
     fn s4_the_highest_ballot_wins_whatever_the_order() {
         for order in [[1, 5, 3], [5, 3, 1], [3, 1, 5]] {
             let mut scout = scout();
-            for round in order {
+            for (node, round) in (0..).zip(order) {
                 let command = u32::try_from(round).unwrap();
                 scout.on_promise(
-                    NodeId(1),
+                    NodeId(node),
+                    Slot::FIRST,
                     Slot::ZERO,
                     &[entry(2, round, command)],
                     true,
@@ -204,16 +268,37 @@ mod tests {
     #[test]
     fn s6_the_highest_low_water_mark_is_kept_with_its_owner() {
         let mut scout = scout();
-        scout.on_promise(NodeId(1), Slot::new(7), &[], true, MEMBERS);
-        scout.on_promise(NodeId(2), Slot::new(3), &[entry(5, 1, 7)], true, MEMBERS);
+        scout.on_promise(NodeId(1), Slot::FIRST, Slot::new(7), &[], true, MEMBERS);
+        scout.on_promise(
+            NodeId(2),
+            Slot::FIRST,
+            Slot::new(3),
+            &[entry(5, 1, 7)],
+            true,
+            MEMBERS,
+        );
         assert_eq!(scout.low_water(), (Slot::new(7), NodeId(1)));
     }
 
     #[test]
     fn a_slot_of_the_next_round_of_the_ring_displaces_a_decided_one() {
         let mut scout = scout();
-        scout.on_promise(NodeId(1), Slot::ZERO, &[entry(2, 8, 7)], true, MEMBERS);
-        scout.on_promise(NodeId(2), Slot::new(2), &[entry(6, 1, 8)], true, MEMBERS);
+        scout.on_promise(
+            NodeId(1),
+            Slot::FIRST,
+            Slot::ZERO,
+            &[entry(2, 8, 7)],
+            true,
+            MEMBERS,
+        );
+        scout.on_promise(
+            NodeId(2),
+            Slot::FIRST,
+            Slot::new(2),
+            &[entry(6, 1, 8)],
+            true,
+            MEMBERS,
+        );
         assert_eq!(scout.adopted(Slot::new(6)), Some(&entry(6, 1, 8)));
         assert_eq!(scout.adopted(Slot::new(2)), None);
     }
@@ -221,7 +306,7 @@ mod tests {
     #[test]
     fn s7_only_the_missing_are_asked_again_and_not_for_ever() {
         let mut scout = scout();
-        scout.on_promise(NodeId(0), Slot::ZERO, &[], true, MEMBERS);
+        scout.on_promise(NodeId(0), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
         assert_eq!(
             scout.on_retransmit(MEMBERS, 2),
             Some(MEMBERS.without(NodeId(0)))
