@@ -31,6 +31,7 @@ pub use error::{Conflict, RequestError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
 pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};
 pub use node::{Marks, Node};
+pub(crate) use node_id::NODES_LEN;
 pub use node_id::{NODES_MAX, NodeId, NodeSet};
 pub use outbox::{Outbox, Outgoing, Reply, Write};
 pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber};

@@ -252,11 +252,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         from: NodeId,
         message: &Message<M, PAGE>,
     ) -> Result<(), Reason> {
-        match (&self.phase, message) {
-            (Phase::Joining(_), Message::Welcome { .. }) | (_, Message::Response { .. }) => {}
-            (Phase::Founding(_) | Phase::Joining(_), Message::Join { .. }) => {}
-            (Phase::Founding(_) | Phase::Joining(_), _) => return Err(Reason::WrongPhase),
-            (Phase::Active, _) => {}
+        let served = match (&self.phase, message) {
+            (Phase::Active, _)
+            | (_, Message::Response { .. } | Message::Join { .. })
+            | (Phase::Joining(_), Message::Welcome { .. }) => true,
+            (Phase::Founding(_) | Phase::Joining(_), _) => false,
+        };
+        if !served {
+            return Err(Reason::WrongPhase);
         }
         match message {
             Message::Join { snapshot, page } => self.on_join(step, from, *snapshot, *page),

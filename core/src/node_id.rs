@@ -5,6 +5,12 @@ use core::fmt;
 /// The most nodes that one cluster can have: the bits of a [`NodeSet`].
 pub const NODES_MAX: u16 = 64;
 
+/// [`NODES_MAX`] as the length of an array.
+pub(crate) const NODES_LEN: usize = {
+    assert!(NODES_MAX == 64, "the two are one number");
+    64
+};
+
 /// A node's number in its cluster: 0 to [`NODES_MAX`] − 1. An address belongs to the transport, not to the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -12,6 +12,6 @@ mod world;
 
 pub use network::Link;
 pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
-pub use scheduler::{Happening, Scheduled, Scheduler};
+pub use scheduler::{Happening, Scheduled, Scheduler, SchedulerFull};
 pub use workload::{BankScript, KvScript, Workload};
 pub use world::{Bound, Mark, Report, Simulation, Verdict, Violation};

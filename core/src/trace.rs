@@ -296,6 +296,10 @@ pub enum Event<'a, M: StateMachine, const PAGE: usize> {
     Killed,
 }
 
+#[expect(
+    clippy::expl_impl_clone_on_copy,
+    reason = "a derive would ask for a state machine that is Copy"
+)]
 impl<M: StateMachine, const PAGE: usize> Clone for Event<'_, M, PAGE> {
     fn clone(&self) -> Self {
         *self
@@ -318,6 +322,10 @@ pub struct Record<'a, M: StateMachine, const PAGE: usize> {
     pub event: Event<'a, M, PAGE>,
 }
 
+#[expect(
+    clippy::expl_impl_clone_on_copy,
+    reason = "a derive would ask for a state machine that is Copy"
+)]
 impl<M: StateMachine, const PAGE: usize> Clone for Record<'_, M, PAGE> {
     fn clone(&self) -> Self {
         *self

@@ -66,7 +66,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         let Page {
             id,
-            page,
+            index,
             pages,
             bytes,
         } = self.replica.welcome(snapshot, page).ok_or(Reason::Full)?;
@@ -78,7 +78,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             to,
             Message::Welcome {
                 snapshot: id,
-                page,
+                page: index,
                 pages,
                 bytes,
             },
@@ -146,7 +146,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let joining = !self.is_active();
         let page = Page {
             id: *snapshot,
-            page: *page,
+            index: *page,
             pages: *pages,
             bytes: bytes.clone(),
         };

@@ -261,7 +261,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.timers
             .arm(Timer::Propose, step.now + self.config.propose_retransmit);
-        for proposal in &self.replica.to_propose(all) {
+        for proposal in &self.replica.take_proposals(all) {
             self.propose(step, proposal, true);
         }
     }

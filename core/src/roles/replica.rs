@@ -99,7 +99,7 @@ pub(crate) enum Welcomed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) id: SnapshotId,
-    pub(crate) page: u32,
+    pub(crate) index: u32,
     pub(crate) pages: u32,
     pub(crate) bytes: PageBytes,
 }
@@ -246,7 +246,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// The requests that are to be handed to the leader: all of them, or those that have waited since the retransmission
     /// timer last fired.
-    pub(crate) fn to_propose(&mut self, all: bool) -> Vec<Proposal<M::Command>, CLIENTS> {
+    pub(crate) fn take_proposals(&mut self, all: bool) -> Vec<Proposal<M::Command>, CLIENTS> {
         let mut proposals = Vec::new();
         for pending in self.pending.iter_mut() {
             if (!core::mem::take(&mut pending.fresh) || all)
@@ -309,7 +309,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let page = if keeps && wanted.is_some() { page } else { 0 };
         (page < *pages).then(|| Page {
             id: *id,
-            page,
+            index: page,
             pages: *pages,
             bytes: state.write_page(page),
         })
@@ -347,7 +347,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// A page of a snapshot arrived. `joining` nodes take any snapshot, others only one that is ahead of their state.
     pub(crate) fn on_welcome(&mut self, from: NodeId, page: &Page, joining: bool) -> Welcomed {
-        if page.page == 0 && self.wants(from, page.id, joining) {
+        if page.index == 0 && self.wants(from, page.id, joining) {
             let installing = Installing::new(page.id, page.pages);
             self.spare = Spare::Installing {
                 from,
@@ -363,7 +363,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         else {
             return Welcomed::Ignored;
         };
-        if *source != from || installing.id != page.id || installing.next() != page.page {
+        if *source != from || installing.id != page.id || installing.next() != page.index {
             return Welcomed::Ignored;
         }
         *repeats = 0;
@@ -488,7 +488,7 @@ mod tests {
         assert_eq!(replica.on_request(&mine, HERE), Requested::Pending);
         assert_eq!(decide(&mut replica, 2, &Proposal::Noop), 1);
         assert_eq!(
-            replica.to_propose(true).as_slice(),
+            replica.take_proposals(true).as_slice(),
             &[mine],
             "its slot went to another"
         );
@@ -532,10 +532,10 @@ mod tests {
         let mut replica = replica();
         replica.on_request(&set(1, 1, 20), HERE);
         assert!(
-            replica.to_propose(false).is_empty(),
+            replica.take_proposals(false).is_empty(),
             "handed over only just now"
         );
-        assert_eq!(replica.to_propose(false).len(), 1);
+        assert_eq!(replica.take_proposals(false).len(), 1);
     }
 
     #[test]

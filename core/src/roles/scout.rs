@@ -2,7 +2,7 @@
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
 
-use crate::{Ballot, Entry, NODES_MAX, NodeId, NodeSet, Slot};
+use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Slot};
 
 /// One attempt to win one ballot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,7 +12,7 @@ pub(crate) struct Scout<C, const WINDOW: usize> {
     from: Slot,
     complete: NodeSet,
     /// How far from `from` each acceptor's next page starts, so that a lost page costs one page and not all of them.
-    cursors: [u16; NODES_MAX as usize],
+    cursors: [u16; NODES_LEN],
     low_water: Slot,
     /// Who reported the low-water mark, and so can bring a leader up to it.
     low_water_at: NodeId,
@@ -40,7 +40,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             ballot,
             from,
             complete: NodeSet::EMPTY,
-            cursors: [0; NODES_MAX as usize],
+            cursors: [0; NODES_LEN],
             low_water: Slot::ZERO,
             low_water_at: ballot.leader(),
             adopted: [const { None }; WINDOW],

@@ -6,7 +6,7 @@ use core::fmt;
 use heapless::Vec;
 
 /// The most clients of one run.
-pub const CLIENTS_MAX: u16 = 64;
+pub const CLIENTS_MAX: usize = 64;
 /// The most kills of one run.
 pub const KILLS_MAX: usize = 8;
 
@@ -115,9 +115,7 @@ impl Scenario {
         if self.nodes == 0 || self.nodes > nodes_max {
             return Err(ScenarioError::Nodes { max: nodes_max });
         }
-        let clients_max = u16::try_from(clients_max)
-            .unwrap_or(CLIENTS_MAX)
-            .min(CLIENTS_MAX);
+        let clients_max = u16::try_from(clients_max.min(CLIENTS_MAX)).unwrap_or(u16::MAX);
         if self.clients > clients_max {
             return Err(ScenarioError::Clients { max: clients_max });
         }

@@ -2,6 +2,7 @@
 
 use crate::{Envelope, Instant, NodeId, StateMachine};
 use core::cmp::Ordering;
+use core::fmt;
 use heapless::binary_heap::{BinaryHeap, Min};
 
 /// What a simulation has in store.
@@ -46,6 +47,18 @@ impl<M: StateMachine, const PAGE: usize> Ord for Scheduled<M, PAGE> {
         (self.at, self.sequence).cmp(&(other.at, other.sequence))
     }
 }
+
+/// There was no room for a happening; it was dropped, as a message that is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchedulerFull;
+
+impl fmt::Display for SchedulerFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the scheduler is full; nothing was scheduled")
+    }
+}
+
+impl core::error::Error for SchedulerFull {}
 
 /// Up to `EVENTS` happenings, in the total order of (time, sequence): no two are ever equal, so that the order does not
 /// depend on how the heap is built.
@@ -95,13 +108,13 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     ///
     /// # Errors
     ///
-    /// The happening itself, where there is no room for it: it will not happen.
+    /// [`SchedulerFull`]: there is no room for it, and it will not happen.
     #[inline]
     pub fn push(
         &mut self,
         at: Instant,
         happening: Happening<M, PAGE>,
-    ) -> Result<(), Happening<M, PAGE>> {
+    ) -> Result<(), SchedulerFull> {
         let sequence = self.sequence;
         match self.heap.push(Scheduled {
             at,
@@ -114,7 +127,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
                 self.peak = self.peak.max(self.heap.len());
                 Ok(())
             }
-            Err(rejected) => Err(rejected.happening),
+            Err(_) => Err(SchedulerFull),
         }
     }
 

@@ -37,7 +37,7 @@ const KV_STEPS: [Option<i64>; 11] = [
 pub struct KvScript {
     requests: u32,
     /// What each client's key must hold now.
-    expected: [Option<i64>; CLIENTS_MAX as usize],
+    expected: [Option<i64>; CLIENTS_MAX],
 }
 
 impl KvScript {
@@ -45,7 +45,7 @@ impl KvScript {
     pub const fn new(requests: u32) -> Self {
         Self {
             requests,
-            expected: [None; CLIENTS_MAX as usize],
+            expected: [None; CLIENTS_MAX],
         }
     }
 
@@ -110,7 +110,7 @@ const BANK_STEPS: [BankStep; 8] = [
 pub struct BankScript {
     requests: u32,
     /// What each client's account must hold now.
-    expected: [u64; CLIENTS_MAX as usize],
+    expected: [u64; CLIENTS_MAX],
 }
 
 impl BankScript {
@@ -118,7 +118,7 @@ impl BankScript {
     pub const fn new(requests: u32) -> Self {
         Self {
             requests,
-            expected: [0; CLIENTS_MAX as usize],
+            expected: [0; CLIENTS_MAX],
         }
     }
 
@@ -210,7 +210,7 @@ mod tests {
         ));
         assert!(!Workload::<Kv<64>>::check(
             &mut script,
-            CLIENTS_MAX,
+            64,
             1,
             &KvReply::None
         ));

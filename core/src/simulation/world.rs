@@ -2,7 +2,7 @@
 
 use super::client::{Client, Progress};
 use super::network::Network;
-use super::scenario::{CLIENTS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
+use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
 use super::scheduler::{Happening, Scheduler};
 use super::workload::Workload;
 use crate::random::{Purpose, stream};
@@ -180,10 +180,10 @@ pub struct Simulation<
     scheduler: Scheduler<M, PAGE, EVENTS>,
     network: Network,
     members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
-    clients: Vec<Client<M::Command>, { CLIENTS_MAX as usize }>,
+    clients: Vec<Client<M::Command>, CLIENTS_MAX>,
     workload: L,
     outbox: Outbox<M, PAGE, OUTBOX>,
-    kills: Vec<Kill, { super::scenario::KILLS_MAX }>,
+    kills: Vec<Kill, KILLS_MAX>,
     /// The digest of what was applied up to a slot, as the first node to get there had it.
     ledger: Window<u64, LEDGER>,
     violation: Option<Violation>,
@@ -414,10 +414,6 @@ impl<
     }
 
     /// A node that was not killed, with what its step needs.
-    #[expect(
-        clippy::type_complexity,
-        reason = "three borrows of three fields, named nowhere else"
-    )]
     fn live(
         &mut self,
         node: NodeId,
