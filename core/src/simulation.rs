@@ -5,13 +5,15 @@
 
 mod client;
 mod network;
+mod report;
 mod scenario;
 mod scheduler;
 mod workload;
 mod world;
 
 pub use network::Link;
+pub use report::{Bound, Mark, Report, Verdict, Violation};
 pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
 pub use scheduler::{Happening, Scheduled, Scheduler, SchedulerFull};
 pub use workload::{BankScript, KvScript, Workload};
-pub use world::{Bound, Mark, Report, Simulation, Verdict, Violation};
+pub use world::Simulation;

@@ -1,4 +1,4 @@
-//! Who leads: suspicion, probes, claims, heartbeats, and giving up.
+//! Claims: suspicion, probes, and winning a ballot.
 
 use super::{Node, Phase, Step};
 use crate::random::span_below;
@@ -12,9 +12,6 @@ use crate::{
 
 /// How often a probe or a prepare is repeated before the attempt is given up.
 const CLAIM_REPEATS: u8 = 5;
-/// How many heartbeats in a row under one ballot make a leader settled, so that back-off starts anew (rule L5).
-const SETTLED_BEATS: u8 = 3;
-
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
@@ -33,93 +30,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 let timeout = self.config.election_timeout;
                 timeout.saturating_add(span_below(&mut self.rng, timeout))
             };
-        self.timers.arm(Timer::Election, step.now + delay);
-    }
-
-    /// Rules F1 and F2: a leader was heard. Only the highest ballot's owner counts; whoever it is, a claim of one's own
-    /// under a lower ballot is over.
-    pub(super) fn follow<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        ballot: Ballot,
-    ) {
-        self.observe(step, ballot);
-        let leader = ballot.leader();
-        if self.leader.is_probing() {
-            self.leader.resign();
-            self.timers.cancel(Timer::Scout);
-        }
-        self.suspicious = false;
-        self.timers
-            .arm(Timer::Election, step.now + self.config.election_timeout);
-        if self.leader_hint != Some(leader) {
-            self.leader_hint = Some(leader);
-            self.beats = 0;
-            step.trace(Role::Leader, Event::Accepting { leader });
-            self.propose_pending(step, true);
-        }
-    }
-
-    /// Keeps the highest ballot that was heard of, and gives up a claim that it ends.
-    pub(super) fn observe<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        ballot: Ballot,
-    ) {
-        self.seen = self.seen.max(ballot);
-        if let Some(mine) = self.leader.ballot()
-            && mine < ballot
-            && !self.leader.is_probing()
-        {
-            self.preempt(step, mine, ballot);
-        }
-    }
-
-    /// Rule L4: a higher ballot is about; no new claim before a back-off.
-    fn preempt<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        mine: Ballot,
-        by: Ballot,
-    ) {
-        let role = if self.leader.scout().is_some() {
-            Role::Scout
-        } else {
-            Role::Leader
-        };
-        step.trace(role, Event::Preempted { ballot: mine, by });
-        self.resign(step);
-        self.back_off(step);
-    }
-
-    /// Gives up probing, scouting or leading.
-    fn resign<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if self.leader.scout().is_some() {
-            step.trace(Role::Scout, Event::Stopped);
-        }
-        if self.leader.leading().is_some() {
-            self.leader_hint = None;
-            self.beats = 0;
-        }
-        self.leader.resign();
-        for timer in [
-            Timer::Scout,
-            Timer::Commander,
-            Timer::Heartbeat,
-            Timer::Quorum,
-        ] {
-            self.timers.cancel(timer);
-        }
-    }
-
-    /// Rule L5: waits for a time drawn from [T·2ᵏ, 2T·2ᵏ) before the next claim, where k counts the failures.
-    fn back_off<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let doublings = self.failures.min(self.config.backoff_doublings_max);
-        let span = self.config.election_timeout * (1 << doublings);
-        let delay = span.saturating_add(span_below(&mut self.rng, span));
-        self.failures = self.failures.saturating_add(1);
-        self.suspicious = true;
-        step.trace(Role::Leader, Event::BackedOff { delay });
         self.timers.arm(Timer::Election, step.now + delay);
     }
 
@@ -474,86 +384,5 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             );
         }
         self.try_adopt(step);
-    }
-
-    /// The leader's sign of life.
-    pub(super) fn on_heartbeat_timeout<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-    ) {
-        let Some(ballot) = self.leader.leading() else {
-            return;
-        };
-        self.timers
-            .arm(Timer::Heartbeat, step.now + self.config.heartbeat);
-        self.count_beat();
-        let decided = self.leader.decided();
-        self.send(
-            step,
-            Role::Leader,
-            self.config.peers(),
-            Message::Heartbeat { ballot, decided },
-        );
-    }
-
-    fn count_beat(&mut self) {
-        self.beats = self.beats.saturating_add(1);
-        if self.beats >= SETTLED_BEATS {
-            self.failures = 0;
-        }
-    }
-
-    pub(super) fn on_heartbeat<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        from: NodeId,
-        ballot: Ballot,
-        decided: Slot,
-    ) -> Result<(), Reason> {
-        self.check_claim(from, ballot)?;
-        if ballot < self.seen {
-            return Err(Reason::OldBallot);
-        }
-        self.follow(step, ballot);
-        self.count_beat();
-        self.send(
-            step,
-            Role::Replica,
-            NodeSet::only(from),
-            Message::HeartbeatReply { ballot },
-        );
-        self.replica.on_claimed(ballot, decided);
-        self.settle(step);
-        Ok(())
-    }
-
-    pub(super) fn on_heartbeat_reply(
-        &mut self,
-        from: NodeId,
-        ballot: Ballot,
-    ) -> Result<(), Reason> {
-        if self.leader.leading() != Some(ballot) {
-            return Err(Reason::StaleReply);
-        }
-        self.leader.on_answer(from);
-        Ok(())
-    }
-
-    /// Rule L6: a leader that no longer hears from a quorum steps down, so that it does not keep others from trying.
-    pub(super) fn on_quorum_timeout<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-    ) {
-        let Some(ballot) = self.leader.leading() else {
-            return;
-        };
-        if self.leader.count_quorum(self.config.members) {
-            self.timers
-                .arm(Timer::Quorum, step.now + self.config.election_timeout);
-            return;
-        }
-        step.trace(Role::Leader, Event::SteppedDown { ballot });
-        self.resign(step);
-        self.back_off(step);
     }
 }

@@ -1,11 +1,12 @@
 //! Deciding: accepts, votes, decisions, and applying what is decided.
 
+use super::pages::{AcceptPage, Pages};
 use super::{Node, Step};
 use crate::outbox::run_len;
 use crate::roles::acceptor::Vouched;
 use crate::timer::Timer;
 use crate::{
-    Ballot, Entry, Event, Fault, Message, NodeId, NodeSet, Proposal, Proposals, Reason, Role, Slot,
+    Ballot, Entry, Event, Fault, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
     StateMachine, Tracer, Write,
 };
 
@@ -399,63 +400,5 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.pump(step);
         }
         self.watch_gap(step);
-    }
-}
-
-/// A page of proposals for consecutive slots, with those who are to have it.
-struct AcceptPage<M: StateMachine, const PAGE: usize> {
-    first: Slot,
-    to: NodeSet,
-    proposals: Proposals<M, PAGE>,
-}
-
-/// Gathers proposals of rising slots into pages without gaps.
-struct Pages<M: StateMachine, const PAGE: usize> {
-    page: AcceptPage<M, PAGE>,
-    next: Slot,
-}
-
-impl<M: StateMachine, const PAGE: usize> Pages<M, PAGE> {
-    fn new() -> Self {
-        let page = AcceptPage {
-            first: Slot::ZERO,
-            to: NodeSet::EMPTY,
-            proposals: Proposals::<M, PAGE>::new(),
-        };
-        Self {
-            page,
-            next: Slot::ZERO,
-        }
-    }
-
-    /// Adds a proposal; gives back the page before it when that is full or does not reach to its slot.
-    fn add(
-        &mut self,
-        slot: Slot,
-        proposal: Proposal<M::Command>,
-        to: NodeSet,
-    ) -> Option<AcceptPage<M, PAGE>> {
-        let joins = self.next == slot && !self.page.proposals.is_full();
-        let done = if joins { None } else { self.finish() };
-        if self.page.proposals.is_empty() {
-            self.page.first = slot;
-        }
-        self.page.to = NodeSet::union(self.page.to, to);
-        // A full page was given back above, so that there is room.
-        let _ = self.page.proposals.push(proposal);
-        self.next = slot.next().unwrap_or(Slot::ZERO);
-        done
-    }
-
-    fn finish(&mut self) -> Option<AcceptPage<M, PAGE>> {
-        if self.page.proposals.is_empty() {
-            return None;
-        }
-        let empty = AcceptPage {
-            first: Slot::ZERO,
-            to: NodeSet::EMPTY,
-            proposals: Proposals::<M, PAGE>::new(),
-        };
-        Some(core::mem::replace(&mut self.page, empty))
     }
 }

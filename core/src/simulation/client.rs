@@ -1,6 +1,12 @@
 //! A client of the simulation: registers, asks one thing after the other, and goes elsewhere when its node is gone.
 
-use crate::{ClientId, NodeId, RequestKey, RequestNumber};
+use super::report::Violation;
+use super::scheduler::Happening;
+use super::workload::Workload;
+use super::world::Simulation;
+use crate::{
+    ClientId, NodeId, Outcome, RequestError, RequestKey, RequestNumber, StateMachine, Tracer,
+};
 
 /// Where a client is in its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,5 +57,121 @@ impl<C> Client<C> {
             }
             Progress::Ready | Progress::Done => false,
         }
+    }
+}
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+{
+    fn client_index(&self, key: RequestKey) -> Option<u16> {
+        let index = self.clients.iter().position(|client| client.awaits(key))?;
+        u16::try_from(index).ok()
+    }
+
+    /// A client gets an answer: checks it, and acts on it at once.
+    pub(super) fn client_hears(&mut self, key: RequestKey, outcome: Outcome<M::Output>) {
+        let Some(index) = self.client_index(key) else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
+        match outcome {
+            Outcome::Registered { client: id } => {
+                client.id = id;
+                client.number = RequestNumber::REGISTRATION;
+                client.progress = Progress::Ready;
+            }
+            Outcome::Applied { output, .. } => {
+                self.answered += 1;
+                client.progress = Progress::Ready;
+                client.command = None;
+                if self.workload.check(index, key.number.0, &output) {
+                    self.right += 1;
+                } else {
+                    self.violation = Some(Violation::WrongAnswer {
+                        client: index,
+                        number: key.number,
+                    });
+                }
+            }
+            // A client that was away for too long begins a new session; its number starts anew.
+            Outcome::Evicted => {
+                client.nonce = crate::random::mix(client.nonce);
+                client.progress = Progress::Registering;
+            }
+            Outcome::Stale | Outcome::Reused | Outcome::Busy => {
+                self.violation = Some(Violation::WrongAnswer {
+                    client: index,
+                    number: key.number,
+                });
+            }
+        }
+        // There is room: a turn of this client has just been taken from it.
+        let _ = self.scheduler.push(self.now, Happening::Client(index));
+    }
+
+    /// A client takes its turn: registers, asks, or asks elsewhere.
+    pub(super) fn client_acts(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+        let node = self.client_node(index);
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
+        if client.progress == Progress::Ready {
+            let number = RequestNumber(client.number.0.saturating_add(1));
+            client.command = self.workload.command(index, number.0);
+            if client.command.is_none() {
+                client.progress = Progress::Done;
+                self.busy_clients -= 1;
+                return;
+            }
+            client.number = number;
+            client.progress = Progress::Waiting;
+        }
+        let (progress, nonce, id, number, command) = (
+            client.progress,
+            client.nonce,
+            client.id,
+            client.number,
+            client.command,
+        );
+        client.node = node;
+        let retry = self.now + self.retry;
+        let asked = match self.live(node) {
+            Some((member, now, outbox)) if member.node.is_active() => match (progress, command) {
+                (Progress::Registering, _) => member.node.register(now, nonce, outbox, tracer),
+                (Progress::Waiting, Some(command)) => member
+                    .node
+                    .request(now, id, number, command, outbox, tracer),
+                _ => return,
+            },
+            // It has not joined yet; or nobody is left.
+            _ => Err(RequestError::Halted),
+        };
+        self.after_step(node, tracer);
+        if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
+            // There is room: a turn of this client has just been taken from it.
+            let _ = self.scheduler.push(retry, Happening::Client(index));
+        }
+    }
+
+    /// Where a client asks: at its node, or at the next one that lives.
+    fn client_node(&self, index: u16) -> NodeId {
+        let home = self
+            .clients
+            .get(usize::from(index))
+            .map_or(0, |client| usize::from(client.node.0));
+        let count = self.members.len();
+        let next = (0..count).map(|step| (home + step) % count.max(1));
+        let lives = |number: &usize| self.members.get(*number).is_some_and(|member| member.live);
+        let number = next.into_iter().find(lives).unwrap_or(home);
+        NodeId(u16::try_from(number).unwrap_or(0))
     }
 }

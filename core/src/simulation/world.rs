@@ -2,142 +2,29 @@
 
 use super::client::{Client, Progress};
 use super::network::Network;
+use super::report::{Bound, Mark, Report, Verdict, Violation};
 use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
 use super::scheduler::{Happening, Scheduler};
 use super::workload::Workload;
 use crate::random::{Purpose, stream};
 use crate::window::Window;
 use crate::{
-    Ballot, Duration, Event, Instant, Node, NodeId, Outbox, Outcome, Queue, Record, RequestError,
-    RequestNumber, Role, Slot, StateMachine, Tracer,
+    Ballot, Duration, Event, Instant, Node, NodeId, Outbox, Queue, Record, Role, Slot,
+    StateMachine, Tracer,
 };
-use core::fmt;
 use heapless::Vec;
 use rand_core::Rng;
 
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every client has its answers, and every live node has joined and applied the same.
-    Done,
-    /// A rule was broken.
-    Violated(Violation),
-    /// It was not done in time.
-    Stalled(Bound),
-}
-
-/// A broken rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Violation {
-    /// A node has applied something else than another up to the same slot.
-    Disagreement {
-        /// The node that differs from who was there first.
-        node: NodeId,
-        /// The slot.
-        slot: Slot,
-    },
-    /// A client got an answer that its requests do not imply.
-    WrongAnswer {
-        /// The client, from 0.
-        client: u16,
-        /// The number of its request.
-        number: RequestNumber,
-    },
-    /// A node saw something that cannot be, and halted.
-    Halted {
-        /// The node.
-        node: NodeId,
-    },
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disagreement { node, slot } => {
-                write!(
-                    f,
-                    "{node} has applied something else than the others up to slot {slot}"
-                )
-            }
-            Self::WrongAnswer { client, number } => {
-                write!(
-                    f,
-                    "client {client} got a wrong answer to its request {}",
-                    number.0
-                )
-            }
-            Self::Halted { node } => write!(f, "{node} halted over what cannot be"),
-        }
-    }
-}
-
-/// What a stalled run ran into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// The scenario's `time_max`.
-    Time,
-    /// The scenario's `events_max`.
-    Events,
-    /// Nothing was left to happen.
-    Idle,
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Time => "the simulated time is up",
-            Self::Events => "the number of events is used up",
-            Self::Idle => "nothing is left to happen",
-        })
-    }
-}
-
-/// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// The simulated time.
-    pub at: Instant,
-    /// How many nodes there are.
-    pub nodes: u16,
-    /// How many of them were not killed.
-    pub live: u16,
-    /// How many of the live ones have joined.
-    pub joined: u16,
-    /// The furthest slot that a live node has applied.
-    pub applied: Slot,
-    /// Whether every live node has joined and applied the same.
-    pub agree: bool,
-    /// Requests that were answered, registrations not counted.
-    pub answered: u64,
-    /// Those of them whose answer was right.
-    pub right: u64,
-    /// Requests that the clients make in all.
-    pub expected: u64,
-    /// Messages that arrived.
-    pub deliveries: u64,
-    /// Happenings of all kinds.
-    pub events: u64,
-    /// Writes that a driver with storage would have made durable.
-    pub writes: u64,
-}
-
-/// How full a fixed structure became.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Its name.
-    pub name: &'static str,
-    /// The most that it held at once; of the nodes, whichever held most.
-    pub peak: usize,
-    /// What it can hold.
-    pub capacity: usize,
-}
-
 /// One node of the simulation.
 #[derive(Clone, Debug)]
-struct Member<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
-    node: Node<M, WINDOW, CLIENTS, PAGE>,
-    live: bool,
+pub(super) struct Member<
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+> {
+    pub(super) node: Node<M, WINDOW, CLIENTS, PAGE>,
+    pub(super) live: bool,
     /// When its live wake is due; a popped wake for another time is a stale one.
     wake: Instant,
 }
@@ -145,7 +32,7 @@ struct Member<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const 
 /// How many slots back the applied prefixes of the nodes are compared.
 const LEDGER: usize = 1024;
 /// The room of the outbox. [`Node::OUTBOX_MIN`] is compared with it when a simulation is built.
-const OUTBOX: usize = 256;
+pub(super) const OUTBOX: usize = 256;
 
 /// A simulated cluster of up to `NODES` nodes, with up to `EVENTS` happenings in store.
 ///
@@ -176,23 +63,23 @@ pub struct Simulation<
     const NODES: usize,
     const EVENTS: usize,
 > {
-    now: Instant,
-    scheduler: Scheduler<M, PAGE, EVENTS>,
+    pub(super) now: Instant,
+    pub(super) scheduler: Scheduler<M, PAGE, EVENTS>,
     network: Network,
-    members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
-    clients: Vec<Client<M::Command>, CLIENTS_MAX>,
-    workload: L,
+    pub(super) members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
+    pub(super) clients: Vec<Client<M::Command>, CLIENTS_MAX>,
+    pub(super) workload: L,
     outbox: Outbox<M, PAGE, OUTBOX>,
     kills: Vec<Kill, KILLS_MAX>,
     /// The digest of what was applied up to a slot, as the first node to get there had it.
     ledger: Window<u64, LEDGER>,
-    violation: Option<Violation>,
-    busy_clients: u16,
-    retry: Duration,
+    pub(super) violation: Option<Violation>,
+    pub(super) busy_clients: u16,
+    pub(super) retry: Duration,
     time_max: Duration,
     events_max: u64,
-    answered: u64,
-    right: u64,
+    pub(super) answered: u64,
+    pub(super) right: u64,
     deliveries: u64,
     events: u64,
     writes: u64,
@@ -414,7 +301,7 @@ impl<
     }
 
     /// A node that was not killed, with what its step needs.
-    fn live(
+    pub(super) fn live(
         &mut self,
         node: NodeId,
     ) -> Option<(
@@ -465,7 +352,7 @@ impl<
     }
 
     /// Carries what a step wants done, in order: writes, messages, replies.
-    fn after_step(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
+    pub(super) fn after_step(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
         self.schedule_wake(node);
         self.check(node);
         self.writes += crate::outbox::run_len(self.outbox.writes.len());
@@ -536,111 +423,6 @@ impl<
         } else if self.ledger.admit(slot, slot) {
             self.ledger.put(slot, chain);
         }
-    }
-
-    fn client_index(&self, key: crate::RequestKey) -> Option<u16> {
-        let index = self.clients.iter().position(|client| client.awaits(key))?;
-        u16::try_from(index).ok()
-    }
-
-    /// A client gets an answer: checks it, and acts on it at once.
-    fn client_hears(&mut self, key: crate::RequestKey, outcome: Outcome<M::Output>) {
-        let Some(index) = self.client_index(key) else {
-            return;
-        };
-        let Some(client) = self.clients.get_mut(usize::from(index)) else {
-            return;
-        };
-        match outcome {
-            Outcome::Registered { client: id } => {
-                client.id = id;
-                client.number = RequestNumber::REGISTRATION;
-                client.progress = Progress::Ready;
-            }
-            Outcome::Applied { output, .. } => {
-                self.answered += 1;
-                client.progress = Progress::Ready;
-                client.command = None;
-                if self.workload.check(index, key.number.0, &output) {
-                    self.right += 1;
-                } else {
-                    self.violation = Some(Violation::WrongAnswer {
-                        client: index,
-                        number: key.number,
-                    });
-                }
-            }
-            // A client that was away for too long begins a new session; its number starts anew.
-            Outcome::Evicted => {
-                client.nonce = crate::random::mix(client.nonce);
-                client.progress = Progress::Registering;
-            }
-            Outcome::Stale | Outcome::Reused | Outcome::Busy => {
-                self.violation = Some(Violation::WrongAnswer {
-                    client: index,
-                    number: key.number,
-                });
-            }
-        }
-        // There is room: a turn of this client has just been taken from it.
-        let _ = self.scheduler.push(self.now, Happening::Client(index));
-    }
-
-    /// A client takes its turn: registers, asks, or asks elsewhere.
-    fn client_acts(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
-        let node = self.client_node(index);
-        let Some(client) = self.clients.get_mut(usize::from(index)) else {
-            return;
-        };
-        if client.progress == Progress::Ready {
-            let number = RequestNumber(client.number.0.saturating_add(1));
-            client.command = self.workload.command(index, number.0);
-            if client.command.is_none() {
-                client.progress = Progress::Done;
-                self.busy_clients -= 1;
-                return;
-            }
-            client.number = number;
-            client.progress = Progress::Waiting;
-        }
-        let (progress, nonce, id, number, command) = (
-            client.progress,
-            client.nonce,
-            client.id,
-            client.number,
-            client.command,
-        );
-        client.node = node;
-        let retry = self.now + self.retry;
-        let asked = match self.live(node) {
-            Some((member, now, outbox)) if member.node.is_active() => match (progress, command) {
-                (Progress::Registering, _) => member.node.register(now, nonce, outbox, tracer),
-                (Progress::Waiting, Some(command)) => member
-                    .node
-                    .request(now, id, number, command, outbox, tracer),
-                _ => return,
-            },
-            // It has not joined yet; or nobody is left.
-            _ => Err(RequestError::Halted),
-        };
-        self.after_step(node, tracer);
-        if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
-            // There is room: a turn of this client has just been taken from it.
-            let _ = self.scheduler.push(retry, Happening::Client(index));
-        }
-    }
-
-    /// Where a client asks: at its node, or at the next one that lives.
-    fn client_node(&self, index: u16) -> NodeId {
-        let home = self
-            .clients
-            .get(usize::from(index))
-            .map_or(0, |client| usize::from(client.node.0));
-        let count = self.members.len();
-        let next = (0..count).map(|step| (home + step) % count.max(1));
-        let lives = |number: &usize| self.members.get(*number).is_some_and(|member| member.live);
-        let number = next.into_iter().find(lives).unwrap_or(home);
-        NodeId(u16::try_from(number).unwrap_or(0))
     }
 
     /// Stops a node for good. Its clients go elsewhere after a while.

@@ -1,0 +1,96 @@
+//! What can be seen of a node from outside: getters only, which change nothing.
+
+use super::{Node, Phase};
+use crate::{Ballot, Config, Fault, NodeId, Role, Slot, StateMachine};
+
+/// The most that a node's fixed structures have held, beside what they can hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Marks {
+    /// Slots under way at once, of the window; while the node led.
+    pub window: usize,
+    /// Votes that the acceptor held at once, of the window.
+    pub votes: usize,
+    /// Proposals that waited for a slot, of `CLIENTS`.
+    pub waiting: usize,
+    /// Requests that waited for their decision, of `CLIENTS`.
+    pub pending: usize,
+    /// Requests outstanding at this node, of `CLIENTS`.
+    pub requesters: usize,
+    /// Sessions, of `CLIENTS`.
+    pub sessions: usize,
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    /// The node's number.
+    pub fn id(&self) -> NodeId {
+        self.config.node
+    }
+
+    /// The node's settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the node has joined its cluster: from then on it promises, accepts and applies.
+    pub fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Active)
+    }
+
+    /// Who leads, as far as this node believes; a hint, and possibly an old one.
+    pub fn leader_hint(&self) -> Option<NodeId> {
+        self.leader_hint
+    }
+
+    /// The ballot under which this node leads, if it does.
+    pub fn leading(&self) -> Option<Ballot> {
+        self.leader.leading()
+    }
+
+    /// The highest ballot that this node has promised.
+    pub fn promised(&self) -> Ballot {
+        self.acceptor.promised()
+    }
+
+    /// The last slot that was applied here; [`Slot::ZERO`] when none was.
+    pub fn applied(&self) -> Slot {
+        self.replica.applied()
+    }
+
+    /// A digest of everything that was applied: equal on every node that has applied as far.
+    pub fn chain(&self) -> u64 {
+        self.replica.chain()
+    }
+
+    /// The state machine, as far as it is applied here.
+    pub fn machine(&self) -> &M {
+        self.replica.machine()
+    }
+
+    /// Why the node has stopped for good, if it has: then it ignores everything.
+    pub fn fault(&self) -> Option<&Fault<M::Command>> {
+        self.fault.as_ref()
+    }
+
+    /// The most that its fixed structures have held.
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// The roles that the node has now.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        let active = self.is_active();
+        let has = move |role: &Role| match role {
+            Role::Acceptor | Role::Replica | Role::Leader => active,
+            Role::Scout => self.leader.scout().is_some(),
+            Role::Commander => self.leader.in_flight() > 0,
+            Role::Requester => self.requesters.len() > 0,
+            Role::Seed => matches!(self.phase, Phase::Founding(_)),
+            Role::Initializer => matches!(self.phase, Phase::Joining(_)),
+            Role::Node | Role::Network => false,
+        };
+        Role::ALL.into_iter().filter(has)
+    }
+}

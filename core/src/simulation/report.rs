@@ -1,0 +1,122 @@
+//! How a run ended, where it stands, and how full it became.
+
+use crate::{Instant, NodeId, RequestNumber, Slot};
+use core::fmt;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every client has its answers, and every live node has joined and applied the same.
+    Done,
+    /// A rule was broken.
+    Violated(Violation),
+    /// It was not done in time.
+    Stalled(Bound),
+}
+
+/// A broken rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A node has applied something else than another up to the same slot.
+    Disagreement {
+        /// The node that differs from who was there first.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+    },
+    /// A client got an answer that its requests do not imply.
+    WrongAnswer {
+        /// The client, from 0.
+        client: u16,
+        /// The number of its request.
+        number: RequestNumber,
+    },
+    /// A node saw something that cannot be, and halted.
+    Halted {
+        /// The node.
+        node: NodeId,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disagreement { node, slot } => {
+                write!(
+                    f,
+                    "{node} has applied something else than the others up to slot {slot}"
+                )
+            }
+            Self::WrongAnswer { client, number } => {
+                write!(
+                    f,
+                    "client {client} got a wrong answer to its request {}",
+                    number.0
+                )
+            }
+            Self::Halted { node } => write!(f, "{node} halted over what cannot be"),
+        }
+    }
+}
+
+/// What a stalled run ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The scenario's `time_max`.
+    Time,
+    /// The scenario's `events_max`.
+    Events,
+    /// Nothing was left to happen.
+    Idle,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Time => "the simulated time is up",
+            Self::Events => "the number of events is used up",
+            Self::Idle => "nothing is left to happen",
+        })
+    }
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The simulated time.
+    pub at: Instant,
+    /// How many nodes there are.
+    pub nodes: u16,
+    /// How many of them were not killed.
+    pub live: u16,
+    /// How many of the live ones have joined.
+    pub joined: u16,
+    /// The furthest slot that a live node has applied.
+    pub applied: Slot,
+    /// Whether every live node has joined and applied the same.
+    pub agree: bool,
+    /// Requests that were answered, registrations not counted.
+    pub answered: u64,
+    /// Those of them whose answer was right.
+    pub right: u64,
+    /// Requests that the clients make in all.
+    pub expected: u64,
+    /// Messages that arrived.
+    pub deliveries: u64,
+    /// Happenings of all kinds.
+    pub events: u64,
+    /// Writes that a driver with storage would have made durable.
+    pub writes: u64,
+}
+
+/// How full a fixed structure became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its name.
+    pub name: &'static str,
+    /// The most that it held at once; of the nodes, whichever held most.
+    pub peak: usize,
+    /// What it can hold.
+    pub capacity: usize,
+}
