@@ -76,15 +76,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        let misses_leader = self.suspicious && self.leader.leading().is_none();
-        let granted = misses_leader && ballot > self.seen;
+        let granted = self.suspicious && self.leader.leading().is_none();
         let reply = Message::ProbeReply {
             ballot,
             granted,
             highest: self.seen,
         };
         self.send(step, Role::Leader, NodeSet::only(from), reply);
-        if misses_leader {
+        if granted {
             Ok(())
         } else {
             Err(Reason::LeaderAlive)

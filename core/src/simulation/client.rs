@@ -28,8 +28,11 @@ pub(super) struct Client<C> {
     pub(super) nonce: u64,
     pub(super) progress: Progress,
     pub(super) id: ClientId,
+    /// The number of its present request in its session.
     pub(super) number: RequestNumber,
-    /// The command of the present number, kept for asking again elsewhere.
+    /// How many things it has asked for in all, whatever the session.
+    pub(super) asked: u32,
+    /// What it asks for at present, kept for asking again elsewhere.
     pub(super) command: Option<C>,
 }
 
@@ -41,6 +44,7 @@ impl<C> Client<C> {
             progress: Progress::Registering,
             id: ClientId(0),
             number: RequestNumber::REGISTRATION,
+            asked: 0,
             command: None,
         }
     }
@@ -93,7 +97,7 @@ impl<
                 self.answered += 1;
                 client.progress = Progress::Ready;
                 client.command = None;
-                if self.workload.check(index, key.number.0, &output) {
+                if self.workload.check(index, client.asked, &output) {
                     self.right += 1;
                 } else {
                     self.violation = Some(Violation::WrongAnswer {
@@ -102,7 +106,7 @@ impl<
                     });
                 }
             }
-            // A client that was away for too long begins a new session; its number starts anew.
+            // A client whose session was given up begins a new one, and asks again there.
             Outcome::Evicted => {
                 client.nonce = crate::random::mix(client.nonce);
                 client.progress = Progress::Registering;
@@ -125,14 +129,16 @@ impl<
             return;
         };
         if client.progress == Progress::Ready {
-            let number = RequestNumber(client.number.0.saturating_add(1));
-            client.command = self.workload.command(index, number.0);
+            if client.command.is_none() {
+                client.asked = client.asked.saturating_add(1);
+                client.command = self.workload.command(index, client.asked);
+            }
             if client.command.is_none() {
                 client.progress = Progress::Done;
                 self.busy_clients -= 1;
                 return;
             }
-            client.number = number;
+            client.number = RequestNumber(client.number.0.saturating_add(1));
             client.progress = Progress::Waiting;
         }
         let (progress, nonce, id, number, command) = (
