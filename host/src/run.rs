@@ -19,9 +19,9 @@ pub const KEYS: usize = 64;
 /// The stack of a run. The simulation is one value of several megabytes, which unoptimised builds copy more than once.
 const STACK: usize = 64 << 20;
 
-/// The simulation with room for everything that the command line allows: a window of 64 slots, 64 clients, 64 nodes and
-/// 8,192 events on their way.
-pub type HostSimulation<M, L> = Simulation<M, L, 64, 64, PAGE, 64, 8192>;
+/// How many nodes the smaller of the two simulations has room for, and 2,048 events on their way. The larger one has
+/// room for 64 nodes and 8,192 events; to touch its memory would take a short run most of its time.
+const FEW: u16 = 16;
 
 /// A tracer for every machine that the host runs.
 pub trait HostTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> {}
@@ -110,12 +110,36 @@ pub fn run<T: HostTracer + Send>(options: &Options, tracer: &mut T) -> Result<Fi
     })
 }
 
+/// Runs in as small a simulation as will do. Which one that is follows from the options, so it cannot part two traces.
 fn simulate<M: StateMachine, L: Workload<M>, T: Tracer<M, PAGE>>(
     scenario: &Scenario,
     workload: L,
     tracer: &mut T,
 ) -> Result<Finished, ScenarioError> {
-    let mut simulation = HostSimulation::<M, L>::new(scenario, workload)?;
+    if scenario.nodes <= FEW {
+        simulate_in::<M, L, T, 16, 2048>(scenario, workload, tracer)
+    } else {
+        simulate_in::<M, L, T, 64, 8192>(scenario, workload, tracer)
+    }
+}
+
+/// Runs to the end and gathers what came of it.
+///
+/// It is never inlined: in one function with its twin, the stack frame would hold a simulation of each size, and the
+/// entry would touch every page of both.
+#[inline(never)]
+fn simulate_in<
+    M: StateMachine,
+    L: Workload<M>,
+    T: Tracer<M, PAGE>,
+    const NODES: usize,
+    const EVENTS: usize,
+>(
+    scenario: &Scenario,
+    workload: L,
+    tracer: &mut T,
+) -> Result<Finished, ScenarioError> {
+    let mut simulation = Simulation::<M, L, 64, 64, PAGE, NODES, EVENTS>::new(scenario, workload)?;
     let mut observers = (tracer, (Digest::new(), Tally::new()));
     let verdict = simulation.run(&mut observers);
     let (_, (digest, tally)) = observers;
