@@ -151,7 +151,8 @@ struct ClusterArgs {
     /// How often each client asks [default: 11]
     #[arg(long, value_name = "N", value_parser = values::requests, allow_hyphen_values = true)]
     requests: Option<u32>,
-    /// Where the clients are: on the last node, spread over all, or on the one that is named
+    /// Where the clients are: on the last node, spread over all, or on the one that is named [default:
+    /// last]
     #[arg(long, value_name = "last|spread|NODE", value_parser = parse_place, allow_hyphen_values = true)]
     place: Option<Place>,
     /// Give up after so much simulated time
@@ -181,7 +182,7 @@ struct ShowArgs {
     /// Lines for people or JSON for programs
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Form,
-    /// A colour for each role; 'auto' is for terminals, unless NO_COLOR is set
+    /// Whether each role has a colour
     #[arg(
         long,
         alias = "colour",
@@ -190,10 +191,7 @@ struct ShowArgs {
         default_value_t
     )]
     color: Colour,
-    /// How much is shown
-    ///
-    /// error: a node halted. warn: also a leader missed or gone, a node killed, something full. info: also everything
-    /// that the protocol does. debug: also what was ignored, and why. trace: also what was ignored because it was known.
+    /// How much is shown; each level shows what those before it show
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
     log_level: Level,
     /// Only this node: 3 or NODE_3; can be repeated

@@ -18,35 +18,42 @@ pub(super) const AFTER: &str =
 
 pub(super) const AFTER_LONG: &str = "\
 How to read a log line:
-  NODE_3.Scout        ---> T=1.0518 received promise(ballot=(1, NODE_3), from=4, low_water=3, last, entries=[]) from NODE_2
+  NODE_3.Scout ---> T=1.0518 received promise(ballot=(1, NODE_3), last, ...) from NODE_2
 
   NODE_3.Scout        which node, and which of its roles
   T=1.0518            the simulated time, in seconds
-  received promise    what happened: sent, received, lost, ignored; or started, adopted, preempted, chosen, applied ...
-  (ballot=..., ...)   the fields of the message; ballot=(1, NODE_3) is round 1, claimed by NODE_3; last is a flag that is set
-  from NODE_2         the sender, or after 'to' the recipients; a role speaks to its own node, too
-  client_12#3:get(A)  a proposal: the third request of the client whose session was opened in slot 12
+  received promise    what happened: sent, received, lost or ignored a message;
+                      or started, adopted, preempted, chosen, applied and so on
+  ballot=(1, NODE_3)  a field of the message: here round 1, claimed by NODE_3
+  last                a field that is a flag, and set
+  from NODE_2         the sender; after 'to', the recipients. What a node says to
+                      itself is shown as well
+  client_12#3:get(A)  a proposal: the third request of the client whose session
+                      was opened in slot 12
 
 The roles:
-  Seed         founds the cluster                 Scout      claims a ballot: prepare, promise
-  Initializer  joins it                           Commander  drives one slot: accept, accepted
-  Acceptor     promises and accepts               Leader     wants to lead, leads, or follows
-  Replica      keeps the log and applies it       Requester  stands for one request of a client
+  Seed         founds the cluster           Scout      claims a ballot
+  Initializer  joins it                     Commander  drives one slot
+  Acceptor     promises and accepts         Leader     leads, or follows
+  Replica      keeps and applies the log    Requester  stands for one request
 
 Examples:
-  synod 6                                  the default run, seed 6
-  synod 6 --nodes 3 --loss 20%             a small cluster on a bad network
-  synod 6 --nodes 5 --kill leader@1.5s     whoever leads after a second and a half is stopped for good
-  synod 6 --slot 4                         what was said about slot 4
-  synod 6 --role scout --role leader       the elections
-  synod 6 --log-level warn                 only what went wrong
-  synod 6 --quiet --verify                 the same twice: is it the same trace?
+  synod 6                               the default run under seed 6
+  synod 6 --nodes 3 --loss 20%          a small cluster on a bad network
+  synod 6 --nodes 5 --kill leader@1.5s  whoever leads then is stopped for good
+  synod 6 --slot 4                      what was said about slot 4
+  synod 6 --role scout --role leader    the elections
+  synod 6 --log-level warn              only what went wrong
+  synod 6 --quiet --verify              twice: is it the same trace?
   synod 6 --format json | jq 'select(.event == \"chosen\")'
 
-With --format json each line is an object with t_us, node, role and event; message, from, to and reason where the event
-is about a message; and fields. The last line is the summary, whose event is \"summary\".
+With --format json each line is an object with t_us, node, role and event;
+with message, from, to and reason where the event is about a message; and with
+fields. The last line is the summary; its event is \"summary\".
 
 Exit codes:
-  0  done                                  3  stalled: a bound was reached before the end
-  1  a safety rule was broken              4  the same seed gave two traces (--verify)
-  2  bad usage, or the output failed";
+  0  done
+  1  a safety rule was broken
+  2  bad usage, or the output failed
+  3  stalled: a bound was reached before the end
+  4  the same seed gave two traces (--verify)";

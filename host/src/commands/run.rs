@@ -26,6 +26,7 @@ pub enum Form {
 pub enum Colour {
     /// On a terminal, unless `NO_COLOR` is set.
     #[default]
+    #[value(help = "On a terminal, unless NO_COLOR is set")]
     Auto,
     /// Always.
     Always,

@@ -13,7 +13,7 @@ pub enum Level {
     /// Everything that one needs to follow the protocol: roles, messages, losses, elections, decisions.
     #[default]
     Info,
-    /// And what was received and not acted on, unless it was merely known already.
+    /// What was received and not acted on, unless it was merely known already.
     Debug,
     /// Everything.
     Trace,
