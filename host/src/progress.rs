@@ -52,7 +52,8 @@ pub(crate) fn shown<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
             let bar = ProgressBar::with_draw_target(
                 Some(progress.expected),
                 ProgressDrawTarget::stderr(),
-            );
+            )
+            .with_elapsed(PATIENCE);
             if let Ok(style) = ProgressStyle::with_template(
                 "{elapsed_precise} {wide_bar} {human_pos}/{human_len} slots, {eta} to go",
             ) {

@@ -3,6 +3,9 @@
 mod json;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 use crate::options::Options;
 use crate::run::Finished;
 use synod::MessageKind;

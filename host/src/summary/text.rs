@@ -50,7 +50,7 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(out, "slots       {} decided, {agree}", report.applied)?;
     writeln!(
         out,
-        "elections   {} won, {} preempted, {} stepped down, {} leaders missed",
+        "elections   {} won, {} preempted, {} stepped down, {} suspected",
         tally.adopted, tally.preempted, tally.stepped_down, tally.suspected
     )?;
     writeln!(
