@@ -116,6 +116,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every one, in the order of the variants.
+    pub const ALL: [Self; 15] = [
+        Self::ForeignCluster,
+        Self::NotAMember,
+        Self::Malformed,
+        Self::ImplausibleBallot,
+        Self::StaleReply,
+        Self::OldBallot,
+        Self::WrongPhase,
+        Self::NotLeading,
+        Self::Known,
+        Self::OutsideWindow,
+        Self::Full,
+        Self::OutboxFull,
+        Self::Halted,
+        Self::UnknownRequest,
+        Self::LeaderAlive,
+    ];
+
+    /// Its place in [`Reason::ALL`].
+    pub const fn index(self) -> usize {
+        #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
+        {
+            self as usize
+        }
+    }
+
     /// Its name in logs: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
@@ -165,6 +192,23 @@ pub enum Queue {
 }
 
 impl Queue {
+    /// Every one, in the order of the variants.
+    pub const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Pending,
+        Self::Requesters,
+        Self::Outbox,
+        Self::Scheduler,
+    ];
+
+    /// Its place in [`Queue::ALL`].
+    pub const fn index(self) -> usize {
+        #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
+        {
+            self as usize
+        }
+    }
+
     /// Its name in logs.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `synod`; all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    synod_host::cli::main(std::env::args_os()).into()
+}

@@ -1,0 +1,374 @@
+//! Counts of what happened in a run, kept from its records alone: no allocation, no look into any node.
+
+use crate::{Event, MessageKind, NodeId, Queue, Reason, Record, StateMachine, Tracer};
+use core::ops::AddAssign;
+
+const KINDS: usize = MessageKind::ALL.len();
+const REASONS: usize = Reason::ALL.len();
+const QUEUES: usize = Queue::ALL.len();
+
+/// A [`Tracer`] that counts.
+///
+/// What a node says to itself never enters the network and is counted neither as sent nor as delivered. So in a run that
+/// has come to rest, every message that was sent has been delivered or lost, or its recipient was dead.
+///
+/// ```
+/// use synod::machines::Opaque;
+/// use synod::{Event, Instant, NodeId, Record, Role, Tally, Tracer};
+///
+/// let mut tally = Tally::new();
+/// let event: Event<'_, Opaque, 2> = Event::Suspected { leader: NodeId(0) };
+/// tally.record(&Record { at: Instant::ZERO, node: NodeId(1), role: Role::Leader, event });
+/// assert_eq!(tally.suspected, 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Tally {
+    sent: [u64; KINDS],
+    delivered: [u64; KINDS],
+    lost: [u64; KINDS],
+    ignored: [u64; REASONS],
+    full: [u64; QUEUES],
+    /// How many records there were in all.
+    pub records: u64,
+    /// Elections that were won: a leader adopted what a quorum had accepted.
+    #[doc(alias = "elections")]
+    pub adopted: u64,
+    /// Proposals that new leaders proposed again because a former one may have.
+    pub reproposed: u64,
+    /// No-ops that new leaders filled holes with.
+    pub noops: u64,
+    /// Scouts and leaders that a higher ballot ended.
+    pub preempted: u64,
+    /// Leaders that gave up because they no longer heard from a quorum.
+    pub stepped_down: u64,
+    /// Times that a node missed its leader.
+    pub suspected: u64,
+    /// Times that a leader saw a proposal chosen; two leaders may see it of one slot.
+    pub chosen: u64,
+    /// Slots applied, summed over the nodes.
+    pub applied: u64,
+    /// Snapshots installed, summed over the nodes.
+    pub installed: u64,
+    /// Nodes that stopped for good because of what they saw.
+    pub halted: u64,
+    /// Nodes that were stopped from outside.
+    pub killed: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    pub const fn new() -> Self {
+        Self {
+            sent: [0; KINDS],
+            delivered: [0; KINDS],
+            lost: [0; KINDS],
+            ignored: [0; REASONS],
+            full: [0; QUEUES],
+            records: 0,
+            adopted: 0,
+            reproposed: 0,
+            noops: 0,
+            preempted: 0,
+            stepped_down: 0,
+            suspected: 0,
+            chosen: 0,
+            applied: 0,
+            installed: 0,
+            halted: 0,
+            killed: 0,
+        }
+    }
+
+    /// Messages of a kind that were sent to other nodes: a broadcast to four counts four.
+    pub fn sent(&self, kind: MessageKind) -> u64 {
+        at(&self.sent, kind.index())
+    }
+
+    /// Messages of a kind that arrived from other nodes.
+    pub fn delivered(&self, kind: MessageKind) -> u64 {
+        at(&self.delivered, kind.index())
+    }
+
+    /// Messages of a kind that the network lost.
+    pub fn lost(&self, kind: MessageKind) -> u64 {
+        at(&self.lost, kind.index())
+    }
+
+    /// Messages that were received and not acted on for a reason, a node's own included.
+    pub fn ignored(&self, reason: Reason) -> u64 {
+        at(&self.ignored, reason.index())
+    }
+
+    /// Times that something did not fit into a queue.
+    pub fn full(&self, queue: Queue) -> u64 {
+        at(&self.full, queue.index())
+    }
+
+    /// Messages of all kinds that were sent to other nodes.
+    pub fn sent_total(&self) -> u64 {
+        self.sent.iter().sum()
+    }
+
+    /// Messages of all kinds that arrived from other nodes.
+    pub fn delivered_total(&self) -> u64 {
+        self.delivered.iter().sum()
+    }
+
+    /// Messages of all kinds that the network lost.
+    pub fn lost_total(&self) -> u64 {
+        self.lost.iter().sum()
+    }
+
+    fn event<M: StateMachine, const PAGE: usize>(
+        &mut self,
+        node: NodeId,
+        event: &Event<'_, M, PAGE>,
+    ) {
+        match event {
+            Event::Sent { to, message } => {
+                let others = u64::from(to.without(node).len());
+                add(&mut self.sent, message.kind().index(), others);
+            }
+            Event::Received { from, message } => {
+                let arrived = u64::from(*from != node);
+                add(&mut self.delivered, message.kind().index(), arrived);
+            }
+            Event::Lost { message, .. } => add(&mut self.lost, message.kind().index(), 1),
+            Event::Ignored { reason, .. } => add(&mut self.ignored, reason.index(), 1),
+            Event::Full { queue } => add(&mut self.full, queue.index(), 1),
+            Event::Adopted {
+                reproposed, noops, ..
+            } => {
+                self.adopted += 1;
+                self.reproposed += u64::from(*reproposed);
+                self.noops += u64::from(*noops);
+            }
+            Event::Preempted { .. } => self.preempted += 1,
+            Event::SteppedDown { .. } => self.stepped_down += 1,
+            Event::Suspected { .. } => self.suspected += 1,
+            Event::Chosen { .. } => self.chosen += 1,
+            Event::Applied { .. } => self.applied += 1,
+            Event::Installed { .. } => self.installed += 1,
+            Event::Halted { .. } => self.halted += 1,
+            Event::Killed => self.killed += 1,
+            Event::Started
+            | Event::Stopped
+            | Event::Exhausted
+            | Event::BackedOff { .. }
+            | Event::Accepting { .. } => {}
+        }
+    }
+}
+
+impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Tally {
+    #[inline]
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        self.records += 1;
+        self.event(record.node, &record.event);
+    }
+}
+
+impl AddAssign<&Self> for Tally {
+    /// Adds the counts of another run.
+    fn add_assign(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.sent[..], &other.sent[..]),
+            (&mut self.delivered[..], &other.delivered[..]),
+            (&mut self.lost[..], &other.lost[..]),
+            (&mut self.ignored[..], &other.ignored[..]),
+            (&mut self.full[..], &other.full[..]),
+        ];
+        for (counts, others) in pairs {
+            for (count, more) in counts.iter_mut().zip(others) {
+                *count += more;
+            }
+        }
+        self.records += other.records;
+        self.adopted += other.adopted;
+        self.reproposed += other.reproposed;
+        self.noops += other.noops;
+        self.preempted += other.preempted;
+        self.stepped_down += other.stepped_down;
+        self.suspected += other.suspected;
+        self.chosen += other.chosen;
+        self.applied += other.applied;
+        self.installed += other.installed;
+        self.halted += other.halted;
+        self.killed += other.killed;
+    }
+}
+
+fn at(counts: &[u64], index: usize) -> u64 {
+    counts.get(index).copied().unwrap_or(0)
+}
+
+#[inline]
+fn add(counts: &mut [u64], index: usize, more: u64) {
+    if let Some(count) = counts.get_mut(index) {
+        *count += more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::Opaque;
+    use crate::{Ballot, Instant, Message, NodeSet, Proposal, Role, Slot};
+
+    fn tally_of(events: &[(u16, Event<'_, Opaque, 2>)]) -> Tally {
+        let mut tally = Tally::new();
+        for (node, event) in events {
+            tally.record(&Record {
+                at: Instant::ZERO,
+                node: NodeId(*node),
+                role: Role::Node,
+                event: *event,
+            });
+        }
+        tally
+    }
+
+    #[test]
+    fn what_a_node_says_to_itself_is_no_traffic() {
+        let message = Message::Learn { from: Slot::FIRST };
+        let tally = tally_of(&[
+            (
+                0,
+                Event::Sent {
+                    to: NodeSet::first(5),
+                    message: &message,
+                },
+            ),
+            (
+                0,
+                Event::Received {
+                    from: NodeId(0),
+                    message: &message,
+                },
+            ),
+            (
+                1,
+                Event::Received {
+                    from: NodeId(0),
+                    message: &message,
+                },
+            ),
+            (
+                0,
+                Event::Lost {
+                    to: NodeId(2),
+                    message: &message,
+                },
+            ),
+        ]);
+        let kind = MessageKind::Learn;
+        assert_eq!(
+            (tally.sent(kind), tally.delivered(kind), tally.lost(kind)),
+            (4, 1, 1)
+        );
+        assert_eq!(
+            (
+                tally.sent_total(),
+                tally.delivered_total(),
+                tally.lost_total()
+            ),
+            (4, 1, 1)
+        );
+        assert_eq!(tally.sent(MessageKind::Join), 0);
+        assert_eq!(tally.records, 4);
+    }
+
+    #[test]
+    fn each_fact_has_its_count() {
+        let ballot = Ballot::new(1, NodeId(0));
+        let noop = Proposal::Noop;
+        let tally = tally_of(&[
+            (
+                0,
+                Event::Adopted {
+                    ballot,
+                    reproposed: 2,
+                    noops: 3,
+                    next_slot: Slot::new(9),
+                },
+            ),
+            (0, Event::Preempted { ballot, by: ballot }),
+            (0, Event::SteppedDown { ballot }),
+            (1, Event::Suspected { leader: NodeId(0) }),
+            (
+                1,
+                Event::Chosen {
+                    slot: Slot::FIRST,
+                    ballot,
+                    proposal: &noop,
+                },
+            ),
+            (
+                1,
+                Event::Applied {
+                    slot: Slot::FIRST,
+                    proposal: &noop,
+                    outcome: None,
+                    chain: 7,
+                },
+            ),
+            (
+                2,
+                Event::Installed {
+                    at: Slot::FIRST,
+                    chain: 7,
+                },
+            ),
+            (
+                2,
+                Event::Ignored {
+                    from: NodeId(0),
+                    kind: MessageKind::Join,
+                    reason: Reason::LeaderAlive,
+                },
+            ),
+            (
+                2,
+                Event::Full {
+                    queue: Queue::Scheduler,
+                },
+            ),
+            (2, Event::Killed),
+        ]);
+        assert_eq!(
+            (tally.adopted, tally.reproposed, tally.noops),
+            (1, 2, 3),
+            "elections"
+        );
+        assert_eq!(
+            (tally.preempted, tally.stepped_down, tally.suspected),
+            (1, 1, 1)
+        );
+        assert_eq!((tally.chosen, tally.applied, tally.installed), (1, 1, 1));
+        assert_eq!(tally.ignored(Reason::LeaderAlive), 1);
+        assert_eq!(tally.full(Queue::Scheduler), 1);
+        assert_eq!((tally.killed, tally.halted), (1, 0));
+
+        let mut twice = tally.clone();
+        twice += &tally;
+        assert_eq!((twice.records, twice.noops), (20, 6));
+        assert_eq!(twice.ignored(Reason::LeaderAlive), 2);
+    }
+
+    #[test]
+    fn every_reason_and_queue_has_a_count_of_its_own() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), index, "{reason:?}");
+        }
+        for (index, queue) in Queue::ALL.iter().enumerate() {
+            assert_eq!(queue.index(), index, "{queue:?}");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The command line: what can be asked for, and how.
+
+mod error;
+mod help;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::UsageError;
+
+use crate::commands::run::{self, Colour, Form, RunCommand};
+use crate::exit::{Exit, complain};
+use crate::log::{Filter, Level};
+use crate::options::{Machine, Options};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use core::hash::BuildHasher;
+use core::ops::RangeInclusive;
+use std::ffi::OsString;
+use std::hash::RandomState;
+use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
+use synod::{Duration, NodeId, Role};
+
+/// The most jitter that the simulation's generator can draw.
+const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
+
+/// What the program was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// One run.
+    Run(RunCommand),
+}
+
+/// The whole program: reads the command line, does what it says, and answers how it ended.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.command() {
+        Ok(Command::Run(command)) => run::run(&command),
+        Err(error) => {
+            complain(&error);
+            Exit::Usage
+        }
+    }
+}
+
+/// Reads a command line, the name of the program first.
+///
+/// # Errors
+///
+/// [`UsageError`] for a command line that makes no sense, and for one that asks for help or the version.
+pub fn parse<T: Into<OsString> + Clone>(
+    args: impl IntoIterator<Item = T>,
+) -> Result<Command, UsageError> {
+    Cli::try_parse_from(args)
+        .map_err(|error| UsageError::from(&error))?
+        .command()
+}
+
+/// Prints the help or the version where that was asked for, and otherwise one line on what is wrong.
+fn refuse(error: &clap::Error) -> Exit {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        return match error.print() {
+            Ok(()) => Exit::Done,
+            Err(error) => Exit::from_output(&error),
+        };
+    }
+    complain(&UsageError::from(error));
+    Exit::Usage
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "synod",
+    version,
+    about = help::ABOUT,
+    long_about = help::LONG_ABOUT,
+    after_help = help::AFTER,
+    after_long_help = help::AFTER_LONG,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    max_term_width = 120
+)]
+struct Cli {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// One simulated run; what 'synod' does when no command is named
+    #[command(
+        long_about = help::LONG_ABOUT,
+        after_help = help::AFTER,
+        after_long_help = help::AFTER_LONG
+    )]
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// What all chance follows from; without it one is drawn and printed first
+    #[arg(value_parser = values::seed, allow_negative_numbers = true)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// What decides the trace of a run.
+#[derive(Debug, Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "the comments are the help, where backticks would be noise"
+)]
+#[command(next_help_heading = "The cluster and its network")]
+struct ClusterArgs {
+    /// How many nodes, 1 to 64 [default: 14]
+    #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
+    nodes: Option<u16>,
+    /// How many messages are lost, such as 5% or 0.5% [default: 5%]
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
+    loss: Option<u32>,
+    /// How long a message travels [default: 30ms]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
+    delay: Option<Duration>,
+    /// How much longer or shorter than that it may take, at most the delay [default: 20ms, or the delay]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
+    jitter: Option<Duration>,
+    /// Stop a node for good: 3@1s, NODE_3@1.5s, or leader@800ms for whoever leads then; up to eight times
+    ///
+    /// Where nobody leads at that time, whoever leads next is stopped. Clients of a node that is stopped go on at the next
+    /// one that lives.
+    #[arg(long, value_name = "NODE@TIME", value_parser = values::kill, allow_hyphen_values = true)]
+    kill: Vec<Kill>,
+    /// What is replicated: a key-value store or a bank
+    #[arg(long, value_name = "MACHINE", value_enum, default_value_t)]
+    machine: Machine,
+    /// How many clients ask, 1 to 64 [default: 11]
+    #[arg(long, value_name = "N", value_parser = values::clients, allow_hyphen_values = true)]
+    clients: Option<u16>,
+    /// How often each client asks [default: 11]
+    #[arg(long, value_name = "N", value_parser = values::requests, allow_hyphen_values = true)]
+    requests: Option<u32>,
+    /// Where the clients are: on the last node, spread over all, or on the one that is named [default:
+    /// last]
+    #[arg(long, value_name = "last|spread|NODE", value_parser = parse_place, allow_hyphen_values = true)]
+    place: Option<Place>,
+    /// Give up after so much simulated time
+    ///
+    /// [default: 2m; more where messages travel for more than 50 ms or there are more than 60 requests: 40 times the
+    /// longest way of a message for each request of a client]
+    #[arg(long, value_name = "TIME", value_parser = values::bound, allow_hyphen_values = true)]
+    until: Option<Duration>,
+    /// Give up after so many events
+    ///
+    /// [default: 10 million; more where there are more than 1,000 requests: 10,000 for each]
+    #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
+    events: Option<u64>,
+}
+
+/// What decides how a run is shown.
+#[derive(Debug, Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "the comments are the help, where backticks would be noise"
+)]
+#[command(next_help_heading = "What is shown")]
+struct ShowArgs {
+    /// Only the summary
+    #[arg(short, long)]
+    quiet: bool,
+    /// Lines for people or JSON for programs
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: Form,
+    /// Whether each role has a colour
+    #[arg(
+        long,
+        alias = "colour",
+        value_name = "WHEN",
+        value_enum,
+        default_value_t
+    )]
+    color: Colour,
+    /// How much is shown; each level shows what those before it show
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    log_level: Level,
+    /// Only this node: 3 or NODE_3; can be repeated
+    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true)]
+    node: Vec<NodeId>,
+    /// Only this role, such as scout; can be repeated
+    #[arg(long, value_name = "ROLE", value_parser = values::role, allow_hyphen_values = true)]
+    role: Vec<Role>,
+    /// Only what is about this slot, or these: 7 or 7-12; can be repeated
+    #[arg(long, value_name = "SLOT", value_parser = values::slots, allow_hyphen_values = true)]
+    slot: Vec<RangeInclusive<u64>>,
+    /// Run twice and compare the traces
+    #[arg(long)]
+    verify: bool,
+}
+
+/// Where clients are, as asked for; a type of its own, since clap takes an `Option` in an argument for its absence.
+#[derive(Clone, Copy, Debug)]
+struct Place(Option<Placement>);
+
+fn parse_place(text: &str) -> Result<Place, values::Takes> {
+    values::place(text).map(Place)
+}
+
+impl Cli {
+    fn command(self) -> Result<Command, UsageError> {
+        let args = match self.action {
+            Some(Action::Run(args)) => args,
+            None => self.run,
+        };
+        args.command().map(Command::Run)
+    }
+}
+
+impl RunArgs {
+    fn command(self) -> Result<RunCommand, UsageError> {
+        let drawn = self.seed.is_none();
+        let options = self.cluster.options(self.seed.unwrap_or_else(draw_seed))?;
+        let show = self.show;
+        for node in &show.node {
+            check_node("--node", *node, &node.0, options.nodes)?;
+        }
+        Ok(RunCommand {
+            options,
+            drawn,
+            quiet: show.quiet,
+            form: show.format,
+            colour: show.color,
+            filter: Filter {
+                level: show.log_level,
+                nodes: show.node.into_iter().collect(),
+                roles: show.role,
+                slots: show.slot,
+            },
+            verify: show.verify,
+        })
+    }
+}
+
+impl ClusterArgs {
+    /// The options, once the values have been held against each other.
+    fn options(self, run_seed: u64) -> Result<Options, UsageError> {
+        let default = Options::new(run_seed);
+        let options = Options {
+            run_seed,
+            nodes: self.nodes.unwrap_or(default.nodes),
+            loss_ppm: self.loss.unwrap_or(default.loss_ppm),
+            delay: self.delay.unwrap_or(default.delay),
+            jitter: self.jitter,
+            machine: self.machine,
+            requests: self.requests.unwrap_or(default.requests),
+            clients: self.clients.unwrap_or(default.clients),
+            placement: self.place.and_then(|place| place.0),
+            kills: self.kill,
+            until: self.until,
+            events: self.events,
+        };
+        if options.jitter() > JITTER_MAX {
+            let got = options.jitter().to_string();
+            return Err(UsageError::value("--jitter", &got, &"at most 35m"));
+        }
+        if options.jitter() > options.delay {
+            let takes = format!("at most the delay ({})", options.delay);
+            return Err(UsageError::value(
+                "--jitter",
+                &options.jitter().to_string(),
+                &takes,
+            ));
+        }
+        if let Some(Placement::One(node)) = options.placement {
+            check_node("--place", node, &node.0, options.nodes)?;
+        }
+        if options.kills.len() > KILLS_MAX {
+            let got = format!("{} kills", options.kills.len());
+            let takes = format!("at most {KILLS_MAX}");
+            return Err(UsageError::value("--kill", &got, &takes));
+        }
+        for kill in &options.kills {
+            if let Target::Node(node) = kill.target {
+                let at = Duration::from_micros(kill.at.as_micros());
+                let got = format!("{}@{at}", node.0);
+                check_node("--kill", node, &got, options.nodes)?;
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Checks that a node that an option names exists.
+fn check_node(
+    option: &str,
+    node: NodeId,
+    got: &dyn core::fmt::Display,
+    nodes: u16,
+) -> Result<(), UsageError> {
+    if node.0 < nodes {
+        return Ok(());
+    }
+    let takes = match nodes {
+        1 => "only node 0: there is one node".to_owned(),
+        _ => format!("a node from 0 to {}: there are {nodes} nodes", nodes - 1),
+    };
+    Err(UsageError::value(option, &got.to_string(), &takes))
+}
+
+/// A seed out of the operating system's chance, short enough to be typed: the one thing here that no seed decides.
+fn draw_seed() -> u64 {
+    RandomState::new().hash_one(()) >> 40
+}

@@ -1,0 +1,89 @@
+//! A bad command line gets one line that names the option, what it got and what it takes.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use core::error::Error;
+use core::fmt;
+
+/// Why a command line makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(String);
+
+impl UsageError {
+    /// An option that got something which it does not take.
+    pub(super) fn value(option: &str, got: &str, takes: &dyn fmt::Display) -> Self {
+        Self(format!("{option} got '{got}', but takes {takes}"))
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for UsageError {}
+
+impl From<&clap::Error> for UsageError {
+    fn from(error: &clap::Error) -> Self {
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => Some(text.clone()),
+            Some(ContextValue::Strings(texts)) => Some(texts.join(" or ")),
+            _ => None,
+        };
+        let arg = text(ContextKind::InvalidArg).unwrap_or_default();
+        let option = name_of(&arg);
+        let got = text(ContextKind::InvalidValue).unwrap_or_default();
+        match error.kind() {
+            ErrorKind::ValueValidation => match error.source() {
+                Some(takes) => Self::value(&option, &got, &takes),
+                None => Self(format!("{option} got '{got}', which it does not take")),
+            },
+            ErrorKind::InvalidValue if got.is_empty() => {
+                Self(format!("{option} needs a value: {arg}"))
+            }
+            ErrorKind::InvalidValue => {
+                let takes =
+                    text(ContextKind::ValidValue).unwrap_or_else(|| "another value".to_owned());
+                Self::value(&option, &got, &takes)
+            }
+            ErrorKind::UnknownArgument => {
+                let like = text(ContextKind::SuggestedArg).map_or_else(
+                    || "see 'synod --help'".to_owned(),
+                    |like| format!("did you mean {like}?"),
+                );
+                let what = if option.starts_with('-') {
+                    "option"
+                } else {
+                    "argument"
+                };
+                Self(format!("there is no {what} '{option}' here ({like})"))
+            }
+            ErrorKind::ArgumentConflict => {
+                let other = text(ContextKind::PriorArg).unwrap_or_default();
+                match text(ContextKind::InvalidSubcommand) {
+                    // Whatever stands after the seed is taken for a command.
+                    Some(word) => Self(format!(
+                        "there is no argument '{word}' after {} (see 'synod --help')",
+                        name_of(&other)
+                    )),
+                    None if other.is_empty() || other == arg => {
+                        Self(format!("{option} is given more than once"))
+                    }
+                    None => Self(format!("{option} cannot be given with {}", name_of(&other))),
+                }
+            }
+            _ => Self(first_line(&error.to_string())),
+        }
+    }
+}
+
+/// The name of an argument as it is typed: `--nodes` of `--nodes <N>`, `SEED` of `[SEED]`.
+fn name_of(arg: &str) -> String {
+    let word = arg.split([' ', '=']).next().unwrap_or_default();
+    word.trim_matches(['[', ']', '<', '>', '.']).to_owned()
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}

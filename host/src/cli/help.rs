@@ -1,0 +1,59 @@
+//! The pages of `--help`.
+
+pub(super) const ABOUT: &str =
+    "Runs a simulated Multi-Paxos cluster from a seed and shows what every node says";
+
+pub(super) const LONG_ABOUT: &str = "\
+Runs a simulated Multi-Paxos cluster from a seed and shows what every node says.
+
+Some nodes agree on one log of commands although the network delays and loses what they say and nodes may die. \
+The default run founds a cluster of 14 nodes in a network that loses 5 % of all messages and takes 10 to 50 ms for each \
+of the others. Eleven clients, all on the last node, ask eleven things each of a key-value store that every node keeps a \
+copy of. It ends when all have been answered and every node that lives has applied the same commands.
+
+All chance follows from the seed: the same seed and the same options give the same run, byte for byte.";
+
+pub(super) const AFTER: &str =
+    "Try 'synod --help' for how to read a log line, examples and exit codes.";
+
+pub(super) const AFTER_LONG: &str = "\
+How to read a log line:
+  NODE_3.Scout ---> T=1.0518 received promise(ballot=(1, NODE_3), last, ...) from NODE_2
+
+  NODE_3.Scout        which node, and which of its roles
+  T=1.0518            the simulated time, in seconds
+  received promise    what happened: sent, received, lost or ignored a message;
+                      or started, adopted, preempted, chosen, applied and so on
+  ballot=(1, NODE_3)  a field of the message: here round 1, claimed by NODE_3
+  last                a field that is a flag, and set
+  from NODE_2         the sender; after 'to', the recipients. What a node says to
+                      itself is shown as well
+  client_12#3:get(A)  a proposal: the third request of the client whose session
+                      was opened in slot 12
+
+The roles:
+  Seed         founds the cluster           Scout      claims a ballot
+  Initializer  joins it                     Commander  drives one slot
+  Acceptor     promises and accepts         Leader     leads, or follows
+  Replica      keeps and applies the log    Requester  stands for one request
+
+Examples:
+  synod 6                               the default run under seed 6
+  synod 6 --nodes 3 --loss 20%          a small cluster on a bad network
+  synod 6 --nodes 5 --kill leader@1.5s  whoever leads then is stopped for good
+  synod 6 --slot 4                      what was said about slot 4
+  synod 6 --role scout --role leader    the elections
+  synod 6 --log-level warn              only what went wrong
+  synod 6 --quiet --verify              twice: is it the same trace?
+  synod 6 --format json | jq 'select(.event == \"chosen\")'
+
+With --format json each line is an object with t_us, node, role and event;
+with message, from, to and reason where the event is about a message; and with
+fields. The last line is the summary; its event is \"summary\".
+
+Exit codes:
+  0  done
+  1  a safety rule was broken
+  2  bad usage, or the output failed
+  3  stalled: a bound was reached before the end
+  4  the same seed gave two traces (--verify)";

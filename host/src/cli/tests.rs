@@ -1,0 +1,185 @@
+//! What people type, and what comes of it.
+
+use super::*;
+use synod::Instant;
+
+fn run_of(line: &str) -> RunCommand {
+    match parse(words(line)) {
+        Ok(Command::Run(command)) => command,
+        Err(error) => panic!("{line}: {error}"),
+    }
+}
+
+fn error_of(line: &str) -> String {
+    let error = parse(words(line)).expect_err(line).to_string();
+    assert!(!error.contains('\n'), "one line: {error}");
+    error
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    ["synod"].into_iter().chain(line.split_whitespace())
+}
+
+#[test]
+fn a_seed_alone_is_the_default_run() {
+    let command = run_of("6");
+    assert_eq!(command.options, Options::new(6));
+    assert!(!command.drawn && !command.quiet && !command.verify);
+    assert_eq!(command, run_of("run 6"), "'run' may be left out");
+}
+
+#[test]
+fn without_a_seed_one_is_drawn() {
+    let command = run_of("--nodes 3");
+    assert!(command.drawn);
+    assert!(
+        command.options.run_seed < 1 << 24,
+        "short enough to be typed"
+    );
+    assert_eq!(command.options.nodes, 3);
+}
+
+#[test]
+fn every_option_arrives() {
+    let command = run_of(
+        "run 7 --nodes 5 --loss 0.5% --delay 10ms --jitter 1.5ms --machine bank --requests 1_000 --clients 2 \
+         --place spread --kill 3@1.5s --kill leader@800ms --until 10m --events 9 -q --format json --color always \
+         --log-level trace --node 1 --node NODE_2 --role scout --slot 4 --slot 7-9 --verify",
+    );
+    let expected = Options {
+        nodes: 5,
+        loss_ppm: 5_000,
+        delay: Duration::from_millis(10),
+        jitter: Some(Duration::from_micros(1_500)),
+        machine: Machine::Bank,
+        requests: 1_000,
+        clients: 2,
+        placement: Some(Placement::Spread),
+        kills: vec![
+            Kill {
+                target: Target::Node(NodeId(3)),
+                at: Instant::from_micros(1_500_000),
+            },
+            Kill {
+                target: Target::Leader,
+                at: Instant::from_micros(800_000),
+            },
+        ],
+        until: Some(Duration::from_secs(600)),
+        events: Some(9),
+        ..Options::new(7)
+    };
+    assert_eq!(command.options, expected);
+    let filter = Filter {
+        level: Level::Trace,
+        nodes: [NodeId(1), NodeId(2)].into_iter().collect(),
+        roles: vec![Role::Scout],
+        slots: vec![4..=4, 7..=9],
+    };
+    assert_eq!(command.filter, filter);
+    assert_eq!((command.form, command.colour), (Form::Json, Colour::Always));
+    assert!(command.quiet && command.verify && !command.drawn);
+}
+
+#[test]
+fn the_command_of_the_summary_gives_the_same_run() {
+    for line in [
+        "6",
+        "6 --place 3 --nodes 5",
+        "7 --nodes 5 --loss 0.5% --delay 10ms --jitter 1.5ms --machine bank --requests 1000 --clients 2 \
+         --place spread --kill NODE_3@1.5s --kill leader@800ms --until 10m --events 9",
+    ] {
+        let options = run_of(line).options;
+        let command = options.command();
+        let typed = command.strip_prefix("synod ").unwrap();
+        assert_eq!(run_of(typed).options, options, "{command}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_the_option_takes() {
+    for (line, error) in [
+        (
+            "--nodes 0",
+            "--nodes got '0', but takes a whole number from 1 to 64",
+        ),
+        (
+            "--nodes 1000",
+            "--nodes got '1000', but takes a whole number from 1 to 64",
+        ),
+        (
+            "--nodes -3",
+            "--nodes got '-3', but takes a whole number from 1 to 64",
+        ),
+        (
+            "--loss 200%",
+            "--loss got '200%', but takes a percentage from 0% to 100%, such as 5% or 0.5%",
+        ),
+        (
+            "--kill 99@1s",
+            "--kill got '99@1s', but takes a node from 0 to 13: there are 14 nodes",
+        ),
+        (
+            "--nodes 1 --kill 1@1s",
+            "--kill got '1@1s', but takes only node 0: there is one node",
+        ),
+        (
+            "six",
+            "SEED got 'six', but takes a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            "-5",
+            "SEED got '-5', but takes a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            "--jitter 50ms",
+            "--jitter got '50ms', but takes at most the delay (30ms)",
+        ),
+        (
+            "--place 14",
+            "--place got '14', but takes a node from 0 to 13: there are 14 nodes",
+        ),
+        (
+            "--node 14",
+            "--node got '14', but takes a node from 0 to 13: there are 14 nodes",
+        ),
+        (
+            "--machine abacus",
+            "--machine got 'abacus', but takes kv or bank",
+        ),
+        (
+            "--until 0s",
+            "--until got '0s', but takes a duration above zero, such as 90s or 10m",
+        ),
+        ("--delay", "--delay needs a value: --delay <TIME>"),
+        ("--nodes 3 --nodes 4", "--nodes is given more than once"),
+        (
+            "--bogus",
+            "there is no option '--bogus' here (see 'synod --help')",
+        ),
+        (
+            "--requets 3",
+            "there is no option '--requets' here (did you mean --requests?)",
+        ),
+        (
+            "6 7",
+            "there is no argument '7' after SEED (see 'synod --help')",
+        ),
+    ] {
+        assert_eq!(error_of(line), error);
+    }
+}
+
+#[test]
+fn nine_kills_are_one_too_many() {
+    let kills = " --kill 1@1s".repeat(9);
+    assert_eq!(
+        error_of(&kills),
+        "--kill got '9 kills', but takes at most 8"
+    );
+}
+
+#[test]
+fn the_definition_of_the_command_line_is_sound() {
+    <Cli as clap::CommandFactory>::command().debug_assert();
+}

@@ -1,0 +1,309 @@
+//! Values as people write them: durations, percentages, nodes. Everything is exact; no float is involved.
+//!
+//! What each parser answers on failure is the end of a sentence that begins with "takes".
+
+use core::ops::RangeInclusive;
+use synod::simulation::{Kill, Placement, Target};
+use synod::{Duration, Instant, NodeId, Role};
+
+/// What an option takes, said to someone who gave it something else.
+pub(super) type Takes = &'static str;
+
+/// A seed: a whole number up to 2⁶⁴ − 1.
+pub(super) fn seed(text: &str) -> Result<u64, Takes> {
+    number(text).ok_or("a whole number from 0 to 18446744073709551615")
+}
+
+/// How many nodes.
+pub(super) fn nodes(text: &str) -> Result<u16, Takes> {
+    within(text, 1..=64).ok_or("a whole number from 1 to 64")
+}
+
+/// How many clients.
+pub(super) fn clients(text: &str) -> Result<u16, Takes> {
+    within(text, 1..=64).ok_or("a whole number from 1 to 64")
+}
+
+/// How many requests for each client.
+pub(super) fn requests(text: &str) -> Result<u32, Takes> {
+    number(text)
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| *number >= 1 && *number < u32::MAX)
+        .ok_or("a whole number from 1 to 4294967294, such as 10_000")
+}
+
+/// A bound on events.
+pub(super) fn events(text: &str) -> Result<u64, Takes> {
+    number(text)
+        .filter(|number| *number >= 1)
+        .ok_or("a whole number from 1, such as 10_000_000")
+}
+
+/// A share, in millionths: `5%`, `0.5%`, or `0`.
+pub(super) fn percent(text: &str) -> Result<u32, Takes> {
+    let takes = "a percentage from 0% to 100%, such as 5% or 0.5%";
+    let parsed = match text.strip_suffix('%') {
+        Some(number) => decimal(number, 10_000),
+        None => decimal(text, 1).filter(|number| *number == 0),
+    };
+    parsed
+        .and_then(|ppm| u32::try_from(ppm).ok())
+        .filter(|ppm| *ppm <= 1_000_000)
+        .ok_or(takes)
+}
+
+/// A span of time: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
+pub(super) fn duration(text: &str) -> Result<Duration, Takes> {
+    span(text).ok_or("a duration such as 30ms, 1.5s or 2m")
+}
+
+/// A bound on time, which cannot be zero.
+pub(super) fn bound(text: &str) -> Result<Duration, Takes> {
+    span(text)
+        .filter(|span| *span > Duration::ZERO)
+        .ok_or("a duration above zero, such as 90s or 10m")
+}
+
+/// A node: `3` or `NODE_3`. Whether there is such a node depends on how many there are, and is asked later.
+pub(super) fn node(text: &str) -> Result<NodeId, Takes> {
+    node_id(text).ok_or("a node such as 3 or NODE_3")
+}
+
+/// A role, in upper or lower case.
+pub(super) fn role(text: &str) -> Result<Role, Takes> {
+    Role::ALL
+        .into_iter()
+        .find(|role| role.name().eq_ignore_ascii_case(text))
+        .ok_or(
+            "a role: acceptor, replica, leader, scout, commander, requester, seed or initializer; or node or network",
+        )
+}
+
+/// A slot or a range of slots: `7` or `7-12`.
+pub(super) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    number(first)
+        .zip(number(last))
+        .filter(|(first, last)| *first >= 1 && first <= last)
+        .map(|(first, last)| first..=last)
+        .ok_or("a slot from 1 or a range of slots, such as 7 or 7-12")
+}
+
+/// Where the clients are; `None` for the last node.
+pub(super) fn place(text: &str) -> Result<Option<Placement>, Takes> {
+    match text {
+        "last" => Ok(None),
+        "spread" => Ok(Some(Placement::Spread)),
+        _ => node_id(text)
+            .map(|node| Some(Placement::One(node)))
+            .ok_or("last, spread, or a node such as 3 or NODE_3"),
+    }
+}
+
+/// Who is killed, and when: `3@1s`, `NODE_3@1.5s` or `leader@800ms`.
+pub(super) fn kill(text: &str) -> Result<Kill, Takes> {
+    let parsed = text.split_once('@').and_then(|(target, at)| {
+        let target = if target.eq_ignore_ascii_case("leader") {
+            Target::Leader
+        } else {
+            Target::Node(node_id(target)?)
+        };
+        let at = Instant::ZERO + span(at)?;
+        Some(Kill { target, at })
+    });
+    parsed.ok_or("NODE@TIME or leader@TIME, such as 3@1s, NODE_3@1.5s or leader@800ms")
+}
+
+fn node_id(text: &str) -> Option<NodeId> {
+    let digits = text
+        .strip_prefix("NODE_")
+        .or_else(|| text.strip_prefix("node_"))
+        .unwrap_or(text);
+    within(digits, 0..=u16::MAX).map(NodeId)
+}
+
+fn within(text: &str, range: RangeInclusive<u16>) -> Option<u16> {
+    let number = u16::try_from(number(text)?).ok()?;
+    range.contains(&number).then_some(number)
+}
+
+/// A whole number, with underscores between its digits where they help: `10_000`.
+fn number(text: &str) -> Option<u64> {
+    let outside = text.starts_with('_') || text.ends_with('_') || text.contains("__");
+    let digits: String = text.chars().filter(|char| *char != '_').collect();
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if outside || !plain {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+/// A number with a unit of time, exact to the microsecond.
+fn span(text: &str) -> Option<Duration> {
+    let unit_at = text
+        .find(|char: char| !(char.is_ascii_digit() || char == '.' || char == '_'))
+        .unwrap_or(text.len());
+    let (value, unit) = text.split_at_checked(unit_at)?;
+    let micros = match unit {
+        "us" | "µs" => 1,
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" | "min" => 60_000_000,
+        "h" => 3_600_000_000,
+        "" if decimal(value, 1) == Some(0) => 1,
+        _ => return None,
+    };
+    decimal(value, micros).map(Duration::from_micros)
+}
+
+/// A decimal number of units, each of `unit` parts, in parts; `None` where it is not a whole number of them.
+fn decimal(text: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((_, "")) => return None,
+        Some((whole, fraction)) => (whole, fraction),
+        None => (text, ""),
+    };
+    let mut parts = number(whole)?.checked_mul(unit)?;
+    let mut place = unit;
+    for byte in fraction.trim_end_matches('0').bytes() {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        // Sixty minutes an hour: a place of such a unit may not be whole, though the digit times it is.
+        let worth = u64::from(digit).checked_mul(place)?;
+        if !worth.is_multiple_of(10) {
+            return None;
+        }
+        parts = parts.checked_add(worth / 10)?;
+        if !place.is_multiple_of(10) {
+            return None;
+        }
+        place /= 10;
+    }
+    Some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        for (text, micros) in [
+            ("30ms", 30_000),
+            ("1.5s", 1_500_000),
+            ("0.25ms", 250),
+            ("250us", 250),
+            ("2m", 120_000_000),
+            ("1.5h", 5_400_000_000),
+            ("0", 0),
+            ("0s", 0),
+            ("1_000ms", 1_000_000),
+            ("1.000001s", 1_000_001),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in [
+            "",
+            "30",
+            "ms",
+            "-1s",
+            "1.s",
+            ".5s",
+            "1.5.5s",
+            "0.5us",
+            "1.0000001s",
+            "1 s",
+            "1e3s",
+            "99999999999999h",
+            "30MS",
+            "é",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert!(bound("0s").is_err(), "a bound of nothing");
+    }
+
+    #[test]
+    fn percentages_read_as_people_write_them() {
+        for (text, ppm) in [
+            ("5%", 50_000),
+            ("0.5%", 5_000),
+            ("0", 0),
+            ("0%", 0),
+            ("100%", 1_000_000),
+            ("0.0001%", 1),
+            ("33.3333%", 333_333),
+        ] {
+            assert_eq!(percent(text), Ok(ppm), "{text}");
+        }
+        for text in [
+            "",
+            "%",
+            "5",
+            "200%",
+            "100.0001%",
+            "0.00001%",
+            "-5%",
+            "5%%",
+            "half",
+            "1e1%",
+        ] {
+            assert!(percent(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn kills_name_a_node_or_the_leader_and_a_time() {
+        let at = |micros| Instant::from_micros(micros);
+        for (text, target, when) in [
+            ("3@1s", Target::Node(NodeId(3)), at(1_000_000)),
+            ("NODE_3@1.5s", Target::Node(NodeId(3)), at(1_500_000)),
+            ("leader@800ms", Target::Leader, at(800_000)),
+        ] {
+            assert_eq!(kill(text), Ok(Kill { target, at: when }), "{text}");
+        }
+        for text in [
+            "", "3", "@", "3@", "@1s", "65536@1s", "boss@1s", "3@soon", "3@1s@2s",
+        ] {
+            assert!(kill(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_may_have_underscores_between_digits() {
+        assert_eq!(seed("10_000"), Ok(10_000));
+        assert_eq!(seed("18446744073709551615"), Ok(u64::MAX));
+        for text in [
+            "",
+            "_1",
+            "1_",
+            "1__0",
+            "+1",
+            "-1",
+            "0x10",
+            "18446744073709551616",
+            "six",
+        ] {
+            assert!(seed(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn slots_come_alone_and_in_ranges() {
+        assert_eq!(slots("7"), Ok(7..=7));
+        assert_eq!(slots("7-12"), Ok(7..=12));
+        for text in ["0", "12-7", "7-", "-7", "a"] {
+            assert!(slots(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn roles_read_in_any_case() {
+        assert_eq!(role("scout"), Ok(Role::Scout));
+        assert_eq!(role("Initializer"), Ok(Role::Initializer));
+        assert!(role("parliament").is_err());
+    }
+}

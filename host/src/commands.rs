@@ -1,0 +1,3 @@
+//! What the program can be asked to do, one module a command.
+
+pub mod run;

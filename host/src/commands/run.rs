@@ -1,0 +1,163 @@
+//! `synod run`: one simulated run, its log and its summary.
+
+use crate::exit::{Exit, complain};
+use crate::log::{Filter, Format, Json, Log, Output, Text};
+use crate::options::Options;
+use crate::progress::{self, Progress};
+use crate::run::{Finished, RunError, run as simulate};
+use crate::summary::Summary;
+use std::env;
+use std::io::{self, IsTerminal, Stdout};
+use std::process;
+use synod::{Record, StateMachine, Tracer};
+
+/// What the log looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Form {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// When the log is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    #[value(help = "On a terminal, unless NO_COLOR is set")]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// One run, and how it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunCommand {
+    /// What is run.
+    pub options: Options,
+    /// Whether the seed was drawn, and must be told first.
+    pub drawn: bool,
+    /// Whether only the summary is shown.
+    pub quiet: bool,
+    /// What the log looks like.
+    pub form: Form,
+    /// When it is coloured.
+    pub colour: Colour,
+    /// Which records are shown.
+    pub filter: Filter,
+    /// Whether to run twice and compare.
+    pub verify: bool,
+}
+
+/// Does what the command says: log and summary to the standard output, everything else to the standard error.
+pub fn run(command: &RunCommand) -> Exit {
+    let options = &command.options;
+    if command.drawn {
+        complain(&format_args!("the seed is {}", options.run_seed));
+    }
+    let mut output = Output::new(io::stdout());
+    let finished = match logged(command, &mut output) {
+        Ok(finished) => finished,
+        Err(error) => return fail(&error),
+    };
+    let verified = match verify(command, &finished) {
+        Ok(verified) => verified,
+        Err(error) => return fail(&error),
+    };
+    let summary = Summary {
+        options,
+        finished: &finished,
+        verified,
+    };
+    output.append(|out| match command.form {
+        Form::Text => {
+            if !command.quiet {
+                out.push(b'\n');
+            }
+            summary.text(out);
+        }
+        Form::Json => summary.json(out),
+    });
+    if let Err(error) = output.finish() {
+        return Exit::from_output(&error);
+    }
+    match (finished.exit(), verified) {
+        (Exit::Violated, _) => Exit::Violated,
+        (_, Some(false)) => Exit::Diverged,
+        (exit, _) => exit,
+    }
+}
+
+/// Runs once, with the log.
+fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, RunError> {
+    let stdout = io::stdout();
+    let options = &command.options;
+    if command.quiet {
+        return watched(options, true, &mut ());
+    }
+    let format = match command.form {
+        Form::Json => Format::Json(Json),
+        Form::Text if coloured(command.colour, &stdout) => Format::Text(Text::coloured()),
+        Form::Text => Format::Text(Text::plain()),
+    };
+    let mut screen = Screen(Log::new(format, command.filter.clone(), output));
+    watched(options, !stdout.is_terminal(), &mut screen)
+}
+
+/// Runs a second time, without a log, where that was asked for, and compares.
+fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, RunError> {
+    if !command.verify {
+        return Ok(None);
+    }
+    let second = watched(&command.options, true, &mut ())?;
+    Ok(Some(second.digest == first.digest))
+}
+
+/// Runs, and shows how far it is where that takes long and a person is watching.
+fn watched<T: crate::run::HostTracer + Send>(
+    options: &Options,
+    free: bool,
+    tracer: &mut T,
+) -> Result<Finished, RunError> {
+    if !free || !io::stderr().is_terminal() {
+        return simulate(options, tracer);
+    }
+    let progress = Progress::new(options);
+    progress::shown(&progress, || simulate(options, &mut (tracer, &progress)))
+}
+
+fn coloured(colour: Colour, stdout: &Stdout) -> bool {
+    match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+            stdout.is_terminal() && !refused && !dumb
+        }
+    }
+}
+
+fn fail(error: &RunError) -> Exit {
+    complain(error);
+    Exit::Usage
+}
+
+/// A log to the standard output, for a process that has nothing left to do once nobody reads that.
+struct Screen<'a>(Log<'a, Stdout>);
+
+impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
+    #[inline]
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        self.0.record(record);
+        if let Some(error) = self.0.error() {
+            // A run of a million requests must not go on for a reader that has left. Nothing needs tidying up: the
+            // standard output is gone, and nothing else is open.
+            process::exit(Exit::from_output(error).code().into());
+        }
+    }
+}

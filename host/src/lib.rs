@@ -1,0 +1,19 @@
+//! Runs simulated Multi-Paxos clusters from a seed and prints what every node says.
+//!
+//! The program `synod` is a thin shell around this library: [`cli`] reads the command line, [`commands`] does what it
+//! asks for, [`run()`] runs one simulation without printing anything, [`log`] and [`summary`] write down what happened.
+//! Nothing here decides anything about the protocol; all of that is in the package `synod`.
+
+pub mod cli;
+pub mod commands;
+pub mod exit;
+mod json;
+pub mod log;
+pub mod options;
+mod progress;
+pub mod run;
+pub mod summary;
+
+pub use exit::Exit;
+pub use options::{Machine, Options};
+pub use run::{Finished, run};

@@ -1,0 +1,107 @@
+//! Numbers and names, written into a byte buffer without the machinery of `core::fmt`: a log is mostly these.
+
+use core::fmt::{self, Write};
+use synod::{Ballot, Duration, Instant, NodeId};
+
+/// Appends a number in decimal.
+#[inline]
+pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends sixteen hexadecimal digits.
+pub(crate) fn hex(out: &mut Vec<u8>, word: u64) {
+    for byte in word.to_be_bytes() {
+        hex_byte(out, byte);
+    }
+}
+
+/// Appends two hexadecimal digits.
+pub(crate) fn hex_byte(out: &mut Vec<u8>, byte: u8) {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+}
+
+/// Appends `NODE_3`.
+#[inline]
+pub(crate) fn node(out: &mut Vec<u8>, node: NodeId) {
+    out.extend_from_slice(b"NODE_");
+    number(out, u64::from(node.0));
+}
+
+/// Appends `(1, NODE_3)`.
+pub(crate) fn ballot(out: &mut Vec<u8>, ballot: Ballot) {
+    out.push(b'(');
+    number(out, ballot.round());
+    out.extend_from_slice(b", ");
+    node(out, ballot.leader());
+    out.push(b')');
+}
+
+/// Appends seconds with four decimal places, cut and not rounded: `1.0518`, as [`Instant`] displays itself.
+pub(crate) fn seconds(out: &mut Vec<u8>, at: Instant) {
+    let micros = at.as_micros();
+    number(out, micros / 1_000_000);
+    // Ten thousand more than the fraction has five digits, of which the first is always a 1: there the point goes.
+    let mut digits = itoa::Buffer::new();
+    let fraction = digits.format(10_000 + micros % 1_000_000 / 100);
+    out.push(b'.');
+    out.extend_from_slice(fraction.as_bytes().get(1..).unwrap_or_default());
+}
+
+/// Appends a span as [`Duration`] displays itself: `350ms`.
+pub(crate) fn duration(out: &mut Vec<u8>, span: Duration) {
+    display(out, &span);
+}
+
+/// Appends what a value displays.
+pub(crate) fn display(out: &mut Vec<u8>, value: &impl fmt::Display) {
+    // A byte buffer never refuses.
+    let _ = write!(Bytes(out), "{value}");
+}
+
+/// Appends what a value shows of itself for debugging: how commands and outputs name themselves.
+#[inline]
+pub(crate) fn debug(out: &mut Vec<u8>, value: &impl fmt::Debug) {
+    let _ = write!(Bytes(out), "{value:?}");
+}
+
+/// A byte buffer as the target of a `write!`.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl Write for Bytes<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_by_hand_is_what_the_core_displays() {
+        for micros in [0, 99, 100, 1_051_899, 999_999_999, 10_000_000, u64::MAX] {
+            let at = Instant::from_micros(micros);
+            assert_eq!(written(|out| seconds(out, at)), at.to_string());
+        }
+        for number in [0, 1, 63, 64, 65_535] {
+            let id = NodeId(number);
+            assert_eq!(written(|out| node(out, id)), id.to_string());
+            let claim = Ballot::new(u64::from(number) * 1000, id);
+            assert_eq!(written(|out| ballot(out, claim)), claim.to_string());
+        }
+        assert_eq!(
+            written(|out| hex(out, 0x00c0_ffee_0123_4567)),
+            "00c0ffee01234567"
+        );
+    }
+}

@@ -1,0 +1,261 @@
+//! What stands in a message or a fact, field by field: one walk over each, whoever writes it down.
+
+use synod::{
+    Ballot, Conflict, Duration, Entry, Event, Fault, Message, NodeId, Outcome, Proposal,
+    RequestKey, Slot, SnapshotId, StateMachine, Value,
+};
+
+/// Takes the fields of a message or a fact in their order and writes them down.
+pub(crate) trait Fields {
+    /// A number.
+    fn number(&mut self, name: &'static str, number: u64);
+    /// A yes or a no.
+    fn flag(&mut self, name: &'static str, flag: bool);
+    /// A word of a fixed vocabulary.
+    fn word(&mut self, name: &'static str, word: &'static str);
+    /// A digest.
+    fn digest(&mut self, name: &'static str, digest: u64);
+    /// A node.
+    fn node(&mut self, name: &'static str, node: NodeId);
+    /// A ballot.
+    fn ballot(&mut self, name: &'static str, ballot: Ballot);
+    /// The ballot that an acceptor has promised; worth a word only where it is not the one that it answers.
+    fn promised(&mut self, answered: Ballot, promised: Ballot);
+    /// A span of time.
+    fn duration(&mut self, name: &'static str, span: Duration);
+    /// A part of a snapshot.
+    fn bytes(&mut self, name: &'static str, bytes: &[u8]);
+    /// Which snapshot.
+    fn snapshot(&mut self, name: &'static str, snapshot: Option<SnapshotId>);
+    /// Which request.
+    fn key(&mut self, name: &'static str, key: RequestKey);
+    /// A proposal.
+    fn proposal<C: Value>(&mut self, name: &'static str, proposal: &Proposal<C>);
+    /// Proposals of consecutive slots.
+    fn proposals<C: Value>(&mut self, name: &'static str, proposals: &[Proposal<C>]);
+    /// What an acceptor had accepted.
+    fn entries<C: Value>(&mut self, name: &'static str, entries: &[Entry<C>]);
+    /// What came of a request.
+    fn outcome<O: Value>(&mut self, name: &'static str, outcome: &Outcome<O>);
+    /// What came of the proposal of a slot; nothing comes of a no-op.
+    fn applied<O: Value>(&mut self, slot: Slot, outcome: Option<&Outcome<O>>);
+
+    /// A slot.
+    fn slot(&mut self, name: &'static str, slot: Slot) {
+        self.number(name, slot.number());
+    }
+}
+
+/// Walks over the fields of a message.
+pub(crate) fn message<M: StateMachine, const PAGE: usize>(
+    message: &Message<M, PAGE>,
+    fields: &mut impl Fields,
+) {
+    match message {
+        Message::Join { .. }
+        | Message::Welcome { .. }
+        | Message::Learn { .. }
+        | Message::Decisions { .. } => catch_up(message, fields),
+        Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
+            fields.ballot("ballot", *ballot);
+        }
+        Message::ProbeReply {
+            ballot,
+            granted,
+            highest,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.flag("granted", *granted);
+            fields.ballot("highest", *highest);
+        }
+        Message::Prepare { ballot, from } => {
+            fields.ballot("ballot", *ballot);
+            fields.slot("from", *from);
+        }
+        Message::Promise {
+            ballot,
+            promised,
+            from,
+            low_water,
+            last,
+            entries,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.promised(*ballot, *promised);
+            fields.slot("from", *from);
+            fields.slot("low_water", *low_water);
+            fields.flag("last", *last);
+            fields.entries("entries", entries);
+        }
+        Message::Accept {
+            ballot,
+            first,
+            decided,
+            proposals,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.slot("first", *first);
+            fields.slot("decided", *decided);
+            fields.proposals("proposals", proposals);
+        }
+        Message::Accepted {
+            ballot,
+            promised,
+            first,
+            count,
+            low_water,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.promised(*ballot, *promised);
+            fields.slot("first", *first);
+            fields.number("count", u64::from(*count));
+            fields.slot("low_water", *low_water);
+        }
+        Message::Decision { ballot, decided } | Message::Heartbeat { ballot, decided } => {
+            fields.ballot("ballot", *ballot);
+            fields.slot("decided", *decided);
+        }
+        Message::Propose { proposal, retry } => {
+            fields.proposal("proposal", proposal);
+            fields.flag("retry", *retry);
+        }
+        Message::Request { proposal } => fields.proposal("proposal", proposal),
+        Message::Response { key, outcome } => {
+            fields.key("key", *key);
+            fields.outcome("outcome", outcome);
+        }
+    }
+}
+
+/// Walks over the fields of the messages that bring a node up.
+fn catch_up<M: StateMachine, const PAGE: usize>(
+    message: &Message<M, PAGE>,
+    fields: &mut impl Fields,
+) {
+    match message {
+        Message::Join { snapshot, page } => {
+            fields.snapshot("snapshot", *snapshot);
+            fields.number("page", u64::from(*page));
+        }
+        Message::Welcome {
+            snapshot,
+            page,
+            pages,
+            bytes,
+        } => {
+            fields.snapshot("snapshot", Some(*snapshot));
+            fields.number("page", u64::from(*page));
+            fields.number("pages", u64::from(*pages));
+            fields.bytes("bytes", bytes);
+        }
+        Message::Learn { from } => fields.slot("from", *from),
+        Message::Decisions {
+            first,
+            applied,
+            proposals,
+        } => {
+            fields.slot("first", *first);
+            fields.slot("applied", *applied);
+            fields.proposals("proposals", proposals);
+        }
+        _ => {}
+    }
+}
+
+/// The name of a kind of fact, as in both forms of the log.
+pub(crate) const fn event_name<M: StateMachine, const PAGE: usize>(
+    event: &Event<'_, M, PAGE>,
+) -> &'static str {
+    match event {
+        Event::Started => "started",
+        Event::Stopped => "stopped",
+        Event::Sent { .. } => "sent",
+        Event::Received { .. } => "received",
+        Event::Lost { .. } => "lost",
+        Event::Ignored { .. } => "ignored",
+        Event::Suspected { .. } => "suspected",
+        Event::BackedOff { .. } => "backed_off",
+        Event::Adopted { .. } => "adopted",
+        Event::Preempted { .. } => "preempted",
+        Event::SteppedDown { .. } => "stepped_down",
+        Event::Accepting { .. } => "accepting",
+        Event::Chosen { .. } => "chosen",
+        Event::Applied { .. } => "applied",
+        Event::Installed { .. } => "installed",
+        Event::Full { .. } => "full",
+        Event::Halted { .. } => "halted",
+        Event::Exhausted => "exhausted",
+        Event::Killed => "killed",
+    }
+}
+
+/// Walks over the fields of a fact that is not about a message.
+pub(crate) fn event<M: StateMachine, const PAGE: usize>(
+    event: &Event<'_, M, PAGE>,
+    fields: &mut impl Fields,
+) {
+    match event {
+        Event::Started
+        | Event::Stopped
+        | Event::Exhausted
+        | Event::Killed
+        | Event::Sent { .. }
+        | Event::Received { .. }
+        | Event::Lost { .. }
+        | Event::Ignored { .. } => {}
+        Event::Suspected { leader } | Event::Accepting { leader } => fields.node("leader", *leader),
+        Event::BackedOff { delay } => fields.duration("delay", *delay),
+        Event::Adopted {
+            ballot,
+            reproposed,
+            noops,
+            next_slot,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.number("reproposed", u64::from(*reproposed));
+            fields.number("noops", u64::from(*noops));
+            fields.slot("next_slot", *next_slot);
+        }
+        Event::Preempted { ballot, by } => {
+            fields.ballot("ballot", *ballot);
+            fields.ballot("by", *by);
+        }
+        Event::SteppedDown { ballot } => fields.ballot("ballot", *ballot),
+        Event::Chosen {
+            slot,
+            ballot,
+            proposal,
+        } => {
+            fields.slot("slot", *slot);
+            fields.ballot("ballot", *ballot);
+            fields.proposal("proposal", proposal);
+        }
+        Event::Applied {
+            slot,
+            proposal,
+            outcome,
+            chain,
+        } => {
+            fields.slot("slot", *slot);
+            fields.proposal("proposal", proposal);
+            fields.applied(*slot, *outcome);
+            fields.digest("chain", *chain);
+        }
+        Event::Installed { at, chain } => {
+            fields.slot("at", *at);
+            fields.digest("chain", *chain);
+        }
+        Event::Full { queue } => fields.word("queue", queue.name()),
+        Event::Halted { fault } => match fault {
+            Fault::DuplicateIdentity => fields.word("fault", "duplicate_identity"),
+            Fault::Conflict(conflict) => conflicting(conflict, fields),
+        },
+    }
+}
+
+fn conflicting<C: Value>(conflict: &Conflict<C>, fields: &mut impl Fields) {
+    fields.word("fault", "conflict");
+    fields.slot("slot", conflict.slot);
+    fields.proposal("known", &conflict.known);
+    fields.proposal("new", &conflict.new);
+}

@@ -1,0 +1,116 @@
+//! Lines on their way out: gathered, and written in large pieces.
+
+use std::io::{self, Write};
+
+/// How much is gathered before it is written.
+const GATHERED: usize = 128 * 1024;
+/// Room for the longest line beyond that, so that the buffer does not grow.
+const LINE_MAX: usize = 8 * 1024;
+
+/// Gathers lines and writes them in pieces of about 128 KiB; [`Output::flush`] writes the rest.
+///
+/// The first error ends it: nothing is gathered or written after that, since a log with a hole would mislead.
+#[derive(Debug)]
+pub struct Output<W> {
+    sink: W,
+    buffer: Vec<u8>,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Output<W> {
+    /// An output that writes to `sink`, which need not gather for itself.
+    pub fn new(sink: W) -> Self {
+        Self {
+            sink,
+            buffer: Vec::with_capacity(GATHERED + LINE_MAX),
+            error: None,
+        }
+    }
+
+    /// Lets `write` append whole lines.
+    #[inline]
+    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.error.is_some() {
+            return;
+        }
+        write(&mut self.buffer);
+        if self.buffer.len() >= GATHERED {
+            self.flush();
+        }
+    }
+
+    /// Writes what is gathered.
+    pub fn flush(&mut self) {
+        if self.error.is_none() {
+            let written = self.sink.write_all(&self.buffer);
+            self.error = written.and_then(|()| self.sink.flush()).err();
+        }
+        self.buffer.clear();
+    }
+
+    /// The error that ended the output.
+    #[inline]
+    pub const fn error(&self) -> Option<&io::Error> {
+        self.error.as_ref()
+    }
+
+    /// Writes the rest and ends the output.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the sink; what was appended since the last piece before it is not written.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.flush();
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.sink),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a few pieces and then fails.
+    struct Pipe {
+        pieces: usize,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.pieces == 0 {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.pieces -= 1;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_written_in_large_pieces() {
+        let mut output = Output::new(Vec::new());
+        output.append(|out| out.extend_from_slice(b"one\n"));
+        assert!(output.sink.is_empty(), "one line is not worth a write");
+        output.append(|out| out.resize(GATHERED, b'.'));
+        assert_eq!(output.sink.len(), GATHERED);
+        output.append(|out| out.extend_from_slice(b"last\n"));
+        assert!(output.finish().unwrap().ends_with(b".last\n"));
+    }
+
+    #[test]
+    fn the_first_error_ends_the_output() {
+        let mut output = Output::new(Pipe { pieces: 1 });
+        output.append(|out| out.resize(GATHERED, b'.'));
+        assert!(output.error().is_none());
+        output.append(|out| out.resize(GATHERED, b'.'));
+        assert!(output.error().is_some());
+        output.append(|_| panic!("nothing is formatted for a closed pipe"));
+        let error = output.finish().map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -1,0 +1,352 @@
+//! The log as lines for people: who, when, what, and with whom.
+//!
+//! ```text
+//! NODE_3.Scout        ---> T=1.0518 received promise(ballot=(1, NODE_3), from=4, low_water=3, last, entries=[]) from NODE_2
+//! ```
+//!
+//! The names are padded to one width, so that what follows stands in columns. In text, a flag is its name where it is
+//! set and nothing where it is not, and `promised` is left out where it is the ballot that is answered. With the escape
+//! sequences of its colours taken out, a coloured line is the plain one, byte for byte.
+
+use super::bytes;
+use super::fields::{self, Fields};
+use super::paint::{Palette, RESET};
+use synod::{
+    Ballot, Duration, Entry, Event, NodeId, NodeSet, Outcome, Proposal, Record, RequestKey,
+    RequestNumber, Role, Slot, SnapshotId, StateMachine, Value,
+};
+
+/// The width of the longest name, `NODE_63.Initializer`.
+const NAME_WIDTH: usize = 19;
+/// What lies between a name and its time; the spaces before it fill up names shorter than [`NAME_WIDTH`].
+const ARROW: &[u8] = b"                    ---> T=";
+const ARROW_LEN_MIN: usize = 8;
+
+/// Writes records as lines.
+#[derive(Debug)]
+pub struct Text {
+    palette: Option<Box<Palette>>,
+}
+
+impl Text {
+    /// Plain lines.
+    pub const fn plain() -> Self {
+        Self { palette: None }
+    }
+
+    /// Lines with a colour for each role.
+    pub fn coloured() -> Self {
+        Self {
+            palette: Some(Box::new(Palette::new())),
+        }
+    }
+
+    /// Appends the line of a record, with its line feed.
+    pub fn line<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+    ) {
+        self.head(out, record);
+        match &record.event {
+            Event::Sent { to, message } => {
+                self.verb(out, record, b"sent ", message.kind().name());
+                fields_of(out, |fields| fields::message(message, fields));
+                out.extend_from_slice(b" to ");
+                recipients(out, *to);
+            }
+            Event::Received { from, message } => {
+                self.verb(out, record, b"received ", message.kind().name());
+                fields_of(out, |fields| fields::message(message, fields));
+                out.extend_from_slice(b" from ");
+                bytes::node(out, *from);
+            }
+            Event::Lost { to, message } => {
+                self.verb(out, record, b"lost ", message.kind().name());
+                fields_of(out, |fields| fields::message(message, fields));
+                out.extend_from_slice(b" to ");
+                bytes::node(out, *to);
+            }
+            Event::Ignored { from, kind, reason } => {
+                self.verb(out, record, b"ignored ", kind.name());
+                out.extend_from_slice(b" from ");
+                bytes::node(out, *from);
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(reason.name().as_bytes());
+            }
+            Event::Started | Event::Stopped | Event::Exhausted | Event::Killed => {
+                self.verb(out, record, b"", fields::event_name(&record.event));
+            }
+            event => {
+                self.verb(out, record, b"", fields::event_name(event));
+                fields_of(out, |fields| fields::event(event, fields));
+            }
+        }
+        out.push(b'\n');
+    }
+
+    /// Appends who and when.
+    fn head<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+    ) {
+        if let Some(palette) = &self.palette {
+            out.extend_from_slice(palette.name(record.role));
+        }
+        let start = out.len();
+        bytes::node(out, record.node);
+        out.push(b'.');
+        out.extend_from_slice(record.role.name().as_bytes());
+        let width = out.len() - start;
+        if self.palette.is_some() {
+            out.extend_from_slice(RESET);
+        }
+        let padding = NAME_WIDTH.saturating_sub(width) + ARROW_LEN_MIN;
+        let skip = ARROW.len().saturating_sub(padding);
+        out.extend_from_slice(ARROW.get(skip..).unwrap_or(ARROW));
+        bytes::seconds(out, record.at);
+        out.push(b' ');
+    }
+
+    /// Appends what happened, and to which kind of message.
+    fn verb<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+        verb: &[u8],
+        noun: &'static str,
+    ) {
+        if let Some(palette) = &self.palette {
+            out.extend_from_slice(palette.verb(record.role, &record.event));
+        }
+        out.extend_from_slice(verb);
+        out.extend_from_slice(noun.as_bytes());
+        if self.palette.is_some() {
+            out.extend_from_slice(RESET);
+        }
+    }
+}
+
+/// The style of a role's name, for those who print a legend.
+pub fn style(role: Role) -> anstyle::Style {
+    super::paint::style(role)
+}
+
+/// Appends `NODE_1`, or `[NODE_0, NODE_1]` where there are several.
+fn recipients(out: &mut Vec<u8>, to: NodeSet) {
+    let several = to.len() != 1;
+    if several {
+        out.push(b'[');
+    }
+    let mut separator: &[u8] = b"";
+    for node in to.iter() {
+        out.extend_from_slice(separator);
+        bytes::node(out, node);
+        separator = b", ";
+    }
+    if several {
+        out.push(b']');
+    }
+}
+
+/// Appends fields in parentheses.
+fn fields_of(out: &mut Vec<u8>, walk: impl FnOnce(&mut TextFields<'_>)) {
+    out.push(b'(');
+    let mut fields = TextFields { out, first: true };
+    walk(&mut fields);
+    out.push(b')');
+}
+
+struct TextFields<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl TextFields<'_> {
+    fn separator(&mut self) {
+        if !self.first {
+            self.out.extend_from_slice(b", ");
+        }
+        self.first = false;
+    }
+
+    /// Starts a field and hands out the buffer for its value.
+    #[inline]
+    fn name(&mut self, name: &'static str) -> &mut Vec<u8> {
+        self.separator();
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'=');
+        self.out
+    }
+
+    fn list<T>(
+        &mut self,
+        name: &'static str,
+        items: &[T],
+        mut write: impl FnMut(&mut Vec<u8>, &T),
+    ) {
+        let out = self.name(name);
+        out.push(b'[');
+        let mut separator: &[u8] = b"";
+        for item in items {
+            out.extend_from_slice(separator);
+            write(out, item);
+            separator = b", ";
+        }
+        out.push(b']');
+    }
+}
+
+impl Fields for TextFields<'_> {
+    fn number(&mut self, name: &'static str, number: u64) {
+        bytes::number(self.name(name), number);
+    }
+
+    fn flag(&mut self, name: &'static str, flag: bool) {
+        if flag {
+            self.separator();
+            self.out.extend_from_slice(name.as_bytes());
+        }
+    }
+
+    fn word(&mut self, name: &'static str, word: &'static str) {
+        self.name(name).extend_from_slice(word.as_bytes());
+    }
+
+    fn digest(&mut self, name: &'static str, digest: u64) {
+        bytes::hex(self.name(name), digest);
+    }
+
+    fn node(&mut self, name: &'static str, node: NodeId) {
+        bytes::node(self.name(name), node);
+    }
+
+    fn ballot(&mut self, name: &'static str, ballot: Ballot) {
+        bytes::ballot(self.name(name), ballot);
+    }
+
+    fn promised(&mut self, answered: Ballot, promised: Ballot) {
+        if promised != answered {
+            self.ballot("promised", promised);
+        }
+    }
+
+    fn duration(&mut self, name: &'static str, span: Duration) {
+        bytes::duration(self.name(name), span);
+    }
+
+    /// How many there are; what is in them would fill the line and tell nobody anything.
+    fn bytes(&mut self, name: &'static str, bytes: &[u8]) {
+        bytes::display(self.name(name), &bytes.len());
+    }
+
+    fn snapshot(&mut self, name: &'static str, snapshot: Option<SnapshotId>) {
+        let out = self.name(name);
+        match snapshot {
+            None => out.extend_from_slice(b"any"),
+            Some(snapshot) => {
+                out.extend_from_slice(b"(at=");
+                bytes::number(out, snapshot.at.number());
+                out.extend_from_slice(b", digest=");
+                bytes::hex(out, snapshot.digest);
+                out.push(b')');
+            }
+        }
+    }
+
+    fn key(&mut self, name: &'static str, key: RequestKey) {
+        request_key(self.name(name), key);
+    }
+
+    fn proposal<C: Value>(&mut self, name: &'static str, proposal: &Proposal<C>) {
+        write_proposal(self.name(name), proposal);
+    }
+
+    fn proposals<C: Value>(&mut self, name: &'static str, proposals: &[Proposal<C>]) {
+        self.list(name, proposals, write_proposal);
+    }
+
+    fn entries<C: Value>(&mut self, name: &'static str, entries: &[Entry<C>]) {
+        self.list(name, entries, |out, entry| {
+            out.extend_from_slice(b"(slot=");
+            bytes::number(out, entry.slot.number());
+            out.extend_from_slice(b", ballot=");
+            bytes::ballot(out, entry.ballot);
+            out.extend_from_slice(b", proposal=");
+            write_proposal(out, &entry.proposal);
+            out.push(b')');
+        });
+    }
+
+    fn outcome<O: Value>(&mut self, name: &'static str, outcome: &Outcome<O>) {
+        let out = self.name(name);
+        match outcome {
+            Outcome::Applied { slot, output } => {
+                out.extend_from_slice(b"applied(slot=");
+                bytes::number(out, slot.number());
+                out.extend_from_slice(b", output=");
+                bytes::debug(out, output);
+                out.push(b')');
+            }
+            Outcome::Registered { client } => {
+                out.extend_from_slice(b"registered(client_");
+                bytes::number(out, client.0);
+                out.push(b')');
+            }
+            Outcome::Stale => out.extend_from_slice(b"stale"),
+            Outcome::Evicted => out.extend_from_slice(b"evicted"),
+            Outcome::Reused => out.extend_from_slice(b"reused"),
+            Outcome::Busy => out.extend_from_slice(b"busy"),
+        }
+    }
+
+    /// The output alone where it is this slot's; a retry that was decided once more shows where it was applied first.
+    fn applied<O: Value>(&mut self, slot: Slot, outcome: Option<&Outcome<O>>) {
+        match outcome {
+            None => {}
+            Some(Outcome::Applied { slot: at, output }) if *at == slot => {
+                bytes::debug(self.name("output"), output);
+            }
+            Some(outcome) => self.outcome("outcome", outcome),
+        }
+    }
+}
+
+/// Appends `client_12#3`, or `nonce_` and the nonce of a registration.
+fn request_key(out: &mut Vec<u8>, key: RequestKey) {
+    if key.number == RequestNumber::REGISTRATION {
+        out.extend_from_slice(b"nonce_");
+        bytes::hex(out, key.client.0);
+    } else {
+        out.extend_from_slice(b"client_");
+        bytes::number(out, key.client.0);
+        out.push(b'#');
+        bytes::number(out, u64::from(key.number.0));
+    }
+}
+
+/// Appends `client_12#3:set(A, 9)`, `register(nonce_…)` or `noop`.
+fn write_proposal<C: Value>(out: &mut Vec<u8>, proposal: &Proposal<C>) {
+    match proposal {
+        Proposal::Noop => out.extend_from_slice(b"noop"),
+        Proposal::Register { nonce } => {
+            out.extend_from_slice(b"register(");
+            request_key(out, RequestKey::registration(*nonce));
+            out.push(b')');
+        }
+        Proposal::Request {
+            client,
+            number,
+            command,
+        } => {
+            let key = RequestKey {
+                client: *client,
+                number: *number,
+            };
+            request_key(out, key);
+            out.push(b':');
+            bytes::debug(out, command);
+        }
+    }
+}

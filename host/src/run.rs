@@ -1,0 +1,153 @@
+//! One run, from options to what came of it, without a word printed.
+
+use crate::exit::Exit;
+use crate::options::{Machine, Options};
+use core::fmt;
+use std::io;
+use std::panic::resume_unwind;
+use std::thread;
+use synod::machines::{Bank, Kv};
+use synod::simulation::{
+    BankScript, KvScript, Mark, Report, Scenario, ScenarioError, Simulation, Verdict, Workload,
+};
+use synod::{Digest, StateMachine, Tally, Tracer};
+
+/// Entries of a page: what fits in a small message.
+pub const PAGE: usize = 2;
+/// Keys of the key-value store and accounts of the bank: one for each client that there can be.
+pub const KEYS: usize = 64;
+/// The stack of a run. The simulation is one value of several megabytes, which unoptimised builds copy more than once.
+const STACK: usize = 64 << 20;
+
+/// How many nodes the smaller of the two simulations has room for, and 2,048 events on their way. The larger one has
+/// room for 64 nodes and 8,192 events; to touch its memory would take a short run most of its time.
+const FEW: u16 = 16;
+
+/// A tracer for every machine that the host runs.
+pub trait HostTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> {}
+
+impl<T: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE>> HostTracer for T {}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Where it stood then.
+    pub report: Report,
+    /// The digest of its trace: equal options give equal digests.
+    pub digest: Digest,
+    /// What happened how often.
+    pub tally: Tally,
+    /// How full each fixed structure was at its fullest.
+    pub marks: Vec<Mark>,
+}
+
+impl Finished {
+    /// The exit code that the run deserves.
+    pub const fn exit(&self) -> Exit {
+        match self.verdict {
+            Verdict::Done => Exit::Done,
+            Verdict::Violated(_) => Exit::Violated,
+            Verdict::Stalled(_) => Exit::Stalled,
+        }
+    }
+}
+
+/// Why there was no run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The simulation does not take such options.
+    Scenario(ScenarioError),
+    /// The operating system gave no thread to run in.
+    Thread(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scenario(error) => write!(f, "nothing was run: {error}"),
+            Self::Thread(error) => write!(f, "nothing was run: there is no thread for it: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for RunError {}
+
+/// Runs what the options say, in a thread with a stack that is large enough, and gives every record to `tracer`.
+///
+/// # Errors
+///
+/// [`RunError`] where there was no run at all. A run that stalls or breaks a rule is no error but a [`Verdict`].
+///
+/// ```
+/// use synod_host::{Options, run};
+/// let mut options = Options::new(6);
+/// options.nodes = 3;
+/// let (first, second) = (run(&options, &mut ())?, run(&options, &mut ())?);
+/// assert_eq!(first.digest, second.digest);
+/// # Ok::<(), synod_host::run::RunError>(())
+/// ```
+pub fn run<T: HostTracer + Send>(options: &Options, tracer: &mut T) -> Result<Finished, RunError> {
+    let scenario = options.scenario();
+    let requests = options.requests;
+    thread::scope(|scope| {
+        let simulate = || match options.machine {
+            Machine::Kv => simulate::<Kv<KEYS>, _, _>(&scenario, KvScript::new(requests), tracer),
+            Machine::Bank => {
+                simulate::<Bank<KEYS>, _, _>(&scenario, BankScript::new(requests), tracer)
+            }
+        };
+        thread::Builder::new()
+            .name("run".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, simulate)
+            .map_err(RunError::Thread)?
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic))
+            .map_err(RunError::Scenario)
+    })
+}
+
+/// Runs in as small a simulation as will do. Which one that is follows from the options, so it cannot part two traces.
+fn simulate<M: StateMachine, L: Workload<M>, T: Tracer<M, PAGE>>(
+    scenario: &Scenario,
+    workload: L,
+    tracer: &mut T,
+) -> Result<Finished, ScenarioError> {
+    if scenario.nodes <= FEW {
+        simulate_in::<M, L, T, 16, 2048>(scenario, workload, tracer)
+    } else {
+        simulate_in::<M, L, T, 64, 8192>(scenario, workload, tracer)
+    }
+}
+
+/// Runs to the end and gathers what came of it.
+///
+/// It is never inlined: in one function with its twin, the stack frame would hold a simulation of each size, and the
+/// entry would touch every page of both.
+#[inline(never)]
+fn simulate_in<
+    M: StateMachine,
+    L: Workload<M>,
+    T: Tracer<M, PAGE>,
+    const NODES: usize,
+    const EVENTS: usize,
+>(
+    scenario: &Scenario,
+    workload: L,
+    tracer: &mut T,
+) -> Result<Finished, ScenarioError> {
+    let mut simulation = Simulation::<M, L, 64, 64, PAGE, NODES, EVENTS>::new(scenario, workload)?;
+    let mut observers = (tracer, (Digest::new(), Tally::new()));
+    let verdict = simulation.run(&mut observers);
+    let (_, (digest, tally)) = observers;
+    Ok(Finished {
+        verdict,
+        report: simulation.report(),
+        digest,
+        tally,
+        marks: simulation.marks().collect(),
+    })
+}

@@ -1,0 +1,120 @@
+//! The summary of a small story, in both forms.
+
+use super::*;
+use crate::commands::run::Form;
+use synod::machines::Opaque;
+use synod::simulation::{Bound, Mark, Report};
+use synod::{
+    Digest, Event, Instant, Message, NodeId, NodeSet, Queue, Record, Role, Slot, Tally, Tracer,
+};
+
+fn finished() -> Finished {
+    let message = Message::<Opaque, 2>::Learn { from: Slot::FIRST };
+    let mut tally = Tally::new();
+    for event in [
+        Event::Sent {
+            to: NodeSet::first(3),
+            message: &message,
+        },
+        Event::Lost {
+            to: NodeId(2),
+            message: &message,
+        },
+        Event::Suspected { leader: NodeId(0) },
+        Event::Full {
+            queue: Queue::Pending,
+        },
+        Event::Killed,
+    ] {
+        tally.record(&Record {
+            at: Instant::ZERO,
+            node: NodeId(0),
+            role: Role::Node,
+            event,
+        });
+    }
+    Finished {
+        verdict: Verdict::Stalled(Bound::Time),
+        report: Report {
+            at: Instant::from_micros(5_000_000),
+            nodes: 3,
+            live: 2,
+            joined: 1,
+            applied: Slot::new(7),
+            agree: false,
+            answered: 4,
+            right: 4,
+            expected: 121,
+            deliveries: 1,
+            events: 9,
+            writes: 12,
+        },
+        digest: Digest::resume(0xabc),
+        tally,
+        marks: vec![Mark {
+            name: "outbox",
+            peak: 5,
+            capacity: 40,
+        }],
+    }
+}
+
+fn written(verified: Option<bool>, form: Form) -> String {
+    let mut options = Options::new(6);
+    options.nodes = 3;
+    let summary = Summary {
+        options: &options,
+        finished: &finished(),
+        verified,
+    };
+    let mut out = Vec::new();
+    match form {
+        Form::Text => summary.text(&mut out),
+        Form::Json => summary.json(&mut out),
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_text_says_what_happened_and_ends_with_the_digest() {
+    let expected = "\
+outcome     stalled: the simulated time is up
+seed        6
+command     synod 6 --nodes 3
+verified    two runs, one trace
+nodes       2 of 3 live, 1 joined
+requests    4 of 121 answered, 4 right
+slots       7 decided, not yet applied by every live node
+elections   0 won, 0 preempted, 0 stepped down, 1 suspected
+recovery    0 re-proposed, 0 holes filled, 0 snapshots installed
+writes      12 made durable
+full        1 pending
+time        5.0000s simulated, 9 events
+
+messages                sent   delivered        lost
+learn                      2           0           1
+total                      2           0           1
+
+queues                  peak    capacity
+outbox                     5          40
+
+digest=0000000000000abc
+";
+    assert_eq!(written(Some(true), Form::Text), expected);
+}
+
+#[test]
+fn the_json_says_the_same_in_one_line() {
+    let expected = concat!(
+        r#"{"event":"summary","outcome":"stalled","reason":"the simulated time is up","run_seed":6,"#,
+        r#""command":"synod 6 --nodes 3","nodes":{"started":3,"live":2,"joined":1},"#,
+        r#""requests":{"answered":4,"right":4,"expected":121},"#,
+        r#""slots":{"decided":7,"agree":false,"noops":0,"installed":0},"#,
+        r#""messages":{"learn":{"sent":2,"delivered":0,"lost":1}},"ignored":{},"full":{"pending":1},"#,
+        r#""elections":0,"preempted":0,"stepped_down":0,"suspected":1,"killed":1,"halted":0,"#,
+        r#""t_us":5000000,"events":9,"deliveries":1,"writes":12,"marks":{"outbox":{"peak":5,"capacity":40}},"#,
+        r#""digest":"0000000000000abc"}"#,
+        "\n"
+    );
+    assert_eq!(written(None, Form::Json), expected);
+}

@@ -1,0 +1,138 @@
+//! The summary for people.
+
+use super::Summary;
+use std::io::{self, Write};
+use synod::{Queue, Reason};
+
+pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
+    // A byte buffer never refuses.
+    let _ = facts(summary, out)
+        .and_then(|()| traffic(summary, out))
+        .and_then(|()| marks(summary, out))
+        .and_then(|()| writeln!(out, "digest={}", summary.finished.digest));
+}
+
+/// Writes what came of the run, one fact a line.
+fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    let finished = summary.finished;
+    let (report, tally) = (&finished.report, &finished.tally);
+    let (outcome, reason) = summary.outcome();
+    write!(out, "outcome     {outcome}")?;
+    match reason {
+        Some(reason) => writeln!(out, ": {reason}")?,
+        None => writeln!(out)?,
+    }
+    writeln!(out, "seed        {}", summary.options.run_seed)?;
+    writeln!(out, "command     {}", summary.options.command())?;
+    if let Some(verified) = summary.verified {
+        let what = if verified {
+            "two runs, one trace"
+        } else {
+            "two runs, two traces"
+        };
+        writeln!(out, "verified    {what}")?;
+    }
+    writeln!(
+        out,
+        "nodes       {} of {} live, {} joined",
+        report.live, report.nodes, report.joined
+    )?;
+    writeln!(
+        out,
+        "requests    {} of {} answered, {} right",
+        report.answered, report.expected, report.right
+    )?;
+    let agree = if report.agree {
+        "applied alike by every live node"
+    } else {
+        "not yet applied by every live node"
+    };
+    writeln!(out, "slots       {} decided, {agree}", report.applied)?;
+    writeln!(
+        out,
+        "elections   {} won, {} preempted, {} stepped down, {} suspected",
+        tally.adopted, tally.preempted, tally.stepped_down, tally.suspected
+    )?;
+    writeln!(
+        out,
+        "recovery    {} re-proposed, {} holes filled, {} snapshots installed",
+        tally.reproposed, tally.noops, tally.installed
+    )?;
+    writeln!(out, "writes      {} made durable", report.writes)?;
+    listed(
+        out,
+        "ignored",
+        Reason::ALL.map(|reason| (reason.name(), tally.ignored(reason))),
+    )?;
+    listed(
+        out,
+        "full",
+        Queue::ALL.map(|queue| (queue.name(), tally.full(queue))),
+    )?;
+    writeln!(
+        out,
+        "time        {}s simulated, {} events",
+        report.at, report.events
+    )
+}
+
+/// Writes counts that are not zero in one line, or no line.
+fn listed<const N: usize>(
+    out: &mut Vec<u8>,
+    name: &str,
+    counts: [(&str, u64); N],
+) -> io::Result<()> {
+    let mut separator = "";
+    for (what, count) in counts {
+        if count > 0 {
+            if separator.is_empty() {
+                write!(out, "{name:<12}")?;
+            }
+            write!(out, "{separator}{count} {what}")?;
+            separator = ", ";
+        }
+    }
+    if separator.is_empty() {
+        Ok(())
+    } else {
+        writeln!(out)
+    }
+}
+
+/// Writes the messages by kind.
+fn traffic(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:<16}{:>12}{:>12}{:>12}",
+        "messages", "sent", "delivered", "lost"
+    )?;
+    for (kind, [sent, delivered, lost]) in summary.traffic() {
+        writeln!(
+            out,
+            "{:<16}{sent:>12}{delivered:>12}{lost:>12}",
+            kind.name()
+        )?;
+    }
+    let tally = &summary.finished.tally;
+    writeln!(
+        out,
+        "{:<16}{:>12}{:>12}{:>12}",
+        "total",
+        tally.sent_total(),
+        tally.delivered_total(),
+        tally.lost_total()
+    )
+}
+
+/// Writes how full each fixed structure was at its fullest.
+fn marks(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(out, "\n{:<16}{:>12}{:>12}", "queues", "peak", "capacity")?;
+    for mark in &summary.finished.marks {
+        writeln!(
+            out,
+            "{:<16}{:>12}{:>12}",
+            mark.name, mark.peak, mark.capacity
+        )?;
+    }
+    writeln!(out)
+}

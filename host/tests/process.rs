@@ -1,0 +1,177 @@
+//! The program as its users meet it: a process with streams and an exit code.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says so when it fails, helpers included"
+)]
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+fn synod(line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
+    command.args(line.split_whitespace());
+    command.env_remove("NO_COLOR");
+    command
+}
+
+fn finished(line: &str) -> Output {
+    synod(line).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap()
+}
+
+fn digest_of(output: &Output) -> &str {
+    let last = text(&output.stdout).lines().last().unwrap();
+    let digest = last
+        .strip_prefix("digest=")
+        .or_else(|| last.split_once(r#""digest":""#)?.1.strip_suffix(r#""}"#))
+        .unwrap();
+    assert_eq!(digest.len(), 16, "{last}");
+    digest
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let (first, second) = (finished("6"), finished("run 6"));
+    assert_eq!(first.status.code(), Some(0));
+    assert_eq!(first.stdout, second.stdout);
+    assert!(first.stderr.is_empty(), "{}", text(&first.stderr));
+    let log = text(&first.stdout);
+    assert!(
+        log.contains("\noutcome     done\n") && log.contains("\ncommand     synod 6\n"),
+        "{log}"
+    );
+}
+
+#[test]
+fn how_a_run_is_shown_does_not_change_it() {
+    let plain = finished("6 --nodes 3");
+    for show in [
+        "--quiet",
+        "--format json",
+        "--format json --quiet",
+        "--color always",
+        "--log-level trace --role scout --node 1 --slot 3",
+    ] {
+        let other = finished(&format!("6 --nodes 3 {show}"));
+        assert_eq!(digest_of(&other), digest_of(&plain), "{show}");
+    }
+    assert_ne!(digest_of(&finished("7 --nodes 3 -q")), digest_of(&plain));
+}
+
+#[test]
+fn a_pipe_gets_no_colours_unless_they_are_asked_for() {
+    assert!(!finished("6 --nodes 1").stdout.contains(&0x1b));
+    assert!(
+        finished("6 --nodes 1 --color always")
+            .stdout
+            .contains(&0x1b)
+    );
+}
+
+#[test]
+fn a_drawn_seed_is_printed_first_and_repeats_the_run() {
+    let drawn = finished("--nodes 3 --quiet");
+    let seed = text(&drawn.stderr)
+        .trim_end()
+        .strip_prefix("synod: the seed is ")
+        .unwrap();
+    let again = finished(&format!("{seed} --nodes 3 --quiet"));
+    assert_eq!(again.stdout, drawn.stdout);
+}
+
+#[test]
+fn a_bad_command_line_gets_one_line_and_exit_code_2() {
+    for line in [
+        "--bogus",
+        "--nodes 0",
+        "--nodes 1000",
+        "--loss 200%",
+        "--kill 99@1s",
+        "six",
+        "6 --jitter 1h --delay 2h",
+    ] {
+        let output = finished(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(output.stdout.is_empty(), "{line}");
+        let error = text(&output.stderr);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.starts_with("synod: "), "{error}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_end_is_stalled_and_says_why() {
+    let output = finished("6 --nodes 3 --loss 100% --until 5s --quiet");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stdout).starts_with("outcome     stalled: "));
+}
+
+#[test]
+fn a_second_run_is_compared_with_the_first() {
+    let output = finished("6 --nodes 3 --quiet --verify");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("\nverified    two runs, one trace\n"));
+}
+
+#[test]
+fn every_line_of_json_is_one_object() {
+    let output = finished("6 --nodes 3 --format json --log-level trace");
+    let log = text(&output.stdout);
+    assert!(log.lines().count() > 100);
+    for line in log.lines() {
+        assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
+    }
+    let last = log.lines().last().unwrap();
+    assert!(
+        last.starts_with(r#"{"event":"summary","outcome":"done","run_seed":6,"#),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_program_quietly() {
+    let mut child = synod("6 --requests 1_000_000 --until 1000h")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    assert!(first.starts_with("NODE_"), "{first}");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_help_teaches_and_the_version_is_told() {
+    let help = finished("--help");
+    assert_eq!(help.status.code(), Some(0));
+    for part in ["How to read a log line", "Examples", "Exit codes", "--kill"] {
+        assert!(text(&help.stdout).contains(part), "{part}");
+    }
+    assert!(
+        finished("-h").stdout.len() < help.stdout.len(),
+        "the short help is shorter"
+    );
+    assert!(text(&finished("--version").stdout).starts_with("synod "));
+}
+
+#[test]
+fn a_full_disk_is_an_error_of_one_line() {
+    let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+        eprintln!("there is no /dev/full here: nothing was tried");
+        return;
+    };
+    let output = synod("6").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stderr).lines().count(), 1);
+    assert!(text(&output.stderr).starts_with("synod: cannot write to the standard output: "));
+}
