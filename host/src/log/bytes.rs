@@ -3,23 +3,39 @@
 use core::fmt::{self, Write};
 use synod::{Ballot, Duration, Instant, NodeId};
 
-/// Appends a number in decimal.
+/// Appends a number in decimal. Most numbers in a log have one digit or two, and are not worth a copy of unknown length.
 #[inline]
 pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    match u8::try_from(number) {
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        Ok(digits @ 10..100) => out.extend_from_slice(&[b'0' + digits / 10, b'0' + digits % 10]),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+    }
 }
 
 /// Appends sixteen hexadecimal digits.
 pub(crate) fn hex(out: &mut Vec<u8>, word: u64) {
-    for byte in word.to_be_bytes() {
-        hex_byte(out, byte);
+    let mut digits = [0; 16];
+    let mut rest = word;
+    for digit in digits.iter_mut().rev() {
+        *digit = nibble(rest);
+        rest >>= 4;
     }
+    out.extend_from_slice(&digits);
 }
 
 /// Appends two hexadecimal digits.
 pub(crate) fn hex_byte(out: &mut Vec<u8>, byte: u8) {
-    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
-    out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    out.extend_from_slice(&[nibble(u64::from(byte >> 4)), nibble(u64::from(byte))]);
+}
+
+/// The hexadecimal digit of the lowest four bits.
+fn nibble(word: u64) -> u8 {
+    match u8::try_from(word & 0xf) {
+        Ok(digit @ 0..10) => b'0' + digit,
+        Ok(letter) => b'a' - 10 + letter,
+        Err(_) => b'?',
+    }
 }
 
 /// Appends `NODE_3`.
@@ -42,11 +58,13 @@ pub(crate) fn ballot(out: &mut Vec<u8>, ballot: Ballot) {
 pub(crate) fn seconds(out: &mut Vec<u8>, at: Instant) {
     let micros = at.as_micros();
     number(out, micros / 1_000_000);
-    // Ten thousand more than the fraction has five digits, of which the first is always a 1: there the point goes.
-    let mut digits = itoa::Buffer::new();
-    let fraction = digits.format(10_000 + micros % 1_000_000 / 100);
-    out.push(b'.');
-    out.extend_from_slice(fraction.as_bytes().get(1..).unwrap_or_default());
+    let mut fraction = *b".0000";
+    let mut rest = micros % 1_000_000 / 100;
+    for place in fraction.iter_mut().skip(1).rev() {
+        *place = nibble(rest % 10);
+        rest /= 10;
+    }
+    out.extend_from_slice(&fraction);
 }
 
 /// Appends a span as [`Duration`] displays itself: `350ms`.
