@@ -4,7 +4,6 @@ mod catch_up;
 mod claims;
 mod drive;
 mod leading;
-mod pages;
 mod requests;
 mod step;
 mod view;
@@ -20,8 +19,8 @@ use crate::roles::seed::Seed;
 use crate::table::Table;
 use crate::timer::{Timer, Timers};
 use crate::{
-    Ballot, Duration, Envelope, Event, Fault, Instant, Message, MessageKind, NodeId, NodeSet,
-    Outbox, Outgoing, Reason, Role, Slot, StateMachine, Tracer,
+    Ballot, Duration, Envelope, Event, Fault, Instant, Message, MessageKind, NodeId, Outbox,
+    Outgoing, Reason, Role, Slot, StateMachine, Tracer,
 };
 use rand_xorshift::XorShiftRng;
 use step::Step;
@@ -214,6 +213,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             self.note_marks();
         }
+        step.finish();
         self.invariants();
     }
 
@@ -267,7 +267,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.on_heartbeat(step, from, *ballot, *decided)
             }
             Message::HeartbeatReply { ballot } => self.on_heartbeat_reply(from, *ballot),
-            Message::Propose { proposal, retry } => self.on_propose(step, proposal, *retry),
+            Message::Propose { proposal, retry } => self.on_propose(step, from, proposal, *retry),
             Message::Learn { from: slot } => self.on_learn(step, from, *slot),
             Message::Decisions {
                 first,
@@ -336,6 +336,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             self.note_marks();
         }
+        step.finish();
         self.invariants();
     }
 
@@ -369,27 +370,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.leader.resign();
         self.leader_hint = None;
         self.timers.cancel_all();
-    }
-
-    /// Sends to members; the node itself may be among them, and is then served by a call and not by a message.
-    fn send<T: Tracer<M, PAGE>>(
-        &self,
-        step: &mut Step<'_, M, PAGE, T>,
-        role: Role,
-        to: NodeSet,
-        message: Message<M, PAGE>,
-    ) {
-        if to.is_empty() {
-            return;
-        }
-        step.trace(
-            role,
-            Event::Sent {
-                to,
-                message: &message,
-            },
-        );
-        step.send(to.without(self.config.node), message);
     }
 
     /// A span with jitter: from `span` up to half as much again (rule S7).

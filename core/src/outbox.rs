@@ -1,6 +1,8 @@
 //! What a step wants done: durable writes, then messages, then replies.
 
-use crate::{Ballot, Entry, Message, NodeSet, Outcome, Queue, RequestKey, StateMachine};
+use crate::{
+    Ballot, Entry, Message, NodeSet, Outcome, Proposal, Queue, RequestKey, Role, Slot, StateMachine,
+};
 use heapless::Vec;
 use heapless::vec::VecView;
 
@@ -18,6 +20,8 @@ pub enum Write<C> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Outgoing<M: StateMachine, const PAGE: usize> {
+    /// Which role speaks.
+    pub role: Role,
     /// The recipients; the driver sends a copy to each.
     pub to: NodeSet,
     /// What to send.
@@ -132,119 +136,156 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         self.replies.push(reply).map_err(|_| Queue::Outbox)
     }
 
-    /// Queues a message, or merges it into the last one where the two say one thing.
-    pub(crate) fn send(&mut self, to: NodeSet, message: Message<M, PAGE>) -> Result<(), Queue> {
-        if to.is_empty() {
-            return Ok(());
-        }
-        if let Some(last) = self.messages.last_mut()
-            && last.to == to
-            && merge(&mut last.message, &message)
-        {
-            return Ok(());
-        }
-        self.messages
-            .push(Outgoing { to, message })
-            .map_err(|_| Queue::Outbox)
+    /// Queues a message.
+    #[inline]
+    pub(crate) fn send(&mut self, outgoing: Outgoing<M, PAGE>) -> Result<(), Queue> {
+        self.messages.push(outgoing).map_err(|_| Queue::Outbox)
     }
-}
 
-/// Joins `next` to `last` where one message can say both.
-fn merge<M: StateMachine, const PAGE: usize>(
-    last: &mut Message<M, PAGE>,
-    next: &Message<M, PAGE>,
-) -> bool {
-    match (&mut *last, next) {
-        (
-            Message::Accept {
-                ballot,
+    /// How many messages are queued.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The messages from an index on.
+    pub(crate) fn since(&self, index: usize) -> &[Outgoing<M, PAGE>] {
+        self.messages.get(index..).unwrap_or_default()
+    }
+
+    /// The last message, if it is for the same recipients.
+    #[inline]
+    fn last(&mut self, to: NodeSet) -> Option<&mut Message<M, PAGE>> {
+        let last = self.messages.last_mut()?;
+        (last.to == to).then_some(&mut last.message)
+    }
+
+    /// Asks for one more proposal to be accepted: in the page that waits already, if its slot follows there.
+    #[inline]
+    pub(crate) fn accept(
+        &mut self,
+        to: NodeSet,
+        ballot: Ballot,
+        slot: Slot,
+        decided: Slot,
+        proposal: &Proposal<M::Command>,
+    ) -> Result<(), Queue> {
+        match self.last(to) {
+            Some(Message::Accept {
+                ballot: known,
                 first,
-                decided,
+                decided: told,
                 proposals,
-            },
-            Message::Accept {
-                ballot: next_ballot,
-                first: next_first,
-                decided: next_decided,
-                proposals: more,
-            },
-        ) => {
-            let follows = first.checked_add(run_len(proposals.len())) == Some(*next_first);
-            let fits = proposals.len() + more.len() <= PAGE;
-            if *ballot != *next_ballot || !follows || !fits {
-                return false;
-            }
-            *decided = (*decided).max(*next_decided);
-            // It fits: the lengths were compared above.
-            proposals.extend_from_slice(more).is_ok()
-        }
-        (
-            Message::Accepted {
-                ballot,
-                promised,
-                first,
-                count,
-                low_water,
-            },
-            Message::Accepted {
-                ballot: next_ballot,
-                promised: next_promised,
-                first: next_first,
-                count: more,
-                low_water: next_low_water,
-            },
-        ) => {
-            let follows = first.checked_add(u64::from(*count)) == Some(*next_first);
-            if *ballot != *next_ballot
-                || *promised != *next_promised
-                || !follows
-                || *count == 0
-                || *more == 0
+            }) if *known == ballot
+                && !proposals.is_full()
+                && first.checked_add(run_len(proposals.len())) == Some(slot) =>
             {
-                return false;
+                // An accept never says that what it asks for is decided.
+                *told = (*told).max(decided.min(first.back(1)));
+                return proposals.push(*proposal).map_err(|_| Queue::Outbox);
             }
-            *count += *more;
-            *low_water = (*low_water).max(*next_low_water);
-            true
+            // The accept that takes its place says as much.
+            Some(Message::Decision {
+                ballot: known,
+                decided: told,
+            }) if *known == ballot && *told <= decided => {
+                self.messages.pop();
+            }
+            _ => {}
         }
-        (
-            Message::Decision { ballot, decided },
-            Message::Decision {
-                ballot: next_ballot,
-                decided: next_decided,
-            },
-        ) if *ballot == *next_ballot => {
-            *decided = (*decided).max(*next_decided);
-            true
+        let message = Message::Accept {
+            ballot,
+            first: slot,
+            decided,
+            proposals: Vec::new(),
+        };
+        self.send(Outgoing {
+            role: Role::Commander,
+            to,
+            message,
+        })?;
+        match self.messages.last_mut().map(|last| &mut last.message) {
+            Some(Message::Accept { proposals, .. }) => {
+                proposals.push(*proposal).map_err(|_| Queue::Outbox)
+            }
+            _ => Err(Queue::Outbox),
         }
-        (
-            Message::Accept {
-                ballot,
+    }
+
+    /// Answers an accept: with the answer that waits already, if the runs of slots are one.
+    #[inline]
+    pub(crate) fn accepted(
+        &mut self,
+        to: NodeSet,
+        ballot: Ballot,
+        promised: Ballot,
+        run: (Slot, u32),
+        low_water: Slot,
+    ) -> Result<(), Queue> {
+        let (first, count) = run;
+        if let Some(Message::Accepted {
+            ballot: known,
+            promised: told,
+            first: start,
+            count: so_far,
+            low_water: mark,
+        }) = self.last(to)
+            && (*known, *told) == (ballot, promised)
+            && count > 0
+            && *so_far > 0
+            && start.checked_add(u64::from(*so_far)) == Some(first)
+        {
+            *so_far += count;
+            *mark = low_water;
+            return Ok(());
+        }
+        let message = Message::Accepted {
+            ballot,
+            promised,
+            first,
+            count,
+            low_water,
+        };
+        self.send(Outgoing {
+            role: Role::Acceptor,
+            to,
+            message,
+        })
+    }
+
+    /// Says how far the log is decided: with the last message, if that can say it.
+    #[inline]
+    pub(crate) fn decision(
+        &mut self,
+        to: NodeSet,
+        ballot: Ballot,
+        decided: Slot,
+    ) -> Result<(), Queue> {
+        match self.last(to) {
+            Some(Message::Decision {
+                ballot: known,
+                decided: told,
+            }) if *known == ballot => {
+                *told = (*told).max(decided);
+                Ok(())
+            }
+            Some(Message::Accept {
+                ballot: known,
                 first,
-                decided,
+                decided: told,
                 ..
-            },
-            Message::Decision {
-                ballot: next_ballot,
-                decided: next_decided,
-            },
-            // An accept never says that what it asks for is decided.
-        ) if *ballot == *next_ballot && *next_decided < *first => {
-            *decided = (*decided).max(*next_decided);
-            true
+            }) if *known == ballot && decided < *first => {
+                *told = (*told).max(decided);
+                Ok(())
+            }
+            _ => {
+                let message = Message::Decision { ballot, decided };
+                self.send(Outgoing {
+                    role: Role::Commander,
+                    to,
+                    message,
+                })
+            }
         }
-        (
-            Message::Decision { ballot, decided },
-            Message::Accept {
-                ballot: next_ballot,
-                decided: next_decided,
-                ..
-            },
-        ) if *ballot == *next_ballot && *decided <= *next_decided => {
-            *last = next.clone();
-            true
-        }
-        _ => false,
     }
 }
 

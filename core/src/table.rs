@@ -1,15 +1,23 @@
 //! A fixed table of a few values that come and go.
 
-/// Holds up to `CAPACITY` values. A value is looked for first where its number puts it, so that values of consecutive
-/// numbers are found at once, and only then elsewhere.
+/// A value that is found by a number.
+pub(crate) trait Numbered {
+    /// The number that decides where the value is kept.
+    fn number(&self) -> u64;
+}
+
+/// Holds up to `CAPACITY` values, each where its number puts it if that place is free, and in any other if not. Values of
+/// consecutive numbers are all in their own places, and are then found, or found missing, at the first look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Table<T, const CAPACITY: usize> {
     places: [Option<T>; CAPACITY],
     len: usize,
+    /// How many values are not where their number puts them.
+    displaced: usize,
 }
 
-impl<T, const CAPACITY: usize> Table<T, CAPACITY> {
+impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
     const CHECKED: () = assert!(CAPACITY >= 1, "CLIENTS must be at least 1");
 
     pub(crate) const fn new() -> Self {
@@ -17,9 +25,11 @@ impl<T, const CAPACITY: usize> Table<T, CAPACITY> {
         Self {
             places: [const { None }; CAPACITY],
             len: 0,
+            displaced: 0,
         }
     }
 
+    #[inline]
     fn home(number: u64) -> usize {
         usize::try_from(number & 0xffff_ffff).unwrap_or(0) % CAPACITY
     }
@@ -28,19 +38,15 @@ impl<T, const CAPACITY: usize> Table<T, CAPACITY> {
         self.len
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == CAPACITY
-    }
-
     /// Where the value of a number is that fits: its index.
     #[inline]
     pub(crate) fn find(&self, number: u64, fits: impl Fn(&T) -> bool) -> Option<usize> {
-        if self.len == 0 {
-            return None;
-        }
         let home = Self::home(number);
         if self.at(home).is_some_and(&fits) {
             return Some(home);
+        }
+        if self.displaced == 0 {
+            return None;
         }
         self.places
             .iter()
@@ -57,32 +63,34 @@ impl<T, const CAPACITY: usize> Table<T, CAPACITY> {
         self.places.get_mut(index)?.as_mut()
     }
 
-    /// Puts a value where its number puts it, or in the first free place; hands it back when there is none.
-    pub(crate) fn insert(&mut self, number: u64, value: T) -> Result<(), T> {
-        if self.is_full() {
-            return Err(value);
+    /// Puts a value in its place, or in the first free one; hands it back when there is none.
+    #[inline]
+    pub(crate) fn insert(&mut self, value: T) -> Result<(), T> {
+        let home = Self::home(value.number());
+        if let Some(place @ None) = self.places.get_mut(home) {
+            *place = Some(value);
+            self.len += 1;
+            return Ok(());
         }
-        let home = Self::home(number);
-        let index = match self.places.get(home) {
-            Some(None) => Some(home),
-            _ => self.places.iter().position(Option::is_none),
-        };
-        match index.and_then(|index| self.places.get_mut(index)) {
+        match self.places.iter_mut().find(|place| place.is_none()) {
             Some(place) => {
                 *place = Some(value);
                 self.len += 1;
+                self.displaced += 1;
                 Ok(())
             }
             None => Err(value),
         }
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
-        let value = self.places.get_mut(index)?.take();
-        if value.is_some() {
-            self.len -= 1;
+        let value = self.places.get_mut(index)?.take()?;
+        self.len -= 1;
+        if Self::home(value.number()) != index {
+            self.displaced -= 1;
         }
-        value
+        Some(value)
     }
 
     /// The values in the order of their places.
@@ -99,21 +107,43 @@ impl<T, const CAPACITY: usize> Table<T, CAPACITY> {
 mod tests {
     use super::*;
 
+    impl Numbered for u64 {
+        fn number(&self) -> u64 {
+            *self
+        }
+    }
+
+    fn find(table: &Table<u64, 2>, number: u64) -> Option<usize> {
+        table.find(number, |value| *value == number)
+    }
+
     #[test]
     fn full_hands_the_value_back() {
         let mut table = Table::<u64, 2>::new();
-        assert_eq!(table.insert(4, 4), Ok(()));
+        assert_eq!(table.insert(4), Ok(()));
         assert_eq!(
-            table.insert(6, 6),
+            table.insert(6),
             Ok(()),
             "the place of 6 is taken, another is free"
         );
-        assert_eq!(table.insert(8, 8), Err(8));
-        assert!(table.is_full());
-        let index = table.find(6, |value| *value == 6).unwrap();
+        assert_eq!(table.insert(8), Err(8));
+        assert_eq!(table.len(), 2);
+        let index = find(&table, 6).unwrap();
         assert_eq!(table.remove(index), Some(6));
         assert_eq!(table.remove(index), None);
-        assert_eq!(table.len(), 1);
-        assert_eq!(table.insert(8, 8), Ok(()));
+        assert_eq!((table.len(), find(&table, 6)), (1, None));
+        assert_eq!(table.insert(8), Ok(()));
+    }
+
+    #[test]
+    fn a_displaced_value_is_found_even_after_its_own_place_is_free() {
+        let mut table = Table::<u64, 2>::new();
+        table.insert(4).unwrap();
+        table.insert(6).unwrap();
+        let index = find(&table, 4).unwrap();
+        table.remove(index);
+        assert_eq!(find(&table, 6), Some(1));
+        table.insert(7).unwrap();
+        assert!(find(&table, 7).is_some() && find(&table, 6).is_some());
     }
 }

@@ -9,14 +9,16 @@ use crate::{
     Tracer,
 };
 
-/// How many messages of decisions answer one question.
-const LEARN_BURST: u64 = 4;
 /// How often a page of a snapshot is asked for again before its source is given up.
 const PAGE_REPEATS: u8 = 3;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
+    /// How many messages of decisions answer one question: half a window of them, so that who is behind catches up faster
+    /// than the log grows.
+    const LEARN_BURST: usize = WINDOW.div_ceil(2 * PAGE);
+
     /// Somebody wants to join, or fetches a snapshot.
     pub(super) fn on_join<T: Tracer<M, PAGE>>(
         &mut self,
@@ -72,8 +74,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } = self.replica.welcome(snapshot, page).ok_or(Reason::Full)?;
         self.timers
             .arm(Timer::Transfer, step.now + self.config.transfer_timeout);
-        self.send(
-            step,
+        step.send(
             role,
             to,
             Message::Welcome {
@@ -119,8 +120,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             Role::Initializer
         };
-        self.send(
-            step,
+        step.send(
             role,
             NodeSet::only(source),
             Message::Join { snapshot, page },
@@ -217,13 +217,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) {
         let applied = self.replica.applied();
         let Some(from) = applied.next() else { return };
-        let page = crate::outbox::run_len(PAGE);
-        self.learn_until = applied.checked_add(LEARN_BURST * page).unwrap_or(applied);
+        let burst = crate::outbox::run_len(Self::LEARN_BURST * PAGE);
+        self.learn_until = applied.checked_add(burst).unwrap_or(applied);
         // Twice the usual wait: a question and its answer cross the network.
         let delay = self.jittered(self.config.learn_delay * 2);
         self.timers.arm(Timer::Learn, step.now + delay);
-        self.send(
-            step,
+        step.send(
             Role::Replica,
             NodeSet::only(source),
             Message::Learn { from },
@@ -248,7 +247,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return self.welcome(step, Role::Replica, NodeSet::only(from), None, 0);
         }
         let mut next = first;
-        for _ in 0..LEARN_BURST {
+        for _ in 0..Self::LEARN_BURST {
             let first = next;
             let mut proposals = Proposals::<M, PAGE>::new();
             while let Some(proposal) = self.replica.decision(next).filter(|_| !proposals.is_full())
@@ -265,7 +264,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 applied,
                 proposals,
             };
-            self.send(step, Role::Replica, NodeSet::only(from), decisions);
+            step.send(Role::Replica, NodeSet::only(from), decisions);
         }
         Ok(())
     }

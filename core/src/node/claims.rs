@@ -59,12 +59,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.leader.begin_probe(ballot);
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm(Timer::Scout, step.now + delay);
-        self.send(
-            step,
-            Role::Leader,
-            self.config.peers(),
-            Message::Probe { ballot },
-        );
+        step.send(Role::Leader, self.config.peers(), Message::Probe { ballot });
         self.granted(step, self.config.node);
     }
 
@@ -82,7 +77,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             granted,
             highest: self.seen,
         };
-        self.send(step, Role::Leader, NodeSet::only(from), reply);
+        step.send(Role::Leader, NodeSet::only(from), reply);
         if granted {
             Ok(())
         } else {
@@ -146,7 +141,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let me = self.config.node;
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm(Timer::Scout, step.now + delay);
-        self.send(step, Role::Scout, self.config.members, prepare.clone());
+        step.send(Role::Scout, self.config.peers(), prepare.clone());
         step.trace(
             Role::Acceptor,
             Event::Received {
@@ -217,7 +212,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             last,
             entries,
         };
-        self.send(step, Role::Acceptor, NodeSet::only(from), promise);
+        step.send(Role::Acceptor, NodeSet::only(from), promise);
         Ok(())
     }
 
@@ -262,7 +257,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     ballot: *ballot,
                     from: next,
                 };
-                self.send(step, Role::Scout, NodeSet::only(from), prepare);
+                step.send(Role::Scout, NodeSet::only(from), prepare);
             }
             Promised::Counted => {}
             Promised::Repeated => return Err(Reason::Known),
@@ -365,7 +360,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm(Timer::Scout, step.now + delay);
         if self.leader.is_probing() {
-            return self.send(step, Role::Leader, missing, Message::Probe { ballot });
+            return step.send(Role::Leader, missing, Message::Probe { ballot });
         }
         let mut rest = missing;
         // Acceptors whose pages stand at one place are asked together; more places than fit in a step wait for the next.
@@ -375,12 +370,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 break;
             };
             rest = rest.minus(acceptors);
-            self.send(
-                step,
-                Role::Scout,
-                acceptors,
-                Message::Prepare { ballot, from },
-            );
+            step.send(Role::Scout, acceptors, Message::Prepare { ballot, from });
         }
         self.try_adopt(step);
     }

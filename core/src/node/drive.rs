@@ -1,6 +1,5 @@
 //! Deciding: accepts, votes, decisions, and applying what is decided.
 
-use super::pages::{AcceptPage, Pages};
 use super::{Node, Step};
 use crate::outbox::run_len;
 use crate::roles::acceptor::Vouched;
@@ -24,8 +23,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
         }
         if let (Some(ballot), Some(decided)) = (self.leader.leading(), self.leader.announce()) {
-            let decision = Message::Decision { ballot, decided };
-            self.send(step, Role::Commander, self.config.peers(), decision);
+            step.decision(self.config.peers(), ballot, decided);
         }
     }
 
@@ -87,17 +85,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Some(ballot) = self.leader.leading() else {
             return false;
         };
-        let mut pages = Pages::new();
         let mut started = false;
         while let Some((slot, proposal)) = self.leader.start_next() {
             started = true;
-            if let Some(page) = pages.add(slot, proposal, self.config.members) {
-                self.send_accept(step, ballot, page);
-            }
-            self.vote(step, ballot, slot, &proposal);
-        }
-        if let Some(page) = pages.finish() {
-            self.send_accept(step, ballot, page);
+            self.drive(step, ballot, slot, &proposal);
         }
         if started && !self.timers.is_armed(Timer::Commander) {
             self.timers
@@ -106,30 +97,34 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         started
     }
 
+    /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
+    #[inline]
+    fn drive<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        ballot: Ballot,
+        slot: Slot,
+        proposal: &Proposal<M::Command>,
+    ) {
+        let (peers, decided) = (self.config.peers(), self.leader.decided());
+        step.accept(peers, ballot, slot, decided, proposal);
+        self.vote(step, ballot, slot, proposal);
+    }
+
     /// Rule L1: what was adopted is driven at once, before any new command.
     pub(super) fn drive_adopted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let (Some(ballot), Some((mut slot, last))) = (self.leader.leading(), self.leader.driven())
         else {
             return;
         };
-        let mut pages = Pages::new();
         while slot <= last {
-            let Some(proposal) = self
-                .leader
-                .commander(slot)
-                .map(|commander| commander.proposal)
-            else {
+            let Some(commander) = self.leader.commander(slot) else {
                 break;
             };
-            if let Some(page) = pages.add(slot, proposal, self.config.members) {
-                self.send_accept(step, ballot, page);
-            }
-            self.vote(step, ballot, slot, &proposal);
+            let proposal = commander.proposal;
+            self.drive(step, ballot, slot, &proposal);
             let Some(next) = slot.next() else { break };
             slot = next;
-        }
-        if let Some(page) = pages.finish() {
-            self.send_accept(step, ballot, page);
         }
         self.timers
             .arm(Timer::Commander, step.now + self.config.accept_retransmit);
@@ -186,28 +181,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    fn send_accept<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        ballot: Ballot,
-        page: AcceptPage<M, PAGE>,
-    ) {
-        let decided = self.leader.decided();
-        let peers = self.config.peers();
-        if peers.minus(page.to).is_empty() {
-            // Everybody is told with this.
-            self.leader.announce();
-        }
-        let accept = Message::Accept {
-            ballot,
-            first: page.first,
-            decided,
-            proposals: page.proposals,
-        };
-        self.send(step, Role::Commander, page.to, accept);
-    }
-
-    /// The commanders ask again, each those who have not accepted; as many pages as a window has, the first slots first.
+    /// The commanders ask again, each those who have not accepted; the first slots first, and no more messages than a
+    /// window has pages.
     pub(super) fn on_commander_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -221,22 +196,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.timers
             .arm(Timer::Commander, step.now + self.config.accept_retransmit);
-        let mut pages = Pages::new();
-        let mut sent = 0;
-        while slot <= last && sent < WINDOW.div_ceil(PAGE) {
-            let page = match self.leader.retransmit(slot, self.config.members) {
-                Some((proposal, missing)) => pages.add(slot, proposal, missing),
-                None => pages.finish(),
-            };
-            if let Some(page) = page {
-                self.send_accept(step, ballot, page);
-                sent += 1;
+        let (decided, members) = (self.leader.decided(), self.config.members);
+        let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
+        while slot <= last && step.outbox.len() < full {
+            if let Some((proposal, missing)) = self.leader.retransmit(slot, members) {
+                step.accept(missing, ballot, slot, decided, &proposal);
             }
             let Some(next) = slot.next() else { break };
             slot = next;
-        }
-        if let Some(page) = pages.finish() {
-            self.send_accept(step, ballot, page);
         }
     }
 
@@ -292,18 +259,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             slot = slot.next().unwrap_or(slot);
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
-        let accepted = Message::Accepted {
+        step.accepted(
+            NodeSet::only(from),
             ballot,
             promised,
-            first,
-            count,
+            (first, count),
             low_water,
-        };
-        self.send(step, Role::Acceptor, NodeSet::only(from), accepted);
-        self.marks.votes = self
-            .marks
-            .votes
-            .max(usize::try_from(slot.distance(low_water)).unwrap_or(0));
+        );
+        if count > 0 {
+            let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);
+            self.marks.votes = self.marks.votes.max(votes.saturating_sub(1));
+        }
         self.settle(step);
         if count == 0 && promised == ballot {
             Err(Reason::OutsideWindow)

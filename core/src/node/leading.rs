@@ -110,8 +110,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             .arm(Timer::Heartbeat, step.now + self.config.heartbeat);
         self.count_beat();
         let decided = self.leader.decided();
-        self.send(
-            step,
+        step.send(
             Role::Leader,
             self.config.peers(),
             Message::Heartbeat { ballot, decided },
@@ -138,8 +137,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.follow(step, ballot);
         self.count_beat();
-        self.send(
-            step,
+        step.send(
             Role::Replica,
             NodeSet::only(from),
             Message::HeartbeatReply { ballot },

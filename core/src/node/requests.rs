@@ -84,11 +84,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(number) = self.outstanding(key) {
             return Err(RequestError::Outstanding { number });
         }
-        if self
-            .requesters
-            .insert(key.client.0, Requester::new(proposal))
-            .is_err()
-        {
+        if self.requesters.insert(Requester::new(proposal)).is_err() {
             step.full(Role::Requester, Queue::Requesters);
             return Err(RequestError::Full { capacity: CLIENTS });
         }
@@ -97,6 +93,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 .arm(Timer::Request, now + self.config.request_retransmit);
         }
         self.ask_replica(&mut step, &proposal);
+        step.finish();
         self.note_marks();
         self.invariants();
         Ok(())
@@ -145,7 +142,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             // What keeps it from being taken is traced there, and the requester asks again.
             let _ = self.on_request(step, me, proposal);
         } else if let Some(peer) = self.random_peer() {
-            self.send(step, Role::Requester, NodeSet::only(peer), message);
+            step.send(Role::Requester, NodeSet::only(peer), message);
         }
     }
 
@@ -231,7 +228,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 );
                 self.enqueue(step, proposal, retry);
             }
-            Some(leader) => self.send(step, Role::Replica, NodeSet::only(leader), message),
+            Some(leader) => step.send(Role::Replica, NodeSet::only(leader), message),
             None => {}
         }
     }
@@ -278,14 +275,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     pub(super) fn on_propose<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
         proposal: &Proposal<M::Command>,
         retry: bool,
     ) -> Result<(), Reason> {
-        if proposal.key().is_none() {
-            return Err(Reason::Malformed);
-        }
+        let key = proposal.key().ok_or(Reason::Malformed)?;
         if self.leader.leading().is_none() {
             return Err(Reason::NotLeading);
+        }
+        if retry && let Some(outcome) = self.replica.look_up(proposal) {
+            // The replica that asks is behind: it gets the answer, instead of the log a second entry.
+            let message = Message::Response { key, outcome };
+            step.send(Role::Replica, NodeSet::only(from), message);
+            return Err(Reason::Known);
         }
         let enqueued = self.enqueue(step, proposal, retry);
         self.pump(step);
@@ -305,35 +307,51 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outcome: Outcome<M::Output>,
     ) {
         let message = Message::Response { key, outcome };
-        self.send(step, Role::Replica, NodeSet::only(waiter), message.clone());
-        if waiter == self.config.node {
-            step.trace(
-                Role::Requester,
-                Event::Received {
-                    from: waiter,
-                    message: &message,
-                },
-            );
-            // A requester that has its answer already is gone.
-            let _ = self.on_response(step, key, outcome);
+        let me = self.config.node;
+        if waiter != me {
+            return step.send(Role::Replica, NodeSet::only(waiter), message);
         }
+        let message = &message;
+        step.trace(
+            Role::Replica,
+            Event::Sent {
+                to: NodeSet::only(me),
+                message,
+            },
+        );
+        step.trace(Role::Requester, Event::Received { from: me, message });
+        // A requester that has its answer already is gone.
+        let _ = self.on_response(step, key, outcome);
     }
 
-    /// The requester has its answer, and ends. A replica that was only busy is asked again.
+    /// An answer arrives: for a requester of this node, or from the leader for a request that waits here for its decision.
     pub(super) fn on_response<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         key: RequestKey,
         outcome: Outcome<M::Output>,
     ) -> Result<(), Reason> {
+        if outcome == Outcome::Busy {
+            // The requester asks again.
+            return Ok(());
+        }
+        if let Some(waiter) = self
+            .replica
+            .on_answer(key)
+            .filter(|waiter| *waiter != self.config.node)
+        {
+            step.send(
+                Role::Replica,
+                NodeSet::only(waiter),
+                Message::Response { key, outcome },
+            );
+            return Ok(());
+        }
         let waits = |requester: &Requester<M::Command>| requester.proposal.key() == Some(key);
         let index = self
             .requesters
             .find(key.client.0, waits)
             .ok_or(Reason::UnknownRequest)?;
-        if outcome == Outcome::Busy {
-            return Ok(());
-        }
         self.requesters.remove(index);
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);

@@ -2,8 +2,8 @@
 
 use crate::outbox::OutboxView;
 use crate::{
-    Event, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Queue, Reason, Record, Reply,
-    Role, StateMachine, Tracer, Write,
+    Ballot, Event, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Proposal,
+    Queue, Reason, Record, Reply, Role, Slot, StateMachine, Tracer, Write,
 };
 
 /// What a node's handlers share during one step.
@@ -11,7 +11,9 @@ use crate::{
 pub(super) struct Step<'a, M: StateMachine, const PAGE: usize, T> {
     pub(super) now: Instant,
     node: NodeId,
-    outbox: OutboxView<'a, M, PAGE>,
+    pub(super) outbox: OutboxView<'a, M, PAGE>,
+    /// How many messages were in the outbox when the step began.
+    before: usize,
     tracer: &'a mut T,
 }
 
@@ -22,11 +24,26 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         outbox: &'a mut Outbox<M, PAGE, ROOM>,
         tracer: &'a mut T,
     ) -> Self {
+        let outbox = outbox.view();
         Self {
             now,
             node,
-            outbox: outbox.view(),
+            before: outbox.len(),
+            outbox,
             tracer,
+        }
+    }
+
+    /// Ends the step: what it has put in the outbox is traced as it stands there.
+    #[inline]
+    pub(super) fn finish(self) {
+        for Outgoing { role, to, message } in self.outbox.since(self.before) {
+            self.tracer.record(&Record {
+                at: self.now,
+                node: self.node,
+                role: *role,
+                event: Event::Sent { to: *to, message },
+            });
         }
     }
 
@@ -57,9 +74,47 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
-    pub(super) fn send(&mut self, to: NodeSet, message: Message<M, PAGE>) {
-        let result = self.outbox.send(to, message);
+    /// Sends to other nodes; to nobody where there are none.
+    #[inline]
+    pub(super) fn send(&mut self, role: Role, to: NodeSet, message: Message<M, PAGE>) {
+        if !to.is_empty() {
+            let result = self.outbox.send(Outgoing { role, to, message });
+            self.note(result);
+        }
+    }
+
+    #[inline]
+    pub(super) fn accept(
+        &mut self,
+        to: NodeSet,
+        ballot: Ballot,
+        slot: Slot,
+        decided: Slot,
+        proposal: &Proposal<M::Command>,
+    ) {
+        if !to.is_empty() {
+            let result = self.outbox.accept(to, ballot, slot, decided, proposal);
+            self.note(result);
+        }
+    }
+
+    pub(super) fn accepted(
+        &mut self,
+        to: NodeSet,
+        ballot: Ballot,
+        promised: Ballot,
+        run: (Slot, u32),
+        low_water: Slot,
+    ) {
+        let result = self.outbox.accepted(to, ballot, promised, run, low_water);
         self.note(result);
+    }
+
+    pub(super) fn decision(&mut self, to: NodeSet, ballot: Ballot, decided: Slot) {
+        if !to.is_empty() {
+            let result = self.outbox.decision(to, ballot, decided);
+            self.note(result);
+        }
     }
 
     pub(super) fn reply(&mut self, reply: Reply<M::Output>) {

@@ -3,8 +3,8 @@
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 1; slots are given out by the leader here,
 //! and what a replica misses it fetches by pages of decisions or of a snapshot.
 
-use super::snapshot::{Installing, PageBytes, State, digest_of, fingerprint_of};
-use crate::table::Table;
+use super::snapshot::{Installing, PageBytes, State};
+use crate::table::{Numbered, Table};
 use crate::window::Window;
 use crate::{
     Ballot, Conflict, MalformedPage, NodeId, Outcome, Proposal, RequestKey, Slot, SnapshotId,
@@ -38,6 +38,12 @@ struct Pending<C> {
     waiter: NodeId,
     /// Whether it was handed to a leader since the retransmission timer last fired.
     fresh: bool,
+}
+
+impl<C> Numbered for Pending<C> {
+    fn number(&self) -> u64 {
+        self.key.client.0
+    }
 }
 
 /// Room for a second state, used for one thing at a time.
@@ -207,6 +213,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         self.decided > self.state.applied
     }
 
+    /// The answer to a request that was applied before, or can never be.
+    pub(crate) fn look_up(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
+        self.state.sessions.look_up(proposal, self.state.applied)
+    }
+
+    /// An answer that came from elsewhere: who waited for it here.
+    pub(crate) fn on_answer(&mut self, key: RequestKey) -> Option<NodeId> {
+        self.answered(key)
+    }
+
     /// A request of a client whose answer goes to `waiter`.
     pub(crate) fn on_request(
         &mut self,
@@ -216,12 +232,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let Some(key) = proposal.key() else {
             return Requested::Known;
         };
-        let fingerprint = fingerprint_of(digest_of(proposal));
-        if let Some(outcome) =
-            self.state
-                .sessions
-                .look_up(proposal, fingerprint, self.state.applied)
-        {
+        if let Some(outcome) = self.look_up(proposal) {
             self.answered(key);
             return Requested::Answered(outcome);
         }
@@ -238,7 +249,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             waiter,
             fresh: true,
         };
-        match self.pending.insert(key.client.0, pending) {
+        match self.pending.insert(pending) {
             Ok(()) => Requested::Pending,
             Err(_) => Requested::Full,
         }
@@ -265,8 +276,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             sessions, applied, ..
         } = &self.state;
         let (key, waiter, outcome) = self.pending.iter().find_map(|pending| {
-            let fingerprint = fingerprint_of(digest_of(&pending.proposal));
-            let outcome = sessions.look_up(&pending.proposal, fingerprint, *applied)?;
+            let outcome = sessions.look_up(&pending.proposal, *applied)?;
             Some((pending.key, pending.waiter, outcome))
         })?;
         self.answered(key);

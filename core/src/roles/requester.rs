@@ -1,6 +1,7 @@
 //! The requester: stands for one request of a client until it is answered.
 
 use crate::Proposal;
+use crate::table::Numbered;
 
 /// One request that was made at this node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -9,6 +10,12 @@ pub(crate) struct Requester<C> {
     pub(crate) proposal: Proposal<C>,
     /// Whether it was asked since the retransmission timer last fired.
     fresh: bool,
+}
+
+impl<C> Numbered for Requester<C> {
+    fn number(&self) -> u64 {
+        self.proposal.key().map_or(0, |key| key.client.0)
+    }
 }
 
 impl<C> Requester<C> {

@@ -4,6 +4,7 @@
 //! (Liskov and Cowling, 2012, section 4), but filled only when a request is *applied*, and with identities that the log
 //! gives out (rules X1 to X3).
 
+use super::snapshot::{digest_of, fingerprint_of};
 use crate::{
     ClientId, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot, StateMachine,
     Value,
@@ -54,6 +55,16 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
     #[inline]
     fn find(&self, client: ClientId) -> Option<usize> {
+        // Clients that registered one after the other stand as far apart in the table as their slots in the log.
+        let first = self.table.first()?.client.0;
+        let guess = usize::try_from(client.0.wrapping_sub(first)).unwrap_or(usize::MAX);
+        if self
+            .table
+            .get(guess)
+            .is_some_and(|session| session.client == client)
+        {
+            return Some(guess);
+        }
         self.table
             .binary_search_by_key(&client, |session| session.client)
             .ok()
@@ -64,7 +75,6 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     pub(crate) fn look_up<C: Value>(
         &self,
         proposal: &Proposal<C>,
-        fingerprint: u32,
         applied: Slot,
     ) -> Option<Outcome<O>> {
         match proposal {
@@ -76,7 +86,10 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 })
             }
             Proposal::Request { client, number, .. } => match self.find(*client) {
-                Some(index) => self.table.get(index)?.answer(*number, fingerprint),
+                Some(index) => self
+                    .table
+                    .get(index)?
+                    .answer(*number, || fingerprint_of(digest_of(proposal))),
                 None => (client.0 <= applied.number()).then_some(Outcome::Evicted),
             },
         }
@@ -105,7 +118,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 else {
                     return Some(Outcome::Evicted);
                 };
-                if let Some(answer) = session.answer(*number, fingerprint) {
+                if let Some(answer) = session.answer(*number, || fingerprint) {
                     return Some(answer);
                 }
                 let output = machine.apply(command);
@@ -195,7 +208,11 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 impl<O: Value> Session<O> {
     /// The answer to a request that was applied before; `None` for one that is new.
     #[inline]
-    fn answer(&self, number: RequestNumber, fingerprint: u32) -> Option<Outcome<O>> {
+    fn answer(
+        &self,
+        number: RequestNumber,
+        fingerprint: impl FnOnce() -> u32,
+    ) -> Option<Outcome<O>> {
         if number > self.number {
             return None;
         }
@@ -203,7 +220,7 @@ impl<O: Value> Session<O> {
             return Some(Outcome::Stale);
         }
         match self.reply {
-            Some(output) if self.fingerprint == fingerprint => Some(Outcome::Applied {
+            Some(output) if self.fingerprint == fingerprint() => Some(Outcome::Applied {
                 slot: self.used,
                 output,
             }),
@@ -329,7 +346,7 @@ mod tests {
             number: RequestNumber(1),
             command: KvCommand::Get(Key::numbered(0)),
         };
-        let known = |applied| world.sessions.look_up(&proposal, 0, applied);
+        let known = |applied| world.sessions.look_up(&proposal, applied);
         assert_eq!(known(world.slot), Some(Outcome::Evicted));
         assert_eq!(
             known(Slot::ZERO),
