@@ -18,14 +18,17 @@ use synod::{ClientId, Config, Instant, Node, NodeId, Outbox, Outcome, RequestNum
 
 const WINDOW: usize = 64;
 const CLIENTS: usize = 64;
-const PAGE: usize = 32;
 const NODES: u16 = 3;
 
-type Member = Node<Opaque, WINDOW, CLIENTS, PAGE>;
+/// The page of a radio or a small board, where one command at a time is the rule.
+const SHORT: usize = 2;
+/// The page of a server under load.
+const LONG: usize = 32;
+type Member<const PAGE: usize> = Node<Opaque, WINDOW, CLIENTS, PAGE>;
 
 /// All clients may ask before an outbox is emptied, and the last of them still finds the room that a step may need.
 const ROOM: usize = 256;
-const _: () = assert!(Member::OUTBOX_MIN + CLIENTS <= ROOM);
+const _: () = assert!(Member::<SHORT>::OUTBOX_MIN + CLIENTS <= ROOM);
 
 /// Counts what is asked of the heap.
 struct Counting;
@@ -61,9 +64,9 @@ struct Client {
 }
 
 /// Three nodes that reach each other at once.
-struct Cluster {
+struct Cluster<const PAGE: usize> {
     now: Instant,
-    nodes: Vec<Member>,
+    nodes: Vec<Member<PAGE>>,
     outboxes: Vec<Box<Outbox<Opaque, PAGE, ROOM>>>,
     /// Takes the place of the outbox that is being emptied.
     spare: Box<Outbox<Opaque, PAGE, ROOM>>,
@@ -73,13 +76,21 @@ struct Cluster {
     writes: u64,
 }
 
-impl Cluster {
+impl<const PAGE: usize> Cluster<PAGE> {
     /// A cluster with a leader, and so many clients with open sessions.
     fn with_clients(outstanding: usize) -> Result<Self, Box<dyn Error>> {
         let now = Instant::ZERO;
-        let mut nodes = vec![Member::found(Config::new(NodeId(0), NODES), 6, now)?];
+        let mut nodes = vec![Member::<PAGE>::found(
+            Config::new(NodeId(0), NODES),
+            6,
+            now,
+        )?];
         for number in 1..NODES {
-            nodes.push(Member::join(Config::new(NodeId(number), NODES), 6, now)?);
+            nodes.push(Member::<PAGE>::join(
+                Config::new(NodeId(number), NODES),
+                6,
+                now,
+            )?);
         }
         let mut cluster = Self {
             now,
@@ -94,7 +105,7 @@ impl Cluster {
         while !cluster.is_settled() {
             cluster.wake()?;
         }
-        let leads = |node: &Member| node.leading().is_some();
+        let leads = |node: &Member<PAGE>| node.leading().is_some();
         cluster.leader = cluster.nodes.iter().position(leads).ok_or("nobody leads")?;
         for nonce in 0..u64::try_from(outstanding)? {
             let (node, outbox) = cluster.leading();
@@ -108,14 +119,14 @@ impl Cluster {
 
     /// Whether everybody has joined, one leads, and all have applied the same.
     fn is_settled(&self) -> bool {
-        let applied = self.nodes.first().map(Member::applied);
-        let settled = |node: &Member| node.is_active() && Some(node.applied()) == applied;
+        let applied = self.nodes.first().map(Member::<PAGE>::applied);
+        let settled = |node: &Member<PAGE>| node.is_active() && Some(node.applied()) == applied;
         self.nodes.iter().all(settled) && self.nodes.iter().any(|node| node.leading().is_some())
     }
 
     /// Lets time pass until somebody's deadline.
     fn wake(&mut self) -> Result<(), Box<dyn Error>> {
-        let deadlines = self.nodes.iter().filter_map(Member::next_deadline);
+        let deadlines = self.nodes.iter().filter_map(Member::<PAGE>::next_deadline);
         self.now = deadlines.min().ok_or("nothing will ever happen")?;
         for (node, outbox) in self.nodes.iter_mut().zip(&mut self.outboxes) {
             node.handle_timeout(self.now, outbox, &mut ());
@@ -130,7 +141,7 @@ impl Cluster {
         clippy::indexing_slicing,
         reason = "the leader is one of the nodes, and each has an outbox"
     )]
-    fn leading(&mut self) -> (&mut Member, &mut Outbox<Opaque, PAGE, ROOM>) {
+    fn leading(&mut self) -> (&mut Member<PAGE>, &mut Outbox<Opaque, PAGE, ROOM>) {
         (
             &mut self.nodes[self.leader],
             &mut self.outboxes[self.leader],
@@ -262,18 +273,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let [flag, outstanding, commands] = arguments.as_slice()
         && flag == UNDER_VALGRIND
     {
-        return Cluster::with_clients(outstanding.parse()?)?.decide(commands.parse()?);
+        let (outstanding, commands) = (outstanding.parse()?, commands.parse()?);
+        return match outstanding {
+            1 => Cluster::<SHORT>::with_clients(1)?.decide(commands),
+            many => Cluster::<LONG>::with_clients(many)?.decide(commands),
+        };
     }
     println!("one decided command, {NODES} nodes driven directly, 16-byte commands, nothing lost");
-    println!(
-        "window {WINDOW}, {CLIENTS} clients, pages of {PAGE}: a node is {} bytes, a message {}",
-        grouped(u64::try_from(size_of::<Member>())?),
-        size_of::<synod::Message<Opaque, PAGE>>(),
-    );
+    println!("window {WINDOW}, {CLIENTS} clients");
     let mut missed = false;
-    for budget in BUDGETS {
-        missed |= !report(&budget)?;
-    }
+    let [one, many] = BUDGETS;
+    missed |= !report::<SHORT>(&one)?;
+    missed |= !report::<LONG>(&many)?;
     if missed && measures() {
         println!("a budget is missed");
     }
@@ -281,9 +292,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Measures and prints one of the two cases; whether nothing is missed.
-fn report(budget: &Budget) -> Result<bool, Box<dyn Error>> {
+fn report<const PAGE: usize>(budget: &Budget) -> Result<bool, Box<dyn Error>> {
     let (commands, repetitions) = if measures() { (640_000, 7) } else { (640, 1) };
-    let mut cluster = Cluster::with_clients(budget.outstanding)?;
+    let mut cluster = Cluster::<PAGE>::with_clients(budget.outstanding)?;
     cluster.decide(commands / 10)?;
     let (messages, writes) = (cluster.messages, cluster.writes);
     let mut times = Vec::with_capacity(repetitions);
@@ -296,7 +307,12 @@ fn report(budget: &Budget) -> Result<bool, Box<dyn Error>> {
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
     let all = commands * u64::try_from(repetitions)?;
     println!();
-    println!("{} outstanding", budget.outstanding);
+    println!(
+        "{} outstanding, pages of {PAGE}: a node is {} bytes, a message {}",
+        budget.outstanding,
+        grouped(u64::try_from(size_of::<Member<PAGE>>())?),
+        size_of::<synod::Message<Opaque, PAGE>>(),
+    );
     println!(
         "  nanoseconds   {:>8}  median of {repetitions} runs of {} commands",
         quotient(median(times), commands, 0),
