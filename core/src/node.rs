@@ -100,7 +100,8 @@ pub struct Node<
     fault: Option<Fault<M::Command>>,
     timers: Timers,
     rng: XorShiftRng,
-    marks: Marks,
+    /// The most votes that the acceptor has held.
+    votes_peak: usize,
 }
 
 /// Where a node is in its life.
@@ -180,7 +181,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             fault: None,
             timers: Timers::new(),
             rng,
-            marks: Marks::default(),
+            votes_peak: 0,
         })
     }
 
@@ -211,7 +212,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if let Err(reason) = self.dispatch(&mut step, from, message) {
                 step.ignore(self.receiver(message.kind()), from, message.kind(), reason);
             }
-            self.note_marks();
         }
         step.finish();
         self.invariants();
@@ -334,7 +334,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 Timer::Learn => self.on_learn_timeout(&mut step),
                 Timer::Transfer => self.replica.unpin(),
             }
-            self.note_marks();
         }
         step.finish();
         self.invariants();
@@ -346,13 +345,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Puts a message from the outbox in an envelope for one of its recipients.
+    #[inline]
     pub fn envelope(&self, to: NodeId, outgoing: &Outgoing<M, PAGE>) -> Envelope<M, PAGE> {
-        let message = outgoing.message.clone();
         Envelope {
             cluster: self.fingerprint,
             from: self.config.node,
             to,
-            message,
+            message: outgoing.message.clone(),
         }
     }
 
@@ -381,15 +380,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     fn random_peer(&mut self) -> Option<NodeId> {
         let peers = self.config.peers();
         peers.nth(crate::random::below(&mut self.rng, peers.len()))
-    }
-
-    fn note_marks(&mut self) {
-        let marks = &mut self.marks;
-        marks.waiting = marks.waiting.max(self.leader.waiting());
-        marks.pending = marks.pending.max(self.replica.pending());
-        marks.requesters = marks.requesters.max(self.requesters.len());
-        marks.sessions = marks.sessions.max(self.replica.sessions());
-        marks.window = marks.window.max(self.leader.in_flight());
     }
 
     /// What must hold between steps; checked in builds with debug assertions.

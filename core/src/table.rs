@@ -15,6 +15,7 @@ pub(crate) struct Table<T, const CAPACITY: usize> {
     len: usize,
     /// How many values are not where their number puts them.
     displaced: usize,
+    peak: usize,
 }
 
 impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
@@ -26,6 +27,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             places: [const { None }; CAPACITY],
             len: 0,
             displaced: 0,
+            peak: 0,
         }
     }
 
@@ -36,6 +38,11 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// The most values that it has held.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak
     }
 
     /// Where the value of a number is that fits: its index.
@@ -69,18 +76,24 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         let home = Self::home(value.number());
         if let Some(place @ None) = self.places.get_mut(home) {
             *place = Some(value);
-            self.len += 1;
+            self.count();
             return Ok(());
         }
         match self.places.iter_mut().find(|place| place.is_none()) {
             Some(place) => {
                 *place = Some(value);
-                self.len += 1;
+                self.count();
                 self.displaced += 1;
                 Ok(())
             }
             None => Err(value),
         }
+    }
+
+    #[inline]
+    fn count(&mut self) {
+        self.len += 1;
+        self.peak = self.peak.max(self.len);
     }
 
     #[inline]
@@ -131,7 +144,7 @@ mod tests {
         let index = find(&table, 6).unwrap();
         assert_eq!(table.remove(index), Some(6));
         assert_eq!(table.remove(index), None);
-        assert_eq!((table.len(), find(&table, 6)), (1, None));
+        assert_eq!((table.len(), table.peak(), find(&table, 6)), (1, 2, None));
         assert_eq!(table.insert(8), Ok(()));
     }
 

@@ -41,7 +41,9 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     /// Whether a slot has a place.
     #[inline]
     pub(crate) fn covers(&self, slot: Slot) -> bool {
-        slot > self.floor && slot.distance(self.floor) <= Self::SIZE
+        // One comparison: at or under the floor the difference wraps to more than any window.
+        let above = slot.number().wrapping_sub(self.floor.number());
+        above.wrapping_sub(1) < Self::SIZE
     }
 
     #[inline]
@@ -75,35 +77,29 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         }
     }
 
-    /// Makes a place for a slot by raising the floor, though never above `limit`; says whether the slot has one now.
+    /// The place of a slot, made by raising the floor where needed, though never above `limit`; `None` where the slot has
+    /// none.
     #[inline]
-    pub(crate) fn admit(&mut self, slot: Slot, limit: Slot) -> bool {
-        if slot <= self.floor {
-            return false;
-        }
-        if slot.distance(self.floor) > Self::SIZE {
+    pub(crate) fn admit(&mut self, slot: Slot, limit: Slot) -> Option<&mut Option<T>> {
+        if !self.covers(slot) {
             let floor = slot.back(Self::SIZE);
-            if floor > limit {
-                return false;
+            if slot <= self.floor || floor > limit {
+                return None;
             }
             self.raise(floor);
         }
-        true
+        self.places.get_mut(Self::index(slot))
     }
 
     /// Forgets everything up to `floor`. A floor that is lower than the present one changes nothing.
     pub(crate) fn raise(&mut self, floor: Slot) {
-        if floor.distance(self.floor) >= Self::SIZE {
-            self.places = [const { None }; WINDOW];
-            self.floor = floor;
-        }
-        while self.floor < floor {
-            // The floor is below another slot, so it has a successor.
-            self.floor = self.floor.next().unwrap_or(floor);
-            if let Some(place) = self.places.get_mut(Self::index(self.floor)) {
+        let steps = floor.distance(self.floor).min(Self::SIZE);
+        for back in 0..steps {
+            if let Some(place) = self.places.get_mut(Self::index(floor.back(back))) {
                 *place = None;
             }
         }
+        self.floor = self.floor.max(floor);
     }
 
     /// The occupied slots from `from` on, in rising order.
@@ -172,12 +168,15 @@ mod tests {
         let mut window = Window::<u64, 4>::new(Slot::ZERO);
         window.put(slot(1), 1);
         window.put(slot(2), 2);
-        assert!(!window.admit(slot(6), slot(1)), "slot 2 is still needed");
+        assert!(
+            window.admit(slot(6), slot(1)).is_none(),
+            "slot 2 is still needed"
+        );
         assert_eq!(window.get(slot(1)), Some(&1), "a refusal forgets nothing");
-        assert!(window.admit(slot(6), slot(2)));
+        assert_eq!(window.admit(slot(6), slot(2)), Some(&mut None));
         assert_eq!((window.get(slot(2)), window.floor()), (None, slot(2)));
         assert!(
-            !window.admit(slot(2), slot(9)),
+            window.admit(slot(2), slot(9)).is_none(),
             "under the floor there is never room"
         );
     }

@@ -268,7 +268,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         if count > 0 {
             let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);
-            self.marks.votes = self.marks.votes.max(votes.saturating_sub(1));
+            self.votes_peak = self.votes_peak.max(votes.saturating_sub(1));
         }
         self.settle(step);
         if count == 0 && promised == ballot {

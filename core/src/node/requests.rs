@@ -94,7 +94,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.ask_replica(&mut step, &proposal);
         step.finish();
-        self.note_marks();
         self.invariants();
         Ok(())
     }
@@ -243,7 +242,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if enqueued == Enqueued::Full {
             step.full(Role::Leader, Queue::Waiting);
         }
-        self.marks.waiting = self.marks.waiting.max(self.leader.waiting());
         enqueued
     }
 
@@ -321,7 +319,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         step.trace(Role::Requester, Event::Received { from: me, message });
         // A requester that has its answer already is gone.
-        let _ = self.on_response(step, key, outcome);
+        let _ = self.answer(step, key, outcome);
     }
 
     /// An answer arrives: for a requester of this node, or from the leader for a request that waits here for its decision.
@@ -345,6 +343,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 NodeSet::only(waiter),
                 Message::Response { key, outcome },
             );
+            return Ok(());
+        }
+        self.answer(step, key, outcome)
+    }
+
+    /// A requester has its answer, and ends.
+    fn answer<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        key: RequestKey,
+        outcome: Outcome<M::Output>,
+    ) -> Result<(), Reason> {
+        if outcome == Outcome::Busy {
+            // The requester asks again.
             return Ok(());
         }
         let waits = |requester: &Requester<M::Command>| requester.proposal.key() == Some(key);

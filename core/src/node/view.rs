@@ -17,7 +17,7 @@ pub struct Marks {
     pub pending: usize,
     /// Requests outstanding at this node, of `CLIENTS`.
     pub requesters: usize,
-    /// Sessions, of `CLIENTS`.
+    /// Sessions, of `CLIENTS`: as many as there are now, as their number never falls.
     pub sessions: usize,
 }
 
@@ -76,7 +76,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// The most that its fixed structures have held.
     pub fn marks(&self) -> Marks {
-        self.marks
+        Marks {
+            window: self.leader.in_flight_peak(),
+            votes: self.votes_peak,
+            waiting: self.leader.waiting_peak(),
+            pending: self.replica.pending_peak(),
+            requesters: self.requesters.peak(),
+            sessions: self.replica.sessions(),
+        }
     }
 
     /// The roles that the node has now.

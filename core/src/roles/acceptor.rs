@@ -126,29 +126,21 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         if slot <= self.votes.floor() {
             return Vouched::Compacted;
         }
-        if let Some(vote) = self.votes.get(slot)
+        let Some(place) = self.votes.admit(slot, applied) else {
+            return Vouched::NoRoom;
+        };
+        if let Some(vote) = place
             && vote.ballot == ballot
         {
             if vote.proposal == *proposal {
                 return Vouched::Repeated;
             }
-            return Vouched::Conflict(Conflict {
-                slot,
-                known: vote.proposal,
-                new: *proposal,
-            });
+            let (known, new) = (vote.proposal, *proposal);
+            return Vouched::Conflict(Conflict { slot, known, new });
         }
-        if !self.votes.admit(slot, applied) {
-            return Vouched::NoRoom;
-        }
+        let proposal = *proposal;
+        *place = Some(Vote { ballot, proposal });
         self.promised = ballot;
-        self.votes.put(
-            slot,
-            Vote {
-                ballot,
-                proposal: *proposal,
-            },
-        );
         Vouched::Accepted
     }
 

@@ -15,6 +15,8 @@ use heapless::Deque;
 pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
     office: Office<C, WINDOW>,
     waiting: Deque<Proposal<C>, CLIENTS>,
+    waiting_peak: usize,
+    in_flight_peak: usize,
 }
 
 /// What only exists while the node probes, scouts or leads. At most one of the three is there by construction, and they
@@ -52,6 +54,12 @@ struct Reign<C, const WINDOW: usize> {
     unchosen: u32,
 }
 
+impl<C, const WINDOW: usize> Reign<C, WINDOW> {
+    fn in_flight(&self) -> usize {
+        usize::try_from(self.unchosen).unwrap_or(usize::MAX)
+    }
+}
+
 /// What a leader took over with its ballot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adoption {
@@ -73,6 +81,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         Self {
             office: Office::Idle,
             waiting: Deque::new(),
+            waiting_peak: 0,
+            in_flight_peak: 0,
         }
     }
 
@@ -204,6 +214,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             answering,
             unchosen,
         });
+        self.in_flight_peak = self.in_flight_peak.max(self.in_flight());
         Some(Adoption {
             reproposed,
             noops,
@@ -218,7 +229,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             return Enqueued::Known;
         }
         match self.waiting.push_back(*proposal) {
-            Ok(()) => Enqueued::Taken,
+            Ok(()) => {
+                self.waiting_peak = self.waiting_peak.max(self.waiting.len());
+                Enqueued::Taken
+            }
             Err(_) => Enqueued::Full,
         }
     }
@@ -238,8 +252,19 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 .any(|(_, commander)| commander.proposal.key() == Some(key))
     }
 
-    pub(crate) fn waiting(&self) -> usize {
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// The most proposals that have waited for a slot at once.
+    pub(crate) fn waiting_peak(&self) -> usize {
+        self.waiting_peak
+    }
+
+    /// The most slots that have been driven at once.
+    pub(crate) fn in_flight_peak(&self) -> usize {
+        self.in_flight_peak
     }
 
     /// Rule L3: gives the next waiting proposal the next slot, as long as that lies in the window above what is decided.
@@ -258,6 +283,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         reign.commanders.put(slot, Commander::new(proposal));
         reign.unchosen += 1;
         reign.next_slot = next_slot;
+        self.in_flight_peak = self.in_flight_peak.max(reign.in_flight());
         Some((slot, proposal))
     }
 
@@ -343,7 +369,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// How many slots are being driven.
     pub(crate) fn in_flight(&self) -> usize {
         match &self.office {
-            Office::Leading(reign) => usize::try_from(reign.unchosen).unwrap_or(usize::MAX),
+            Office::Leading(reign) => reign.in_flight(),
             _ => 0,
         }
     }

@@ -142,6 +142,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         self.pending.len()
     }
 
+    /// The most requests that were pending at once.
+    pub(crate) fn pending_peak(&self) -> usize {
+        self.pending.peak()
+    }
+
     /// Rule R1: keeps a decision; a decision never changes. Says whether it is new.
     #[inline]
     pub(crate) fn decide(
@@ -149,20 +154,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         slot: Slot,
         proposal: &Proposal<M::Command>,
     ) -> Result<bool, Conflict<M::Command>> {
-        if let Some(known) = self.log.get(slot) {
-            if known != proposal {
-                return Err(Conflict {
-                    slot,
-                    known: *known,
-                    new: *proposal,
-                });
+        let Some(place) = self.log.admit(slot, self.state.applied) else {
+            return Ok(false);
+        };
+        match place {
+            Some(known) if known != proposal => Err(Conflict {
+                slot,
+                known: *known,
+                new: *proposal,
+            }),
+            Some(_) => Ok(false),
+            // Applied, and forgotten since.
+            None if slot <= self.state.applied => Ok(false),
+            None => {
+                *place = Some(*proposal);
+                Ok(true)
             }
-            return Ok(false);
         }
-        if slot <= self.state.applied || !self.log.admit(slot, self.state.applied) {
-            return Ok(false);
-        }
-        Ok(self.log.put(slot, *proposal))
     }
 
     /// Rule R2: applies the next slot if its decision is known.

@@ -420,8 +420,8 @@ impl<
             if *known != chain {
                 self.violation = Some(Violation::Disagreement { node, slot });
             }
-        } else if self.ledger.admit(slot, slot) {
-            self.ledger.put(slot, chain);
+        } else if let Some(place) = self.ledger.admit(slot, slot) {
+            *place = Some(chain);
         }
     }
 
