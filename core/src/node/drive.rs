@@ -12,32 +12,27 @@ use crate::{
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Gives waiting proposals their slots and applies what is chosen, until neither moves anything; then tells the
-    /// others how far the log is decided, unless an accept has told them.
+    /// Applies what is chosen and gives waiting proposals their slots, until neither moves anything; then tells the others
+    /// how far the log is decided.
     pub(super) fn pump<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let Some(ballot) = self.leader.leading() else {
+            return;
+        };
         loop {
-            let applied = self.apply_chosen(step);
-            let started = self.start_waiting(step);
-            if !applied && !started {
+            if let Some((slot, proposal)) = self.leader.next_chosen() {
+                if !self.learn(step, slot, &proposal) {
+                    return;
+                }
+                self.apply_ready(step);
+            } else if self.leader.can_start() {
+                self.start_waiting(step, ballot);
+            } else {
                 break;
             }
         }
-        if let (Some(ballot), Some(decided)) = (self.leader.leading(), self.leader.announce()) {
+        if let Some(decided) = self.leader.announce() {
             step.decision(self.config.peers(), ballot, decided);
         }
-    }
-
-    /// Applies the chosen slots that follow what is applied.
-    fn apply_chosen<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) -> bool {
-        let mut moved = false;
-        while let Some((slot, proposal)) = self.leader.next_chosen() {
-            if !self.learn(step, slot, &proposal) {
-                return false;
-            }
-            self.apply_ready(step);
-            moved = true;
-        }
-        moved
     }
 
     /// Gives the replica a decision; a decision that contradicts a known one halts the node (rule R1).
@@ -81,20 +76,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Starts a commander for each waiting proposal for which the window has a slot.
-    fn start_waiting<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) -> bool {
-        let Some(ballot) = self.leader.leading() else {
-            return false;
-        };
-        let mut started = false;
+    fn start_waiting<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        ballot: Ballot,
+    ) {
         while let Some((slot, proposal)) = self.leader.start_next() {
-            started = true;
             self.drive(step, ballot, slot, &proposal);
         }
-        if started && !self.timers.is_armed(Timer::Commander) {
+        if !self.timers.is_armed(Timer::Commander) {
             self.timers
                 .arm(Timer::Commander, step.now + self.config.accept_retransmit);
         }
-        started
     }
 
     /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.

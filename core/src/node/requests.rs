@@ -84,7 +84,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(number) = self.outstanding(key) {
             return Err(RequestError::Outstanding { number });
         }
-        if self.requesters.insert(Requester::new(proposal)).is_err() {
+        if self
+            .requesters
+            .insert(Requester::new(proposal, key))
+            .is_err()
+        {
             step.full(Role::Requester, Queue::Requesters);
             return Err(RequestError::Full { capacity: CLIENTS });
         }
@@ -107,10 +111,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             );
             known.client == key.client && registers == known_registers
         };
-        let index = self.requesters.find(key.client.0, |requester| {
-            requester.proposal.key().is_some_and(same_client)
-        })?;
-        Some(self.requesters.at(index)?.proposal.key()?.number)
+        let index = self
+            .requesters
+            .find(key.client.0, |requester| same_client(requester.key))?;
+        Some(self.requesters.at(index)?.key.number)
     }
 
     /// A requester asks the replica of its own node, by a call; or, as long as that has not joined, somebody else's.
@@ -359,7 +363,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             // The requester asks again.
             return Ok(());
         }
-        let waits = |requester: &Requester<M::Command>| requester.proposal.key() == Some(key);
+        let waits = |requester: &Requester<M::Command>| requester.key == key;
         let index = self
             .requesters
             .find(key.client.0, waits)

@@ -267,17 +267,27 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         self.in_flight_peak
     }
 
-    /// Rule L3: gives the next waiting proposal the next slot, as long as that lies in the window above what is decided.
+    /// Rule L3: whether a proposal waits and the next slot lies in the window above what is decided. Rule N1: the last slot
+    /// of all is never given away, so that the next one always has a number.
+    #[inline]
+    pub(crate) fn can_start(&self) -> bool {
+        let Office::Leading(reign) = &self.office else {
+            return false;
+        };
+        let slot = reign.next_slot;
+        !self.waiting.is_empty() && reign.commanders.covers(slot) && slot.next().is_some()
+    }
+
+    /// Gives the next waiting proposal the next slot, if that can be.
     #[inline]
     pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
+        if !self.can_start() {
+            return None;
+        }
         let Office::Leading(reign) = &mut self.office else {
             return None;
         };
         let slot = reign.next_slot;
-        if self.waiting.is_empty() || !reign.commanders.covers(slot) {
-            return None;
-        }
-        // Rule N1: the last slot of all is never given away, so that the next one always has a number.
         let next_slot = slot.next()?;
         let proposal = self.waiting.pop_front()?;
         reign.commanders.put(slot, Commander::new(proposal));

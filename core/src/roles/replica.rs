@@ -193,7 +193,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let index = self
             .pending
             .find(key.client.0, |pending| pending.key == key)?;
-        self.pending.remove(index).map(|pending| pending.waiter)
+        let waiter = self.pending.at(index)?.waiter;
+        self.pending.remove(index);
+        Some(waiter)
     }
 
     /// Rule C3: remembers that a prefix is decided, as the leader of a ballot says.

@@ -1,27 +1,29 @@
 //! The requester: stands for one request of a client until it is answered.
 
-use crate::Proposal;
 use crate::table::Numbered;
+use crate::{Proposal, RequestKey};
 
 /// One request that was made at this node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Requester<C> {
     pub(crate) proposal: Proposal<C>,
+    pub(crate) key: RequestKey,
     /// Whether it was asked since the retransmission timer last fired.
     fresh: bool,
 }
 
 impl<C> Numbered for Requester<C> {
     fn number(&self) -> u64 {
-        self.proposal.key().map_or(0, |key| key.client.0)
+        self.key.client.0
     }
 }
 
 impl<C> Requester<C> {
-    pub(crate) const fn new(proposal: Proposal<C>) -> Self {
+    pub(crate) const fn new(proposal: Proposal<C>, key: RequestKey) -> Self {
         Self {
             proposal,
+            key,
             fresh: true,
         }
     }
