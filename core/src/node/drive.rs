@@ -3,6 +3,7 @@
 use super::{Node, Step};
 use crate::outbox::run_len;
 use crate::roles::acceptor::Vouched;
+use crate::roles::replica::Applied;
 use crate::timer::Timer;
 use crate::{
     Ballot, Entry, Event, Fault, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
@@ -20,8 +21,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         loop {
             if let Some((slot, proposal)) = self.leader.next_chosen() {
-                if !self.learn(step, slot, &proposal) {
-                    return;
+                if let Err(conflict) = self.replica.decide(slot, proposal) {
+                    return self.halt(step, Fault::Conflict(conflict));
                 }
                 self.apply_ready(step);
             } else if self.leader.can_start() {
@@ -53,23 +54,27 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Applies every decision whose turn has come, and answers those who wait for one.
     pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        while let Some(applied) = self.replica.apply_next() {
-            let (slot, chain) = (applied.slot, self.replica.chain());
-            let (proposal, outcome) = (&applied.proposal, applied.outcome.as_ref());
-            step.trace(
-                Role::Replica,
-                Event::Applied {
-                    slot,
-                    proposal,
-                    outcome,
-                    chain,
-                },
-            );
+        while let Some(Applied {
+            slot,
+            outcome,
+            waiter,
+        }) = self.replica.apply_next()
+        {
+            if let Some(proposal) = self.replica.decision(slot) {
+                let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
+                step.trace(
+                    Role::Replica,
+                    Event::Applied {
+                        slot,
+                        proposal,
+                        outcome,
+                        chain,
+                    },
+                );
+            }
             self.learn_repeats = 0;
             self.leader.advance(slot);
-            if let (Some(waiter), Some(key), Some(outcome)) =
-                (applied.waiter, applied.proposal.key(), applied.outcome)
-            {
+            if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
                 self.respond(step, waiter, key, outcome);
             }
         }
@@ -332,20 +337,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Rule C3: a vote is the decision if it was cast under the very ballot whose leader says that its slot is decided.
     pub(super) fn apply_claimed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         while let Some((slot, ballot)) = self.replica.next_claimed() {
-            let vote = self
+            let Some(vote) = self
                 .acceptor
                 .vote(slot)
-                .filter(|vote| vote.ballot == ballot);
-            let Some(proposal) = vote.map(|vote| vote.proposal) else {
+                .filter(|vote| vote.ballot == ballot)
+            else {
                 return;
             };
-            if !self.learn(step, slot, &proposal) {
-                return;
-            }
-            let before = self.replica.applied();
-            self.apply_ready(step);
-            if self.replica.applied() == before {
-                return;
+            match self.replica.decide(slot, &vote.proposal) {
+                Ok(true) => self.apply_ready(step),
+                // There is always room for the next slot, and had it been there it would be applied.
+                Ok(false) => return,
+                Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
             }
         }
     }
@@ -353,9 +356,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Brings everything that hangs on the applied prefix in line with it.
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         self.apply_claimed(step);
-        if self.leader.scout().is_some() {
+        if !self.leader.is_idle() {
             self.try_adopt(step);
-        } else if self.leader.leading().is_some() {
             self.pump(step);
         }
         self.watch_gap(step);

@@ -323,13 +323,13 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// The first slot after the decided prefix, if it is chosen.
     #[inline]
-    pub(crate) fn next_chosen(&self) -> Option<(Slot, Proposal<C>)> {
+    pub(crate) fn next_chosen(&self) -> Option<(Slot, &Proposal<C>)> {
         let Office::Leading(reign) = &self.office else {
             return None;
         };
         let slot = reign.commanders.floor().next()?;
         let commander = reign.commanders.get(slot)?;
-        commander.is_chosen().then_some((slot, commander.proposal))
+        commander.is_chosen().then_some((slot, &commander.proposal))
     }
 
     /// Everything up to `applied` is decided; its commanders have done their work.
@@ -527,7 +527,7 @@ mod tests {
         );
         leader.on_accepted(NodeId(0), Slot::FIRST, MEMBERS);
         assert!(leader.on_accepted(NodeId(2), Slot::FIRST, MEMBERS));
-        assert_eq!(leader.next_chosen(), Some((Slot::FIRST, Proposal::Noop)));
+        assert_eq!(leader.next_chosen(), Some((Slot::FIRST, &Proposal::Noop)));
         leader.advance(Slot::FIRST);
         assert_eq!(leader.start_next(), Some((Slot::new(5), asks(2))));
     }

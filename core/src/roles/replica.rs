@@ -67,12 +67,11 @@ enum Spare<M: StateMachine, const CLIENTS: usize> {
 
 /// A slot that was applied.
 #[derive(Clone, Debug)]
-pub(crate) struct Applied<M: StateMachine> {
+pub(crate) struct Applied<O> {
     pub(crate) slot: Slot,
-    pub(crate) proposal: Proposal<M::Command>,
-    pub(crate) outcome: Option<Outcome<M::Output>>,
-    /// Who waits for the outcome here.
-    pub(crate) waiter: Option<NodeId>,
+    pub(crate) outcome: Option<Outcome<O>>,
+    /// Who waits for the outcome here, and for which request.
+    pub(crate) waiter: Option<(NodeId, RequestKey)>,
 }
 
 /// What became of a request.
@@ -175,14 +174,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Rule R2: applies the next slot if its decision is known.
     #[inline]
-    pub(crate) fn apply_next(&mut self) -> Option<Applied<M>> {
+    pub(crate) fn apply_next(&mut self) -> Option<Applied<M::Output>> {
         let slot = self.state.applied.next()?;
-        let proposal = *self.log.get(slot)?;
-        let outcome = self.state.apply(slot, &proposal);
-        let waiter = proposal.key().and_then(|key| self.answered(key));
+        let proposal = self.log.get(slot)?;
+        let outcome = self.state.apply(slot, proposal);
+        let waiter = match proposal.key() {
+            Some(key) if self.pending.len() > 0 => self.answered(key).map(|waiter| (waiter, key)),
+            _ => None,
+        };
         Some(Applied {
             slot,
-            proposal,
             outcome,
             waiter,
         })
@@ -514,7 +515,7 @@ mod tests {
         );
         replica.decide(Slot::new(3), &mine).unwrap();
         let applied = replica.apply_next().unwrap();
-        assert_eq!(applied.waiter, Some(HERE));
+        assert_eq!(applied.waiter.map(|(waiter, _)| waiter), Some(HERE));
         assert_eq!(replica.pending(), 0);
     }
 
