@@ -160,17 +160,23 @@ impl<const PAGE: usize> Cluster<PAGE> {
 
     /// What a driver does with an outbox: writes (here only counted), then messages, then replies.
     fn empty(&mut self, from: usize) {
-        let Some(outbox) = self.outboxes.get_mut(from) else {
+        let Some(outbox) = self
+            .outboxes
+            .get_mut(from)
+            .filter(|outbox| !outbox.is_empty())
+        else {
             return;
         };
         std::mem::swap(outbox, &mut self.spare);
         self.writes += u64::try_from(self.spare.writes.len()).unwrap_or(0);
         for outgoing in &self.spare.messages {
+            let Some(sender) = self.nodes.get(from) else {
+                return;
+            };
+            // One copy serves every recipient in turn.
+            let mut envelope = sender.envelope(NodeId(0), outgoing);
             for to in outgoing.to.iter() {
-                let Some(sender) = self.nodes.get(from) else {
-                    return;
-                };
-                let envelope = sender.envelope(to, outgoing);
+                envelope.to = to;
                 let to = usize::from(to.0);
                 if let (Some(node), Some(outbox)) =
                     (self.nodes.get_mut(to), self.outboxes.get_mut(to))

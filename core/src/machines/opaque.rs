@@ -1,12 +1,13 @@
 //! A state machine of nothing, for sizes and measures.
 
-use crate::{Digest, MalformedPage, Reader, Sink, StateMachine, Writer};
+use crate::{MalformedPage, Reader, Sink, StateMachine, Writer};
 
-/// Takes commands of sixteen bytes and keeps a digest of them: what a node costs when its state machine costs nothing.
+/// Takes commands of sixteen bytes and keeps a sum of their first halves: what a node costs when its state machine costs
+/// next to nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Opaque {
-    digest: u64,
+    sum: u64,
 }
 
 impl StateMachine for Opaque {
@@ -14,10 +15,9 @@ impl StateMachine for Opaque {
     type Output = u64;
 
     fn apply(&mut self, command: &[u8; 16]) -> u64 {
-        let mut digest = Digest::resume(self.digest);
-        digest.put(command);
-        self.digest = digest.value();
-        self.digest
+        let (first, _) = command.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        self.sum = self.sum.wrapping_add(u64::from_le_bytes(*first));
+        self.sum
     }
 
     fn snapshot_pages(&self) -> u32 {
@@ -25,11 +25,11 @@ impl StateMachine for Opaque {
     }
 
     fn write_page(&self, _page: u32, writer: &mut Writer<'_>) {
-        writer.put_u64(self.digest);
+        writer.put_u64(self.sum);
     }
 
     fn read_page(&mut self, _page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
-        self.digest = reader.u64().ok_or(MalformedPage)?;
+        self.sum = reader.u64().ok_or(MalformedPage)?;
         Ok(())
     }
 }

@@ -355,7 +355,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Brings everything that hangs on the applied prefix in line with it.
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        self.apply_claimed(step);
+        if self.replica.is_behind() {
+            self.apply_claimed(step);
+        }
         if !self.leader.is_idle() {
             self.try_adopt(step);
             self.pump(step);
