@@ -7,11 +7,12 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::error::Error;
-use std::hint::black_box;
+use core::alloc::{GlobalAlloc, Layout};
+use core::error::Error;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::alloc::System;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
 use support::{grouped, measures, median, nanoseconds, quotient, verdict};
 use synod::machines::Opaque;
 use synod::{ClientId, Config, Instant, Node, NodeId, Outbox, Outcome, RequestNumber};
@@ -167,7 +168,7 @@ impl<const PAGE: usize> Cluster<PAGE> {
         else {
             return;
         };
-        std::mem::swap(outbox, &mut self.spare);
+        core::mem::swap(outbox, &mut self.spare);
         self.writes += u64::try_from(self.spare.writes.len()).unwrap_or(0);
         for outgoing in &self.spare.messages {
             let Some(sender) = self.nodes.get(from) else {

@@ -6,8 +6,8 @@
 
 mod support;
 
-use std::error::Error;
-use std::hint::black_box;
+use core::error::Error;
+use core::hint::black_box;
 use support::{grouped, measures, median, nanoseconds, quotient, verdict};
 use synod::machines::Kv;
 use synod::simulation::{

@@ -1,6 +1,7 @@
 //! What the benchmarks share: a clock, medians, and numbers that people can read.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 /// The wall clock. Benchmarks are the one place that has business with it.
 #[expect(

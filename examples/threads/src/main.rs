@@ -1,0 +1,301 @@
+//! Three nodes on three threads, joined by channels and a real clock.
+//!
+//! `cargo run -p example-threads`
+//!
+//! A client makes a hundred deposits of one each. In the middle of it the thread of the leader is stopped; the other two
+//! elect a new one and go on. The balance shows that every deposit was made exactly once, those included that the client
+//! had to ask for again. The network is the only thing that this program brings itself: [`drive`] is the whole of it.
+
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use synod::machines::{Bank, BankCommand, BankReply, Key};
+use synod::{
+    ClientId, Config, Duration, Envelope, Instant, Node, NodeId, Outbox, Outcome, Reply,
+    RequestKey, RequestNumber,
+};
+
+const NODES: u16 = 3;
+const DEPOSITS: u32 = 100;
+const PAGE: usize = 2;
+
+type Machine = Bank<4>;
+type Member = Node<Machine, 16, 8, PAGE>;
+
+/// What reaches the thread of a node.
+enum Input {
+    Message(Envelope<Machine, PAGE>),
+    Register(u64),
+    Request(ClientId, RequestNumber, BankCommand),
+    Stop,
+}
+
+/// What a node tells the client.
+struct Answer {
+    reply: Reply<BankReply>,
+    leader: Option<NodeId>,
+}
+
+/// The time since the program began.
+#[derive(Clone, Copy)]
+struct Clock(std::time::Instant);
+
+impl Clock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a driver of a real link is where the clock is read"
+    )]
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn now(self) -> Instant {
+        let micros = self.0.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    fn until(self, deadline: Instant) -> core::time::Duration {
+        core::time::Duration::from_micros(deadline.since(self.now()).as_micros())
+    }
+}
+
+/// How long to wait where no deadline is set.
+const IDLE: core::time::Duration = core::time::Duration::from_secs(1);
+
+/// Drives one node until it is told to stop: waits for an input or the next deadline, lets the node take its steps, and
+/// empties the outbox in its order.
+fn drive(mut node: Member, clock: Clock, link: &Link) {
+    // Room for two steps: an input and the deadlines that have come.
+    let mut outbox = Outbox::<Machine, PAGE, { 2 * Member::OUTBOX_MIN }>::new();
+    loop {
+        let wait = node.next_deadline().map_or(IDLE, |at| clock.until(at));
+        let input = link.inbox.recv_timeout(wait);
+        let now = clock.now();
+        // What is refused, the client asks for again, as it does when a message was lost.
+        let _ = match input {
+            Ok(Input::Message(envelope)) => {
+                node.handle_message(now, &envelope, &mut outbox, &mut ());
+                Ok(())
+            }
+            Ok(Input::Register(nonce)) => node.register(now, nonce, &mut outbox, &mut ()),
+            Ok(Input::Request(client, number, command)) => {
+                node.request(now, client, number, command, &mut outbox, &mut ())
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        };
+        node.handle_timeout(now, &mut outbox, &mut ());
+
+        // First: a node that is to survive a restart makes outbox.writes durable here.
+        for outgoing in &outbox.messages {
+            for to in outgoing.to.iter() {
+                link.send(to, node.envelope(to, outgoing));
+            }
+        }
+        for reply in outbox.replies.iter().copied() {
+            link.answer(reply, node.leader_hint());
+        }
+        outbox.clear();
+    }
+}
+
+/// What joins a node to the others and to the client. What is sent to somebody who has stopped is lost.
+struct Link {
+    inbox: Receiver<Input>,
+    nodes: Vec<Sender<Input>>,
+    client: Sender<Answer>,
+}
+
+impl Link {
+    fn send(&self, to: NodeId, envelope: Envelope<Machine, PAGE>) {
+        if let Some(node) = self.nodes.get(usize::from(to.0)) {
+            let _ = node.send(Input::Message(envelope));
+        }
+    }
+
+    fn answer(&self, reply: Reply<BankReply>, leader: Option<NodeId>) {
+        let _ = self.client.send(Answer { reply, leader });
+    }
+}
+
+/// A client: asks one node, and another one when that is silent.
+struct Client {
+    nodes: Vec<Sender<Input>>,
+    answers: Receiver<Answer>,
+    /// The node that is asked.
+    node: usize,
+    leader: Option<NodeId>,
+    id: ClientId,
+    number: RequestNumber,
+    /// How often it had to ask again.
+    retries: u32,
+}
+
+impl Client {
+    /// How long a node may be silent; longer than an election takes.
+    const PATIENCE: core::time::Duration = core::time::Duration::from_millis(500);
+    /// How often one thing is asked for before the client gives up.
+    const TRIES_MAX: u32 = 40;
+
+    /// Asks until there is an answer to what was asked.
+    fn ask(&mut self, key: RequestKey, input: impl Fn() -> Input) -> Option<Outcome<BankReply>> {
+        for _ in 0..Self::TRIES_MAX {
+            let node = self.nodes.get(self.node % self.nodes.len())?;
+            // A node that has stopped will not answer, and then another one is asked.
+            let _ = node.send(input());
+            while let Ok(answer) = self.answers.recv_timeout(Self::PATIENCE) {
+                self.leader = answer.leader.or(self.leader);
+                // What was asked of two nodes is answered by both.
+                if answer.reply.key == key {
+                    return Some(answer.reply.outcome);
+                }
+            }
+            self.retries += 1;
+            self.node += 1;
+        }
+        None
+    }
+
+    fn register(&mut self) -> Option<()> {
+        let nonce = 2_718_281_828;
+        let key = RequestKey::registration(nonce);
+        let outcome = self.ask(key, || Input::Register(nonce))?;
+        let Outcome::Registered { client } = outcome else {
+            return None;
+        };
+        self.id = client;
+        Some(())
+    }
+
+    /// The balance after a command.
+    fn request(&mut self, command: BankCommand) -> Option<u64> {
+        self.number.0 += 1;
+        let (client, number) = (self.id, self.number);
+        let key = RequestKey { client, number };
+        match self.ask(key, || Input::Request(client, number, command))? {
+            Outcome::Applied {
+                output: BankReply::Balance(balance),
+                ..
+            } => Some(balance),
+            _ => None,
+        }
+    }
+}
+
+/// What came of it all.
+#[derive(Debug, PartialEq, Eq)]
+struct Summary {
+    stopped: NodeId,
+    retries: u32,
+    /// The balance as each of the other nodes has it.
+    balances: Vec<u64>,
+}
+
+/// The whole story; `None` when the client gave up or was answered wrongly.
+fn run() -> Option<Summary> {
+    let clock = Clock::start();
+    let (client_end, answers) = channel();
+    let (nodes, inboxes): (Vec<_>, Vec<_>) = (0..NODES).map(|_| channel()).unzip();
+    let mut members = Vec::new();
+    for number in 0..NODES {
+        let config = Config::new(NodeId(number), NODES).with_round_trip(Duration::from_millis(10));
+        let node = match number {
+            0 => Member::found(config, 6, clock.now()),
+            _ => Member::join(config, 6, clock.now()),
+        };
+        members.push(node.ok()?);
+    }
+    let mut client = Client {
+        nodes: nodes.clone(),
+        answers,
+        node: 0,
+        leader: None,
+        id: ClientId(0),
+        number: RequestNumber(0),
+        retries: 0,
+    };
+    thread::scope(|scope| {
+        for (node, inbox) in members.into_iter().zip(inboxes) {
+            let (nodes, client) = (nodes.clone(), client_end.clone());
+            let link = Link {
+                inbox,
+                nodes,
+                client,
+            };
+            scope.spawn(move || drive(node, clock, &link));
+        }
+        let summary = deposit(&mut client);
+        for node in &nodes {
+            // One of them has stopped already.
+            let _ = node.send(Input::Stop);
+        }
+        summary
+    })
+}
+
+/// The client's part: deposits, and stops the leader half way.
+fn deposit(client: &mut Client) -> Option<Summary> {
+    let account = Key::new("savings")?;
+    client.register()?;
+    let mut stopped = None;
+    for count in 1..=DEPOSITS {
+        if count == DEPOSITS / 2 {
+            let leader = client.leader?;
+            client
+                .nodes
+                .get(usize::from(leader.0))?
+                .send(Input::Stop)
+                .ok()?;
+            stopped = Some(leader);
+        }
+        let balance = client.request(BankCommand::Deposit(account, 1))?;
+        if balance != u64::from(count) {
+            return None;
+        }
+    }
+    let stopped = stopped?;
+    let mut balances = Vec::new();
+    for number in 0..NODES {
+        if NodeId(number) != stopped {
+            client.node = usize::from(number);
+            balances.push(client.request(BankCommand::Balance(account))?);
+        }
+    }
+    Some(Summary {
+        stopped,
+        retries: client.retries,
+        balances,
+    })
+}
+
+fn main() -> ExitCode {
+    let Some(summary) = run() else {
+        println!("the client did not get what it should have got");
+        return ExitCode::FAILURE;
+    };
+    println!("{DEPOSITS} deposits of 1, one after the other");
+    println!("{} led, and was stopped at half of them", summary.stopped);
+    println!("asked again {} times", summary.retries);
+    println!("balances on the other nodes: {:?}", summary.balances);
+    if summary
+        .balances
+        .iter()
+        .all(|balance| *balance == u64::from(DEPOSITS))
+    {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_deposit_is_made_once_although_the_leader_dies() {
+        let summary = run().unwrap();
+        assert_eq!(summary.balances, [u64::from(DEPOSITS); 2]);
+        assert!(summary.stopped.0 < NODES);
+    }
+}
