@@ -289,7 +289,7 @@ pub enum Event<'a, M: StateMachine, const PAGE: usize> {
         /// The ballot that won.
         by: Ballot,
     },
-    /// A leader gave up because it no longer heard from a quorum.
+    /// A leader gave up because it no longer heard from a quorum, or learnt of decisions that others had made.
     SteppedDown {
         /// Its ballot.
         ballot: Ballot,

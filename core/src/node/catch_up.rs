@@ -173,6 +173,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.activate(step);
         }
         self.learn_repeats = 0;
+        if self.leader.is_overtaken(at) {
+            self.step_down(step);
+        }
         self.leader.advance(at);
         while let Some((key, waiter, outcome)) = self.replica.next_answered() {
             self.respond(step, waiter, key, outcome);

@@ -73,6 +73,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 );
             }
             self.learn_repeats = 0;
+            if self.leader.is_overruled(slot, proposal) {
+                self.step_down(step);
+            }
             self.leader.advance(slot);
             if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
                 self.respond(step, waiter, key, outcome);

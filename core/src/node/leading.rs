@@ -164,16 +164,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) {
-        let Some(ballot) = self.leader.leading() else {
+        if self.leader.leading().is_none() {
             return;
-        };
+        }
         if self.leader.count_quorum(self.config.members) {
             self.timers
                 .arm(Timer::Quorum, step.now + self.config.election_timeout);
             return;
         }
-        step.trace(Role::Leader, Event::SteppedDown { ballot });
-        self.resign(step);
-        self.back_off(step);
+        self.step_down(step);
+    }
+
+    /// Gives up leading for a reason that names no higher ballot.
+    pub(super) fn step_down<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if let Some(ballot) = self.leader.leading() {
+            step.trace(Role::Leader, Event::SteppedDown { ballot });
+            self.resign(step);
+            self.back_off(step);
+        }
     }
 }

@@ -332,6 +332,28 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         commander.is_chosen().then_some((slot, &commander.proposal))
     }
 
+    /// Whether what was decided for `slot` shows that this reign is over: it drives something else there, or nothing at
+    /// all, so that a higher ballot has decided the slot. What this reign's voters accepted is then not the decision,
+    /// and must not be passed off as one (rule C3).
+    #[inline]
+    pub(crate) fn is_overruled(&self, slot: Slot, decision: &Proposal<C>) -> bool {
+        match &self.office {
+            Office::Leading(reign) => reign
+                .commanders
+                .get(slot)
+                .is_none_or(|commander| !commander.is_chosen() && commander.proposal != *decision),
+            _ => false,
+        }
+    }
+
+    /// The same for all slots up to the end of a snapshot, whose decisions are not known.
+    pub(crate) fn is_overtaken(&self, at: Slot) -> bool {
+        match &self.office {
+            Office::Leading(reign) => at > reign.commanders.floor(),
+            _ => false,
+        }
+    }
+
     /// Everything up to `applied` is decided; its commanders have done their work.
     pub(crate) fn advance(&mut self, applied: Slot) {
         let Office::Leading(reign) = &mut self.office else {
