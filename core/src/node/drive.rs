@@ -60,6 +60,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             waiter,
         }) = self.replica.apply_next()
         {
+            let mut overruled = false;
             if let Some(proposal) = self.replica.decision(slot) {
                 let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
                 step.trace(
@@ -71,11 +72,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         chain,
                     },
                 );
+                overruled = self.leader.is_overruled(slot, proposal);
             }
-            self.learn_repeats = 0;
-            if self.leader.is_overruled(slot, proposal) {
+            if overruled {
                 self.step_down(step);
             }
+            self.learn_repeats = 0;
             self.leader.advance(slot);
             if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
                 self.respond(step, waiter, key, outcome);
