@@ -1,6 +1,75 @@
 #![no_std]
 #![forbid(unsafe_code)]
-//! lib
+//! Multi-Paxos that fits in a microcontroller and replays bit for bit.
+//!
+//! A [`Node`] holds the whole protocol in memory that is fixed when it is compiled: no heap, no panic that outside data
+//! can reach, no unsafe code, no clock, socket, disk or thread. Time comes in as an argument; messages and durable
+//! writes go out as values through an [`Outbox`]; what happened goes out as typed facts to a [`Tracer`]. The
+//! [`simulation`] and a real link drive one and the same node.
+//!
+//! # Where to start
+//!
+//! - To **link it** to a radio, a UART or sockets: [`Node`], which says how to drive it, then [`Outbox`], which says what
+//!   a driver owes.
+//! - To **replicate something of your own**: [`StateMachine`].
+//! - To **see it run**: [`simulation::Simulation`], or the program `synod` of the host package.
+//! - To **know why it is right**: [`rules`].
+//!
+//! # The roles
+//!
+//! A node takes its roles as its life goes on. A *Seed* founds a cluster and then joins it; an *Initializer* joins one,
+//! new or old; from then on a node is *Acceptor*, *Replica* and *Leader* at once. The Leader of a node that misses one
+//! starts a *Scout* to win a ballot, and once in office a *Commander* for each slot that it drives. A *Requester* stands
+//! for one request of a client. Roles hold state and answer with verdicts; the node carries verdicts from one role to
+//! another.
+//!
+//! # A cluster of three, by hand
+//!
+//! ```
+//! use synod::machines::{Key, Kv, KvCommand, KvReply};
+//! use synod::{Config, Envelope, Instant, Node, NodeId, Outbox, Outcome, RequestNumber};
+//!
+//! type Member = Node<Kv<8>, 8, 4, 2>;
+//! let now = Instant::ZERO;
+//! let mut nodes = vec![Member::found(Config::new(NodeId(0), 3), 6, now)?];
+//! for number in 1..3 {
+//!     nodes.push(Member::join(Config::new(NodeId(number), 3), 6, now)?);
+//! }
+//! let mut outbox = Outbox::<_, 2, { Member::OUTBOX_MIN }>::new();
+//! let mut wire: Vec<Envelope<_, 2>> = Vec::new();
+//! let mut replies = Vec::new();
+//! let mut asked = false;
+//! for tick in 0..2_000 {
+//!     let now = Instant::from_micros(tick * 1_000);
+//!     for envelope in std::mem::take(&mut wire) {
+//!         let node = &mut nodes[usize::from(envelope.to.0)];
+//!         node.handle_message(now, &envelope, &mut outbox, &mut ());
+//!         wire.extend(outbox.messages.iter().flat_map(|out| {
+//!             out.to.iter().map(|to| node.envelope(to, out))
+//!         }));
+//!         replies.extend(outbox.replies.iter().copied());
+//!         outbox.clear();
+//!     }
+//!     for node in &mut nodes {
+//!         node.handle_timeout(now, &mut outbox, &mut ());
+//!         if node.id() == NodeId(2) && node.is_active() && !asked {
+//!             node.register(now, 77, &mut outbox, &mut ())?;
+//!             asked = true;
+//!         }
+//!         wire.extend(outbox.messages.iter().flat_map(|out| {
+//!             out.to.iter().map(|to| node.envelope(to, out))
+//!         }));
+//!         outbox.clear();
+//!     }
+//! }
+//! assert!(matches!(replies[0].outcome, Outcome::Registered { .. }));
+//! assert!(nodes.iter().all(|node| node.chain() == nodes[0].chain() && node.applied() == nodes[0].applied()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `defmt`: `defmt::Format` on every public type, for logs on a target. Off by default.
 
 mod ballot;
 mod codec;
@@ -23,6 +92,9 @@ mod time;
 mod timer;
 mod trace;
 mod window;
+
+#[doc = include_str!("../RULES.md")]
+pub mod rules {}
 
 pub use ballot::{Ballot, Slot};
 pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
