@@ -118,7 +118,7 @@ impl<
                 });
             }
         }
-        // There is room: a turn of this client has just been taken from it.
+        // There is room: messages leave some for a turn of every client.
         let _ = self.scheduler.push(self.now, Happening::Client(index));
     }
 

@@ -359,6 +359,8 @@ impl<
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
+        // A message may be lost; a turn of a client, or a wake, would never come again. Room is kept for those.
+        let spare = self.clients.len() + self.members.len();
         for outgoing in &self.outbox.messages {
             for to in outgoing.to.iter() {
                 let Some(delay) = self.network.carry(node, to) else {
@@ -375,10 +377,12 @@ impl<
                     continue;
                 };
                 let envelope = member.node.envelope(to, outgoing);
-                if self
-                    .scheduler
-                    .push(self.now + delay, Happening::Deliver(envelope))
-                    .is_err()
+                let is_full = self.scheduler.len() + spare >= EVENTS;
+                if is_full
+                    || self
+                        .scheduler
+                        .push(self.now + delay, Happening::Deliver(envelope))
+                        .is_err()
                 {
                     let full = Event::Full {
                         queue: Queue::Scheduler,
