@@ -94,6 +94,12 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.replies.clear();
     }
 
+    /// Forgets everything, the peak included.
+    pub(crate) fn reset(&mut self) {
+        self.clear();
+        self.peak = 0;
+    }
+
     /// The most that any of the three queues has held; at most `ROOM`.
     pub fn peak(&self) -> usize {
         self.peak

@@ -8,6 +8,7 @@ mod network;
 mod report;
 mod scenario;
 mod scheduler;
+mod start;
 mod workload;
 mod world;
 

@@ -139,7 +139,8 @@ fn simulate_in<
     workload: L,
     tracer: &mut T,
 ) -> Result<Finished, ScenarioError> {
-    let mut simulation = Simulation::<M, L, 64, 64, PAGE, NODES, EVENTS>::new(scenario, workload)?;
+    let mut simulation = Simulation::<M, L, 64, 64, PAGE, NODES, EVENTS>::idle();
+    simulation.start(scenario, workload)?;
     let mut observers = (tracer, (Digest::new(), Tally::new()));
     let verdict = simulation.run(&mut observers);
     let (_, (digest, tally)) = observers;

@@ -94,11 +94,15 @@ impl<
                 client.progress = Progress::Ready;
             }
             Outcome::Applied { output, .. } => {
-                self.answered += 1;
+                self.counts.answered += 1;
                 client.progress = Progress::Ready;
                 client.command = None;
-                if self.workload.check(index, client.asked, &output) {
-                    self.right += 1;
+                let right = self
+                    .workload
+                    .as_mut()
+                    .is_some_and(|workload| workload.check(index, client.asked, &output));
+                if right {
+                    self.counts.right += 1;
                 } else {
                     self.violation = Some(Violation::WrongAnswer {
                         client: index,
@@ -131,7 +135,10 @@ impl<
         if client.progress == Progress::Ready {
             if client.command.is_none() {
                 client.asked = client.asked.saturating_add(1);
-                client.command = self.workload.command(index, client.asked);
+                client.command = self
+                    .workload
+                    .as_mut()
+                    .and_then(|workload| workload.command(index, client.asked));
             }
             if client.command.is_none() {
                 client.progress = Progress::Done;

@@ -104,6 +104,13 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         }
     }
 
+    /// Forgets everything in store, and how it came there.
+    pub fn clear(&mut self) {
+        self.heap.clear();
+        self.sequence = 0;
+        self.peak = 0;
+    }
+
     /// Schedules a happening.
     ///
     /// # Errors

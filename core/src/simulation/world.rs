@@ -3,17 +3,15 @@
 use super::client::{Client, Progress};
 use super::network::Network;
 use super::report::{Bound, Mark, Report, Verdict, Violation};
-use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
+use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Target};
 use super::scheduler::{Happening, Scheduler};
 use super::workload::Workload;
-use crate::random::{Purpose, stream};
 use crate::window::Window;
 use crate::{
     Ballot, Duration, Event, Instant, Node, NodeId, Outbox, Queue, Record, Role, Slot,
     StateMachine, Tracer,
 };
 use heapless::Vec;
-use rand_core::Rng;
 
 /// One node of the simulation.
 #[derive(Clone, Debug)]
@@ -26,11 +24,21 @@ pub(super) struct Member<
     pub(super) node: Node<M, WINDOW, CLIENTS, PAGE>,
     pub(super) live: bool,
     /// When its live wake is due; a popped wake for another time is a stale one.
-    wake: Instant,
+    pub(super) wake: Instant,
+}
+
+/// What a run has come to so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) answered: u64,
+    pub(super) right: u64,
+    pub(super) deliveries: u64,
+    pub(super) events: u64,
+    pub(super) writes: u64,
 }
 
 /// How many slots back the applied prefixes of the nodes are compared.
-const LEDGER: usize = 1024;
+pub(super) const LEDGER: usize = 1024;
 /// The room of the outbox. [`Node::OUTBOX_MIN`] is compared with it when a simulation is built.
 pub(super) const OUTBOX: usize = 256;
 
@@ -65,24 +73,20 @@ pub struct Simulation<
 > {
     pub(super) now: Instant,
     pub(super) scheduler: Scheduler<M, PAGE, EVENTS>,
-    network: Network,
+    pub(super) network: Network,
     pub(super) members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
     pub(super) clients: Vec<Client<M::Command>, CLIENTS_MAX>,
-    pub(super) workload: L,
-    outbox: Outbox<M, PAGE, OUTBOX>,
-    kills: Vec<Kill, KILLS_MAX>,
+    pub(super) workload: Option<L>,
+    pub(super) outbox: Outbox<M, PAGE, OUTBOX>,
+    pub(super) kills: Vec<Kill, KILLS_MAX>,
     /// The digest of what was applied up to a slot, as the first node to get there had it.
-    ledger: Window<u64, LEDGER>,
+    pub(super) ledger: Window<u64, LEDGER>,
     pub(super) violation: Option<Violation>,
     pub(super) busy_clients: u16,
     pub(super) retry: Duration,
-    time_max: Duration,
-    events_max: u64,
-    pub(super) answered: u64,
-    pub(super) right: u64,
-    deliveries: u64,
-    events: u64,
-    writes: u64,
+    pub(super) time_max: Duration,
+    pub(super) events_max: u64,
+    pub(super) counts: Counts,
 }
 
 impl<
@@ -95,85 +99,6 @@ impl<
     const EVENTS: usize,
 > Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
 {
-    const CHECKED: () = {
-        assert!(
-            Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN <= OUTBOX,
-            "WINDOW or CLIENTS is too large for the simulation's outbox of 256"
-        );
-        assert!(
-            EVENTS > NODES + CLIENTS,
-            "EVENTS must hold a wake for every node and a turn for every client"
-        );
-    };
-
-    /// A run at its beginning: node 0 founds the cluster and the others join it.
-    ///
-    /// # Errors
-    ///
-    /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be.
-    pub fn new(scenario: &Scenario, workload: L) -> Result<Self, ScenarioError> {
-        let () = Self::CHECKED;
-        scenario.validate(NODES, CLIENTS)?;
-        let mut simulation = Self {
-            now: Instant::ZERO,
-            scheduler: Scheduler::new(),
-            network: Network::new(scenario.link, scenario.run_seed),
-            members: Vec::new(),
-            clients: Vec::new(),
-            workload,
-            outbox: Outbox::new(),
-            kills: scenario.kills.clone(),
-            ledger: Window::new(Slot::ZERO),
-            violation: None,
-            busy_clients: scenario.clients,
-            retry: scenario.link.round_trip_max().max(Duration::from_millis(1)),
-            time_max: scenario.time_max,
-            events_max: scenario.events_max,
-            answered: 0,
-            right: 0,
-            deliveries: 0,
-            events: 0,
-            writes: 0,
-        };
-        for number in 0..scenario.nodes {
-            let config = scenario.config(NodeId(number));
-            let node = if config.node == config.founder {
-                Node::found(config, scenario.run_seed, Instant::ZERO)
-            } else {
-                Node::join(config, scenario.run_seed, Instant::ZERO)
-            };
-            // The settings of a scenario that was checked are sound, and there is room.
-            let Ok(node) = node else {
-                return Err(ScenarioError::Nodes { max: 0 });
-            };
-            let member = Member {
-                node,
-                live: true,
-                wake: Instant::FAR_FUTURE,
-            };
-            if simulation.members.push(member).is_err() {
-                return Err(ScenarioError::Nodes { max: 0 });
-            }
-            simulation.schedule_wake(NodeId(number));
-        }
-        let mut rng = stream(scenario.run_seed, Purpose::Workload);
-        for index in 0..scenario.clients {
-            let node = match scenario.placement {
-                Placement::One(node) => node,
-                Placement::Spread => NodeId(index % scenario.nodes),
-            };
-            // Room for them was checked above.
-            let _ = simulation.clients.push(Client::new(node, rng.next_u64()));
-            let _ = simulation
-                .scheduler
-                .push(Instant::ZERO, Happening::Client(index));
-        }
-        for (index, kill) in (0..).zip(&scenario.kills) {
-            let _ = simulation.scheduler.push(kill.at, Happening::Kill(index));
-        }
-        Ok(simulation)
-    }
-
     /// Runs to the end: until done, until a rule is broken, or until a bound is reached.
     pub fn run(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Verdict {
         loop {
@@ -191,7 +116,7 @@ impl<
         if self.busy_clients == 0 && self.agree() {
             return Some(Verdict::Done);
         }
-        if self.events >= self.events_max {
+        if self.counts.events >= self.events_max {
             return Some(Verdict::Stalled(Bound::Events));
         }
         let Some(next) = self.scheduler.pop() else {
@@ -202,14 +127,14 @@ impl<
         }
         debug_assert!(next.at >= self.now, "time goes back");
         self.now = next.at;
-        self.events += 1;
+        self.counts.events += 1;
         match next.happening {
             Happening::Deliver(envelope) => {
                 let to = envelope.to;
                 if let Some(member) = self.live(to) {
                     let (now, outbox) = (member.1, member.2);
                     member.0.node.handle_message(now, &envelope, outbox, tracer);
-                    self.deliveries += 1;
+                    self.counts.deliveries += 1;
                     self.after_step(to, tracer);
                 }
             }
@@ -246,14 +171,14 @@ impl<
                 .max()
                 .unwrap_or(Slot::ZERO),
             agree: self.agree(),
-            answered: self.answered,
-            right: self.right,
+            answered: self.counts.answered,
+            right: self.counts.right,
             expected: (0..count(self.clients.len()))
-                .map(|client| self.workload.requests(client))
+                .filter_map(|client| Some(self.workload.as_ref()?.requests(client)))
                 .sum(),
-            deliveries: self.deliveries,
-            events: self.events,
-            writes: self.writes,
+            deliveries: self.counts.deliveries,
+            events: self.counts.events,
+            writes: self.counts.writes,
         }
     }
 
@@ -338,7 +263,7 @@ impl<
     }
 
     /// Keeps a wake in store at or before the node's deadline. A later deadline is left to the wake that is there.
-    fn schedule_wake(&mut self, node: NodeId) {
+    pub(super) fn schedule_wake(&mut self, node: NodeId) {
         let Some(member) = self.members.get_mut(usize::from(node.0)) else {
             return;
         };
@@ -355,7 +280,7 @@ impl<
     pub(super) fn after_step(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
         self.schedule_wake(node);
         self.check(node);
-        self.writes += crate::outbox::run_len(self.outbox.writes.len());
+        self.counts.writes += crate::outbox::run_len(self.outbox.writes.len());
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };

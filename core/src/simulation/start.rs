@@ -1,0 +1,182 @@
+//! Setting a run up: nodes, clients and kills, in place.
+
+use super::client::Client;
+use super::network::{Link, Network};
+use super::scenario::{Placement, Scenario, ScenarioError};
+use super::scheduler::{Happening, Scheduler};
+use super::workload::Workload;
+use super::world::{Counts, Member, OUTBOX, Simulation};
+use crate::random::{Purpose, stream};
+use crate::window::Window;
+use crate::{Duration, Instant, Node, NodeId, Outbox, Slot, StateMachine};
+use heapless::Vec;
+use rand_core::Rng;
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+{
+    const CHECKED: () = {
+        assert!(
+            Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN <= OUTBOX,
+            "WINDOW or CLIENTS is too large for the simulation's outbox of 256"
+        );
+        assert!(
+            EVENTS > NODES + CLIENTS,
+            "EVENTS must hold a wake for every node and a turn for every client"
+        );
+    };
+
+    /// A run at its beginning: node 0 founds the cluster and the others join it.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be.
+    pub fn new(scenario: &Scenario, workload: L) -> Result<Self, ScenarioError> {
+        let mut simulation = Self::idle();
+        simulation.start(scenario, workload)?;
+        Ok(simulation)
+    }
+
+    /// A simulation without nodes, in which nothing happens until [`Simulation::start`]. To start it in its place, and to
+    /// start one again for the next seed, spares copying a large value.
+    pub fn idle() -> Self {
+        let () = Self::CHECKED;
+        let still = Link {
+            delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            loss_ppm: 0,
+        };
+        Self {
+            now: Instant::ZERO,
+            scheduler: Scheduler::new(),
+            network: Network::new(still, 0),
+            members: Vec::new(),
+            clients: Vec::new(),
+            workload: None,
+            outbox: Outbox::new(),
+            kills: Vec::new(),
+            ledger: Window::new(Slot::ZERO),
+            violation: None,
+            busy_clients: 0,
+            retry: Duration::ZERO,
+            time_max: Duration::ZERO,
+            events_max: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Forgets the run that was, if any, and puts another at its beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be. Nothing was changed then.
+    pub fn start(&mut self, scenario: &Scenario, workload: L) -> Result<(), ScenarioError> {
+        scenario.validate(NODES, CLIENTS)?;
+        self.now = Instant::ZERO;
+        self.scheduler.clear();
+        self.network = Network::new(scenario.link, scenario.run_seed);
+        self.members.clear();
+        self.clients.clear();
+        self.workload = Some(workload);
+        self.outbox.reset();
+        self.kills.clone_from(&scenario.kills);
+        self.ledger = Window::new(Slot::ZERO);
+        self.violation = None;
+        self.busy_clients = scenario.clients;
+        self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
+        self.time_max = scenario.time_max;
+        self.events_max = scenario.events_max;
+        self.counts = Counts::default();
+        for number in 0..scenario.nodes {
+            self.add_node(scenario, NodeId(number))?;
+        }
+        self.add_clients(scenario);
+        for (index, kill) in (0..).zip(&scenario.kills) {
+            let _ = self.scheduler.push(kill.at, Happening::Kill(index));
+        }
+        Ok(())
+    }
+
+    fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
+        let config = scenario.config(node);
+        let built = if config.node == config.founder {
+            Node::found(config, scenario.run_seed, Instant::ZERO)
+        } else {
+            Node::join(config, scenario.run_seed, Instant::ZERO)
+        };
+        let member = built.map(|node| Member {
+            node,
+            live: true,
+            wake: Instant::FAR_FUTURE,
+        });
+        // The settings of a scenario that was checked are sound, and there is room.
+        let added = member.is_ok_and(|member| self.members.push(member).is_ok());
+        debug_assert!(added, "a checked scenario has sound settings");
+        if !added {
+            return Err(ScenarioError::Nodes { max: 0 });
+        }
+        self.schedule_wake(node);
+        Ok(())
+    }
+
+    fn add_clients(&mut self, scenario: &Scenario) {
+        let mut rng = stream(scenario.run_seed, Purpose::Workload);
+        for index in 0..scenario.clients {
+            let node = match scenario.placement {
+                Placement::One(node) => node,
+                Placement::Spread => NodeId(index % scenario.nodes),
+            };
+            // Room for them was checked.
+            let _ = self.clients.push(Client::new(node, rng.next_u64()));
+            let _ = self.scheduler.push(Instant::ZERO, Happening::Client(index));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Digest;
+    use crate::machines::Kv;
+    use crate::simulation::{KvScript, Verdict};
+
+    type Small = Simulation<Kv<16>, KvScript, 16, 16, 2, 3, 256>;
+
+    fn run(simulation: &mut Small) -> Digest {
+        let mut digest = Digest::new();
+        assert_eq!(simulation.run(&mut digest), Verdict::Done);
+        digest
+    }
+
+    #[test]
+    fn a_simulation_that_is_started_again_runs_as_a_new_one() {
+        let scenario = Scenario::of(6, 3);
+        let mut simulation = Small::new(&Scenario::of(7, 2), KvScript::new(3)).unwrap();
+        run(&mut simulation);
+        simulation.start(&scenario, KvScript::new(11)).unwrap();
+        let mut fresh = Small::new(&scenario, KvScript::new(11)).unwrap();
+        assert_eq!(run(&mut simulation), run(&mut fresh));
+        assert_eq!(simulation.report(), fresh.report());
+    }
+
+    #[test]
+    fn what_cannot_be_changes_nothing() {
+        let mut simulation = Small::new(&Scenario::of(6, 3), KvScript::new(11)).unwrap();
+        let error = simulation.start(&Scenario::of(6, 4), KvScript::new(1));
+        assert_eq!(error, Err(ScenarioError::Nodes { max: 3 }));
+        run(&mut simulation);
+        assert_eq!(simulation.report().right, 121);
+    }
+
+    #[test]
+    fn a_simulation_that_was_never_started_is_over() {
+        assert!(matches!(Small::idle().run(&mut ()), Verdict::Stalled(_)));
+    }
+}
