@@ -14,6 +14,7 @@
 //! to a hasher differs between targets and compilers.
 
 use crate::message::{Entries, Proposals};
+use crate::outbox::run_len;
 use crate::{
     Event, Fault, Message, NodeId, Outcome, Proposal, Record, Sink, SnapshotId, StateMachine,
     Tracer, Value,
@@ -60,27 +61,23 @@ impl Digest {
         self.0 = product ^ product >> 32;
     }
 
-    fn flag(&mut self, flag: bool) {
-        self.word(u64::from(flag));
-    }
-
-    fn snapshot(&mut self, snapshot: SnapshotId) {
-        self.word(snapshot.at.number());
-        self.word(snapshot.digest);
+    fn words<const N: usize>(&mut self, words: [u64; N]) {
+        for word in words {
+            self.word(word);
+        }
     }
 
     fn proposals<M: StateMachine, const PAGE: usize>(&mut self, proposals: &Proposals<M, PAGE>) {
-        self.word(crate::outbox::run_len(proposals.len()));
+        self.word(run_len(proposals.len()));
         for proposal in proposals {
             proposal.encode(self);
         }
     }
 
     fn entries<M: StateMachine, const PAGE: usize>(&mut self, entries: &Entries<M, PAGE>) {
-        self.word(crate::outbox::run_len(entries.len()));
+        self.word(run_len(entries.len()));
         for entry in entries {
-            self.word(entry.slot.number());
-            self.word(entry.ballot.bits());
+            self.words([entry.slot.number(), entry.ballot.bits()]);
             entry.proposal.encode(self);
         }
     }
@@ -88,14 +85,10 @@ impl Digest {
     fn outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
         match outcome {
             Outcome::Applied { slot, output } => {
-                self.word(0);
-                self.word(slot.number());
+                self.words([0, slot.number()]);
                 output.encode(self);
             }
-            Outcome::Registered { client } => {
-                self.word(1);
-                self.word(client.0);
-            }
+            Outcome::Registered { client } => self.words([1, client.0]),
             Outcome::Stale => self.word(2),
             Outcome::Evicted => self.word(3),
             Outcome::Reused => self.word(4),
@@ -104,12 +97,12 @@ impl Digest {
     }
 
     fn message<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
-        self.word(crate::outbox::run_len(message.kind().index()));
+        self.word(run_len(message.kind().index()));
         match message {
             Message::Join { snapshot, page } => {
-                self.flag(snapshot.is_some());
-                if let Some(snapshot) = snapshot {
-                    self.snapshot(*snapshot);
+                self.word(u64::from(snapshot.is_some()));
+                if let Some(SnapshotId { at, digest }) = snapshot {
+                    self.words([at.number(), *digest]);
                 }
                 self.word(u64::from(*page));
             }
@@ -119,26 +112,21 @@ impl Digest {
                 pages,
                 bytes,
             } => {
-                self.snapshot(*snapshot);
-                self.word(u64::from(*page) << 32 | u64::from(*pages));
+                let place = u64::from(*page) << 32 | u64::from(*pages);
+                self.words([snapshot.at.number(), snapshot.digest, place]);
                 self.put(bytes);
             }
             Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
-                self.word(ballot.bits());
+                self.word(ballot.bits())
             }
             Message::ProbeReply {
                 ballot,
                 granted,
                 highest,
             } => {
-                self.word(ballot.bits());
-                self.flag(*granted);
-                self.word(highest.bits());
+                self.words([ballot.bits(), u64::from(*granted), highest.bits()]);
             }
-            Message::Prepare { ballot, from } => {
-                self.word(ballot.bits());
-                self.word(from.number());
-            }
+            Message::Prepare { ballot, from } => self.words([ballot.bits(), from.number()]),
             Message::Promise {
                 ballot,
                 promised,
@@ -147,22 +135,38 @@ impl Digest {
                 last,
                 entries,
             } => {
-                self.word(ballot.bits());
-                self.word(promised.bits());
-                self.word(from.number());
-                self.word(low_water.number());
-                self.flag(*last);
+                self.words([ballot.bits(), promised.bits(), from.number()]);
+                self.words([low_water.number(), u64::from(*last)]);
                 self.entries::<M, PAGE>(entries);
             }
+            Message::Propose { proposal, retry } => {
+                proposal.encode(self);
+                self.word(u64::from(*retry));
+            }
+            Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Decision { .. }
+            | Message::Heartbeat { .. }
+            | Message::Learn { .. }
+            | Message::Decisions { .. } => self.about_slots(message),
+            Message::Request { proposal } => proposal.encode(self),
+            Message::Response { key, outcome } => {
+                self.words([key.client.0, u64::from(key.number.0)]);
+                self.outcome(outcome);
+            }
+        }
+    }
+
+    /// The fields of the messages that are about runs and prefixes of slots.
+    fn about_slots<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
+        match message {
             Message::Accept {
                 ballot,
                 first,
                 decided,
                 proposals,
             } => {
-                self.word(ballot.bits());
-                self.word(first.number());
-                self.word(decided.number());
+                self.words([ballot.bits(), first.number(), decided.number()]);
                 self.proposals::<M, PAGE>(proposals);
             }
             Message::Accepted {
@@ -172,19 +176,11 @@ impl Digest {
                 count,
                 low_water,
             } => {
-                self.word(ballot.bits());
-                self.word(promised.bits());
-                self.word(first.number());
-                self.word(u64::from(*count));
-                self.word(low_water.number());
+                self.words([ballot.bits(), promised.bits(), first.number()]);
+                self.words([u64::from(*count), low_water.number()]);
             }
             Message::Decision { ballot, decided } | Message::Heartbeat { ballot, decided } => {
-                self.word(ballot.bits());
-                self.word(decided.number());
-            }
-            Message::Propose { proposal, retry } => {
-                proposal.encode(self);
-                self.flag(*retry);
+                self.words([ballot.bits(), decided.number()]);
             }
             Message::Learn { from } => self.word(from.number()),
             Message::Decisions {
@@ -192,16 +188,10 @@ impl Digest {
                 applied,
                 proposals,
             } => {
-                self.word(first.number());
-                self.word(applied.number());
+                self.words([first.number(), applied.number()]);
                 self.proposals::<M, PAGE>(proposals);
             }
-            Message::Request { proposal } => proposal.encode(self),
-            Message::Response { key, outcome } => {
-                self.word(key.client.0);
-                self.word(u64::from(key.number.0));
-                self.outcome(outcome);
-            }
+            _ => debug_assert!(false, "{:?} is not about slots", message.kind()),
         }
     }
 
@@ -209,16 +199,11 @@ impl Digest {
         match fault {
             Fault::DuplicateIdentity => self.word(0),
             Fault::Conflict(conflict) => {
-                self.word(1);
-                self.word(conflict.slot.number());
+                self.words([1, conflict.slot.number()]);
                 conflict.known.encode(self);
                 conflict.new.encode(self);
             }
         }
-    }
-
-    fn node_event(&mut self, tag: u64, node: NodeId) {
-        self.word(tag << 16 | u64::from(node.0));
     }
 
     fn applied<M: StateMachine>(
@@ -227,68 +212,54 @@ impl Digest {
         outcome: Option<&Outcome<M::Output>>,
     ) {
         proposal.encode(self);
-        self.flag(outcome.is_some());
+        self.word(u64::from(outcome.is_some()));
         if let Some(outcome) = outcome {
             self.outcome(outcome);
         }
     }
 
     fn event<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
+        // The kind of the fact, with a node where it names one.
+        let about = |kind: u64, node: NodeId| kind << 16 | u64::from(node.0);
         match event {
             Event::Started => self.word(0),
             Event::Stopped => self.word(1),
             Event::Sent { to, message } => {
-                self.word(2);
-                self.word(to.bits());
+                self.words([2, to.bits()]);
                 self.message(message);
             }
             Event::Received { from, message } => {
-                self.node_event(3, *from);
+                self.word(about(3, *from));
                 self.message(message);
             }
             Event::Lost { to, message } => {
-                self.node_event(4, *to);
+                self.word(about(4, *to));
                 self.message(message);
             }
             Event::Ignored { from, kind, reason } => {
-                self.node_event(5, *from);
-                self.word(crate::outbox::run_len(kind.index()));
+                self.words([about(5, *from), run_len(kind.index())]);
                 self.put(reason.name().as_bytes());
             }
-            Event::Suspected { leader } => self.node_event(6, *leader),
-            Event::BackedOff { delay } => {
-                self.word(7);
-                self.word(delay.as_micros());
-            }
+            Event::Suspected { leader } => self.word(about(6, *leader)),
+            Event::BackedOff { delay } => self.words([7, delay.as_micros()]),
             Event::Adopted {
                 ballot,
                 reproposed,
                 noops,
                 next_slot,
             } => {
-                self.word(8);
-                self.word(ballot.bits());
-                self.word(u64::from(*reproposed) << 32 | u64::from(*noops));
-                self.word(next_slot.number());
+                let counts = u64::from(*reproposed) << 32 | u64::from(*noops);
+                self.words([8, ballot.bits(), counts, next_slot.number()]);
             }
-            Event::Preempted { ballot, by } => {
-                self.word(9);
-                self.word(ballot.bits());
-                self.word(by.bits());
-            }
-            Event::SteppedDown { ballot } => {
-                self.word(10);
-                self.word(ballot.bits());
-            }
-            Event::Accepting { leader } => self.node_event(11, *leader),
+            Event::Preempted { ballot, by } => self.words([9, ballot.bits(), by.bits()]),
+            Event::SteppedDown { ballot } => self.words([10, ballot.bits()]),
+            Event::Accepting { leader } => self.word(about(11, *leader)),
             Event::Chosen {
                 slot,
                 ballot,
                 proposal,
             } => {
-                self.word(12);
-                self.word(slot.number());
-                self.word(ballot.bits());
+                self.words([12, slot.number(), ballot.bits()]);
                 proposal.encode(self);
             }
             Event::Applied {
@@ -297,16 +268,11 @@ impl Digest {
                 outcome,
                 chain,
             } => {
-                self.word(13);
-                self.word(slot.number());
+                self.words([13, slot.number()]);
                 self.applied::<M>(proposal, *outcome);
                 self.word(*chain);
             }
-            Event::Installed { at, chain } => {
-                self.word(14);
-                self.word(at.number());
-                self.word(*chain);
-            }
+            Event::Installed { at, chain } => self.words([14, at.number(), *chain]),
             Event::Full { queue } => {
                 self.word(15);
                 self.put(queue.name().as_bytes());
@@ -323,7 +289,7 @@ impl Digest {
 
 impl Sink for Digest {
     fn put(&mut self, bytes: &[u8]) {
-        self.word(crate::outbox::run_len(bytes.len()));
+        self.word(run_len(bytes.len()));
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.word(u64::from_le_bytes(*word));
@@ -353,7 +319,7 @@ impl Sink for Digest {
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Digest {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.word(record.at.as_micros());
-        self.word(crate::outbox::run_len(record.role.index()) << 16 | u64::from(record.node.0));
+        self.word(run_len(record.role.index()) << 16 | u64::from(record.node.0));
         self.event(&record.event);
     }
 }
