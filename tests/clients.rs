@@ -1,0 +1,252 @@
+//! Sessions, requests and answers.
+
+use crate::cluster::{CLIENTS, Cluster, is, millis, slot};
+use crate::log::What;
+use synod::machines::{Key, KvCommand, KvReply};
+use synod::{ClientId, MessageKind, Outcome, RequestError, RequestKey, RequestNumber, Role};
+
+fn get() -> KvCommand {
+    KvCommand::Get(Key::numbered(0))
+}
+
+#[test]
+fn x1_a_retry_gets_the_answer_of_the_first_time() {
+    let mut c = Cluster::calm(3, 1);
+    let node = c.follower(0);
+    let (client, other) = (c.client(node), c.client(node));
+    c.set_and_wait(node, client, 1, 9);
+    c.ask(node, client, 2, get()).unwrap();
+    c.run_until("it is answered", |c| c.outcome(client, 2).is_some());
+    let first = c.outcome(client, 2);
+    c.set_and_wait(node, other, 1, 10);
+    c.run_until("everybody has applied it", Cluster::is_calm);
+    for retried_at in 0..3 {
+        c.forget_answers();
+        let applied = c.applied(retried_at);
+        c.ask(retried_at, client, 2, get()).unwrap();
+        c.run_until("the retry is answered", |c| c.outcome(client, 2).is_some());
+        assert_eq!(
+            c.outcome(client, 2),
+            first,
+            "though the key has another value now"
+        );
+        assert_eq!(
+            c.applied(retried_at),
+            applied,
+            "and nothing was decided for it"
+        );
+    }
+}
+
+#[test]
+fn x1_a_retry_at_another_node_after_the_first_has_died() {
+    for seed in 0..20 {
+        let mut c = Cluster::calm(5, seed);
+        let first = c.follower(0);
+        let client = c.client(first);
+        c.set_and_wait(first, client, 1, 9);
+        c.forget_answers();
+        c.set(first, client, 2, 10);
+        // It dies at some moment between taking the request and long after its answer.
+        c.run_for(millis(10 * seed));
+        c.stop(first);
+        let second = c.follower(1);
+        c.set(second, client, 2, 10);
+        c.run_until("the retry is answered", |c| {
+            c.applied_in(client, 2).is_some()
+        });
+        c.run_until("the rest agrees", Cluster::is_calm);
+        // That it took effect only once is what the cluster checks after every step.
+        assert_eq!(c.node(second).machine().get(Key::numbered(0)), Some(10));
+    }
+}
+
+#[test]
+fn x1_a_request_of_which_the_answer_is_lost_is_asked_again_and_applied_once() {
+    // Nodes that have not joined ask others, so that answers travel.
+    let mut c = Cluster::dark(5, 3);
+    for node in 0..4 {
+        c.start(node);
+    }
+    c.run_until("four follow one leader", Cluster::is_calm);
+    c.lose(|letter| is(letter, MessageKind::Welcome));
+    c.start(4);
+    let client = c.client(4);
+    c.lose(|letter| is(letter, MessageKind::Response));
+    c.set(4, client, 1, 9);
+    c.run_for(millis(3_000));
+    assert!(c.outcome(client, 1).is_none());
+    assert!(
+        c.log.sent(4, MessageKind::Request) > 2,
+        "it has asked again"
+    );
+    c.forget_rules();
+    c.lose(|letter| is(letter, MessageKind::Welcome));
+    c.run_until("an answer comes", |c| c.applied_in(client, 1).is_some());
+}
+
+#[test]
+fn x1_old_and_reused_numbers_are_told_apart() {
+    let mut c = Cluster::calm(3, 1);
+    let node = c.follower(0);
+    let client = c.client(node);
+    c.set_and_wait(node, client, 1, 9);
+    c.set_and_wait(node, client, 5, 10);
+    c.forget_answers();
+    c.set(node, client, 5, 11);
+    c.run_until("it is answered", |c| c.outcome(client, 5).is_some());
+    assert_eq!(c.outcome(client, 5), Some(Outcome::Reused));
+    c.set(node, client, 1, 9);
+    c.run_until("it is answered", |c| c.outcome(client, 1).is_some());
+    assert_eq!(c.outcome(client, 1), Some(Outcome::Stale));
+    assert_eq!(c.node(node).machine().get(Key::numbered(0)), Some(10));
+    let zero = c.ask(node, client, 0, get());
+    assert_eq!(zero, Err(RequestError::NumberZero));
+}
+
+#[test]
+fn x1_a_client_asks_one_thing_at_a_time() {
+    let mut c = Cluster::calm(3, 1);
+    let node = c.follower(0);
+    let client = c.client(node);
+    c.set(node, client, 1, 9);
+    let number = RequestNumber(1);
+    assert_eq!(
+        c.ask(node, client, 2, get()),
+        Err(RequestError::Outstanding { number })
+    );
+    c.run_until("the first is answered", |c| {
+        c.applied_in(client, 1).is_some()
+    });
+    assert_eq!(c.ask(node, client, 2, get()), Ok(()));
+}
+
+#[test]
+fn x2_a_full_table_gives_up_the_session_that_was_used_longest_ago() {
+    let mut c = Cluster::calm(3, 1);
+    let node = c.follower(0);
+    let clients: Vec<ClientId> = (0..CLIENTS).map(|_| c.client(node)).collect();
+    c.set_and_wait(node, clients[0], 1, 1);
+    let newest = c.client(node);
+    c.run_until("everybody has applied it", Cluster::is_calm);
+    for at in 0..3 {
+        c.forget_answers();
+        c.set(at, clients[1], 1, 2);
+        c.run_until("it is answered", |c| c.outcome(clients[1], 1).is_some());
+        assert_eq!(
+            c.outcome(clients[1], 1),
+            Some(Outcome::Evicted),
+            "the same on every node"
+        );
+    }
+    c.set_and_wait(node, clients[0], 2, 3);
+    c.set_and_wait(node, newest, 1, 4);
+    assert_eq!(c.node(node).marks().sessions, CLIENTS);
+    // It heals: a new session.
+    let again = c.client(node);
+    assert!(again > newest);
+    c.set_and_wait(node, again, 1, 5);
+}
+
+#[test]
+fn x2_a_retried_registration_opens_one_session() {
+    let mut c = Cluster::calm(3, 1);
+    let (here, there) = (c.follower(0), c.follower(1));
+    let key = RequestKey::registration(77);
+    c.register_as(here, 77).unwrap();
+    c.register_as(there, 77).unwrap();
+    c.run_until("both are answered", |c| {
+        let pending = |node| c.node(node).roles().any(|role| role == Role::Requester);
+        !pending(here) && !pending(there)
+    });
+    let first = c.answer(key);
+    c.run_until("everybody has applied it", Cluster::is_calm);
+    c.register_as(here, 77).unwrap();
+    assert_eq!(c.answer(key), first);
+    let sessions = c.node(here).marks().sessions;
+    assert_eq!(sessions, 1);
+}
+
+#[test]
+fn x3_a_snapshot_carries_the_answers() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, away) = (c.leader().unwrap(), c.follower(0));
+    c.isolate(away);
+    let client = c.client(leader);
+    c.set_and_wait(leader, client, 1, 9);
+    let first = c.outcome(client, 1);
+    c.decide(leader, 30);
+    c.heal();
+    c.run_until("it has caught up", |c| c.applied(away) == c.applied(leader));
+    c.isolate(away);
+    c.forget_answers();
+    c.set(away, client, 1, 9);
+    assert_eq!(c.outcome(client, 1), first, "from its own table, at once");
+}
+
+#[test]
+fn a_request_of_a_node_that_has_not_joined_is_served_by_another() {
+    let mut c = Cluster::dark(3, 1);
+    c.start(0);
+    c.start(1);
+    c.run_until("two follow one leader", Cluster::is_calm);
+    c.lose(|letter| is(letter, MessageKind::Welcome));
+    c.start(2);
+    let client = c.client(2);
+    c.set_and_wait(2, client, 1, 9);
+    assert!(!c.node(2).is_active());
+    assert!(c.log.sent(2, MessageKind::Request) >= 2);
+    assert!(c.log.received(2, MessageKind::Response) >= 2);
+    let answered = c.outcome(client, 1);
+    assert!(matches!(
+        answered,
+        Some(Outcome::Applied {
+            output: KvReply::Value(9),
+            ..
+        })
+    ));
+    // It joins in the middle of a request, and asks its own replica from then on.
+    c.set(2, client, 2, 10);
+    c.forget_rules();
+    c.run_until("it has joined and is answered", |c| {
+        c.node(2).is_active() && c.applied_in(client, 2).is_some()
+    });
+}
+
+#[test]
+fn a_request_made_before_the_cluster_is_founded_is_answered_when_it_is() {
+    let mut c = Cluster::dark(3, 1);
+    c.start(2);
+    let nonce = c.register(2);
+    c.run_for(millis(3_000));
+    c.start(1);
+    c.start(0);
+    c.run_until("it is answered", |c| c.registered(nonce).is_some());
+    assert_eq!(c.registered(nonce), Some(ClientId(1)));
+}
+
+#[test]
+fn a_request_survives_the_snapshot_that_its_node_installs() {
+    // What was decided in the slots that a snapshot skips is answered from the sessions in it.
+    let mut c = Cluster::calm(3, 1);
+    let (leader, away) = (c.leader().unwrap(), c.follower(0));
+    let client = c.client(away);
+    // The request gets out, and the node is cut off before it hears of the proposal.
+    c.lose(move |letter| is(letter, MessageKind::Accept) && letter.to.0 == away);
+    c.set(away, client, 1, 9);
+    c.run_until("the leader has it", |c| {
+        c.log.received(leader, MessageKind::Propose) >= 2
+    });
+    c.isolate(away);
+    c.decide(leader, 30);
+    assert!(c.outcome(client, 1).is_none());
+    c.heal();
+    c.forget_rules();
+    c.lose(move |letter| is(letter, MessageKind::Propose));
+    c.run_until("it is answered", |c| c.applied_in(client, 1).is_some());
+    assert!(c.applied_in(client, 1) < Some(slot(10)));
+    assert!(c.saw(
+        away,
+        |what| matches!(what, What::Installed { at, .. } if *at > slot(20))
+    ));
+}

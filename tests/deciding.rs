@@ -1,0 +1,550 @@
+//! Accepting, deciding, and catching up.
+
+use crate::cluster::{Cluster, Text, is, millis, slot};
+use crate::log::What;
+use synod::machines::{Key, KvCommand};
+use synod::{
+    Ballot, ClientId, Fault, Message, MessageKind, NodeId, Proposal, Proposals, Reason,
+    RequestNumber, Slot, Write,
+};
+
+fn ballot(round: u64, node: u16) -> Ballot {
+    Ballot::new(round, NodeId(node))
+}
+
+fn proposals(count: usize) -> Proposals<crate::cluster::Machine, 2> {
+    (0..count).map(|_| Proposal::Noop).collect()
+}
+
+fn accept(ballot: Ballot, first: Slot, count: usize) -> Text {
+    Message::Accept {
+        ballot,
+        first,
+        decided: Slot::ZERO,
+        proposals: proposals(count),
+    }
+}
+
+fn prepare(ballot: Ballot) -> Text {
+    let from = Slot::FIRST;
+    Message::Prepare { ballot, from }
+}
+
+#[test]
+fn c2_clusters_of_every_size_decide() {
+    for size in [1, 2, 3, 4, 5, 7] {
+        let mut c = Cluster::calm(size, u64::from(size));
+        c.decide(size - 1, 3);
+        c.run_until("everybody has applied the same", Cluster::is_calm);
+        assert_eq!(c.applied(0), slot(4), "a registration and three requests");
+    }
+}
+
+#[test]
+fn c2_a_quorum_suffices_and_less_does_not() {
+    for (size, needed) in [(2, 2), (3, 2), (4, 3), (5, 3), (7, 4)] {
+        let mut c = Cluster::calm(size, 1);
+        let leader = c.leader().unwrap();
+        let client = c.client(leader);
+        for _ in needed..size {
+            let follower = c.follower(0);
+            c.stop(follower);
+        }
+        c.set_and_wait(leader, client, 1, 7);
+        let follower = c.follower(0);
+        c.stop(follower);
+        c.set(leader, client, 2, 8);
+        c.never_for(millis(5_000), "less than a quorum decided", |c| {
+            c.outcome(client, 2).is_some()
+        });
+    }
+}
+
+#[test]
+fn a1_a_lower_ballot_is_refused_and_an_equal_one_answered_again() {
+    let mut c = Cluster::calm(4, 1);
+    let high = ballot(9, 2);
+    let said = c.tell(2, 3, prepare(high));
+    assert_eq!(
+        said.writes,
+        [Write::Promised(high)],
+        "written before it is said"
+    );
+    let promise = said.messages[0].clone();
+    assert!(matches!(promise, Message::Promise { promised, last: true, .. } if promised == high));
+    let again = c.tell(2, 3, prepare(high));
+    assert_eq!(again.messages, [promise]);
+    assert!(again.writes.is_empty(), "nothing new to write");
+    let refused = c.tell(1, 3, prepare(ballot(8, 1)));
+    assert!(refused.writes.is_empty());
+    assert!(matches!(
+        &refused.messages[0],
+        Message::Promise { ballot: of, promised, entries, .. }
+            if *of == ballot(8, 1) && *promised == high && entries.is_empty()
+    ));
+}
+
+#[test]
+fn a2_an_accept_raises_the_promise_and_a_promise_stops_lower_accepts() {
+    let mut c = Cluster::calm(4, 1);
+    let first = slot(c.applied(3).number() + 1);
+    let said = c.tell(2, 3, accept(ballot(9, 2), first, 1));
+    assert!(matches!(said.writes[..], [Write::Accepted(entry)] if entry.slot == first));
+    assert!(matches!(
+        said.messages[..],
+        [Message::Accepted { count: 1, .. }]
+    ));
+    assert_eq!(c.node(3).promised(), ballot(9, 2));
+    let said = c.tell(1, 3, accept(ballot(8, 1), first, 1));
+    assert!(said.writes.is_empty(), "nothing was accepted");
+    assert!(matches!(
+        said.messages[..],
+        [Message::Accepted { ballot: of, promised, count: 0, .. }]
+            if of == ballot(8, 1) && promised == ballot(9, 2)
+    ));
+    let said = c.tell(1, 3, prepare(ballot(8, 1)));
+    assert!(matches!(
+        said.messages[..],
+        [Message::Promise { promised, .. }] if promised == ballot(9, 2)
+    ));
+}
+
+#[test]
+fn a4_another_value_under_the_same_ballot_halts_the_acceptor() {
+    let mut c = Cluster::calm(3, 1);
+    let first = slot(c.applied(2).number() + 1);
+    c.tell(1, 2, accept(ballot(9, 1), first, 1));
+    c.expect_faults();
+    let other = Message::Accept {
+        ballot: ballot(9, 1),
+        first,
+        decided: Slot::ZERO,
+        proposals: [Proposal::Register { nonce: 5 }].into_iter().collect(),
+    };
+    c.tell(1, 2, other);
+    let Some(Fault::Conflict(conflict)) = c.node(2).fault() else {
+        panic!("it went on");
+    };
+    assert_eq!((conflict.slot, conflict.known), (first, Proposal::Noop));
+}
+
+#[test]
+fn a5_an_acceptor_without_room_forgets_no_vote_and_heals() {
+    let mut c = Cluster::calm(3, 1);
+    let applied = c.applied(2).number();
+    let mine = ballot(9, 1);
+    for page in 0..4 {
+        let said = c.tell(1, 2, accept(mine, slot(applied + 1 + 2 * page), 2));
+        assert!(matches!(
+            said.messages[..],
+            [Message::Accepted { count: 2, .. }]
+        ));
+    }
+    let beyond = accept(mine, slot(applied + 9), 1);
+    let said = c.tell(1, 2, beyond.clone());
+    assert!(matches!(
+        said.messages[..],
+        [Message::Accepted { count: 0, .. }]
+    ));
+    assert!(said.writes.is_empty());
+    assert_eq!(c.log.ignored(2, Reason::OutsideWindow), 1);
+    assert_eq!(c.node(2).marks().votes, 8);
+    let from = slot(applied + 1);
+    let said = c.tell(
+        0,
+        2,
+        Message::Prepare {
+            ballot: ballot(10, 0),
+            from,
+        },
+    );
+    assert!(matches!(
+        &said.messages[0],
+        Message::Promise { entries, .. } if entries[0].slot == from
+    ));
+    // Its leader says that the first is decided: that makes room.
+    let again = ballot(11, 1);
+    c.tell(1, 2, accept(again, from, 1));
+    c.tell(
+        1,
+        2,
+        Message::Decision {
+            ballot: again,
+            decided: from,
+        },
+    );
+    assert_eq!(c.applied(2), from);
+    let said = c.tell(1, 2, accept(again, slot(applied + 9), 1));
+    assert!(matches!(
+        said.messages[..],
+        [Message::Accepted { count: 1, .. }]
+    ));
+}
+
+/// A leader of five with one request under way that only it and one other have accepted.
+fn one_vote_of_three() -> (Cluster, u16, u16, Slot, ClientId) {
+    let mut c = Cluster::calm(5, 3);
+    let leader = c.leader().unwrap();
+    let client = c.client(leader);
+    c.run_until("everybody has applied the same", Cluster::is_calm);
+    let next = slot(c.applied(leader).number() + 1);
+    let voter = c.follower(0);
+    c.lose(move |letter| is(letter, MessageKind::Accept) && letter.to.0 != voter);
+    c.set(leader, client, 1, 7);
+    c.run_for(millis(200));
+    (c, leader, voter, next, client)
+}
+
+#[test]
+fn c1_a_repeated_vote_counts_once() {
+    let (mut c, leader, voter, next, client) = one_vote_of_three();
+    let vote = Message::Accepted {
+        ballot: c.node(leader).leading().unwrap(),
+        promised: c.node(leader).leading().unwrap(),
+        first: next,
+        count: 1,
+        low_water: Slot::ZERO,
+    };
+    for _ in 0..5 {
+        c.tell(voter, leader, vote.clone());
+    }
+    let chosen = move |what: &What| matches!(what, What::Chosen { slot, .. } if *slot == next);
+    assert!(!c.saw(leader, chosen), "two nodes of five are no quorum");
+    c.tell(c.follower(1), leader, vote);
+    assert_eq!(c.log.count(leader, chosen), 1, "three are");
+    assert_eq!(c.applied_in(client, 1), Some(next));
+}
+
+#[test]
+fn c1_a_vote_under_another_ballot_is_noise() {
+    let (mut c, leader, _, next, _) = one_vote_of_three();
+    let mine = c.node(leader).leading().unwrap();
+    let applied = c.applied(leader);
+    for (node, other) in [
+        (1, ballot(mine.round() + 1, leader)),
+        (2, ballot(0, leader)),
+    ] {
+        let stale = Message::Accepted {
+            ballot: other,
+            promised: other,
+            first: next,
+            count: 1,
+            low_water: Slot::ZERO,
+        };
+        let known = c.log.ignored(leader, Reason::StaleReply);
+        c.tell(c.follower(node), leader, stale);
+        assert_eq!(c.log.ignored(leader, Reason::StaleReply), known + 1);
+    }
+    assert_eq!((c.applied(leader), c.leader()), (applied, Some(leader)));
+}
+
+#[test]
+fn c1_an_accepted_that_says_more_than_was_asked_is_malformed() {
+    let (mut c, leader, voter, next, _) = one_vote_of_three();
+    let mine = c.node(leader).leading().unwrap();
+    let wild = Message::Accepted {
+        ballot: mine,
+        promised: mine,
+        first: next,
+        count: u32::MAX,
+        low_water: Slot::ZERO,
+    };
+    c.tell(voter, leader, wild);
+    assert_eq!(c.leader(), Some(leader));
+}
+
+#[test]
+fn c3_a_lost_decision_heals_from_a_heartbeat() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, follower) = (c.leader().unwrap(), c.follower(0));
+    c.lose(move |letter| is(letter, MessageKind::Decision) && letter.to.0 == follower);
+    c.decide(leader, 3);
+    let learns = c.log.sent(follower, MessageKind::Learn);
+    let applied = c.applied(leader);
+    c.run_until("the follower has applied it", |c| {
+        c.applied(follower) == applied
+    });
+    assert_eq!(c.log.received(follower, MessageKind::Decision), 0);
+    assert_eq!(
+        c.log.sent(follower, MessageKind::Learn),
+        learns,
+        "in silence"
+    );
+}
+
+#[test]
+fn c3_a_lost_decision_heals_from_the_next_accept() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, follower) = (c.leader().unwrap(), c.follower(0));
+    let client = c.client(leader);
+    c.run_until("everybody has applied the same", Cluster::is_calm);
+    c.lose(move |letter| {
+        let told = is(letter, MessageKind::Decision) || is(letter, MessageKind::Heartbeat);
+        told && letter.to.0 == follower
+    });
+    c.set_and_wait(leader, client, 1, 7);
+    c.run_for(millis(100));
+    let first = c.applied_in(client, 1).unwrap();
+    assert!(c.applied(follower) < first, "nobody has told it");
+    c.set_and_wait(leader, client, 2, 8);
+    let came = c.comes_true(millis(60), |c| c.applied(follower) == first);
+    assert!(
+        came,
+        "the accept of the second tells that the first is decided"
+    );
+}
+
+#[test]
+fn c3_a_vote_under_another_ballot_is_not_taken_for_the_decision() {
+    let mut c = Cluster::calm(5, 1);
+    let (leader, voter) = (c.leader().unwrap(), c.follower(0));
+    let rest: Vec<u16> = (1..4).map(|index| c.follower(index)).collect();
+    // The voter accepts a value that nobody else of the rest hears of.
+    c.cut(&[leader, voter], &rest);
+    c.register(leader);
+    c.run_for(millis(100));
+    c.stop(leader);
+    c.run_until("another leads", |c| c.leader().is_some());
+    c.decide(rest[0], 1);
+    // It hears no accepts, only that its slot is decided.
+    c.lose(move |letter| is(letter, MessageKind::Accept) && letter.to.0 == voter);
+    c.heal();
+    c.run_until("the voter has caught up", Cluster::is_calm);
+    assert!(
+        c.log.sent(voter, MessageKind::Learn) > 0,
+        "its own vote was not the decision"
+    );
+}
+
+/// A leader that others have deposed without its knowing learns from them what they decided in a slot where it has a
+/// proposal of its own. It must not tell its own voters that what they accepted is decided.
+#[test]
+fn c3_a_deposed_leader_does_not_pass_on_what_others_decided_as_its_own() {
+    let mut c = Cluster::calm(5, 1);
+    let founder = c.leader().unwrap();
+    let (old, voter) = (c.follower(0), c.follower(1));
+    let rest: Vec<u16> = (2..4).map(|index| c.follower(index)).collect();
+    // The old leader to be misses a decision; one of its questions is long under way.
+    c.lose(move |letter| is(letter, MessageKind::Accept) && letter.to.0 == old);
+    c.decide(founder, 1);
+    let slow = rest[0];
+    c.run_until("it has caught up", Cluster::is_calm);
+    let first = c.applied(old);
+    let question = c.letter(old, slow, Message::Learn { from: first });
+    c.forget_rules();
+    // It comes to lead while the founder is away.
+    c.isolate(founder);
+    c.lose(move |letter| is(letter, MessageKind::Probe) && letter.from.0 != old);
+    c.run_until("it leads", |c| c.node(old).leading().is_some());
+    c.run_until("all but the founder follow it", |c| {
+        let mut others = c.live().filter(|node| *node != founder);
+        others.all(|node| c.node(node).leader_hint() == Some(NodeId(old)))
+    });
+    // Now it is cut off with one voter. Both accept a value that no quorum hears of.
+    c.forget_rules();
+    c.heal();
+    c.cut(&[old, voter], &[founder, rest[0], rest[1]]);
+    let mine = c.register(old);
+    c.run_for(millis(60));
+    let reign = c.node(old).leading();
+    assert!(reign.is_some(), "it has not noticed yet");
+    let nobody = c.registered(mine).is_none();
+    assert!(nobody);
+    // The others elect at once, and decide. The cut-off leader keeps its reign for as long as a quorum seems to answer.
+    c.lose(move |letter| is(letter, MessageKind::Probe) && letter.from.0 == founder);
+    let beat = Message::HeartbeatReply {
+        ballot: reign.unwrap(),
+    };
+    let others = [rest[0], rest[1]];
+    let nonce = c.register(rest[1]);
+    for _ in 0..100 {
+        for other in others {
+            c.tell(other, old, beat.clone());
+        }
+        c.run_for(millis(50));
+        if c.registered(nonce).is_some() {
+            break;
+        }
+    }
+    assert!(c.registered(nonce).is_some(), "the others decide");
+    assert_eq!(c.node(old).leading(), reign, "the old leader does not know");
+    // The answer to its old question comes at last.
+    let said = c.tell(old, slow, question.message);
+    c.forget_rules();
+    for message in said.messages {
+        c.tell(slow, old, message);
+    }
+    c.run_for(millis(90));
+    c.heal();
+    c.run_until("everybody agrees", Cluster::is_calm);
+}
+
+#[test]
+fn r1_a_decision_that_contradicts_a_known_one_halts_the_node() {
+    let mut c = Cluster::calm(3, 1);
+    let leader = c.leader().unwrap();
+    c.decide(leader, 1);
+    c.run_until("everybody has applied the same", Cluster::is_calm);
+    let (liar, node) = (c.follower(0), c.follower(1));
+    let known = c.applied(node);
+    c.expect_faults();
+    let lie = Message::Decisions {
+        first: known,
+        applied: known,
+        proposals: proposals(1),
+    };
+    c.tell(liar, node, lie.clone());
+    assert!(c.saw(node, |what| matches!(
+        what,
+        What::Halted(Fault::Conflict(_))
+    )));
+    let Some(Fault::Conflict(conflict)) = c.node(node).fault() else {
+        panic!("it went on");
+    };
+    assert_eq!((conflict.slot, conflict.new), (known, Proposal::Noop));
+    assert_eq!(c.node(node).next_deadline(), None);
+    let state = c.state(node);
+    let said = c.tell(liar, node, lie);
+    assert!(
+        said.messages.is_empty() && c.state(node) == state,
+        "it does nothing more"
+    );
+    assert!(c.register_as(node, 9).is_err());
+    c.run_for(millis(2_000));
+    c.decide(leader, 1);
+}
+
+#[test]
+fn r2_missed_decisions_come_by_pages_of_decisions() {
+    for lossy in [false, true] {
+        let mut c = Cluster::calm(3, 1);
+        let (leader, away) = (c.leader().unwrap(), c.follower(0));
+        c.isolate(away);
+        c.decide(leader, 6);
+        let applied = c.applied(leader);
+        c.heal();
+        if lossy {
+            // Every first page of decisions is lost; what is asked for again comes.
+            let missing = slot(c.applied(away).number() + 1);
+            c.lose(move |letter| {
+                matches!(&letter.message, Message::Decisions { first, .. } if *first == missing)
+                    && letter.from.0 == leader
+            });
+        }
+        c.run_until("it has caught up", |c| c.applied(away) == applied);
+        assert!(
+            c.log.received(away, MessageKind::Decisions) >= 3,
+            "seven in pages of two"
+        );
+        let installed = c
+            .log
+            .count(away, |what| matches!(what, What::Installed { .. }));
+        assert_eq!(installed, 1, "no snapshot but the one that it joined with");
+    }
+}
+
+#[test]
+fn r2_a_replica_behind_the_window_is_brought_up_by_a_snapshot() {
+    for loss in [0, 25] {
+        let mut c = Cluster::calm(3, 1);
+        let (leader, away) = (c.leader().unwrap(), c.follower(0));
+        c.isolate(away);
+        c.decide(leader, 40);
+        c.heal();
+        c.lose_percent(loss);
+        c.run_until("it has caught up", |c| c.applied(away) == c.applied(leader));
+        let at_of = |what: &What| matches!(what, What::Installed { at, .. } if *at > slot(30));
+        assert!(c.saw(away, at_of));
+        assert!(
+            c.log.received(away, MessageKind::Welcome) > 5,
+            "page by page"
+        );
+        assert_eq!(c.node(away).machine(), c.node(leader).machine());
+    }
+}
+
+#[test]
+fn r2_a_gap_is_not_asked_about_while_it_may_still_close_by_itself() {
+    let mut c = Cluster::calm(3, 1);
+    let leader = c.leader().unwrap();
+    c.decide(leader, 20);
+    assert_eq!(c.log.count_all(|what| sends(what, MessageKind::Learn)), 0);
+}
+
+fn sends(what: &What, kind: MessageKind) -> bool {
+    matches!(what, What::Sent { kind: sent, .. } if *sent == kind)
+}
+
+#[test]
+fn messages_that_arrive_twice_or_in_any_order_change_nothing() {
+    for seed in 0..10 {
+        let mut c = Cluster::calm(3, seed);
+        c.double(|_| true);
+        let leader = c.leader().unwrap();
+        let client = c.decide(leader, 5);
+        c.forget_rules();
+        c.hold(|letter| !is(letter, MessageKind::Heartbeat));
+        c.set(leader, client, 6, 60);
+        for round in 0..12 {
+            c.run_for(millis(150));
+            c.release(round % 2 == 0);
+        }
+        c.forget_rules();
+        c.run_until("it is answered", |c| c.applied_in(client, 6).is_some());
+    }
+}
+
+#[test]
+fn l3_a_full_window_holds_back_and_heals() {
+    let mut c = Cluster::calm(5, 1);
+    let leader = c.leader().unwrap();
+    // Votes do not reach the leader for a while.
+    c.lose(|letter| is(letter, MessageKind::Accepted));
+    let mut nonces = Vec::new();
+    for _ in 0..4 {
+        for node in 0..5 {
+            nonces.push(c.register(node));
+        }
+    }
+    c.run_for(millis(200));
+    let next = slot(c.applied(leader).number() + 9);
+    let marks = c.node(leader).marks();
+    assert_eq!(
+        (marks.window, marks.waiting),
+        (8, 4),
+        "as many as fit and no more"
+    );
+    let voted_beyond = |what: &What| matches!(what, What::Chosen { slot, .. } if *slot >= next);
+    assert_eq!(c.log.count_all(voted_beyond), 0);
+    c.forget_rules();
+    c.run_until("everybody is answered", |c| {
+        nonces.iter().all(|nonce| c.registered(*nonce).is_some())
+    });
+    assert_eq!(c.node(leader).marks().window, 8);
+}
+
+#[test]
+fn r3_a_request_whose_slot_went_to_another_gets_a_new_one() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, asking) = (c.leader().unwrap(), c.follower(0));
+    let client = c.client(asking);
+    // The leader is told of the request and dies before anybody else hears of it.
+    c.lose(|letter| is(letter, MessageKind::Accept));
+    let command = KvCommand::Set(Key::numbered(0), 5);
+    c.ask(asking, client, 1, command).unwrap();
+    c.run_for(millis(100));
+    c.stop(leader);
+    c.forget_rules();
+    c.run_until("it is answered", |c| c.applied_in(client, 1).is_some());
+    let key = Proposal::Request {
+        client,
+        number: RequestNumber(1),
+        command,
+    }
+    .key();
+    let slots = c.log.count(
+        asking,
+        |what| matches!(what, What::Applied { proposal, .. } if proposal.key() == key),
+    );
+    assert_eq!(slots, 1);
+}

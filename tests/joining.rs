@@ -1,0 +1,284 @@
+//! Founding, joining, and snapshots.
+
+use crate::cluster::{Cluster, WINDOW, is, millis, slot};
+use crate::log::What;
+use synod::machines::{Key, KvCommand};
+use synod::{Ballot, ClientId, Duration, Message, MessageKind, Reason, Role, Slot};
+
+fn installed(c: &Cluster, node: u16) -> Vec<Slot> {
+    let of = |fact: &crate::log::Fact| match fact.what {
+        What::Installed { at, .. } if fact.node == node => Some(at),
+        _ => None,
+    };
+    c.log.facts.iter().filter_map(of).collect()
+}
+
+#[test]
+fn j1_a_cluster_is_founded_when_a_quorum_is_there_and_the_founder_joins_it() {
+    let mut c = Cluster::dark(5, 1);
+    for (node, roles) in [(0, Role::Seed), (1, Role::Initializer)] {
+        c.start(node);
+        c.run_for(Duration::from_secs(5));
+        assert_eq!(c.node(node).roles().collect::<Vec<_>>(), [roles]);
+    }
+    let joined = c.live().filter(|node| c.node(*node).is_active()).count();
+    assert_eq!(joined, 0, "two of five found nothing");
+    c.start(4);
+    c.run_until("three follow one leader", Cluster::is_calm);
+    for role in [Role::Acceptor, Role::Replica, Role::Leader] {
+        assert!(
+            c.node(0).roles().any(|has| has == role),
+            "the founder joins as well"
+        );
+    }
+    c.decide(4, 3);
+    for node in [2, 3] {
+        c.start(node);
+        c.run_until("all of them follow one leader", Cluster::is_calm);
+    }
+    c.decide(2, 3);
+}
+
+#[test]
+fn j1_a_node_whose_welcome_was_lost_gets_the_state_as_it_is_by_then() {
+    let mut c = Cluster::lit(5, 1);
+    c.lose(|letter| is(letter, MessageKind::Welcome) && letter.to.0 == 4);
+    c.run_until("the others follow a leader", |c| {
+        c.leader().is_some() && (0..4).all(|node| c.node(node).is_active())
+    });
+    c.decide(1, 5);
+    assert!(!c.node(4).is_active());
+    c.forget_rules();
+    c.run_until("it joins", |c| c.node(4).is_active());
+    assert!(installed(&c, 4)[0] >= slot(5), "not the beginning again");
+    c.run_until("everybody agrees", Cluster::is_calm);
+}
+
+#[test]
+fn j1_founding_and_joining_under_loss() {
+    for seed in 0..20 {
+        let mut c = Cluster::lit(7, seed);
+        c.lose_percent(30);
+        c.run_until("everybody follows one leader", Cluster::is_calm);
+    }
+}
+
+#[test]
+fn j2_what_a_node_is_welcomed_with_makes_no_promise() {
+    let mut c = Cluster::dark(3, 1);
+    c.start(0);
+    c.start(1);
+    c.run_until("two follow one leader", Cluster::is_calm);
+    c.decide(0, 20);
+    c.start(2);
+    c.run_until("it has joined", |c| c.node(2).is_active());
+    assert_eq!(c.node(2).promised(), Ballot::NULL);
+    assert!(c.applied(2) > Slot::ZERO);
+}
+
+#[test]
+fn j1_a_late_joiner_gets_a_thousand_slots_as_a_snapshot_by_pages() {
+    for loss in [0, 25] {
+        let mut c = Cluster::dark(3, 1);
+        c.start(0);
+        c.start(1);
+        c.run_until("two follow one leader", Cluster::is_calm);
+        c.decide(1, 1_000);
+        c.lose_percent(loss);
+        c.start(2);
+        c.run_until("it has caught up", |c| c.applied(2) == c.applied(0));
+        assert_eq!(installed(&c, 2), [slot(1_001)]);
+        assert!(
+            c.log.received(2, MessageKind::Welcome) >= 9,
+            "fifty keys and a session"
+        );
+        assert_eq!(c.node(2).machine(), c.node(0).machine());
+        assert_eq!(c.node(2).chain(), c.node(0).chain());
+    }
+}
+
+#[test]
+fn a_lost_page_of_a_snapshot_is_asked_for_again() {
+    let mut c = Cluster::dark(3, 1);
+    c.start(0);
+    c.start(1);
+    c.run_until("two follow one leader", Cluster::is_calm);
+    c.decide(1, 60);
+    c.start(2);
+    c.lose(|letter| matches!(letter.message, Message::Welcome { page: 4, .. }));
+    c.run_until("it asks for the fifth page again", |c| {
+        c.log.sent(2, MessageKind::Join) >= 7
+    });
+    assert!(!c.node(2).is_active());
+    c.forget_rules();
+    c.run_until("it joins", |c| c.node(2).is_active());
+}
+
+#[test]
+fn joining_goes_on_when_the_founder_is_dead() {
+    let mut c = Cluster::dark(5, 1);
+    for node in 0..4 {
+        c.start(node);
+    }
+    c.run_until("four follow one leader", Cluster::is_calm);
+    c.decide(1, 20);
+    c.stop(0);
+    c.start(4);
+    c.run_until("the late one has joined", |c| c.node(4).is_active());
+    c.run_until("the rest agrees", Cluster::is_calm);
+    c.decide(4, 1);
+}
+
+#[test]
+fn joining_goes_on_when_the_source_dies_in_the_middle() {
+    let mut c = Cluster::dark(5, 1);
+    for node in 0..4 {
+        c.start(node);
+    }
+    c.run_until("four follow one leader", Cluster::is_calm);
+    c.decide(1, 60);
+    c.start(4);
+    c.run_until("three pages have come", |c| {
+        c.log.received(4, MessageKind::Welcome) == 3
+    });
+    c.stop(0);
+    c.run_until("it has joined from another", |c| c.node(4).is_active());
+    c.run_until("the rest agrees", Cluster::is_calm);
+}
+
+/// Clients at one node, each of which asks again as soon as it is answered, so that the log moves on all the time.
+struct Load {
+    node: u16,
+    /// Each with the number of its last request.
+    clients: Vec<(ClientId, u32)>,
+}
+
+impl Load {
+    fn new(c: &mut Cluster, node: u16, clients: usize) -> Self {
+        let clients = (0..clients).map(|_| (c.client(node), 0)).collect();
+        Self { node, clients }
+    }
+
+    fn run_for(&mut self, c: &mut Cluster, span: Duration) {
+        let end = c.now() + span;
+        while c.now() < end {
+            c.run_for(millis(2));
+            for (index, (client, number)) in (0..).zip(&mut self.clients) {
+                if *number == 0 || c.outcome(*client, *number).is_some() {
+                    *number += 1;
+                    let command = KvCommand::Set(Key::numbered(index), i64::from(*number));
+                    c.ask(self.node, *client, *number, command).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn t4_the_source_goes_on_while_its_snapshot_is_fetched() {
+    let mut c = Cluster::dark(3, 1);
+    c.start(0);
+    c.start(1);
+    c.run_until("two follow one leader", Cluster::is_calm);
+    c.decide(0, 60);
+    let before = c.applied(0);
+    let mut load = Load::new(&mut c, 0, 2);
+    c.start(2);
+    while !c.node(2).is_active() {
+        load.run_for(&mut c, millis(20));
+    }
+    let at = installed(&c, 2)[0];
+    assert!(
+        c.applied(0) > slot(at.number() + 5),
+        "it has applied more meanwhile"
+    );
+    assert!(at >= before);
+    c.run_until("it catches up", Cluster::is_calm);
+}
+
+/// Two nodes fetch a snapshot from the same source at the same time while the log moves on: neither may throw away what
+/// the other is fetching, again and again.
+#[test]
+fn j3_two_late_joiners_do_not_keep_each_other_from_joining() {
+    for seed in 0..6 {
+        let mut c = Cluster::dark(5, seed);
+        for node in 0..3 {
+            c.start(node);
+        }
+        c.run_until("three follow one leader", Cluster::is_calm);
+        c.decide(0, 60);
+        let mut load = Load::new(&mut c, 0, 4);
+        // The founder is the only one whom they can reach.
+        c.cut(&[3, 4], &[1, 2]);
+        for node in [3, 4] {
+            c.start(node);
+            load.run_for(&mut c, millis(200));
+        }
+        load.run_for(&mut c, millis(5_000));
+        assert!(
+            c.node(3).is_active() && c.node(4).is_active(),
+            "seed {seed}: not joined after {} slots",
+            c.applied(0)
+        );
+        c.heal();
+        c.run_until("everybody agrees", Cluster::is_calm);
+    }
+}
+
+#[test]
+fn j3_a_replica_that_fetches_a_snapshot_has_no_room_to_give_one() {
+    let mut c = Cluster::dark(5, 1);
+    for node in 0..4 {
+        c.start(node);
+    }
+    c.run_until("four follow one leader", Cluster::is_calm);
+    let away = if c.leader() == Some(3) { 2 } else { 3 };
+    c.isolate(away);
+    c.decide(0, 60);
+    c.heal();
+    c.run_until("it fetches", |c| {
+        c.log.received(away, MessageKind::Welcome) >= 3
+    });
+    let known = c.log.ignored(away, Reason::Full);
+    let said = c.tell(
+        4,
+        away,
+        Message::Join {
+            snapshot: None,
+            page: 0,
+        },
+    );
+    assert!(said.messages.is_empty());
+    assert_eq!(c.log.ignored(away, Reason::Full), known + 1);
+    c.run_until("it has caught up", |c| c.applied(away) == c.applied(0));
+    let said = c.tell(
+        4,
+        away,
+        Message::Join {
+            snapshot: None,
+            page: 0,
+        },
+    );
+    assert!(
+        matches!(said.messages[..], [Message::Welcome { page: 0, .. }]),
+        "it heals"
+    );
+}
+
+#[test]
+fn a_replica_that_is_a_window_behind_needs_no_snapshot_and_one_more_slot_does() {
+    let window = u32::try_from(WINDOW).unwrap();
+    for (slots, snapshots) in [(window - 1, 1), (window + 8, 2)] {
+        let mut c = Cluster::calm(3, 1);
+        let (leader, away) = (c.leader().unwrap(), c.follower(0));
+        c.isolate(away);
+        c.decide(leader, slots);
+        c.heal();
+        c.run_until("it has caught up", |c| c.applied(away) == c.applied(leader));
+        assert_eq!(
+            installed(&c, away).len(),
+            snapshots,
+            "{slots} slots and a session"
+        );
+    }
+}

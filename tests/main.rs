@@ -1,0 +1,27 @@
+//! Integration tests of the protocol: scripted clusters of real nodes, and whole simulated runs.
+//!
+//! Tests that show a rule are named after it. None of them sleeps or reads a clock; each failure repeats.
+
+#[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod oracle;
+
+#[cfg(test)]
+mod capacity;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod deciding;
+#[cfg(test)]
+mod electing;
+#[cfg(test)]
+mod gates;
+#[cfg(test)]
+mod joining;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod sizes;
