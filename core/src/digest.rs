@@ -117,7 +117,7 @@ impl Digest {
                 self.put(bytes);
             }
             Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
-                self.word(ballot.bits())
+                self.word(ballot.bits());
             }
             Message::ProbeReply {
                 ballot,

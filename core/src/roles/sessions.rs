@@ -294,6 +294,10 @@ mod tests {
         }
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "it stands for what is answered, which may be nothing"
+    )]
     fn applied(slot: u64, value: i64) -> Option<Outcome<KvReply>> {
         Some(Outcome::Applied {
             slot: Slot::new(slot),
