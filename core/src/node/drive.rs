@@ -20,11 +20,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         loop {
-            if let Some((slot, proposal)) = self.leader.next_chosen() {
-                if let Err(conflict) = self.replica.decide(slot, proposal) {
-                    return self.halt(step, Fault::Conflict(conflict));
+            if self.leader.chosen(self.leader.decided()).is_some() {
+                if !self.apply_chosen(step) {
+                    return;
                 }
-                self.apply_ready(step);
             } else if self.leader.can_start() {
                 self.start_waiting(step, ballot);
             } else {
@@ -34,6 +33,22 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(decided) = self.leader.announce() {
             step.decision(self.config.peers(), ballot, decided);
         }
+    }
+
+    /// Gives the replica the run of chosen slots that follows what is applied, and applies it. Whether the node goes on.
+    fn apply_chosen<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) -> bool {
+        let mut last = self.leader.decided();
+        while let Some((slot, proposal)) = self.leader.chosen(last) {
+            match self.replica.decide(slot, proposal) {
+                Ok(_) => last = slot,
+                Err(conflict) => {
+                    self.halt(step, Fault::Conflict(conflict));
+                    return false;
+                }
+            }
+        }
+        self.apply_ready(step);
+        true
     }
 
     /// Gives the replica a decision; a decision that contradicts a known one halts the node (rule R1).
@@ -341,19 +356,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rule C3: a vote is the decision if it was cast under the very ballot whose leader says that its slot is decided.
     pub(super) fn apply_claimed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        while let Some((slot, ballot)) = self.replica.next_claimed() {
-            let Some(vote) = self
-                .acceptor
-                .vote(slot)
-                .filter(|vote| vote.ballot == ballot)
-            else {
+        while let Some((mut slot, last, ballot)) = self.replica.next_claimed() {
+            let before = self.replica.applied();
+            while slot <= last
+                && let Some(vote) = self.acceptor.vote(slot)
+                && vote.ballot == ballot
+            {
+                if let Err(conflict) = self.replica.decide(slot, &vote.proposal) {
+                    return self.halt(step, Fault::Conflict(conflict));
+                }
+                let Some(next) = slot.next() else { break };
+                slot = next;
+            }
+            self.apply_ready(step);
+            if self.replica.applied() == before {
                 return;
-            };
-            match self.replica.decide(slot, &vote.proposal) {
-                Ok(true) => self.apply_ready(step),
-                // There is always room for the next slot, and had it been there it would be applied.
-                Ok(false) => return,
-                Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
             }
         }
     }

@@ -212,11 +212,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         self.decided = self.decided.max(decided);
     }
 
-    /// The next slot to apply and the ballot under which a vote for it is known to be the decision.
+    /// The slots from the next one to apply to the last one that are known to be decided, and the ballot under which a
+    /// vote for one of them is the decision.
     #[inline]
-    pub(crate) fn next_claimed(&self) -> Option<(Slot, Ballot)> {
+    pub(crate) fn next_claimed(&self) -> Option<(Slot, Slot, Ballot)> {
         let next = self.state.applied.next()?;
-        (next <= self.claim.1).then_some((next, self.claim.0))
+        let (ballot, last) = self.claim;
+        (next <= last).then_some((next, last, ballot))
     }
 
     /// Whether decisions are missing here that somebody has.
@@ -635,9 +637,15 @@ mod tests {
         let (old, new) = (Ballot::new(1, NodeId(0)), Ballot::new(2, NodeId(1)));
         replica.on_claimed(old, Slot::new(3));
         replica.on_claimed(new, Slot::new(2));
-        assert_eq!(replica.next_claimed(), Some((Slot::new(2), old)));
+        assert_eq!(
+            replica.next_claimed(),
+            Some((Slot::new(2), Slot::new(3), old))
+        );
         replica.on_claimed(new, Slot::new(3));
-        assert_eq!(replica.next_claimed(), Some((Slot::new(2), new)));
+        assert_eq!(
+            replica.next_claimed(),
+            Some((Slot::new(2), Slot::new(3), new))
+        );
         assert!(replica.is_behind());
     }
 }
