@@ -71,7 +71,10 @@ impl Sink for Writer<'_> {
         let end = self.len.saturating_add(bytes.len());
         match self.buffer.get_mut(self.len..end) {
             Some(room) if !self.overflowed => {
-                room.copy_from_slice(bytes);
+                // Not copy_from_slice, which would bring a panic for lengths that differ.
+                for (place, byte) in room.iter_mut().zip(bytes) {
+                    *place = *byte;
+                }
                 self.len = end;
             }
             _ => self.overflowed = true,

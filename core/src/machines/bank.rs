@@ -141,7 +141,7 @@ impl<const ACCOUNTS: usize> Bank<ACCOUNTS> {
                 }
             }
             Err(index) => {
-                if self.accounts.insert(index, (account, balance)).is_err() {
+                if !super::insert(&mut self.accounts, index, (account, balance)) {
                     return BankReply::Full;
                 }
             }

@@ -141,7 +141,7 @@ impl<const KEYS: usize> Kv<KEYS> {
                 }
             }
             Err(index) => {
-                if self.entries.insert(index, (key, value)).is_err() {
+                if !super::insert(&mut self.entries, index, (key, value)) {
                     return KvReply::Full;
                 }
             }

@@ -146,7 +146,12 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 .enumerate()
                 .min_by_key(|(_, session)| session.used);
             if let Some((index, _)) = oldest {
-                self.table.remove(index);
+                // Vec::remove would bring a panic for an index behind the end.
+                if let Some(mut carried) = self.table.pop() {
+                    for place in self.table.iter_mut().skip(index).rev() {
+                        core::mem::swap(place, &mut carried);
+                    }
+                }
             }
         }
         let client = ClientId(slot.number());
