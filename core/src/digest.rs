@@ -55,7 +55,8 @@ impl Digest {
         self.0
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn word(&mut self, word: u64) {
         let product = (self.0 ^ word).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         self.0 = product ^ product >> 32;

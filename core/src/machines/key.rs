@@ -36,15 +36,12 @@ impl Key {
     /// The `index`th name in the order A to Z, AA to AZ, BA and so on.
     pub fn numbered(index: u32) -> Self {
         let mut reversed = [0; Self::LEN_MAX];
-        let mut rest = u64::from(index) + 1;
+        let mut rest = Some(index);
         let mut len = 0;
         for place in &mut reversed {
-            if rest == 0 {
-                break;
-            }
-            rest -= 1;
-            *place = b'A' + u8::try_from(rest % 26).unwrap_or(0);
-            rest /= 26;
+            let Some(number) = rest else { break };
+            *place = b'A' + u8::try_from(number % 26).unwrap_or(0);
+            rest = (number / 26).checked_sub(1);
             len += 1;
         }
         let mut bytes = [0; Self::LEN_MAX];
