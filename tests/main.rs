@@ -20,6 +20,8 @@ mod electing;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod joining;
 #[cfg(test)]
 mod simulation;

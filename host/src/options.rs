@@ -95,7 +95,7 @@ impl Options {
         self.jitter.unwrap_or_else(|| self.default_jitter())
     }
 
-    /// Where the clients are by default: all on the last node, which joins last and leads never.
+    /// Where the clients are by default: all on the last node.
     pub fn default_placement(&self) -> Placement {
         Placement::One(NodeId(self.nodes.saturating_sub(1)))
     }
