@@ -89,7 +89,7 @@ impl Config {
             request_retransmit: retransmit * 4,
             join_retransmit: retransmit,
             learn_delay: round_trip / 2,
-            transfer_timeout: round_trip * 10,
+            transfer_timeout: round_trip * 20,
             ..self
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How often a page of a snapshot is asked for again before its source is given up.
-const PAGE_REPEATS: u8 = 3;
+const PAGE_REPEATS: u8 = 8;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>

@@ -134,7 +134,9 @@ impl<
                 Placement::Spread => NodeId(index % scenario.nodes),
             };
             // Room for them was checked.
-            let _ = self.clients.push(Client::new(node, rng.next_u64()));
+            let _ = self
+                .clients
+                .push(Client::new(node, u64::from(rng.next_u32())));
             let _ = self.scheduler.push(Instant::ZERO, Happening::Client(index));
         }
     }
