@@ -86,7 +86,14 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
             if slot <= self.floor || floor > limit {
                 return None;
             }
-            self.raise(floor);
+            if floor.distance(self.floor) > 1 {
+                self.raise(floor);
+            }
+            // Of the slots that are forgotten the last is the one whose place this is.
+            self.floor = floor;
+            let place = self.places.get_mut(Self::index(slot))?;
+            *place = None;
+            return Some(place);
         }
         self.places.get_mut(Self::index(slot))
     }
