@@ -20,11 +20,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         loop {
-            if let Some((slot, proposal)) = self.leader.next_chosen() {
-                if let Err(conflict) = self.replica.decide(slot, proposal) {
-                    return self.halt(step, Fault::Conflict(conflict));
-                }
-                self.apply_ready(step);
+            if let Some((slot, proposal)) = self.leader.next_chosen()
+                && let Err(conflict) = self.replica.decide(slot, proposal)
+            {
+                return self.halt(step, Fault::Conflict(conflict));
+            }
+            if self.replica.is_ready() {
+                self.apply_next(step);
             } else if self.leader.can_start() {
                 self.start_waiting(step, ballot);
             } else {
@@ -52,31 +54,39 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Applies every decision whose turn has come, and answers those who wait for one.
+    /// Applies every decision whose turn has come.
     pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        while let Some(Applied {
+        while self.replica.is_ready() {
+            self.apply_next(step);
+        }
+    }
+
+    /// Applies the next slot if its decision is known, and answers who waits for it.
+    fn apply_next<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let Some(Applied {
             slot,
             outcome,
             waiter,
         }) = self.replica.apply_next()
-        {
-            if let Some(proposal) = self.replica.decision(slot) {
-                let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
-                step.trace(
-                    Role::Replica,
-                    Event::Applied {
-                        slot,
-                        proposal,
-                        outcome,
-                        chain,
-                    },
-                );
-            }
-            self.learn_repeats = 0;
-            self.leader.advance(slot);
-            if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
-                self.respond(step, waiter, key, outcome);
-            }
+        else {
+            return;
+        };
+        if let Some(proposal) = self.replica.decision(slot) {
+            let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
+            step.trace(
+                Role::Replica,
+                Event::Applied {
+                    slot,
+                    proposal,
+                    outcome,
+                    chain,
+                },
+            );
+        }
+        self.learn_repeats = 0;
+        self.leader.advance(slot);
+        if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
+            self.respond(step, waiter, key, outcome);
         }
     }
 
@@ -336,20 +346,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rule C3: a vote is the decision if it was cast under the very ballot whose leader says that its slot is decided.
     pub(super) fn apply_claimed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        while let Some((slot, ballot)) = self.replica.next_claimed() {
-            let Some(vote) = self
-                .acceptor
-                .vote(slot)
-                .filter(|vote| vote.ballot == ballot)
-            else {
-                return;
-            };
-            match self.replica.decide(slot, &vote.proposal) {
-                Ok(true) => self.apply_ready(step),
-                // There is always room for the next slot, and had it been there it would be applied.
-                Ok(false) => return,
-                Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
+        loop {
+            if let Some((slot, ballot)) = self.replica.next_claimed()
+                && let Some(vote) = self.acceptor.vote(slot)
+                && vote.ballot == ballot
+                && let Err(conflict) = self.replica.decide(slot, &vote.proposal)
+            {
+                return self.halt(step, Fault::Conflict(conflict));
             }
+            if !self.replica.is_ready() {
+                return;
+            }
+            self.apply_next(step);
         }
     }
 

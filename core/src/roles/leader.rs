@@ -333,22 +333,21 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Everything up to `applied` is decided; its commanders have done their work.
+    #[inline]
     pub(crate) fn advance(&mut self, applied: Slot) {
         let Office::Leading(reign) = &mut self.office else {
             return;
         };
         while reign.commanders.floor() < applied {
-            let Some(slot) = reign.commanders.floor().next() else {
+            let Some(place) = reign.commanders.release_next() else {
                 return;
             };
-            if reign
-                .commanders
-                .get(slot)
+            if place
+                .take()
                 .is_some_and(|commander| !commander.is_chosen())
             {
                 reign.unchosen -= 1;
             }
-            reign.commanders.raise(slot);
         }
         if reign.next_slot <= applied {
             reign.next_slot = applied.next().unwrap_or(reign.next_slot);

@@ -172,8 +172,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
-    /// Rule R2: applies the next slot if its decision is known.
+    /// Whether the decision of the next slot is known.
     #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        let next = self.state.applied.next();
+        next.is_some_and(|next| self.log.get(next).is_some())
+    }
+
+    /// Rule R2: applies the next slot if its decision is known.
+    #[expect(
+        clippy::inline_always,
+        reason = "the step of the loop that applies, which keeps what comes of it in registers"
+    )]
+    #[inline(always)]
     pub(crate) fn apply_next(&mut self) -> Option<Applied<M::Output>> {
         let slot = self.state.applied.next()?;
         let proposal = self.log.get(slot)?;

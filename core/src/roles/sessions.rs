@@ -96,7 +96,11 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     }
 
     /// Rule X1: applies what was decided for `slot`, unless it was applied before, and answers it.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "one step of the loop that applies, which keeps what comes of it in registers"
+    )]
+    #[inline(always)]
     pub(crate) fn apply<M: StateMachine<Output = O>>(
         &mut self,
         slot: Slot,
