@@ -15,7 +15,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Applies what is chosen and gives waiting proposals their slots, until neither moves anything; then tells the others
     /// how far the log is decided.
+    #[inline]
     pub(super) fn pump<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if self.leader.has_work() {
+            self.pump_all(step);
+        }
+    }
+
+    fn pump_all<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;
         };
@@ -99,6 +106,28 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         while let Some((slot, proposal)) = self.leader.start_next() {
             self.drive(step, ballot, slot, &proposal);
         }
+        self.expect_votes(step);
+    }
+
+    /// Starts a commander for a new proposal at once, if none waits before it and the window has a slot.
+    #[inline]
+    pub(super) fn start<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        proposal: &Proposal<M::Command>,
+    ) -> bool {
+        let Some(slot) = self.leader.start(proposal) else {
+            return false;
+        };
+        if let Some(ballot) = self.leader.leading() {
+            self.drive(step, ballot, slot, proposal);
+        }
+        self.expect_votes(step);
+        true
+    }
+
+    #[inline]
+    fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
                 .arm(Timer::Commander, step.now + self.config.accept_retransmit);

@@ -242,6 +242,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
         retry: bool,
     ) -> Enqueued {
+        if !retry && self.start(step, proposal) {
+            return Enqueued::Taken;
+        }
         let enqueued = self.leader.enqueue(proposal, retry);
         if enqueued == Enqueued::Full {
             step.full(Role::Leader, Queue::Waiting);
