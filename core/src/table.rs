@@ -79,6 +79,11 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             self.count();
             return Ok(());
         }
+        self.insert_elsewhere(value)
+    }
+
+    #[cold]
+    fn insert_elsewhere(&mut self, value: T) -> Result<(), T> {
         match self.places.iter_mut().find(|place| place.is_none()) {
             Some(place) => {
                 *place = Some(value);

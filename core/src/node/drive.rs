@@ -22,6 +22,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
+    /// Apart from [`Node::pump`], so that the look for work stands where the votes come in.
+    #[inline(never)]
     fn pump_all<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;

@@ -383,10 +383,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             let Some(place) = reign.commanders.release_next() else {
                 return;
             };
-            if place
-                .take()
-                .is_some_and(|commander| !commander.is_chosen())
-            {
+            if place.take().is_some_and(|commander| !commander.is_chosen()) {
                 reign.unchosen -= 1;
             }
         }
