@@ -29,12 +29,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         loop {
-            if let Some((slot, proposal)) = self.leader.next_chosen()
-                && let Err(conflict) = self.replica.decide(slot, proposal)
-            {
-                return self.halt(step, Fault::Conflict(conflict));
+            let mut decided = false;
+            if let Some((slot, proposal)) = self.leader.next_chosen() {
+                match self.replica.decide(slot, proposal) {
+                    Ok(new) => decided = new,
+                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
+                }
             }
-            if self.replica.is_ready() {
+            if decided || self.replica.is_ready() {
                 self.apply_next(step);
             } else if self.leader.can_start() {
                 self.start_waiting(step, ballot);
@@ -378,14 +380,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Rule C3: a vote is the decision if it was cast under the very ballot whose leader says that its slot is decided.
     pub(super) fn apply_claimed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         loop {
+            let mut decided = false;
             if let Some((slot, ballot)) = self.replica.next_claimed()
                 && let Some(vote) = self.acceptor.vote(slot)
                 && vote.ballot == ballot
-                && let Err(conflict) = self.replica.decide(slot, &vote.proposal)
             {
-                return self.halt(step, Fault::Conflict(conflict));
+                match self.replica.decide(slot, &vote.proposal) {
+                    Ok(new) => decided = new,
+                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
+                }
             }
-            if !self.replica.is_ready() {
+            if !decided && !self.replica.is_ready() {
                 return;
             }
             self.apply_next(step);

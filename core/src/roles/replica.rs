@@ -236,6 +236,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// The answer to a request that was applied before, or can never be.
+    #[inline]
     pub(crate) fn look_up(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
         self.state.sessions.look_up(proposal, self.state.applied)
     }
@@ -246,6 +247,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// A request of a client whose answer goes to `waiter`.
+    #[inline]
     pub(crate) fn on_request(
         &mut self,
         proposal: &Proposal<M::Command>,
@@ -271,9 +273,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             waiter,
             fresh: true,
         };
-        match self.pending.insert(pending) {
-            Ok(()) => Requested::Pending,
-            Err(_) => Requested::Full,
+        if self.pending.insert(pending) {
+            Requested::Pending
+        } else {
+            Requested::Full
         }
     }
 

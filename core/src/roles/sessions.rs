@@ -72,6 +72,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
     /// What is known of a request without applying anything; `None` where it must be proposed. `applied` tells a session
     /// that was given up from one that this replica has not seen opened yet.
+    #[inline]
     pub(crate) fn look_up<C: Value>(
         &self,
         proposal: &Proposal<C>,
