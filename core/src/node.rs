@@ -345,7 +345,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Puts a message from the outbox in an envelope for one of its recipients.
-    #[inline]
+    #[inline(never)] // As a call it writes the copy where the caller wants it; inlined it would make a second one.
     pub fn envelope(&self, to: NodeId, outgoing: &Outgoing<M, PAGE>) -> Envelope<M, PAGE> {
         Envelope {
             cluster: self.fingerprint,

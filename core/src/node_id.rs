@@ -110,7 +110,14 @@ impl NodeSet {
     /// Two majorities of one membership share a node, on which all of the protocol's safety rests
     /// (Lamport, *The Part-Time Parliament*, section 2.1).
     pub const fn is_quorum(self, members: Self) -> bool {
-        (self.0 & members.0).count_ones() > members.0.count_ones() / 2
+        // Strikes one out on each side until a side is empty. Clusters are small, and most targets have no instruction
+        // that counts bits, so that this is a fraction of what two counts would take.
+        let (mut inside, mut outside) = (self.0 & members.0, members.0 & !self.0);
+        while inside != 0 && outside != 0 {
+            inside &= inside - 1;
+            outside &= outside - 1;
+        }
+        inside != 0
     }
 
     /// The nodes in rising order.

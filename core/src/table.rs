@@ -70,30 +70,31 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         self.places.get_mut(index)?.as_mut()
     }
 
-    /// Puts a value in its place, or in the first free one; hands it back when there is none.
+    /// Puts a value in its place, or in the first free one, and says whether there was one.
     #[inline]
-    pub(crate) fn insert(&mut self, value: T) -> Result<(), T> {
+    pub(crate) fn insert(&mut self, value: T) -> bool {
         let home = Self::home(value.number());
-        if let Some(place @ None) = self.places.get_mut(home) {
+        let index = match self.places.get(home) {
+            Some(None) => home,
+            _ => match self.first_free() {
+                Some(index) => {
+                    self.displaced += 1;
+                    index
+                }
+                None => return false,
+            },
+        };
+        if let Some(place) = self.places.get_mut(index) {
             *place = Some(value);
-            self.count();
-            return Ok(());
         }
-        match self.places.iter_mut().find(|place| place.is_none()) {
-            Some(place) => {
-                *place = Some(value);
-                self.count();
-                self.displaced += 1;
-                Ok(())
-            }
-            None => Err(value),
-        }
-    }
-
-    #[inline]
-    fn count(&mut self) {
         self.len += 1;
         self.peak = self.peak.max(self.len);
+        true
+    }
+
+    #[cold]
+    fn first_free(&self) -> Option<usize> {
+        self.places.iter().position(Option::is_none)
     }
 
     /// Frees a place; does nothing where it is free.
@@ -136,33 +137,29 @@ mod tests {
     }
 
     #[test]
-    fn full_hands_the_value_back() {
+    fn full_says_so() {
         let mut table = Table::<u64, 2>::new();
-        assert_eq!(table.insert(4), Ok(()));
-        assert_eq!(
-            table.insert(6),
-            Ok(()),
-            "the place of 6 is taken, another is free"
-        );
-        assert_eq!(table.insert(8), Err(8));
+        assert!(table.insert(4));
+        assert!(table.insert(6), "the place of 6 is taken, another is free");
+        assert!(!table.insert(8));
         assert_eq!(table.len(), 2);
         let index = find(&table, 6).unwrap();
         table.remove(index);
         table.remove(index);
         table.remove(9);
         assert_eq!((table.len(), table.peak(), find(&table, 6)), (1, 2, None));
-        assert_eq!(table.insert(8), Ok(()));
+        assert!(table.insert(8));
     }
 
     #[test]
     fn a_displaced_value_is_found_even_after_its_own_place_is_free() {
         let mut table = Table::<u64, 2>::new();
-        table.insert(4).unwrap();
-        table.insert(6).unwrap();
+        assert!(table.insert(4));
+        assert!(table.insert(6));
         let index = find(&table, 4).unwrap();
         table.remove(index);
         assert_eq!(find(&table, 6), Some(1));
-        table.insert(7).unwrap();
+        assert!(table.insert(7));
         assert!(find(&table, 7).is_some() && find(&table, 6).is_some());
     }
 }

@@ -81,14 +81,37 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     /// none.
     #[inline]
     pub(crate) fn admit(&mut self, slot: Slot, limit: Slot) -> Option<&mut Option<T>> {
-        if !self.covers(slot) {
-            let floor = slot.back(Self::SIZE);
-            if slot <= self.floor || floor > limit {
-                return None;
-            }
-            self.raise(floor);
+        let beyond = slot.number().wrapping_sub(self.floor.number());
+        let beyond = beyond.wrapping_sub(1);
+        if beyond == Self::SIZE && self.floor < limit {
+            // A full window goes on by one slot: the place of the slot is that of the one that is forgotten.
+            self.floor = self.floor.next()?;
+            let place = self.places.get_mut(Self::index(slot))?;
+            *place = None;
+            return Some(place);
+        }
+        if beyond >= Self::SIZE && !self.make_room(slot, limit) {
+            return None;
         }
         self.places.get_mut(Self::index(slot))
+    }
+
+    /// Raises the floor until a slot that lies above the window has a place.
+    #[cold]
+    fn make_room(&mut self, slot: Slot, limit: Slot) -> bool {
+        let floor = slot.back(Self::SIZE);
+        let may = slot > self.floor && floor <= limit;
+        if may {
+            self.raise(floor);
+        }
+        may
+    }
+
+    /// Raises the floor by one slot. What that had is still in its place, for the caller to take out.
+    #[inline]
+    pub(crate) fn release_next(&mut self) -> Option<&mut Option<T>> {
+        self.floor = self.floor.next()?;
+        self.places.get_mut(Self::index(self.floor))
     }
 
     /// Forgets everything up to `floor`. A floor that is lower than the present one changes nothing.

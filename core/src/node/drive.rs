@@ -15,7 +15,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Applies what is chosen and gives waiting proposals their slots, until neither moves anything; then tells the others
     /// how far the log is decided.
+    #[inline]
     pub(super) fn pump<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if self.leader.has_work() {
+            self.pump_all(step);
+        }
+    }
+
+    /// Apart from [`Node::pump`], so that the look for work stands where the votes come in.
+    #[inline(never)]
+    fn pump_all<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;
         };
@@ -67,36 +76,44 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Applies every decision whose turn has come, and answers those who wait for one.
+    /// Applies every decision whose turn has come.
     pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        while let Some(Applied {
+        while self.replica.is_ready() {
+            self.apply_next(step);
+        }
+    }
+
+    /// Applies the next slot if its decision is known, and answers who waits for it.
+    fn apply_next<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let Some(Applied {
             slot,
             outcome,
             waiter,
         }) = self.replica.apply_next()
-        {
-            let mut overruled = false;
-            if let Some(proposal) = self.replica.decision(slot) {
-                let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
-                step.trace(
-                    Role::Replica,
-                    Event::Applied {
-                        slot,
-                        proposal,
-                        outcome,
-                        chain,
-                    },
-                );
-                overruled = self.leader.is_overruled(slot, proposal);
-            }
-            if overruled {
-                self.step_down(step);
-            }
-            self.learn_repeats = 0;
-            self.leader.advance(slot);
-            if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
-                self.respond(step, waiter, key, outcome);
-            }
+        else {
+            return;
+        };
+        let mut overruled = false;
+        if let Some(proposal) = self.replica.decision(slot) {
+            let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
+            step.trace(
+                Role::Replica,
+                Event::Applied {
+                    slot,
+                    proposal,
+                    outcome,
+                    chain,
+                },
+            );
+            overruled = self.leader.is_overruled(slot, proposal);
+        }
+        if overruled {
+            self.step_down(step);
+        }
+        self.learn_repeats = 0;
+        self.leader.advance(slot);
+        if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
+            self.respond(step, waiter, key, outcome);
         }
     }
 
@@ -109,6 +126,28 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         while let Some((slot, proposal)) = self.leader.start_next() {
             self.drive(step, ballot, slot, &proposal);
         }
+        self.expect_votes(step);
+    }
+
+    /// Starts a commander for a new proposal at once, if none waits before it and the window has a slot.
+    #[inline]
+    pub(super) fn start<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        proposal: &Proposal<M::Command>,
+    ) -> bool {
+        let Some(slot) = self.leader.start(proposal) else {
+            return false;
+        };
+        if let Some(ballot) = self.leader.leading() {
+            self.drive(step, ballot, slot, proposal);
+        }
+        self.expect_votes(step);
+        true
+    }
+
+    #[inline]
+    fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
                 .arm(Timer::Commander, step.now + self.config.accept_retransmit);

@@ -42,6 +42,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
     ) {
         self.seen = self.seen.max(ballot);
+        if self.leader.is_idle() {
+            return;
+        }
         if let Some(mine) = self.leader.ballot()
             && mine < ballot
             && !self.leader.is_probing()

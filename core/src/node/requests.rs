@@ -84,11 +84,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(number) = self.outstanding(key) {
             return Err(RequestError::Outstanding { number });
         }
-        if self
-            .requesters
-            .insert(Requester::new(proposal, key))
-            .is_err()
-        {
+        if !self.requesters.insert(Requester::new(proposal, key)) {
             step.full(Role::Requester, Queue::Requesters);
             return Err(RequestError::Full { capacity: CLIENTS });
         }
@@ -242,6 +238,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
         retry: bool,
     ) -> Enqueued {
+        if !retry && self.start(step, proposal) {
+            return Enqueued::Taken;
+        }
         let enqueued = self.leader.enqueue(proposal, retry);
         if enqueued == Enqueued::Full {
             step.full(Role::Leader, Queue::Waiting);

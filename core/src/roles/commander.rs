@@ -29,10 +29,11 @@ impl<C> Commander<C> {
     #[inline]
     pub(crate) fn on_accepted(&mut self, from: NodeId, members: NodeSet) -> bool {
         self.votes.insert(from);
-        let chosen = self.votes.is_quorum(members);
-        let now = chosen && !self.chosen;
-        self.chosen = chosen;
-        now
+        if self.chosen {
+            return false;
+        }
+        self.chosen = self.votes.is_quorum(members);
+        self.chosen
     }
 
     pub(crate) fn is_chosen(&self) -> bool {

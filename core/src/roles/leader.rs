@@ -58,6 +58,28 @@ impl<C, const WINDOW: usize> Reign<C, WINDOW> {
     fn in_flight(&self) -> usize {
         usize::try_from(self.unchosen).unwrap_or(usize::MAX)
     }
+
+    /// Rule L3: whether the next slot lies in the window above what is decided. Rule N1: the last slot of all is never given
+    /// away, so that the next one always has a number.
+    #[inline]
+    fn has_slot(&self) -> bool {
+        self.commanders.covers(self.next_slot) && self.next_slot.next().is_some()
+    }
+}
+
+impl<C: Copy, const WINDOW: usize> Reign<C, WINDOW> {
+    /// Gives a proposal the next slot, if there is one.
+    #[inline]
+    fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
+        let slot = self.next_slot;
+        let next_slot = slot.next()?;
+        if !self.commanders.put(slot, Commander::new(*proposal)) {
+            return None;
+        }
+        self.unchosen += 1;
+        self.next_slot = next_slot;
+        Some(slot)
+    }
 }
 
 /// What a leader took over with its ballot.
@@ -267,34 +289,53 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         self.in_flight_peak
     }
 
-    /// Rule L3: whether a proposal waits and the next slot lies in the window above what is decided. Rule N1: the last slot
-    /// of all is never given away, so that the next one always has a number.
+    /// Rule L3: whether a proposal waits and the next slot can be given away.
     #[inline]
     pub(crate) fn can_start(&self) -> bool {
         let Office::Leading(reign) = &self.office else {
             return false;
         };
-        let slot = reign.next_slot;
-        !self.waiting.is_empty() && reign.commanders.covers(slot) && slot.next().is_some()
+        !self.waiting.is_empty() && reign.has_slot()
     }
 
     /// Gives the next waiting proposal the next slot, if that can be.
     #[inline]
     pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
-        if !self.can_start() {
-            return None;
-        }
         let Office::Leading(reign) = &mut self.office else {
             return None;
         };
-        let slot = reign.next_slot;
-        let next_slot = slot.next()?;
-        let proposal = self.waiting.pop_front()?;
-        reign.commanders.put(slot, Commander::new(proposal));
-        reign.unchosen += 1;
-        reign.next_slot = next_slot;
+        let proposal = *self.waiting.front()?;
+        let slot = reign.start(&proposal)?;
+        self.waiting.pop_front();
         self.in_flight_peak = self.in_flight_peak.max(reign.in_flight());
         Some((slot, proposal))
+    }
+
+    /// Gives a new proposal the next slot at once, if none waits before it and the next slot can be given away.
+    #[inline]
+    pub(crate) fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
+        let Office::Leading(reign) = &mut self.office else {
+            return None;
+        };
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        let slot = reign.start(proposal)?;
+        // It has waited, though for no time.
+        self.waiting_peak = self.waiting_peak.max(1);
+        self.in_flight_peak = self.in_flight_peak.max(reign.in_flight());
+        Some(slot)
+    }
+
+    /// Whether there may be something to apply, to start or to tell.
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        let Office::Leading(reign) = &self.office else {
+            return false;
+        };
+        !self.waiting.is_empty()
+            || reign.commanders.floor() > reign.announced
+            || self.chosen(reign.commanders.floor()).is_some()
     }
 
     /// Counts a vote for a slot; says whether the slot is chosen by it. The caller has checked that the vote answers this
@@ -355,22 +396,18 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Everything up to `applied` is decided; its commanders have done their work.
+    #[inline]
     pub(crate) fn advance(&mut self, applied: Slot) {
         let Office::Leading(reign) = &mut self.office else {
             return;
         };
         while reign.commanders.floor() < applied {
-            let Some(slot) = reign.commanders.floor().next() else {
+            let Some(place) = reign.commanders.release_next() else {
                 return;
             };
-            if reign
-                .commanders
-                .get(slot)
-                .is_some_and(|commander| !commander.is_chosen())
-            {
+            if place.take().is_some_and(|commander| !commander.is_chosen()) {
                 reign.unchosen -= 1;
             }
-            reign.commanders.raise(slot);
         }
         if reign.next_slot <= applied {
             reign.next_slot = applied.next().unwrap_or(reign.next_slot);

@@ -172,8 +172,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
-    /// Rule R2: applies the next slot if its decision is known.
+    /// Whether the decision of the next slot is known.
     #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        let next = self.state.applied.next();
+        next.is_some_and(|next| self.log.get(next).is_some())
+    }
+
+    /// Rule R2: applies the next slot if its decision is known.
+    #[expect(
+        clippy::inline_always,
+        reason = "the step of the loop that applies, which keeps what comes of it in registers"
+    )]
+    #[inline(always)]
     pub(crate) fn apply_next(&mut self) -> Option<Applied<M::Output>> {
         let slot = self.state.applied.next()?;
         let proposal = self.log.get(slot)?;
@@ -227,6 +238,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// The answer to a request that was applied before, or can never be.
+    #[inline]
     pub(crate) fn look_up(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
         self.state.sessions.look_up(proposal, self.state.applied)
     }
@@ -237,6 +249,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// A request of a client whose answer goes to `waiter`.
+    #[inline]
     pub(crate) fn on_request(
         &mut self,
         proposal: &Proposal<M::Command>,
@@ -262,9 +275,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             waiter,
             fresh: true,
         };
-        match self.pending.insert(pending) {
-            Ok(()) => Requested::Pending,
-            Err(_) => Requested::Full,
+        if self.pending.insert(pending) {
+            Requested::Pending
+        } else {
+            Requested::Full
         }
     }
 

@@ -72,6 +72,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
     /// What is known of a request without applying anything; `None` where it must be proposed. `applied` tells a session
     /// that was given up from one that this replica has not seen opened yet.
+    #[inline]
     pub(crate) fn look_up<C: Value>(
         &self,
         proposal: &Proposal<C>,
@@ -96,7 +97,11 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     }
 
     /// Rule X1: applies what was decided for `slot`, unless it was applied before, and answers it.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "one step of the loop that applies, which keeps what comes of it in registers"
+    )]
+    #[inline(always)]
     pub(crate) fn apply<M: StateMachine<Output = O>>(
         &mut self,
         slot: Slot,

@@ -49,7 +49,11 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     }
 
     /// Applies the next slot.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "one step of the loop that applies, which keeps what comes of it in registers"
+    )]
+    #[inline(always)]
     pub(crate) fn apply(
         &mut self,
         slot: Slot,
