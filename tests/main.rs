@@ -16,6 +16,8 @@ mod clients;
 #[cfg(test)]
 mod deciding;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod electing;
 #[cfg(test)]
 mod gates;

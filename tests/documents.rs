@@ -1,0 +1,71 @@
+//! What the documents quote is what there is.
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The first block of a language in a document.
+fn block<'a>(document: &'a str, language: &str, contains: &str) -> &'a str {
+    let fence = format!("```{language}\n");
+    document
+        .split(&fence)
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .find(|block| block.contains(contains))
+        .unwrap()
+}
+
+#[test]
+fn the_log_in_the_readme_is_a_piece_of_the_golden_one() {
+    let readme = read("README.md");
+    let quoted = block(&readme, "text", "NODE_0.Scout");
+    assert!(quoted.lines().count() >= 20);
+    assert!(read("tests/golden/three-nodes.log").contains(quoted));
+}
+
+#[test]
+fn the_loop_in_the_readme_is_that_of_the_example() {
+    let readme = read("README.md");
+    let quoted = block(&readme, "rust", "fn drive(");
+    assert!(read("examples/threads/src/main.rs").contains(quoted));
+}
+
+#[test]
+fn every_rule_that_the_code_cites_is_written_down() {
+    let rules = read("core/RULES.md");
+    let mut files = vec![read("core/src/node.rs")];
+    for folder in ["core/src/node", "core/src/roles"] {
+        let path = format!("{}/../{folder}", env!("CARGO_MANIFEST_DIR"));
+        for entry in std::fs::read_dir(path).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            files.push(read(&format!("{folder}/{name}")));
+        }
+    }
+    for cited in files.iter().flat_map(|file| cited_in(file)) {
+        assert!(
+            rules.contains(&format!("**{cited}**")),
+            "rule {cited} is cited and not written down"
+        );
+    }
+}
+
+/// The names in `rule A1`, `Rules A1 and A2` and `(A1)`: a letter and a digit.
+fn cited_in(file: &str) -> Vec<String> {
+    let mut cited = Vec::new();
+    for line in file.lines() {
+        // After `rule`, `Rule` or `Rules`.
+        let Some((_, rest)) = line.split_once("ule") else {
+            continue;
+        };
+        for word in rest.split(|letter: char| !letter.is_ascii_alphanumeric()) {
+            let bytes = word.as_bytes();
+            if let [letter, digit] = bytes
+                && b"NASLCRTXJFDVQ".contains(letter)
+                && digit.is_ascii_digit()
+            {
+                cited.push(word.to_owned());
+            }
+        }
+    }
+    cited
+}
