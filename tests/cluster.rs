@@ -283,6 +283,16 @@ impl Cluster {
         self.loss_percent = 0;
     }
 
+    /// What is held back now.
+    pub(crate) fn held(&self) -> &[Letter] {
+        &self.held
+    }
+
+    /// Some of what is held back is lost.
+    pub(crate) fn drop_held(&mut self, names: impl Fn(&Letter) -> bool) {
+        self.held.retain(|letter| !names(letter));
+    }
+
     /// What was held arrives at once, the last first if `reversed`.
     pub(crate) fn release(&mut self, reversed: bool) {
         let mut letters = core::mem::take(&mut self.held);
@@ -367,6 +377,7 @@ impl Cluster {
         for fact in &self.log.facts[known..] {
             self.oracle.see_fact(fact);
         }
+        self.oracle.see_outbox(number, &outbox);
         let (promised, applied) = (node.promised(), node.applied());
         self.oracle
             .see_node(number, promised, applied, node.chain());
