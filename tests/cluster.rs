@@ -283,6 +283,16 @@ impl Cluster {
         self.loss_percent = 0;
     }
 
+    /// What is held back now.
+    pub(crate) fn held(&self) -> &[Letter] {
+        &self.held
+    }
+
+    /// Some of what is held back is lost.
+    pub(crate) fn drop_held(&mut self, names: impl Fn(&Letter) -> bool) {
+        self.held.retain(|letter| !names(letter));
+    }
+
     /// What was held arrives at once, the last first if `reversed`.
     pub(crate) fn release(&mut self, reversed: bool) {
         let mut letters = core::mem::take(&mut self.held);
@@ -295,7 +305,7 @@ impl Cluster {
     }
 
     /// A number below `bound`, from the cluster's own stream.
-    fn draw(&mut self, bound: u64) -> u64 {
+    pub(crate) fn draw(&mut self, bound: u64) -> u64 {
         // A linear congruential generator with Knuth's constants; its high bits are good enough for a network.
         self.chance = self
             .chance
@@ -367,6 +377,7 @@ impl Cluster {
         for fact in &self.log.facts[known..] {
             self.oracle.see_fact(fact);
         }
+        self.oracle.see_outbox(number, &outbox);
         let (promised, applied) = (node.promised(), node.applied());
         self.oracle
             .see_node(number, promised, applied, node.chain());
@@ -410,6 +421,15 @@ impl Cluster {
         let nonce = self.nonce;
         self.register_as(node, nonce).unwrap();
         nonce
+    }
+
+    /// Asks for a session at a node, if that runs and has a requester free, and notes the nonce.
+    pub(crate) fn nonce_of_live(&mut self, node: u16, nonces: &mut Vec<(u16, u64)>) {
+        self.nonce += 1;
+        let nonce = self.nonce;
+        if self.live().any(|live| live == node) && self.register_as(node, nonce).is_ok() {
+            nonces.push((node, nonce));
+        }
     }
 
     pub(crate) fn register_as(&mut self, node: u16, nonce: u64) -> Result<(), RequestError> {

@@ -320,6 +320,12 @@ fn c3_a_vote_under_another_ballot_is_not_taken_for_the_decision() {
 /// proposal of its own. It must not tell its own voters that what they accepted is decided.
 #[test]
 fn c3_a_deposed_leader_does_not_pass_on_what_others_decided_as_its_own() {
+    // By a page of decisions, and by a snapshot of a log that has gone far ahead.
+    deposed_leader_learns(1);
+    deposed_leader_learns(30);
+}
+
+fn deposed_leader_learns(slots: u32) {
     let mut c = Cluster::calm(5, 1);
     let founder = c.leader().unwrap();
     let (old, voter) = (c.follower(0), c.follower(1));
@@ -368,12 +374,30 @@ fn c3_a_deposed_leader_does_not_pass_on_what_others_decided_as_its_own() {
     }
     assert!(c.registered(nonce).is_some(), "the others decide");
     assert_eq!(c.node(old).leading(), reign, "the old leader does not know");
-    // The answer to its old question comes at last.
-    let said = c.tell(old, slow, question.message);
-    c.forget_rules();
-    for message in said.messages {
-        c.tell(slow, old, message);
+    let client = c.registered(nonce).unwrap();
+    for number in 1..slots {
+        c.set(rest[1], client, number, 5);
+        for _ in 0..50 {
+            for other in others {
+                c.tell(other, old, beat.clone());
+            }
+            c.run_for(millis(20));
+            if c.outcome(client, number).is_some() {
+                break;
+            }
+        }
     }
+    // The answer to its old question comes at last.
+    let mut answers = c.tell(old, slow, question.message).messages;
+    c.forget_rules();
+    while let Some(answer) = answers.pop() {
+        for message in c.tell(slow, old, answer).messages {
+            if message.kind() == MessageKind::Join {
+                answers.extend(c.tell(old, slow, message).messages);
+            }
+        }
+    }
+    assert_eq!(c.node(old).leading(), None, "it knows now");
     c.run_for(millis(90));
     c.heal();
     c.run_until("everybody agrees", Cluster::is_calm);
@@ -547,4 +571,21 @@ fn r3_a_request_whose_slot_went_to_another_gets_a_new_one() {
         |what| matches!(what, What::Applied { proposal, .. } if proposal.key() == key),
     );
     assert_eq!(slots, 1);
+}
+
+#[test]
+fn t2_a_leader_that_asks_about_what_others_have_applied_learns_it() {
+    let (mut c, leader, voter, next, _) = one_vote_of_three();
+    let mine = c.node(leader).leading().unwrap();
+    let learns = c.log.sent(leader, MessageKind::Learn);
+    let compacted = Message::Accepted {
+        ballot: mine,
+        promised: mine,
+        first: next,
+        count: 0,
+        low_water: slot(next.number() + 2),
+    };
+    c.tell(voter, leader, compacted);
+    c.run_for(millis(100));
+    assert!(c.log.sent(leader, MessageKind::Learn) > learns);
 }

@@ -391,6 +391,11 @@ fn duel(seed: u64) -> Cluster {
     let came = c.comes_true(millis(2_500), |c| claims(c) >= before + 2);
     assert!(came, "seed {seed}: no two claims");
     c.forget_rules();
+    if seed.is_multiple_of(3) {
+        // The two hear of each other from refusals only.
+        let claimants: Vec<NodeId> = c.held().iter().map(|letter| letter.from).collect();
+        c.drop_held(|letter| claimants.contains(&letter.to));
+    }
     c.release(seed.is_multiple_of(2));
     c
 }
@@ -671,4 +676,78 @@ fn kill_the_leader_while_it_has_commands_under_way() {
         });
         c.run_until("the rest agrees", Cluster::is_calm);
     }
+}
+
+#[test]
+fn l4_requests_that_wait_go_to_the_new_leader_at_once() {
+    for seed in 0..5 {
+        let mut c = Cluster::calm(3, seed);
+        let (leader, heir, asking) = (c.leader().unwrap(), c.follower(0), c.follower(1));
+        only_claimant(&mut c, heir);
+        c.stop(leader);
+        c.register(asking);
+        c.run_until("it follows the new leader", |c| {
+            c.node(asking).leader_hint() == Some(NodeId(heir))
+        });
+        let at = |is: fn(&What) -> bool| c.log.last(asking, is).map(|fact| fact.at);
+        let accepting = at(|what| matches!(what, What::Accepting(_)));
+        let proposed = at(|what| {
+            matches!(
+                what,
+                What::Sent {
+                    kind: MessageKind::Propose,
+                    ..
+                }
+            )
+        });
+        assert_eq!(accepting, proposed, "seed {seed}");
+    }
+}
+
+#[test]
+fn r3_a_retry_of_what_is_under_way_takes_no_second_slot() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, asking) = (c.leader().unwrap(), c.follower(0));
+    let before = c.applied(leader);
+    c.lose(|letter| is(letter, MessageKind::Accepted));
+    let nonce = c.register(asking);
+    c.run_until("it has proposed again", |c| {
+        c.log.sent(asking, MessageKind::Propose) >= 2
+    });
+    c.run_until("the leader knows it", |c| {
+        c.log.ignored(leader, Reason::Known) > 0
+    });
+    c.forget_rules();
+    c.run_until("it is answered", |c| c.registered(nonce).is_some());
+    c.run_for(millis(1_000));
+    assert_eq!(c.applied(leader).distance(before), 1);
+}
+
+#[test]
+fn l4_a_leader_that_resigns_keeps_no_proposals() {
+    let mut c = Cluster::calm(5, 1);
+    let leader = c.leader().unwrap();
+    let others: Vec<u16> = (0..4).map(|index| c.follower(index)).collect();
+    c.lose(|letter| is(letter, MessageKind::Accept));
+    let mut nonces = Vec::new();
+    for node in [0, 1, 2, 3] {
+        for _ in 0..4 {
+            nonces.push(c.register(others[node]));
+        }
+    }
+    c.run_for(millis(100));
+    assert_eq!(c.node(leader).marks().waiting, 4);
+    c.forget_rules();
+    c.isolate(leader);
+    let all_answered = move |c: &Cluster| nonces.iter().all(|n| c.registered(*n).is_some());
+    c.run_until("the others have decided it all", all_answered);
+    c.heal();
+    c.run_until("everybody agrees", Cluster::is_calm);
+    let end = c.applied(leader);
+    // It leads again, and has nothing to propose.
+    c.isolate(c.leader().unwrap());
+    only_claimant(&mut c, leader);
+    c.run_until("it leads again", |c| c.node(leader).leading().is_some());
+    c.run_for(millis(500));
+    assert_eq!(c.applied(leader), end);
 }

@@ -184,8 +184,11 @@ fn t4_the_source_goes_on_while_its_snapshot_is_fetched() {
     let before = c.applied(0);
     let mut load = Load::new(&mut c, 0, 2);
     c.start(2);
-    while !c.node(2).is_active() {
+    for _ in 0..200 {
         load.run_for(&mut c, millis(20));
+        if c.node(2).is_active() {
+            break;
+        }
     }
     let at = installed(&c, 2)[0];
     assert!(
@@ -281,4 +284,66 @@ fn a_replica_that_is_a_window_behind_needs_no_snapshot_and_one_more_slot_does() 
             "{slots} slots and a session"
         );
     }
+}
+
+#[test]
+fn t4_a_page_of_a_snapshot_that_is_gone_is_answered_with_the_first_of_another() {
+    let mut c = Cluster::calm(3, 1);
+    c.decide(0, 60);
+    let join = |snapshot, page| Message::Join { snapshot, page };
+    let welcome = |c: &mut Cluster, message| match c.tell(1, 0, message).messages[..] {
+        [Message::Welcome { snapshot, page, .. }] => (snapshot, page),
+        _ => panic!("no page"),
+    };
+    let (old, first) = welcome(&mut c, join(None, 0));
+    assert_eq!((first, welcome(&mut c, join(Some(old), 3))), (0, (old, 3)));
+    c.decide(0, 3);
+    let kept = welcome(&mut c, join(Some(old), 4));
+    assert_eq!(kept, (old, 4), "it is kept while it is fetched");
+    c.run_for(Duration::from_secs(2));
+    let (new, page) = welcome(&mut c, join(Some(old), 5));
+    assert!(
+        page == 0 && new.at > old.at,
+        "forgotten when nobody has asked for long"
+    );
+    let again = welcome(&mut c, join(Some(old), 5));
+    assert_eq!(
+        again,
+        (new, 0),
+        "and the pages of one are never passed off as another's"
+    );
+    let beyond = c.tell(1, 0, join(Some(new), 1_000));
+    assert!(beyond.messages.is_empty(), "there is no such page");
+}
+
+#[test]
+fn t4_a_damaged_snapshot_is_not_installed() {
+    let mut c = Cluster::dark(3, 1);
+    c.start(0);
+    c.start(1);
+    c.run_until("two follow one leader", Cluster::is_calm);
+    c.decide(0, 30);
+    c.lose(|letter| is(letter, MessageKind::Join));
+    c.start(2);
+    for damaged in [true, false] {
+        let mut wanted = (None, 0);
+        loop {
+            let (snapshot, page) = wanted;
+            let said = c.tell(2, 0, Message::Join { snapshot, page });
+            let mut message = said.messages[0].clone();
+            if let Message::Welcome { page: 3, bytes, .. } = &mut message
+                && damaged
+            {
+                bytes[8] ^= 1;
+            }
+            let said = c.tell(0, 2, message);
+            let Some(Message::Join { snapshot, page }) = said.messages.first() else {
+                break;
+            };
+            wanted = (*snapshot, *page);
+        }
+        assert_eq!(c.node(2).is_active(), !damaged);
+    }
+    assert_eq!(c.log.ignored(2, Reason::Malformed), 1);
+    assert_eq!(installed(&c, 2).len(), 1);
 }

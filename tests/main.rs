@@ -12,6 +12,8 @@ mod oracle;
 #[cfg(test)]
 mod capacity;
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod deciding;

@@ -1,9 +1,10 @@
 //! The rules that no run may break, whatever its script does, checked after every step.
 
+use crate::cluster::TestOutbox;
 use crate::log::{Fact, What};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
-use synod::{Ballot, ClientId, Outcome, Proposal, RequestNumber, Slot};
+use synod::{Ballot, ClientId, Message, Outcome, Proposal, RequestNumber, Slot, Write};
 
 /// Remembers what was seen first, and compares.
 #[derive(Debug, Default)]
@@ -15,15 +16,62 @@ pub(crate) struct Oracle {
     /// In which slot a request took effect.
     effects: BTreeMap<(ClientId, RequestNumber), Slot>,
     promised: BTreeMap<u16, Ballot>,
+    /// The highest promise that each node has written.
+    promises_written: BTreeMap<u16, Ballot>,
+    /// The votes that each node has written.
+    votes_written: BTreeSet<(u16, Slot, Ballot)>,
 }
 
 impl Oracle {
+    /// What a node wants done after a step: nothing rests on a vote that is not written.
+    pub(crate) fn see_outbox(&mut self, node: u16, outbox: &TestOutbox) {
+        for write in &outbox.writes {
+            let ballot = match write {
+                Write::Promised(ballot) => *ballot,
+                Write::Accepted(entry) => {
+                    self.votes_written.insert((node, entry.slot, entry.ballot));
+                    entry.ballot
+                }
+            };
+            let written = self.promises_written.entry(node).or_default();
+            *written = ballot.max(*written);
+        }
+        for outgoing in &outbox.messages {
+            let (ballot, first, count) = match &outgoing.message {
+                Message::Accepted {
+                    ballot,
+                    first,
+                    count,
+                    ..
+                } => (*ballot, *first, u64::from(*count)),
+                // Whoever asks has voted itself.
+                Message::Accept {
+                    ballot,
+                    first,
+                    proposals,
+                    ..
+                } => (*ballot, *first, u64::try_from(proposals.len()).unwrap()),
+                _ => continue,
+            };
+            for number in first.number()..first.number() + count {
+                let vote = (node, Slot::new(number), ballot);
+                assert!(self.votes_written.contains(&vote), "not written: {vote:?}");
+            }
+        }
+    }
+
     /// A node's promise and prefix after a step.
     pub(crate) fn see_node(&mut self, node: u16, promised: Ballot, applied: Slot, chain: u64) {
         let before = self.promised.insert(node, promised).unwrap_or_default();
         assert!(
             before <= promised,
             "NODE_{node} promised {before} and then {promised}"
+        );
+        let written = self.promises_written.get(&node).copied();
+        assert_eq!(
+            promised,
+            written.unwrap_or_default(),
+            "NODE_{node} has not written its promise"
         );
         self.see_chain(node, applied, chain);
     }
