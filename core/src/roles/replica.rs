@@ -247,7 +247,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// A request of a client whose answer goes to `waiter`.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "called in one place, which keeps what comes of it in registers"
+    )]
+    #[inline(always)]
     pub(crate) fn on_request(
         &mut self,
         proposal: &Proposal<M::Command>,
