@@ -218,6 +218,9 @@ impl<const PAGE: usize> Cluster<PAGE> {
 
     /// Takes the answers out of the leader's outbox, and asks anew for each. How many there were.
     fn answers(&mut self, again: bool) -> Result<u64, Box<dyn Error>> {
+        if self.leading().1.replies.is_empty() {
+            return Ok(0);
+        }
         let first = self.clients.first().map_or(0, |client| client.id.0);
         let mut count = 0;
         while let Some(reply) = self.leading().1.replies.get(count).copied() {

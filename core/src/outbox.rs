@@ -128,10 +128,9 @@ pub(crate) struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
 impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     /// How much still fits in the fullest of the three queues.
     pub(crate) fn room(&self) -> usize {
-        let writes = self.writes.capacity() - self.writes.len();
-        let messages = self.messages.capacity() - self.messages.len();
-        let replies = self.replies.capacity() - self.replies.len();
-        writes.min(messages).min(replies)
+        // The three are of one capacity.
+        let longest = self.writes.len().max(self.messages.len());
+        self.writes.capacity() - longest.max(self.replies.len())
     }
 
     pub(crate) fn write(&mut self, write: Write<M::Command>) -> Result<(), Queue> {

@@ -71,6 +71,15 @@ impl Timers {
         }
     }
 
+    /// Arms a timer for `at`, unless it is armed for later.
+    pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
+        if let Some(place) = self.at.get_mut(timer.index())
+            && (*place == Instant::FAR_FUTURE || *place < at)
+        {
+            *place = at;
+        }
+    }
+
     pub(crate) fn cancel(&mut self, timer: Timer) {
         self.arm(timer, Instant::FAR_FUTURE);
     }
@@ -122,6 +131,19 @@ mod tests {
         assert_eq!(timers.next(), Some(Instant::from_micros(5)));
         assert!(timers.is_expired(Timer::Scout, Instant::from_micros(5)));
         assert!(!timers.is_expired(Timer::Scout, Instant::from_micros(4)));
+        timers.postpone(Timer::Scout, Instant::from_micros(3));
+        assert_eq!(
+            timers.next(),
+            Some(Instant::from_micros(5)),
+            "it is armed for later"
+        );
+        timers.postpone(Timer::Join, Instant::from_micros(4));
+        assert_eq!(
+            timers.next(),
+            Some(Instant::from_micros(4)),
+            "it was not armed"
+        );
+        timers.cancel(Timer::Join);
         timers.cancel(Timer::Scout);
         assert_eq!(timers.next(), Some(Instant::from_micros(7)));
         assert!(!timers.is_expired(Timer::Scout, Instant::FAR_FUTURE));

@@ -200,7 +200,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             // Whoever claims, and still asks for pages, gets the time to win before this node claims itself.
             let timeout = self.config.election_timeout;
             let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
-            self.timers.arm(Timer::Election, step.now + delay);
+            self.timers.postpone(Timer::Election, step.now + delay);
             self.suspicious = true;
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());

@@ -29,10 +29,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         loop {
-            if self.leader.chosen(self.leader.decided()).is_some() {
-                if !self.apply_chosen(step) {
-                    return;
+            let mut decided = false;
+            if let Some((slot, proposal)) = self.leader.next_chosen() {
+                match self.replica.decide(slot, proposal) {
+                    Ok(new) => decided = new,
+                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
                 }
+            }
+            if decided || self.replica.is_ready() {
+                self.apply_next(step);
             } else if self.leader.can_start() {
                 self.start_waiting(step, ballot);
             } else {
@@ -42,22 +47,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(decided) = self.leader.announce() {
             step.decision(self.config.peers(), ballot, decided);
         }
-    }
-
-    /// Gives the replica the run of chosen slots that follows what is applied, and applies it. Whether the node goes on.
-    fn apply_chosen<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) -> bool {
-        let mut last = self.leader.decided();
-        while let Some((slot, proposal)) = self.leader.chosen(last) {
-            match self.replica.decide(slot, proposal) {
-                Ok(_) => last = slot,
-                Err(conflict) => {
-                    self.halt(step, Fault::Conflict(conflict));
-                    return false;
-                }
-            }
-        }
-        self.apply_ready(step);
-        true
     }
 
     /// Gives the replica a decision; a decision that contradicts a known one halts the node (rule R1).
@@ -76,14 +65,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Applies every decision whose turn has come.
-    pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        while self.replica.is_ready() {
-            self.apply_next(step);
-        }
-    }
-
     /// Applies the next slot if its decision is known, and answers who waits for it.
+    #[expect(
+        clippy::inline_always,
+        reason = "the body of two loops; a call would cost more than a tenth of what it does"
+    )]
+    #[inline(always)]
     fn apply_next<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(Applied {
             slot,
@@ -290,7 +277,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.follow(step, ballot);
         }
         self.replica.on_claimed(ballot, *decided);
-        self.apply_claimed(step);
+        self.apply_ready(step);
         let mut slot = first;
         let mut count = 0;
         for proposal in proposals {
@@ -358,14 +345,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised > ballot {
             return self.on_refused(step, *promised);
         }
-        if promised < ballot || run_len(WINDOW) < u64::from(*count) {
+        if promised < ballot {
             return Err(Reason::Malformed);
         }
         self.leader.on_answer(from);
-        let mut slot = *first;
-        for _ in 0..*count {
-            self.count_vote(step, *ballot, slot, from);
-            slot = slot.next().ok_or(Reason::Malformed)?;
+        // A driver that gathers may have joined runs to one that is longer than the window; what it drives is what counts.
+        let end = first
+            .checked_add(u64::from(*count))
+            .ok_or(Reason::Malformed)?;
+        if let Some((driven, last)) = self.leader.driven() {
+            let mut slot = driven.max(*first);
+            while slot < end && slot <= last {
+                self.count_vote(step, *ballot, slot, from);
+                slot = slot.next().ok_or(Reason::Malformed)?;
+            }
         }
         self.pump(step);
         if *low_water > self.replica.applied() {
@@ -393,31 +386,31 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// Rule C3: a vote is the decision if it was cast under the very ballot whose leader says that its slot is decided.
-    pub(super) fn apply_claimed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        while let Some((mut slot, last, ballot)) = self.replica.next_claimed() {
-            let before = self.replica.applied();
-            while slot <= last
+    /// Applies every decision whose turn has come. Rule C3: a vote is the decision if it was cast under the very ballot
+    /// whose leader says that its slot is decided.
+    pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        loop {
+            let mut decided = false;
+            if let Some((slot, ballot)) = self.replica.next_claimed()
                 && let Some(vote) = self.acceptor.vote(slot)
                 && vote.ballot == ballot
             {
-                if let Err(conflict) = self.replica.decide(slot, &vote.proposal) {
-                    return self.halt(step, Fault::Conflict(conflict));
+                match self.replica.decide(slot, &vote.proposal) {
+                    Ok(new) => decided = new,
+                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
                 }
-                let Some(next) = slot.next() else { break };
-                slot = next;
             }
-            self.apply_ready(step);
-            if self.replica.applied() == before {
+            if !decided && !self.replica.is_ready() {
                 return;
             }
+            self.apply_next(step);
         }
     }
 
     /// Brings everything that hangs on the applied prefix in line with it.
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.replica.is_behind() {
-            self.apply_claimed(step);
+            self.apply_ready(step);
         }
         if !self.leader.is_idle() {
             self.try_adopt(step);

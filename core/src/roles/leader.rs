@@ -335,7 +335,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         };
         !self.waiting.is_empty()
             || reign.commanders.floor() > reign.announced
-            || self.chosen(reign.commanders.floor()).is_some()
+            || self.next_chosen().is_some()
     }
 
     /// Counts a vote for a slot; says whether the slot is chosen by it. The caller has checked that the vote answers this
@@ -362,13 +362,13 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The slot after another one, if it is chosen.
+    /// The first slot after the decided prefix, if it is chosen.
     #[inline]
-    pub(crate) fn chosen(&self, after: Slot) -> Option<(Slot, &Proposal<C>)> {
+    pub(crate) fn next_chosen(&self) -> Option<(Slot, &Proposal<C>)> {
         let Office::Leading(reign) = &self.office else {
             return None;
         };
-        let slot = after.next()?;
+        let slot = reign.commanders.floor().next()?;
         let commander = reign.commanders.get(slot)?;
         commander.is_chosen().then_some((slot, &commander.proposal))
     }
@@ -586,10 +586,7 @@ mod tests {
         );
         leader.on_accepted(NodeId(0), Slot::FIRST, MEMBERS);
         assert!(leader.on_accepted(NodeId(2), Slot::FIRST, MEMBERS));
-        assert_eq!(
-            leader.chosen(leader.decided()),
-            Some((Slot::FIRST, &Proposal::Noop))
-        );
+        assert_eq!(leader.next_chosen(), Some((Slot::FIRST, &Proposal::Noop)));
         leader.advance(Slot::FIRST);
         assert_eq!(leader.start_next(), Some((Slot::new(5), asks(2))));
     }
