@@ -19,8 +19,8 @@ pub const KEYS: usize = 64;
 /// The stack of a run. The simulation is one value of several megabytes, which unoptimised builds copy more than once.
 const STACK: usize = 64 << 20;
 
-/// How many nodes the smaller of the two simulations has room for, and 2,048 events on their way. The larger one has
-/// room for 64 nodes and 8,192 events; to touch its memory would take a short run most of its time.
+/// How many nodes and clients the smaller of the two simulations has room for, and 1,024 events on their way. The larger
+/// one has room for 64 of both and 8,192 events; to touch its memory would take a short run most of its time.
 const FEW: u16 = 16;
 
 /// A tracer for every machine that the host runs.
@@ -116,10 +116,10 @@ fn simulate<M: StateMachine, L: Workload<M>, T: Tracer<M, PAGE>>(
     workload: L,
     tracer: &mut T,
 ) -> Result<Finished, ScenarioError> {
-    if scenario.nodes <= FEW {
-        simulate_in::<M, L, T, 16, 2048>(scenario, workload, tracer)
+    if scenario.nodes <= FEW && scenario.clients <= FEW {
+        simulate_in::<M, L, T, 16, 16, 1024>(scenario, workload, tracer)
     } else {
-        simulate_in::<M, L, T, 64, 8192>(scenario, workload, tracer)
+        simulate_in::<M, L, T, 64, 64, 8192>(scenario, workload, tracer)
     }
 }
 
@@ -132,6 +132,7 @@ fn simulate_in<
     M: StateMachine,
     L: Workload<M>,
     T: Tracer<M, PAGE>,
+    const CLIENTS: usize,
     const NODES: usize,
     const EVENTS: usize,
 >(
@@ -139,7 +140,7 @@ fn simulate_in<
     workload: L,
     tracer: &mut T,
 ) -> Result<Finished, ScenarioError> {
-    let mut simulation = Simulation::<M, L, 64, 64, PAGE, NODES, EVENTS>::idle();
+    let mut simulation = Simulation::<M, L, 64, CLIENTS, PAGE, NODES, EVENTS>::idle();
     simulation.start(scenario, workload)?;
     let mut observers = (tracer, (Digest::new(), Tally::new()));
     let verdict = simulation.run(&mut observers);

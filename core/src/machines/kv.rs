@@ -18,9 +18,18 @@ pub enum KvCommand {
 impl fmt::Debug for KvCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Get(key) => write!(f, "get({key})"),
-            Self::Set(key, value) => write!(f, "set({key}, {value})"),
+            Self::Get(key) => {
+                f.write_str("get(")?;
+                f.write_str(key.as_str())?;
+            }
+            Self::Set(key, value) => {
+                f.write_str("set(")?;
+                f.write_str(key.as_str())?;
+                f.write_str(", ")?;
+                value.fmt(f)?;
+            }
         }
+        f.write_str(")")
     }
 }
 
