@@ -333,20 +333,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         key: RequestKey,
         outcome: Outcome<M::Output>,
     ) -> Result<(), Reason> {
-        if outcome == Outcome::Busy {
-            // The requester asks again.
-            return Ok(());
-        }
-        if let Some(waiter) = self
-            .replica
-            .on_answer(key)
-            .filter(|waiter| *waiter != self.config.node)
-        {
-            step.send(
-                Role::Replica,
-                NodeSet::only(waiter),
-                Message::Response { key, outcome },
-            );
+        // A replica that is busy has answered nothing yet.
+        let waiter = if outcome == Outcome::Busy {
+            None
+        } else {
+            self.replica.on_answer(key)
+        };
+        if let Some(waiter) = waiter.filter(|waiter| *waiter != self.config.node) {
+            let response = Message::Response { key, outcome };
+            step.send(Role::Replica, NodeSet::only(waiter), response);
             return Ok(());
         }
         self.answer(step, key, outcome)

@@ -4,10 +4,9 @@
 //! (Liskov and Cowling, 2012, section 4), but filled only when a request is *applied*, and with identities that the log
 //! gives out (rules X1 to X3).
 
-use super::snapshot::{digest_of, fingerprint_of};
 use crate::{
-    ClientId, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot, StateMachine,
-    Value,
+    ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot,
+    StateMachine, Value,
 };
 use heapless::Vec;
 
@@ -16,6 +15,19 @@ pub const OUTPUT_MAX: usize = crate::SNAPSHOT_PAGE - FIXED;
 
 /// The bytes of an encoded session before its output.
 const FIXED: usize = 8 + 8 + 8 + 4 + 4 + 1;
+
+/// The digest of one proposal; its low half tells a retry from another command under the same number.
+#[inline]
+pub(crate) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
+    let mut digest = Digest::new();
+    proposal.encode(&mut digest);
+    digest.value()
+}
+
+/// The part of a proposal's digest that a session keeps.
+pub(crate) fn fingerprint_of(digest: u64) -> u32 {
+    u32::try_from(digest & 0xffff_ffff).unwrap_or(0)
+}
 
 /// Up to `CLIENTS` sessions, in rising order of client, which is the order in which they were opened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,11 +1,11 @@
 //! The replicated state as a whole, and its journey in pages.
 
-use super::sessions::Sessions;
+use super::sessions::{Sessions, digest_of, fingerprint_of};
+use crate::Writer;
 use crate::{
     Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
     StateMachine,
 };
-use crate::{Value, Writer};
 use heapless::Vec;
 
 /// A page of a snapshot.
@@ -22,19 +22,6 @@ pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
     pub(crate) chain: u64,
     pub(crate) machine: M,
     pub(crate) sessions: Sessions<M::Output, CLIENTS>,
-}
-
-/// The digest of one proposal; its low half tells a retry from another command under the same number.
-#[inline]
-pub(crate) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
-    let mut digest = Digest::new();
-    proposal.encode(&mut digest);
-    digest.value()
-}
-
-/// The part of a proposal's digest that a session keeps.
-pub(crate) fn fingerprint_of(digest: u64) -> u32 {
-    u32::try_from(digest & 0xffff_ffff).unwrap_or(0)
 }
 
 impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
