@@ -3,6 +3,7 @@
 //! The simulation is allocation-free like the rest, so that it runs on a microcontroller, where the same seed gives the
 //! same facts. It drives the very [`Node`](crate::Node) that a real network would.
 
+mod check;
 mod client;
 mod network;
 mod report;

@@ -32,6 +32,12 @@ pub enum Violation {
         /// The number of its request.
         number: RequestNumber,
     },
+    /// The state machine of a node is in another state than those of the others, though all have applied the same: it does
+    /// not follow from its commands alone.
+    Divergence {
+        /// The node that differs from the first one.
+        node: NodeId,
+    },
     /// A node saw something that cannot be, and halted.
     Halted {
         /// The node.
@@ -53,6 +59,12 @@ impl fmt::Display for Violation {
                     f,
                     "client {client} got a wrong answer to its request {}",
                     number.0
+                )
+            }
+            Self::Divergence { node } => {
+                write!(
+                    f,
+                    "{node} has another state than the others after the same commands"
                 )
             }
             Self::Halted { node } => write!(f, "{node} halted over what cannot be"),

@@ -114,7 +114,10 @@ impl<
             return Some(Verdict::Violated(violation));
         }
         if self.busy_clients == 0 && self.agree() {
-            return Some(Verdict::Done);
+            return Some(match self.diverged() {
+                Some(node) => Verdict::Violated(Violation::Divergence { node }),
+                None => Verdict::Done,
+            });
         }
         if self.counts.events >= self.events_max {
             return Some(Verdict::Stalled(Bound::Events));
@@ -207,22 +210,6 @@ impl<
             peak,
             capacity,
         })
-    }
-
-    /// Whether every live node has joined and applied the same.
-    fn agree(&self) -> bool {
-        let mut live = self
-            .members
-            .iter()
-            .filter(|member| member.live)
-            .map(|member| &member.node);
-        let Some(first) = live.next() else {
-            return false;
-        };
-        let same = |node: &Node<M, WINDOW, CLIENTS, PAGE>| {
-            node.is_active() && node.applied() == first.applied() && node.chain() == first.chain()
-        };
-        same(first) && live.all(same)
     }
 
     /// A node that was not killed, with what its step needs.
@@ -333,25 +320,6 @@ impl<
             }
         }
         self.outbox.clear();
-    }
-
-    /// Looks for a broken rule after a node's step.
-    fn check(&mut self, node: NodeId) {
-        let Some(member) = self.members.get(usize::from(node.0)) else {
-            return;
-        };
-        if member.node.fault().is_some() {
-            self.violation = Some(Violation::Halted { node });
-            return;
-        }
-        let (slot, chain) = (member.node.applied(), member.node.chain());
-        if let Some(known) = self.ledger.get(slot) {
-            if *known != chain {
-                self.violation = Some(Violation::Disagreement { node, slot });
-            }
-        } else if let Some(place) = self.ledger.admit(slot, slot) {
-            *place = Some(chain);
-        }
     }
 
     /// Stops a node for good. Its clients go elsewhere after a while.

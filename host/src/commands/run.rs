@@ -85,7 +85,12 @@ pub fn run(command: &RunCommand) -> Exit {
     if let Err(error) = output.finish() {
         return Exit::from_output(&error);
     }
-    match (finished.exit(), verified) {
+    exit_of(finished.exit(), verified)
+}
+
+/// A broken rule is worse than two traces, and those are worse than everything else.
+const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
+    match (finished, verified) {
         (Exit::Violated, _) => Exit::Violated,
         (_, Some(false)) => Exit::Diverged,
         (exit, _) => exit,
@@ -158,6 +163,37 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
             // A run of a million requests must not go on for a reader that has left. Nothing needs tidying up: the
             // standard output is gone, and nothing else is open.
             process::exit(Exit::from_output(error).code().into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod::simulation::{Bound, Verdict, Violation};
+    use synod::{NodeId, Slot};
+
+    #[test]
+    fn the_exit_code_tells_what_came_of_the_run() {
+        let mut finished = simulate(&Options::new(6), &mut ()).unwrap();
+        let violation = Violation::Disagreement {
+            node: NodeId(3),
+            slot: Slot::FIRST,
+        };
+        for (verdict, verified, code) in [
+            (Verdict::Done, None, 0),
+            (Verdict::Done, Some(true), 0),
+            (Verdict::Done, Some(false), 4),
+            (Verdict::Stalled(Bound::Time), Some(true), 3),
+            (Verdict::Stalled(Bound::Time), Some(false), 4),
+            (Verdict::Violated(violation), Some(false), 1),
+        ] {
+            finished.verdict = verdict;
+            assert_eq!(
+                exit_of(finished.exit(), verified).code(),
+                code,
+                "{verdict:?}"
+            );
         }
     }
 }

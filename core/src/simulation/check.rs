@@ -1,0 +1,177 @@
+//! What a simulation looks for: rules that were broken, and whether all is done.
+
+use super::report::Violation;
+use super::workload::Workload;
+use super::world::Simulation;
+use crate::{Node, NodeId, StateMachine};
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+{
+    fn live_nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {
+        let live = self.members.iter().filter(|member| member.live);
+        live.map(|member| &member.node)
+    }
+
+    /// Whether every live node has joined and applied the same.
+    pub(super) fn agree(&self) -> bool {
+        let mut live = self.live_nodes();
+        let Some(first) = live.next() else {
+            return false;
+        };
+        let same = |node: &Node<M, WINDOW, CLIENTS, PAGE>| {
+            node.is_active() && node.applied() == first.applied() && node.chain() == first.chain()
+        };
+        same(first) && live.all(same)
+    }
+
+    /// Rule R5: a live node whose state machine is in another state than the first one's, though both have applied the
+    /// same.
+    pub(super) fn diverged(&self) -> Option<NodeId> {
+        let mut live = self.live_nodes();
+        let first = live.next()?;
+        let differs = |node: &&Node<M, WINDOW, CLIENTS, PAGE>| node.machine() != first.machine();
+        live.find(differs).map(Node::id)
+    }
+
+    /// Looks for a broken rule after a node's step.
+    pub(super) fn check(&mut self, node: NodeId) {
+        let Some(member) = self.members.get(usize::from(node.0)) else {
+            return;
+        };
+        if member.node.fault().is_some() {
+            self.violation = Some(Violation::Halted { node });
+            return;
+        }
+        let (slot, chain) = (member.node.applied(), member.node.chain());
+        if let Some(known) = self.ledger.get(slot) {
+            if *known != chain {
+                self.violation = Some(Violation::Disagreement { node, slot });
+            }
+        } else if let Some(place) = self.ledger.admit(slot, slot) {
+            *place = Some(chain);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use crate::machines::{Key, Kv, KvCommand, KvReply};
+    use crate::simulation::{KvScript, Scenario, Simulation, Verdict, Violation, Workload};
+    use crate::{MalformedPage, NodeId, Reader, RequestNumber, Slot, StateMachine, Value, Writer};
+    use core::cell::Cell;
+
+    /// Expects what nobody promised.
+    struct Liar;
+
+    impl Workload<Kv<4>> for Liar {
+        fn command(&mut self, _client: u16, number: u32) -> Option<KvCommand> {
+            (number == 1).then_some(KvCommand::Get(Key::numbered(0)))
+        }
+
+        fn check(&mut self, _client: u16, _number: u32, output: &KvReply) -> bool {
+            *output == KvReply::Value(9)
+        }
+
+        fn requests(&self, _client: u16) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn a_wrong_answer_is_a_violation() {
+        let mut simulation =
+            Simulation::<Kv<4>, Liar, 8, 16, 2, 3, 256>::new(&Scenario::of(6, 3), Liar).unwrap();
+        assert!(matches!(
+            simulation.run(&mut ()),
+            Verdict::Violated(Violation::WrongAnswer {
+                number: RequestNumber(1),
+                ..
+            })
+        ));
+    }
+
+    std::thread_local! {
+        static CHANCE: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Does what no state machine may: answers the same everywhere, but keeps something that the command does not imply.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    struct Moody(u64);
+
+    impl StateMachine for Moody {
+        type Command = u32;
+        type Output = ();
+
+        fn apply(&mut self, _command: &u32) {
+            CHANCE.set(CHANCE.get() + 1);
+            self.0 = CHANCE.get();
+        }
+
+        fn snapshot_pages(&self) -> u32 {
+            0
+        }
+
+        fn write_page(&self, _page: u32, _writer: &mut Writer<'_>) {}
+
+        fn read_page(&mut self, _page: u32, _: &mut Reader<'_>) -> Result<(), MalformedPage> {
+            Ok(())
+        }
+    }
+
+    struct Once;
+
+    impl<M: StateMachine<Command = u32, Output: Value>> Workload<M> for Once {
+        fn command(&mut self, _client: u16, number: u32) -> Option<u32> {
+            (number == 1).then_some(7)
+        }
+
+        fn check(&mut self, _client: u16, _number: u32, _output: &M::Output) -> bool {
+            true
+        }
+
+        fn requests(&self, _client: u16) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn r5_a_state_machine_that_follows_its_mood_is_a_violation() {
+        let mut simulation =
+            Simulation::<Moody, Once, 8, 16, 2, 3, 256>::new(&Scenario::of(6, 3), Once).unwrap();
+        assert_eq!(
+            simulation.run(&mut ()),
+            Verdict::Violated(Violation::Divergence { node: NodeId(1) })
+        );
+    }
+
+    #[test]
+    fn a_node_that_applied_something_else_is_a_violation() {
+        let scenario = Scenario::of(6, 3);
+        let mut simulation =
+            Simulation::<Kv<16>, KvScript, 8, 16, 2, 3, 256>::new(&scenario, KvScript::new(11))
+                .unwrap();
+        let (slot, node) = (Slot::new(20), NodeId(2));
+        while simulation.node(node).unwrap().applied() < slot {
+            assert_eq!(simulation.step(&mut ()), None);
+        }
+        // As if whoever was at the next slots first had applied something else there.
+        for ahead in 1..=5 {
+            let ahead = slot.checked_add(ahead).unwrap();
+            simulation.ledger.put(ahead, 1);
+        }
+        assert!(matches!(
+            simulation.run(&mut ()),
+            Verdict::Violated(Violation::Disagreement { .. })
+        ));
+    }
+}
