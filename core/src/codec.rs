@@ -67,6 +67,7 @@ impl<'a> Writer<'a> {
 }
 
 impl Sink for Writer<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len());
         match self.buffer.get_mut(self.len..end) {

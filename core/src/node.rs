@@ -155,7 +155,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let mut node = Self::new(config, Phase::Joining(Initializer::new()), run_seed)?;
         // Rule J3: boards that are switched on together do not ask together.
         let jitter = span_below(&mut node.rng, node.config.join_retransmit);
-        node.timers.arm(Timer::Join, now + jitter);
+        node.timers.arm_after(Timer::Join, &now, &jitter);
         Ok(node)
     }
 

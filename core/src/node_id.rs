@@ -56,6 +56,7 @@ impl NodeSet {
     }
 
     /// The set of one node; empty where its number is out of range.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn only(node: NodeId) -> Self {
         if node.0 < NODES_MAX {
             Self(1 << node.0)
@@ -109,6 +110,7 @@ impl NodeSet {
     ///
     /// Two majorities of one membership share a node, on which all of the protocol's safety rests
     /// (Lamport, *The Part-Time Parliament*, section 2.1).
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn is_quorum(self, members: Self) -> bool {
         (self.0 & members.0).count_ones() > members.0.count_ones() / 2
     }

@@ -145,7 +145,21 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     /// Queues a message.
     #[inline]
     pub(crate) fn send(&mut self, outgoing: Outgoing<M, PAGE>) -> Result<(), Queue> {
-        self.messages.push(outgoing).map_err(|_| Queue::Outbox)
+        if cfg!(not(target_pointer_width = "32")) {
+            return self.messages.push(outgoing).map_err(|_| Queue::Outbox);
+        }
+        // A message that is moved costs small targets a copy of it, and one that is built in its place does not.
+        let Outgoing { role, to, message } = outgoing;
+        *self.place(role, to).ok_or(Queue::Outbox)? = message;
+        Ok(())
+    }
+
+    /// The place of the next message, with a small one in it for now.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn place(&mut self, role: Role, to: NodeSet) -> Option<&mut Message<M, PAGE>> {
+        let message = Message::Learn { from: Slot::ZERO };
+        self.messages.push(Outgoing { role, to, message }).ok()?;
+        self.messages.last_mut().map(|last| &mut last.message)
     }
 
     /// How many messages are queued.

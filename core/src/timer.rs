@@ -1,7 +1,7 @@
 //! The node's timers: a table with one place for each kind. Arming replaces, and nothing of a cancelled timer is left
 //! anywhere.
 
-use crate::Instant;
+use crate::{Duration, Instant};
 
 /// What a node can be waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,12 @@ impl Timers {
         if let Some(place) = self.at.get_mut(timer.index()) {
             *place = at;
         }
+    }
+
+    /// Arms a timer for a while after `now`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn arm_after(&mut self, timer: Timer, now: &Instant, span: &Duration) {
+        self.arm(timer, *now + *span);
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer) {

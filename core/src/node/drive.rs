@@ -111,7 +111,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
-                .arm(Timer::Commander, step.now + self.config.accept_retransmit);
+                .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
         }
     }
 
@@ -145,7 +145,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             slot = next;
         }
         self.timers
-            .arm(Timer::Commander, step.now + self.config.accept_retransmit);
+            .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
     }
 
     /// The leader's own acceptor votes by a call. The vote is written ahead of every message that rests on it, and so may
@@ -213,7 +213,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         self.timers
-            .arm(Timer::Commander, step.now + self.config.accept_retransmit);
+            .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
         let (decided, members) = (self.leader.decided(), self.config.members);
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
         while slot <= last && step.outbox.len() < full {

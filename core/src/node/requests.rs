@@ -94,7 +94,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if !self.timers.is_armed(Timer::Request) {
             self.timers
-                .arm(Timer::Request, now + self.config.request_retransmit);
+                .arm_after(Timer::Request, &now, &self.config.request_retransmit);
         }
         self.ask_replica(&mut step, &proposal);
         step.finish();
@@ -166,7 +166,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if self.requesters.len() > 0 {
             self.timers
-                .arm(Timer::Request, step.now + self.config.request_retransmit);
+                .arm_after(Timer::Request, &step.now, &self.config.request_retransmit);
         }
     }
 
@@ -191,8 +191,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             Requested::Pending => {
                 if !self.timers.is_armed(Timer::Propose) {
-                    self.timers
-                        .arm(Timer::Propose, step.now + self.config.propose_retransmit);
+                    self.timers.arm_after(
+                        Timer::Propose,
+                        &step.now,
+                        &self.config.propose_retransmit,
+                    );
                 }
                 self.propose(step, proposal, false);
                 self.pump(step);
@@ -259,7 +262,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         self.timers
-            .arm(Timer::Propose, step.now + self.config.propose_retransmit);
+            .arm_after(Timer::Propose, &step.now, &self.config.propose_retransmit);
         for proposal in &self.replica.take_proposals(all) {
             self.propose(step, proposal, true);
         }

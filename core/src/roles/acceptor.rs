@@ -132,7 +132,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         if let Some(vote) = place
             && vote.ballot == ballot
         {
-            if vote.proposal == *proposal {
+            if vote.proposal.is(proposal) {
                 return Vouched::Repeated;
             }
             let (known, new) = (vote.proposal, *proposal);

@@ -341,7 +341,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             Office::Leading(reign) => reign
                 .commanders
                 .get(slot)
-                .is_none_or(|commander| !commander.is_chosen() && commander.proposal != *decision),
+                .is_none_or(|commander| !commander.is_chosen() && !commander.proposal.is(decision)),
             _ => false,
         }
     }

@@ -157,7 +157,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             return Ok(false);
         };
         match place {
-            Some(known) if known != proposal => Err(Conflict {
+            Some(known) if !known.is(proposal) => Err(Conflict {
                 slot,
                 known: *known,
                 new: *proposal,

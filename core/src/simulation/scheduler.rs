@@ -116,7 +116,8 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     /// # Errors
     ///
     /// [`SchedulerFull`]: there is no room for it, and it will not happen.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn push(
         &mut self,
         at: Instant,
