@@ -66,6 +66,7 @@ impl NodeSet {
     }
 
     /// Adds a node and says whether it was new. A number out of range is never added.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn insert(&mut self, node: NodeId) -> bool {
         let with = self.0 | Self::only(node).0;
         let new = with != self.0;
@@ -75,6 +76,7 @@ impl NodeSet {
 
     /// The set without one node.
     #[must_use]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn without(self, node: NodeId) -> Self {
         Self(self.0 & !Self::only(node).0)
     }

@@ -88,7 +88,6 @@ impl<C> Proposal<C> {
 impl<C: Eq> Proposal<C> {
     /// Whether two proposals are the same: `==`, compiled once on small targets.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn is(&self, other: &Self) -> bool {
         self == other
     }

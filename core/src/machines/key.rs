@@ -43,7 +43,7 @@ impl Key {
         valid.then_some(key)
     }
 
-    fn len(&self) -> usize {
+    fn len(self) -> usize {
         let end = self.0.iter().position(|byte| *byte == 0);
         end.unwrap_or(Self::LEN_MAX)
     }

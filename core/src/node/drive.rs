@@ -116,7 +116,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn drive<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -150,7 +150,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// The leader's own acceptor votes by a call. The vote is written ahead of every message that rests on it, and so may
     /// be counted at once (rule C4).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -176,7 +176,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Rules C1 and C2: one vote of one member for one slot under this very ballot.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn count_vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

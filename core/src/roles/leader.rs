@@ -269,7 +269,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// Rule L3: whether a proposal waits and the next slot lies in the window above what is decided. Rule N1: the last slot
     /// of all is never given away, so that the next one always has a number.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn can_start(&self) -> bool {
         let Office::Leading(reign) = &self.office else {
             return false;
@@ -279,7 +279,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Gives the next waiting proposal the next slot, if that can be.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
         if !self.can_start() {
             return None;
@@ -299,7 +299,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// Counts a vote for a slot; says whether the slot is chosen by it. The caller has checked that the vote answers this
     /// reign's ballot (rule C1).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accepted(&mut self, from: NodeId, slot: Slot, members: NodeSet) -> bool {
         let Office::Leading(reign) = &mut self.office else {
             return false;
@@ -322,7 +322,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// The slot after another one, if it is chosen.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn chosen(&self, after: Slot) -> Option<(Slot, &Proposal<C>)> {
         let Office::Leading(reign) = &self.office else {
             return None;
@@ -335,7 +335,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// Whether what was decided for `slot` shows that this reign is over: it drives something else there, or nothing at
     /// all, so that a higher ballot has decided the slot. What this reign's voters accepted is then not the decision,
     /// and must not be passed off as one (rule C3).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_overruled(&self, slot: Slot, decision: &Proposal<C>) -> bool {
         match &self.office {
             Office::Leading(reign) => reign

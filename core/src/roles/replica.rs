@@ -147,7 +147,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Rule R1: keeps a decision; a decision never changes. Says whether it is new.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn decide(
         &mut self,
         slot: Slot,
@@ -173,7 +173,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Rule R2: applies the next slot if its decision is known.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn apply_next(&mut self) -> Option<Applied<M::Output>> {
         let slot = self.state.applied.next()?;
         let proposal = self.log.get(slot)?;
@@ -200,6 +200,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Rule C3: remembers that a prefix is decided, as the leader of a ballot says.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_claimed(&mut self, ballot: Ballot, decided: Slot) {
         if decided > self.claim.1 || (decided == self.claim.1 && ballot > self.claim.0) {
             self.claim = (ballot, decided);
@@ -214,7 +215,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// The slots from the next one to apply to the last one that are known to be decided, and the ballot under which a
     /// vote for one of them is the decision.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn next_claimed(&self) -> Option<(Slot, Slot, Ballot)> {
         let next = self.state.applied.next()?;
         let (ballot, last) = self.claim;

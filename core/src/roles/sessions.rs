@@ -53,7 +53,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         self.table.len()
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn find(&self, client: ClientId) -> Option<usize> {
         // Clients that registered one after the other stand as far apart in the table as their slots in the log.
         let first = self.table.first()?.client.0;
@@ -96,7 +96,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     }
 
     /// Rule X1: applies what was decided for `slot`, unless it was applied before, and answers it.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn apply<M: StateMachine<Output = O>>(
         &mut self,
         slot: Slot,
@@ -212,7 +212,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
 impl<O: Value> Session<O> {
     /// The answer to a request that was applied before; `None` for one that is new.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn answer(
         &self,
         number: RequestNumber,

@@ -25,7 +25,7 @@ pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
 }
 
 /// The digest of one proposal; its low half tells a retry from another command under the same number.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
     let mut digest = Digest::new();
     proposal.encode(&mut digest);
@@ -49,7 +49,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     }
 
     /// Applies the next slot.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn apply(
         &mut self,
         slot: Slot,

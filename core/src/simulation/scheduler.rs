@@ -117,7 +117,6 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     ///
     /// [`SchedulerFull`]: there is no room for it, and it will not happen.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn push(
         &mut self,
         at: Instant,
@@ -140,7 +139,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     }
 
     /// Takes the earliest happening.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn pop(&mut self) -> Option<Scheduled<M, PAGE>> {
         self.heap.pop()
     }
