@@ -12,6 +12,7 @@ pub trait Sink {
     fn put(&mut self, bytes: &[u8]);
 
     /// Takes a 64-bit word.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put_u64(&mut self, word: u64) {
         self.put(&word.to_le_bytes());
     }
@@ -67,6 +68,7 @@ impl<'a> Writer<'a> {
 }
 
 impl Sink for Writer<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len());
         match self.buffer.get_mut(self.len..end) {
@@ -107,6 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn u8(&mut self) -> Option<u8> {
         self.array().map(|[byte]| byte)
     }

@@ -138,6 +138,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`ConfigError`]: the first relation of the settings that does not hold.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         let phase = Phase::Founding(Seed::new(config.node));
         let mut node = Self::new(config, phase, run_seed)?;
@@ -151,11 +152,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`ConfigError`]: the first relation of the settings that does not hold.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         let mut node = Self::new(config, Phase::Joining(Initializer::new()), run_seed)?;
         // Rule J3: boards that are switched on together do not ask together.
         let jitter = span_below(&mut node.rng, node.config.join_retransmit);
-        node.timers.arm(Timer::Join, now + jitter);
+        node.timers.arm_after(Timer::Join, &now, &jitter);
         Ok(node)
     }
 
@@ -307,6 +309,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// A timer for which the outbox has no room stays expired, and [`Node::next_deadline`] still names it: empty the
     /// outbox and call again.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle_timeout<const ROOM: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -357,6 +360,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Stops the node for good: something happened that cannot happen while the rules hold, and to go on would spread
     /// it. The first cause is kept.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn halt<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -372,6 +376,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// A span with jitter: from `span` up to half as much again (rule S7).
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn jittered(&mut self, span: Duration) -> Duration {
         span.saturating_add(span_below(&mut self.rng, span / 2))
     }

@@ -56,6 +56,7 @@ impl NodeSet {
     }
 
     /// The set of one node; empty where its number is out of range.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn only(node: NodeId) -> Self {
         if node.0 < NODES_MAX {
             Self(1 << node.0)
@@ -65,6 +66,7 @@ impl NodeSet {
     }
 
     /// Adds a node and says whether it was new. A number out of range is never added.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn insert(&mut self, node: NodeId) -> bool {
         let with = self.0 | Self::only(node).0;
         let new = with != self.0;
@@ -74,6 +76,7 @@ impl NodeSet {
 
     /// The set without one node.
     #[must_use]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn without(self, node: NodeId) -> Self {
         Self(self.0 & !Self::only(node).0)
     }
@@ -109,6 +112,7 @@ impl NodeSet {
     ///
     /// Two majorities of one membership share a node, on which all of the protocol's safety rests
     /// (Lamport, *The Part-Time Parliament*, section 2.1).
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn is_quorum(self, members: Self) -> bool {
         // Strikes one out on each side until a side is empty. Clusters are small, and most targets have no instruction
         // that counts bits, so that this is a fraction of what two counts would take.

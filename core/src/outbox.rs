@@ -142,9 +142,23 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Queues a message.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn send(&mut self, outgoing: Outgoing<M, PAGE>) -> Result<(), Queue> {
-        self.messages.push(outgoing).map_err(|_| Queue::Outbox)
+        if cfg!(not(target_pointer_width = "32")) {
+            return self.messages.push(outgoing).map_err(|_| Queue::Outbox);
+        }
+        // A message that is moved costs small targets a copy of it, and one that is built in its place does not.
+        let Outgoing { role, to, message } = outgoing;
+        *self.place(role, to).ok_or(Queue::Outbox)? = message;
+        Ok(())
+    }
+
+    /// The place of the next message, with a small one in it for now.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn place(&mut self, role: Role, to: NodeSet) -> Option<&mut Message<M, PAGE>> {
+        let message = Message::Learn { from: Slot::ZERO };
+        self.messages.push(Outgoing { role, to, message }).ok()?;
+        self.messages.last_mut().map(|last| &mut last.message)
     }
 
     /// How many messages are queued.
@@ -158,14 +172,15 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// The last message, if it is for the same recipients.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn last(&mut self, to: NodeSet) -> Option<&mut Message<M, PAGE>> {
         let last = self.messages.last_mut()?;
         (last.to == to).then_some(&mut last.message)
     }
 
     /// Asks for one more proposal to be accepted: in the page that waits already, if its slot follows there.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn accept(
         &mut self,
         to: NodeSet,
@@ -217,7 +232,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Answers an accept: with the answer that waits already, if the runs of slots are one.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn accepted(
         &mut self,
         to: NodeSet,
@@ -258,7 +273,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Says how far the log is decided: with the last message, if that can say it.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn decision(
         &mut self,
         to: NodeSet,

@@ -85,6 +85,14 @@ impl<C> Proposal<C> {
     }
 }
 
+impl<C: Eq> Proposal<C> {
+    /// Whether two proposals are the same: `==`, compiled once on small targets.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
 impl<C: Value> Value for Proposal<C> {
     const ENCODED_MAX: usize = 13 + C::ENCODED_MAX;
 

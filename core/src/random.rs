@@ -37,6 +37,7 @@ pub(crate) fn stream(run_seed: u64, purpose: Purpose) -> XorShiftRng {
 
 /// Spreads a number over 64 bits, one to one: the finalizer of `SplitMix64` (Steele, Lea and Flood, *Fast Splittable
 /// Pseudorandom Number Generators*, 2014, with Stafford's variant 13 of the constants).
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) const fn mix(word: u64) -> u64 {
     let word = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let word = (word ^ word >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -48,6 +49,7 @@ pub(crate) const fn mix(word: u64) -> u64 {
 ///
 /// The high half of a product, as in Lemire's *Fast Random Integer Generation in an Interval* (2019) without its
 /// rejection step: the bias is below `bound` / 2³², which is nothing for jitter and for loss in millionths.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
     let product = u64::from(rng.next_u32()) * u64::from(bound);
     u32::try_from(product >> 32).unwrap_or(0)

@@ -31,7 +31,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn home(number: u64) -> usize {
         usize::try_from(number & 0xffff_ffff).unwrap_or(0) % CAPACITY
     }
@@ -46,7 +46,8 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
     }
 
     /// Where the value of a number is that fits: its index.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn find(&self, number: u64, fits: impl Fn(&T) -> bool) -> Option<usize> {
         let home = Self::home(number);
         if self.at(home).is_some_and(&fits) {
@@ -60,18 +61,19 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             .position(|place| place.as_ref().is_some_and(&fits))
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn at(&self, index: usize) -> Option<&T> {
         self.places.get(index)?.as_ref()
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn at_mut(&mut self, index: usize) -> Option<&mut T> {
         self.places.get_mut(index)?.as_mut()
     }
 
     /// Puts a value in its place, or in the first free one, and says whether there was one.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn insert(&mut self, value: T) -> bool {
         let home = Self::home(value.number());
         let index = match self.places.get(home) {
@@ -98,7 +100,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
     }
 
     /// Frees a place; does nothing where it is free.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn remove(&mut self, index: usize) {
         let Some(place) = self.places.get_mut(index) else {
             return;

@@ -127,6 +127,11 @@ impl Instant {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
+
+    /// The instant a span before this one, or the origin where there is none.
+    pub(crate) const fn back(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
 }
 
 impl Add<Duration> for Instant {

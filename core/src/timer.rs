@@ -1,7 +1,7 @@
 //! The node's timers: a table with one place for each kind. Arming replaces, and nothing of a cancelled timer is left
 //! anywhere.
 
-use crate::Instant;
+use crate::{Duration, Instant};
 
 /// What a node can be waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,32 +52,47 @@ impl Timer {
     }
 }
 
-/// When each timer fires; [`Instant::FAR_FUTURE`] for one that is not armed.
+/// When each timer fires: how long that is before [`Instant::FAR_FUTURE`], so that nothing is armed in a table of zeros,
+/// and the earliest is the greatest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Timers {
-    at: [Instant; Timer::ALL.len()],
+    before: [Duration; Timer::ALL.len()],
 }
 
 impl Timers {
     pub(crate) const fn new() -> Self {
         Self {
-            at: [Instant::FAR_FUTURE; Timer::ALL.len()],
+            before: [Duration::ZERO; Timer::ALL.len()],
         }
     }
 
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
-        if let Some(place) = self.at.get_mut(timer.index()) {
-            *place = at;
+        if let Some(place) = self.before.get_mut(timer.index()) {
+            *place = Instant::FAR_FUTURE.since(at);
         }
     }
 
     /// Arms a timer for `at`, unless it is armed for later.
     pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
-        if let Some(place) = self.at.get_mut(timer.index())
-            && (*place == Instant::FAR_FUTURE || *place < at)
+        let before = Instant::FAR_FUTURE.since(at);
+        if let Some(place) = self.before.get_mut(timer.index())
+            && (*place == Duration::ZERO || *place > before)
         {
-            *place = at;
+            *place = before;
         }
+    }
+
+    /// Arms a timer for a while after `now`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::trivially_copy_pass_by_ref,
+            reason = "a caller has both in memory, and small targets have no four registers for them"
+        )
+    )]
+    pub(crate) fn arm_after(&mut self, timer: Timer, now: &Instant, span: &Duration) {
+        self.arm(timer, *now + *span);
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer) {
@@ -89,24 +104,25 @@ impl Timers {
     }
 
     pub(crate) fn is_armed(&self, timer: Timer) -> bool {
-        self.at
+        self.before
             .get(timer.index())
-            .is_some_and(|at| *at != Instant::FAR_FUTURE)
+            .is_some_and(|before| *before != Duration::ZERO)
     }
 
     pub(crate) fn is_expired(&self, timer: Timer, now: Instant) -> bool {
-        self.at
+        let due = Instant::FAR_FUTURE.since(now);
+        self.before
             .get(timer.index())
-            .is_some_and(|at| *at <= now && *at != Instant::FAR_FUTURE)
+            .is_some_and(|before| *before >= due && *before != Duration::ZERO)
     }
 
     /// The earliest deadline, or `None` when nothing is armed.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let mut earliest = Instant::FAR_FUTURE;
-        for at in &self.at {
-            earliest = earliest.min(*at);
+        let mut earliest = Duration::ZERO;
+        for before in &self.before {
+            earliest = earliest.max(*before);
         }
-        (earliest != Instant::FAR_FUTURE).then_some(earliest)
+        (earliest != Duration::ZERO).then(|| Instant::FAR_FUTURE.back(earliest))
     }
 }
 

@@ -28,7 +28,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn index(slot: Slot) -> usize {
         // The remainder is below WINDOW, which is a usize.
         usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0)
@@ -39,14 +39,15 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     }
 
     /// Whether a slot has a place.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn covers(&self, slot: Slot) -> bool {
         // One comparison: at or under the floor the difference wraps to more than any window.
         let above = slot.number().wrapping_sub(self.floor.number());
         above.wrapping_sub(1) < Self::SIZE
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         if !self.covers(slot) {
             return None;
@@ -54,7 +55,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.places.get(Self::index(slot))?.as_ref()
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         if !self.covers(slot) {
             return None;
@@ -63,7 +64,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     }
 
     /// Puts a value in a slot's place and says whether it has one.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn put(&mut self, slot: Slot, value: T) -> bool {
         if !self.covers(slot) {
             return false;
@@ -79,7 +80,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
 
     /// The place of a slot, made by raising the floor where needed, though never above `limit`; `None` where the slot has
     /// none.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn admit(&mut self, slot: Slot, limit: Slot) -> Option<&mut Option<T>> {
         let beyond = slot.number().wrapping_sub(self.floor.number());
         let beyond = beyond.wrapping_sub(1);
@@ -108,7 +109,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     }
 
     /// Raises the floor by one slot. What that had is still in its place, for the caller to take out.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn release_next(&mut self) -> Option<&mut Option<T>> {
         self.floor = self.floor.next()?;
         self.places.get_mut(Self::index(self.floor))

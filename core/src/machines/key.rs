@@ -22,15 +22,30 @@ impl Key {
 
     /// The key of a name; `None` where the name is empty, too long, or not printable ASCII.
     pub fn new(name: &str) -> Option<Self> {
-        let printable = name.bytes().all(|byte| byte.is_ascii_graphic());
-        if name.is_empty() || !printable {
+        if name.len() > Self::LEN_MAX {
             return None;
         }
         let mut bytes = [0; Self::LEN_MAX];
-        bytes
-            .get_mut(..name.len())?
-            .copy_from_slice(name.as_bytes());
-        Some(Self(bytes))
+        for (place, byte) in bytes.iter_mut().zip(name.bytes()) {
+            *place = byte;
+        }
+        Self::of(bytes).filter(|key| key.len() == name.len())
+    }
+
+    /// The key of what is filled up with zeros; `None` where the bytes before those are none, or not printable ASCII.
+    fn of(bytes: [u8; Self::LEN_MAX]) -> Option<Self> {
+        let key = Self(bytes);
+        let (mut ended, mut valid) = (false, key.len() > 0);
+        for byte in bytes {
+            ended |= byte == 0;
+            valid &= ended == (byte == 0) && (ended || byte.is_ascii_graphic());
+        }
+        valid.then_some(key)
+    }
+
+    fn len(self) -> usize {
+        let end = self.0.iter().position(|byte| *byte == 0);
+        end.unwrap_or(Self::LEN_MAX)
     }
 
     /// The `index`th name in the order A to Z, AA to AZ, BA and so on.
@@ -53,14 +68,9 @@ impl Key {
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        let len = self
-            .0
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(Self::LEN_MAX);
         // Only printable ASCII ever gets in.
         self.0
-            .get(..len)
+            .get(..self.len())
             .and_then(|name| core::str::from_utf8(name).ok())
             .unwrap_or("")
     }
@@ -86,18 +96,7 @@ impl Value for Key {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        let bytes = reader.array::<{ Self::LEN_MAX }>()?;
-        let len = bytes
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(Self::LEN_MAX);
-        let (name, rest) = bytes.split_at_checked(len)?;
-        let valid = rest.iter().all(|byte| *byte == 0);
-        if valid {
-            Self::new(core::str::from_utf8(name).ok()?)
-        } else {
-            None
-        }
+        Self::of(reader.array()?)
     }
 }
 

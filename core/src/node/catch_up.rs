@@ -73,7 +73,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             bytes,
         } = self.replica.welcome(snapshot, page).ok_or(Reason::Full)?;
         self.timers
-            .arm(Timer::Transfer, step.now + self.config.transfer_timeout);
+            .arm_after(Timer::Transfer, &step.now, &self.config.transfer_timeout);
         step.send(
             role,
             to,
@@ -114,7 +114,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         page: u32,
     ) {
         let delay = self.jittered(self.config.join_retransmit);
-        self.timers.arm(Timer::Join, step.now + delay);
+        self.timers.arm_after(Timer::Join, &step.now, &delay);
         let role = if self.is_active() {
             Role::Replica
         } else {
@@ -128,6 +128,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// A page of a snapshot arrives.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn on_welcome<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -191,7 +192,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.learn_until = self.replica.applied();
         } else if !self.timers.is_armed(Timer::Learn) {
             self.timers
-                .arm(Timer::Learn, step.now + self.config.learn_delay);
+                .arm_after(Timer::Learn, &step.now, &self.config.learn_delay);
         }
     }
 
@@ -224,7 +225,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.learn_until = applied.checked_add(burst).unwrap_or(applied);
         // Twice the usual wait: a question and its answer cross the network.
         let delay = self.jittered(self.config.learn_delay * 2);
-        self.timers.arm(Timer::Learn, step.now + delay);
+        self.timers.arm_after(Timer::Learn, &step.now, &delay);
         step.send(
             Role::Replica,
             NodeSet::only(source),
@@ -273,6 +274,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Decisions arrive. They stand for themselves, whoever passes them on and under whatever ballot.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn on_decisions<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -30,7 +30,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 let timeout = self.config.election_timeout;
                 timeout.saturating_add(span_below(&mut self.rng, timeout))
             };
-        self.timers.arm(Timer::Election, step.now + delay);
+        self.timers.arm_after(Timer::Election, &step.now, &delay);
     }
 
     /// The leader was silent for too long; or, when that is known, this node's turn to claim has come.
@@ -47,7 +47,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let leader = self.leader_hint.take().unwrap_or(self.config.node);
             step.trace(Role::Leader, Event::Suspected { leader });
             let delay = span_below(&mut self.rng, self.config.election_timeout);
-            self.timers.arm(Timer::Election, step.now + delay);
+            self.timers.arm_after(Timer::Election, &step.now, &delay);
             return;
         }
         let highest = self.seen.max(self.acceptor.promised());
@@ -58,7 +58,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         self.leader.begin_probe(ballot);
         let delay = self.jittered(self.config.prepare_retransmit);
-        self.timers.arm(Timer::Scout, step.now + delay);
+        self.timers.arm_after(Timer::Scout, &step.now, &delay);
         step.send(Role::Leader, self.config.peers(), Message::Probe { ballot });
         self.granted(step, self.config.node);
     }
@@ -140,7 +140,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         let me = self.config.node;
         let delay = self.jittered(self.config.prepare_retransmit);
-        self.timers.arm(Timer::Scout, step.now + delay);
+        self.timers.arm_after(Timer::Scout, &step.now, &delay);
         step.send(Role::Scout, self.config.peers(), prepare.clone());
         step.trace(
             Role::Acceptor,
@@ -168,6 +168,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// What every claim must be, whoever makes it.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
         if ballot.leader() != from {
             return Err(Reason::Malformed);
@@ -320,7 +321,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers.cancel(Timer::Scout);
         self.timers.cancel(Timer::Election);
         self.timers
-            .arm(Timer::Quorum, step.now + self.config.election_timeout);
+            .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
         self.beats = 0;
         self.suspicious = false;
         if self.leader_hint != Some(self.config.node) {
@@ -358,7 +359,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         let delay = self.jittered(self.config.prepare_retransmit);
-        self.timers.arm(Timer::Scout, step.now + delay);
+        self.timers.arm_after(Timer::Scout, &step.now, &delay);
         if self.leader.is_probing() {
             return step.send(Role::Leader, missing, Message::Probe { ballot });
         }

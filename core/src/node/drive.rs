@@ -15,7 +15,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Applies what is chosen and gives waiting proposals their slots, until neither moves anything; then tells the others
     /// how far the log is decided.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn pump<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.has_work() {
             self.pump_all(step);
@@ -66,11 +66,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Applies the next slot if its decision is known, and answers who waits for it.
-    #[expect(
-        clippy::inline_always,
-        reason = "the body of two loops; a call would cost more than a tenth of what it does"
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "the body of two loops; a call would cost more than a tenth of what it does"
+        ),
+        inline(always)
     )]
-    #[inline(always)]
     fn apply_next<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(Applied {
             slot,
@@ -117,7 +120,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Starts a commander for a new proposal at once, if none waits before it and the window has a slot.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn start<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -133,16 +136,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         true
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
-                .arm(Timer::Commander, step.now + self.config.accept_retransmit);
+                .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
         }
     }
 
     /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn drive<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -171,12 +174,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             slot = next;
         }
         self.timers
-            .arm(Timer::Commander, step.now + self.config.accept_retransmit);
+            .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
     }
 
     /// The leader's own acceptor votes by a call. The vote is written ahead of every message that rests on it, and so may
     /// be counted at once (rule C4).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -202,7 +205,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Rules C1 and C2: one vote of one member for one slot under this very ballot.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn count_vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -239,7 +242,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         self.timers
-            .arm(Timer::Commander, step.now + self.config.accept_retransmit);
+            .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
         let (decided, members) = (self.leader.decided(), self.config.members);
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
         while slot <= last && step.outbox.len() < full {

@@ -26,7 +26,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.suspicious = false;
         self.timers
-            .arm(Timer::Election, step.now + self.config.election_timeout);
+            .arm_after(Timer::Election, &step.now, &self.config.election_timeout);
         if self.leader_hint != Some(leader) {
             self.leader_hint = Some(leader);
             self.beats = 0;
@@ -98,7 +98,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.failures = self.failures.saturating_add(1);
         self.suspicious = true;
         step.trace(Role::Leader, Event::BackedOff { delay });
-        self.timers.arm(Timer::Election, step.now + delay);
+        self.timers.arm_after(Timer::Election, &step.now, &delay);
     }
 
     /// The leader's sign of life.
@@ -110,7 +110,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         self.timers
-            .arm(Timer::Heartbeat, step.now + self.config.heartbeat);
+            .arm_after(Timer::Heartbeat, &step.now, &self.config.heartbeat);
         self.count_beat();
         let decided = self.leader.decided();
         step.send(
@@ -172,7 +172,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if self.leader.count_quorum(self.config.members) {
             self.timers
-                .arm(Timer::Quorum, step.now + self.config.election_timeout);
+                .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
             return;
         }
         self.step_down(step);

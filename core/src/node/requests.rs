@@ -90,7 +90,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if !self.timers.is_armed(Timer::Request) {
             self.timers
-                .arm(Timer::Request, now + self.config.request_retransmit);
+                .arm_after(Timer::Request, &now, &self.config.request_retransmit);
         }
         self.ask_replica(&mut step, &proposal);
         step.finish();
@@ -162,7 +162,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if self.requesters.len() > 0 {
             self.timers
-                .arm(Timer::Request, step.now + self.config.request_retransmit);
+                .arm_after(Timer::Request, &step.now, &self.config.request_retransmit);
         }
     }
 
@@ -187,8 +187,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             Requested::Pending => {
                 if !self.timers.is_armed(Timer::Propose) {
-                    self.timers
-                        .arm(Timer::Propose, step.now + self.config.propose_retransmit);
+                    self.timers.arm_after(
+                        Timer::Propose,
+                        &step.now,
+                        &self.config.propose_retransmit,
+                    );
                 }
                 self.propose(step, proposal, false);
                 self.pump(step);
@@ -232,7 +235,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn enqueue<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -259,7 +262,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         self.timers
-            .arm(Timer::Propose, step.now + self.config.propose_retransmit);
+            .arm_after(Timer::Propose, &step.now, &self.config.propose_retransmit);
         for proposal in &self.replica.take_proposals(all) {
             self.propose(step, proposal, true);
         }

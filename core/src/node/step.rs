@@ -18,6 +18,7 @@ pub(super) struct Step<'a, M: StateMachine, const PAGE: usize, T> {
 }
 
 impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAGE, T> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn new<const ROOM: usize>(
         now: Instant,
         node: NodeId,
@@ -35,7 +36,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     }
 
     /// Ends the step: what it has put in the outbox is traced as it stands there.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn finish(self) {
         for Outgoing { role, to, message } in self.outbox.since(self.before) {
             self.tracer.record(&Record {
@@ -47,7 +48,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn trace(&mut self, role: Role, event: Event<'_, M, PAGE>) {
         self.tracer.record(&Record {
             at: self.now,
@@ -65,6 +66,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.trace(role, Event::Full { queue });
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn room(&self) -> usize {
         self.outbox.room()
     }
@@ -75,7 +77,8 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     }
 
     /// Sends to other nodes; to nobody where there are none.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn send(&mut self, role: Role, to: NodeSet, message: Message<M, PAGE>) {
         if !to.is_empty() {
             let result = self.outbox.send(Outgoing { role, to, message });
@@ -83,7 +86,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn accept(
         &mut self,
         to: NodeSet,

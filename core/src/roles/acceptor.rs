@@ -73,7 +73,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     }
 
     /// The vote for a slot.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn vote(&self, slot: Slot) -> Option<&Vote<C>> {
         self.votes.get(slot)
     }
@@ -112,7 +112,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     /// Rules A2, A4 and A5: accepts a proposal unless a higher ballot is promised, and raises the promise with it.
     ///
     /// Room for the slot is made only from slots up to `applied`, which this node's replica keeps the effect of.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accept(
         &mut self,
         ballot: Ballot,
@@ -132,7 +132,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         if let Some(vote) = place
             && vote.ballot == ballot
         {
-            if vote.proposal == *proposal {
+            if vote.proposal.is(proposal) {
                 return Vouched::Repeated;
             }
             let (known, new) = (vote.proposal, *proposal);

@@ -26,7 +26,7 @@ impl<C> Commander<C> {
     }
 
     /// Counts a vote, once for each member (rules C1 and C2); says whether this one made the quorum.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accepted(&mut self, from: NodeId, members: NodeSet) -> bool {
         self.votes.insert(from);
         if self.chosen {

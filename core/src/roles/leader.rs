@@ -61,7 +61,7 @@ impl<C, const WINDOW: usize> Reign<C, WINDOW> {
 
     /// Rule L3: whether the next slot lies in the window above what is decided. Rule N1: the last slot of all is never given
     /// away, so that the next one always has a number.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn has_slot(&self) -> bool {
         self.commanders.covers(self.next_slot) && self.next_slot.next().is_some()
     }
@@ -69,7 +69,7 @@ impl<C, const WINDOW: usize> Reign<C, WINDOW> {
 
 impl<C: Copy, const WINDOW: usize> Reign<C, WINDOW> {
     /// Gives a proposal the next slot, if there is one.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let slot = self.next_slot;
         let next_slot = slot.next()?;
@@ -290,7 +290,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Rule L3: whether a proposal waits and the next slot can be given away.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn can_start(&self) -> bool {
         let Office::Leading(reign) = &self.office else {
             return false;
@@ -299,7 +299,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Gives the next waiting proposal the next slot, if that can be.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
         let Office::Leading(reign) = &mut self.office else {
             return None;
@@ -312,7 +312,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Gives a new proposal the next slot at once, if none waits before it and the next slot can be given away.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let Office::Leading(reign) = &mut self.office else {
             return None;
@@ -328,7 +328,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Whether there may be something to apply, to start or to tell.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_work(&self) -> bool {
         let Office::Leading(reign) = &self.office else {
             return false;
@@ -340,7 +340,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// Counts a vote for a slot; says whether the slot is chosen by it. The caller has checked that the vote answers this
     /// reign's ballot (rule C1).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accepted(&mut self, from: NodeId, slot: Slot, members: NodeSet) -> bool {
         let Office::Leading(reign) = &mut self.office else {
             return false;
@@ -363,7 +363,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// The first slot after the decided prefix, if it is chosen.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn next_chosen(&self) -> Option<(Slot, &Proposal<C>)> {
         let Office::Leading(reign) = &self.office else {
             return None;
@@ -376,13 +376,13 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// Whether what was decided for `slot` shows that this reign is over: it drives something else there, or nothing at
     /// all, so that a higher ballot has decided the slot. What this reign's voters accepted is then not the decision,
     /// and must not be passed off as one (rule C3).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_overruled(&self, slot: Slot, decision: &Proposal<C>) -> bool {
         match &self.office {
             Office::Leading(reign) => reign
                 .commanders
                 .get(slot)
-                .is_none_or(|commander| !commander.is_chosen() && commander.proposal != *decision),
+                .is_none_or(|commander| !commander.is_chosen() && !commander.proposal.is(decision)),
             _ => false,
         }
     }
@@ -396,7 +396,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Everything up to `applied` is decided; its commanders have done their work.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn advance(&mut self, applied: Slot) {
         let Office::Leading(reign) = &mut self.office else {
             return;

@@ -108,7 +108,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Rule R1: keeps a decision; a decision never changes. Says whether it is new.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn decide(
         &mut self,
         slot: Slot,
@@ -118,7 +118,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             return Ok(false);
         };
         match place {
-            Some(known) if known != proposal => Err(Conflict {
+            Some(known) if !known.is(proposal) => Err(Conflict {
                 slot,
                 known: *known,
                 new: *proposal,
@@ -134,18 +134,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Whether the decision of the next slot is known.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_ready(&self) -> bool {
         let next = self.state.applied.next();
         next.is_some_and(|next| self.log.get(next).is_some())
     }
 
     /// Rule R2: applies the next slot if its decision is known.
-    #[expect(
-        clippy::inline_always,
-        reason = "the step of the loop that applies, which keeps what comes of it in registers"
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "the step of the loop that applies, which keeps what comes of it in registers"
+        ),
+        inline(always)
     )]
-    #[inline(always)]
     pub(crate) fn apply_next(&mut self) -> Option<Applied<M::Output>> {
         let slot = self.state.applied.next()?;
         let proposal = self.log.get(slot)?;
@@ -172,6 +175,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Rule C3: remembers that a prefix is decided, as the leader of a ballot says.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_claimed(&mut self, ballot: Ballot, decided: Slot) {
         if decided > self.claim.1 || (decided == self.claim.1 && ballot > self.claim.0) {
             self.claim = (ballot, decided);
@@ -185,7 +189,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// The next slot to apply, where it is known to be decided, and the ballot under which a vote for it is the decision.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn next_claimed(&self) -> Option<(Slot, Ballot)> {
         let next = self.state.applied.next()?;
         let (ballot, last) = self.claim;
@@ -198,7 +202,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// The answer to a request that was applied before, or can never be.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn look_up(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
         self.state.sessions.look_up(proposal, self.state.applied)
     }
@@ -209,11 +213,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// A request of a client whose answer goes to `waiter`.
-    #[expect(
-        clippy::inline_always,
-        reason = "called in one place, which keeps what comes of it in registers"
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "called in one place, which keeps what comes of it in registers"
+        ),
+        inline(always)
     )]
-    #[inline(always)]
     pub(crate) fn on_request(
         &mut self,
         proposal: &Proposal<M::Command>,

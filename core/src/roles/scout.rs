@@ -53,6 +53,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// Where the next page of an acceptor starts.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn cursor(&self, acceptor: NodeId) -> Slot {
         let offset = self
             .cursors

@@ -17,7 +17,7 @@ pub const OUTPUT_MAX: usize = crate::SNAPSHOT_PAGE - FIXED;
 const FIXED: usize = 8 + 8 + 8 + 4 + 4 + 1;
 
 /// The digest of one proposal; its low half tells a retry from another command under the same number.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
     let mut digest = Digest::new();
     proposal.encode(&mut digest);
@@ -65,7 +65,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         self.table.len()
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn find(&self, client: ClientId) -> Option<usize> {
         // Clients that registered one after the other stand as far apart in the table as their slots in the log.
         let first = self.table.first()?.client.0;
@@ -84,7 +84,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
     /// What is known of a request without applying anything; `None` where it must be proposed. `applied` tells a session
     /// that was given up from one that this replica has not seen opened yet.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn look_up<C: Value>(
         &self,
         proposal: &Proposal<C>,
@@ -109,11 +109,14 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     }
 
     /// Rule X1: applies what was decided for `slot`, unless it was applied before, and answers it.
-    #[expect(
-        clippy::inline_always,
-        reason = "one step of the loop that applies, which keeps what comes of it in registers"
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "one step of the loop that applies, which keeps what comes of it in registers"
+        ),
+        inline(always)
     )]
-    #[inline(always)]
     pub(crate) fn apply<M: StateMachine<Output = O>>(
         &mut self,
         slot: Slot,
@@ -229,7 +232,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
 impl<O: Value> Session<O> {
     /// The answer to a request that was applied before; `None` for one that is new.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn answer(
         &self,
         number: RequestNumber,

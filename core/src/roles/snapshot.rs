@@ -36,11 +36,15 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     }
 
     /// Applies the next slot.
-    #[expect(
-        clippy::inline_always,
-        reason = "one step of the loop that applies, which keeps what comes of it in registers"
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "one step of the loop that applies, which keeps what comes of it in registers"
+        ),
+        inline(always)
     )]
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn apply(
         &mut self,
         slot: Slot,

@@ -15,6 +15,7 @@ impl<
     const EVENTS: usize,
 > Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
 {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn live_nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {
         let live = self.members.iter().filter(|member| member.live);
         live.map(|member| &member.node)

@@ -45,7 +45,7 @@ impl Network {
     /// How long a message takes, or `None` when it is lost. What a node sends to itself is there at once and never lost.
     ///
     /// Both streams are drawn from for every message, so that another rate of loss moves no delay.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn carry(&mut self, from: NodeId, to: NodeId) -> Option<Duration> {
         if from == to {
             return Some(Duration::ZERO);

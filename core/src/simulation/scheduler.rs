@@ -116,7 +116,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     /// # Errors
     ///
     /// [`SchedulerFull`]: there is no room for it, and it will not happen.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn push(
         &mut self,
         at: Instant,
@@ -139,7 +139,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     }
 
     /// Takes the earliest happening.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn pop(&mut self) -> Option<Scheduled<M, PAGE>> {
         self.heap.pop()
     }

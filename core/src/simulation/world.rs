@@ -109,6 +109,7 @@ impl<
     }
 
     /// Lets one thing happen; answers how the run ended, once it has.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn step(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Option<Verdict> {
         if let Some(violation) = self.violation {
             return Some(Verdict::Violated(violation));
@@ -161,6 +162,7 @@ impl<
     }
 
     /// Where the run stands.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn report(&self) -> Report {
         let live = || self.members.iter().filter(|member| member.live);
         let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
