@@ -31,3 +31,5 @@ mod joining;
 mod simulation;
 #[cfg(test)]
 mod sizes;
+#[cfg(test)]
+mod storm;
