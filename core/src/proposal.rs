@@ -163,7 +163,8 @@ pub enum Outcome<O> {
     },
     /// A later request of the same client was applied already; the output of this one is no longer kept.
     Stale,
-    /// The session was given up to make room for others; nothing was applied. Register again.
+    /// The session was given up to make room for others, and with it the memory of what was applied in it: this request was
+    /// not applied now, but an earlier try of it may have been. Register again.
     Evicted,
     /// The same number came before with another command; nothing was applied.
     Reused,

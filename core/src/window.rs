@@ -117,9 +117,13 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
 
     /// Forgets everything up to `floor`. A floor that is lower than the present one changes nothing.
     pub(crate) fn raise(&mut self, floor: Slot) {
-        let steps = floor.distance(self.floor).min(Self::SIZE);
+        // No more than a window has, which fits in 32 bits many times over.
+        let steps = u32::try_from(floor.distance(self.floor).min(Self::SIZE)).unwrap_or(0);
         for back in 0..steps {
-            if let Some(place) = self.places.get_mut(Self::index(floor.back(back))) {
+            if let Some(place) = self
+                .places
+                .get_mut(Self::index(floor.back(u64::from(back))))
+            {
                 *place = None;
             }
         }

@@ -137,6 +137,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
@@ -348,7 +349,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised > ballot {
             return self.on_refused(step, *promised);
         }
-        if promised < ballot {
+        // Who accepts promises too; who has no room for the run, or has it all applied, may have promised less.
+        if promised < ballot && *count > 0 {
             return Err(Reason::Malformed);
         }
         self.leader.on_answer(from);

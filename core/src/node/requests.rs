@@ -146,6 +146,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Requesters that have waited ask again.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn on_request_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -125,18 +125,22 @@ impl Scenario {
         if self.link.jitter > self.link.delay || self.link.jitter > Duration::from_secs(35 * 60) {
             return Err(ScenarioError::Jitter);
         }
-        let placed = match self.placement {
-            Placement::One(node) => Some(node),
-            Placement::Spread => None,
+        let exists = |node: NodeId| {
+            if node.0 < self.nodes {
+                Ok(())
+            } else {
+                Err(ScenarioError::NoSuchNode(node))
+            }
         };
-        let killed = self.kills.iter().filter_map(|kill| match kill.target {
-            Target::Node(node) => Some(node),
-            Target::Leader => None,
-        });
-        match killed.chain(placed).find(|node| node.0 >= self.nodes) {
-            Some(node) => Err(ScenarioError::NoSuchNode(node)),
-            None => Ok(()),
+        if let Placement::One(node) = self.placement {
+            exists(node)?;
         }
+        for kill in &self.kills {
+            if let Target::Node(node) = kill.target {
+                exists(node)?;
+            }
+        }
+        Ok(())
     }
 }
 

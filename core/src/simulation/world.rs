@@ -164,23 +164,29 @@ impl<
     /// Where the run stands.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn report(&self) -> Report {
-        let live = || self.members.iter().filter(|member| member.live);
         let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+        let (mut live, mut joined, mut applied) = (0, 0, Slot::ZERO);
+        for member in self.members.iter().filter(|member| member.live) {
+            live += 1;
+            joined += u16::from(member.node.is_active());
+            applied = applied.max(member.node.applied());
+        }
+        let mut expected = 0;
+        if let Some(workload) = &self.workload {
+            for client in 0..count(self.clients.len()) {
+                expected += workload.requests(client);
+            }
+        }
         Report {
             at: self.now,
             nodes: count(self.members.len()),
-            live: count(live().count()),
-            joined: count(live().filter(|member| member.node.is_active()).count()),
-            applied: live()
-                .map(|member| member.node.applied())
-                .max()
-                .unwrap_or(Slot::ZERO),
+            live,
+            joined,
+            applied,
             agree: self.agree(),
             answered: self.counts.answered,
             right: self.counts.right,
-            expected: (0..count(self.clients.len()))
-                .filter_map(|client| Some(self.workload.as_ref()?.requests(client)))
-                .sum(),
+            expected,
             deliveries: self.counts.deliveries,
             events: self.counts.events,
             writes: self.counts.writes,
@@ -329,18 +335,15 @@ impl<
         let Some(kill) = self.kills.get(usize::from(index)) else {
             return;
         };
-        let leader = || {
-            let leads = |member: &&Member<M, WINDOW, CLIENTS, PAGE>| member.live;
-            let reigns = self
-                .members
-                .iter()
-                .filter(leads)
-                .filter_map(|member| member.node.leading());
-            reigns.max().map(Ballot::leader)
-        };
         let node = match kill.target {
             Target::Node(node) => Some(node),
-            Target::Leader => leader(),
+            Target::Leader => {
+                let mut highest = Ballot::NULL;
+                for member in self.members.iter().filter(|member| member.live) {
+                    highest = highest.max(member.node.leading().unwrap_or(Ballot::NULL));
+                }
+                (highest != Ballot::NULL).then(|| highest.leader())
+            }
         };
         let Some(node) = node else {
             // Nobody leads now: looks again soon.
