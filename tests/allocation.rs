@@ -40,7 +40,7 @@ fn allocations() -> u64 {
 }
 
 #[test]
-fn no_step_of_a_simulation_allocates() {
+fn t5_no_step_of_a_simulation_allocates() {
     let run = || {
         let mut scenario = Scenario::of(6, 5);
         let (target, at) = (Target::Leader, Instant::ZERO + Duration::from_secs(20));

@@ -1,6 +1,6 @@
 //! Accepting, deciding, and catching up.
 
-use crate::cluster::{Cluster, Text, is, millis, slot};
+use crate::cluster::{Cluster, TestOutbox, Text, is, millis, slot};
 use crate::log::What;
 use synod::machines::{Key, KvCommand};
 use synod::{
@@ -588,4 +588,66 @@ fn t2_a_leader_that_asks_about_what_others_have_applied_learns_it() {
     c.tell(voter, leader, compacted);
     c.run_for(millis(100));
     assert!(c.log.sent(leader, MessageKind::Learn) > learns);
+}
+
+/// Asks at a node and gives back everything that it wants done, before any of it is done.
+fn asked(c: &mut Cluster, node: u16, client: ClientId, number: u32) -> TestOutbox {
+    let (now, mut outbox) = (c.now(), TestOutbox::new());
+    let command = KvCommand::Set(Key::numbered(0), 9);
+    c.node_mut(node)
+        .request(
+            now,
+            client,
+            RequestNumber(number),
+            command,
+            &mut outbox,
+            &mut (),
+        )
+        .unwrap();
+    outbox
+}
+
+#[test]
+fn c4_a_nodes_own_vote_is_written_ahead_of_what_rests_on_it() {
+    for size in [1, 3] {
+        let mut c = Cluster::calm(size, 1);
+        let leader = c.leader().unwrap();
+        let client = c.client(leader);
+        let next = c.applied(leader).next().unwrap();
+        let outbox = asked(&mut c, leader, client, 1);
+        assert!(
+            matches!(outbox.writes[..], [Write::Accepted(entry)] if entry.slot == next),
+            "{size} nodes"
+        );
+        // Alone it is a quorum, and answers; with others it asks them.
+        assert_eq!(outbox.replies.len(), usize::from(size == 1));
+        assert_eq!(outbox.messages.len(), usize::from(size > 1));
+    }
+}
+
+#[test]
+fn t1_what_an_acceptor_has_forgotten_is_in_its_nodes_state() {
+    let mut c = Cluster::calm(3, 1);
+    c.decide(0, 30);
+    c.run_until("all have applied the same", Cluster::is_calm);
+    for node in 0..3 {
+        let claimant = (node + 1) % 3;
+        let said = c.tell(claimant, node, prepare(ballot(99, claimant)));
+        let Some(Message::Promise {
+            low_water, entries, ..
+        }) = said.messages.first()
+        else {
+            panic!("NODE_{node} does not promise");
+        };
+        assert!(
+            *low_water > Slot::FIRST,
+            "30 slots do not fit in a window of 8"
+        );
+        assert!(*low_water <= c.applied(node));
+        assert_eq!(
+            entries[0].slot,
+            low_water.next().unwrap(),
+            "nothing else is forgotten"
+        );
+    }
 }

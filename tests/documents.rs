@@ -44,6 +44,32 @@ fn every_rule_that_the_code_cites_is_written_down() {
     }
 }
 
+#[test]
+fn every_rule_has_a_test_of_its_name() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = files_below(&here.join("../core/src"));
+    for entry in std::fs::read_dir(here).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+    let rules = read("core/RULES.md");
+    let named = rules
+        .lines()
+        .filter_map(|line| line.strip_prefix("- **")?.split_once("**"));
+    let mut count = 0;
+    for (rule, _) in named {
+        let test = format!("fn {}_", rule.to_lowercase());
+        assert!(
+            files.iter().any(|file| file.contains(&test)),
+            "no test shows rule {rule}"
+        );
+        count += 1;
+    }
+    assert!(count >= 40, "{count} rules");
+}
+
 /// What is in the files of a folder and of those below it.
 fn files_below(folder: &std::path::Path) -> Vec<String> {
     let mut files = Vec::new();

@@ -42,7 +42,7 @@ fn a_node_is_as_large_as_it_was_budgeted() {
 }
 
 #[test]
-fn memory_does_not_depend_on_the_number_of_nodes() {
+fn t5_memory_does_not_depend_on_the_number_of_nodes() {
     // Sets of nodes are bits: there is no table of peers that would grow with the cluster.
     let node = |size| {
         Node::<Opaque, 16, 8, 2>::found(

@@ -623,6 +623,22 @@ mod tests {
     }
 
     #[test]
+    fn l2_no_slot_is_given_away_twice() {
+        let (mut leader, adoption) = leading(0, &[entry(1, 7)]);
+        let mut last = adoption.next_slot.back(1);
+        for command in 1..=12 {
+            leader.enqueue(&asks(command), false);
+            if let Some((slot, _)) = leader.start_next() {
+                assert!(slot > last, "{slot} after {last}");
+                last = slot;
+            }
+            // Others may have applied more than this leader has chosen.
+            leader.advance(Slot::new(u64::from(command)));
+        }
+        assert!(last > Slot::new(8));
+    }
+
+    #[test]
     fn l4_a_leader_that_resigns_drives_nothing() {
         let (mut leader, _) = leading(0, &[entry(1, 7)]);
         leader.enqueue(&asks(1), false);

@@ -216,6 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn r4_the_applied_slot_and_the_state_are_those_of_one_moment() {
+        let mut state = Small::genesis();
+        state.apply(Slot::FIRST, &Proposal::Register { nonce: 1 });
+        for slot in 2..=9 {
+            let value = i64::try_from(slot).unwrap();
+            let proposal = Proposal::Request {
+                client: ClientId(1),
+                number: RequestNumber(u32::try_from(slot).unwrap()),
+                command: KvCommand::Set(Key::numbered(0), value),
+            };
+            state.apply(Slot::new(slot), &proposal);
+            let copy = transfer(&state, |_, _| {}).unwrap();
+            for moment in [&state, &copy] {
+                assert_eq!(moment.applied, Slot::new(slot));
+                assert_eq!(moment.machine.get(Key::numbered(0)), Some(value));
+            }
+        }
+    }
+
+    #[test]
     fn t3_a_snapshot_carries_the_whole_state() {
         let state = state();
         assert!(state.pages() > 4, "a header, sessions and keys");
