@@ -125,18 +125,18 @@ impl Config {
             return Err(ConfigError::NotAMember(self.founder));
         }
         let timings = [
-            ("heartbeat", self.heartbeat),
-            ("election_timeout", self.election_timeout),
-            ("prepare_retransmit", self.prepare_retransmit),
-            ("accept_retransmit", self.accept_retransmit),
-            ("propose_retransmit", self.propose_retransmit),
-            ("request_retransmit", self.request_retransmit),
-            ("join_retransmit", self.join_retransmit),
-            ("learn_delay", self.learn_delay),
-            ("transfer_timeout", self.transfer_timeout),
+            (Timing::Heartbeat, self.heartbeat),
+            (Timing::ElectionTimeout, self.election_timeout),
+            (Timing::PrepareRetransmit, self.prepare_retransmit),
+            (Timing::AcceptRetransmit, self.accept_retransmit),
+            (Timing::ProposeRetransmit, self.propose_retransmit),
+            (Timing::RequestRetransmit, self.request_retransmit),
+            (Timing::JoinRetransmit, self.join_retransmit),
+            (Timing::LearnDelay, self.learn_delay),
+            (Timing::TransferTimeout, self.transfer_timeout),
         ];
-        if let Some((name, _)) = timings.iter().find(|(_, span)| *span == Duration::ZERO) {
-            return Err(ConfigError::ZeroTiming(name));
+        if let Some((timing, _)) = timings.iter().find(|(_, span)| *span == Duration::ZERO) {
+            return Err(ConfigError::ZeroTiming(*timing));
         }
         if self.election_timeout < self.heartbeat * 3 {
             return Err(ConfigError::ElectionTimeoutTooShort);
@@ -151,6 +151,39 @@ impl Config {
     }
 }
 
+/// One of the timings of a [`Config`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[expect(missing_docs, reason = "each is the setting of that name")]
+pub enum Timing {
+    Heartbeat,
+    ElectionTimeout,
+    PrepareRetransmit,
+    AcceptRetransmit,
+    ProposeRetransmit,
+    RequestRetransmit,
+    JoinRetransmit,
+    LearnDelay,
+    TransferTimeout,
+}
+
+impl Timing {
+    /// The name of the setting.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "heartbeat",
+            Self::ElectionTimeout => "election_timeout",
+            Self::PrepareRetransmit => "prepare_retransmit",
+            Self::AcceptRetransmit => "accept_retransmit",
+            Self::ProposeRetransmit => "propose_retransmit",
+            Self::RequestRetransmit => "request_retransmit",
+            Self::JoinRetransmit => "join_retransmit",
+            Self::LearnDelay => "learn_delay",
+            Self::TransferTimeout => "transfer_timeout",
+        }
+    }
+}
+
 /// Why no node can be built from some settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -161,7 +194,7 @@ pub enum ConfigError {
     /// The node, or the founder, is not among the members; nodes are numbered from 0 to 63.
     NotAMember(NodeId),
     /// The named timing is zero; a timer that is armed for no time at all would fire for ever.
-    ZeroTiming(&'static str),
+    ZeroTiming(Timing),
     /// `election_timeout` is below three heartbeats: one lost heartbeat would end a leader.
     ElectionTimeoutTooShort,
     /// `transfer_timeout` is below three `join_retransmit`: one lost page would end a transfer.
@@ -181,7 +214,7 @@ impl fmt::Display for ConfigError {
                     NODES_MAX - 1
                 )
             }
-            Self::ZeroTiming(name) => write!(f, "{name} must be longer than zero"),
+            Self::ZeroTiming(timing) => write!(f, "{} must be longer than zero", timing.name()),
             Self::ElectionTimeoutTooShort => {
                 f.write_str("election_timeout must be at least three heartbeats")
             }
@@ -222,7 +255,7 @@ mod tests {
         );
         assert_eq!(
             broken(|c| c.learn_delay = Duration::ZERO),
-            ConfigError::ZeroTiming("learn_delay")
+            ConfigError::ZeroTiming(Timing::LearnDelay)
         );
         assert_eq!(
             broken(|c| c.heartbeat = c.election_timeout),

@@ -101,7 +101,7 @@ pub mod rules {}
 
 pub use ballot::{Ballot, Slot};
 pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Timing};
 pub use digest::Digest;
 pub use error::{Conflict, RequestError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};

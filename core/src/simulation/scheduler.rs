@@ -3,6 +3,7 @@
 use crate::{Envelope, Instant, NodeId, StateMachine};
 use core::cmp::Ordering;
 use core::fmt;
+use heapless::Vec;
 use heapless::binary_heap::{BinaryHeap, Min};
 
 /// What a simulation has in store.
@@ -23,26 +24,25 @@ pub enum Happening<M: StateMachine, const PAGE: usize> {
 pub struct Scheduled<M: StateMachine, const PAGE: usize> {
     /// When it happens.
     pub at: Instant,
-    sequence: u64,
     /// What happens.
     pub happening: Happening<M, PAGE>,
 }
 
-impl<M: StateMachine, const PAGE: usize> PartialEq for Scheduled<M, PAGE> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
+/// What the heap orders: small, so that to sift it moves little. The happening itself stays in its place until its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turn {
+    at: Instant,
+    sequence: u64,
+    place: u16,
 }
 
-impl<M: StateMachine, const PAGE: usize> Eq for Scheduled<M, PAGE> {}
-
-impl<M: StateMachine, const PAGE: usize> PartialOrd for Scheduled<M, PAGE> {
+impl PartialOrd for Turn {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<M: StateMachine, const PAGE: usize> Ord for Scheduled<M, PAGE> {
+impl Ord for Turn {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.at, self.sequence).cmp(&(other.at, other.sequence))
     }
@@ -81,7 +81,10 @@ impl core::error::Error for SchedulerFull {}
 /// ```
 #[derive(Clone, Debug)]
 pub struct Scheduler<M: StateMachine, const PAGE: usize, const EVENTS: usize> {
-    heap: BinaryHeap<Scheduled<M, PAGE>, Min, EVENTS>,
+    turns: BinaryHeap<Turn, Min, EVENTS>,
+    places: Vec<Option<Happening<M, PAGE>>, EVENTS>,
+    /// Places that were used and are free again.
+    free: Vec<u16, EVENTS>,
     sequence: u64,
     peak: usize,
 }
@@ -95,10 +98,15 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Default
 }
 
 impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE, EVENTS> {
+    const CHECKED: () = assert!(EVENTS <= 65_536, "EVENTS must be at most 65,536");
+
     /// An empty scheduler.
     pub const fn new() -> Self {
+        let () = Self::CHECKED;
         Self {
-            heap: BinaryHeap::new(),
+            turns: BinaryHeap::new(),
+            places: Vec::new(),
+            free: Vec::new(),
             sequence: 0,
             peak: 0,
         }
@@ -106,7 +114,9 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
 
     /// Forgets everything in store, and how it came there.
     pub fn clear(&mut self) {
-        self.heap.clear();
+        self.turns.clear();
+        self.places.clear();
+        self.free.clear();
         self.sequence = 0;
         self.peak = 0;
     }
@@ -122,36 +132,50 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         at: Instant,
         happening: Happening<M, PAGE>,
     ) -> Result<(), SchedulerFull> {
+        let place = self.keep(happening).ok_or(SchedulerFull)?;
         let sequence = self.sequence;
-        match self.heap.push(Scheduled {
+        let turn = Turn {
             at,
             sequence,
-            happening,
-        }) {
-            Ok(()) => {
-                // 2⁶⁴ happenings are more than any run has.
-                self.sequence = sequence.wrapping_add(1);
-                self.peak = self.peak.max(self.heap.len());
-                Ok(())
-            }
-            Err(_) => Err(SchedulerFull),
+            place,
+        };
+        self.turns.push(turn).map_err(|_| SchedulerFull)?;
+        // 2⁶⁴ happenings are more than any run has.
+        self.sequence = sequence.wrapping_add(1);
+        self.peak = self.peak.max(self.turns.len());
+        Ok(())
+    }
+
+    /// Puts a happening where it stays until its turn.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn keep(&mut self, happening: Happening<M, PAGE>) -> Option<u16> {
+        if let Some(place) = self.free.pop() {
+            *self.places.get_mut(usize::from(place))? = Some(happening);
+            return Some(place);
         }
+        let place = u16::try_from(self.places.len()).ok()?;
+        self.places.push(Some(happening)).ok()?;
+        Some(place)
     }
 
     /// Takes the earliest happening.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn pop(&mut self) -> Option<Scheduled<M, PAGE>> {
-        self.heap.pop()
+        let Turn { at, place, .. } = self.turns.pop()?;
+        let happening = self.places.get_mut(usize::from(place))?.take()?;
+        // There is room: as many places as turns.
+        let _ = self.free.push(place);
+        Some(Scheduled { at, happening })
     }
 
     /// How many happenings are in store.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.turns.len()
     }
 
     /// Whether nothing is in store.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.turns.is_empty()
     }
 
     /// The most that were in store at once, of `EVENTS`.
