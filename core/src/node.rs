@@ -1,5 +1,6 @@
 //! A node: its roles, its timers, and the routing between them.
 
+mod apply;
 mod catch_up;
 mod claims;
 mod drive;

@@ -3,7 +3,6 @@
 use super::{Node, Step};
 use crate::outbox::run_len;
 use crate::roles::acceptor::Vouched;
-use crate::roles::replica::Applied;
 use crate::timer::Timer;
 use crate::{
     Ballot, Entry, Event, Fault, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
@@ -46,64 +45,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if let Some(decided) = self.leader.announce() {
             step.decision(self.config.peers(), ballot, decided);
-        }
-    }
-
-    /// Gives the replica a decision; a decision that contradicts a known one halts the node (rule R1).
-    pub(super) fn learn<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        slot: Slot,
-        proposal: &Proposal<M::Command>,
-    ) -> bool {
-        match self.replica.decide(slot, proposal) {
-            Ok(_) => true,
-            Err(conflict) => {
-                self.halt(step, Fault::Conflict(conflict));
-                false
-            }
-        }
-    }
-
-    /// Applies the next slot if its decision is known, and answers who waits for it.
-    #[cfg_attr(
-        target_pointer_width = "64",
-        expect(
-            clippy::inline_always,
-            reason = "the body of two loops; a call would cost more than a tenth of what it does"
-        ),
-        inline(always)
-    )]
-    fn apply_next<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let Some(Applied {
-            slot,
-            outcome,
-            waiter,
-        }) = self.replica.apply_next()
-        else {
-            return;
-        };
-        let mut overruled = false;
-        if let Some(proposal) = self.replica.decision(slot) {
-            let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
-            step.trace(
-                Role::Replica,
-                Event::Applied {
-                    slot,
-                    proposal,
-                    outcome,
-                    chain,
-                },
-            );
-            overruled = self.leader.is_overruled(slot, proposal);
-        }
-        if overruled {
-            self.step_down(step);
-        }
-        self.learn_repeats = 0;
-        self.leader.advance(slot);
-        if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
-            self.respond(step, waiter, key, outcome);
         }
     }
 
@@ -389,38 +330,5 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.replica.on_claimed(ballot, decided);
         self.settle(step);
         Ok(())
-    }
-
-    /// Applies every decision whose turn has come. Rule C3: a vote is the decision if it was cast under the very ballot
-    /// whose leader says that its slot is decided.
-    pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        loop {
-            let mut decided = false;
-            if let Some((slot, ballot)) = self.replica.next_claimed()
-                && let Some(vote) = self.acceptor.vote(slot)
-                && vote.ballot == ballot
-            {
-                match self.replica.decide(slot, &vote.proposal) {
-                    Ok(new) => decided = new,
-                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
-                }
-            }
-            if !decided && !self.replica.is_ready() {
-                return;
-            }
-            self.apply_next(step);
-        }
-    }
-
-    /// Brings everything that hangs on the applied prefix in line with it.
-    pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if self.replica.is_behind() {
-            self.apply_ready(step);
-        }
-        if !self.leader.is_idle() {
-            self.try_adopt(step);
-            self.pump(step);
-        }
-        self.watch_gap(step);
     }
 }

@@ -305,7 +305,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use crate::machines::{Key, Kv, KvCommand, KvReply};
     use crate::{ClientId, RequestNumber};

@@ -1,0 +1,100 @@
+//! Applying what is decided, and everything that hangs on how far that is.
+
+use super::{Node, Step};
+use crate::roles::replica::Applied;
+use crate::{Event, Fault, Proposal, Role, Slot, StateMachine, Tracer};
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    /// Gives the replica a decision; a decision that contradicts a known one halts the node (rule R1).
+    pub(super) fn learn<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        slot: Slot,
+        proposal: &Proposal<M::Command>,
+    ) -> bool {
+        match self.replica.decide(slot, proposal) {
+            Ok(_) => true,
+            Err(conflict) => {
+                self.halt(step, Fault::Conflict(conflict));
+                false
+            }
+        }
+    }
+
+    /// Applies the next slot if its decision is known, and answers who waits for it.
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "the body of two loops; a call would cost more than a tenth of what it does"
+        ),
+        inline(always)
+    )]
+    pub(super) fn apply_next<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let Some(Applied {
+            slot,
+            outcome,
+            waiter,
+        }) = self.replica.apply_next()
+        else {
+            return;
+        };
+        let mut overruled = false;
+        if let Some(proposal) = self.replica.decision(slot) {
+            let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
+            step.trace(
+                Role::Replica,
+                Event::Applied {
+                    slot,
+                    proposal,
+                    outcome,
+                    chain,
+                },
+            );
+            overruled = self.leader.is_overruled(slot, proposal);
+        }
+        if overruled {
+            self.step_down(step);
+        }
+        self.learn_repeats = 0;
+        self.leader.advance(slot);
+        if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
+            self.respond(step, waiter, key, outcome);
+        }
+    }
+
+    /// Applies every decision whose turn has come. Rule C3: a vote is the decision if it was cast under the very ballot
+    /// whose leader says that its slot is decided.
+    pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        loop {
+            let mut decided = false;
+            if let Some((slot, ballot)) = self.replica.next_claimed()
+                && let Some(vote) = self.acceptor.vote(slot)
+                && vote.ballot == ballot
+            {
+                match self.replica.decide(slot, &vote.proposal) {
+                    Ok(new) => decided = new,
+                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
+                }
+            }
+            if !decided && !self.replica.is_ready() {
+                return;
+            }
+            self.apply_next(step);
+        }
+    }
+
+    /// Brings everything that hangs on the applied prefix in line with it.
+    pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if self.replica.is_behind() {
+            self.apply_ready(step);
+        }
+        if !self.leader.is_idle() {
+            self.try_adopt(step);
+            self.pump(step);
+        }
+        self.watch_gap(step);
+    }
+}

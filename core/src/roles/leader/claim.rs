@@ -1,0 +1,129 @@
+//! The way to an office: the probe, the scout, and what is taken over with the ballot.
+
+use super::{Leader, Office, Reign};
+use crate::roles::commander::Commander;
+use crate::roles::scout::Scout;
+use crate::window::Window;
+use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
+
+/// What a leader took over with its ballot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Adoption {
+    pub(crate) reproposed: u32,
+    pub(crate) noops: u32,
+    pub(crate) next_slot: Slot,
+}
+
+/// Rule L7: a question to the others before a claim is made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Probe {
+    pub(super) ballot: Ballot,
+    granted: NodeSet,
+    repeats: u8,
+}
+
+impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
+    pub(crate) fn scout(&self) -> Option<&Scout<C, WINDOW>> {
+        match &self.office {
+            Office::Scouting(scout) => Some(scout),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn scout_mut(&mut self) -> Option<&mut Scout<C, WINDOW>> {
+        match &mut self.office {
+            Office::Scouting(scout) => Some(scout),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn begin_probe(&mut self, ballot: Ballot) {
+        self.office = Office::Probing(Probe {
+            ballot,
+            granted: NodeSet::EMPTY,
+            repeats: 0,
+        });
+    }
+
+    /// Counts an answer to the probe; says whether a quorum misses its leader.
+    pub(crate) fn on_granted(&mut self, from: NodeId, members: NodeSet) -> bool {
+        match &mut self.office {
+            Office::Probing(probe) => {
+                probe.granted.insert(from);
+                probe.granted.is_quorum(members)
+            }
+            _ => false,
+        }
+    }
+
+    /// Who has not answered the probe, or `None` when it was asked often enough.
+    pub(crate) fn on_probe_retransmit(
+        &mut self,
+        members: NodeSet,
+        repeats_max: u8,
+    ) -> Option<NodeSet> {
+        match &mut self.office {
+            Office::Probing(probe) => {
+                probe.repeats = probe.repeats.saturating_add(1);
+                (probe.repeats <= repeats_max).then(|| members.minus(probe.granted))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
+        self.office = Office::Scouting(Scout::new(ballot, from));
+    }
+
+    /// Rule L1: takes office with a commander for every slot up to the last that anything was adopted for; a slot that
+    /// nobody accepted anything for gets a no-op. Must only be called when the scout has its quorum and everything up to
+    /// its low-water mark is applied here (rules S2 and S6).
+    pub(crate) fn adopt(&mut self, applied: Slot) -> Option<Adoption> {
+        let Office::Scouting(scout) = &self.office else {
+            return None;
+        };
+        debug_assert!(
+            scout.low_water().0 <= applied,
+            "would propose under the low-water mark (S6)"
+        );
+        let ballot = scout.ballot();
+        let last = scout.last_adopted().max(applied);
+        let mut commanders = Window::new(applied);
+        let (mut reproposed, mut noops, mut unchosen) = (0, 0, 0);
+        let mut slot = applied;
+        while slot < last {
+            slot = slot.next()?;
+            let proposal = scout
+                .adopted(slot)
+                .map_or(Proposal::Noop, |entry| entry.proposal);
+            match scout.adopted(slot) {
+                Some(_) => reproposed += 1,
+                None => noops += 1,
+            }
+            let placed = commanders.put(slot, Commander::new(proposal));
+            debug_assert!(
+                placed,
+                "an acceptor reported a slot that no leader could have used"
+            );
+            unchosen += 1;
+        }
+        let next_slot = last.next()?;
+        let announced = applied;
+        let answering = NodeSet::EMPTY;
+        self.office = Office::Leading(Reign {
+            ballot,
+            commanders,
+            next_slot,
+            announced,
+            answering,
+            unchosen,
+        });
+        self.in_flight_peak = self.in_flight_peak.max(self.in_flight());
+        Some(Adoption {
+            reproposed,
+            noops,
+            next_slot,
+        })
+    }
+}
