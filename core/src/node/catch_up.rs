@@ -100,6 +100,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let other = self.random_peer();
         if let Phase::Joining(initializer) = &mut self.phase {
+            if initializer.is_new() {
+                step.trace(Role::Initializer, Event::Started);
+            }
             let target = initializer.next_target(self.config.founder, other);
             self.fetch(step, target, None, 0);
         }

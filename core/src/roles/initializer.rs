@@ -17,6 +17,11 @@ impl Initializer {
         Self { attempts: 0 }
     }
 
+    /// Whether it has not asked anybody yet.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.attempts == 0
+    }
+
     /// Whom to ask next: the founder first and every other time, someone else in between, as the founder may be gone.
     pub(crate) fn next_target(&mut self, founder: NodeId, other: Option<NodeId>) -> NodeId {
         let founders_turn = self.attempts.is_multiple_of(2);
