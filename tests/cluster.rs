@@ -382,9 +382,9 @@ impl Cluster {
         self.oracle
             .see_node(number, promised, applied, node.chain());
         assert!(
-            node.fault().is_none() || self.faults_are_expected,
+            node.halted().is_none() || self.faults_are_expected,
             "NODE_{number} halted: {:?}",
-            node.fault()
+            node.halted()
         );
         let letters: Vec<Letter> = outbox
             .messages

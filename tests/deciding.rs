@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, TestOutbox, Text, is, millis, slot};
 use crate::log::What;
 use synod::machines::{Key, KvCommand};
 use synod::{
-    Ballot, ClientId, Fault, Message, MessageKind, NodeId, Proposal, Proposals, Reason,
+    Ballot, ClientId, Halt, Message, MessageKind, NodeId, Proposal, Proposals, Reason,
     RequestNumber, Slot, Write,
 };
 
@@ -122,7 +122,7 @@ fn a4_another_value_under_the_same_ballot_halts_the_acceptor() {
         proposals: [Proposal::Register { nonce: 5 }].into_iter().collect(),
     };
     c.tell(1, 2, other);
-    let Some(Fault::Conflict(conflict)) = c.node(2).fault() else {
+    let Some(Halt::Conflict(conflict)) = c.node(2).halted() else {
         panic!("it went on");
     };
     assert_eq!((conflict.slot, conflict.known), (first, Proposal::Noop));
@@ -418,11 +418,8 @@ fn r1_a_decision_that_contradicts_a_known_one_halts_the_node() {
         proposals: proposals(1),
     };
     c.tell(liar, node, lie.clone());
-    assert!(c.saw(node, |what| matches!(
-        what,
-        What::Halted(Fault::Conflict(_))
-    )));
-    let Some(Fault::Conflict(conflict)) = c.node(node).fault() else {
+    assert!(c.saw(node, |what| matches!(what, What::Halted(Halt::Conflict(_)))));
+    let Some(Halt::Conflict(conflict)) = c.node(node).halted() else {
         panic!("it went on");
     };
     assert_eq!((conflict.slot, conflict.new), (known, Proposal::Noop));

@@ -3,8 +3,8 @@
 use crate::cluster::{Cluster, Letter, Machine, PAGE, TestNode, Text, millis, slot};
 use crate::log::What;
 use synod::{
-    Ballot, Config, Fault, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing,
-    Reason, RequestError, Slot, Write,
+    Ballot, Config, Halt, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Reason,
+    RequestError, Slot, Write,
 };
 
 #[test]
@@ -159,10 +159,10 @@ fn n3_a_node_that_hears_its_own_name_from_elsewhere_halts() {
     c.expect_faults();
     let node = c.leader().unwrap();
     c.tell(node, node, Message::Learn { from: Slot::FIRST });
-    assert_eq!(c.node(node).fault(), Some(&Fault::DuplicateIdentity));
+    assert_eq!(c.node(node).halted(), Some(&Halt::DuplicateIdentity));
     assert!(c.saw(node, |what| matches!(
         what,
-        What::Halted(Fault::DuplicateIdentity)
+        What::Halted(Halt::DuplicateIdentity)
     )));
     assert_eq!(c.node(node).leading(), None);
     let ballot = Ballot::new(9, NodeId(c.follower(1)));

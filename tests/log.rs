@@ -2,8 +2,8 @@
 
 use synod::machines::{KvCommand, KvReply};
 use synod::{
-    Ballot, Duration, Event, Fault, Instant, MessageKind, NodeId, NodeSet, Outcome, Proposal,
-    Queue, Reason, Record, Role, Slot, StateMachine, Tracer,
+    Ballot, Duration, Event, Halt, Instant, MessageKind, NodeId, NodeSet, Outcome, Proposal, Queue,
+    Reason, Record, Role, Slot, StateMachine, Tracer,
 };
 
 /// A fact with its time and place.
@@ -64,7 +64,7 @@ pub(crate) enum What {
         chain: u64,
     },
     Full(Queue),
-    Halted(Fault<KvCommand>),
+    Halted(Halt<KvCommand>),
     Killed,
     Exhausted,
 }
@@ -174,7 +174,7 @@ where
             },
             Event::Installed { at, chain } => What::Installed { at, chain },
             Event::Full { queue } => What::Full(queue),
-            Event::Halted { fault } => What::Halted(*fault),
+            Event::Halted { cause } => What::Halted(*cause),
             Event::Killed => What::Killed,
             Event::Exhausted => What::Exhausted,
         };

@@ -753,9 +753,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Storm<WINDOW,
             }
         }
         assert!(
-            node.fault().is_none(),
+            node.halted().is_none(),
             "NODE_{number} halted: {:?}",
-            node.fault()
+            node.halted()
         );
         let memory = &self.judge.memories[index];
         assert_eq!(

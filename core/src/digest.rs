@@ -16,7 +16,7 @@
 use crate::message::{Entries, Proposals};
 use crate::outbox::run_len;
 use crate::{
-    Event, Fault, Message, NodeId, Outcome, Proposal, Record, Sink, SnapshotId, StateMachine,
+    Event, Halt, Message, NodeId, Outcome, Proposal, Record, Sink, SnapshotId, StateMachine,
     Tracer, Value,
 };
 use core::fmt;
@@ -196,10 +196,10 @@ impl Digest {
         }
     }
 
-    fn fault<C: Value>(&mut self, fault: &Fault<C>) {
-        match fault {
-            Fault::DuplicateIdentity => self.word(0),
-            Fault::Conflict(conflict) => {
+    fn cause<C: Value>(&mut self, cause: &Halt<C>) {
+        match cause {
+            Halt::DuplicateIdentity => self.word(0),
+            Halt::Conflict(conflict) => {
                 self.words([1, conflict.slot.number()]);
                 conflict.known.encode(self);
                 conflict.new.encode(self);
@@ -278,9 +278,9 @@ impl Digest {
                 self.word(15);
                 self.put(queue.name().as_bytes());
             }
-            Event::Halted { fault } => {
+            Event::Halted { cause } => {
                 self.word(16);
-                self.fault(fault);
+                self.cause(cause);
             }
             Event::Killed => self.word(17),
             Event::Exhausted => self.word(18),

@@ -34,7 +34,7 @@ pub enum RequestError {
     NumberZero,
     /// The outbox has no room for what the step may say: empty it and try again.
     OutboxFull,
-    /// The node has halted: see [`Node::fault`](crate::Node::fault).
+    /// The node has halted: see [`Node::halted`](crate::Node::halted).
     Halted,
 }
 

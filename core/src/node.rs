@@ -20,7 +20,7 @@ use crate::roles::seed::Seed;
 use crate::table::Table;
 use crate::timer::{Timer, Timers};
 use crate::{
-    Ballot, Duration, Envelope, Event, Fault, Instant, Message, MessageKind, NodeId, Outbox,
+    Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId, Outbox,
     Outgoing, Reason, Role, Slot, StateMachine, Tracer,
 };
 use rand_xorshift::XorShiftRng;
@@ -34,7 +34,7 @@ pub use view::Marks;
 /// Its methods are of four kinds.
 ///
 /// - **Getters** ([`Node::applied`], [`Node::machine`], [`Node::leader_hint`], [`Node::roles`], [`Node::marks`],
-///   [`Node::fault`]) change nothing.
+///   [`Node::halted`]) change nothing.
 /// - **Inputs** ([`Node::handle_message`], [`Node::handle_timeout`]) tell it what happened outside.
 /// - **Commands** ([`Node::register`], [`Node::request`]) ask something of it for a client.
 /// - **The deadline** ([`Node::next_deadline`]) says when it wants [`Node::handle_timeout`] to be called.
@@ -98,7 +98,7 @@ pub struct Node<
     learn_repeats: u8,
     /// Up to where decisions were last asked for.
     learn_until: Slot,
-    fault: Option<Fault<M::Command>>,
+    halt: Option<Halt<M::Command>>,
     timers: Timers,
     rng: XorShiftRng,
     /// The most votes that the acceptor has held.
@@ -181,7 +181,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             failures: 0,
             learn_repeats: 0,
             learn_until: Slot::ZERO,
-            fault: None,
+            halt: None,
             timers: Timers::new(),
             rng,
             votes_peak: 0,
@@ -206,7 +206,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else if step.room() < Self::OUTBOX_MIN {
             step.ignore(Role::Node, from, message.kind(), Reason::OutboxFull);
         } else if from == self.config.node {
-            self.halt(&mut step, Fault::DuplicateIdentity);
+            self.halt(&mut step, Halt::DuplicateIdentity);
         } else {
             step.trace(
                 self.receiver(message.kind()),
@@ -222,7 +222,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rules N2 and N3: what may come in at all.
     fn admit(&self, envelope: &Envelope<M, PAGE>) -> Result<(), Reason> {
-        if self.fault.is_some() {
+        if self.halt.is_some() {
             return Err(Reason::Halted);
         }
         if envelope.cluster != self.fingerprint {
@@ -317,7 +317,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut Outbox<M, PAGE, ROOM>,
         tracer: &mut T,
     ) {
-        if self.fault.is_some() {
+        if self.halt.is_some() {
             return;
         }
         let mut step = Step::new(now, self.config.node, outbox, tracer);
@@ -365,11 +365,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     fn halt<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
-        fault: Fault<M::Command>,
+        cause: Halt<M::Command>,
     ) {
-        if self.fault.is_none() {
-            step.trace(Role::Node, Event::Halted { fault: &fault });
-            self.fault = Some(fault);
+        if self.halt.is_none() {
+            step.trace(Role::Node, Event::Halted { cause: &cause });
+            self.halt = Some(cause);
         }
         self.leader.resign();
         self.leader_hint = None;
@@ -390,7 +390,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// What must hold between steps; checked in builds with debug assertions.
     fn invariants(&self) {
-        if cfg!(debug_assertions) && self.fault.is_none() {
+        if cfg!(debug_assertions) && self.halt.is_none() {
             self.acceptor.invariants(self.replica.applied());
             self.replica.invariants();
             self.leader.invariants(self.replica.applied());

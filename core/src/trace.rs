@@ -168,7 +168,7 @@ impl Reason {
 /// Why a node stopped for good: something happened that cannot happen while the rules hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Fault<C> {
+pub enum Halt<C> {
     /// Another node uses this one's identity.
     DuplicateIdentity,
     /// Two values for one slot, where the protocol allows one.
@@ -334,7 +334,7 @@ pub enum Event<'a, M: StateMachine, const PAGE: usize> {
     /// The node stopped for good because of what it saw.
     Halted {
         /// What it saw.
-        fault: &'a Fault<M::Command>,
+        cause: &'a Halt<M::Command>,
     },
     /// The node was stopped from outside: killed.
     Killed,

@@ -2,7 +2,7 @@
 
 use super::{Node, Step};
 use crate::roles::replica::Applied;
-use crate::{Event, Fault, Proposal, Role, Slot, StateMachine, Tracer};
+use crate::{Event, Halt, Proposal, Role, Slot, StateMachine, Tracer};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -17,7 +17,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match self.replica.decide(slot, proposal) {
             Ok(_) => true,
             Err(conflict) => {
-                self.halt(step, Fault::Conflict(conflict));
+                self.halt(step, Halt::Conflict(conflict));
                 false
             }
         }
@@ -76,7 +76,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             {
                 match self.replica.decide(slot, &vote.proposal) {
                     Ok(new) => decided = new,
-                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
+                    Err(conflict) => return self.halt(step, Halt::Conflict(conflict)),
                 }
             }
             if !decided && !self.replica.is_ready() {

@@ -5,7 +5,7 @@ use crate::outbox::run_len;
 use crate::roles::acceptor::Vouched;
 use crate::timer::Timer;
 use crate::{
-    Ballot, Entry, Event, Fault, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
+    Ballot, Entry, Event, Halt, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
     StateMachine, Tracer, Write,
 };
 
@@ -32,7 +32,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if let Some((slot, proposal)) = self.leader.next_chosen() {
                 match self.replica.decide(slot, proposal) {
                     Ok(new) => decided = new,
-                    Err(conflict) => return self.halt(step, Fault::Conflict(conflict)),
+                    Err(conflict) => return self.halt(step, Halt::Conflict(conflict)),
                 }
             }
             if decided || self.replica.is_ready() {
@@ -139,7 +139,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 ballot,
                 proposal: *proposal,
             })),
-            Vouched::Conflict(conflict) => return self.halt(step, Fault::Conflict(conflict)),
+            Vouched::Conflict(conflict) => return self.halt(step, Halt::Conflict(conflict)),
             Vouched::Repeated => {}
             Vouched::Refused | Vouched::Compacted | Vouched::NoRoom => return,
         }
@@ -240,7 +240,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 }
                 Vouched::Repeated => count += 1,
                 Vouched::Conflict(conflict) => {
-                    self.halt(step, Fault::Conflict(conflict));
+                    self.halt(step, Halt::Conflict(conflict));
                     return Ok(());
                 }
                 Vouched::Refused | Vouched::Compacted | Vouched::NoRoom => break,

@@ -72,7 +72,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         tracer: &mut T,
     ) -> Result<(), RequestError> {
         let mut step = Step::new(now, self.config.node, outbox, tracer);
-        if self.fault.is_some() {
+        if self.halt.is_some() {
             return Err(RequestError::Halted);
         }
         if step.room() < Self::OUTBOX_MIN {

@@ -1,7 +1,7 @@
 //! What can be seen of a node from outside: getters only, which change nothing.
 
 use super::{Node, Phase};
-use crate::{Ballot, Config, Fault, NodeId, Role, Slot, StateMachine};
+use crate::{Ballot, Config, Halt, NodeId, Role, Slot, StateMachine};
 
 /// The most that a node's fixed structures have held, beside what they can hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,8 +70,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Why the node has stopped for good, if it has: then it ignores everything.
-    pub fn fault(&self) -> Option<&Fault<M::Command>> {
-        self.fault.as_ref()
+    pub fn halted(&self) -> Option<&Halt<M::Command>> {
+        self.halt.as_ref()
     }
 
     /// The most that its fixed structures have held.

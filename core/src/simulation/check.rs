@@ -47,7 +47,7 @@ impl<
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
-        if member.node.fault().is_some() {
+        if member.node.halted().is_some() {
             self.violation = Some(Violation::Halted { node });
             return;
         }

@@ -1,8 +1,8 @@
 //! What stands in a message or a fact, field by field: one walk over each, whoever writes it down.
 
 use synod::{
-    Ballot, Conflict, Duration, Entry, Event, Fault, Message, NodeId, Outcome, Proposal,
-    RequestKey, Slot, SnapshotId, StateMachine, Value,
+    Ballot, Conflict, Duration, Entry, Event, Halt, Message, NodeId, Outcome, Proposal, RequestKey,
+    Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Takes the fields of a message or a fact in their order and writes them down.
@@ -246,15 +246,15 @@ pub(crate) fn event<M: StateMachine, const PAGE: usize>(
             fields.digest("chain", *chain);
         }
         Event::Full { queue } => fields.word("queue", queue.name()),
-        Event::Halted { fault } => match fault {
-            Fault::DuplicateIdentity => fields.word("fault", "duplicate_identity"),
-            Fault::Conflict(conflict) => conflicting(conflict, fields),
+        Event::Halted { cause } => match cause {
+            Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
+            Halt::Conflict(conflict) => conflicting(conflict, fields),
         },
     }
 }
 
 fn conflicting<C: Value>(conflict: &Conflict<C>, fields: &mut impl Fields) {
-    fields.word("fault", "conflict");
+    fields.word("cause", "conflict");
     fields.slot("slot", conflict.slot);
     fields.proposal("known", &conflict.known);
     fields.proposal("new", &conflict.new);

@@ -1,7 +1,7 @@
 //! Which records are worth a line.
 
 use core::ops::RangeInclusive;
-use synod::{Event, Fault, Message, NodeSet, Outcome, Reason, Record, Role, Slot, StateMachine};
+use synod::{Event, Halt, Message, NodeSet, Outcome, Reason, Record, Role, Slot, StateMachine};
 
 /// How much a record matters: a log at one level shows it and everything that matters more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
@@ -82,7 +82,7 @@ impl Filter {
             Event::Chosen { slot, .. } | Event::Applied { slot, .. } => self.admits_run(*slot, 1),
             Event::Installed { at, .. } => self.admits_run(*at, 1),
             Event::Halted {
-                fault: Fault::Conflict(conflict),
+                cause: Halt::Conflict(conflict),
             } => self.admits_run(conflict.slot, 1),
             _ => false,
         }

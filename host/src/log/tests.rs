@@ -4,7 +4,7 @@ use super::*;
 use heapless::Vec as Page;
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
-    Ballot, ClientId, Conflict, Duration, Entry, Event, Fault, Instant, Message, MessageKind,
+    Ballot, ClientId, Conflict, Duration, Entry, Event, Halt, Instant, Message, MessageKind,
     NodeId, NodeSet, Outcome, Proposal, Queue, Reason, RequestKey, RequestNumber, Role, Slot,
     SnapshotId,
 };
@@ -412,7 +412,7 @@ fn every_fact_about_the_log_has_its_line() {
         output: KvReply::None,
     };
     let (here, before) = (applied(4), applied(2));
-    let conflict = Fault::Conflict(Conflict {
+    let conflict = Halt::Conflict(Conflict {
         slot: Slot::new(4),
         known: noop,
         new: register(),
@@ -473,16 +473,16 @@ fn every_fact_about_the_log_has_its_line() {
         ),
         (
             Event::Halted {
-                fault: &Fault::DuplicateIdentity,
+                cause: &Halt::DuplicateIdentity,
             },
-            "halted(fault=duplicate_identity)",
-            r#""halted","fields":{"fault":"duplicate_identity"}"#,
+            "halted(cause=duplicate_identity)",
+            r#""halted","fields":{"cause":"duplicate_identity"}"#,
         ),
         (
-            Event::Halted { fault: &conflict },
-            "halted(fault=conflict, slot=4, known=noop, new=register(nonce_000000000000cafe))",
+            Event::Halted { cause: &conflict },
+            "halted(cause=conflict, slot=4, known=noop, new=register(nonce_000000000000cafe))",
             concat!(
-                r#""halted","fields":{"fault":"conflict","slot":4,"known":{"kind":"noop"},"#,
+                r#""halted","fields":{"cause":"conflict","slot":4,"known":{"kind":"noop"},"#,
                 r#""new":{"kind":"register","nonce":"000000000000cafe"}}"#
             ),
         ),
@@ -608,7 +608,7 @@ fn admitted(filter: &Filter) -> Vec<String> {
             2,
             Role::Node,
             Event::Halted {
-                fault: &Fault::DuplicateIdentity,
+                cause: &Halt::DuplicateIdentity,
             },
         ),
     ];
