@@ -106,7 +106,7 @@ pub use digest::Digest;
 pub use error::{Conflict, RequestError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
 pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};
-pub use node::{Marks, Node};
+pub use node::{Durable, Marks, Node};
 pub(crate) use node_id::NODES_LEN;
 pub use node_id::{NODES_MAX, NodeId, NodeSet};
 pub use outbox::{Outbox, Outgoing, Reply, Write};

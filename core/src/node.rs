@@ -5,6 +5,7 @@ mod catch_up;
 mod claims;
 mod drive;
 mod leading;
+mod recover;
 mod requests;
 mod step;
 mod view;
@@ -24,6 +25,7 @@ use crate::{
     Outgoing, Reason, Role, Slot, StateMachine, Tracer,
 };
 use rand_xorshift::XorShiftRng;
+pub use recover::Durable;
 use step::Step;
 pub use view::Marks;
 

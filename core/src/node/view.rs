@@ -1,7 +1,7 @@
 //! What can be seen of a node from outside: getters only, which change nothing.
 
 use super::{Node, Phase};
-use crate::{Ballot, Config, Halt, NodeId, Role, Slot, StateMachine};
+use crate::{Ballot, Config, Entry, Halt, NodeId, Proposal, Role, Slot, StateMachine};
 
 /// The most that a node's fixed structures have held, beside what they can hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// The highest ballot that this node has promised.
     pub fn promised(&self) -> Ballot {
         self.acceptor.promised()
+    }
+
+    /// Everything that this node has accepted above its low-water mark, in the order of the slots.
+    pub fn votes(&self) -> impl Iterator<Item = Entry<M::Command>> {
+        self.acceptor.votes()
+    }
+
+    /// Up to here this node's acceptor has forgotten what it accepted, as it is applied here.
+    pub fn low_water(&self) -> Slot {
+        self.acceptor.low_water()
+    }
+
+    /// The decision for a slot that was applied here, as long as it is kept: for about a window.
+    pub fn decision(&self, slot: Slot) -> Option<&Proposal<M::Command>> {
+        self.replica.decision(slot)
     }
 
     /// The last slot that was applied here; [`Slot::ZERO`] when none was.

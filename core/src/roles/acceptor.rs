@@ -78,6 +78,15 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         self.votes.get(slot)
     }
 
+    /// Everything that was accepted above the low-water mark, in the order of the slots.
+    pub(crate) fn votes(&self) -> impl Iterator<Item = Entry<C>> {
+        self.votes.iter_from(Slot::ZERO).map(|(slot, vote)| Entry {
+            slot,
+            ballot: vote.ballot,
+            proposal: vote.proposal,
+        })
+    }
+
     /// Rule A1: promises a ballot that is no lower than the promise; an equal one is answered the same way again.
     pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> Prepared {
         if ballot < self.promised {

@@ -82,6 +82,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
+    /// A replica that knows what it had applied, and nothing else.
+    pub(crate) fn recovered(state: State<M, CLIENTS>) -> Self {
+        Self {
+            log: Window::new(state.applied),
+            decided: state.applied,
+            state,
+            ..Self::new()
+        }
+    }
+
+    pub(crate) fn state(&self) -> &State<M, CLIENTS> {
+        &self.state
+    }
+
     pub(crate) fn applied(&self) -> Slot {
         self.state.applied
     }

@@ -1,0 +1,100 @@
+//! What of a node must outlive a loss of power, and going on from it.
+
+use super::{Node, Phase};
+use crate::config::{Config, ConfigError};
+use crate::random::{mix, span_below};
+use crate::roles::acceptor::Acceptor;
+use crate::roles::replica::Replica;
+use crate::roles::snapshot::State;
+use crate::timer::Timer;
+use crate::{Ballot, Entry, Instant, Slot, StateMachine};
+
+/// What of a node must outlive a loss of power: all that its acceptor has promised and accepted, and all that its
+/// replica has applied, as they stand between two steps. Everything else it may forget.
+///
+/// [`Node::durable`] takes it, and [`Node::recover`] goes on from it. It is complete: a node that comes back with less has
+/// forgotten what others rely on.
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::{Config, Instant, Node, NodeId, Outbox};
+///
+/// type Small = Node<Kv<4>, 8, 2, 2>;
+/// let config = Config::new(NodeId(0), 1);
+/// let mut node = Small::found(config.clone(), 6, Instant::ZERO)?;
+/// assert!(node.durable().is_none(), "it has not joined, and nobody relies on it");
+/// let mut outbox = Outbox::<_, 2, { Small::OUTBOX_MIN }>::new();
+/// while node.leading().is_none() {
+///     let now = node.next_deadline().unwrap();
+///     node.handle_timeout(now, &mut outbox, &mut ());
+///     outbox.clear();
+/// }
+/// let durable = node.durable().unwrap();
+/// let again = Small::recover(config, durable, 6, 1, Instant::ZERO)?;
+/// assert_eq!((again.promised(), again.leading()), (node.promised(), None));
+/// # Ok::<(), synod::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Durable<M: StateMachine, const WINDOW: usize = 16, const CLIENTS: usize = 8> {
+    acceptor: Acceptor<M::Command, WINDOW>,
+    state: State<M, CLIENTS>,
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WINDOW, CLIENTS> {
+    /// The highest ballot that was promised.
+    pub fn promised(&self) -> Ballot {
+        self.acceptor.promised()
+    }
+
+    /// The last slot that was applied.
+    pub fn applied(&self) -> Slot {
+        self.state.applied
+    }
+
+    /// What was accepted in the slots above the low-water mark, in their order.
+    pub fn votes(&self) -> impl Iterator<Item = Entry<M::Command>> {
+        self.acceptor.votes()
+    }
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    /// What of this node must outlive a loss of power; `None` while it has not joined, as nobody relies on it then: such a
+    /// node starts anew with [`Node::found`] or [`Node::join`].
+    pub fn durable(&self) -> Option<Durable<M, WINDOW, CLIENTS>> {
+        self.is_active().then(|| Durable {
+            acceptor: self.acceptor.clone(),
+            state: self.replica.state().clone(),
+        })
+    }
+
+    /// A node that goes on where it was when power failed: the same acceptor, with all that it ever revealed, and the same
+    /// replica. It leads nothing, remembers no requests, and learns from the others what it has missed.
+    ///
+    /// Its next claim uses a round above every one that it used before: it promised its own claims, and the promise was
+    /// written before they left (rule S1). `incarnation` counts its starts, so that its jitter is another one each time;
+    /// `run_seed` is as for [`Node::found`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: the first relation of the settings that does not hold.
+    pub fn recover(
+        config: Config,
+        durable: Durable<M, WINDOW, CLIENTS>,
+        run_seed: u64,
+        incarnation: u32,
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        let seed = run_seed ^ mix(u64::from(incarnation));
+        let mut node = Self::new(config, Phase::Active, seed)?;
+        node.seen = durable.acceptor.promised();
+        node.acceptor = durable.acceptor;
+        node.replica = Replica::recovered(durable.state);
+        let timeout = node.config.election_timeout;
+        let delay = timeout.saturating_add(span_below(&mut node.rng, timeout));
+        node.timers.arm_after(Timer::Election, &now, &delay);
+        node.invariants();
+        Ok(node)
+    }
+}
