@@ -1,6 +1,7 @@
 //! What a cluster's nodes traced, kept as owned facts that a test can look for.
 
 use synod::machines::{KvCommand, KvReply};
+use synod::simulation::Planned;
 use synod::{
     Ballot, Duration, Event, Halt, Instant, MessageKind, NodeId, NodeSet, Outcome, Proposal, Queue,
     Reason, Record, Role, Slot, StateMachine, Tracer,
@@ -66,6 +67,11 @@ pub(crate) enum What {
     Full(Queue),
     Halted(Halt<KvCommand>),
     Killed,
+    Restarted,
+    Duplicated(MessageKind),
+    Delayed(MessageKind),
+    FaultBegan(Planned),
+    FaultEnded(Planned),
     Exhausted,
 }
 
@@ -176,6 +182,11 @@ where
             Event::Full { queue } => What::Full(queue),
             Event::Halted { cause } => What::Halted(*cause),
             Event::Killed => What::Killed,
+            Event::Restarted => What::Restarted,
+            Event::Duplicated { message, .. } => What::Duplicated(message.kind()),
+            Event::Delayed { message, .. } => What::Delayed(message.kind()),
+            Event::FaultBegan { planned } => What::FaultBegan(planned),
+            Event::FaultEnded { planned } => What::FaultEnded(planned),
             Event::Exhausted => What::Exhausted,
         };
         self.facts.push(Fact {

@@ -15,9 +15,10 @@
 
 use crate::message::{Entries, Proposals};
 use crate::outbox::run_len;
+use crate::simulation::{Fault, Planned, Target};
 use crate::{
-    Event, Halt, Message, NodeId, Outcome, Proposal, Record, Sink, SnapshotId, StateMachine,
-    Tracer, Value,
+    Duration, Event, Halt, Message, NodeId, Outcome, Proposal, Record, Sink, SnapshotId,
+    StateMachine, Tracer, Value,
 };
 use core::fmt;
 
@@ -219,6 +220,31 @@ impl Digest {
         }
     }
 
+    fn planned(&mut self, kind: u64, planned: &Planned) {
+        let lasts = planned.lasts.map_or(u64::MAX, Duration::as_micros);
+        self.words([kind, planned.at.as_micros(), lasts]);
+        let target = |target: Target| match target {
+            Target::Leader => u64::MAX,
+            Target::Node(node) => u64::from(node.0),
+        };
+        match planned.fault {
+            Fault::Crash(whom) => self.words([0, target(whom)]),
+            Fault::Pause(whom) => self.words([1, target(whom)]),
+            Fault::Partition(side) => self.words([2, side.bits()]),
+            Fault::OneWay { from, to } => self.words([3, from.bits(), to.bits()]),
+            Fault::Partial { one, other } => self.words([4, one.bits(), other.bits()]),
+            Fault::Clog { from, to } => self.words([5, from.bits(), to.bits()]),
+            Fault::Skew {
+                target: whom,
+                rate_ppm,
+            } => self.words([6, target(whom), i64::from(rate_ppm).cast_unsigned()]),
+            Fault::Jump {
+                target: whom,
+                by_micros,
+            } => self.words([7, target(whom), by_micros.cast_unsigned()]),
+        }
+    }
+
     fn event<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
         // The kind of the fact, with a node where it names one.
         let about = |kind: u64, node: NodeId| kind << 16 | u64::from(node.0);
@@ -284,6 +310,22 @@ impl Digest {
             }
             Event::Killed => self.word(17),
             Event::Exhausted => self.word(18),
+            Event::Restarted => self.word(19),
+            Event::Duplicated { to, message } => {
+                self.word(about(20, *to));
+                self.message(message);
+            }
+            Event::Delayed {
+                to,
+                message,
+                by,
+                cause,
+            } => {
+                self.words([about(21, *to), by.as_micros(), run_len(cause.index())]);
+                self.message(message);
+            }
+            Event::FaultBegan { planned } => self.planned(22, planned),
+            Event::FaultEnded { planned } => self.planned(23, planned),
         }
     }
 }

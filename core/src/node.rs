@@ -194,6 +194,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// it does not act on it traces with the reason.
     ///
     /// An outbox without [`Node::OUTBOX_MIN`] of room makes the message as good as lost (rule N4).
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle_message<const ROOM: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,

@@ -16,6 +16,14 @@ pub(crate) enum Purpose {
     Delay,
     /// What the clients do.
     Workload,
+    /// Which messages a storm loses.
+    Storm,
+    /// Which messages arrive twice.
+    Duplicate,
+    /// Which messages are late, and by how much.
+    Spike,
+    /// Which messages are held back, and for how long.
+    Reorder,
 }
 
 impl Purpose {
@@ -24,6 +32,10 @@ impl Purpose {
             Self::Loss => 1,
             Self::Delay => 2,
             Self::Workload => 3,
+            Self::Storm => 4,
+            Self::Duplicate => 5,
+            Self::Spike => 6,
+            Self::Reorder => 7,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

@@ -3,17 +3,29 @@
 //! The simulation is allocation-free like the rest, so that it runs on a microcontroller, where the same seed gives the
 //! same facts. It drives the very [`Node`](crate::Node) that a real network would.
 
+mod carry;
 mod check;
 mod client;
+mod clock;
+mod conditions;
+mod fault;
+mod nemesis;
 mod network;
+mod observer;
+mod plan;
 mod report;
 mod scenario;
 mod scheduler;
 mod start;
+mod strike;
 mod workload;
 mod world;
 
-pub use network::Link;
+pub use fault::{Fault, FaultKind, PLAN_MAX, Planned, Weather};
+pub use nemesis::{Fate, Faults, Nemesis, Passing};
+pub use network::{Link, Network};
+pub use observer::{Answered, Asked, Observer, Taken};
+pub use plan::Plan;
 pub use report::{Bound, Mark, Report, Verdict, Violation};
 pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
 pub use scheduler::{Happening, Scheduled, Scheduler, SchedulerFull};

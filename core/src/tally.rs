@@ -1,11 +1,13 @@
 //! Counts of what happened in a run, kept from its records alone: no allocation, no look into any node.
 
+use crate::simulation::FaultKind;
 use crate::{Event, MessageKind, NodeId, Queue, Reason, Record, StateMachine, Tracer};
 use core::ops::AddAssign;
 
 const KINDS: usize = MessageKind::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 const QUEUES: usize = Queue::ALL.len();
+const FAULTS: usize = FaultKind::ALL.len();
 
 /// A [`Tracer`] that counts.
 ///
@@ -54,6 +56,10 @@ pub struct Tally {
     pub halted: u64,
     /// Nodes that were stopped from outside.
     pub killed: u64,
+    /// Nodes that started again after a crash.
+    pub restarted: u64,
+    /// How often each kind of fault struck, losses aside.
+    faults: [u64; FAULTS],
 }
 
 impl Default for Tally {
@@ -83,6 +89,8 @@ impl Tally {
             installed: 0,
             halted: 0,
             killed: 0,
+            restarted: 0,
+            faults: [0; FAULTS],
         }
     }
 
@@ -109,6 +117,14 @@ impl Tally {
     /// Times that something did not fit into a queue.
     pub fn full(&self, queue: Queue) -> u64 {
         at(&self.full, queue.index())
+    }
+
+    /// How often a kind of fault struck; of losses, all that there were.
+    pub fn faults(&self, kind: FaultKind) -> u64 {
+        match kind {
+            FaultKind::Loss => self.lost_total(),
+            _ => at(&self.faults, kind.index()),
+        }
     }
 
     /// Messages of all kinds that were sent to other nodes.
@@ -158,7 +174,14 @@ impl Tally {
             Event::Installed { .. } => self.installed += 1,
             Event::Halted { .. } => self.halted += 1,
             Event::Killed => self.killed += 1,
-            Event::Started
+            Event::Restarted => self.restarted += 1,
+            Event::Duplicated { .. } => add(&mut self.faults, FaultKind::Duplicate.index(), 1),
+            // A clog is counted once, when it begins.
+            Event::Delayed { cause, .. } if *cause == FaultKind::Clog => {}
+            Event::Delayed { cause, .. } => add(&mut self.faults, cause.index(), 1),
+            Event::FaultBegan { planned } => add(&mut self.faults, planned.kind().index(), 1),
+            Event::FaultEnded { .. }
+            | Event::Started
             | Event::Stopped
             | Event::Exhausted
             | Event::BackedOff { .. }
@@ -184,6 +207,7 @@ impl AddAssign<&Self> for Tally {
             (&mut self.lost[..], &other.lost[..]),
             (&mut self.ignored[..], &other.ignored[..]),
             (&mut self.full[..], &other.full[..]),
+            (&mut self.faults[..], &other.faults[..]),
         ];
         for (counts, others) in pairs {
             for (count, more) in counts.iter_mut().zip(others) {
@@ -202,6 +226,7 @@ impl AddAssign<&Self> for Tally {
         self.installed += other.installed;
         self.halted += other.halted;
         self.killed += other.killed;
+        self.restarted += other.restarted;
     }
 }
 

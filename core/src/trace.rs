@@ -3,6 +3,7 @@
 //! A node hands each fact to a [`Tracer`] as it happens. The host turns them into coloured lines, a target into `defmt`
 //! frames, a test into assertions; `()` ignores them and costs nothing.
 
+use crate::simulation::{FaultKind, Planned};
 use crate::{
     Ballot, Conflict, Duration, Instant, Message, MessageKind, NodeId, NodeSet, Outcome, Proposal,
     Slot, StateMachine,
@@ -336,8 +337,38 @@ pub enum Event<'a, M: StateMachine, const PAGE: usize> {
         /// What it saw.
         cause: &'a Halt<M::Command>,
     },
-    /// The node was stopped from outside: killed.
+    /// The node was stopped from outside: killed, or crashed.
     Killed,
+    /// The node started again from what it had made durable.
+    Restarted,
+    /// The network made a second copy of a message (the record's node is its sender).
+    Duplicated {
+        /// Who has it twice.
+        to: NodeId,
+        /// What it says.
+        message: &'a Message<M, PAGE>,
+    },
+    /// A message takes longer than its link usually does (the record's node is its sender).
+    Delayed {
+        /// Who waits for it.
+        to: NodeId,
+        /// What it says.
+        message: &'a Message<M, PAGE>,
+        /// How long it takes.
+        by: Duration,
+        /// Why.
+        cause: FaultKind,
+    },
+    /// A planned fault began.
+    FaultBegan {
+        /// What goes wrong, and for how long.
+        planned: Planned,
+    },
+    /// A planned fault is over.
+    FaultEnded {
+        /// What went wrong.
+        planned: Planned,
+    },
 }
 
 #[expect(

@@ -1,5 +1,6 @@
 //! What a simulation looks for: rules that were broken, and whether all is done.
 
+use super::nemesis::Nemesis;
 use super::report::Violation;
 use super::workload::Workload;
 use super::world::Simulation;
@@ -13,7 +14,8 @@ impl<
     const PAGE: usize,
     const NODES: usize,
     const EVENTS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+    N: Nemesis,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
 {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn live_nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {

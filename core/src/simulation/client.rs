@@ -1,11 +1,14 @@
 //! A client of the simulation: registers, asks one thing after the other, and goes elsewhere when its node is gone.
 
+use super::nemesis::Nemesis;
+use super::observer::{Answered, Asked, Observer};
 use super::report::Violation;
 use super::scheduler::Happening;
 use super::workload::Workload;
-use super::world::Simulation;
+use super::world::{OUTBOX, Simulation, Stamped};
 use crate::{
-    ClientId, NodeId, Outcome, RequestError, RequestKey, RequestNumber, StateMachine, Tracer,
+    ClientId, Instant, Node, NodeId, Outbox, Outcome, RequestError, RequestKey, RequestNumber,
+    StateMachine, Tracer,
 };
 
 /// Where a client is in its work.
@@ -36,7 +39,7 @@ pub(super) struct Client<C> {
     pub(super) command: Option<C>,
 }
 
-impl<C> Client<C> {
+impl<C: Copy> Client<C> {
     pub(super) const fn new(node: NodeId, nonce: u64) -> Self {
         Self {
             node,
@@ -46,6 +49,18 @@ impl<C> Client<C> {
             number: RequestNumber::REGISTRATION,
             asked: 0,
             command: None,
+        }
+    }
+
+    /// What it wants now.
+    fn question(&self) -> Question<C> {
+        let key = RequestKey {
+            client: self.id,
+            number: self.number,
+        };
+        match (self.progress, self.command) {
+            (Progress::Waiting, Some(command)) => Question::Command(key, command),
+            _ => Question::Session(self.nonce),
         }
     }
 
@@ -72,7 +87,8 @@ impl<
     const PAGE: usize,
     const NODES: usize,
     const EVENTS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+    N: Nemesis,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
 {
     fn client_index(&self, key: RequestKey) -> Option<u16> {
         let index = self.clients.iter().position(|client| client.awaits(key))?;
@@ -80,13 +96,27 @@ impl<
     }
 
     /// A client gets an answer: checks it, and acts on it at once.
-    pub(super) fn client_hears(&mut self, key: RequestKey, outcome: Outcome<M::Output>) {
+    pub(super) fn client_hears<O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        key: RequestKey,
+        outcome: Outcome<M::Output>,
+        observer: &mut O,
+    ) {
         let Some(index) = self.client_index(key) else {
             return;
         };
         let Some(client) = self.clients.get_mut(usize::from(index)) else {
             return;
         };
+        let seen = observer.answered(&Answered {
+            at: self.now,
+            client: index,
+            key,
+            outcome: &outcome,
+        });
+        if let Err(violation) = seen {
+            self.violation.get_or_insert(violation);
+        }
         match outcome {
             Outcome::Registered { client: id } => {
                 client.id = id;
@@ -123,11 +153,18 @@ impl<
             }
         }
         // There is room: messages leave some for a turn of every client.
-        let _ = self.scheduler.push(self.now, Happening::Client(index));
+        let _ = self
+            .scheduler
+            .push(self.now + self.think, Happening::Client(index));
     }
 
     /// A client takes its turn: registers, asks, or asks elsewhere.
-    pub(super) fn client_acts(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+    pub(super) fn client_acts<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        index: u16,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
         let node = self.client_node(index);
         let Some(client) = self.clients.get_mut(usize::from(index)) else {
             return;
@@ -148,27 +185,36 @@ impl<
             client.number = RequestNumber(client.number.0.saturating_add(1));
             client.progress = Progress::Waiting;
         }
-        let (progress, nonce, id, number, command) = (
-            client.progress,
-            client.nonce,
-            client.id,
-            client.number,
-            client.command,
-        );
+        if client.progress == Progress::Done {
+            return;
+        }
         client.node = node;
+        let question = client.question();
+        observer.asked(&Asked {
+            at: self.now,
+            client: index,
+            node,
+            key: question.key(),
+            command: question.command(),
+        });
         let retry = self.now + self.retry;
+        let local = self.local(node);
         let asked = match self.live(node) {
-            Some((member, now, outbox)) if member.node.is_active() => match (progress, command) {
-                (Progress::Registering, _) => member.node.register(now, nonce, outbox, tracer),
-                (Progress::Waiting, Some(command)) => member
-                    .node
-                    .request(now, id, number, command, outbox, tracer),
-                _ => return,
-            },
+            Some((member, now, outbox)) if member.node.is_active() => {
+                if N::PLANS {
+                    let mut tracer = Stamped {
+                        at: now,
+                        tracer: &mut *tracer,
+                    };
+                    question.ask(&mut member.node, local, outbox, &mut tracer)
+                } else {
+                    question.ask(&mut member.node, local, outbox, tracer)
+                }
+            }
             // It has not joined yet; or nobody is left.
             _ => Err(RequestError::Halted),
         };
-        self.after_step(node, tracer);
+        self.after_step(node, tracer, observer);
         if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
             // There is room: a turn of this client has just been taken from it.
             let _ = self.scheduler.push(retry, Happening::Client(index));
@@ -186,5 +232,51 @@ impl<
         let lives = |number: &usize| self.members.get(*number).is_some_and(|member| member.live);
         let number = next.into_iter().find(lives).unwrap_or(home);
         NodeId(u16::try_from(number).unwrap_or(0))
+    }
+}
+
+/// What a client wants of a node.
+#[derive(Clone, Copy, Debug)]
+enum Question<C> {
+    /// A session.
+    Session(u64),
+    /// A command to be applied.
+    Command(RequestKey, C),
+}
+
+impl<C: Copy> Question<C> {
+    const fn key(&self) -> RequestKey {
+        match self {
+            Self::Session(nonce) => RequestKey::registration(*nonce),
+            Self::Command(key, _) => *key,
+        }
+    }
+
+    const fn command(&self) -> Option<&C> {
+        match self {
+            Self::Session(_) => None,
+            Self::Command(_, command) => Some(command),
+        }
+    }
+
+    fn ask<
+        M: StateMachine<Command = C>,
+        T: Tracer<M, PAGE>,
+        const WINDOW: usize,
+        const CLIENTS: usize,
+        const PAGE: usize,
+    >(
+        self,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        now: Instant,
+        outbox: &mut Outbox<M, PAGE, OUTBOX>,
+        tracer: &mut T,
+    ) -> Result<(), RequestError> {
+        match self {
+            Self::Session(nonce) => node.register(now, nonce, outbox, tracer),
+            Self::Command(RequestKey { client, number }, command) => {
+                node.request(now, client, number, command, outbox, tracer)
+            }
+        }
     }
 }

@@ -11,7 +11,8 @@ pub const CLIENTS_MAX: usize = 64;
 pub const KILLS_MAX: usize = 8;
 
 /// Who is to be killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Target {
     /// This node.
     Node(NodeId),
@@ -59,6 +60,11 @@ pub struct Scenario {
     pub clients: u16,
     /// Where they sit.
     pub placement: Placement,
+    /// What the nodes take for the longest round trip: all of their timings are in proportion to it. `None` for what it
+    /// is; anything else is a setting that does not fit the network.
+    pub round_trip: Option<Duration>,
+    /// How long a client thinks between an answer and its next request.
+    pub think: Duration,
     /// Who is killed, and when.
     pub kills: Vec<Kill, KILLS_MAX>,
     /// The run is stalled if it is not done by then.
@@ -94,6 +100,8 @@ impl Scenario {
             link,
             clients: 11,
             placement: Placement::One(NodeId(nodes.saturating_sub(1))),
+            round_trip: None,
+            think: Duration::ZERO,
             kills: Vec::new(),
             time_max: Duration::from_secs(120),
             events_max: 10_000_000,
@@ -102,7 +110,10 @@ impl Scenario {
 
     /// The settings of one of its nodes.
     pub(super) fn config(&self, node: NodeId) -> Config {
-        Config::new(node, self.nodes).with_round_trip(self.link.round_trip_max())
+        let round_trip = self
+            .round_trip
+            .unwrap_or_else(|| self.link.round_trip_max());
+        Config::new(node, self.nodes).with_round_trip(round_trip)
     }
 
     /// Checks it against what a simulation has room for.

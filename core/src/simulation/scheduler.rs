@@ -17,6 +17,10 @@ pub enum Happening<M: StateMachine, const PAGE: usize> {
     Client(u16),
     /// One of the scenario's kills is due.
     Kill(u16),
+    /// A planned fault begins.
+    Begin(u16),
+    /// A planned fault is over.
+    End(u16),
 }
 
 /// A happening with its time. Of two for one instant the one that was scheduled first happens first.

@@ -1,7 +1,9 @@
 //! Setting a run up: nodes, clients and kills, in place.
 
 use super::client::Client;
-use super::network::{Link, Network};
+use super::nemesis::Nemesis;
+use super::network::Network;
+use super::plan::Plan;
 use super::scenario::{Placement, Scenario, ScenarioError};
 use super::scheduler::{Happening, Scheduler};
 use super::workload::Workload;
@@ -22,17 +24,6 @@ impl<
     const EVENTS: usize,
 > Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
 {
-    const CHECKED: () = {
-        assert!(
-            Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN <= OUTBOX,
-            "WINDOW or CLIENTS is too large for the simulation's outbox of 256"
-        );
-        assert!(
-            EVENTS > NODES + CLIENTS,
-            "EVENTS must hold a wake for every node and a turn for every client"
-        );
-    };
-
     /// A run at its beginning: node 0 founds the cluster and the others join it.
     ///
     /// # Errors
@@ -44,19 +35,47 @@ impl<
         Ok(simulation)
     }
 
+    /// Forgets the run that was, if any, and puts another at its beginning, on a network that only loses and delays.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be. Nothing was changed then.
+    pub fn start(&mut self, scenario: &Scenario, workload: L) -> Result<(), ScenarioError> {
+        let network = Network::new(scenario.link, scenario.run_seed);
+        self.start_against(scenario, workload, network)
+    }
+}
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+    N: Nemesis,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+{
+    const CHECKED: () = {
+        assert!(
+            Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN <= OUTBOX,
+            "WINDOW or CLIENTS is too large for the simulation's outbox of 256"
+        );
+        assert!(
+            EVENTS > NODES + CLIENTS,
+            "EVENTS must hold a wake for every node and a turn for every client"
+        );
+    };
+
     /// A simulation without nodes, in which nothing happens until [`Simulation::start`]. To start it in its place, and to
     /// start one again for the next seed, spares copying a large value.
     pub fn idle() -> Self {
         let () = Self::CHECKED;
-        let still = Link {
-            delay: Duration::ZERO,
-            jitter: Duration::ZERO,
-            loss_ppm: 0,
-        };
         Self {
             now: Instant::ZERO,
             scheduler: Scheduler::new(),
-            network: Network::new(still, 0),
+            nemesis: N::default(),
             members: Vec::new(),
             clients: Vec::new(),
             workload: None,
@@ -65,6 +84,8 @@ impl<
             ledger: Window::new(Slot::ZERO),
             violation: None,
             busy_clients: 0,
+            run_seed: 0,
+            think: Duration::ZERO,
             retry: Duration::ZERO,
             time_max: Duration::ZERO,
             events_max: 0,
@@ -72,16 +93,24 @@ impl<
         }
     }
 
-    /// Forgets the run that was, if any, and puts another at its beginning.
+    /// Forgets the run that was, if any, and puts another at its beginning, against a nemesis.
     ///
     /// # Errors
     ///
     /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be. Nothing was changed then.
-    pub fn start(&mut self, scenario: &Scenario, workload: L) -> Result<(), ScenarioError> {
+    pub fn start_against(
+        &mut self,
+        scenario: &Scenario,
+        workload: L,
+        nemesis: N,
+    ) -> Result<(), ScenarioError> {
         scenario.validate(NODES, CLIENTS)?;
+        for planned in nemesis.plan().into_iter().flat_map(Plan::faults) {
+            planned.validate(scenario.nodes)?;
+        }
         self.now = Instant::ZERO;
         self.scheduler.clear();
-        self.network = Network::new(scenario.link, scenario.run_seed);
+        self.nemesis = nemesis;
         self.members.clear();
         self.clients.clear();
         self.workload = Some(workload);
@@ -90,6 +119,8 @@ impl<
         self.ledger = Window::new(Slot::ZERO);
         self.violation = None;
         self.busy_clients = scenario.clients;
+        self.run_seed = scenario.run_seed;
+        self.think = scenario.think;
         self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
         self.time_max = scenario.time_max;
         self.events_max = scenario.events_max;
@@ -100,6 +131,15 @@ impl<
         self.add_clients(scenario);
         for (index, kill) in (0..).zip(&scenario.kills) {
             let _ = self.scheduler.push(kill.at, Happening::Kill(index));
+        }
+        if let Some(plan) = self.nemesis.plan_mut() {
+            let mut open = 0;
+            for (index, planned) in (0..).zip(plan.faults()) {
+                // Where the scheduler has no room, the fault does not come.
+                let begin = Happening::Begin(index);
+                open += u16::from(self.scheduler.push(planned.at, begin).is_ok());
+            }
+            plan.open = open;
         }
         Ok(())
     }

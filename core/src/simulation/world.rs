@@ -1,15 +1,16 @@
 //! The simulation: pops what happens next, lets a node take its step, and carries what comes of it.
 
-use super::client::{Client, Progress};
+use super::client::Client;
+use super::nemesis::Nemesis;
 use super::network::Network;
+use super::observer::Observer;
 use super::report::{Bound, Mark, Report, Verdict, Violation};
-use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Target};
+use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill};
 use super::scheduler::{Happening, Scheduler};
 use super::workload::Workload;
 use crate::window::Window;
 use crate::{
-    Ballot, Duration, Event, Instant, Node, NodeId, Outbox, Queue, Record, Role, Slot,
-    StateMachine, Tracer,
+    Duration, Envelope, Instant, Node, NodeId, Outbox, Record, Slot, StateMachine, Tracer,
 };
 use heapless::Vec;
 
@@ -70,10 +71,11 @@ pub struct Simulation<
     const PAGE: usize,
     const NODES: usize,
     const EVENTS: usize,
+    N = Network,
 > {
     pub(super) now: Instant,
     pub(super) scheduler: Scheduler<M, PAGE, EVENTS>,
-    pub(super) network: Network,
+    pub(super) nemesis: N,
     pub(super) members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
     pub(super) clients: Vec<Client<M::Command>, CLIENTS_MAX>,
     pub(super) workload: Option<L>,
@@ -83,6 +85,8 @@ pub struct Simulation<
     pub(super) ledger: Window<u64, LEDGER>,
     pub(super) violation: Option<Violation>,
     pub(super) busy_clients: u16,
+    pub(super) run_seed: u64,
+    pub(super) think: Duration,
     pub(super) retry: Duration,
     pub(super) time_max: Duration,
     pub(super) events_max: u64,
@@ -97,31 +101,41 @@ impl<
     const PAGE: usize,
     const NODES: usize,
     const EVENTS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+    N: Nemesis,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
 {
     /// Runs to the end: until done, until a rule is broken, or until a bound is reached.
     pub fn run(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Verdict {
+        self.run_observed(tracer, &mut ())
+    }
+
+    /// Runs to the end under the eyes of an observer.
+    pub fn run_observed(
+        &mut self,
+        tracer: &mut impl Tracer<M, PAGE>,
+        observer: &mut impl Observer<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Verdict {
         loop {
-            if let Some(verdict) = self.step(tracer) {
+            if let Some(verdict) = self.step_observed(tracer, observer) {
                 return verdict;
             }
         }
     }
 
     /// Lets one thing happen; answers how the run ended, once it has.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn step(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Option<Verdict> {
-        if let Some(violation) = self.violation {
-            return Some(Verdict::Violated(violation));
-        }
-        if self.busy_clients == 0 && self.agree() {
-            return Some(match self.diverged() {
-                Some(node) => Verdict::Violated(Violation::Divergence { node }),
-                None => Verdict::Done,
-            });
-        }
-        if self.counts.events >= self.events_max {
-            return Some(Verdict::Stalled(Bound::Events));
+        self.step_observed(tracer, &mut ())
+    }
+
+    /// Lets one thing happen under the eyes of an observer; answers how the run ended, once it has.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn step_observed<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        tracer: &mut T,
+        observer: &mut O,
+    ) -> Option<Verdict> {
+        if let Some(verdict) = self.ended() {
+            return Some(verdict);
         }
         let Some(next) = self.scheduler.pop() else {
             return Some(Verdict::Stalled(Bound::Idle));
@@ -132,21 +146,66 @@ impl<
         debug_assert!(next.at >= self.now, "time goes back");
         self.now = next.at;
         self.counts.events += 1;
+        if let Some(until) = self.waits_for_a_pause(&next.happening) {
+            self.put_off(next.happening, until);
+            return None;
+        }
         match next.happening {
-            Happening::Deliver(envelope) => {
-                let to = envelope.to;
-                if let Some(member) = self.live(to) {
-                    let (now, outbox) = (member.1, member.2);
-                    member.0.node.handle_message(now, &envelope, outbox, tracer);
-                    self.counts.deliveries += 1;
-                    self.after_step(to, tracer);
-                }
-            }
-            Happening::Wake(node) => self.wake(node, tracer),
-            Happening::Client(index) => self.client_acts(index, tracer),
+            Happening::Deliver(envelope) => self.deliver(&envelope, tracer, observer),
+            Happening::Wake(node) => self.wake(node, tracer, observer),
+            Happening::Client(index) => self.client_acts(index, tracer, observer),
             Happening::Kill(index) => self.kill(index, tracer),
+            Happening::Begin(index) if N::PLANS => self.begin_fault(index, tracer),
+            Happening::End(index) if N::PLANS => self.end_fault(index, tracer, observer),
+            Happening::Begin(_) | Happening::End(_) => {}
         }
         None
+    }
+
+    /// How the run has ended, if it has.
+    fn ended(&self) -> Option<Verdict> {
+        if let Some(violation) = self.violation {
+            return Some(Verdict::Violated(violation));
+        }
+        let waits = self.nemesis.plan().is_some_and(|plan| plan.open > 0);
+        if self.busy_clients == 0 && !waits && self.agree() {
+            return Some(match self.diverged() {
+                Some(node) => Verdict::Violated(Violation::Divergence { node }),
+                None => Verdict::Done,
+            });
+        }
+        (self.counts.events >= self.events_max).then_some(Verdict::Stalled(Bound::Events))
+    }
+
+    /// A message arrives.
+    #[expect(
+        clippy::inline_always,
+        reason = "called in one place; a call of its own would cost more than it does"
+    )]
+    #[inline(always)]
+    fn deliver<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        envelope: &Envelope<M, PAGE>,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let to = envelope.to;
+        let local = self.local(to);
+        if let Some((member, now, outbox)) = self.live(to) {
+            if N::PLANS {
+                let mut tracer = Stamped {
+                    at: now,
+                    tracer: &mut *tracer,
+                };
+                member
+                    .node
+                    .handle_message(local, envelope, outbox, &mut tracer);
+            } else {
+                member.node.handle_message(local, envelope, outbox, tracer);
+            }
+            self.counts.deliveries += 1;
+            self.after_step(to, tracer, observer);
+        }
     }
 
     /// The simulated time.
@@ -220,6 +279,12 @@ impl<
         })
     }
 
+    /// What a node takes for the time.
+    pub(super) fn local(&self, node: NodeId) -> Instant {
+        let plan = self.nemesis.plan();
+        plan.map_or(self.now, |plan| plan.strain(node).clock.at(self.now))
+    }
+
     /// A node that was not killed, with what its step needs.
     pub(super) fn live(
         &mut self,
@@ -237,7 +302,13 @@ impl<
     }
 
     /// A node's wake has come, unless it is a stale one; a deadline that has moved on only moves the wake.
-    fn wake(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
+    fn wake<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let local = self.local(node);
         let Some((member, now, outbox)) = self.live(node) else {
             return;
         };
@@ -248,10 +319,18 @@ impl<
         if member
             .node
             .next_deadline()
-            .is_some_and(|deadline| deadline <= now)
+            .is_some_and(|deadline| deadline <= local)
         {
-            member.node.handle_timeout(now, outbox, tracer);
-            self.after_step(node, tracer);
+            if N::PLANS {
+                let mut tracer = Stamped {
+                    at: now,
+                    tracer: &mut *tracer,
+                };
+                member.node.handle_timeout(local, outbox, &mut tracer);
+            } else {
+                member.node.handle_timeout(local, outbox, tracer);
+            }
+            self.after_step(node, tracer, observer);
         } else {
             self.schedule_wake(node);
         }
@@ -265,109 +344,29 @@ impl<
         let Some(deadline) = member.node.next_deadline() else {
             return;
         };
-        let at = deadline.max(self.now);
+        let at = match self.nemesis.plan() {
+            Some(plan) => plan.strain(node).clock.when(deadline, self.now),
+            None => deadline.max(self.now),
+        };
         if at < member.wake && self.scheduler.push(at, Happening::Wake(node)).is_ok() {
             member.wake = at;
         }
     }
+}
 
-    /// Carries what a step wants done, in order: writes, messages, replies.
-    pub(super) fn after_step(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
-        self.schedule_wake(node);
-        self.check(node);
-        self.counts.writes += crate::outbox::run_len(self.outbox.writes.len());
-        let Some(member) = self.members.get(usize::from(node.0)) else {
-            return;
-        };
-        // A message may be lost; a turn of a client, or a wake, would never come again. Room is kept for those.
-        let spare = self.clients.len() + self.members.len();
-        for outgoing in &self.outbox.messages {
-            for to in outgoing.to.iter() {
-                let Some(delay) = self.network.carry(node, to) else {
-                    let event = Event::Lost {
-                        to,
-                        message: &outgoing.message,
-                    };
-                    tracer.record(&Record {
-                        at: self.now,
-                        node,
-                        role: Role::Network,
-                        event,
-                    });
-                    continue;
-                };
-                let envelope = member.node.envelope(to, outgoing);
-                let is_full = self.scheduler.len() + spare >= EVENTS;
-                if is_full
-                    || self
-                        .scheduler
-                        .push(self.now + delay, Happening::Deliver(envelope))
-                        .is_err()
-                {
-                    let full = Event::Full {
-                        queue: Queue::Scheduler,
-                    };
-                    let lost = Event::Lost {
-                        to,
-                        message: &outgoing.message,
-                    };
-                    for event in [full, lost] {
-                        tracer.record(&Record {
-                            at: self.now,
-                            node,
-                            role: Role::Network,
-                            event,
-                        });
-                    }
-                }
-            }
-        }
-        for index in 0..self.outbox.replies.len() {
-            if let Some(reply) = self.outbox.replies.get(index).copied() {
-                self.client_hears(reply.key, reply.outcome);
-            }
-        }
-        self.outbox.clear();
-    }
+/// Gives records the time of the simulation instead of that of the node's own clock.
+#[derive(Debug)]
+pub(super) struct Stamped<'a, T> {
+    pub(super) at: Instant,
+    pub(super) tracer: &'a mut T,
+}
 
-    /// Stops a node for good. Its clients go elsewhere after a while.
-    fn kill(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
-        let Some(kill) = self.kills.get(usize::from(index)) else {
-            return;
-        };
-        let node = match kill.target {
-            Target::Node(node) => Some(node),
-            Target::Leader => {
-                let mut highest = Ballot::NULL;
-                for member in self.members.iter().filter(|member| member.live) {
-                    highest = highest.max(member.node.leading().unwrap_or(Ballot::NULL));
-                }
-                (highest != Ballot::NULL).then(|| highest.leader())
-            }
-        };
-        let Some(node) = node else {
-            // Nobody leads now: looks again soon.
-            let _ = self
-                .scheduler
-                .push(self.now + Duration::from_millis(10), Happening::Kill(index));
-            return;
-        };
-        let Some((member, at, _)) = self.live(node) else {
-            return;
-        };
-        member.live = false;
-        tracer.record(&Record {
-            at,
-            node,
-            role: Role::Node,
-            event: Event::Killed,
+impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Tracer<M, PAGE> for Stamped<'_, T> {
+    #[inline]
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        self.tracer.record(&Record {
+            at: self.at,
+            ..*record
         });
-        for (index, client) in (0..).zip(&self.clients) {
-            if client.node == node && client.progress != Progress::Done {
-                let _ = self
-                    .scheduler
-                    .push(at + self.retry, Happening::Client(index));
-            }
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! What stands in a message or a fact, field by field: one walk over each, whoever writes it down.
 
+use synod::simulation::{Fault, Planned};
 use synod::{
-    Ballot, Conflict, Duration, Entry, Event, Halt, Message, NodeId, Outcome, Proposal, RequestKey,
-    Slot, SnapshotId, StateMachine, Value,
+    Ballot, Conflict, Duration, Entry, Event, Halt, Message, NodeId, NodeSet, Outcome, Proposal,
+    RequestKey, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Takes the fields of a message or a fact in their order and writes them down.
@@ -17,6 +18,10 @@ pub(crate) trait Fields {
     fn digest(&mut self, name: &'static str, digest: u64);
     /// A node.
     fn node(&mut self, name: &'static str, node: NodeId);
+    /// Several nodes.
+    fn nodes(&mut self, name: &'static str, nodes: NodeSet);
+    /// A number that may be negative.
+    fn signed(&mut self, name: &'static str, number: i64);
     /// A ballot.
     fn ballot(&mut self, name: &'static str, ballot: Ballot);
     /// The ballot that an acceptor has promised; worth a word only where it is not the one that it answers.
@@ -186,6 +191,11 @@ pub(crate) const fn event_name<M: StateMachine, const PAGE: usize>(
         Event::Halted { .. } => "halted",
         Event::Exhausted => "exhausted",
         Event::Killed => "killed",
+        Event::Restarted => "restarted",
+        Event::Duplicated { .. } => "duplicated",
+        Event::Delayed { .. } => "delayed",
+        Event::FaultBegan { .. } => "fault_began",
+        Event::FaultEnded { .. } => "fault_ended",
     }
 }
 
@@ -199,9 +209,12 @@ pub(crate) fn event<M: StateMachine, const PAGE: usize>(
         | Event::Stopped
         | Event::Exhausted
         | Event::Killed
+        | Event::Restarted
         | Event::Sent { .. }
         | Event::Received { .. }
         | Event::Lost { .. }
+        | Event::Duplicated { .. }
+        | Event::Delayed { .. }
         | Event::Ignored { .. } => {}
         Event::Suspected { leader } | Event::Accepting { leader } => fields.node("leader", *leader),
         Event::BackedOff { delay } => fields.duration("delay", *delay),
@@ -246,6 +259,13 @@ pub(crate) fn event<M: StateMachine, const PAGE: usize>(
             fields.digest("chain", *chain);
         }
         Event::Full { queue } => fields.word("queue", queue.name()),
+        Event::FaultBegan { planned } => {
+            fault(planned, fields);
+            if let Some(lasts) = planned.lasts {
+                fields.duration("lasts", lasts);
+            }
+        }
+        Event::FaultEnded { planned } => fault(planned, fields),
         Event::Halted { cause } => match cause {
             Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
             Halt::Conflict(conflict) => conflicting(conflict, fields),
@@ -258,4 +278,23 @@ fn conflicting<C: Value>(conflict: &Conflict<C>, fields: &mut impl Fields) {
     fields.slot("slot", conflict.slot);
     fields.proposal("known", &conflict.known);
     fields.proposal("new", &conflict.new);
+}
+
+/// The fields of a planned fault, but for how long it lasts. Which node it struck is the record's node.
+fn fault(planned: &Planned, fields: &mut impl Fields) {
+    fields.word("fault", planned.kind().name());
+    match planned.fault {
+        Fault::Crash(_) | Fault::Pause(_) => {}
+        Fault::Partition(side) => fields.nodes("side", side),
+        Fault::OneWay { from, to } | Fault::Clog { from, to } => {
+            fields.nodes("from", from);
+            fields.nodes("to", to);
+        }
+        Fault::Partial { one, other } => {
+            fields.nodes("one", one);
+            fields.nodes("other", other);
+        }
+        Fault::Skew { rate_ppm, .. } => fields.signed("rate_ppm", i64::from(rate_ppm)),
+        Fault::Jump { by_micros, .. } => fields.signed("by_us", by_micros),
+    }
 }

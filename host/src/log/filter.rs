@@ -27,7 +27,10 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
         | Event::SteppedDown { .. }
         | Event::Full { .. }
         | Event::Exhausted
-        | Event::Killed => Level::Warn,
+        | Event::Killed
+        | Event::Restarted
+        | Event::FaultBegan { .. }
+        | Event::FaultEnded { .. } => Level::Warn,
         Event::Ignored {
             reason: Reason::Known,
             ..
@@ -38,6 +41,8 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
         | Event::Sent { .. }
         | Event::Received { .. }
         | Event::Lost { .. }
+        | Event::Duplicated { .. }
+        | Event::Delayed { .. }
         | Event::BackedOff { .. }
         | Event::Adopted { .. }
         | Event::Preempted { .. }
@@ -78,7 +83,9 @@ impl Filter {
         match event {
             Event::Sent { message, .. }
             | Event::Received { message, .. }
-            | Event::Lost { message, .. } => self.admits_slots_in(message),
+            | Event::Lost { message, .. }
+            | Event::Duplicated { message, .. }
+            | Event::Delayed { message, .. } => self.admits_slots_in(message),
             Event::Chosen { slot, .. } | Event::Applied { slot, .. } => self.admits_run(*slot, 1),
             Event::Installed { at, .. } => self.admits_run(*at, 1),
             Event::Halted {

@@ -36,8 +36,8 @@ use super::bytes;
 use super::fields::{self, Fields};
 use crate::json::{Object, list};
 use synod::{
-    Ballot, Duration, Entry, Event, Message, NodeId, Outcome, Proposal, Record, RequestKey,
-    RequestNumber, Slot, SnapshotId, StateMachine, Value,
+    Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
+    RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Writes records as JSON.
@@ -71,7 +71,24 @@ impl Json {
                 node(object.key("from"), *from);
                 object.word("reason", reason.name());
             }
-            Event::Started | Event::Stopped | Event::Exhausted | Event::Killed => {}
+            Event::Duplicated { to, message } => message_of(&mut object, message, |object| {
+                list(object.key("to"), [*to], node);
+            }),
+            Event::Delayed {
+                to,
+                message,
+                by,
+                cause,
+            } => message_of(&mut object, message, |object| {
+                list(object.key("to"), [*to], node);
+                object.number("by_us", by.as_micros());
+                object.word("cause", cause.name());
+            }),
+            Event::Started
+            | Event::Stopped
+            | Event::Exhausted
+            | Event::Killed
+            | Event::Restarted => {}
             event => {
                 let mut inner = object.object("fields");
                 fields::event(event, &mut inner);
@@ -120,6 +137,14 @@ impl Fields for Object<'_> {
         node(self.key(name), id);
     }
 
+    fn nodes(&mut self, name: &'static str, nodes: NodeSet) {
+        list(self.key(name), nodes.iter(), node);
+    }
+
+    fn signed(&mut self, name: &'static str, number: i64) {
+        bytes::display(self.key(name), &number);
+    }
+
     fn ballot(&mut self, name: &'static str, ballot: Ballot) {
         let mut object = self.object(name);
         object.number("round", ballot.round());
@@ -133,7 +158,11 @@ impl Fields for Object<'_> {
 
     fn duration(&mut self, name: &'static str, span: Duration) {
         self.number(
-            if name == "delay" { "delay_us" } else { name },
+            match name {
+                "delay" => "delay_us",
+                "lasts" => "lasts_us",
+                _ => name,
+            },
             span.as_micros(),
         );
     }

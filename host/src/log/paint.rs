@@ -43,7 +43,10 @@ impl Palette {
         event: &Event<'_, M, PAGE>,
     ) -> &[u8] {
         match event {
-            Event::Lost { .. } | Event::Ignored { .. } => &self.quiet,
+            Event::Lost { .. }
+            | Event::Ignored { .. }
+            | Event::Duplicated { .. }
+            | Event::Delayed { .. } => &self.quiet,
             Event::Adopted { .. }
             | Event::Preempted { .. }
             | Event::SteppedDown { .. }
@@ -53,7 +56,10 @@ impl Palette {
             | Event::Full { .. }
             | Event::Halted { .. }
             | Event::Exhausted
-            | Event::Killed => &self.important,
+            | Event::Killed
+            | Event::Restarted
+            | Event::FaultBegan { .. }
+            | Event::FaultEnded { .. } => &self.important,
             _ => self.verbs.get(role.index()).map_or(&[][..], Vec::as_slice),
         }
     }

@@ -12,8 +12,8 @@ use super::bytes;
 use super::fields::{self, Fields};
 use super::paint::{Palette, RESET};
 use synod::{
-    Ballot, Duration, Entry, Event, NodeId, NodeSet, Outcome, Proposal, Record, RequestKey,
-    RequestNumber, Role, Slot, SnapshotId, StateMachine, Value,
+    Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
+    RequestKey, RequestNumber, Role, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// The width of the longest name, `NODE_63.Initializer`.
@@ -61,11 +61,21 @@ impl Text {
                 out.extend_from_slice(b" from ");
                 bytes::node(out, *from);
             }
-            Event::Lost { to, message } => {
-                self.verb(out, record, b"lost ", message.kind().name());
-                fields_of(out, |fields| fields::message(message, fields));
-                out.extend_from_slice(b" to ");
-                bytes::node(out, *to);
+            Event::Lost { to, message } => self.fated(out, record, b"lost ", message, *to),
+            Event::Duplicated { to, message } => {
+                self.fated(out, record, b"duplicated ", message, *to);
+            }
+            Event::Delayed {
+                to,
+                message,
+                by,
+                cause,
+            } => {
+                self.fated(out, record, b"delayed ", message, *to);
+                out.extend_from_slice(b" by ");
+                bytes::duration(out, *by);
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(cause.name().as_bytes());
             }
             Event::Ignored { from, kind, reason } => {
                 self.verb(out, record, b"ignored ", kind.name());
@@ -74,7 +84,11 @@ impl Text {
                 out.extend_from_slice(b": ");
                 out.extend_from_slice(reason.name().as_bytes());
             }
-            Event::Started | Event::Stopped | Event::Exhausted | Event::Killed => {
+            Event::Started
+            | Event::Stopped
+            | Event::Exhausted
+            | Event::Killed
+            | Event::Restarted => {
                 self.verb(out, record, b"", fields::event_name(&record.event));
             }
             event => {
@@ -83,6 +97,21 @@ impl Text {
             }
         }
         out.push(b'\n');
+    }
+
+    /// Appends what became of a message on its way to a node.
+    fn fated<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+        verb: &[u8],
+        message: &Message<M, PAGE>,
+        to: NodeId,
+    ) {
+        self.verb(out, record, verb, message.kind().name());
+        fields_of(out, |fields| fields::message(message, fields));
+        out.extend_from_slice(b" to ");
+        bytes::node(out, to);
     }
 
     /// Appends who and when.
@@ -220,6 +249,14 @@ impl Fields for TextFields<'_> {
 
     fn node(&mut self, name: &'static str, node: NodeId) {
         bytes::node(self.name(name), node);
+    }
+
+    fn nodes(&mut self, name: &'static str, nodes: NodeSet) {
+        recipients(self.name(name), nodes);
+    }
+
+    fn signed(&mut self, name: &'static str, number: i64) {
+        bytes::display(self.name(name), &number);
     }
 
     fn ballot(&mut self, name: &'static str, ballot: Ballot) {

@@ -1,0 +1,138 @@
+//! Carrying what a step wants done: writes, messages, replies.
+
+use super::conditions::Passage;
+use super::fault::FaultKind;
+use super::nemesis::{Fate, Nemesis, Passing};
+use super::observer::{Observer, Taken};
+use super::plan::Plan;
+use super::scheduler::Happening;
+use super::workload::Workload;
+use super::world::Simulation;
+use crate::{Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer};
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+    N: Nemesis,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+{
+    /// Carries what a step wants done, in order: writes, messages, replies.
+    pub(super) fn after_step<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        self.schedule_wake(node);
+        self.check(node);
+        self.counts.writes += crate::outbox::run_len(self.outbox.writes.len());
+        let Some(member) = self.members.get(usize::from(node.0)) else {
+            return;
+        };
+        let seen = observer.stepped(&Taken {
+            at: self.now,
+            node: &member.node,
+            writes: &self.outbox.writes,
+            messages: &self.outbox.messages,
+            replies: &self.outbox.replies,
+        });
+        if let Err(violation) = seen {
+            self.violation.get_or_insert(violation);
+        }
+        // A message may be lost; a turn of a client, a wake or a fault would never come again. Room is kept for those.
+        let ahead = self.nemesis.plan().map_or(0, Plan::len);
+        let spare = self.clients.len() + self.members.len() + ahead;
+        for outgoing in &self.outbox.messages {
+            let message = &outgoing.message;
+            for to in outgoing.to.iter() {
+                let mut say = |event| record(tracer, self.now, node, event);
+                let fate = self.nemesis.fate(Passing {
+                    at: self.now,
+                    from: node,
+                    to,
+                    kind: message.kind(),
+                });
+                let mut fate = match self.nemesis.plan() {
+                    Some(plan) => bend(fate, plan.conditions.passage(self.now, node, to)),
+                    None => fate,
+                };
+                let Some(delay) = fate.delay else {
+                    say(Event::Lost { to, message });
+                    continue;
+                };
+                if N::PLANS
+                    && let Some(cause) = fate.late
+                {
+                    say(Event::Delayed {
+                        to,
+                        message,
+                        by: delay,
+                        cause,
+                    });
+                }
+                if N::PLANS && fate.again.is_some() {
+                    say(Event::Duplicated { to, message });
+                }
+                let mut next = Some(delay);
+                while let Some(delay) = next {
+                    let envelope = member.node.envelope(to, outgoing);
+                    let is_full = self.scheduler.len() + spare >= EVENTS;
+                    let at = self.now + delay;
+                    if is_full
+                        || self
+                            .scheduler
+                            .push(at, Happening::Deliver(envelope))
+                            .is_err()
+                    {
+                        let queue = Queue::Scheduler;
+                        say(Event::Full { queue });
+                        say(Event::Lost { to, message });
+                    }
+                    next = if N::PLANS { fate.again.take() } else { None };
+                }
+            }
+        }
+        for index in 0..self.outbox.replies.len() {
+            if let Some(reply) = self.outbox.replies.get(index).copied() {
+                self.client_hears(reply.key, reply.outcome, observer);
+            }
+        }
+        self.outbox.clear();
+    }
+}
+
+fn record<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize>(
+    tracer: &mut T,
+    at: Instant,
+    node: NodeId,
+    event: Event<'_, M, PAGE>,
+) {
+    let role = Role::Network;
+    tracer.record(&Record {
+        at,
+        node,
+        role,
+        event,
+    });
+}
+
+/// What a planned fault makes of a message's fate.
+fn bend(mut fate: Fate, passage: Passage) -> Fate {
+    match passage {
+        Passage::Free => fate,
+        Passage::Cut => Fate::default(),
+        Passage::Stuck(wait) => {
+            if fate.delay.is_some_and(|delay| delay < wait) {
+                fate.late = Some(FaultKind::Clog);
+            }
+            fate.delay = fate.delay.map(|delay| delay.max(wait));
+            fate.again = fate.again.map(|delay| delay.max(wait));
+            fate
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What planned faults have made of the network at present.
+
+use super::fault::{Fault, PLAN_MAX};
+use crate::{Duration, Instant, NodeId, NodeSet};
+use heapless::Vec;
+
+/// A fault between two sets of nodes that has begun and is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Between {
+    /// Its place in the plan.
+    index: u16,
+    from: NodeSet,
+    to: NodeSet,
+    both: bool,
+    /// When what is stuck comes loose; `None` where it is lost.
+    until: Option<Instant>,
+}
+
+/// What planned faults do to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// Nothing.
+    Free,
+    /// It is lost.
+    Cut,
+    /// It arrives no sooner than after so long.
+    Stuck(Duration),
+}
+
+/// The cuts and the clogs that there are now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conditions {
+    between: Vec<Between, PLAN_MAX>,
+}
+
+impl Conditions {
+    /// A fault of the plan begins; it will be over at `until`.
+    pub(super) fn begin(&mut self, index: u16, fault: &Fault, until: Instant) {
+        let Some((from, to, both)) = fault.between() else {
+            return;
+        };
+        let until = matches!(fault, Fault::Clog { .. }).then_some(until);
+        // There is room: no more are under way than a plan has.
+        let _ = self.between.push(Between {
+            index,
+            from,
+            to,
+            both,
+            until,
+        });
+    }
+
+    /// A fault of the plan is over.
+    pub(super) fn end(&mut self, index: u16) {
+        self.between.retain(|between| between.index != index);
+    }
+
+    /// What becomes of a message that leaves now.
+    pub(super) fn passage(&self, now: Instant, from: NodeId, to: NodeId) -> Passage {
+        let mut passage = Passage::Free;
+        for between in &self.between {
+            let forth = between.from.contains(from) && between.to.contains(to);
+            let back = between.both && between.from.contains(to) && between.to.contains(from);
+            if !forth && !back {
+                continue;
+            }
+            let Some(until) = between.until else {
+                return Passage::Cut;
+            };
+            let wait = until.since(now);
+            passage = match passage {
+                Passage::Stuck(longer) if longer > wait => passage,
+                _ => Passage::Stuck(wait),
+            };
+        }
+        passage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_lose_and_clogs_hold_until_they_are_over() {
+        let mut conditions = Conditions::default();
+        let (a, b) = (NodeId(0), NodeId(1));
+        let (from, to) = (NodeSet::only(a), NodeSet::only(b));
+        let at = Instant::from_micros;
+        conditions.begin(4, &Fault::Clog { from, to }, at(90));
+        assert_eq!(
+            conditions.passage(at(20), a, b),
+            Passage::Stuck(Duration::from_micros(70))
+        );
+        assert_eq!(conditions.passage(at(20), b, a), Passage::Free);
+        conditions.begin(5, &Fault::OneWay { from, to }, at(50));
+        assert_eq!(conditions.passage(at(20), a, b), Passage::Cut);
+        conditions.end(5);
+        conditions.end(4);
+        assert_eq!(conditions.passage(at(20), a, b), Passage::Free);
+    }
+
+    #[test]
+    fn partitions_cut_both_ways_and_partial_ones_leave_a_bridge() {
+        let mut conditions = Conditions::default();
+        let (a, b, bridge) = (NodeId(0), NodeId(1), NodeId(2));
+        let passes = |conditions: &Conditions, from, to| {
+            conditions.passage(Instant::ZERO, from, to) == Passage::Free
+        };
+        let (one, other) = (NodeSet::only(a), NodeSet::only(b));
+        conditions.begin(0, &Fault::Partial { one, other }, Instant::FAR_FUTURE);
+        assert!(!passes(&conditions, a, b) && !passes(&conditions, b, a));
+        assert!(passes(&conditions, a, bridge) && passes(&conditions, bridge, b));
+        conditions.end(0);
+        conditions.begin(1, &Fault::Partition(one), Instant::FAR_FUTURE);
+        assert!(!passes(&conditions, a, bridge) && !passes(&conditions, b, a));
+        assert!(passes(&conditions, b, bridge));
+    }
+}

@@ -1,0 +1,280 @@
+//! Faults: what can go wrong in a simulated cluster besides loss and delay.
+
+use super::scenario::{ScenarioError, Target};
+use crate::{Duration, Instant, NODES_MAX, NodeSet};
+use core::fmt;
+
+/// The most planned faults of one run.
+pub const PLAN_MAX: usize = 64;
+
+/// Something that goes wrong at some time, and stays so for a while or for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Planned {
+    /// When it begins.
+    pub at: Instant,
+    /// How long it lasts; `None` for good. A [`Fault::Jump`] is over at once.
+    pub lasts: Option<Duration>,
+    /// What it is.
+    pub fault: Fault,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Fault {
+    /// A node loses power. When it is over the node starts again from what it made durable: see
+    /// [`Node::recover`](crate::Node::recover).
+    Crash(Target),
+    /// A node stands still, as in a long garbage collection; what arrives meanwhile waits for it.
+    Pause(Target),
+    /// These nodes and all others do not hear each other.
+    Partition(NodeSet),
+    /// No message gets from any of these nodes to any of those; the other way it does.
+    OneWay {
+        /// Whose messages are lost.
+        from: NodeSet,
+        /// On their way to whom.
+        to: NodeSet,
+    },
+    /// The nodes of one set and those of the other do not hear each other; nodes in neither hear both.
+    Partial {
+        /// The ones.
+        one: NodeSet,
+        /// The others.
+        other: NodeSet,
+    },
+    /// Messages from these nodes to those are stuck, and arrive when it is over.
+    Clog {
+        /// Whose messages are stuck.
+        from: NodeSet,
+        /// On their way to whom.
+        to: NodeSet,
+    },
+    /// A node's clock runs faster (or slower, where negative) by so many millionths; at most half as fast or slow again.
+    Skew {
+        /// Whose clock.
+        target: Target,
+        /// By how many millionths.
+        rate_ppm: i32,
+    },
+    /// A node's clock jumps. One that is set back stands still until it is where it was, as a node's time never goes back.
+    Jump {
+        /// Whose clock.
+        target: Target,
+        /// By how many microseconds.
+        by_micros: i64,
+    },
+}
+
+impl Fault {
+    /// The node that it is about, where it is about one.
+    pub const fn target(&self) -> Option<Target> {
+        match self {
+            Self::Crash(target)
+            | Self::Pause(target)
+            | Self::Skew { target, .. }
+            | Self::Jump { target, .. } => Some(*target),
+            _ => None,
+        }
+    }
+
+    /// The nodes that it is between, where it is between nodes: from whom, to whom, and whether the other way too.
+    pub(super) const fn between(&self) -> Option<(NodeSet, NodeSet, bool)> {
+        match *self {
+            Self::Partition(side) => Some((side, NodeSet::first(NODES_MAX).minus(side), true)),
+            Self::OneWay { from, to } | Self::Clog { from, to } => Some((from, to, false)),
+            Self::Partial { one, other } => Some((one, other, true)),
+            _ => None,
+        }
+    }
+}
+
+impl Planned {
+    /// What kind of fault it is.
+    pub const fn kind(&self) -> FaultKind {
+        match self.fault {
+            Fault::Crash(_) if self.lasts.is_none() => FaultKind::Crash,
+            Fault::Crash(_) => FaultKind::Restart,
+            Fault::Pause(_) => FaultKind::Pause,
+            Fault::Partition(_) => FaultKind::Partition,
+            Fault::OneWay { .. } => FaultKind::OneWay,
+            Fault::Partial { .. } => FaultKind::Partial,
+            Fault::Clog { .. } => FaultKind::Clog,
+            Fault::Skew { .. } => FaultKind::Skew,
+            Fault::Jump { .. } => FaultKind::Jump,
+        }
+    }
+
+    /// Checks that the nodes that it names are there.
+    pub(super) fn validate(&self, nodes: u16) -> Result<(), ScenarioError> {
+        let all = NodeSet::first(nodes);
+        let named = match (self.fault.target(), self.fault) {
+            (Some(Target::Node(node)), _) => NodeSet::only(node),
+            (_, Fault::Partition(side)) => side,
+            _ => match self.fault.between() {
+                Some((from, to, _)) => from.union(to),
+                None => NodeSet::EMPTY,
+            },
+        };
+        named
+            .minus(all)
+            .nth(0)
+            .map_or(Ok(()), |node| Err(ScenarioError::NoSuchNode(node)))
+    }
+}
+
+/// A kind of fault: what a sweep can be asked for, and what it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FaultKind {
+    /// A message that never arrives.
+    Loss,
+    /// A message that arrives twice.
+    Duplicate,
+    /// A message that takes many times as long as usual.
+    Spike,
+    /// A message that others on the same link overtake.
+    Reorder,
+    /// A partition: two sets of nodes that do not hear each other.
+    Partition,
+    /// A link that loses everything one way.
+    OneWay,
+    /// A node that reaches some nodes and not others.
+    Partial,
+    /// A link on which everything is stuck for a while.
+    Clog,
+    /// A node that loses power for good.
+    Crash,
+    /// A node that loses power, and starts again from what it made durable.
+    Restart,
+    /// A node that stands still.
+    Pause,
+    /// A clock that runs fast or slow.
+    Skew,
+    /// A clock that jumps.
+    Jump,
+}
+
+impl FaultKind {
+    /// Every one, in the order of the variants.
+    pub const ALL: [Self; 13] = [
+        Self::Loss,
+        Self::Duplicate,
+        Self::Spike,
+        Self::Reorder,
+        Self::Partition,
+        Self::OneWay,
+        Self::Partial,
+        Self::Clog,
+        Self::Crash,
+        Self::Restart,
+        Self::Pause,
+        Self::Skew,
+        Self::Jump,
+    ];
+
+    /// Its place in [`FaultKind::ALL`].
+    pub const fn index(self) -> usize {
+        #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
+        {
+            self as usize
+        }
+    }
+
+    /// Its name: lower case, words joined by hyphens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Duplicate => "duplicate",
+            Self::Spike => "spike",
+            Self::Reorder => "reorder",
+            Self::Partition => "partition",
+            Self::OneWay => "one-way",
+            Self::Partial => "partial",
+            Self::Clog => "clog",
+            Self::Crash => "crash",
+            Self::Restart => "restart",
+            Self::Pause => "pause",
+            Self::Skew => "skew",
+            Self::Jump => "jump",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What happens to messages by chance, while there is a storm. Storms and calm take turns, beginning with calm, until a
+/// time after which it is always calm: so a cluster also gets quiet time, and must make use of it.
+///
+/// Each kind of trouble draws from a stream of its own, for every message, so that to switch one on or off moves nothing of
+/// the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Weather {
+    /// How many messages of a million are lost, besides those that the link loses at all times.
+    pub loss_ppm: u32,
+    /// How many messages of a million arrive twice.
+    pub duplicate_ppm: u32,
+    /// How many messages of a million are late by up to `spike`.
+    pub spike_ppm: u32,
+    /// The most that a spike adds.
+    pub spike: Duration,
+    /// How many messages of a million are held back by up to `reorder`, so that others overtake them.
+    pub reorder_ppm: u32,
+    /// The most that a message is held back.
+    pub reorder: Duration,
+    /// How long a storm lasts.
+    pub storm: Duration,
+    /// How long the calm before it lasts.
+    pub calm: Duration,
+    /// From here on it is calm.
+    pub until: Instant,
+}
+
+impl Weather {
+    /// Always calm.
+    pub const CALM: Self = Self {
+        loss_ppm: 0,
+        duplicate_ppm: 0,
+        spike_ppm: 0,
+        spike: Duration::ZERO,
+        reorder_ppm: 0,
+        reorder: Duration::ZERO,
+        storm: Duration::ZERO,
+        calm: Duration::ZERO,
+        until: Instant::ZERO,
+    };
+
+    /// Whether there is a storm at some time.
+    pub fn is_storm(&self, now: Instant) -> bool {
+        let turn = self.storm.saturating_add(self.calm).as_micros();
+        now < self.until
+            && now
+                .as_micros()
+                .checked_rem(turn)
+                .is_some_and(|phase| phase >= self.calm.as_micros())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storms_and_calm_take_turns_until_it_is_calm_for_good() {
+        let weather = Weather {
+            storm: Duration::from_micros(3),
+            calm: Duration::from_micros(2),
+            until: Instant::from_micros(9),
+            ..Weather::CALM
+        };
+        let storms = (0..12).filter(|at| weather.is_storm(Instant::from_micros(*at)));
+        assert!(storms.eq([2, 3, 4, 7, 8]));
+        assert!(!Weather::CALM.is_storm(Instant::ZERO));
+    }
+}

@@ -1,0 +1,277 @@
+//! The nemesis: what works against a cluster.
+
+use super::fault::{FaultKind, Planned, Weather};
+use super::network::{Link, Network};
+use super::plan::Plan;
+use crate::random::{Purpose, below, span_below, stream};
+use crate::{Duration, Instant, MessageKind, NodeId};
+use core::fmt::Debug;
+use rand_xorshift::XorShiftRng;
+
+/// A message on its way: what a [`Nemesis`] is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Passing {
+    /// When it was sent.
+    pub at: Instant,
+    /// By whom.
+    pub from: NodeId,
+    /// To whom.
+    pub to: NodeId,
+    /// What it is.
+    pub kind: MessageKind,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fate {
+    /// How long it takes; `None` when it is lost.
+    pub delay: Option<Duration>,
+    /// How long a second copy takes, if there is one.
+    pub again: Option<Duration>,
+    /// Why it takes longer than its link usually does, if it does.
+    pub late: Option<FaultKind>,
+}
+
+/// What works against a cluster: it decides the fate of every message, and brings the faults of a plan.
+///
+/// [`Network`] only loses and delays, and costs no more than that. [`Faults`] can do all that there is. A recorder or a
+/// script of one's own can stand in their place.
+pub trait Nemesis: Default + Debug {
+    /// Whether it may have a plan. Where not, the code for planned faults is left out of the program.
+    const PLANS: bool;
+
+    /// What it has planned, and how far that has come; `None` where it never plans anything.
+    fn plan(&self) -> Option<&Plan> {
+        None
+    }
+
+    /// The same, for the simulation to go on with.
+    fn plan_mut(&mut self) -> Option<&mut Plan> {
+        None
+    }
+
+    /// Decides the fate of a message. What a node sends to itself is not asked about.
+    fn fate(&mut self, passing: Passing) -> Fate;
+}
+
+impl Nemesis for Network {
+    const PLANS: bool = false;
+
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn fate(&mut self, _passing: Passing) -> Fate {
+        Fate {
+            delay: self.carry(),
+            ..Fate::default()
+        }
+    }
+}
+
+/// Every fault that there is, each with a stream and a switch of its own.
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::simulation::{
+///     Fault, Faults, KvScript, Planned, Scenario, Simulation, Target, Verdict, Weather,
+/// };
+/// use synod::{Duration, Instant};
+///
+/// let scenario = Scenario::of(6, 3);
+/// let weather = Weather {
+///     duplicate_ppm: 200_000,
+///     storm: Duration::from_secs(1),
+///     until: Instant::from_micros(5_000_000),
+///     ..Weather::CALM
+/// };
+/// let crash = Planned {
+///     at: Instant::from_micros(1_500_000),
+///     lasts: Some(Duration::from_millis(700)),
+///     fault: Fault::Crash(Target::Leader),
+/// };
+/// let faults = Faults::new(&scenario, weather, &[crash]);
+/// let mut simulation = Simulation::<Kv<16>, _, 16, 16, 2, 3, 256, Faults>::idle();
+/// simulation.start_against(&scenario, KvScript::new(11), faults)?;
+/// assert_eq!(simulation.run(&mut ()), Verdict::Done);
+/// # Ok::<(), synod::simulation::ScenarioError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Faults {
+    network: Network,
+    weather: Weather,
+    plan: Plan,
+    storm: XorShiftRng,
+    duplicate: XorShiftRng,
+    spike: XorShiftRng,
+    reorder: XorShiftRng,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::over(Network::default(), 0, Weather::CALM, Plan::default())
+    }
+}
+
+impl Faults {
+    /// The links of a scenario, under some weather and with a plan: see [`Plan::new`].
+    pub fn new(scenario: &super::Scenario, weather: Weather, plan: &[Planned]) -> Self {
+        let network = Network::new(scenario.link, scenario.run_seed);
+        Self::over(network, scenario.run_seed, weather, Plan::new(plan))
+    }
+
+    fn over(network: Network, run_seed: u64, weather: Weather, plan: Plan) -> Self {
+        Self {
+            network,
+            weather,
+            plan,
+            storm: stream(run_seed, Purpose::Storm),
+            duplicate: stream(run_seed, Purpose::Duplicate),
+            spike: stream(run_seed, Purpose::Spike),
+            reorder: stream(run_seed, Purpose::Reorder),
+        }
+    }
+
+    /// What the weather makes of a message. Every stream is drawn from as often for every message.
+    fn storm(&mut self, mut fate: Fate) -> Fate {
+        let weather = &self.weather;
+        let draw = |rng: &mut XorShiftRng, rate_ppm| below(rng, Link::LOSS_MAX) < rate_ppm;
+        let lost = draw(&mut self.storm, weather.loss_ppm);
+        let twice = draw(&mut self.duplicate, weather.duplicate_ppm);
+        let apart = span_below(&mut self.duplicate, TWINS_APART);
+        let spiked = draw(&mut self.spike, weather.spike_ppm);
+        let spike = span_below(&mut self.spike, weather.spike);
+        let held = draw(&mut self.reorder, weather.reorder_ppm);
+        let reorder = span_below(&mut self.reorder, weather.reorder);
+        let Some(mut delay) = fate.delay.filter(|_| !lost) else {
+            return Fate::default();
+        };
+        if held {
+            delay = delay.saturating_add(reorder);
+            fate.late = Some(FaultKind::Reorder);
+        }
+        if spiked {
+            delay = delay.saturating_add(spike);
+            fate.late = Some(FaultKind::Spike);
+        }
+        fate.delay = Some(delay);
+        fate.again = twice.then(|| delay.saturating_add(apart));
+        fate
+    }
+}
+
+/// How far apart the two copies of a message arrive at most.
+const TWINS_APART: Duration = Duration::from_millis(200);
+
+impl Nemesis for Faults {
+    const PLANS: bool = true;
+
+    fn plan(&self) -> Option<&Plan> {
+        Some(&self.plan)
+    }
+
+    fn plan_mut(&mut self) -> Option<&mut Plan> {
+        Some(&mut self.plan)
+    }
+
+    #[inline]
+    fn fate(&mut self, passing: Passing) -> Fate {
+        let fate = self.network.fate(passing);
+        if self.weather.is_storm(passing.at) {
+            self.storm(fate)
+        } else {
+            fate
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::NodeId;
+    use crate::simulation::Scenario;
+    use std::vec::Vec;
+
+    fn fates(weather: Weather) -> Vec<Fate> {
+        let mut faults = Faults::new(&Scenario::of(6, 3), weather, &[]);
+        (0..4_000)
+            .map(|at| {
+                faults.fate(Passing {
+                    at: Instant::from_micros(at),
+                    from: NodeId(0),
+                    to: NodeId(1),
+                    kind: MessageKind::Accept,
+                })
+            })
+            .collect()
+    }
+
+    const STORM: Weather = Weather {
+        loss_ppm: 100_000,
+        duplicate_ppm: 100_000,
+        spike_ppm: 50_000,
+        spike: Duration::from_secs(3),
+        reorder_ppm: 50_000,
+        reorder: Duration::from_millis(200),
+        storm: Duration::from_millis(2),
+        calm: Duration::from_millis(1),
+        until: Instant::from_micros(3_000),
+    };
+
+    fn count(fates: &[Fate], is: impl Fn(&Fate) -> bool) -> usize {
+        fates.iter().filter(|fate| is(fate)).count()
+    }
+
+    #[test]
+    fn a_storm_loses_repeats_delays_and_reorders() {
+        let all = fates(STORM);
+        let (calm, storm) = (&all[..1_000], &all[1_000..3_000]);
+        assert_eq!(
+            count(calm, |fate| fate.again.is_some() || fate.late.is_some()),
+            0
+        );
+        assert_eq!(count(&all[3_000..], |fate| fate.again.is_some()), 0);
+        assert!((150..400).contains(&count(storm, |fate| fate.delay.is_none())));
+        assert!((100..300).contains(&count(storm, |fate| fate.again.is_some())));
+        assert!((50..200).contains(&count(storm, |fate| fate.late == Some(FaultKind::Spike))));
+        assert!((50..200).contains(&count(storm, |fate| fate.late == Some(FaultKind::Reorder))));
+        assert!(
+            storm
+                .iter()
+                .any(|fate| fate.delay > Some(Duration::from_secs(2)))
+        );
+    }
+
+    #[test]
+    fn one_switch_moves_nothing_of_the_others() {
+        let all = fates(STORM);
+        for (name, weather) in [
+            (
+                "duplicate",
+                Weather {
+                    duplicate_ppm: 0,
+                    ..STORM
+                },
+            ),
+            (
+                "loss",
+                Weather {
+                    loss_ppm: 0,
+                    ..STORM
+                },
+            ),
+        ] {
+            for (with, without) in all.iter().zip(fates(weather)) {
+                if let (Some(with), Some(without)) = (with.delay, without.delay) {
+                    assert_eq!(with, without, "{name}");
+                }
+            }
+        }
+        for (with, without) in all.iter().zip(fates(Weather {
+            spike_ppm: 0,
+            ..STORM
+        })) {
+            assert_eq!(with.again.is_some(), without.again.is_some());
+            let held = |fate: &Fate| fate.late == Some(FaultKind::Reorder);
+            assert!(!held(with) || held(&without));
+        }
+    }
+}

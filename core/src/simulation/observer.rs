@@ -1,0 +1,130 @@
+//! Observers: see everything that a simulated cluster does, and change nothing.
+
+use super::report::Violation;
+use crate::{Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, StateMachine, Write};
+
+/// A step that a node has taken: the node as it is now, and what it wants done. None of that has left the node yet.
+#[derive(Debug)]
+pub struct Taken<'a, M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+{
+    /// When.
+    pub at: Instant,
+    /// The node after its step.
+    pub node: &'a Node<M, WINDOW, CLIENTS, PAGE>,
+    /// What it wants made durable.
+    pub writes: &'a [Write<M::Command>],
+    /// What it says to others after that.
+    pub messages: &'a [Outgoing<M, PAGE>],
+    /// What it answers to clients after that.
+    pub replies: &'a [Reply<M::Output>],
+}
+
+/// What a client has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Asked<'a, C> {
+    /// When.
+    pub at: Instant,
+    /// Which client, from 0.
+    pub client: u16,
+    /// At which node.
+    pub node: NodeId,
+    /// Under which key; that of a registration where it wants a session.
+    pub key: RequestKey,
+    /// The command; `None` for a registration.
+    pub command: Option<&'a C>,
+}
+
+/// What a client was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Answered<'a, O> {
+    /// When.
+    pub at: Instant,
+    /// Which client, from 0.
+    pub client: u16,
+    /// To which request.
+    pub key: RequestKey,
+    /// What came of it.
+    pub outcome: &'a Outcome<O>,
+}
+
+/// Sees everything that a simulated cluster does, and says when a rule is broken. It is given references only, so that it
+/// can change nothing: a run is the same with it and without.
+///
+/// Every method has a default that sees nothing; `()` is the observer of nothing, and a pair of observers is one.
+pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    /// A node has taken a step.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the step breaks.
+    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+        let _ = taken;
+        Ok(())
+    }
+
+    /// A node has started again after a crash.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken by what it comes back with.
+    fn recovered(
+        &mut self,
+        at: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let _ = (at, node);
+        Ok(())
+    }
+
+    /// A client has asked for something, or has asked again.
+    fn asked(&mut self, asked: &Asked<'_, M::Command>) {
+        let _ = asked;
+    }
+
+    /// A client was answered what it waited for.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the answer breaks.
+    fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
+        let _ = answered;
+        Ok(())
+    }
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Observer<M, WINDOW, CLIENTS, PAGE> for ()
+{
+}
+
+impl<M, A, B, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Observer<M, WINDOW, CLIENTS, PAGE> for (A, B)
+where
+    M: StateMachine,
+    A: Observer<M, WINDOW, CLIENTS, PAGE>,
+    B: Observer<M, WINDOW, CLIENTS, PAGE>,
+{
+    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+        self.0.stepped(taken)?;
+        self.1.stepped(taken)
+    }
+
+    fn recovered(
+        &mut self,
+        at: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        self.0.recovered(at, node)?;
+        self.1.recovered(at, node)
+    }
+
+    fn asked(&mut self, asked: &Asked<'_, M::Command>) {
+        self.0.asked(asked);
+        self.1.asked(asked);
+    }
+
+    fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
+        self.0.answered(answered)?;
+        self.1.answered(answered)
+    }
+}

@@ -1,0 +1,278 @@
+//! What strikes nodes: kills, and the faults of a plan.
+
+use super::client::Progress;
+use super::clock::Clock;
+use super::fault::Fault;
+use super::nemesis::Nemesis;
+use super::observer::Observer;
+use super::plan::Strain;
+use super::scenario::Target;
+use super::scheduler::Happening;
+use super::workload::Workload;
+use super::world::Simulation;
+use crate::{Ballot, Duration, Event, Instant, Node, NodeId, Record, Role, StateMachine, Tracer};
+
+/// How soon a fault that strikes the leader looks again where nobody leads.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+    N: Nemesis,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+{
+    /// Stops a node for good. Its clients go elsewhere after a while.
+    pub(super) fn kill(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+        let Some(kill) = self.kills.get(usize::from(index)) else {
+            return;
+        };
+        match self.victim(kill.target) {
+            Some(node) => self.stop(node, tracer),
+            // Nobody leads now: looks again soon.
+            None => self.again(LOOK_AGAIN, Happening::Kill(index)),
+        }
+    }
+
+    /// Who is meant; `None` where that is a leader, and nobody leads.
+    fn victim(&self, target: Target) -> Option<NodeId> {
+        match target {
+            Target::Node(node) => Some(node),
+            Target::Leader => {
+                let mut highest = Ballot::NULL;
+                for member in self.members.iter().filter(|member| member.live) {
+                    highest = highest.max(member.node.leading().unwrap_or(Ballot::NULL));
+                }
+                (highest != Ballot::NULL).then(|| highest.leader())
+            }
+        }
+    }
+
+    fn again(&mut self, after: Duration, happening: Happening<M, PAGE>) {
+        // There is room: one happening has just been taken out.
+        let _ = self.scheduler.push(self.now + after, happening);
+    }
+
+    /// A node loses power.
+    fn stop(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
+        let Some((member, at, _)) = self.live(node) else {
+            return;
+        };
+        member.live = false;
+        let (role, event) = (Role::Node, Event::Killed);
+        tracer.record(&Record {
+            at,
+            node,
+            role,
+            event,
+        });
+        for (index, client) in (0..).zip(&self.clients) {
+            if client.node == node && client.progress != Progress::Done {
+                let _ = self
+                    .scheduler
+                    .push(at + self.retry, Happening::Client(index));
+            }
+        }
+    }
+
+    /// Marks the node that a planned fault is about: of a set, the first.
+    fn about(fault: &Fault, struck: Option<NodeId>) -> NodeId {
+        let first = fault.between().and_then(|(from, ..)| from.nth(0));
+        struck.or(first).unwrap_or(NodeId(0))
+    }
+
+    /// A planned fault begins.
+    pub(super) fn begin_fault(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+        let Some(planned) = self.nemesis.plan().and_then(|plan| plan.fault(index)) else {
+            return;
+        };
+        let fault = planned.fault;
+        let struck = match fault.target().map(|target| self.victim(target)) {
+            None => None,
+            Some(None) => return self.again(LOOK_AGAIN, Happening::Begin(index)),
+            Some(Some(node)) if self.is_up(node) => Some(node),
+            // What is down or stands still already is left alone.
+            Some(Some(_)) => {
+                self.close();
+                return;
+            }
+        };
+        let node = Self::about(&fault, struck);
+        let (at, role, event) = (self.now, Role::Network, Event::FaultBegan { planned });
+        tracer.record(&Record {
+            at,
+            node,
+            role,
+            event,
+        });
+        let until = planned
+            .lasts
+            .map_or(Instant::FAR_FUTURE, |lasts| at + lasts);
+        if let Some(plan) = self.nemesis.plan_mut() {
+            plan.strike(index, struck);
+            plan.conditions.begin(index, &fault, until);
+        }
+        match fault {
+            Fault::Crash(_) => self.stop(node, tracer),
+            Fault::Pause(_) => {
+                if let Some(strain) = self.strain(node) {
+                    strain.paused = until;
+                }
+            }
+            Fault::Skew { rate_ppm, .. } => {
+                self.set_clock(node, |clock, now| clock.skew(now, rate_ppm));
+            }
+            Fault::Jump { by_micros, .. } => {
+                self.set_clock(node, |clock, now| clock.jump(now, by_micros));
+            }
+            Fault::Partition(_)
+            | Fault::OneWay { .. }
+            | Fault::Partial { .. }
+            | Fault::Clog { .. } => {}
+        }
+        match planned.lasts {
+            Some(lasts) if !matches!(fault, Fault::Jump { .. }) => {
+                self.again(lasts, Happening::End(index));
+            }
+            _ => self.close(),
+        }
+    }
+
+    /// A planned fault is over.
+    pub(super) fn end_fault<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        index: u16,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let Some(planned) = self.nemesis.plan().and_then(|plan| plan.fault(index)) else {
+            return;
+        };
+        let fault = planned.fault;
+        self.close();
+        let mut struck = None;
+        if let Some(plan) = self.nemesis.plan_mut() {
+            plan.conditions.end(index);
+            struck = plan.struck(index);
+        }
+        let node = Self::about(&fault, struck);
+        let (at, role, event) = (self.now, Role::Network, Event::FaultEnded { planned });
+        tracer.record(&Record {
+            at,
+            node,
+            role,
+            event,
+        });
+        match fault {
+            Fault::Crash(_) => self.restart(node, tracer, observer),
+            Fault::Skew { .. } => self.set_clock(node, |clock, now| clock.skew(now, 0)),
+            _ => {}
+        }
+    }
+
+    /// A fault is over, or was over as soon as it began.
+    fn close(&mut self) {
+        if let Some(plan) = self.nemesis.plan_mut() {
+            plan.open -= 1;
+        }
+    }
+
+    fn strain(&mut self, node: NodeId) -> Option<&mut Strain> {
+        self.nemesis.plan_mut()?.strain_mut(node)
+    }
+
+    fn is_up(&self, node: NodeId) -> bool {
+        let member = self.members.get(usize::from(node.0));
+        member.is_some_and(|member| member.live) && self.paused_until(node).is_none()
+    }
+
+    /// Until when a node stands still, if it does.
+    fn paused_until(&self, node: NodeId) -> Option<Instant> {
+        let until = self.nemesis.plan()?.strain(node).paused;
+        (until > self.now).then_some(until)
+    }
+
+    fn set_clock(&mut self, node: NodeId, set: impl FnOnce(&mut Clock, Instant)) {
+        let now = self.now;
+        if let Some(strain) = self.strain(node) {
+            set(&mut strain.clock, now);
+        }
+        if let Some((member, ..)) = self.live(node) {
+            // The wake that is there was for the clock as it was.
+            member.wake = Instant::FAR_FUTURE;
+            self.schedule_wake(node);
+        }
+    }
+
+    /// A node that lost power starts again: from what it made durable, or anew where nobody relied on it yet.
+    fn restart<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let (now, local, run_seed) = (self.now, self.local(node), self.run_seed);
+        let mut incarnation = 0;
+        if let Some(strain) = self.strain(node) {
+            strain.incarnation = strain.incarnation.saturating_add(1);
+            strain.paused = Instant::ZERO;
+            incarnation = strain.incarnation;
+        }
+        let Some(member) = self.members.get_mut(usize::from(node.0)) else {
+            return;
+        };
+        let config = member.node.config().clone();
+        let built = match member.node.durable() {
+            Some(durable) => Node::recover(config, durable, run_seed, incarnation, local),
+            None if config.node == config.founder => Node::found(config, run_seed, local),
+            None => Node::join(config, run_seed, local),
+        };
+        // Settings that were sound once still are.
+        let Ok(built) = built else {
+            return;
+        };
+        member.node = built;
+        member.live = true;
+        // The wake that is there, if any, was for the node as it was.
+        member.wake = Instant::FAR_FUTURE;
+        let (at, role, event) = (now, Role::Node, Event::Restarted);
+        tracer.record(&Record {
+            at,
+            node,
+            role,
+            event,
+        });
+        if let Err(violation) = observer.recovered(now, &member.node) {
+            self.violation.get_or_insert(violation);
+        }
+        self.schedule_wake(node);
+    }
+
+    /// Whether a happening is for a node that stands still.
+    pub(super) fn waits_for_a_pause(&self, happening: &Happening<M, PAGE>) -> Option<Instant> {
+        self.nemesis.plan()?;
+        let node = match happening {
+            Happening::Deliver(envelope) => envelope.to,
+            Happening::Wake(node) => *node,
+            Happening::Client(index) => self.clients.get(usize::from(*index))?.node,
+            Happening::Kill(_) | Happening::Begin(_) | Happening::End(_) => return None,
+        };
+        self.paused_until(node)
+    }
+
+    /// Puts a happening off until the node that it is for goes on.
+    pub(super) fn put_off(&mut self, happening: Happening<M, PAGE>, until: Instant) {
+        if let Happening::Wake(node) = &happening
+            && let Some(member) = self.members.get_mut(usize::from(node.0))
+            && member.wake == self.now
+        {
+            member.wake = until;
+        }
+        // There is room: it has just been taken out.
+        let _ = self.scheduler.push(until, happening);
+    }
+}
