@@ -24,6 +24,8 @@ pub(crate) enum Purpose {
     Spike,
     /// Which messages are held back, and for how long.
     Reorder,
+    /// What a trial is like.
+    Swarm,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
             Self::Duplicate => 5,
             Self::Spike => 6,
             Self::Reorder => 7,
+            Self::Swarm => 8,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

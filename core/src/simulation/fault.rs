@@ -202,6 +202,45 @@ impl FaultKind {
     }
 }
 
+/// A set of kinds of fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FaultSet(u16);
+
+impl FaultSet {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// Every kind that there is.
+    pub const ALL: Self = Self((1 << FaultKind::ALL.len()) - 1);
+
+    /// The set with one more kind.
+    #[must_use]
+    pub const fn with(self, kind: FaultKind) -> Self {
+        Self(self.0 | 1 << kind.index())
+    }
+
+    /// The set with one kind less.
+    #[must_use]
+    pub const fn without(self, kind: FaultKind) -> Self {
+        Self(self.0 & !(1 << kind.index()))
+    }
+
+    /// Whether a kind is in it.
+    pub const fn contains(self, kind: FaultKind) -> bool {
+        self.0 & 1 << kind.index() != 0
+    }
+
+    /// Whether no kind is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The kinds, in the order of [`FaultKind::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = FaultKind> {
+        let all = FaultKind::ALL.into_iter();
+        all.filter(move |kind| self.contains(*kind))
+    }
+}
+
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

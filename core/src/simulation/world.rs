@@ -213,6 +213,11 @@ impl<
         self.now
     }
 
+    /// What works against the cluster, and what it has recorded.
+    pub fn nemesis(&self) -> &N {
+        &self.nemesis
+    }
+
     /// A node, killed or not.
     pub fn node(&self, node: NodeId) -> Option<&Node<M, WINDOW, CLIENTS, PAGE>> {
         self.members

@@ -1,0 +1,367 @@
+//! The swarm: draws a whole trial from a seed, faults and all.
+//!
+//! Each seed first draws which kinds of fault there are, each as likely as not, and then how strong each is: runs that have
+//! everything at once are stuck most of the time, and find less. Source: Groce, Zhang, Eide, Chen and Regehr, *Swarm
+//! Testing* (2012).
+
+use super::fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
+use super::network::Link;
+use super::scenario::{Placement, Scenario, Target};
+use crate::random::{Purpose, below, span_below, stream};
+use crate::{Duration, Instant, NodeId, NodeSet};
+use heapless::Vec;
+use rand_xorshift::XorShiftRng;
+
+/// What a swarm draws from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Swarm {
+    /// The kinds of fault that a trial may have.
+    pub faults: FaultSet,
+    /// How many nodes; `None` for a number that the seed draws, from 1 to 7.
+    pub nodes: Option<u16>,
+}
+
+/// A drawn trial: everything that decides a run, but for the workload's own script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The cluster, its links and its clients.
+    pub scenario: Scenario,
+    /// What happens to messages by chance.
+    pub weather: Weather,
+    /// What is planned.
+    pub plan: Vec<Planned, PLAN_MAX>,
+    /// How many requests each client makes.
+    pub requests: u32,
+    /// Whether the state machine is one where the order of commands shows in their outputs, such as a bank.
+    pub is_bank: bool,
+    /// Whether the nodes have the least room that they can have, so that windows, sessions and queues are full at times.
+    pub is_tight: bool,
+}
+
+/// The most clients that a drawn trial has; of a tight one, a third of that.
+const CLIENTS: u32 = 12;
+
+impl Swarm {
+    /// Draws the trial of a seed. The same swarm draws the same trial.
+    pub fn draw(&self, run_seed: u64) -> Trial {
+        let mut draw = Draw(stream(run_seed, Purpose::Swarm));
+        let faults = draw.subset(self.faults);
+        let is_tight = draw.chance(2, 5);
+        let is_bank = draw.chance(1, 2);
+        let sizes = [3, 3, 3, 3, 3, 5, 5, 5, 4, 7, 7, 2, 1];
+        let drawn = *draw.pick(&sizes).unwrap_or(&3);
+        let nodes = self.nodes.unwrap_or(drawn);
+        let delay = Duration::from_micros(1_000 + u64::from(draw.below(50_000)));
+        let jitter = draw.span(delay);
+        let link = Link {
+            delay,
+            jitter,
+            loss_ppm: 0,
+        };
+        let unit = link.round_trip_max();
+        let clients = 1 + draw.below(if is_tight { CLIENTS / 3 } else { CLIENTS });
+        let requests = 5 + draw.below(40);
+        let storms = unit * u64::from(40 + draw.below(160));
+        let mut scenario = Scenario::of(run_seed, nodes);
+        scenario.link = link;
+        scenario.clients = u16::try_from(clients).unwrap_or(1);
+        scenario.placement = Placement::Spread;
+        // The work lasts as long as the trouble; now and then it is over sooner, and trouble meets an idle cluster.
+        scenario.think =
+            (storms / u64::from(requests)).saturating_sub(unit) * u64::from(draw.below(4)) / 3;
+        scenario.round_trip = draw.chance(1, 4).then(|| {
+            let tenths = *draw.pick(&[3, 5, 20, 40]).unwrap_or(&10);
+            unit * tenths / 10
+        });
+        let until = Instant::ZERO + storms;
+        let weather = draw.weather(faults, unit, until);
+        let plan = draw.plan(faults, unit, until, nodes);
+        scenario.time_max = scenario.time_max.max(storms * 4);
+        Trial {
+            scenario,
+            weather,
+            plan,
+            requests,
+            is_bank,
+            is_tight,
+        }
+    }
+}
+
+/// Draws one thing after the other.
+#[derive(Debug)]
+struct Draw(XorShiftRng);
+
+impl Draw {
+    fn below(&mut self, bound: u32) -> u32 {
+        below(&mut self.0, bound)
+    }
+
+    fn chance(&mut self, of: u32, in_all: u32) -> bool {
+        self.below(in_all) < of
+    }
+
+    fn span(&mut self, limit: Duration) -> Duration {
+        span_below(&mut self.0, limit)
+    }
+
+    /// A span between two.
+    fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        least.saturating_add(self.span(most.saturating_sub(least)))
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        let len = u32::try_from(from.len()).unwrap_or(u32::MAX);
+        from.get(usize::try_from(self.below(len)).unwrap_or(0))
+    }
+
+    /// Every kind is as likely as not. The draw for each is made whether it is asked for or not, so that what one seed draws
+    /// for a kind does not hang on which others are asked for.
+    fn subset(&mut self, of: FaultSet) -> FaultSet {
+        let mut subset = FaultSet::NONE;
+        for kind in FaultKind::ALL {
+            if self.chance(1, 2) && of.contains(kind) {
+                subset = subset.with(kind);
+            }
+        }
+        subset
+    }
+
+    fn rate(&mut self, is_on: bool, most_ppm: u32) -> u32 {
+        let rate = most_ppm / 100 + self.below(most_ppm);
+        if is_on { rate.min(most_ppm) } else { 0 }
+    }
+
+    fn weather(&mut self, faults: FaultSet, unit: Duration, until: Instant) -> Weather {
+        Weather {
+            loss_ppm: self.rate(faults.contains(FaultKind::Loss), 400_000),
+            duplicate_ppm: self.rate(faults.contains(FaultKind::Duplicate), 500_000),
+            spike_ppm: self.rate(faults.contains(FaultKind::Spike), 50_000),
+            spike: self.between(unit * 2, unit * 30),
+            reorder_ppm: self.rate(faults.contains(FaultKind::Reorder), 300_000),
+            reorder: self.between(unit / 2, unit * 4),
+            storm: self.between(unit * 5, unit * 60),
+            calm: self.between(Duration::ZERO, unit * 40),
+            until,
+        }
+    }
+
+    fn plan(
+        &mut self,
+        faults: FaultSet,
+        unit: Duration,
+        until: Instant,
+        nodes: u16,
+    ) -> Vec<Planned, PLAN_MAX> {
+        let mut plan = Vec::new();
+        // Nodes that are down for good at the end; a majority must be left.
+        let mut spare = u32::from(nodes.saturating_sub(1) / 2);
+        for kind in FaultKind::ALL {
+            if !faults.contains(kind) {
+                continue;
+            }
+            let times = 1 + self.below(4);
+            for _ in 0..times {
+                if kind == FaultKind::Crash && spare == 0 {
+                    break;
+                }
+                let Some((fault, most)) = self.fault(kind, nodes, unit) else {
+                    break;
+                };
+                let left = until.since(Instant::ZERO);
+                let at = Instant::ZERO + self.span(left);
+                let lasts = self.between(unit / 4, unit * most).min(until.since(at));
+                let for_good = kind == FaultKind::Crash;
+                spare -= u32::from(for_good);
+                let planned = Planned {
+                    at,
+                    lasts: (!for_good).then_some(lasts),
+                    fault,
+                };
+                if plan.push(planned).is_err() {
+                    return plan;
+                }
+            }
+        }
+        plan
+    }
+
+    /// A fault of a kind, and how many round trips it lasts at most; `None` where so few nodes cannot have it, or where the
+    /// kind is one of the weather's.
+    fn fault(&mut self, kind: FaultKind, nodes: u16, unit: Duration) -> Option<(Fault, u64)> {
+        let fault = match kind {
+            FaultKind::Partition if nodes > 1 => (Fault::Partition(self.side(nodes)), 30),
+            FaultKind::OneWay if nodes > 1 => {
+                let (from, to) = self.two_sides(nodes);
+                (Fault::OneWay { from, to }, 30)
+            }
+            FaultKind::Partial if nodes > 2 => {
+                // One node hears both sides.
+                let bridge = self.node(nodes);
+                let others = NodeSet::first(nodes).without(bridge);
+                let one = self.node_of(others);
+                let mut one = NodeSet::only(one);
+                for node in others.iter() {
+                    if self.chance(1, 3) && one.len() + 1 < others.len() {
+                        one.insert(node);
+                    }
+                }
+                let other = others.minus(one);
+                (Fault::Partial { one, other }, 30)
+            }
+            FaultKind::Clog if nodes > 1 => {
+                let (from, to) = self.two_sides(nodes);
+                (Fault::Clog { from, to }, 20)
+            }
+            FaultKind::Crash => (Fault::Crash(self.mortal(nodes)), 1),
+            FaultKind::Restart => (Fault::Crash(self.target(nodes)), 30),
+            FaultKind::Pause => (Fault::Pause(self.target(nodes)), 30),
+            FaultKind::Skew => {
+                let target = self.target(nodes);
+                let ppm = i32::try_from(self.below(400_000)).unwrap_or(0);
+                let rate_ppm = ppm - 200_000;
+                (Fault::Skew { target, rate_ppm }, 60)
+            }
+            FaultKind::Jump => {
+                let target = self.target(nodes);
+                let by = i64::try_from(self.span(unit * 20).as_micros()).unwrap_or(0);
+                let by_micros = if self.chance(1, 2) { -by } else { by };
+                (Fault::Jump { target, by_micros }, 1)
+            }
+            _ => return None,
+        };
+        Some(fault)
+    }
+
+    fn node(&mut self, nodes: u16) -> NodeId {
+        self.node_of(NodeSet::first(nodes))
+    }
+
+    fn node_of(&mut self, nodes: NodeSet) -> NodeId {
+        let index = self.below(nodes.len());
+        nodes.nth(index).unwrap_or(NodeId(0))
+    }
+
+    /// The leader, as often as any node.
+    fn target(&mut self, nodes: u16) -> Target {
+        let node = self.node(nodes);
+        if self.chance(1, 2) {
+            Target::Leader
+        } else {
+            Target::Node(node)
+        }
+    }
+
+    /// Who may be down for good: not the founder, unless it leads already, as without it there might never be a cluster.
+    fn mortal(&mut self, nodes: u16) -> Target {
+        match self.target(nodes) {
+            Target::Node(NodeId(0)) => Target::Leader,
+            target => target,
+        }
+    }
+
+    /// Some of the nodes, but not all: often one alone.
+    fn side(&mut self, nodes: u16) -> NodeSet {
+        let mut side = NodeSet::only(self.node(nodes));
+        if self.chance(1, 2) {
+            for node in NodeSet::first(nodes).iter() {
+                if self.chance(1, 3) && side.len() + 1 < u32::from(nodes) {
+                    side.insert(node);
+                }
+            }
+        }
+        side
+    }
+
+    fn two_sides(&mut self, nodes: u16) -> (NodeSet, NodeSet) {
+        let from = self.side(nodes);
+        let rest = NodeSet::first(nodes).minus(from);
+        let to = if self.chance(1, 2) {
+            NodeSet::only(self.node_of(rest))
+        } else {
+            rest
+        };
+        (from, to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    const ALL: Swarm = Swarm {
+        faults: FaultSet::ALL,
+        nodes: None,
+    };
+
+    #[test]
+    fn a_seed_draws_the_same_trial_again() {
+        assert_eq!(ALL.draw(6), ALL.draw(6));
+        assert_ne!(ALL.draw(6), ALL.draw(7));
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_drawn_now_and_then_and_none_that_was_not_asked_for() {
+        let mut planned = FaultSet::NONE;
+        for seed in 0..200 {
+            for fault in &ALL.draw(seed).plan {
+                planned = planned.with(fault.kind());
+            }
+        }
+        let weather = [
+            FaultKind::Loss,
+            FaultKind::Duplicate,
+            FaultKind::Spike,
+            FaultKind::Reorder,
+        ];
+        for kind in FaultKind::ALL {
+            assert_ne!(planned.contains(kind), weather.contains(&kind), "{kind}");
+        }
+        let only = Swarm {
+            faults: FaultSet::NONE.with(FaultKind::Pause),
+            ..ALL
+        };
+        let trial = only.draw(3);
+        assert!(
+            trial
+                .plan
+                .iter()
+                .all(|fault| fault.kind() == FaultKind::Pause)
+        );
+        assert_eq!((trial.weather.loss_ppm, trial.weather.spike_ppm), (0, 0));
+    }
+
+    #[test]
+    fn a_majority_is_left_and_everything_else_ends() {
+        for seed in 0..500 {
+            let trial = ALL.draw(seed);
+            let down = trial.plan.iter().filter(|fault| fault.lasts.is_none());
+            assert!(down.clone().all(|fault| fault.kind() == FaultKind::Crash));
+            assert!(down.count() * 2 < usize::from(trial.scenario.nodes));
+            let ends = |fault: &Planned| fault.at + fault.lasts.unwrap_or(Duration::ZERO);
+            assert!(
+                trial
+                    .plan
+                    .iter()
+                    .all(|fault| ends(fault) <= trial.weather.until)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_can_be_run() {
+        for seed in 0..500 {
+            let trial = ALL.draw(seed);
+            assert_eq!(
+                trial
+                    .scenario
+                    .validate(7, if trial.is_tight { 4 } else { 12 }),
+                Ok(())
+            );
+            for fault in &trial.plan {
+                assert_eq!(fault.validate(trial.scenario.nodes), Ok(()));
+            }
+        }
+    }
+}
