@@ -422,7 +422,7 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for () {
     fn record(&mut self, _record: &Record<'_, M, PAGE>) {}
 }
 
-impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Tracer<M, PAGE> for &mut T {
+impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE> + ?Sized> Tracer<M, PAGE> for &mut T {
     #[inline]
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         (**self).record(record);

@@ -2,7 +2,6 @@
 
 mod error;
 mod help;
-mod values;
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +12,7 @@ use crate::commands::run::{self, Colour, Form, RunCommand};
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
+use crate::values;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use core::hash::BuildHasher;

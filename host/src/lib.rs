@@ -4,6 +4,7 @@
 //! asks for, [`run()`] runs one simulation without printing anything, [`log`] and [`summary`] write down what happened.
 //! Nothing here decides anything about the protocol; all of that is in the package `synod`.
 
+pub mod case;
 pub mod cli;
 pub mod commands;
 pub mod exit;
@@ -13,6 +14,7 @@ pub mod options;
 mod progress;
 pub mod run;
 pub mod summary;
+mod values;
 
 pub use exit::Exit;
 pub use options::{Machine, Options};

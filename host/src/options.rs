@@ -191,7 +191,7 @@ impl Options {
 
 /// Millionths, shown as people write them: `5%`, `0.5%`.
 #[derive(Clone, Copy, Debug)]
-struct Percent(u32);
+pub(crate) struct Percent(pub(crate) u32);
 
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

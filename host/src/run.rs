@@ -17,7 +17,7 @@ pub const PAGE: usize = 2;
 /// Keys of the key-value store and accounts of the bank: one for each client that there can be.
 pub const KEYS: usize = 64;
 /// The stack of a run. The simulation is one value of several megabytes, which unoptimised builds copy more than once.
-const STACK: usize = 64 << 20;
+pub(crate) const STACK: usize = 64 << 20;
 
 /// How many nodes and clients the smaller of the two simulations has room for, and 1,024 events on their way. The larger
 /// one has room for 64 of both and 8,192 events; to touch its memory would take a short run most of its time.

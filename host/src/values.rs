@@ -7,25 +7,25 @@ use synod::simulation::{Kill, Placement, Target};
 use synod::{Duration, Instant, NodeId, Role};
 
 /// What an option takes, said to someone who gave it something else.
-pub(super) type Takes = &'static str;
+pub(crate) type Takes = &'static str;
 
 /// A seed: a whole number up to 2⁶⁴ − 1.
-pub(super) fn seed(text: &str) -> Result<u64, Takes> {
+pub(crate) fn seed(text: &str) -> Result<u64, Takes> {
     number(text).ok_or("a whole number from 0 to 18446744073709551615")
 }
 
 /// How many nodes.
-pub(super) fn nodes(text: &str) -> Result<u16, Takes> {
+pub(crate) fn nodes(text: &str) -> Result<u16, Takes> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
 /// How many clients.
-pub(super) fn clients(text: &str) -> Result<u16, Takes> {
+pub(crate) fn clients(text: &str) -> Result<u16, Takes> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
 /// How many requests for each client.
-pub(super) fn requests(text: &str) -> Result<u32, Takes> {
+pub(crate) fn requests(text: &str) -> Result<u32, Takes> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| *number >= 1 && *number < u32::MAX)
@@ -33,14 +33,14 @@ pub(super) fn requests(text: &str) -> Result<u32, Takes> {
 }
 
 /// A bound on events.
-pub(super) fn events(text: &str) -> Result<u64, Takes> {
+pub(crate) fn events(text: &str) -> Result<u64, Takes> {
     number(text)
         .filter(|number| *number >= 1)
         .ok_or("a whole number from 1, such as 10_000_000")
 }
 
 /// A share, in millionths: `5%`, `0.5%`, or `0`.
-pub(super) fn percent(text: &str) -> Result<u32, Takes> {
+pub(crate) fn percent(text: &str) -> Result<u32, Takes> {
     let takes = "a percentage from 0% to 100%, such as 5% or 0.5%";
     let parsed = match text.strip_suffix('%') {
         Some(number) => decimal(number, 10_000),
@@ -53,24 +53,24 @@ pub(super) fn percent(text: &str) -> Result<u32, Takes> {
 }
 
 /// A span of time: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
-pub(super) fn duration(text: &str) -> Result<Duration, Takes> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Takes> {
     span(text).ok_or("a duration such as 30ms, 1.5s or 2m")
 }
 
 /// A bound on time, which cannot be zero.
-pub(super) fn bound(text: &str) -> Result<Duration, Takes> {
+pub(crate) fn bound(text: &str) -> Result<Duration, Takes> {
     span(text)
         .filter(|span| *span > Duration::ZERO)
         .ok_or("a duration above zero, such as 90s or 10m")
 }
 
 /// A node: `3` or `NODE_3`. Whether there is such a node depends on how many there are, and is asked later.
-pub(super) fn node(text: &str) -> Result<NodeId, Takes> {
+pub(crate) fn node(text: &str) -> Result<NodeId, Takes> {
     node_id(text).ok_or("a node such as 3 or NODE_3")
 }
 
 /// A role, in upper or lower case.
-pub(super) fn role(text: &str) -> Result<Role, Takes> {
+pub(crate) fn role(text: &str) -> Result<Role, Takes> {
     Role::ALL
         .into_iter()
         .find(|role| role.name().eq_ignore_ascii_case(text))
@@ -80,7 +80,7 @@ pub(super) fn role(text: &str) -> Result<Role, Takes> {
 }
 
 /// A slot or a range of slots: `7` or `7-12`.
-pub(super) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
+pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     number(first)
         .zip(number(last))
@@ -90,7 +90,7 @@ pub(super) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
 }
 
 /// Where the clients are; `None` for the last node.
-pub(super) fn place(text: &str) -> Result<Option<Placement>, Takes> {
+pub(crate) fn place(text: &str) -> Result<Option<Placement>, Takes> {
     match text {
         "last" => Ok(None),
         "spread" => Ok(Some(Placement::Spread)),
@@ -101,7 +101,7 @@ pub(super) fn place(text: &str) -> Result<Option<Placement>, Takes> {
 }
 
 /// Who is killed, and when: `3@1s`, `NODE_3@1.5s` or `leader@800ms`.
-pub(super) fn kill(text: &str) -> Result<Kill, Takes> {
+pub(crate) fn kill(text: &str) -> Result<Kill, Takes> {
     let parsed = text.split_once('@').and_then(|(target, at)| {
         let target = if target.eq_ignore_ascii_case("leader") {
             Target::Leader

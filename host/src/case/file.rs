@@ -1,0 +1,267 @@
+//! Cases as files: TOML that a person can write, and that a recorded run is written as.
+
+use super::Case;
+use super::nature::{Choice, Passage, Script};
+use super::table::{FaultTable, LinkTable, Outcome, Seed, Share, Span, WeatherTable, Whole};
+use crate::options::{Machine, Options};
+use crate::values;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use synod::simulation::{PLAN_MAX, Placement, Trial, Weather};
+use synod::{Duration, NodeId};
+
+/// Why a file is no case.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It could not be read or written.
+    Io(PathBuf, io::Error),
+    /// It is not what a case looks like.
+    Form(PathBuf, String),
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Form(path, what) => write!(f, "{}: {what}", path.display()),
+        }
+    }
+}
+
+impl core::error::Error for FileError {}
+
+/// A case as it stands in a file. What is left out is as in the default run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<Seed>,
+    nodes: Option<u16>,
+    clients: Option<u16>,
+    requests: Option<u32>,
+    machine: Option<String>,
+    room: Option<String>,
+    place: Option<Whole>,
+    think: Option<Span>,
+    until: Option<Span>,
+    events: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_trip: Option<Span>,
+    link: LinkTable,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weather: Option<WeatherTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(rename = "fault", skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<FaultTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    script: Option<ScriptTable>,
+}
+
+/// What became of messages.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ScriptTable {
+    usual: Span,
+    messages: Vec<String>,
+}
+
+/// Reads a case; and what came of it when it was recorded, if it was.
+///
+/// # Errors
+///
+/// [`FileError`]: what in the file is not as it must be, and where.
+pub fn read(path: &Path) -> Result<(Case, Option<Outcome>), FileError> {
+    let text = fs::read_to_string(path).map_err(|error| FileError::Io(path.into(), error))?;
+    parse(&text).map_err(|what| FileError::Form(path.into(), what))
+}
+
+/// Writes a case, with what came of it.
+///
+/// # Errors
+///
+/// [`FileError`]: why it could not be written.
+pub fn write(path: &Path, case: &Case, outcome: Option<&Outcome>) -> Result<(), FileError> {
+    let text = print(case, outcome).map_err(|what| FileError::Form(path.into(), what))?;
+    fs::write(path, text).map_err(|error| FileError::Io(path.into(), error))
+}
+
+/// A case from the text of a file.
+///
+/// # Errors
+///
+/// What in it is not as it must be, in one line.
+pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
+    let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
+    file.case()
+}
+
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().replace('\n', " ");
+    match error.span() {
+        Some(span) => {
+            let before = text.get(..span.start).unwrap_or_default();
+            format!("line {}: {message}", before.matches('\n').count() + 1)
+        }
+        None => message,
+    }
+}
+
+/// A case as the text of a file.
+///
+/// # Errors
+///
+/// What of it has no place in a file.
+pub fn print(case: &Case, outcome: Option<&Outcome>) -> Result<String, String> {
+    let mut file = File::of(case);
+    file.outcome = outcome.cloned();
+    toml::to_string(&file).map_err(|error| error.to_string())
+}
+
+impl File {
+    fn of(case: &Case) -> Self {
+        let Trial {
+            scenario,
+            weather,
+            plan,
+            requests,
+            is_tight,
+            ..
+        } = &case.trial;
+        let place = match scenario.placement {
+            Placement::Spread => Whole::Word("spread".to_owned()),
+            Placement::One(node) => Whole::Number(node.0),
+        };
+        Self {
+            seed: Some(Seed(scenario.run_seed)),
+            nodes: Some(scenario.nodes),
+            clients: Some(scenario.clients),
+            requests: Some(*requests),
+            machine: Some(case.machine().name().to_owned()),
+            room: Some(if *is_tight { "tight" } else { "roomy" }.to_owned()),
+            place: Some(place),
+            think: Some(Span(scenario.think)),
+            until: Some(Span(scenario.time_max)),
+            events: Some(scenario.events_max),
+            round_trip: scenario.round_trip.map(Span),
+            link: LinkTable {
+                delay: Some(Span(scenario.link.delay)),
+                jitter: Some(Span(scenario.link.jitter)),
+                loss: Some(Share(scenario.link.loss_ppm)),
+            },
+            weather: (*weather != Weather::CALM).then(|| WeatherTable::of(weather)),
+            outcome: None,
+            faults: plan.iter().map(FaultTable::of).collect(),
+            script: case.script.as_ref().map(ScriptTable::of),
+        }
+    }
+
+    fn case(self) -> Result<(Case, Option<Outcome>), String> {
+        let run_seed = self.seed.unwrap_or(Seed(0)).0;
+        let mut options = Options::new(run_seed);
+        options.nodes = self.nodes.unwrap_or(options.nodes);
+        options.clients = self.clients.unwrap_or(options.clients);
+        options.requests = self.requests.unwrap_or(options.requests);
+        let is_bank = match self.machine.as_deref() {
+            None | Some("kv") => false,
+            Some("bank") => true,
+            Some(other) => return Err(format!("machine is '{other}', but takes kv or bank")),
+        };
+        options.machine = if is_bank { Machine::Bank } else { Machine::Kv };
+        let is_tight = match self.room.as_deref() {
+            None | Some("roomy") => false,
+            Some("tight") => true,
+            Some(other) => return Err(format!("room is '{other}', but takes tight or roomy")),
+        };
+        let link = self.link.link(&options);
+        if link.jitter > link.delay {
+            return Err("the jitter of the link must be at most its delay".to_owned());
+        }
+        (options.delay, options.jitter, options.loss_ppm) =
+            (link.delay, Some(link.jitter), link.loss_ppm);
+        options.until = self.until.map(|span| span.0);
+        options.events = self.events;
+        options.placement = self.place.map(|place| place.placement()).transpose()?;
+        let mut scenario = options.scenario();
+        scenario.think = self.think.map_or(Duration::ZERO, |span| span.0);
+        scenario.round_trip = self.round_trip.map(|span| span.0);
+        if self.faults.len() > PLAN_MAX {
+            return Err(format!(
+                "there are {} faults, but at most {PLAN_MAX} fit",
+                self.faults.len()
+            ));
+        }
+        let plan: Result<_, String> = self.faults.iter().map(FaultTable::planned).collect();
+        let trial = Trial {
+            weather: self.weather.map_or(Weather::CALM, |table| table.weather()),
+            plan: plan?,
+            requests: options.requests,
+            is_bank,
+            is_tight,
+            scenario,
+        };
+        let script = self.script.map(ScriptTable::script).transpose()?;
+        Ok((Case { trial, script }, self.outcome))
+    }
+}
+
+impl ScriptTable {
+    fn of(script: &Script) -> Self {
+        let line = |(passage, choice): (&Passage, &Choice)| {
+            let Passage { from, to, nth } = passage;
+            let way = format!("{}>{} #{nth}", from.0, to.0);
+            match (choice.delay, choice.again) {
+                (None, _) => format!("{way} lost"),
+                (Some(delay), None) => format!("{way} {delay}"),
+                (Some(delay), Some(again)) => format!("{way} {delay} {again}"),
+            }
+        };
+        Self {
+            usual: Span(script.usual),
+            messages: script.choices.iter().map(line).collect(),
+        }
+    }
+
+    fn script(self) -> Result<Script, String> {
+        let choices: Option<_> = self.messages.iter().map(|line| message(line)).collect();
+        let Some(choices) = choices else {
+            let bad = self.messages.iter().find(|line| message(line).is_none());
+            return Err(format!(
+                "messages has '{}', but takes FROM>TO #NTH lost, or FROM>TO #NTH and one or two durations",
+                bad.map_or("", String::as_str)
+            ));
+        };
+        Ok(Script {
+            usual: self.usual.0,
+            choices,
+        })
+    }
+}
+
+/// `0>1 #17 lost`, `0>1 #17 30ms`, or `0>1 #17 30ms 45ms` for two copies.
+fn message(line: &str) -> Option<(Passage, Choice)> {
+    let mut words = line.split_whitespace();
+    let (from, to) = words.next()?.split_once('>')?;
+    let passage = Passage {
+        from: NodeId(from.parse().ok()?),
+        to: NodeId(to.parse().ok()?),
+        nth: words.next()?.strip_prefix('#')?.parse().ok()?,
+    };
+    let first = words.next()?;
+    let choice = if first == "lost" {
+        Choice {
+            delay: None,
+            again: None,
+        }
+    } else {
+        Choice {
+            delay: Some(values::duration(first).ok()?),
+            again: words.next().map(values::duration).transpose().ok()?,
+        }
+    };
+    words.next().is_none().then_some((passage, choice))
+}
