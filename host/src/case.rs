@@ -53,11 +53,14 @@ impl Case {
             plan,
             ..
         } = &self.trial;
-        let faults = || Box::new(Faults::new(scenario, *weather, plan));
-        match &self.script {
+        let nature = match &self.script {
             Some(script) => Nature::scripted(script.clone(), Plan::new(plan)),
-            None if recorded => Nature::recorded(faults(), scenario.link.delay),
-            None => Nature::drawn(faults()),
+            None => Nature::drawn(Faults::new(scenario, *weather, plan)),
+        };
+        if recorded {
+            nature.recorded(scenario.link.delay)
+        } else {
+            nature
         }
     }
 }
@@ -67,7 +70,7 @@ pub trait CaseTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send {
 
 impl<T: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send> CaseTracer for T {}
 
-/// Runs a case in the present thread, which must have a stack of [`STACK`].
+/// Runs a case in the present thread, which must have a stack that is large enough: see [`in_thread`].
 ///
 /// # Errors
 ///
@@ -91,7 +94,16 @@ pub fn run(case: &Case, tracer: &mut dyn CaseTracer) -> Result<Finished, RunErro
 ///
 /// [`RunError`] where there was no run at all.
 pub fn record(case: &Case) -> Result<(Case, Finished), RunError> {
-    let (finished, script) = in_thread(|| play(case, &mut (), true))?;
+    in_thread(|| record_here(case))
+}
+
+/// As [`record`], in the present thread, which must have a stack that is large enough: see [`in_thread`].
+///
+/// # Errors
+///
+/// [`ScenarioError`] where there was no run at all.
+pub fn record_here(case: &Case) -> Result<(Case, Finished), ScenarioError> {
+    let (finished, script) = play(case, &mut (), true)?;
     let trial = case.trial.clone();
     Ok((Case { trial, script }, finished))
 }
@@ -172,6 +184,6 @@ where
         tally,
         marks: simulation.marks().collect(),
     };
-    let script = simulation.nemesis().script().cloned();
+    let script = simulation.nemesis().record().cloned();
     Ok((finished, script))
 }

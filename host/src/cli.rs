@@ -2,13 +2,16 @@
 
 mod error;
 mod help;
+mod shrink;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::UsageError;
 
+use crate::commands;
 use crate::commands::run::{self, Colour, Form, RunCommand};
+use crate::commands::shrink::ShrinkCommand;
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
@@ -30,6 +33,8 @@ const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
 pub enum Command {
     /// One run.
     Run(RunCommand),
+    /// Shrink a failing run.
+    Shrink(ShrinkCommand),
 }
 
 /// The whole program: reads the command line, does what it says, and answers how it ended.
@@ -40,6 +45,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match cli.command() {
         Ok(Command::Run(command)) => run::run(&command),
+        Ok(Command::Shrink(command)) => commands::shrink::shrink(&command),
         Err(error) => {
             complain(&error);
             Exit::Usage
@@ -103,6 +109,9 @@ enum Action {
         after_long_help = help::AFTER_LONG
     )]
     Run(RunArgs),
+    /// Shrinks a run that fails to the least that still fails in the same way
+    #[command(long_about = shrink::LONG_ABOUT, after_long_help = shrink::AFTER_LONG)]
+    Shrink(shrink::ShrinkArgs),
 }
 
 #[derive(Debug, Args)]
@@ -218,11 +227,11 @@ fn parse_place(text: &str) -> Result<Place, values::Takes> {
 
 impl Cli {
     fn command(self) -> Result<Command, UsageError> {
-        let args = match self.action {
-            Some(Action::Run(args)) => args,
-            None => self.run,
-        };
-        args.command().map(Command::Run)
+        match self.action {
+            Some(Action::Run(args)) => args.command().map(Command::Run),
+            Some(Action::Shrink(args)) => Ok(Command::Shrink(args.command())),
+            None => self.run.command().map(Command::Run),
+        }
     }
 }
 

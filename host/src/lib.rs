@@ -13,6 +13,7 @@ pub mod log;
 pub mod options;
 mod progress;
 pub mod run;
+pub mod shrink;
 pub mod summary;
 mod values;
 

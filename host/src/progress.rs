@@ -4,6 +4,7 @@ use crate::options::Options;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use synod::{Event, Record, StateMachine, Tracer};
@@ -68,4 +69,31 @@ pub(crate) fn shown<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
         drop(done);
         result
     })
+}
+
+/// Does some work that counts what it has done, beside a bar that comes up after a second where the standard error is a
+/// terminal. The work is given a function to call with how much is done and what is to be shown beside it.
+pub(crate) fn counted<T>(
+    what: &'static str,
+    len: u64,
+    work: impl FnOnce(&(dyn Fn(u64, &dyn core::fmt::Display) + Sync)) -> T,
+) -> T {
+    if !std::io::stderr().is_terminal() {
+        return work(&|_, _| {});
+    }
+    let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::hidden());
+    let template =
+        format!("{{elapsed_precise}} {{wide_bar}} {{human_pos}}/{{human_len}} {what}, {{msg}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    let result = work(&|done, note| {
+        if bar.is_hidden() && bar.elapsed() >= PATIENCE {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        bar.set_message(note.to_string());
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    result
 }

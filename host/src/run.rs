@@ -44,6 +44,16 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// How the run failed, in one word that stays the same when the run shrinks: `stalled`, or the name of the rule that was
+    /// broken; `None` where it did not.
+    pub const fn failure(&self) -> Option<&'static str> {
+        match self.verdict {
+            Verdict::Done => None,
+            Verdict::Stalled(_) => Some("stalled"),
+            Verdict::Violated(violation) => Some(violation.name()),
+        }
+    }
+
     /// The exit code that the run deserves.
     pub const fn exit(&self) -> Exit {
         match self.verdict {

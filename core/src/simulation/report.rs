@@ -14,6 +14,16 @@ pub enum Verdict {
     Stalled(Bound),
 }
 
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Violated(violation) => write!(f, "violated: {violation}"),
+            Self::Stalled(bound) => write!(f, "stalled: {bound}"),
+        }
+    }
+}
+
 /// A broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,6 +53,18 @@ pub enum Violation {
         /// The node.
         node: NodeId,
     },
+}
+
+impl Violation {
+    /// The name of the rule that is broken.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Disagreement { .. } => "disagreement",
+            Self::WrongAnswer { .. } => "wrong-answer",
+            Self::Divergence { .. } => "divergence",
+            Self::Halted { .. } => "halted",
+        }
+    }
 }
 
 impl fmt::Display for Violation {

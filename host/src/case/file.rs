@@ -265,3 +265,118 @@ fn message(line: &str) -> Option<(Passage, Choice)> {
     };
     words.next().is_none().then_some((passage, choice))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{record, run};
+    use synod::simulation::{FaultSet, Swarm};
+
+    const ALL: Swarm = Swarm {
+        faults: FaultSet::ALL,
+        nodes: None,
+    };
+
+    #[test]
+    fn what_was_printed_reads_as_it_was() {
+        for seed in 0..200 {
+            let case = Case::of(ALL.draw(seed));
+            let text = print(&case, None).unwrap();
+            assert_eq!(parse(&text).unwrap(), (case, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_recorded_run_needs_no_chance_and_reads_as_it_was() {
+        let drawn = Case::of(ALL.draw(11));
+        let (mut recorded, first) = record(&drawn).unwrap();
+        recorded.trial.weather = Weather::CALM;
+        let text = print(&recorded, None).unwrap();
+        let (read, _) = parse(&text).unwrap();
+        assert_eq!(read, recorded);
+        let again = run(&read, &mut ()).unwrap();
+        assert_eq!((again.verdict, again.report), (first.verdict, first.report));
+        assert_eq!(again.tally.lost_total(), first.tally.lost_total());
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_in_the_default_run() {
+        let (case, _) = parse("").unwrap();
+        let default = Options::new(0).scenario();
+        assert_eq!((case.trial.scenario, case.trial.requests), (default, 11));
+        assert_eq!(case.trial.weather, Weather::CALM);
+    }
+
+    #[test]
+    fn seeds_that_toml_has_no_number_for_stand_in_quotes() {
+        let (case, _) = parse("seed = \"18446744073709551615\"").unwrap();
+        assert_eq!(case.trial.scenario.run_seed, u64::MAX);
+        assert!(
+            print(&case, None)
+                .unwrap()
+                .starts_with("seed = \"18446744073709551615\"")
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        for (text, said) in [
+            (
+                "nodes = \"many\"",
+                "line 1: invalid type: string \"many\", expected u16",
+            ),
+            ("\n\nnodse = 3", "line 3: unknown field `nodse`"),
+            (
+                "think = \"30\"",
+                "line 1: got '30', but takes a duration such as 30ms, 1.5s or 2m",
+            ),
+            (
+                "room = \"large\"",
+                "room is 'large', but takes tight or roomy",
+            ),
+            (
+                "machine = \"cat\"",
+                "machine is 'cat', but takes kv or bank",
+            ),
+            (
+                "[link]\ndelay = \"1ms\"\njitter = \"2ms\"",
+                "the jitter of the link must be at most its delay",
+            ),
+            (
+                "[[fault]]\nkind = \"fire\"",
+                "a fault has the kind 'fire', but takes one of loss,",
+            ),
+            (
+                "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nlasts = \"1s\"",
+                "a pause needs 'node'",
+            ),
+            (
+                "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nnode = 1",
+                "a pause needs 'lasts'",
+            ),
+            (
+                "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nnode = \"king\"\nlasts = \"1s\"",
+                "node is 'king', but takes leader or a node",
+            ),
+            (
+                "[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\nlasts = \"1s\"",
+                "a crash is for good: one that lasts is a restart",
+            ),
+            (
+                "[[fault]]\nkind = \"loss\"\nat = \"1s\"",
+                "loss happens by chance: it belongs to [weather]",
+            ),
+            (
+                "[[fault]]\nkind = \"partition\"\nat = \"1s\"\nlasts = \"1s\"\nside = [64]",
+                "side has 64, but nodes go from 0 to 63",
+            ),
+            (
+                "[script]\nusual = \"1ms\"\nmessages = [\"0 to 1\"]",
+                "messages has '0 to 1', but takes FROM>TO #NTH",
+            ),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with(said) && !error.contains('\n'), "{error}");
+        }
+    }
+}

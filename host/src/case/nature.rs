@@ -33,16 +33,38 @@ pub struct Script {
     pub choices: BTreeMap<Passage, Choice>,
 }
 
+impl Script {
+    /// What becomes of a message that is not named.
+    pub const fn usual(&self) -> Choice {
+        Choice {
+            delay: Some(self.usual),
+            again: None,
+        }
+    }
+
+    fn fate(&self, passage: Passage) -> Fate {
+        let Choice { delay, again } = self.choices.get(&passage).copied().unwrap_or(self.usual());
+        // What takes twice as long as usual is late for a reason.
+        let late = delay.is_some_and(|delay| delay > self.usual * 2);
+        let late = late.then_some(FaultKind::Spike);
+        Fate { delay, again, late }
+    }
+}
+
 /// How many messages each node has sent to each other.
 #[derive(Clone, Debug, Default)]
 struct Counts(BTreeMap<(NodeId, NodeId), u32>);
 
 impl Counts {
-    fn next(&mut self, from: NodeId, to: NodeId) -> Passage {
-        let count = self.0.entry((from, to)).or_default();
-        let nth = *count;
-        *count += 1;
+    fn peek(&self, from: NodeId, to: NodeId) -> Passage {
+        let nth = self.0.get(&(from, to)).copied().unwrap_or(0);
         Passage { from, to, nth }
+    }
+
+    fn next(&mut self, from: NodeId, to: NodeId) -> Passage {
+        let passage = self.peek(from, to);
+        self.0.insert((from, to), passage.nth + 1);
+        passage
     }
 }
 
@@ -51,38 +73,43 @@ impl Counts {
 pub struct Nature {
     source: Source,
     counts: Counts,
+    /// What became of each message, where that is to be written down.
+    record: Option<Script>,
 }
 
 #[derive(Clone, Debug)]
 enum Source {
     /// Chance.
     Drawn(Box<Faults>),
-    /// Chance, written down.
-    Recorded(Box<Faults>, Script),
     /// What was written down; and what is planned besides.
     Scripted(Box<Plan>, Script),
 }
 
 impl Nature {
-    pub(super) fn drawn(faults: Box<Faults>) -> Self {
-        Self::from(Source::Drawn(faults))
-    }
-
-    pub(super) fn recorded(faults: Box<Faults>, usual: Duration) -> Self {
-        let choices = BTreeMap::new();
-        Self::from(Source::Recorded(faults, Script { usual, choices }))
+    pub(super) fn drawn(faults: Faults) -> Self {
+        Self::from(Source::Drawn(Box::new(faults)))
     }
 
     pub(super) fn scripted(script: Script, plan: Plan) -> Self {
         Self::from(Source::Scripted(Box::new(plan), script))
     }
 
-    /// What became of the messages, where that is written down.
-    pub(super) fn script(&self) -> Option<&Script> {
-        match &self.source {
-            Source::Drawn(_) => None,
-            Source::Recorded(_, script) | Source::Scripted(_, script) => Some(script),
+    /// Writes down what becomes of each message from now on; a script says how long one usually takes.
+    pub(super) fn recorded(self, usual: Duration) -> Self {
+        let choices = BTreeMap::new();
+        let usual = match &self.source {
+            Source::Scripted(_, script) => script.usual,
+            Source::Drawn(_) => usual,
+        };
+        Self {
+            record: Some(Script { usual, choices }),
+            ..self
         }
+    }
+
+    /// What became of each message, where that was written down.
+    pub(super) const fn record(&self) -> Option<&Script> {
+        self.record.as_ref()
     }
 }
 
@@ -91,13 +118,14 @@ impl From<Source> for Nature {
         Self {
             source,
             counts: Counts::default(),
+            record: None,
         }
     }
 }
 
 impl Default for Nature {
     fn default() -> Self {
-        Self::drawn(Box::default())
+        Self::drawn(Faults::default())
     }
 }
 
@@ -106,40 +134,35 @@ impl Nemesis for Nature {
 
     fn plan(&self) -> Option<&Plan> {
         match &self.source {
-            Source::Drawn(faults) | Source::Recorded(faults, _) => faults.plan(),
+            Source::Drawn(faults) => faults.plan(),
             Source::Scripted(plan, _) => Some(plan),
         }
     }
 
     fn plan_mut(&mut self) -> Option<&mut Plan> {
         match &mut self.source {
-            Source::Drawn(faults) | Source::Recorded(faults, _) => faults.plan_mut(),
+            Source::Drawn(faults) => faults.plan_mut(),
             Source::Scripted(plan, _) => Some(plan),
         }
     }
 
     fn fate(&mut self, passing: Passing) -> Fate {
-        match &mut self.source {
-            Source::Drawn(faults) => faults.fate(passing),
-            Source::Recorded(faults, script) => {
+        let Passing { from, to, .. } = passing;
+        let fate = match &mut self.source {
+            Source::Drawn(faults) => {
                 let fate = faults.fate(passing);
-                let passage = self.counts.next(passing.from, passing.to);
-                let Fate { delay, again, .. } = fate;
-                script.choices.insert(passage, Choice { delay, again });
+                if self.record.is_none() {
+                    return fate;
+                }
                 fate
             }
-            Source::Scripted(_, script) => {
-                let passage = self.counts.next(passing.from, passing.to);
-                let usual = Choice {
-                    delay: Some(script.usual),
-                    again: None,
-                };
-                let Choice { delay, again } = *script.choices.get(&passage).unwrap_or(&usual);
-                // What takes twice as long as usual is late for a reason.
-                let late = delay.is_some_and(|delay| delay > script.usual * 2);
-                let late = late.then_some(FaultKind::Spike);
-                Fate { delay, again, late }
-            }
+            Source::Scripted(_, script) => script.fate(self.counts.peek(from, to)),
+        };
+        let passage = self.counts.next(from, to);
+        if let Some(record) = &mut self.record {
+            let Fate { delay, again, .. } = fate;
+            record.choices.insert(passage, Choice { delay, again });
         }
+        fate
     }
 }

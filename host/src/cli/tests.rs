@@ -6,6 +6,7 @@ use synod::Instant;
 fn run_of(line: &str) -> RunCommand {
     match parse(words(line)) {
         Ok(Command::Run(command)) => command,
+        Ok(other) => panic!("{line}: {other:?}"),
         Err(error) => panic!("{line}: {error}"),
     }
 }

@@ -135,7 +135,7 @@ fn watched<T: crate::run::HostTracer + Send>(
     progress::shown(&progress, || simulate(options, &mut (tracer, &progress)))
 }
 
-fn coloured(colour: Colour, stdout: &Stdout) -> bool {
+pub(super) fn coloured(colour: Colour, stdout: &Stdout) -> bool {
     match colour {
         Colour::Always => true,
         Colour::Never => false,

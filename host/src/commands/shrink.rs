@@ -1,0 +1,86 @@
+//! `synod shrink`: a failing run, made as small as it can be, and its story.
+
+use super::run::{Colour, coloured};
+use crate::case::{self, Outcome};
+use crate::exit::{Exit, complain};
+use crate::log::{Filter, Format, Log, Output, Text};
+use crate::progress;
+use crate::shrink::{Shrunk, Story, shrink as shrink_case};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// What `synod shrink` was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShrinkCommand {
+    /// The run.
+    pub file: PathBuf,
+    /// Where the least that still fails is written.
+    pub output: PathBuf,
+    /// How many runs it may take.
+    pub tries: u64,
+    /// Whether the story is coloured.
+    pub colour: Colour,
+}
+
+/// Shrinks a run, writes what is left, and tells its story.
+pub fn shrink(command: &ShrinkCommand) -> Exit {
+    match try_shrink(command) {
+        Ok(exit) => exit,
+        Err(error) => {
+            complain(&error);
+            Exit::Usage
+        }
+    }
+}
+
+fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Error>> {
+    let (case, _) = case::read(&command.file)?;
+    let shrunk = progress::counted("runs", command.tries, |count| {
+        case::in_thread(|| {
+            shrink_case(&case, command.tries, &mut |tries, size| {
+                count(tries, &format_args!("{} lines", size.lines));
+            })
+        })
+    })?;
+    let Some(shrunk) = shrunk else {
+        complain(&format_args!(
+            "{}: this run does not fail",
+            command.file.display()
+        ));
+        return Ok(Exit::Stalled);
+    };
+    let outcome = Outcome {
+        verdict: shrunk.failure.to_owned(),
+        digest: shrunk.finished.digest.to_string(),
+    };
+    case::write(&command.output, &shrunk.case, Some(&outcome))?;
+    match tell(command, &shrunk) {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => Ok(Exit::from_output(&error)),
+    }
+}
+
+/// Prints the story of what is left, and what came of it.
+fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
+    let stdout = io::stdout();
+    let text = if coloured(command.colour, &stdout) {
+        Text::coloured()
+    } else {
+        Text::plain()
+    };
+    let mut output = Output::new(stdout);
+    let mut story = Story(Log::new(Format::Text(text), Filter::default(), &mut output));
+    case::run(&shrunk.case, &mut story).map_err(io::Error::other)?;
+    let (before, after) = (shrunk.before, shrunk.after);
+    output.append(|out| {
+        // A vector never refuses.
+        let _ = writeln!(out, "\n{}", shrunk.finished.verdict);
+        let _ = writeln!(
+            out,
+            "{} lines, {} faults and {} choices, from {} lines and {} faults, in {} runs",
+            after.lines, after.planned, after.choices, before.lines, before.planned, shrunk.tries
+        );
+        let _ = writeln!(out, "synod replay {}", command.output.display());
+    });
+    output.finish().map(drop)
+}

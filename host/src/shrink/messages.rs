@@ -1,0 +1,101 @@
+//! What became of each message, taken back piece by piece.
+
+use super::{Shrinking, piecewise};
+use crate::case::{Case, Choice, Passage, Script, record_here};
+use synod::simulation::Weather;
+
+impl Shrinking<'_> {
+    /// Writes down what became of each message, and takes back what does not matter.
+    pub(super) fn messages(&mut self) {
+        if self.best.script.is_none() && !self.write_down() {
+            return;
+        }
+        loop {
+            let before = self.size;
+            self.take_back_choices();
+            self.take_back_faults();
+            self.lose();
+            if self.size == before || self.is_spent() {
+                return;
+            }
+        }
+    }
+
+    /// From chance to a script. The size is that of the script from now on: until now there was none.
+    fn write_down(&mut self) -> bool {
+        let Ok((mut case, finished)) = record_here(&self.best) else {
+            return false;
+        };
+        // The script says all that the weather did.
+        case.trial.weather = Weather::CALM;
+        if let Some(script) = &mut case.script {
+            let usual = script.usual();
+            script.choices.retain(|_, choice| *choice != usual);
+            self.size.choices = script.choices.len();
+        }
+        self.best = case;
+        finished.failure() == Some(self.failure)
+    }
+
+    fn with_script(&self, change: impl FnOnce(&mut Script)) -> Option<Case> {
+        let mut case = self.best.clone();
+        change(case.script.as_mut()?);
+        Some(case)
+    }
+
+    /// Lets messages be as they usually are: all at once, then all that are not lost, then piece by piece.
+    fn take_back_choices(&mut self) {
+        let passages: Vec<Passage> = match &self.best.script {
+            Some(script) => script.choices.keys().copied().collect(),
+            None => return,
+        };
+        if let Some(case) = self.with_script(|script| {
+            script.choices.retain(|_, choice| choice.delay.is_none());
+        }) {
+            self.offer(case);
+        }
+        piecewise(&passages, |piece| {
+            !self.is_spent()
+                && self
+                    .with_script(|script| {
+                        for passage in piece {
+                            script.choices.remove(passage);
+                        }
+                    })
+                    .is_some_and(|case| self.offer(case))
+        });
+    }
+
+    /// Lets planned faults not happen.
+    fn take_back_faults(&mut self) {
+        for index in (0..self.best.trial.plan.len()).rev() {
+            let mut case = self.best.clone();
+            case.trial.plan.remove(index);
+            self.offer(case);
+        }
+    }
+
+    /// Loses messages that do not matter: each is a line less, and all that would have come of it.
+    fn lose(&mut self) {
+        let Ok((case, _)) = record_here(&self.best) else {
+            return;
+        };
+        let arrived = case.script.into_iter().flat_map(|script| script.choices);
+        let arrived = arrived.filter(|(_, choice)| choice.delay.is_some());
+        let passages: Vec<Passage> = arrived.map(|(passage, _)| passage).collect();
+        let lost = Choice {
+            delay: None,
+            again: None,
+        };
+        piecewise(&passages, |piece| {
+            !self.is_spent()
+                && self
+                    .with_script(|script| {
+                        script
+                            .choices
+                            .extend(piece.iter().map(|passage| (*passage, lost)));
+                    })
+                    .is_some_and(|case| self.offer(case))
+        });
+    }
+}

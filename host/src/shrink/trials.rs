@@ -1,0 +1,106 @@
+//! Smaller trials of which some seed still fails.
+
+use super::Shrinking;
+use crate::case::Case;
+use synod::simulation::{Fault, Placement, Planned, Target, Trial, Weather};
+use synod::{Duration, NodeId, NodeSet};
+
+/// How many seeds are tried for each smaller trial.
+const SEEDS: u64 = 60;
+
+impl Shrinking<'_> {
+    /// Makes the trial smaller as long as that works, with at most so many runs.
+    pub(super) fn trials(&mut self, tries_max: u64) {
+        loop {
+            let before = self.size;
+            for make in smaller(&self.best.trial) {
+                for more in 0..SEEDS {
+                    if self.tries >= tries_max {
+                        return;
+                    }
+                    let mut trial = make.clone();
+                    trial.scenario.run_seed = trial.scenario.run_seed.wrapping_add(more);
+                    if self.offer(Case::of(trial)) {
+                        break;
+                    }
+                }
+            }
+            if self.size == before {
+                return self.seeds(tries_max);
+            }
+        }
+    }
+
+    /// Looks for the seed whose run is shortest.
+    fn seeds(&mut self, tries_max: u64) {
+        let mut trial = self.best.trial.clone();
+        while self.tries < tries_max {
+            trial.scenario.run_seed = trial.scenario.run_seed.wrapping_add(1);
+            self.offer(Case::of(trial.clone()));
+        }
+    }
+}
+
+/// Trials that are smaller in one way each.
+fn smaller(trial: &Trial) -> Vec<Trial> {
+    let mut all = Vec::new();
+    let mut add = |change: &dyn Fn(&mut Trial)| {
+        let mut other = trial.clone();
+        change(&mut other);
+        if other != *trial {
+            all.push(other);
+        }
+    };
+    let scenario = &trial.scenario;
+    for nodes in (1..scenario.nodes.min(6)).filter(|nodes| *nodes >= 2) {
+        add(&|trial| shrink_cluster(trial, nodes));
+    }
+    for clients in [1, 2, scenario.clients / 2] {
+        if (1..scenario.clients).contains(&clients) {
+            add(&|trial| trial.scenario.clients = clients);
+        }
+    }
+    for requests in [1, 2, 3, 5, trial.requests / 2] {
+        if (1..trial.requests).contains(&requests) {
+            add(&|trial| trial.requests = requests);
+        }
+    }
+    for index in 0..trial.plan.len() {
+        add(&|trial| {
+            trial.plan.remove(index);
+        });
+    }
+    add(&|trial| trial.weather = Weather::CALM);
+    for calm in [
+        |weather: &mut Weather| weather.loss_ppm = 0,
+        |weather: &mut Weather| weather.duplicate_ppm = 0,
+        |weather: &mut Weather| weather.spike_ppm = 0,
+        |weather: &mut Weather| weather.reorder_ppm = 0,
+    ] {
+        add(&|trial| calm(&mut trial.weather));
+    }
+    add(&|trial| trial.scenario.think = Duration::ZERO);
+    add(&|trial| trial.scenario.round_trip = None);
+    add(&|trial| trial.is_bank = false);
+    all
+}
+
+/// A cluster of fewer nodes, without the faults that name others.
+fn shrink_cluster(trial: &mut Trial, nodes: u16) {
+    let all = NodeSet::first(nodes);
+    let here = |set: NodeSet| set.minus(all).is_empty();
+    let names_others = |planned: &Planned| match planned.fault {
+        Fault::Crash(target)
+        | Fault::Pause(target)
+        | Fault::Skew { target, .. }
+        | Fault::Jump { target, .. } => matches!(target, Target::Node(node) if node.0 >= nodes),
+        Fault::Partition(side) => !here(side),
+        Fault::OneWay { from, to } | Fault::Clog { from, to } => !here(from) || !here(to),
+        Fault::Partial { one, other } => !here(one) || !here(other),
+    };
+    trial.plan.retain(|planned| !names_others(planned));
+    trial.scenario.nodes = nodes;
+    if let Placement::One(node) = &mut trial.scenario.placement {
+        *node = NodeId(node.0.min(nodes - 1));
+    }
+}
