@@ -22,6 +22,8 @@ mod documents;
 #[cfg(test)]
 mod electing;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod golden;
