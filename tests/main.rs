@@ -30,6 +30,8 @@ mod golden;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod sizes;
