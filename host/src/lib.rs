@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod history;
 mod json;
 pub mod log;
 pub mod options;

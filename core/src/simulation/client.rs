@@ -2,8 +2,8 @@
 
 use super::nemesis::Nemesis;
 use super::observer::{Answered, Asked, Observer};
-use super::report::Violation;
 use super::scheduler::Happening;
+use super::violation::Violation;
 use super::workload::Workload;
 use super::world::{OUTBOX, Simulation, Stamped};
 use crate::{
