@@ -221,6 +221,11 @@ impl<
             .map(|member| &member.node)
     }
 
+    /// Every node, killed or not, in the order of their numbers.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {
+        self.members.iter().map(|member| &member.node)
+    }
+
     /// Where the run stands.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn report(&self) -> Report {
