@@ -7,20 +7,19 @@ mod ballots;
 mod log;
 mod memory;
 mod requests;
+mod said;
 mod seen;
 #[cfg(test)]
 mod tests;
 
 use super::observer::{Answered, Asked, Observer, Taken};
 use super::violation::{Rule, Violation};
-use crate::outbox::run_len;
 use crate::{
-    Ballot, Entry, Instant, Message, Node, NodeId, NodeSet, Outcome, Outgoing, Proposal, Reply,
-    Slot, StateMachine, Write,
+    Entry, Instant, Marks, Node, NodeId, NodeSet, Outcome, Proposal, Slot, StateMachine, Write,
 };
 use ballots::{Ballots, Claim, Known};
 use log::Log;
-use memory::{Memory, Told};
+use memory::Memory;
 use requests::Requests;
 pub use seen::Seen;
 
@@ -102,7 +101,14 @@ impl<
 
     /// Forgets everything, in place, for the next run.
     pub fn reset(&mut self) {
-        *self = Self::new();
+        self.ballots.clear();
+        for memory in &mut self.memories {
+            *memory = Memory::new();
+        }
+        self.requests.clear();
+        self.log.clear();
+        self.lost = false;
+        self.seen = Seen::new();
     }
 
     /// How often each rule was checked, and how often it could not be.
@@ -259,154 +265,13 @@ impl<
         Ok(())
     }
 
-    fn said<const PAGE: usize>(
-        &mut self,
-        node: NodeId,
-        outgoing: &Outgoing<M, PAGE>,
-    ) -> Result<(), Violation> {
-        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
-            self.seen.skip(Rule::UnwrittenPromise);
-            return Ok(());
-        };
-        let seen = &mut self.seen;
-        match &outgoing.message {
-            Message::Prepare { ballot, .. } | Message::Heartbeat { ballot, .. } => {
-                memory.claims(node, *ballot, seen)
-            }
-            Message::Promise {
-                ballot,
-                promised,
-                from,
-                last,
-                entries,
-                ..
-            } => {
-                let told = Told {
-                    ballot: *ballot,
-                    promised: *promised,
-                    from: *from,
-                    last: *last,
-                    entries,
-                };
-                memory.tells(node, told, &self.ballots, seen)
-            }
-            Message::Accept {
-                ballot,
-                first,
-                proposals,
-                ..
-            } => {
-                memory.claims(node, *ballot, seen)?;
-                self.proposed(node, *ballot, *first, proposals)
-            }
-            Message::Accepted {
-                ballot,
-                promised,
-                first,
-                count,
-                ..
-            } => {
-                memory.says(node, *promised, seen)?;
-                self.accepted(node, *ballot, *first, *count)
-            }
-            Message::Decisions {
-                first, proposals, ..
-            } => self.decided(node, *first, proposals),
-            _ => Ok(()),
-        }
-    }
-
-    fn proposed(
-        &mut self,
-        node: NodeId,
-        ballot: Ballot,
-        first: Slot,
-        proposals: &[Proposal<M::Command>],
-    ) -> Result<(), Violation> {
-        for (offset, proposal) in (0..).zip(proposals) {
-            let Some(slot) = first.checked_add(offset) else {
-                break;
-            };
-            let claim = Claim {
-                node,
-                slot,
-                ballot,
-                proposal,
-            };
-            if self.ballots.propose(claim, &mut self.seen)? {
-                self.asked_for(claim)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn accepted(
-        &mut self,
-        node: NodeId,
-        ballot: Ballot,
-        first: Slot,
-        count: u32,
-    ) -> Result<(), Violation> {
-        // No node has more votes than its window.
-        let count = u64::from(count).min(run_len(WINDOW));
-        for slot in (0..count).filter_map(|offset| first.checked_add(offset)) {
-            self.seen.check(Rule::UnwrittenVote);
-            match self.ballots.tried(slot, ballot) {
-                Known::Is((_, voters)) if voters.contains(node) => {}
-                Known::Forgotten => self.seen.skip(Rule::UnwrittenVote),
-                _ => return Err(Violation::UnwrittenVote { node, slot, ballot }),
-            }
-        }
-        Ok(())
-    }
-
-    fn decided(
-        &mut self,
-        node: NodeId,
-        first: Slot,
-        proposals: &[Proposal<M::Command>],
-    ) -> Result<(), Violation> {
-        for (offset, proposal) in (0..).zip(proposals) {
-            let Some(slot) = first.checked_add(offset) else {
-                break;
-            };
-            self.seen.check(Rule::NotChosen);
-            match self.log.decision(slot) {
-                Known::Is(chosen) if chosen == proposal => {}
-                Known::Forgotten => self.seen.skip(Rule::NotChosen),
-                Known::Not if self.lost => self.seen.skip(Rule::NotChosen),
-                _ => return Err(Violation::NotChosen { node, slot }),
-            }
-        }
-        Ok(())
-    }
-
-    fn replied(&mut self, node: NodeId, reply: &Reply<M::Output>) -> Result<(), Violation> {
-        self.seen.check(Rule::WrongReply);
-        match self.log.gives(reply) {
-            Known::Is(()) => Ok(()),
-            Known::Not if !self.lost => {
-                let number = reply.key.number;
-                Err(Violation::WrongReply { node, number })
-            }
-            _ => {
-                self.seen.skip(Rule::WrongReply);
-                Ok(())
-            }
-        }
-    }
-
-    fn room<const PAGE: usize>(
-        &mut self,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
-    ) -> Result<(), Violation> {
+    fn room(&mut self, node: NodeId, marks: &Marks) -> Result<(), Violation> {
         self.seen.check(Rule::Overfull);
-        let marks = node.marks();
         let windows = marks.window.max(marks.votes);
         let tables = marks.waiting.max(marks.pending);
         let tables = tables.max(marks.requesters).max(marks.sessions);
         if windows > WINDOW || tables > CLIENTS {
-            return Err(Violation::Overfull { node: node.id() });
+            return Err(Violation::Overfull { node });
         }
         Ok(())
     }
@@ -428,16 +293,15 @@ impl<
             self.seen.skip(Rule::PrefixWentBack);
             return Ok(());
         };
-        memory.stepped(node, &mut self.seen)?;
-        let before = memory.applied;
-        memory.applied = node.applied();
+        let (applied, low_water) = (node.applied(), node.low_water());
+        let before = memory.advance(id, applied, low_water, &mut self.seen)?;
         for write in taken.writes {
             self.wrote(id, members, write)?;
         }
         if let Some(memory) = self.memories.get(usize::from(id.0)) {
             memory.holds(id, node.promised(), &mut self.seen)?;
         }
-        if node.applied() > before {
+        if applied > before {
             self.applied(node, before)?;
         }
         for outgoing in taken.messages {
@@ -446,7 +310,7 @@ impl<
         for reply in taken.replies {
             self.replied(id, reply)?;
         }
-        self.room(node)
+        self.room(id, &node.marks())
     }
 
     fn recovered(

@@ -63,6 +63,10 @@ impl<C: Copy + Eq, const SLOTS: usize> Ballots<C, SLOTS> {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.places.clear();
+    }
+
     /// A value is proposed: it must be the one that the ballot has, and the one that is chosen below the ballot. Says
     /// whether it is new.
     pub(super) fn propose(

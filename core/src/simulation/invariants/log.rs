@@ -51,6 +51,14 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.applied = Slot::ZERO;
+        self.chain = 0;
+        self.machine = M::default();
+        self.sessions.clear();
+        self.past.clear();
+    }
+
     /// How far it is played.
     pub(super) const fn applied(&self) -> Slot {
         self.applied
@@ -83,6 +91,12 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
             None if slot <= self.applied => Known::Forgotten,
             None => Known::Not,
         }
+    }
+
+    /// What a slot has given.
+    #[cfg(test)]
+    pub(super) fn outcome(&self, slot: Slot) -> Option<Outcome<M::Output>> {
+        self.past.get(slot)?.outcome
     }
 
     /// Plays the slot that follows.

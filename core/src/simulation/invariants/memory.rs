@@ -67,23 +67,23 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
     }
 
-    /// What the node is after a step, before what it wrote in the step is looked at.
-    pub(super) fn stepped<M: StateMachine, const CLIENTS: usize, const PAGE: usize>(
+    /// How far a node has applied the log and given up its votes, after a step and before its writes are looked at. Gives
+    /// back how far it had applied before.
+    pub(super) fn advance(
         &mut self,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        node: NodeId,
+        applied: Slot,
+        low_water: Slot,
         seen: &mut Seen,
-    ) -> Result<(), Violation> {
-        let (applied, low_water) = (node.applied(), node.low_water());
+    ) -> Result<Slot, Violation> {
+        let before = self.applied;
         seen.check(Rule::PrefixWentBack);
-        let back = if applied < self.applied {
-            Some(applied)
-        } else {
-            (low_water < self.votes.floor()).then_some(low_water)
-        };
-        let node = node.id();
-        if let Some(slot) = back {
-            return Err(Violation::PrefixWentBack { node, slot });
+        for (now, before) in [(applied, before), (low_water, self.votes.floor())] {
+            if now < before {
+                return Err(Violation::PrefixWentBack { node, slot: now });
+            }
         }
+        self.applied = applied;
         if low_water > self.votes.floor() {
             seen.check(Rule::ForgotUnapplied);
             if low_water > applied {
@@ -92,7 +92,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             }
             self.votes.raise(low_water);
         }
-        Ok(())
+        Ok(before)
     }
 
     /// Whether the promise that a node holds is the one that it has written.
@@ -180,34 +180,35 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
     }
 
-    /// A node has come back: with its promise, and with every vote above its low-water mark.
+    /// A node has come back: with its promise, with every vote above its low-water mark, and with what it had applied.
     pub(super) fn recovered<M: StateMachine, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
-        self.stepped(node, seen)?;
+        let id = node.id();
         self.spent = self.claimed;
         seen.check(Rule::Forgotten);
+        let forgotten = |slot, ballot| {
+            Err(Violation::Forgotten {
+                node: id,
+                slot,
+                ballot,
+            })
+        };
         if node.promised() < self.promised {
-            return Err(Violation::Forgotten {
-                node: node.id(),
-                slot: Slot::ZERO,
-                ballot: self.promised,
-            });
+            return forgotten(Slot::ZERO, self.promised);
         }
-        let mut votes = node.votes().peekable();
-        for (slot, ballot) in self.votes.iter_from(Slot::ZERO) {
-            while votes.next_if(|vote| vote.slot < slot).is_some() {}
-            let kept = votes.next_if(|vote| vote.slot == slot && vote.ballot == *ballot);
-            if kept.is_none() {
-                return Err(Violation::Forgotten {
-                    node: node.id(),
-                    slot,
-                    ballot: *ballot,
-                });
+        let mut kept = node.votes().peekable();
+        let from = node.low_water().next().unwrap_or(Slot::ZERO);
+        for (slot, ballot) in self.votes.iter_from(from) {
+            while kept.next_if(|vote| vote.slot < slot).is_some() {}
+            let vote = kept.next_if(|vote| vote.slot == slot && vote.ballot == *ballot);
+            if vote.is_none() {
+                return forgotten(slot, *ballot);
             }
         }
-        self.holds(node.id(), node.promised(), seen)
+        self.advance(id, node.applied(), node.low_water(), seen)?;
+        self.holds(id, node.promised(), seen)
     }
 }

@@ -6,22 +6,71 @@ use crate::simulation::scenario::CLIENTS_MAX;
 use crate::simulation::violation::{Rule, Violation};
 use crate::{Digest, Proposal, RequestKey, Slot, Value};
 
-/// How many different requests are told from what nobody asked for; a power of two.
-const ASKED: usize = 4096;
-/// The last quarter stays free, so that what was never asked is found missing soon.
-const ASKED_MAX: usize = ASKED / 4 * 3;
+/// How many places a set of digests has, and how many of them are used, so that what is not in it is found missing soon.
+const PLACES: usize = 1024;
+const USED_MAX: usize = PLACES / 4 * 3;
 
-/// Everything that was asked, by its digest; and of each client when it asked what it waits for.
+/// What was asked, by its digest; and of each client when it asked what it waits for.
 ///
-/// A question costs a digest of its command and a look into a table; an answer costs a comparison.
+/// A question costs a digest of its command and a look into a table, and so does a value that is new in its slot; an
+/// answer costs a comparison.
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
-    /// Digests, each in the first free place from where it belongs; 0 is a free place.
-    asked: [u64; ASKED],
-    len: usize,
+    /// The last requests, and those before them: when there are too many the older ones are forgotten.
+    recent: Digests,
+    older: Digests,
+    forgot: bool,
     waiting: [Option<Waiting>; CLIENTS_MAX],
     /// The highest slot in which a request took effect that was answered.
     done: Slot,
+}
+
+/// A set of digests, each in the first free place from where it belongs; 0 is a free place.
+#[derive(Clone, Debug)]
+struct Digests {
+    places: [u64; PLACES],
+    len: usize,
+}
+
+impl Digests {
+    const fn new() -> Self {
+        Self {
+            places: [0; PLACES],
+            len: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.places.fill(0);
+        self.len = 0;
+    }
+
+    /// The index of a digest, or of the free place where it belongs, and whether it is there.
+    fn find(&self, digest: u64) -> (usize, bool) {
+        let low = usize::try_from(digest & 0xffff_ffff).unwrap_or(0);
+        let mut index = low % PLACES;
+        for _ in 0..PLACES {
+            match self.places.get(index) {
+                Some(known) if *known == digest => return (index, true),
+                Some(0) | None => break,
+                Some(_) => index = (index + 1) % PLACES,
+            }
+        }
+        (index, false)
+    }
+
+    fn contains(&self, digest: u64) -> bool {
+        let (_, known) = self.find(digest);
+        known
+    }
+
+    fn insert(&mut self, digest: u64) {
+        let (index, known) = self.find(digest);
+        if let Some(place) = self.places.get_mut(index).filter(|_| !known) {
+            *place = digest;
+            self.len += 1;
+        }
+    }
 }
 
 /// What a client waits for.
@@ -42,25 +91,20 @@ pub(super) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
 impl Requests {
     pub(super) const fn new() -> Self {
         Self {
-            asked: [0; ASKED],
-            len: 0,
+            recent: Digests::new(),
+            older: Digests::new(),
+            forgot: false,
             waiting: [None; CLIENTS_MAX],
             done: Slot::ZERO,
         }
     }
 
-    /// The place of a digest, or the free one where it belongs.
-    fn place(&mut self, digest: u64) -> Option<&mut u64> {
-        let low = usize::try_from(digest & 0xffff_ffff).unwrap_or(0);
-        let mut index = low % ASKED;
-        for _ in 0..ASKED {
-            let known = *self.asked.get(index)?;
-            if known == digest || known == 0 {
-                break;
-            }
-            index = (index + 1) % ASKED;
-        }
-        self.asked.get_mut(index)
+    pub(super) fn clear(&mut self) {
+        self.recent.clear();
+        self.older.clear();
+        self.forgot = false;
+        self.waiting.fill(None);
+        self.done = Slot::ZERO;
     }
 
     /// A client asks, or asks again.
@@ -76,16 +120,12 @@ impl Requests {
             },
         };
         let digest = digest_of(&proposal).max(1);
-        let is_full = self.len >= ASKED_MAX;
-        if let Some(place) = self.place(digest)
-            && *place == 0
-        {
-            // Past that it only counts, so that it is known that something is missing.
-            if !is_full {
-                *place = digest;
-            }
-            self.len += 1;
+        if self.recent.len >= USED_MAX && !self.recent.contains(digest) {
+            self.forgot |= self.older.len > 0;
+            core::mem::swap(&mut self.recent, &mut self.older);
+            self.recent.clear();
         }
+        self.recent.insert(digest);
         let after = self.done;
         if let Some(waiting) = self.waiting.get_mut(usize::from(client))
             && waiting.is_none_or(|waiting| waiting.key != key)
@@ -95,13 +135,14 @@ impl Requests {
     }
 
     /// Whether anybody asked for a proposal.
-    pub(super) fn knows<C: Value>(&mut self, proposal: &Proposal<C>) -> Known<()> {
+    pub(super) fn knows<C: Value>(&self, proposal: &Proposal<C>) -> Known<()> {
         let digest = digest_of(proposal).max(1);
-        let forgot = self.len > ASKED_MAX;
-        match self.place(digest) {
-            Some(place) if *place == digest => Known::Is(()),
-            _ if forgot => Known::Forgotten,
-            _ => Known::Not,
+        if self.recent.contains(digest) || self.older.contains(digest) {
+            Known::Is(())
+        } else if self.forgot {
+            Known::Forgotten
+        } else {
+            Known::Not
         }
     }
 
