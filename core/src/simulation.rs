@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod clock;
 mod conditions;
+mod contest;
 mod fault;
 mod invariants;
 mod liveness;
@@ -24,6 +25,7 @@ mod violation;
 mod workload;
 mod world;
 
+pub use contest::Contest;
 pub use fault::{Fault, FaultKind, PLAN_MAX, Planned, Weather};
 pub use invariants::{Invariants, Seen};
 pub use nemesis::{Fate, Faults, Nemesis, Passing};
