@@ -28,6 +28,8 @@ mod gates;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod joining;
 #[cfg(test)]
 mod scenarios;

@@ -130,6 +130,14 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.floor = self.floor.max(floor);
     }
 
+    /// Forgets everything, the floor too, in place.
+    pub(crate) fn clear(&mut self) {
+        self.floor = Slot::ZERO;
+        for place in &mut self.places {
+            *place = None;
+        }
+    }
+
     /// The occupied slots from `from` on, in rising order.
     pub(crate) fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &T)> {
         let mut next = Some(from.max(self.floor.next().unwrap_or(from)));

@@ -8,6 +8,7 @@ pub mod case;
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod history;
 mod json;
 pub mod log;
 pub mod options;

@@ -41,9 +41,6 @@ impl<
             messages: &self.outbox.messages,
             replies: &self.outbox.replies,
         });
-        if let Err(violation) = seen {
-            self.violation.get_or_insert(violation);
-        }
         // A message may be lost; a turn of a client, a wake or a fault would never come again. Room is kept for those.
         let ahead = self.nemesis.plan().map_or(0, Plan::len);
         let spare = self.clients.len() + self.members.len() + ahead;
@@ -103,6 +100,10 @@ impl<
             }
         }
         self.outbox.clear();
+        // What an observer finds in a step says more than what comes of it.
+        if let Err(violation) = seen {
+            self.violation = Some(violation);
+        }
     }
 }
 

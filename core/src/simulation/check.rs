@@ -1,7 +1,7 @@
 //! What a simulation looks for: rules that were broken, and whether all is done.
 
 use super::nemesis::Nemesis;
-use super::report::Violation;
+use super::violation::Violation;
 use super::workload::Workload;
 use super::world::Simulation;
 use crate::{Node, NodeId, StateMachine};

@@ -2,8 +2,8 @@
 
 use super::nemesis::Nemesis;
 use super::observer::{Answered, Asked, Observer};
-use super::report::Violation;
 use super::scheduler::Happening;
+use super::violation::Violation;
 use super::workload::Workload;
 use super::world::{OUTBOX, Simulation, Stamped};
 use crate::{
@@ -114,9 +114,6 @@ impl<
             key,
             outcome: &outcome,
         });
-        if let Err(violation) = seen {
-            self.violation.get_or_insert(violation);
-        }
         match outcome {
             Outcome::Registered { client: id } => {
                 client.id = id;
@@ -151,6 +148,10 @@ impl<
                     number: key.number,
                 });
             }
+        }
+        // What an observer finds says more than that the answer is wrong.
+        if let Err(violation) = seen {
+            self.violation = Some(violation);
         }
         // There is room: messages leave some for a turn of every client.
         let _ = self

@@ -1,6 +1,6 @@
 //! Observers: see everything that a simulated cluster does, and change nothing.
 
-use super::report::Violation;
+use super::violation::Violation;
 use crate::{Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, StateMachine, Write};
 
 /// A step that a node has taken: the node as it is now, and what it wants done. None of that has left the node yet.

@@ -1,6 +1,7 @@
 //! How a run ended, where it stands, and how full it became.
 
-use crate::{Instant, NodeId, RequestNumber, Slot};
+use super::violation::Violation;
+use crate::{Instant, Slot};
 use core::fmt;
 
 /// How a run ended.
@@ -20,76 +21,6 @@ impl fmt::Display for Verdict {
             Self::Done => f.write_str("done"),
             Self::Violated(violation) => write!(f, "violated: {violation}"),
             Self::Stalled(bound) => write!(f, "stalled: {bound}"),
-        }
-    }
-}
-
-/// A broken rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Violation {
-    /// A node has applied something else than another up to the same slot.
-    Disagreement {
-        /// The node that differs from who was there first.
-        node: NodeId,
-        /// The slot.
-        slot: Slot,
-    },
-    /// A client got an answer that its requests do not imply.
-    WrongAnswer {
-        /// The client, from 0.
-        client: u16,
-        /// The number of its request.
-        number: RequestNumber,
-    },
-    /// The state machine of a node is in another state than those of the others, though all have applied the same: it does
-    /// not follow from its commands alone.
-    Divergence {
-        /// The node that differs from the first one.
-        node: NodeId,
-    },
-    /// A node saw something that cannot be, and halted.
-    Halted {
-        /// The node.
-        node: NodeId,
-    },
-}
-
-impl Violation {
-    /// The name of the rule that is broken.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Disagreement { .. } => "disagreement",
-            Self::WrongAnswer { .. } => "wrong-answer",
-            Self::Divergence { .. } => "divergence",
-            Self::Halted { .. } => "halted",
-        }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disagreement { node, slot } => {
-                write!(
-                    f,
-                    "{node} has applied something else than the others up to slot {slot}"
-                )
-            }
-            Self::WrongAnswer { client, number } => {
-                write!(
-                    f,
-                    "client {client} got a wrong answer to its request {}",
-                    number.0
-                )
-            }
-            Self::Divergence { node } => {
-                write!(
-                    f,
-                    "{node} has another state than the others after the same commands"
-                )
-            }
-            Self::Halted { node } => write!(f, "{node} halted over what cannot be"),
         }
     }
 }

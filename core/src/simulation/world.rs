@@ -4,9 +4,10 @@ use super::client::Client;
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::observer::Observer;
-use super::report::{Bound, Mark, Report, Verdict, Violation};
+use super::report::{Bound, Mark, Report, Verdict};
 use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill};
 use super::scheduler::{Happening, Scheduler};
+use super::violation::Violation;
 use super::workload::Workload;
 use crate::window::Window;
 use crate::{
@@ -223,6 +224,11 @@ impl<
         self.members
             .get(usize::from(node.0))
             .map(|member| &member.node)
+    }
+
+    /// Every node, killed or not, in the order of their numbers.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {
+        self.members.iter().map(|member| &member.node)
     }
 
     /// Where the run stands.

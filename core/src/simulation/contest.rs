@@ -1,0 +1,112 @@
+//! Clients that contend for the same keys: what a history of theirs must look like is not known beforehand.
+
+use super::workload::Workload;
+use crate::StateMachine;
+use crate::machines::{Bank, BankCommand, Key, Kv, KvCommand};
+use crate::random::mix;
+
+/// Each client uses a few keys that it shares with all the others, as a seed says; half of the requests change them. Every
+/// set writes a value that no other one writes, so that an answer tells which one it saw.
+///
+/// Any answer is right here: what the clients were answered together is for an observer to judge.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    seed: u64,
+    requests: u32,
+    keys: u32,
+}
+
+impl Contest {
+    /// Each client makes so many requests, about so many keys: the fewer, the more they are in each other's way.
+    pub const fn new(seed: u64, requests: u32, keys: u32) -> Self {
+        Self {
+            seed,
+            requests,
+            keys,
+        }
+    }
+
+    /// The key, the kind and the value of a request.
+    fn draw(&self, client: u16, number: u32) -> Option<(Key, u32, u32)> {
+        let request = u64::from(client) << 32 | u64::from(number);
+        let drawn = mix(self.seed ^ mix(request));
+        let low = u32::try_from(drawn & 0xffff_ffff).unwrap_or(0);
+        let high = u32::try_from(drawn >> 32).unwrap_or(0);
+        let key = Key::numbered(low % self.keys.max(1));
+        (number <= self.requests).then_some((key, high % 4, high / 4))
+    }
+}
+
+impl<const KEYS: usize> Workload<Kv<KEYS>> for Contest {
+    fn command(&mut self, client: u16, number: u32) -> Option<KvCommand> {
+        let (key, kind, _) = self.draw(client, number)?;
+        let value = i64::from(client) << 32 | i64::from(number);
+        Some(match kind {
+            0 | 1 => KvCommand::Get(key),
+            _ => KvCommand::Set(key, value),
+        })
+    }
+
+    fn check(
+        &mut self,
+        _client: u16,
+        _number: u32,
+        _output: &<Kv<KEYS> as StateMachine>::Output,
+    ) -> bool {
+        true
+    }
+
+    fn requests(&self, _client: u16) -> u64 {
+        u64::from(self.requests)
+    }
+}
+
+impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for Contest {
+    fn command(&mut self, client: u16, number: u32) -> Option<BankCommand> {
+        let (account, kind, amount) = self.draw(client, number)?;
+        Some(match kind {
+            0 => BankCommand::Balance(account),
+            1 => BankCommand::Withdraw(account, u64::from(amount)),
+            _ => BankCommand::Deposit(account, u64::from(amount)),
+        })
+    }
+
+    fn check(
+        &mut self,
+        _client: u16,
+        _number: u32,
+        _output: &<Bank<ACCOUNTS> as StateMachine>::Output,
+    ) -> bool {
+        true
+    }
+
+    fn requests(&self, _client: u16) -> u64 {
+        u64::from(self.requests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_clients_use_the_same_keys_and_never_write_the_same() {
+        let mut contest = Contest::new(6, 50, 3);
+        let (mut keys, mut values, mut sets) = (BTreeSet::new(), BTreeSet::new(), 0);
+        for client in 0..4 {
+            for number in 1..=50 {
+                let command = Workload::<Kv<4>>::command(&mut contest, client, number);
+                if let Some(KvCommand::Set(key, value)) = command {
+                    keys.insert(key);
+                    values.insert(value);
+                    sets += 1;
+                }
+            }
+            assert_eq!(Workload::<Kv<4>>::command(&mut contest, client, 51), None);
+        }
+        assert_eq!((keys.len(), values.len()), (3, sets));
+        assert!((60..140).contains(&sets), "{sets} of 200 requests are sets");
+    }
+}

@@ -1,0 +1,342 @@
+//! The rules of the protocol, checked after every step of a simulated cluster.
+//!
+//! What is checked follows from what nodes write, say, answer and apply, and from what clients ask: never from how a node
+//! does it. What is compared with what is kept for a bounded number of slots; what is older is counted as not checked.
+
+mod ballots;
+mod log;
+mod memory;
+mod requests;
+mod said;
+mod seen;
+#[cfg(test)]
+mod tests;
+
+use super::observer::{Answered, Asked, Observer, Taken};
+use super::violation::{Rule, Violation};
+use crate::{
+    Entry, Instant, Marks, Node, NodeId, NodeSet, Outcome, Proposal, Slot, StateMachine, Write,
+};
+use ballots::{Ballots, Claim, Known};
+use log::Log;
+use memory::Memory;
+use requests::Requests;
+pub use seen::Seen;
+
+/// Every how many slots the state of a node is compared with that of the log.
+const STATE_EVERY: u64 = 8;
+
+/// An [`Observer`] that checks the rules of the protocol: of the [`Rule`]s, all but those that a simulation looks at itself
+/// and [`Rule::NotLinearizable`].
+///
+/// It keeps, for the last `SLOTS` slots (a power of two), what stands there under which ballot and who has voted for it,
+/// and what the log gives; of each of up to `NODES` nodes what it has written; and what the clients have asked for.
+/// `WINDOW` and `CLIENTS` are those of the nodes. What it finds no place for is counted by [`Seen::unchecked`].
+///
+/// Fixed as it is, it is a large value, like the simulation: [`Invariants::reset`] makes it ready for the next run in its
+/// place.
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::simulation::{Invariants, KvScript, Rule, Scenario, Simulation, Verdict};
+///
+/// let mut invariants = Invariants::<Kv<16>, 16, 16, 3>::new();
+/// let mut simulation = Simulation::<Kv<16>, _, 16, 16, 2, 3, 256>::idle();
+/// simulation.start(&Scenario::of(6, 3), KvScript::new(11))?;
+/// assert_eq!(simulation.run_observed(&mut (), &mut invariants), Verdict::Done);
+/// assert_eq!(invariants.ended(simulation.nodes()), Ok(()));
+/// assert!(invariants.seen().checked(Rule::TwoChosen) >= 121);
+/// assert_eq!(invariants.seen().unchecked_total(), 0);
+/// # Ok::<(), synod::simulation::ScenarioError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Invariants<
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const NODES: usize,
+    const SLOTS: usize = 1024,
+> {
+    ballots: Ballots<M::Command, SLOTS>,
+    memories: [Memory<WINDOW>; NODES],
+    requests: Requests,
+    log: Log<M, CLIENTS, SLOTS>,
+    /// Whether the log could not be followed, so that nothing can be compared with it any more.
+    lost: bool,
+    seen: Seen,
+}
+
+impl<
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const NODES: usize,
+    const SLOTS: usize,
+> Default for Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const NODES: usize,
+    const SLOTS: usize,
+> Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
+{
+    /// Nothing seen yet: an observer for one run.
+    pub fn new() -> Self {
+        Self {
+            ballots: Ballots::new(),
+            memories: [const { Memory::new() }; NODES],
+            requests: Requests::new(),
+            log: Log::new(),
+            lost: false,
+            seen: Seen::new(),
+        }
+    }
+
+    /// Forgets everything, in place, for the next run.
+    pub fn reset(&mut self) {
+        self.ballots.clear();
+        for memory in &mut self.memories {
+            *memory = Memory::new();
+        }
+        self.requests.clear();
+        self.log.clear();
+        self.lost = false;
+        self.seen = Seen::new();
+    }
+
+    /// How often each rule was checked, and how often it could not be.
+    pub const fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Compares the nodes with the log once more when a run is over.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken by what a node has come to.
+    pub fn ended<'a, const PAGE: usize>(
+        &mut self,
+        nodes: impl IntoIterator<Item = &'a Node<M, WINDOW, CLIENTS, PAGE>>,
+    ) -> Result<(), Violation>
+    where
+        M: 'a,
+    {
+        for node in nodes {
+            self.state(node)?;
+        }
+        Ok(())
+    }
+
+    /// A value stands in a slot for the first time: somebody asked for it.
+    fn asked_for(&mut self, claim: Claim<'_, M::Command>) -> Result<(), Violation> {
+        let Claim {
+            node,
+            slot,
+            ballot,
+            proposal,
+        } = claim;
+        if *proposal == Proposal::Noop {
+            return Ok(());
+        }
+        self.seen.check(Rule::Invented);
+        match self.requests.knows(proposal) {
+            Known::Is(()) => Ok(()),
+            Known::Forgotten => {
+                self.seen.skip(Rule::Invented);
+                Ok(())
+            }
+            Known::Not => Err(Violation::Invented { node, slot, ballot }),
+        }
+    }
+
+    fn wrote(
+        &mut self,
+        node: NodeId,
+        members: NodeSet,
+        write: &Write<M::Command>,
+    ) -> Result<(), Violation> {
+        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
+            self.seen.skip(Rule::BallotWentBack);
+            return Ok(());
+        };
+        match write {
+            Write::Promised(ballot) => memory.write(node, *ballot, &mut self.seen),
+            Write::Accepted(Entry {
+                slot,
+                ballot,
+                proposal,
+            }) => {
+                memory.write(node, *ballot, &mut self.seen)?;
+                memory.vote(*slot, *ballot, &mut self.seen);
+                let claim = Claim {
+                    node,
+                    slot: *slot,
+                    ballot: *ballot,
+                    proposal,
+                };
+                if self.ballots.vote(claim, members, &mut self.seen)? {
+                    self.asked_for(claim)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Everything that a node has applied in a step was chosen, and nothing else.
+    fn applied<const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        before: Slot,
+    ) -> Result<(), Violation> {
+        let (id, applied) = (node.id(), node.applied());
+        while !self.lost && self.log.applied() < applied {
+            let Some(slot) = self.log.applied().next() else {
+                break;
+            };
+            self.seen.check(Rule::NotChosen);
+            match self.ballots.chosen(slot) {
+                Known::Is(proposal) => self.log.play(slot, proposal),
+                Known::Not => return Err(Violation::NotChosen { node: id, slot }),
+                Known::Forgotten => self.lost = true,
+            }
+        }
+        match self.log.chain(applied) {
+            Known::Is(chain) if !self.lost => {
+                self.seen.check(Rule::Disagreement);
+                if chain != node.chain() {
+                    return Err(self.differs(node, before));
+                }
+            }
+            _ => self.seen.skip(Rule::Disagreement),
+        }
+        // A jump is that of a snapshot.
+        if applied.number().is_multiple_of(STATE_EVERY) || applied.distance(before) > 1 {
+            return self.state(node);
+        }
+        Ok(())
+    }
+
+    /// Where a node that has applied something else differs first.
+    #[cold]
+    fn differs<const PAGE: usize>(
+        &self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        before: Slot,
+    ) -> Violation {
+        let id = node.id();
+        let mut next = before.next();
+        while let Some(slot) = next.filter(|slot| *slot <= node.applied()) {
+            if let (Known::Is(chosen), Some(taken)) = (self.log.decision(slot), node.decision(slot))
+                && chosen != taken
+            {
+                return Violation::NotChosen { node: id, slot };
+            }
+            next = slot.next();
+        }
+        Violation::Disagreement {
+            node: id,
+            slot: node.applied(),
+        }
+    }
+
+    /// A node that is as far as the log has the state that the log gives.
+    fn state<const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        if self.lost {
+            self.seen.skip(Rule::WrongState);
+        } else if node.applied() == self.log.applied() {
+            self.seen.check(Rule::WrongState);
+            if node.machine() != self.log.machine() || node.chain() != self.log.chain_now() {
+                return Err(Violation::WrongState {
+                    node: node.id(),
+                    slot: node.applied(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn room(&mut self, node: NodeId, marks: &Marks) -> Result<(), Violation> {
+        self.seen.check(Rule::Overfull);
+        let windows = marks.window.max(marks.votes);
+        let tables = marks.waiting.max(marks.pending);
+        let tables = tables.max(marks.requesters).max(marks.sessions);
+        if windows > WINDOW || tables > CLIENTS {
+            return Err(Violation::Overfull { node });
+        }
+        Ok(())
+    }
+}
+
+impl<
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const SLOTS: usize,
+> Observer<M, WINDOW, CLIENTS, PAGE> for Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
+{
+    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+        let node = taken.node;
+        let (id, members) = (node.id(), node.config().members);
+        let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
+            self.seen.skip(Rule::PrefixWentBack);
+            return Ok(());
+        };
+        let (applied, low_water) = (node.applied(), node.low_water());
+        let before = memory.advance(id, applied, low_water, &mut self.seen)?;
+        for write in taken.writes {
+            self.wrote(id, members, write)?;
+        }
+        if let Some(memory) = self.memories.get(usize::from(id.0)) {
+            memory.holds(id, node.promised(), &mut self.seen)?;
+        }
+        if applied > before {
+            self.applied(node, before)?;
+        }
+        for outgoing in taken.messages {
+            self.said(id, outgoing)?;
+        }
+        for reply in taken.replies {
+            self.replied(id, reply)?;
+        }
+        self.room(id, &node.marks())
+    }
+
+    fn recovered(
+        &mut self,
+        _at: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let Some(memory) = self.memories.get_mut(usize::from(node.id().0)) else {
+            self.seen.skip(Rule::Forgotten);
+            return Ok(());
+        };
+        memory.recovered(node, &mut self.seen)?;
+        self.state(node)
+    }
+
+    fn asked(&mut self, asked: &Asked<'_, M::Command>) {
+        self.requests.ask(asked.client, asked.key, asked.command);
+    }
+
+    fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
+        match answered.outcome {
+            Outcome::Applied { slot, .. } => {
+                let (client, key) = (answered.client, answered.key);
+                self.requests.answered(client, key, *slot, &mut self.seen)
+            }
+            _ => Ok(()),
+        }
+    }
+}

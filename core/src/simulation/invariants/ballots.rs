@@ -1,0 +1,233 @@
+//! What stands in each slot under each ballot, who has voted for it, and what is chosen by that.
+
+use super::seen::Seen;
+use crate::simulation::violation::{Rule, Violation};
+use crate::window::Window;
+use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
+use heapless::Vec;
+
+/// How many ballots are kept for one slot. Rarely are there more than two: a leader's, and that of who took over.
+const BALLOTS: usize = 6;
+
+/// The votes of all nodes as they were written, for the last `SLOTS` slots.
+///
+/// A vote costs the look for its slot and its ballot, a comparison of two proposals, and a bit.
+#[derive(Clone, Debug)]
+pub(super) struct Ballots<C, const SLOTS: usize> {
+    places: Window<Place<C>, SLOTS>,
+}
+
+/// One slot.
+#[derive(Clone, Debug)]
+struct Place<C> {
+    /// In the order in which they were seen.
+    tried: Vec<Tried<C>, BALLOTS>,
+    /// The lowest ballot under which a quorum has accepted, and what.
+    chosen: Option<(Ballot, Proposal<C>)>,
+    /// Whether a ballot was forgotten to make room for another.
+    forgot: bool,
+}
+
+/// A value under a ballot.
+#[derive(Clone, Debug)]
+struct Tried<C> {
+    ballot: Ballot,
+    proposal: Proposal<C>,
+    voters: NodeSet,
+}
+
+/// Who says that a value stands in a slot under a ballot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim<'a, C> {
+    pub(super) node: NodeId,
+    pub(super) slot: Slot,
+    pub(super) ballot: Ballot,
+    pub(super) proposal: &'a Proposal<C>,
+}
+
+/// What is known of what should be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known<T> {
+    /// This.
+    Is(T),
+    /// That there is none.
+    Not,
+    /// Nothing any more: it was too long ago.
+    Forgotten,
+}
+
+impl<C: Copy + Eq, const SLOTS: usize> Ballots<C, SLOTS> {
+    pub(super) const fn new() -> Self {
+        Self {
+            places: Window::new(Slot::ZERO),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.places.clear();
+    }
+
+    /// A value is proposed: it must be the one that the ballot has, and the one that is chosen below the ballot. Says
+    /// whether it is new.
+    pub(super) fn propose(
+        &mut self,
+        claim: Claim<'_, C>,
+        seen: &mut Seen,
+    ) -> Result<bool, Violation> {
+        let Some(place) = self.places.admit(claim.slot, claim.slot) else {
+            seen.skip(Rule::TwoValues);
+            return Ok(false);
+        };
+        let place = place.get_or_insert_with(Place::new);
+        let (_, is_new) = place.find(claim, seen)?;
+        Ok(is_new)
+    }
+
+    /// A vote is written. Says whether its value is new.
+    pub(super) fn vote(
+        &mut self,
+        claim: Claim<'_, C>,
+        members: NodeSet,
+        seen: &mut Seen,
+    ) -> Result<bool, Violation> {
+        let Some(place) = self.places.admit(claim.slot, claim.slot) else {
+            seen.skip(Rule::TwoChosen);
+            return Ok(false);
+        };
+        let place = place.get_or_insert_with(Place::new);
+        let (index, is_new) = place.find(claim, seen)?;
+        let Some(tried) = place.tried.get_mut(index) else {
+            return Ok(is_new);
+        };
+        // A vote that was counted already, or for what is chosen already, can choose nothing.
+        let chooses = tried.voters.insert(claim.node)
+            && place
+                .chosen
+                .is_none_or(|(lowest, _)| claim.ballot != lowest)
+            && tried.voters.is_quorum(members);
+        if chooses {
+            place.choose(claim, seen)?;
+        }
+        Ok(is_new)
+    }
+
+    /// What is chosen for a slot.
+    pub(super) fn chosen(&self, slot: Slot) -> Known<&Proposal<C>> {
+        if slot <= self.places.floor() {
+            return Known::Forgotten;
+        }
+        match self.places.get(slot) {
+            Some(Place {
+                chosen: Some((_, proposal)),
+                ..
+            }) => Known::Is(proposal),
+            Some(place) if place.forgot => Known::Forgotten,
+            _ => Known::Not,
+        }
+    }
+
+    /// What stands in a slot under a ballot, and who has voted for it.
+    pub(super) fn tried(&self, slot: Slot, ballot: Ballot) -> Known<(&Proposal<C>, NodeSet)> {
+        if slot <= self.places.floor() {
+            return Known::Forgotten;
+        }
+        let Some(place) = self.places.get(slot) else {
+            return Known::Not;
+        };
+        match place
+            .tried
+            .iter()
+            .rev()
+            .find(|tried| tried.ballot == ballot)
+        {
+            Some(tried) => Known::Is((&tried.proposal, tried.voters)),
+            None if place.forgot => Known::Forgotten,
+            None => Known::Not,
+        }
+    }
+}
+
+impl<C: Copy + Eq> Place<C> {
+    const fn new() -> Self {
+        Self {
+            tried: Vec::new(),
+            chosen: None,
+            forgot: false,
+        }
+    }
+
+    /// The index of the ballot's value, and whether it is new.
+    fn find(&mut self, claim: Claim<'_, C>, seen: &mut Seen) -> Result<(usize, bool), Violation> {
+        let Claim {
+            node,
+            slot,
+            ballot,
+            proposal,
+        } = claim;
+        let known = self.tried.iter().rposition(|tried| tried.ballot == ballot);
+        if let Some(index) = known {
+            seen.check(Rule::TwoValues);
+            let same = self
+                .tried
+                .get(index)
+                .is_some_and(|tried| tried.proposal == *proposal);
+            return if same {
+                Ok((index, false))
+            } else {
+                Err(Violation::TwoValues { node, slot, ballot })
+            };
+        }
+        if let Some((lowest, chosen)) = &self.chosen
+            && *lowest <= ballot
+        {
+            seen.check(Rule::UnsafeProposal);
+            if chosen != proposal {
+                return Err(Violation::UnsafeProposal { node, slot, ballot });
+            }
+        }
+        if self.tried.is_full() {
+            self.forgot = true;
+            seen.skip(Rule::TwoChosen);
+            let lowest = (0..).zip(&self.tried).min_by_key(|(_, tried)| tried.ballot);
+            if let Some((index, _)) = lowest {
+                self.tried.swap_remove(index);
+            }
+        }
+        // There was room, or room was made.
+        let _ = self.tried.push(Tried {
+            ballot,
+            proposal: *proposal,
+            voters: NodeSet::EMPTY,
+        });
+        Ok((self.tried.len() - 1, true))
+    }
+
+    /// A quorum has accepted: what is chosen already must be the same, and so must everything above the ballot.
+    #[cold]
+    fn choose(&mut self, claim: Claim<'_, C>, seen: &mut Seen) -> Result<(), Violation> {
+        let Claim {
+            node,
+            slot,
+            ballot,
+            proposal,
+        } = claim;
+        seen.check(Rule::TwoChosen);
+        if let Some((lowest, chosen)) = &mut self.chosen {
+            if *chosen != *proposal {
+                return Err(Violation::TwoChosen { node, slot, ballot });
+            }
+            *lowest = ballot.min(*lowest);
+        } else {
+            self.chosen = Some((ballot, *proposal));
+        }
+        let above = self.tried.iter().filter(|tried| tried.ballot > ballot);
+        match above
+            .filter(|tried| tried.proposal != *proposal)
+            .map(|tried| tried.ballot)
+            .min()
+        {
+            Some(ballot) => Err(Violation::UnsafeProposal { node, slot, ballot }),
+            None => Ok(()),
+        }
+    }
+}

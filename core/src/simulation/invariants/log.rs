@@ -1,0 +1,234 @@
+//! The log as it was chosen, played once more in the simplest words: the state, the sessions and the answers that it gives.
+
+use super::ballots::Known;
+use super::requests::digest_of;
+use crate::window::Window;
+use crate::{
+    ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Sink, Slot, StateMachine,
+};
+use heapless::Vec;
+
+/// What the chosen prefix of the log gives, and what its last `SLOTS` slots gave.
+///
+/// A slot costs what the state machine costs, a digest, and a walk through the sessions.
+#[derive(Clone, Debug)]
+pub(super) struct Log<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> {
+    applied: Slot,
+    chain: u64,
+    machine: M,
+    sessions: Vec<Session<M::Output>, CLIENTS>,
+    past: Window<Past<M::Command, M::Output>, SLOTS>,
+}
+
+/// What one slot gave.
+#[derive(Clone, Debug)]
+struct Past<C, O> {
+    proposal: Proposal<C>,
+    /// The digest of the log up to here.
+    chain: u64,
+    outcome: Option<Outcome<O>>,
+}
+
+#[derive(Clone, Debug)]
+struct Session<O> {
+    client: ClientId,
+    nonce: u64,
+    /// Where it last did something.
+    used: Slot,
+    number: RequestNumber,
+    /// The digest of its last request, and what that was answered.
+    last: Option<(u64, Outcome<O>)>,
+}
+
+impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, SLOTS> {
+    pub(super) fn new() -> Self {
+        Self {
+            applied: Slot::ZERO,
+            chain: 0,
+            machine: M::default(),
+            sessions: Vec::new(),
+            past: Window::new(Slot::ZERO),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.applied = Slot::ZERO;
+        self.chain = 0;
+        self.machine = M::default();
+        self.sessions.clear();
+        self.past.clear();
+    }
+
+    /// How far it is played.
+    pub(super) const fn applied(&self) -> Slot {
+        self.applied
+    }
+
+    /// The state at the end of it.
+    pub(super) const fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The digest of all of it.
+    pub(super) const fn chain_now(&self) -> u64 {
+        self.chain
+    }
+
+    /// The digest of everything up to a slot.
+    pub(super) fn chain(&self, slot: Slot) -> Known<u64> {
+        match self.past.get(slot) {
+            _ if slot == Slot::ZERO => Known::Is(0),
+            Some(past) => Known::Is(past.chain),
+            None if slot <= self.applied => Known::Forgotten,
+            None => Known::Not,
+        }
+    }
+
+    /// What is decided for a slot.
+    pub(super) fn decision(&self, slot: Slot) -> Known<&Proposal<M::Command>> {
+        match self.past.get(slot) {
+            Some(past) => Known::Is(&past.proposal),
+            None if slot <= self.applied => Known::Forgotten,
+            None => Known::Not,
+        }
+    }
+
+    /// What a slot has given.
+    #[cfg(test)]
+    pub(super) fn outcome(&self, slot: Slot) -> Option<Outcome<M::Output>> {
+        self.past.get(slot)?.outcome
+    }
+
+    /// Plays the slot that follows.
+    pub(super) fn play(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
+        let digest = digest_of(proposal);
+        let mut chain = Digest::resume(self.chain);
+        chain.put_u64(digest);
+        self.chain = chain.value();
+        self.applied = slot;
+        let outcome = match proposal {
+            Proposal::Noop => None,
+            Proposal::Register { nonce } => Some(self.register(slot, *nonce)),
+            Proposal::Request {
+                client,
+                number,
+                command,
+            } => {
+                let key = RequestKey {
+                    client: *client,
+                    number: *number,
+                };
+                Some(self.request(slot, key, digest, command))
+            }
+        };
+        if let Some(place) = self.past.admit(slot, slot) {
+            *place = Some(Past {
+                proposal: *proposal,
+                chain: self.chain,
+                outcome,
+            });
+        }
+    }
+
+    fn register(&mut self, slot: Slot, nonce: u64) -> Outcome<M::Output> {
+        if let Some(known) = self.sessions.iter().find(|session| session.nonce == nonce) {
+            let client = known.client;
+            return Outcome::Registered { client };
+        }
+        if self.sessions.is_full() {
+            let oldest = (0..)
+                .zip(&self.sessions)
+                .min_by_key(|(_, session)| session.used);
+            if let Some((index, _)) = oldest {
+                self.sessions.swap_remove(index);
+            }
+        }
+        let client = ClientId(slot.number());
+        // There was room, or room was made.
+        let _ = self.sessions.push(Session {
+            client,
+            nonce,
+            used: slot,
+            number: RequestNumber::REGISTRATION,
+            last: None,
+        });
+        Outcome::Registered { client }
+    }
+
+    fn session(&self, client: ClientId) -> Option<&Session<M::Output>> {
+        self.sessions
+            .iter()
+            .find(|session| session.client == client)
+    }
+
+    fn request(
+        &mut self,
+        slot: Slot,
+        key: RequestKey,
+        digest: u64,
+        command: &M::Command,
+    ) -> Outcome<M::Output> {
+        let mut sessions = self.sessions.iter_mut();
+        let Some(session) = sessions.find(|session| session.client == key.client) else {
+            return Outcome::Evicted;
+        };
+        if key.number < session.number {
+            return Outcome::Stale;
+        }
+        if key.number == session.number
+            && let Some((known, outcome)) = session.last
+        {
+            return if known == digest {
+                outcome
+            } else {
+                Outcome::Reused
+            };
+        }
+        let output = self.machine.apply(command);
+        let outcome = Outcome::Applied { slot, output };
+        session.number = key.number;
+        session.used = slot;
+        session.last = Some((digest, outcome));
+        outcome
+    }
+
+    /// Whether an answer is one that the log gives.
+    pub(super) fn gives(&self, reply: &Reply<M::Output>) -> Known<()> {
+        let RequestKey { client, number } = reply.key;
+        let of = |right: bool| if right { Known::Is(()) } else { Known::Not };
+        let is_open = |client: ClientId| client.0 <= self.applied.number();
+        match &reply.outcome {
+            // Such an answer names the slot that first gave it.
+            Outcome::Applied { slot, .. } => self.gave(*slot, reply),
+            Outcome::Registered { client } => self.gave(Slot::new(client.0), reply),
+            Outcome::Stale => match self.session(client) {
+                Some(session) => of(session.number > number),
+                None if is_open(client) => Known::Forgotten,
+                None => Known::Not,
+            },
+            Outcome::Reused => match self.session(client) {
+                Some(session) => of(session.number >= number),
+                None if is_open(client) => Known::Forgotten,
+                None => Known::Not,
+            },
+            // A session that was given up never comes back.
+            Outcome::Evicted => of(self.session(client).is_none() && is_open(client)),
+            // The requester asks again, and its client hears nothing of it.
+            Outcome::Busy => Known::Not,
+        }
+    }
+
+    /// Whether a slot gave this very answer.
+    fn gave(&self, slot: Slot, reply: &Reply<M::Output>) -> Known<()> {
+        match self.past.get(slot) {
+            Some(past)
+                if past.proposal.key() == Some(reply.key)
+                    && past.outcome.as_ref() == Some(&reply.outcome) =>
+            {
+                Known::Is(())
+            }
+            None if slot <= self.applied && slot != Slot::ZERO => Known::Forgotten,
+            _ => Known::Not,
+        }
+    }
+}

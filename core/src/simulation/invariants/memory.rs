@@ -1,0 +1,214 @@
+//! What each acceptor has written, and what it may therefore say.
+
+use super::ballots::{Ballots, Known};
+use super::seen::Seen;
+use crate::simulation::violation::{Rule, Violation};
+use crate::window::Window;
+use crate::{Ballot, Entry, Node, NodeId, Slot, StateMachine};
+
+/// What one node has made durable, as its writes say, and what it has said since its last start.
+///
+/// A write costs a comparison and a place in a window; what is said costs a look for each vote in it; a start costs a walk
+/// through the window.
+#[derive(Clone, Debug)]
+pub(super) struct Memory<const WINDOW: usize> {
+    /// The highest ballot that it wrote a promise or a vote of.
+    promised: Ballot,
+    /// The ballots of its votes above its low-water mark.
+    votes: Window<Ballot, WINDOW>,
+    /// The highest ballot that it has claimed.
+    claimed: Ballot,
+    /// The highest ballot that it had claimed before its last start.
+    spent: Ballot,
+    /// How far it has applied the log.
+    pub(super) applied: Slot,
+}
+
+/// A page of a promise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told<'a, C> {
+    pub(super) ballot: Ballot,
+    pub(super) promised: Ballot,
+    pub(super) from: Slot,
+    pub(super) last: bool,
+    pub(super) entries: &'a [Entry<C>],
+}
+
+impl<const WINDOW: usize> Memory<WINDOW> {
+    pub(super) const fn new() -> Self {
+        Self {
+            promised: Ballot::NULL,
+            votes: Window::new(Slot::ZERO),
+            claimed: Ballot::NULL,
+            spent: Ballot::NULL,
+            applied: Slot::ZERO,
+        }
+    }
+
+    /// A promise or a vote is written.
+    pub(super) fn write(
+        &mut self,
+        node: NodeId,
+        ballot: Ballot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        seen.check(Rule::BallotWentBack);
+        if ballot < self.promised {
+            return Err(Violation::BallotWentBack { node, ballot });
+        }
+        self.promised = ballot;
+        Ok(())
+    }
+
+    /// A vote is written; one that is given up in the same step need not be remembered.
+    pub(super) fn vote(&mut self, slot: Slot, ballot: Ballot, seen: &mut Seen) {
+        if !self.votes.put(slot, ballot) && slot > self.votes.floor() {
+            seen.skip(Rule::Forgotten);
+        }
+    }
+
+    /// How far a node has applied the log and given up its votes, after a step and before its writes are looked at. Gives
+    /// back how far it had applied before.
+    pub(super) fn advance(
+        &mut self,
+        node: NodeId,
+        applied: Slot,
+        low_water: Slot,
+        seen: &mut Seen,
+    ) -> Result<Slot, Violation> {
+        let before = self.applied;
+        seen.check(Rule::PrefixWentBack);
+        for (now, before) in [(applied, before), (low_water, self.votes.floor())] {
+            if now < before {
+                return Err(Violation::PrefixWentBack { node, slot: now });
+            }
+        }
+        self.applied = applied;
+        if low_water > self.votes.floor() {
+            seen.check(Rule::ForgotUnapplied);
+            if low_water > applied {
+                let slot = low_water;
+                return Err(Violation::ForgotUnapplied { node, slot });
+            }
+            self.votes.raise(low_water);
+        }
+        Ok(before)
+    }
+
+    /// Whether the promise that a node holds is the one that it has written.
+    pub(super) fn holds(
+        &self,
+        node: NodeId,
+        promised: Ballot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        seen.check(Rule::UnwrittenPromise);
+        if promised > self.promised {
+            let ballot = promised;
+            return Err(Violation::UnwrittenPromise { node, ballot });
+        }
+        if promised < self.promised {
+            let ballot = promised;
+            return Err(Violation::BallotWentBack { node, ballot });
+        }
+        Ok(())
+    }
+
+    /// A node says that it has promised a ballot: that is written.
+    pub(super) fn says(
+        &self,
+        node: NodeId,
+        ballot: Ballot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        seen.check(Rule::UnwrittenPromise);
+        if ballot > self.promised {
+            return Err(Violation::UnwrittenPromise { node, ballot });
+        }
+        Ok(())
+    }
+
+    /// A node claims a ballot, or leads under it: it has promised it itself, and never used it before it was last started.
+    pub(super) fn claims(
+        &mut self,
+        node: NodeId,
+        ballot: Ballot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        self.says(node, ballot, seen)?;
+        if self.spent != Ballot::NULL {
+            seen.check(Rule::BallotUsedTwice);
+            if ballot <= self.spent {
+                return Err(Violation::BallotUsedTwice { node, ballot });
+            }
+        }
+        self.claimed = self.claimed.max(ballot);
+        Ok(())
+    }
+
+    /// A page of a promise: it tells the votes from a slot on as they were written, and leaves out none of them.
+    pub(super) fn tells<C: Copy + Eq, const SLOTS: usize>(
+        &self,
+        node: NodeId,
+        told: Told<'_, C>,
+        ballots: &Ballots<C, SLOTS>,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        self.says(node, told.promised, seen)?;
+        if told.promised != told.ballot {
+            return Ok(());
+        }
+        let ballot = told.ballot;
+        let untold = |slot| Err(Violation::UntoldVote { node, slot, ballot });
+        let mut written = self.votes.iter_from(told.from);
+        let floor = self.votes.floor();
+        for entry in told.entries.iter().filter(|entry| entry.slot > floor) {
+            seen.check(Rule::UntoldVote);
+            let next = written.next().map(|(slot, ballot)| (slot, *ballot));
+            if next != Some((entry.slot, entry.ballot)) {
+                return untold(next.map_or(entry.slot, |(slot, _)| slot.min(entry.slot)));
+            }
+            match ballots.tried(entry.slot, entry.ballot) {
+                Known::Is((proposal, _)) if *proposal == entry.proposal => {}
+                Known::Forgotten => seen.skip(Rule::UntoldVote),
+                _ => return untold(entry.slot),
+            }
+        }
+        match written.next() {
+            Some((slot, _)) if told.last => untold(slot),
+            _ => Ok(()),
+        }
+    }
+
+    /// A node has come back: with its promise, with every vote above its low-water mark, and with what it had applied.
+    pub(super) fn recovered<M: StateMachine, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        let id = node.id();
+        self.spent = self.claimed;
+        seen.check(Rule::Forgotten);
+        let forgotten = |slot, ballot| {
+            Err(Violation::Forgotten {
+                node: id,
+                slot,
+                ballot,
+            })
+        };
+        if node.promised() < self.promised {
+            return forgotten(Slot::ZERO, self.promised);
+        }
+        let mut kept = node.votes().peekable();
+        let from = node.low_water().next().unwrap_or(Slot::ZERO);
+        for (slot, ballot) in self.votes.iter_from(from) {
+            while kept.next_if(|vote| vote.slot < slot).is_some() {}
+            let vote = kept.next_if(|vote| vote.slot == slot && vote.ballot == *ballot);
+            if vote.is_none() {
+                return forgotten(slot, *ballot);
+            }
+        }
+        self.advance(id, node.applied(), node.low_water(), seen)?;
+        self.holds(id, node.promised(), seen)
+    }
+}

@@ -1,0 +1,172 @@
+//! What clients have asked for, and since when.
+
+use super::ballots::Known;
+use super::seen::Seen;
+use crate::simulation::scenario::CLIENTS_MAX;
+use crate::simulation::violation::{Rule, Violation};
+use crate::{Digest, Proposal, RequestKey, Slot, Value};
+
+/// How many places a set of digests has, and how many of them are used, so that what is not in it is found missing soon.
+const PLACES: usize = 1024;
+const USED_MAX: usize = PLACES / 4 * 3;
+
+/// What was asked, by its digest; and of each client when it asked what it waits for.
+///
+/// A question costs a digest of its command and a look into a table, and so does a value that is new in its slot; an
+/// answer costs a comparison.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    /// The last requests, and those before them: when there are too many the older ones are forgotten.
+    recent: Digests,
+    older: Digests,
+    forgot: bool,
+    waiting: [Option<Waiting>; CLIENTS_MAX],
+    /// The highest slot in which a request took effect that was answered.
+    done: Slot,
+}
+
+/// A set of digests, each in the first free place from where it belongs; 0 is a free place.
+#[derive(Clone, Debug)]
+struct Digests {
+    places: [u64; PLACES],
+    len: usize,
+}
+
+impl Digests {
+    const fn new() -> Self {
+        Self {
+            places: [0; PLACES],
+            len: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.places.fill(0);
+        self.len = 0;
+    }
+
+    /// The index of a digest, or of the free place where it belongs, and whether it is there.
+    fn find(&self, digest: u64) -> (usize, bool) {
+        let low = usize::try_from(digest & 0xffff_ffff).unwrap_or(0);
+        let mut index = low % PLACES;
+        for _ in 0..PLACES {
+            match self.places.get(index) {
+                Some(known) if *known == digest => return (index, true),
+                Some(0) | None => break,
+                Some(_) => index = (index + 1) % PLACES,
+            }
+        }
+        (index, false)
+    }
+
+    fn contains(&self, digest: u64) -> bool {
+        let (_, known) = self.find(digest);
+        known
+    }
+
+    fn insert(&mut self, digest: u64) {
+        let (index, known) = self.find(digest);
+        if let Some(place) = self.places.get_mut(index).filter(|_| !known) {
+            *place = digest;
+            self.len += 1;
+        }
+    }
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    key: RequestKey,
+    /// The highest slot of an answered request when it was asked first.
+    after: Slot,
+}
+
+/// The digest of a proposal; never 0.
+pub(super) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
+    let mut digest = Digest::new();
+    proposal.encode(&mut digest);
+    digest.value()
+}
+
+impl Requests {
+    pub(super) const fn new() -> Self {
+        Self {
+            recent: Digests::new(),
+            older: Digests::new(),
+            forgot: false,
+            waiting: [None; CLIENTS_MAX],
+            done: Slot::ZERO,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.recent.clear();
+        self.older.clear();
+        self.forgot = false;
+        self.waiting.fill(None);
+        self.done = Slot::ZERO;
+    }
+
+    /// A client asks, or asks again.
+    pub(super) fn ask<C: Value>(&mut self, client: u16, key: RequestKey, command: Option<&C>) {
+        let proposal = match command {
+            None => Proposal::Register {
+                nonce: key.client.0,
+            },
+            Some(command) => Proposal::Request {
+                client: key.client,
+                number: key.number,
+                command: *command,
+            },
+        };
+        let digest = digest_of(&proposal).max(1);
+        if self.recent.len >= USED_MAX && !self.recent.contains(digest) {
+            self.forgot |= self.older.len > 0;
+            core::mem::swap(&mut self.recent, &mut self.older);
+            self.recent.clear();
+        }
+        self.recent.insert(digest);
+        let after = self.done;
+        if let Some(waiting) = self.waiting.get_mut(usize::from(client))
+            && waiting.is_none_or(|waiting| waiting.key != key)
+        {
+            *waiting = Some(Waiting { key, after });
+        }
+    }
+
+    /// Whether anybody asked for a proposal.
+    pub(super) fn knows<C: Value>(&self, proposal: &Proposal<C>) -> Known<()> {
+        let digest = digest_of(proposal).max(1);
+        if self.recent.contains(digest) || self.older.contains(digest) {
+            Known::Is(())
+        } else if self.forgot {
+            Known::Forgotten
+        } else {
+            Known::Not
+        }
+    }
+
+    /// A client's request took effect in a slot, and it was told: later than everything that was answered before it asked.
+    pub(super) fn answered(
+        &mut self,
+        client: u16,
+        key: RequestKey,
+        slot: Slot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        self.done = self.done.max(slot);
+        match self.waiting.get(usize::from(client)).copied().flatten() {
+            Some(waiting) if waiting.key == key => {
+                seen.check(Rule::TooEarly);
+                if slot <= waiting.after {
+                    return Err(Violation::TooEarly { client, slot });
+                }
+                Ok(())
+            }
+            _ => {
+                seen.skip(Rule::TooEarly);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Broken rules: what was found, and what the rule is called.
+
+use crate::{Ballot, NodeId, RequestNumber, Slot};
+use core::fmt;
+
+/// A rule that no run may break. Each is checked by what is named beside it; [`Rule::name`] is what reports call it, and
+/// does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    missing_docs,
+    reason = "each is the rule that the violation of that name breaks"
+)]
+pub enum Rule {
+    Disagreement,
+    WrongAnswer,
+    Divergence,
+    Halted,
+    TwoValues,
+    TwoChosen,
+    UnsafeProposal,
+    Invented,
+    BallotWentBack,
+    BallotUsedTwice,
+    UnwrittenPromise,
+    UnwrittenVote,
+    UntoldVote,
+    Forgotten,
+    ForgotUnapplied,
+    PrefixWentBack,
+    NotChosen,
+    WrongState,
+    WrongReply,
+    TooEarly,
+    Overfull,
+    NotLinearizable,
+}
+
+impl Rule {
+    /// Every rule, in the order of the variants.
+    pub const ALL: [Self; 22] = [
+        Self::Disagreement,
+        Self::WrongAnswer,
+        Self::Divergence,
+        Self::Halted,
+        Self::TwoValues,
+        Self::TwoChosen,
+        Self::UnsafeProposal,
+        Self::Invented,
+        Self::BallotWentBack,
+        Self::BallotUsedTwice,
+        Self::UnwrittenPromise,
+        Self::UnwrittenVote,
+        Self::UntoldVote,
+        Self::Forgotten,
+        Self::ForgotUnapplied,
+        Self::PrefixWentBack,
+        Self::NotChosen,
+        Self::WrongState,
+        Self::WrongReply,
+        Self::TooEarly,
+        Self::Overfull,
+        Self::NotLinearizable,
+    ];
+
+    /// Its place in [`Rule::ALL`].
+    pub const fn index(self) -> usize {
+        #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
+        {
+            self as usize
+        }
+    }
+
+    /// Its name: lower case, words joined by hyphens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disagreement => "disagreement",
+            Self::WrongAnswer => "wrong-answer",
+            Self::Divergence => "divergence",
+            Self::Halted => "halted",
+            Self::TwoValues => "two-values",
+            Self::TwoChosen => "two-chosen",
+            Self::UnsafeProposal => "unsafe-proposal",
+            Self::Invented => "invented-value",
+            Self::BallotWentBack => "ballot-went-back",
+            Self::BallotUsedTwice => "ballot-used-twice",
+            Self::UnwrittenPromise => "unwritten-promise",
+            Self::UnwrittenVote => "unwritten-vote",
+            Self::UntoldVote => "untold-vote",
+            Self::Forgotten => "forgotten",
+            Self::ForgotUnapplied => "forgot-unapplied",
+            Self::PrefixWentBack => "prefix-went-back",
+            Self::NotChosen => "not-chosen",
+            Self::WrongState => "wrong-state",
+            Self::WrongReply => "wrong-reply",
+            Self::TooEarly => "too-early",
+            Self::Overfull => "overfull",
+            Self::NotLinearizable => "not-linearizable",
+        }
+    }
+}
+
+/// A broken rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A node has applied something else than another up to the same slot.
+    Disagreement {
+        /// The node that differs from who was there first.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+    },
+    /// A client got an answer that its requests do not imply.
+    WrongAnswer {
+        /// The client, from 0.
+        client: u16,
+        /// The number of its request.
+        number: RequestNumber,
+    },
+    /// The state machine of a node is in another state than those of the others, though all have applied the same: it does
+    /// not follow from its commands alone.
+    Divergence {
+        /// The node that differs from the first one.
+        node: NodeId,
+    },
+    /// A node saw something that cannot be, and halted.
+    Halted {
+        /// The node.
+        node: NodeId,
+    },
+    /// Two values stand in one slot under one ballot (rule L2).
+    TwoValues {
+        /// The node that brought the second.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// Quorums have accepted two values for one slot: agreement itself (rule C2).
+    TwoChosen {
+        /// The node whose vote made the second quorum.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+        /// The ballot of that quorum.
+        ballot: Ballot,
+    },
+    /// A value stands in a slot under a ballot, and another was chosen there under a lower one (rule S4).
+    UnsafeProposal {
+        /// The node that proposed or accepted it.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+        /// The ballot of the value that must not be.
+        ballot: Ballot,
+    },
+    /// A value stands in a slot that is no no-op and that no client has asked for.
+    Invented {
+        /// The node that proposed or accepted it.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// A node promised or accepted a ballot below its promise (rules A1 and A2).
+    BallotWentBack {
+        /// The node.
+        node: NodeId,
+        /// The lower ballot.
+        ballot: Ballot,
+    },
+    /// A node that was started again uses a ballot that it had used before (rule S1).
+    BallotUsedTwice {
+        /// The node.
+        node: NodeId,
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// A node holds or tells a promise, or claims a ballot, that it has not written (rules S1 and A1).
+    UnwrittenPromise {
+        /// The node.
+        node: NodeId,
+        /// The ballot that it has promised, or claimed.
+        ballot: Ballot,
+    },
+    /// A node tells a vote that it has not written (rule C4).
+    UnwrittenVote {
+        /// The node.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// A node has promised, and left out or changed a vote that it had written (rules A3 and S2).
+    UntoldVote {
+        /// The node.
+        node: NodeId,
+        /// The slot of the vote.
+        slot: Slot,
+        /// The ballot that it promised.
+        ballot: Ballot,
+    },
+    /// A node has come back from a crash without a promise or a vote that it had written.
+    Forgotten {
+        /// The node.
+        node: NodeId,
+        /// The slot of the vote; zero where it is the promise.
+        slot: Slot,
+        /// The ballot of the promise or vote.
+        ballot: Ballot,
+    },
+    /// A node has given up votes for slots that it has not applied (rules A5 and T1).
+    ForgotUnapplied {
+        /// The node.
+        node: NodeId,
+        /// The slot up to which it has given up its votes.
+        slot: Slot,
+    },
+    /// What a node has applied, or has given up of its votes, has become less (rule R4).
+    PrefixWentBack {
+        /// The node.
+        node: NodeId,
+        /// Where it is now.
+        slot: Slot,
+    },
+    /// A node has applied, or passed on as decided, what no quorum has accepted (rule C3).
+    NotChosen {
+        /// The node.
+        node: NodeId,
+        /// The slot.
+        slot: Slot,
+    },
+    /// A node's state machine is not in the state that the log gives (rules R5 and T3).
+    WrongState {
+        /// The node.
+        node: NodeId,
+        /// The slot up to which it has applied the log.
+        slot: Slot,
+    },
+    /// A node answers a request otherwise than the log does (rules X1 and X2).
+    WrongReply {
+        /// The node.
+        node: NodeId,
+        /// The number of the request.
+        number: RequestNumber,
+    },
+    /// A request took effect no later than another that had been answered before it was made.
+    TooEarly {
+        /// The client, from 0.
+        client: u16,
+        /// The slot in which its request took effect.
+        slot: Slot,
+    },
+    /// A fixed structure of a node says that it held more than it can.
+    Overfull {
+        /// The node.
+        node: NodeId,
+    },
+    /// What the clients were answered cannot have come from one state machine that takes one request after the other.
+    NotLinearizable {
+        /// A client whose answer fits nowhere, from 0.
+        client: u16,
+        /// The number of its request.
+        number: RequestNumber,
+    },
+}
+
+impl Violation {
+    /// Which rule is broken.
+    pub const fn rule(&self) -> Rule {
+        match self {
+            Self::Disagreement { .. } => Rule::Disagreement,
+            Self::WrongAnswer { .. } => Rule::WrongAnswer,
+            Self::Divergence { .. } => Rule::Divergence,
+            Self::Halted { .. } => Rule::Halted,
+            Self::TwoValues { .. } => Rule::TwoValues,
+            Self::TwoChosen { .. } => Rule::TwoChosen,
+            Self::UnsafeProposal { .. } => Rule::UnsafeProposal,
+            Self::Invented { .. } => Rule::Invented,
+            Self::BallotWentBack { .. } => Rule::BallotWentBack,
+            Self::BallotUsedTwice { .. } => Rule::BallotUsedTwice,
+            Self::UnwrittenPromise { .. } => Rule::UnwrittenPromise,
+            Self::UnwrittenVote { .. } => Rule::UnwrittenVote,
+            Self::UntoldVote { .. } => Rule::UntoldVote,
+            Self::Forgotten { .. } => Rule::Forgotten,
+            Self::ForgotUnapplied { .. } => Rule::ForgotUnapplied,
+            Self::PrefixWentBack { .. } => Rule::PrefixWentBack,
+            Self::NotChosen { .. } => Rule::NotChosen,
+            Self::WrongState { .. } => Rule::WrongState,
+            Self::WrongReply { .. } => Rule::WrongReply,
+            Self::TooEarly { .. } => Rule::TooEarly,
+            Self::Overfull { .. } => Rule::Overfull,
+            Self::NotLinearizable { .. } => Rule::NotLinearizable,
+        }
+    }
+
+    /// The name of the rule that is broken: see [`Rule::name`].
+    pub const fn name(&self) -> &'static str {
+        self.rule().name()
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disagreement { node, slot } => write!(
+                f,
+                "{node} has applied something else than the others up to slot {slot}"
+            ),
+            Self::WrongAnswer { client, number } => write!(
+                f,
+                "client {client} got a wrong answer to its request {}",
+                number.0
+            ),
+            Self::Divergence { node } => write!(
+                f,
+                "{node} has another state than the others after the same commands"
+            ),
+            Self::Halted { node } => write!(f, "{node} halted over what cannot be"),
+            Self::TwoValues { node, slot, ballot } => write!(
+                f,
+                "{node} has a second value for slot {slot} under ballot {ballot}"
+            ),
+            Self::TwoChosen { node, slot, ballot } => write!(
+                f,
+                "with the vote of {node} a second value is chosen for slot {slot}, under ballot {ballot}"
+            ),
+            Self::UnsafeProposal { node, slot, ballot } => write!(
+                f,
+                "{node} has a value for slot {slot} under ballot {ballot} that is not the one chosen before"
+            ),
+            Self::Invented { node, slot, ballot } => write!(
+                f,
+                "{node} has a value for slot {slot} under ballot {ballot} that nobody has asked for"
+            ),
+            Self::BallotWentBack { node, ballot } => write!(
+                f,
+                "{node} promised or accepted ballot {ballot}, below its promise"
+            ),
+            Self::BallotUsedTwice { node, ballot } => {
+                write!(f, "{node} uses ballot {ballot} again after its restart")
+            }
+            Self::UnwrittenPromise { node, ballot } => {
+                write!(f, "{node} has not written its promise of ballot {ballot}")
+            }
+            Self::UnwrittenVote { node, slot, ballot } => write!(
+                f,
+                "{node} has not written its vote for slot {slot} under ballot {ballot}"
+            ),
+            Self::UntoldVote { node, slot, ballot } => write!(
+                f,
+                "{node} promised ballot {ballot} and did not tell its vote for slot {slot} as it is"
+            ),
+            Self::Forgotten { node, slot, ballot } => write!(
+                f,
+                "{node} came back without what it had written for slot {slot} under ballot {ballot}"
+            ),
+            Self::ForgotUnapplied { node, slot } => write!(
+                f,
+                "{node} gave up its votes up to slot {slot}, which it has not applied"
+            ),
+            Self::PrefixWentBack { node, slot } => write!(f, "{node} went back to slot {slot}"),
+            Self::NotChosen { node, slot } => write!(
+                f,
+                "{node} takes for decided what was not chosen for slot {slot}"
+            ),
+            Self::WrongState { node, slot } => write!(
+                f,
+                "{node} has another state than the log gives up to slot {slot}"
+            ),
+            Self::WrongReply { node, number } => write!(
+                f,
+                "{node} answers request {} otherwise than the log does",
+                number.0
+            ),
+            Self::TooEarly { client, slot } => write!(
+                f,
+                "a request of client {client} took effect in slot {slot}, before it was made"
+            ),
+            Self::Overfull { node } => write!(f, "{node} says that it held more than it can"),
+            Self::NotLinearizable { client, number } => write!(
+                f,
+                "the answer to request {} of client {client} fits into no order of the requests",
+                number.0
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_rule_has_a_name_of_its_own_and_its_place() {
+        let names: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        assert_eq!(names.len(), Rule::ALL.len());
+        for (index, rule) in Rule::ALL.into_iter().enumerate() {
+            assert_eq!(rule.index(), index);
+        }
+        let halted = Violation::Halted { node: NodeId(1) };
+        assert_eq!((halted.rule(), halted.name()), (Rule::Halted, "halted"));
+    }
+}

@@ -1,0 +1,208 @@
+//! What the clients of a run asked and were answered, and whether one state machine alone could have answered so.
+//!
+//! A history is linearizable if each request can be given one moment between its question and its answer, so that a state
+//! machine that took the requests in the order of these moments would have answered the same (Herlihy and Wing,
+//! *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). It is so if that of each object is, which keeps
+//! the search small.
+
+mod objects;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use objects::Objects;
+use search::{Entry, Found, linearize};
+use std::collections::{BTreeMap, BTreeSet};
+use synod::machines::Key;
+use synod::simulation::{Answered, Asked, Observer, Violation};
+use synod::{Outcome, RequestKey};
+
+/// How many requests of one object are looked at; beyond that the search would take too much memory.
+const OBJECT_MAX: usize = 10_000;
+/// How many steps the search takes for one object before it is given up: far more than an order that is there needs.
+const STEPS_MAX: u64 = 2_000_000;
+
+/// An [`Observer`] that keeps what the clients asked and were answered, for a look at all of it when the run is over.
+///
+/// A request that is asked again under the same key is one request. One that was never answered may have been done or not,
+/// at any moment after it was asked. A registration touches no object and is not kept.
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::simulation::{Contest, Scenario, Simulation, Verdict};
+/// use synod_host::history::History;
+///
+/// let mut history = History::<Kv<16>>::new(10_000);
+/// let mut simulation = Simulation::<_, _, 16, 16, 2, 3, 256>::new(&Scenario::of(6, 3), Contest::new(6, 11, 2))?;
+/// assert_eq!(simulation.run_observed(&mut (), &mut history), Verdict::Done);
+/// let checked = history.check().expect("the log is one order of all requests");
+/// assert_eq!((checked.requests, checked.unchecked), (121, 0));
+/// # Ok::<(), synod::simulation::ScenarioError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct History<M: Objects> {
+    requests: Vec<Request<M>>,
+    requests_max: usize,
+    /// The last request of each client, by its place.
+    last: Vec<Option<usize>>,
+    /// How many questions and answers there were, which is the time here.
+    moments: u64,
+    /// Requests that there was no room for, by what they were about.
+    left_out: BTreeMap<Key, u64>,
+}
+
+/// One request of a client.
+#[derive(Clone, Debug)]
+struct Request<M: Objects> {
+    client: u16,
+    key: RequestKey,
+    command: M::Command,
+    asked: u64,
+    answered: Option<(u64, M::Output)>,
+}
+
+/// What a check of a [`History`] that found nothing wrong has looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Requests of objects for which an order was found.
+    pub requests: u64,
+    /// Requests of objects that were not looked at to the end, because there were too many of them, or too many orders.
+    pub unchecked: u64,
+}
+
+impl<M: Objects> History<M> {
+    /// An empty history, which keeps up to `requests_max` requests. An object with one more is not checked.
+    pub const fn new(requests_max: usize) -> Self {
+        Self {
+            requests: Vec::new(),
+            requests_max,
+            last: Vec::new(),
+            moments: 0,
+            left_out: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets everything, for the next run.
+    pub fn clear(&mut self) {
+        self.requests.clear();
+        self.last.clear();
+        self.moments = 0;
+        self.left_out.clear();
+    }
+
+    /// Whether one state machine that takes one request after the other could have answered so.
+    ///
+    /// It takes about as many steps as there are requests where they do not overlap, and many more where they do. It is
+    /// the same for the same history: no clock bounds it.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::NotLinearizable`] where none could, with the answer that no order got past.
+    pub fn check(&self) -> Result<Checked, Violation> {
+        self.check_within(STEPS_MAX)
+    }
+
+    fn check_within(&self, steps_max: u64) -> Result<Checked, Violation> {
+        let mut checked = Checked::default();
+        let mut objects: BTreeMap<Key, Vec<&Request<M>>> = BTreeMap::new();
+        for request in &self.requests {
+            let object = M::object(&request.command);
+            objects.entry(object).or_default().push(request);
+        }
+        let spoilt: BTreeSet<Key> = self.left_out.keys().copied().collect();
+        checked.unchecked += self.left_out.values().sum::<u64>();
+        for (object, requests) in objects {
+            let count = u64::try_from(requests.len()).unwrap_or(u64::MAX);
+            let found = if requests.len() > OBJECT_MAX || spoilt.contains(&object) {
+                Found::Unknown
+            } else {
+                linearize(&entries(&requests), steps_max, |state, index| {
+                    let request: &Request<M> = requests.get(index)?;
+                    let output = request.answered.as_ref().map(|(_, output)| output);
+                    M::step(state, &request.command, output)
+                })
+            };
+            match found {
+                Found::Order => checked.requests += count,
+                Found::Unknown => checked.unchecked += count,
+                Found::None(index) => {
+                    let (client, number) = requests
+                        .get(index)
+                        .map(|request| (request.client, request.key.number))
+                        .unwrap_or_default();
+                    return Err(Violation::NotLinearizable { client, number });
+                }
+            }
+        }
+        Ok(checked)
+    }
+
+    /// The last request of a client, if it has this key.
+    fn known(&mut self, client: u16, key: RequestKey) -> Option<&mut Request<M>> {
+        let last = self.last.get(usize::from(client)).copied().flatten()?;
+        self.requests
+            .get_mut(last)
+            .filter(|request| request.key == key)
+    }
+}
+
+/// The questions and answers of some requests in the order of time.
+fn entries<M: Objects>(requests: &[&Request<M>]) -> Vec<Entry> {
+    let mut moments = BTreeMap::new();
+    for (index, request) in requests.iter().enumerate() {
+        moments.insert(request.asked, Entry::Asked(index));
+        if let Some((answered, _)) = request.answered {
+            moments.insert(answered, Entry::Answered(index));
+        }
+    }
+    moments.into_values().collect()
+}
+
+impl<M: Objects, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Observer<M, WINDOW, CLIENTS, PAGE> for History<M>
+{
+    fn asked(&mut self, asked: &Asked<'_, M::Command>) {
+        let (client, key) = (asked.client, asked.key);
+        let Some(command) = asked.command else {
+            return;
+        };
+        if self.known(client, key).is_some() {
+            return;
+        }
+        let place = usize::from(client);
+        if self.last.len() <= place {
+            self.last.resize(place + 1, None);
+        }
+        let is_full = self.requests.len() >= self.requests_max;
+        if let Some(last) = self.last.get_mut(place) {
+            *last = (!is_full).then_some(self.requests.len());
+        }
+        if is_full {
+            *self.left_out.entry(M::object(command)).or_default() += 1;
+            return;
+        }
+        self.moments += 1;
+        self.requests.push(Request {
+            client,
+            key,
+            command: *command,
+            asked: self.moments,
+            answered: None,
+        });
+    }
+
+    /// Only an output is an answer here: whoever loses its session does not know whether its request was done.
+    fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
+        let Outcome::Applied { output, .. } = answered.outcome else {
+            return Ok(());
+        };
+        let moment = self.moments + 1;
+        if let Some(request) = self.known(answered.client, answered.key)
+            && request.answered.is_none()
+        {
+            request.answered = Some((moment, *output));
+            self.moments = moment;
+        }
+        Ok(())
+    }
+}

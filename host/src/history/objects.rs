@@ -1,0 +1,87 @@
+//! The objects that the shipped machines keep, each told in the simplest words.
+
+use core::fmt::Debug;
+use synod::StateMachine;
+use synod::machines::{Bank, BankCommand, BankReply, Key, Kv, KvCommand, KvReply};
+
+/// A state machine whose state is a number of objects that do not touch each other, so that the history of each can be
+/// checked alone.
+pub trait Objects: StateMachine {
+    /// The state of one object; [`Default`] is what it has before anybody used it.
+    type State: Clone + Default + Ord + Debug;
+
+    /// Which object a command is about.
+    fn object(command: &Self::Command) -> Key;
+
+    /// What a command makes of an object, if it can have answered this; where it has not answered, what it makes of it if
+    /// it is done at all.
+    fn step(
+        state: &Self::State,
+        command: &Self::Command,
+        output: Option<&Self::Output>,
+    ) -> Option<Self::State>;
+}
+
+/// An object is the value of a key. That the store is full says something of the other keys, too; of this one, that it has
+/// no value.
+impl<const KEYS: usize> Objects for Kv<KEYS> {
+    type State = Option<i64>;
+
+    fn object(command: &KvCommand) -> Key {
+        match command {
+            KvCommand::Get(key) | KvCommand::Set(key, _) => *key,
+        }
+    }
+
+    fn step(
+        state: &Self::State,
+        command: &KvCommand,
+        output: Option<&KvReply>,
+    ) -> Option<Self::State> {
+        match (command, output) {
+            (KvCommand::Get(_), None) => Some(*state),
+            (KvCommand::Get(_), Some(KvReply::Value(value))) if *state == Some(*value) => {
+                Some(*state)
+            }
+            (KvCommand::Get(_), Some(KvReply::None)) if state.is_none() => Some(None),
+            (KvCommand::Set(_, value), None) => Some(Some(*value)),
+            (KvCommand::Set(_, value), Some(KvReply::Value(told))) if value == told => {
+                Some(Some(*value))
+            }
+            (KvCommand::Set(..), Some(KvReply::Full)) if state.is_none() => Some(None),
+            _ => None,
+        }
+    }
+}
+
+/// An object is the balance of an account. That the bank is full says of it that there is no such account.
+impl<const ACCOUNTS: usize> Objects for Bank<ACCOUNTS> {
+    type State = u64;
+
+    fn object(command: &BankCommand) -> Key {
+        match command {
+            BankCommand::Balance(account)
+            | BankCommand::Deposit(account, _)
+            | BankCommand::Withdraw(account, _) => *account,
+        }
+    }
+
+    fn step(
+        balance: &Self::State,
+        command: &BankCommand,
+        output: Option<&BankReply>,
+    ) -> Option<Self::State> {
+        let after = match command {
+            BankCommand::Balance(_) => Some(*balance),
+            BankCommand::Deposit(_, amount) => balance.checked_add(*amount),
+            BankCommand::Withdraw(_, amount) => balance.checked_sub(*amount),
+        };
+        let reply = after.map_or(BankReply::Refused(*balance), BankReply::Balance);
+        let full = BankReply::Full;
+        match (command, output) {
+            (BankCommand::Deposit(..), Some(told)) if *told == full && *balance == 0 => Some(0),
+            (_, Some(told)) if *told != reply => None,
+            _ => Some(after.unwrap_or(*balance)),
+        }
+    }
+}

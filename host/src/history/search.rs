@@ -1,0 +1,158 @@
+//! The search for an order of requests that explains their answers.
+//!
+//! Source: Wing and Gong, *Testing and Verifying Concurrent Objects* (1993), with the memory of Lowe, *Testing for
+//! Linearizability* (2017): the same requests done with the same state need not be tried twice.
+
+use std::collections::BTreeSet;
+
+/// A question or an answer of the request of this place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    Asked(usize),
+    Answered(usize),
+}
+
+/// What the search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// An order that explains every answer.
+    Order,
+    /// That there is none: no order gets past this answer.
+    None(usize),
+    /// Nothing within the steps that it was given.
+    Unknown,
+}
+
+/// Entries that can be taken out and put back in the reverse order (Knuth's dancing links). Place 0 is before the first.
+struct Links {
+    next: Vec<usize>,
+    before: Vec<usize>,
+}
+
+impl Links {
+    fn new(len: usize) -> Self {
+        Self {
+            next: (1..=len + 1).collect(),
+            before: (0..=len + 1).map(|place| place.saturating_sub(1)).collect(),
+        }
+    }
+
+    fn next(&self, place: usize) -> usize {
+        self.next.get(place).copied().unwrap_or(usize::MAX)
+    }
+
+    fn around(&self, place: usize) -> (usize, usize) {
+        (
+            self.before.get(place).copied().unwrap_or(0),
+            self.next(place),
+        )
+    }
+
+    fn take(&mut self, place: usize) {
+        let (before, next) = self.around(place);
+        self.link(before, next);
+    }
+
+    fn put_back(&mut self, place: usize) {
+        let (before, next) = self.around(place);
+        self.link(before, place);
+        self.link(place, next);
+    }
+
+    fn link(&mut self, one: usize, other: usize) {
+        if let Some(next) = self.next.get_mut(one) {
+            *next = other;
+        }
+        if let Some(before) = self.before.get_mut(other) {
+            *before = one;
+        }
+    }
+}
+
+/// Which requests are done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Done(Vec<u64>);
+
+impl Done {
+    fn flip(&mut self, request: usize) {
+        if let Some(word) = self.0.get_mut(request / 64) {
+            *word ^= 1 << (request % 64);
+        }
+    }
+}
+
+/// Looks for an order, in at most so many steps. `step` says what a request makes of a state, if it can have answered as
+/// it did.
+pub(super) fn linearize<S: Clone + Default + Ord>(
+    entries: &[Entry],
+    steps_max: u64,
+    step: impl Fn(&S, usize) -> Option<S>,
+) -> Found {
+    // Where each request's answer is; an answer that never came is nowhere, and need not be explained.
+    let mut answers = vec![None; entries.len()];
+    let mut left = 0_usize;
+    for (place, entry) in (1..).zip(entries) {
+        if let Entry::Answered(request) = entry
+            && let Some(answer) = answers.get_mut(*request)
+        {
+            *answer = Some(place);
+            left += 1;
+        }
+    }
+    let answer_of = |request: usize| answers.get(request).copied().flatten();
+    let mut links = Links::new(entries.len());
+    let mut done = Done(vec![0; entries.len().div_ceil(64)]);
+    let mut tried = BTreeSet::new();
+    let mut order: Vec<(usize, usize, S)> = Vec::new();
+    let mut state = S::default();
+    let (mut deepest, mut blocked) = (0, 0);
+    let mut place = links.next(0);
+    for _ in 0..steps_max {
+        if left == 0 {
+            return Found::Order;
+        }
+        match place.checked_sub(1).and_then(|index| entries.get(index)) {
+            Some(Entry::Asked(request)) => {
+                let request = *request;
+                let after = step(&state, request).filter(|after| {
+                    done.flip(request);
+                    let is_new = tried.insert((done.clone(), after.clone()));
+                    done.flip(request);
+                    is_new
+                });
+                let Some(after) = after else {
+                    place = links.next(place);
+                    continue;
+                };
+                done.flip(request);
+                links.take(place);
+                if let Some(answer) = answer_of(request) {
+                    links.take(answer);
+                    left -= 1;
+                }
+                order.push((place, request, core::mem::replace(&mut state, after)));
+                place = links.next(0);
+            }
+            end => {
+                // An answer whose request is not done yet: nothing that was asked before it can be done first.
+                if let Some(Entry::Answered(request)) = end
+                    && order.len() >= deepest
+                {
+                    (deepest, blocked) = (order.len(), *request);
+                }
+                let Some((taken, request, before)) = order.pop() else {
+                    return Found::None(blocked);
+                };
+                state = before;
+                done.flip(request);
+                if let Some(answer) = answer_of(request) {
+                    links.put_back(answer);
+                    left += 1;
+                }
+                links.put_back(taken);
+                place = links.next(taken);
+            }
+        }
+    }
+    Found::Unknown
+}
