@@ -171,6 +171,7 @@ where
         digest,
         tally,
         marks: simulation.marks().collect(),
+        lost: simulation.nemesis().lost(),
     };
     let script = simulation.nemesis().script().cloned();
     Ok((finished, script))

@@ -2,13 +2,15 @@
 
 mod error;
 mod help;
+mod sweep;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::UsageError;
 
-use crate::commands::run::{self, Colour, Form, RunCommand};
+use crate::commands::run::{self, Colour, Form, RunCommand, Subject};
+use crate::commands::sweep::SweepCommand;
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
@@ -30,6 +32,8 @@ const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
 pub enum Command {
     /// One run.
     Run(RunCommand),
+    /// Many runs.
+    Sweep(SweepCommand),
 }
 
 /// The whole program: reads the command line, does what it says, and answers how it ended.
@@ -40,6 +44,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match cli.command() {
         Ok(Command::Run(command)) => run::run(&command),
+        Ok(Command::Sweep(command)) => crate::commands::sweep::run(&command),
         Err(error) => {
             complain(&error);
             Exit::Usage
@@ -103,6 +108,7 @@ enum Action {
         after_long_help = help::AFTER_LONG
     )]
     Run(RunArgs),
+    Sweep(sweep::SweepArgs),
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +118,8 @@ struct RunArgs {
     seed: Option<u64>,
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[command(flatten)]
+    case: sweep::CaseArgs,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -218,24 +226,27 @@ fn parse_place(text: &str) -> Result<Place, values::Takes> {
 
 impl Cli {
     fn command(self) -> Result<Command, UsageError> {
-        let args = match self.action {
-            Some(Action::Run(args)) => args,
-            None => self.run,
-        };
-        args.command().map(Command::Run)
+        match self.action {
+            Some(Action::Sweep(args)) => args.command().map(Command::Sweep),
+            Some(Action::Run(args)) => args.command().map(Command::Run),
+            None => self.run.command().map(Command::Run),
+        }
     }
 }
 
 impl RunArgs {
     fn command(self) -> Result<RunCommand, UsageError> {
-        let drawn = self.seed.is_none();
-        let options = self.cluster.options(self.seed.unwrap_or_else(draw_seed))?;
+        let drawn = self.seed.is_none() && self.case.scenario.is_none();
+        let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
+            Some(subject) => subject,
+            None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
+        };
         let show = self.show;
         for node in &show.node {
-            check_node("--node", *node, &node.0, options.nodes)?;
+            check_node("--node", *node, &node.0, subject.nodes())?;
         }
         Ok(RunCommand {
-            options,
+            subject,
             drawn,
             quiet: show.quiet,
             form: show.format,

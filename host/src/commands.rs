@@ -1,3 +1,4 @@
 //! What the program can be asked to do, one module a command.
 
 pub mod run;
+pub mod sweep;

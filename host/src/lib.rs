@@ -14,6 +14,7 @@ pub mod options;
 mod progress;
 pub mod run;
 pub mod summary;
+pub mod sweep;
 mod values;
 
 pub use exit::Exit;

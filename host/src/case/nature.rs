@@ -51,6 +51,7 @@ impl Counts {
 pub struct Nature {
     source: Source,
     counts: Counts,
+    lost: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +78,11 @@ impl Nature {
         Self::from(Source::Scripted(Box::new(plan), script))
     }
 
+    /// How many messages were lost, those aside that a planned fault cut off.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// What became of the messages, where that is written down.
     pub(super) fn script(&self) -> Option<&Script> {
         match &self.source {
@@ -91,6 +97,7 @@ impl From<Source> for Nature {
         Self {
             source,
             counts: Counts::default(),
+            lost: 0,
         }
     }
 }
@@ -119,17 +126,25 @@ impl Nemesis for Nature {
     }
 
     fn fate(&mut self, passing: Passing) -> Fate {
-        match &mut self.source {
-            Source::Drawn(faults) => faults.fate(passing),
-            Source::Recorded(faults, script) => {
+        let fate = self.source.fate(&mut self.counts, passing);
+        self.lost += u64::from(fate.delay.is_none());
+        fate
+    }
+}
+
+impl Source {
+    fn fate(&mut self, counts: &mut Counts, passing: Passing) -> Fate {
+        match self {
+            Self::Drawn(faults) => faults.fate(passing),
+            Self::Recorded(faults, script) => {
                 let fate = faults.fate(passing);
-                let passage = self.counts.next(passing.from, passing.to);
+                let passage = counts.next(passing.from, passing.to);
                 let Fate { delay, again, .. } = fate;
                 script.choices.insert(passage, Choice { delay, again });
                 fate
             }
-            Source::Scripted(_, script) => {
-                let passage = self.counts.next(passing.from, passing.to);
+            Self::Scripted(_, script) => {
+                let passage = counts.next(passing.from, passing.to);
                 let usual = Choice {
                     delay: Some(script.usual),
                     again: None,
