@@ -1,7 +1,9 @@
 //! Counts of what happened in a run, kept from its records alone: no allocation, no look into any node.
 
 use crate::simulation::FaultKind;
-use crate::{Event, MessageKind, NodeId, Queue, Reason, Record, StateMachine, Tracer};
+use crate::{
+    Event, Message, MessageKind, NodeId, Outcome, Queue, Reason, Record, StateMachine, Tracer,
+};
 use core::ops::AddAssign;
 
 const KINDS: usize = MessageKind::ALL.len();
@@ -58,6 +60,10 @@ pub struct Tally {
     pub killed: u64,
     /// Nodes that started again after a crash.
     pub restarted: u64,
+    /// Pages of promises that were not the last: what was accepted did not fit into one.
+    pub paged: u64,
+    /// Answers that a session was given up to make room for others.
+    pub evicted: u64,
     /// How often each kind of fault struck, losses aside.
     faults: [u64; FAULTS],
 }
@@ -90,6 +96,8 @@ impl Tally {
             halted: 0,
             killed: 0,
             restarted: 0,
+            paged: 0,
+            evicted: 0,
             faults: [0; FAULTS],
         }
     }
@@ -151,10 +159,17 @@ impl Tally {
             Event::Sent { to, message } => {
                 let others = u64::from(to.without(node).len());
                 add(&mut self.sent, message.kind().index(), others);
+                let is_paged = matches!(message, Message::Promise { last: false, ballot, promised, .. } if ballot == promised);
+                self.paged += u64::from(is_paged);
             }
             Event::Received { from, message } => {
                 let arrived = u64::from(*from != node);
                 add(&mut self.delivered, message.kind().index(), arrived);
+                let outcome = match message {
+                    Message::Response { outcome, .. } => Some(outcome),
+                    _ => None,
+                };
+                self.evicted += u64::from(matches!(outcome, Some(Outcome::Evicted)));
             }
             Event::Lost { message, .. } => add(&mut self.lost, message.kind().index(), 1),
             Event::Ignored { reason, .. } => add(&mut self.ignored, reason.index(), 1),
@@ -227,6 +242,8 @@ impl AddAssign<&Self> for Tally {
         self.halted += other.halted;
         self.killed += other.killed;
         self.restarted += other.restarted;
+        self.paged += other.paged;
+        self.evicted += other.evicted;
     }
 }
 
@@ -245,7 +262,7 @@ fn add(counts: &mut [u64], index: usize, more: u64) {
 mod tests {
     use super::*;
     use crate::machines::Opaque;
-    use crate::{Ballot, Instant, Message, NodeSet, Proposal, Role, Slot};
+    use crate::{Ballot, Instant, NodeSet, Proposal, Role, Slot};
 
     fn tally_of(events: &[(u16, Event<'_, Opaque, 2>)]) -> Tally {
         let mut tally = Tally::new();

@@ -183,6 +183,7 @@ where
         digest,
         tally,
         marks: simulation.marks().collect(),
+        lost: simulation.nemesis().lost(),
     };
     let script = simulation.nemesis().record().cloned();
     Ok((finished, script))

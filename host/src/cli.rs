@@ -3,6 +3,7 @@
 mod error;
 mod help;
 mod shrink;
+mod sweep;
 
 #[cfg(test)]
 mod tests;
@@ -10,8 +11,9 @@ mod tests;
 pub use error::UsageError;
 
 use crate::commands;
-use crate::commands::run::{self, Colour, Form, RunCommand};
+use crate::commands::run::{self, Colour, Form, RunCommand, Subject};
 use crate::commands::shrink::ShrinkCommand;
+use crate::commands::sweep::SweepCommand;
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
@@ -33,6 +35,8 @@ const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
 pub enum Command {
     /// One run.
     Run(RunCommand),
+    /// Many runs.
+    Sweep(SweepCommand),
     /// Shrink a failing run.
     Shrink(ShrinkCommand),
 }
@@ -45,6 +49,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match cli.command() {
         Ok(Command::Run(command)) => run::run(&command),
+        Ok(Command::Sweep(command)) => commands::sweep::run(&command),
         Ok(Command::Shrink(command)) => commands::shrink::shrink(&command),
         Err(error) => {
             complain(&error);
@@ -109,6 +114,7 @@ enum Action {
         after_long_help = help::AFTER_LONG
     )]
     Run(RunArgs),
+    Sweep(sweep::SweepArgs),
     /// Shrinks a run that fails to the least that still fails in the same way
     #[command(long_about = shrink::LONG_ABOUT, after_long_help = shrink::AFTER_LONG)]
     Shrink(shrink::ShrinkArgs),
@@ -121,6 +127,8 @@ struct RunArgs {
     seed: Option<u64>,
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[command(flatten)]
+    case: sweep::CaseArgs,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -229,6 +237,7 @@ impl Cli {
     fn command(self) -> Result<Command, UsageError> {
         match self.action {
             Some(Action::Run(args)) => args.command().map(Command::Run),
+            Some(Action::Sweep(args)) => args.command().map(Command::Sweep),
             Some(Action::Shrink(args)) => Ok(Command::Shrink(args.command())),
             None => self.run.command().map(Command::Run),
         }
@@ -237,14 +246,17 @@ impl Cli {
 
 impl RunArgs {
     fn command(self) -> Result<RunCommand, UsageError> {
-        let drawn = self.seed.is_none();
-        let options = self.cluster.options(self.seed.unwrap_or_else(draw_seed))?;
+        let drawn = self.seed.is_none() && self.case.scenario.is_none();
+        let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
+            Some(subject) => subject,
+            None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
+        };
         let show = self.show;
         for node in &show.node {
-            check_node("--node", *node, &node.0, options.nodes)?;
+            check_node("--node", *node, &node.0, subject.nodes())?;
         }
         Ok(RunCommand {
-            options,
+            subject,
             drawn,
             quiet: show.quiet,
             form: show.format,

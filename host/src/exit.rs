@@ -16,6 +16,10 @@ pub enum Exit {
     Stalled,
     /// The same seed gave two different traces.
     Diverged,
+    /// A sweep went through, and something that it was to show never happened.
+    Vacuous,
+    /// It was stopped from outside, as by Ctrl-C.
+    Interrupted,
 }
 
 impl Exit {
@@ -27,6 +31,8 @@ impl Exit {
             Self::Usage => 2,
             Self::Stalled => 3,
             Self::Diverged => 4,
+            Self::Vacuous => 5,
+            Self::Interrupted => 130,
         }
     }
 

@@ -16,6 +16,7 @@ mod progress;
 pub mod run;
 pub mod shrink;
 pub mod summary;
+pub mod sweep;
 mod values;
 
 pub use exit::Exit;

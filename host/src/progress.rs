@@ -1,10 +1,11 @@
 //! How far a long run is, on the standard error, for a person who waits.
 
-use crate::options::Options;
+use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
+use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use synod::{Event, Record, StateMachine, Tracer};
@@ -22,13 +23,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Nothing done yet of a run.
-    pub(crate) fn new(options: &Options) -> Self {
+    /// Nothing done yet of a run in which each of some clients asks so often.
+    pub(crate) fn new(clients: u16, requests: u32) -> Self {
         // A client's session takes a slot, too.
-        let slots = u64::from(options.requests) + 1;
+        let slots = u64::from(requests) + 1;
         Self {
             applied: AtomicU64::new(0),
-            expected: slots * u64::from(options.clients),
+            expected: slots * u64::from(clients),
         }
     }
 }
@@ -42,26 +43,27 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for &Progress {
     }
 }
 
-/// Does some work, and shows how far it is once it has taken more than a second.
-pub(crate) fn shown<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
+/// Does some work, and shows how far it is once it has taken more than a second: a bar of a length, looks as told, and is
+/// moved on from time to time.
+fn shown<T>(
+    len: u64,
+    template: &str,
+    move_on: impl Fn(&ProgressBar) + Send,
+    work: impl FnOnce() -> T,
+) -> T {
     thread::scope(|scope| {
         let (done, waiting) = mpsc::channel::<()>();
         scope.spawn(move || {
             if waiting.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            let bar = ProgressBar::with_draw_target(
-                Some(progress.expected),
-                ProgressDrawTarget::stderr(),
-            )
-            .with_elapsed(PATIENCE);
-            if let Ok(style) = ProgressStyle::with_template(
-                "{elapsed_precise} {wide_bar} {human_pos}/{human_len} slots, {eta} to go",
-            ) {
+            let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::stderr())
+                .with_elapsed(PATIENCE);
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             while waiting.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
-                bar.set_position(progress.applied.load(Ordering::Relaxed));
+                move_on(&bar);
             }
             bar.finish_and_clear();
         });
@@ -71,29 +73,117 @@ pub(crate) fn shown<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Does some work that counts what it has done, beside a bar that comes up after a second where the standard error is a
-/// terminal. The work is given a function to call with how much is done and what is to be shown beside it.
+/// Does some work, and shows how many slots are applied once it has taken more than a second.
+pub(crate) fn run_shown<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
+    let template = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} slots, {eta} to go";
+    let applied = |bar: &ProgressBar| bar.set_position(progress.applied.load(Ordering::Relaxed));
+    shown(progress.expected, template, applied, work)
+}
+
+/// How far a sweep is.
+#[derive(Debug)]
+pub(crate) struct SweepProgress {
+    /// How many runs there are to be, and for how long: whichever is through first ends it.
+    expected: (Option<u64>, Option<Duration>),
+    runs: AtomicU64,
+    failed: AtomicU64,
+    struck: AtomicU64,
+    took_ms: AtomicU64,
+}
+
+impl SweepProgress {
+    /// Nothing done yet of so many runs, or of so much time.
+    pub(crate) fn new(runs: Option<u64>, time: Option<Duration>) -> Self {
+        Self {
+            expected: (runs, time),
+            runs: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            struck: AtomicU64::new(0),
+            took_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// So far it is now.
+    pub(crate) fn set(&self, progress: crate::sweep::Progress) {
+        let failed = u64::try_from(progress.failed).unwrap_or(u64::MAX);
+        self.runs.store(progress.runs, Ordering::Relaxed);
+        self.failed.store(failed, Ordering::Relaxed);
+        self.struck.store(progress.struck, Ordering::Relaxed);
+        let took_ms = u64::try_from(progress.took.as_millis()).unwrap_or(u64::MAX);
+        self.took_ms.store(took_ms, Ordering::Relaxed);
+    }
+
+    /// Which part of a whole is done.
+    fn position(&self, whole: u64) -> u64 {
+        let part = |of: u128, all: u128| {
+            let part = of * u128::from(whole) / all.max(1);
+            u64::try_from(part).unwrap_or(whole)
+        };
+        let (runs, time) = self.expected;
+        let done = u128::from(self.runs.load(Ordering::Relaxed));
+        let by_runs = runs.map_or(0, |runs| part(done, runs.into()));
+        let took = self.took().as_millis();
+        let by_time = time.map_or(0, |time| part(took, time.as_millis()));
+        by_runs.max(by_time).min(whole)
+    }
+
+    fn took(&self) -> Duration {
+        Duration::from_millis(self.took_ms.load(Ordering::Relaxed))
+    }
+
+    fn message(&self) -> String {
+        let runs = self.runs.load(Ordering::Relaxed);
+        let rate = per_second(runs, self.took());
+        let struck = self.struck.load(Ordering::Relaxed);
+        let done = format!("{runs} seeds, {rate}/s, {struck} faults");
+        match self.failed.load(Ordering::Relaxed) {
+            0 => done,
+            failed => format!("{done}, {failed} failed"),
+        }
+    }
+}
+
+/// How many there are a second, rounded down.
+pub(crate) fn per_second(count: u64, took: Duration) -> u64 {
+    let millis = took.as_millis().max(1);
+    u64::try_from(u128::from(count) * 1_000 / millis).unwrap_or(u64::MAX)
+}
+
+/// Does a sweep, and shows how far it is once it has taken more than a second.
+pub(crate) fn sweep_shown<T>(progress: &SweepProgress, work: impl FnOnce() -> T) -> T {
+    const WHOLE: u64 = 10_000;
+    let template = "{elapsed_precise} {wide_bar} {msg}, {eta} to go";
+    let move_on = |bar: &ProgressBar| {
+        bar.set_message(progress.message());
+        bar.set_position(progress.position(WHOLE));
+    };
+    shown(WHOLE, template, move_on, work)
+}
+
+/// Does some work that counts what it has done, and shows that, with a note, once it has taken more than a second. The
+/// work is given a function to call with how much is done and the note.
 pub(crate) fn counted<T>(
     what: &'static str,
     len: u64,
-    work: impl FnOnce(&(dyn Fn(u64, &dyn core::fmt::Display) + Sync)) -> T,
+    work: impl FnOnce(&(dyn Fn(u64, &dyn fmt::Display) + Sync)) -> T,
 ) -> T {
+    let template =
+        format!("{{elapsed_precise}} {{wide_bar}} {{human_pos}}/{{human_len}} {what}, {{msg}}");
+    let (done, note) = (AtomicU64::new(0), Mutex::new(String::new()));
+    let move_on = |bar: &ProgressBar| {
+        if let Ok(note) = note.lock() {
+            bar.set_message(note.clone());
+        }
+        bar.set_position(done.load(Ordering::Relaxed));
+    };
+    let count = |so_far: u64, say: &dyn fmt::Display| {
+        done.store(so_far, Ordering::Relaxed);
+        if let Ok(mut note) = note.lock() {
+            *note = say.to_string();
+        }
+    };
     if !std::io::stderr().is_terminal() {
         return work(&|_, _| {});
     }
-    let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::hidden());
-    let template =
-        format!("{{elapsed_precise}} {{wide_bar}} {{human_pos}}/{{human_len}} {what}, {{msg}}");
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style);
-    }
-    let result = work(&|done, note| {
-        if bar.is_hidden() && bar.elapsed() >= PATIENCE {
-            bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        bar.set_message(note.to_string());
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
-    result
+    shown(len, &template, move_on, || work(&count))
 }

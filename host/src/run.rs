@@ -10,7 +10,7 @@ use synod::machines::{Bank, Kv};
 use synod::simulation::{
     BankScript, KvScript, Mark, Report, Scenario, ScenarioError, Simulation, Verdict, Workload,
 };
-use synod::{Digest, StateMachine, Tally, Tracer};
+use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
 /// Entries of a page: what fits in a small message.
 pub const PAGE: usize = 2;
@@ -41,6 +41,8 @@ pub struct Finished {
     pub tally: Tally,
     /// How full each fixed structure was at its fullest.
     pub marks: Vec<Mark>,
+    /// How many messages were lost on the way, those aside that a planned fault cut off and those that found no room.
+    pub lost: u64,
 }
 
 impl Finished {
@@ -159,6 +161,7 @@ fn simulate_in<
         verdict,
         report: simulation.report(),
         digest,
+        lost: tally.lost_total() - tally.full(Queue::Scheduler),
         tally,
         marks: simulation.marks().collect(),
     })

@@ -6,7 +6,6 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use crate::options::Options;
 use crate::run::Finished;
 use synod::MessageKind;
 use synod::simulation::Verdict;
@@ -14,8 +13,10 @@ use synod::simulation::Verdict;
 /// Everything that a summary is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
-    /// What was run.
-    pub options: &'a Options,
+    /// The seed of the run.
+    pub run_seed: u64,
+    /// The command that repeats it.
+    pub command: &'a str,
     /// What came of it.
     pub finished: &'a Finished,
     /// Whether a second run had the same digest; `None` where there was none.

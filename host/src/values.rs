@@ -2,8 +2,10 @@
 //!
 //! What each parser answers on failure is the end of a sentence that begins with "takes".
 
+use crate::sweep::{Seeds, Shard};
+use core::num::NonZeroUsize;
 use core::ops::RangeInclusive;
-use synod::simulation::{Kill, Placement, Target};
+use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Target};
 use synod::{Duration, Instant, NodeId, Role};
 
 /// What an option takes, said to someone who gave it something else.
@@ -12,6 +14,57 @@ pub(crate) type Takes = &'static str;
 /// A seed: a whole number up to 2⁶⁴ − 1.
 pub(crate) fn seed(text: &str) -> Result<u64, Takes> {
     number(text).ok_or("a whole number from 0 to 18446744073709551615")
+}
+
+/// Seeds from one to the one before another, `0..1000`; or from one on, `1000..`.
+pub(crate) fn seeds(text: &str) -> Result<Seeds, Takes> {
+    let parsed = text.split_once("..").and_then(|(first, end)| {
+        let first = number(first)?;
+        let end = match end {
+            "" => None,
+            end => Some(number(end)?),
+        };
+        end.is_none_or(|end| first < end)
+            .then_some(Seeds { first, end })
+    });
+    parsed.ok_or("a range such as 0..1000, or 1000.. with --for")
+}
+
+/// One of some shares: `1/4`.
+pub(crate) fn shard(text: &str) -> Result<Shard, Takes> {
+    let parsed = text.split_once('/').and_then(|(index, count)| {
+        let [index, count] = [index, count].map(|text| u32::try_from(number(text)?).ok());
+        let (index, count) = (index?, count?);
+        (1..=count)
+            .contains(&index)
+            .then_some(Shard { index, count })
+    });
+    parsed.ok_or("which of how many, from 1/1: 1/4, 2/4, 3/4 and 4/4 are all")
+}
+
+/// How many runs at once.
+pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Takes> {
+    within(text, 1..=1024)
+        .and_then(|jobs| NonZeroUsize::new(jobs.into()))
+        .ok_or("a whole number from 1 to 1024")
+}
+
+/// Kinds of fault: `all`, `none`, or names between commas.
+pub(crate) fn faults(text: &str) -> Result<FaultSet, Takes> {
+    let takes = "all, none, or some of loss, duplicate, spike, reorder, partition, one-way, partial, clog, crash, \
+                 restart, pause, skew and jump, with commas between them";
+    match text {
+        "all" => return Ok(FaultSet::ALL),
+        "none" => return Ok(FaultSet::NONE),
+        _ => {}
+    }
+    let mut faults = FaultSet::NONE;
+    for name in text.split(',') {
+        let mut kinds = FaultKind::ALL.into_iter();
+        let kind = kinds.find(|kind| kind.name().eq_ignore_ascii_case(name));
+        faults = faults.with(kind.ok_or(takes)?);
+    }
+    Ok(faults)
 }
 
 /// How many nodes.
@@ -289,6 +342,42 @@ mod tests {
         ] {
             assert!(seed(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn seeds_come_as_ranges_and_shares_of_them_as_fractions() {
+        let of = |first, end| Ok(Seeds { first, end });
+        assert_eq!(seeds("0..1_000"), of(0, Some(1_000)));
+        assert_eq!(seeds("7.."), of(7, None));
+        for text in [
+            "", "..", "7", "..7", "7..7", "8..7", "0...7", "0..=7", "a..b",
+        ] {
+            assert!(seeds(text).is_err(), "{text}");
+        }
+        assert_eq!(shard("2/4"), Ok(Shard { index: 2, count: 4 }));
+        for text in ["", "1", "0/4", "5/4", "0/0", "/", "1/", "1/2/3"] {
+            assert!(shard(text).is_err(), "{text}");
+        }
+        assert!(jobs("0").is_err() && jobs("2").is_ok());
+    }
+
+    #[test]
+    fn faults_come_by_their_names() {
+        for set in [FaultSet::ALL, FaultSet::NONE] {
+            assert_eq!(faults(&crate::sweep::faults_text(set)), Ok(set));
+        }
+        let named = faults("loss,ONE-WAY,loss").unwrap();
+        assert!(named.iter().eq([FaultKind::Loss, FaultKind::OneWay]));
+        assert_eq!(faults(&crate::sweep::faults_text(named)), Ok(named));
+        for text in ["", "loss,", "fire", "all,loss", "loss crash"] {
+            assert!(faults(text).is_err(), "{text}");
+        }
+        let takes = faults("fire").unwrap_err();
+        assert!(
+            FaultKind::ALL
+                .iter()
+                .all(|kind| takes.contains(kind.name()))
+        );
     }
 
     #[test]

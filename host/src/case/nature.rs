@@ -75,6 +75,7 @@ pub struct Nature {
     counts: Counts,
     /// What became of each message, where that is to be written down.
     record: Option<Script>,
+    lost: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -107,6 +108,11 @@ impl Nature {
         }
     }
 
+    /// How many messages were lost, those aside that a planned fault cut off.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// What became of each message, where that was written down.
     pub(super) const fn record(&self) -> Option<&Script> {
         self.record.as_ref()
@@ -119,6 +125,7 @@ impl From<Source> for Nature {
             source,
             counts: Counts::default(),
             record: None,
+            lost: 0,
         }
     }
 }
@@ -149,15 +156,13 @@ impl Nemesis for Nature {
     fn fate(&mut self, passing: Passing) -> Fate {
         let Passing { from, to, .. } = passing;
         let fate = match &mut self.source {
-            Source::Drawn(faults) => {
-                let fate = faults.fate(passing);
-                if self.record.is_none() {
-                    return fate;
-                }
-                fate
-            }
+            Source::Drawn(faults) => faults.fate(passing),
             Source::Scripted(_, script) => script.fate(self.counts.peek(from, to)),
         };
+        self.lost += u64::from(fate.delay.is_none());
+        if self.record.is_none() && matches!(self.source, Source::Drawn(_)) {
+            return fate;
+        }
         let passage = self.counts.next(from, to);
         if let Some(record) = &mut self.record {
             let Fate { delay, again, .. } = fate;

@@ -13,6 +13,11 @@ impl UsageError {
     pub(super) fn value(option: &str, got: &str, takes: &dyn fmt::Display) -> Self {
         Self(format!("{option} got '{got}', but takes {takes}"))
     }
+
+    /// A file that is not there, or not as it must be.
+    pub(super) fn file(error: &crate::case::FileError) -> Self {
+        Self(first_line(&error.to_string()))
+    }
 }
 
 impl fmt::Display for UsageError {

@@ -57,3 +57,47 @@ Exit codes:
   2  bad usage, or the output failed
   3  stalled: a bound was reached before the end
   4  the same seed gave two traces (--verify)";
+
+pub(super) const SWEEP_ABOUT: &str = "Many runs with faults, each checked; what failed, how to see it again, and what the runs have seen";
+
+pub(super) const SWEEP_LONG_ABOUT: &str = "\
+Runs many simulated clusters, one for each seed, and checks each of them.
+
+Each seed draws a cluster, its clients, and what goes wrong: messages that are lost, late or repeated, partitions, nodes \
+that lose power or stand still, clocks that jump. A run fails when a rule is broken, or when the cluster has not answered \
+every request although the trouble is over. The first failure ends the sweep; it is the one with the smallest seed, and \
+comes with the command that shows it again.
+
+A sweep that finds nothing has shown nothing unless things went wrong in it. So it counts in how many runs each kind of \
+fault struck and each thing happened that does not happen in a quiet cluster, and ends with exit code 5 when one that is \
+due never did: a fault that was asked for by name or is in the scenario; with all faults, from 100 runs on, each kind that \
+so many nodes can have, and from the number of runs that its line names, each of the other things.
+
+All but the time it took follows from the seeds: the same seeds give the same digest, with any number of jobs.";
+
+pub(super) const SWEEP_AFTER: &str =
+    "Try 'synod sweep --help' for what it checks, examples and exit codes.";
+
+pub(super) const SWEEP_AFTER_LONG: &str = "\
+Examples:
+  synod sweep                                the seeds 0 to 999 with all faults
+  synod sweep --for 10m                      new seeds for ten minutes
+  synod sweep --seeds 0..1_000_000 --shard 3/8   the third of eight machines
+  synod sweep --faults pause,restart --nodes 3   only these, in clusters of three
+  synod sweep --scenario night.toml          one scenario under many seeds
+  synod sweep --verify --keep-going          every seed twice; to the end
+  synod sweep --format junit > sweep.xml     for a build server
+  synod run 17 --faults all                  one seed of a sweep, with its log
+
+With --format json there is a line for each run that failed (its event is
+\"failure\") and one at the end (\"sweep\"). Ctrl-C lets the runs under way come to
+their end and prints what was done; a second one ends at once.
+
+Exit codes:
+  0    done
+  1    a safety rule was broken
+  2    bad usage, or the output failed
+  3    a run stalled: a bound was reached before the end
+  4    the same seed gave two traces (--verify)
+  5    nothing failed, but what is due never happened
+  130  stopped by Ctrl-C";

@@ -11,6 +11,13 @@ fn run_of(line: &str) -> RunCommand {
     }
 }
 
+fn options_of(command: &RunCommand) -> &Options {
+    match &command.subject {
+        Subject::Plain(options) => options,
+        Subject::Case { command, .. } => panic!("{command}"),
+    }
+}
+
 fn error_of(line: &str) -> String {
     let error = parse(words(line)).expect_err(line).to_string();
     assert!(!error.contains('\n'), "one line: {error}");
@@ -24,7 +31,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn a_seed_alone_is_the_default_run() {
     let command = run_of("6");
-    assert_eq!(command.options, Options::new(6));
+    assert_eq!(*options_of(&command), Options::new(6));
     assert!(!command.drawn && !command.quiet && !command.verify);
     assert_eq!(command, run_of("run 6"), "'run' may be left out");
 }
@@ -34,10 +41,10 @@ fn without_a_seed_one_is_drawn() {
     let command = run_of("--nodes 3");
     assert!(command.drawn);
     assert!(
-        command.options.run_seed < 1 << 24,
+        options_of(&command).run_seed < 1 << 24,
         "short enough to be typed"
     );
-    assert_eq!(command.options.nodes, 3);
+    assert_eq!(options_of(&command).nodes, 3);
 }
 
 #[test]
@@ -70,7 +77,7 @@ fn every_option_arrives() {
         events: Some(9),
         ..Options::new(7)
     };
-    assert_eq!(command.options, expected);
+    assert_eq!(*options_of(&command), expected);
     let filter = Filter {
         level: Level::Trace,
         nodes: [NodeId(1), NodeId(2)].into_iter().collect(),
@@ -90,10 +97,10 @@ fn the_command_of_the_summary_gives_the_same_run() {
         "7 --nodes 5 --loss 0.5% --delay 10ms --jitter 1.5ms --machine bank --requests 1000 --clients 2 \
          --place spread --kill NODE_3@1.5s --kill leader@800ms --until 10m --events 9",
     ] {
-        let options = run_of(line).options;
+        let options = options_of(&run_of(line)).clone();
         let command = options.command();
         let typed = command.strip_prefix("synod ").unwrap();
-        assert_eq!(run_of(typed).options, options, "{command}");
+        assert_eq!(*options_of(&run_of(typed)), options, "{command}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! `synod run`: one simulated run, its log and its summary.
 
+use crate::case::{self, Case};
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Format, Json, Log, Output, Text};
 use crate::options::Options;
 use crate::progress::{self, Progress};
-use crate::run::{Finished, RunError, run as simulate};
+use crate::run::{Finished, HostTracer, RunError, run as simulate};
 use crate::summary::Summary;
 use std::env;
 use std::io::{self, IsTerminal, Stdout};
@@ -34,11 +35,68 @@ pub enum Colour {
     Never,
 }
 
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// What options say.
+    Plain(Options),
+    /// A case, with faults.
+    Case {
+        /// The case.
+        case: Box<Case>,
+        /// The command that runs it.
+        command: String,
+    },
+}
+
+impl Subject {
+    /// The seed of the run.
+    pub const fn run_seed(&self) -> u64 {
+        match self {
+            Self::Plain(options) => options.run_seed,
+            Self::Case { case, .. } => case.trial.scenario.run_seed,
+        }
+    }
+
+    /// How many nodes there are.
+    pub const fn nodes(&self) -> u16 {
+        match self {
+            Self::Plain(options) => options.nodes,
+            Self::Case { case, .. } => case.trial.scenario.nodes,
+        }
+    }
+
+    /// The shortest command that repeats the run.
+    pub fn command(&self) -> String {
+        match self {
+            Self::Plain(options) => options.command(),
+            Self::Case { command, .. } => command.clone(),
+        }
+    }
+
+    /// Runs it.
+    fn run<T: HostTracer + Send>(&self, tracer: &mut T) -> Result<Finished, RunError> {
+        match self {
+            Self::Plain(options) => simulate(options, tracer),
+            Self::Case { case, .. } => case::run(case, tracer),
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        match self {
+            Self::Plain(options) => Progress::new(options.clients, options.requests),
+            Self::Case { case, .. } => {
+                Progress::new(case.trial.scenario.clients, case.trial.requests)
+            }
+        }
+    }
+}
+
 /// One run, and how it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunCommand {
     /// What is run.
-    pub options: Options,
+    pub subject: Subject,
     /// Whether the seed was drawn, and must be told first.
     pub drawn: bool,
     /// Whether only the summary is shown.
@@ -55,9 +113,9 @@ pub struct RunCommand {
 
 /// Does what the command says: log and summary to the standard output, everything else to the standard error.
 pub fn run(command: &RunCommand) -> Exit {
-    let options = &command.options;
+    let subject = &command.subject;
     if command.drawn {
-        complain(&format_args!("the seed is {}", options.run_seed));
+        complain(&format_args!("the seed is {}", subject.run_seed()));
     }
     let mut output = Output::new(io::stdout());
     let finished = match logged(command, &mut output) {
@@ -69,7 +127,8 @@ pub fn run(command: &RunCommand) -> Exit {
         Err(error) => return fail(&error),
     };
     let summary = Summary {
-        options,
+        run_seed: subject.run_seed(),
+        command: &subject.command(),
         finished: &finished,
         verified,
     };
@@ -100,9 +159,9 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
 /// Runs once, with the log.
 fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, RunError> {
     let stdout = io::stdout();
-    let options = &command.options;
+    let subject = &command.subject;
     if command.quiet {
-        return watched(options, true, &mut ());
+        return watched(subject, true, &mut ());
     }
     let format = match command.form {
         Form::Json => Format::Json(Json),
@@ -110,7 +169,7 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
         Form::Text => Format::Text(Text::plain()),
     };
     let mut screen = Screen(Log::new(format, command.filter.clone(), output));
-    watched(options, !stdout.is_terminal(), &mut screen)
+    watched(subject, !stdout.is_terminal(), &mut screen)
 }
 
 /// Runs a second time, without a log, where that was asked for, and compares.
@@ -118,21 +177,21 @@ fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, RunErr
     if !command.verify {
         return Ok(None);
     }
-    let second = watched(&command.options, true, &mut ())?;
+    let second = watched(&command.subject, true, &mut ())?;
     Ok(Some(second.digest == first.digest))
 }
 
 /// Runs, and shows how far it is where that takes long and a person is watching.
-fn watched<T: crate::run::HostTracer + Send>(
-    options: &Options,
+fn watched<T: HostTracer + Send>(
+    subject: &Subject,
     free: bool,
     tracer: &mut T,
 ) -> Result<Finished, RunError> {
     if !free || !io::stderr().is_terminal() {
-        return simulate(options, tracer);
+        return subject.run(tracer);
     }
-    let progress = Progress::new(options);
-    progress::shown(&progress, || simulate(options, &mut (tracer, &progress)))
+    let progress = subject.progress();
+    progress::run_shown(&progress, || subject.run(&mut (tracer, &progress)))
 }
 
 pub(super) fn coloured(colour: Colour, stdout: &Stdout) -> bool {

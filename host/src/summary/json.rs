@@ -14,8 +14,8 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     if let Some(reason) = reason {
         object.text("reason", &reason);
     }
-    object.number("run_seed", summary.options.run_seed);
-    object.text("command", &summary.options.command());
+    object.number("run_seed", summary.run_seed);
+    object.text("command", &summary.command);
 
     let mut nodes = object.object("nodes");
     nodes.number("started", u64::from(report.nodes));

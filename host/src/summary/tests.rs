@@ -56,14 +56,14 @@ fn finished() -> Finished {
             peak: 5,
             capacity: 40,
         }],
+        lost: 1,
     }
 }
 
 fn written(verified: Option<bool>, form: Form) -> String {
-    let mut options = Options::new(6);
-    options.nodes = 3;
     let summary = Summary {
-        options: &options,
+        run_seed: 6,
+        command: "synod 6 --nodes 3",
         finished: &finished(),
         verified,
     };

@@ -22,8 +22,8 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         Some(reason) => writeln!(out, ": {reason}")?,
         None => writeln!(out)?,
     }
-    writeln!(out, "seed        {}", summary.options.run_seed)?;
-    writeln!(out, "command     {}", summary.options.command())?;
+    writeln!(out, "seed        {}", summary.run_seed)?;
+    writeln!(out, "command     {}", summary.command)?;
     if let Some(verified) = summary.verified {
         let what = if verified {
             "two runs, one trace"

@@ -1,0 +1,199 @@
+//! `synod sweep`: many seeds, what failed, and what they have shown.
+
+mod json;
+mod junit;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use crate::exit::{Exit, complain};
+use crate::progress::{self, SweepProgress};
+use crate::sweep::{self, End, Failure, Seeds, Shard, Source, Sweep, Swept};
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, IsTerminal, Write};
+use std::panic;
+use std::process;
+use std::sync::Arc;
+use synod::simulation::Verdict;
+
+/// What the account of a sweep looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Shape {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+    /// The XML of `JUnit`, for build servers.
+    #[value(help = "The XML of JUnit, for build servers")]
+    Junit,
+}
+
+/// A sweep, and how it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepCommand {
+    /// What is swept.
+    pub sweep: Sweep,
+    /// Whether the first seed was drawn, and must be told first.
+    pub drawn: bool,
+    /// Whether only what failed and the end are shown.
+    pub quiet: bool,
+    /// What the account looks like.
+    pub shape: Shape,
+}
+
+/// Does what the command says: the account to the standard output, everything else to the standard error.
+pub fn run(command: &SweepCommand) -> Exit {
+    let sweep = &command.sweep;
+    if command.drawn {
+        complain(&format_args!("the first seed is {}", sweep.seeds.first));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    if let Err(error) = heed_interrupts(&stop) {
+        complain(&format_args!("Ctrl-C will end it at once: {error}"));
+    }
+    name_seeds_that_panic(&sweep.source);
+    let swept = match watched(command, &stop) {
+        Ok(swept) => swept,
+        Err(error) => {
+            complain(&error);
+            return Exit::Usage;
+        }
+    };
+    let account = Account {
+        sweep,
+        swept: &swept,
+        quiet: command.quiet,
+    };
+    let mut out = Vec::new();
+    match command.shape {
+        Shape::Text => text::write(&account, &mut out),
+        Shape::Json => json::write(&account, &mut out),
+        Shape::Junit => junit::write(&account, &mut out),
+    }
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(&out).and_then(|()| stdout.flush()) {
+        Err(error) if Exit::from_output(&error) != Exit::Done => Exit::Usage,
+        _ => swept.exit(),
+    }
+}
+
+/// The first Ctrl-C begins no more runs; the second one ends the process.
+fn heed_interrupts(stop: &Arc<AtomicBool>) -> Result<(), ctrlc::Error> {
+    let stop = Arc::clone(stop);
+    ctrlc::set_handler(move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            process::exit(Exit::Interrupted.code().into());
+        }
+        complain(&"the runs under way come to their end; Ctrl-C once more ends it at once");
+    })
+}
+
+/// A run that panics takes the whole process with it: so at least its seed is named.
+fn name_seeds_that_panic(source: &Source) {
+    let source = source.clone();
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        usual(info);
+        if let Some(run_seed) = sweep::current_seed() {
+            let command = source.command(run_seed);
+            complain(&format_args!(
+                "the run of seed {run_seed} panicked; see it again: {command}"
+            ));
+        }
+    }));
+}
+
+/// Sweeps, and shows how far it is where that takes long and a person is watching.
+fn watched(command: &SweepCommand, stop: &AtomicBool) -> Result<Swept, crate::run::RunError> {
+    let sweep = &command.sweep;
+    if command.quiet || !io::stderr().is_terminal() {
+        return sweep::sweep(sweep, &|_| {}, stop);
+    }
+    let progress = SweepProgress::new(sweep.seeds.count(sweep.shard), sweep.time);
+    progress::sweep_shown(&progress, || {
+        sweep::sweep(sweep, &|now| progress.set(now), stop)
+    })
+}
+
+/// Everything that the account of a sweep is made of.
+struct Account<'a> {
+    sweep: &'a Sweep,
+    swept: &'a Swept,
+    quiet: bool,
+}
+
+impl Account<'_> {
+    /// How it ended, in a word, and why.
+    fn outcome(&self) -> (&'static str, Option<String>) {
+        let swept = self.swept;
+        let failures = |what: &str| {
+            Some(format!(
+                "{} of {} runs {what}",
+                swept.failures.len(),
+                swept.runs
+            ))
+        };
+        match swept.exit() {
+            Exit::Interrupted => ("interrupted", None),
+            Exit::Violated => ("violated", failures("failed")),
+            Exit::Diverged => ("diverged", failures("failed")),
+            Exit::Stalled => ("stalled", failures("failed")),
+            Exit::Vacuous => ("vacuous", Some(format!("never seen: {}", self.missing()))),
+            Exit::Done | Exit::Usage => ("done", None),
+        }
+    }
+
+    /// What never happened though it should have.
+    fn missing(&self) -> String {
+        let names: Vec<_> = self.swept.missing.iter().map(ToString::to_string).collect();
+        names.join(", ")
+    }
+
+    /// The seeds that were run.
+    fn seeds(&self) -> Seeds {
+        Seeds {
+            end: Some(self.swept.next),
+            ..self.sweep.seeds
+        }
+    }
+
+    /// The command that runs the same seeds again.
+    fn command(&self) -> String {
+        let sweep = self.sweep;
+        let mut words = vec![format!("synod sweep --seeds {}", self.seeds())];
+        if sweep.shard != Shard::WHOLE {
+            words.push(format!("--shard {}", sweep.shard));
+        }
+        words.push(sweep.source.options());
+        for (flag, is_set) in [
+            ("--keep-going", sweep.keep_going),
+            ("--verify", sweep.verify),
+        ] {
+            words.extend(is_set.then(|| flag.to_owned()));
+        }
+        words.join(" ")
+    }
+
+    /// What is wrong with a run, in a word and in a few.
+    fn fault(failure: &Failure) -> (&'static str, String) {
+        match (failure.exit(), failure.verdict, failure.other) {
+            (Exit::Diverged, _, Some(other)) => {
+                ("diverged", format!("a second run has the digest {other}"))
+            }
+            (_, Verdict::Violated(violation), _) => ("violated", violation.to_string()),
+            (_, Verdict::Stalled(bound), _) => ("stalled", bound.to_string()),
+            (_, Verdict::Done, _) => ("done", String::new()),
+        }
+    }
+
+    /// How it ended.
+    const fn end_word(&self) -> &'static str {
+        match self.swept.end {
+            End::Through => "through",
+            End::Time => "time",
+            End::Failed => "failed",
+            End::Stopped => "stopped",
+        }
+    }
+}

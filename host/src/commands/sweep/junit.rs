@@ -1,0 +1,171 @@
+//! The account of a sweep for build servers, in the form that `JUnit` has made common.
+//!
+//! There are two suites. `runs` has a case for each run that failed, with the command that shows it again, and one for all
+//! others together: a case for each of a million seeds would help nobody. `sights` has a case for each kind of fault and
+//! each thing that a sweep is to see: it fails where that is due and was not seen, and is skipped where it is neither.
+
+use super::Account;
+use crate::sweep::{Due, End, Failure, Sight};
+use core::time::Duration;
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesText, Event};
+use std::io;
+
+/// What came of a case.
+enum Result {
+    Passed,
+    Failed {
+        kind: String,
+        message: String,
+        text: String,
+    },
+    Skipped(String),
+}
+
+struct Case {
+    name: String,
+    result: Result,
+}
+
+pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
+    // A byte buffer never refuses.
+    let _ = write_suites(account, out);
+    out.push(b'\n');
+}
+
+fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    let mut writer = Writer::new_with_indent(out, b' ', 2);
+    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    let (runs, sights) = (runs(account), sights(account));
+    let took = account.swept.took;
+    let (of_runs, of_sights) = (counts(&runs), counts(&sights));
+    let both = of_runs.iter().zip(of_sights);
+    let both = both.map(|(one, other)| (one + other).to_string());
+    let counted = ["tests", "failures", "skipped"].into_iter().zip(both);
+    let counted: Vec<_> = counted.collect();
+    writer
+        .create_element("testsuites")
+        .with_attribute(("name", account.command().as_str()))
+        .with_attributes(counted.iter().map(|(key, count)| (*key, count.as_str())))
+        .with_attribute(("time", seconds(took).as_str()))
+        .write_inner_content(|writer| {
+            write_suite(writer, "runs", &runs, took)?;
+            write_suite(writer, "sights", &sights, Duration::ZERO)
+        })?;
+    Ok(())
+}
+
+fn runs(account: &Account<'_>) -> Vec<Case> {
+    let swept = account.swept;
+    let failed = |failure: &Failure| {
+        let (outcome, reason) = Account::fault(failure);
+        let command = account.sweep.source.command(failure.run_seed);
+        Case {
+            name: format!("seed {}", failure.run_seed),
+            result: Result::Failed {
+                kind: outcome.to_owned(),
+                message: format!("{outcome}: {reason}"),
+                text: format!("see it again: {command}\ndigest: {}", failure.digest),
+            },
+        }
+    };
+    let mut cases: Vec<_> = swept.failures.iter().map(failed).collect();
+    let failures = u64::try_from(swept.failures.len()).unwrap_or(u64::MAX);
+    let good = swept.runs.saturating_sub(failures);
+    cases.push(Case {
+        name: format!("{good} of {} seeds of {}", swept.runs, account.seeds()),
+        result: match swept.end {
+            End::Stopped => Result::Skipped("stopped before its end".to_owned()),
+            _ => Result::Passed,
+        },
+    });
+    cases
+}
+
+fn sights(account: &Account<'_>) -> Vec<Case> {
+    let (swept, due) = (account.swept, Due::of(account.sweep));
+    let faults = swept.sights.faults();
+    let faults = faults.map(|(kind, sight)| (kind.name(), sight, due.fault(kind)));
+    let rarities = swept.sights.rarities();
+    let rarities = rarities.map(|(rarity, sight)| (rarity.name(), sight, due.rarity(rarity)));
+    let seen = |(name, sight, due): (&str, Sight, Option<u64>)| Case {
+        name: name.to_owned(),
+        result: match due {
+            _ if sight.runs > 0 => Result::Passed,
+            Some(due) if swept.runs >= due => Result::Failed {
+                kind: "vacuous".to_owned(),
+                message: format!("never seen in {} runs", swept.runs),
+                text: format!("due from {due} runs on"),
+            },
+            Some(due) => Result::Skipped(format!("due from {due} runs on")),
+            None => Result::Skipped("not due".to_owned()),
+        },
+    };
+    faults.chain(rarities).map(seen).collect()
+}
+
+/// How many cases there are, how many failed, and how many were skipped.
+fn counts(cases: &[Case]) -> [usize; 3] {
+    let count = |is: fn(&Result) -> bool| cases.iter().filter(|case| is(&case.result)).count();
+    [
+        cases.len(),
+        count(|result| matches!(result, Result::Failed { .. })),
+        count(|result| matches!(result, Result::Skipped(_))),
+    ]
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{}.{:03}", took.as_secs(), took.subsec_millis())
+}
+
+fn write_suite(
+    writer: &mut Writer<&mut Vec<u8>>,
+    name: &str,
+    cases: &[Case],
+    took: Duration,
+) -> io::Result<()> {
+    let [tests, failures, skipped] = counts(cases).map(|count| count.to_string());
+    writer
+        .create_element("testsuite")
+        .with_attribute(("name", name))
+        .with_attribute(("tests", tests.as_str()))
+        .with_attribute(("failures", failures.as_str()))
+        .with_attribute(("skipped", skipped.as_str()))
+        .with_attribute(("time", seconds(took).as_str()))
+        .write_inner_content(|writer| {
+            for case in cases {
+                write_case(writer, name, case)?;
+            }
+            Ok(())
+        })?;
+    Ok(())
+}
+
+fn write_case(writer: &mut Writer<&mut Vec<u8>>, suite: &str, case: &Case) -> io::Result<()> {
+    let element = writer
+        .create_element("testcase")
+        .with_attribute(("classname", suite))
+        .with_attribute(("name", case.name.as_str()));
+    match &case.result {
+        Result::Passed => element.write_empty()?,
+        Result::Skipped(message) => element.write_inner_content(|writer| {
+            let skipped = writer.create_element("skipped");
+            let skipped = skipped.with_attribute(("message", message.as_str()));
+            skipped.write_empty()?;
+            Ok(())
+        })?,
+        Result::Failed {
+            kind,
+            message,
+            text,
+        } => element.write_inner_content(|writer| {
+            writer
+                .create_element("failure")
+                .with_attribute(("type", kind.as_str()))
+                .with_attribute(("message", message.as_str()))
+                .write_text_content(BytesText::new(text))?;
+            Ok(())
+        })?,
+    };
+    Ok(())
+}

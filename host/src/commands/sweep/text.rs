@@ -1,0 +1,124 @@
+//! The account of a sweep for people.
+
+use super::Account;
+use crate::exit::Exit;
+use crate::progress::per_second;
+use crate::sweep::{Due, End, Sight};
+use std::io::{self, Write};
+
+/// How many failures are told one by one.
+const FAILURES_MAX: usize = 20;
+
+pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
+    // A byte buffer never refuses.
+    let _ = failures(account, out)
+        .and_then(|()| facts(account, out))
+        .and_then(|()| sights(account, out))
+        .and_then(|()| writeln!(out, "digest={}", account.swept.digest));
+}
+
+/// Writes what failed, and how to see it again.
+fn failures(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    let failures = &account.swept.failures;
+    for failure in failures.iter().take(FAILURES_MAX) {
+        let (what, why) = Account::fault(failure);
+        writeln!(out, "seed {} {what}: {why}", failure.run_seed)?;
+        writeln!(out, "  digest       {}", failure.digest)?;
+        let command = account.sweep.source.command(failure.run_seed);
+        writeln!(out, "  see it again: {command}")?;
+    }
+    if let Some(more @ 1..) = failures.len().checked_sub(FAILURES_MAX) {
+        writeln!(out, "and {more} more; --format json names them all")?;
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        writeln!(out)
+    }
+}
+
+/// Writes what came of the sweep, one fact a line.
+fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    let swept = account.swept;
+    let (outcome, reason) = account.outcome();
+    write!(out, "outcome     {outcome}")?;
+    match reason {
+        Some(reason) => writeln!(out, ": {reason}")?,
+        None => writeln!(out)?,
+    }
+    writeln!(out, "command     {}", account.command())?;
+    write!(out, "runs        {}", swept.runs)?;
+    for (exit, what) in [
+        (Exit::Violated, "violated"),
+        (Exit::Diverged, "diverged"),
+        (Exit::Stalled, "stalled"),
+    ] {
+        match swept.failed(exit) {
+            0 => {}
+            count => write!(out, ", {count} {what}")?,
+        }
+    }
+    if account.sweep.verify {
+        write!(out, ", each of them twice")?;
+    }
+    writeln!(
+        out,
+        "{}",
+        match swept.end {
+            End::Through => "",
+            End::Time => "; then its time was up",
+            End::Failed => "; the first failure ended it",
+            End::Stopped => "; then it was stopped",
+        }
+    )?;
+    if account.quiet {
+        return Ok(());
+    }
+    writeln!(out, "requests    {} answered", swept.answered)?;
+    writeln!(out, "slots       {} decided", swept.decided)?;
+    writeln!(out, "messages    {} delivered", swept.deliveries)?;
+    if let Some((longest, run_seed)) = swept.longest {
+        writeln!(out, "longest     {longest}s simulated, seed {run_seed}")?;
+    }
+    let rate = per_second(swept.runs, swept.took);
+    let millis = swept.took.as_millis();
+    let (seconds, tenths) = (millis / 1_000, millis % 1_000 / 100);
+    let jobs = account.sweep.jobs;
+    writeln!(
+        out,
+        "time        {seconds}.{tenths} s, {rate} seeds a second, {jobs} at once"
+    )
+}
+
+/// Writes what the runs have seen.
+fn sights(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    if account.quiet {
+        return Ok(());
+    }
+    let (sights, due) = (&account.swept.sights, Due::of(account.sweep));
+    let heading = "faults that struck";
+    writeln!(
+        out,
+        "\n{heading:<24}{:>12}{:>12}{:>12}",
+        "runs", "times", "due from"
+    )?;
+    for (kind, sight) in sights.faults() {
+        line(out, kind.name(), sight, due.fault(kind))?;
+    }
+    let heading = "what else happened";
+    writeln!(
+        out,
+        "\n{heading:<24}{:>12}{:>12}{:>12}",
+        "runs", "times", "due from"
+    )?;
+    for (rarity, sight) in sights.rarities() {
+        line(out, rarity.name(), sight, due.rarity(rarity))?;
+    }
+    writeln!(out)
+}
+
+fn line(out: &mut Vec<u8>, name: &str, sight: Sight, due: Option<u64>) -> io::Result<()> {
+    let Sight { runs, times } = sight;
+    let due = due.map_or_else(|| "-".to_owned(), |due| due.to_string());
+    writeln!(out, "{name:<24}{runs:>12}{times:>12}{due:>12}")
+}

@@ -1,0 +1,278 @@
+//! A sweep: many seeds with faults, each run checked, and what all of them together have shown. Prints nothing.
+//!
+//! Seeds are handed out in rising order and what came of them is added up in rising order, so that a sweep comes to the
+//! same, whatever the number of its threads.
+
+mod due;
+mod seeds;
+mod sights;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use due::{Due, Missing, possible};
+pub use seeds::{Seeds, Shard};
+pub use sights::{Rarity, Sight, Sights};
+pub use work::{Progress, current_seed, sweep};
+
+use crate::case::Case;
+use crate::exit::Exit;
+use crate::run::Finished;
+use core::num::NonZeroUsize;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+use synod::simulation::{FaultKind, FaultSet, Swarm, Trial, Verdict};
+use synod::{Digest, Instant};
+
+/// What is swept, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// Which seeds.
+    pub seeds: Seeds,
+    /// Which share of them.
+    pub shard: Shard,
+    /// What is run under each.
+    pub source: Source,
+    /// How many runs there are at once.
+    pub jobs: NonZeroUsize,
+    /// After so long no more runs are begun; `None` for no bound.
+    pub time: Option<Duration>,
+    /// Whether a failure does not end it.
+    pub keep_going: bool,
+    /// Whether every seed is run twice, and the digests are compared.
+    pub verify: bool,
+}
+
+/// Where the run of a seed comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It is drawn.
+    Swarm(Swarm),
+    /// It is always the same but for its seed.
+    Scenario {
+        /// What is run.
+        case: Box<Case>,
+        /// The file that it stands in.
+        path: PathBuf,
+    },
+}
+
+impl Source {
+    /// A case that stands in a file.
+    pub fn scenario(case: Case, path: &Path) -> Self {
+        Self::Scenario {
+            case: Box::new(case),
+            path: path.to_owned(),
+        }
+    }
+
+    /// What is run under a seed.
+    pub fn case(&self, run_seed: u64) -> Case {
+        match self {
+            Self::Swarm(swarm) => Case::of(swarm.draw(run_seed)),
+            Self::Scenario { case, .. } => {
+                let mut case = Case::clone(case);
+                case.trial.scenario.run_seed = run_seed;
+                case
+            }
+        }
+    }
+
+    /// The command that shows the run of a seed.
+    pub fn command(&self, run_seed: u64) -> String {
+        format!("synod run {run_seed} {}", self.options())
+    }
+
+    /// The options that name it.
+    pub fn options(&self) -> String {
+        match self {
+            Self::Swarm(Swarm { faults, nodes }) => {
+                let faults = format!("--faults {}", faults_text(*faults));
+                match nodes {
+                    Some(nodes) => format!("{faults} --nodes {nodes}"),
+                    None => faults,
+                }
+            }
+            Self::Scenario { path, .. } => format!("--scenario {}", quoted(path)),
+        }
+    }
+}
+
+/// A set of kinds of fault as it is typed.
+pub fn faults_text(faults: FaultSet) -> String {
+    if faults == FaultSet::ALL {
+        return "all".to_owned();
+    }
+    if faults.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<_> = faults.iter().map(FaultKind::name).collect();
+    names.join(",")
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |char: char| char.is_alphanumeric() || "/._-+=:@%".contains(char);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+impl Sweep {
+    /// All faults under these seeds, on every processor there is.
+    pub fn new(seeds: Seeds) -> Self {
+        Self {
+            seeds,
+            shard: Shard::WHOLE,
+            source: Source::Swarm(Swarm {
+                faults: FaultSet::ALL,
+                nodes: None,
+            }),
+            jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            time: None,
+            keep_going: false,
+            verify: false,
+        }
+    }
+}
+
+/// What came of a sweep. But for the time it took it hangs on the seeds alone that were run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// How it ended.
+    pub end: End,
+    /// How many seeds were run.
+    pub runs: u64,
+    /// Every seed of the shard that is below this one was run, and no other.
+    pub next: u64,
+    /// The runs that failed, in rising order of their seeds.
+    pub failures: Vec<Failure>,
+    /// What the runs have seen.
+    pub sights: Sights,
+    /// What they should have seen, and have not. It is not asked for where the sweep was ended early.
+    pub missing: Vec<Missing>,
+    /// Requests answered.
+    pub answered: u64,
+    /// Slots decided.
+    pub decided: u64,
+    /// Messages delivered.
+    pub deliveries: u64,
+    /// The longest simulated time that a run took, and its seed.
+    pub longest: Option<(Instant, u64)>,
+    /// The digest of all digests.
+    pub digest: Digest,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How a sweep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// All seeds were run.
+    Through,
+    /// Its time was up.
+    Time,
+    /// A run failed.
+    Failed,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// A run that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its seed.
+    pub run_seed: u64,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The digest of its trace.
+    pub digest: Digest,
+    /// The digest of its second run, where that is another one.
+    pub other: Option<Digest>,
+}
+
+impl Failure {
+    /// What is wrong with a run, if anything; `again` is the digest of a second one.
+    fn of(run_seed: u64, finished: &Finished, again: Option<Digest>) -> Option<Self> {
+        let failure = Self {
+            run_seed,
+            verdict: finished.verdict,
+            digest: finished.digest,
+            other: again.filter(|digest| *digest != finished.digest),
+        };
+        (failure.exit() != Exit::Done).then_some(failure)
+    }
+
+    /// The exit code that it deserves. A broken rule is worse than two traces, and those are worse than a stalled run.
+    pub const fn exit(&self) -> Exit {
+        match (self.verdict, self.other) {
+            (Verdict::Violated(_), _) => Exit::Violated,
+            (_, Some(_)) => Exit::Diverged,
+            (Verdict::Stalled(_), None) => Exit::Stalled,
+            (Verdict::Done, None) => Exit::Done,
+        }
+    }
+}
+
+impl Swept {
+    /// Nothing swept yet.
+    fn new(first: u64) -> Self {
+        Self {
+            end: End::Through,
+            runs: 0,
+            next: first,
+            failures: Vec::new(),
+            sights: Sights::default(),
+            missing: Vec::new(),
+            answered: 0,
+            decided: 0,
+            deliveries: 0,
+            longest: None,
+            digest: Digest::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// How many failures deserve an exit code.
+    pub fn failed(&self, exit: Exit) -> usize {
+        let failed = self.failures.iter().filter(|failed| failed.exit() == exit);
+        failed.count()
+    }
+
+    /// The exit code that it deserves: that of its worst failure; or that it was stopped, or has shown too little.
+    pub fn exit(&self) -> Exit {
+        let worst = [Exit::Violated, Exit::Diverged, Exit::Stalled];
+        let worst = worst.into_iter().find(|exit| self.failed(*exit) > 0);
+        match (self.end, worst) {
+            (End::Stopped, _) => Exit::Interrupted,
+            (_, Some(worst)) => worst,
+            _ if self.missing.is_empty() => Exit::Done,
+            _ => Exit::Vacuous,
+        }
+    }
+
+    /// Adds a run.
+    fn add(&mut self, trial: &Trial, finished: &Finished, again: Option<Digest>) {
+        let run_seed = trial.scenario.run_seed;
+        self.runs += 1;
+        let failure = Failure::of(run_seed, finished, again);
+        self.failures.extend(failure);
+        self.sights.add(finished);
+        self.answered += finished.report.answered;
+        self.decided += finished.report.applied.number();
+        self.deliveries += finished.report.deliveries;
+        let at = finished.report.at;
+        if self.longest.is_none_or(|(longest, _)| longest < at) {
+            self.longest = Some((at, run_seed));
+        }
+        self.digest = folded(self.digest, finished.digest);
+    }
+}
+
+/// A digest of digests: each is mixed in as the words of a trace are.
+fn folded(digests: Digest, digest: Digest) -> Digest {
+    let product = (digests.value() ^ digest.value()).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    Digest::resume(product ^ product >> 32)
+}

@@ -1,0 +1,152 @@
+//! What a sweep should have seen, lest it prove nothing.
+//!
+//! - At least one run.
+//! - Each kind of fault that was asked for by its name, or that is in the scenario, at least once, however few the runs.
+//! - With all faults: each kind that a cluster of the size can have, in [`MANY`] runs or more.
+//! - With all faults and sizes as they are drawn: each [`Rarity`] that is [due](Rarity::due) by then.
+
+use super::sights::{Rarity, Sight};
+use super::{Source, Sweep, Swept};
+use crate::case::Case;
+use core::fmt;
+use synod::Queue;
+use synod::simulation::{FaultKind, FaultSet, Swarm};
+
+/// From so many runs on every kind of fault must have struck. Each is drawn for every second run; that one of them strikes
+/// in none of a hundred is as likely as that a coin falls on one side so often.
+const MANY: u64 = 100;
+
+/// What never happened, though it should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Missing {
+    /// A run.
+    Run,
+    /// A fault of a kind.
+    Fault(FaultKind),
+    /// Something else.
+    Rarity(Rarity),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run => f.write_str("run"),
+            Self::Fault(kind) => f.write_str(kind.name()),
+            Self::Rarity(rarity) => f.write_str(rarity.name()),
+        }
+    }
+}
+
+impl Rarity {
+    /// From how many runs with all faults on it is due: at least ten times as many as it takes on average, rounded up to
+    /// a plain number. `None` for what drawn trials do not come to.
+    ///
+    /// Counted over 100,000 seeds from 0: `synod sweep --seeds 0..100_000 --keep-going`.
+    pub const fn due(self) -> Option<u64> {
+        match self {
+            Self::Noop => Some(2_000),
+            // Once in some ten thousand runs.
+            Self::Full(Queue::Waiting | Queue::Scheduler) => Some(200_000),
+            // No trial has more clients than a node has sessions, and every client waits for its answer: so no session is
+            // given up, and there is always room for what a client asks for and for what a step may say.
+            Self::Eviction | Self::Full(Queue::Pending | Queue::Requesters | Queue::Outbox) => None,
+            _ => Some(1_000),
+        }
+    }
+}
+
+/// The kinds of fault that a cluster can have; `None` for a cluster of any size.
+pub fn possible(nodes: Option<u16>) -> FaultSet {
+    let mut possible = FaultSet::ALL;
+    for kind in FaultKind::ALL {
+        let least = match kind {
+            FaultKind::Pause | FaultKind::Skew | FaultKind::Jump | FaultKind::Restart => 1,
+            // A majority must be left.
+            FaultKind::Partial | FaultKind::Crash => 3,
+            _ => 2,
+        };
+        if nodes.is_some_and(|nodes| nodes < least) {
+            possible = possible.without(kind);
+        }
+    }
+    possible
+}
+
+/// The kinds of fault that are in a case.
+fn faults_of(case: &Case) -> FaultSet {
+    let (weather, link) = (&case.trial.weather, &case.trial.scenario.link);
+    let mut faults = FaultSet::NONE;
+    for (kind, rate_ppm) in [
+        (FaultKind::Loss, weather.loss_ppm.max(link.loss_ppm)),
+        (FaultKind::Duplicate, weather.duplicate_ppm),
+        (FaultKind::Spike, weather.spike_ppm),
+        (FaultKind::Reorder, weather.reorder_ppm),
+    ] {
+        if rate_ppm > 0 {
+            faults = faults.with(kind);
+        }
+    }
+    let planned = case.trial.plan.iter();
+    planned.fold(faults, |faults, fault| faults.with(fault.kind()))
+}
+
+/// From how many runs on a sweep should have seen what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Due {
+    /// At once.
+    asked: FaultSet,
+    /// From [`MANY`] runs on.
+    likely: FaultSet,
+    /// Whether everything else is to be seen, too.
+    is_wild: bool,
+}
+
+impl Due {
+    /// What is due in a sweep.
+    pub fn of(sweep: &Sweep) -> Self {
+        let (asked, likely, is_wild) = match &sweep.source {
+            Source::Scenario { case, .. } => (faults_of(case), FaultSet::NONE, false),
+            Source::Swarm(Swarm { faults, nodes }) if *faults == FaultSet::ALL => {
+                (FaultSet::NONE, possible(*nodes), nodes.is_none())
+            }
+            Source::Swarm(Swarm { faults, .. }) => (*faults, FaultSet::NONE, false),
+        };
+        Self {
+            asked,
+            likely,
+            is_wild,
+        }
+    }
+
+    /// From how many runs on a kind of fault should have struck, if at all.
+    pub fn fault(self, kind: FaultKind) -> Option<u64> {
+        if self.asked.contains(kind) {
+            Some(1)
+        } else {
+            self.likely.contains(kind).then_some(MANY)
+        }
+    }
+
+    /// From how many runs on something else should have happened, if at all.
+    pub fn rarity(self, rarity: Rarity) -> Option<u64> {
+        rarity.due().filter(|_| self.is_wild)
+    }
+
+    /// What should have been seen by now, and was not.
+    pub(super) fn missing(self, swept: &Swept) -> Vec<Missing> {
+        if swept.runs == 0 {
+            return vec![Missing::Run];
+        }
+        let lacks = |sight: Sight, due: Option<u64>| {
+            sight.runs == 0 && due.is_some_and(|due| due <= swept.runs)
+        };
+        let faults = swept.sights.faults();
+        let faults = faults.filter(|(kind, sight)| lacks(*sight, self.fault(*kind)));
+        let rarities = swept.sights.rarities();
+        let rarities = rarities.filter(|(rarity, sight)| lacks(*sight, self.rarity(*rarity)));
+        faults
+            .map(|(kind, _)| Missing::Fault(kind))
+            .chain(rarities.map(|(rarity, _)| Missing::Rarity(rarity)))
+            .collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! Which seeds a sweep runs.
+
+use core::fmt;
+
+/// A range of seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seeds {
+    /// The first.
+    pub first: u64,
+    /// The one after the last; `None` where only time ends it.
+    pub end: Option<u64>,
+}
+
+/// A share of the seeds, so that several machines can sweep one range: of every `count` seeds the one at `index`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shard {
+    /// Which share, from 1.
+    pub index: u32,
+    /// How many shares there are.
+    pub count: u32,
+}
+
+impl Shard {
+    /// All of them.
+    pub const WHOLE: Self = Self { index: 1, count: 1 };
+}
+
+impl Seeds {
+    /// The `nth` seed of a shard, from 0.
+    pub fn nth(&self, shard: Shard, nth: u64) -> Option<u64> {
+        let round = self.round(shard, nth)?;
+        let seed = round.checked_add(u64::from(shard.index.checked_sub(1)?))?;
+        self.end.is_none_or(|end| seed < end).then_some(seed)
+    }
+
+    /// Below it are the first `nth` seeds of a shard, and no others.
+    pub(super) fn below(&self, shard: Shard, nth: u64) -> u64 {
+        let end = self.end.unwrap_or(u64::MAX);
+        self.round(shard, nth).unwrap_or(end).min(end)
+    }
+
+    /// Where the `nth` round through the shards begins.
+    fn round(&self, shard: Shard, nth: u64) -> Option<u64> {
+        let past = nth.checked_mul(u64::from(shard.count))?;
+        self.first.checked_add(past)
+    }
+
+    /// How many there are for a shard; `None` where only time ends it.
+    pub fn count(&self, shard: Shard) -> Option<u64> {
+        let all = self.end?.saturating_sub(self.first);
+        let before = u64::from(shard.index.saturating_sub(1));
+        Some(
+            all.saturating_sub(before)
+                .div_ceil(u64::from(shard.count.max(1))),
+        )
+    }
+}
+
+impl fmt::Display for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..", self.first)?;
+        self.end.map_or(Ok(()), |end| write!(f, "{end}"))
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(seeds: Seeds, index: u32, count: u32) -> Vec<u64> {
+        let shard = Shard { index, count };
+        let all: Vec<_> = (0..).map_while(|nth| seeds.nth(shard, nth)).collect();
+        assert_eq!(seeds.count(shard), u64::try_from(all.len()).ok());
+        all
+    }
+
+    #[test]
+    fn shards_part_the_seeds() {
+        for end in 5..20 {
+            let seeds = Seeds {
+                first: 5,
+                end: Some(end),
+            };
+            for count in 1..6 {
+                let mut all: Vec<_> = (1..=count).flat_map(|of_| of(seeds, of_, count)).collect();
+                all.sort_unstable();
+                assert!(all.into_iter().eq(5..end), "{seeds} in {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_seed_of_all_is_the_last() {
+        let seeds = Seeds {
+            first: u64::MAX - 2,
+            end: None,
+        };
+        assert_eq!(seeds.nth(Shard::WHOLE, 2), Some(u64::MAX));
+        assert_eq!(seeds.nth(Shard::WHOLE, 3), None);
+        assert_eq!(seeds.count(Shard::WHOLE), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! What the runs of a sweep have seen: which faults struck, and what happened that does not happen in a quiet run.
+
+use crate::run::Finished;
+use synod::Queue;
+use synod::simulation::FaultKind;
+
+/// Something that a quiet run never sees, and that a protocol must get right all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rarity {
+    /// An election beyond the first.
+    Reelection,
+    /// A scout or a leader that a higher ballot ended.
+    Preemption,
+    /// A leader that gave up because it no longer heard from a quorum.
+    StepDown,
+    /// A proposal that a new leader proposed again.
+    Reproposal,
+    /// A hole that a new leader filled with a no-op.
+    Noop,
+    /// A promise that did not fit into one page.
+    PagedPromise,
+    /// A node that was brought up by a snapshot.
+    Snapshot,
+    /// A node that started again from what it had made durable.
+    Restart,
+    /// A client that was told that its session was given up.
+    Eviction,
+    /// A window with all of its slots in use.
+    FullWindow,
+    /// A table of sessions with no room left.
+    FullSessions,
+    /// A queue into which something did not fit.
+    Full(Queue),
+}
+
+const RARITIES: usize = 16;
+
+impl Rarity {
+    /// Every one.
+    pub const ALL: [Self; RARITIES] = [
+        Self::Reelection,
+        Self::Preemption,
+        Self::StepDown,
+        Self::Reproposal,
+        Self::Noop,
+        Self::PagedPromise,
+        Self::Snapshot,
+        Self::Restart,
+        Self::Eviction,
+        Self::FullWindow,
+        Self::FullSessions,
+        Self::Full(Queue::Waiting),
+        Self::Full(Queue::Pending),
+        Self::Full(Queue::Requesters),
+        Self::Full(Queue::Outbox),
+        Self::Full(Queue::Scheduler),
+    ];
+
+    /// Its name: lower case, words joined by hyphens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reelection => "reelection",
+            Self::Preemption => "preemption",
+            Self::StepDown => "step-down",
+            Self::Reproposal => "reproposal",
+            Self::Noop => "noop",
+            Self::PagedPromise => "paged-promise",
+            Self::Snapshot => "snapshot",
+            Self::Restart => "node-restart",
+            Self::Eviction => "eviction",
+            Self::FullWindow => "full-window",
+            Self::FullSessions => "full-sessions",
+            Self::Full(Queue::Waiting) => "full-waiting",
+            Self::Full(Queue::Pending) => "full-pending",
+            Self::Full(Queue::Requesters) => "full-requesters",
+            Self::Full(Queue::Outbox) => "full-outbox",
+            Self::Full(Queue::Scheduler) => "full-scheduler",
+        }
+    }
+
+    /// How often it happened in a run; of what stays full, once.
+    fn times(self, finished: &Finished) -> u64 {
+        let tally = &finished.tally;
+        let full = |name: &str| {
+            let mark = finished.marks.iter().find(|mark| mark.name == name);
+            u64::from(mark.is_some_and(|mark| mark.peak >= mark.capacity))
+        };
+        match self {
+            Self::Reelection => tally.adopted.saturating_sub(1),
+            Self::Preemption => tally.preempted,
+            Self::StepDown => tally.stepped_down,
+            Self::Reproposal => tally.reproposed,
+            Self::Noop => tally.noops,
+            Self::PagedPromise => tally.paged,
+            Self::Snapshot => tally.installed,
+            Self::Restart => tally.restarted,
+            Self::Eviction => tally.evicted,
+            Self::FullWindow => full("window"),
+            Self::FullSessions => full("sessions"),
+            Self::Full(queue) => tally.full(queue),
+        }
+    }
+}
+
+/// In how many runs something happened, and how often in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sight {
+    /// In how many runs.
+    pub runs: u64,
+    /// How often in all.
+    pub times: u64,
+}
+
+impl Sight {
+    fn add(&mut self, times: u64) {
+        self.runs += u64::from(times > 0);
+        self.times += times;
+    }
+}
+
+/// What runs have seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sights {
+    faults: [Sight; FaultKind::ALL.len()],
+    rarities: [Sight; RARITIES],
+}
+
+impl Sights {
+    /// The kinds of fault, with how often each struck.
+    pub fn faults(&self) -> impl Iterator<Item = (FaultKind, Sight)> {
+        FaultKind::ALL.into_iter().zip(self.faults)
+    }
+
+    /// What does not happen in a quiet run, with how often it did.
+    pub fn rarities(&self) -> impl Iterator<Item = (Rarity, Sight)> {
+        Rarity::ALL.into_iter().zip(self.rarities)
+    }
+
+    /// How often anything went wrong.
+    pub fn struck(&self) -> u64 {
+        self.faults.iter().map(|sight| sight.times).sum()
+    }
+
+    pub(super) fn add(&mut self, finished: &Finished) {
+        for (sight, kind) in self.faults.iter_mut().zip(FaultKind::ALL) {
+            sight.add(match kind {
+                // What a partition cuts off is not for want of luck.
+                FaultKind::Loss => finished.lost,
+                _ => finished.tally.faults(kind),
+            });
+        }
+        for (sight, rarity) in self.rarities.iter_mut().zip(Rarity::ALL) {
+            sight.add(rarity.times(finished));
+        }
+    }
+}
