@@ -8,15 +8,17 @@ pub use file::{FileError, parse, print, read, write};
 pub use nature::{Choice, Nature, Passage, Script};
 pub use table::Outcome;
 
+use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
-use crate::run::{Finished, KEYS, PAGE, RunError, STACK};
+use crate::run::{Finished, KEYS, Looks, PAGE, RunError, STACK};
 use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Faults, KvScript, Plan, ScenarioError, Simulation, Trial, Workload,
+    BankScript, Contest, Faults, Invariants, KvScript, Plan, ScenarioError, Simulation, Trial,
+    Verdict, Violation, Workload,
 };
-use synod::{Digest, StateMachine, Tally, Tracer};
+use synod::{Digest, Tally, Tracer};
 
 /// One run with faults: two runs of equal cases have equal traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,9 @@ impl Case {
         }
     }
 }
+
+/// How many requests of a run are kept for a look at their history.
+const OPERATIONS_MAX: usize = 4_096;
 
 /// A tracer for both machines that a case can have, whatever it is.
 pub trait CaseTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send {}
@@ -133,36 +138,69 @@ fn play(
     tracer: &mut dyn CaseTracer,
     recorded: bool,
 ) -> Result<(Finished, Option<Script>), ScenarioError> {
-    let (requests, is_tight) = (case.trial.requests, case.trial.is_tight);
-    let few = case.trial.scenario.nodes <= 16 && case.trial.scenario.clients <= 16;
-    let (kv, bank) = (KvScript::new(requests), BankScript::new(requests));
-    match (case.machine(), is_tight, few) {
-        (Machine::Kv, true, _) => play_in::<Kv<KEYS>, _, 4, 4, 16, 512>(case, kv, tracer, recorded),
-        (Machine::Kv, _, true) => {
-            play_in::<Kv<KEYS>, _, 16, 16, 16, 1024>(case, kv, tracer, recorded)
+    let Trial {
+        requests,
+        contended,
+        ..
+    } = case.trial;
+    let run_seed = case.trial.scenario.run_seed;
+    let contest = Contest::new(run_seed, requests, contended);
+    match (case.machine(), contended) {
+        (Machine::Kv, 0) => {
+            play_sized::<Kv<KEYS>, _>(case, KvScript::new(requests), tracer, recorded)
         }
-        (Machine::Kv, ..) => play_in::<Kv<KEYS>, _, 64, 64, 64, 8192>(case, kv, tracer, recorded),
-        (Machine::Bank, true, _) => {
-            play_in::<Bank<KEYS>, _, 4, 4, 16, 512>(case, bank, tracer, recorded)
+        (Machine::Kv, _) => play_sized::<Kv<KEYS>, _>(case, contest, tracer, recorded),
+        (Machine::Bank, 0) => {
+            play_sized::<Bank<KEYS>, _>(case, BankScript::new(requests), tracer, recorded)
         }
-        (Machine::Bank, _, true) => {
-            play_in::<Bank<KEYS>, _, 16, 16, 16, 1024>(case, bank, tracer, recorded)
-        }
-        (Machine::Bank, ..) => {
-            play_in::<Bank<KEYS>, _, 64, 64, 64, 8192>(case, bank, tracer, recorded)
-        }
+        (Machine::Bank, _) => play_sized::<Bank<KEYS>, _>(case, contest, tracer, recorded),
+    }
+}
+
+/// Runs in as small a simulation as will do, or in one without room to spare.
+fn play_sized<M: Objects, L: Workload<M>>(
+    case: &Case,
+    workload: L,
+    tracer: &mut dyn CaseTracer,
+    recorded: bool,
+) -> Result<(Finished, Option<Script>), ScenarioError>
+where
+    for<'t> dyn CaseTracer + 't: Tracer<M, PAGE>,
+{
+    let scenario = &case.trial.scenario;
+    if case.trial.is_tight {
+        play_in::<M, L, 4, 4, 16, 512, 256>(case, workload, tracer, recorded)
+    } else if scenario.nodes <= 16 && scenario.clients <= 16 {
+        play_in::<M, L, 16, 16, 16, 1024, 512>(case, workload, tracer, recorded)
+    } else {
+        play_in::<M, L, 64, 64, 64, 8192, 1024>(case, workload, tracer, recorded)
+    }
+}
+
+/// The verdict on a run that is over, and what its history has shown: a broken rule outweighs all else.
+fn judge(
+    verdict: Verdict,
+    look: impl FnOnce() -> Result<Checked, Violation>,
+) -> (Verdict, Checked) {
+    if matches!(verdict, Verdict::Violated(_)) {
+        return (verdict, Checked::default());
+    }
+    match look() {
+        Ok(checked) => (verdict, checked),
+        Err(violation) => (Verdict::Violated(violation), Checked::default()),
     }
 }
 
 /// Runs to the end and gathers what came of it. It is never inlined, so that no stack frame holds two simulations.
 #[inline(never)]
 fn play_in<
-    M: StateMachine,
+    M: Objects,
     L: Workload<M>,
     const WINDOW: usize,
     const CLIENTS: usize,
     const NODES: usize,
     const EVENTS: usize,
+    const SLOTS: usize,
 >(
     case: &Case,
     workload: L,
@@ -174,15 +212,26 @@ where
 {
     let mut simulation = Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Nature>::idle();
     simulation.start_against(&case.trial.scenario, workload, case.nature(recorded))?;
-    let mut observers = (tracer, (Digest::new(), Tally::new()));
-    let verdict = simulation.run(&mut observers);
-    let (_, (digest, tally)) = observers;
+    let mut tracers = (tracer, (Digest::new(), Tally::new()));
+    let invariants = Invariants::<M, WINDOW, CLIENTS, NODES, SLOTS>::new();
+    let mut observers = (invariants, History::<M>::new(OPERATIONS_MAX));
+    let verdict = simulation.run_observed(&mut tracers, &mut observers);
+    let (_, (digest, tally)) = tracers;
+    let (mut invariants, history) = observers;
+    let (verdict, checked) = judge(verdict, || {
+        invariants.ended(simulation.nodes())?;
+        history.check()
+    });
     let finished = Finished {
         verdict,
         report: simulation.report(),
         digest,
         tally,
         marks: simulation.marks().collect(),
+        looks: Some(Looks {
+            seen: *invariants.seen(),
+            history: checked,
+        }),
         lost: simulation.nemesis().lost(),
     };
     let script = simulation.nemesis().record().cloned();

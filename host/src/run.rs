@@ -1,6 +1,7 @@
 //! One run, from options to what came of it, without a word printed.
 
 use crate::exit::Exit;
+use crate::history::Checked;
 use crate::options::{Machine, Options};
 use core::fmt;
 use std::io;
@@ -8,7 +9,8 @@ use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, KvScript, Mark, Report, Scenario, ScenarioError, Simulation, Verdict, Workload,
+    BankScript, KvScript, Mark, Report, Scenario, ScenarioError, Seen, Simulation, Verdict,
+    Workload,
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
@@ -43,6 +45,17 @@ pub struct Finished {
     pub marks: Vec<Mark>,
     /// How many messages were lost on the way, those aside that a planned fault cut off and those that found no room.
     pub lost: u64,
+    /// What the checkers have looked at, where there were any.
+    pub looks: Option<Looks>,
+}
+
+/// What the checkers of a run have looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks {
+    /// How often each rule was checked, and how often it could not be.
+    pub seen: Seen,
+    /// What the look at the clients' history has covered.
+    pub history: Checked,
 }
 
 impl Finished {
@@ -164,5 +177,6 @@ fn simulate_in<
         lost: tally.lost_total() - tally.full(Queue::Scheduler),
         tally,
         marks: simulation.marks().collect(),
+        looks: None,
     })
 }

@@ -34,6 +34,8 @@ pub struct Trial {
     pub requests: u32,
     /// Whether the state machine is one where the order of commands shows in their outputs, such as a bank.
     pub is_bank: bool,
+    /// About how many keys or accounts the clients contend; 0 where each has its own, and knows what it must be answered.
+    pub contended: u32,
     /// Whether the nodes have the least room that they can have, so that windows, sessions and queues are full at times.
     pub is_tight: bool,
 }
@@ -74,6 +76,7 @@ impl Swarm {
             unit * tenths / 10
         });
         let until = Instant::ZERO + storms;
+        let contended = draw.below(6).saturating_sub(2);
         let weather = draw.weather(faults, unit, until);
         let plan = draw.plan(faults, unit, until, nodes);
         scenario.time_max = scenario.time_max.max(storms * 4);
@@ -83,6 +86,7 @@ impl Swarm {
             plan,
             requests,
             is_bank,
+            contended,
             is_tight,
         }
     }

@@ -45,6 +45,8 @@ struct File {
     requests: Option<u32>,
     machine: Option<String>,
     room: Option<String>,
+    /// About how many keys the clients contend.
+    contended: Option<u32>,
     place: Option<Whole>,
     think: Option<Span>,
     until: Option<Span>,
@@ -129,6 +131,7 @@ impl File {
             weather,
             plan,
             requests,
+            contended,
             is_tight,
             ..
         } = &case.trial;
@@ -143,6 +146,7 @@ impl File {
             requests: Some(*requests),
             machine: Some(case.machine().name().to_owned()),
             room: Some(if *is_tight { "tight" } else { "roomy" }.to_owned()),
+            contended: (*contended > 0).then_some(*contended),
             place: Some(place),
             think: Some(Span(scenario.think)),
             until: Some(Span(scenario.time_max)),
@@ -201,6 +205,7 @@ impl File {
             plan: plan?,
             requests: options.requests,
             is_bank,
+            contended: self.contended.unwrap_or(0),
             is_tight,
             scenario,
         };
