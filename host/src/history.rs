@@ -20,7 +20,7 @@ use synod::{Outcome, RequestKey};
 /// How many requests of one object are looked at; beyond that the search would take too much memory.
 const OBJECT_MAX: usize = 10_000;
 /// How many steps the search takes for one object before it is given up: far more than an order that is there needs.
-const STEPS_MAX: u64 = 2_000_000;
+const STEPS_MAX: u64 = 200_000;
 
 /// An [`Observer`] that keeps what the clients asked and were answered, for a look at all of it when the run is over.
 ///
