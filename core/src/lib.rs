@@ -114,4 +114,5 @@ pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber
 pub use roles::sessions::OUTPUT_MAX;
 pub use tally::Tally;
 pub use time::{Duration, Instant};
+pub use timer::Timer;
 pub use trace::{Event, Halt, Queue, Reason, Record, Role, Tracer};

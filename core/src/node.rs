@@ -4,6 +4,7 @@ mod apply;
 mod catch_up;
 mod claims;
 mod drive;
+mod essence;
 mod leading;
 mod recover;
 mod requests;

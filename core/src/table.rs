@@ -1,5 +1,7 @@
 //! A fixed table of a few values that come and go.
 
+use core::hash::{Hash, Hasher};
+
 /// A value that is found by a number.
 pub(crate) trait Numbered {
     /// The number that decides where the value is kept.
@@ -8,7 +10,7 @@ pub(crate) trait Numbered {
 
 /// Holds up to `CAPACITY` values, each where its number puts it if that place is free, and in any other if not. Values of
 /// consecutive numbers are all in their own places, and are then found, or found missing, at the first look.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Table<T, const CAPACITY: usize> {
     places: [Option<T>; CAPACITY],
@@ -16,6 +18,21 @@ pub(crate) struct Table<T, const CAPACITY: usize> {
     /// How many values are not where their number puts them.
     displaced: usize,
     peak: usize,
+}
+
+/// What it holds, and where. The peak is a statistic, and the two other counts follow from the places.
+impl<T: PartialEq, const CAPACITY: usize> PartialEq for Table<T, CAPACITY> {
+    fn eq(&self, other: &Self) -> bool {
+        self.places == other.places
+    }
+}
+
+impl<T: Eq, const CAPACITY: usize> Eq for Table<T, CAPACITY> {}
+
+impl<T: Hash, const CAPACITY: usize> Hash for Table<T, CAPACITY> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.places.hash(state);
+    }
 }
 
 impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {

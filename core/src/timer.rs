@@ -6,7 +6,7 @@ use crate::{Duration, Instant};
 /// What a node can be waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub(crate) enum Timer {
+pub enum Timer {
     /// The initializer asks again.
     Join,
     /// The leader has been silent for too long; or, once that is known, the node's turn to claim has come.
@@ -31,7 +31,7 @@ pub(crate) enum Timer {
 
 impl Timer {
     /// Every kind, in the order in which expired ones are served.
-    pub(crate) const ALL: [Self; 10] = [
+    pub const ALL: [Self; 10] = [
         Self::Join,
         Self::Election,
         Self::Scout,
@@ -43,6 +43,22 @@ impl Timer {
         Self::Learn,
         Self::Transfer,
     ];
+
+    /// Its name in logs: lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Election => "election",
+            Self::Scout => "scout",
+            Self::Commander => "commander",
+            Self::Heartbeat => "heartbeat",
+            Self::Quorum => "quorum",
+            Self::Propose => "propose",
+            Self::Request => "request",
+            Self::Learn => "learn",
+            Self::Transfer => "transfer",
+        }
+    }
 
     const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
@@ -103,6 +119,16 @@ impl Timers {
         *self = Self::new();
     }
 
+    /// Makes one armed timer overdue, and puts all others off for as long as can be.
+    pub(crate) fn only(&mut self, timer: Timer) {
+        let last = Instant::FAR_FUTURE.back(Duration::from_micros(1));
+        for other in Timer::ALL {
+            if self.is_armed(other) {
+                self.arm(other, if other == timer { Instant::ZERO } else { last });
+            }
+        }
+    }
+
     pub(crate) fn is_armed(&self, timer: Timer) -> bool {
         self.before
             .get(timer.index())
@@ -129,6 +155,22 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_one_timer_is_overdue_and_the_others_stay_armed() {
+        let mut timers = Timers::new();
+        for timer in [Timer::Scout, Timer::Learn] {
+            timers.arm(timer, Instant::from_micros(5));
+        }
+        timers.only(Timer::Learn);
+        let expired = |timer| timers.is_expired(timer, Instant::ZERO);
+        assert_eq!(
+            Timer::ALL.map(expired),
+            Timer::ALL.map(|timer| timer == Timer::Learn)
+        );
+        let armed = Timer::ALL.map(|timer| timers.is_armed(timer));
+        assert_eq!(armed.iter().filter(|armed| **armed).count(), 2);
+    }
 
     #[test]
     fn every_timer_has_its_own_place() {

@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and how.
 
+#[cfg(feature = "check")]
+mod check;
 mod error;
 mod help;
 mod shrink;
@@ -11,6 +13,8 @@ mod tests;
 pub use error::UsageError;
 
 use crate::commands;
+#[cfg(feature = "check")]
+use crate::commands::check::CheckCommand;
 use crate::commands::run::{self, Colour, Form, RunCommand, Subject};
 use crate::commands::shrink::ShrinkCommand;
 use crate::commands::sweep::SweepCommand;
@@ -39,6 +43,9 @@ pub enum Command {
     Sweep(SweepCommand),
     /// Shrink a failing run.
     Shrink(ShrinkCommand),
+    /// Every state of a small cluster.
+    #[cfg(feature = "check")]
+    Check(CheckCommand),
 }
 
 /// The whole program: reads the command line, does what it says, and answers how it ended.
@@ -51,6 +58,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Run(command)) => run::run(&command),
         Ok(Command::Sweep(command)) => commands::sweep::run(&command),
         Ok(Command::Shrink(command)) => commands::shrink::shrink(&command),
+        #[cfg(feature = "check")]
+        Ok(Command::Check(command)) => commands::check::check(&command),
         Err(error) => {
             complain(&error);
             Exit::Usage
@@ -118,6 +127,9 @@ enum Action {
     /// Shrinks a run that fails to the least that still fails in the same way
     #[command(long_about = shrink::LONG_ABOUT, after_long_help = shrink::AFTER_LONG)]
     Shrink(shrink::ShrinkArgs),
+    /// Every state of a small cluster of real nodes, or walks through a larger one
+    #[cfg(feature = "check")]
+    Check(check::CheckArgs),
 }
 
 #[derive(Debug, Args)]
@@ -239,6 +251,8 @@ impl Cli {
             Some(Action::Run(args)) => args.command().map(Command::Run),
             Some(Action::Sweep(args)) => args.command().map(Command::Sweep),
             Some(Action::Shrink(args)) => Ok(Command::Shrink(args.command())),
+            #[cfg(feature = "check")]
+            Some(Action::Check(args)) => args.command().map(Command::Check),
             None => self.run.command().map(Command::Run),
         }
     }

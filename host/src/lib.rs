@@ -5,6 +5,8 @@
 //! Nothing here decides anything about the protocol; all of that is in the package `synod`.
 
 pub mod case;
+#[cfg(feature = "check")]
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod exit;

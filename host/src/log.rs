@@ -6,7 +6,7 @@ mod filter;
 mod json;
 mod output;
 mod paint;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;

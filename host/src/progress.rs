@@ -187,3 +187,40 @@ pub(crate) fn counted<T>(
     }
     shown(len, &template, move_on, || work(&count))
 }
+
+/// Does some work, and says how long it took. After `limit` it is asked to `stop`; how far it is, is shown once it has
+/// taken more than a second.
+#[cfg(feature = "check")]
+pub(crate) fn timed<T>(
+    limit: Duration,
+    states: impl Fn() -> u64 + Sync,
+    stop: impl Fn() + Sync,
+    work: impl FnOnce() -> T,
+) -> (T, Duration) {
+    // Nothing is drawn where the standard error is no terminal.
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) =
+        ProgressStyle::with_template("{elapsed_precise} {human_pos} states, {per_sec}")
+    {
+        bar.set_style(style);
+    }
+    thread::scope(|scope| {
+        let (done, waiting) = mpsc::channel::<()>();
+        scope.spawn(|| {
+            let waiting = waiting;
+            while waiting.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
+                if bar.elapsed() >= limit {
+                    stop();
+                }
+                if bar.elapsed() >= PATIENCE {
+                    bar.set_position(states());
+                }
+            }
+        });
+        let result = work();
+        let elapsed = bar.elapsed();
+        drop(done);
+        bar.finish_and_clear();
+        (result, elapsed)
+    })
+}

@@ -85,6 +85,60 @@ pub(crate) fn requests(text: &str) -> Result<u32, Takes> {
         .ok_or("a whole number from 1 to 4294967294, such as 10_000")
 }
 
+/// How many nodes a small cluster has.
+#[cfg(feature = "check")]
+pub(crate) fn few_nodes(text: &str) -> Result<u16, Takes> {
+    within(text, 1..=5).ok_or("a whole number from 1 to 5")
+}
+
+/// How often something happens in a small cluster.
+#[cfg(feature = "check")]
+pub(crate) fn few(text: &str) -> Result<u8, Takes> {
+    let number = within(text, 0..=8).and_then(|number| u8::try_from(number).ok());
+    number.ok_or("a whole number from 0 to 8")
+}
+
+/// The same where it happens at least once.
+#[cfg(feature = "check")]
+pub(crate) fn some(text: &str) -> Result<u8, Takes> {
+    few(text)
+        .ok()
+        .filter(|number| *number >= 1)
+        .ok_or("a whole number from 1 to 8")
+}
+
+/// How many steps.
+#[cfg(feature = "check")]
+pub(crate) fn depth(text: &str) -> Result<u32, Takes> {
+    number(text)
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| (1..=1_000_000).contains(number))
+        .ok_or("a whole number from 1 to 1000000")
+}
+
+/// Some of a vocabulary, by name and with commas between them, in the order of the vocabulary; or a word for all or none.
+#[cfg(feature = "check")]
+pub(crate) fn names<T: Copy>(
+    text: &str,
+    (word, these): (&str, &[T]),
+    every: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<Vec<T>, String> {
+    if text == word {
+        return Ok(these.to_vec());
+    }
+    let known = |part: &str| every.iter().any(|item| name(*item) == part);
+    if !text.split(',').all(known) {
+        let names: Vec<_> = every.iter().map(|item| name(*item)).collect();
+        return Err(format!(
+            "{word}, or with commas between them some of {}",
+            names.join(", ")
+        ));
+    }
+    let named = |item: &T| text.split(',').any(|part| part == name(*item));
+    Ok(every.iter().copied().filter(named).collect())
+}
+
 /// A bound on events.
 pub(crate) fn events(text: &str) -> Result<u64, Takes> {
     number(text)

@@ -175,3 +175,55 @@ fn a_full_disk_is_an_error_of_one_line() {
     assert_eq!(text(&output.stderr).lines().count(), 1);
     assert!(text(&output.stderr).starts_with("synod: cannot write to the standard output: "));
 }
+
+#[cfg(feature = "check")]
+#[test]
+fn a_small_world_is_visited_whole() {
+    let output = finished("check --nodes 2 --claimants 2 --crashes 1");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let report = text(&output.stdout);
+    assert!(
+        report.starts_with("outcome     done: every state was visited, and no rule is broken\n"),
+        "{report}"
+    );
+    assert!(
+        report.contains("\ncommand     synod check --nodes 2 --claimants 2 --crashes 1\n"),
+        "{report}"
+    );
+    let (first, second) = (finished("check --walks 20"), finished("check --walks 20"));
+    let but_the_time = |output: &Output| {
+        let lines = text(&output.stdout).lines();
+        let kept = lines.filter(|line| !line.starts_with("time "));
+        kept.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(but_the_time(&first), but_the_time(&second));
+}
+
+#[cfg(feature = "check")]
+#[test]
+fn a_check_tells_programs_and_refuses_nonsense() {
+    let output = finished("check --nodes 2 --format json");
+    let report = text(&output.stdout);
+    assert_eq!(report.lines().count(), 1, "{report}");
+    let start = r#"{"event":"check","outcome":"done","end":"exhausted","exhausted":true,"states":"#;
+    assert!(report.starts_with(start), "{report}");
+    for line in ["check 6", "check --nodes 9", "check --seed 6"] {
+        let output = finished(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{line}");
+    }
+    let help = finished("check --help");
+    for part in ["What is looked for", "Examples", "Exit codes", "--crashes"] {
+        assert!(text(&help.stdout).contains(part), "{part}");
+    }
+    let mut closed = synod("check --nodes 2")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(closed.stdout.take());
+    let output = closed.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}

@@ -12,6 +12,7 @@ use super::commander::Commander;
 use super::scout::Scout;
 use crate::window::Window;
 use crate::{Ballot, NodeId, NodeSet, Proposal, RequestKey, Slot};
+use core::hash::{Hash, Hasher};
 use heapless::Deque;
 
 /// What a node does about leading, and the proposals that wait for a slot.
@@ -22,6 +23,25 @@ pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
     waiting: Deque<Proposal<C>, CLIENTS>,
     waiting_peak: usize,
     in_flight_peak: usize,
+}
+
+/// What it is about and what waits. The peaks are statistics.
+impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> PartialEq for Leader<C, WINDOW, CLIENTS> {
+    fn eq(&self, other: &Self) -> bool {
+        self.office == other.office && self.waiting == other.waiting
+    }
+}
+
+impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> Eq for Leader<C, WINDOW, CLIENTS> {}
+
+impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WINDOW, CLIENTS> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.office.hash(state);
+        self.waiting.len().hash(state);
+        for proposal in &self.waiting {
+            proposal.hash(state);
+        }
+    }
 }
 
 /// What only exists while the node probes, scouts or leads. At most one of the three is there by construction, and they

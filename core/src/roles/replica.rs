@@ -15,7 +15,7 @@ use crate::{Ballot, Conflict, NodeId, Outcome, Proposal, RequestKey, Slot, State
 use heapless::Vec;
 
 /// The state, the decisions around its end, and the requests that wait for theirs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
     state: State<M, CLIENTS>,

@@ -101,3 +101,57 @@ Exit codes:
   4    the same seed gave two traces (--verify)
   5    nothing failed, but what is due never happened
   130  stopped by Ctrl-C";
+
+#[cfg(feature = "check")]
+pub(super) const CHECK_ABOUT: &str =
+    "Visits every state of a small cluster of real nodes, or walks through a larger one";
+
+#[cfg(feature = "check")]
+pub(super) const CHECK_LONG_ABOUT: &str = "\
+Visits every state that a small cluster of real nodes can be in, and looks after every step for a broken rule.
+
+There is no time in it: a message that was sent may come at any moment or never, and a timer that is armed may fire at \
+any moment. So within its bounds everything happens that any network and any clocks could do. The bounds must be small, \
+as each of them multiplies the states; where they would have to be too small, --walks goes through a larger cluster at \
+random instead, from a seed.
+
+It begins with a cluster that has been founded, in which two clients have a session, and whose nodes have all just come \
+back from a loss of power.";
+
+#[cfg(feature = "check")]
+pub(super) const CHECK_AFTER: &str =
+    "Try 'synod check --help' for what is looked for, examples and exit codes.";
+
+#[cfg(feature = "check")]
+pub(super) const CHECK_AFTER_LONG: &str = "\
+What is looked for, from what nodes write, send, apply and answer:
+  one_value   two values for a slot under one ballot
+  agreement   two values chosen for a slot
+  succession  another value accepted above a ballot under which one was chosen
+  decision    something applied that was not chosen, or a log that changes
+  validity    something accepted that nobody asked for
+  promise     a promise that falls, or a claim that is made twice
+  memory      an acceptor that reports less, or more, than it has accepted
+  state       two nodes that have applied as far and differ
+  once        a request that takes effect twice, or a wrong answer
+  halt        a node that finds proof of a broken rule
+  assertion   an assertion in a node (only where debug assertions are on)
+
+Examples:
+  synod check                            3 nodes, one election, one request
+  synod check --crashes 1                the same, and power is lost anywhere
+  synod check --claimants 2 --time 10m   two nodes that claim to lead
+  synod check --nodes 2 --claimants 2 --lost none --network again
+                                         two nodes, and messages that come again
+  synod check --walks 1000               three nodes, everything, at random
+  synod check --walks 1 --seed 57        one of those walks
+
+It prints how many states there are and whether these are all. Where a rule is
+broken it prints what happened, step by step (without a detour: the nearest such
+state, or a walk with what is not needed left out), and the command that shows
+it again.
+
+Exit codes:
+  0  no rule is broken, in what was visited
+  1  a rule is broken
+  2  bad usage, or the output failed";

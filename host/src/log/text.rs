@@ -157,6 +157,26 @@ impl Text {
     }
 }
 
+/// Appends a message: its kind and its fields.
+#[cfg(feature = "check")]
+pub(crate) fn message<M: StateMachine, const PAGE: usize>(
+    out: &mut Vec<u8>,
+    message: &Message<M, PAGE>,
+) {
+    out.extend_from_slice(message.kind().name().as_bytes());
+    fields_of(out, |fields| fields::message(message, fields));
+}
+
+/// Appends a fact that is not about a message: its name and its fields.
+#[cfg(feature = "check")]
+pub(crate) fn fact<M: StateMachine, const PAGE: usize>(
+    out: &mut Vec<u8>,
+    event: &Event<'_, M, PAGE>,
+) {
+    out.extend_from_slice(fields::event_name(event).as_bytes());
+    fields_of(out, |fields| fields::event(event, fields));
+}
+
 /// The style of a role's name, for those who print a legend.
 pub fn style(role: Role) -> anstyle::Style {
     super::paint::style(role)
@@ -364,7 +384,7 @@ fn request_key(out: &mut Vec<u8>, key: RequestKey) {
 }
 
 /// Appends `client_12#3:set(A, 9)`, `register(nonce_…)` or `noop`.
-fn write_proposal<C: Value>(out: &mut Vec<u8>, proposal: &Proposal<C>) {
+pub(crate) fn write_proposal<C: Value>(out: &mut Vec<u8>, proposal: &Proposal<C>) {
     match proposal {
         Proposal::Noop => out.extend_from_slice(b"noop"),
         Proposal::Register { nonce } => {

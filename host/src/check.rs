@@ -1,0 +1,47 @@
+//! Every state that a small cluster can be in: real nodes, a network that may do anything, and a judge.
+//!
+//! A [`Scope`] says how small: how many nodes, requests, rounds and losses of power. An [`Explorer`] knows where such a
+//! cluster begins, what can happen in each of its states, and what comes of that: a [`World`] after the other, each a few
+//! real nodes ([`Member`]), the messages that may still come, and what the judge remembers. [`search`] visits all of them,
+//! breadth first, by `stateright`; [`walks`] goes through a few of them at random, as deep as one likes, from a seed.
+//!
+//! # What is left out
+//!
+//! - **Time.** A timer that is armed may fire now or later, before or after every other one. So every order of timers is
+//!   there that any clocks could produce, and jitter is of no account.
+//! - **Loss, delay and order.** A message that was sent may come at any time, or never: nothing ever removes it, and so it
+//!   may also come again. With [`Network::Once`] it comes at most once.
+//! - **How a cluster is founded.** Each exploration starts from one that was founded by the rules, with plain settings; a
+//!   client's session for each of the first two requests is open, and every node has just come back from a loss of
+//!   power. So nobody leads, nothing is under way, and no old message is left.
+//! - **A step that is cut in two.** Power is lost between two steps. What was to be sent may be lost as ever; that a write
+//!   comes before what rests on it is for other tests.
+//!
+//! # What is judged
+//!
+//! After every step, and from outside alone: from what was written, sent, applied and answered. See [`Invariant`].
+
+mod explorer;
+mod invariant;
+mod judge;
+mod machine;
+mod memo;
+mod schedule;
+mod scope;
+mod search;
+mod start;
+mod walk;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use explorer::Explorer;
+pub use invariant::{Broken, Invariant};
+pub use machine::Tape;
+pub use schedule::{Line, schedule};
+pub use scope::{Network, Scope};
+pub use search::{Bounds, End, Explored, Violation, Watch, search};
+pub use start::StartError;
+pub use walk::walks;
+pub use world::{Action, Letter, Member, PAGE, World};

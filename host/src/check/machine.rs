@@ -1,0 +1,46 @@
+//! What is replicated while every state is explored: the least in which a command that took effect twice is seen.
+
+use synod::{MalformedPage, Reader, Sink, StateMachine, Writer};
+
+/// The most commands that it keeps; further ones are counted only.
+const KEPT: usize = 8;
+
+/// Keeps the commands that were applied, in their order, and answers how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tape {
+    count: u32,
+    kept: [u32; KEPT],
+}
+
+impl StateMachine for Tape {
+    type Command = u32;
+    type Output = u32;
+
+    fn apply(&mut self, command: &u32) -> u32 {
+        let end = usize::try_from(self.count).unwrap_or(KEPT);
+        if let Some(place) = self.kept.get_mut(end) {
+            *place = *command;
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+
+    fn snapshot_pages(&self) -> u32 {
+        u32::from(self.count > 0)
+    }
+
+    fn write_page(&self, _page: u32, writer: &mut Writer<'_>) {
+        writer.put_u32(self.count);
+        for command in self.kept {
+            writer.put_u32(command);
+        }
+    }
+
+    fn read_page(&mut self, _page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+        self.count = reader.u32().ok_or(MalformedPage)?;
+        for place in &mut self.kept {
+            *place = reader.u32().ok_or(MalformedPage)?;
+        }
+        Ok(())
+    }
+}

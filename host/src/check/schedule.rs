@@ -1,0 +1,95 @@
+//! A schedule in words: what happens, step by step, and what comes of it.
+
+use super::world::{Action, PAGE, World};
+use super::{Explorer, Tape};
+use crate::log::text;
+use synod::{Event, Message, NodeId, Record, Tracer};
+
+/// One step of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What happens.
+    pub what: String,
+    /// What the node does in turn, in the order in which it does it.
+    pub then: Vec<String>,
+}
+
+/// Takes the steps of a schedule once more, and says what each of them is and what comes of it.
+pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
+    let mut world = explorer.start().clone();
+    let lines = actions.iter().map(|action| {
+        let mut effects = Effects::default();
+        let next = explorer.traced(&world, action, &mut effects);
+        let what = sentence(&world, action);
+        world = next;
+        let then = effects.0;
+        Line { what, then }
+    });
+    lines.collect()
+}
+
+/// What happens in a step.
+fn sentence(world: &World, action: &Action) -> String {
+    match action {
+        Action::Deliver(letter) => {
+            let envelope = letter.envelope();
+            let (from, to) = (envelope.from, envelope.to);
+            format!("{to} receives {} from {from}", said(&envelope.message))
+        }
+        Action::Fire { node, timer, .. } => format!("{node}: the {} timer fires", timer.name()),
+        Action::Ask { node, request } => {
+            let again = if *request < world.used.requests {
+                " once more"
+            } else {
+                ""
+            };
+            format!("a client asks {node} for command {request}{again}")
+        }
+        Action::Crash { node } => format!("{node} loses its power, and comes back"),
+    }
+}
+
+/// A message with its fields, as in the log of a run.
+fn said(message: &Message<Tape, PAGE>) -> String {
+    let mut out = Vec::new();
+    text::message(&mut out, message);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Gathers what a node does in a step.
+#[derive(Default)]
+struct Effects(Vec<String>);
+
+impl Effects {
+    fn words(node: NodeId, event: &Event<'_, Tape, PAGE>) -> Option<String> {
+        Some(match event {
+            Event::Sent { to, message } if !to.contains(node) => {
+                // What it says is shown when it arrives.
+                let kind = message.kind().name();
+                match to.nth(0).filter(|_| to.len() == 1) {
+                    Some(to) => format!("sends {kind} to {to}"),
+                    None => format!("sends {kind} to {to}"),
+                }
+            }
+            Event::Ignored { reason, .. } => format!("ignores it: {}", reason.name()),
+            Event::Sent { .. }
+            | Event::Received { .. }
+            | Event::Lost { .. }
+            | Event::Started
+            | Event::Stopped
+            | Event::Accepting { .. } => return None,
+            event => {
+                let mut out = Vec::new();
+                text::fact(&mut out, event);
+                String::from_utf8_lossy(&out).into_owned()
+            }
+        })
+    }
+}
+
+impl Tracer<Tape, PAGE> for Effects {
+    fn record(&mut self, record: &Record<'_, Tape, PAGE>) {
+        let effect = Self::words(record.node, &record.event);
+        self.0.extend(effect);
+    }
+}

@@ -1,0 +1,349 @@
+//! Small worlds, honest ones and forged ones.
+
+use super::*;
+use crate::check::world::Action;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use synod::{Ballot, Config, Envelope, Instant, Message, NodeId, Outbox, Proposal, Slot, Timer};
+
+const ALL: Bounds = Bounds {
+    depth: None,
+    states: 1_000_000,
+};
+
+fn explorer(scope: Scope) -> Explorer {
+    Explorer::new(scope).unwrap()
+}
+
+fn searched(scope: Scope) -> Explored {
+    search(&Arc::new(explorer(scope)), ALL, &Arc::default())
+}
+
+/// A message that no node has sent.
+fn forged(nodes: u16, from: u16, to: u16, message: Message<Tape, PAGE>) -> Envelope<Tape, PAGE> {
+    let (from, to) = (NodeId(from), NodeId(to));
+    let cluster = Config::new(to, nodes).fingerprint();
+    Envelope {
+        cluster,
+        from,
+        to,
+        message,
+    }
+}
+
+/// The first slot after the start, and the first ballot that node 0 claims.
+const NEXT: Slot = Slot::new(3);
+const CLAIM: Ballot = Ballot::new(2, NodeId(0));
+
+/// That a node has accepted what it has not.
+fn forged_vote() -> Envelope<Tape, PAGE> {
+    let message = Message::Accepted {
+        ballot: CLAIM,
+        promised: CLAIM,
+        first: NEXT,
+        count: 1,
+        low_water: Slot::ZERO,
+    };
+    forged(3, 1, 0, message)
+}
+
+/// That a node promises, and has accepted nothing.
+fn forged_promise() -> Envelope<Tape, PAGE> {
+    let ballot = Ballot::new(3, NodeId(1));
+    let message = Message::Promise {
+        ballot,
+        promised: ballot,
+        from: NEXT,
+        low_water: Slot::ZERO,
+        last: true,
+        entries: synod::Entries::<Tape, PAGE>::new(),
+    };
+    forged(3, 2, 1, message)
+}
+
+/// That node 1 leads, and wants something accepted.
+fn forged_accept(proposal: Proposal<u32>) -> Envelope<Tape, PAGE> {
+    let ballot = Ballot::new(2, NodeId(1));
+    let (first, decided) = (NEXT, Slot::new(2));
+    let proposals = [proposal].into_iter().collect();
+    forged(
+        3,
+        1,
+        2,
+        Message::Accept {
+            ballot,
+            first,
+            decided,
+            proposals,
+        },
+    )
+}
+
+#[test]
+fn small_worlds_are_visited_whole_and_no_rule_is_broken() {
+    let small = Scope::small();
+    let two = Scope {
+        nodes: 2,
+        claimants: 2,
+        requests: 2,
+        lost: Vec::new(),
+        ..Scope::small()
+    };
+    for (scope, at_least) in [
+        (
+            Scope {
+                nodes: 1,
+                ..small.clone()
+            },
+            3,
+        ),
+        (small.clone(), 1_000),
+        (
+            Scope {
+                network: Network::Again,
+                ..small.clone()
+            },
+            1_000,
+        ),
+        (
+            Scope {
+                crashes: 1,
+                requests: 0,
+                ..small.clone()
+            },
+            100,
+        ),
+        (
+            Scope {
+                timers: vec![Timer::Election, Timer::Quorum, Timer::Learn],
+                ..small
+            },
+            1_000,
+        ),
+        (two, 1_000),
+    ] {
+        let found = searched(scope.clone());
+        assert!(
+            found.violation.is_none(),
+            "{scope:?}: {:?}",
+            found.violation
+        );
+        assert_eq!(found.end, End::Exhausted, "{scope:?}");
+        assert!(found.unique >= at_least, "{scope:?}: {found:?}");
+        assert!(found.states > found.unique, "{scope:?}: {found:?}");
+        let applied = u64::from(scope.requests.min(scope.slots));
+        assert!(
+            found.applied >= applied,
+            "nothing happens in {scope:?}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_search_says_what_cut_it_short() {
+    let shallow = Bounds {
+        depth: Some(4),
+        ..ALL
+    };
+    let few = Bounds { states: 100, ..ALL };
+    let small = Arc::new(explorer(Scope::small()));
+    let found = search(&small, shallow, &Arc::default());
+    assert_eq!((found.end, found.depth), (End::Depth, 4));
+    let deeper = search(
+        &small,
+        Bounds {
+            depth: Some(5),
+            ..ALL
+        },
+        &Arc::default(),
+    );
+    assert!(deeper.unique > found.unique);
+    assert_eq!(search(&small, few, &Arc::default()).end, End::States);
+    let watch = Arc::new(Watch::default());
+    watch.stop();
+    assert_eq!(search(&small, ALL, &watch).end, End::Stopped);
+    assert_eq!(walks(&small, 0..9, ALL, &watch).end, End::Stopped);
+}
+
+#[test]
+fn a_forged_vote_is_found_by_the_shortest_way() {
+    let explorer = Arc::new(explorer(Scope::small()).with_letters([forged_vote()]));
+    let found = search(&explorer, ALL, &Arc::default());
+    let violation = found.violation.expect("one vote is no quorum");
+    assert_eq!(found.end, End::Violated);
+    assert_eq!(violation.broken.invariant, Invariant::Decision);
+    // An election, a probe and its answer, a claim and a promise, a request, and the vote.
+    assert_eq!(violation.schedule.len(), 7, "{:?}", violation.schedule);
+    let lines = schedule(&explorer, &violation.schedule);
+    let whole: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
+    assert!(
+        whole.contains(&"NODE_0: the election timer fires"),
+        "{whole:?}"
+    );
+    assert!(
+        whole.contains(&"a client asks NODE_0 for command 0"),
+        "{whole:?}"
+    );
+    assert!(
+        lines
+            .last()
+            .unwrap()
+            .what
+            .starts_with("NODE_0 receives accepted(ballot=(2, NODE_0), ")
+    );
+    let then = &lines.last().unwrap().then;
+    assert!(
+        then.iter().any(|then| then.starts_with("chosen(slot=3, ")),
+        "{then:?}"
+    );
+}
+
+#[test]
+fn two_values_under_one_ballot_halt_a_node() {
+    let request = Proposal::Request {
+        client: synod::ClientId(1),
+        number: synod::RequestNumber(1),
+        command: 0,
+    };
+    let letters = [forged_accept(Proposal::Noop), forged_accept(request)];
+    let explorer = Arc::new(explorer(Scope::small()).with_letters(letters));
+    let violation = search(&explorer, ALL, &Arc::default()).violation.unwrap();
+    // It is the nearer one: nobody has asked for the request yet.
+    assert_eq!(violation.broken.invariant, Invariant::Validity);
+
+    let mut world = explorer.start().clone();
+    let ask = Action::Ask {
+        node: NodeId(0),
+        request: 0,
+    };
+    let letters: Vec<Action> = world
+        .letters()
+        .iter()
+        .cloned()
+        .map(Action::Deliver)
+        .collect();
+    for action in [&ask, &letters[0], &letters[1]] {
+        assert!(world.broken().is_none() && explorer.can(&world, action));
+        world = explorer.step(&world, action);
+    }
+    assert_eq!(world.broken().unwrap().invariant, Invariant::Halt);
+    let mut actions = Vec::new();
+    explorer.actions(&world, &mut actions);
+    assert!(actions.is_empty(), "nothing follows a broken rule");
+}
+
+#[test]
+fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
+    let scope = Scope {
+        nodes: 3,
+        crashes: 0,
+        ..Scope::large()
+    };
+    let explorer = explorer(scope).with_letters([forged_promise()]);
+    let found = walks(&explorer, 0..400, ALL, &Watch::default());
+    let violation = found.violation.expect("a vote that is kept back is missed");
+    assert!(
+        matches!(
+            violation.broken.invariant,
+            Invariant::Succession | Invariant::Agreement
+        ),
+        "{}",
+        violation.broken
+    );
+    assert!(violation.schedule.len() < 40, "{:?}", violation.schedule);
+    for left_out in 0..violation.schedule.len() {
+        let mut rest = violation.schedule.clone();
+        rest.remove(left_out);
+        let mut world = explorer.start().clone();
+        for action in rest {
+            if explorer.can(&world, &action) {
+                world = explorer.step(&world, &action);
+            }
+        }
+        let same = world
+            .broken()
+            .is_some_and(|broken| broken.invariant == violation.broken.invariant);
+        assert!(!same || !world.is_within(), "step {left_out} is not needed");
+    }
+
+    // The walk that found it, alone and with nothing before it, finds it in the same way.
+    let seed = violation.seed.unwrap();
+    assert!(seed > 0, "the first walk finds it, and nothing is compared");
+    let scope = explorer.scope().clone();
+    let alone = Explorer::new(scope)
+        .unwrap()
+        .with_letters([forged_promise()]);
+    let again = walks(&alone, seed..seed + 1, ALL, &Watch::default())
+        .violation
+        .unwrap();
+    assert_eq!(again.broken, violation.broken);
+    assert_eq!(again.schedule, violation.schedule);
+}
+
+#[test]
+fn no_walk_breaks_a_rule() {
+    let found = walks(&explorer(Scope::large()), 0..60, ALL, &Watch::default());
+    assert!(found.violation.is_none(), "{:?}", found.violation);
+    assert_eq!(
+        (found.end, found.walks, found.depth),
+        (End::Walked, 60, 150)
+    );
+    assert!(found.applied >= 3, "the walks are too quiet: {found:?}");
+    assert!(found.unique > 5_000, "the walks go in circles: {found:?}");
+}
+
+#[test]
+fn every_peer_is_asked_under_some_chance() {
+    for nodes in [2, 3, 4, 5] {
+        let explorer = explorer(Scope {
+            nodes,
+            ..Scope::small()
+        });
+        for (id, node) in (0..).zip(explorer.start().nodes()) {
+            let leader = (id + 1) % nodes;
+            let decided = Message::Decision {
+                ballot: Ballot::new(2, NodeId(leader)),
+                decided: NEXT,
+            };
+            let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
+            let letter = forged(nodes, leader, id, decided);
+            node.handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
+            // The leader is asked first, and only then anybody.
+            node.fire(Timer::Learn, 0, &mut outbox, &mut ());
+            let asked = |chance| {
+                let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
+                node.fire(Timer::Learn, chance, &mut outbox, &mut ());
+                outbox.messages[0].to.bits()
+            };
+            let peers: BTreeSet<u64> = (0..explorer.chances(Timer::Learn)).map(asked).collect();
+            assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
+        }
+    }
+}
+
+#[test]
+fn an_assertion_that_fails_in_a_node_is_a_broken_rule() {
+    let explorer = explorer(Scope::small());
+    let world = explorer.panicked(NodeId(1));
+    assert_eq!(world.broken().unwrap().invariant, Invariant::Assertion);
+}
+
+#[test]
+fn states_that_differ_only_in_how_they_came_about_are_one() {
+    let explorer = explorer(Scope {
+        claimants: 2,
+        ..Scope::small()
+    });
+    let fire = |node| Action::Fire {
+        node: NodeId(node),
+        timer: Timer::Election,
+        chance: 0,
+    };
+    let step = |world: &World, node| explorer.step(world, &fire(node));
+    let one = step(&step(explorer.start(), 0), 1);
+    let other = step(&step(explorer.start(), 1), 0);
+    assert!(one == other && one.fingerprint() == other.fingerprint());
+    assert!(one != step(explorer.start(), 0));
+    let crash = explorer.step(&one, &Action::Crash { node: NodeId(0) });
+    assert!(one != crash, "a node that forgot its probe");
+}

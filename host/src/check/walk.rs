@@ -1,0 +1,245 @@
+//! A few states, far away, at random from a seed.
+
+use super::search::{Bounds, End, Explored, Violation, Watch};
+use super::{Action, Explorer, World};
+use core::ops::Range;
+use std::collections::BTreeSet;
+use synod::Timer;
+
+/// How many steps a walk has where nothing bounds it.
+const STEPS: usize = 150;
+/// How many steps a link is held for, where it is.
+const PHASE: usize = 20;
+/// How often of a hundred a message comes that has not come yet, where there is one.
+const FRESH: u64 = 80;
+
+/// Walks through a scope, once for each seed, until a rule is broken, a bound is reached, or the watch says so. The
+/// schedule of a violation is cut down to the steps that it takes.
+pub fn walks(explorer: &Explorer, seeds: Range<u64>, bounds: Bounds, watch: &Watch) -> Explored {
+    let mut found = Explored {
+        states: 0,
+        unique: 0,
+        depth: 0,
+        end: End::Walked,
+        applied: 0,
+        walks: 0,
+        violation: None,
+    };
+    let mut known = BTreeSet::from([explorer.start().fingerprint()]);
+    for seed in seeds {
+        if watch.is_stopped() {
+            found.end = End::Stopped;
+            break;
+        }
+        if watch.states() >= bounds.states {
+            found.end = End::States;
+            break;
+        }
+        let mut walk = Walk::new(explorer, seed);
+        found.walks += 1;
+        for _ in 0..bounds.depth.unwrap_or(STEPS) {
+            if !walk.step() {
+                break;
+            }
+            found.states += 1;
+            watch.see(&walk.world);
+            known.insert(walk.world.fingerprint());
+        }
+        let steps = u64::try_from(walk.schedule.len()).unwrap_or(u64::MAX);
+        found.depth = found.depth.max(steps);
+        if let Some(broken) = walk.world.broken() {
+            let (broken, schedule) = (broken.clone(), shrink(explorer, walk.schedule));
+            found.end = End::Violated;
+            found.violation = Some(Violation {
+                broken,
+                schedule,
+                seed: Some(seed),
+            });
+            break;
+        }
+    }
+    found.applied = watch.applied();
+    found.unique = u64::try_from(known.len()).unwrap_or(u64::MAX);
+    found
+}
+
+/// A stream of numbers that follows from a seed: Steele, Lea and Flood's `SplitMix`.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
+        usize::try_from((self.next() >> 16) % bound).unwrap_or(0)
+    }
+
+    fn percent(&mut self, percent: u64) -> bool {
+        (self.next() >> 16) % 100 < percent
+    }
+}
+
+struct Walk<'a> {
+    explorer: &'a Explorer,
+    dice: Dice,
+    world: World,
+    schedule: Vec<Action>,
+    /// The messages that have come.
+    come: BTreeSet<u64>,
+    /// Of a hundred, how often something else than a message comes: a walk has its own pace.
+    haste: u64,
+    /// The timers that never fire in this walk: what all of them would soon undo comes about where some are missing.
+    quiet: u64,
+    /// The links on which nothing comes for a while: a bit for each pair of nodes.
+    held: u64,
+    actions: Vec<Action>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(explorer: &'a Explorer, seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let haste = 2 + dice.next() % 40;
+        // Half of the walks have all timers, the others half of them.
+        let quiet = if dice.percent(50) { 0 } else { dice.next() };
+        Self {
+            explorer,
+            dice,
+            world: explorer.start().clone(),
+            schedule: Vec::new(),
+            come: BTreeSet::new(),
+            haste,
+            quiet,
+            held: 0,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes a step within the scope that changes something; says whether there was one.
+    fn step(&mut self) -> bool {
+        self.actions.clear();
+        self.explorer.actions(&self.world, &mut self.actions);
+        if self.schedule.len().is_multiple_of(PHASE) {
+            let (one, other) = (self.dice.next(), self.dice.next());
+            self.held = if self.dice.percent(50) {
+                0
+            } else {
+                one & other
+            };
+        }
+        let (quiet, held) = (self.quiet, self.held);
+        if self.actions.iter().any(|action| may(action, quiet, held)) {
+            self.actions.retain(|action| may(action, quiet, held));
+        }
+        while let Some(index) = self.pick() {
+            let action = self.actions.swap_remove(index);
+            let next = self.explorer.step(&self.world, &action);
+            if next.is_within() && (next.broken().is_some() || next != self.world) {
+                if let Action::Deliver(letter) = &action {
+                    self.come.insert(letter.hash());
+                }
+                self.schedule.push(action);
+                self.world = next;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Chooses among what can happen: mostly a message, and mostly one that has not come yet.
+    fn pick(&mut self) -> Option<usize> {
+        let len = self.actions.len();
+        let is_letter = |action: &Action| matches!(action, Action::Deliver(_));
+        let letters = self
+            .actions
+            .iter()
+            .filter(|action| is_letter(action))
+            .count();
+        let letter = letters == len || (letters > 0 && !self.dice.percent(self.haste));
+        let fresh = letter && self.dice.percent(FRESH);
+        let start = self.dice.below(len);
+        let fits = |index: &usize| match self.actions.get(*index) {
+            Some(Action::Deliver(arrival)) => {
+                letter && !(fresh && self.come.contains(&arrival.hash()))
+            }
+            action => action.is_some() && !letter,
+        };
+        let all = || (start..len).chain(0..start);
+        all().find(fits).or_else(|| all().next())
+    }
+}
+
+/// Whether a walk in which some timers are quiet and some links are held does this for now.
+fn may(action: &Action, quiet: u64, held: u64) -> bool {
+    match action {
+        Action::Deliver(letter) => {
+            let (from, to) = (letter.envelope().from.0, letter.envelope().to.0);
+            held >> ((from % 8) * 8 + to % 8) & 1 == 0
+        }
+        Action::Fire { timer, .. } => {
+            let place = Timer::ALL.iter().position(|other| other == timer);
+            // A cluster without elections does nothing.
+            *timer == Timer::Election || quiet >> place.unwrap_or(0) & 1 == 0
+        }
+        Action::Ask { .. } | Action::Crash { .. } => true,
+    }
+}
+
+/// Leaves out of a schedule what the violation at its end does not need, as long as the same rule is broken.
+fn shrink(explorer: &Explorer, schedule: Vec<Action>) -> Vec<Action> {
+    let Some((_, invariant)) = replay(explorer, &schedule) else {
+        return schedule;
+    };
+    let mut shortest = schedule;
+    let mut piece = shortest.len() / 2;
+    while piece > 0 {
+        let mut start = 0;
+        let before = shortest.len();
+        while start < shortest.len() {
+            let rest = shortest
+                .iter()
+                .take(start)
+                .chain(shortest.iter().skip(start + piece));
+            let rest: Vec<Action> = rest.cloned().collect();
+            match replay(explorer, &rest) {
+                Some((shorter, broken))
+                    if broken == invariant && shorter.len() < shortest.len() =>
+                {
+                    shortest = shorter;
+                }
+                _ => start += piece,
+            }
+        }
+        // Small pieces may fit out only after others are gone.
+        if piece > 1 || shortest.len() == before {
+            piece /= 2;
+        }
+    }
+    shortest
+}
+
+/// Takes the steps of a schedule that can be taken, until a rule is broken: the steps that were taken, and the rule.
+fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, super::Invariant)> {
+    let mut world = explorer.start().clone();
+    let mut taken = Vec::new();
+    for action in schedule {
+        if !explorer.can(&world, action) {
+            continue;
+        }
+        let next = explorer.step(&world, action);
+        if !next.is_within() {
+            continue;
+        }
+        taken.push(action.clone());
+        if let Some(broken) = next.broken() {
+            return Some((taken, broken.invariant));
+        }
+        world = next;
+    }
+    None
+}

@@ -1,0 +1,260 @@
+//! A small cluster as one value: some nodes, the messages that may come, and what the judge remembers.
+
+use super::Tape;
+use super::invariant::Broken;
+use super::judge::Ledger;
+use super::memo::{Kept, Memo, Memorable, hash_of};
+use super::start::Restarted;
+use core::hash::{Hash, Hasher};
+use std::sync::Arc;
+use synod::{Envelope, Node, NodeId, Timer};
+
+/// Slots of the window: the fewest that there can be.
+pub(super) const WINDOW: usize = 2;
+/// Clients, each with a session.
+pub(super) const CLIENTS: usize = 2;
+/// Entries of a page: so few that a promise may take more than one.
+pub const PAGE: usize = 1;
+
+/// A node as it is explored: the real one, with the smallest structures.
+pub type Member = Node<Tape, WINDOW, CLIENTS, PAGE>;
+
+impl Memorable for Member {
+    fn fingerprint(&self) -> u64 {
+        hash_of(&(self.id(), self.essence()))
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.id() == other.id() && self.essence() == other.essence()
+    }
+}
+
+impl Memorable for Envelope<Tape, PAGE> {
+    fn fingerprint(&self) -> u64 {
+        hash_of(self)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+impl Memorable for Ledger {
+    fn fingerprint(&self) -> u64 {
+        hash_of(self)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// A message that may come.
+#[derive(Clone, Debug)]
+pub struct Letter(Arc<Kept<Envelope<Tape, PAGE>>>);
+
+impl Letter {
+    /// The message with its ends.
+    pub fn envelope(&self) -> &Envelope<Tape, PAGE> {
+        &self.0.value
+    }
+
+    /// A hash of it.
+    pub(super) fn hash(&self) -> u64 {
+        self.0.hash
+    }
+}
+
+impl PartialEq for Letter {
+    fn eq(&self, other: &Self) -> bool {
+        is_same(&self.0, &other.0)
+    }
+}
+
+impl Eq for Letter {}
+
+/// Whether two values are the same; mostly they are kept at one place or have two hashes.
+fn is_same<T: Memorable>(one: &Arc<Kept<T>>, other: &Arc<Kept<T>>) -> bool {
+    Arc::ptr_eq(one, other) || (one.hash == other.hash && one.value.is(&other.value))
+}
+
+/// One thing that can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A message arrives.
+    Deliver(Letter),
+    /// An armed timer fires.
+    Fire {
+        /// Where.
+        node: NodeId,
+        /// Which one.
+        timer: Timer,
+        /// What the node draws from.
+        chance: u64,
+    },
+    /// A client makes a request, numbered from 0, for the first time or once more.
+    Ask {
+        /// Where.
+        node: NodeId,
+        /// Which one.
+        request: u8,
+    },
+    /// Power is lost, and comes back.
+    Crash {
+        /// Where.
+        node: NodeId,
+    },
+}
+
+/// A state: the nodes, the messages that may still come, how much of the scope is used up, and what the judge remembers.
+#[derive(Clone, Debug)]
+pub struct World {
+    nodes: Vec<Arc<Kept<Member>>>,
+    /// In the order in which they were first sent.
+    letters: Arc<Vec<Letter>>,
+    /// The sum of the letters' hashes, which no order changes.
+    letters_hash: u64,
+    pub(super) ledger: Arc<Kept<Ledger>>,
+    pub(super) used: Used,
+    pub(super) broken: Option<Arc<Broken>>,
+    /// Whether it lies outside of the scope.
+    pub(super) outside: bool,
+}
+
+/// How much of a scope is used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Used {
+    pub(super) requests: u8,
+    pub(super) retries: u8,
+    pub(super) crashes: u8,
+}
+
+/// What states share.
+#[derive(Debug, Default)]
+pub(super) struct Memos {
+    nodes: Memo<Member>,
+    letters: Memo<Envelope<Tape, PAGE>>,
+    ledgers: Memo<Ledger>,
+}
+
+impl World {
+    /// Some nodes that have come back from a loss of power, and nothing under way. What they forgot by it is held against
+    /// them like everything else.
+    pub(super) fn new(nodes: Vec<Restarted>, memos: &Memos) -> Self {
+        let mut ledger = Ledger::new(nodes.iter().map(|node| &node.before));
+        let mut restarts = nodes.iter();
+        let judged = restarts.try_for_each(|node| ledger.restart(&node.before, &node.after));
+        let keep = |node: Restarted| memos.nodes.keep(node.after);
+        Self {
+            ledger: memos.ledgers.keep(ledger),
+            nodes: nodes.into_iter().map(keep).collect(),
+            letters: Arc::default(),
+            letters_hash: 0,
+            used: Used::default(),
+            broken: judged.err().map(Arc::new),
+            outside: false,
+        }
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &Member> {
+        self.nodes.iter().map(|kept| &kept.value)
+    }
+
+    /// The messages that may still come.
+    pub fn letters(&self) -> &[Letter] {
+        &self.letters
+    }
+
+    /// What does not hold in it, if anything does not.
+    pub fn broken(&self) -> Option<&Broken> {
+        self.broken.as_deref()
+    }
+
+    /// How many slots some node has applied since the start, at most.
+    pub fn applied(&self) -> u64 {
+        self.ledger.value.applied()
+    }
+
+    /// Whether it lies in the scope.
+    pub fn is_within(&self) -> bool {
+        !self.outside
+    }
+
+    /// A hash of all that it is.
+    pub fn fingerprint(&self) -> u64 {
+        hash_of(self)
+    }
+
+    /// One node.
+    pub(super) fn node(&self, id: NodeId) -> Option<&Member> {
+        self.nodes.get(usize::from(id.0)).map(|kept| &kept.value)
+    }
+
+    /// Puts a node in the place of the one of its number.
+    pub(super) fn put(&mut self, node: Member, memos: &Memos) {
+        if let Some(place) = self.nodes.get_mut(usize::from(node.id().0)) {
+            *place = memos.nodes.keep(node);
+        }
+    }
+
+    /// What the judge remembers from now on.
+    pub(super) fn remember(&mut self, ledger: Ledger, memos: &Memos) {
+        if ledger != self.ledger.value {
+            self.ledger = memos.ledgers.keep(ledger);
+        }
+    }
+
+    /// Adds a message, unless it is under way already.
+    pub(super) fn post(&mut self, envelope: Envelope<Tape, PAGE>, memos: &Memos) {
+        let letter = Letter(memos.letters.keep(envelope));
+        if !self.letters.contains(&letter) {
+            self.letters_hash = self.letters_hash.wrapping_add(letter.0.hash);
+            Arc::make_mut(&mut self.letters).push(letter);
+        }
+    }
+
+    /// Takes a message out of the network.
+    pub(super) fn forget(&mut self, letter: &Letter) {
+        if self.letters.contains(letter) {
+            self.letters_hash = self.letters_hash.wrapping_sub(letter.0.hash);
+            Arc::make_mut(&mut self.letters).retain(|other| other != letter);
+        }
+    }
+}
+
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        let nodes = || {
+            let mut pairs = self.nodes.iter().zip(&other.nodes);
+            pairs.all(|(one, other)| is_same(one, other))
+        };
+        let letters = || {
+            self.letters
+                .iter()
+                .all(|letter| other.letters.contains(letter))
+        };
+        self.used == other.used
+            && self.nodes.len() == other.nodes.len()
+            && self.letters_hash == other.letters_hash
+            && self.letters.len() == other.letters.len()
+            && is_same(&self.ledger, &other.ledger)
+            && self.broken == other.broken
+            && nodes()
+            && letters()
+    }
+}
+
+impl Eq for World {}
+
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for kept in &self.nodes {
+            kept.hash.hash(state);
+        }
+        self.letters_hash.hash(state);
+        self.ledger.hash.hash(state);
+        self.used.hash(state);
+        self.broken.hash(state);
+    }
+}
