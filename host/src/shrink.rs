@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn a_stalled_run_shrinks_to_a_few_lines_that_stall_again() {
         let (case, _) = parse(STALLED).unwrap();
-        let shrink = || shrink(&case, 1_000, &mut |_, _| ());
-        let shrunk = in_thread(shrink).unwrap().unwrap();
+        let least = in_thread(|| shrink(&case, 1_000, &mut |_, _| ()));
+        let shrunk = least.unwrap().unwrap();
         assert_eq!(shrunk.failure, "stalled");
         assert!(shrunk.before.lines > 300, "{:?}", shrunk.before);
         assert!(shrunk.after.lines < 30, "{:?}", shrunk.after);

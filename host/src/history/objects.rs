@@ -43,12 +43,17 @@ impl<const KEYS: usize> Objects for Kv<KEYS> {
             (KvCommand::Get(_), Some(KvReply::Value(value))) if *state == Some(*value) => {
                 Some(*state)
             }
-            (KvCommand::Get(_), Some(KvReply::None)) if state.is_none() => Some(None),
+            // There is nothing under the key; and nothing is written where the store has no room for it.
+            (KvCommand::Get(_), Some(KvReply::None))
+            | (KvCommand::Set(..), Some(KvReply::Full))
+                if state.is_none() =>
+            {
+                Some(None)
+            }
             (KvCommand::Set(_, value), None) => Some(Some(*value)),
             (KvCommand::Set(_, value), Some(KvReply::Value(told))) if value == told => {
                 Some(Some(*value))
             }
-            (KvCommand::Set(..), Some(KvReply::Full)) if state.is_none() => Some(None),
             _ => None,
         }
     }
