@@ -31,6 +31,7 @@ mod golden;
 mod joining;
 #[cfg(test)]
 mod scenarios;
+mod properties;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
