@@ -24,14 +24,17 @@ mod electing;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fuzzed;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
-mod scenarios;
 mod properties;
+#[cfg(test)]
+mod scenarios;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
