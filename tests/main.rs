@@ -24,6 +24,8 @@ mod electing;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fuzzed;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod golden;
@@ -31,6 +33,8 @@ mod golden;
 mod invariants;
 #[cfg(test)]
 mod joining;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]

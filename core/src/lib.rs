@@ -85,6 +85,8 @@ mod message;
 mod node;
 mod node_id;
 mod outbox;
+#[cfg(test)]
+mod properties;
 mod proposal;
 mod random;
 mod roles;

@@ -313,3 +313,198 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
 pub(crate) fn run_len(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::NodeId;
+    use crate::machines::Opaque;
+    use proptest::prelude::*;
+    use std::vec;
+
+    type Said = Message<Opaque, 3>;
+    type Full = Outbox<Opaque, 3, 16>;
+
+    /// Something that a step says.
+    #[derive(Clone, Debug)]
+    enum Deed {
+        Accept(Slot, Slot),
+        Accepted((Slot, u32), Slot),
+        Decision(Slot),
+        Learn,
+    }
+
+    fn to_and_ballot() -> impl Strategy<Value = (NodeSet, Ballot)> {
+        let to = (1u16..3).prop_map(|node| NodeSet::only(NodeId(node)));
+        let ballot = (1u64..3).prop_map(|round| Ballot::new(round, NodeId(0)));
+        (to, ballot)
+    }
+
+    fn deed() -> impl Strategy<Value = Deed> {
+        prop_oneof![
+            6 => (1u64..7, 0u64..7).prop_map(|(slot, decided)| {
+                Deed::Accept(Slot::new(slot), Slot::new(decided.min(slot - 1)))
+            }),
+            4 => (1u64..7, 0u32..3, 0u64..7).prop_map(|(first, count, low_water)| {
+                Deed::Accepted((Slot::new(first), count), Slot::new(low_water))
+            }),
+            3 => (0u64..7).prop_map(|decided| Deed::Decision(Slot::new(decided))),
+            1 => Just(Deed::Learn),
+        ]
+    }
+
+    /// What messages say, one slot at a time, without how far the log is decided.
+    fn singles(said: &[Outgoing<Opaque, 3>]) -> vec::Vec<(NodeSet, Said)> {
+        let mut singles = vec![];
+        for Outgoing { to, message, .. } in said {
+            let mut say = |message| singles.push((*to, message));
+            match message {
+                Message::Accept {
+                    ballot,
+                    first,
+                    proposals,
+                    ..
+                } => {
+                    for (offset, proposal) in (0..).zip(proposals) {
+                        say(accept(
+                            *ballot,
+                            Slot::new(first.number() + offset),
+                            *proposal,
+                        ));
+                    }
+                }
+                Message::Accepted {
+                    ballot,
+                    promised,
+                    first,
+                    count: 0,
+                    ..
+                } => say(accepted(*ballot, *promised, *first, 0)),
+                Message::Accepted {
+                    ballot,
+                    promised,
+                    first,
+                    count,
+                    ..
+                } => {
+                    for offset in 0..u64::from(*count) {
+                        let slot = Slot::new(first.number() + offset);
+                        say(accepted(*ballot, *promised, slot, 1));
+                    }
+                }
+                Message::Decision { .. } => {}
+                other => say(other.clone()),
+            }
+        }
+        singles
+    }
+
+    fn accept(ballot: Ballot, first: Slot, proposal: Proposal<[u8; 16]>) -> Said {
+        Message::Accept {
+            ballot,
+            first,
+            decided: Slot::ZERO,
+            proposals: [proposal].into_iter().collect(),
+        }
+    }
+
+    fn accepted(ballot: Ballot, promised: Ballot, first: Slot, count: u32) -> Said {
+        Message::Accepted {
+            ballot,
+            promised,
+            first,
+            count,
+            low_water: Slot::ZERO,
+        }
+    }
+
+    /// How far the messages for some node say that the log is decided under a ballot.
+    fn told(said: &[Outgoing<Opaque, 3>], node: NodeSet, under: Ballot) -> Slot {
+        let told = |outgoing: &Outgoing<Opaque, 3>| match outgoing.message {
+            Message::Accept {
+                ballot, decided, ..
+            }
+            | Message::Decision { ballot, decided }
+                if ballot == under && outgoing.to == node =>
+            {
+                Some(decided)
+            }
+            _ => None,
+        };
+        said.iter().filter_map(told).max().unwrap_or(Slot::ZERO)
+    }
+
+    proptest! {
+        #![proptest_config(crate::properties::cases(600))]
+
+        /// Messages that are merged say what they said one by one: in the same order, for the same nodes, and of what is
+        /// decided no more than was known, and no less than a decision was to say.
+        #[test]
+        fn what_is_merged_says_the_same(
+            deeds in proptest::collection::vec((to_and_ballot(), deed()), 0..40)
+        ) {
+            let mut outbox = Full::new();
+            let mut expected = vec![];
+            for (number, ((to, ballot), deed)) in (0..).zip(deeds) {
+                let before = told(&outbox.messages, to, ballot);
+                let room = outbox.view().room();
+                prop_assert_eq!(room, 16 - outbox.messages.len());
+                let mut view = outbox.view();
+                let (result, known, least, says) = match deed {
+                    Deed::Accept(slot, decided) => {
+                        let proposal = Proposal::Register { nonce: number };
+                        let result = view.accept(to, ballot, slot, decided, &proposal);
+                        (result, decided, Slot::ZERO, vec![accept(ballot, slot, proposal)])
+                    }
+                    Deed::Accepted((first, count), low_water) => {
+                        let result = view.accepted(to, ballot, ballot, (first, count), low_water);
+                        let slot = |offset| Slot::new(first.number() + u64::from(offset));
+                        let says = match count {
+                            0 => vec![accepted(ballot, ballot, first, 0)],
+                            _ => (0..count).map(|offset| accepted(ballot, ballot, slot(offset), 1)).collect(),
+                        };
+                        if result.is_ok() {
+                            let last = outbox.messages.last().map(|last| last.message.clone());
+                            let mark = match last {
+                                Some(Message::Accepted { low_water, .. }) => Some(low_water),
+                                _ => None,
+                            };
+                            prop_assert_eq!(mark, Some(low_water), "the newest mark");
+                        }
+                        (result, Slot::ZERO, Slot::ZERO, says)
+                    }
+                    Deed::Decision(decided) => {
+                        (view.decision(to, ballot, decided), decided, decided, vec![])
+                    }
+                    Deed::Learn => {
+                        let message = Message::Learn { from: Slot::FIRST };
+                        let role = Role::Replica;
+                        let result = view.send(Outgoing { role, to, message: message.clone() });
+                        (result, Slot::ZERO, Slot::ZERO, vec![message])
+                    }
+                };
+                if result.is_err() {
+                    prop_assert_eq!(room, 0, "it was full");
+                    break;
+                }
+                expected.extend(says.into_iter().map(|message| (to, message)));
+                prop_assert_eq!(singles(&outbox.messages), &expected[..]);
+                let after = told(&outbox.messages, to, ballot);
+                prop_assert!(after <= before.max(known), "nobody knew that much");
+                prop_assert!(after >= before.max(least), "what was told is gone");
+                for outgoing in &outbox.messages {
+                    if let Message::Accept { first, decided, .. } = &outgoing.message {
+                        prop_assert!(decided < first, "it asks for what it says is decided");
+                    }
+                }
+            }
+            let most = outbox.messages.len();
+            prop_assert_eq!(outbox.peak(), most);
+            outbox.clear();
+            prop_assert_eq!((outbox.peak(), outbox.is_empty()), (most, true));
+            outbox.reset();
+            prop_assert_eq!(outbox.peak(), 0);
+        }
+    }
+}

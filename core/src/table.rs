@@ -143,7 +143,11 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
 
     impl Numbered for u64 {
         fn number(&self) -> u64 {
@@ -180,5 +184,65 @@ mod tests {
         assert_eq!(find(&table, 6), Some(1));
         assert!(table.insert(7));
         assert!(find(&table, 7).is_some() && find(&table, 6).is_some());
+    }
+
+    proptest! {
+        #![proptest_config(crate::properties::cases(400))]
+
+        /// A table is a set with a bound, that remembers how full it was.
+        #[test]
+        fn a_table_is_a_set_with_a_bound(
+            deeds in proptest::collection::vec((any::<bool>(), 0u64..12), 0..60)
+        ) {
+            let mut table = Table::<u64, 3>::new();
+            let (mut set, mut peak) = (BTreeSet::new(), 0);
+            for (add, number) in deeds {
+                let found = table.find(number, |value| *value == number);
+                prop_assert_eq!(found.is_some(), set.contains(&number));
+                if let Some(index) = found {
+                    prop_assert_eq!(table.at(index), Some(&number));
+                    prop_assert_eq!(table.at_mut(index), Some(&mut { number }));
+                    if !add {
+                        table.remove(index);
+                        set.remove(&number);
+                    }
+                } else if add {
+                    let room = set.len() < 3;
+                    prop_assert_eq!(table.insert(number), room);
+                    if room {
+                        set.insert(number);
+                    }
+                }
+                peak = peak.max(set.len());
+                prop_assert_eq!((table.len(), table.peak()), (set.len(), peak));
+                let kept: BTreeSet<u64> = table.iter().copied().collect();
+                prop_assert_eq!(&kept, &set);
+                let mutable: Vec<u64> = table.iter_mut().map(|value| *value).collect();
+                prop_assert_eq!(mutable.len(), set.len());
+                prop_assert_eq!(table.displaced, displaced(&table));
+            }
+        }
+    }
+
+    fn displaced(table: &Table<u64, 3>) -> usize {
+        let away = |(index, value): (usize, &Option<u64>)| {
+            value.is_some_and(|number| Table::<u64, 3>::home(number) != index)
+        };
+        let away = table.places.iter().enumerate().map(away);
+        away.filter(|away| *away).count()
+    }
+
+    #[test]
+    fn what_is_missing_among_consecutive_numbers_is_missed_at_the_first_look() {
+        let mut table = Table::<u64, 3>::new();
+        for number in [3, 4, 5] {
+            assert!(table.insert(number));
+        }
+        let looks = core::cell::Cell::new(0);
+        let found = table.find(7, |_| {
+            looks.set(looks.get() + 1);
+            false
+        });
+        assert_eq!((found, looks.get()), (None, 1));
     }
 }

@@ -154,7 +154,84 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Deed {
+        Arm(Instant),
+        Postpone(Instant),
+        ArmAfter(Instant, Duration),
+        Cancel,
+        CancelAll,
+    }
+
+    fn instant() -> impl Strategy<Value = Instant> {
+        prop_oneof![
+            8 => 0u64..20,
+            1 => Just(u64::MAX),
+            1 => Just(u64::MAX - 1),
+            1 => any::<u64>(),
+        ]
+        .prop_map(Instant::from_micros)
+    }
+
+    fn deed() -> impl Strategy<Value = (Timer, Deed)> {
+        let deed = prop_oneof![
+            instant().prop_map(Deed::Arm),
+            instant().prop_map(Deed::Postpone),
+            (instant(), 0u64..9)
+                .prop_map(|(now, span)| Deed::ArmAfter(now, Duration::from_micros(span))),
+            Just(Deed::Cancel),
+            Just(Deed::CancelAll),
+        ];
+        (proptest::sample::select(&Timer::ALL[..4]), deed)
+    }
+
+    proptest! {
+        #![proptest_config(crate::properties::cases(400))]
+
+        /// Timers are a map from each kind to its deadline; the last instant is none.
+        #[test]
+        fn timers_are_a_map(deeds in proptest::collection::vec(deed(), 0..30), now in instant()) {
+            let mut timers = Timers::new();
+            let mut map: BTreeMap<Timer, Instant> = BTreeMap::new();
+            for (timer, deed) in deeds {
+                match deed {
+                    Deed::Arm(at) => {
+                        timers.arm(timer, at);
+                        map.insert(timer, at);
+                    }
+                    Deed::Postpone(at) => {
+                        timers.postpone(timer, at);
+                        let known = map.entry(timer).or_insert(at);
+                        *known = at.max(*known);
+                    }
+                    Deed::ArmAfter(now, span) => {
+                        timers.arm_after(timer, &now, &span);
+                        map.insert(timer, now + span);
+                    }
+                    Deed::Cancel => {
+                        timers.cancel(timer);
+                        map.remove(&timer);
+                    }
+                    Deed::CancelAll => {
+                        timers.cancel_all();
+                        map.clear();
+                    }
+                }
+                map.retain(|_, at| *at < Instant::FAR_FUTURE);
+                prop_assert_eq!(timers.next(), map.values().min().copied());
+                for timer in Timer::ALL {
+                    let at = map.get(&timer);
+                    prop_assert_eq!(timers.is_armed(timer), at.is_some());
+                    prop_assert_eq!(timers.is_expired(timer, now), at.is_some_and(|at| *at <= now));
+                }
+            }
+        }
+    }
 
     #[test]
     fn only_one_timer_is_overdue_and_the_others_stay_armed() {

@@ -162,6 +162,8 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
 mod tests {
     extern crate std;
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
     use std::vec::Vec;
 
     fn slot(number: u64) -> Slot {
@@ -215,6 +217,110 @@ mod tests {
             window.admit(slot(2), slot(9)).is_none(),
             "under the floor there is never room"
         );
+    }
+
+    /// What is done to a window, with slots counted from near its floor.
+    #[derive(Clone, Debug)]
+    enum Deed {
+        Put(Slot, u8),
+        Change(Slot, u8),
+        Raise(Slot),
+        Admit(Slot, Slot, u8),
+        Release,
+    }
+
+    /// A slot somewhere around the windows that a few deeds from `start` can make.
+    fn near(start: u64) -> impl Strategy<Value = Slot> {
+        (0u64..40).prop_map(move |offset| slot(start.saturating_add(offset).saturating_sub(6)))
+    }
+
+    fn deed(start: u64) -> impl Strategy<Value = Deed> {
+        prop_oneof![
+            4 => (near(start), any::<u8>()).prop_map(|(slot, value)| Deed::Put(slot, value)),
+            1 => (near(start), any::<u8>()).prop_map(|(slot, value)| Deed::Change(slot, value)),
+            1 => near(start).prop_map(Deed::Raise),
+            4 => (near(start), near(start), any::<u8>())
+                .prop_map(|(slot, limit, value)| Deed::Admit(slot, limit, value)),
+            2 => Just(Deed::Release),
+        ]
+    }
+
+    fn start_and_deeds() -> impl Strategy<Value = (u64, Vec<Deed>)> {
+        let start = prop_oneof![Just(0), 1u64..100, Just(u64::MAX - 20), Just(u64::MAX)];
+        start.prop_flat_map(|start| {
+            let deeds = proptest::collection::vec(deed(start), 0..40);
+            (Just(start), deeds)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(crate::properties::cases(400))]
+
+        /// A window is a map of the slots above a floor and no further than its size.
+        #[test]
+        fn a_window_is_a_map_with_a_floor((start, deeds) in start_and_deeds()) {
+            const SIZE: u64 = 4;
+            let mut window = Window::<u8, 4>::new(slot(start));
+            let (mut floor, mut map) = (start, BTreeMap::new());
+            for deed in deeds {
+                let covers = |floor: u64, slot: Slot| {
+                    slot.number() > floor && slot.number() - floor <= SIZE
+                };
+                match deed {
+                    Deed::Put(slot, value) => {
+                        prop_assert_eq!(window.put(slot, value), covers(floor, slot));
+                        if covers(floor, slot) {
+                            map.insert(slot, value);
+                        }
+                    }
+                    Deed::Change(slot, value) => {
+                        let known = map.get_mut(&slot);
+                        prop_assert_eq!(window.get_mut(slot).map(|place| *place), known.as_deref().copied());
+                        if let (Some(place), Some(known)) = (window.get_mut(slot), known) {
+                            (*place, *known) = (value, value);
+                        }
+                    }
+                    Deed::Raise(to) => {
+                        window.raise(to);
+                        floor = floor.max(to.number());
+                    }
+                    Deed::Admit(slot, limit, value) => {
+                        let raised = slot.number().saturating_sub(SIZE).max(floor);
+                        let may = slot.number() > floor && (raised == floor || raised <= limit.number());
+                        let place = window.admit(slot, limit);
+                        prop_assert_eq!(place.is_some(), may);
+                        if let Some(place) = place {
+                            floor = raised;
+                            prop_assert_eq!(*place, map.get(&slot).copied());
+                            *place = Some(value);
+                            map.insert(slot, value);
+                        }
+                    }
+                    Deed::Release => {
+                        let next = floor.checked_add(1).map(slot);
+                        let place = window.release_next();
+                        prop_assert_eq!(place.is_some(), next.is_some());
+                        if let (Some(place), Some(next)) = (place, next) {
+                            prop_assert_eq!(place.take(), map.get(&next).copied());
+                            floor = next.number();
+                        }
+                    }
+                }
+                map.retain(|slot, _| slot.number() > floor);
+                prop_assert_eq!(window.floor(), slot(floor));
+                prop_assert_eq!(window.occupied(), map.len());
+                for from in [Slot::ZERO, slot(floor), slot(floor.saturating_add(2))] {
+                    let kept: Vec<_> = window.iter_from(from).map(|(slot, value)| (slot, *value)).collect();
+                    let known: Vec<_> = map.range(from..).map(|(slot, value)| (*slot, *value)).collect();
+                    prop_assert_eq!(kept, known);
+                }
+                for offset in 0..12 {
+                    let near = slot(floor.saturating_add(offset).saturating_sub(3));
+                    prop_assert_eq!(window.covers(near), covers(floor, near));
+                    prop_assert_eq!(window.get(near), map.get(&near));
+                }
+            }
+        }
     }
 
     #[test]

@@ -544,6 +544,63 @@ mod tests {
     }
 
     #[test]
+    fn l3_a_new_proposal_starts_at_once_and_never_before_those_that_wait() {
+        let (mut leader, _) = leading(0, &[]);
+        assert!(!leader.has_work(), "nothing has happened yet");
+        assert_eq!(leader.start(&asks(1)), Some(Slot::FIRST));
+        assert!(!leader.has_work(), "it is under way");
+        leader.enqueue(&asks(2), false);
+        assert!(leader.has_work());
+        assert_eq!(leader.start(&asks(3)), None, "another one waits");
+        assert_eq!(leader.start_next(), Some((Slot::new(2), asks(2))));
+        assert_eq!(leader.start(&asks(3)), Some(Slot::new(3)));
+        assert_eq!((leader.waiting_peak(), leader.in_flight_peak()), (1, 3));
+    }
+
+    #[test]
+    fn c3_what_is_decided_is_announced_once_however_it_was_learnt() {
+        let (mut leader, _) = leading(0, &[]);
+        assert_eq!(leader.announce(), None, "nothing is decided");
+        leader.advance(Slot::new(2));
+        assert!(leader.has_work() && leader.decided() == Slot::new(2));
+        assert_eq!(leader.announce(), Some(Slot::new(2)));
+        assert!(!leader.has_work() && leader.announce().is_none());
+    }
+
+    #[test]
+    fn c3_only_another_value_overrules_a_leader() {
+        let (mut leader, _) = leading(0, &[entry(1, 7), entry(2, 9)]);
+        let overrules =
+            |leader: &Small, slot, command| leader.is_overruled(Slot::new(slot), &asks(command));
+        assert!(!overrules(&leader, 1, 7), "others count faster");
+        assert!(overrules(&leader, 1, 8));
+        assert!(
+            overrules(&leader, 3, 7),
+            "a slot that it has not given away"
+        );
+        leader.on_accepted(NodeId(0), Slot::FIRST, MEMBERS);
+        leader.on_accepted(NodeId(1), Slot::FIRST, MEMBERS);
+        assert!(!overrules(&leader, 1, 7));
+        let snapshot = |leader: &Small, at| leader.is_overtaken(Slot::new(at));
+        assert!(!snapshot(&leader, 0), "it begins there");
+        assert!(snapshot(&leader, 1));
+        leader.resign();
+        assert!(!overrules(&leader, 1, 8) && !snapshot(&leader, 1));
+    }
+
+    #[test]
+    fn what_is_decided_elsewhere_is_no_longer_in_flight() {
+        let (mut leader, _) = leading(0, &[entry(1, 7), entry(2, 9), entry(3, 8)]);
+        leader.on_accepted(NodeId(0), Slot::FIRST, MEMBERS);
+        leader.on_accepted(NodeId(1), Slot::FIRST, MEMBERS);
+        assert_eq!(leader.in_flight(), 2);
+        leader.advance(Slot::new(2));
+        assert_eq!(leader.in_flight(), 1, "slot 3");
+        leader.advance(Slot::new(3));
+        assert_eq!(leader.in_flight(), 0);
+    }
+
+    #[test]
     fn l4_a_leader_that_resigns_drives_nothing() {
         let (mut leader, _) = leading(0, &[entry(1, 7)]);
         leader.enqueue(&asks(1), false);

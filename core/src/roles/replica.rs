@@ -455,6 +455,34 @@ mod tests {
         assert_eq!(replica.next_claimed(), Some((Slot::new(2), old)));
         replica.on_claimed(new, Slot::new(3));
         assert_eq!(replica.next_claimed(), Some((Slot::new(2), new)));
+        replica.on_claimed(old, Slot::new(3));
+        assert_eq!(
+            replica.next_claimed(),
+            Some((Slot::new(2), new)),
+            "of two that reach as far, the newer one"
+        );
         assert!(replica.is_behind());
+    }
+
+    #[test]
+    fn r2_a_replica_goes_on_where_its_power_failed() {
+        let mut replica = replica();
+        for slot in 2..=9 {
+            decide(
+                &mut replica,
+                slot,
+                &set(1, u32::try_from(slot).unwrap(), 20),
+            );
+        }
+        let mut again = Small::recovered(replica.state().clone());
+        assert_eq!(again.applied(), Slot::new(9));
+        assert_eq!(again.chain(), replica.chain());
+        assert!(!again.is_behind() && again.pending() == 0);
+        assert!(again.decision(Slot::new(9)).is_none(), "it is in the state");
+        assert_eq!(again.decide(Slot::new(9), &Proposal::Noop), Ok(false));
+        for part in [&mut replica, &mut again] {
+            assert_eq!(decide(part, 10, &set(1, 10, 30)), 1);
+        }
+        assert_eq!(again.state(), replica.state());
     }
 }

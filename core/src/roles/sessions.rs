@@ -385,6 +385,21 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_output_fills_a_page_with_its_session() {
+        type Output = [u8; OUTPUT_MAX];
+        let mut sessions = Sessions::<Output, 1>::new();
+        sessions.register(Slot::FIRST, 7);
+        if let Some(session) = sessions.table.last_mut() {
+            session.reply = Some([9; OUTPUT_MAX]);
+        }
+        let mut buffer = [0; crate::SNAPSHOT_PAGE];
+        let mut writer = crate::Writer::new(&mut buffer);
+        sessions.write_page(0, &mut writer);
+        assert!(!writer.overflowed() && writer.room() == 0);
+        assert_eq!(Sessions::<Output, 1>::pages(1), 1);
+    }
+
+    #[test]
     fn x3_sessions_survive_a_snapshot() {
         let mut world = World::new();
         let (first, second) = (world.register(1), world.register(2));

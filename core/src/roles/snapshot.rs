@@ -244,6 +244,52 @@ mod tests {
         assert_eq!(transfer(&empty, |_, _| {}), Ok(empty));
     }
 
+    /// A state of three pages that knows which of them it was given.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    struct Paged {
+        taken: u32,
+    }
+
+    impl StateMachine for Paged {
+        type Command = ();
+        type Output = ();
+
+        fn apply(&mut self, (): &()) {}
+
+        fn snapshot_pages(&self) -> u32 {
+            3
+        }
+
+        fn write_page(&self, page: u32, writer: &mut Writer<'_>) {
+            writer.put_u32(page);
+        }
+
+        fn read_page(&mut self, page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+            if reader.u32() != Some(page) || page != self.taken {
+                return Err(MalformedPage);
+            }
+            self.taken += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn t3_the_pages_of_a_machine_are_numbered_from_0_whatever_comes_before_them() {
+        for clients in 0..=4 {
+            let mut state = State::<Paged, 4>::genesis();
+            for slot in 1..=clients {
+                state.apply(Slot::new(slot), &Proposal::Register { nonce: slot });
+            }
+            let mut installing = Installing::<Paged, 4>::new(state.snapshot_id(), state.pages());
+            while !installing.is_complete() {
+                let bytes = state.write_page(installing.next());
+                assert_eq!(installing.take(&bytes), Ok(()), "{clients} clients");
+            }
+            assert_eq!(installing.finish().unwrap().machine.taken, 3);
+        }
+    }
+
     #[test]
     fn t4_a_changed_byte_anywhere_installs_nothing() {
         let state = state();

@@ -1,0 +1,13 @@
+//! How properties are tried: the same cases every time, and nothing written to disk.
+
+use proptest::test_runner::{Config, RngSeed};
+
+/// So many cases; a few where each takes long.
+pub(crate) fn cases(count: u32) -> Config {
+    Config {
+        cases: if cfg!(miri) { 4 } else { count },
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(6),
+        ..Config::default()
+    }
+}

@@ -1,0 +1,766 @@
+//! One node among liars: any messages from anybody, clocks that jump, requests, and losses of power.
+//!
+//! Peers may say what no honest node would, and the node may halt because of it. What it may not do is to panic or to
+//! break a rule that is its own to keep.
+
+use super::choices::Choices;
+use std::collections::{BTreeMap, BTreeSet};
+use synod::machines::{Kv, KvCommand, KvReply};
+use synod::{
+    Ballot, ClientId, Config, Digest, Durable, Duration, Entry, Envelope, Event, Instant, Message,
+    Node, NodeId, Outbox, Outcome, Proposal, Record, RequestError, RequestKey, RequestNumber,
+    SNAPSHOT_PAGE, Slot, SnapshotId, Tally, Tracer, Write,
+};
+
+type Machine = Kv<4>;
+type Asked = Proposal<KvCommand>;
+
+/// Twice the most that a step of the largest node here may need.
+const ROOM: usize = 32;
+/// How many nodes are members, of the ten that there are.
+const MEMBERS: u16 = 3;
+
+/// Lives a node's life as the bytes say; the first of them says how large the node is.
+pub fn run(bytes: &[u8]) {
+    live(bytes);
+}
+
+/// As [`run`], and counts what happened.
+pub fn live(bytes: &[u8]) -> Tally {
+    let mut choices = Choices::new(bytes);
+    match choices.below(3) {
+        0 => Life::<4, 2, 2>::new(&mut choices).live(choices),
+        1 => Life::<2, 1, 1>::new(&mut choices).live(choices),
+        _ => Life::<4, 2, 1>::new(&mut choices).live(choices),
+    }
+}
+
+/// What the node traced in one step.
+#[derive(Default)]
+struct Facts {
+    applied: Vec<(Slot, Asked, u64)>,
+    installed: Vec<(Slot, u64)>,
+    tally: Tally,
+}
+
+impl<const PAGE: usize> Tracer<Machine, PAGE> for Facts {
+    fn record(&mut self, record: &Record<'_, Machine, PAGE>) {
+        self.tally.record(record);
+        match record.event {
+            Event::Applied {
+                slot,
+                proposal,
+                chain,
+                ..
+            } => {
+                self.applied.push((slot, *proposal, chain));
+            }
+            Event::Installed { at, chain } => self.installed.push((at, chain)),
+            _ => {}
+        }
+    }
+}
+
+/// What of the node was written, and must be there after a loss of power.
+#[derive(Clone, Default)]
+struct Disk {
+    promised: Ballot,
+    votes: BTreeMap<Slot, (Ballot, Asked)>,
+}
+
+impl Disk {
+    fn write(&mut self, write: &Write<KvCommand>) {
+        match write {
+            Write::Promised(ballot) => {
+                assert!(self.promised < *ballot, "a promise fell or came twice");
+                self.promised = *ballot;
+            }
+            Write::Accepted(entry) => {
+                assert!(self.promised <= entry.ballot, "accepted below the promise");
+                self.promised = entry.ballot;
+                let vote = (entry.ballot, entry.proposal);
+                if let Some(before) = self.votes.insert(entry.slot, vote) {
+                    assert!(before.0 <= entry.ballot, "the ballot of a vote fell");
+                    assert!(
+                        before.0 < entry.ballot || before == vote,
+                        "A4: two values under {}",
+                        entry.ballot
+                    );
+                }
+            }
+        }
+    }
+
+    fn above(&self, low_water: Slot) -> Vec<Entry<KvCommand>> {
+        let votes = self.votes.iter().filter(|(slot, _)| **slot > low_water);
+        votes
+            .map(|(slot, (ballot, proposal))| Entry {
+                slot: *slot,
+                ballot: *ballot,
+                proposal: *proposal,
+            })
+            .collect()
+    }
+}
+
+/// A node with all that it said and did.
+struct Life<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    node: Node<Machine, WINDOW, CLIENTS, PAGE>,
+    outbox: Outbox<Machine, PAGE, ROOM>,
+    now: Instant,
+    incarnation: u32,
+    disk: Disk,
+    durable: Option<Durable<Machine, WINDOW, CLIENTS>>,
+    /// The ballots that were heard of in this life, for messages to be about.
+    ballots: Vec<Ballot>,
+    nonces: BTreeSet<u64>,
+    keys: BTreeSet<(u64, u32)>,
+    low_water: Slot,
+    applied: Slot,
+    chain: u64,
+    tally: Tally,
+}
+
+impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, CLIENTS, PAGE> {
+    const LEAST: usize = Node::<Machine, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
+
+    fn new(choices: &mut Choices<'_>) -> Self {
+        assert!(ROOM >= 2 * Self::LEAST);
+        let mut life = Self {
+            node: Self::start(choices.below(MEMBERS)),
+            outbox: Outbox::new(),
+            now: Instant::ZERO,
+            incarnation: 0,
+            disk: Disk::default(),
+            durable: None,
+            ballots: vec![Ballot::NULL],
+            nonces: BTreeSet::new(),
+            keys: BTreeSet::new(),
+            low_water: Slot::ZERO,
+            applied: Slot::ZERO,
+            chain: 0,
+            tally: Tally::new(),
+        };
+        if choices.chance(240) {
+            life.join();
+        }
+        if choices.chance(128) {
+            life.lead();
+        }
+        life
+    }
+
+    fn start(number: u16) -> Node<Machine, WINDOW, CLIENTS, PAGE> {
+        let config = Config::new(NodeId(number), MEMBERS);
+        let node = if number == 0 {
+            Node::found(config, 1, Instant::ZERO)
+        } else {
+            Node::join(config, 1, Instant::ZERO)
+        };
+        node.unwrap()
+    }
+
+    fn live(mut self, mut choices: Choices<'_>) -> Tally {
+        while !choices.is_empty() {
+            if self.is_full() && !choices.chance(48) {
+                self.outbox.clear();
+            }
+            match choices.byte() {
+                0..=119 => self.hear(&mut choices),
+                120..=144 => self.wake(&mut choices),
+                145..=179 => self.ask(&mut choices),
+                180..=239 => self.answer(&mut choices),
+                240..=243 => self.outbox.clear(),
+                244..=247 => self.lose_power(&mut choices),
+                248..=255 => self.lead(),
+            }
+            if self.node.halted().is_some() && choices.chance(32) {
+                self.lose_power(&mut choices);
+            }
+        }
+        self.tally
+    }
+
+    /// One step, and all that must hold after it.
+    fn act(
+        &mut self,
+        step: impl FnOnce(
+            Instant,
+            &mut Node<Machine, WINDOW, CLIENTS, PAGE>,
+            &mut Outbox<Machine, PAGE, ROOM>,
+            &mut Facts,
+        ),
+    ) {
+        let mut facts = Facts::default();
+        let was_halted = self.node.halted().is_some();
+        let (starved, before) = (self.is_full(), self.lengths());
+        step(self.now, &mut self.node, &mut self.outbox, &mut facts);
+        let after = self.lengths();
+        self.tally += &facts.tally;
+        if starved {
+            assert_eq!(before, after, "N4");
+            assert!(facts.applied.is_empty() && facts.installed.is_empty(), "N4");
+        }
+        if was_halted {
+            assert_eq!(before, after, "a halted node speaks");
+            assert_eq!(self.node.next_deadline(), None);
+        }
+        for index in before[0]..after[0] {
+            let write = self.outbox.writes[index];
+            self.disk.write(&write);
+        }
+        self.check_messages(before[1]);
+        self.check_replies(before[2]);
+        self.check_progress(&facts);
+        self.check_node();
+        self.durable = self.node.durable();
+    }
+
+    /// Whether the outbox has less room than a step may need.
+    fn is_full(&self) -> bool {
+        self.lengths().into_iter().max() > Some(ROOM - Self::LEAST)
+    }
+
+    fn lengths(&self) -> [usize; 3] {
+        let outbox = &self.outbox;
+        [
+            outbox.writes.len(),
+            outbox.messages.len(),
+            outbox.replies.len(),
+        ]
+    }
+
+    fn check_messages(&mut self, new: usize) {
+        let others = self.node.config().peers();
+        // The last of those that waited already may have grown by what was said now.
+        let grown = new.saturating_sub(1);
+        for (index, outgoing) in self.outbox.messages.iter().enumerate().skip(grown) {
+            assert!(!outgoing.to.is_empty() && outgoing.to.minus(others).is_empty());
+            match &outgoing.message {
+                Message::Promise {
+                    ballot,
+                    promised,
+                    from,
+                    low_water,
+                    last,
+                    entries,
+                } if index >= new => {
+                    assert!(*promised <= self.disk.promised, "promised and not written");
+                    let all = self.disk.above((*low_water).max(from.back(1)));
+                    if ballot == promised {
+                        assert!(
+                            all.starts_with(entries),
+                            "A1: {entries:?} of {all:?} reported"
+                        );
+                        assert_eq!(*last, entries.len() == all.len(), "A1: {all:?} left out");
+                    }
+                }
+                Message::Accepted {
+                    ballot,
+                    promised,
+                    first,
+                    count,
+                    ..
+                } => {
+                    assert!(*promised <= self.disk.promised, "promised and not written");
+                    for offset in 0..u64::from(*count) {
+                        let slot = first.checked_add(offset).unwrap();
+                        let vote = self.disk.votes.get(&slot);
+                        assert!(vote.is_some_and(|(under, _)| under >= ballot), "not voted");
+                    }
+                }
+                Message::Prepare { ballot, .. } => {
+                    assert_eq!(ballot.leader(), self.node.id());
+                    assert!(*ballot <= self.disk.promised, "S1: claimed and not written");
+                }
+                Message::Accept {
+                    ballot,
+                    first,
+                    proposals,
+                    ..
+                } => {
+                    assert_eq!(ballot.leader(), self.node.id());
+                    for (offset, proposal) in (0..).zip(proposals) {
+                        let slot = first.checked_add(offset).unwrap();
+                        let voted = self.disk.votes.get(&slot).unwrap();
+                        let since = index < new && voted.0 > *ballot;
+                        assert!(since || *voted == (*ballot, *proposal), "C4: not written");
+                    }
+                }
+                Message::Decisions { applied, .. } => assert!(*applied <= self.node.applied()),
+                _ => {}
+            }
+        }
+        let heard = self
+            .node
+            .leading()
+            .into_iter()
+            .chain([self.node.promised()]);
+        for ballot in heard {
+            if !self.ballots.contains(&ballot) {
+                self.ballots.push(ballot);
+            }
+        }
+    }
+
+    /// Only what was asked here is answered.
+    fn check_replies(&self, from: usize) {
+        for reply in &self.outbox.replies[from..] {
+            let RequestKey { client, number } = reply.key;
+            let asked = if number == RequestNumber::REGISTRATION {
+                self.nonces.contains(&client.0)
+            } else {
+                self.keys.contains(&(client.0, number.0))
+            };
+            assert!(asked, "nobody asked what {reply:?} answers");
+        }
+    }
+
+    /// Slots are applied in their order, or jumped over by a snapshot (R2, R4).
+    fn check_progress(&mut self, facts: &Facts) {
+        for (at, chain) in &facts.installed {
+            let founded = self.applied == Slot::ZERO && *at == Slot::ZERO;
+            assert!(
+                *at > self.applied || founded,
+                "installed what is older than what it had"
+            );
+            (self.applied, self.chain) = (*at, *chain);
+        }
+        for (slot, proposal, chain) in &facts.applied {
+            assert_eq!(self.applied.next(), Some(*slot), "R2");
+            if let Some(decision) = self.node.decision(*slot) {
+                assert_eq!(decision, proposal, "R1");
+            }
+            (self.applied, self.chain) = (*slot, *chain);
+        }
+        assert_eq!(
+            (self.node.applied(), self.node.chain()),
+            (self.applied, self.chain)
+        );
+    }
+
+    fn check_node(&mut self) {
+        let node = &self.node;
+        assert_eq!(node.promised(), self.disk.promised, "its promise fell");
+        assert!(
+            self.low_water <= node.low_water(),
+            "the low-water mark fell"
+        );
+        assert!(node.low_water() <= node.applied(), "T1");
+        self.low_water = node.low_water();
+        let votes: Vec<_> = node.votes().collect();
+        assert_eq!(votes, self.disk.above(self.low_water), "a vote is gone");
+        let marks = node.marks();
+        assert!(marks.window <= WINDOW && marks.votes <= WINDOW);
+        assert!(marks.waiting <= CLIENTS && marks.pending <= CLIENTS);
+        assert!(marks.requesters <= CLIENTS && marks.sessions <= CLIENTS);
+        assert!(self.outbox.peak() <= ROOM);
+        if node.halted().is_some() {
+            assert_eq!((node.next_deadline(), node.leading()), (None, None));
+        }
+    }
+
+    fn envelope(&self, from: u16, message: Message<Machine, PAGE>) -> Envelope<Machine, PAGE> {
+        Envelope {
+            cluster: self.node.config().fingerprint(),
+            from: NodeId(from),
+            to: self.node.id(),
+            message,
+        }
+    }
+
+    fn tell(&mut self, from: u16, message: Message<Machine, PAGE>) {
+        let letter = self.envelope(from, message);
+        self.act(|now, node, outbox, facts| node.handle_message(now, &letter, outbox, facts));
+    }
+
+    /// The empty state of the beginning, as a founder sends it.
+    fn join(&mut self) {
+        let founder = self.node.id() == NodeId(0);
+        self.wake_next();
+        let none = None;
+        if founder {
+            for peer in 1..MEMBERS {
+                self.tell(
+                    peer,
+                    Message::Join {
+                        snapshot: none,
+                        page: 0,
+                    },
+                );
+            }
+        } else {
+            self.install(&[vec![0; 20]], Slot::ZERO);
+        }
+    }
+
+    /// Sends the pages of a snapshot, under a digest that is theirs.
+    fn install(&mut self, pages: &[Vec<u8>], at: Slot) {
+        let mut digest = Digest::new();
+        for page in pages {
+            synod::Sink::put(&mut digest, page);
+        }
+        let snapshot = SnapshotId {
+            at,
+            digest: digest.value(),
+        };
+        let peer = self.peer(0);
+        for (page, bytes) in (0..).zip(pages) {
+            self.tell(
+                peer,
+                Message::Welcome {
+                    snapshot,
+                    page,
+                    pages: u32::try_from(pages.len()).unwrap(),
+                    bytes: bytes.iter().copied().collect(),
+                },
+            );
+        }
+    }
+
+    /// One of the other members.
+    fn peer(&self, index: u16) -> u16 {
+        (self.node.id().0 + 1 + index) % MEMBERS
+    }
+
+    /// Everybody helps the node to lead.
+    fn lead(&mut self) {
+        for _ in 0..6 {
+            if self.node.leading().is_some() {
+                return;
+            }
+            self.outbox.clear();
+            self.wake_next();
+            let said: Vec<_> = self.outbox.messages.iter().cloned().collect();
+            for outgoing in said {
+                for index in 0..MEMBERS - 1 {
+                    self.agree(self.peer(index), &outgoing.message);
+                }
+            }
+        }
+    }
+
+    /// The answer that the node hopes for.
+    fn agree(&mut self, from: u16, message: &Message<Machine, PAGE>) {
+        let low_water = Slot::ZERO;
+        let answer = match *message {
+            Message::Probe { ballot } => Message::ProbeReply {
+                ballot,
+                granted: true,
+                highest: ballot,
+            },
+            Message::Prepare { ballot, from } => Message::Promise {
+                ballot,
+                promised: ballot,
+                from,
+                low_water,
+                last: true,
+                entries: synod::Entries::<Machine, PAGE>::new(),
+            },
+            Message::Accept {
+                ballot,
+                first,
+                ref proposals,
+                ..
+            } => Message::Accepted {
+                ballot,
+                promised: ballot,
+                first,
+                count: u32::try_from(proposals.len()).unwrap(),
+                low_water,
+            },
+            Message::Heartbeat { ballot, .. } => Message::HeartbeatReply { ballot },
+            _ => return,
+        };
+        self.tell(from, answer);
+    }
+
+    /// Somebody answers something that waits in the outbox as the node hopes.
+    fn answer(&mut self, choices: &mut Choices<'_>) {
+        if self.outbox.messages.is_empty() {
+            return;
+        }
+        let len = self.outbox.messages.len();
+        let outgoing = self.outbox.messages[len - 1 - choices.index(len)].clone();
+        let index = choices.below(MEMBERS - 1);
+        self.agree(self.peer(index), &outgoing.message);
+    }
+
+    /// Time passes until something is due.
+    fn wake_next(&mut self) {
+        self.now = self.now.max(self.node.next_deadline().unwrap_or(self.now));
+        self.act(|now, node, outbox, facts| node.handle_timeout(now, outbox, facts));
+    }
+
+    fn wake(&mut self, choices: &mut Choices<'_>) {
+        let span = match choices.byte() {
+            0..=199 => return self.wake_next(),
+            200..=249 => u64::from(choices.byte()) * 10_000,
+            250..=254 => 0,
+            255 => choices.word(),
+        };
+        self.now = self.now + Duration::from_micros(span);
+        self.act(|now, node, outbox, facts| node.handle_timeout(now, outbox, facts));
+    }
+
+    fn ask(&mut self, choices: &mut Choices<'_>) {
+        let halted = self.node.halted().is_some();
+        let mut answer = Ok(());
+        if choices.chance(96) {
+            let nonce = u64::from(choices.below(4));
+            self.nonces.insert(nonce);
+            self.act(|now, node, outbox, facts| {
+                answer = node.register(now, nonce, outbox, facts);
+            });
+        } else {
+            let client = self.slot(choices).number();
+            let number = u32::from(choices.below(4));
+            let command = choices.command();
+            self.keys.insert((client, number));
+            self.act(|now, node, outbox, facts| {
+                let (client, number) = (ClientId(client), RequestNumber(number));
+                answer = node.request(now, client, number, command, outbox, facts);
+            });
+            assert_eq!(answer == Err(RequestError::NumberZero), number == 0);
+        }
+        assert!(!halted || answer.is_err(), "a halted node takes a request");
+    }
+
+    /// Power fails, and comes back: with what was written, and nothing else.
+    fn lose_power(&mut self, choices: &mut Choices<'_>) {
+        self.outbox = Outbox::new();
+        self.incarnation += 1;
+        self.now = Instant::from_micros(u64::from(choices.byte()) * 100_000);
+        let number = self.node.id().0;
+        let Some(durable) = self.durable.take() else {
+            self.node = Self::start(number);
+            return;
+        };
+        assert_eq!(durable.promised(), self.disk.promised);
+        assert_eq!(durable.applied(), self.applied);
+        let config = Config::new(NodeId(number), MEMBERS);
+        let node = Node::recover(config, durable, 1, self.incarnation, self.now);
+        self.node = node.unwrap();
+        self.act(|_, _, _, _| {});
+    }
+
+    fn slot(&self, choices: &mut Choices<'_>) -> Slot {
+        Slot::new(choices.near(self.applied.number()))
+    }
+
+    /// A ballot that was heard of, one that might come, or any.
+    fn ballot(&self, choices: &mut Choices<'_>, from: u16) -> Ballot {
+        match choices.byte() {
+            0..=127 => self.ballots[self.ballots.len() - 1],
+            128..=159 => self.ballots[choices.index(self.ballots.len())],
+            160..=239 => {
+                let round = self.node.promised().round() + u64::from(choices.below(3));
+                Ballot::new(round, NodeId(from))
+            }
+            240..=254 => {
+                let round = choices.near(self.node.promised().round());
+                Ballot::new(round, NodeId(choices.below(MEMBERS + 1)))
+            }
+            255 => Ballot::new(choices.word(), NodeId(u16::from(choices.byte()))),
+        }
+    }
+
+    fn proposal(&self, choices: &mut Choices<'_>) -> Asked {
+        match choices.byte() {
+            0..=31 => Proposal::Noop,
+            32..=95 => Proposal::Register {
+                nonce: u64::from(choices.below(5)),
+            },
+            96..=255 => Proposal::Request {
+                client: ClientId(self.slot(choices).number()),
+                number: RequestNumber(u32::from(choices.below(5))),
+                command: choices.command(),
+            },
+        }
+    }
+
+    fn proposals(&self, choices: &mut Choices<'_>) -> synod::Proposals<Machine, PAGE> {
+        let count = choices.index(PAGE + 1);
+        (0..count).map(|_| self.proposal(choices)).collect()
+    }
+
+    fn outcome(&self, choices: &mut Choices<'_>) -> Outcome<KvReply> {
+        match choices.below(6) {
+            0 => Outcome::Applied {
+                slot: self.slot(choices),
+                output: KvReply::Value(i64::from(choices.byte())),
+            },
+            1 => Outcome::Registered {
+                client: ClientId(self.slot(choices).number()),
+            },
+            2 => Outcome::Stale,
+            3 => Outcome::Evicted,
+            4 => Outcome::Reused,
+            _ => Outcome::Busy,
+        }
+    }
+
+    /// Anybody says anything, or a whole snapshot of some pages arrives.
+    fn hear(&mut self, choices: &mut Choices<'_>) {
+        let from = match choices.byte() {
+            0..=119 => self.peer(0),
+            120..=239 => self.peer(1),
+            // A stranger, or, very rarely, the node itself.
+            240..=254 => MEMBERS + choices.below(7),
+            255 => choices.below(MEMBERS),
+        };
+        if choices.chance(8) {
+            return self.hear_snapshot(choices);
+        }
+        let message = self.message(choices, from);
+        let mut letter = self.envelope(from, message);
+        match choices.byte() {
+            254 => letter.cluster ^= 1,
+            255 => letter.to = NodeId(choices.below(MEMBERS)),
+            _ => {}
+        }
+        self.act(|now, node, outbox, facts| node.handle_message(now, &letter, outbox, facts));
+    }
+
+    fn hear_snapshot(&mut self, choices: &mut Choices<'_>) {
+        let at = self.slot(choices);
+        let mut header = [0; 20];
+        header[..8].copy_from_slice(&at.number().to_le_bytes());
+        header[8] = choices.byte();
+        header[16] = choices.byte() % 3;
+        let mut pages = vec![header.to_vec()];
+        for _ in 0..choices.below(4) {
+            let len = choices.index(SNAPSHOT_PAGE + 1);
+            pages.push(choices.take(len).to_vec());
+        }
+        self.install(&pages, at);
+    }
+
+    fn message(&self, choices: &mut Choices<'_>, from: u16) -> Message<Machine, PAGE> {
+        let ballot = self.ballot(choices, from);
+        match choices.below(16) {
+            0 => Message::Join {
+                snapshot: self.snapshot(choices),
+                page: u32::from(choices.below(3)),
+            },
+            1 => self.welcome(choices),
+            2 => Message::Probe { ballot },
+            3 => Message::ProbeReply {
+                ballot,
+                granted: choices.chance(200),
+                highest: self.ballot(choices, from),
+            },
+            4 => Message::Prepare {
+                ballot,
+                from: self.slot(choices),
+            },
+            5 => self.promise(choices, from, ballot),
+            6 => Message::Accept {
+                ballot,
+                first: self.slot(choices),
+                decided: self.slot(choices),
+                proposals: self.proposals(choices),
+            },
+            7 => Message::Accepted {
+                ballot,
+                promised: self.answered(choices, from, ballot),
+                first: self.slot(choices),
+                count: u32::try_from(choices.near(1) & 0xffff_ffff).unwrap(),
+                low_water: self.slot(choices),
+            },
+            8 => Message::Decision {
+                ballot,
+                decided: self.slot(choices),
+            },
+            9 => Message::Heartbeat {
+                ballot,
+                decided: self.slot(choices),
+            },
+            10 => Message::HeartbeatReply { ballot },
+            11 => Message::Propose {
+                proposal: self.proposal(choices),
+                retry: choices.chance(128),
+            },
+            12 => Message::Learn {
+                from: self.slot(choices),
+            },
+            13 => Message::Decisions {
+                first: self.slot(choices),
+                applied: self.slot(choices),
+                proposals: self.proposals(choices),
+            },
+            14 => Message::Request {
+                proposal: self.proposal(choices),
+            },
+            _ => Message::Response {
+                key: self.key(choices),
+                outcome: self.outcome(choices),
+            },
+        }
+    }
+
+    /// Mostly the ballot that is answered.
+    fn answered(&self, choices: &mut Choices<'_>, from: u16, ballot: Ballot) -> Ballot {
+        if choices.chance(64) {
+            self.ballot(choices, from)
+        } else {
+            ballot
+        }
+    }
+
+    fn snapshot(&self, choices: &mut Choices<'_>) -> Option<SnapshotId> {
+        choices.chance(64).then(|| SnapshotId {
+            at: self.slot(choices),
+            digest: choices.word(),
+        })
+    }
+
+    fn welcome(&self, choices: &mut Choices<'_>) -> Message<Machine, PAGE> {
+        let snapshot = SnapshotId {
+            at: self.slot(choices),
+            digest: u64::from(choices.byte()),
+        };
+        let (page, pages) = (u32::from(choices.below(3)), u32::from(choices.below(4)));
+        let len = choices.index(SNAPSHOT_PAGE + 1);
+        Message::Welcome {
+            snapshot,
+            page,
+            pages,
+            bytes: choices.take(len).iter().copied().collect(),
+        }
+    }
+
+    fn promise(
+        &self,
+        choices: &mut Choices<'_>,
+        from: u16,
+        ballot: Ballot,
+    ) -> Message<Machine, PAGE> {
+        let promised = self.answered(choices, from, ballot);
+        let count = choices.index(PAGE + 1);
+        let entry = |choices: &mut Choices<'_>| Entry {
+            slot: self.slot(choices),
+            ballot: self.ballot(choices, from),
+            proposal: self.proposal(choices),
+        };
+        Message::Promise {
+            ballot,
+            promised,
+            from: self.slot(choices),
+            low_water: self.slot(choices),
+            last: choices.chance(200),
+            entries: (0..count).map(|_| entry(choices)).collect(),
+        }
+    }
+
+    fn key(&self, choices: &mut Choices<'_>) -> RequestKey {
+        if choices.chance(96) {
+            RequestKey::registration(u64::from(choices.below(4)))
+        } else {
+            RequestKey {
+                client: ClientId(self.slot(choices).number()),
+                number: RequestNumber(u32::from(choices.below(4))),
+            }
+        }
+    }
+}
