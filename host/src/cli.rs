@@ -4,6 +4,7 @@
 mod check;
 mod error;
 mod help;
+mod replay;
 mod shrink;
 mod sweep;
 
@@ -12,6 +13,7 @@ mod tests;
 
 pub use error::UsageError;
 
+use crate::case::Outcome;
 use crate::commands;
 #[cfg(feature = "check")]
 use crate::commands::check::CheckCommand;
@@ -28,6 +30,7 @@ use core::hash::BuildHasher;
 use core::ops::RangeInclusive;
 use std::ffi::OsString;
 use std::hash::RandomState;
+use std::path::PathBuf;
 use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
 use synod::{Duration, NodeId, Role};
 
@@ -124,6 +127,9 @@ enum Action {
     )]
     Run(RunArgs),
     Sweep(sweep::SweepArgs),
+    /// Runs what was recorded of a run, and says whether the same came of it
+    #[command(long_about = replay::LONG_ABOUT, after_long_help = replay::AFTER_LONG)]
+    Replay(replay::ReplayArgs),
     /// Shrinks a run that fails to the least that still fails in the same way
     #[command(long_about = shrink::LONG_ABOUT, after_long_help = shrink::AFTER_LONG)]
     Shrink(shrink::ShrinkArgs),
@@ -141,6 +147,9 @@ struct RunArgs {
     cluster: ClusterArgs,
     #[command(flatten)]
     case: sweep::CaseArgs,
+    /// Write down what became of each message, for 'synod replay' and 'synod shrink'; with --faults or --scenario
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -250,6 +259,7 @@ impl Cli {
         match self.action {
             Some(Action::Run(args)) => args.command().map(Command::Run),
             Some(Action::Sweep(args)) => args.command().map(Command::Sweep),
+            Some(Action::Replay(args)) => args.command().map(Command::Run),
             Some(Action::Shrink(args)) => Ok(Command::Shrink(args.command())),
             #[cfg(feature = "check")]
             Some(Action::Check(args)) => args.command().map(Command::Check),
@@ -265,23 +275,39 @@ impl RunArgs {
             Some(subject) => subject,
             None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
         };
-        let show = self.show;
-        for node in &show.node {
+        if self.record.is_some() && matches!(subject, Subject::Plain(_)) {
+            return Err(UsageError::alone("--record", "--faults or --scenario"));
+        }
+        self.show.command(subject, drawn, self.record, None)
+    }
+}
+
+impl ShowArgs {
+    fn command(
+        self,
+        subject: Subject,
+        drawn: bool,
+        record: Option<PathBuf>,
+        recorded: Option<Outcome>,
+    ) -> Result<RunCommand, UsageError> {
+        for node in &self.node {
             check_node("--node", *node, &node.0, subject.nodes())?;
         }
         Ok(RunCommand {
             subject,
             drawn,
-            quiet: show.quiet,
-            form: show.format,
-            colour: show.color,
+            quiet: self.quiet,
+            form: self.format,
+            colour: self.color,
             filter: Filter {
-                level: show.log_level,
-                nodes: show.node.into_iter().collect(),
-                roles: show.role,
-                slots: show.slot,
+                level: self.log_level,
+                nodes: self.node.into_iter().collect(),
+                roles: self.role,
+                slots: self.slot,
             },
-            verify: show.verify,
+            verify: self.verify,
+            record,
+            recorded,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "check")]
 pub mod check;
+mod record;
 pub mod run;
 pub mod shrink;
 pub mod sweep;

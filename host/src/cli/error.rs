@@ -14,6 +14,11 @@ impl UsageError {
         Self(format!("{option} got '{got}', but takes {takes}"))
     }
 
+    /// An option that means nothing without another.
+    pub(super) fn alone(option: &str, needs: &str) -> Self {
+        Self(format!("{option} needs {needs}"))
+    }
+
     /// A file that is not there, or not as it must be.
     pub(super) fn file(error: &crate::case::FileError) -> Self {
         Self(first_line(&error.to_string()))

@@ -1,6 +1,7 @@
 //! `synod run`: one simulated run, its log and its summary.
 
-use crate::case::{self, Case};
+use super::record::{outcome, record};
+use crate::case::{self, Case, Outcome};
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Format, Json, Log, Output, Text};
 use crate::options::Options;
@@ -9,6 +10,7 @@ use crate::run::{Finished, HostTracer, RunError, run as simulate};
 use crate::summary::Summary;
 use std::env;
 use std::io::{self, IsTerminal, Stdout};
+use std::path::PathBuf;
 use std::process;
 use synod::{Record, StateMachine, Tracer};
 
@@ -109,6 +111,10 @@ pub struct RunCommand {
     pub filter: Filter,
     /// Whether to run twice and compare.
     pub verify: bool,
+    /// Where to write down what became of each message.
+    pub record: Option<PathBuf>,
+    /// What came of it when it was recorded, if it was.
+    pub recorded: Option<Outcome>,
 }
 
 /// Does what the command says: log and summary to the standard output, everything else to the standard error.
@@ -144,7 +150,30 @@ pub fn run(command: &RunCommand) -> Exit {
     if let Err(error) = output.finish() {
         return Exit::from_output(&error);
     }
-    exit_of(finished.exit(), verified)
+    if let (Subject::Case { case, .. }, Some(path)) = (subject, &command.record)
+        && let Err(error) = record(case, path)
+    {
+        complain(&error);
+        return Exit::Usage;
+    }
+    let same = [verified, as_recorded(command, &finished)];
+    exit_of(
+        finished.exit(),
+        same.into_iter().flatten().reduce(|one, other| one && other),
+    )
+}
+
+/// Whether a run ended as it was recorded, where it was; where not, says so.
+fn as_recorded(command: &RunCommand, finished: &Finished) -> Option<bool> {
+    let recorded = command.recorded.as_ref()?;
+    let found = outcome(finished);
+    if found != *recorded {
+        complain(&format_args!(
+            "this run was recorded as {} with the digest {}: another version of the program wrote it, or the file was changed",
+            recorded.verdict, recorded.digest
+        ));
+    }
+    Some(found == *recorded)
 }
 
 /// A broken rule is worse than two traces, and those are worse than everything else.

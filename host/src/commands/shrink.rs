@@ -1,7 +1,8 @@
 //! `synod shrink`: a failing run, made as small as it can be, and its story.
 
+use super::record::outcome;
 use super::run::{Colour, coloured};
-use crate::case::{self, Outcome};
+use crate::case;
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Format, Log, Output, Text};
 use crate::progress;
@@ -49,11 +50,11 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         ));
         return Ok(Exit::Stalled);
     };
-    let outcome = Outcome {
-        verdict: shrunk.failure.to_owned(),
-        digest: shrunk.finished.digest.to_string(),
-    };
-    case::write(&command.output, &shrunk.case, Some(&outcome))?;
+    case::write(
+        &command.output,
+        &shrunk.case,
+        Some(&outcome(&shrunk.finished)),
+    )?;
     match tell(command, &shrunk) {
         Ok(()) => Ok(Exit::Done),
         Err(error) => Ok(Exit::from_output(&error)),
