@@ -32,6 +32,8 @@ mod invariants;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod liveness;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod simulation;
@@ -39,3 +41,5 @@ mod simulation;
 mod sizes;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod trouble;
