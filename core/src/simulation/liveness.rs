@@ -73,13 +73,13 @@ impl Scenario {
         let config = self.config(NodeId(0));
         let (failures, trip) = (failures(self.link.loss_ppm), self.trip());
         let repeats = repeats_max(failures);
-        let page = sum(&[trip, self.repeated(config.join_retransmit, failures)]);
+        let page = sum(&[trip, repeated(config.join_retransmit, failures)]);
         let answer = sum(&[
             config.request_retransmit,
             config.propose_retransmit,
             config.accept_retransmit,
         ]);
-        let request = sum(&[self.think, trip * 2, self.repeated(answer, failures)]);
+        let request = sum(&[self.think, trip * 2, repeated(answer, failures)]);
         let news = sum(&[config.heartbeat, config.learn_delay * 2, trip]);
         sum(&[
             self.elects_within(),
@@ -108,13 +108,13 @@ impl Scenario {
         let trip = self.link.round_trip_max();
         trip.max(self.round_trip.unwrap_or(trip))
     }
+}
 
-    /// What repetitions add on average to something that fails so often.
-    fn repeated(&self, span: Duration, failures: u64) -> Duration {
-        let succeeds = TRIES.saturating_sub(failures).max(1);
-        let micros = span.as_micros().saturating_mul(failures) / succeeds;
-        Duration::from_micros(micros.saturating_mul(JITTERED)) / 2
-    }
+/// What repetitions add on average to something that fails so often.
+fn repeated(span: Duration, failures: u64) -> Duration {
+    let succeeds = TRIES.saturating_sub(failures).max(1);
+    let micros = span.as_micros().saturating_mul(failures) / succeeds;
+    Duration::from_micros(micros.saturating_mul(JITTERED)) / 2
 }
 
 /// The longest back-offs of each length, one after the other.
