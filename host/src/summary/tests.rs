@@ -57,6 +57,7 @@ fn finished() -> Finished {
             capacity: 40,
         }],
         lost: 1,
+        looks: None,
     }
 }
 
