@@ -1,112 +1,39 @@
 //! Whole runs in bad weather under the eyes of every checker: none of them may find anything, and none of them may have
 //! looked at nothing.
 
+use crate::trouble::trouble;
+use synod::Digest;
 use synod::machines::{Bank, Kv};
-use synod::simulation::{
-    BankScript, Fault, Faults, Invariants, KvScript, Placement, Planned, Rule, Scenario, Seen,
-    Simulation, Target, Verdict, Weather, Workload,
-};
-use synod::{Digest, Duration, Instant, NodeId, NodeSet, StateMachine};
+use synod::simulation::{Contest, Faults, Invariants, Rule, Seen, Simulation, Verdict};
+use synod_host::history::{History, Objects};
 
-/// A stream of numbers that follows from a seed: Steele, Lea and Flood's `SplitMix`.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 16) % bound
-    }
-
-    fn millis(&mut self, bound: u64) -> Duration {
-        Duration::from_millis(self.below(bound))
-    }
-
-    fn ppm(&mut self, bound: u64) -> u32 {
-        u32::try_from(self.below(bound)).unwrap()
-    }
-
-    fn node(&mut self, nodes: u16) -> NodeId {
-        NodeId(u16::try_from(self.below(u64::from(nodes))).unwrap())
-    }
-}
-
-/// When all faults are over.
-const HEALED: Instant = Instant::from_micros(12_000_000);
-
-/// Faults of every kind, one after the other or at once, all of them over at [`HEALED`]; never more than a minority of
-/// the nodes down at a time would be too kind.
-fn plan(dice: &mut Dice, nodes: u16) -> Vec<Planned> {
-    (0..4 + dice.below(10))
-        .map(|_| {
-            let at = Instant::ZERO + dice.millis(9_000);
-            let lasts = Some(Duration::from_millis(50 + dice.below(2_500)));
-            let node = dice.node(nodes);
-            let (one, other) = (NodeSet::only(node), NodeSet::only(dice.node(nodes)));
-            let target = match dice.below(2) {
-                0 => Target::Node(node),
-                _ => Target::Leader,
-            };
-            let fault = match dice.below(10) {
-                0..=3 => Fault::Crash(Target::Node(node)),
-                4 => Fault::Pause(Target::Node(node)),
-                5 => Fault::Partition(one.union(other)),
-                6 => Fault::OneWay {
-                    from: one,
-                    to: other,
-                },
-                7 => Fault::Partial { one, other },
-                8 => Fault::Clog {
-                    from: one,
-                    to: other,
-                },
-                _ => Fault::Skew {
-                    target,
-                    rate_ppm: 200_000,
-                },
-            };
-            Planned { at, lasts, fault }
-        })
-        .collect()
-}
-
-fn weather(dice: &mut Dice) -> Weather {
-    Weather {
-        loss_ppm: dice.ppm(300_000),
-        duplicate_ppm: dice.ppm(400_000),
-        spike_ppm: dice.ppm(20_000),
-        spike: Duration::from_millis(1_500),
-        reorder_ppm: dice.ppm(300_000),
-        reorder: Duration::from_millis(300),
-        storm: Duration::from_millis(1_500),
-        calm: Duration::from_millis(500),
-        until: HEALED,
-    }
-}
-
-type World<M, L> = Simulation<M, L, 16, 8, 2, 5, 512, Faults>;
+type World<M> = Simulation<M, Contest, 16, 8, 2, 5, 512, Faults>;
 
 /// Runs one seed with all checkers, and again without: that must make no difference.
-fn chaos<M: StateMachine, L: Workload<M> + Clone>(seed: u64, script: L) -> Seen {
-    let mut dice = Dice(seed);
-    let nodes = [3, 4, 5][usize::try_from(seed % 3).unwrap()];
-    let mut scenario = Scenario::of(seed, nodes);
-    scenario.clients = 6;
-    scenario.placement = Placement::Spread;
-    scenario.think = dice.millis(400);
-    let faults = Faults::new(&scenario, weather(&mut dice), &plan(&mut dice, nodes));
-    let mut world = Box::new(World::<M, L>::idle());
+fn chaos<M: Objects>(seed: u64) -> Seen
+where
+    Contest: synod::simulation::Workload<M>,
+{
+    let (scenario, faults) = trouble(seed);
+    let contest = Contest::new(seed, 40, 3);
+    let mut world = Box::new(World::<M>::idle());
     let mut invariants = Box::new(Invariants::<M, 16, 8, 5>::new());
-    world
-        .start_against(&scenario, script.clone(), faults.clone())
-        .unwrap();
+    let mut history = History::new(1_000);
     let mut digest = Digest::new();
-    let verdict = world.run_observed(&mut digest, &mut *invariants);
+    world
+        .start_against(&scenario, contest.clone(), faults.clone())
+        .unwrap();
+    let verdict = world.run_observed(&mut digest, &mut (&mut *invariants, &mut history));
     assert_eq!(verdict, Verdict::Done, "seed {seed}");
     assert_eq!(invariants.ended(world.nodes()), Ok(()), "seed {seed}");
-    world.start_against(&scenario, script, faults).unwrap();
+    let checked = history
+        .check()
+        .unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+    assert!(
+        checked.requests >= 240 && checked.unchecked == 0,
+        "seed {seed}: {checked:?}"
+    );
+    world.start_against(&scenario, contest, faults).unwrap();
     let mut unseen = Digest::new();
     world.run(&mut unseen);
     assert_eq!(digest, unseen, "seed {seed}: an observer changed something");
@@ -120,21 +47,18 @@ fn in_bad_weather_every_rule_is_looked_at_and_none_is_broken() {
     let seeds: u64 = count.and_then(|count| count.parse().ok()).unwrap_or(20);
     let mut seen = Seen::new();
     for seed in 0..seeds {
-        seen += &chaos::<Kv<8>, _>(seed, KvScript::new(40));
-        seen += &chaos::<Bank<8>, _>(seed, BankScript::new(40));
+        seen += &chaos::<Kv<8>>(seed);
+        seen += &chaos::<Bank<8>>(seed);
     }
+    println!("rule                   checked  unchecked");
     for rule in Rule::ALL {
+        let (name, checked) = (rule.name(), seen.checked(rule));
+        println!("{name:<20} {checked:>9} {:>10}", seen.unchecked(rule));
         let elsewhere = matches!(
             rule,
             Rule::WrongAnswer | Rule::Divergence | Rule::Halted | Rule::NotLinearizable
         );
-        assert_eq!(seen.checked(rule) == 0, elsewhere, "{}", rule.name());
-        println!(
-            "{:<20} {:>9} {:>6}",
-            rule.name(),
-            seen.checked(rule),
-            seen.unchecked(rule)
-        );
+        assert_eq!(checked == 0, elsewhere, "{name}");
     }
     assert_eq!(seen.unchecked_total(), 0);
 }

@@ -34,6 +34,8 @@ mod invariants;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod liveness;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod scenarios;
@@ -43,3 +45,5 @@ mod simulation;
 mod sizes;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod trouble;

@@ -1,8 +1,9 @@
 //! The nemesis: what works against a cluster.
 
-use super::fault::{FaultKind, Planned, Weather};
+use super::fault::{Fault, FaultKind, Planned, Weather};
 use super::network::{Link, Network};
 use super::plan::Plan;
+use super::scenario::Target;
 use crate::random::{Purpose, below, span_below, stream};
 use crate::{Duration, Instant, MessageKind, NodeId};
 use core::fmt::Debug;
@@ -127,6 +128,37 @@ impl Faults {
             spike: stream(run_seed, Purpose::Spike),
             reorder: stream(run_seed, Purpose::Reorder),
         }
+    }
+
+    /// When the last of it is over in a scenario, if what is planned for good leaves a majority that hears each other: the
+    /// time from which [`Scenario::settles_within`](super::Scenario::settles_within) counts. Messages may be under way from
+    /// before, and a fault that strikes the leader may have to wait for one.
+    pub fn healed(&self, scenario: &super::Scenario) -> Instant {
+        let weather = &self.weather;
+        let late = weather.spike.max(weather.reorder);
+        let late = late.saturating_add(TWINS_APART);
+        let mut healed = weather.until + late;
+        let mut waits = Duration::ZERO;
+        let mut wait = |target: Option<Target>, lasts: Duration| {
+            if target == Some(Target::Leader) {
+                waits = waits.saturating_add(scenario.elects_within().saturating_add(lasts));
+            }
+        };
+        for Planned { at, lasts, fault } in self.plan.faults() {
+            let lasts = match fault {
+                Fault::Jump { by_micros, .. } => {
+                    Duration::from_micros(by_micros.min(&0).unsigned_abs())
+                }
+                _ => lasts.unwrap_or_default(),
+            };
+            healed = healed.max(*at + lasts);
+            wait(fault.target(), lasts);
+        }
+        for kill in &scenario.kills {
+            healed = healed.max(kill.at);
+            wait(Some(kill.target), Duration::ZERO);
+        }
+        healed + waits
     }
 
     /// What the weather makes of a message. Every stream is drawn from as often for every message.

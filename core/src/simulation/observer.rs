@@ -97,6 +97,33 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
 }
 
+impl<M, O, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Observer<M, WINDOW, CLIENTS, PAGE> for &mut O
+where
+    M: StateMachine,
+    O: Observer<M, WINDOW, CLIENTS, PAGE> + ?Sized,
+{
+    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+        (**self).stepped(taken)
+    }
+
+    fn recovered(
+        &mut self,
+        at: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        (**self).recovered(at, node)
+    }
+
+    fn asked(&mut self, asked: &Asked<'_, M::Command>) {
+        (**self).asked(asked);
+    }
+
+    fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
+        (**self).answered(answered)
+    }
+}
+
 impl<M, A, B, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Observer<M, WINDOW, CLIENTS, PAGE> for (A, B)
 where

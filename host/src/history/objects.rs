@@ -39,22 +39,14 @@ impl<const KEYS: usize> Objects for Kv<KEYS> {
         output: Option<&KvReply>,
     ) -> Option<Self::State> {
         match (command, output) {
-            (KvCommand::Get(_), None) => Some(*state),
-            (KvCommand::Get(_), Some(KvReply::Value(value))) if *state == Some(*value) => {
-                Some(*state)
-            }
-            // There is nothing under the key; and nothing is written where the store has no room for it.
-            (KvCommand::Get(_), Some(KvReply::None))
-            | (KvCommand::Set(..), Some(KvReply::Full))
-                if state.is_none() =>
-            {
-                Some(None)
-            }
-            (KvCommand::Set(_, value), None) => Some(Some(*value)),
-            (KvCommand::Set(_, value), Some(KvReply::Value(told))) if value == told => {
-                Some(Some(*value))
-            }
-            _ => None,
+            (KvCommand::Get(_), Some(KvReply::Value(told))) if *state != Some(*told) => None,
+            (KvCommand::Get(_), Some(KvReply::None)) if state.is_some() => None,
+            (KvCommand::Get(_), Some(KvReply::Full))
+            | (KvCommand::Set(..), Some(KvReply::None)) => None,
+            (KvCommand::Get(_), _) => Some(*state),
+            (KvCommand::Set(_, value), Some(KvReply::Value(told))) if value != told => None,
+            (KvCommand::Set(..), Some(KvReply::Full)) => state.is_none().then_some(None),
+            (KvCommand::Set(_, value), _) => Some(Some(*value)),
         }
     }
 }

@@ -81,24 +81,31 @@ impl Done {
     }
 }
 
-/// Looks for an order, in at most so many steps. `step` says what a request makes of a state, if it can have answered as
-/// it did.
-pub(super) fn linearize<S: Clone + Default + Ord>(
-    entries: &[Entry],
-    steps_max: u64,
-    step: impl Fn(&S, usize) -> Option<S>,
-) -> Found {
-    // Where each request's answer is; an answer that never came is nowhere, and need not be explained.
-    let mut answers = vec![None; entries.len()];
-    let mut left = 0_usize;
+/// Where each request's answer is, and how many there are. One that never came is nowhere, and need not be explained.
+fn answers(entries: &[Entry]) -> (Vec<Option<usize>>, usize) {
+    let (mut answers, mut count) = (vec![None; entries.len()], 0);
     for (place, entry) in (1..).zip(entries) {
         if let Entry::Answered(request) = entry
             && let Some(answer) = answers.get_mut(*request)
         {
             *answer = Some(place);
-            left += 1;
+            count += 1;
         }
     }
+    (answers, count)
+}
+
+/// Looks for an order, in at most so many steps. `step` says what a request makes of a state, if it can have answered as
+/// it did.
+///
+/// What comes next is first looked for among the requests that were answered, and only where none of them fits among those
+/// that never were: such a one fits anywhere, and to try it first would double the orders to try with each of them.
+pub(super) fn linearize<S: Clone + Default + Ord>(
+    entries: &[Entry],
+    steps_max: u64,
+    step: impl Fn(&S, usize) -> Option<S>,
+) -> Found {
+    let (answers, mut left) = answers(entries);
     let answer_of = |request: usize| answers.get(request).copied().flatten();
     let mut links = Links::new(entries.len());
     let mut done = Done(vec![0; entries.len().div_ceil(64)]);
@@ -106,12 +113,15 @@ pub(super) fn linearize<S: Clone + Default + Ord>(
     let mut order: Vec<(usize, usize, S)> = Vec::new();
     let mut state = S::default();
     let (mut deepest, mut blocked) = (0, 0);
-    let mut place = links.next(0);
+    let (mut place, mut unanswered) = (links.next(0), false);
     for _ in 0..steps_max {
         if left == 0 {
             return Found::Order;
         }
         match place.checked_sub(1).and_then(|index| entries.get(index)) {
+            Some(Entry::Asked(request)) if answer_of(*request).is_none() != unanswered => {
+                place = links.next(place);
+            }
             Some(Entry::Asked(request)) => {
                 let request = *request;
                 let after = step(&state, request).filter(|after| {
@@ -131,8 +141,9 @@ pub(super) fn linearize<S: Clone + Default + Ord>(
                     left -= 1;
                 }
                 order.push((place, request, core::mem::replace(&mut state, after)));
-                place = links.next(0);
+                (place, unanswered) = (links.next(0), false);
             }
+            _ if !unanswered => (place, unanswered) = (links.next(0), true),
             end => {
                 // An answer whose request is not done yet: nothing that was asked before it can be done first.
                 if let Some(Entry::Answered(request)) = end
@@ -145,9 +156,11 @@ pub(super) fn linearize<S: Clone + Default + Ord>(
                 };
                 state = before;
                 done.flip(request);
+                unanswered = true;
                 if let Some(answer) = answer_of(request) {
                     links.put_back(answer);
                     left += 1;
+                    unanswered = false;
                 }
                 links.put_back(taken);
                 place = links.next(taken);

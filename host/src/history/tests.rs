@@ -248,11 +248,11 @@ fn the_search_agrees_with_the_definition_on_small_histories() {
             let client = u16::try_from(below(3)).unwrap();
             let place = &mut waiting[usize::from(client)];
             if let Some((number, command)) = place.take() {
-                let found = i64::try_from(below(3)).unwrap();
+                let drawn = i64::try_from(below(3)).unwrap();
                 let output = match command {
                     KvCommand::Set(_, written) => value(written),
-                    KvCommand::Get(_) if found == 0 => KvReply::None,
-                    KvCommand::Get(_) => value(found),
+                    KvCommand::Get(_) if drawn == 0 => KvReply::None,
+                    KvCommand::Get(_) => value(drawn),
                 };
                 // Now and then a client gives up.
                 if below(6) > 0 {
