@@ -45,14 +45,14 @@ pub struct SweepCommand {
 /// Does what the command says: the account to the standard output, everything else to the standard error.
 pub fn run(command: &SweepCommand) -> Exit {
     let sweep = &command.sweep;
-    if command.drawn {
-        complain(&format_args!("the first seed is {}", sweep.seeds.first));
-    }
     let stop = Arc::new(AtomicBool::new(false));
     if let Err(error) = heed_interrupts(&stop) {
         complain(&format_args!("Ctrl-C will end it at once: {error}"));
     }
     name_seeds_that_panic(&sweep.source);
+    if command.drawn {
+        complain(&format_args!("the first seed is {}", sweep.seeds.first));
+    }
     let swept = match watched(command, &stop) {
         Ok(swept) => swept,
         Err(error) => {
