@@ -18,7 +18,8 @@ fn log_of(options: &Options) -> String {
     let mut log = Log::new(Format::Text(Text::plain()), Filter::default(), &mut output);
     let finished = run(options, &mut log).unwrap();
     let summary = Summary {
-        options,
+        run_seed: options.run_seed,
+        command: &options.command(),
         finished: &finished,
         verified: None,
     };
