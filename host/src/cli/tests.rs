@@ -307,6 +307,10 @@ fn a_bad_sweep_is_named_with_what_it_takes() {
              loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump",
         ),
         (
+            "7 --faults all --nodes 17",
+            "--nodes got '17', but takes at most 16 where a seed draws the rest",
+        ),
+        (
             "sweep --format yaml",
             "--format got 'yaml', but takes text or json or junit",
         ),
