@@ -1,8 +1,9 @@
 //! The scenarios that ship as examples: each is read, runs to a good end, and shows what it is there to show.
 
 use synod::simulation::{FaultKind, Verdict};
-use synod_host::Finished;
 use synod_host::case::{read, run};
+use synod_host::sweep::{Seeds, Source, Sweep, sweep};
+use synod_host::{Exit, Finished};
 
 fn finished(name: &str) -> Finished {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scenarios/");
@@ -43,4 +44,26 @@ fn a_storm_has_everything() {
         finished.tally.installed > 5,
         "the five who joined, and who fell behind"
     );
+}
+
+#[test]
+fn every_scenario_is_done_under_other_seeds_too() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scenarios");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let (case, _) = read(&path).unwrap();
+        let seeds = Seeds {
+            first: 0,
+            end: Some(5),
+        };
+        let few = Sweep {
+            source: Source::scenario(case, &path),
+            ..Sweep::new(seeds)
+        };
+        let swept = sweep(&few, &|_| {}, &false.into()).unwrap();
+        assert_eq!(swept.exit(), Exit::Done, "{}: {swept:?}", path.display());
+        count += 1;
+    }
+    assert!(count >= 5, "{count} scenarios");
 }

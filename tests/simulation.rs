@@ -1,4 +1,4 @@
-//! Whole simulated runs: short versions of the campaign, determinism, and what ends a run.
+//! Whole simulated runs without planned faults: many seeds and sizes, determinism, and what ends a run.
 
 use core::fmt::Write;
 use synod::machines::{Bank, Kv};

@@ -1,7 +1,7 @@
 //! Runs simulated Multi-Paxos clusters from a seed and prints what every node says.
 //!
 //! The program `synod` is a thin shell around this library: [`cli`] reads the command line, [`commands`] does what it
-//! asks for, [`run()`] runs one simulation without printing anything, [`log`] and [`summary`] write down what happened.
+//! asks for, [`run()`] runs one simulation and [`sweep()`](sweep::sweep) many without printing anything, [`log`] and [`summary`] write down what happened.
 //! Nothing here decides anything about the protocol; all of that is in the package `synod`.
 
 pub mod case;

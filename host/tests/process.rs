@@ -5,9 +5,13 @@
     reason = "a test says so when it fails, helpers included"
 )]
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::process::Child;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 fn synod(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
@@ -226,4 +230,173 @@ fn a_check_tells_programs_and_refuses_nonsense() {
     let output = closed.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+/// A scenario in which nothing can be answered in time.
+fn hopeless() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hopeless.toml");
+        fs::write(&path, "nodes = 3\nuntil = \"300ms\"\n").unwrap();
+        path
+    })
+}
+
+#[test]
+fn a_sweep_that_goes_well_says_what_it_has_seen() {
+    let output = finished("sweep --seeds 0..20");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let account = text(&output.stdout);
+    for line in [
+        "outcome     done\n",
+        "\ncommand     synod sweep --seeds 0..20 --faults all\nruns        20\n",
+        "\nfaults that struck              runs       times    due from\n",
+    ] {
+        assert!(account.contains(line), "{account}");
+    }
+    for show in ["--quiet --jobs 1", "--jobs 3 --format json", "--verify"] {
+        let other = finished(&format!("sweep --seeds 0..20 {show}"));
+        assert_eq!(digest_of(&other), digest_of(&output), "{show}");
+    }
+}
+
+#[test]
+fn the_command_of_a_failure_shows_it_again() {
+    let path = hopeless().to_str().unwrap();
+    let output = finished(&format!(
+        "sweep --scenario {path} --format json --seeds 3.."
+    ));
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let output = finished(&format!("sweep --scenario {path} --seeds 3..90"));
+    assert_eq!(output.status.code(), Some(3));
+    let account = text(&output.stdout);
+    assert!(account.starts_with("seed 3 stalled: "), "{account}");
+    let after = |label: &str| {
+        let (_, rest) = account.split_once(label).unwrap();
+        rest.lines().next().unwrap().trim()
+    };
+    let command = after("see it again: synod ");
+    let again = finished(command);
+    assert_eq!(again.status.code(), Some(3));
+    assert_eq!(digest_of(&again), after("\n  digest "));
+    let summary = format!("\ncommand     synod {command}\n");
+    assert!(text(&again.stdout).contains(&summary));
+}
+
+#[test]
+fn a_seed_of_a_sweep_can_be_run_alone_and_with_its_log() {
+    let alone = finished("run 17 --faults all --quiet");
+    assert_eq!(alone.status.code(), Some(0));
+    let summary = text(&alone.stdout);
+    assert!(summary.contains("\ncommand     synod run 17 --faults all\n"));
+    let logged = finished("17 --faults all");
+    assert!(text(&logged.stdout).contains("NODE_0.Scout"));
+    assert_eq!(digest_of(&logged), digest_of(&alone));
+}
+
+#[test]
+fn a_sweep_that_shows_nothing_is_vacuous() {
+    let output = finished("sweep --seeds 1..2 --faults pause");
+    assert_eq!(output.status.code(), Some(5));
+    let account = text(&output.stdout);
+    assert!(
+        account.starts_with("outcome     vacuous: never seen: pause\n"),
+        "{account}"
+    );
+}
+
+#[test]
+fn a_sweep_speaks_to_build_servers() {
+    let path = hopeless().to_str().unwrap();
+    let output = finished(&format!(
+        "sweep --scenario {path} --seeds 0..3 --keep-going --format junit"
+    ));
+    assert_eq!(output.status.code(), Some(3));
+    let account = text(&output.stdout);
+    assert!(account.starts_with("<?xml "), "{account}");
+    assert_eq!(account.matches("<failure type=\"stalled\"").count(), 3);
+}
+
+#[test]
+fn a_bad_sweep_gets_one_line_and_exit_code_2() {
+    for line in [
+        "sweep --seeds 7",
+        "sweep --faults fire",
+        "sweep --scenario nowhere.toml",
+    ] {
+        let output = finished(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(output.stdout.is_empty(), "{line}");
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{line}");
+    }
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let kill = format!("kill -INT {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_says_how_far_it_came() {
+    let mut child = synod("sweep --for 1000h --jobs 2")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    // From when on it says so, it heeds interrupts.
+    errors.read_line(&mut line).unwrap();
+    assert!(line.starts_with("synod: the first seed is "), "{line}");
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let account = text(&output.stdout);
+    assert!(
+        account.starts_with("outcome     interrupted\n"),
+        "{account}"
+    );
+    assert!(account.contains("; then it was stopped\n"), "{account}");
+    assert_eq!(digest_of(&output).len(), 16);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_ends_a_sweep_at_once() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("endless.toml");
+    fs::write(
+        &path,
+        "requests = 4_000_000\nuntil = \"100000h\"\nevents = 9_000_000_000\n",
+    )
+    .unwrap();
+    let mut child = synod(&format!(
+        "sweep --for 1000h --jobs 1 --scenario {}",
+        path.display()
+    ))
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    for begins in [
+        "synod: the first seed is ",
+        "synod: the runs under way come to their end; ",
+    ] {
+        let mut line = String::new();
+        errors.read_line(&mut line).unwrap();
+        assert!(line.starts_with(begins), "{line}");
+        interrupt(&child);
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stdout.is_empty());
 }

@@ -19,6 +19,9 @@ const SEEDS: Seeds = Seeds {
     end: Some(1_000),
 };
 
+/// The most nodes of a drawn trial: the least room that its nodes may have comes in clusters of this size.
+const NODES_MAX: u16 = 16;
+
 #[derive(Debug, Args)]
 #[command(about = help::SWEEP_ABOUT, long_about = help::SWEEP_LONG_ABOUT, after_help = help::SWEEP_AFTER, after_long_help = help::SWEEP_AFTER_LONG)]
 #[expect(
@@ -46,7 +49,7 @@ pub(super) struct SweepArgs {
     /// seed draws which of them it has, each as likely as not, and how strong they are.
     #[arg(long, value_name = "LIST", value_parser = values::faults, allow_hyphen_values = true)]
     faults: Option<FaultSet>,
-    /// How many nodes, 1 to 64 [default: each seed draws it, from 1 to 7]
+    /// How many nodes, 1 to 16 [default: each seed draws it, from 1 to 7]
     #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
     nodes: Option<u16>,
     /// Run what this file says under every seed, faults and all, instead of what the seed draws
@@ -164,6 +167,10 @@ pub(super) fn swarm(faults: Option<FaultSet>, nodes: Option<u16>) -> Result<Swar
         faults: faults.unwrap_or(FaultSet::ALL),
         nodes,
     };
+    if let Some(nodes) = nodes.filter(|nodes| *nodes > NODES_MAX) {
+        let takes = format!("at most {NODES_MAX} where a seed draws the rest");
+        return Err(UsageError::value("--nodes", &nodes.to_string(), &takes));
+    }
     let can = possible(nodes);
     let cannot = swarm.faults.iter().find(|kind| !can.contains(*kind));
     match cannot.filter(|_| swarm.faults != FaultSet::ALL) {

@@ -1,7 +1,10 @@
 //! What people type, and what comes of it.
 
 use super::*;
+use crate::commands::sweep::Shape;
+use crate::sweep::{Seeds, Shard, Source, Sweep};
 use synod::Instant;
+use synod::simulation::{FaultKind, FaultSet, Swarm};
 
 fn run_of(line: &str) -> RunCommand {
     match parse(words(line)) {
@@ -190,4 +193,152 @@ fn nine_kills_are_one_too_many() {
 #[test]
 fn the_definition_of_the_command_line_is_sound() {
     <Cli as clap::CommandFactory>::command().debug_assert();
+}
+
+fn sweep_of(line: &str) -> SweepCommand {
+    match parse(words(line)) {
+        Ok(Command::Sweep(command)) => command,
+        Ok(other) => panic!("{line}: {other:?}"),
+        Err(error) => panic!("{line}: {error}"),
+    }
+}
+
+#[test]
+fn a_sweep_alone_is_a_thousand_seeds_with_all_faults() {
+    let command = sweep_of("sweep");
+    let expected = Sweep::new(Seeds {
+        first: 0,
+        end: Some(1_000),
+    });
+    assert_eq!(command.sweep, expected);
+    assert!(!command.drawn && !command.quiet);
+    assert_eq!(command.shape, Shape::Text);
+}
+
+#[test]
+fn every_option_of_a_sweep_arrives() {
+    let command = sweep_of(
+        "sweep --seeds 10..2_000 --for 90s --shard 2/4 --jobs 3 --faults loss,crash --nodes 5 --keep-going --verify \
+         --format junit -q",
+    );
+    let expected = Sweep {
+        seeds: Seeds {
+            first: 10,
+            end: Some(2_000),
+        },
+        shard: Shard { index: 2, count: 4 },
+        source: Source::Swarm(Swarm {
+            faults: FaultSet::NONE.with(FaultKind::Loss).with(FaultKind::Crash),
+            nodes: Some(5),
+        }),
+        jobs: 3.try_into().unwrap(),
+        time: Some(core::time::Duration::from_secs(90)),
+        keep_going: true,
+        verify: true,
+    };
+    assert_eq!(command.sweep, expected);
+    assert!(command.quiet && !command.drawn);
+    assert_eq!(command.shape, Shape::Junit);
+}
+
+#[test]
+fn a_sweep_for_a_time_begins_where_it_is_told_or_anywhere() {
+    let drawn = sweep_of("sweep --for 10m");
+    assert!(drawn.drawn);
+    assert_eq!(drawn.sweep.seeds.end, None);
+    let told = sweep_of("sweep --for 10m --seeds 7..");
+    assert!(!told.drawn);
+    assert_eq!(told.sweep.seeds.first, 7);
+}
+
+#[test]
+fn a_seed_of_a_sweep_is_run_alone() {
+    for (line, swarm) in [
+        (
+            "7 --faults all",
+            Swarm {
+                faults: FaultSet::ALL,
+                nodes: None,
+            },
+        ),
+        (
+            "7 --faults none --nodes 3",
+            Swarm {
+                faults: FaultSet::NONE,
+                nodes: Some(3),
+            },
+        ),
+    ] {
+        let command = run_of(&format!("run {line}"));
+        let Subject::Case { case, command } = command.subject else {
+            panic!("{line} is a case");
+        };
+        assert_eq!(case.trial, swarm.draw(7));
+        assert_eq!(command, format!("synod run {line}"));
+    }
+}
+
+#[test]
+fn a_bad_sweep_is_named_with_what_it_takes() {
+    for (line, error) in [
+        (
+            "sweep --seeds 5..5",
+            "--seeds got '5..5', but takes a range such as 0..1000, or 1000.. with --for",
+        ),
+        (
+            "sweep --seeds 5..",
+            "--seeds got '5..', but takes a range with an end, such as 5..1005, unless --for ends it",
+        ),
+        (
+            "sweep --shard 5/4",
+            "--shard got '5/4', but takes which of how many, from 1/1: 1/4, 2/4, 3/4 and 4/4 are all",
+        ),
+        (
+            "sweep --jobs 0",
+            "--jobs got '0', but takes a whole number from 1 to 1024",
+        ),
+        (
+            "sweep --for 0s",
+            "--for got '0s', but takes a duration above zero, such as 90s or 10m",
+        ),
+        (
+            "sweep --faults loss,crash --nodes 2",
+            "--faults got 'crash', but takes what so few nodes can have: \
+             loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump",
+        ),
+        (
+            "7 --faults all --nodes 17",
+            "--nodes got '17', but takes at most 16 where a seed draws the rest",
+        ),
+        (
+            "sweep --format yaml",
+            "--format got 'yaml', but takes text or json or junit",
+        ),
+        (
+            "sweep --scenario a.toml --faults all",
+            "--scenario cannot be given with --faults",
+        ),
+        (
+            "sweep --scenario no/such/file.toml",
+            "no/such/file.toml: No such file or directory (os error 2)",
+        ),
+        (
+            "7 --faults all --loss 5%",
+            "--faults cannot be given with --loss",
+        ),
+        (
+            "7 --faults all --scenario a.toml",
+            "--faults cannot be given with --scenario",
+        ),
+        (
+            "7 --nodes 3 --scenario a.toml",
+            "--nodes cannot be given with --scenario",
+        ),
+        (
+            "sweep 5",
+            "there is no argument '5' here (see 'synod --help')",
+        ),
+    ] {
+        assert_eq!(error_of(line), error);
+    }
 }

@@ -22,7 +22,19 @@ pub enum Shape {
     /// Lines for people.
     #[default]
     Text,
-    /// One JSON object a line, for programs.
+    /// One JSON object a line, for programs: one for each run that failed, and one at the end.
+    ///
+    /// The keys of a line of the event `failure`: `event`, `run_seed`, `outcome` (`violated`, `diverged` or `stalled`), `reason`,
+    /// `command` (which shows the run again), `digest`, and `other` (the digest of its second run, where that is another one).
+    ///
+    /// Those of the last line: `event` (`sweep`), `outcome` (`done`, `violated`, `diverged`, `stalled`, `vacuous` or
+    /// `interrupted`), `reason` (where it is not done), `command`, `seeds` (`first`, and `next`: all seeds of the shard below it
+    /// were run), `shard` (`index` and `count`), `ended` (`through`, `time`, `failed` or `stopped`), `runs`, `violated`,
+    /// `diverged`, `stalled` (how many), `faults` and `happened` (for each thing `runs`, `times`, and `due_from` where it is
+    /// due from some number of runs on), `missing` (the names of what is due and was not seen), `answered`, `decided`,
+    /// `delivered`, `longest` (`t_us` and `run_seed`), `jobs`, `took_ms` and `digest`. With `--quiet`, `faults` and `happened`
+    /// are left out.
+    #[value(help = "One JSON object a line, for programs")]
     Json,
     /// The XML of `JUnit`, for build servers.
     #[value(help = "The XML of JUnit, for build servers")]
@@ -45,14 +57,14 @@ pub struct SweepCommand {
 /// Does what the command says: the account to the standard output, everything else to the standard error.
 pub fn run(command: &SweepCommand) -> Exit {
     let sweep = &command.sweep;
-    if command.drawn {
-        complain(&format_args!("the first seed is {}", sweep.seeds.first));
-    }
     let stop = Arc::new(AtomicBool::new(false));
     if let Err(error) = heed_interrupts(&stop) {
         complain(&format_args!("Ctrl-C will end it at once: {error}"));
     }
     name_seeds_that_panic(&sweep.source);
+    if command.drawn {
+        complain(&format_args!("the first seed is {}", sweep.seeds.first));
+    }
     let swept = match watched(command, &stop) {
         Ok(swept) => swept,
         Err(error) => {

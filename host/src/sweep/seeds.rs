@@ -28,21 +28,16 @@ impl Shard {
 impl Seeds {
     /// The `nth` seed of a shard, from 0.
     pub fn nth(&self, shard: Shard, nth: u64) -> Option<u64> {
-        let round = self.round(shard, nth)?;
-        let seed = round.checked_add(u64::from(shard.index.checked_sub(1)?))?;
+        let past = nth.checked_mul(u64::from(shard.count))?;
+        let before = u64::from(shard.index.checked_sub(1)?);
+        let seed = self.first.checked_add(past)?.checked_add(before)?;
         self.end.is_none_or(|end| seed < end).then_some(seed)
     }
 
     /// Below it are the first `nth` seeds of a shard, and no others.
     pub(super) fn below(&self, shard: Shard, nth: u64) -> u64 {
-        let end = self.end.unwrap_or(u64::MAX);
-        self.round(shard, nth).unwrap_or(end).min(end)
-    }
-
-    /// Where the `nth` round through the shards begins.
-    fn round(&self, shard: Shard, nth: u64) -> Option<u64> {
-        let past = nth.checked_mul(u64::from(shard.count))?;
-        self.first.checked_add(past)
+        let next = self.nth(shard, nth);
+        next.unwrap_or(self.end.unwrap_or(u64::MAX))
     }
 
     /// How many there are for a shard; `None` where only time ends it.

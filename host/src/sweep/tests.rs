@@ -1,1 +1,300 @@
+//! Small sweeps: that they hang on their seeds alone, and what ends them.
 
+use super::*;
+use crate::case;
+use core::sync::atomic::{AtomicBool, Ordering};
+use synod::simulation::{Bound, ScenarioError};
+
+const SEEDS: Seeds = Seeds {
+    first: 0,
+    end: Some(40),
+};
+
+fn jobs(jobs: usize) -> NonZeroUsize {
+    NonZeroUsize::new(jobs).unwrap()
+}
+
+fn of_swarm(faults: &[FaultKind], nodes: Option<u16>, seeds: Seeds) -> Sweep {
+    let faults = faults
+        .iter()
+        .fold(FaultSet::NONE, |set, kind| set.with(*kind));
+    Sweep {
+        source: Source::Swarm(Swarm { faults, nodes }),
+        ..Sweep::new(seeds)
+    }
+}
+
+fn of_scenario(text: &str) -> Sweep {
+    let (case, _) = case::parse(text).unwrap();
+    Sweep {
+        source: Source::scenario(case, Path::new("scenario.toml")),
+        ..Sweep::new(SEEDS)
+    }
+}
+
+/// Of these clusters some are done within the time and some are not.
+const TIGHT: &str = "nodes = 3\nclients = 2\nrequests = 3\nuntil = \"1100ms\"";
+
+/// What came of a sweep, without the time it took.
+fn swept(of: &Sweep) -> Swept {
+    let mut swept = sweep(of, &|_| {}, &AtomicBool::new(false)).unwrap();
+    swept.took = Duration::ZERO;
+    swept
+}
+
+#[test]
+fn three_hundred_seeds_with_all_faults_are_done() {
+    let seeds = Seeds {
+        first: 0,
+        end: Some(300),
+    };
+    let swept = swept(&Sweep::new(seeds));
+    assert_eq!(swept.failures, []);
+    assert_eq!((swept.exit(), &swept.missing), (Exit::Done, &vec![]));
+    assert_eq!(
+        (swept.runs, swept.next, swept.end),
+        (300, 300, End::Through)
+    );
+    assert!(swept.sights.faults().all(|(_, sight)| sight.runs > 30));
+}
+
+#[test]
+fn the_number_of_threads_does_not_matter() {
+    let [one, three] = [1, 3].map(|count| {
+        swept(&Sweep {
+            jobs: jobs(count),
+            ..Sweep::new(SEEDS)
+        })
+    });
+    assert_eq!(one, three);
+    assert_eq!(one.runs, 40);
+}
+
+#[test]
+fn the_shards_are_the_whole() {
+    let whole = swept(&Sweep::new(SEEDS));
+    let shards = [1, 2, 3].map(|index| {
+        swept(&Sweep {
+            shard: Shard { index, count: 3 },
+            ..Sweep::new(SEEDS)
+        })
+    });
+    assert_eq!(shards.each_ref().map(|shard| shard.runs), [14, 13, 13]);
+    assert_eq!(shards.each_ref().map(|shard| shard.next), [40; 3]);
+    for of in [
+        |swept: &Swept| swept.answered,
+        |swept: &Swept| swept.deliveries,
+        |swept: &Swept| swept.sights.struck(),
+    ] {
+        assert_eq!(shards.iter().map(of).sum::<u64>(), of(&whole));
+    }
+    assert_eq!(
+        shards.iter().filter_map(|shard| shard.longest).max(),
+        whole.longest
+    );
+}
+
+#[test]
+fn the_failure_with_the_smallest_seed_is_the_first() {
+    let all = swept(&Sweep {
+        keep_going: true,
+        ..of_scenario(TIGHT)
+    });
+    let first = *all.failures.first().expect("some are not done in time");
+    assert!(all.failures.len() < 40, "some are done in time");
+    assert!(first.run_seed > 0, "the first one among them");
+    assert!(all.failures.is_sorted_by_key(|failure| failure.run_seed));
+    assert_eq!(all.failed(Exit::Stalled), all.failures.len());
+    assert_eq!(
+        (all.runs, all.end, all.exit()),
+        (40, End::Through, Exit::Stalled)
+    );
+    for count in [1, 4] {
+        let swept = swept(&Sweep {
+            jobs: jobs(count),
+            ..of_scenario(TIGHT)
+        });
+        assert_eq!(swept.failures, [first]);
+        assert_eq!((swept.end, swept.exit()), (End::Failed, Exit::Stalled));
+        assert_eq!(swept.runs, first.run_seed + 1, "none is counted after it");
+        assert_eq!(swept.next, first.run_seed + 1);
+    }
+}
+
+#[test]
+fn the_command_of_a_failure_names_its_run() {
+    let sweep = of_scenario(TIGHT);
+    let first = swept(&sweep).failures[0];
+    assert_eq!(first.verdict, Verdict::Stalled(Bound::Time));
+    assert_eq!(
+        sweep.source.command(first.run_seed),
+        format!("synod run {} --scenario scenario.toml", first.run_seed)
+    );
+    let again = case::run(&sweep.source.case(first.run_seed), &mut ()).unwrap();
+    assert_eq!((again.digest, again.verdict), (first.digest, first.verdict));
+    let one = Seeds {
+        first: 17,
+        end: Some(18),
+    };
+    let swarm = of_swarm(&[FaultKind::Pause, FaultKind::Loss], Some(3), one);
+    let alone = case::run(&swarm.source.case(17), &mut ()).unwrap();
+    let swept = swept(&swarm);
+    assert_eq!(swept.digest, folded(Digest::new(), alone.digest));
+    assert_eq!(
+        swarm.source.command(7),
+        "synod run 7 --faults loss,pause --nodes 3"
+    );
+    assert_eq!(
+        Sweep::new(SEEDS).source.command(7),
+        "synod run 7 --faults all"
+    );
+    let spaced = Path::new("it's a file.toml");
+    assert_eq!(quoted(spaced), r"'it'\''s a file.toml'");
+}
+
+#[test]
+fn what_was_asked_for_and_never_struck_is_missed() {
+    // No pause is drawn for seed 1.
+    let seeds = Seeds {
+        first: 1,
+        end: Some(2),
+    };
+    let swept = swept(&of_swarm(&[FaultKind::Pause], None, seeds));
+    assert_eq!(swept.missing, [Missing::Fault(FaultKind::Pause)]);
+    assert_eq!((swept.exit(), swept.end), (Exit::Vacuous, End::Through));
+}
+
+#[test]
+fn what_a_scenario_plans_and_never_strikes_is_missed() {
+    let calm = "[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"0s\"";
+    let fault = "[[fault]]\nkind = \"partition\"\nat = \"100ms\"\nlasts = \"1s\"\nside = [1]";
+    let text = format!("nodes = 3\n[link]\nloss = \"0%\"\n{calm}\n{fault}");
+    let swept = swept(&of_scenario(&text));
+    assert_eq!(swept.missing, [Missing::Fault(FaultKind::Duplicate)]);
+    let sight = |wanted| swept.sights.faults().find(|(kind, _)| *kind == wanted);
+    let (_, partitions) = sight(FaultKind::Partition).unwrap();
+    assert_eq!((partitions.runs, partitions.times), (40, 40));
+    let (_, losses) = sight(FaultKind::Loss).unwrap();
+    assert_eq!(
+        losses.runs, 0,
+        "what a partition cuts off is no loss by chance"
+    );
+}
+
+#[test]
+fn everything_is_due_some_time_where_all_faults_are_on() {
+    let all = Sweep::new(SEEDS);
+    let due = Due::of(&all);
+    assert!(
+        FaultKind::ALL
+            .iter()
+            .all(|kind| due.fault(*kind) == Some(100))
+    );
+    assert_eq!(due.rarity(Rarity::Snapshot), Some(1_000));
+    let mut nothing = Swept::new(0);
+    for (runs, missing) in [
+        (1, 0),
+        (99, 0),
+        (100, 13),
+        (1_000, 22),
+        (2_000, 23),
+        (200_000, 25),
+    ] {
+        nothing.runs = runs;
+        assert_eq!(due.missing(&nothing).len(), missing, "{runs} runs");
+    }
+    let Source::Swarm(swarm) = &all.source else {
+        panic!("all faults are drawn");
+    };
+    let source = Source::Swarm(Swarm {
+        nodes: Some(2),
+        ..*swarm
+    });
+    let two = Due::of(&Sweep { source, ..all });
+    assert_eq!(two.fault(FaultKind::Partition), Some(100));
+    for cannot in [FaultKind::Partial, FaultKind::Crash] {
+        assert_eq!(two.fault(cannot), None, "{cannot} among two nodes");
+    }
+    assert_eq!(two.rarity(Rarity::Snapshot), None, "sizes are not drawn");
+}
+
+#[test]
+fn no_time_is_no_run() {
+    let swept = swept(&Sweep {
+        time: Some(Duration::ZERO),
+        ..Sweep::new(Seeds {
+            first: 5,
+            end: None,
+        })
+    });
+    assert_eq!((swept.runs, swept.next, swept.end), (0, 5, End::Time));
+    assert_eq!(swept.missing, [Missing::Run]);
+    assert_eq!(swept.exit(), Exit::Vacuous);
+}
+
+#[test]
+fn a_sweep_that_is_stopped_finishes_what_it_has_begun() {
+    let stop = AtomicBool::new(false);
+    let all = Sweep {
+        jobs: jobs(2),
+        ..Sweep::new(Seeds {
+            first: 0,
+            end: None,
+        })
+    };
+    let stop_after_five = |progress: Progress| {
+        stop.fetch_or(progress.runs >= 5, Ordering::Relaxed);
+    };
+    let stopped = sweep(&all, &stop_after_five, &stop).unwrap();
+    assert_eq!(
+        (stopped.end, stopped.exit()),
+        (End::Stopped, Exit::Interrupted)
+    );
+    assert_eq!(stopped.next, stopped.runs, "nothing is left out");
+    assert!(stopped.runs >= 5);
+    let seeds = Seeds {
+        first: 0,
+        end: Some(stopped.runs),
+    };
+    assert_eq!(swept(&Sweep::new(seeds)).digest, stopped.digest);
+}
+
+#[test]
+fn every_run_is_made_twice_where_that_is_asked_for() {
+    let twice = swept(&Sweep {
+        verify: true,
+        ..Sweep::new(SEEDS)
+    });
+    assert_eq!(twice, swept(&Sweep::new(SEEDS)));
+    let finished = case::run(&Sweep::new(SEEDS).source.case(6), &mut ()).unwrap();
+    assert_eq!(Failure::of(6, &finished, Some(finished.digest)), None);
+    let other = Digest::resume(7);
+    let failure = Failure::of(6, &finished, Some(other)).unwrap();
+    assert_eq!(
+        (failure.exit(), failure.other),
+        (Exit::Diverged, Some(other))
+    );
+    let mut swept = Swept::new(0);
+    swept.failures.push(Failure {
+        verdict: Verdict::Stalled(Bound::Time),
+        other: None,
+        ..failure
+    });
+    assert_eq!(swept.exit(), Exit::Stalled);
+    swept.failures.push(failure);
+    assert_eq!(swept.exit(), Exit::Diverged, "worse than a stall");
+}
+
+#[test]
+fn a_scenario_that_cannot_be_run_is_an_error() {
+    let fault = "[[fault]]\nkind = \"pause\"\nat = \"0s\"\nlasts = \"1s\"\nnode = 9";
+    let sweep_of = of_scenario(&format!("nodes = 3\n{fault}"));
+    let error = sweep(&sweep_of, &|_| {}, &AtomicBool::new(false)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            crate::run::RunError::Scenario(ScenarioError::NoSuchNode(_))
+        ),
+        "{error}"
+    );
+}

@@ -1,15 +1,4 @@
-//! The account of a sweep for programs: a line for each failure, and one at the end.
-//!
-//! The keys of a line of the event `failure`: `event`, `run_seed`, `outcome` (`violated`, `diverged` or `stalled`), `reason`,
-//! `command` (which shows the run again), `digest`, and `other` (the digest of its second run, where that is another one).
-//!
-//! Those of the last line: `event` (`sweep`), `outcome` (`done`, `violated`, `diverged`, `stalled`, `vacuous` or
-//! `interrupted`), `reason` (where it is not done), `command`, `seeds` (`first`, and `next`: all seeds of the shard below it
-//! were run), `shard` (`index` and `count`), `ended` (`through`, `time`, `failed` or `stopped`), `runs`, `violated`,
-//! `diverged`, `stalled` (how many), `faults` and `happened` (for each thing `runs`, `times`, and `due_from` where it is
-//! due from some number of runs on), `missing` (the names of what is due and was not seen), `answered`, `decided`,
-//! `delivered`, `longest` (`t_us` and `run_seed`), `jobs`, `took_ms` and `digest`. With `--quiet`, `faults` and `happened`
-//! are left out.
+//! The account of a sweep for programs: a line for each failure, and one at the end. Its keys are those of [`Shape::Json`](super::Shape::Json).
 
 use super::Account;
 use crate::exit::Exit;
