@@ -17,6 +17,7 @@ pub mod options;
 mod progress;
 pub mod run;
 pub mod shrink;
+pub mod storm;
 pub mod summary;
 pub mod sweep;
 mod values;
