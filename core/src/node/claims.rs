@@ -96,11 +96,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
-        if highest != Ballot::NULL && !highest.is_plausible(self.seen) {
-            return Err(Reason::ImplausibleBallot);
+        if highest > self.seen {
+            if !highest.is_plausible(self.seen) {
+                return Err(Reason::ImplausibleBallot);
+            }
+            self.seen = highest;
         }
-        self.seen = self.seen.max(highest);
-        if granted {
+        // Rule L7: who has not seen as high a ballot may have a leader, but none that this node could follow.
+        if granted || highest < self.seen {
             self.granted(step, from);
         }
         Ok(())
