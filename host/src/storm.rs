@@ -20,6 +20,7 @@ mod facts;
 mod heal;
 mod judge;
 mod ledger;
+mod power;
 mod walk;
 mod weather;
 

@@ -8,9 +8,7 @@ use super::judge::Judge;
 use super::weather::{Habits, Order, Weather};
 use super::{Asked, Conditions, Machine};
 use synod::machines::KvReply;
-use synod::{
-    Config, Durable, Envelope, Instant, Message, Node, NodeId, Outbox, Proposal, Reply, Tally,
-};
+use synod::{Durable, Envelope, Instant, Message, Node, NodeId, Outbox, Proposal, Reply, Tally};
 
 /// Room for a few steps of the largest of the nodes that walk here.
 const ROOM: usize = 64;
@@ -24,14 +22,14 @@ type Room<const PAGE: usize> = Outbox<Machine, PAGE, ROOM>;
 
 /// A place for a node, with what is around it.
 pub(super) struct Seat<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
-    node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
-    outbox: Room<PAGE>,
+    pub(super) node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
+    pub(super) outbox: Room<PAGE>,
     pub(super) clock: Instant,
-    stopped: bool,
+    pub(super) stopped: bool,
     /// What is left of a node that has no power.
-    durable: Option<Durable<Machine, WINDOW, CLIENTS>>,
+    pub(super) durable: Option<Durable<Machine, WINDOW, CLIENTS>>,
     /// How often it was started.
-    incarnation: u32,
+    pub(super) incarnation: u32,
 }
 
 /// What a walk does next.
@@ -48,14 +46,14 @@ enum Move {
 
 /// Everything that there is in a walk.
 pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
-    conditions: &'a Conditions<'a>,
-    seed: u64,
-    size: u16,
+    pub(super) conditions: &'a Conditions<'a>,
+    pub(super) seed: u64,
+    pub(super) size: u16,
     pub(super) dice: Dice,
     pub(super) seats: Vec<Seat<WINDOW, CLIENTS, PAGE>>,
     pub(super) bag: Vec<Envelope<Machine, PAGE>>,
     past: Vec<Envelope<Machine, PAGE>>,
-    judge: Judge,
+    pub(super) judge: Judge,
     pub(super) clients: Clients,
     pub(super) habits: Habits,
     weather: Weather,
@@ -149,7 +147,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.dice.one(&live)
     }
 
-    fn seat(&mut self, number: u16) -> Option<&mut Seat<WINDOW, CLIENTS, PAGE>> {
+    pub(super) fn seat(&mut self, number: u16) -> Option<&mut Seat<WINDOW, CLIENTS, PAGE>> {
         self.seats.get_mut(usize::from(number))
     }
 
@@ -157,59 +155,6 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     pub(super) fn node(&self, number: u16) -> Option<&Node<Machine, WINDOW, CLIENTS, PAGE>> {
         let seat = self.seats.get(usize::from(number))?;
         seat.node.as_ref().filter(|_| !seat.stopped)
-    }
-
-    fn config(&self, number: u16) -> Config {
-        (self.conditions.configure)(Config::new(NodeId(number), self.size))
-    }
-
-    /// Starts a node that never ran.
-    fn start(&mut self, number: u16) {
-        let (config, seed) = (self.config(number), self.seed);
-        // Clocks that were never set alike.
-        let now = Instant::from_micros(self.dice.below(5_000_000));
-        if let Some(seat) = self.seat(number)
-            && seat.node.is_none()
-            && seat.durable.is_none()
-        {
-            let node = if number == 0 {
-                Node::found(config, seed, now)
-            } else {
-                Node::join(config, seed, now)
-            };
-            seat.clock = now;
-            seat.node = node.ok();
-        }
-    }
-
-    /// Power fails at a node: what it had not sent is lost, and all that is not durable.
-    fn crash(&mut self, number: u16) {
-        if let Some(seat) = self.seat(number)
-            && let Some(durable) = seat.node.as_ref().and_then(Node::durable)
-        {
-            seat.durable = Some(durable);
-            seat.node = None;
-            seat.outbox.clear();
-        }
-    }
-
-    /// Power comes back.
-    fn recover(&mut self, number: u16) -> Result<(), Violation> {
-        let (config, seed) = (self.config(number), self.seed);
-        let now = Instant::from_micros(self.dice.below(5_000_000));
-        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
-            return Ok(());
-        };
-        let Some(durable) = seat.durable.take() else {
-            return Ok(());
-        };
-        seat.incarnation += 1;
-        seat.clock = now;
-        seat.node = Node::recover(config, durable, seed, seat.incarnation, now).ok();
-        match &seat.node {
-            Some(node) => self.judge.see_recovered(node),
-            None => Ok(()),
-        }
     }
 
     /// Lets a node take a step, and judges it.
@@ -387,20 +332,6 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 self.stop();
                 Ok(())
             }
-        }
-    }
-
-    /// Stops a node for good, if a quorum of nodes that have joined goes on.
-    fn stop(&mut self) {
-        let gone = self.dice.number(self.size);
-        let joined =
-            |number: &u16| *number != gone && self.node(*number).is_some_and(Node::is_active);
-        let rest = (0..self.size).filter(joined).count();
-        let quorum = self.judge.quorum();
-        if let Some(seat) = self.seat(gone).filter(|seat| seat.node.is_some())
-            && rest >= quorum
-        {
-            seat.stopped = true;
         }
     }
 
