@@ -34,6 +34,8 @@ mod invariants;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod scenarios;

@@ -13,6 +13,8 @@ pub mod exit;
 pub mod history;
 mod json;
 pub mod log;
+#[cfg(feature = "mutants")]
+pub mod museum;
 pub mod options;
 mod progress;
 pub mod run;
