@@ -251,3 +251,31 @@ fn a_request_survives_the_snapshot_that_its_node_installs() {
         "in the same step"
     );
 }
+
+#[test]
+fn q1_a_leader_that_is_cut_off_answers_no_read() {
+    let mut c = Cluster::calm(3, 1);
+    let leader = c.leader().unwrap();
+    let (reader, writer) = (c.client(leader), c.client(leader));
+    c.set_and_wait(leader, writer, 1, 9);
+    c.run_until("everybody has applied it", Cluster::is_calm);
+    c.isolate(leader);
+    c.ask(leader, reader, 1, get()).unwrap();
+    c.never_for(millis(3_000), "it is answered", |c| {
+        c.outcome(reader, 1).is_some()
+    });
+    let other = (leader + 1) % 3;
+    c.set_and_wait(other, writer, 2, 10);
+    c.heal();
+    c.run_until("the read is answered", |c| c.outcome(reader, 1).is_some());
+    assert!(
+        matches!(
+            c.outcome(reader, 1),
+            Some(Outcome::Applied {
+                output: KvReply::Value(10),
+                ..
+            })
+        ),
+        "what it knew when it was asked is old by now"
+    );
+}

@@ -1,6 +1,6 @@
 //! Accepting, deciding, and catching up.
 
-use crate::cluster::{Cluster, TestOutbox, Text, is, millis, slot};
+use crate::cluster::{Cluster, TestNode, TestOutbox, Text, is, millis, slot};
 use crate::log::What;
 use synod::machines::{Key, KvCommand};
 use synod::{
@@ -646,5 +646,24 @@ fn t1_what_an_acceptor_has_forgotten_is_in_its_nodes_state() {
             low_water.next().unwrap(),
             "nothing else is forgotten"
         );
+    }
+}
+
+#[test]
+fn d2_a_node_comes_back_with_all_that_it_promised_and_accepted() {
+    let mut c = Cluster::calm(3, 1);
+    c.decide(0, 30);
+    for number in 0..3 {
+        let node = c.node(number);
+        let durable = node.durable().unwrap();
+        let again = TestNode::recover(c.config(number), durable, 1, 1, c.now()).unwrap();
+        assert!(node.votes().count() > 0 && node.promised() > Ballot::NULL);
+        assert_eq!(again.promised(), node.promised());
+        assert!(again.votes().eq(node.votes()));
+        assert_eq!(
+            (again.low_water(), again.applied(), again.chain()),
+            (node.low_water(), node.applied(), node.chain())
+        );
+        assert_eq!(again.leading(), None, "who led leads no more");
     }
 }

@@ -36,6 +36,8 @@ mod joining;
 #[cfg(test)]
 mod liveness;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod scenarios;

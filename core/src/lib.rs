@@ -73,6 +73,8 @@
 //! # Features
 //!
 //! - `defmt`: `defmt::Format` on every public type, for logs on a target. Off by default.
+//! - `mutants`: nodes that can be told to make a mistake, to show that it is noticed. Off by default; without it nothing
+//!   of a mistake is compiled.
 
 mod ballot;
 mod codec;
@@ -82,6 +84,8 @@ mod error;
 mod machine;
 pub mod machines;
 mod message;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod node;
 mod node_id;
 mod outbox;
@@ -108,6 +112,8 @@ pub use digest::Digest;
 pub use error::{Conflict, RequestError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
 pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};
+#[cfg(feature = "mutants")]
+pub use mutant::{Mutant, UnknownMutant};
 pub use node::{Durable, Marks, Node};
 pub(crate) use node_id::NODES_LEN;
 pub use node_id::{NODES_MAX, NodeId, NodeSet};

@@ -146,6 +146,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         let phase = Phase::Founding(Seed::new(config.node));
         let mut node = Self::new(config, phase, run_seed)?;
+        #[cfg(feature = "mutants")]
+        node.mutate();
         node.timers.arm(Timer::Join, now);
         Ok(node)
     }
@@ -159,6 +161,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         let mut node = Self::new(config, Phase::Joining(Initializer::new()), run_seed)?;
+        #[cfg(feature = "mutants")]
+        node.mutate();
         // Rule J3: boards that are switched on together do not ask together.
         let jitter = span_below(&mut node.rng, node.config.join_retransmit);
         node.timers.arm_after(Timer::Join, &now, &jitter);
@@ -392,9 +396,29 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         peers.nth(crate::random::below(&mut self.rng, peers.len()))
     }
 
+    /// Whether this node makes the mistake.
+    #[cfg(feature = "mutants")]
+    fn is(&self, mutant: crate::Mutant) -> bool {
+        self.config.mutant == Some(mutant)
+    }
+
+    /// Tells the roles which mistake they make.
+    #[cfg(feature = "mutants")]
+    fn mutate(&mut self) {
+        let mutant = self.config.mutant;
+        self.acceptor.mutant = mutant;
+        self.leader.mutant = mutant;
+        self.replica.mutate(mutant);
+    }
+
     /// What must hold between steps; checked in builds with debug assertions.
     fn invariants(&self) {
         if cfg!(debug_assertions) && self.halt.is_none() {
+            #[cfg(feature = "mutants")]
+            if self.config.mutant.is_some() {
+                // It must get past these, to be caught from outside.
+                return;
+            }
             self.acceptor.invariants(self.replica.applied());
             self.replica.invariants();
             self.leader.invariants(self.replica.applied());

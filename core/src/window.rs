@@ -152,6 +152,20 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         })
     }
 
+    /// What there is, in no order.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut().flatten()
+    }
+
+    /// Forgets what does not fit.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn retain(&mut self, fits: impl Fn(&T) -> bool) {
+        for place in &mut self.places {
+            place.take_if(|value| !fits(value));
+        }
+    }
+
     /// How many slots are occupied.
     pub(crate) fn occupied(&self) -> usize {
         self.places.iter().flatten().count()

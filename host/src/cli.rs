@@ -4,6 +4,7 @@
 mod check;
 mod error;
 mod help;
+mod mutants;
 mod replay;
 mod shrink;
 mod sweep;
@@ -49,6 +50,9 @@ pub enum Command {
     /// Every state of a small cluster.
     #[cfg(feature = "check")]
     Check(CheckCommand),
+    /// The hunt for mutants.
+    #[cfg(feature = "mutants")]
+    Museum(commands::museum::MuseumCommand),
 }
 
 /// The whole program: reads the command line, does what it says, and answers how it ended.
@@ -63,6 +67,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Shrink(command)) => commands::shrink::shrink(&command),
         #[cfg(feature = "check")]
         Ok(Command::Check(command)) => commands::check::check(&command),
+        #[cfg(feature = "mutants")]
+        Ok(Command::Museum(command)) => commands::museum::run(&command),
         Err(error) => {
             complain(&error);
             Exit::Usage
@@ -136,6 +142,9 @@ enum Action {
     /// Every state of a small cluster of real nodes, or walks through a larger one
     #[cfg(feature = "check")]
     Check(check::CheckArgs),
+    /// Nodes that make a mistake each, and which check catches it first
+    #[command(hide = cfg!(not(feature = "mutants")))]
+    Museum(mutants::MuseumArgs),
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +213,9 @@ struct ClusterArgs {
     /// [default: 10 million; more where there are more than 1,000 requests: 10,000 for each]
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     events: Option<u64>,
+    /// Have every node make the mistake of this name: see 'synod museum'
+    #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")))]
+    mutant: Option<mutants::Mutant>,
 }
 
 /// What decides how a run is shown.
@@ -263,6 +275,10 @@ impl Cli {
             Some(Action::Shrink(args)) => Ok(Command::Shrink(args.command())),
             #[cfg(feature = "check")]
             Some(Action::Check(args)) => args.command().map(Command::Check),
+            #[cfg(feature = "mutants")]
+            Some(Action::Museum(args)) => Ok(Command::Museum(args.command())),
+            #[cfg(not(feature = "mutants"))]
+            Some(Action::Museum(_)) => Err(UsageError::without_mutants()),
             None => self.run.command().map(Command::Run),
         }
     }
@@ -329,6 +345,8 @@ impl ClusterArgs {
             kills: self.kill,
             until: self.until,
             events: self.events,
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant,
         };
         if options.jitter() > JITTER_MAX {
             let got = options.jitter().to_string();

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "check")]
 pub mod check;
+#[cfg(feature = "mutants")]
+pub mod museum;
 mod record;
 pub mod run;
 pub mod shrink;

@@ -13,10 +13,13 @@ pub mod exit;
 pub mod history;
 mod json;
 pub mod log;
+#[cfg(feature = "mutants")]
+pub mod museum;
 pub mod options;
 mod progress;
 pub mod run;
 pub mod shrink;
+pub mod storm;
 pub mod summary;
 pub mod sweep;
 mod values;

@@ -63,6 +63,9 @@ pub struct Options {
     pub until: Option<Duration>,
     /// The bound on events; `None` for [`Options::default_events`].
     pub events: Option<u64>,
+    /// The mistake that every node makes, if they make one.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<synod::Mutant>,
 }
 
 impl Options {
@@ -82,6 +85,8 @@ impl Options {
             kills: Vec::new(),
             until: None,
             events: None,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -127,6 +132,10 @@ impl Options {
         scenario.kills = self.kills.iter().copied().take(KILLS_MAX).collect();
         scenario.time_max = self.until.unwrap_or_else(|| self.default_until());
         scenario.events_max = self.events.unwrap_or_else(|| self.default_events());
+        #[cfg(feature = "mutants")]
+        {
+            scenario.mutant = self.mutant;
+        }
         scenario
     }
 
@@ -184,6 +193,10 @@ impl Options {
             .filter(|events| *events != self.default_events())
         {
             write!(line, " --events {events}")?;
+        }
+        #[cfg(feature = "mutants")]
+        if let Some(mutant) = self.mutant {
+            write!(line, " --mutant {mutant}")?;
         }
         Ok(())
     }

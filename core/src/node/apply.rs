@@ -1,6 +1,8 @@
 //! Applying what is decided, and everything that hangs on how far that is.
 
 use super::{Node, Step};
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::roles::replica::Applied;
 use crate::{Event, Halt, Proposal, Role, Slot, StateMachine, Tracer};
 
@@ -70,7 +72,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         loop {
             let mut decided = false;
-            if let Some((slot, ballot)) = self.replica.next_claimed()
+            let claimed = self.replica.next_claimed();
+            #[cfg(feature = "mutants")]
+            let claimed = match claimed.map(|(slot, _)| (slot, self.acceptor.vote(slot))) {
+                Some((slot, Some(vote))) if self.is(Mutant::AnyVoteDecides) => {
+                    Some((slot, vote.ballot))
+                }
+                _ => claimed,
+            };
+            if let Some((slot, ballot)) = claimed
                 && let Some(vote) = self.acceptor.vote(slot)
                 && vote.ballot == ballot
             {

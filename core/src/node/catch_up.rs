@@ -204,6 +204,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.replica.is_behind() {
             return;
         }
+        #[cfg(feature = "mutants")]
+        if self.is(crate::Mutant::GapsNeverAsked) {
+            return;
+        }
         let first_time = self.learn_repeats == 0;
         self.learn_repeats = self.learn_repeats.saturating_add(1);
         let other = self.random_peer();

@@ -1,9 +1,13 @@
 //! Claims: suspicion, probes, and winning a ballot.
 
 use super::{Node, Phase, Step};
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::random::span_below;
 use crate::roles::acceptor::Prepared;
 use crate::roles::scout::Promised;
+#[cfg(feature = "mutants")]
+use crate::roles::scout::Scout;
 use crate::timer::Timer;
 use crate::{
     Ballot, Entries, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
@@ -96,11 +100,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
-        if highest != Ballot::NULL && !highest.is_plausible(self.seen) {
-            return Err(Reason::ImplausibleBallot);
+        if highest > self.seen {
+            if !highest.is_plausible(self.seen) {
+                return Err(Reason::ImplausibleBallot);
+            }
+            self.seen = highest;
         }
-        self.seen = self.seen.max(highest);
-        if granted {
+        // Rule L7: who has not seen as high a ballot may have a leader, but none that this node could follow.
+        if granted || highest < self.seen {
             self.granted(step, from);
         }
         Ok(())
@@ -205,6 +212,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.suspicious = true;
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
+        #[cfg(feature = "mutants")]
+        let low_water = if self.is(Mutant::LowWaterUntold) {
+            Slot::ZERO
+        } else {
+            low_water
+        };
         let promise = Message::Promise {
             ballot,
             promised,
@@ -236,6 +249,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Malformed);
         };
         let members = self.config.members;
+        #[cfg(feature = "mutants")]
+        let (ballot, promised) = &match self.leader.scout().map(Scout::ballot) {
+            Some(present) if self.is(Mutant::StaleAdopted) && promised == ballot => {
+                (present, present)
+            }
+            _ => (*ballot, *promised),
+        };
         let Some(scout) = self
             .leader
             .scout_mut()
@@ -293,6 +313,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         let (ballot, (low_water, owner)) = (scout.ballot(), scout.low_water());
+        #[cfg(feature = "mutants")]
+        let low_water = if self.is(Mutant::LowWaterIgnored) {
+            Slot::ZERO
+        } else {
+            low_water
+        };
         if self.replica.applied() < low_water {
             self.replica.on_decided(low_water);
             if self.learn_until <= self.replica.applied() {
@@ -335,6 +361,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.on_heartbeat_timeout(step);
         self.drive_adopted(step);
+        #[cfg(feature = "mutants")]
+        self.leader.give_again();
         self.propose_pending(step, true);
         self.pump(step);
     }

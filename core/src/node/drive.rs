@@ -1,6 +1,8 @@
 //! Deciding: accepts, votes, decisions, and applying what is decided.
 
 use super::{Node, Step};
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::outbox::run_len;
 use crate::roles::acceptor::Vouched;
 use crate::timer::Timer;
@@ -107,6 +109,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         while slot <= last {
+            #[cfg(feature = "mutants")]
+            if self.is(Mutant::HolesLeft) && self.leader.commander(slot).is_none() {
+                slot = slot.next().unwrap_or(slot);
+                continue;
+            }
             let Some(commander) = self.leader.commander(slot) else {
                 break;
             };
@@ -130,6 +137,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) {
         let me = self.config.node;
+        #[cfg(feature = "mutants")]
+        if self.is(Mutant::OwnVoteImplied) {
+            return self.count_vote(step, ballot, slot, me);
+        }
         match self
             .acceptor
             .on_accept(ballot, slot, proposal, self.replica.applied())
@@ -189,6 +200,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
         while slot <= last && step.outbox.len() < full {
             if let Some((proposal, missing)) = self.leader.retransmit(slot, members) {
+                // A mutant may lack its own vote, and must not ask itself by a message: that looks like a second node of
+                // its name (rule N3).
+                #[cfg(feature = "mutants")]
+                let missing = missing.without(self.config.node);
                 step.accept(missing, ballot, slot, decided, &proposal);
             }
             let Some(next) = slot.next() else { break };
@@ -283,6 +298,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } = message
         else {
             return Err(Reason::Malformed);
+        };
+        #[cfg(feature = "mutants")]
+        let (ballot, promised) = &match self.leader.leading() {
+            Some(present) if self.is(Mutant::StaleVotesCounted) && promised == ballot => {
+                (present, present)
+            }
+            // Who makes this mistake has no use for the promise in an answer.
+            _ if self.is(Mutant::AcceptKeepsPromise) => (*ballot, *ballot.max(promised)),
+            _ => (*ballot, *promised),
         };
         if self.leader.leading() != Some(*ballot) {
             return Err(Reason::StaleReply);

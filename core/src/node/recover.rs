@@ -91,6 +91,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         node.seen = durable.acceptor.promised();
         node.acceptor = durable.acceptor;
         node.replica = Replica::recovered(durable.state);
+        #[cfg(feature = "mutants")]
+        {
+            if node.is(crate::Mutant::Amnesia) {
+                node.acceptor = Acceptor::new();
+                node.seen = Ballot::NULL;
+            }
+            if node.is(crate::Mutant::RoundReused) {
+                node.acceptor.forget_claim(node.config.node);
+                node.seen = node.acceptor.promised();
+            }
+            node.mutate();
+        }
         let timeout = node.config.election_timeout;
         let delay = timeout.saturating_add(span_below(&mut node.rng, timeout));
         node.timers.arm_after(Timer::Election, &now, &delay);

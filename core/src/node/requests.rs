@@ -175,6 +175,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) -> Result<(), Reason> {
         let key = proposal.key().ok_or(Reason::Malformed)?;
+        #[cfg(feature = "mutants")]
+        if self.is(crate::Mutant::StaleRead)
+            && self.leader.leading().is_some()
+            && let Some(outcome) = self.replica.read(proposal)
+        {
+            self.respond(step, from, key, outcome);
+            return Ok(());
+        }
         match self.replica.on_request(proposal, from) {
             Requested::Answered(outcome) => {
                 self.respond(step, from, key, outcome);

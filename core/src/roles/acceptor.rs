@@ -5,6 +5,8 @@
 use crate::outbox::run_len;
 use crate::window::Window;
 use crate::{Ballot, Conflict, Entry, Proposal, Slot};
+#[cfg(feature = "mutants")]
+use crate::{Mutant, NodeId};
 use heapless::Vec;
 
 /// The memory of the protocol: the highest promise, and what was accepted in the window above the low-water mark.
@@ -16,6 +18,8 @@ use heapless::Vec;
 pub(crate) struct Acceptor<C, const WINDOW: usize> {
     promised: Ballot,
     votes: Window<Vote<C>, WINDOW>,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
 }
 
 /// What was accepted for a slot, and under which ballot.
@@ -59,6 +63,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         Self {
             promised: Ballot::NULL,
             votes: Window::new(Slot::ZERO),
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -69,6 +75,11 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
 
     /// Everything up to here was applied on this node and is no longer reported (rule T2).
     pub(crate) fn low_water(&self) -> Slot {
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(Mutant::ForgetsUnapplied) {
+            // It does not know that it forgot.
+            return Slot::ZERO;
+        }
         self.votes.floor()
     }
 
@@ -89,11 +100,20 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
 
     /// Rule A1: promises a ballot that is no lower than the promise; an equal one is answered the same way again.
     pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> Prepared {
-        if ballot < self.promised {
+        let refused = ballot < self.promised;
+        #[cfg(feature = "mutants")]
+        let refused = refused && self.mutant != Some(Mutant::PromiseFalls);
+        if refused {
             return Prepared::Refused;
         }
         if ballot == self.promised {
             return Prepared::Repeated;
+        }
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(Mutant::OneBallotForBoth) {
+            for vote in self.votes.values_mut() {
+                vote.ballot = self.promised;
+            }
         }
         self.promised = ballot;
         Prepared::Promised
@@ -129,9 +149,17 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         proposal: &Proposal<C>,
         applied: Slot,
     ) -> Vouched<C> {
-        if ballot < self.promised {
+        let refused = ballot < self.promised;
+        #[cfg(feature = "mutants")]
+        let refused = refused && self.mutant != Some(Mutant::PromiseIgnored);
+        if refused {
             return Vouched::Refused;
         }
+        #[cfg(feature = "mutants")]
+        let applied = match self.mutant {
+            Some(Mutant::ForgetsUnapplied) => slot,
+            _ => applied,
+        };
         if slot <= self.votes.floor() {
             return Vouched::Compacted;
         }
@@ -145,12 +173,36 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 return Vouched::Repeated;
             }
             let (known, new) = (vote.proposal, *proposal);
-            return Vouched::Conflict(Conflict { slot, known, new });
+            let conflict = Vouched::Conflict(Conflict { slot, known, new });
+            #[cfg(feature = "mutants")]
+            let conflict = match self.mutant {
+                Some(Mutant::VoteOverwritten) => {
+                    vote.proposal = new;
+                    Vouched::Accepted
+                }
+                _ => conflict,
+            };
+            return conflict;
         }
         let proposal = *proposal;
         *place = Some(Vote { ballot, proposal });
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(Mutant::AcceptKeepsPromise) {
+            return Vouched::Accepted;
+        }
         self.promised = ballot;
         Vouched::Accepted
+    }
+
+    /// What [`Mutant::RoundReused`] does not keep over a restart: the promise of a ballot of its own, and its votes under
+    /// it. Of what it promised to others nothing is forgotten.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn forget_claim(&mut self, me: NodeId) {
+        let claimed = self.promised;
+        if claimed.leader() == me {
+            self.promised = Ballot::new(claimed.round().saturating_sub(1), NodeId(u16::MAX));
+            self.votes.retain(|vote| vote.ballot != claimed);
+        }
     }
 
     /// What must hold between steps.

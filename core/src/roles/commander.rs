@@ -2,6 +2,8 @@
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(a).
 
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::{NodeId, NodeSet, Proposal};
 
 /// One slot's drive. Its slot is its place in the leader's window, and its ballot is the leader's.
@@ -13,6 +15,9 @@ pub(crate) struct Commander<C> {
     chosen: bool,
     /// Whether it has begun, or heard something, since the retransmission timer last fired.
     fresh: bool,
+    /// How many answers there were, whoever they came from.
+    #[cfg(feature = "mutants")]
+    answers: u32,
 }
 
 impl<C> Commander<C> {
@@ -22,6 +27,8 @@ impl<C> Commander<C> {
             votes: NodeSet::EMPTY,
             chosen: false,
             fresh: true,
+            #[cfg(feature = "mutants")]
+            answers: 0,
         }
     }
 
@@ -34,6 +41,20 @@ impl<C> Commander<C> {
         }
         self.chosen = self.votes.is_quorum(members);
         self.chosen
+    }
+
+    /// Says whether a mutant that counts otherwise takes the vote that came for the one that makes the quorum.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn miscounts(&mut self, mutant: Option<Mutant>, members: NodeSet) -> bool {
+        self.answers += 1;
+        let counted = match mutant {
+            Some(Mutant::QuorumTooSmall) => self.votes.len() >= members.len() / 2,
+            Some(Mutant::VotersCountedTwice) => self.answers > members.len() / 2,
+            _ => false,
+        };
+        let mistaken = counted && !self.chosen;
+        self.chosen |= counted;
+        mistaken
     }
 
     pub(crate) fn is_chosen(&self) -> bool {

@@ -10,6 +10,8 @@ use claim::Probe;
 
 use super::commander::Commander;
 use super::scout::Scout;
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::window::Window;
 use crate::{Ballot, NodeId, NodeSet, Proposal, RequestKey, Slot};
 use core::hash::{Hash, Hasher};
@@ -23,6 +25,8 @@ pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
     waiting: Deque<Proposal<C>, CLIENTS>,
     waiting_peak: usize,
     in_flight_peak: usize,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
 }
 
 /// What it is about and what waits. The peaks are statistics.
@@ -113,6 +117,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             waiting: Deque::new(),
             waiting_peak: 0,
             in_flight_peak: 0,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -254,6 +260,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             return false;
         };
         let chosen = commander.on_accepted(from, members);
+        #[cfg(feature = "mutants")]
+        let chosen = chosen || commander.miscounts(self.mutant, members);
         if chosen {
             reign.unchosen -= 1;
         }
@@ -283,6 +291,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// and must not be passed off as one (rule C3).
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_overruled(&self, slot: Slot, decision: &Proposal<C>) -> bool {
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(Mutant::OverruledGoesOn) {
+            return false;
+        }
         match &self.office {
             Office::Leading(reign) => reign
                 .commanders
@@ -294,6 +306,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// The same for all slots up to the end of a snapshot, whose decisions are not known.
     pub(crate) fn is_overtaken(&self, at: Slot) -> bool {
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(Mutant::OverruledGoesOn) {
+            return false;
+        }
         match &self.office {
             Office::Leading(reign) => at > reign.commanders.floor(),
             _ => false,
@@ -363,9 +379,30 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         (!missing.is_empty()).then_some((commander.proposal, missing))
     }
 
+    #[cfg(feature = "mutants")]
+    fn gives_again(&self) -> bool {
+        let again = [Mutant::SlotGivenTwice, Mutant::VoteOverwritten];
+        self.mutant.is_some_and(|mutant| again.contains(&mutant))
+    }
+
+    /// What these two do: new commands begin at the first slot that is driven.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn give_again(&mut self) {
+        if self.gives_again()
+            && let Office::Leading(reign) = &mut self.office
+        {
+            reign.next_slot = reign.commanders.floor().next().unwrap_or(reign.next_slot);
+        }
+    }
+
     /// The slots that are being driven: (first, last).
     pub(crate) fn driven(&self) -> Option<(Slot, Slot)> {
         match &self.office {
+            #[cfg(feature = "mutants")]
+            Office::Leading(reign) if self.gives_again() => {
+                let first = reign.commanders.floor().next()?;
+                Some((first, first.checked_add(crate::outbox::run_len(WINDOW))?))
+            }
             Office::Leading(reign) => {
                 Some((reign.commanders.floor().next()?, reign.next_slot.back(1)))
             }

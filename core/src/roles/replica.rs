@@ -9,6 +9,8 @@ use transfer::Spare;
 pub(crate) use transfer::{Page, Welcomed};
 
 use super::snapshot::State;
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::table::{Numbered, Table};
 use crate::window::Window;
 use crate::{Ballot, Conflict, NodeId, Outcome, Proposal, RequestKey, Slot, StateMachine};
@@ -28,6 +30,8 @@ pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: u
     claim: (Ballot, Slot),
     /// How far the log is decided, as far as anybody has said.
     decided: Slot,
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
 }
 
 /// A request that was taken here and is not applied yet.
@@ -79,7 +83,35 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             spare: Spare::Empty,
             claim: (Ballot::NULL, Slot::ZERO),
             decided: Slot::ZERO,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
+    }
+
+    /// From now on it makes a mistake.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn mutate(&mut self, mutant: Option<Mutant>) {
+        self.mutant = mutant;
+        self.state.sessions.mutant = mutant;
+    }
+
+    /// The answer that [`Mutant::StaleRead`] gives to a command that changes nothing.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn read(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
+        let Proposal::Request { command, .. } = proposal else {
+            return None;
+        };
+        let mut machine = self.state.machine.clone();
+        let output = machine.apply(command);
+        let slot = self.state.applied;
+        (machine == self.state.machine).then_some(Outcome::Applied { slot, output })
+    }
+
+    /// What [`Mutant::GapsSkipped`] applies next.
+    #[cfg(feature = "mutants")]
+    fn next_over_gaps(&self) -> Option<Slot> {
+        let mut decided = self.log.iter_from(self.state.applied.next()?);
+        decided.next().map(|(slot, _)| slot)
     }
 
     /// A replica that knows what it had applied, and nothing else.
@@ -151,6 +183,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_ready(&self) -> bool {
         let next = self.state.applied.next();
+        #[cfg(feature = "mutants")]
+        let next = match self.mutant {
+            Some(Mutant::GapsSkipped) => self.next_over_gaps(),
+            _ => next,
+        };
         next.is_some_and(|next| self.log.get(next).is_some())
     }
 
@@ -165,6 +202,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     )]
     pub(crate) fn apply_next(&mut self) -> Option<Applied<M::Output>> {
         let slot = self.state.applied.next()?;
+        #[cfg(feature = "mutants")]
+        let slot = match self.mutant {
+            Some(Mutant::GapsSkipped) => self.next_over_gaps()?,
+            _ => slot,
+        };
         let proposal = self.log.get(slot)?;
         let outcome = self.state.apply(slot, proposal);
         let waiter = match proposal.key() {
@@ -261,6 +303,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             fresh: true,
         };
         if self.pending.insert(pending) {
+            #[cfg(feature = "mutants")]
+            if self.mutant == Some(Mutant::SessionFilledEarly) {
+                self.state.sessions.fill_early(key);
+            }
             Requested::Pending
         } else {
             Requested::Full

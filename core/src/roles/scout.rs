@@ -3,6 +3,8 @@
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
 
 use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Slot};
+#[cfg(feature = "mutants")]
+use crate::{Mutant, Proposal};
 
 /// One attempt to win one ballot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +21,8 @@ pub(crate) struct Scout<C, const WINDOW: usize> {
     /// For each slot the proposal of the highest ballot. A place is found by the slot's number modulo the window.
     adopted: [Option<Entry<C>>; WINDOW],
     repeats: u8,
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
 }
 
 /// What one page of a promise did.
@@ -45,7 +49,15 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             low_water_at: ballot.leader(),
             adopted: [const { None }; WINDOW],
             repeats: 0,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
+    }
+
+    /// The same, making a mistake.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn making(self, mutant: Option<Mutant>) -> Self {
+        Self { mutant, ..self }
     }
 
     pub(crate) fn ballot(&self) -> Ballot {
@@ -92,6 +104,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             self.adopt(entry);
         }
         self.repeats = 0;
+        #[cfg(feature = "mutants")]
+        let last = last || self.mutant == Some(Mutant::PageCountedEarly);
         let next = entries.last().and_then(|entry| entry.slot.next());
         if let Some(next) = next.filter(|_| !last) {
             // A node that is 65,536 slots behind is not fit to lead: its cursor stays, and its claim comes to nothing.
@@ -102,6 +116,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
                 *cursor = offset;
             }
             return Promised::More(next);
+        }
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(Mutant::EarlyNoops) {
+            self.fill_holes();
         }
         self.complete.insert(from);
         if self.complete.is_quorum(members) {
@@ -124,8 +142,30 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             // the lower, and said so with its low-water mark.
             Some(known) => (entry.slot, entry.ballot) > (known.slot, known.ballot),
         };
+        #[cfg(feature = "mutants")]
+        let replaces = match (self.mutant, &place) {
+            (Some(Mutant::FirstSeenAdopted), Some(known)) => entry.slot > known.slot,
+            _ => replaces,
+        };
         if replaces {
             *place = Some(*entry);
+        }
+    }
+
+    /// What [`Mutant::EarlyNoops`] does with the slots that nothing was adopted for yet.
+    #[cfg(feature = "mutants")]
+    fn fill_holes(&mut self) {
+        let (mut slot, last) = (self.from, self.last_adopted());
+        while slot < last {
+            if self.adopted(slot).is_none() {
+                let (ballot, proposal) = (self.ballot, Proposal::Noop);
+                self.adopt(&Entry {
+                    slot,
+                    ballot,
+                    proposal,
+                });
+            }
+            slot = slot.next().unwrap_or(last);
         }
     }
 

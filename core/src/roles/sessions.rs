@@ -8,6 +8,8 @@ use crate::{
     ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot,
     StateMachine, Value,
 };
+#[cfg(feature = "mutants")]
+use crate::{Mutant, RequestKey};
 use heapless::Vec;
 
 /// The most bytes that an encoded output may have, so that a session fits in a page of a snapshot.
@@ -34,6 +36,8 @@ pub(crate) fn fingerprint_of(digest: u64) -> u32 {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Sessions<O, const CLIENTS: usize> {
     table: Vec<Session<O>, CLIENTS>,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +62,11 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
     pub(crate) const fn new() -> Self {
         let () = Self::CHECKED;
-        Self { table: Vec::new() }
+        Self {
+            table: Vec::new(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -138,7 +146,10 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 else {
                     return Some(Outcome::Evicted);
                 };
-                if let Some(answer) = session.answer(*number, || fingerprint) {
+                let answer = session.answer(*number, || fingerprint);
+                #[cfg(feature = "mutants")]
+                let answer = answer.filter(|_| self.mutant != Some(Mutant::SessionSkipped));
+                if let Some(answer) = answer {
                     return Some(answer);
                 }
                 let output = machine.apply(command);
@@ -187,6 +198,15 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         let opened = self.table.push(session).is_ok();
         debug_assert!(opened, "there was room, or room was made");
         Outcome::Registered { client }
+    }
+
+    /// What [`Mutant::SessionFilledEarly`] does when a request comes in.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn fill_early(&mut self, key: RequestKey) {
+        let mut sessions = self.table.iter_mut();
+        if let Some(session) = sessions.find(|session| session.client == key.client) {
+            session.number = session.number.max(key.number);
+        }
     }
 
     /// How many pages of a snapshot the sessions take (rule X3).

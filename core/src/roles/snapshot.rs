@@ -1,6 +1,8 @@
 //! The replicated state as a whole, and its journey in pages.
 
 use super::sessions::{Sessions, digest_of, fingerprint_of};
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::Writer;
 use crate::{
     Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
@@ -51,7 +53,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         proposal: &Proposal<M::Command>,
     ) -> Option<Outcome<M::Output>> {
         debug_assert!(
-            self.applied.next() == Some(slot),
+            cfg!(feature = "mutants") || self.applied.next() == Some(slot),
             "slots are applied in order (R2)"
         );
         let digest = digest_of(proposal);
@@ -66,6 +68,11 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     /// How many pages the snapshot has: a header, the sessions, and the machine's.
     pub(crate) fn pages(&self) -> u32 {
         let sessions = Sessions::<M::Output, CLIENTS>::pages(self.sessions.len());
+        #[cfg(feature = "mutants")]
+        let sessions = match self.sessions.mutant {
+            Some(Mutant::SessionsNotInSnapshot) => 0,
+            _ => sessions,
+        };
         self.machine
             .snapshot_pages()
             .saturating_add(sessions)
@@ -76,6 +83,11 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         let mut buffer = [0; SNAPSHOT_PAGE];
         let mut writer = Writer::new(&mut buffer);
         let sessions = Sessions::<M::Output, CLIENTS>::pages(self.sessions.len());
+        #[cfg(feature = "mutants")]
+        let sessions = match self.sessions.mutant {
+            Some(Mutant::SessionsNotInSnapshot) => 0,
+            _ => sessions,
+        };
         match page.checked_sub(1) {
             None => {
                 writer.put_u64(self.applied.number());
@@ -120,6 +132,8 @@ pub(crate) struct Installing<M: StateMachine, const CLIENTS: usize> {
     sessions: u32,
     digest: Digest,
     state: State<M, CLIENTS>,
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
@@ -131,7 +145,15 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
             sessions: 0,
             digest: Digest::new(),
             state: State::genesis(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
+    }
+
+    /// The same, making a mistake.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn making(self, mutant: Option<Mutant>) -> Self {
+        Self { mutant, ..self }
     }
 
     /// The page that is needed next.
@@ -169,6 +191,8 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
     /// The state, once every page has come and their digest is the one that was promised.
     pub(crate) fn finish(self) -> Result<State<M, CLIENTS>, MalformedPage> {
         let whole = self.is_complete() && self.digest.value() == self.id.digest;
+        #[cfg(feature = "mutants")]
+        let whole = whole || self.mutant == Some(Mutant::SnapshotTorn);
         if whole && self.state.applied == self.id.at {
             Ok(self.state)
         } else {

@@ -71,6 +71,9 @@ pub struct Scenario {
     pub time_max: Duration,
     /// The run is stalled if it is not done by then.
     pub events_max: u64,
+    /// The mistake that every node makes, if they make one.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::Mutant>,
 }
 
 impl Scenario {
@@ -105,6 +108,8 @@ impl Scenario {
             kills: Vec::new(),
             time_max: Duration::from_secs(120),
             events_max: 10_000_000,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -113,7 +118,13 @@ impl Scenario {
         let round_trip = self
             .round_trip
             .unwrap_or_else(|| self.link.round_trip_max());
-        Config::new(node, self.nodes).with_round_trip(round_trip)
+        let config = Config::new(node, self.nodes).with_round_trip(round_trip);
+        #[cfg(feature = "mutants")]
+        let config = Config {
+            mutant: self.mutant,
+            ..config
+        };
+        config
     }
 
     /// Checks it against what a simulation has room for.

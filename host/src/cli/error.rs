@@ -25,6 +25,17 @@ impl UsageError {
     }
 }
 
+#[cfg(not(feature = "mutants"))]
+impl UsageError {
+    /// A command that needs mutants, in a program without them.
+    pub(super) fn without_mutants() -> Self {
+        let how = "cargo run --release --features mutants -- museum";
+        Self(format!(
+            "this program was built without the mutants of the museum: {how}"
+        ))
+    }
+}
+
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

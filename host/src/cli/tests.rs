@@ -181,6 +181,33 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
     }
 }
 
+#[cfg(not(feature = "mutants"))]
+#[test]
+fn without_mutants_the_program_says_how_to_build_one_with_them() {
+    for line in ["6 --mutant amnesia", "museum", "museum amnesia --walks 9"] {
+        let error = error_of(line);
+        assert!(error.contains("--features mutants"), "{line}: {error}");
+    }
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn a_mutant_is_named_and_an_unknown_one_gets_the_names() {
+    let command = run_of("6 --mutant amnesia");
+    let options = options_of(&command);
+    assert_eq!(options.mutant, Some(synod::Mutant::Amnesia));
+    assert_eq!(options.command(), "synod 6 --mutant amnesia");
+    let Ok(Command::Museum(museum)) = parse(words("museum stale-read --walks 9")) else {
+        panic!("it is a command");
+    };
+    assert_eq!(museum.mutants, [synod::Mutant::StaleRead]);
+    assert_eq!(museum.walks, 9);
+    for line in ["6 --mutant none", "museum none"] {
+        let error = error_of(line);
+        assert!(error.contains("quorum-too-small"), "{line}: {error}");
+    }
+}
+
 #[test]
 fn nine_kills_are_one_too_many() {
     let kills = " --kill 1@1s".repeat(9);

@@ -1,6 +1,8 @@
 //! The way to an office: the probe, the scout, and what is taken over with the ballot.
 
 use super::{Leader, Office, Reign};
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::roles::commander::Commander;
 use crate::roles::scout::Scout;
 use crate::window::Window;
@@ -73,7 +75,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
-        self.office = Office::Scouting(Scout::new(ballot, from));
+        let scout = Scout::new(ballot, from);
+        #[cfg(feature = "mutants")]
+        let scout = scout.making(self.mutant);
+        self.office = Office::Scouting(scout);
     }
 
     /// Rule L1: takes office with a commander for every slot up to the last that anything was adopted for; a slot that
@@ -83,17 +88,27 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         let Office::Scouting(scout) = &self.office else {
             return None;
         };
+        // A mutant must get past what is asserted here, to be caught from outside.
         debug_assert!(
-            scout.low_water().0 <= applied,
+            cfg!(feature = "mutants") || scout.low_water().0 <= applied,
             "would propose under the low-water mark (S6)"
         );
         let ballot = scout.ballot();
         let last = scout.last_adopted().max(applied);
+        #[cfg(feature = "mutants")]
+        let last = match self.mutant {
+            Some(Mutant::AdoptedIgnored) => applied,
+            _ => last,
+        };
         let mut commanders = Window::new(applied);
         let (mut reproposed, mut noops, mut unchosen) = (0, 0, 0);
         let mut slot = applied;
         while slot < last {
             slot = slot.next()?;
+            #[cfg(feature = "mutants")]
+            if self.mutant == Some(Mutant::HolesLeft) && scout.adopted(slot).is_none() {
+                continue;
+            }
             let proposal = scout
                 .adopted(slot)
                 .map_or(Proposal::Noop, |entry| entry.proposal);
@@ -103,7 +118,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             }
             let placed = commanders.put(slot, Commander::new(proposal));
             debug_assert!(
-                placed,
+                cfg!(feature = "mutants") || placed,
                 "an acceptor reported a slot that no leader could have used"
             );
             unchosen += 1;

@@ -1,6 +1,8 @@
 //! Snapshots in and out of a replica: one at a time, in the room of one spare state.
 
 use super::Replica;
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::roles::snapshot::{Installing, PageBytes, State};
 use crate::{MalformedPage, NodeId, SnapshotId, StateMachine};
 
@@ -70,6 +72,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let Spare::Pinned { id, pages, state } = &self.spare else {
             return None;
         };
+        #[cfg(feature = "mutants")]
+        let state = match self.mutant {
+            Some(Mutant::SnapshotTorn) => &self.state,
+            _ => state,
+        };
         let page = if keeps && wanted.is_some() { page } else { 0 };
         (page < *pages).then(|| Page {
             id: *id,
@@ -113,6 +120,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     pub(crate) fn on_welcome(&mut self, from: NodeId, page: &Page, joining: bool) -> Welcomed {
         if page.index == 0 && self.wants(from, page.id, joining) {
             let installing = Installing::new(page.id, page.pages);
+            #[cfg(feature = "mutants")]
+            let installing = installing.making(self.mutant);
             self.spare = Spare::Installing {
                 from,
                 repeats: 0,
@@ -162,8 +171,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             Spare::Installing { installing, .. } => {
                 let state = installing.finish()?;
                 // Decisions may have closed the gap while the pages came; going back would apply slots twice.
-                if state.applied >= self.state.applied {
+                let goes_on = state.applied >= self.state.applied;
+                #[cfg(feature = "mutants")]
+                let goes_on = goes_on || self.mutant == Some(Mutant::SnapshotGoesBack);
+                if goes_on {
                     self.state = state;
+                    #[cfg(feature = "mutants")]
+                    self.mutate(self.mutant);
                     self.log.raise(self.state.applied);
                 }
                 Ok(())

@@ -1,0 +1,138 @@
+//! Mistakes that people make in Multi-Paxos, each of which a node can be told to make.
+//!
+//! A mutant exists only under the cargo feature `mutants`. Its place in the code is the place of the rule that it
+//! breaks, and is marked by that feature: without it, nothing of a mutant is compiled.
+
+use core::fmt;
+use core::str::FromStr;
+
+macro_rules! museum {
+    ($($variant:ident $name:literal $rule:literal $summary:literal)*) => {
+        /// A mistake that a node makes on purpose: see [`Config::mutant`](crate::Config::mutant).
+        ///
+        /// There is one for each rule whose neglect has been published, found in a program, or is simply easily done.
+        /// Every one is caught by the checks of this project; which one by which, the command `synod museum` shows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[non_exhaustive]
+        pub enum Mutant {
+            $(
+                #[doc = include_str!(concat!("../museum/", $name, ".md"))]
+                $variant,
+            )*
+        }
+
+        impl Mutant {
+            /// Every mutant, in the order of the roles that make the mistakes.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name on a command line.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The rule that it breaks, as [`rules`](crate::rules) names it.
+            pub const fn rule(self) -> &'static str {
+                match self { $(Self::$variant => $rule,)* }
+            }
+
+            /// What it does, in one line.
+            pub const fn summary(self) -> &'static str {
+                match self { $(Self::$variant => $summary,)* }
+            }
+        }
+    };
+}
+
+museum! {
+    PromiseFalls "promise-falls" "A1"
+        "an acceptor promises whatever it is asked for, even below its promise"
+    PromiseIgnored "promise-ignored" "A2"
+        "an acceptor accepts under any ballot, even below its promise"
+    AcceptKeepsPromise "accept-keeps-promise" "A2"
+        "an acceptor accepts under a higher ballot and does not promise it"
+    OneBallotForBoth "one-ballot-for-both" "A3"
+        "an acceptor has one ballot for its promise and for its votes"
+    VoteOverwritten "vote-overwritten" "A4"
+        "a leader gives a slot away twice, and an acceptor takes the second value for the first"
+    ForgetsUnapplied "forgets-unapplied" "A5"
+        "an acceptor whose window is full forgets its oldest vote, applied or not"
+    StaleAdopted "stale-adopted" "S5"
+        "a scout counts promises that answer one of its former ballots"
+    FirstSeenAdopted "first-seen-adopted" "S4"
+        "a scout adopts what it hears first for a slot, not what has the highest ballot"
+    PageCountedEarly "page-counted-early" "S2"
+        "a scout counts an acceptor with the first page of its promise"
+    RoundReused "round-reused" "S1"
+        "a node does not keep its own claim over a restart, and claims the same ballot again"
+    LowWaterIgnored "low-water-ignored" "S6"
+        "a leader proposes in slots that others have applied and forgotten"
+    EarlyNoops "early-noops" "L1"
+        "a scout fills holes with no-ops before a quorum has told everything"
+    AdoptedIgnored "adopted-ignored" "L1"
+        "a new leader starts with new commands, and not with what it adopted"
+    HolesLeft "holes-left" "L1"
+        "a new leader leaves holes in the log to whoever may fill them"
+    SlotGivenTwice "slot-given-twice" "L2"
+        "a new leader gives away a slot for which it has adopted something"
+    QuorumTooSmall "quorum-too-small" "C2"
+        "a commander takes half of the members, rounded down, for a quorum"
+    StaleVotesCounted "stale-votes-counted" "C1"
+        "a leader counts votes that answer one of its former ballots"
+    VotersCountedTwice "voters-counted-twice" "C1"
+        "a commander counts answers, and not who answered"
+    OwnVoteImplied "own-vote-implied" "C4"
+        "a leader counts its own vote without having its acceptor cast it"
+    AnyVoteDecides "any-vote-decides" "C3"
+        "a replica takes a vote for the decision under whatever ballot it was cast"
+    OverruledGoesOn "overruled-goes-on" "C3"
+        "a leader that learns that its slot was decided otherwise announces it as its own"
+    GapsSkipped "gaps-skipped" "R2"
+        "a replica applies the next decision that it has, over a gap"
+    GapsNeverAsked "gaps-never-asked" "R2"
+        "a replica that misses a decision waits for it and asks nobody"
+    SessionSkipped "session-skipped" "X1"
+        "a replica applies a request as often as it was decided"
+    SessionFilledEarly "session-filled-early" "X1"
+        "a replica fills the session when a request comes in, and not when it is applied"
+    SessionsNotInSnapshot "sessions-not-in-snapshot" "X3"
+        "a snapshot holds the state and not the sessions"
+    LowWaterUntold "low-water-untold" "T2"
+        "an acceptor does not tell up to where it has forgotten"
+    SnapshotTorn "snapshot-torn" "T4"
+        "a snapshot changes while it is sent, and nobody compares digests"
+    SnapshotGoesBack "snapshot-goes-back" "T4"
+        "a replica installs a snapshot that is older than its state"
+    Amnesia "amnesia" "D2"
+        "a node comes back from a restart with an empty acceptor"
+    StaleRead "stale-read" "Q1"
+        "a leader answers reads from its own state, without the log"
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// No mutant has this name; [`Mutant::ALL`] has them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct UnknownMutant;
+
+impl fmt::Display for UnknownMutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no mutant has this name")
+    }
+}
+
+impl core::error::Error for UnknownMutant {}
+
+impl FromStr for Mutant {
+    type Err = UnknownMutant;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMutant> {
+        let named = |mutant: &&Self| mutant.name() == name;
+        Self::ALL.iter().find(named).copied().ok_or(UnknownMutant)
+    }
+}

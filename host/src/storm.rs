@@ -1,0 +1,98 @@
+//! Random walks: real nodes in weather that no script would think of.
+//!
+//! A walk draws from its seed how large the cluster is, what may happen, and how likely that is. Each step delivers,
+//! repeats or loses any message that was ever sent, lets one node's clock run to its next deadline, takes the power from a
+//! node or gives it back, or lets a client ask something; the weather keeps some kinds of messages or some links back for
+//! long and releases them late. After every step a judge, who knows only what was written, said and traced, looks for a
+//! broken rule. At the end the network heals, and everything that was asked must be answered.
+//!
+//! ```
+//! use synod_host::storm::{Conditions, walk};
+//! let walked = walk(6, &Conditions::default());
+//! assert_eq!(walked.broken, None);
+//! assert!(walked.steps > 300);
+//! ```
+
+mod check;
+mod clients;
+mod dice;
+mod facts;
+mod heal;
+mod judge;
+mod ledger;
+mod power;
+mod walk;
+mod weather;
+
+pub use check::{Check, Violation, Watch};
+
+use core::fmt;
+use synod::machines::{Kv, KvCommand};
+use synod::{Config, Proposal, Tally};
+
+/// How many keys the nodes that walk have room for.
+const KEYS: usize = 4;
+
+type Machine = Kv<KEYS>;
+type Asked = Proposal<KvCommand>;
+
+/// What a walk is told beside its seed.
+#[derive(Clone, Copy)]
+pub struct Conditions<'a> {
+    /// Which checks end it.
+    pub watch: Watch,
+    /// What is changed in the settings of each node before it starts.
+    pub configure: &'a dyn Fn(Config) -> Config,
+}
+
+impl Default for Conditions<'_> {
+    /// All checks, and settings as they are.
+    fn default() -> Self {
+        Self {
+            watch: Watch::Everything,
+            configure: &|config| config,
+        }
+    }
+}
+
+impl fmt::Debug for Conditions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conditions")
+            .field("watch", &self.watch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of a walk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Walked {
+    /// How many steps the nodes took in all.
+    pub steps: u64,
+    /// What happened how often.
+    pub tally: Tally,
+    /// The check that failed, if one did.
+    pub broken: Option<Violation>,
+}
+
+/// Walks once. Equal seeds and conditions give equal walks. A quarter of the seeds have a window of two slots, a quarter
+/// pages of two entries; all others have windows of four, and all have two sessions.
+pub fn walk(seed: u64, conditions: &Conditions<'_>) -> Walked {
+    match seed % 4 {
+        0 | 1 => walk_of::<4, 2, 1>(seed, conditions),
+        2 => walk_of::<2, 2, 1>(seed, conditions),
+        _ => walk_of::<4, 2, 2>(seed, conditions),
+    }
+}
+
+fn walk_of<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    seed: u64,
+    conditions: &Conditions<'_>,
+) -> Walked {
+    let mut walk = walk::Walk::<WINDOW, CLIENTS, PAGE>::new(seed, conditions);
+    let broken = walk.run().err();
+    Walked {
+        steps: walk.steps,
+        tally: walk.into_tally(),
+        broken,
+    }
+}

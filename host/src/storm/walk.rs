@@ -1,0 +1,409 @@
+//! One walk: nodes, the messages between them, and a step after the other.
+
+use super::check::{Check, Violation};
+use super::clients::Clients;
+use super::dice::Dice;
+use super::facts::Facts;
+use super::judge::Judge;
+use super::weather::{Habits, Order, Weather};
+use super::{Asked, Conditions, Machine};
+use synod::machines::KvReply;
+use synod::{Durable, Envelope, Instant, Message, Node, NodeId, Outbox, Proposal, Reply, Tally};
+
+/// Room for a few steps of the largest of the nodes that walk here.
+const ROOM: usize = 64;
+/// How many messages are under way at most; beyond that some are lost.
+const BAG_MAX: usize = 250;
+/// How many messages of the past are kept, to come once more.
+const PAST_MAX: usize = 600;
+
+/// What a node is driven with.
+type Room<const PAGE: usize> = Outbox<Machine, PAGE, ROOM>;
+
+/// A place for a node, with what is around it.
+pub(super) struct Seat<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    pub(super) node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
+    pub(super) outbox: Room<PAGE>,
+    pub(super) clock: Instant,
+    pub(super) stopped: bool,
+    /// What is left of a node that has no power.
+    pub(super) durable: Option<Durable<Machine, WINDOW, CLIENTS>>,
+    /// How often it was started.
+    pub(super) incarnation: u32,
+}
+
+/// What a walk does next.
+#[derive(Clone, Copy)]
+enum Move {
+    Deliver,
+    Tick,
+    Ask,
+    Start,
+    Stop,
+    Crash,
+    Wonder,
+}
+
+/// Everything that there is in a walk.
+pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    pub(super) conditions: &'a Conditions<'a>,
+    pub(super) seed: u64,
+    pub(super) size: u16,
+    pub(super) dice: Dice,
+    pub(super) seats: Vec<Seat<WINDOW, CLIENTS, PAGE>>,
+    pub(super) bag: Vec<Envelope<Machine, PAGE>>,
+    past: Vec<Envelope<Machine, PAGE>>,
+    pub(super) judge: Judge,
+    pub(super) clients: Clients,
+    pub(super) habits: Habits,
+    weather: Weather,
+    pub(super) replies: Vec<Reply<KvReply>>,
+    pub(super) healing: bool,
+    pub(super) steps: u64,
+    facts: Facts,
+}
+
+impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Walk<'a, WINDOW, CLIENTS, PAGE>
+{
+    pub(super) fn new(seed: u64, conditions: &'a Conditions<'a>) -> Self {
+        let mut dice = Dice::new(seed);
+        let size = dice.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
+        let habits = Habits::draw(&mut dice, CLIENTS);
+        let seat = |_| Seat {
+            node: None,
+            outbox: Outbox::new(),
+            clock: Instant::ZERO,
+            stopped: false,
+            durable: None,
+            incarnation: 0,
+        };
+        Self {
+            conditions,
+            seed,
+            size,
+            dice,
+            seats: (0..size).map(seat).collect(),
+            bag: Vec::new(),
+            past: Vec::new(),
+            judge: Judge::new(conditions.watch, size, CLIENTS),
+            clients: Clients::new(),
+            habits,
+            weather: Weather::calm(),
+            replies: Vec::new(),
+            healing: false,
+            steps: 0,
+            facts: Facts::default(),
+        }
+    }
+
+    pub(super) fn into_tally(self) -> Tally {
+        self.facts.tally
+    }
+
+    /// From a founder alone to a cluster that serves a client after all that it went through.
+    pub(super) fn run(&mut self) -> Result<(), Violation> {
+        self.start(0);
+        let late = self.dice.percent(30);
+        for number in 1..self.size {
+            if !late || usize::from(number) < self.judge.quorum() {
+                self.start(number);
+            }
+        }
+        if self.habits.calm {
+            let calm = self.comes_true(500, Self::is_calm)?;
+            self.expect(calm, "the cluster does not begin")?;
+        }
+        for _ in 0..300 + self.dice.below(1_500) {
+            self.step()?;
+        }
+        for number in 0..self.size {
+            self.recover(number)?;
+            self.start(number);
+        }
+        let calm = self.comes_true(3_000, Self::is_calm)?;
+        self.expect(calm, "the cluster does not come to rest")?;
+        let served = self.is_served()?;
+        self.expect(served, "a client is not served")
+    }
+
+    pub(super) fn expect(&self, holds: bool, what: &str) -> Result<(), Violation> {
+        let watch = self.conditions.watch;
+        watch.ensure(Check::Liveness, holds, || {
+            let line = |number| format!("\n{:?}", self.node(number));
+            let nodes: String = self.live().into_iter().map(line).collect();
+            format!("{what}{nodes}")
+        })
+    }
+
+    /// The nodes that run.
+    pub(super) fn live(&self) -> Vec<u16> {
+        let runs = |number: &u16| self.node(*number).is_some();
+        (0..self.size).filter(runs).collect()
+    }
+
+    pub(super) fn any_live(&mut self) -> Option<u16> {
+        let live = self.live();
+        self.dice.one(&live)
+    }
+
+    pub(super) fn seat(&mut self, number: u16) -> Option<&mut Seat<WINDOW, CLIENTS, PAGE>> {
+        self.seats.get_mut(usize::from(number))
+    }
+
+    /// A node that runs.
+    pub(super) fn node(&self, number: u16) -> Option<&Node<Machine, WINDOW, CLIENTS, PAGE>> {
+        let seat = self.seats.get(usize::from(number))?;
+        seat.node.as_ref().filter(|_| !seat.stopped)
+    }
+
+    /// Lets a node take a step, and judges it.
+    fn act(
+        &mut self,
+        number: u16,
+        step: impl FnOnce(
+            Instant,
+            &mut Node<Machine, WINDOW, CLIENTS, PAGE>,
+            &mut Room<PAGE>,
+            &mut Facts,
+        ),
+    ) -> Result<(), Violation> {
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        let Some(node) = seat.node.as_mut().filter(|_| !seat.stopped) else {
+            return Ok(());
+        };
+        self.steps += 1;
+        let (facts, judge, outbox) = (&mut self.facts, &mut self.judge, &mut seat.outbox);
+        facts.seen.clear();
+        let (writes, messages) = (outbox.writes.len(), outbox.messages.len());
+        step(seat.clock, node, outbox, facts);
+        let said = outbox.messages.len().saturating_sub(messages);
+        let wrote = outbox.writes.len().saturating_sub(writes);
+        let least = Node::<Machine, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
+        let watch = self.conditions.watch;
+        watch.ensure(Check::Bounds, said.max(wrote) <= least, || {
+            format!("NODE_{number} said {said} and wrote {wrote} in a step, of {least}")
+        })?;
+        for write in outbox.writes.iter().skip(writes) {
+            judge.see_write(number, write)?;
+        }
+        for fact in &facts.seen {
+            judge.see_fact(fact)?;
+        }
+        judge.see_node(node)?;
+        for outgoing in outbox.messages.iter().skip(messages) {
+            judge.see_promise(number, &outgoing.message)?;
+        }
+        let full = ROOM - outbox.peak() < least;
+        if full || self.healing || !self.dice.percent(self.habits.gather) {
+            self.flush(number)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what waits in a node's outbox.
+    pub(super) fn flush(&mut self, number: u16) -> Result<(), Violation> {
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        let outbox = core::mem::take(&mut seat.outbox);
+        let Some(node) = &seat.node else {
+            return Ok(());
+        };
+        for outgoing in &outbox.messages {
+            self.judge.see_message(number, &outgoing.message)?;
+            for letter in outgoing.to.iter().map(|to| node.envelope(to, outgoing)) {
+                if self.habits.again > 0 && !self.healing {
+                    if self.past.len() == PAST_MAX {
+                        self.past.swap_remove(self.dice.index(PAST_MAX));
+                    }
+                    self.past.push(letter.clone());
+                }
+                self.bag.push(letter);
+            }
+        }
+        for reply in &outbox.replies {
+            self.judge.ledger.see_reply(reply)?;
+            self.clients.see_reply(reply);
+            self.replies.push(*reply);
+        }
+        while !self.healing && self.bag.len() > BAG_MAX {
+            self.bag.remove(self.dice.index(BAG_MAX));
+        }
+        Ok(())
+    }
+
+    /// A node's clock runs to its next deadline.
+    pub(super) fn tick(&mut self, number: u16) -> Result<(), Violation> {
+        let Some(deadline) = self.node(number).and_then(Node::next_deadline) else {
+            return Ok(());
+        };
+        if let Some(seat) = self.seat(number) {
+            seat.clock = seat.clock.max(deadline);
+        }
+        self.act(number, |now, node, outbox, facts| {
+            node.handle_timeout(now, outbox, facts);
+        })
+    }
+
+    pub(super) fn deliver(&mut self, letter: &Envelope<Machine, PAGE>) -> Result<(), Violation> {
+        self.act(letter.to.0, |now, node, outbox, facts| {
+            node.handle_message(now, letter, outbox, facts);
+        })
+    }
+
+    /// A client asks at a node.
+    pub(super) fn ask(&mut self, number: u16, proposal: Asked) -> Result<(), Violation> {
+        self.judge.see_asked(&proposal);
+        self.act(number, |now, node, outbox, facts| {
+            // What does not fit now is asked again some day.
+            let _ = match proposal {
+                Proposal::Noop => Ok(()),
+                Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
+                Proposal::Request {
+                    client,
+                    number,
+                    command,
+                } => node.request(now, client, number, command, outbox, facts),
+            };
+        })
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        if self.weather.passes() {
+            let leads = |number: &u16| self.node(*number).is_some_and(|it| it.leading().is_some());
+            let leaders: Vec<u16> = (0..self.size).filter(leads).collect();
+            self.weather = Weather::draw(&mut self.dice, &self.habits, self.size, &leaders);
+        }
+        let habits = &self.habits;
+        let next = self.dice.weighted(&[
+            (habits.deliver, Move::Deliver),
+            (habits.tick, Move::Tick),
+            (habits.ask, Move::Ask),
+            (habits.start, Move::Start),
+            (habits.stop, Move::Stop),
+            (habits.wonder, Move::Wonder),
+            (habits.crash, Move::Crash),
+        ]);
+        match next.unwrap_or(Move::Tick) {
+            Move::Deliver => self.pass_on(),
+            Move::Tick => {
+                let hasty = self.weather.hasty;
+                let hurries = self.node(hasty).is_some() && self.dice.percent(self.weather.haste);
+                let number = if hurries {
+                    Some(hasty)
+                } else {
+                    self.any_live()
+                };
+                number.map_or(Ok(()), |number| self.tick(number))
+            }
+            Move::Ask => match self.any_live() {
+                Some(node) => {
+                    let proposal = self.clients.ask(&mut self.dice, self.habits.clients);
+                    self.ask(node, proposal)
+                }
+                None => Ok(()),
+            },
+            Move::Start => {
+                let dark = self.seats.iter().position(|seat| seat.node.is_none());
+                if let Some(number) = dark.and_then(|dark| u16::try_from(dark).ok()) {
+                    self.recover(number)?;
+                    self.start(number);
+                }
+                Ok(())
+            }
+            Move::Crash => {
+                // Power comes back about as often as it fails.
+                let number = self.dice.number(self.size);
+                if self.node(number).is_some() {
+                    self.crash(number);
+                    Ok(())
+                } else {
+                    self.recover(number)
+                }
+            }
+            Move::Wonder => {
+                self.wonder();
+                Ok(())
+            }
+            Move::Stop => {
+                self.stop();
+                Ok(())
+            }
+        }
+    }
+
+    /// A question for decisions or for a snapshot, as the node may have asked it before it led.
+    fn wonder(&mut self) {
+        let to = NodeId(self.dice.number(self.size));
+        let asks_log = self.dice.percent(70);
+        let asker = self.any_live().and_then(|number| self.node(number));
+        let Some(node) = asker.filter(|node| node.is_active() && node.id() != to) else {
+            return;
+        };
+        let Some(next) = node.applied().next() else {
+            return;
+        };
+        let message = if asks_log {
+            Message::Learn { from: next }
+        } else {
+            Message::Join {
+                snapshot: None,
+                page: 0,
+            }
+        };
+        let (cluster, from) = (node.config().fingerprint(), node.id());
+        self.bag.push(Envelope {
+            cluster,
+            from,
+            to,
+            message,
+        });
+    }
+
+    /// The place of the message that comes next.
+    fn pick(&mut self) -> Option<usize> {
+        let len = self.bag.len();
+        let start = match self.weather.order {
+            _ if len == 0 => return None,
+            Order::Any => self.dice.index(len),
+            Order::Oldest | Order::Newest => 0,
+        };
+        let comes = |index: &usize| {
+            let letter = self.bag.get(*index);
+            letter.is_some_and(|letter| !self.weather.holds(letter))
+        };
+        match self.weather.order {
+            Order::Newest => (0..len).rev().find(comes),
+            Order::Oldest | Order::Any => (start..len).chain(0..start).find(comes),
+        }
+    }
+
+    /// A message that came long ago, or never came, comes once more; or one comes that is under way, or does not.
+    fn pass_on(&mut self) -> Result<(), Violation> {
+        if !self.past.is_empty() && self.dice.percent(self.habits.again) {
+            let index = self.dice.index(self.past.len());
+            let letter = self.past.get(index).cloned();
+            return match letter.filter(|letter| !self.weather.holds(letter)) {
+                Some(letter) => self.deliver(&letter),
+                None => Ok(()),
+            };
+        }
+        let Some(index) = self.pick() else {
+            let number = self.any_live();
+            return number.map_or(Ok(()), |number| self.tick(number));
+        };
+        if self.dice.percent(self.weather.loss) {
+            self.bag.remove(index);
+            return Ok(());
+        }
+        let letter = if self.dice.percent(self.weather.twice) {
+            self.bag.get(index).cloned()
+        } else {
+            Some(self.bag.remove(index))
+        };
+        letter.map_or(Ok(()), |letter| self.deliver(&letter))
+    }
+}

@@ -1,0 +1,23 @@
+//! Mutants exist only under a feature of the core. Cargo turns a feature on for everything that it builds together; so
+//! that all other tests see a core without mutants, the museum is built and run apart, by this one.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn every_mutant_is_caught() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo
+        .args(["test", "--quiet", "--package", "synod-tests"])
+        .args(["--features", "mutants", "--test", "museum"])
+        .current_dir(root);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{complained}");
+    assert!(said.contains("5 passed"), "the museum is open: {said}");
+}
