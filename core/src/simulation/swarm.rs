@@ -5,6 +5,7 @@
 //! Testing* (2012).
 
 use super::fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
+use super::nemesis::Faults;
 use super::network::Link;
 use super::scenario::{Placement, Scenario, Target};
 use crate::random::{Purpose, below, span_below, stream};
@@ -86,7 +87,16 @@ impl Swarm {
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
         let plan = draw.plan(faults, unit, until, nodes);
-        scenario.time_max = scenario.time_max.max(storms * 4);
+        let healed = Faults::new(&scenario, weather, &plan).healed(&scenario);
+        let settles = scenario.settles_within(requests);
+        // Who takes round trips for shorter than they are repeats itself, and elects, more often than it helps.
+        let hasty = scenario
+            .round_trip
+            .is_some_and(|round_trip| round_trip < unit);
+        scenario.time_max =
+            healed
+                .since(Instant::ZERO)
+                .saturating_add(if hasty { settles * 3 } else { settles });
         Trial {
             scenario,
             weather,
