@@ -3,7 +3,9 @@
 //! A [`Hunter`] is a way to look for broken rules. It is handed a mutant, has all nodes make that mistake, and tells how
 //! soon a check failed and which. [`RandomWalks`] is one; whatever else runs real nodes under checks can be another.
 
+use crate::case::{Case, in_thread, run_here};
 use crate::storm::{Conditions, Watch, walk};
+use synod::simulation::{FaultSet, Swarm};
 use synod::{Config, Mutant};
 
 /// A way to look for broken rules.
@@ -63,5 +65,58 @@ impl Hunter for RandomWalks {
                 steps: walked.steps,
             })
         })
+    }
+}
+
+/// The trials of a sweep with all faults, over seeds from a first one on: see [`crate::sweep`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trials {
+    /// The first seed.
+    pub first: u64,
+}
+
+/// A trial whose nodes do so much is stuck: honest ones do less than a tenth.
+const EVENTS_MAX: u64 = 1_000_000;
+
+impl Trials {
+    /// The trial of a seed, with nodes that make a mistake.
+    pub fn case(mutant: Option<Mutant>, seed: u64) -> Case {
+        let swarm = Swarm {
+            faults: FaultSet::ALL,
+            nodes: None,
+        };
+        let mut trial = swarm.draw(seed);
+        trial.scenario.mutant = mutant;
+        trial.scenario.events_max = EVENTS_MAX;
+        Case::of(trial)
+    }
+}
+
+impl Hunter for Trials {
+    fn name(&self) -> &'static str {
+        "sweep"
+    }
+
+    fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
+        let hunt = || {
+            for tries in 1..=tries {
+                let Some(seed) = self.first.checked_add(tries - 1) else {
+                    break;
+                };
+                let finished = run_here(&Self::case(mutant, seed), &mut ())?;
+                if let Some(check) = finished.failure() {
+                    return Ok(Some(Catch {
+                        check,
+                        what: finished.verdict.to_string(),
+                        tries,
+                        seed,
+                        steps: finished.report.events,
+                    }));
+                }
+            }
+            Ok(None)
+        };
+        // What a swarm draws can be run.
+        in_thread(hunt).ok().flatten()
     }
 }
