@@ -10,12 +10,15 @@ mod messages;
 mod story;
 mod trials;
 
-pub use story::{Story, is_told};
+pub use story::{Story, Teller};
 
 use crate::case::{Case, run_here};
 use crate::run::Finished;
 use story::Lines;
-use synod::simulation::ScenarioError;
+use synod::simulation::{Fault, ScenarioError, Trial};
+
+/// How a run fails that is not done in time.
+const STALLED: &str = "stalled";
 
 /// How small a failing run is; less is better, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +70,7 @@ pub fn shrink(
     };
     let mut shrinking = Shrinking {
         failure,
+        fair: keeps_majority(&case.trial),
         best: case.clone(),
         size: before,
         tries: 1,
@@ -74,7 +78,8 @@ pub fn shrink(
         watch,
     };
     if case.script.is_none() {
-        shrinking.trials(tries_max / 2);
+        shrinking.redraw(tries_max / 4);
+        shrinking.trials(tries_max * 3 / 5);
     }
     shrinking.messages();
     let Shrinking {
@@ -111,6 +116,8 @@ fn measure(case: &Case) -> Result<(Size, Finished), ScenarioError> {
 /// A shrinking on its way.
 struct Shrinking<'a> {
     failure: &'static str,
+    /// Whether a majority was left in the run that is shrunk.
+    fair: bool,
     best: Case,
     size: Size,
     tries: u64,
@@ -121,6 +128,10 @@ struct Shrinking<'a> {
 impl Shrinking<'_> {
     /// Keeps a candidate if it fails in the same way and is smaller.
     fn offer(&mut self, candidate: Case) -> bool {
+        // Whoever loses its majority is stuck for no fault of its own.
+        if self.failure == STALLED && self.fair && !keeps_majority(&candidate.trial) {
+            return false;
+        }
         self.tries += 1;
         (self.watch)(self.tries, self.size);
         match measure(&candidate) {
@@ -138,6 +149,13 @@ impl Shrinking<'_> {
     fn is_spent(&self) -> bool {
         self.tries >= self.tries_max
     }
+}
+
+/// Whether more than half of the nodes are never killed for good.
+fn keeps_majority(trial: &Trial) -> bool {
+    let down = trial.plan.iter().filter(|planned| planned.lasts.is_none());
+    let down = down.filter(|planned| matches!(planned.fault, Fault::Crash(_)));
+    down.count() * 2 < usize::from(trial.scenario.nodes)
 }
 
 /// Goes over `items` in pieces, from half of them down to single ones, and offers to take each piece away. `take` says

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use synod::simulation::{PLAN_MAX, Placement, Trial, Weather};
+use synod::simulation::{PLAN_MAX, Placement, Scenario, Trial, Weather};
 use synod::{Duration, NodeId};
 
 /// Why a file is no case.
@@ -45,6 +45,8 @@ struct File {
     requests: Option<u32>,
     machine: Option<String>,
     room: Option<String>,
+    /// The mistake that every node makes.
+    mutant: Option<String>,
     /// About how many keys the clients contend.
     contended: Option<u32>,
     place: Option<Whole>,
@@ -146,6 +148,7 @@ impl File {
             requests: Some(*requests),
             machine: Some(case.machine().name().to_owned()),
             room: Some(if *is_tight { "tight" } else { "roomy" }.to_owned()),
+            mutant: mutant_of(scenario),
             contended: (*contended > 0).then_some(*contended),
             place: Some(place),
             think: Some(Span(scenario.think)),
@@ -199,6 +202,9 @@ impl File {
                 self.faults.len()
             ));
         }
+        if let Some(name) = &self.mutant {
+            mutate(&mut scenario, name)?;
+        }
         let plan: Result<_, String> = self.faults.iter().map(FaultTable::planned).collect();
         let trial = Trial {
             weather: self.weather.map_or(Weather::CALM, |table| table.weather()),
@@ -212,6 +218,32 @@ impl File {
         let script = self.script.map(ScriptTable::script).transpose()?;
         Ok((Case { trial, script }, self.outcome))
     }
+}
+
+/// The name of the mistake that the nodes of a scenario make.
+#[cfg(feature = "mutants")]
+fn mutant_of(scenario: &Scenario) -> Option<String> {
+    scenario.mutant.map(|mutant| mutant.name().to_owned())
+}
+
+#[cfg(not(feature = "mutants"))]
+const fn mutant_of(_scenario: &Scenario) -> Option<String> {
+    None
+}
+
+/// Has the nodes of a scenario make a mistake.
+#[cfg(feature = "mutants")]
+fn mutate(scenario: &mut Scenario, name: &str) -> Result<(), String> {
+    let mutant = name.parse();
+    scenario.mutant = Some(mutant.map_err(|_| format!("there is no mutant '{name}'"))?);
+    Ok(())
+}
+
+#[cfg(not(feature = "mutants"))]
+fn mutate(_scenario: &mut Scenario, name: &str) -> Result<(), String> {
+    Err(format!(
+        "mutant is '{name}', which takes a program built with --features mutants"
+    ))
 }
 
 impl ScriptTable {

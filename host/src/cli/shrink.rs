@@ -35,7 +35,7 @@ pub(super) struct ShrinkArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How many runs it may take
-    #[arg(long, value_name = "N", value_parser = values::events, default_value = "20000", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::events, default_value = "40000", allow_hyphen_values = true)]
     tries: u64,
     /// Whether the story is coloured
     #[arg(

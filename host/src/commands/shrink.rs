@@ -70,7 +70,7 @@ fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
         Text::plain()
     };
     let mut output = Output::new(stdout);
-    let mut story = Story(Log::new(Format::Text(text), Filter::default(), &mut output));
+    let mut story = Story::new(Log::new(Format::Text(text), Filter::default(), &mut output));
     case::run(&shrunk.case, &mut story).map_err(io::Error::other)?;
     let (before, after) = (shrunk.before, shrunk.after);
     output.append(|out| {

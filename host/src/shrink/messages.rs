@@ -1,6 +1,6 @@
 //! What became of each message, taken back piece by piece.
 
-use super::{Shrinking, piecewise};
+use super::{STALLED, Shrinking, piecewise};
 use crate::case::{Case, Choice, Passage, Script, record_here};
 use synod::simulation::Weather;
 
@@ -14,7 +14,11 @@ impl Shrinking<'_> {
             let before = self.size;
             self.take_back_choices();
             self.take_back_faults();
-            self.lose();
+            self.ask_less();
+            // A cluster that loses whatever it says is stuck for no fault of its own.
+            if self.failure != STALLED {
+                self.lose();
+            }
             if self.size == before || self.is_spent() {
                 return;
             }
@@ -72,6 +76,26 @@ impl Shrinking<'_> {
             let mut case = self.best.clone();
             case.trial.plan.remove(index);
             self.offer(case);
+        }
+    }
+
+    /// Lets clients ask for less, and be fewer.
+    fn ask_less(&mut self) {
+        let less: [fn(&mut Case); 2] = [
+            |case| case.trial.requests -= 1,
+            |case| case.trial.scenario.clients -= 1,
+        ];
+        for make in less {
+            loop {
+                let mut case = self.best.clone();
+                if case.trial.requests == 1 || case.trial.scenario.clients == 1 {
+                    break;
+                }
+                make(&mut case);
+                if !self.offer(case) {
+                    break;
+                }
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::Shrinking;
 use crate::case::Case;
-use synod::simulation::{Fault, Placement, Planned, Target, Trial, Weather};
+use synod::simulation::{
+    Fault, FaultKind, FaultSet, Placement, Planned, Swarm, Target, Trial, Weather,
+};
 use synod::{Duration, NodeId, NodeSet};
 
 /// How many seeds are tried for each smaller trial.
@@ -31,6 +33,30 @@ impl Shrinking<'_> {
         }
     }
 
+    /// Looks for another trial that fails in the same way, among small ones that have no other kinds of fault, with so many
+    /// runs. A mistake that many trials show is shown by few lines somewhere.
+    pub(super) fn redraw(&mut self, tries: u64) {
+        let base = self.best.trial.clone();
+        let faults = kinds(&base);
+        for more in 0..tries {
+            let nodes = 2 + u16::try_from(more % 4).unwrap_or(0).min(2);
+            let swarm = Swarm {
+                faults,
+                nodes: Some(nodes.min(base.scenario.nodes)),
+            };
+            let mut trial = swarm.draw(base.scenario.run_seed.wrapping_add(more));
+            let most = 2 + u32::try_from(more % 11).unwrap_or(0);
+            trial.requests = trial.requests.min(most).min(base.requests);
+            trial.scenario.clients = trial.scenario.clients.min(base.scenario.clients);
+            trial.scenario.events_max = base.scenario.events_max;
+            #[cfg(feature = "mutants")]
+            {
+                trial.scenario.mutant = base.scenario.mutant;
+            }
+            self.offer(Case::of(trial));
+        }
+    }
+
     /// Looks for the seed whose run is shortest.
     fn seeds(&mut self, tries_max: u64) {
         let mut trial = self.best.trial.clone();
@@ -39,6 +65,24 @@ impl Shrinking<'_> {
             self.offer(Case::of(trial.clone()));
         }
     }
+}
+
+/// The kinds of fault that a trial has.
+fn kinds(trial: &Trial) -> FaultSet {
+    let weather = &trial.weather;
+    let mut kinds = FaultSet::NONE;
+    for (rate, kind) in [
+        (weather.loss_ppm, FaultKind::Loss),
+        (weather.duplicate_ppm, FaultKind::Duplicate),
+        (weather.spike_ppm, FaultKind::Spike),
+        (weather.reorder_ppm, FaultKind::Reorder),
+    ] {
+        if rate > 0 {
+            kinds = kinds.with(kind);
+        }
+    }
+    let planned = trial.plan.iter().map(Planned::kind);
+    planned.fold(kinds, FaultSet::with)
 }
 
 /// Trials that are smaller in one way each.
