@@ -405,6 +405,42 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_another_follows_and_a_lost_session_are_counted() {
+        let ballot = Ballot::new(1, NodeId(0));
+        let page = |promised, last| Message::Promise {
+            ballot,
+            promised,
+            from: Slot::FIRST,
+            low_water: Slot::ZERO,
+            last,
+            entries: crate::Entries::<Opaque, 2>::new(),
+        };
+        let refused = Ballot::new(2, NodeId(1));
+        let pages = [
+            page(ballot, false),
+            page(ballot, true),
+            page(refused, false),
+        ];
+        let to = NodeSet::only(NodeId(0));
+        let sent = pages
+            .each_ref()
+            .map(|message| (1, Event::Sent { to, message }));
+        assert_eq!(tally_of(&sent).paged, 1);
+        let key = Proposal::<()>::Register { nonce: 7 }.key().unwrap();
+        let answers =
+            [Outcome::Evicted, Outcome::Stale].map(|outcome| Message::Response { key, outcome });
+        let from = NodeId(1);
+        let heard = answers
+            .each_ref()
+            .map(|message| (0, Event::Received { from, message }));
+        let tally = tally_of(&heard);
+        assert_eq!(tally.evicted, 1);
+        let mut twice = tally.clone();
+        twice += &tally;
+        assert_eq!(twice.evicted, 2);
+    }
+
+    #[test]
     fn every_reason_and_queue_has_a_count_of_its_own() {
         for (index, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason.index(), index, "{reason:?}");

@@ -44,12 +44,13 @@ impl Rarity {
     /// Counted over 100,000 seeds from 0: `synod sweep --seeds 0..100_000 --keep-going`.
     pub const fn due(self) -> Option<u64> {
         match self {
-            Self::Noop => Some(2_000),
+            Self::Noop | Self::Full(Queue::Requesters) => Some(2_000),
+            Self::Full(Queue::Waiting) => Some(10_000),
             // Once in some ten thousand runs.
-            Self::Full(Queue::Waiting | Queue::Scheduler) => Some(200_000),
-            // No trial has more clients than a node has sessions, and every client waits for its answer: so no session is
-            // given up, and there is always room for what a client asks for and for what a step may say.
-            Self::Eviction | Self::Full(Queue::Pending | Queue::Requesters | Queue::Outbox) => None,
+            Self::Full(Queue::Scheduler) => Some(200_000),
+            // A request that finds no requester is refused before it comes to where it would be pending; and the outbox has
+            // room for all that a step may say.
+            Self::Full(Queue::Pending | Queue::Outbox) => None,
             _ => Some(1_000),
         }
     }

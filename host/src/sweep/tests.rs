@@ -196,9 +196,10 @@ fn everything_is_due_some_time_where_all_faults_are_on() {
         (1, 0),
         (99, 0),
         (100, 13),
-        (1_000, 22),
-        (2_000, 23),
-        (200_000, 25),
+        (1_000, 23),
+        (2_000, 25),
+        (10_000, 26),
+        (200_000, 27),
     ] {
         nothing.runs = runs;
         assert_eq!(due.missing(&nothing).len(), missing, "{runs} runs");
