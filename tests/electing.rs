@@ -1,12 +1,12 @@
 //! Claims: suspicion, probes, promises, adoption, duels, and giving up.
 
-use crate::cluster::{Cluster, Text, is, millis, slot};
+use crate::cluster::{Cluster, Text, WINDOW, is, millis, slot};
 use crate::log::What;
 use std::collections::BTreeSet;
 use synod::machines::{Key, KvCommand};
 use synod::{
-    Ballot, Duration, Entries, Instant, Message, MessageKind, NodeId, NodeSet, Proposal, Reason,
-    Role, Slot,
+    Ballot, Duration, Entries, Entry, Instant, Message, MessageKind, NodeId, NodeSet, Proposal,
+    Reason, Role, Slot,
 };
 
 fn adopted(what: &What) -> bool {
@@ -197,6 +197,100 @@ fn s2_every_lost_page_is_asked_for_again() {
         only_claimant(&mut c, empty);
         c.run_until("it leads", |c| c.leader() == Some(empty));
         assert_eq!(adoption(&c, empty).unwrap().0, 5, "page {lost}");
+    }
+}
+
+/// A cluster whose leader is gone, the node that claims, its peer, and the prepare that this has not had.
+fn claimant() -> (Cluster, u16, u16, Text) {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, node, peer) = (c.leader().unwrap(), c.follower(0), c.follower(1));
+    c.decide(leader, 2);
+    c.run_until("everybody knows", Cluster::is_calm);
+    c.stop(leader);
+    only_claimant(&mut c, node);
+    c.hold(|letter| is(letter, MessageKind::Prepare));
+    c.run_until("it claims", |c| !c.held().is_empty());
+    let prepare = c.held()[0].message.clone();
+    (c, node, peer, prepare)
+}
+
+#[test]
+fn s2_a_promise_that_no_acceptor_could_make_is_malformed() {
+    let (mut c, node, peer, prepare) = claimant();
+    let Message::Prepare { ballot, from } = prepare else {
+        unreachable!()
+    };
+    let (under, low_water) = (Ballot::new(1, NodeId(peer)), from.back(1));
+    let entry = |offset: u64, ballot| Entry {
+        slot: low_water.checked_add(offset).unwrap(),
+        ballot,
+        proposal: Proposal::Noop,
+    };
+    let window = u64::try_from(WINDOW).unwrap();
+    let promise = |promised, last, entry: Option<Entry<KvCommand>>| -> Text {
+        Message::Promise {
+            ballot,
+            promised,
+            from,
+            low_water,
+            last,
+            entries: entry.into_iter().collect(),
+        }
+    };
+    for malformed in [
+        promise(under, true, None),
+        promise(ballot, false, None),
+        promise(ballot, true, Some(entry(1, ballot))),
+        promise(ballot, true, Some(entry(0, under))),
+    ] {
+        let (state, known) = (c.state(node), c.log.ignored(node, Reason::Malformed));
+        c.tell(peer, node, malformed);
+        assert_eq!(c.log.ignored(node, Reason::Malformed), known + 1);
+        assert_eq!(c.state(node), state, "nothing has changed");
+    }
+    c.tell(
+        peer,
+        node,
+        promise(ballot, true, Some(entry(window, under))),
+    );
+    let next = low_water.checked_add(window + 1).unwrap();
+    let noops = u32::try_from(window - 1).unwrap();
+    assert_eq!(adoption(&c, node), Some((1, noops, next)));
+}
+
+#[test]
+fn s2_a_promise_of_slots_beyond_every_window_wins_no_office() {
+    for beyond in [1, 1 << 40, u64::MAX / 2] {
+        let (mut c, node, peer, prepare) = claimant();
+        let Message::Prepare { ballot, from } = prepare else {
+            unreachable!()
+        };
+        let entry = Entry {
+            slot: from
+                .checked_add(u64::try_from(WINDOW).unwrap() - 1 + beyond)
+                .unwrap(),
+            ballot: Ballot::new(1, NodeId(peer)),
+            proposal: Proposal::Noop,
+        };
+        c.tell(
+            peer,
+            node,
+            Message::Promise {
+                ballot,
+                promised: ballot,
+                from,
+                low_water: from.back(1),
+                last: true,
+                entries: [entry].into_iter().collect(),
+            },
+        );
+        assert!(!c.saw(node, |what| {
+            matches!(what, What::Adopted { ballot: won, .. } if *won == ballot)
+        }));
+        c.forget_rules();
+        only_claimant(&mut c, node);
+        c.run_until("it wins another ballot", |c| c.leader() == Some(node));
+        c.decide(node, 1);
     }
 }
 
