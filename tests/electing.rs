@@ -423,6 +423,33 @@ fn s6_a_leader_behind_the_low_water_mark_catches_up_before_it_proposes() {
 }
 
 #[test]
+fn s6_what_is_missing_is_asked_for_at_once_and_the_office_taken_with_it() {
+    let (mut c, node, peer, prepare) = claimant();
+    let Message::Prepare { ballot, from } = prepare else {
+        unreachable!()
+    };
+    let low_water = from.next().unwrap();
+    let promise = Message::Promise {
+        ballot,
+        promised: ballot,
+        from,
+        low_water,
+        last: true,
+        entries: Entries::<crate::cluster::Machine, 2>::new(),
+    };
+    let said = c.tell(peer, node, promise);
+    assert_eq!(said.messages, [Message::Learn { from }]);
+    assert!(c.node(node).leading().is_none());
+    let told = Message::Decisions {
+        first: from,
+        applied: low_water,
+        proposals: [Proposal::Noop, Proposal::Noop].into_iter().collect(),
+    };
+    c.tell(peer, node, told);
+    assert_eq!(c.node(node).leading(), Some(ballot));
+}
+
+#[test]
 fn s7_only_those_who_have_not_answered_are_asked_again() {
     let mut c = Cluster::calm(5, 1);
     let leader = c.leader().unwrap();
@@ -568,12 +595,23 @@ fn l5_the_back_off_doubles_while_nothing_comes_of_it_and_starts_anew_under_a_lea
             "{doublings}: {delay}"
         );
     }
+    // One sign of life is no reign.
+    let beats = c.log.received(alone, MessageKind::Heartbeat);
+    c.heal();
+    c.run_until("it hears its leader", |c| {
+        c.log.received(alone, MessageKind::Heartbeat) > beats
+    });
+    c.isolate(alone);
+    let tries = delays(&c).len();
+    c.run_until("it has tried again", |c| delays(c).len() > tries);
+    assert!(delays(&c)[tries] >= millis(8_000));
     c.heal();
     c.run_until("it follows", Cluster::is_calm);
     c.run_for(millis(1_000));
     c.isolate(alone);
-    c.run_until("it has tried again", |c| delays(c).len() > alone_for.len());
-    assert!(delays(&c)[alone_for.len()] < millis(1_000));
+    let tries = delays(&c).len();
+    c.run_until("it has tried again", |c| delays(c).len() > tries);
+    assert!(delays(&c)[tries] < millis(1_000));
 }
 
 fn stepped_down(what: &What) -> bool {
