@@ -254,6 +254,99 @@ fn c1_an_accepted_that_says_more_than_was_asked_is_malformed() {
 }
 
 #[test]
+fn c1_a_vote_of_who_has_promised_less_is_malformed_and_its_answer_is_not() {
+    let (mut c, leader, _, next, _) = one_vote_of_three();
+    let mine = c.node(leader).leading().unwrap();
+    let answer = |promised, count| Message::Accepted {
+        ballot: mine,
+        promised,
+        first: next,
+        count,
+        low_water: Slot::ZERO,
+    };
+    let malformed = |c: &Cluster| c.log.ignored(leader, Reason::Malformed);
+    let known = malformed(&c);
+    for voter in [1, 2, 3] {
+        c.tell(c.follower(voter), leader, answer(Ballot::NULL, 1));
+    }
+    assert_eq!(malformed(&c), known + 3);
+    assert!(c.applied(leader) < next, "nobody has voted");
+    c.tell(c.follower(1), leader, answer(Ballot::NULL, 0));
+    c.tell(c.follower(1), leader, answer(mine, 0));
+    assert_eq!(malformed(&c), known + 3, "no room is an answer");
+    c.tell(c.follower(1), leader, answer(mine, 1));
+    assert_eq!(c.applied(leader), next);
+}
+
+#[test]
+fn n1_runs_of_slots_that_no_log_has_are_malformed() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, node) = (c.leader().unwrap(), c.follower(0));
+    let mine = c.node(leader).leading().unwrap();
+    let next = slot(c.applied(node).number() + 1);
+    let ask = |first, decided, count| Message::Accept {
+        ballot: mine,
+        first,
+        decided,
+        proposals: proposals(count),
+    };
+    let tell = |first, applied, count| Message::Decisions {
+        first,
+        applied,
+        proposals: proposals(count),
+    };
+    let last = slot(u64::MAX);
+    for malformed in [
+        ask(next, Slot::ZERO, 0),
+        ask(Slot::ZERO, Slot::ZERO, 1),
+        ask(next, next, 1),
+        ask(last, Slot::ZERO, 1),
+        tell(next, next, 0),
+        tell(Slot::ZERO, next, 1),
+        tell(next, next, 2),
+        tell(last, last, 1),
+    ] {
+        let (state, known) = (c.state(node), c.log.ignored(node, Reason::Malformed));
+        let said = c.tell(leader, node, malformed.clone());
+        assert_eq!(
+            c.log.ignored(node, Reason::Malformed),
+            known + 1,
+            "{malformed:?}"
+        );
+        assert!(said.messages.is_empty() && said.writes.is_empty());
+        assert_eq!(c.state(node), state, "nothing has changed");
+    }
+}
+
+#[test]
+fn r2_a_leader_applies_what_it_was_told_as_soon_as_the_slot_before_is_chosen() {
+    let (mut c, leader, voter, next, _) = one_vote_of_three();
+    let mine = c.node(leader).leading().unwrap();
+    let nonce = c.register(leader);
+    c.run_for(millis(100));
+    let after = slot(next.number() + 1);
+    let told = Message::Decisions {
+        first: after,
+        applied: after,
+        proposals: [Proposal::Register { nonce }].into_iter().collect(),
+    };
+    c.tell(voter, leader, told);
+    assert!(c.applied(leader) < next);
+    c.tell(
+        c.follower(1),
+        leader,
+        Message::Accepted {
+            ballot: mine,
+            promised: mine,
+            first: next,
+            count: 1,
+            low_water: Slot::ZERO,
+        },
+    );
+    assert_eq!(c.applied(leader), after);
+}
+
+#[test]
 fn c3_a_lost_decision_heals_from_a_heartbeat() {
     let mut c = Cluster::calm(3, 1);
     let (leader, follower) = (c.leader().unwrap(), c.follower(0));

@@ -1,12 +1,12 @@
 //! Claims: suspicion, probes, promises, adoption, duels, and giving up.
 
-use crate::cluster::{Cluster, Text, is, millis, slot};
+use crate::cluster::{Cluster, Text, WINDOW, is, millis, slot};
 use crate::log::What;
 use std::collections::BTreeSet;
 use synod::machines::{Key, KvCommand};
 use synod::{
-    Ballot, Duration, Entries, Instant, Message, MessageKind, NodeId, NodeSet, Proposal, Reason,
-    Role, Slot,
+    Ballot, Duration, Entries, Entry, Instant, Message, MessageKind, NodeId, NodeSet, Proposal,
+    Reason, Role, Slot,
 };
 
 fn adopted(what: &What) -> bool {
@@ -200,6 +200,100 @@ fn s2_every_lost_page_is_asked_for_again() {
     }
 }
 
+/// A cluster whose leader is gone, the node that claims, its peer, and the prepare that this has not had.
+fn claimant() -> (Cluster, u16, u16, Text) {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, node, peer) = (c.leader().unwrap(), c.follower(0), c.follower(1));
+    c.decide(leader, 2);
+    c.run_until("everybody knows", Cluster::is_calm);
+    c.stop(leader);
+    only_claimant(&mut c, node);
+    c.hold(|letter| is(letter, MessageKind::Prepare));
+    c.run_until("it claims", |c| !c.held().is_empty());
+    let prepare = c.held()[0].message.clone();
+    (c, node, peer, prepare)
+}
+
+#[test]
+fn s2_a_promise_that_no_acceptor_could_make_is_malformed() {
+    let (mut c, node, peer, prepare) = claimant();
+    let Message::Prepare { ballot, from } = prepare else {
+        unreachable!()
+    };
+    let (under, low_water) = (Ballot::new(1, NodeId(peer)), from.back(1));
+    let entry = |offset: u64, ballot| Entry {
+        slot: low_water.checked_add(offset).unwrap(),
+        ballot,
+        proposal: Proposal::Noop,
+    };
+    let window = u64::try_from(WINDOW).unwrap();
+    let promise = |promised, last, entry: Option<Entry<KvCommand>>| -> Text {
+        Message::Promise {
+            ballot,
+            promised,
+            from,
+            low_water,
+            last,
+            entries: entry.into_iter().collect(),
+        }
+    };
+    for malformed in [
+        promise(under, true, None),
+        promise(ballot, false, None),
+        promise(ballot, true, Some(entry(1, ballot))),
+        promise(ballot, true, Some(entry(0, under))),
+    ] {
+        let (state, known) = (c.state(node), c.log.ignored(node, Reason::Malformed));
+        c.tell(peer, node, malformed);
+        assert_eq!(c.log.ignored(node, Reason::Malformed), known + 1);
+        assert_eq!(c.state(node), state, "nothing has changed");
+    }
+    c.tell(
+        peer,
+        node,
+        promise(ballot, true, Some(entry(window, under))),
+    );
+    let next = low_water.checked_add(window + 1).unwrap();
+    let noops = u32::try_from(window - 1).unwrap();
+    assert_eq!(adoption(&c, node), Some((1, noops, next)));
+}
+
+#[test]
+fn s2_a_promise_of_slots_beyond_every_window_wins_no_office() {
+    for beyond in [1, 1 << 40, u64::MAX / 2] {
+        let (mut c, node, peer, prepare) = claimant();
+        let Message::Prepare { ballot, from } = prepare else {
+            unreachable!()
+        };
+        let entry = Entry {
+            slot: from
+                .checked_add(u64::try_from(WINDOW).unwrap() - 1 + beyond)
+                .unwrap(),
+            ballot: Ballot::new(1, NodeId(peer)),
+            proposal: Proposal::Noop,
+        };
+        c.tell(
+            peer,
+            node,
+            Message::Promise {
+                ballot,
+                promised: ballot,
+                from,
+                low_water: from.back(1),
+                last: true,
+                entries: [entry].into_iter().collect(),
+            },
+        );
+        assert!(!c.saw(node, |what| {
+            matches!(what, What::Adopted { ballot: won, .. } if *won == ballot)
+        }));
+        c.forget_rules();
+        only_claimant(&mut c, node);
+        c.run_until("it wins another ballot", |c| c.leader() == Some(node));
+        c.decide(node, 1);
+    }
+}
+
 #[test]
 fn s5_old_replies_are_noise() {
     let mut c = Cluster::calm(3, 1);
@@ -326,6 +420,33 @@ fn s6_a_leader_behind_the_low_water_mark_catches_up_before_it_proposes() {
         c.decide(behind, 2);
         c.run_until("both agree", Cluster::is_calm);
     }
+}
+
+#[test]
+fn s6_what_is_missing_is_asked_for_at_once_and_the_office_taken_with_it() {
+    let (mut c, node, peer, prepare) = claimant();
+    let Message::Prepare { ballot, from } = prepare else {
+        unreachable!()
+    };
+    let low_water = from.next().unwrap();
+    let promise = Message::Promise {
+        ballot,
+        promised: ballot,
+        from,
+        low_water,
+        last: true,
+        entries: Entries::<crate::cluster::Machine, 2>::new(),
+    };
+    let said = c.tell(peer, node, promise);
+    assert_eq!(said.messages, [Message::Learn { from }]);
+    assert!(c.node(node).leading().is_none());
+    let told = Message::Decisions {
+        first: from,
+        applied: low_water,
+        proposals: [Proposal::Noop, Proposal::Noop].into_iter().collect(),
+    };
+    c.tell(peer, node, told);
+    assert_eq!(c.node(node).leading(), Some(ballot));
 }
 
 #[test]
@@ -474,12 +595,23 @@ fn l5_the_back_off_doubles_while_nothing_comes_of_it_and_starts_anew_under_a_lea
             "{doublings}: {delay}"
         );
     }
+    // One sign of life is no reign.
+    let beats = c.log.received(alone, MessageKind::Heartbeat);
+    c.heal();
+    c.run_until("it hears its leader", |c| {
+        c.log.received(alone, MessageKind::Heartbeat) > beats
+    });
+    c.isolate(alone);
+    let tries = delays(&c).len();
+    c.run_until("it has tried again", |c| delays(c).len() > tries);
+    assert!(delays(&c)[tries] >= millis(8_000));
     c.heal();
     c.run_until("it follows", Cluster::is_calm);
     c.run_for(millis(1_000));
     c.isolate(alone);
-    c.run_until("it has tried again", |c| delays(c).len() > alone_for.len());
-    assert!(delays(&c)[alone_for.len()] < millis(1_000));
+    let tries = delays(&c).len();
+    c.run_until("it has tried again", |c| delays(c).len() > tries);
+    assert!(delays(&c)[tries] < millis(1_000));
 }
 
 fn stepped_down(what: &What) -> bool {

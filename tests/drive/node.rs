@@ -166,8 +166,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
                 self.outbox.clear();
             }
             match choices.byte() {
-                0..=119 => self.hear(&mut choices),
-                120..=144 => self.wake(&mut choices),
+                0..=111 => self.hear(&mut choices),
+                112..=144 => self.wake(&mut choices),
                 145..=179 => self.ask(&mut choices),
                 180..=239 => self.answer(&mut choices),
                 240..=243 => self.outbox.clear(),
@@ -482,8 +482,40 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
         let len = self.outbox.messages.len();
         let outgoing = self.outbox.messages[len - 1 - choices.index(len)].clone();
-        let index = choices.below(MEMBERS - 1);
-        self.agree(self.peer(index), &outgoing.message);
+        let peer = self.peer(choices.below(MEMBERS - 1));
+        if let Message::Prepare { ballot, from } = outgoing.message {
+            let promise = self.promised(choices, peer, ballot, from);
+            return self.tell(peer, promise);
+        }
+        self.agree(peer, &outgoing.message);
+    }
+
+    /// A promise that answers a prepare, with a page of anything.
+    fn promised(
+        &self,
+        choices: &mut Choices<'_>,
+        peer: u16,
+        ballot: Ballot,
+        from: Slot,
+    ) -> Message<Machine, PAGE> {
+        let mut promise = self.promise(choices, peer, ballot);
+        if let Message::Promise {
+            promised,
+            from: first,
+            low_water,
+            entries,
+            ..
+        } = &mut promise
+        {
+            (*promised, *first) = (ballot, from);
+            if choices.chance(192) {
+                *low_water = Slot::ZERO;
+            }
+            for entry in entries.iter_mut() {
+                entry.ballot = Ballot::new(1, NodeId(peer)).min(entry.ballot);
+            }
+        }
+        promise
     }
 
     /// Time passes until something is due.

@@ -242,6 +242,40 @@ mod tests {
     }
 
     #[test]
+    fn t4_only_the_page_that_is_missing_is_taken_and_only_from_its_source() {
+        let mut source = replica();
+        decide(&mut source, 2, &set(1, 1, 20));
+        let first = source.welcome(None, 0).unwrap();
+        let page = |source: &mut Small, index| source.welcome(Some(first.id), index);
+        let (second, third) = (page(&mut source, 1).unwrap(), page(&mut source, 2).unwrap());
+        assert_eq!(
+            (first.pages, page(&mut source, 3)),
+            (3, None),
+            "there is no fourth page"
+        );
+        let mut target = Small::new();
+        let from =
+            |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
+        let next = Welcomed::Next(first.id, 1);
+        assert_eq!(from(&mut target, 1, &first), next);
+        let mut other = second.clone();
+        other.id.digest ^= 1;
+        for (node, page) in [
+            (2, &second),
+            (1, &other),
+            (1, &third),
+            (1, &first),
+            (2, &first),
+        ] {
+            assert_eq!(from(&mut target, node, page), Welcomed::Ignored);
+            assert_eq!(target.fetching(), Some((NodeId(1), first.id, 1)));
+        }
+        assert_eq!(from(&mut target, 1, &second), Welcomed::Next(first.id, 2));
+        assert_eq!(from(&mut target, 1, &third), Welcomed::Installed);
+        assert_eq!(target.applied(), Slot::new(2));
+    }
+
+    #[test]
     fn a_transfer_is_given_up_when_its_source_is_silent() {
         let (mut source, mut target) = (replica(), Small::new());
         let page = source.welcome(None, 0).unwrap();
