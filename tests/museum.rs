@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use synod::Mutant;
-use synod_host::museum::{Hunter, RandomWalks};
+use synod_host::case::{self, in_thread};
+use synod_host::museum::{Hunter, RandomWalks, Trials, Worlds};
+use synod_host::shrink::shrink;
 use synod_host::storm::Watch;
 use synod_host::{Options, run};
 
@@ -11,7 +13,7 @@ const TABLE: &str = include_str!("../core/museum/README.md");
 /// How to make the table anew, when the protocol has changed.
 const ANEW: &str = "cargo run --release --features mutants -- museum --walks 100000";
 
-/// A cell such as `memory, walk 2`.
+/// A cell such as `memory, walk 2` or `two-values, seed 0`.
 struct Told {
     check: String,
     seed: u64,
@@ -19,12 +21,16 @@ struct Told {
 
 struct Row {
     rule: String,
+    sweep: Option<Told>,
+    check: Option<Told>,
     sign: Option<Told>,
     harm: Option<Told>,
 }
 
 fn told(cell: &str) -> Option<Told> {
-    let (check, walk) = cell.split_once(", walk ")?;
+    let (check, walk) = cell
+        .split_once(", walk ")
+        .or_else(|| cell.split_once(", seed "))?;
     Some(Told {
         check: check.to_owned(),
         seed: walk.parse().ok()?,
@@ -37,11 +43,13 @@ fn table() -> BTreeMap<String, Row> {
         .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     rows.filter_map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let [mutant, rule, sign, harm] = cells[..] else {
+        let [mutant, rule, sweep, check, sign, harm, _] = cells[..] else {
             return None;
         };
         let row = Row {
             rule: rule.to_owned(),
+            sweep: told(sweep),
+            check: told(check),
             sign: told(sign),
             harm: told(harm),
         };
@@ -50,16 +58,17 @@ fn table() -> BTreeMap<String, Row> {
     .collect()
 }
 
-/// Hunts a mutant from a few walks before the one that is to catch it.
-fn is_caught(mutant: Mutant, watch: Watch, told: &Told) {
+/// Hunts a mutant from a few tries before the one that is to catch it.
+fn is_caught<H: Hunter>(mutant: Mutant, told: &Told, hunter: impl Fn(u64) -> H) {
     let first = told.seed.saturating_sub(3);
-    let hunter = RandomWalks { watch, first };
+    let hunter = hunter(first);
     let caught = hunter.hunt(Some(mutant), told.seed - first + 1);
     let how = caught.as_ref().map(|catch| (catch.check, catch.seed));
     assert_eq!(
         how,
         Some((told.check.as_str(), told.seed)),
-        "{mutant}, {watch:?}; a change of the protocol changes the walks: {ANEW}\n{caught:?}"
+        "{mutant}, {}; a change of the protocol changes what is seen: {ANEW}\n{caught:?}",
+        hunter.name()
     );
 }
 
@@ -69,11 +78,48 @@ fn every_mutant_is_caught_as_the_table_says() {
     for mutant in Mutant::ALL {
         let row = &table[mutant.name()];
         assert_eq!(row.rule, mutant.rule(), "{mutant}");
-        let sign = row.sign.as_ref().expect("every mutant is caught");
-        is_caught(*mutant, Watch::Everything, sign);
-        if let Some(harm) = &row.harm {
-            is_caught(*mutant, Watch::Harm, harm);
+        assert!(
+            row.sign.is_some(),
+            "{mutant}: every mutant is caught by walks"
+        );
+        if let Some(told) = &row.sweep {
+            is_caught(*mutant, told, |first| Trials { first });
         }
+        if let Some(told) = &row.check {
+            is_caught(*mutant, told, |first| Worlds { first });
+        }
+        for (watch, told) in [(Watch::Everything, &row.sign), (Watch::Harm, &row.harm)] {
+            if let Some(told) = told {
+                is_caught(*mutant, told, |first| RandomWalks { watch, first });
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sweep_or_the_check_catches_every_mutant_but_one() {
+    let table = table();
+    let missed = |mutant: &&Mutant| {
+        let row = &table[mutant.name()];
+        row.sweep.is_none() && row.check.is_none()
+    };
+    let missed: Vec<&Mutant> = Mutant::ALL.iter().filter(missed).collect();
+    assert_eq!(
+        missed,
+        [&Mutant::OverruledGoesOn],
+        "only walks find this one"
+    );
+}
+
+#[test]
+fn what_a_mutant_breaks_is_told_in_fewer_than_sixty_lines() {
+    for (mutant, seed) in [(Mutant::AdoptedIgnored, 0), (Mutant::Amnesia, 2)] {
+        let case = Trials::case(Some(mutant), seed);
+        let shrunk = in_thread(|| shrink(&case, 1_500, &mut |_, _| ()));
+        let shrunk = shrunk.unwrap().unwrap();
+        assert!(shrunk.after.lines < 60, "{mutant}: {:?}", shrunk.after);
+        let again = case::run(&shrunk.case, &mut ()).unwrap();
+        assert_eq!(again.failure(), Some(shrunk.failure));
     }
 }
 

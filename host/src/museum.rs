@@ -4,6 +4,8 @@
 //! soon a check failed and which. [`RandomWalks`] is one; whatever else runs real nodes under checks can be another.
 
 use crate::case::{Case, in_thread, run_here};
+#[cfg(feature = "check")]
+use crate::check::{Bounds, Explorer, Scope, walks};
 use crate::storm::{Conditions, Watch, walk};
 use synod::simulation::{FaultSet, Swarm};
 use synod::{Config, Mutant};
@@ -79,6 +81,9 @@ pub struct Trials {
 const EVENTS_MAX: u64 = 1_000_000;
 
 impl Trials {
+    /// What this hunter is called.
+    pub const NAME: &'static str = "sweep";
+
     /// The trial of a seed, with nodes that make a mistake.
     pub fn case(mutant: Option<Mutant>, seed: u64) -> Case {
         let swarm = Swarm {
@@ -94,7 +99,7 @@ impl Trials {
 
 impl Hunter for Trials {
     fn name(&self) -> &'static str {
-        "sweep"
+        Self::NAME
     }
 
     fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
@@ -118,5 +123,44 @@ impl Hunter for Trials {
         };
         // What a swarm draws can be run.
         in_thread(hunt).ok().flatten()
+    }
+}
+
+/// Random walks of the check through its large world, over seeds from a first one on: see [`crate::check`].
+#[cfg(feature = "check")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Worlds {
+    /// The seed of the first walk.
+    pub first: u64,
+}
+
+#[cfg(feature = "check")]
+impl Hunter for Worlds {
+    fn name(&self) -> &'static str {
+        "check"
+    }
+
+    fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
+        let scope = Scope::large();
+        let nodes = scope.nodes;
+        let config = |node| Config {
+            mutant,
+            ..Config::new(node, nodes)
+        };
+        let explorer = Explorer::with_configs(scope, config).ok()?;
+        let bounds = Bounds {
+            depth: None,
+            states: u64::MAX,
+        };
+        let seeds = self.first..self.first.saturating_add(tries);
+        let explored = walks(&explorer, seeds, bounds, &crate::check::Watch::default());
+        let violation = explored.violation?;
+        Some(Catch {
+            check: violation.broken.invariant.name(),
+            what: violation.broken.to_string(),
+            tries: explored.walks,
+            seed: violation.seed?,
+            steps: explored.states,
+        })
     }
 }

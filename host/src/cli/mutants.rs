@@ -24,9 +24,19 @@ mod with {
         /// Only these mutants
         #[arg(value_name = "NAME", value_parser = mutant)]
         names: Vec<Mutant>,
-        /// How many walks a hunt may take
+        /// How many seeds of a sweep a hunt may take
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        seeds: u64,
+        /// How many walks through a world of 'synod check' a hunt may take
+        #[cfg(feature = "check")]
+        #[arg(long, value_name = "N", default_value_t = 500)]
+        worlds: u64,
+        /// How many random walks a hunt may take
         #[arg(long, value_name = "N", default_value_t = 20_000)]
         walks: u64,
+        /// Shrink what the sweep caught, and count the lines of its story
+        #[arg(long)]
+        stories: bool,
         /// Lines for people or JSON for programs
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: Form,
@@ -42,7 +52,11 @@ mod with {
             };
             MuseumCommand {
                 mutants,
+                seeds: self.seeds,
+                #[cfg(feature = "check")]
+                worlds: self.worlds,
                 walks: self.walks,
+                stories: self.stories,
                 form: self.format,
             }
         }

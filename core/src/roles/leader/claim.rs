@@ -117,8 +117,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 None => noops += 1,
             }
             let placed = commanders.put(slot, Commander::new(proposal));
-            // An acceptor that reports a slot that no leader could have used wins nobody an office. A mutant goes on.
-            if !placed && !cfg!(feature = "mutants") {
+            // An acceptor that reports a slot that no leader could have used wins nobody an office.
+            #[cfg(feature = "mutants")]
+            let placed = placed || self.mutant.is_some();
+            if !placed {
                 return None;
             }
             unchosen += 1;
