@@ -28,6 +28,17 @@ fn row<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: u
 }
 
 #[test]
+fn n4_an_outbox_has_room_for_the_larger_of_what_is_said_and_what_is_written() {
+    let said = [
+        Node::<Opaque, 16, 8, 2>::OUTBOX_MIN,
+        Node::<Opaque, 4, 2, 4>::OUTBOX_MIN,
+        Node::<Opaque, 8, 1, 1>::OUTBOX_MIN,
+    ];
+    assert_eq!(said, [8 + 2 * 8 + 6, 1 + 2 * 2 + 6, 8 + 2 + 6]);
+    assert_eq!(Node::<Opaque, 64, 2, 32>::OUTBOX_MIN, 64 + 2 + 2);
+}
+
+#[test]
 fn a_node_is_as_large_as_it_was_budgeted() {
     println!("machine   WINDOW CLIENTS PAGE  machine    node message scheduled");
     row::<Opaque, 4, 2, 1>("Opaque");

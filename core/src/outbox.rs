@@ -318,8 +318,8 @@ pub(crate) fn run_len(len: usize) -> u64 {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::NodeId;
     use crate::machines::Opaque;
+    use crate::{MessageKind, NodeId};
     use proptest::prelude::*;
     use std::vec;
 
@@ -435,6 +435,76 @@ mod tests {
         said.iter().filter_map(told).max().unwrap_or(Slot::ZERO)
     }
 
+    /// What is in the outbox: of each message its kind, from where it runs, how long, and how far all is decided.
+    fn sketch(outbox: &Full) -> vec::Vec<(MessageKind, u64, usize, u64)> {
+        let of = |outgoing: &Outgoing<Opaque, 3>| match &outgoing.message {
+            Message::Accept {
+                first,
+                decided,
+                proposals,
+                ..
+            } => (first.number(), proposals.len(), decided.number()),
+            Message::Accepted {
+                first,
+                count,
+                low_water,
+                ..
+            } => {
+                let count = usize::try_from(*count).unwrap();
+                (first.number(), count, low_water.number())
+            }
+            Message::Decision { decided, .. } => (0, 0, decided.number()),
+            _ => (0, 0, 0),
+        };
+        let messages = outbox.messages.iter();
+        messages
+            .map(|outgoing| {
+                let (first, len, decided) = of(outgoing);
+                (outgoing.message.kind(), first, len, decided)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_follows_joins_what_waits() {
+        let (to, ballot) = (NodeSet::only(NodeId(1)), Ballot::new(1, NodeId(0)));
+        let slot = Slot::new;
+        let mut outbox = Full::new();
+        let mut view = outbox.view();
+        view.decision(to, ballot, slot(1)).unwrap();
+        view.decision(to, ballot, slot(2)).unwrap();
+        assert_eq!(sketch(&outbox), [(MessageKind::Decision, 0, 0, 2)]);
+        let mut view = outbox.view();
+        for number in 4..=7 {
+            let decided = slot(number - 2);
+            let noop = Proposal::Noop;
+            view.accept(to, ballot, slot(number), decided, &noop)
+                .unwrap();
+        }
+        view.decision(to, ballot, slot(6)).unwrap();
+        let accepts = [
+            (MessageKind::Accept, 4, 3, 3),
+            (MessageKind::Accept, 7, 1, 6),
+        ];
+        assert_eq!(sketch(&outbox), accepts, "full pages, and no decisions");
+        outbox.clear();
+        let mut view = outbox.view();
+        for (first, count) in [(4, 2), (6, 1), (7, 0), (7, 1)] {
+            let run = (slot(first), count);
+            view.accepted(to, ballot, ballot, run, slot(first)).unwrap();
+        }
+        let answers = [
+            (MessageKind::Accepted, 4, 3, 6),
+            (MessageKind::Accepted, 7, 0, 7),
+            (MessageKind::Accepted, 7, 1, 7),
+        ];
+        assert_eq!(
+            sketch(&outbox),
+            answers,
+            "that there is no room stands alone"
+        );
+    }
+
     proptest! {
         #![proptest_config(crate::properties::cases(600))]
 
@@ -448,7 +518,8 @@ mod tests {
             let mut expected = vec![];
             for (number, ((to, ballot), deed)) in (0..).zip(deeds) {
                 let before = told(&outbox.messages, to, ballot);
-                let room = outbox.view().room();
+                let (room, len) = (outbox.view().room(), outbox.view().len());
+                prop_assert_eq!(len, outbox.messages.len());
                 prop_assert_eq!(room, 16 - outbox.messages.len());
                 let mut view = outbox.view();
                 let (result, known, least, says) = match deed {
