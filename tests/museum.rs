@@ -11,7 +11,7 @@ use synod_host::{Options, run};
 const TABLE: &str = include_str!("../core/museum/README.md");
 
 /// How to make the table anew, when the protocol has changed.
-const ANEW: &str = "cargo run --release --features mutants -- museum --walks 100000";
+const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 2000 --worlds 2000 --walks 100000 --stories";
 
 /// A cell such as `memory, walk 2` or `two-values, seed 0`.
 struct Told {
@@ -129,6 +129,8 @@ fn who_makes_no_mistake_is_not_caught() {
         let hunter = RandomWalks { watch, first: 0 };
         assert_eq!(hunter.hunt(None, 50), None);
     }
+    assert_eq!(Trials { first: 0 }.hunt(None, 20), None);
+    assert_eq!(Worlds { first: 0 }.hunt(None, 20), None);
 }
 
 #[test]

@@ -287,9 +287,20 @@ impl Cli {
 impl RunArgs {
     fn command(self) -> Result<RunCommand, UsageError> {
         let drawn = self.seed.is_none() && self.case.scenario.is_none();
+        #[cfg(feature = "mutants")]
+        let mutant = self.cluster.mutant;
         let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
             Some(subject) => subject,
             None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
+        };
+        #[cfg(feature = "mutants")]
+        let subject = match (subject, mutant) {
+            (Subject::Case { mut case, command }, Some(mutant)) => {
+                case.trial.scenario.mutant = Some(mutant);
+                let command = format!("{command} --mutant {mutant}");
+                Subject::Case { case, command }
+            }
+            (subject, _) => subject,
         };
         if self.record.is_some() && matches!(subject, Subject::Plain(_)) {
             return Err(UsageError::alone("--record", "--faults or --scenario"));

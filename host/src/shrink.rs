@@ -15,7 +15,7 @@ pub use story::{Story, Teller};
 use crate::case::{Case, run_here};
 use crate::run::Finished;
 use story::Lines;
-use synod::simulation::{Fault, ScenarioError, Trial};
+use synod::simulation::{Fault, ScenarioError, Trial, Weather};
 
 /// How a run fails that is not done in time.
 const STALLED: &str = "stalled";
@@ -77,7 +77,7 @@ pub fn shrink(
         tries_max,
         watch,
     };
-    if case.script.is_none() {
+    if case.script.is_none() || case.trial.weather != Weather::CALM {
         shrinking.redraw(tries_max / 4);
         shrinking.trials(tries_max * 3 / 5);
     }

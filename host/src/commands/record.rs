@@ -4,7 +4,6 @@ use crate::case::{self, Case, FileError, Outcome};
 use crate::run::{Finished, RunError};
 use core::fmt;
 use std::path::Path;
-use synod::simulation::Weather;
 
 /// Why nothing was recorded.
 #[derive(Debug)]
@@ -26,9 +25,8 @@ impl fmt::Display for RecordError {
 
 /// Runs a case, and writes it down as one that leaves nothing to chance, with what comes of that.
 pub(super) fn record(case: &Case, path: &Path) -> Result<(), RecordError> {
-    let (mut recorded, _) = case::record(case).map_err(RecordError::Run)?;
-    // The script says all that the weather did.
-    recorded.trial.weather = Weather::CALM;
+    // The weather stays, though the script says all that it did: a shrinker looks for other trials in it.
+    let (recorded, _) = case::record(case).map_err(RecordError::Run)?;
     let finished = case::run(&recorded, &mut ()).map_err(RecordError::Run)?;
     case::write(path, &recorded, Some(&outcome(&finished))).map_err(RecordError::File)
 }

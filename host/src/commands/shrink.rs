@@ -78,8 +78,8 @@ fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
         let _ = writeln!(out, "\n{}", shrunk.finished.verdict);
         let _ = writeln!(
             out,
-            "{} lines, {} faults and {} choices, from {} lines and {} faults, in {} runs",
-            after.lines, after.planned, after.choices, before.lines, before.planned, shrunk.tries
+            "lines {} (of {}), faults {} (of {}), choices {}, runs {}",
+            after.lines, before.lines, after.planned, before.planned, after.choices, shrunk.tries
         );
         let _ = writeln!(out, "synod replay {}", command.output.display());
     });

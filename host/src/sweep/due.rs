@@ -9,7 +9,6 @@ use super::sights::{Rarity, Sight};
 use super::{Source, Sweep, Swept};
 use crate::case::Case;
 use core::fmt;
-use synod::Queue;
 use synod::simulation::{FaultKind, FaultSet, Swarm};
 
 /// From so many runs on every kind of fault must have struck. Each is drawn for every second run; that one of them strikes
@@ -39,19 +38,16 @@ impl fmt::Display for Missing {
 
 impl Rarity {
     /// From how many runs with all faults on it is due: at least ten times as many as it takes on average, rounded up to
-    /// a plain number. `None` for what drawn trials do not come to.
+    /// a plain number.
     ///
     /// Counted over 100,000 seeds from 0: `synod sweep --seeds 0..100_000 --keep-going`.
-    pub const fn due(self) -> Option<u64> {
+    pub const fn due(self) -> u64 {
         match self {
-            Self::Noop | Self::Full(Queue::Requesters) => Some(2_000),
-            Self::Full(Queue::Waiting) => Some(10_000),
+            Self::Noop | Self::FullRequesters => 2_000,
+            Self::FullWaiting => 10_000,
             // Once in some ten thousand runs.
-            Self::Full(Queue::Scheduler) => Some(200_000),
-            // A request that finds no requester is refused before it comes to where it would be pending; and the outbox has
-            // room for all that a step may say.
-            Self::Full(Queue::Pending | Queue::Outbox) => None,
-            _ => Some(1_000),
+            Self::FullScheduler => 200_000,
+            _ => 1_000,
         }
     }
 }
@@ -130,7 +126,7 @@ impl Due {
 
     /// From how many runs on something else should have happened, if at all.
     pub fn rarity(self, rarity: Rarity) -> Option<u64> {
-        rarity.due().filter(|_| self.is_wild)
+        self.is_wild.then(|| rarity.due())
     }
 
     /// What should have been seen by now, and was not.

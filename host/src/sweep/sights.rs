@@ -29,11 +29,17 @@ pub enum Rarity {
     FullWindow,
     /// A table of sessions with no room left.
     FullSessions,
-    /// A queue into which something did not fit.
-    Full(Queue),
+    /// A table of requests that wait for their decision, with no room left.
+    FullPending,
+    /// A leader's proposals that wait for a slot, of which one did not fit.
+    FullWaiting,
+    /// A node's requesters, of which one did not fit.
+    FullRequesters,
+    /// The simulation's scheduler, for which a message was one too many.
+    FullScheduler,
 }
 
-const RARITIES: usize = 16;
+const RARITIES: usize = 15;
 
 impl Rarity {
     /// Every one.
@@ -49,11 +55,10 @@ impl Rarity {
         Self::Eviction,
         Self::FullWindow,
         Self::FullSessions,
-        Self::Full(Queue::Waiting),
-        Self::Full(Queue::Pending),
-        Self::Full(Queue::Requesters),
-        Self::Full(Queue::Outbox),
-        Self::Full(Queue::Scheduler),
+        Self::FullPending,
+        Self::FullWaiting,
+        Self::FullRequesters,
+        Self::FullScheduler,
     ];
 
     /// Its name: lower case, words joined by hyphens.
@@ -70,11 +75,10 @@ impl Rarity {
             Self::Eviction => "eviction",
             Self::FullWindow => "full-window",
             Self::FullSessions => "full-sessions",
-            Self::Full(Queue::Waiting) => "full-waiting",
-            Self::Full(Queue::Pending) => "full-pending",
-            Self::Full(Queue::Requesters) => "full-requesters",
-            Self::Full(Queue::Outbox) => "full-outbox",
-            Self::Full(Queue::Scheduler) => "full-scheduler",
+            Self::FullPending => "full-pending",
+            Self::FullWaiting => "full-waiting",
+            Self::FullRequesters => "full-requesters",
+            Self::FullScheduler => "full-scheduler",
         }
     }
 
@@ -97,7 +101,10 @@ impl Rarity {
             Self::Eviction => tally.evicted,
             Self::FullWindow => full("window"),
             Self::FullSessions => full("sessions"),
-            Self::Full(queue) => tally.full(queue),
+            Self::FullPending => full("pending"),
+            Self::FullWaiting => tally.full(Queue::Waiting),
+            Self::FullRequesters => tally.full(Queue::Requesters),
+            Self::FullScheduler => tally.full(Queue::Scheduler),
         }
     }
 }
