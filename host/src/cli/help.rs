@@ -56,7 +56,7 @@ Exit codes:
   1  a safety rule was broken
   2  bad usage, or the output failed
   3  stalled: a bound was reached before the end
-  4  the same seed gave two traces (--verify)";
+  4  the same seed gave two traces (--verify), or a recorded run another one";
 
 pub(super) const SWEEP_ABOUT: &str = "Many runs with faults, each checked; what failed, how to see it again, and what the runs have seen";
 
