@@ -400,3 +400,75 @@ fn a_second_interrupt_ends_a_sweep_at_once() {
     assert_eq!(output.status.code(), Some(130));
     assert!(output.stdout.is_empty());
 }
+
+/// A file in the folder for tests.
+fn scratch(name: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_was_recorded_can_be_replayed() {
+    let path = scratch("recorded.toml");
+    let first = finished(&format!("run 17 --faults all --quiet --record {path}"));
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    let again = finished(&format!("replay {path} --quiet"));
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    assert!(again.stderr.is_empty());
+    let requests = |output: &Output| {
+        let lines = text(&output.stdout).lines();
+        let found = lines.filter(|line| line.starts_with("requests"));
+        found.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(requests(&first), requests(&again));
+    assert!(text(&again.stdout).contains(&format!("synod replay {path}\n")));
+}
+
+#[test]
+fn a_replay_that_ends_otherwise_says_so() {
+    let path = scratch("altered.toml");
+    let recorded = finished(&format!("run 18 --faults loss --quiet --record {path}"));
+    assert_eq!(recorded.status.code(), Some(0));
+    let file = fs::read_to_string(&path).unwrap();
+    let (before, _) = file.split_once("digest = \"").unwrap();
+    let (_, after) = file[before.len() + 10..].split_once('"').unwrap();
+    fs::write(
+        &path,
+        format!("{before}digest = \"0000000000000000\"{after}"),
+    )
+    .unwrap();
+    let again = finished(&format!("replay {path} --quiet"));
+    assert_eq!(again.status.code(), Some(4));
+    assert!(text(&again.stderr).starts_with("synod: this run was recorded as done"));
+    assert_eq!(text(&again.stderr).lines().count(), 1);
+}
+
+#[test]
+fn a_failure_shrinks_to_a_story_whose_command_fails_again() {
+    let (path, least) = (hopeless().to_str().unwrap(), scratch("least.toml"));
+    let shrunk = finished(&format!("shrink {path} --tries 300 --output {least}"));
+    assert_eq!(shrunk.status.code(), Some(0), "{}", text(&shrunk.stderr));
+    let told = text(&shrunk.stdout);
+    assert!(told.lines().count() < 60, "{told}");
+    let command = told.lines().last().unwrap();
+    assert_eq!(command, format!("synod replay {least}"));
+    let again = finished(&format!("replay {least} --quiet"));
+    assert_eq!(again.status.code(), Some(3), "{}", text(&again.stderr));
+}
+
+#[test]
+fn what_cannot_be_recorded_or_shrunk_is_said_in_one_line() {
+    let path = scratch("sound.toml");
+    fs::write(&path, "nodes = 3\n").unwrap();
+    for (line, code) in [
+        ("6 --record here.toml".to_owned(), 2),
+        ("replay nowhere.toml".to_owned(), 2),
+        ("shrink nowhere.toml".to_owned(), 2),
+        (format!("shrink {path}"), 3),
+    ] {
+        let output = finished(&line);
+        assert_eq!(output.status.code(), Some(code), "{line}");
+        assert!(output.stdout.is_empty(), "{line}");
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{line}");
+    }
+}
