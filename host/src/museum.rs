@@ -153,14 +153,14 @@ impl Hunter for Worlds {
             states: u64::MAX,
         };
         let seeds = self.first..self.first.saturating_add(tries);
-        let explored = walks(&explorer, seeds, bounds, &crate::check::Watch::default());
-        let violation = explored.violation?;
+        let found = walks(&explorer, seeds, bounds, &crate::check::Watch::default());
+        let violation = found.violation?;
         Some(Catch {
             check: violation.broken.invariant.name(),
             what: violation.broken.to_string(),
-            tries: explored.walks,
+            tries: found.walks,
             seed: violation.seed?,
-            steps: explored.states,
+            steps: found.states,
         })
     }
 }

@@ -115,12 +115,11 @@ fn story(mutant: Mutant, seed: u64) -> Option<u64> {
 
 /// A line of a table that is one in a page of documentation as well.
 fn line(mutant: &str, rule: &str, cells: impl Iterator<Item = String>) -> String {
-    let mut line = format!("| {mutant:<24} | {rule:<4} |");
-    for cell in cells {
-        line.push_str(&format!(" {cell:<26} |"));
-    }
-    line.push('\n');
-    line
+    let cells = cells.map(|cell| format!(" {cell:<26} |"));
+    format!(
+        "| {mutant:<24} | {rule:<4} |{}\n",
+        cells.collect::<String>()
+    )
 }
 
 impl Row {
