@@ -196,10 +196,10 @@ fn everything_is_due_some_time_where_all_faults_are_on() {
         (1, 0),
         (99, 0),
         (100, 13),
-        (1_000, 23),
-        (2_000, 25),
-        (10_000, 26),
-        (200_000, 27),
+        (1_000, 24),
+        (2_000, 26),
+        (10_000, 27),
+        (200_000, 28),
     ] {
         nothing.runs = runs;
         assert_eq!(due.missing(&nothing).len(), missing, "{runs} runs");
