@@ -188,9 +188,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.settle(step);
     }
 
-    /// Arms the timer for missing decisions while there are some. They may be on their way: the first question waits.
+    /// Arms the timer for missing decisions while there are some. They may be on their way: the first question waits. A node
+    /// that has halted in this step asks nothing more.
     pub(super) fn watch_gap<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if !self.replica.is_behind() {
+        if self.halt.is_some() || !self.replica.is_behind() {
             self.timers.cancel(Timer::Learn);
             self.learn_until = self.replica.applied();
         } else if !self.timers.is_armed(Timer::Learn) {
