@@ -312,7 +312,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if now == before {
             return Err(Reason::Known);
         }
-        if self.replica.is_behind() && now >= self.learn_until {
+        // The timer is armed where something is missing, unless the node has halted in this step.
+        if self.timers.is_armed(Timer::Learn) && now >= self.learn_until {
             self.learn_from(step, from);
         }
         Ok(())
