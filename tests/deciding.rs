@@ -5,7 +5,7 @@ use crate::log::What;
 use synod::machines::{Key, KvCommand};
 use synod::{
     Ballot, ClientId, Halt, Message, MessageKind, NodeId, Proposal, Proposals, Reason,
-    RequestNumber, Slot, Write,
+    RequestNumber, Role, Slot, Write,
 };
 
 fn ballot(round: u64, node: u16) -> Ballot {
@@ -208,10 +208,13 @@ fn c1_a_repeated_vote_counts_once() {
     for _ in 0..5 {
         c.tell(voter, leader, vote.clone());
     }
+    let drives = |c: &Cluster| c.node(leader).roles().any(|role| role == Role::Commander);
+    assert!(drives(&c));
     let chosen = move |what: &What| matches!(what, What::Chosen { slot, .. } if *slot == next);
     assert!(!c.saw(leader, chosen), "two nodes of five are no quorum");
     c.tell(c.follower(1), leader, vote);
     assert_eq!(c.log.count(leader, chosen), 1, "three are");
+    assert!(!drives(&c), "nothing is under way");
     assert_eq!(c.applied_in(client, 1), Some(next));
 }
 

@@ -98,6 +98,8 @@ proptest! {
         prop_assert_eq!(as_set(NodeSet::first(node)), (0..node.min(NODES_MAX)).collect());
         prop_assert!(a.iter().all(|node| left.bits() >> node & 1 == 1));
         prop_assert_eq!(left.bits().count_ones(), len(&a));
+        let names: Vec<String> = a.iter().map(|node| format!("NODE_{node}")).collect();
+        prop_assert_eq!(left.to_string(), format!("[{}]", names.join(", ")));
     }
 
     #[test]
@@ -124,6 +126,7 @@ proptest! {
         prop_assert_eq!((a.round(), a.leader()), (one, NodeId(leaders.0)));
         prop_assert_eq!(a.cmp(&b), (one, leaders.0).cmp(&(other, leaders.1)));
         prop_assert_eq!(a.bits(), one << 16 | u64::from(leaders.0));
+        prop_assert_eq!(a.to_string(), format!("({one}, NODE_{})", leaders.0));
         let next = Ballot::succeeding(a, NodeId(leaders.1));
         prop_assert_eq!(next.map(|next| (next.round(), next.leader())),
             (one < Ballot::ROUND_MAX).then(|| (one + 1, NodeId(leaders.1))));

@@ -356,7 +356,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         assert!(marks.requesters <= CLIENTS && marks.sessions <= CLIENTS);
         assert!(self.outbox.peak() <= ROOM);
         if node.halted().is_some() {
-            assert_eq!((node.next_deadline(), node.leading()), (None, None), "{node:?}");
+            assert_eq!(
+                (node.next_deadline(), node.leading()),
+                (None, None),
+                "{node:?}"
+            );
         }
     }
 
