@@ -40,7 +40,8 @@ pub struct Progress {
     pub took: Duration,
 }
 
-/// Sweeps. After each run it says how far it is; once `stop` is set no further run is begun.
+/// Sweeps. After each run it says how far it is; once `stop` is set no further run is begun,
+/// though each thread has begun one.
 ///
 /// Without [`Sweep::keep_going`] it ends with the first failure: the one with the smallest seed, and what is added up is
 /// what came of the seeds up to that one.
@@ -154,7 +155,10 @@ impl Shared<'_> {
     fn work(&self) {
         // Where a run panics, the others must not wait for it.
         let _leaving = Leaving(self);
-        while let Some((nth, run_seed)) = self.take() {
+        // Who stops a sweep that has hardly begun is told of a run for each thread, and not of nothing.
+        let mut heeds_stop = false;
+        while let Some((nth, run_seed)) = self.take(heeds_stop) {
+            heeds_stop = true;
             match self.run(run_seed) {
                 Ok(ran) => self.hand_in(nth, ran),
                 Err(error) => self.fail(RunError::Scenario(error)),
@@ -167,7 +171,7 @@ impl Shared<'_> {
     }
 
     /// The next seed, and how many were handed out before it.
-    fn take(&self) -> Option<(u64, u64)> {
+    fn take(&self, heeds_stop: bool) -> Option<(u64, u64)> {
         let mut state = self.lock();
         while state.over.is_none() && state.begun - state.swept.runs >= AHEAD {
             let waited = self.moved.wait(state);
@@ -181,7 +185,7 @@ impl Shared<'_> {
         let is_late = |time: Duration| self.began.elapsed() >= time;
         let over = match seed {
             None => Some(End::Through),
-            Some(_) if self.stop.load(Ordering::Relaxed) => Some(End::Stopped),
+            Some(_) if heeds_stop && self.stop.load(Ordering::Relaxed) => Some(End::Stopped),
             Some(_) if self.sweep.time.is_some_and(is_late) => Some(End::Time),
             Some(_) => None,
         };
