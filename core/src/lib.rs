@@ -95,6 +95,7 @@ mod proposal;
 mod random;
 mod roles;
 pub mod simulation;
+pub mod storage;
 mod table;
 mod tally;
 mod time;

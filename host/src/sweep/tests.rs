@@ -236,10 +236,13 @@ fn no_time_is_no_run() {
 #[test]
 fn a_sweep_that_is_stopped_before_it_began_has_begun_all_the_same() {
     let stop = AtomicBool::new(true);
-    let all = Sweep::new(Seeds {
-        first: 3,
-        end: None,
-    });
+    let all = Sweep {
+        jobs: jobs(1),
+        ..Sweep::new(Seeds {
+            first: 3,
+            end: None,
+        })
+    };
     let stopped = sweep(&all, &|_| {}, &stop).unwrap();
     assert_eq!(stopped.end, End::Stopped);
     assert_eq!((stopped.runs, stopped.next), (1, 4), "one job, one run");
