@@ -32,6 +32,7 @@ impl Oracle {
                     self.votes_written.insert((node, entry.slot, entry.ballot));
                     entry.ballot
                 }
+                Write::Decided { .. } | Write::Installed(_) => continue,
             };
             let written = self.promises_written.entry(node).or_default();
             *written = ballot.max(*written);

@@ -125,10 +125,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// - Messages: a page for every part of the window, an answer and a proposal for every client, and six single ones
     ///   (a heartbeat, a decision, a promise, and what asks for more).
-    /// - Writes: one for every slot of the window, one for every proposal that waited for a slot, and two promises.
+    /// - Writes: one for every slot of the window, one for every proposal that waited for a slot, one for every decision of
+    ///   a page, two promises and a state.
     pub const OUTBOX_MIN: usize = {
         let messages = WINDOW.div_ceil(PAGE) + 2 * CLIENTS + 6;
-        let writes = WINDOW + CLIENTS + 2;
+        let writes = WINDOW + CLIENTS + PAGE + 3;
         if messages > writes { messages } else { writes }
     };
 

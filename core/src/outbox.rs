@@ -14,6 +14,18 @@ pub enum Write<C> {
     Promised(Ballot),
     /// The acceptor accepted this, and promised its ballot with it.
     Accepted(Entry<C>),
+    /// The replica was told by another one what is decided in a slot, which need not be what was accepted here. Of all
+    /// other slots that are applied, the last proposal that was accepted is the decision.
+    Decided {
+        /// The slot.
+        slot: Slot,
+        /// What is decided in it.
+        proposal: Proposal<C>,
+    },
+    /// The state is no longer that of the slot before with one more command: the node has joined, or has installed a
+    /// snapshot of this slot. All of the state must be durable ([`Node::durable`](crate::Node::durable)), and not only
+    /// what changes.
+    Installed(Slot),
 }
 
 /// A message and who is to have it. The node itself is never among them.

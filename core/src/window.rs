@@ -116,6 +116,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     }
 
     /// Forgets everything up to `floor`. A floor that is lower than the present one changes nothing.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn raise(&mut self, floor: Slot) {
         // No more than a window has, which fits in 32 bits many times over.
         let steps = u32::try_from(floor.distance(self.floor).min(Self::SIZE)).unwrap_or(0);

@@ -122,6 +122,7 @@ impl Referee {
                 disk.votes.insert(entry.slot, vote);
                 self.see_vote(node, entry);
             }
+            Write::Decided { .. } | Write::Installed(_) => {}
         }
     }
 

@@ -88,6 +88,7 @@ impl Disk {
                     );
                 }
             }
+            Write::Decided { .. } | Write::Installed(_) => {}
         }
     }
 

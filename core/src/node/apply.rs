@@ -4,12 +4,12 @@ use super::{Node, Step};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::roles::replica::Applied;
-use crate::{Event, Halt, Proposal, Role, Slot, StateMachine, Tracer};
+use crate::{Event, Halt, Proposal, Role, Slot, StateMachine, Tracer, Write};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Gives the replica a decision; a decision that contradicts a known one halts the node (rule R1).
+    /// Gives the replica a decision that another one has passed on; a decision that contradicts a known one halts the node (rule R1).
     pub(super) fn learn<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -17,7 +17,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) -> bool {
         match self.replica.decide(slot, proposal) {
-            Ok(_) => true,
+            Ok(new) => {
+                if new {
+                    let proposal = *proposal;
+                    step.write(Write::Decided { slot, proposal });
+                }
+                true
+            }
             Err(conflict) => {
                 self.halt(step, Halt::Conflict(conflict));
                 false

@@ -6,7 +6,7 @@ use crate::roles::replica::{Page, Welcomed};
 use crate::timer::Timer;
 use crate::{
     Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId, StateMachine,
-    Tracer,
+    Tracer, Write,
 };
 
 /// How often a page of a snapshot is asked for again before its source is given up.
@@ -54,6 +54,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step.trace(Role::Initializer, Event::Started);
         self.phase = Phase::Joining(Initializer::new());
         self.timers.cancel(Timer::Join);
+        step.write(Write::Installed(Slot::ZERO));
         self.activate(step);
     }
 
@@ -173,6 +174,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     fn installed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, joining: bool) {
         let (at, chain) = (self.replica.applied(), self.replica.chain());
         step.trace(Role::Replica, Event::Installed { at, chain });
+        step.write(Write::Installed(at));
         if joining {
             self.activate(step);
         }

@@ -71,6 +71,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.outbox.room()
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn write(&mut self, write: Write<M::Command>) {
         let result = self.outbox.write(write);
         self.note(result);

@@ -186,6 +186,8 @@ impl<
                 }
                 Ok(())
             }
+            // What is decided is known here from the votes.
+            Write::Decided { .. } | Write::Installed(_) => Ok(()),
         }
     }
 

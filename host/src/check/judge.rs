@@ -174,6 +174,7 @@ impl Ledger {
             match write {
                 Write::Promised(ballot) => self.see_promised(node, *ballot)?,
                 Write::Accepted(entry) => self.see_accepted(node, entry)?,
+                Write::Decided { .. } | Write::Installed(_) => {}
             }
         }
         for (slot, ballot, proposal) in &facts.chosen {

@@ -105,6 +105,7 @@ impl Judge {
                 memory.votes.insert(entry.slot, vote);
                 self.see_vote(node, entry)
             }
+            Write::Decided { .. } | Write::Installed(_) => Ok(()),
         }
     }
 
