@@ -28,6 +28,7 @@ pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
 
 impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     /// The state at the founding of a cluster.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn genesis() -> Self {
         Self {
             applied: Slot::ZERO,
