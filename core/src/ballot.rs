@@ -73,6 +73,11 @@ impl Ballot {
         self.0
     }
 
+    /// The ballot of [`Ballot::bits`].
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// Whether this ballot is believable to a node that has seen ballots up to `seen`.
     pub const fn is_plausible(self, seen: Self) -> bool {
         self.round() >= 1 && self.round().saturating_sub(seen.round()) <= Self::ROUND_JUMP_MAX

@@ -108,6 +108,11 @@ impl<'a> Reader<'a> {
         Some(*head)
     }
 
+    /// All bytes that are left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
+    }
+
     /// The next byte.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn u8(&mut self) -> Option<u8> {

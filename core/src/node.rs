@@ -5,6 +5,7 @@ mod catch_up;
 mod claims;
 mod drive;
 mod essence;
+mod keep;
 mod leading;
 mod recover;
 mod requests;

@@ -1,6 +1,40 @@
 //! Storage: what of a node must outlive a loss of power, as records in a log.
+//!
+//! A board loses power at any instant. What a node has promised and accepted must not be lost with it, or agreement is:
+//! the others rely on it. So a driver with storage keeps a [`Journal`] beside each node.
+//!
+//! # What a driver owes
+//!
+//! 1. **Write, then sync, then speak.** Every [`Write`](crate::Write) of an outbox is written and synced before any message
+//!    or reply of that outbox leaves (rule D1). It may gather the steps of a while in one outbox, and sync once.
+//! 2. **Nothing of a failed outbox leaves.** Where [`Journal::write`] or [`Journal::sync`] answers with an error, the
+//!    outbox is not sent: [`Node::fence`](crate::Node::fence) clears it, and from then on the node does not vote.
+//! 3. **A node goes on only from its own storage.** Only [`Intact`] storage makes a voter of a node that was one before;
+//!    [`Empty`] storage is given to nodes that never voted, and to no others (rule D2).
+//! 4. **One node for one storage.** The storage is open once at a time.
+//! 5. **Time and messages are as ever:** what [`Outbox`](crate::Outbox) and [`Node`](crate::Node) say of them holds.
+//!
+//! What it is owed in return: a node built by [`Intact::start`] is the same acceptor as before, with every promise and
+//! acceptance that it ever revealed; it claims no round that it has claimed before; its state is that of its last
+//! checkpoint and the log behind it. The storage never holds more than its capacity.
+
+mod error;
+mod journal;
+mod memory;
+mod open;
+mod record;
+mod replay;
+#[cfg(test)]
+mod tests;
 
 use core::fmt::Debug;
+
+pub use error::{Damage, JournalError, OpenError};
+pub use journal::Journal;
+use journal::Tail;
+pub use memory::{Full, Memory};
+pub use open::{Damaged, Empty, Intact, Opened};
+pub use record::{Identity, RECORD_MAX};
 
 /// Where the records of a node are kept: a log that grows at one end and is dropped at the other. A file, pages of
 /// flash, a simulated disk.
@@ -22,7 +56,7 @@ pub trait Storage {
     /// What can go wrong with it. It is handed on as it is.
     type Error: Debug;
 
-    /// The most bytes of one record, at least 64.
+    /// The most bytes of one record, at least 128.
     const RECORD_MAX: usize;
 
     /// How many bytes a record takes besides its own.

@@ -41,6 +41,13 @@ pub struct Durable<M: StateMachine, const WINDOW: usize = 16, const CLIENTS: usi
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WINDOW, CLIENTS> {
+    pub(crate) fn restored(
+        acceptor: Acceptor<M::Command, WINDOW>,
+        state: State<M, CLIENTS>,
+    ) -> Self {
+        Self { acceptor, state }
+    }
+
     /// The highest ballot that was promised.
     pub fn promised(&self) -> Ballot {
         self.acceptor.promised()
@@ -49,6 +56,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
     /// The last slot that was applied.
     pub fn applied(&self) -> Slot {
         self.state.applied
+    }
+
+    /// A digest of everything that was applied: see [`Node::chain`].
+    pub fn chain(&self) -> u64 {
+        self.state.chain
     }
 
     /// What was accepted in the slots above the low-water mark, in their order.

@@ -194,6 +194,28 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         Vouched::Accepted
     }
 
+    /// What was promised before the power failed.
+    pub(crate) fn promise(&mut self, ballot: Ballot) {
+        self.promised = self.promised.max(ballot);
+    }
+
+    /// What was accepted before the power failed.
+    pub(crate) fn restore(&mut self, entry: &Entry<C>, applied: Slot) {
+        if entry.slot > self.votes.floor()
+            && let Some(place) = self.votes.admit(entry.slot, applied)
+        {
+            *place = Some(Vote {
+                ballot: entry.ballot,
+                proposal: entry.proposal,
+            });
+        }
+    }
+
+    /// Forgets what was accepted up to a slot, as the state that was stored has the effect of it.
+    pub(crate) fn forget(&mut self, applied: Slot) {
+        self.votes.raise(applied);
+    }
+
     /// What [`Mutant::RoundReused`] does not keep over a restart: the promise of a ballot of its own, and its votes under
     /// it. Of what it promised to others nothing is forgotten.
     #[cfg(feature = "mutants")]

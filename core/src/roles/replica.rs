@@ -350,6 +350,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
+    /// What others have passed on of slots that are not applied yet.
+    pub(crate) fn ahead(&self) -> impl Iterator<Item = (Slot, &Proposal<M::Command>)> {
+        let next = self.state.applied.next().unwrap_or(self.state.applied);
+        self.log.iter_from(next)
+    }
+
     /// What must hold between steps.
     pub(crate) fn invariants(&self) {
         debug_assert!(

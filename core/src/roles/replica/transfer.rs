@@ -86,6 +86,31 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         })
     }
 
+    /// Keeps the present state as it is, in pages, and says which snapshot that is and how many pages it has; `None` while
+    /// this replica is itself fetching one.
+    pub(crate) fn pin(&mut self) -> Option<(SnapshotId, u32)> {
+        match &self.spare {
+            Spare::Installing { .. } => None,
+            Spare::Pinned { id, pages, .. } if id.at == self.state.applied => Some((*id, *pages)),
+            Spare::Pinned { .. } | Spare::Empty => {
+                let (id, pages) = (self.state.snapshot_id(), self.state.pages());
+                let state = self.state.clone();
+                self.spare = Spare::Pinned { id, pages, state };
+                Some((id, pages))
+            }
+        }
+    }
+
+    /// A page of the snapshot that is kept, if it is still this one.
+    pub(crate) fn pinned_page(&self, wanted: SnapshotId, page: u32) -> Option<PageBytes> {
+        match &self.spare {
+            Spare::Pinned { id, pages, state } if *id == wanted && page < *pages => {
+                Some(state.write_page(page))
+            }
+            _ => None,
+        }
+    }
+
     /// Nobody has fetched a page for a while: forgets the snapshot that was kept for it.
     pub(crate) fn unpin(&mut self) {
         if matches!(self.spare, Spare::Pinned { .. }) {

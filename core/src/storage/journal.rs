@@ -1,0 +1,422 @@
+//! The journal: the half of a driver that makes durable what a node must not forget.
+
+use super::record::{Begin, FRAME, Identity, RECORD_MAX, Record, number_of};
+use super::{JournalError, Storage};
+use crate::{Instant, Node, SNAPSHOT_PAGE, SnapshotId, StateMachine, Write};
+
+/// Writes to storage what a node must not forget, and keeps the storage from growing.
+///
+/// A journal comes with its node from [`Opened`](super::Opened). After every step of the node, or after a few, in this
+/// order:
+///
+/// 1. [`Journal::write`] with the writes that are in the outbox;
+/// 2. [`Journal::sync`];
+/// 3. only then the messages and the replies of the outbox leave.
+///
+/// An error of either means that nothing of the outbox may leave: see [`Storage`] for what a driver owes.
+///
+/// # What it writes
+///
+/// A record for each [`Write`], and a *seal* with each sync, so that records that rotted are told from records that were
+/// lost with the power. When half of the storage is full it begins a *checkpoint*: a snapshot of the state, of which each
+/// further call of [`Journal::write`] adds a page, so that the node goes on meanwhile. When it is complete everything
+/// before it is dropped. Where time is short (another snapshot took the room of the pinned one again and again, or
+/// storage is nearly full) the whole of it is written at once.
+///
+/// So the storage never needs more than its capacity, which must be at least four checkpoints:
+/// [`Journal::checkpoint_max`].
+#[derive(Debug)]
+pub struct Journal<S> {
+    storage: S,
+    identity: Identity,
+    incarnation: u32,
+    /// Whether the storage knows of this incarnation.
+    started: bool,
+    /// Whether the storage has a whole checkpoint. Before, the node has said nothing that rests on it.
+    joined: bool,
+    /// The number of the next record.
+    next: u32,
+    /// The bytes of the records that are not dropped.
+    used: usize,
+    /// The most that `used` has been.
+    peak: usize,
+    under_way: Option<Checkpoint>,
+    /// A complete checkpoint: what is before it is dropped with the next sync.
+    complete: Option<Complete>,
+    condition: Condition,
+    checkpoints: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// Everything that was written is durable.
+    Synced,
+    /// Something was written that is not durable yet.
+    Written,
+    /// Something could not be written.
+    Failed,
+}
+
+/// A checkpoint of which pages are missing.
+#[derive(Clone, Copy, Debug)]
+struct Checkpoint {
+    snapshot: SnapshotId,
+    pages: u32,
+    next_page: u32,
+    /// The number of the record with which it begins.
+    begin: u32,
+    /// The bytes of that record and of all after it.
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Complete {
+    begin: u32,
+    bytes: usize,
+}
+
+/// Where a journal goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    pub(super) identity: Identity,
+    pub(super) incarnation: u32,
+    /// The number of the next record.
+    pub(super) next: u32,
+    /// The bytes of all records.
+    pub(super) used: usize,
+    /// The number of the first record that is needed, and the bytes from there on; `None` before the first checkpoint.
+    pub(super) needed: Option<(u32, usize)>,
+}
+
+impl<S: Storage> Journal<S> {
+    pub(super) fn new(storage: S, tail: Tail) -> Self {
+        Self {
+            storage,
+            identity: tail.identity,
+            incarnation: tail.incarnation,
+            started: false,
+            joined: tail.needed.is_some(),
+            next: tail.next,
+            used: tail.used,
+            peak: tail.used,
+            under_way: None,
+            // To drop what was to be dropped when power failed is not urgent.
+            complete: tail.needed.map(|(begin, bytes)| Complete { begin, bytes }),
+            condition: Condition::Synced,
+            checkpoints: 0,
+        }
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The storage, to do something about it.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// Gives the storage back.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+
+    /// Whose storage it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// How often the node has started on this storage, from 1.
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// The most bytes of records that the storage has held, with [`Storage::OVERHEAD`] each; at most
+    /// [`Storage::capacity`].
+    pub fn peak(&self) -> usize {
+        self.peak
+    }
+
+    /// How many checkpoints were completed since the journal was opened.
+    pub fn checkpoints(&self) -> u32 {
+        self.checkpoints
+    }
+
+    /// The most bytes that a checkpoint of so many pages takes for a node of these capacities. A snapshot has a page for
+    /// its header, pages for the sessions, and those of the state machine.
+    pub fn checkpoint_max<M: StateMachine, const WINDOW: usize>(pages: u32) -> usize {
+        let page = FRAME + 4 + SNAPSHOT_PAGE + S::OVERHEAD;
+        let entry = Record::<M::Command>::LEN_MAX + S::OVERHEAD;
+        let pages = usize::try_from(pages).unwrap_or(usize::MAX);
+        // A vote and a decision for each slot, and beginning, end, seal and start.
+        let ahead = entry.saturating_mul(2 * WINDOW + 4);
+        page.saturating_mul(pages).saturating_add(ahead)
+    }
+
+    /// Appends what a node wants made durable, and a page of a checkpoint where one is due. Nothing is durable yet.
+    ///
+    /// Call it after every step or after a few, with all writes that are in the outbox, each once, while the node stands
+    /// as those steps have left it.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`]: some of it may be written, or nothing. The journal writes no more from then on.
+    pub fn write<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        now: Instant,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        writes: &[Write<M::Command>],
+    ) -> Result<(), JournalError<S::Error>> {
+        const { assert_fits::<S, M>() };
+        if self.condition == Condition::Failed {
+            return Err(JournalError::Failed);
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let written = self.try_write(now, node, writes);
+        self.note(written)
+    }
+
+    /// Returns once everything that was written is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`]: it may be durable or not. The journal writes no more from then on.
+    pub fn sync(&mut self) -> Result<(), JournalError<S::Error>> {
+        match self.condition {
+            Condition::Failed => Err(JournalError::Failed),
+            Condition::Synced => Ok(()),
+            Condition::Written => {
+                let synced = self.try_sync();
+                self.note(synced)
+            }
+        }
+    }
+
+    /// After an error nobody knows what is written.
+    fn note(
+        &mut self,
+        result: Result<(), JournalError<S::Error>>,
+    ) -> Result<(), JournalError<S::Error>> {
+        if result.is_err() {
+            self.condition = Condition::Failed;
+        }
+        result
+    }
+
+    fn try_write<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        now: Instant,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        writes: &[Write<M::Command>],
+    ) -> Result<(), JournalError<S::Error>> {
+        if !self.started {
+            self.append::<M::Command>(&Record::Started(self.incarnation))?;
+            self.started = true;
+        }
+        let is_new = |write: &Write<M::Command>| matches!(write, Write::Installed(_));
+        if !self.joined || writes.iter().any(is_new) || self.is_tight(node, writes.len()) {
+            // It holds what all of the writes have come to.
+            return self.write_checkpoint(node);
+        }
+        for write in writes {
+            let record = match write {
+                Write::Promised(ballot) => Record::Promised(*ballot),
+                Write::Accepted(entry) => Record::Accepted(*entry),
+                Write::Decided { slot, proposal } => Record::Decided(*slot, *proposal),
+                Write::Installed(_) => continue,
+            };
+            self.append(&record)?;
+        }
+        self.go_on(now, node)
+    }
+
+    fn try_sync(&mut self) -> Result<(), JournalError<S::Error>> {
+        self.append::<()>(&Record::Seal)?;
+        self.storage.sync().map_err(JournalError::Storage)?;
+        self.condition = Condition::Synced;
+        if let Some(Complete { begin, bytes }) = self.complete.take() {
+            let is_stale = |bytes: &[u8]| {
+                // What cannot be read was not needed when all was read.
+                number_of(bytes).is_none_or(|number| number.wrapping_sub(begin) >= 1 << 31)
+            };
+            self.storage.trim(is_stale).map_err(JournalError::Storage)?;
+            self.used = bytes;
+        }
+        Ok(())
+    }
+
+    /// Whether there is too little room to write a checkpoint page by page: what is left must hold these writes and a
+    /// checkpoint at once, and at least one more, as power may fail in the middle of it; of large storage, a quarter.
+    fn is_tight<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        writes: usize,
+    ) -> bool {
+        let checkpoint = Self::checkpoint_max::<M, WINDOW>(node.state().pages());
+        // With them, a page or the beginning of a checkpoint, and a seal.
+        let records = writes + 2 * WINDOW + 3;
+        let writes = (Record::<M::Command>::LEN_MAX + S::OVERHEAD).saturating_mul(records);
+        let capacity = self.storage.capacity();
+        let spare = checkpoint.saturating_mul(2).max(capacity / 4);
+        let needed = writes.saturating_add(spare);
+        self.used.saturating_add(needed) > capacity
+    }
+
+    /// Writes the state as it is, at once.
+    fn write_checkpoint<
+        M: StateMachine,
+        const WINDOW: usize,
+        const CLIENTS: usize,
+        const PAGE: usize,
+    >(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), JournalError<S::Error>> {
+        let state = node.state();
+        let (snapshot, pages) = (state.snapshot_id(), state.pages());
+        self.check_capacity::<M, WINDOW>(pages)?;
+        self.begin(node, snapshot, pages)?;
+        for page in 0..pages {
+            self.append::<M::Command>(&Record::Page(page, &state.write_page(page)))?;
+        }
+        self.end()
+    }
+
+    fn check_capacity<M: StateMachine, const WINDOW: usize>(
+        &self,
+        pages: u32,
+    ) -> Result<(), JournalError<S::Error>> {
+        let needed = Self::checkpoint_max::<M, WINDOW>(pages).saturating_mul(4);
+        let capacity = self.storage.capacity();
+        if needed > capacity {
+            return Err(JournalError::TooSmall { needed, capacity });
+        }
+        Ok(())
+    }
+
+    /// Goes on with the checkpoint that is under way, or begins one where that is due.
+    fn go_on<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        now: Instant,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), JournalError<S::Error>> {
+        let page = self.under_way.and_then(|under_way| {
+            let index = under_way.next_page;
+            let bytes = node.pinned_page(now, under_way.snapshot, index)?;
+            Some((index, bytes))
+        });
+        if let Some((index, bytes)) = page {
+            self.append::<M::Command>(&Record::Page(index, &bytes))?;
+            let Some(under_way) = &mut self.under_way else {
+                return Ok(());
+            };
+            under_way.next_page = under_way.next_page.saturating_add(1);
+            if under_way.next_page >= under_way.pages {
+                return self.end();
+            }
+            return Ok(());
+        }
+        // None is under way, or its snapshot had to make room for another one.
+        self.under_way = None;
+        if self.complete.is_none()
+            && self.used >= self.storage.capacity() / 2
+            && let Some((snapshot, pages)) = node.pin(now)
+        {
+            self.check_capacity::<M, WINDOW>(pages)?;
+            self.begin(node, snapshot, pages)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a checkpoint, with all that is known of slots above its snapshot.
+    fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        snapshot: SnapshotId,
+        pages: u32,
+    ) -> Result<(), JournalError<S::Error>> {
+        self.under_way = Some(Checkpoint {
+            snapshot,
+            pages,
+            next_page: 0,
+            begin: self.next,
+            bytes: 0,
+        });
+        self.append::<M::Command>(&Record::Begin(Begin {
+            identity: self.identity,
+            incarnation: self.incarnation,
+            promised: node.promised(),
+            snapshot,
+            pages,
+        }))?;
+        for vote in node.votes_ahead() {
+            self.append(&Record::Accepted(vote))?;
+        }
+        for (slot, proposal) in node.decisions_ahead() {
+            self.append(&Record::Decided(slot, *proposal))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the checkpoint that is under way.
+    fn end(&mut self) -> Result<(), JournalError<S::Error>> {
+        let Some(begin) = self.under_way.map(|under_way| under_way.begin) else {
+            return Ok(());
+        };
+        self.append::<()>(&Record::End(begin))?;
+        if let Some(Checkpoint { begin, bytes, .. }) = self.under_way.take() {
+            self.complete = Some(Complete { begin, bytes });
+        }
+        self.joined = true;
+        self.checkpoints = self.checkpoints.saturating_add(1);
+        Ok(())
+    }
+
+    fn append<C: crate::Value>(
+        &mut self,
+        record: &Record<'_, C>,
+    ) -> Result<(), JournalError<S::Error>> {
+        let mut buffer = [0; RECORD_MAX];
+        // It was seen to fit when the program was compiled.
+        let Some(bytes) = record.encode(self.next, &mut buffer) else {
+            return Err(JournalError::Failed);
+        };
+        self.storage.append(bytes).map_err(JournalError::Storage)?;
+        self.next = self.next.wrapping_add(1);
+        self.condition = Condition::Written;
+        let taken = bytes.len().saturating_add(S::OVERHEAD);
+        self.used = self.used.saturating_add(taken);
+        self.peak = self.peak.max(self.used);
+        if let Some(under_way) = &mut self.under_way {
+            under_way.bytes = under_way.bytes.saturating_add(taken);
+        }
+        if let Some(complete) = &mut self.complete {
+            complete.bytes = complete.bytes.saturating_add(taken);
+        }
+        Ok(())
+    }
+
+    /// The first record of all: whose storage it is.
+    pub(super) fn provision(&mut self) -> Result<(), JournalError<S::Error>> {
+        let provisioned = self
+            .append::<()>(&Record::Identity(self.identity))
+            .and_then(|()| self.try_sync());
+        self.note(provisioned)
+    }
+}
+
+/// Records of the node must fit in the storage.
+const fn assert_fits<S: Storage, M: StateMachine>() {
+    let len = Record::<M::Command>::LEN_MAX;
+    assert!(
+        len <= RECORD_MAX,
+        "a command must be encoded in at most 474 bytes to be stored: see storage::RECORD_MAX"
+    );
+    assert!(
+        len <= S::RECORD_MAX,
+        "the storage's RECORD_MAX must hold a page of a snapshot (117 bytes) and a command with 38 bytes besides"
+    );
+}

@@ -1,0 +1,227 @@
+//! Records: what a journal writes, as bytes.
+//!
+//! A record is a CRC-32 (ISO-HDLC) of all that follows it, a number, a kind, and what that kind has to say, little-endian
+//! as everywhere. The numbers are consecutive and wrap after 2³².
+
+use crate::{Ballot, Config, Entry, Proposal, Reader, Sink, Slot, SnapshotId, Value, Writer};
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+/// The most bytes of one record of any journal.
+pub const RECORD_MAX: usize = 512;
+
+/// The version of the format. Another one is not read.
+const VERSION: u8 = 1;
+
+/// The bytes of a record besides what its kind has to say.
+pub(super) const FRAME: usize = 4 + 4 + 1;
+
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// Whose storage it is: it can be used by no other node, and by no node of another make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Identity {
+    /// The version of the records' format.
+    pub version: u8,
+    /// The fingerprint of the cluster and its members: see [`Config::fingerprint`].
+    pub fingerprint: u32,
+    /// The number of the node.
+    pub node: u16,
+    /// The node's `WINDOW`.
+    pub window: u16,
+    /// The node's `CLIENTS`.
+    pub clients: u16,
+}
+
+impl Identity {
+    pub(super) const LEN: usize = 1 + 4 + 2 + 2 + 2;
+
+    pub(super) fn of<const WINDOW: usize, const CLIENTS: usize>(config: &Config) -> Self {
+        Self {
+            version: VERSION,
+            fingerprint: config.fingerprint(),
+            node: config.node.0,
+            window: u16::try_from(WINDOW).unwrap_or(u16::MAX),
+            clients: u16::try_from(CLIENTS).unwrap_or(u16::MAX),
+        }
+    }
+
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.put_u8(self.version);
+        sink.put_u32(self.fingerprint);
+        for short in [self.node, self.window, self.clients] {
+            sink.put(&short.to_le_bytes());
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            version: reader.u8()?,
+            fingerprint: reader.u32()?,
+            node: u16::from_le_bytes(reader.array()?),
+            window: u16::from_le_bytes(reader.array()?),
+            clients: u16::from_le_bytes(reader.array()?),
+        })
+    }
+}
+
+/// The beginning of a checkpoint. Votes and decisions above its snapshot follow, then the pages of that, mixed with what
+/// is written meanwhile; then [`Record::End`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Begin {
+    pub(super) identity: Identity,
+    pub(super) incarnation: u32,
+    pub(super) promised: Ballot,
+    pub(super) snapshot: SnapshotId,
+    pub(super) pages: u32,
+}
+
+/// What can be read in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record<'a, C> {
+    /// All that stands before it was synced with it: what is missing before it was not lost with the power.
+    Seal,
+    /// The storage was given to a node.
+    Identity(Identity),
+    /// The node has started for the so-manieth time, and writes.
+    Started(u32),
+    Promised(Ballot),
+    Accepted(Entry<C>),
+    Decided(Slot, Proposal<C>),
+    Begin(Begin),
+    /// A page of the checkpoint's snapshot, and which.
+    Page(u32, &'a [u8]),
+    /// The checkpoint that began with the record of this number is complete.
+    End(u32),
+}
+
+impl<C: Value> Record<'_, C> {
+    /// The most bytes that a record can have for such commands.
+    pub(super) const LEN_MAX: usize = {
+        let mut most = 4 + crate::SNAPSHOT_PAGE;
+        let accepted = 8 + 8 + Proposal::<C>::ENCODED_MAX;
+        if accepted > most {
+            most = accepted;
+        }
+        let begin = Identity::LEN + 4 + 8 + 16 + 4;
+        if begin > most {
+            most = begin;
+        }
+        FRAME + most
+    };
+
+    /// Writes the record into a buffer; `None` where it has no room.
+    pub(super) fn encode<'b>(&self, number: u32, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let (checksum, rest) = buffer.split_first_chunk_mut::<4>()?;
+        let mut writer = Writer::new(rest);
+        writer.put_u32(number);
+        match self {
+            Self::Seal => writer.put_u8(0),
+            Self::Identity(identity) => {
+                writer.put_u8(1);
+                identity.encode(&mut writer);
+            }
+            Self::Started(incarnation) => {
+                writer.put_u8(2);
+                writer.put_u32(*incarnation);
+            }
+            Self::Promised(ballot) => {
+                writer.put_u8(3);
+                writer.put_u64(ballot.bits());
+            }
+            Self::Accepted(entry) => {
+                writer.put_u8(4);
+                writer.put_u64(entry.slot.number());
+                writer.put_u64(entry.ballot.bits());
+                entry.proposal.encode(&mut writer);
+            }
+            Self::Decided(slot, proposal) => {
+                writer.put_u8(5);
+                writer.put_u64(slot.number());
+                proposal.encode(&mut writer);
+            }
+            Self::Begin(begin) => {
+                writer.put_u8(6);
+                begin.encode(&mut writer);
+            }
+            Self::Page(index, bytes) => {
+                writer.put_u8(7);
+                writer.put_u32(*index);
+                writer.put(bytes);
+            }
+            Self::End(begin) => {
+                writer.put_u8(8);
+                writer.put_u32(*begin);
+            }
+        }
+        if writer.overflowed() {
+            return None;
+        }
+        let len = writer.len();
+        *checksum = CRC.checksum(rest.get(..len)?).to_le_bytes();
+        buffer.get(..4 + len)
+    }
+}
+
+impl<'a, C: Value> Record<'a, C> {
+    /// Reads a record; `None` where the bytes are none, or not those that were written.
+    pub(super) fn decode(bytes: &'a [u8]) -> Option<(u32, Self)> {
+        let mut reader = Reader::new(whole(bytes)?);
+        let number = reader.u32()?;
+        let record = match reader.u8()? {
+            0 => Self::Seal,
+            1 => Self::Identity(Identity::decode(&mut reader)?),
+            2 => Self::Started(reader.u32()?),
+            3 => Self::Promised(Ballot::from_bits(reader.u64()?)),
+            4 => Self::Accepted(Entry {
+                slot: Slot::new(reader.u64()?),
+                ballot: Ballot::from_bits(reader.u64()?),
+                proposal: Proposal::decode(&mut reader)?,
+            }),
+            5 => Self::Decided(Slot::new(reader.u64()?), Proposal::decode(&mut reader)?),
+            6 => Self::Begin(Begin::decode(&mut reader)?),
+            7 => {
+                let index = reader.u32()?;
+                return Some((number, Self::Page(index, reader.rest())));
+            }
+            8 => Self::End(reader.u32()?),
+            _ => return None,
+        };
+        reader.is_empty().then_some((number, record))
+    }
+}
+
+/// The bytes that the checksum is about, if it is theirs.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let (checksum, rest) = bytes.split_first_chunk::<4>()?;
+    (CRC.checksum(rest).to_le_bytes() == *checksum).then_some(rest)
+}
+
+/// The number of a record, if it is one.
+pub(super) fn number_of(bytes: &[u8]) -> Option<u32> {
+    Reader::new(whole(bytes)?).u32()
+}
+
+impl Begin {
+    fn encode(&self, sink: &mut impl Sink) {
+        self.identity.encode(sink);
+        sink.put_u32(self.incarnation);
+        sink.put_u64(self.promised.bits());
+        sink.put_u64(self.snapshot.at.number());
+        sink.put_u64(self.snapshot.digest);
+        sink.put_u32(self.pages);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            identity: Identity::decode(reader)?,
+            incarnation: reader.u32()?,
+            promised: Ballot::from_bits(reader.u64()?),
+            snapshot: SnapshotId {
+                at: Slot::new(reader.u64()?),
+                digest: reader.u64()?,
+            },
+            pages: reader.u32()?,
+        })
+    }
+}

@@ -1,0 +1,417 @@
+//! Scenarios of journals: a small cluster under way, its storage looked at after every step.
+
+extern crate std;
+
+use super::*;
+use crate::machines::{Bank, BankCommand, Key};
+use crate::{
+    Ballot, ClientId, Config, Durable, Duration, Envelope, Event, Instant, Node, NodeId, Outbox,
+    Outcome, Record, RequestNumber, Slot, Tracer, Write,
+};
+use rand_core::{Rng, SeedableRng};
+use rand_xorshift::XorShiftRng;
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+const WINDOW: usize = 8;
+const CLIENTS: usize = 2;
+const PAGE: usize = 2;
+type Small = Node<Bank<4>, WINDOW, CLIENTS, PAGE>;
+type Remembered = Durable<Bank<4>, WINDOW, CLIENTS>;
+type Disk = Memory<20_000>;
+
+/// The digests of the applied prefixes, as any node had them first.
+#[derive(Default)]
+struct Chains(BTreeMap<Slot, u64>);
+
+impl Tracer<Bank<4>, PAGE> for Chains {
+    fn record(&mut self, record: &Record<'_, Bank<4>, PAGE>) {
+        if let Event::Applied { slot, chain, .. } = record.event {
+            assert_eq!(*self.0.entry(slot).or_insert(chain), chain);
+        }
+    }
+}
+
+struct Member {
+    node: Small,
+    journal: Journal<Disk>,
+    outbox: Outbox<Bank<4>, PAGE, 64>,
+}
+
+/// Three nodes that lose a fifth of what they say, and a client.
+struct Cluster {
+    members: Vec<Member>,
+    wire: Vec<Envelope<Bank<4>, PAGE>>,
+    rng: XorShiftRng,
+    now: Instant,
+    chains: Chains,
+    client: Option<ClientId>,
+    number: u32,
+    answered: u32,
+}
+
+fn config(node: u16) -> Config {
+    Config::new(NodeId(node), 3).with_round_trip(Duration::from_millis(20))
+}
+
+fn open(disk: &Disk, node: u16) -> Opened<Disk, Bank<4>, WINDOW, CLIENTS> {
+    Journal::open(disk.clone(), config(node)).unwrap()
+}
+
+/// What a node would remember, if power failed now.
+fn remembered(disk: &Disk, node: u16) -> Option<Remembered> {
+    match open(disk, node) {
+        Opened::Intact(intact) => intact.durable().cloned(),
+        Opened::Empty(_) => panic!("NODE_{node}: empty"),
+        Opened::Damaged(damaged) => panic!("NODE_{node}: {}", damaged.damage()),
+    }
+}
+
+impl Cluster {
+    fn new(seed: u64) -> Self {
+        let member = |node| {
+            let Opened::Empty(empty) = open(&Disk::new(), node) else {
+                panic!("new storage is empty");
+            };
+            let (journal, node) = empty.provision(seed, Instant::ZERO).unwrap();
+            let outbox = Outbox::new();
+            Member {
+                node,
+                journal,
+                outbox,
+            }
+        };
+        Self {
+            members: (0..3).map(member).collect(),
+            wire: Vec::new(),
+            rng: XorShiftRng::seed_from_u64(seed),
+            now: Instant::ZERO,
+            chains: Chains::default(),
+            client: None,
+            number: 1,
+            answered: 0,
+        }
+    }
+
+    fn chance(&mut self, of: u32) -> u32 {
+        self.rng.next_u32() % of
+    }
+
+    /// One thing happens: a message arrives or is lost, time passes, or the client asks.
+    fn step(&mut self) -> usize {
+        let index = usize::try_from(self.chance(3)).unwrap();
+        let picked = self.chance(8);
+        let lost = self.chance(5) == 0;
+        if picked > 0 && !self.wire.is_empty() {
+            let len = u32::try_from(self.wire.len()).unwrap();
+            let nth = usize::try_from(self.chance(len)).unwrap();
+            let envelope = self.wire.swap_remove(nth);
+            let to = usize::from(envelope.to.0);
+            if !lost {
+                let Member { node, outbox, .. } = &mut self.members[to];
+                node.handle_message(self.now, &envelope, outbox, &mut self.chains);
+            }
+            return to;
+        }
+        let passed = self.chance(9);
+        self.now = self.now + Duration::from_millis(u64::from(passed));
+        let Member { node, outbox, .. } = &mut self.members[index];
+        if picked == 0 || self.wire.is_empty() {
+            node.handle_timeout(self.now, outbox, &mut self.chains);
+        }
+        let _ = match self.client {
+            None => node.register(self.now, 77, outbox, &mut self.chains),
+            Some(client) => {
+                let command = BankCommand::Deposit(Key::numbered(self.number % 4), 1);
+                let number = RequestNumber(self.number);
+                node.request(self.now, client, number, command, outbox, &mut self.chains)
+            }
+        };
+        index
+    }
+
+    /// What came of the steps of a node is durable, and leaves.
+    fn release(&mut self, index: usize) {
+        let Member {
+            node,
+            journal,
+            outbox,
+        } = &mut self.members[index];
+        journal.write(self.now, node, &outbox.writes).unwrap();
+        journal.sync().unwrap();
+        for outgoing in &outbox.messages {
+            for to in outgoing.to.iter() {
+                self.wire.push(node.envelope(to, outgoing));
+            }
+        }
+        for reply in &outbox.replies {
+            match reply.outcome {
+                Outcome::Registered { client } => self.client = Some(client),
+                Outcome::Applied { .. } if reply.key.number.0 == self.number => {
+                    self.number += 1;
+                    self.answered += 1;
+                }
+                _ => {}
+            }
+        }
+        outbox.clear();
+    }
+
+    /// Power fails at a node and comes back.
+    fn restart(&mut self, index: usize) {
+        let number = u16::try_from(index).unwrap();
+        let disk = self.members[index].journal.storage().clone();
+        let Opened::Intact(intact) = open(&disk, number) else {
+            panic!("NODE_{number} is not intact");
+        };
+        let (journal, node) = intact.start(1, self.now).unwrap();
+        self.members[index] = Member {
+            node,
+            journal,
+            outbox: Outbox::new(),
+        };
+    }
+
+    /// What storage remembers of a node is all that the node has revealed.
+    fn check(&self, index: usize) {
+        let Member { node, journal, .. } = &self.members[index];
+        let number = u16::try_from(index).unwrap();
+        let Some(durable) = remembered(journal.storage(), number) else {
+            assert!(!node.is_active(), "NODE_{number} has joined");
+            return;
+        };
+        assert_eq!(durable.promised(), node.promised());
+        let applied = durable.applied();
+        assert!(node.low_water() <= applied && applied <= node.applied());
+        if applied > Slot::ZERO {
+            assert_eq!(self.chains.0.get(&applied), Some(&durable.chain()));
+        }
+        let above = |entry: &crate::Entry<_>| entry.slot > applied;
+        let known: Vec<_> = durable.votes().filter(above).collect();
+        assert_eq!(known, node.votes().filter(above).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn d1_storage_remembers_after_every_step_what_a_node_has_revealed() {
+    for seed in 0..2 {
+        let mut cluster = Cluster::new(seed);
+        let mut checkpoints = 0;
+        for step in 0..9_000 {
+            let index = cluster.step();
+            // Now and then several steps are gathered and synced once.
+            if cluster.chance(3) > 0 {
+                continue;
+            }
+            cluster.release(index);
+            cluster.check(index);
+            if step % 1_000 == 999 {
+                checkpoints += cluster.members[index].journal.checkpoints();
+                cluster.restart(index);
+                cluster.check(index);
+            }
+        }
+        assert!(cluster.answered > 100, "{} answered", cluster.answered);
+        assert!(checkpoints > 3, "{checkpoints} checkpoints");
+        for member in &cluster.members {
+            assert!(member.journal.peak() <= member.journal.storage().capacity());
+        }
+    }
+}
+
+/// A cluster that has been under way for a while, between two steps.
+fn under_way(steps: usize) -> Cluster {
+    let mut cluster = Cluster::new(7);
+    for _ in 0..steps {
+        let index = cluster.step();
+        cluster.release(index);
+    }
+    cluster
+}
+
+/// The records of a disk.
+fn records(disk: &Disk) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    disk.clone()
+        .read(|record| records.push(record.to_vec()))
+        .unwrap();
+    records
+}
+
+fn disk_of(records: &[Vec<u8>]) -> Disk {
+    let mut disk = Disk::new();
+    for record in records {
+        disk.append(record).unwrap();
+    }
+    disk
+}
+
+fn same(durable: &Remembered, other: &Remembered) -> bool {
+    durable.promised() == other.promised()
+        && durable.applied() == other.applied()
+        && durable.votes().eq(other.votes())
+}
+
+#[test]
+fn d3_a_changed_byte_anywhere_is_noticed_or_harmless() {
+    let cluster = under_way(1_500);
+    let disk = cluster.members[1].journal.storage();
+    let expected = remembered(disk, 1).unwrap();
+    let whole = records(disk);
+    let last = whole.len() - 1;
+    let (mut damaged, mut harmless) = (0, 0);
+    for (nth, record) in whole.iter().enumerate() {
+        for byte in (nth % 3..record.len()).step_by(3) {
+            let mut changed = whole.clone();
+            changed[nth][byte] ^= 1 << (byte % 8);
+            match open(&disk_of(&changed), 1) {
+                Opened::Damaged(_) => damaged += 1,
+                Opened::Intact(intact) => {
+                    assert_eq!(nth, last, "only the last seal says nothing of its own");
+                    assert!(same(intact.durable().unwrap(), &expected));
+                    harmless += 1;
+                }
+                Opened::Empty(_) => panic!("record {nth}, byte {byte}: it looks empty"),
+            }
+        }
+    }
+    assert!(damaged > 1_000 && harmless > 0, "{damaged}, {harmless}");
+}
+
+#[test]
+fn d3_a_missing_record_is_noticed_or_harmless() {
+    let cluster = under_way(3_000);
+    let disk = cluster.members[1].journal.storage();
+    let whole = records(disk);
+    for nth in (0..whole.len() - 1).rev().take(150) {
+        let mut missing = whole.clone();
+        missing.remove(nth);
+        assert!(
+            matches!(open(&disk_of(&missing), 1), Opened::Damaged(_)),
+            "record {nth}"
+        );
+    }
+}
+
+#[test]
+fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
+    let mut cluster = under_way(3_000);
+    let mut cuts = 0;
+    for _ in 0..150 {
+        let index = cluster.step();
+        let member = &mut cluster.members[index];
+        let number = u16::try_from(index).unwrap();
+        let before = records(member.journal.storage());
+        let synced = remembered(member.journal.storage(), number);
+        let writes = member.outbox.writes.clone();
+        member
+            .journal
+            .write(cluster.now, &mut member.node, &writes)
+            .unwrap();
+        let after = records(member.journal.storage());
+        for torn in before.len()..after.len() {
+            let mut disk = disk_of(&after[..torn]);
+            for byte in 0..after[torn].len() {
+                let mut disk = disk.clone();
+                disk.append(&after[torn][..byte]).unwrap();
+                let Opened::Intact(intact) = open(&disk, number) else {
+                    panic!("NODE_{number}: torn at byte {byte} of record {torn}");
+                };
+                let Some(synced) = &synced else { continue };
+                let durable = intact.durable().unwrap();
+                assert!(durable.promised() >= synced.promised());
+                assert!(durable.applied() >= synced.applied());
+                cuts += 1;
+                // It goes on behind what was torn, and is read again.
+                if byte % 7 == 3 {
+                    let (mut journal, mut node) = intact.start::<PAGE>(1, cluster.now).unwrap();
+                    let ballot = Ballot::new(node.promised().round() + 1, NodeId(number));
+                    let write = [Write::Promised(ballot)];
+                    journal.write(cluster.now, &mut node, &write).unwrap();
+                    journal.sync().unwrap();
+                    let again = remembered(journal.storage(), number).unwrap();
+                    assert_eq!(again.promised(), ballot);
+                }
+            }
+            disk.append(&after[torn]).unwrap();
+        }
+        cluster.members[index].journal.sync().unwrap();
+        let writes = &mut cluster.members[index].outbox.writes;
+        writes.clear();
+        cluster.release(index);
+    }
+    std::println!("power was cut at {cuts} bytes");
+    assert!(cuts > 500, "{cuts}");
+}
+
+#[test]
+fn d2_storage_of_another_node_or_cluster_is_refused() {
+    let cluster = under_way(500);
+    let disk = cluster.members[1].journal.storage();
+    let elsewhere = Config {
+        cluster: 9,
+        ..config(1)
+    };
+    let other = Journal::open::<Bank<4>, WINDOW, CLIENTS>(disk.clone(), elsewhere);
+    let message = std::format!("{}", other.unwrap_err());
+    assert!(
+        message.starts_with("the storage belongs to another cluster"),
+        "{message}"
+    );
+    let other = Journal::open::<Bank<4>, WINDOW, CLIENTS>(disk.clone(), config(2));
+    let message = std::format!("{}", other.unwrap_err());
+    assert!(message.ends_with("its node is 1 instead of 2"), "{message}");
+    let other = Journal::open::<Bank<4>, 16, CLIENTS>(disk.clone(), config(1));
+    let message = std::format!("{}", other.unwrap_err());
+    assert!(
+        message.ends_with("its WINDOW is 8 instead of 16"),
+        "{message}"
+    );
+}
+
+#[test]
+fn d2_a_checkpoint_that_is_gone_is_damage_and_not_a_new_node() {
+    let cluster = under_way(3_000);
+    let whole = records(cluster.members[1].journal.storage());
+    let tail = disk_of(&whole[whole.len() - 3..]);
+    let Opened::Damaged(damaged) = open(&tail, 1) else {
+        panic!("it is not damaged");
+    };
+    assert_eq!(damaged.damage(), Damage::NoCheckpoint);
+}
+
+#[test]
+fn a_node_that_had_not_joined_begins_anew() {
+    let mut cluster = Cluster::new(3);
+    assert!(remembered(cluster.members[0].journal.storage(), 0).is_none());
+    cluster.restart(0);
+    assert_eq!(
+        cluster.members[0].journal.incarnation(),
+        2 - 1,
+        "it has written nothing"
+    );
+    assert!(!cluster.members[0].node.is_active());
+}
+
+#[test]
+fn storage_that_is_too_small_is_an_error_and_then_stays_one() {
+    let Ok(Opened::Empty(empty)) =
+        Journal::open::<Bank<4>, WINDOW, CLIENTS>(Memory::<600>::new(), config(0))
+    else {
+        panic!("new storage is empty");
+    };
+    let (mut journal, mut node) = empty
+        .provision::<Bank<4>, WINDOW, CLIENTS, PAGE>(1, Instant::ZERO)
+        .unwrap();
+    let write = [Write::Installed(Slot::ZERO)];
+    let error = journal.write(Instant::ZERO, &mut node, &write);
+    assert!(matches!(
+        error,
+        Err(JournalError::TooSmall { capacity: 600, .. })
+    ));
+    assert_eq!(journal.sync(), Err(JournalError::Failed));
+    assert_eq!(
+        journal.write(Instant::ZERO, &mut node, &write),
+        Err(JournalError::Failed)
+    );
+}
