@@ -353,10 +353,10 @@ impl<S: Storage> Journal<S> {
             pages,
         }))?;
         for vote in node.votes_ahead() {
-            self.append(&Record::Accepted(vote))?;
+            self.append(&Record::AcceptedAhead(vote))?;
         }
         for (slot, proposal) in node.decisions_ahead() {
-            self.append(&Record::Decided(slot, *proposal))?;
+            self.append(&Record::DecidedAhead(slot, *proposal))?;
         }
         Ok(())
     }

@@ -341,6 +341,8 @@ impl Survey {
             | Record::Promised(_)
             | Record::Accepted(_)
             | Record::Decided(..)
+            | Record::AcceptedAhead(_)
+            | Record::DecidedAhead(..)
             | Record::Page(..) => {}
         }
     }

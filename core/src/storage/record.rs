@@ -65,8 +65,8 @@ impl Identity {
     }
 }
 
-/// The beginning of a checkpoint. Votes and decisions above its snapshot follow, then the pages of that, mixed with what
-/// is written meanwhile; then [`Record::End`].
+/// The beginning of a checkpoint. Copies of the votes and decisions above its snapshot follow, then the pages of that,
+/// mixed with what is written meanwhile; then [`Record::End`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Begin {
     pub(super) identity: Identity,
@@ -93,6 +93,11 @@ pub(super) enum Record<'a, C> {
     Page(u32, &'a [u8]),
     /// The checkpoint that began with the record of this number is complete.
     End(u32),
+    /// A vote for a slot above the checkpoint's snapshot. Where the checkpoint has no end, it says nothing: the slots
+    /// before it may be missing from what was written before.
+    AcceptedAhead(Entry<C>),
+    /// A decision above the checkpoint's snapshot, as well.
+    DecidedAhead(Slot, Proposal<C>),
 }
 
 impl<C: Value> Record<'_, C> {
@@ -129,17 +134,8 @@ impl<C: Value> Record<'_, C> {
                 writer.put_u8(3);
                 writer.put_u64(ballot.bits());
             }
-            Self::Accepted(entry) => {
-                writer.put_u8(4);
-                writer.put_u64(entry.slot.number());
-                writer.put_u64(entry.ballot.bits());
-                entry.proposal.encode(&mut writer);
-            }
-            Self::Decided(slot, proposal) => {
-                writer.put_u8(5);
-                writer.put_u64(slot.number());
-                proposal.encode(&mut writer);
-            }
+            Self::Accepted(entry) => put_entry(4, entry, &mut writer),
+            Self::Decided(slot, proposal) => put_decision(5, *slot, proposal, &mut writer),
             Self::Begin(begin) => {
                 writer.put_u8(6);
                 begin.encode(&mut writer);
@@ -153,6 +149,8 @@ impl<C: Value> Record<'_, C> {
                 writer.put_u8(8);
                 writer.put_u32(*begin);
             }
+            Self::AcceptedAhead(entry) => put_entry(9, entry, &mut writer),
+            Self::DecidedAhead(slot, proposal) => put_decision(10, *slot, proposal, &mut writer),
         }
         if writer.overflowed() {
             return None;
@@ -173,11 +171,7 @@ impl<'a, C: Value> Record<'a, C> {
             1 => Self::Identity(Identity::decode(&mut reader)?),
             2 => Self::Started(reader.u32()?),
             3 => Self::Promised(Ballot::from_bits(reader.u64()?)),
-            4 => Self::Accepted(Entry {
-                slot: Slot::new(reader.u64()?),
-                ballot: Ballot::from_bits(reader.u64()?),
-                proposal: Proposal::decode(&mut reader)?,
-            }),
+            4 => Self::Accepted(entry(&mut reader)?),
             5 => Self::Decided(Slot::new(reader.u64()?), Proposal::decode(&mut reader)?),
             6 => Self::Begin(Begin::decode(&mut reader)?),
             7 => {
@@ -185,10 +179,33 @@ impl<'a, C: Value> Record<'a, C> {
                 return Some((number, Self::Page(index, reader.rest())));
             }
             8 => Self::End(reader.u32()?),
+            9 => Self::AcceptedAhead(entry(&mut reader)?),
+            10 => Self::DecidedAhead(Slot::new(reader.u64()?), Proposal::decode(&mut reader)?),
             _ => return None,
         };
         reader.is_empty().then_some((number, record))
     }
+}
+
+fn put_entry<C: Value>(kind: u8, entry: &Entry<C>, sink: &mut impl Sink) {
+    sink.put_u8(kind);
+    sink.put_u64(entry.slot.number());
+    sink.put_u64(entry.ballot.bits());
+    entry.proposal.encode(sink);
+}
+
+fn put_decision<C: Value>(kind: u8, slot: Slot, proposal: &Proposal<C>, sink: &mut impl Sink) {
+    sink.put_u8(kind);
+    sink.put_u64(slot.number());
+    proposal.encode(sink);
+}
+
+fn entry<C: Value>(reader: &mut Reader<'_>) -> Option<Entry<C>> {
+    Some(Entry {
+        slot: Slot::new(reader.u64()?),
+        ballot: Ballot::from_bits(reader.u64()?),
+        proposal: Proposal::decode(reader)?,
+    })
 }
 
 /// The bytes that the checksum is about, if it is theirs.

@@ -21,6 +21,8 @@ pub(super) struct Replay<M: StateMachine, const WINDOW: usize, const CLIENTS: us
     acceptor: Acceptor<M::Command, WINDOW>,
     decided: Window<Proposal<M::Command>, WINDOW>,
     state: State<M, CLIENTS>,
+    /// Whether the checkpoint's end has been read. What later ones repeat, of which none has an end, is left out.
+    ended: bool,
     damage: Option<Damage>,
 }
 
@@ -34,6 +36,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             acceptor,
             decided: Window::new(Slot::ZERO),
             state: State::genesis(),
+            ended: false,
             damage: None,
         }
     }
@@ -81,6 +84,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             }
             Some((_, Record::Accepted(entry))) => self.accepted(&entry),
             Some((_, Record::Decided(slot, proposal))) => self.decided(slot, &proposal),
+            Some((_, Record::AcceptedAhead(entry))) if !self.ended => self.accepted(&entry),
+            Some((_, Record::DecidedAhead(slot, proposal))) if !self.ended => {
+                self.decided(slot, &proposal)
+            }
+            Some((_, Record::End(begin))) => {
+                self.ended |= begin == self.begin;
+                Ok(())
+            }
             _ => Ok(()),
         };
         self.damage = taken.err();
