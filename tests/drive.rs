@@ -17,3 +17,4 @@ pub mod choices;
 pub mod cluster;
 pub mod decode;
 pub mod node;
+pub mod storage;

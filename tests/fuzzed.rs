@@ -1,9 +1,11 @@
 //! The fuzzers' targets with bytes that are at hand: inputs that were kept, and some from a seed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use synod::{Reason, Tally};
-use synod_tests::drive::{cluster, decode, node};
+use synod_tests::drive::storage::End;
+use synod_tests::drive::{cluster, decode, node, storage};
 
 /// The inputs that are kept for a target, in the order of their names.
 fn corpus(target: &str) -> Vec<PathBuf> {
@@ -60,6 +62,18 @@ fn no_lies_break_a_node() {
         .iter()
         .find(|reason| tally.ignored(**reason) == 0);
     assert_eq!(quiet, None, "nothing was ignored for this reason");
+}
+
+#[test]
+fn d3_no_storage_breaks_what_is_built_from_it() {
+    let mut ends = BTreeMap::new();
+    try_out("storage", 3_000, 120, |bytes| {
+        *ends.entry(storage::live(bytes)).or_insert(0) += 1;
+    });
+    println!("{ends:?}");
+    for end in [End::Damaged, End::Intact, End::Empty] {
+        assert!(ends.get(&end) > Some(&20), "hardly any is {end:?}");
+    }
 }
 
 #[test]
