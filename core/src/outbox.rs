@@ -58,7 +58,8 @@ pub struct Reply<O> {
 ///
 /// # What the driver owes
 ///
-/// 1. Every [`Write`] is durable before any message or reply of the same emptying leaves.
+/// 1. Every [`Write`] is durable before any message or reply of the same emptying leaves. A
+///    [`Journal`](crate::storage::Journal) does that; without one, the node must never be started again.
 /// 2. Messages may be lost, delayed, repeated and reordered after that, but not altered.
 /// 3. The outbox is empty before the driver waits for anything.
 ///
