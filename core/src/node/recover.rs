@@ -58,6 +58,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
         self.state.applied
     }
 
+    /// The state machine, as far as it was applied.
+    pub fn machine(&self) -> &M {
+        &self.state.machine
+    }
+
     /// A digest of everything that was applied: see [`Node::chain`].
     pub fn chain(&self) -> u64 {
         self.state.chain

@@ -14,6 +14,14 @@ pub trait Workload<M: StateMachine> {
 
     /// How many requests a client makes in all.
     fn requests(&self, client: u16) -> u64;
+
+    /// The requests of a client up to `number` were answered in an earlier run; called before anything else is asked about
+    /// the client. What comes next, and what is right, must be as if they had been answered in this one.
+    fn skip(&mut self, client: u16, number: u32) {
+        for number in 1..=number {
+            let _ = self.command(client, number);
+        }
+    }
 }
 
 /// What a [`KvScript`] does in turn: `None` gets, `Some` sets.
@@ -59,6 +67,17 @@ impl KvScript {
     }
 }
 
+impl KvScript {
+    /// A request has changed what is right from then on.
+    fn go_on(&mut self, client: u16, number: u32) -> Option<Option<i64>> {
+        let expected = self.expected.get_mut(usize::from(client))?;
+        if let Some(value) = Self::step(number) {
+            *expected = Some(value);
+        }
+        Some(*expected)
+    }
+}
+
 impl<const KEYS: usize> Workload<Kv<KEYS>> for KvScript {
     fn command(&mut self, client: u16, number: u32) -> Option<KvCommand> {
         let key = Key::numbered(u32::from(client));
@@ -70,13 +89,14 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for KvScript {
     }
 
     fn check(&mut self, client: u16, number: u32, output: &KvReply) -> bool {
-        let Some(expected) = self.expected.get_mut(usize::from(client)) else {
-            return false;
-        };
-        if let Some(value) = Self::step(number) {
-            *expected = Some(value);
+        self.go_on(client, number)
+            .is_some_and(|expected| *output == expected.map_or(KvReply::None, KvReply::Value))
+    }
+
+    fn skip(&mut self, client: u16, number: u32) {
+        for number in 1..=number {
+            self.go_on(client, number);
         }
-        *output == expected.map_or(KvReply::None, KvReply::Value)
     }
 
     fn requests(&self, _client: u16) -> u64 {
@@ -132,21 +152,10 @@ impl BankScript {
     }
 }
 
-impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for BankScript {
-    fn command(&mut self, client: u16, number: u32) -> Option<BankCommand> {
-        let account = Key::numbered(u32::from(client));
-        let command = match Self::step(number) {
-            BankStep::Balance => BankCommand::Balance(account),
-            BankStep::Deposit(amount) => BankCommand::Deposit(account, amount),
-            BankStep::Withdraw(amount) => BankCommand::Withdraw(account, amount),
-        };
-        (number <= self.requests).then_some(command)
-    }
-
-    fn check(&mut self, client: u16, number: u32, output: &BankReply) -> bool {
-        let Some(expected) = self.expected.get_mut(usize::from(client)) else {
-            return false;
-        };
+impl BankScript {
+    /// A request has changed the balance; what is right to answer.
+    fn go_on(&mut self, client: u16, number: u32) -> Option<BankReply> {
+        let expected = self.expected.get_mut(usize::from(client))?;
         let refused = match Self::step(number) {
             BankStep::Balance => false,
             BankStep::Deposit(amount) => {
@@ -161,12 +170,34 @@ impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for BankScript {
                 None => true,
             },
         };
-        let right = if refused {
+        Some(if refused {
             BankReply::Refused(*expected)
         } else {
             BankReply::Balance(*expected)
+        })
+    }
+}
+
+impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for BankScript {
+    fn command(&mut self, client: u16, number: u32) -> Option<BankCommand> {
+        let account = Key::numbered(u32::from(client));
+        let command = match Self::step(number) {
+            BankStep::Balance => BankCommand::Balance(account),
+            BankStep::Deposit(amount) => BankCommand::Deposit(account, amount),
+            BankStep::Withdraw(amount) => BankCommand::Withdraw(account, amount),
         };
-        *output == right
+        (number <= self.requests).then_some(command)
+    }
+
+    fn check(&mut self, client: u16, number: u32, output: &BankReply) -> bool {
+        self.go_on(client, number)
+            .is_some_and(|right| *output == right)
+    }
+
+    fn skip(&mut self, client: u16, number: u32) {
+        for number in 1..=number {
+            self.go_on(client, number);
+        }
     }
 
     fn requests(&self, _client: u16) -> u64 {
@@ -197,6 +228,28 @@ mod tests {
             });
         }
         assert_eq!(answers, [0, 9, 9, 6, 32, 32, 39, 39, 66, 77, 77]);
+    }
+
+    /// Whether a client that skips some requests finds right what the machine answers that has seen them.
+    fn goes_on<M: StateMachine>(script: impl Workload<M> + Clone) {
+        for skipped in 0..=20 {
+            let (mut machine, mut first, mut again) =
+                (M::default(), script.clone(), script.clone());
+            for number in 1..=skipped {
+                machine.apply(&first.command(3, number).unwrap());
+            }
+            again.skip(3, skipped);
+            for number in skipped + 1..=30 {
+                let output = machine.apply(&again.command(3, number).unwrap());
+                assert!(again.check(3, number, &output), "{number} after {skipped}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_goes_on_where_an_earlier_run_left_it() {
+        goes_on::<Kv<64>>(KvScript::new(30));
+        goes_on::<Bank<64>>(BankScript::new(30));
     }
 
     #[test]
