@@ -26,6 +26,9 @@ pub(crate) enum Purpose {
     Reorder,
     /// What a trial is like.
     Swarm,
+    /// What a loss of power leaves of a flash's words and pages.
+    #[cfg(feature = "flash")]
+    Flash,
 }
 
 impl Purpose {
@@ -39,6 +42,8 @@ impl Purpose {
             Self::Spike => 6,
             Self::Reorder => 7,
             Self::Swarm => 8,
+            #[cfg(feature = "flash")]
+            Self::Flash => 16,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

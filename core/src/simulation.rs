@@ -10,6 +10,8 @@ mod clock;
 mod conditions;
 mod contest;
 mod fault;
+#[cfg(feature = "flash")]
+mod flash;
 mod invariants;
 mod liveness;
 mod nemesis;
@@ -28,6 +30,8 @@ mod world;
 
 pub use contest::Contest;
 pub use fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
+#[cfg(feature = "flash")]
+pub use flash::{FlashFault, SimulatedFlash};
 pub use invariants::{Invariants, Seen};
 pub use nemesis::{Fate, Faults, Nemesis, Passing};
 pub use network::{Link, Network};

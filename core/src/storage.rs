@@ -27,6 +27,9 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "flash")]
+pub mod flash;
+
 use core::fmt::Debug;
 
 pub use error::{Damage, JournalError, OpenError};

@@ -1,0 +1,324 @@
+//! A NOR flash that is simulated: it keeps to what a data sheet promises and to no more, and loses its power where it is
+//! told to.
+
+use crate::random::{Purpose, below, stream};
+use core::fmt;
+use embedded_storage::nor_flash::{
+    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
+    check_erase, check_read, check_write,
+};
+use rand_core::Rng;
+
+/// How often a word may be written before its page is erased: once, and once more to clear bits. Nordic's nRF52 allows
+/// that and no more (`n_WRITE` in its product specification).
+const WRITES_MAX: u8 = 2;
+
+/// `PAGES` pages of `PAGE_BYTES` bytes that are erased as a whole and written in words of `WORD` bytes, and read in
+/// pieces of `READ` bytes.
+///
+/// What is erased has all bits set; a write clears some of them, and a word is written at most twice. Whoever asks for
+/// more has made a mistake, and is told so. Each word that is written and each page that is erased is a *step*;
+/// [`SimulatedFlash::cut_power_at`] names the one in whose middle the power goes. The word is then written in part; the
+/// page holds whatever its seed gives: what it held, nothing, a part, zeros or garbage. From then on every call fails
+/// until [`SimulatedFlash::restore_power`].
+///
+/// ```
+/// use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
+/// use synod::simulation::{FlashFault, SimulatedFlash};
+///
+/// let mut flash = SimulatedFlash::<2, 64, 4>::new(6);
+/// flash.write(0, &[1, 2, 3, 4])?;
+/// assert_eq!(flash.write(0, &[5, 2, 3, 4]), Err(FlashFault::SetsBits));
+///
+/// flash.cut_power_at(1); // the second step from now
+/// assert_eq!(flash.write(8, &[0; 8]), Err(FlashFault::PowerIsOff));
+/// flash.restore_power();
+/// let mut bytes = [0; 8];
+/// flash.read(8, &mut bytes)?;
+/// assert_eq!(bytes[..4], [0; 4]);
+/// # Ok::<(), FlashFault>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SimulatedFlash<
+    const PAGES: usize,
+    const PAGE_BYTES: usize,
+    const WORD: usize = 4,
+    const READ: usize = 1,
+> {
+    pages: [[u8; PAGE_BYTES]; PAGES],
+    /// How often each word was written since its page was erased; a page has fewer words than places here.
+    writes: [[u8; PAGE_BYTES]; PAGES],
+    erases: [u32; PAGES],
+    reads: u64,
+    power: Power,
+    seed: u64,
+}
+
+/// The steps that were taken, and the one that is the last.
+#[derive(Clone, Debug, Default)]
+struct Power {
+    steps: u64,
+    cut_at: Option<u64>,
+    is_off: bool,
+}
+
+impl Power {
+    /// Takes a step; whether it is one that the power does not last for.
+    fn step(&mut self) -> bool {
+        self.is_off = self.cut_at == Some(self.steps);
+        self.steps = self.steps.saturating_add(1);
+        self.is_off
+    }
+}
+
+impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ: usize>
+    SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>
+{
+    /// A flash as it comes from the factory: erased. What a loss of power leaves depends on the seed and on the step that it
+    /// comes in.
+    pub fn new(seed: u64) -> Self {
+        const {
+            assert!(
+                WORD > 0 && READ > 0 && PAGE_BYTES.is_multiple_of(WORD),
+                "A page is a whole number of words."
+            );
+        }
+        Self {
+            pages: [[u8::MAX; PAGE_BYTES]; PAGES],
+            writes: [[0; PAGE_BYTES]; PAGES],
+            erases: [0; PAGES],
+            reads: 0,
+            power: Power::default(),
+            seed,
+        }
+    }
+
+    /// Loses power in the middle of a step: 0 is the next one.
+    pub fn cut_power_at(&mut self, step: u64) {
+        self.power.cut_at = Some(self.power.steps.saturating_add(step));
+    }
+
+    /// Gives power again, or takes back a loss that has not come yet.
+    pub fn restore_power(&mut self) {
+        self.power.cut_at = None;
+        self.power.is_off = false;
+    }
+
+    /// Whether the power is lost.
+    pub const fn is_off(&self) -> bool {
+        self.power.is_off
+    }
+
+    /// How many words were written and pages erased.
+    pub const fn steps(&self) -> u64 {
+        self.power.steps
+    }
+
+    /// How often it was read.
+    pub const fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// How often each page was erased: its wear.
+    pub const fn erases(&self) -> &[u32; PAGES] {
+        &self.erases
+    }
+
+    /// Puts a word's bits where they can be put.
+    fn write_word(&mut self, offset: usize, word: &[u8]) -> Result<(), FlashFault> {
+        let (page, within) = (offset / PAGE_BYTES, offset % PAGE_BYTES);
+        let cells = self
+            .pages
+            .get_mut(page)
+            .and_then(|page| page.get_mut(within..within.saturating_add(WORD)))
+            .ok_or(FlashFault::OutOfBounds)?;
+        if cells.iter().zip(word).any(|(cell, new)| new & !cell != 0) {
+            return Err(FlashFault::SetsBits);
+        }
+        let writes = self
+            .writes
+            .get_mut(page)
+            .and_then(|page| page.get_mut(within / WORD))
+            .ok_or(FlashFault::OutOfBounds)?;
+        if *writes == WRITES_MAX {
+            return Err(FlashFault::WrittenTooOften);
+        }
+        if !self.power.step() {
+            *writes = writes.saturating_add(1);
+            for (cell, new) in cells.iter_mut().zip(word) {
+                *cell &= new;
+            }
+            return Ok(());
+        }
+        // Nothing of it, all of it, or any bits that were to be cleared.
+        let mut rng = stream(self.seed ^ self.power.steps, Purpose::Flash);
+        let kind = below(&mut rng, 4);
+        for (cell, new) in cells.iter_mut().zip(word) {
+            *cell &= match kind {
+                0 => u8::MAX,
+                1 => *new,
+                _ => *new | byte(&mut rng),
+            };
+        }
+        Err(FlashFault::PowerIsOff)
+    }
+
+    fn erase_page(&mut self, index: usize) -> Result<(), FlashFault> {
+        let is_cut = self.power.step();
+        let page = self.pages.get_mut(index).ok_or(FlashFault::OutOfBounds)?;
+        if let Some(erases) = self.erases.get_mut(index) {
+            *erases = erases.saturating_add(1);
+        }
+        if let Some(writes) = self.writes.get_mut(index) {
+            writes.fill(0);
+        }
+        if !is_cut {
+            page.fill(u8::MAX);
+            return Ok(());
+        }
+        // What is left of the page is "undefined" (embedded-storage), so everything that can be thought of: as it was,
+        // erased, erased up to or from somewhere, some bits set, all cleared (chips do that first), garbage.
+        let mut rng = stream(self.seed ^ self.power.steps, Purpose::Flash);
+        let kind = below(&mut rng, 7);
+        let bytes = u32::try_from(PAGE_BYTES).unwrap_or(u32::MAX);
+        let border = usize::try_from(below(&mut rng, bytes)).unwrap_or(0);
+        for (place, cell) in page.iter_mut().enumerate() {
+            let chance = byte(&mut rng);
+            *cell = match kind {
+                1 => u8::MAX,
+                2 if place < border => u8::MAX,
+                3 if place >= border => u8::MAX,
+                0 | 2 | 3 => *cell,
+                4 => *cell | chance,
+                5 => 0,
+                _ => chance,
+            };
+        }
+        Err(FlashFault::PowerIsOff)
+    }
+
+    const fn powered(&self) -> Result<(), FlashFault> {
+        if self.power.is_off {
+            return Err(FlashFault::PowerIsOff);
+        }
+        Ok(())
+    }
+}
+
+/// Eight bits of chance, from one draw.
+fn byte(rng: &mut impl Rng) -> u8 {
+    rng.next_u32().to_le_bytes()[1]
+}
+
+/// An address of the traits as a place here; the checks before have seen that it is within the flash.
+fn place(offset: u32) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ: usize> ErrorType
+    for SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>
+{
+    type Error = FlashFault;
+}
+
+impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ: usize> ReadNorFlash
+    for SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>
+{
+    const READ_SIZE: usize = READ;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashFault> {
+        self.powered()?;
+        check_read(self, offset, bytes.len())?;
+        self.reads = self.reads.saturating_add(1);
+        let cells = self.pages.as_flattened().iter().skip(place(offset));
+        for (byte, cell) in bytes.iter_mut().zip(cells) {
+            *byte = *cell;
+        }
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        PAGES.saturating_mul(PAGE_BYTES)
+    }
+}
+
+impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ: usize> NorFlash
+    for SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>
+{
+    const WRITE_SIZE: usize = WORD;
+    const ERASE_SIZE: usize = PAGE_BYTES;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashFault> {
+        self.powered()?;
+        check_erase(self, from, to)?;
+        for page in place(from) / PAGE_BYTES..place(to) / PAGE_BYTES {
+            self.erase_page(page)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashFault> {
+        self.powered()?;
+        check_write(self, offset, bytes.len())?;
+        let places = (place(offset)..).step_by(WORD);
+        for (word, place) in bytes.chunks_exact(WORD).zip(places) {
+            self.write_word(place, word)?;
+        }
+        Ok(())
+    }
+}
+
+impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ: usize>
+    MultiwriteNorFlash for SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>
+{
+}
+
+/// What a simulated flash does not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum FlashFault {
+    /// The power was lost: the step under way is done in part, and none after it.
+    PowerIsOff,
+    /// Nothing was done: an address or a length is not a whole number of words or pages.
+    NotAligned,
+    /// Nothing was done: it has no such address.
+    OutOfBounds,
+    /// The word was not written: that would have set bits, which only an erase does.
+    SetsBits,
+    /// The word was not written: it was written twice since its page was erased.
+    WrittenTooOften,
+}
+
+impl From<NorFlashErrorKind> for FlashFault {
+    fn from(kind: NorFlashErrorKind) -> Self {
+        match kind {
+            NorFlashErrorKind::NotAligned => Self::NotAligned,
+            _ => Self::OutOfBounds,
+        }
+    }
+}
+
+impl NorFlashError for FlashFault {
+    fn kind(&self) -> NorFlashErrorKind {
+        match self {
+            Self::NotAligned => NorFlashErrorKind::NotAligned,
+            Self::OutOfBounds => NorFlashErrorKind::OutOfBounds,
+            Self::PowerIsOff | Self::SetsBits | Self::WrittenTooOften => NorFlashErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for FlashFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PowerIsOff => "the flash has no power",
+            Self::NotAligned => "nothing was done: not a whole number of words or pages",
+            Self::OutOfBounds => "nothing was done: no such address",
+            Self::SetsBits => "the word was not written: only an erase sets bits",
+            Self::WrittenTooOften => "the word was not written: it was written twice already",
+        })
+    }
+}
+
+impl core::error::Error for FlashFault {}
