@@ -32,6 +32,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     const fn number(self) -> u64 {
         match self {
             Self::Loss => 1,

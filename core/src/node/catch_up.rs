@@ -284,7 +284,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Decisions arrive. They stand for themselves, whoever passes them on and under whatever ballot.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn on_decisions<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -240,6 +240,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Somebody has applied a prefix, whatever the ballots were.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_decided(&mut self, decided: Slot) {
         self.decided = self.decided.max(decided);
     }
@@ -342,6 +343,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// The decision for a slot, if it is applied and still kept.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn decision(&self, slot: Slot) -> Option<&Proposal<M::Command>> {
         if slot > self.state.applied {
             None

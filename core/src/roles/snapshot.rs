@@ -163,6 +163,7 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
     }
 
     /// Takes the next page.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), MalformedPage> {
         let mut reader = Reader::new(bytes);
         match self.next.checked_sub(1) {
