@@ -131,6 +131,31 @@ impl Cluster {
         self.stopped.insert(node);
     }
 
+    /// Switches a node on that has a past, but no memory of it.
+    pub(crate) fn learn(&mut self, node: u16) {
+        let learner = TestNode::learn(self.config(node), self.seed, self.now);
+        self.nodes[usize::from(node)] = Some(learner.unwrap());
+        self.stopped.remove(&node);
+    }
+
+    /// The storage of a node fails before it can write or send what it wants after a step.
+    pub(crate) fn fence_after(
+        &mut self,
+        node: u16,
+        step: impl FnOnce(Instant, &mut TestNode, &mut TestOutbox, &mut Log),
+    ) -> Said {
+        let fenced = self.act(node, |now, node, outbox, log| {
+            step(now, node, outbox, log);
+            node.fence(now, outbox, log);
+        });
+        fenced.unwrap()
+    }
+
+    /// The storage of a node fails, with nothing under way.
+    pub(crate) fn fence(&mut self, node: u16) {
+        self.fence_after(node, |_, _, _, _| {});
+    }
+
     pub(crate) fn config(&self, node: u16) -> Config {
         Config::new(NodeId(node), self.size)
     }
@@ -377,10 +402,8 @@ impl Cluster {
         for fact in &self.log.facts[known..] {
             self.oracle.see_fact(fact);
         }
-        self.oracle.see_outbox(number, &outbox);
-        let (promised, applied) = (node.promised(), node.applied());
-        self.oracle
-            .see_node(number, promised, applied, node.chain());
+        self.oracle.see_outbox(node, &outbox);
+        self.oracle.see_node(node);
         assert!(
             node.halted().is_none() || self.faults_are_expected,
             "NODE_{number} halted: {:?}",

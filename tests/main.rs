@@ -24,6 +24,8 @@ mod electing;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fencing;
+#[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
 mod gates;

@@ -1,10 +1,12 @@
 //! The rules that no run may break, whatever its script does, checked after every step.
 
-use crate::cluster::TestOutbox;
+use crate::cluster::{TestNode, TestOutbox};
 use crate::log::{Fact, What};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
-use synod::{Ballot, ClientId, Message, Outcome, Proposal, RequestNumber, Slot, Write};
+use synod::{
+    Ballot, ClientId, Message, MessageKind, Outcome, Proposal, RequestNumber, Slot, Write,
+};
 
 /// Remembers what was seen first, and compares.
 #[derive(Debug, Default)]
@@ -24,7 +26,11 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     /// What a node wants done after a step: nothing rests on a vote that is not written.
-    pub(crate) fn see_outbox(&mut self, node: u16, outbox: &TestOutbox) {
+    pub(crate) fn see_outbox(&mut self, node: &TestNode, outbox: &TestOutbox) {
+        if !node.is_voter() {
+            Self::see_silence(outbox);
+        }
+        let node = node.id().0;
         for write in &outbox.writes {
             let ballot = match write {
                 Write::Promised(ballot) => *ballot,
@@ -61,8 +67,40 @@ impl Oracle {
         }
     }
 
+    /// A node that does not vote speaks as a replica only.
+    fn see_silence(outbox: &TestOutbox) {
+        for outgoing in &outbox.messages {
+            assert!(
+                matches!(
+                    outgoing.message.kind(),
+                    MessageKind::Join
+                        | MessageKind::Welcome
+                        | MessageKind::Propose
+                        | MessageKind::Learn
+                        | MessageKind::Decisions
+                        | MessageKind::Request
+                        | MessageKind::Response
+                ),
+                "D2: it does not vote, and says {outgoing:?}"
+            );
+        }
+        for write in &outbox.writes {
+            assert!(
+                matches!(write, Write::Decided { .. } | Write::Installed(_)),
+                "D2: it does not vote, and writes {write:?}"
+            );
+        }
+    }
+
     /// A node's promise and prefix after a step.
-    pub(crate) fn see_node(&mut self, node: u16, promised: Ballot, applied: Slot, chain: u64) {
+    pub(crate) fn see_node(&mut self, node: &TestNode) {
+        self.see_chain(node.id().0, node.applied(), node.chain());
+        if node.is_voter() {
+            self.see_promise(node.id().0, node.promised());
+        }
+    }
+
+    fn see_promise(&mut self, node: u16, promised: Ballot) {
         let before = self.promised.insert(node, promised).unwrap_or_default();
         assert!(
             before <= promised,
@@ -74,7 +112,6 @@ impl Oracle {
             written.unwrap_or_default(),
             "NODE_{node} has not written its promise"
         );
-        self.see_chain(node, applied, chain);
     }
 
     fn see_chain(&mut self, node: u16, slot: Slot, chain: u64) {

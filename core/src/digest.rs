@@ -205,6 +205,7 @@ impl Digest {
                 conflict.known.encode(self);
                 conflict.new.encode(self);
             }
+            Halt::StorageFailed => self.word(2),
         }
     }
 
@@ -326,6 +327,7 @@ impl Digest {
             }
             Event::FaultBegan { planned } => self.planned(22, planned),
             Event::FaultEnded { planned } => self.planned(23, planned),
+            Event::Fenced => self.word(24),
         }
     }
 }

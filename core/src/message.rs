@@ -36,7 +36,8 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
     Join {
         /// The snapshot that is being fetched; `None` asks for the first page of any.
         snapshot: Option<SnapshotId>,
-        /// Which page, from 0.
+        /// Which page, from 0. Without a snapshot, anything but 0 says that a founder must not count on the asker, as
+        /// that does not vote.
         page: u32,
     },
     /// One page of a snapshot.

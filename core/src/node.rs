@@ -5,6 +5,7 @@ mod catch_up;
 mod claims;
 mod drive;
 mod essence;
+mod fence;
 mod keep;
 mod leading;
 mod recover;
@@ -38,8 +39,8 @@ pub use view::Marks;
 /// Its methods are of four kinds.
 ///
 /// - **Getters** ([`Node::applied`], [`Node::machine`], [`Node::leader_hint`], [`Node::roles`], [`Node::marks`],
-///   [`Node::halted`]) change nothing.
-/// - **Inputs** ([`Node::handle_message`], [`Node::handle_timeout`]) tell it what happened outside.
+///   [`Node::is_voter`], [`Node::halted`]) change nothing.
+/// - **Inputs** ([`Node::handle_message`], [`Node::handle_timeout`], [`Node::fence`]) tell it what happened outside.
 /// - **Commands** ([`Node::register`], [`Node::request`]) ask something of it for a client.
 /// - **The deadline** ([`Node::next_deadline`]) says when it wants [`Node::handle_timeout`] to be called.
 ///
@@ -92,6 +93,8 @@ pub struct Node<
     /// The highest ballot that was heard of.
     seen: Ballot,
     leader_hint: Option<NodeId>,
+    /// Whether it may speak as an acceptor and as a leader (rules D1 and D2).
+    voter: bool,
     /// Whether the leader has been silent for too long.
     suspicious: bool,
     /// Heartbeats in a row under one ballot, sent or heard.
@@ -185,6 +188,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             requesters: Table::new(),
             seen: Ballot::NULL,
             leader_hint: None,
+            voter: true,
             suspicious: true,
             beats: 0,
             failures: 0,
@@ -263,6 +267,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match message {
             Message::Join { snapshot, page } => self.on_join(step, from, *snapshot, *page),
             Message::Welcome { .. } => self.on_welcome(step, from, message),
+            Message::Probe { .. } | Message::Prepare { .. } if !self.voter => {
+                Err(Reason::NotVoting)
+            }
             Message::Probe { ballot } => self.on_probe(step, from, *ballot),
             Message::ProbeReply {
                 ballot,

@@ -107,6 +107,13 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.replies.clear();
     }
 
+    /// Forgets what was to be written and sent; the replies stay.
+    pub(crate) fn retract(&mut self) {
+        self.peak = self.peak();
+        self.writes.clear();
+        self.messages.clear();
+    }
+
     /// Forgets everything, the peak included.
     pub(crate) fn reset(&mut self) {
         self.clear();
@@ -148,6 +155,12 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
 
     pub(crate) fn write(&mut self, write: Write<M::Command>) -> Result<(), Queue> {
         self.writes.push(write).map_err(|_| Queue::Outbox)
+    }
+
+    /// Takes back the last message, and whatever was to be written.
+    pub(crate) fn unsay(&mut self) {
+        self.writes.clear();
+        self.messages.pop();
     }
 
     pub(crate) fn reply(&mut self, reply: Reply<M::Output>) -> Result<(), Queue> {

@@ -8,9 +8,11 @@
 //! 1. **Write, then sync, then speak.** Every [`Write`](crate::Write) of an outbox is written and synced before any message
 //!    or reply of that outbox leaves (rule D1). It may gather the steps of a while in one outbox, and sync once.
 //! 2. **Nothing of a failed outbox leaves.** Where [`Journal::write`] or [`Journal::sync`] answers with an error, the
-//!    outbox is not sent: [`Node::fence`](crate::Node::fence) clears it, and from then on the node does not vote.
+//!    outbox is not sent: [`Node::fence`](crate::Node::fence) drops it, and from then on the node does not vote. Replies
+//!    that it leaves in the outbox rest on what others have written, and may leave.
 //! 3. **A node goes on only from its own storage.** Only [`Intact`] storage makes a voter of a node that was one before;
-//!    [`Empty`] storage is given to nodes that never voted, and to no others (rule D2).
+//!    [`Empty`] storage is given to nodes that never voted, and to no others (rule D2). A node whose storage is gone or
+//!    damaged comes back as a learner, without a journal: [`Node::learn`](crate::Node::learn).
 //! 4. **One node for one storage.** The storage is open once at a time.
 //! 5. **Time and messages are as ever:** what [`Outbox`](crate::Outbox) and [`Node`](crate::Node) say of them holds.
 //!

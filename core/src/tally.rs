@@ -56,6 +56,8 @@ pub struct Tally {
     pub installed: u64,
     /// Nodes that stopped for good because of what they saw.
     pub halted: u64,
+    /// Nodes whose storage failed.
+    pub fenced: u64,
     /// Nodes that were stopped from outside.
     pub killed: u64,
     /// Nodes that started again after a crash.
@@ -94,6 +96,7 @@ impl Tally {
             applied: 0,
             installed: 0,
             halted: 0,
+            fenced: 0,
             killed: 0,
             restarted: 0,
             paged: 0,
@@ -188,6 +191,7 @@ impl Tally {
             Event::Applied { .. } => self.applied += 1,
             Event::Installed { .. } => self.installed += 1,
             Event::Halted { .. } => self.halted += 1,
+            Event::Fenced => self.fenced += 1,
             Event::Killed => self.killed += 1,
             Event::Restarted => self.restarted += 1,
             Event::Duplicated { .. } => add(&mut self.faults, FaultKind::Duplicate.index(), 1),
@@ -240,6 +244,7 @@ impl AddAssign<&Self> for Tally {
         self.applied += other.applied;
         self.installed += other.installed;
         self.halted += other.halted;
+        self.fenced += other.fenced;
         self.killed += other.killed;
         self.restarted += other.restarted;
         self.paged += other.paged;

@@ -114,11 +114,13 @@ pub enum Reason {
     UnknownRequest,
     /// The probe came while the leader was heard.
     LeaderAlive,
+    /// It asks for a vote that this node must not give, or came from one that has none: storage failed or was lost.
+    NotVoting,
 }
 
 impl Reason {
     /// Every one, in the order of the variants.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ForeignCluster,
         Self::NotAMember,
         Self::Malformed,
@@ -134,6 +136,7 @@ impl Reason {
         Self::Halted,
         Self::UnknownRequest,
         Self::LeaderAlive,
+        Self::NotVoting,
     ];
 
     /// Its place in [`Reason::ALL`].
@@ -162,11 +165,12 @@ impl Reason {
             Self::Halted => "halted",
             Self::UnknownRequest => "unknown_request",
             Self::LeaderAlive => "leader_alive",
+            Self::NotVoting => "not_voting",
         }
     }
 }
 
-/// Why a node stopped for good: something happened that cannot happen while the rules hold.
+/// Why a node stopped for good: something happened that cannot happen while the rules hold, or that it cannot survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Halt<C> {
@@ -174,6 +178,8 @@ pub enum Halt<C> {
     DuplicateIdentity,
     /// Two values for one slot, where the protocol allows one.
     Conflict(Conflict<C>),
+    /// Its storage failed, and there is nobody else whose memory it could go on with.
+    StorageFailed,
 }
 
 /// A fixed structure that was full when something was to be put in.
@@ -337,6 +343,8 @@ pub enum Event<'a, M: StateMachine, const PAGE: usize> {
         /// What it saw.
         cause: &'a Halt<M::Command>,
     },
+    /// The node's storage failed: from now on it neither votes nor leads, and what it had not sent yet is dropped.
+    Fenced,
     /// The node was stopped from outside: killed, or crashed.
     Killed,
     /// The node started again from what it had made durable.

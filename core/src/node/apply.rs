@@ -10,7 +10,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     Node<M, WINDOW, CLIENTS, PAGE>
 {
     /// Gives the replica a decision that another one has passed on; a decision that contradicts a known one halts the node (rule R1).
-    pub(super) fn learn<T: Tracer<M, PAGE>>(
+    pub(super) fn learn_decision<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         slot: Slot,

@@ -30,6 +30,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
             Phase::Active => self.welcome(step, Role::Replica, NodeSet::only(from), snapshot, page),
+            // Rule J1: who does not vote is none of the quorum.
+            Phase::Founding(_) if page > 0 => Err(Reason::NotVoting),
             Phase::Founding(seed) => {
                 seed.on_join(from);
                 self.try_found(step);
@@ -105,7 +107,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.trace(Role::Initializer, Event::Started);
             }
             let target = initializer.next_target(self.config.founder, other);
-            self.fetch(step, target, None, 0);
+            self.fetch(step, target, None, u32::from(!self.voter));
         }
     }
 
@@ -124,11 +126,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             Role::Initializer
         };
-        step.send(
-            role,
-            NodeSet::only(source),
-            Message::Join { snapshot, page },
-        );
+        // The founder of old asks itself nothing.
+        let source = NodeSet::only(source).without(self.config.node);
+        step.send(role, source, Message::Join { snapshot, page });
     }
 
     /// A page of a snapshot arrives.
@@ -301,7 +301,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let before = self.replica.applied();
         let mut slot = first;
         for proposal in proposals {
-            if !self.learn(step, slot, proposal) {
+            if !self.learn_decision(step, slot, proposal) {
                 return Ok(());
             }
             slot = slot.next().ok_or(Reason::Malformed)?;

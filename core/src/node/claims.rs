@@ -24,7 +24,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step.trace(Role::Initializer, Event::Stopped);
         self.phase = Phase::Active;
         for role in [Role::Acceptor, Role::Replica, Role::Leader] {
-            step.trace(role, Event::Started);
+            if self.voter || role == Role::Replica {
+                step.trace(role, Event::Started);
+            }
         }
         // The founder need not wait for a leader that cannot be there yet.
         let delay =
@@ -52,6 +54,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             step.trace(Role::Leader, Event::Suspected { leader });
             let delay = span_below(&mut self.rng, self.config.election_timeout);
             self.timers.arm_after(Timer::Election, &step.now, &delay);
+            return;
+        }
+        if !self.voter {
+            // It misses its leader, and waits for another.
             return;
         }
         let highest = self.seen.max(self.acceptor.promised());

@@ -211,7 +211,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rules A2 and C3: learns how far the log is decided, then accepts what it can of the run.
+    /// Rules A2 and C3: learns how far the log is decided, then accepts what it can of the run. A node that does not vote
+    /// keeps the run as well, as it will be told what of it is decided, but nobody hears of it (rules D1 and D2).
     pub(super) fn on_accept<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -270,6 +271,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             (first, count),
             low_water,
         );
+        if !self.voter {
+            step.unsay();
+        }
         if count > 0 {
             let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);
             self.votes_peak = self.votes_peak.max(votes.saturating_sub(1));

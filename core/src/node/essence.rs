@@ -41,7 +41,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             &self.leader,
             &self.requesters,
         );
-        let elections = (self.seen, self.leader_hint, self.suspicious);
+        let elections = (self.seen, self.leader_hint, self.voter, self.suspicious);
         let learning = (self.learn_repeats > 0, self.learn_until);
         let armed = Timer::ALL.map(|timer| self.timers.is_armed(timer));
         (roles, elections, learning, self.halt, armed)

@@ -141,11 +141,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.follow(step, ballot);
         self.count_beat();
-        step.send(
-            Role::Replica,
-            NodeSet::only(from),
-            Message::HeartbeatReply { ballot },
-        );
+        if self.voter {
+            step.send(
+                Role::Replica,
+                NodeSet::only(from),
+                Message::HeartbeatReply { ballot },
+            );
+        }
         self.replica.on_claimed(ballot, decided);
         self.settle(step);
         Ok(())

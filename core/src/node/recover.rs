@@ -78,9 +78,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     Node<M, WINDOW, CLIENTS, PAGE>
 {
     /// What of this node must outlive a loss of power; `None` while it has not joined, as nobody relies on it then: such a
-    /// node starts anew with [`Node::found`] or [`Node::join`].
+    /// node starts anew with [`Node::found`] or [`Node::join`]. `None`, too, of a node that does not vote: what it holds is
+    /// not what its storage has, and it starts anew from that, or with [`Node::learn`].
     pub fn durable(&self) -> Option<Durable<M, WINDOW, CLIENTS>> {
-        self.is_active().then(|| Durable {
+        (self.voter && self.is_active()).then(|| Durable {
             acceptor: self.acceptor.clone(),
             state: self.replica.state().clone(),
         })

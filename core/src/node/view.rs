@@ -34,9 +34,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &self.config
     }
 
-    /// Whether the node has joined its cluster: from then on it promises, accepts and applies.
+    /// Whether the node has joined its cluster: from then on it applies and, unless it is no voter, promises and accepts.
     pub fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active)
+    }
+
+    /// Whether the node may vote and lead, as soon as it has joined. One whose storage failed ([`Node::fence`]) or was lost
+    /// ([`Node::learn`]) only learns what is decided, and what its acceptor holds was never said to anybody.
+    pub fn is_voter(&self) -> bool {
+        self.voter
     }
 
     /// Who leads, as far as this node believes; a hint, and possibly an old one.
@@ -105,7 +111,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     pub fn roles(&self) -> impl Iterator<Item = Role> {
         let active = self.is_active();
         let has = move |role: &Role| match role {
-            Role::Acceptor | Role::Replica | Role::Leader => active,
+            Role::Replica => active,
+            Role::Acceptor | Role::Leader => active && self.voter,
             Role::Scout => self.leader.scout().is_some(),
             Role::Commander => self.leader.in_flight() > 0,
             Role::Requester => self.requesters.len() > 0,

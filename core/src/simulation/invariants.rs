@@ -300,7 +300,10 @@ impl<
         for write in taken.writes {
             self.wrote(id, members, write)?;
         }
-        if let Some(memory) = self.memories.get(usize::from(id.0)) {
+        // What a node that does not vote has promised it never says.
+        if let Some(memory) = self.memories.get(usize::from(id.0))
+            && node.is_voter()
+        {
             memory.holds(id, node.promised(), &mut self.seen)?;
         }
         if applied > before {
@@ -324,7 +327,12 @@ impl<
             self.seen.skip(Rule::Forgotten);
             return Ok(());
         };
-        memory.recovered(node, &mut self.seen)?;
+        if node.is_voter() {
+            memory.recovered(node, &mut self.seen)?;
+        } else {
+            // Rule D2: it may have forgotten everything, as it says nothing of it.
+            *memory = Memory::new();
+        }
         self.state(node)
     }
 

@@ -190,6 +190,7 @@ pub(crate) const fn event_name<M: StateMachine, const PAGE: usize>(
         Event::Full { .. } => "full",
         Event::Halted { .. } => "halted",
         Event::Exhausted => "exhausted",
+        Event::Fenced => "fenced",
         Event::Killed => "killed",
         Event::Restarted => "restarted",
         Event::Duplicated { .. } => "duplicated",
@@ -208,6 +209,7 @@ pub(crate) fn event<M: StateMachine, const PAGE: usize>(
         Event::Started
         | Event::Stopped
         | Event::Exhausted
+        | Event::Fenced
         | Event::Killed
         | Event::Restarted
         | Event::Sent { .. }
@@ -269,6 +271,7 @@ pub(crate) fn event<M: StateMachine, const PAGE: usize>(
         Event::Halted { cause } => match cause {
             Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
             Halt::Conflict(conflict) => conflicting(conflict, fields),
+            Halt::StorageFailed => fields.word("cause", "storage_failed"),
         },
     }
 }

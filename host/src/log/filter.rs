@@ -6,7 +6,7 @@ use synod::{Event, Halt, Message, NodeSet, Outcome, Reason, Record, Role, Slot, 
 /// How much a record matters: a log at one level shows it and everything that matters more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Level {
-    /// A node halted because of what it saw: a rule was broken.
+    /// A node halted because of what it saw, or votes no more because its storage failed.
     Error,
     /// A leader was missed or gave up, a node was killed, something did not fit.
     Warn,
@@ -22,7 +22,7 @@ pub enum Level {
 /// The level of a kind of fact.
 pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> Level {
     match event {
-        Event::Halted { .. } => Level::Error,
+        Event::Halted { .. } | Event::Fenced => Level::Error,
         Event::Suspected { .. }
         | Event::SteppedDown { .. }
         | Event::Full { .. }

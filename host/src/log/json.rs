@@ -7,7 +7,7 @@
 //! | `t_us` | the simulated time in microseconds |
 //! | `node` | the number of the node |
 //! | `role` | `Acceptor`, `Replica`, `Leader`, `Scout`, `Commander`, `Requester`, `Seed`, `Initializer`, `Node` or `Network` |
-//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted` or `killed` |
+//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted`, `fenced` or `killed` |
 //!
 //! and, where the event is about a message,
 //!
@@ -18,7 +18,7 @@
 //! | `to` | the numbers of its recipients, a list (`sent`, `lost`) |
 //! | `reason` | why it came to nothing (`ignored`) |
 //!
-//! and, except in `started`, `stopped`, `exhausted`, `killed` and `ignored`, an object `fields` with the fields of the message or of
+//! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed` and `ignored`, an object `fields` with the fields of the message or of
 //! the event under the names that they have in the text. In it
 //!
 //! - a ballot is `{"round":1,"leader":3}`; a slot, a count or a node is a number; a flag is `true` or `false`;
@@ -87,6 +87,7 @@ impl Json {
             Event::Started
             | Event::Stopped
             | Event::Exhausted
+            | Event::Fenced
             | Event::Killed
             | Event::Restarted => {}
             event => {

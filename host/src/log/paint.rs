@@ -56,6 +56,7 @@ impl Palette {
             | Event::Full { .. }
             | Event::Halted { .. }
             | Event::Exhausted
+            | Event::Fenced
             | Event::Killed
             | Event::Restarted
             | Event::FaultBegan { .. }

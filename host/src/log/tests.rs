@@ -398,6 +398,7 @@ fn every_fact_about_an_election_has_its_line() {
             r#""full","fields":{"queue":"waiting"}"#,
         ),
         (Event::Exhausted, "exhausted", r#""exhausted""#),
+        (Event::Fenced, "fenced", r#""fenced""#),
         (Event::Killed, "killed", r#""killed""#),
     ] {
         assert_line(event, text, json);
@@ -477,6 +478,13 @@ fn every_fact_about_the_log_has_its_line() {
             },
             "halted(cause=duplicate_identity)",
             r#""halted","fields":{"cause":"duplicate_identity"}"#,
+        ),
+        (
+            Event::Halted {
+                cause: &Halt::StorageFailed,
+            },
+            "halted(cause=storage_failed)",
+            r#""halted","fields":{"cause":"storage_failed"}"#,
         ),
         (
             Event::Halted { cause: &conflict },

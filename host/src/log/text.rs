@@ -87,6 +87,7 @@ impl Text {
             Event::Started
             | Event::Stopped
             | Event::Exhausted
+            | Event::Fenced
             | Event::Killed
             | Event::Restarted => {
                 self.verb(out, record, b"", fields::event_name(&record.event));

@@ -40,6 +40,7 @@ impl Teller {
             | Event::Installed { .. }
             | Event::Halted { .. }
             | Event::Exhausted
+            | Event::Fenced
             | Event::Killed
             | Event::Restarted
             | Event::FaultBegan { .. }

@@ -6,8 +6,8 @@ use crate::machines::{Key, Kv, KvCommand, KvReply};
 use crate::message::{Entries, Proposals};
 use crate::simulation::{KvScript, Scenario, Simulation, Verdict, Workload};
 use crate::{
-    Ballot, ClientId, MalformedPage, Message, Outgoing, Reader, Reply, RequestKey, RequestNumber,
-    Role, Writer,
+    Ballot, ClientId, Envelope, MalformedPage, Message, Outbox, Outgoing, Reader, Reply,
+    RequestKey, RequestNumber, Role, Writer,
 };
 use core::cell::Cell;
 use std::boxed::Box;
@@ -323,6 +323,51 @@ fn a_node_that_comes_back_with_less_is_found() {
         matches!(found, Err(Violation::Forgotten { slot, .. }) if slot > old.applied()),
         "{found:?}"
     );
+}
+
+#[test]
+fn d2_a_node_that_does_not_vote_may_have_forgotten() {
+    let mut scene = Scene::new();
+    let now = scene.world.now();
+    let config = scene.node(FOLLOWER).config().clone();
+    let learner = Small::learn(config, 6, now).unwrap();
+    assert_eq!(scene.checkers.recovered(now, &learner), Ok(()));
+    assert_eq!(scene.step(&learner, &[], &[], &[]), Ok(()));
+}
+
+#[test]
+fn d1_what_a_fenced_node_keeps_need_not_be_written() {
+    for fences in [false, true] {
+        let mut scene = Scene::new();
+        let mut node = scene.node(FOLLOWER);
+        let mut outbox = Outbox::<Machine, 2, { Small::OUTBOX_MIN }>::new();
+        if fences {
+            node.fence(scene.world.now(), &mut outbox, &mut ());
+        }
+        let ballot = Ballot::new(scene.ballot().round() + 1, LEADER);
+        let first = node.applied().next().unwrap();
+        let accept = Message::Accept {
+            ballot,
+            first,
+            decided: Slot::ZERO,
+            proposals: Proposals::<Machine, 2>::from_slice(&[Proposal::Noop]).unwrap(),
+        };
+        let letter = Envelope {
+            cluster: node.config().fingerprint(),
+            from: LEADER,
+            to: FOLLOWER,
+            message: accept,
+        };
+        node.handle_message(scene.world.now(), &letter, &mut outbox, &mut ());
+        assert_eq!(outbox.writes.is_empty(), fences);
+        assert_eq!(node.promised(), ballot);
+        let unwritten = Violation::UnwrittenPromise {
+            node: FOLLOWER,
+            ballot,
+        };
+        let judged = scene.step(&node, &[], &[], &[]);
+        assert_eq!(judged, if fences { Ok(()) } else { Err(unwritten) });
+    }
 }
 
 #[test]
