@@ -6,7 +6,7 @@ use synod::Duration;
 fn chaos(seed: u64, size: u16, rounds: u32) {
     let mut c = Cluster::lit(size, seed);
     let mut nonces = Vec::new();
-    let mut stopped = 0;
+    let mut lost = 0;
     let number = |c: &mut Cluster, below: u16| u16::try_from(c.draw(u64::from(below))).unwrap();
     for _ in 0..rounds {
         match c.draw(12) {
@@ -30,11 +30,21 @@ fn chaos(seed: u64, size: u16, rounds: u32) {
             }
             8 => c.double(|letter| letter.to.0 == 2),
             9 => c.forget_rules(),
-            10 if (stopped + 1) * 2 < size && c.live().all(|node| c.node(node).is_active()) => {
+            // Less than half of the voters are lost.
+            10 if (lost + 1) * 2 < size && c.live().all(|node| c.node(node).is_active()) => {
                 let node = number(&mut c, size);
-                if c.live().any(|live| live == node) {
-                    stopped += 1;
-                    c.stop(node);
+                if c.live().any(|live| live == node && c.node(node).is_voter()) {
+                    lost += 1;
+                    match c.draw(3) {
+                        0 => c.stop(node),
+                        1 => c.fence(node),
+                        _ => {
+                            // Its requests are forgotten with all else.
+                            nonces.retain(|(at, _)| *at != node);
+                            c.stop(node);
+                            c.learn(node);
+                        }
+                    }
                 }
             }
             _ => {}

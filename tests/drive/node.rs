@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Kv, KvCommand, KvReply};
 use synod::{
     Ballot, ClientId, Config, Digest, Durable, Duration, Entry, Envelope, Event, Instant, Message,
-    Node, NodeId, Outbox, Outcome, Proposal, Record, RequestError, RequestKey, RequestNumber,
-    SNAPSHOT_PAGE, Slot, SnapshotId, Tally, Tracer, Write,
+    MessageKind, Node, NodeId, Outbox, Outcome, Proposal, Record, RequestError, RequestKey,
+    RequestNumber, SNAPSHOT_PAGE, Slot, SnapshotId, Tally, Tracer, Write,
 };
 
 type Machine = Kv<4>;
@@ -111,7 +111,10 @@ struct Life<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     now: Instant,
     incarnation: u32,
     disk: Disk,
+    /// What the node goes on from after a loss of power: as it last was while it voted.
     durable: Option<Durable<Machine, WINDOW, CLIENTS>>,
+    /// Whether its storage is gone, and all that it had promised with it.
+    lost: bool,
     /// The ballots that were heard of in this life, for messages to be about.
     ballots: Vec<Ballot>,
     nonces: BTreeSet<u64>,
@@ -134,6 +137,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
             incarnation: 0,
             disk: Disk::default(),
             durable: None,
+            lost: false,
             ballots: vec![Ballot::NULL],
             nonces: BTreeSet::new(),
             keys: BTreeSet::new(),
@@ -173,6 +177,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
                 180..=239 => self.answer(&mut choices),
                 240..=243 => self.outbox.clear(),
                 244..=247 => self.lose_power(&mut choices),
+                255 if choices.chance(64) => self.fence(),
                 248..=255 => self.lead(),
             }
             if self.node.halted().is_some() && choices.chance(32) {
@@ -214,7 +219,19 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.check_replies(before[2]);
         self.check_progress(&facts);
         self.check_node();
-        self.durable = self.node.durable();
+        if self.node.is_voter() {
+            self.durable = self.node.durable();
+        }
+    }
+
+    /// The storage fails before what waits in the outbox was written.
+    fn fence(&mut self) {
+        let mut facts = Facts::default();
+        self.node.fence(self.now, &mut self.outbox, &mut facts);
+        self.tally += &facts.tally;
+        assert!(self.outbox.writes.is_empty() && self.outbox.messages.is_empty());
+        assert!(!self.node.is_voter() || self.node.halted().is_some());
+        self.check_node();
     }
 
     /// Whether the outbox has less room than a step may need.
@@ -233,6 +250,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
 
     fn check_messages(&mut self, new: usize) {
         let others = self.node.config().peers();
+        if !self.node.is_voter() {
+            self.check_silence();
+        }
         // The last of those that waited already may have grown by what was said now.
         let grown = new.saturating_sub(1);
         for (index, outgoing) in self.outbox.messages.iter().enumerate().skip(grown) {
@@ -304,6 +324,29 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
+    /// Who does not vote speaks as a replica only (D1, D2).
+    fn check_silence(&self) {
+        for outgoing in &self.outbox.messages {
+            let kind = outgoing.message.kind();
+            let replica = [
+                MessageKind::Join,
+                MessageKind::Welcome,
+                MessageKind::Propose,
+                MessageKind::Learn,
+                MessageKind::Decisions,
+                MessageKind::Request,
+                MessageKind::Response,
+            ];
+            assert!(
+                replica.contains(&kind),
+                "it does not vote, and says {kind:?}"
+            );
+        }
+        let votes = |write: &Write<_>| matches!(write, Write::Promised(_) | Write::Accepted(_));
+        assert!(!self.outbox.writes.iter().any(votes));
+        assert_eq!(self.node.leading(), None);
+    }
+
     /// Only what was asked here is answered.
     fn check_replies(&self, from: usize) {
         for reply in &self.outbox.replies[from..] {
@@ -342,15 +385,18 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
 
     fn check_node(&mut self) {
         let node = &self.node;
-        assert_eq!(node.promised(), self.disk.promised, "its promise fell");
+        if node.is_voter() {
+            assert_eq!(node.promised(), self.disk.promised, "its promise fell");
+            let votes: Vec<_> = node.votes().collect();
+            let kept = self.disk.above(node.low_water());
+            assert_eq!(votes, kept, "a vote is gone");
+        }
         assert!(
             self.low_water <= node.low_water(),
             "the low-water mark fell"
         );
         assert!(node.low_water() <= node.applied(), "T1");
         self.low_water = node.low_water();
-        let votes: Vec<_> = node.votes().collect();
-        assert_eq!(votes, self.disk.above(self.low_water), "a vote is gone");
         let marks = node.marks();
         assert!(marks.window <= WINDOW && marks.votes <= WINDOW);
         assert!(marks.waiting <= CLIENTS && marks.pending <= CLIENTS);
@@ -569,16 +615,34 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.incarnation += 1;
         self.now = Instant::from_micros(u64::from(choices.byte()) * 100_000);
         let number = self.node.id().0;
+        let config = Config::new(NodeId(number), MEMBERS);
+        let voted = self.node.is_voter();
+        self.lost |= !voted && self.durable.is_some() && choices.chance(128);
+        if self.lost {
+            self.node = Node::learn(config, 1, self.now).unwrap();
+            self.go_back();
+            return;
+        }
         let Some(durable) = self.durable.take() else {
             self.node = Self::start(number);
+            self.go_back();
             return;
         };
         assert_eq!(durable.promised(), self.disk.promised);
-        assert_eq!(durable.applied(), self.applied);
-        let config = Config::new(NodeId(number), MEMBERS);
+        assert!(!voted || durable.applied() == self.applied);
         let node = Node::recover(config, durable, 1, self.incarnation, self.now);
         self.node = node.unwrap();
+        if !voted {
+            self.go_back();
+        }
         self.act(|_, _, _, _| {});
+    }
+
+    /// What it has learnt since its storage failed is nowhere written.
+    fn go_back(&mut self) {
+        let node = &self.node;
+        (self.applied, self.chain, self.low_water) =
+            (node.applied(), node.chain(), node.low_water());
     }
 
     fn slot(&self, choices: &mut Choices<'_>) -> Slot {
