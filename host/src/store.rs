@@ -1,6 +1,7 @@
-//! Storage on a host: what of a node must outlive a loss of power, in a file for each node.
+//! Storage on a host: what of a node must outlive a loss of power, in a file for each node and a directory for a cluster.
 //!
-//! [`FileStorage`] is a log of records in a file; the database in it is `redb`.
+//! [`FileStorage`] is a log of records in a file; the database in it is `redb`. [`DataDir`] is a directory with such a
+//! file for each node, and with a manifest that says whose they are.
 //!
 //! # What a file must never do
 //!
@@ -17,15 +18,19 @@
 //! What this does not notice: an older copy of a whole file in the place of the file. Nobody may put one there.
 
 mod backend;
+mod data_dir;
 mod error;
 mod file;
 mod log;
 mod look;
+mod manifest;
 mod medium;
 mod superblock;
 #[cfg(test)]
 mod tests;
 
+pub use data_dir::DataDir;
 pub use error::{Problem, StoreError};
 pub use file::FileStorage;
+pub use manifest::Cluster;
 pub use superblock::Label;

@@ -1,6 +1,7 @@
 //! A store that is used as a node uses it, and what becomes of it when its medium does its worst.
 
 mod damage;
+mod files;
 mod power;
 
 use super::file::blank;
