@@ -1,10 +1,10 @@
 //! Why a store or a data directory cannot be used: what is wrong, what was expected, and what to do about it.
 
-use super::file::RECORD_MAX;
 use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use synod::NodeId;
+use synod::storage::RECORD_MAX;
 
 /// Why a store or a data directory cannot be used. Nothing was changed in it, unless it says so.
 ///

@@ -11,10 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use synod::storage::Storage;
-
-/// The most bytes of one record.
-pub(super) const RECORD_MAX: usize = 4096;
+use synod::storage::{RECORD_MAX, Storage};
 
 /// The records of a node in a file.
 ///
@@ -24,7 +21,7 @@ pub(super) const RECORD_MAX: usize = 4096;
 ///
 /// ```
 /// use synod::NodeId;
-/// use synod::storage::Storage;
+/// use synod::storage::{RECORD_MAX, Storage};
 /// use synod_host::store::{FileStorage, Label};
 ///
 /// # let path = std::env::temp_dir().join(format!("synod-doc-{}", std::process::id()));

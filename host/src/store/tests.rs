@@ -2,6 +2,7 @@
 
 mod damage;
 mod files;
+mod journal;
 mod power;
 
 use super::file::blank;
@@ -127,7 +128,7 @@ fn it_has_room_for_its_capacity_and_not_for_more() {
     assert!(matches!(full.problem, Problem::Full(65536)), "{full}");
     let long = storage.append(&[0; FileStorage::RECORD_MAX + 1]);
     let long = long.unwrap_err();
-    assert!(matches!(long.problem, Problem::TooLong(4097)), "{long}");
+    assert!(matches!(long.problem, Problem::TooLong(513)), "{long}");
 
     storage.sync().unwrap();
     trim(&mut storage, 1).unwrap();

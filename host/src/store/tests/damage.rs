@@ -85,7 +85,7 @@ fn d3_a_changed_bit_costs_no_synced_record_or_is_noticed() {
 }
 
 #[test]
-#[ignore = "it tries every byte, which takes minutes"]
+#[ignore = "it tries every byte, which takes a minute"]
 fn d3_every_byte() {
     for end in [End::Closed, End::Killed] {
         let (tried, taken) = flip(end, |_| true);

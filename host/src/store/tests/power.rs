@@ -336,7 +336,7 @@ fn a_store_stays_small_however_much_goes_through_it() {
 
 #[test]
 fn a_file_is_never_longer_than_its_bound() {
-    for len in [8, 400, 2100, FileStorage::RECORD_MAX] {
+    for len in [8, 100, 300, FileStorage::RECORD_MAX] {
         for batch in [1, 16, 10_000] {
             let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
             let mut storage = on(memory.clone()).unwrap();
