@@ -19,6 +19,7 @@ pub mod options;
 mod progress;
 pub mod run;
 pub mod shrink;
+pub mod store;
 pub mod storm;
 pub mod summary;
 pub mod sweep;

@@ -1,0 +1,122 @@
+//! What a store is kept on: bytes that can be read, written and synced. A file, or a copy of one in memory.
+
+use core::fmt::Debug;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes that outlive the process, if all goes well.
+pub(super) trait Medium: Debug + Send + Sync {
+    /// How many there are.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Fills `out` with the bytes from `offset` on, all of which must be there.
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
+
+    /// Writes `bytes` from `offset` on.
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Cuts the end off, or appends zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Returns once everything that was written is durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A file. Whoever holds it holds its lock.
+#[derive(Debug)]
+pub(super) struct Disk(Mutex<File>);
+
+impl Disk {
+    pub(super) fn new(file: File) -> Self {
+        Self(Mutex::new(file))
+    }
+
+    fn at(&self, offset: u64) -> io::Result<MutexGuard<'_, File>> {
+        let mut file = lock(&self.0);
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(file)
+    }
+}
+
+impl Medium for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(lock(&self.0).metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.at(offset)?.read_exact(out)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.at(offset)?.write_all(bytes)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        lock(&self.0).set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        lock(&self.0).sync_data()
+    }
+}
+
+/// Bytes in memory.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<Vec<u8>>);
+
+impl Memory {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self(Mutex::new(bytes))
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        lock(&self.0).clone()
+    }
+}
+
+impl Medium for Memory {
+    fn len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(lock(&self.0).len()).unwrap_or(u64::MAX))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let bytes = lock(&self.0);
+        let found = bytes
+            .get(place(offset)?..)
+            .and_then(|rest| rest.get(..out.len()));
+        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, new: &[u8]) -> io::Result<()> {
+        let mut bytes = lock(&self.0);
+        let start = place(offset)?;
+        let end = start.saturating_add(new.len());
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        if let Some(old) = bytes.get_mut(start..end) {
+            old.copy_from_slice(new);
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        lock(&self.0).resize(place(len)?, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn place(offset: u64) -> io::Result<usize> {
+    usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge.into())
+}
+
+/// Nothing is half done when a thread that holds one of these locks panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,200 @@
+//! The first page of a store: whose it is, and the marks that say how many records were synced.
+//!
+//! | at | bytes | what |
+//! |---|---|---|
+//! | 0 | 40 | magic, version, cluster, node, capacity, and a digest of these |
+//! | 1024 | 24 | a mark: generation, how many records there have been, and a digest of both |
+//! | 2048 | 24 | the other mark |
+//!
+//! Numbers are little-endian. A new mark takes the place of the older one, in a sector of its own: a write that is cut off
+//! leaves the one before it.
+
+use synod::{Digest, NodeId, Reader, Sink, Writer};
+
+/// How many bytes the superblock takes: a page, so that those of the database keep their places in pages.
+pub(super) const SUPERBLOCK: u64 = 4096;
+/// How many bytes of it say whose the store is.
+pub(super) const LABEL_BYTES: usize = 40;
+/// How many bytes a mark has.
+pub(super) const MARK_BYTES: usize = 24;
+/// Where the two marks are.
+pub(super) const MARKS_AT: [u64; 2] = [1024, 2048];
+
+const MAGIC: &[u8; 8] = b"SYNODLOG";
+const VERSION: u32 = 1;
+
+/// Whose a store is, and how much goes into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Label {
+    /// The number of the cluster, as in `Config::cluster`.
+    pub cluster: u64,
+    /// The node.
+    pub node: NodeId,
+    /// How many bytes of records it has room for; see `Storage::capacity`.
+    pub capacity: u32,
+}
+
+/// Why forty bytes are no label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LabelError {
+    /// They never were one.
+    Magic,
+    /// They were, and have changed.
+    Digest,
+    /// Another version wrote them.
+    Version(u32),
+}
+
+impl Label {
+    pub(super) fn encode(&self) -> [u8; LABEL_BYTES] {
+        let mut bytes = [0; LABEL_BYTES];
+        let mut writer = Writer::new(&mut bytes);
+        writer.put(MAGIC);
+        writer.put_u32(VERSION);
+        writer.put_u64(self.cluster);
+        writer.put_u32(u32::from(self.node.0));
+        writer.put_u64(u64::from(self.capacity));
+        let digest = self.digest(VERSION);
+        writer.put_u64(digest);
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8; LABEL_BYTES]) -> Result<Self, LabelError> {
+        let mut reader = Reader::new(bytes);
+        if reader.array() != Some(*MAGIC) {
+            return Err(LabelError::Magic);
+        }
+        let mut fields = || {
+            let version = reader.u32()?;
+            let label = Self {
+                cluster: reader.u64()?,
+                node: NodeId(u16::try_from(reader.u32()?).ok()?),
+                capacity: u32::try_from(reader.u64()?).ok()?,
+            };
+            (label.digest(version) == reader.u64()?).then_some((version, label))
+        };
+        match fields() {
+            Some((VERSION, label)) => Ok(label),
+            Some((version, _)) => Err(LabelError::Version(version)),
+            None => Err(LabelError::Digest),
+        }
+    }
+
+    fn digest(&self, version: u32) -> u64 {
+        let node = u64::from(self.node.0);
+        digest([
+            u64::from(version),
+            self.cluster,
+            node,
+            u64::from(self.capacity),
+        ])
+    }
+}
+
+/// How many records there have been when something was synced last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    generation: u64,
+    pub(super) records: u64,
+}
+
+impl Mark {
+    /// The mark that follows, and where it goes.
+    pub(super) fn next(self, records: u64) -> Self {
+        Self {
+            generation: self.generation.wrapping_add(1),
+            records,
+        }
+    }
+
+    pub(super) fn at(self) -> u64 {
+        let [even, odd] = MARKS_AT;
+        if self.generation.is_multiple_of(2) {
+            even
+        } else {
+            odd
+        }
+    }
+
+    pub(super) fn encode(self) -> [u8; MARK_BYTES] {
+        let mut bytes = [0; MARK_BYTES];
+        let mut writer = Writer::new(&mut bytes);
+        for word in [self.generation, self.records, self.digest()] {
+            writer.put_u64(word);
+        }
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8; MARK_BYTES]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let mark = Self {
+            generation: reader.u64()?,
+            records: reader.u64()?,
+        };
+        (mark.digest() == reader.u64()?).then_some(mark)
+    }
+
+    /// The newer one of those that can be read.
+    pub(super) fn newer(marks: [Option<Self>; 2]) -> Option<Self> {
+        let [even, odd] = marks;
+        [even, odd]
+            .into_iter()
+            .flatten()
+            .max_by_key(|mark| mark.generation)
+    }
+
+    fn digest(self) -> u64 {
+        digest([self.generation, self.records])
+    }
+}
+
+fn digest<const N: usize>(words: [u64; N]) -> u64 {
+    let mut digest = Digest::new();
+    for word in words {
+        digest.put_u64(word);
+    }
+    digest.value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_with_a_changed_bit_is_none() {
+        let label = Label {
+            cluster: 0x0123_4567_89ab_cdef,
+            node: NodeId(5),
+            capacity: 1 << 20,
+        };
+        let bytes = label.encode();
+        assert_eq!(Label::decode(&bytes), Ok(label));
+        for bit in 0..8 * LABEL_BYTES {
+            let mut changed = bytes;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(Label::decode(&changed).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_mark_with_a_changed_bit_is_none_and_the_older_one_holds() {
+        let older = Mark::default().next(7);
+        let newer = older.next(9);
+        assert_ne!(
+            older.at(),
+            newer.at(),
+            "one outlasts the writing of the other"
+        );
+        let bytes = newer.encode();
+        assert_eq!(Mark::decode(&bytes), Some(newer));
+        for bit in 0..8 * MARK_BYTES {
+            let mut changed = bytes;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Mark::decode(&changed), None, "bit {bit}");
+        }
+        assert_eq!(Mark::decode(&[0; MARK_BYTES]), None);
+        assert_eq!(Mark::newer([Some(older), Some(newer)]), Some(newer));
+        assert_eq!(Mark::newer([Some(older), None]), Some(older));
+        assert_eq!(Mark::newer([None, None]), None);
+    }
+}

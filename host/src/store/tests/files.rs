@@ -1,0 +1,281 @@
+//! Stores and data directories as files, whole and in every way not as they must be.
+
+use super::*;
+use crate::store::{Cluster, DataDir};
+use std::fs;
+use std::path::PathBuf;
+
+/// A directory of its own for a test, gone when the test is over.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("synod-store-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Every file in a directory, with its bytes.
+fn contents(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(path).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn cluster() -> Cluster {
+    Cluster {
+        number: 6,
+        nodes: 5,
+        machine: "kv".to_owned(),
+        capacities: [16, 8, 2],
+        room: 1 << 16,
+    }
+}
+
+/// What an attempt says that must fail and change nothing in a directory.
+fn refusal<T: core::fmt::Debug>(
+    place: &Place,
+    attempt: impl FnOnce() -> Result<T, StoreError>,
+) -> String {
+    let before = contents(&place.0);
+    let line = attempt().unwrap_err().to_string();
+    assert_eq!(contents(&place.0), before, "{line}");
+    assert!(!line.contains('\n'), "{line}");
+    line.replace(&*place.0.to_string_lossy(), "DIR")
+}
+
+#[test]
+fn a_store_is_a_file_that_one_at_a_time_can_open() {
+    let place = Place::new("one");
+    let path = place.join("a");
+    let mut storage = FileStorage::create(&path, LABEL).unwrap();
+    append(&mut storage, 0..3).unwrap();
+    storage.sync().unwrap();
+    let line = refusal(&place, || FileStorage::open(&path, LABEL));
+    assert_eq!(
+        line,
+        "DIR/a: another process has this open: stop that one first, or name another directory"
+    );
+    drop(storage);
+    assert_eq!(
+        numbers(&mut FileStorage::open(&path, LABEL).unwrap()),
+        [0, 1, 2]
+    );
+    let line = refusal(&place, || FileStorage::create(&path, LABEL));
+    assert!(
+        line.starts_with("DIR/a: there is something already "),
+        "{line}"
+    );
+}
+
+#[test]
+fn what_is_no_store_of_this_node_is_refused_and_left_as_it_is() {
+    let place = Place::new("refused");
+    drop(FileStorage::create(&place.join("store"), LABEL).unwrap());
+    fs::write(place.join("empty"), "").unwrap();
+    fs::write(place.join("text"), "some other file\n".repeat(1000)).unwrap();
+    fs::create_dir(place.join("directory")).unwrap();
+
+    let open = |name: &str, label| refusal(&place, || FileStorage::open(&place.join(name), label));
+    let is = |line: String, start: &str| assert!(line.starts_with(start), "{line}");
+    is(
+        open("nothing", LABEL),
+        "DIR/nothing: the storage of NODE_3 is gone, ",
+    );
+    is(
+        open("empty", LABEL),
+        "DIR/empty: this store is damaged (it has 0 bytes, ",
+    );
+    is(
+        open("text", LABEL),
+        "DIR/text: this is not the store of a node, ",
+    );
+    is(open("directory", LABEL), "DIR/directory: this is no file, ");
+    let other = Label {
+        node: NodeId(4),
+        ..LABEL
+    };
+    is(
+        open("store", other),
+        "DIR/store: this has node NODE_3, where NODE_4 was expected",
+    );
+    let other = Label {
+        cluster: 7,
+        ..LABEL
+    };
+    is(
+        open("store", other),
+        "DIR/store: this has cluster 0x0000000000000006, where 0x",
+    );
+    let other = Label {
+        capacity: 9,
+        ..LABEL
+    };
+    is(
+        open("store", other),
+        "DIR/store: this has capacity 65536, where 9 was expected",
+    );
+}
+
+#[test]
+fn what_an_attempt_has_left_that_was_cut_off_is_in_nobodys_way() {
+    let place = Place::new("cut-off");
+    fs::write(place.join("a.new"), "half").unwrap();
+    drop(FileStorage::create(&place.join("a"), LABEL).unwrap());
+    assert!(!place.join("a.new").exists());
+
+    let data = place.join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("cluster.toml.new"), "half").unwrap();
+    let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
+    // The power went when the store was there and the manifest did not name it yet.
+    let label = Label {
+        node: NodeId(0),
+        ..LABEL
+    };
+    drop(FileStorage::create(&data.join("node-0.store"), label).unwrap());
+    assert!(!dir.is_provisioned(NodeId(0)));
+    drop(dir.storage(NodeId(0)).unwrap());
+    assert!(dir.is_provisioned(NodeId(0)));
+}
+
+#[test]
+fn a_directory_keeps_the_stores_of_a_cluster() {
+    let place = Place::new("cluster");
+    let data = place.join("data");
+    let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
+    for node in [0, 4] {
+        let mut storage = dir.storage(NodeId(node)).unwrap();
+        append(&mut storage, u64::from(node)..10).unwrap();
+        storage.sync().unwrap();
+    }
+    let line = refusal(&place, || DataDir::open_or_found(&data, &cluster()));
+    assert!(
+        line.starts_with("DIR/data: another process has this open"),
+        "{line}"
+    );
+    let line = refusal(&place, || dir.storage(NodeId(5)));
+    assert_eq!(
+        line,
+        "DIR/data: there is no NODE_5 in the cluster of this directory"
+    );
+    drop(dir);
+
+    let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
+    let provisioned = (0..5).filter(|node| dir.is_provisioned(NodeId(*node)));
+    assert!(provisioned.eq([0, 4]));
+    assert_eq!(
+        numbers(&mut dir.storage(NodeId(4)).unwrap()),
+        [4, 5, 6, 7, 8, 9]
+    );
+    assert!(numbers(&mut dir.storage(NodeId(1)).unwrap()).is_empty());
+}
+
+#[test]
+fn d2_a_node_whose_store_is_gone_gets_no_other_one() {
+    let place = Place::new("gone");
+    let mut dir = DataDir::open_or_found(&place.join("data"), &cluster()).unwrap();
+    drop(dir.storage(NodeId(2)).unwrap());
+    fs::remove_file(place.join("data/node-2.store")).unwrap();
+    let gone = "DIR/data/node-2.store: the storage of NODE_2 is gone, and with it what the node voted: put this very file \
+                back, as it was when the node last stopped, and never an older copy of it; or let the node come back as a \
+                learner, which never votes";
+    assert_eq!(refusal(&place, || dir.storage(NodeId(2))), gone);
+    drop(dir);
+    let mut dir = DataDir::open_or_found(&place.join("data"), &cluster()).unwrap();
+    assert_eq!(refusal(&place, || dir.storage(NodeId(2))), gone);
+    drop(dir.storage(NodeId(3)).unwrap());
+
+    // The file of another node is none of its own.
+    fs::copy(
+        place.join("data/node-3.store"),
+        place.join("data/node-2.store"),
+    )
+    .unwrap();
+    let line = refusal(&place, || dir.storage(NodeId(2)));
+    assert!(
+        line.starts_with("DIR/data/node-2.store: this has node NODE_3, where NODE_2"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_directory_of_something_else_is_refused_and_left_as_it_is() {
+    let place = Place::new("foreign");
+    let data = place.join("data");
+    let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
+    drop(dir.storage(NodeId(0)).unwrap());
+    drop(dir);
+    let inside = Place(data.clone());
+    let open = |expected: &Cluster| refusal(&inside, || DataDir::open_or_found(&data, expected));
+    let mut others = [(); 4].map(|()| cluster());
+    others[0].number = 7;
+    others[1].nodes = 3;
+    others[2].machine = "bank".to_owned();
+    others[3].room = 1 << 20;
+    let lines = [
+        "cluster 0x0000000000000006, where 0x0000000000000007 was expected",
+        "nodes 5, where 3 was expected",
+        "machine kv, where bank was expected",
+        "room 65536, where 1048576 was expected",
+    ];
+    for (other, line) in others.iter().zip(lines) {
+        let hint = "name its own options or another directory";
+        assert_eq!(
+            open(other),
+            format!("DIR/cluster.toml: this has {line}: {hint}")
+        );
+    }
+
+    let manifest = data.join("cluster.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("[0]", "[]")).unwrap();
+    let line = open(&cluster());
+    assert!(
+        line.starts_with("DIR/cluster.toml: the manifest is not as it was written ("),
+        "{line}"
+    );
+    fs::write(&manifest, [0xff; 100]).unwrap();
+    let line = open(&cluster());
+    assert!(
+        line.starts_with("DIR/cluster.toml: the manifest is not as it was written ("),
+        "{line}"
+    );
+    fs::remove_file(&manifest).unwrap();
+    let line = open(&cluster());
+    assert!(
+        line.starts_with("DIR/cluster.toml: there are stores in this directory, but "),
+        "{line}"
+    );
+    fs::remove_file(data.join("node-0.store")).unwrap();
+    fs::write(data.join("thesis"), "much work").unwrap();
+    let line = open(&cluster());
+    assert!(
+        line.starts_with("DIR: there is no cluster in this directory, but there is thesis"),
+        "{line}"
+    );
+
+    let file = data.join("thesis");
+    let line = refusal(&inside, || DataDir::open_or_found(&file, &cluster()));
+    assert_eq!(
+        line,
+        "DIR/thesis: this is no directory, where one was expected"
+    );
+}

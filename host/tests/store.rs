@@ -1,0 +1,252 @@
+//! Stores and processes: one that is killed, one that meets another, one that may not write, one whose disk is full. Each
+//! is this program once more, as the test `child`.
+
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says so when it fails, helpers included"
+)]
+
+use core::convert::Infallible;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use synod::storage::Storage;
+use synod::{Digest, NodeId, Sink};
+use synod_host::store::{FileStorage, Label, StoreError};
+
+const LABEL: Label = Label {
+    cluster: 6,
+    node: NodeId(0),
+    capacity: 1 << 16,
+};
+
+/// How many of the newest records are kept.
+const KEPT: u64 = 100;
+
+/// Names the store that a child works on.
+const PATH: &str = "SYNOD_TEST_STORE";
+
+fn draw(seed: u64, place: u64) -> u64 {
+    let mut digest = Digest::new();
+    digest.put_u64(seed);
+    digest.put_u64(place);
+    digest.put_u64(0);
+    digest.value() >> 8
+}
+
+/// A record that begins with its number and follows from it.
+fn record(number: u64) -> Vec<u8> {
+    let mut bytes = number.to_le_bytes().to_vec();
+    for place in 0..draw(number, 0) % 40 {
+        bytes.extend(draw(number, place).to_le_bytes());
+    }
+    bytes
+}
+
+fn number(record: &[u8]) -> u64 {
+    u64::from_le_bytes(*record.first_chunk().unwrap())
+}
+
+fn path(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_file(&path);
+    path
+}
+
+/// The first number and the one after the last, of records that must be consecutive and as they were appended.
+fn extent(storage: &mut FileStorage) -> (u64, u64) {
+    let mut found: Option<(u64, u64)> = None;
+    let read = storage.read(|bytes| {
+        let number = number(bytes);
+        assert_eq!(bytes, record(number));
+        let (first, end) = found.unwrap_or((number, number));
+        assert_eq!(number, end, "what follows {first}..{end}");
+        found = Some((first, end + 1));
+    });
+    read.unwrap();
+    found.unwrap_or((0, 0))
+}
+
+/// This program as the child that works on a store, begun by another one where `through` says so.
+fn process(through: &[&str], path: &Path) -> Command {
+    let exe = std::env::current_exe().unwrap();
+    let mut words = through.iter().map(Path::new).chain([exe.as_path()]);
+    let mut command = Command::new(words.next().unwrap());
+    command
+        .args(words)
+        .args(["--exact", "child", "--ignored", "--nocapture"]);
+    command.env(PATH, path).stdout(Stdio::piped());
+    command
+}
+
+/// The numbers in the lines that begin with a word; the last line counts only if it is whole.
+fn said(line: &str, word: &str) -> Option<u64> {
+    line.strip_suffix('\n')?.strip_prefix(word)?.parse().ok()
+}
+
+/// What a child says that comes to an end by itself: how many records it has synced, and its error.
+fn ended(command: &mut Command) -> (u64, String) {
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let synced = text
+        .split_inclusive('\n')
+        .filter_map(|line| said(line, "synced "));
+    let error = text.lines().find_map(|line| line.strip_prefix("error "));
+    (
+        synced.max().unwrap_or(0),
+        error.unwrap_or_default().to_owned(),
+    )
+}
+
+/// Appends and syncs until something fails; says how far it has come.
+fn work(path: &Path) -> Result<Infallible, StoreError> {
+    let mut storage = if path.exists() {
+        FileStorage::open(path, LABEL)?
+    } else {
+        FileStorage::create(path, LABEL)?
+    };
+    let (_, mut end) = extent(&mut storage);
+    loop {
+        for _ in 0..=draw(end, 1) % 3 {
+            storage.append(&record(end))?;
+            end += 1;
+        }
+        if draw(end, 2).is_multiple_of(5) {
+            storage.trim(|record| number(record) + KEPT < end)?;
+        }
+        storage.sync()?;
+        println!("synced {end}");
+    }
+}
+
+#[test]
+#[ignore = "other tests start it as a process of its own"]
+fn child() {
+    let Some(path) = std::env::var_os(PATH) else {
+        return;
+    };
+    println!();
+    let Err(error) = work(Path::new(&path));
+    println!("error {error}");
+}
+
+#[test]
+fn d1_what_was_synced_is_there_after_every_one_of_twenty_kills() {
+    let path = path("killed.store");
+    let mut before = 0;
+    for round in 0..20 {
+        let mut child = process(&[], &path).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut synced = before;
+        let mut left = draw(round, 3) % 120;
+        loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).unwrap() == 0 {
+                break;
+            }
+            assert!(!line.starts_with("error"), "round {round}: {line}");
+            if let Some(end) = said(&line, "synced ") {
+                synced = end;
+                left = left.saturating_sub(1);
+            }
+            if left == 0 {
+                // At some moment of what it does next; more often than once does no harm.
+                for _ in 0..draw(round, 4) % 300_000 {
+                    core::hint::spin_loop();
+                }
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        if !path.exists() {
+            assert_eq!(synced, 0, "killed before it was made");
+            continue;
+        }
+        let (first, end) = extent(&mut FileStorage::open(&path, LABEL).unwrap());
+        assert!(
+            end >= synced,
+            "round {round}: {first}..{end}, and {synced} were synced"
+        );
+        assert!(
+            first + KEPT <= end || first == 0,
+            "round {round}: {first}..{end}"
+        );
+        before = end;
+    }
+    assert!(before > 1000, "{before}");
+}
+
+#[test]
+fn another_process_is_told_that_a_store_is_in_use() {
+    let path = path("in-use.store");
+    let storage = FileStorage::create(&path, LABEL).unwrap();
+    let (synced, error) = ended(&mut process(&[], &path));
+    assert_eq!(synced, 0);
+    assert!(
+        error.contains("in-use.store: another process has this open: stop that one"),
+        "{error}"
+    );
+    drop(storage);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_costs_nothing_that_was_synced() {
+    let path = path("full.store");
+    // No file may be longer than 100 KiB, which a store soon would be; and it is an error, not the end of the process.
+    let limit = "trap '' XFSZ; ulimit -f 200; exec \"$@\"";
+    let (synced, error) = ended(&mut process(&["sh", "-c", limit, "sh"], &path));
+    assert!(
+        error.contains("full.store: this cannot be read or written ("),
+        "{error}"
+    );
+    assert!(synced > 10, "{synced}");
+    let mut storage = FileStorage::open(&path, LABEL).unwrap();
+    let (first, end) = extent(&mut storage);
+    assert!(end >= synced, "{first}..{end}, and {synced} were synced");
+    storage.append(&record(end)).unwrap();
+    storage.sync().unwrap();
+}
+
+/// The superuser may write everything, unless that is taken from him too.
+#[cfg(target_os = "linux")]
+fn without_privileges() -> &'static [&'static str] {
+    use std::os::unix::fs::MetadataExt;
+    match fs::metadata("/proc/self").unwrap().uid() {
+        0 => &["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
+        _ => &[],
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_may_not_be_written_is_refused_and_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let allow =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let store = path("read-only.store");
+    drop(FileStorage::create(&store, LABEL).unwrap());
+    let before = fs::read(&store).unwrap();
+    allow(&store, 0o444);
+    let (_, error) = ended(&mut process(without_privileges(), &store));
+    assert!(
+        error.contains("read-only.store: this must be readable and writable, and is not ("),
+        "{error}"
+    );
+    assert_eq!(fs::read(&store).unwrap(), before);
+
+    let directory = path("read-only").join("inside");
+    fs::create_dir_all(&directory).unwrap();
+    allow(&directory, 0o555);
+    let (_, error) = ended(&mut process(
+        without_privileges(),
+        &directory.join("new.store"),
+    ));
+    allow(&directory, 0o755);
+    assert!(
+        error.contains("new.store: this must be readable and writable, and is not ("),
+        "{error}"
+    );
+    assert!(fs::read_dir(&directory).unwrap().next().is_none());
+}
