@@ -35,9 +35,10 @@ type Queue<'a, F> = QueueStorage<&'a mut Pages<F>, Cache<Uncached, Uncached, Unc
 /// so at most [`OVERHEAD`](Storage::OVERHEAD) = 2*w* − 1 bytes more than its own. A page of *p* bytes has *p* − 3*w* for records, and at its
 /// end up to `RECORD` of them are left over when the next record does not fit. [`Storage::capacity`] counts all pages
 /// so, but two. In one the oldest records may be dropped and the newest not. The other is for losses of power: each
-/// can tear a record, which takes its room until all before it are dropped. As many are allowed for as fit into a page.
+/// can tear a record, which takes its room until all before it are dropped. As many are allowed for as fit into a page;
+/// more take from the capacity until they are gone, so that who heeds it is never refused.
 ///
-/// In memory it takes the driver and 8 bytes, and while it reads or drops, `RECORD` bytes on the stack.
+/// In memory it takes the driver and some 20 bytes, and while it reads or drops, `RECORD` bytes on the stack.
 ///
 /// # What calls cost
 ///
@@ -73,11 +74,13 @@ type Queue<'a, F> = QueueStorage<&'a mut Pages<F>, Cache<Uncached, Uncached, Unc
 /// flash.read(|record| assert_eq!(record, b"accepted"))?;
 /// # Ok::<(), synod::storage::flash::FlashError<synod::simulation::FlashFault>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flash<F, const RECORD: usize = 256> {
     pages: Pages<F>,
     /// Whether a record may be torn or a page erased in part: nobody has looked yet, or the driver has failed since.
     is_torn: bool,
+    /// The bytes that torn records take, at most.
+    torn: usize,
 }
 
 impl<F: MultiwriteNorFlash, const RECORD: usize> Flash<F, RECORD> {
@@ -139,6 +142,7 @@ impl<F: MultiwriteNorFlash, const RECORD: usize> Flash<F, RECORD> {
         Ok(Self {
             pages: Pages::new(driver, range.start, count),
             is_torn: true,
+            torn: 0,
         })
     }
 
@@ -159,13 +163,31 @@ impl<F: MultiwriteNorFlash, const RECORD: usize> Flash<F, RECORD> {
                 self.pages.renew(page).map_err(FlashError::Driver)?;
             }
         }
-        let longest = u16::try_from(RECORD).unwrap_or(u16::MAX);
-        for page in 0..self.pages.count() {
-            self.pages
-                .scrub(page, longest)
-                .map_err(FlashError::Driver)?;
-        }
+        self.scrub()?;
         self.is_torn = false;
+        self.count_torn()
+    }
+
+    /// Has what would stop the queue removed. How many bytes are taken.
+    fn scrub(&mut self) -> Result<usize, FlashError<F::Error>> {
+        let longest = u16::try_from(RECORD).unwrap_or(u16::MAX);
+        let mut taken = 0_u32;
+        for page in 0..self.pages.count() {
+            let on_page = self.pages.scrub(page, longest);
+            taken = taken.saturating_add(on_page.map_err(FlashError::Driver)?);
+        }
+        Ok(usize::try_from(taken).unwrap_or(usize::MAX))
+    }
+
+    /// Counts what is taken by no record.
+    fn count_torn(&mut self) -> Result<(), FlashError<F::Error>> {
+        let word = Pages::<F>::WORD;
+        let mut whole = 0_usize;
+        self.read(|record| {
+            let bytes = record.len().next_multiple_of(word);
+            whole = whole.saturating_add(word).saturating_add(bytes);
+        })?;
+        self.torn = self.scrub()?.saturating_sub(whole);
         Ok(())
     }
 
@@ -193,7 +215,8 @@ impl<F: MultiwriteNorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
 
     fn capacity(&self) -> usize {
         let pages = usize::try_from(self.pages.count()).unwrap_or(0);
-        pages.saturating_sub(2).saturating_mul(Self::PAGE_ROOM)
+        let room = pages.saturating_sub(1).saturating_mul(Self::PAGE_ROOM);
+        room.saturating_sub(self.torn.max(Self::PAGE_ROOM))
     }
 
     fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), Self::Error> {
@@ -230,7 +253,11 @@ impl<F: MultiwriteNorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
                 record.pop().await?;
             }
             Ok(())
-        })
+        })?;
+        if self.torn > 0 {
+            self.count_torn()?;
+        }
+        Ok(())
     }
 }
 

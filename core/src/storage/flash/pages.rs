@@ -40,7 +40,7 @@ pub(super) enum Worth {
 }
 
 /// A run of pages of a driver, as the queue sees them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pages<F> {
     pub(super) driver: F,
     /// Where in the driver the first of them begins, in bytes.
@@ -151,8 +151,11 @@ impl<F: MultiwriteNorFlash> Pages<F> {
 
     /// Clears the header of an item that is longer than any record and has no data: it was torn, and its length passes for
     /// another by chance. The queue would end there for whoever has no room for so much.
-    pub(super) fn scrub(&mut self, page: u32, longest: u16) -> Result<(), F::Error> {
+    ///
+    /// Gives back how many bytes on the page are taken by what was not dropped: by items, and by what is left of some.
+    pub(super) fn scrub(&mut self, page: u32, longest: u16) -> Result<u32, F::Error> {
         let start = self.start_of(page);
+        let mut taken = 0_u32;
         // Behind the mark and the queue's own first word, and before its last one.
         let mut at = 2 * Self::WORD_BYTES;
         while at < Self::PAGE_BYTES {
@@ -162,19 +165,24 @@ impl<F: MultiwriteNorFlash> Pages<F> {
                 break;
             }
             at = at.saturating_add(Self::WORD_BYTES);
-            let [.., low, high, check_low, check_high] = header.to_le_bytes();
+            let [data @ .., low, high, check_low, check_high] = header.to_le_bytes();
             let length = u16::from_le_bytes([low, high]);
-            if check(length) != u16::from_le_bytes([check_low, check_high]) {
-                continue;
+            let mut item = Self::WORD_BYTES;
+            if check(length) == u16::from_le_bytes([check_low, check_high]) {
+                if length <= longest {
+                    let bytes = u32::from(length).next_multiple_of(Self::WORD_BYTES);
+                    at = at.saturating_add(bytes);
+                    item = item.saturating_add(bytes);
+                } else if self.word(start.saturating_add(at))?.1 {
+                    let (cleared, _) = [0; WORD_MAX].split_at(Self::WORD);
+                    self.write_word(address, cleared)?;
+                }
             }
-            if length <= longest {
-                at = at.saturating_add(u32::from(length).next_multiple_of(Self::WORD_BYTES));
-            } else if self.word(start.saturating_add(at))?.1 {
-                let (cleared, _) = [0; WORD_MAX].split_at(Self::WORD);
-                self.write_word(address, cleared)?;
+            if data != [0; 4] {
+                taken = taken.saturating_add(item);
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Writes a word as far as it differs from what is there. The queue writes a header's length again where it drops a
