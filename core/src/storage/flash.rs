@@ -1,5 +1,7 @@
 //! Storage in NOR flash: the flash of a microcontroller or a chip beside it.
 
+#[cfg(test)]
+mod cluster;
 mod pages;
 #[cfg(test)]
 mod queue_alone;

@@ -25,7 +25,7 @@ use crate::{Instant, Node, SNAPSHOT_PAGE, SnapshotId, StateMachine, Write};
 ///
 /// So the storage never needs more than its capacity, which must be at least four checkpoints:
 /// [`Journal::checkpoint_max`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Journal<S> {
     storage: S,
     identity: Identity,

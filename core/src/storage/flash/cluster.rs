@@ -1,0 +1,305 @@
+//! A cluster whose nodes keep their journals in flash, and lose their power at every word and erase of it.
+
+extern crate std;
+
+use super::{Flash, FlashError};
+use crate::machines::{Bank, BankCommand, Key};
+use crate::simulation::{FlashFault, SimulatedFlash};
+use crate::storage::{Journal, JournalError, OpenError, Opened};
+use crate::{
+    Ballot, ClientId, Config, Durable, Duration, Entry, Envelope, Event, Instant, Node, NodeId,
+    Outbox, Outcome, Record, RequestNumber, Slot, Tracer,
+};
+use core::ops::Range;
+use rand_core::{Rng, SeedableRng};
+use rand_xorshift::XorShiftRng;
+use std::collections::BTreeMap;
+use std::println;
+use std::vec::Vec;
+
+const WINDOW: usize = 4;
+const CLIENTS: usize = 2;
+const PAGE: usize = 2;
+type Machine = Bank<4>;
+type Small = Node<Machine, WINDOW, CLIENTS, PAGE>;
+type Driver = SimulatedFlash<10, 1200, 8>;
+type Store = Flash<Driver, 120>;
+const RANGE: Range<u32> = 0..12_000;
+
+/// The power was lost. Nothing else may go wrong.
+const NO_POWER: FlashError<FlashFault> = FlashError::Driver(FlashFault::PowerIsOff);
+
+/// The digests of the applied prefixes, as any node had them first.
+#[derive(Clone, Default)]
+struct Chains(BTreeMap<Slot, u64>);
+
+impl Tracer<Machine, PAGE> for Chains {
+    fn record(&mut self, record: &Record<'_, Machine, PAGE>) {
+        if let Event::Applied { slot, chain, .. } = record.event {
+            let first = *self.0.entry(slot).or_insert(chain);
+            assert_eq!(first, chain, "{slot:?} was applied in two ways");
+        }
+    }
+}
+
+/// What the others may rely on: what a node had made durable when it last spoke.
+#[derive(Clone, Default)]
+struct Revealed {
+    promised: Ballot,
+    votes: Vec<Entry<BankCommand>>,
+    low_water: Slot,
+}
+
+impl Revealed {
+    fn of(node: &Small) -> Self {
+        Self {
+            promised: node.promised(),
+            votes: node.votes().collect(),
+            low_water: node.low_water(),
+        }
+    }
+
+    fn is_kept(&self, durable: &Durable<Machine, WINDOW, CLIENTS>) -> bool {
+        let kept = |vote: &Entry<_>| {
+            vote.slot <= durable.applied()
+                || durable
+                    .votes()
+                    .any(|now| now.slot == vote.slot && (now.ballot > vote.ballot || now == *vote))
+        };
+        durable.promised() >= self.promised
+            && durable.applied() >= self.low_water
+            && self.votes.iter().all(kept)
+    }
+}
+
+#[derive(Clone)]
+struct Member {
+    node: Small,
+    journal: Journal<Store>,
+    outbox: Outbox<Machine, PAGE, 64>,
+    revealed: Option<Revealed>,
+}
+
+/// Three nodes that lose some of what they say, and a client.
+#[derive(Clone)]
+struct Cluster {
+    members: Vec<Member>,
+    wire: Vec<Envelope<Machine, PAGE>>,
+    rng: XorShiftRng,
+    now: Instant,
+    chains: Chains,
+    client: Option<ClientId>,
+    number: u32,
+}
+
+fn config(node: u16) -> Config {
+    Config::new(NodeId(node), 3).with_round_trip(Duration::from_millis(20))
+}
+
+/// Whatever went wrong went wrong for want of power.
+fn assert_no_power(error: &JournalError<FlashError<FlashFault>>) {
+    assert_eq!(*error, JournalError::Storage(NO_POWER));
+}
+
+/// Opens a flash as it is opened before a node is started, and gives it to a new node where it is empty.
+fn prepare(driver: &mut Driver, number: u16) -> Result<(), FlashError<FlashFault>> {
+    let flash = Flash::<_, 120>::open(driver, RANGE)?;
+    let opened = Journal::open::<Machine, WINDOW, CLIENTS>(flash, config(number));
+    let opened = opened.map_err(|error| match error {
+        OpenError::Storage(error) => error,
+        error => panic!("{error:?}"),
+    })?;
+    if let Opened::Empty(empty) = opened {
+        let provisioned = empty.provision::<Machine, WINDOW, CLIENTS, PAGE>(6, Instant::ZERO);
+        provisioned.map_err(|error| {
+            assert_no_power(&error);
+            NO_POWER
+        })?;
+    }
+    Ok(())
+}
+
+/// Builds a node from its flash. If that loses its power meanwhile, once more.
+fn start(mut driver: Driver, number: u16, revealed: Option<Revealed>, now: Instant) -> Member {
+    while let Err(error) = prepare(&mut driver, number) {
+        assert_eq!(error, NO_POWER);
+        driver.restore_power();
+    }
+    let flash = Store::open(driver, RANGE).unwrap();
+    let Ok(Opened::Intact(intact)) = Journal::open(flash, config(number)) else {
+        panic!("NODE_{number} is not intact");
+    };
+    match (&revealed, intact.durable()) {
+        (Some(revealed), Some(durable)) => {
+            assert!(revealed.is_kept(durable), "NODE_{number} has forgotten");
+        }
+        (Some(_), None) => panic!("NODE_{number} has forgotten everything"),
+        (None, _) => {}
+    }
+    let (journal, node) = intact.start(6, now).unwrap();
+    Member {
+        node,
+        journal,
+        outbox: Outbox::new(),
+        revealed,
+    }
+}
+
+impl Cluster {
+    fn new(seed: u64, drivers: [Driver; 3]) -> Self {
+        let members = (0..).zip(drivers);
+        Self {
+            members: members
+                .map(|(number, driver)| start(driver, number, None, Instant::ZERO))
+                .collect(),
+            wire: Vec::new(),
+            rng: XorShiftRng::seed_from_u64(seed),
+            now: Instant::ZERO,
+            chains: Chains::default(),
+            client: None,
+            number: 1,
+        }
+    }
+
+    fn chance(&mut self, of: u32) -> u32 {
+        self.rng.next_u32() % of
+    }
+
+    fn driver(&mut self, index: usize) -> &mut Driver {
+        &mut self.members[index].journal.storage_mut().pages.driver
+    }
+
+    fn applied(&self) -> Slot {
+        self.members
+            .iter()
+            .map(|member| member.node.applied())
+            .max()
+            .unwrap()
+    }
+
+    /// One thing happens: a message arrives or is lost, time passes, or the client asks. What comes of it is written, and
+    /// then leaves; now and then only after another step. A node whose flash has lost its power says nothing and is
+    /// started again. Which node it was, and whether it was started.
+    fn step(&mut self) -> (usize, bool) {
+        let mut index = usize::try_from(self.chance(3)).unwrap();
+        let picked = self.chance(8);
+        let is_lost = self.chance(8) == 0;
+        let waits = self.chance(4) == 0;
+        let chains = &mut self.chains;
+        if picked > 0 && !self.wire.is_empty() {
+            let nth = usize::try_from(self.rng.next_u32()).unwrap() % self.wire.len();
+            let envelope = self.wire.swap_remove(nth);
+            index = usize::from(envelope.to.0);
+            let Member { node, outbox, .. } = &mut self.members[index];
+            if !is_lost {
+                node.handle_message(self.now, &envelope, outbox, chains);
+            }
+        } else {
+            self.now = self.now + Duration::from_millis(5);
+            let Member { node, outbox, .. } = &mut self.members[index];
+            node.handle_timeout(self.now, outbox, chains);
+            let _ = match self.client {
+                None => node.register(self.now, 77, outbox, chains),
+                Some(client) => {
+                    let command = BankCommand::Deposit(Key::numbered(self.number % 4), 1);
+                    let number = RequestNumber(self.number);
+                    node.request(self.now, client, number, command, outbox, chains)
+                }
+            };
+        }
+        if waits {
+            return (index, false);
+        }
+        (index, !self.release(index))
+    }
+
+    /// What came of the steps of a node is durable, and leaves; or nothing of it leaves, and the node is started again.
+    fn release(&mut self, index: usize) -> bool {
+        let Member {
+            node,
+            journal,
+            outbox,
+            revealed,
+        } = &mut self.members[index];
+        let written = journal.write(self.now, node, &outbox.writes);
+        if let Err(error) = written.and_then(|()| journal.sync()) {
+            assert_no_power(&error);
+            let number = u16::try_from(index).unwrap();
+            let mut driver = journal.clone().into_storage().into_driver();
+            driver.restore_power();
+            // Once more, soon: while it is opened, or in what comes then.
+            if !driver.steps().is_multiple_of(3) {
+                driver.cut_power_at(driver.steps() % 16);
+            }
+            self.members[index] = start(driver, number, revealed.take(), self.now);
+            return false;
+        }
+        if node.is_active() {
+            *revealed = Some(Revealed::of(node));
+        }
+        for outgoing in &outbox.messages {
+            for to in outgoing.to.iter() {
+                self.wire.push(node.envelope(to, outgoing));
+            }
+        }
+        for reply in &outbox.replies {
+            match reply.outcome {
+                Outcome::Registered { client } => self.client = Some(client),
+                Outcome::Applied { .. } if reply.key.number.0 == self.number => self.number += 1,
+                _ => {}
+            }
+        }
+        outbox.clear();
+        true
+    }
+
+    /// Goes on until a node is as far as the cluster is now, and the cluster some slots farther.
+    fn recover(&mut self, index: usize) {
+        let end = self.applied();
+        let farther = Slot::new(end.number() + 2);
+        for _ in 0..6_000 {
+            if self.members[index].node.applied() >= end && self.applied() >= farther {
+                return;
+            }
+            self.step();
+        }
+        panic!(
+            "NODE_{index} is at {:?}, and was at {end:?}",
+            self.members[index].node.applied()
+        );
+    }
+}
+
+#[test]
+fn nothing_that_was_revealed_is_forgotten_whenever_flash_loses_its_power() {
+    let mut cluster = Cluster::new(6, [1, 2, 3].map(Driver::new));
+    let (mut cuts, mut steps) = (0, 0);
+    while cluster
+        .members
+        .iter()
+        .any(|member| member.journal.checkpoints() < 3)
+    {
+        let before = cluster.clone();
+        let (index, _) = cluster.step();
+        steps += 1;
+        let words = cluster.driver(index).steps() - before.clone().driver(index).steps();
+        for at in 0..words {
+            let mut other = before.clone();
+            other.driver(index).cut_power_at(at);
+            assert_eq!(other.step(), (index, true), "step {steps}, word {at}");
+            other.recover(index);
+            cuts += 1;
+        }
+    }
+    let slots = cluster.applied().number();
+    println!("cut points: {cuts}, in {steps} steps with {slots} slots");
+    for member in &mut cluster.members {
+        println!(
+            "peak {} of {}, erases {:?}",
+            member.journal.peak(),
+            crate::storage::Storage::capacity(member.journal.storage()),
+            member.journal.storage().pages.driver.erases()
+        );
+    }
+    assert!(cuts > 1000);
+}
