@@ -46,11 +46,13 @@ type Queue<'a, F> = QueueStorage<&'a mut Pages<F>, Cache<Uncached, Uncached, Unc
 ///
 /// | call | words written | pages erased |
 /// |---|---|---|
-/// | [`append`](Storage::append) | the record's; two and a mark where a page begins | one at most |
+/// | [`Flash::open`] | none, but where a loss of power has left something to be put right | one at most then; all of a new flash |
+/// | [`append`](Storage::append) | the record's; three or four more where a page begins | one at most |
 /// | [`sync`](Storage::sync) | none: what is written is durable | none |
-/// | [`trim`](Storage::trim) | one for each record, a mark for each page | the pages that it has emptied |
-/// | [`read`](Storage::read) | none, but for pages that a loss of power has kept from being erased | |
+/// | [`trim`](Storage::trim) | one for each record, two for each page | the pages that it has emptied, but the newest |
+/// | [`read`](Storage::read) | two for each page that is erased | pages that have been emptied and not erased |
 ///
+/// To open it is to read all records once, and their headers twice more.
 /// Nothing of where records are is held in memory. So each call looks at the ends of the pages until it has found the one that
 /// it wants, and at the header of each record that is in the way there.
 ///
