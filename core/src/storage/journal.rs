@@ -285,11 +285,14 @@ impl<S: Storage> Journal<S> {
         self.end()
     }
 
+    /// Four checkpoints to begin with. Later two will do, the old one and the new one: storage may have less room for a while,
+    /// as flash does where losses of power have torn records.
     fn check_capacity<M: StateMachine, const WINDOW: usize>(
         &self,
         pages: u32,
     ) -> Result<(), JournalError<S::Error>> {
-        let needed = Self::checkpoint_max::<M, WINDOW>(pages).saturating_mul(4);
+        let checkpoints = if self.joined { 2 } else { 4 };
+        let needed = Self::checkpoint_max::<M, WINDOW>(pages).saturating_mul(checkpoints);
         let capacity = self.storage.capacity();
         if needed > capacity {
             return Err(JournalError::TooSmall { needed, capacity });
