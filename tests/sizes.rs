@@ -34,8 +34,8 @@ fn n4_an_outbox_has_room_for_the_larger_of_what_is_said_and_what_is_written() {
         Node::<Opaque, 4, 2, 4>::OUTBOX_MIN,
         Node::<Opaque, 8, 1, 1>::OUTBOX_MIN,
     ];
-    assert_eq!(said, [8 + 2 * 8 + 6, 1 + 2 * 2 + 6, 8 + 2 + 6]);
-    assert_eq!(Node::<Opaque, 64, 2, 32>::OUTBOX_MIN, 64 + 2 + 2);
+    assert_eq!(said, [8 + 2 * 8 + 6, 4 + 2 + 4 + 3, 8 + 2 + 6]);
+    assert_eq!(Node::<Opaque, 64, 2, 32>::OUTBOX_MIN, 64 + 2 + 32 + 3);
 }
 
 #[test]
