@@ -114,6 +114,12 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.messages.clear();
     }
 
+    /// How much still fits in the fullest of the three queues.
+    pub(crate) fn room(&self) -> usize {
+        let longest = self.writes.len().max(self.messages.len());
+        ROOM - longest.max(self.replies.len())
+    }
+
     /// Forgets everything, the peak included.
     pub(crate) fn reset(&mut self) {
         self.clear();

@@ -3,9 +3,10 @@
 use super::conditions::Passage;
 use super::fault::FaultKind;
 use super::nemesis::{Fate, Nemesis, Passing};
-use super::observer::{Observer, Taken};
+use super::observer::{Observer, Stand, Taken};
 use super::plan::Plan;
 use super::scheduler::Happening;
+use super::stores::Stores;
 use super::workload::Workload;
 use super::world::Simulation;
 use crate::{Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer};
@@ -19,7 +20,8 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+    S: Stores<M, WINDOW, CLIENTS, PAGE>,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
     /// Carries what a step wants done, in order: writes, messages, replies.
     pub(super) fn after_step<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
@@ -29,22 +31,52 @@ impl<
         observer: &mut O,
     ) {
         self.schedule_wake(node);
+        if S::LASTING {
+            return self.keep(node, tracer, observer);
+        }
         self.check(node);
         self.counts.writes += crate::outbox::run_len(self.outbox.writes.len());
+        self.release(node, false, tracer, observer);
+    }
+
+    /// What a node holds leaves it, as what it wanted written is durable: what a sync has covered, or else all that was
+    /// gathered.
+    pub(super) fn release<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        covered: bool,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        if S::LASTING {
+            self.check_released(node, covered);
+        }
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
+        };
+        let (outbox, stand, seams) = if S::LASTING {
+            let Some(held) = self.held.as_ref().get(usize::from(node.0)) else {
+                return;
+            };
+            let batch = held.batch(covered);
+            (&batch.outbox, batch.stand, batch.seams.as_slice())
+        } else {
+            (&self.outbox, Stand::of(&member.node), &[][..])
         };
         let seen = observer.stepped(&Taken {
             at: self.now,
             node: &member.node,
-            writes: &self.outbox.writes,
-            messages: &self.outbox.messages,
-            replies: &self.outbox.replies,
+            stand,
+            seams,
+            writes: &outbox.writes,
+            messages: &outbox.messages,
+            replies: &outbox.replies,
         });
         // A message may be lost; a turn of a client, a wake or a fault would never come again. Room is kept for those.
         let ahead = self.nemesis.plan().map_or(0, Plan::len);
-        let spare = self.clients.len() + self.members.len() + ahead;
-        for outgoing in &self.outbox.messages {
+        let syncs = if S::LASTING { self.members.len() } else { 0 };
+        let spare = self.clients.len() + self.members.len() + syncs + ahead;
+        for outgoing in &outbox.messages {
             let message = &outgoing.message;
             for to in outgoing.to.iter() {
                 let mut say = |event| record(tracer, self.now, node, event);
@@ -94,12 +126,14 @@ impl<
                 }
             }
         }
-        for index in 0..self.outbox.replies.len() {
-            if let Some(reply) = self.outbox.replies.get(index).copied() {
+        let replies = outbox.replies.len();
+        for index in 0..replies {
+            let outbox = self.outbox_of(node, covered);
+            if let Some(reply) = outbox.and_then(|outbox| outbox.replies.get(index).copied()) {
                 self.client_hears(reply.key, reply.outcome, observer);
             }
         }
-        self.outbox.clear();
+        self.emptied(node, covered);
         // What an observer finds in a step says more than what comes of it.
         if let Err(violation) = seen {
             self.violation = Some(violation);

@@ -1,10 +1,11 @@
 //! What a simulation looks for: rules that were broken, and whether all is done.
 
 use super::nemesis::Nemesis;
+use super::stores::Stores;
 use super::violation::Violation;
 use super::workload::Workload;
 use super::world::Simulation;
-use crate::{Node, NodeId, StateMachine};
+use crate::{Node, NodeId, Slot, StateMachine};
 
 impl<
     M: StateMachine,
@@ -15,7 +16,8 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+    S: Stores<M, WINDOW, CLIENTS, PAGE>,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn live_nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {
@@ -54,6 +56,12 @@ impl<
             return;
         }
         let (slot, chain) = (member.node.applied(), member.node.chain());
+        self.check_prefix(node, slot, chain);
+    }
+
+    /// Compares what a node has applied with what others had when they were as far.
+    #[inline]
+    pub(super) fn check_prefix(&mut self, node: NodeId, slot: Slot, chain: u64) {
         if let Some(known) = self.ledger.get(slot) {
             if *known != chain {
                 self.violation = Some(Violation::Disagreement { node, slot });

@@ -3,6 +3,7 @@
 use super::nemesis::Nemesis;
 use super::observer::{Answered, Asked, Observer};
 use super::scheduler::Happening;
+use super::stores::Stores;
 use super::violation::Violation;
 use super::workload::Workload;
 use super::world::{OUTBOX, Simulation, Stamped};
@@ -88,7 +89,8 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+    S: Stores<M, WINDOW, CLIENTS, PAGE>,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
     fn client_index(&self, key: RequestKey) -> Option<u16> {
         let index = self.clients.iter().position(|client| client.awaits(key))?;

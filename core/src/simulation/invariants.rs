@@ -12,16 +12,22 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use super::observer::{Answered, Asked, Observer, Taken};
+use super::observer::{Answered, Asked, Observer, Seam, Stand, Taken};
 use super::violation::{Rule, Violation};
 use crate::{
-    Entry, Instant, Marks, Node, NodeId, NodeSet, Outcome, Proposal, Slot, StateMachine, Write,
+    Entry, Instant, Marks, Message, Node, NodeId, NodeSet, Outcome, Outgoing, Proposal, Slot,
+    StateMachine, Write,
 };
 use ballots::{Ballots, Claim, Known};
 use log::Log;
 use memory::Memory;
 use requests::Requests;
 pub use seen::Seen;
+
+/// Whether a message is a promise, or a page of one.
+const fn is_promise<M: StateMachine, const PAGE: usize>(outgoing: &Outgoing<M, PAGE>) -> bool {
+    matches!(outgoing.message, Message::Promise { .. })
+}
 
 /// Every how many slots the state of a node is compared with that of the log.
 const STATE_EVERY: u64 = 8;
@@ -191,13 +197,69 @@ impl<
         }
     }
 
-    /// Everything that a node has applied in a step was chosen, and nothing else.
+    /// What several steps want written, and what they promise: each promise tells what was accepted by then, and not what
+    /// is accepted after it.
+    fn wrote_and_promised<const PAGE: usize>(
+        &mut self,
+        taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let (id, members) = (taken.node.id(), taken.node.config().members);
+        let end = Seam {
+            writes: taken.writes.len(),
+            messages: taken.messages.len(),
+        };
+        let mut from = Seam::default();
+        for to in taken.seams.iter().copied().chain([end]) {
+            let writes = taken.writes.get(from.writes..to.writes);
+            for write in writes.into_iter().flatten() {
+                self.wrote(id, members, write)?;
+            }
+            let messages = taken.messages.get(from.messages..to.messages);
+            for outgoing in messages.into_iter().flatten() {
+                if is_promise(outgoing) {
+                    self.said(id, outgoing)?;
+                }
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// What a node still holds of what it has made durable and has never said, as power failed before it could: from now
+    /// on it is as if it had been said.
+    fn survived<const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let (id, members) = (node.id(), node.config().members);
+        for vote in node.votes() {
+            let known = self.ballots.tried(vote.slot, vote.ballot);
+            if matches!(known, Known::Is((_, voters)) if voters.contains(id))
+                || known == Known::Forgotten
+            {
+                continue;
+            }
+            let claim = Claim {
+                node: id,
+                slot: vote.slot,
+                ballot: vote.ballot,
+                proposal: &vote.proposal,
+            };
+            if self.ballots.vote(claim, members, &mut self.seen)? {
+                self.asked_for(claim)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that a node has applied in its steps was chosen, and nothing else.
     fn applied<const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        stand: &Stand,
         before: Slot,
     ) -> Result<(), Violation> {
-        let (id, applied) = (node.id(), node.applied());
+        let (id, applied) = (node.id(), stand.applied);
         while !self.lost && self.log.applied() < applied {
             let Some(slot) = self.log.applied().next() else {
                 break;
@@ -212,8 +274,8 @@ impl<
         match self.log.chain(applied) {
             Known::Is(chain) if !self.lost => {
                 self.seen.check(Rule::Disagreement);
-                if chain != node.chain() {
-                    return Err(self.differs(node, before));
+                if chain != stand.chain {
+                    return Err(self.differs(node, applied, before));
                 }
             }
             _ => self.seen.skip(Rule::Disagreement),
@@ -230,11 +292,12 @@ impl<
     fn differs<const PAGE: usize>(
         &self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        applied: Slot,
         before: Slot,
     ) -> Violation {
         let id = node.id();
         let mut next = before.next();
-        while let Some(slot) = next.filter(|slot| *slot <= node.applied()) {
+        while let Some(slot) = next.filter(|slot| *slot <= applied) {
             if let (Known::Is(chosen), Some(taken)) = (self.log.decision(slot), node.decision(slot))
                 && chosen != taken
             {
@@ -244,7 +307,7 @@ impl<
         }
         Violation::Disagreement {
             node: id,
-            slot: node.applied(),
+            slot: applied,
         }
     }
 
@@ -289,28 +352,34 @@ impl<
 > Observer<M, WINDOW, CLIENTS, PAGE> for Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
 {
     fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
-        let node = taken.node;
+        let (node, stand) = (taken.node, &taken.stand);
         let (id, members) = (node.id(), node.config().members);
         let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
             self.seen.skip(Rule::PrefixWentBack);
             return Ok(());
         };
-        let (applied, low_water) = (node.applied(), node.low_water());
-        let before = memory.advance(id, applied, low_water, &mut self.seen)?;
-        for write in taken.writes {
-            self.wrote(id, members, write)?;
+        let before = memory.advance(id, stand, node.is_voter(), &mut self.seen)?;
+        let is_one = taken.seams.is_empty();
+        if is_one {
+            for write in taken.writes {
+                self.wrote(id, members, write)?;
+            }
+        } else {
+            self.wrote_and_promised(taken)?;
         }
-        // What a node that does not vote has promised it never says.
+        // What an acceptor holds that does not vote was never said to anybody.
         if let Some(memory) = self.memories.get(usize::from(id.0))
             && node.is_voter()
         {
-            memory.holds(id, node.promised(), &mut self.seen)?;
+            memory.holds(id, stand.promised, &mut self.seen)?;
         }
-        if applied > before {
-            self.applied(node, before)?;
+        if stand.applied > before {
+            self.applied(node, stand, before)?;
         }
         for outgoing in taken.messages {
-            self.said(id, outgoing)?;
+            if is_one || !is_promise(outgoing) {
+                self.said(id, outgoing)?;
+            }
         }
         for reply in taken.replies {
             self.replied(id, reply)?;
@@ -327,11 +396,9 @@ impl<
             self.seen.skip(Rule::Forgotten);
             return Ok(());
         };
+        memory.recovered(node, &self.ballots, &mut self.seen)?;
         if node.is_voter() {
-            memory.recovered(node, &mut self.seen)?;
-        } else {
-            // Rule D2: it may have forgotten everything, as it says nothing of it.
-            *memory = Memory::new();
+            self.survived(node)?;
         }
         self.state(node)
     }

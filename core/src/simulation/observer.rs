@@ -1,22 +1,74 @@
 //! Observers: see everything that a simulated cluster does, and change nothing.
 
 use super::violation::Violation;
-use crate::{Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, StateMachine, Write};
+use crate::{
+    Ballot, Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, Slot, StateMachine, Write,
+};
 
-/// A step that a node has taken: the node as it is now, and what it wants done. None of that has left the node yet.
+/// A step that a node has taken, or a few that leave it together: what it wants done, of which the writes are durable and
+/// nothing else has left the node yet.
 #[derive(Debug)]
 pub struct Taken<'a, M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 {
     /// When.
     pub at: Instant,
-    /// The node after its step.
+    /// The node as it is now. Where it takes time until something is durable, it may have taken further steps already.
     pub node: &'a Node<M, WINDOW, CLIENTS, PAGE>,
-    /// What it wants made durable.
+    /// Where it stood after the last of these steps.
+    pub stand: Stand,
+    /// Where one step ends and the next begins, if they are more than one.
+    pub seams: &'a [Seam],
+    /// What it has made durable.
     pub writes: &'a [Write<M::Command>],
     /// What it says to others after that.
     pub messages: &'a [Outgoing<M, PAGE>],
     /// What it answers to clients after that.
     pub replies: &'a [Reply<M::Output>],
+}
+
+/// Where a node stands between two steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stand {
+    /// The highest ballot that its acceptor has promised.
+    pub promised: Ballot,
+    /// Up to here its acceptor has forgotten what it accepted.
+    pub low_water: Slot,
+    /// The last slot that is applied.
+    pub applied: Slot,
+    /// The digest of everything that is applied.
+    pub chain: u64,
+}
+
+impl Stand {
+    /// Where a node stands that has done nothing.
+    pub(super) const NONE: Self = Self {
+        promised: Ballot::NULL,
+        low_water: Slot::ZERO,
+        applied: Slot::ZERO,
+        chain: 0,
+    };
+
+    /// Where a node stands now.
+    pub fn of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Self {
+        Self {
+            promised: node.promised(),
+            low_water: node.low_water(),
+            applied: node.applied(),
+            chain: node.chain(),
+        }
+    }
+}
+
+/// The end of one step among those that leave a node together: how many writes and messages there were by then. A message
+/// that says that something was accepted, or asks for it, may have grown since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Seam {
+    /// How many writes.
+    pub writes: usize,
+    /// How many messages.
+    pub messages: usize,
 }
 
 /// What a client has asked for.
@@ -52,7 +104,8 @@ pub struct Answered<'a, O> {
 ///
 /// Every method has a default that sees nothing; `()` is the observer of nothing, and a pair of observers is one.
 pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
-    /// A node has taken a step.
+    /// A node has taken a step, or a few, and what they wanted written is durable. Steps that were lost with the power are
+    /// never told of.
     ///
     /// # Errors
     ///
@@ -62,7 +115,7 @@ pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, c
         Ok(())
     }
 
-    /// A node has started again after a crash.
+    /// A node has started again after a crash, from what it had made durable; or, where it is no voter, without that.
     ///
     /// # Errors
     ///

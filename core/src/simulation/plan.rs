@@ -15,6 +15,8 @@ pub(super) struct Strain {
     pub(super) paused: Instant,
     /// How often it has started again.
     pub(super) incarnation: u32,
+    /// Whether it is down for want of its storage, until a fault of that is over.
+    pub(super) is_dark: bool,
 }
 
 impl Strain {
@@ -22,6 +24,7 @@ impl Strain {
         clock: Clock::RIGHT,
         paused: Instant::ZERO,
         incarnation: 0,
+        is_dark: false,
     };
 }
 

@@ -186,6 +186,8 @@ pub enum ScenarioError {
     Jitter,
     /// A kill or a placement names a node that is not there.
     NoSuchNode(NodeId),
+    /// The storage of a node is not one that it may start from.
+    Refused(NodeId),
 }
 
 impl fmt::Display for ScenarioError {
@@ -198,6 +200,7 @@ impl fmt::Display for ScenarioError {
                 f.write_str("the jitter must be at most the delay, and at most 35 minutes")
             }
             Self::NoSuchNode(node) => write!(f, "there is no {node} in this cluster"),
+            Self::Refused(node) => write!(f, "the storage of {node} cannot be used"),
         }
     }
 }

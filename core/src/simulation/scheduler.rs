@@ -21,6 +21,8 @@ pub enum Happening<M: StateMachine, const PAGE: usize> {
     Begin(u16),
     /// A planned fault is over.
     End(u16),
+    /// What a node has written is durable.
+    Synced(NodeId),
 }
 
 /// A happening with its time. Of two for one instant the one that was scheduled first happens first.

@@ -6,6 +6,7 @@ use super::network::Network;
 use super::plan::Plan;
 use super::scenario::{Placement, Scenario, ScenarioError};
 use super::scheduler::{Happening, Scheduler};
+use super::stores::{Birth, Stores};
 use super::workload::Workload;
 use super::world::{Counts, Member, OUTBOX, Simulation};
 use crate::random::{Purpose, stream};
@@ -55,7 +56,8 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+    S: Stores<M, WINDOW, CLIENTS, PAGE>,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
     const CHECKED: () = {
         assert!(
@@ -70,7 +72,15 @@ impl<
 
     /// A simulation without nodes, in which nothing happens until [`Simulation::start`]. To start it in its place, and to
     /// start one again for the next seed, spares copying a large value.
-    pub fn idle() -> Self {
+    pub fn idle() -> Self
+    where
+        S: Default,
+    {
+        Self::idle_on(S::default())
+    }
+
+    /// The same, with storage of the nodes that may have a past.
+    pub fn idle_on(stores: S) -> Self {
         let () = Self::CHECKED;
         Self {
             now: Instant::ZERO,
@@ -80,6 +90,8 @@ impl<
             clients: Vec::new(),
             workload: None,
             outbox: Outbox::new(),
+            stores,
+            held: S::Room::default(),
             kills: Vec::new(),
             ledger: Window::new(Slot::ZERO),
             violation: None,
@@ -116,6 +128,10 @@ impl<
         self.clients.clear();
         self.workload = Some(workload);
         self.outbox.reset();
+        self.stores.begin(scenario.run_seed);
+        for held in self.held.as_mut() {
+            held.reset();
+        }
         self.kills.clone_from(&scenario.kills);
         self.ledger = Window::new(Slot::ZERO);
         self.violation = None;
@@ -147,7 +163,16 @@ impl<
 
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
-        let built = if config.node == config.founder {
+        let built = if S::LASTING {
+            let birth = Birth {
+                now: Instant::ZERO,
+                config,
+                run_seed: scenario.run_seed,
+                incarnation: 0,
+            };
+            let built = self.stores.start(birth, None);
+            Ok(built.map_err(|_| ScenarioError::Refused(node))?)
+        } else if config.node == config.founder {
             Node::found(config, scenario.run_seed, Instant::ZERO)
         } else {
             Node::join(config, scenario.run_seed, Instant::ZERO)

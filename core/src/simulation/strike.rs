@@ -8,9 +8,10 @@ use super::observer::Observer;
 use super::plan::Strain;
 use super::scenario::Target;
 use super::scheduler::Happening;
+use super::stores::{Birth, Stores};
 use super::workload::Workload;
 use super::world::Simulation;
-use crate::{Ballot, Duration, Event, Instant, Node, NodeId, Record, Role, StateMachine, Tracer};
+use crate::{Ballot, Duration, Event, Instant, NodeId, Record, Role, StateMachine, Tracer};
 
 /// How soon a fault that strikes the leader looks again where nobody leads.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -24,7 +25,8 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+    S: Stores<M, WINDOW, CLIENTS, PAGE>,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
     /// Stops a node for good. Its clients go elsewhere after a while.
     pub(super) fn kill(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
@@ -58,7 +60,7 @@ impl<
     }
 
     /// A node loses power.
-    fn stop(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
+    pub(super) fn stop(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
         let Some((member, at, _)) = self.live(node) else {
             return;
         };
@@ -70,6 +72,12 @@ impl<
             role,
             event,
         });
+        if S::LASTING {
+            self.stores.crash(at, node);
+            if let Some(held) = self.held_mut(node) {
+                held.lose();
+            }
+        }
         for (index, client) in (0..).zip(&self.clients) {
             if client.node == node && client.progress != Progress::Done {
                 let _ = self
@@ -220,20 +228,20 @@ impl<
         if let Some(strain) = self.strain(node) {
             strain.incarnation = strain.incarnation.saturating_add(1);
             strain.paused = Instant::ZERO;
+            strain.is_dark = false;
             incarnation = strain.incarnation;
         }
         let Some(member) = self.members.get_mut(usize::from(node.0)) else {
             return;
         };
-        let config = member.node.config().clone();
-        let built = match member.node.durable() {
-            Some(durable) => Node::recover(config, durable, run_seed, incarnation, local),
-            None if config.node == config.founder => Node::found(config, run_seed, local),
-            None => Node::join(config, run_seed, local),
+        let birth = Birth {
+            now: local,
+            config: member.node.config().clone(),
+            run_seed,
+            incarnation,
         };
-        // Settings that were sound once still are.
-        let Ok(built) = built else {
-            return;
+        let Ok(built) = self.stores.start(birth, Some(&member.node)) else {
+            return self.darken(node);
         };
         member.node = built;
         member.live = true;
@@ -252,12 +260,19 @@ impl<
         self.schedule_wake(node);
     }
 
+    /// A node is down for want of its storage, until a fault of that is over.
+    pub(super) fn darken(&mut self, node: NodeId) {
+        if let Some(strain) = self.strain(node) {
+            strain.is_dark = true;
+        }
+    }
+
     /// Whether a happening is for a node that stands still.
     pub(super) fn waits_for_a_pause(&self, happening: &Happening<M, PAGE>) -> Option<Instant> {
         self.nemesis.plan()?;
         let node = match happening {
             Happening::Deliver(envelope) => envelope.to,
-            Happening::Wake(node) => *node,
+            Happening::Wake(node) | Happening::Synced(node) => *node,
             Happening::Client(index) => self.clients.get(usize::from(*index))?.node,
             Happening::Kill(_) | Happening::Begin(_) | Happening::End(_) => return None,
         };
@@ -271,6 +286,13 @@ impl<
             && member.wake == self.now
         {
             member.wake = until;
+        }
+        if let Happening::Synced(node) = &happening
+            && let (node, now) = (*node, self.now)
+            && let Some(held) = self.held_mut(node)
+            && held.until == now
+        {
+            held.until = until;
         }
         // There is room: it has just been taken out.
         let _ = self.scheduler.push(until, happening);

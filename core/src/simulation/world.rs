@@ -7,6 +7,7 @@ use super::observer::Observer;
 use super::report::{Bound, Mark, Report, Verdict};
 use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill};
 use super::scheduler::{Happening, Scheduler};
+use super::stores::{Perfect, Stores};
 use super::violation::Violation;
 use super::workload::Workload;
 use crate::window::Window;
@@ -73,6 +74,7 @@ pub struct Simulation<
     const NODES: usize,
     const EVENTS: usize,
     N = Network,
+    S: Stores<M, WINDOW, CLIENTS, PAGE> = Perfect,
 > {
     pub(super) now: Instant,
     pub(super) scheduler: Scheduler<M, PAGE, EVENTS>,
@@ -81,6 +83,9 @@ pub struct Simulation<
     pub(super) clients: Vec<Client<M::Command>, CLIENTS_MAX>,
     pub(super) workload: Option<L>,
     pub(super) outbox: Outbox<M, PAGE, OUTBOX>,
+    pub(super) stores: S,
+    /// What has not left each node yet, where storage takes its time.
+    pub(super) held: S::Room,
     pub(super) kills: Vec<Kill, KILLS_MAX>,
     /// The digest of what was applied up to a slot, as the first node to get there had it.
     pub(super) ledger: Window<u64, LEDGER>,
@@ -103,7 +108,8 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N>
+    S: Stores<M, WINDOW, CLIENTS, PAGE>,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
     /// Runs to the end: until done, until a rule is broken, or until a bound is reached.
     pub fn run(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Verdict {
@@ -158,7 +164,8 @@ impl<
             Happening::Kill(index) => self.kill(index, tracer),
             Happening::Begin(index) if N::PLANS => self.begin_fault(index, tracer),
             Happening::End(index) if N::PLANS => self.end_fault(index, tracer, observer),
-            Happening::Begin(_) | Happening::End(_) => {}
+            Happening::Synced(node) if S::LASTING => self.synced(node, tracer, observer),
+            Happening::Begin(_) | Happening::End(_) | Happening::Synced(_) => {}
         }
         None
     }
@@ -217,6 +224,11 @@ impl<
     /// What works against the cluster, and what it has recorded.
     pub fn nemesis(&self) -> &N {
         &self.nemesis
+    }
+
+    /// Where the nodes keep what must outlive a loss of power.
+    pub fn stores(&self) -> &S {
+        &self.stores
     }
 
     /// A node, killed or not.
@@ -279,7 +291,7 @@ impl<
             ("pending", most(|marks| marks.pending), CLIENTS),
             ("requesters", most(|marks| marks.requesters), CLIENTS),
             ("sessions", most(|marks| marks.sessions), CLIENTS),
-            ("outbox", self.outbox.peak(), OUTBOX),
+            ("outbox", self.outbox_peak(), OUTBOX),
             ("scheduler", self.scheduler.peak(), EVENTS),
         ]
         .into_iter()
@@ -288,6 +300,7 @@ impl<
             peak,
             capacity,
         })
+        .chain(self.stores.mark())
     }
 
     /// What a node takes for the time.
@@ -309,7 +322,12 @@ impl<
             .members
             .get_mut(usize::from(node.0))
             .filter(|member| member.live)?;
-        Some((member, self.now, &mut self.outbox))
+        let outbox = if S::LASTING {
+            self.held.as_mut().get_mut(usize::from(node.0))?.step()
+        } else {
+            &mut self.outbox
+        };
+        Some((member, self.now, outbox))
     }
 
     /// A node's wake has come, unless it is a stale one; a deadline that has moved on only moves the wake.
@@ -349,6 +367,10 @@ impl<
 
     /// Keeps a wake in store at or before the node's deadline. A later deadline is left to the wake that is there.
     pub(super) fn schedule_wake(&mut self, node: NodeId) {
+        if S::LASTING && !self.has_room(node) {
+            // It could do nothing now. It is woken when what it holds has left it.
+            return;
+        }
         let Some(member) = self.members.get_mut(usize::from(node.0)) else {
             return;
         };

@@ -126,6 +126,22 @@ impl<C: Copy + Eq, const SLOTS: usize> Ballots<C, SLOTS> {
         }
     }
 
+    /// The highest ballot under which a node has voted for a slot.
+    pub(super) fn voted(&self, slot: Slot, node: NodeId) -> Known<Ballot> {
+        if slot <= self.places.floor() {
+            return Known::Forgotten;
+        }
+        let Some(place) = self.places.get(slot) else {
+            return Known::Not;
+        };
+        let voted = place.tried.iter().filter(|tried| tried.voters.contains(node));
+        match voted.map(|tried| tried.ballot).max() {
+            Some(ballot) => Known::Is(ballot),
+            None if place.forgot => Known::Forgotten,
+            None => Known::Not,
+        }
+    }
+
     /// What stands in a slot under a ballot, and who has voted for it.
     pub(super) fn tried(&self, slot: Slot, ballot: Ballot) -> Known<(&Proposal<C>, NodeSet)> {
         if slot <= self.places.floor() {

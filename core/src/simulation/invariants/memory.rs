@@ -2,6 +2,7 @@
 
 use super::ballots::{Ballots, Known};
 use super::seen::Seen;
+use crate::simulation::observer::Stand;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
 use crate::{Ballot, Entry, Node, NodeId, Slot, StateMachine};
@@ -67,17 +68,25 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
     }
 
-    /// How far a node has applied the log and given up its votes, after a step and before its writes are looked at. Gives
-    /// back how far it had applied before.
+    /// How far a node has applied the log and given up its votes, after its steps and before their writes are looked at.
+    /// Gives back how far it had applied before. What one that does not vote gives up it may have to remember again.
     pub(super) fn advance(
         &mut self,
         node: NodeId,
-        applied: Slot,
-        low_water: Slot,
+        stand: &Stand,
+        is_voter: bool,
         seen: &mut Seen,
     ) -> Result<Slot, Violation> {
         let before = self.applied;
+        let Stand {
+            applied, low_water, ..
+        } = *stand;
         seen.check(Rule::PrefixWentBack);
+        let low_water = if is_voter {
+            low_water
+        } else {
+            self.votes.floor()
+        };
         for (now, before) in [(applied, before), (low_water, self.votes.floor())] {
             if now < before {
                 return Err(Violation::PrefixWentBack { node, slot: now });
@@ -180,14 +189,26 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
     }
 
-    /// A node has come back: with its promise, with every vote above its low-water mark, and with what it had applied.
-    pub(super) fn recovered<M: StateMachine, const CLIENTS: usize, const PAGE: usize>(
+    /// A node has come back: with its promise, and with every vote above its low-water mark, or with a later one. What it
+    /// had applied it may have to apply again. One that does not vote comes back with nothing; what it has forgotten is
+    /// kept here, for the day when it finds it again.
+    pub(super) fn recovered<
+        M: StateMachine,
+        const CLIENTS: usize,
+        const PAGE: usize,
+        const SLOTS: usize,
+    >(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        ballots: &Ballots<M::Command, SLOTS>,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
         let id = node.id();
         self.spent = self.claimed;
+        self.applied = node.applied();
+        if !node.is_voter() {
+            return Ok(());
+        }
         seen.check(Rule::Forgotten);
         let forgotten = |slot, ballot| {
             Err(Violation::Forgotten {
@@ -199,16 +220,36 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         if node.promised() < self.promised {
             return forgotten(Slot::ZERO, self.promised);
         }
-        let mut kept = node.votes().peekable();
-        let from = node.low_water().next().unwrap_or(Slot::ZERO);
-        for (slot, ballot) in self.votes.iter_from(from) {
-            while kept.next_if(|vote| vote.slot < slot).is_some() {}
-            let vote = kept.next_if(|vote| vote.slot == slot && vote.ballot == *ballot);
-            if vote.is_none() {
+        let low_water = node.low_water();
+        if low_water > node.applied() {
+            return Err(Violation::ForgotUnapplied {
+                node: id,
+                slot: low_water,
+            });
+        }
+        let mut votes = Window::new(low_water);
+        for vote in node.votes() {
+            votes.put(vote.slot, vote.ballot);
+        }
+        // What it had given up as applied, and has not applied any more.
+        let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());
+        while let Some(slot) = given_up {
+            match ballots.voted(slot, id) {
+                Known::Is(ballot) if votes.get(slot).is_none_or(|kept| *kept < ballot) => {
+                    return forgotten(slot, ballot);
+                }
+                Known::Forgotten => seen.skip(Rule::Forgotten),
+                Known::Is(_) | Known::Not => {}
+            }
+            given_up = slot.next().filter(|slot| *slot <= self.votes.floor());
+        }
+        for (slot, ballot) in self.votes.iter_from(low_water.next().unwrap_or(Slot::ZERO)) {
+            if votes.get(slot).is_none_or(|kept| kept < ballot) {
                 return forgotten(slot, *ballot);
             }
         }
-        self.advance(id, node.applied(), node.low_water(), seen)?;
-        self.holds(id, node.promised(), seen)
+        self.votes = votes;
+        self.promised = node.promised();
+        Ok(())
     }
 }

@@ -77,6 +77,8 @@ impl Scene {
         self.checkers.stepped(&Taken {
             at: self.world.now(),
             node,
+            stand: Stand::of(node),
+            seams: &[],
             writes,
             messages: &messages,
             replies,
@@ -399,12 +401,17 @@ fn votes_that_are_given_up_too_early_are_found() {
     let mut memory = Memory::<16>::new();
     let mut seen = Seen::new();
     let (node, applied, slot) = (FOLLOWER, Slot::new(3), Slot::new(4));
+    let stand = |low_water| Stand {
+        low_water,
+        applied,
+        ..Stand::NONE
+    };
     assert_eq!(
-        memory.advance(node, applied, applied, &mut seen),
+        memory.advance(node, &stand(applied), true, &mut seen),
         Ok(Slot::ZERO)
     );
     assert_eq!(
-        memory.advance(node, applied, slot, &mut seen),
+        memory.advance(node, &stand(slot), true, &mut seen),
         Err(Violation::ForgotUnapplied { node, slot })
     );
 }

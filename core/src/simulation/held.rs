@@ -1,0 +1,142 @@
+//! What nodes want done that has not left them yet, as it rests on what is not durable yet.
+
+use super::observer::{Seam, Stand};
+use super::world::OUTBOX;
+use crate::{Instant, Outbox, StateMachine};
+use heapless::Vec;
+
+/// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
+#[derive(Clone, Debug)]
+pub struct Held<M: StateMachine, const PAGE: usize> {
+    batches: [Batch<M, PAGE>; 2],
+    /// Whether it is the second of the two that is gathered.
+    is_second: bool,
+    /// When the sync that is under way is done; [`Instant::FAR_FUTURE`] where there is none.
+    pub(super) until: Instant,
+}
+
+/// The steps of a node that leave it together.
+#[derive(Clone, Debug)]
+pub(super) struct Batch<M: StateMachine, const PAGE: usize> {
+    pub(super) outbox: Outbox<M, PAGE, OUTBOX>,
+    /// Where one step ends in the outbox and the next begins. Each has something more in it than the last.
+    pub(super) seams: Vec<Seam, { 2 * OUTBOX }>,
+    /// Where the node stood after the last of the steps.
+    pub(super) stand: Stand,
+}
+
+impl<M: StateMachine, const PAGE: usize> Batch<M, PAGE> {
+    const fn new() -> Self {
+        Self {
+            outbox: Outbox::new(),
+            seams: Vec::new(),
+            stand: Stand::NONE,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.outbox.clear();
+        self.seams.clear();
+    }
+}
+
+impl<M: StateMachine, const PAGE: usize> Default for Held<M, PAGE> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
+    /// Nothing is held.
+    pub const fn new() -> Self {
+        Self {
+            batches: [const { Batch::new() }; 2],
+            is_second: false,
+            until: Instant::FAR_FUTURE,
+        }
+    }
+
+    pub(super) const fn is_syncing(&self) -> bool {
+        self.until.as_micros() < Instant::FAR_FUTURE.as_micros()
+    }
+
+    /// What a sync that is under way, or was, covers; or else what a step is added to.
+    pub(super) const fn batch(&self, covered: bool) -> &Batch<M, PAGE> {
+        let [one, other] = &self.batches;
+        if covered == self.is_second { one } else { other }
+    }
+
+    pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<M, PAGE> {
+        let [one, other] = &mut self.batches;
+        if covered == self.is_second { one } else { other }
+    }
+
+    /// A step begins: what it wants done goes behind all that is gathered.
+    pub(super) fn step(&mut self) -> &mut Outbox<M, PAGE, OUTBOX> {
+        let Batch { outbox, seams, .. } = self.batch_mut(false);
+        let seam = Seam {
+            writes: outbox.writes.len(),
+            messages: outbox.messages.len(),
+        };
+        if seam != Seam::default() && seams.last() != Some(&seam) {
+            // There is room: each seam has a write or a message more than the last.
+            let _ = seams.push(seam);
+        }
+        outbox
+    }
+
+    /// A sync begins that covers all that is gathered.
+    pub(super) fn sync(&mut self, until: Instant) {
+        self.is_second = !self.is_second;
+        self.until = until;
+    }
+
+    /// Forgets everything: the node has lost power.
+    pub(super) fn lose(&mut self) {
+        for batch in &mut self.batches {
+            batch.clear();
+        }
+        self.until = Instant::FAR_FUTURE;
+    }
+
+    /// Forgets everything, the peaks too.
+    pub(super) fn reset(&mut self) {
+        for batch in &mut self.batches {
+            batch.outbox.reset();
+            batch.seams.clear();
+        }
+        self.until = Instant::FAR_FUTURE;
+    }
+
+    /// The most that either outbox has held.
+    pub(super) fn peak(&self) -> usize {
+        let [one, other] = &self.batches;
+        one.outbox.peak().max(other.outbox.peak())
+    }
+}
+
+/// Room for what `NODES` nodes hold.
+#[derive(Clone, Debug)]
+pub struct Room<M: StateMachine, const PAGE: usize, const NODES: usize>([Held<M, PAGE>; NODES]);
+
+impl<M: StateMachine, const PAGE: usize, const NODES: usize> Default for Room<M, PAGE, NODES> {
+    fn default() -> Self {
+        Self(core::array::from_fn(|_| Held::new()))
+    }
+}
+
+impl<M: StateMachine, const PAGE: usize, const NODES: usize> AsMut<[Held<M, PAGE>]>
+    for Room<M, PAGE, NODES>
+{
+    fn as_mut(&mut self) -> &mut [Held<M, PAGE>] {
+        &mut self.0
+    }
+}
+
+impl<M: StateMachine, const PAGE: usize, const NODES: usize> AsRef<[Held<M, PAGE>]>
+    for Room<M, PAGE, NODES>
+{
+    fn as_ref(&self) -> &[Held<M, PAGE>] {
+        &self.0
+    }
+}

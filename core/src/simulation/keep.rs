@@ -1,0 +1,182 @@
+//! Storage that takes its time, or loses what it has: what a node wants done waits until what it wants written is durable.
+
+use super::held::Held;
+use super::nemesis::Nemesis;
+use super::observer::{Observer, Stand};
+use super::scheduler::Happening;
+use super::stores::{Failed, Stores};
+use super::violation::Violation;
+use super::workload::Workload;
+use super::world::{OUTBOX, Simulation, Stamped};
+use crate::{Halt, Instant, Node, NodeId, Outbox, StateMachine, Tracer};
+
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+    N: Nemesis,
+    S: Stores<M, WINDOW, CLIENTS, PAGE>,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+{
+    fn held(&self, node: NodeId) -> Option<&Held<M, PAGE>> {
+        self.held.as_ref().get(usize::from(node.0))
+    }
+
+    pub(super) fn held_mut(&mut self, node: NodeId) -> Option<&mut Held<M, PAGE>> {
+        self.held.as_mut().get_mut(usize::from(node.0))
+    }
+
+    /// Whether a step of a node finds room for what it may want done.
+    pub(super) fn has_room(&self, node: NodeId) -> bool {
+        let least = Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
+        self.held(node)
+            .is_some_and(|held| held.batch(false).outbox.room() >= least)
+    }
+
+    /// What a step of a node wants done, or a sync of it has covered.
+    pub(super) fn outbox_of(
+        &self,
+        node: NodeId,
+        covered: bool,
+    ) -> Option<&Outbox<M, PAGE, OUTBOX>> {
+        if S::LASTING {
+            self.held(node).map(|held| &held.batch(covered).outbox)
+        } else {
+            Some(&self.outbox)
+        }
+    }
+
+    /// That has left the node.
+    pub(super) fn emptied(&mut self, node: NodeId, covered: bool) {
+        if !S::LASTING {
+            self.outbox.clear();
+        } else if let Some(held) = self.held_mut(node) {
+            held.batch_mut(covered).clear();
+        }
+    }
+
+    /// The most that was to be done at once.
+    pub(super) fn outbox_peak(&self) -> usize {
+        let held = self.held.as_ref().iter().map(Held::peak);
+        held.fold(self.outbox.peak(), usize::max)
+    }
+
+    /// A step is over: what it wants done waits for the sync that is under way, or is written.
+    pub(super) fn keep<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let member = self.members.get(usize::from(node.0));
+        if let Some(cause) = member.and_then(|member| member.node.halted())
+            && !matches!(cause, Halt::StorageFailed)
+        {
+            self.violation = Some(Violation::Halted { node });
+        } else if self.held(node).is_some_and(|held| !held.is_syncing()) {
+            self.commit(node, tracer, observer);
+        }
+    }
+
+    /// Compares what a node had applied after the steps that leave it with what others had.
+    pub(super) fn check_released(&mut self, node: NodeId, covered: bool) {
+        if let Some(stand) = self.held(node).map(|held| held.batch(covered).stand) {
+            self.check_prefix(node, stand.applied, stand.chain);
+        }
+    }
+
+    /// Writes all that is gathered.
+    fn commit<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let index = usize::from(node.0);
+        let (Some(member), Some(held)) = (
+            self.members.get_mut(index),
+            self.held.as_mut().get_mut(index),
+        ) else {
+            return;
+        };
+        let batch = held.batch_mut(false);
+        batch.stand = Stand::of(&member.node);
+        if !member.node.is_voter() {
+            // Nobody relies on what it would write, and it has no storage for it.
+            batch.outbox.writes.clear();
+            batch.seams.clear();
+            return self.release(node, false, tracer, observer);
+        }
+        let writes = &batch.outbox.writes;
+        self.counts.writes += crate::outbox::run_len(writes.len());
+        match self.stores.write(self.now, &mut member.node, writes) {
+            Ok(at) if at > self.now => {
+                held.sync(at);
+                // There is room: messages leave some for a sync of every node.
+                let _ = self.scheduler.push(at, Happening::Synced(node));
+            }
+            Ok(_) => self.release(node, false, tracer, observer),
+            Err(failed) => self.failed(node, failed, tracer, observer),
+        }
+    }
+
+    /// A sync is done, unless that is a stale one: what it covered leaves the node, and what was gathered meanwhile is
+    /// written.
+    pub(super) fn synced<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let now = self.now;
+        let Some(held) = self.held_mut(node).filter(|held| held.until == now) else {
+            return;
+        };
+        held.until = Instant::FAR_FUTURE;
+        if let Err(failed) = self.stores.synced(now, node) {
+            return self.failed(node, failed, tracer, observer);
+        }
+        self.release(node, true, tracer, observer);
+        let gathered = self.outbox_of(node, false);
+        if gathered.is_some_and(|outbox| !outbox.is_empty()) && self.violation.is_none() {
+            self.commit(node, tracer, observer);
+        }
+        // Where it had no room for a step there is some now.
+        self.schedule_wake(node);
+    }
+
+    /// What a node wanted written is not durable.
+    fn failed<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        failed: Failed,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        if failed == Failed::Power {
+            self.darken(node);
+            return self.stop(node, tracer);
+        }
+        let (index, at, local) = (usize::from(node.0), self.now, self.local(node));
+        let (Some(member), Some(held)) = (
+            self.members.get_mut(index),
+            self.held.as_mut().get_mut(index),
+        ) else {
+            return;
+        };
+        held.until = Instant::FAR_FUTURE;
+        held.batch_mut(true).clear();
+        let batch = held.batch_mut(false);
+        let mut tracer = Stamped { at, tracer };
+        member.node.fence(local, &mut batch.outbox, &mut tracer);
+        batch.outbox.writes.clear();
+        batch.seams.clear();
+        batch.stand = Stand::of(&member.node);
+        self.release(node, false, tracer.tracer, observer);
+        self.schedule_wake(node);
+    }
+}

@@ -1,0 +1,171 @@
+//! Storage of the nodes of a simulation: where they keep what must outlive a loss of power.
+
+use super::fault::Fault;
+use super::held::Held;
+use super::report::Mark;
+use crate::{Config, Instant, Node, NodeId, StateMachine, Write};
+use core::fmt::{self, Debug};
+
+/// What a node starts with, the first time and every later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// What its own clock says.
+    pub now: Instant,
+    /// Its settings.
+    pub config: Config,
+    /// The seed of the run.
+    pub run_seed: u64,
+    /// How often it has started before in this run.
+    pub incarnation: u32,
+}
+
+/// A node that must not start from what its storage holds, or cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a node was not started, as its storage cannot be used")
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// Why something is not durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failed {
+    /// Storage says so: the node is fenced ([`Node::fence`]).
+    Storage,
+    /// Power was lost in the middle of it, and the node with it.
+    Power,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Storage => "storage failed; what was written is not durable",
+            Self::Power => "power failed; what was written is not durable",
+        })
+    }
+}
+
+impl core::error::Error for Failed {}
+
+/// Where the nodes of a simulation keep what must outlive a loss of power.
+///
+/// [`Perfect`] forgets nothing, takes no time and costs nothing. [`Disks`](super::Disks) are simulated ones, which can do
+/// all that disks do; real files can stand in their place.
+///
+/// # Group commit
+///
+/// What a step wants written is handed to [`Stores::write`] when the step is over, and is durable from the time on that
+/// this answers. Until then the node goes on, and what it wants done gathers; then [`Stores::synced`] is called, what was
+/// covered leaves the node, and all that was gathered is written at once. A loss of power in between forgets what has not
+/// left.
+pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>:
+    Debug
+{
+    /// Whether anything can be lost or take time. Where not, the code for that is left out of the program.
+    const LASTING: bool;
+
+    /// Room for what has not left each node: as many places as there are nodes, or none.
+    type Room: Default + Debug + AsRef<[Held<M, PAGE>]> + AsMut<[Held<M, PAGE>]>;
+
+    /// A run begins.
+    fn begin(&mut self, run_seed: u64) {
+        let _ = run_seed;
+    }
+
+    /// A node starts, for the first time or again. `before` is what it was when it lost power; only storage that is perfect
+    /// may look at it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: the node stays down.
+    fn start(
+        &mut self,
+        birth: Birth,
+        before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
+    ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused>;
+
+    /// Begins to write what a node wants durable, which may be nothing, and says from when on it is. An instant that has
+    /// not come yet is that of a sync, and nothing more is written for the node before [`Stores::synced`].
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`]: none of it may be relied on.
+    fn write(
+        &mut self,
+        now: Instant,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        writes: &[Write<M::Command>],
+    ) -> Result<Instant, Failed>;
+
+    /// The time that [`Stores::write`] has said has come.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`]: it is not durable after all.
+    fn synced(&mut self, now: Instant, node: NodeId) -> Result<(), Failed> {
+        let _ = (now, node);
+        Ok(())
+    }
+
+    /// A node loses power: what was not durable is lost, or may be.
+    fn crash(&mut self, now: Instant, node: NodeId) {
+        let _ = (now, node);
+    }
+
+    /// A fault of a node's storage begins, or is over.
+    fn strain(&mut self, node: NodeId, fault: &Fault, begins: bool) {
+        let _ = (node, fault, begins);
+    }
+
+    /// How full the storage of a node became, in bytes; of the nodes, whichever held most.
+    fn mark(&self) -> Option<Mark> {
+        None
+    }
+}
+
+/// Storage that forgets nothing and takes no time: a node that loses power comes back with all that it had between two
+/// steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Perfect;
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Stores<M, WINDOW, CLIENTS, PAGE> for Perfect
+{
+    const LASTING: bool = false;
+
+    type Room = [Held<M, PAGE>; 0];
+
+    #[inline]
+    fn start(
+        &mut self,
+        birth: Birth,
+        before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
+    ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
+        let Birth {
+            now,
+            config,
+            run_seed,
+            incarnation,
+        } = birth;
+        let built = match before.and_then(Node::durable) {
+            Some(durable) => Node::recover(config, durable, run_seed, incarnation, now),
+            None if config.node == config.founder => Node::found(config, run_seed, now),
+            None => Node::join(config, run_seed, now),
+        };
+        built.map_err(|_| Refused)
+    }
+
+    #[inline]
+    fn write(
+        &mut self,
+        now: Instant,
+        _node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        _writes: &[Write<M::Command>],
+    ) -> Result<Instant, Failed> {
+        Ok(now)
+    }
+}
