@@ -31,14 +31,15 @@ mod violation;
 mod workload;
 mod world;
 
+pub use client::Past;
 pub use contest::Contest;
 pub use fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
 #[cfg(feature = "flash")]
 pub use flash::{FlashFault, SimulatedFlash};
+pub use held::{Held, Room};
 pub use invariants::{Invariants, Seen};
 pub use nemesis::{Fate, Faults, Nemesis, Passing};
 pub use network::{Link, Network};
-pub use held::{Held, Room};
 pub use observer::{Answered, Asked, Observer, Seam, Stand, Taken};
 pub use plan::Plan;
 pub use report::{Bound, Mark, Report, Verdict};

@@ -228,6 +228,7 @@ where
         digest,
         tally,
         marks: simulation.marks().collect(),
+        earlier: 0,
         looks: Some(Looks {
             seen: *invariants.seen(),
             history: checked,

@@ -21,6 +21,7 @@ use crate::commands::check::CheckCommand;
 use crate::commands::run::{self, Colour, Form, RunCommand, Subject};
 use crate::commands::shrink::ShrinkCommand;
 use crate::commands::sweep::SweepCommand;
+use crate::data::Data;
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
@@ -159,6 +160,15 @@ struct RunArgs {
     /// Write down what became of each message, for 'synod replay' and 'synod shrink'; with --faults or --scenario
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Keep what the nodes must not forget in this directory, and go on where an earlier run has left off
+    ///
+    /// Each node has a file there, and the clients have one. The process may be killed at any instant: nothing that was
+    /// shown as answered is lost. A new directory founds a cluster; later runs take the same nodes and machine.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["faults", "scenario", "record", "verify", "mutant"])]
+    data: Option<PathBuf>,
+    /// Let a node whose file in --data is gone or damaged come back as a learner, which never votes; can be repeated
+    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
+    learner: Vec<NodeId>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -293,6 +303,10 @@ impl RunArgs {
             Some(subject) => subject,
             None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
         };
+        let subject = match (subject, self.data) {
+            (Subject::Plain(options), Some(path)) => kept(options, path, self.learner)?,
+            (subject, _) => subject,
+        };
         #[cfg(feature = "mutants")]
         let subject = match (subject, mutant) {
             (Subject::Case { mut case, command }, Some(mutant)) => {
@@ -307,6 +321,15 @@ impl RunArgs {
         }
         self.show.command(subject, drawn, self.record, None)
     }
+}
+
+/// A run on the files of a directory.
+fn kept(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
+    for learner in &learners {
+        check_node("--learner", *learner, &learner.0, options.nodes)?;
+    }
+    let data = Data { path, learners };
+    Ok(Subject::Kept { options, data })
 }
 
 impl ShowArgs {

@@ -9,6 +9,7 @@ pub mod case;
 pub mod check;
 pub mod cli;
 pub mod commands;
+pub mod data;
 pub mod exit;
 pub mod history;
 mod json;

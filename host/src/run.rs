@@ -16,6 +16,8 @@ use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
 /// Entries of a page: what fits in a small message.
 pub const PAGE: usize = 2;
+/// Slots under way.
+pub const WINDOW: usize = 64;
 /// Keys of the key-value store and accounts of the bank: one for each client that there can be.
 pub const KEYS: usize = 64;
 /// The stack of a run. The simulation is one value of several megabytes, which unoptimised builds copy more than once.
@@ -24,6 +26,8 @@ pub(crate) const STACK: usize = 64 << 20;
 /// How many nodes and clients the smaller of the two simulations has room for, and 1,024 events on their way. The larger
 /// one has room for 64 of both and 8,192 events; to touch its memory would take a short run most of its time.
 const FEW: u16 = 16;
+/// The same, as a capacity.
+pub(crate) const FEW_PLACES: usize = 16;
 
 /// A tracer for every machine that the host runs.
 pub trait HostTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> {}
@@ -47,6 +51,8 @@ pub struct Finished {
     pub lost: u64,
     /// What the checkers have looked at, where there were any.
     pub looks: Option<Looks>,
+    /// How many of the requests were answered in earlier runs on the same files.
+    pub earlier: u64,
 }
 
 /// What the checkers of a run have looked at.
@@ -135,14 +141,19 @@ pub fn run<T: HostTracer + Send>(options: &Options, tracer: &mut T) -> Result<Fi
     })
 }
 
+/// Whether the smaller of the two simulations has room for it.
+pub(crate) const fn is_small(scenario: &Scenario) -> bool {
+    scenario.nodes <= FEW && scenario.clients <= FEW
+}
+
 /// Runs in as small a simulation as will do. Which one that is follows from the options, so it cannot part two traces.
 fn simulate<M: StateMachine, L: Workload<M>, T: Tracer<M, PAGE>>(
     scenario: &Scenario,
     workload: L,
     tracer: &mut T,
 ) -> Result<Finished, ScenarioError> {
-    if scenario.nodes <= FEW && scenario.clients <= FEW {
-        simulate_in::<M, L, T, 16, 16, 1024>(scenario, workload, tracer)
+    if is_small(scenario) {
+        simulate_in::<M, L, T, FEW_PLACES, FEW_PLACES, 1024>(scenario, workload, tracer)
     } else {
         simulate_in::<M, L, T, 64, 64, 8192>(scenario, workload, tracer)
     }
@@ -165,7 +176,7 @@ fn simulate_in<
     workload: L,
     tracer: &mut T,
 ) -> Result<Finished, ScenarioError> {
-    let mut simulation = Simulation::<M, L, 64, CLIENTS, PAGE, NODES, EVENTS>::idle();
+    let mut simulation = Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>::idle();
     simulation.start(scenario, workload)?;
     let mut observers = (tracer, (Digest::new(), Tally::new()));
     let verdict = simulation.run(&mut observers);
@@ -178,5 +189,6 @@ fn simulate_in<
         tally,
         marks: simulation.marks().collect(),
         looks: None,
+        earlier: 0,
     })
 }

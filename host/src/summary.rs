@@ -32,7 +32,8 @@ impl Summary<'_> {
     /// Appends the summary as one JSON object and a line feed.
     ///
     /// Its keys: `event` (`summary`), `outcome` (`done`, `violated` or `stalled`), `reason` (where it is not done),
-    /// `run_seed`, `command`, `nodes` (`started`, `live`, `joined`), `requests` (`answered`, `right`, `expected`), `slots`
+    /// `run_seed`, `command`, `nodes` (`started`, `live`, `joined`), `requests` (`answered`, `right`, `expected`, and `earlier` where some were answered in earlier runs
+    /// on the same files), `slots`
     /// (`decided`, `agree`, `noops`, `installed`), `messages` (for each kind that occurred `sent`, `delivered`, `lost`),
     /// `ignored` (a count for each reason that occurred), `full` (a count for each queue that ever was), `elections`,
     /// `preempted`, `stepped_down`, `suspected`, `killed`, `halted`, `t_us`, `events`, `deliveries`, `writes`, `marks` (for each fixed

@@ -7,7 +7,7 @@ use crate::roles::acceptor::Acceptor;
 use crate::roles::replica::Replica;
 use crate::roles::snapshot::State;
 use crate::timer::Timer;
-use crate::{Ballot, Entry, Instant, Slot, StateMachine};
+use crate::{Ballot, ClientId, Entry, Instant, RequestNumber, Slot, StateMachine};
 
 /// What of a node must outlive a loss of power: all that its acceptor has promised and accepted, and all that its
 /// replica has applied, as they stand between two steps. Everything else it may forget.
@@ -61,6 +61,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
     /// The state machine, as far as it was applied.
     pub fn machine(&self) -> &M {
         &self.state.machine
+    }
+
+    /// The number of the last request of a client that was applied, [`RequestNumber::REGISTRATION`] where only its
+    /// registration was; `None` where it has no session.
+    pub fn last_request(&self, client: ClientId) -> Option<RequestNumber> {
+        self.state.sessions.last(client)
     }
 
     /// A digest of everything that was applied: see [`Node::chain`].

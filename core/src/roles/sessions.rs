@@ -90,6 +90,12 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
             .ok()
     }
 
+    /// The number of the last request of a client that was applied.
+    pub(crate) fn last(&self, client: ClientId) -> Option<RequestNumber> {
+        let session = self.table.get(self.find(client)?)?;
+        Some(session.number)
+    }
+
     /// What is known of a request without applying anything; `None` where it must be proposed. `applied` tells a session
     /// that was given up from one that this replica has not seen opened yet.
     #[cfg_attr(target_pointer_width = "64", inline)]

@@ -26,6 +26,19 @@ pub(super) enum Progress {
 }
 
 /// One client.
+/// Where a client goes on that has asked in an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Past {
+    /// Which client, from 0.
+    pub client: u16,
+    /// Its session.
+    pub session: ClientId,
+    /// The number in that session of the last request that was answered, or that of a registration.
+    pub number: RequestNumber,
+    /// How many of its requests were answered.
+    pub answered: u32,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Client<C> {
     pub(super) node: NodeId,
@@ -92,6 +105,23 @@ impl<
     S: Stores<M, WINDOW, CLIENTS, PAGE>,
 > Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
+    /// Lets a client go on where an earlier run has left it, on nodes that have that run's past. Call it after the start and
+    /// before the first step. What it knows of a client that there is not changes nothing.
+    pub fn resume(&mut self, past: Past) {
+        let Some(client) = self.clients.get_mut(usize::from(past.client)) else {
+            return;
+        };
+        client.id = past.session;
+        client.number = past.number;
+        client.asked = past.answered;
+        client.progress = Progress::Ready;
+        self.counts.answered += u64::from(past.answered);
+        self.counts.right += u64::from(past.answered);
+        if let Some(workload) = &mut self.workload {
+            workload.skip(past.client, past.answered);
+        }
+    }
+
     fn client_index(&self, key: RequestKey) -> Option<u16> {
         let index = self.clients.iter().position(|client| client.awaits(key))?;
         u16::try_from(index).ok()

@@ -63,12 +63,20 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     /// What a sync that is under way, or was, covers; or else what a step is added to.
     pub(super) const fn batch(&self, covered: bool) -> &Batch<M, PAGE> {
         let [one, other] = &self.batches;
-        if covered == self.is_second { one } else { other }
+        if covered == self.is_second {
+            one
+        } else {
+            other
+        }
     }
 
     pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<M, PAGE> {
         let [one, other] = &mut self.batches;
-        if covered == self.is_second { one } else { other }
+        if covered == self.is_second {
+            one
+        } else {
+            other
+        }
     }
 
     /// A step begins: what it wants done goes behind all that is gathered.

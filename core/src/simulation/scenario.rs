@@ -114,7 +114,7 @@ impl Scenario {
     }
 
     /// The settings of one of its nodes.
-    pub(super) fn config(&self, node: NodeId) -> Config {
+    pub fn config(&self, node: NodeId) -> Config {
         let round_trip = self
             .round_trip
             .unwrap_or_else(|| self.link.round_trip_max());

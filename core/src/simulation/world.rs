@@ -231,6 +231,11 @@ impl<
         &self.stores
     }
 
+    /// The same, to look after it.
+    pub fn stores_mut(&mut self) -> &mut S {
+        &mut self.stores
+    }
+
     /// A node, killed or not.
     pub fn node(&self, node: NodeId) -> Option<&Node<M, WINDOW, CLIENTS, PAGE>> {
         self.members

@@ -86,7 +86,7 @@ fn drive(mut node: Member, clock: Clock, link: &Link) {
         };
         node.handle_timeout(now, &mut outbox, &mut ());
 
-        // First: a node that is to survive a restart makes outbox.writes durable here.
+        // First: a node that is to survive a restart hands outbox.writes to its journal here, and syncs that.
         for outgoing in &outbox.messages {
             for to in outgoing.to.iter() {
                 link.send(to, node.envelope(to, outgoing));

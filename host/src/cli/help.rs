@@ -45,6 +45,7 @@ Examples:
   synod 6 --role scout --role leader    the elections
   synod 6 --log-level warn              only what went wrong
   synod 6 --quiet --verify              twice: is it the same trace?
+  synod 6 --nodes 3 --data cluster      on real files, to be killed and gone on with
   synod 6 --format json | jq 'select(.event == \"chosen\")'
 
 With --format json each line is an object with t_us, node, role and event;
@@ -54,7 +55,7 @@ fields. The last line is the summary; its event is \"summary\".
 Exit codes:
   0  done
   1  a safety rule was broken
-  2  bad usage, or the output failed
+  2  bad usage, or a file or the output failed
   3  stalled: a bound was reached before the end
   4  the same seed gave two traces (--verify), or a recorded run another one";
 

@@ -16,7 +16,7 @@ fn run_of(line: &str) -> RunCommand {
 
 fn options_of(command: &RunCommand) -> &Options {
     match &command.subject {
-        Subject::Plain(options) => options,
+        Subject::Plain(options) | Subject::Kept { options, .. } => options,
         Subject::Case { command, .. } => panic!("{command}"),
     }
 }

@@ -2,12 +2,14 @@
 
 use super::record::{outcome, record};
 use crate::case::{self, Case, Outcome};
+use crate::data::{self, Data, DataError};
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Format, Json, Log, Output, Text};
 use crate::options::Options;
 use crate::progress::{self, Progress};
 use crate::run::{Finished, HostTracer, RunError, run as simulate};
 use crate::summary::Summary;
+use core::fmt;
 use std::env;
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
@@ -42,6 +44,13 @@ pub enum Colour {
 pub enum Subject {
     /// What options say.
     Plain(Options),
+    /// What options say, on the files of a directory.
+    Kept {
+        /// The options.
+        options: Options,
+        /// Where the nodes keep what they must not forget.
+        data: Data,
+    },
     /// A case, with faults.
     Case {
         /// The case.
@@ -55,7 +64,7 @@ impl Subject {
     /// The seed of the run.
     pub const fn run_seed(&self) -> u64 {
         match self {
-            Self::Plain(options) => options.run_seed,
+            Self::Plain(options) | Self::Kept { options, .. } => options.run_seed,
             Self::Case { case, .. } => case.trial.scenario.run_seed,
         }
     }
@@ -63,7 +72,7 @@ impl Subject {
     /// How many nodes there are.
     pub const fn nodes(&self) -> u16 {
         match self {
-            Self::Plain(options) => options.nodes,
+            Self::Plain(options) | Self::Kept { options, .. } => options.nodes,
             Self::Case { case, .. } => case.trial.scenario.nodes,
         }
     }
@@ -72,24 +81,56 @@ impl Subject {
     pub fn command(&self) -> String {
         match self {
             Self::Plain(options) => options.command(),
+            Self::Kept { options, data } => format!("{}{}", options.command(), data.command()),
             Self::Case { command, .. } => command.clone(),
         }
     }
 
     /// Runs it.
-    fn run<T: HostTracer + Send>(&self, tracer: &mut T) -> Result<Finished, RunError> {
+    fn run<T: HostTracer + Send>(&self, tracer: &mut T) -> Result<Finished, Failure> {
         match self {
-            Self::Plain(options) => simulate(options, tracer),
-            Self::Case { case, .. } => case::run(case, tracer),
+            Self::Plain(options) => simulate(options, tracer).map_err(Failure::from),
+            Self::Kept { options, data } => data::run(options, data, tracer).map_err(Failure::from),
+            Self::Case { case, .. } => case::run(case, tracer).map_err(Failure::from),
         }
     }
 
     fn progress(&self) -> Progress {
         match self {
-            Self::Plain(options) => Progress::new(options.clients, options.requests),
+            Self::Plain(options) | Self::Kept { options, .. } => {
+                Progress::new(options.clients, options.requests)
+            }
             Self::Case { case, .. } => {
                 Progress::new(case.trial.scenario.clients, case.trial.requests)
             }
+        }
+    }
+}
+
+/// Why there was no run, or it ended early.
+#[derive(Debug)]
+enum Failure {
+    Run(RunError),
+    Data(DataError),
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::Data(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(error) => error.fmt(f),
+            Self::Data(error) => error.fmt(f),
         }
     }
 }
@@ -186,7 +227,7 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
 }
 
 /// Runs once, with the log.
-fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, RunError> {
+fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, Failure> {
     let stdout = io::stdout();
     let subject = &command.subject;
     if command.quiet {
@@ -202,7 +243,7 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
 }
 
 /// Runs a second time, without a log, where that was asked for, and compares.
-fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, RunError> {
+fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, Failure> {
     if !command.verify {
         return Ok(None);
     }
@@ -215,7 +256,7 @@ fn watched<T: HostTracer + Send>(
     subject: &Subject,
     free: bool,
     tracer: &mut T,
-) -> Result<Finished, RunError> {
+) -> Result<Finished, Failure> {
     if !free || !io::stderr().is_terminal() {
         return subject.run(tracer);
     }
@@ -235,7 +276,7 @@ pub(super) fn coloured(colour: Colour, stdout: &Stdout) -> bool {
     }
 }
 
-fn fail(error: &RunError) -> Exit {
+fn fail(error: &Failure) -> Exit {
     complain(error);
     Exit::Usage
 }

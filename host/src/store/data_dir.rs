@@ -12,6 +12,8 @@ use synod::NodeId;
 
 /// The name of the manifest.
 const MANIFEST: &str = "cluster.toml";
+/// How many bytes of notes of the clients there is room for.
+const CLIENTS_ROOM: u32 = 1 << 17;
 /// The name of the file whose lock is that of the directory.
 const LOCK: &str = "lock";
 
@@ -105,6 +107,27 @@ impl DataDir {
         write(&self.path.join(MANIFEST), &manifest)?;
         self.manifest = manifest;
         Ok(storage)
+    }
+
+    /// Opens the store of the clients' notes; makes it, where no node has been given storage yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NotesGone`] where it is not there and should be, and anything that [`FileStorage::open`] says.
+    pub fn clients(&mut self) -> Result<FileStorage, StoreError> {
+        let label = Label {
+            cluster: self.manifest.cluster.number,
+            node: NodeId(u16::MAX),
+            capacity: CLIENTS_ROOM,
+        };
+        let path = self.path.join("clients.store");
+        if path.exists() {
+            FileStorage::open(&path, label)
+        } else if self.manifest.provisioned.is_empty() {
+            FileStorage::create(&path, label)
+        } else {
+            Err(Problem::NotesGone.at(&path))
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct StoreError {
 pub enum Problem {
     /// A node has storage, and its file is not there.
     Gone(NodeId),
+    /// The nodes have storage, and the notes of their clients are not there.
+    NotesGone,
     /// There is something already where a store is to be made.
     Exists,
     /// It is no file.
@@ -83,6 +85,10 @@ impl fmt::Display for Problem {
             Self::Gone(node) => write!(
                 f,
                 "the storage of {node} is gone, and with it what the node voted: {AMNESIA}"
+            ),
+            Self::NotesGone => f.write_str(
+                "the notes of the clients are gone, and with them which requests were answered: put this very file back, \
+                 or begin with a new directory",
             ),
             Self::Exists => f.write_str("there is something already where a new store was to be made"),
             Self::NotAFile => f.write_str("this is no file, where the store of a node was expected"),

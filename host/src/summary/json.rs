@@ -26,6 +26,9 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     requests.number("answered", report.answered);
     requests.number("right", report.right);
     requests.number("expected", report.expected);
+    if summary.finished.earlier > 0 {
+        requests.number("earlier", summary.finished.earlier);
+    }
     requests.end();
     let mut slots = object.object("slots");
     slots.number("decided", report.applied.number());

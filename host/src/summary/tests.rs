@@ -58,6 +58,7 @@ fn finished() -> Finished {
         }],
         lost: 1,
         looks: None,
+        earlier: 0,
     }
 }
 

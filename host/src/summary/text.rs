@@ -42,6 +42,13 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "requests    {} of {} answered, {} right",
         report.answered, report.expected, report.right
     )?;
+    if finished.earlier > 0 {
+        let earlier = finished.earlier;
+        writeln!(
+            out,
+            "earlier     {earlier} of them answered in earlier runs"
+        )?;
+    }
     let agree = if report.agree {
         "applied alike by every live node"
     } else {

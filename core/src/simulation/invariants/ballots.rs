@@ -134,7 +134,10 @@ impl<C: Copy + Eq, const SLOTS: usize> Ballots<C, SLOTS> {
         let Some(place) = self.places.get(slot) else {
             return Known::Not;
         };
-        let voted = place.tried.iter().filter(|tried| tried.voters.contains(node));
+        let voted = place
+            .tried
+            .iter()
+            .filter(|tried| tried.voters.contains(node));
         match voted.map(|tried| tried.ballot).max() {
             Some(ballot) => Known::Is(ballot),
             None if place.forgot => Known::Forgotten,

@@ -1,0 +1,208 @@
+//! A run on real files: a simulated network, and nodes that keep what they must not forget in a directory.
+//!
+//! The process can be killed at any instant. The next run with the same directory goes on: every node from its own file,
+//! and every client after the last answer that it has heard.
+
+mod clients;
+mod error;
+mod files;
+
+pub use error::DataError;
+
+use crate::options::{Machine, Options};
+use crate::run::{FEW_PLACES as FEW, Finished, KEYS, PAGE, STACK, WINDOW, is_small};
+use crate::store::{Cluster, DataDir};
+use clients::Diary;
+use files::Files;
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::thread;
+use synod::machines::{Bank, Kv};
+use synod::simulation::{BankScript, KvScript, Network, Past, Scenario, Simulation, Workload};
+use synod::{Digest, Durable, NodeId, Queue, StateMachine, Tally, Tracer};
+
+/// How many bytes of records the storage of a node has room for. Four checkpoints of the largest state that there can be
+/// take a third of it.
+const ROOM: u32 = 1 << 18;
+
+/// Where the nodes of a run keep what they must not forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// The directory.
+    pub path: PathBuf,
+    /// Nodes whose storage is not used: they come back as learners, which never vote.
+    pub learners: Vec<NodeId>,
+}
+
+impl Data {
+    /// The options that name it on the command line.
+    pub fn command(&self) -> String {
+        let learners = self.learners.iter();
+        let learners = learners.map(|learner| format!(" --learner {}", learner.0));
+        format!(
+            " --data {}{}",
+            self.path.display(),
+            learners.collect::<String>()
+        )
+    }
+}
+
+/// Runs what the options say on the files of a directory, which is made where there is none; goes on where an earlier run
+/// has left off. It ends early when a file cannot be written.
+///
+/// # Errors
+///
+/// [`DataError`]: what of the directory cannot be used, and what to do.
+///
+/// ```
+/// use synod_host::Options;
+/// use synod_host::data::{Data, run};
+/// # let path = std::env::temp_dir().join(format!("synod-data-doc-{}", std::process::id()));
+/// let data = Data { path: path.clone(), learners: Vec::new() };
+/// let mut options = Options::new(6);
+/// options.nodes = 3;
+/// options.clients = 1;
+/// let first = run(&options, &data, &mut ())?;
+/// assert_eq!((first.report.right, first.earlier), (11, 0));
+/// options.requests = 20;
+/// let second = run(&options, &data, &mut ())?;
+/// assert_eq!((second.report.right, second.earlier), (20, 11));
+/// # std::fs::remove_dir_all(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn run<T: crate::run::HostTracer + Send>(
+    options: &Options,
+    data: &Data,
+    tracer: &mut T,
+) -> Result<Finished, DataError> {
+    thread::scope(|scope| {
+        let run = || {
+            let requests = options.requests;
+            match options.machine {
+                Machine::Kv => {
+                    sized::<Kv<KEYS>, _, _>(options, data, KvScript::new(requests), tracer)
+                }
+                Machine::Bank => {
+                    sized::<Bank<KEYS>, _, _>(options, data, BankScript::new(requests), tracer)
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("run".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, run)
+            .map_err(DataError::Thread)?
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// What is in the directory of a run whose options these are, of at most 16 nodes and clients.
+#[derive(Debug)]
+pub struct Contents<M: StateMachine> {
+    /// What the clients know.
+    pub clients: Vec<Past>,
+    /// What each node must not forget; `None` where it has not joined.
+    pub nodes: Vec<Option<Durable<M, WINDOW, FEW>>>,
+}
+
+/// Looks at what is in the directory of a run, and changes nothing of it.
+///
+/// # Errors
+///
+/// [`DataError`], as [`run`].
+pub fn look<M: StateMachine>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
+    let scenario = options.scenario();
+    let mut dir = open::<FEW>(options, &scenario, data)?;
+    let clients = Diary::open(&mut dir)?.pasts(scenario.clients);
+    let files = Files::<M, FEW, FEW>::open(&mut dir, &scenario, &data.learners)?;
+    let nodes = files.remembered().map(Option::<&_>::cloned).collect();
+    Ok(Contents { clients, nodes })
+}
+
+fn open<const CLIENTS: usize>(
+    options: &Options,
+    scenario: &Scenario,
+    data: &Data,
+) -> Result<DataDir, DataError> {
+    let capacities = [WINDOW, CLIENTS, PAGE].map(|capacity| u32::try_from(capacity).unwrap_or(0));
+    let cluster = Cluster {
+        number: scenario.config(NodeId(0)).cluster,
+        nodes: scenario.nodes,
+        machine: options.machine.name().to_owned(),
+        capacities,
+        room: ROOM,
+    };
+    DataDir::open_or_found(&data.path, &cluster).map_err(DataError::Store)
+}
+
+/// In as small a simulation as will do, as runs without files are.
+fn sized<M: StateMachine, L: Workload<M>, T: Tracer<M, PAGE>>(
+    options: &Options,
+    data: &Data,
+    workload: L,
+    tracer: &mut T,
+) -> Result<Finished, DataError> {
+    let scenario = options.scenario();
+    let simulate = if is_small(&scenario) {
+        simulate::<M, L, T, FEW, FEW, 1024>
+    } else {
+        simulate::<M, L, T, 64, 64, 8192>
+    };
+    simulate(options, &scenario, data, workload, tracer)
+}
+
+#[inline(never)]
+fn simulate<
+    M: StateMachine,
+    L: Workload<M>,
+    T: Tracer<M, PAGE>,
+    const CLIENTS: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+>(
+    options: &Options,
+    scenario: &Scenario,
+    data: &Data,
+    workload: L,
+    tracer: &mut T,
+) -> Result<Finished, DataError> {
+    let mut dir = open::<CLIENTS>(options, scenario, data)?;
+    let mut diary = Diary::open(&mut dir)?;
+    let files = Files::<M, CLIENTS, NODES>::open(&mut dir, scenario, &data.learners)?;
+    let mut simulation =
+        Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, _>::idle_on(files);
+    let network = Network::new(scenario.link, scenario.run_seed);
+    if let Err(error) = simulation.start_against(scenario, workload, network) {
+        let failed = simulation.stores_mut().take_error();
+        return Err(failed.unwrap_or(DataError::Scenario(error)));
+    }
+    let mut earlier = 0;
+    for past in diary.pasts(scenario.clients) {
+        earlier += u64::from(past.answered);
+        simulation.resume(past);
+    }
+    let mut observers = (tracer, (Digest::new(), Tally::new()));
+    let verdict = loop {
+        let ended = simulation.step_observed(&mut observers, &mut diary);
+        // What is wrong with one file is likely to be wrong with all.
+        let failed = simulation.stores_mut().take_error();
+        if let Some(error) = failed.or_else(|| diary.take_error()) {
+            return Err(error);
+        }
+        if let Some(verdict) = ended {
+            break verdict;
+        }
+    };
+    let (_, (digest, tally)) = observers;
+    Ok(Finished {
+        verdict,
+        report: simulation.report(),
+        digest,
+        lost: tally.lost_total() - tally.full(Queue::Scheduler),
+        tally,
+        marks: simulation.marks().collect(),
+        looks: None,
+        earlier,
+    })
+}

@@ -1,0 +1,172 @@
+//! The files of a simulated cluster's nodes.
+
+use super::error::DataError;
+use crate::run::{PAGE, WINDOW};
+use crate::store::{DataDir, FileStorage};
+use core::mem;
+use std::path::PathBuf;
+use synod::simulation::{Birth, Failed, Mark, Refused, Room, Scenario, Stores};
+use synod::storage::{Journal, Opened, Storage};
+use synod::{Durable, Instant, Node, NodeId, StateMachine, Write};
+
+/// A journal on a file for each node.
+#[derive(Debug)]
+pub(super) struct Files<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
+    files: Vec<File<M, CLIENTS>>,
+    error: Option<DataError>,
+}
+
+/// The file of a node.
+#[derive(Debug)]
+enum File<M: StateMachine, const CLIENTS: usize> {
+    /// The node has not started yet.
+    Opened(Box<Opened<FileStorage, M, WINDOW, CLIENTS>>),
+    /// The node is under way.
+    Open(Box<Journal<FileStorage>>),
+    /// The node has none, and is a learner.
+    None,
+    /// It could not be used.
+    Failed,
+}
+
+impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Files<M, CLIENTS, NODES> {
+    /// Opens the files of all nodes of a scenario but the learners.
+    pub(super) fn open(
+        dir: &mut DataDir,
+        scenario: &Scenario,
+        learners: &[NodeId],
+    ) -> Result<Self, DataError> {
+        let file = |node| {
+            if learners.contains(&node) {
+                return Ok(File::None);
+            }
+            let storage = dir.storage(node).map_err(DataError::Store)?;
+            let path = storage.path().to_path_buf();
+            let config = scenario.config(node);
+            let opened = Journal::open(storage, config);
+            checked(
+                opened.map_err(|error| DataError::Open(path.clone(), error))?,
+                node,
+                path,
+            )
+        };
+        let files = (0..scenario.nodes)
+            .map(NodeId)
+            .map(file)
+            .collect::<Result<_, _>>()?;
+        Ok(Self { files, error: None })
+    }
+
+    /// What each node must not forget, before it starts; `None` where it has not joined.
+    pub(super) fn remembered(&self) -> impl Iterator<Item = Option<&Durable<M, WINDOW, CLIENTS>>> {
+        self.files.iter().map(|file| match file {
+            File::Opened(opened) => match &**opened {
+                Opened::Intact(intact) => intact.durable(),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// What went wrong first, if anything has.
+    pub(super) fn take_error(&mut self) -> Option<DataError> {
+        self.error.take()
+    }
+}
+
+/// Damaged storage makes no node.
+fn checked<M: StateMachine, const CLIENTS: usize>(
+    opened: Opened<FileStorage, M, WINDOW, CLIENTS>,
+    node: NodeId,
+    path: PathBuf,
+) -> Result<File<M, CLIENTS>, DataError> {
+    match opened {
+        Opened::Damaged(damaged) => Err(DataError::Damaged {
+            path,
+            node,
+            damage: damaged.damage(),
+        }),
+        opened => Ok(File::Opened(Box::new(opened))),
+    }
+}
+
+impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Stores<M, WINDOW, CLIENTS, PAGE>
+    for Files<M, CLIENTS, NODES>
+{
+    const LASTING: bool = true;
+
+    type Room = Room<M, PAGE, NODES>;
+
+    fn start(
+        &mut self,
+        birth: Birth,
+        _before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
+    ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
+        let Birth {
+            now,
+            config,
+            run_seed,
+            ..
+        } = birth;
+        let node = config.node;
+        let file = self.files.get_mut(usize::from(node.0)).ok_or(Refused)?;
+        let opened = match mem::replace(file, File::Failed) {
+            File::Opened(opened) => *opened,
+            File::None => {
+                *file = File::None;
+                return Node::learn(config, run_seed, now).map_err(|_| Refused);
+            }
+            File::Open(_) | File::Failed => return Err(Refused),
+        };
+        let started = match opened {
+            Opened::Intact(intact) => intact.start(run_seed, now),
+            Opened::Empty(empty) => empty.provision(run_seed, now),
+            Opened::Damaged(_) => return Err(Refused),
+        };
+        match started {
+            Ok((journal, node)) => {
+                *file = File::Open(Box::new(journal));
+                Ok(node)
+            }
+            Err(error) => {
+                self.error.get_or_insert(DataError::Write(node, error));
+                Err(Refused)
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        writes: &[Write<M::Command>],
+    ) -> Result<Instant, Failed> {
+        let id = node.id();
+        let Some(File::Open(journal)) = self.files.get_mut(usize::from(id.0)) else {
+            return Err(Failed::Storage);
+        };
+        match journal
+            .write(now, node, writes)
+            .and_then(|()| journal.sync())
+        {
+            Ok(()) => Ok(now),
+            Err(error) => {
+                self.error.get_or_insert(DataError::Write(id, error));
+                Err(Failed::Storage)
+            }
+        }
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        let journals = self.files.iter().filter_map(|file| match file {
+            File::Open(journal) => Some((journal.peak(), journal.storage().capacity())),
+            _ => None,
+        });
+        let (peak, capacity) = journals.max()?;
+        Some(Mark {
+            name: "storage",
+            peak,
+            capacity,
+        })
+    }
+}

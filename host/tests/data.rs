@@ -1,0 +1,375 @@
+//! Runs on files: killed at any moment, gone on with, refused where something is wrong. Each is the program itself.
+
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says so when it fails, helpers included"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use synod::machines::Kv;
+use synod::{Digest, Proposal, RequestKey, Sink};
+use synod_host::Options;
+use synod_host::data::{Contents, Data, look};
+use synod_host::run::KEYS;
+
+/// A cluster that is small, so that a run takes no time, and three clients.
+const SMALL: &str = "6 --nodes 3 --clients 3 --quiet";
+
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    path
+}
+
+fn synod(options: &str, path: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
+    command.args(options.split_whitespace());
+    command.arg("--data").arg(path);
+    command
+}
+
+fn finished(options: &str, path: &Path) -> Output {
+    synod(options, path).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap()
+}
+
+/// The words of a line of the summary.
+fn line<'a>(output: &'a Output, name: &str) -> &'a str {
+    let lines = text(&output.stdout).lines();
+    let found = lines.into_iter().find_map(|line| line.strip_prefix(name));
+    found.map_or("", str::trim)
+}
+
+/// Checks that a run was refused in one line, and gives it back.
+fn refused(output: &Output) -> &str {
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let error = text(&output.stderr);
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
+}
+
+/// Every file of a directory and what is in it.
+fn bytes(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(path).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let bytes = fs::read(&path).unwrap();
+        (path, bytes)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[test]
+fn d1_a_run_goes_on_where_an_earlier_one_has_left_off() {
+    let path = directory("goes-on");
+    let first = finished(SMALL, &path);
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    assert_eq!(line(&first, "requests"), "33 of 33 answered, 33 right");
+    assert_eq!(line(&first, "earlier"), "");
+    let more = format!("{SMALL} --requests 25");
+    let second = finished(&more, &path);
+    assert_eq!(line(&second, "requests"), "75 of 75 answered, 75 right");
+    assert_eq!(
+        line(&second, "earlier"),
+        "33 of them answered in earlier runs"
+    );
+    assert_eq!(
+        line(&second, "command"),
+        format!(
+            "synod 6 --nodes 3 --requests 25 --clients 3 --data {}",
+            path.display()
+        )
+    );
+    let third = finished(&more, &path);
+    assert_eq!(
+        line(&third, "earlier"),
+        "75 of them answered in earlier runs"
+    );
+    assert_eq!(third.status.code(), Some(0));
+}
+
+/// Checks that everything that was acknowledged is what the files imply: a majority has applied it or voted for it.
+fn check(path: &Path) -> u32 {
+    let mut options = Options::new(6);
+    (options.nodes, options.clients) = (3, 3);
+    let data = Data {
+        path: path.to_path_buf(),
+        learners: Vec::new(),
+    };
+    let Contents { clients, nodes } = look::<Kv<KEYS>>(&options, &data).unwrap();
+    for past in &clients {
+        let key = RequestKey {
+            client: past.session,
+            number: past.number,
+        };
+        let holds = nodes.iter().flatten().filter(|durable| {
+            let votes = |vote: synod::Entry<_>| match vote.proposal {
+                Proposal::Register { .. } => vote.slot.number() == past.session.0,
+                proposal => proposal.key() == Some(key),
+            };
+            durable.last_request(past.session) >= Some(past.number) || durable.votes().any(votes)
+        });
+        let holds = holds.count();
+        assert!(holds >= 2, "{past:?} is held by {holds} of 3");
+    }
+    clients.iter().map(|past| past.answered).sum()
+}
+
+/// Kills a run with SIGKILL at moments that follow from a seed, so many times, and looks at the files after each.
+fn kill_at_any_moment(name: &str, rounds: u64) {
+    let path = directory(name);
+    let (mut answered, mut progressed) = (0, 0);
+    for round in 0..rounds {
+        let mut child = synod("6 --nodes 3 --clients 3 --requests 1000000", &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut digest = Digest::new();
+        digest.put_u64(round);
+        // It goes on while its log is read. Every fourth has only just begun.
+        let lines = digest.value() % if round % 4 == 0 { 2 } else { 3_000 };
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        for _ in 0..lines {
+            log.next().unwrap().unwrap();
+        }
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), None, "round {round}: it ended by itself");
+        if !path.join("cluster.toml").exists() {
+            continue;
+        }
+        let now = check(&path);
+        assert!(
+            now >= answered,
+            "round {round}: {answered} were answered, and {now} are"
+        );
+        progressed += u32::from(now > answered);
+        answered = now;
+    }
+    println!(
+        "{rounds} kills, {answered} requests answered between them, progress in {progressed} rounds"
+    );
+    assert!(progressed > 3, "it was killed too early");
+    let requests = answered / 3 + 20;
+    let last = finished(&format!("{SMALL} --requests {requests}"), &path);
+    assert_eq!(last.status.code(), Some(0), "{}", text(&last.stdout));
+    assert_eq!(
+        line(&last, "earlier"),
+        format!("{answered} of them answered in earlier runs")
+    );
+}
+
+#[test]
+fn d1_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
+    kill_at_any_moment("killed", 25);
+}
+
+#[test]
+#[ignore = "the same a hundred times"]
+fn d1_nothing_that_was_acknowledged_is_lost_in_a_hundred_kills() {
+    kill_at_any_moment("killed-a-hundred-times", 100);
+}
+
+/// Puts back what was in a directory.
+fn restore(path: &Path, files: &[(PathBuf, Vec<u8>)]) {
+    fs::remove_dir_all(path).unwrap();
+    fs::create_dir(path).unwrap();
+    for (file, bytes) in files {
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+/// Does something to a file of a cluster that has run, and checks that the next run is refused with such an error. It
+/// leaves the file as it is; and when that is put back as it was, nothing is lost.
+fn is_refused(name: &str, options: &str, file: &str, spoil: impl FnOnce(&Path), says: &[&str]) {
+    let path = directory(name);
+    assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+    let file = path.join(file);
+    let whole = fs::read(&file).unwrap();
+    spoil(&file);
+    let spoilt = fs::read(&file).ok();
+    let output = finished(options, &path);
+    let error = refused(&output);
+    for words in says {
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(fs::read(&file).ok() == spoilt, "it was changed");
+    fs::write(&file, whole).unwrap();
+    let more = finished(&format!("{SMALL} --requests 20"), &path);
+    assert_eq!(
+        line(&more, "earlier"),
+        "33 of them answered in earlier runs"
+    );
+    assert_eq!(line(&more, "requests"), "60 of 60 answered, 60 right");
+}
+
+#[test]
+fn d3_a_file_that_was_cut_short_is_refused() {
+    let cut = |file: &Path| {
+        let bytes = fs::read(file).unwrap();
+        fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let says = ["node-1.store", "damaged", "learner"];
+    is_refused("cut-short", SMALL, "node-1.store", cut, &says);
+}
+
+#[test]
+fn d3_a_bit_that_has_changed_in_a_record_is_refused_or_was_not_needed() {
+    let path = directory("bit");
+    assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+    let before = bytes(&path);
+    let file = path.join("node-2.store");
+    let whole = fs::read(&file).unwrap();
+    // What the clients wrote last, wherever it stands: in records that are needed, and in pages that are free again.
+    let needle = 77_i64.to_le_bytes();
+    let found = whole.windows(8).enumerate();
+    let places = found.filter_map(|(at, window)| (window == needle).then_some(at));
+    let (mut damaged, mut harmless) = (0, 0);
+    for at in places {
+        restore(&path, &before);
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&file, &bytes).unwrap();
+        let output = finished(&format!("{SMALL} --requests 12"), &path);
+        if output.status.code() == Some(0) {
+            assert_eq!(line(&output, "requests"), "36 of 36 answered, 36 right");
+            harmless += 1;
+        } else {
+            let error = refused(&output);
+            assert!(
+                error.contains("node-2.store: this store is damaged"),
+                "{error}"
+            );
+            assert!(fs::read(&file).unwrap() == bytes, "it was changed");
+            damaged += 1;
+        }
+    }
+    println!("{damaged} places were needed, {harmless} were not");
+    assert!(damaged >= 3, "{damaged} and {harmless}");
+}
+
+#[test]
+fn d2_the_directory_of_another_cluster_is_refused() {
+    let other = "6 --nodes 5 --clients 3 --quiet";
+    let manifest = "cluster.toml";
+    is_refused(
+        "other-nodes",
+        other,
+        manifest,
+        |_| {},
+        &["nodes 3, where 5"],
+    );
+    let bank = "6 --nodes 3 --clients 3 --machine bank --quiet";
+    is_refused("other-machine", bank, manifest, |_| {}, &["kv, where bank"]);
+    let swap = |file: &Path| {
+        fs::copy(file.with_file_name("node-1.store"), file).unwrap();
+    };
+    let says = ["node-2.store", "NODE_1", "NODE_2"];
+    is_refused("swapped", SMALL, "node-2.store", swap, &says);
+}
+
+#[test]
+fn what_may_not_be_written_is_refused() {
+    let path = directory("read-only");
+    assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+    let before = bytes(&path);
+    for entry in fs::read_dir(&path).unwrap() {
+        fs::set_permissions(entry.unwrap().path(), fs::Permissions::from_mode(0o444)).unwrap();
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o555)).unwrap();
+    let command = synod(SMALL, &path);
+    // Who is root may write everything; without privileges root may not.
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let output = if is_root {
+        Command::new("setpriv")
+            .args(["--bounding-set=-all", "--inh-caps=-all"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .output()
+            .unwrap()
+    } else {
+        finished(SMALL, &path)
+    };
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(refused(&output).contains("must be readable and writable"));
+    assert!(bytes(&path) == before, "something was changed");
+}
+
+#[test]
+fn d2_a_node_whose_file_is_gone_comes_back_as_a_learner_only() {
+    let path = directory("gone");
+    assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+    let file = path.join("node-0.store");
+    fs::remove_file(&file).unwrap();
+    let output = finished(SMALL, &path);
+    let error = refused(&output);
+    assert!(
+        error.contains("NODE_0 is gone") && error.contains("learner"),
+        "{error}"
+    );
+    let output = finished(&format!("{SMALL} --requests 20 --learner 0"), &path);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(line(&output, "requests"), "60 of 60 answered, 60 right");
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_full_disk_ends_a_run_with_one_line_and_costs_nothing() {
+    let path = directory("full-disk");
+    assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+    let more = synod(&format!("{SMALL} --requests 4000"), &path);
+    let limited = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh"])
+        .arg(more.get_program())
+        .args(more.get_args())
+        .output()
+        .unwrap();
+    let error = refused(&limited);
+    assert!(error.contains(".store"), "{error}");
+    assert!(check(&path) >= 33);
+    let again = finished(&format!("{SMALL} --requests 40"), &path);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+}
+
+#[test]
+fn a_directory_in_use_is_refused() {
+    let path = directory("in-use");
+    let mut child = synod("6 --nodes 3 --clients 3 --quiet --requests 1000000", &path)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !path.join("node-2.store").exists() {
+        thread::yield_now();
+    }
+    let output = finished(SMALL, &path);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(refused(&output).contains("another process has this open"));
+}
+
+#[test]
+fn options_that_mean_nothing_on_files_are_refused() {
+    let path = directory("options");
+    for options in ["6 --verify", "6 --faults all", "6 --learner 1 --nodes 1"] {
+        let output = finished(options, &path);
+        if options.contains("learner") {
+            let error = refused(&output);
+            assert!(error.contains("--learner got '1'"), "{error}");
+        } else {
+            refused(&output);
+        }
+        assert!(!path.exists(), "{options}");
+    }
+}
