@@ -18,6 +18,8 @@ mod clients;
 #[cfg(test)]
 mod deciding;
 #[cfg(test)]
+mod disks;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod electing;

@@ -34,16 +34,28 @@ fn a_cluster_without_power_comes_back() {
 fn a_storm_has_everything() {
     let finished = finished("storms");
     for kind in FaultKind::ALL {
-        let expected = !matches!(
-            kind,
-            FaultKind::Partition | FaultKind::Restart | FaultKind::Pause
-        );
+        let elsewhere = [FaultKind::Partition, FaultKind::Restart, FaultKind::Pause];
+        let expected = !kind.is_of_disk() && !elsewhere.contains(&kind);
         assert_eq!(finished.tally.faults(kind) > 0, expected, "{kind}");
     }
     assert!(
         finished.tally.installed > 5,
         "the five who joined, and who fell behind"
     );
+}
+
+#[test]
+fn disks_tear_fail_fill_up_and_rot() {
+    let finished = finished("failing-disks");
+    for kind in FaultKind::ALL.into_iter().filter(|kind| kind.is_of_disk()) {
+        assert_eq!(finished.tally.faults(kind), 1, "{kind}");
+    }
+    let disks = finished.disks;
+    assert!(disks.torn >= 1 && disks.slow > 10 && finished.report.grouped > 5);
+    assert_eq!((disks.failed, disks.full, disks.damaged), (2, 1, 1));
+    assert_eq!((finished.tally.fenced, finished.tally.restarted), (2, 4));
+    let storage = finished.marks.iter().find(|mark| mark.name == "storage");
+    assert!(storage.is_some_and(|mark| mark.peak > 0 && mark.peak <= mark.capacity));
 }
 
 #[test]
@@ -65,5 +77,5 @@ fn every_scenario_is_done_under_other_seeds_too() {
         assert_eq!(swept.exit(), Exit::Done, "{}: {swept:?}", path.display());
         count += 1;
     }
-    assert!(count >= 5, "{count} scenarios");
+    assert!(count >= 6, "{count} scenarios");
 }

@@ -243,6 +243,13 @@ impl Digest {
                 target: whom,
                 by_micros,
             } => self.words([7, target(whom), by_micros.cast_unsigned()]),
+            Fault::Torn(whom) => self.words([8, target(whom)]),
+            Fault::SlowDisk { target: whom, sync } => {
+                self.words([9, target(whom), sync.as_micros()]);
+            }
+            Fault::FailedWrite(whom) => self.words([10, target(whom)]),
+            Fault::FullDisk(whom) => self.words([11, target(whom)]),
+            Fault::Rot(whom) => self.words([12, target(whom)]),
         }
     }
 

@@ -29,6 +29,10 @@ pub(crate) enum Purpose {
     /// What a loss of power leaves of a flash's words and pages.
     #[cfg(feature = "flash")]
     Flash,
+    /// What disks do.
+    Disk,
+    /// What is to go wrong with disks.
+    DiskSwarm,
 }
 
 impl Purpose {
@@ -45,6 +49,8 @@ impl Purpose {
             Self::Swarm => 8,
             #[cfg(feature = "flash")]
             Self::Flash => 16,
+            Self::Disk => 9,
+            Self::DiskSwarm => 10,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

@@ -9,6 +9,8 @@ mod client;
 mod clock;
 mod conditions;
 mod contest;
+mod disk;
+mod disks;
 mod fault;
 #[cfg(feature = "flash")]
 mod flash;
@@ -33,10 +35,12 @@ mod world;
 
 pub use client::Past;
 pub use contest::Contest;
+pub use disk::{Disk, DiskError};
+pub use disks::{DiskFigures, Disks};
 pub use fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
 #[cfg(feature = "flash")]
 pub use flash::{FlashFault, SimulatedFlash};
-pub use held::{Held, Room};
+pub use held::{Held, Room, Rooms};
 pub use invariants::{Invariants, Seen};
 pub use nemesis::{Fate, Faults, Nemesis, Passing};
 pub use network::{Link, Network};

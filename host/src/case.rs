@@ -15,8 +15,8 @@ use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Contest, Faults, Invariants, KvScript, Plan, ScenarioError, Simulation, Trial,
-    Verdict, Violation, Workload,
+    BankScript, Contest, Disks, Faults, Invariants, KvScript, Plan, ScenarioError, Simulation,
+    Trial, Verdict, Violation, Workload,
 };
 use synod::{Digest, Tally, Tracer};
 
@@ -169,11 +169,11 @@ where
 {
     let scenario = &case.trial.scenario;
     if case.trial.is_tight {
-        play_in::<M, L, 4, 4, 16, 512, 256>(case, workload, tracer, recorded)
+        play_in::<M, L, 4, 4, 16, 512, 256, 16_384>(case, workload, tracer, recorded)
     } else if scenario.nodes <= 16 && scenario.clients <= 16 {
-        play_in::<M, L, 16, 16, 16, 1024, 512>(case, workload, tracer, recorded)
+        play_in::<M, L, 16, 16, 16, 1024, 512, 32_768>(case, workload, tracer, recorded)
     } else {
-        play_in::<M, L, 64, 64, 64, 8192, 1024>(case, workload, tracer, recorded)
+        play_in::<M, L, 64, 64, 64, 8192, 1024, 98_304>(case, workload, tracer, recorded)
     }
 }
 
@@ -201,6 +201,7 @@ fn play_in<
     const NODES: usize,
     const EVENTS: usize,
     const SLOTS: usize,
+    const BYTES: usize,
 >(
     case: &Case,
     workload: L,
@@ -210,7 +211,17 @@ fn play_in<
 where
     for<'t> dyn CaseTracer + 't: Tracer<M, PAGE>,
 {
-    let mut simulation = Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Nature>::idle();
+    let mut simulation = Simulation::<
+        M,
+        L,
+        WINDOW,
+        CLIENTS,
+        PAGE,
+        NODES,
+        EVENTS,
+        Nature,
+        Disks<NODES, BYTES>,
+    >::idle();
     simulation.start_against(&case.trial.scenario, workload, case.nature(recorded))?;
     let mut tracers = (tracer, (Digest::new(), Tally::new()));
     let invariants = Invariants::<M, WINDOW, CLIENTS, NODES, SLOTS>::new();
@@ -234,6 +245,7 @@ where
             history: checked,
         }),
         lost: simulation.nemesis().lost(),
+        disks: simulation.stores().figures(),
     };
     let script = simulation.nemesis().record().cloned();
     Ok((finished, script))

@@ -18,7 +18,9 @@ use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::thread;
 use synod::machines::{Bank, Kv};
-use synod::simulation::{BankScript, KvScript, Network, Past, Scenario, Simulation, Workload};
+use synod::simulation::{
+    BankScript, DiskFigures, KvScript, Network, Past, Scenario, Simulation, Workload,
+};
 use synod::{Digest, Durable, NodeId, Queue, StateMachine, Tally, Tracer};
 
 /// How many bytes of records the storage of a node has room for. Four checkpoints of the largest state that there can be
@@ -204,5 +206,6 @@ fn simulate<
         marks: simulation.marks().collect(),
         looks: None,
         earlier,
+        disks: DiskFigures::default(),
     })
 }

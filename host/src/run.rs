@@ -9,8 +9,8 @@ use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, KvScript, Mark, Report, Scenario, ScenarioError, Seen, Simulation, Verdict,
-    Workload,
+    BankScript, DiskFigures, KvScript, Mark, Report, Scenario, ScenarioError, Seen, Simulation,
+    Verdict, Workload,
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
@@ -53,6 +53,8 @@ pub struct Finished {
     pub looks: Option<Looks>,
     /// How many of the requests were answered in earlier runs on the same files.
     pub earlier: u64,
+    /// What happened on the disks of the nodes; nothing where they had none.
+    pub disks: DiskFigures,
 }
 
 /// What the checkers of a run have looked at.
@@ -190,5 +192,6 @@ fn simulate_in<
         marks: simulation.marks().collect(),
         looks: None,
         earlier: 0,
+        disks: DiskFigures::default(),
     })
 }

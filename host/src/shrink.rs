@@ -15,7 +15,7 @@ pub use story::{Story, Teller};
 use crate::case::{Case, run_here};
 use crate::run::Finished;
 use story::Lines;
-use synod::simulation::{Fault, ScenarioError, Trial, Weather};
+use synod::simulation::{ScenarioError, Trial, Weather};
 
 /// How a run fails that is not done in time.
 const STALLED: &str = "stalled";
@@ -151,11 +151,10 @@ impl Shrinking<'_> {
     }
 }
 
-/// Whether more than half of the nodes are never killed for good.
+/// Whether more than half of the nodes keep their votes.
 fn keeps_majority(trial: &Trial) -> bool {
-    let down = trial.plan.iter().filter(|planned| planned.lasts.is_none());
-    let down = down.filter(|planned| matches!(planned.fault, Fault::Crash(_)));
-    down.count() * 2 < usize::from(trial.scenario.nodes)
+    let lost = trial.plan.iter().filter(|planned| planned.takes_a_vote());
+    lost.count() * 2 < usize::from(trial.scenario.nodes)
 }
 
 /// Goes over `items` in pieces, from half of them down to single ones, and offers to take each piece away. `take` says

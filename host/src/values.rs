@@ -52,7 +52,7 @@ pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Takes> {
 /// Kinds of fault: `all`, `none`, or names between commas.
 pub(crate) fn faults(text: &str) -> Result<FaultSet, Takes> {
     let takes = "all, none, or some of loss, duplicate, spike, reorder, partition, one-way, partial, clog, crash, \
-                 restart, pause, skew and jump, with commas between them";
+                 restart, pause, skew, jump, torn, slow-disk, failed-write, full-disk and rot, with commas between them";
     match text {
         "all" => return Ok(FaultSet::ALL),
         "none" => return Ok(FaultSet::NONE),

@@ -2,7 +2,7 @@
 
 use super::{Node, Phase, Step};
 use crate::config::{Config, ConfigError};
-use crate::{Event, Halt, Instant, Outbox, Role, StateMachine, Tracer};
+use crate::{Event, Halt, Instant, Outbox, Role, Slot, StateMachine, Tracer, Write};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -22,15 +22,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// durable, but the vote was, by the time that the accept beside it left, and only an accept that left is answered: so
     /// whatever a quorum answered rests on votes that are all written. What a follower takes for decided others have
     /// decided without what it has not said yet. A node whose own vote is a quorum has applied what may be written nowhere,
-    /// and a founder that has not founded yet has nothing that anybody could go on with: those two halt, and their replies
-    /// are dropped as well.
+    /// and a founder whose founding is not durable, be it that it was to be written just now, will found once more: those
+    /// two halt, lest anybody goes on with what they have, and their replies are dropped as well.
     pub fn fence<const ROOM: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         outbox: &mut Outbox<M, PAGE, ROOM>,
         tracer: &mut T,
     ) {
-        let alone = self.config.peers().is_empty() || matches!(self.phase, Phase::Founding(_));
+        let founds = |write: &Write<M::Command>| *write == Write::Installed(Slot::ZERO);
+        let founding = self.config.node == self.config.founder
+            && (matches!(self.phase, Phase::Founding(_)) || outbox.writes.iter().any(founds));
+        let alone = self.config.peers().is_empty() || founding;
         if alone {
             outbox.clear();
         } else {

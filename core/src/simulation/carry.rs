@@ -2,6 +2,7 @@
 
 use super::conditions::Passage;
 use super::fault::FaultKind;
+use super::held::Rooms;
 use super::nemesis::{Fate, Nemesis, Passing};
 use super::observer::{Observer, Stand, Taken};
 use super::plan::Plan;
@@ -55,7 +56,7 @@ impl<
             return;
         };
         let (outbox, stand, seams) = if S::LASTING {
-            let Some(held) = self.held.as_ref().get(usize::from(node.0)) else {
+            let Some(held) = self.held.all().get(usize::from(node.0)) else {
                 return;
             };
             let batch = held.batch(covered);

@@ -65,6 +65,24 @@ pub enum Fault {
         /// By how many microseconds.
         by_micros: i64,
     },
+    /// A node loses power in the middle of something that its disk does: soon after this begins, if it writes at all. When
+    /// it is over the node starts again.
+    Torn(Target),
+    /// A node's disk takes its time.
+    SlowDisk {
+        /// Whose disk.
+        target: Target,
+        /// How long a sync takes, give or take half as much.
+        sync: Duration,
+    },
+    /// A node's disk cannot be written. The node is fenced ([`Node::fence`](crate::Node::fence)), and starts again when it
+    /// is over.
+    FailedWrite(Target),
+    /// A node's disk has room for next to nothing more. The node is fenced, and starts again when it is over.
+    FullDisk(Target),
+    /// A node loses power, and something on its disk rots before it starts again. Where that is missed, it may not vote
+    /// ever more.
+    Rot(Target),
 }
 
 impl Fault {
@@ -74,7 +92,12 @@ impl Fault {
             Self::Crash(target)
             | Self::Pause(target)
             | Self::Skew { target, .. }
-            | Self::Jump { target, .. } => Some(*target),
+            | Self::Jump { target, .. }
+            | Self::Torn(target)
+            | Self::SlowDisk { target, .. }
+            | Self::FailedWrite(target)
+            | Self::FullDisk(target)
+            | Self::Rot(target) => Some(*target),
             _ => None,
         }
     }
@@ -103,7 +126,17 @@ impl Planned {
             Fault::Clog { .. } => FaultKind::Clog,
             Fault::Skew { .. } => FaultKind::Skew,
             Fault::Jump { .. } => FaultKind::Jump,
+            Fault::Torn(_) => FaultKind::Torn,
+            Fault::SlowDisk { .. } => FaultKind::SlowDisk,
+            Fault::FailedWrite(_) => FaultKind::FailedWrite,
+            Fault::FullDisk(_) => FaultKind::FullDisk,
+            Fault::Rot(_) => FaultKind::Rot,
         }
+    }
+
+    /// Whether a node that it has struck votes no more, ever: it is down for good, or has lost what it must not forget.
+    pub const fn takes_a_vote(&self) -> bool {
+        matches!(self.kind(), FaultKind::Crash | FaultKind::Rot)
     }
 
     /// Checks that the nodes that it names are there.
@@ -154,11 +187,21 @@ pub enum FaultKind {
     Skew,
     /// A clock that jumps.
     Jump,
+    /// A node that loses power in the middle of a write.
+    Torn,
+    /// A disk that takes its time.
+    SlowDisk,
+    /// A disk that cannot be written.
+    FailedWrite,
+    /// A disk without room.
+    FullDisk,
+    /// A disk that does not keep what was written.
+    Rot,
 }
 
 impl FaultKind {
     /// Every one, in the order of the variants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Loss,
         Self::Duplicate,
         Self::Spike,
@@ -172,6 +215,11 @@ impl FaultKind {
         Self::Pause,
         Self::Skew,
         Self::Jump,
+        Self::Torn,
+        Self::SlowDisk,
+        Self::FailedWrite,
+        Self::FullDisk,
+        Self::Rot,
     ];
 
     /// Its place in [`FaultKind::ALL`].
@@ -198,13 +246,26 @@ impl FaultKind {
             Self::Pause => "pause",
             Self::Skew => "skew",
             Self::Jump => "jump",
+            Self::Torn => "torn",
+            Self::SlowDisk => "slow-disk",
+            Self::FailedWrite => "failed-write",
+            Self::FullDisk => "full-disk",
+            Self::Rot => "rot",
         }
+    }
+
+    /// Whether it is one of a disk. Storage that is [`Perfect`](super::Perfect) has none of them.
+    pub const fn is_of_disk(self) -> bool {
+        matches!(
+            self,
+            Self::Torn | Self::SlowDisk | Self::FailedWrite | Self::FullDisk | Self::Rot
+        )
     }
 }
 
 /// A set of kinds of fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FaultSet(u16);
+pub struct FaultSet(u32);
 
 impl FaultSet {
     /// None.

@@ -3,6 +3,7 @@
 use super::observer::{Seam, Stand};
 use super::world::OUTBOX;
 use crate::{Instant, Outbox, StateMachine};
+use core::fmt::Debug;
 use heapless::Vec;
 
 /// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
@@ -123,28 +124,57 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     }
 }
 
-/// Room for what `NODES` nodes hold.
+/// Room for what nodes hold.
+pub trait Rooms<M: StateMachine, const PAGE: usize>: Default + Debug {
+    /// Each node's.
+    fn all(&self) -> &[Held<M, PAGE>];
+
+    /// The same, to put something in.
+    fn all_mut(&mut self) -> &mut [Held<M, PAGE>];
+
+    /// Makes room for so many nodes, of which none holds anything.
+    fn reset(&mut self, nodes: usize);
+}
+
+/// No room, where nothing is ever held.
+impl<M: StateMachine, const PAGE: usize> Rooms<M, PAGE> for () {
+    fn all(&self) -> &[Held<M, PAGE>] {
+        &[]
+    }
+
+    fn all_mut(&mut self) -> &mut [Held<M, PAGE>] {
+        &mut []
+    }
+
+    fn reset(&mut self, _nodes: usize) {}
+}
+
+/// Room for what up to `NODES` nodes hold.
 #[derive(Clone, Debug)]
-pub struct Room<M: StateMachine, const PAGE: usize, const NODES: usize>([Held<M, PAGE>; NODES]);
+pub struct Room<M: StateMachine, const PAGE: usize, const NODES: usize>(Vec<Held<M, PAGE>, NODES>);
 
 impl<M: StateMachine, const PAGE: usize, const NODES: usize> Default for Room<M, PAGE, NODES> {
     fn default() -> Self {
-        Self(core::array::from_fn(|_| Held::new()))
+        Self(Vec::new())
     }
 }
 
-impl<M: StateMachine, const PAGE: usize, const NODES: usize> AsMut<[Held<M, PAGE>]>
+impl<M: StateMachine, const PAGE: usize, const NODES: usize> Rooms<M, PAGE>
     for Room<M, PAGE, NODES>
 {
-    fn as_mut(&mut self) -> &mut [Held<M, PAGE>] {
+    fn all(&self) -> &[Held<M, PAGE>] {
+        &self.0
+    }
+
+    fn all_mut(&mut self) -> &mut [Held<M, PAGE>] {
         &mut self.0
     }
-}
 
-impl<M: StateMachine, const PAGE: usize, const NODES: usize> AsRef<[Held<M, PAGE>]>
-    for Room<M, PAGE, NODES>
-{
-    fn as_ref(&self) -> &[Held<M, PAGE>] {
-        &self.0
+    fn reset(&mut self, nodes: usize) {
+        for held in &mut self.0 {
+            held.reset();
+        }
+        // What no run has needed yet is not touched: it is large.
+        while self.0.len() < nodes && self.0.push(Held::new()).is_ok() {}
     }
 }

@@ -396,9 +396,14 @@ impl<
             self.seen.skip(Rule::Forgotten);
             return Ok(());
         };
+        let before = memory.applied;
         memory.recovered(node, &self.ballots, &mut self.seen)?;
         if node.is_voter() {
             self.survived(node)?;
+        }
+        if node.applied() > before {
+            // Its last steps were over when power failed, and what they wrote survived.
+            self.applied(node, &Stand::of(node), before)?;
         }
         self.state(node)
     }

@@ -1,6 +1,6 @@
 //! Storage that takes its time, or loses what it has: what a node wants done waits until what it wants written is durable.
 
-use super::held::Held;
+use super::held::{Held, Rooms};
 use super::nemesis::Nemesis;
 use super::observer::{Observer, Stand};
 use super::scheduler::Happening;
@@ -8,7 +8,7 @@ use super::stores::{Failed, Stores};
 use super::violation::Violation;
 use super::workload::Workload;
 use super::world::{OUTBOX, Simulation, Stamped};
-use crate::{Halt, Instant, Node, NodeId, Outbox, StateMachine, Tracer};
+use crate::{Duration, Halt, Instant, Node, NodeId, Outbox, StateMachine, Tracer};
 
 impl<
     M: StateMachine,
@@ -23,11 +23,11 @@ impl<
 > Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
 {
     fn held(&self, node: NodeId) -> Option<&Held<M, PAGE>> {
-        self.held.as_ref().get(usize::from(node.0))
+        self.held.all().get(usize::from(node.0))
     }
 
     pub(super) fn held_mut(&mut self, node: NodeId) -> Option<&mut Held<M, PAGE>> {
-        self.held.as_mut().get_mut(usize::from(node.0))
+        self.held.all_mut().get_mut(usize::from(node.0))
     }
 
     /// Whether a step of a node finds room for what it may want done.
@@ -61,7 +61,7 @@ impl<
 
     /// The most that was to be done at once.
     pub(super) fn outbox_peak(&self) -> usize {
-        let held = self.held.as_ref().iter().map(Held::peak);
+        let held = self.held.all().iter().map(Held::peak);
         held.fold(self.outbox.peak(), usize::max)
     }
 
@@ -73,12 +73,19 @@ impl<
         observer: &mut O,
     ) {
         let member = self.members.get(usize::from(node.0));
-        if let Some(cause) = member.and_then(|member| member.node.halted())
-            && !matches!(cause, Halt::StorageFailed)
-        {
-            self.violation = Some(Violation::Halted { node });
-        } else if self.held(node).is_some_and(|held| !held.is_syncing()) {
-            self.commit(node, tracer, observer);
+        let Some(member) = member.filter(|member| member.live) else {
+            return;
+        };
+        match member.node.halted() {
+            // Nothing that such a node has applied was ever said.
+            Some(Halt::StorageFailed) => {
+                if let Some(held) = self.held_mut(node) {
+                    held.lose();
+                }
+            }
+            Some(_) => self.violation = Some(Violation::Halted { node }),
+            None if self.held(node).is_some_and(Held::is_syncing) => {}
+            None => self.commit(node, tracer, observer),
         }
     }
 
@@ -96,10 +103,10 @@ impl<
         tracer: &mut T,
         observer: &mut O,
     ) {
-        let index = usize::from(node.0);
+        let (index, local) = (usize::from(node.0), self.local(node));
         let (Some(member), Some(held)) = (
             self.members.get_mut(index),
-            self.held.as_mut().get_mut(index),
+            self.held.all_mut().get_mut(index),
         ) else {
             return;
         };
@@ -113,15 +120,19 @@ impl<
         }
         let writes = &batch.outbox.writes;
         self.counts.writes += crate::outbox::run_len(writes.len());
-        match self.stores.write(self.now, &mut member.node, writes) {
-            Ok(at) if at > self.now => {
+        match self.stores.write(local, &mut member.node, writes) {
+            Ok(Duration::ZERO) => self.release(node, false, tracer, observer),
+            Ok(wait) => {
+                let at = self.now + wait;
+                self.counts.grouped += u64::from(!batch.seams.is_empty());
                 held.sync(at);
                 // There is room: messages leave some for a sync of every node.
                 let _ = self.scheduler.push(at, Happening::Synced(node));
             }
-            Ok(_) => self.release(node, false, tracer, observer),
-            Err(failed) => self.failed(node, failed, tracer, observer),
+            Err(failed) => return self.failed(node, failed, tracer, observer),
         }
+        // A snapshot that is written has a timer.
+        self.schedule_wake(node);
     }
 
     /// A sync is done, unless that is a stale one: what it covered leaves the node, and what was gathered meanwhile is
@@ -137,7 +148,7 @@ impl<
             return;
         };
         held.until = Instant::FAR_FUTURE;
-        if let Err(failed) = self.stores.synced(now, node) {
+        if let Err(failed) = self.stores.synced(node) {
             return self.failed(node, failed, tracer, observer);
         }
         self.release(node, true, tracer, observer);
@@ -164,15 +175,22 @@ impl<
         let (index, at, local) = (usize::from(node.0), self.now, self.local(node));
         let (Some(member), Some(held)) = (
             self.members.get_mut(index),
-            self.held.as_mut().get_mut(index),
+            self.held.all_mut().get_mut(index),
         ) else {
             return;
         };
-        held.until = Instant::FAR_FUTURE;
-        held.batch_mut(true).clear();
-        let batch = held.batch_mut(false);
         let mut tracer = Stamped { at, tracer };
+        if held.is_syncing() {
+            held.until = Instant::FAR_FUTURE;
+            let covered = held.batch_mut(true);
+            member.node.fence(local, &mut covered.outbox, &mut tracer);
+            covered.clear();
+        }
+        let batch = held.batch_mut(false);
         member.node.fence(local, &mut batch.outbox, &mut tracer);
+        if member.node.halted().is_some() {
+            return held.lose();
+        }
         batch.outbox.writes.clear();
         batch.seams.clear();
         batch.stand = Stand::of(&member.node);

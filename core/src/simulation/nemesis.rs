@@ -149,6 +149,8 @@ impl Faults {
                 Fault::Jump { by_micros, .. } => {
                     Duration::from_micros(by_micros.min(&0).unsigned_abs())
                 }
+                // A sync that has begun by then takes its time.
+                Fault::SlowDisk { sync, .. } => lasts.unwrap_or_default().saturating_add(*sync * 2),
                 _ => lasts.unwrap_or_default(),
             };
             healed = healed.max(*at + lasts);

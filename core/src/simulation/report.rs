@@ -73,6 +73,8 @@ pub struct Report {
     pub events: u64,
     /// Writes that a driver with storage would have made durable.
     pub writes: u64,
+    /// Syncs that took time and covered more than one step.
+    pub grouped: u64,
 }
 
 /// How full a fixed structure became.

@@ -1,6 +1,7 @@
 //! Setting a run up: nodes, clients and kills, in place.
 
 use super::client::Client;
+use super::held::Rooms;
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::plan::Plan;
@@ -128,10 +129,8 @@ impl<
         self.clients.clear();
         self.workload = Some(workload);
         self.outbox.reset();
-        self.stores.begin(scenario.run_seed);
-        for held in self.held.as_mut() {
-            held.reset();
-        }
+        self.stores.begin(scenario);
+        self.held.reset(scenario.nodes.into());
         self.kills.clone_from(&scenario.kills);
         self.ledger = Window::new(Slot::ZERO);
         self.violation = None;

@@ -1,9 +1,10 @@
 //! Storage of the nodes of a simulation: where they keep what must outlive a loss of power.
 
 use super::fault::Fault;
-use super::held::Held;
+use super::held::Rooms;
 use super::report::Mark;
-use crate::{Config, Instant, Node, NodeId, StateMachine, Write};
+use super::scenario::Scenario;
+use crate::{Config, Duration, Instant, Node, NodeId, StateMachine, Write};
 use core::fmt::{self, Debug};
 
 /// What a node starts with, the first time and every later one.
@@ -58,22 +59,21 @@ impl core::error::Error for Failed {}
 ///
 /// # Group commit
 ///
-/// What a step wants written is handed to [`Stores::write`] when the step is over, and is durable from the time on that
-/// this answers. Until then the node goes on, and what it wants done gathers; then [`Stores::synced`] is called, what was
-/// covered leaves the node, and all that was gathered is written at once. A loss of power in between forgets what has not
-/// left.
+/// What a step wants written is handed to [`Stores::write`] when the step is over, and is durable after as long as that
+/// says. Until then the node goes on, and what it wants done gathers; then [`Stores::synced`] is called, what was covered
+/// leaves the node, and all that was gathered is written at once. A loss of power in between forgets what has not left.
 pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>:
     Debug
 {
     /// Whether anything can be lost or take time. Where not, the code for that is left out of the program.
     const LASTING: bool;
 
-    /// Room for what has not left each node: as many places as there are nodes, or none.
-    type Room: Default + Debug + AsRef<[Held<M, PAGE>]> + AsMut<[Held<M, PAGE>]>;
+    /// Room for what has not left each node; `()` where nothing is ever held back.
+    type Room: Rooms<M, PAGE>;
 
     /// A run begins.
-    fn begin(&mut self, run_seed: u64) {
-        let _ = run_seed;
+    fn begin(&mut self, scenario: &Scenario) {
+        let _ = scenario;
     }
 
     /// A node starts, for the first time or again. `before` is what it was when it lost power; only storage that is perfect
@@ -88,8 +88,8 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused>;
 
-    /// Begins to write what a node wants durable, which may be nothing, and says from when on it is. An instant that has
-    /// not come yet is that of a sync, and nothing more is written for the node before [`Stores::synced`].
+    /// Begins to write what a node wants durable, which may be nothing, and says how long it takes until it is. Where that
+    /// is a while nothing more is written for the node before [`Stores::synced`]. `now` is what the node's own clock says.
     ///
     /// # Errors
     ///
@@ -99,21 +99,21 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
-    ) -> Result<Instant, Failed>;
+    ) -> Result<Duration, Failed>;
 
-    /// The time that [`Stores::write`] has said has come.
+    /// What [`Stores::write`] took a while for is durable now.
     ///
     /// # Errors
     ///
     /// [`Failed`]: it is not durable after all.
-    fn synced(&mut self, now: Instant, node: NodeId) -> Result<(), Failed> {
-        let _ = (now, node);
+    fn synced(&mut self, node: NodeId) -> Result<(), Failed> {
+        let _ = node;
         Ok(())
     }
 
     /// A node loses power: what was not durable is lost, or may be.
-    fn crash(&mut self, now: Instant, node: NodeId) {
-        let _ = (now, node);
+    fn crash(&mut self, node: NodeId) {
+        let _ = node;
     }
 
     /// A fault of a node's storage begins, or is over.
@@ -137,7 +137,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     const LASTING: bool = false;
 
-    type Room = [Held<M, PAGE>; 0];
+    type Room = ();
 
     #[inline]
     fn start(
@@ -162,10 +162,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[inline]
     fn write(
         &mut self,
-        now: Instant,
+        _now: Instant,
         _node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         _writes: &[Write<M::Command>],
-    ) -> Result<Instant, Failed> {
-        Ok(now)
+    ) -> Result<Duration, Failed> {
+        Ok(Duration::ZERO)
     }
 }

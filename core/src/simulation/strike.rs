@@ -73,7 +73,7 @@ impl<
             event,
         });
         if S::LASTING {
-            self.stores.crash(at, node);
+            self.stores.crash(node);
             if let Some(held) = self.held_mut(node) {
                 held.lose();
             }
@@ -126,6 +126,14 @@ impl<
         }
         match fault {
             Fault::Crash(_) => self.stop(node, tracer),
+            Fault::Rot(_) => {
+                self.stop(node, tracer);
+                self.stores.strain(node, &fault, true);
+            }
+            Fault::Torn(_)
+            | Fault::SlowDisk { .. }
+            | Fault::FailedWrite(_)
+            | Fault::FullDisk(_) => self.stores.strain(node, &fault, true),
             Fault::Pause(_) => {
                 if let Some(strain) = self.strain(node) {
                     strain.paused = until;
@@ -176,7 +184,11 @@ impl<
             event,
         });
         match fault {
-            Fault::Crash(_) => self.restart(node, tracer, observer),
+            Fault::Crash(_) | Fault::Rot(_) => self.restart(node, tracer, observer),
+            Fault::Torn(_)
+            | Fault::SlowDisk { .. }
+            | Fault::FailedWrite(_)
+            | Fault::FullDisk(_) => self.mended(node, &fault, tracer, observer),
             Fault::Skew { .. } => self.set_clock(node, |clock, now| clock.skew(now, 0)),
             _ => {}
         }
@@ -258,6 +270,27 @@ impl<
             self.violation.get_or_insert(violation);
         }
         self.schedule_wake(node);
+    }
+
+    /// A fault of a node's disk is over. A node that is down or fenced for want of its disk is started again.
+    fn mended<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+        &mut self,
+        node: NodeId,
+        fault: &Fault,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        self.stores.strain(node, fault, false);
+        let is_dark = self.strain(node).is_some_and(|strain| strain.is_dark);
+        let member = self.members.get(usize::from(node.0));
+        let is_fenced = matches!(fault, Fault::FailedWrite(_) | Fault::FullDisk(_))
+            && member.is_some_and(|member| member.live && !member.node.is_voter());
+        if is_fenced {
+            self.stop(node, tracer);
+        }
+        if is_dark || is_fenced {
+            self.restart(node, tracer, observer);
+        }
     }
 
     /// A node is down for want of its storage, until a fault of that is over.

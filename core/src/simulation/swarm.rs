@@ -50,7 +50,10 @@ impl Swarm {
     /// Draws the trial of a seed. The same swarm draws the same trial.
     pub fn draw(&self, run_seed: u64) -> Trial {
         let mut draw = Draw(stream(run_seed, Purpose::Swarm));
-        let faults = draw.subset(self.faults);
+        // What is to go wrong with disks is drawn apart, so that it moves nothing of the rest.
+        let mut disks = Draw(stream(run_seed, Purpose::DiskSwarm));
+        let faults = draw.subset(self.faults, |kind| !kind.is_of_disk());
+        let disk_faults = disks.subset(self.faults, FaultKind::is_of_disk);
         let is_tight = draw.chance(2, 5);
         let is_bank = draw.chance(1, 2);
         let sizes = [3, 3, 3, 3, 3, 5, 5, 5, 4, 7, 7, 2, 1];
@@ -86,7 +89,11 @@ impl Swarm {
         });
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
-        let plan = draw.plan(faults, unit, until, nodes);
+        // Nodes that do not vote at the end; a majority must be left.
+        let mut spare = u32::from(nodes.saturating_sub(1) / 2);
+        let mut plan = Vec::new();
+        draw.plan(faults, unit, until, nodes, &mut spare, &mut plan);
+        disks.plan(disk_faults, unit, until, nodes, &mut spare, &mut plan);
         let healed = Faults::new(&scenario, weather, &plan).healed(&scenario);
         let settles = scenario.settles_within(requests);
         // Who takes round trips for shorter than they are repeats itself, and elects, more often than it helps.
@@ -138,9 +145,9 @@ impl Draw {
 
     /// Every kind is as likely as not. The draw for each is made whether it is asked for or not, so that what one seed draws
     /// for a kind does not hang on which others are asked for.
-    fn subset(&mut self, of: FaultSet) -> FaultSet {
+    fn subset(&mut self, of: FaultSet, is_drawn: fn(FaultKind) -> bool) -> FaultSet {
         let mut subset = FaultSet::NONE;
-        for kind in FaultKind::ALL {
+        for kind in FaultKind::ALL.into_iter().filter(|kind| is_drawn(*kind)) {
             if self.chance(1, 2) && of.contains(kind) {
                 subset = subset.with(kind);
             }
@@ -173,17 +180,17 @@ impl Draw {
         unit: Duration,
         until: Instant,
         nodes: u16,
-    ) -> Vec<Planned, PLAN_MAX> {
-        let mut plan = Vec::new();
-        // Nodes that are down for good at the end; a majority must be left.
-        let mut spare = u32::from(nodes.saturating_sub(1) / 2);
+        spare: &mut u32,
+        plan: &mut Vec<Planned, PLAN_MAX>,
+    ) {
         for kind in FaultKind::ALL {
             if !faults.contains(kind) {
                 continue;
             }
             let times = 1 + self.below(4);
             for _ in 0..times {
-                if kind == FaultKind::Crash && spare == 0 {
+                let takes_a_vote = matches!(kind, FaultKind::Crash | FaultKind::Rot);
+                if takes_a_vote && *spare == 0 {
                     break;
                 }
                 let Some((fault, most)) = self.fault(kind, nodes, unit) else {
@@ -193,18 +200,17 @@ impl Draw {
                 let at = Instant::ZERO + self.span(left);
                 let lasts = self.between(unit / 4, unit * most).min(until.since(at));
                 let for_good = kind == FaultKind::Crash;
-                spare -= u32::from(for_good);
+                *spare -= u32::from(takes_a_vote);
                 let planned = Planned {
                     at,
                     lasts: (!for_good).then_some(lasts),
                     fault,
                 };
                 if plan.push(planned).is_err() {
-                    return plan;
+                    return;
                 }
             }
         }
-        plan
     }
 
     /// A fault of a kind, and how many round trips it lasts at most; `None` where so few nodes cannot have it, or where the
@@ -249,6 +255,15 @@ impl Draw {
                 let by_micros = if self.chance(1, 2) { -by } else { by };
                 (Fault::Jump { target, by_micros }, 1)
             }
+            FaultKind::Torn => (Fault::Torn(self.target(nodes)), 30),
+            FaultKind::SlowDisk => {
+                let target = self.target(nodes);
+                let sync = self.between(unit / 16, unit * 2);
+                (Fault::SlowDisk { target, sync }, 60)
+            }
+            FaultKind::FailedWrite => (Fault::FailedWrite(self.target(nodes)), 30),
+            FaultKind::FullDisk => (Fault::FullDisk(self.target(nodes)), 30),
+            FaultKind::Rot => (Fault::Rot(self.mortal(nodes)), 30),
             _ => return None,
         };
         Some(fault)
@@ -357,8 +372,9 @@ mod tests {
     fn a_majority_is_left_and_everything_else_ends() {
         for seed in 0..500 {
             let trial = ALL.draw(seed);
-            let down = trial.plan.iter().filter(|fault| fault.lasts.is_none());
-            assert!(down.clone().all(|fault| fault.kind() == FaultKind::Crash));
+            let mut for_good = trial.plan.iter().filter(|fault| fault.lasts.is_none());
+            assert!(for_good.all(|fault| fault.kind() == FaultKind::Crash));
+            let down = trial.plan.iter().filter(|fault| fault.takes_a_vote());
             assert!(down.count() * 2 < usize::from(trial.scenario.nodes));
             let ends = |fault: &Planned| fault.at + fault.lasts.unwrap_or(Duration::ZERO);
             assert!(

@@ -1,6 +1,7 @@
 //! The simulation: pops what happens next, lets a node take its step, and carries what comes of it.
 
 use super::client::Client;
+use super::held::Rooms;
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::observer::Observer;
@@ -38,6 +39,7 @@ pub(super) struct Counts {
     pub(super) deliveries: u64,
     pub(super) events: u64,
     pub(super) writes: u64,
+    pub(super) grouped: u64,
 }
 
 /// How many slots back the applied prefixes of the nodes are compared.
@@ -231,7 +233,7 @@ impl<
         &self.stores
     }
 
-    /// The same, to look after it.
+    /// The same, to do something about it.
     pub fn stores_mut(&mut self) -> &mut S {
         &mut self.stores
     }
@@ -277,6 +279,7 @@ impl<
             deliveries: self.counts.deliveries,
             events: self.counts.events,
             writes: self.counts.writes,
+            grouped: self.counts.grouped,
         }
     }
 
@@ -328,7 +331,7 @@ impl<
             .get_mut(usize::from(node.0))
             .filter(|member| member.live)?;
         let outbox = if S::LASTING {
-            self.held.as_mut().get_mut(usize::from(node.0))?.step()
+            self.held.all_mut().get_mut(usize::from(node.0))?.step()
         } else {
             &mut self.outbox
         };

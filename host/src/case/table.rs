@@ -221,6 +221,8 @@ pub(super) struct FaultTable {
     rate_ppm: Option<i32>,
     /// By how many microseconds a clock jumps.
     by_us: Option<i64>,
+    /// How long a sync takes.
+    sync: Option<Span>,
 }
 
 impl FaultTable {
@@ -234,7 +236,12 @@ impl FaultTable {
         };
         let list = |nodes: NodeSet| Some(nodes.iter().map(|node| node.0).collect());
         match planned.fault {
-            Fault::Crash(_) | Fault::Pause(_) => {}
+            Fault::Crash(_)
+            | Fault::Pause(_)
+            | Fault::Torn(_)
+            | Fault::FailedWrite(_)
+            | Fault::FullDisk(_)
+            | Fault::Rot(_) => {}
             Fault::Partition(side) => table.side = list(side),
             Fault::OneWay { from, to } | Fault::Clog { from, to } => {
                 (table.from, table.to) = (list(from), list(to));
@@ -242,6 +249,7 @@ impl FaultTable {
             Fault::Partial { one, other } => (table.one, table.other) = (list(one), list(other)),
             Fault::Skew { rate_ppm, .. } => table.rate_ppm = Some(rate_ppm),
             Fault::Jump { by_micros, .. } => table.by_us = Some(by_micros),
+            Fault::SlowDisk { sync, .. } => table.sync = Some(Span(sync)),
         }
         table
     }
@@ -291,6 +299,14 @@ impl FaultTable {
                 target: target()?,
                 by_micros: self.by_us.ok_or_else(|| missing("by-us"))?,
             },
+            FaultKind::Torn => Fault::Torn(target()?),
+            FaultKind::SlowDisk => Fault::SlowDisk {
+                target: target()?,
+                sync: self.sync.ok_or_else(|| missing("sync"))?.0,
+            },
+            FaultKind::FailedWrite => Fault::FailedWrite(target()?),
+            FaultKind::FullDisk => Fault::FullDisk(target()?),
+            FaultKind::Rot => Fault::Rot(target()?),
             FaultKind::Loss | FaultKind::Duplicate | FaultKind::Spike | FaultKind::Reorder => {
                 return Err(format!("{kind} happens by chance: it belongs to [weather]"));
             }

@@ -331,7 +331,7 @@ fn a_bad_sweep_is_named_with_what_it_takes() {
         (
             "sweep --faults loss,crash --nodes 2",
             "--faults got 'crash', but takes what so few nodes can have: \
-             loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump",
+             loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump,torn,slow-disk,failed-write,full-disk",
         ),
         (
             "7 --faults all --nodes 17",

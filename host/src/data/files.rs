@@ -7,7 +7,7 @@ use core::mem;
 use std::path::PathBuf;
 use synod::simulation::{Birth, Failed, Mark, Refused, Room, Scenario, Stores};
 use synod::storage::{Journal, Opened, Storage};
-use synod::{Durable, Instant, Node, NodeId, StateMachine, Write};
+use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
 
 /// A journal on a file for each node.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Stores<M, WINDOW
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
-    ) -> Result<Instant, Failed> {
+    ) -> Result<Duration, Failed> {
         let id = node.id();
         let Some(File::Open(journal)) = self.files.get_mut(usize::from(id.0)) else {
             return Err(Failed::Storage);
@@ -149,7 +149,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Stores<M, WINDOW
             .write(now, node, writes)
             .and_then(|()| journal.sync())
         {
-            Ok(()) => Ok(now),
+            Ok(()) => Ok(Duration::ZERO),
             Err(error) => {
                 self.error.get_or_insert(DataError::Write(id, error));
                 Err(Failed::Storage)

@@ -287,7 +287,12 @@ fn conflicting<C: Value>(conflict: &Conflict<C>, fields: &mut impl Fields) {
 fn fault(planned: &Planned, fields: &mut impl Fields) {
     fields.word("fault", planned.kind().name());
     match planned.fault {
-        Fault::Crash(_) | Fault::Pause(_) => {}
+        Fault::Crash(_)
+        | Fault::Pause(_)
+        | Fault::Torn(_)
+        | Fault::FailedWrite(_)
+        | Fault::FullDisk(_)
+        | Fault::Rot(_) => {}
         Fault::Partition(side) => fields.nodes("side", side),
         Fault::OneWay { from, to } | Fault::Clog { from, to } => {
             fields.nodes("from", from);
@@ -299,5 +304,6 @@ fn fault(planned: &Planned, fields: &mut impl Fields) {
         }
         Fault::Skew { rate_ppm, .. } => fields.signed("rate_ppm", i64::from(rate_ppm)),
         Fault::Jump { by_micros, .. } => fields.signed("by_us", by_micros),
+        Fault::SlowDisk { sync, .. } => fields.duration("sync", sync),
     }
 }

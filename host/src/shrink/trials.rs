@@ -134,13 +134,10 @@ fn shrink_cluster(trial: &mut Trial, nodes: u16) {
     let all = NodeSet::first(nodes);
     let here = |set: NodeSet| set.minus(all).is_empty();
     let names_others = |planned: &Planned| match planned.fault {
-        Fault::Crash(target)
-        | Fault::Pause(target)
-        | Fault::Skew { target, .. }
-        | Fault::Jump { target, .. } => matches!(target, Target::Node(node) if node.0 >= nodes),
         Fault::Partition(side) => !here(side),
         Fault::OneWay { from, to } | Fault::Clog { from, to } => !here(from) || !here(to),
         Fault::Partial { one, other } => !here(one) || !here(other),
+        fault => matches!(fault.target(), Some(Target::Node(node)) if node.0 >= nodes),
     };
     trial.plan.retain(|planned| !names_others(planned));
     trial.scenario.nodes = nodes;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::commands::run::Form;
 use synod::machines::Opaque;
-use synod::simulation::{Bound, Mark, Report};
+use synod::simulation::{Bound, DiskFigures, Mark, Report};
 use synod::{
     Digest, Event, Instant, Message, NodeId, NodeSet, Queue, Record, Role, Slot, Tally, Tracer,
 };
@@ -48,6 +48,7 @@ fn finished() -> Finished {
             deliveries: 1,
             events: 9,
             writes: 12,
+            grouped: 0,
         },
         digest: Digest::resume(0xabc),
         tally,
@@ -59,6 +60,7 @@ fn finished() -> Finished {
         lost: 1,
         looks: None,
         earlier: 0,
+        disks: DiskFigures::default(),
     }
 }
 

@@ -57,9 +57,16 @@ pub fn possible(nodes: Option<u16>) -> FaultSet {
     let mut possible = FaultSet::ALL;
     for kind in FaultKind::ALL {
         let least = match kind {
-            FaultKind::Pause | FaultKind::Skew | FaultKind::Jump | FaultKind::Restart => 1,
+            FaultKind::Pause
+            | FaultKind::Skew
+            | FaultKind::Jump
+            | FaultKind::Restart
+            | FaultKind::Torn
+            | FaultKind::SlowDisk
+            | FaultKind::FailedWrite
+            | FaultKind::FullDisk => 1,
             // A majority must be left.
-            FaultKind::Partial | FaultKind::Crash => 3,
+            FaultKind::Partial | FaultKind::Crash | FaultKind::Rot => 3,
             _ => 2,
         };
         if nodes.is_some_and(|nodes| nodes < least) {

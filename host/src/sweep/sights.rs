@@ -23,6 +23,16 @@ pub enum Rarity {
     Snapshot,
     /// A node that started again from what it had made durable.
     Restart,
+    /// A loss of power after which something was missing that had been written.
+    LostWrite,
+    /// Several steps of a node whose writes were made durable by one sync.
+    GroupCommit,
+    /// A snapshot that was written, after which the log before it was dropped.
+    Checkpoint,
+    /// A node that stopped voting as its disk failed.
+    Fenced,
+    /// A node that came back and may not vote, as its disk had lost something.
+    LostStorage,
     /// A client that was told that its session was given up.
     Eviction,
     /// A window with all of its slots in use.
@@ -39,7 +49,7 @@ pub enum Rarity {
     FullScheduler,
 }
 
-const RARITIES: usize = 15;
+const RARITIES: usize = 20;
 
 impl Rarity {
     /// Every one.
@@ -52,6 +62,11 @@ impl Rarity {
         Self::PagedPromise,
         Self::Snapshot,
         Self::Restart,
+        Self::LostWrite,
+        Self::GroupCommit,
+        Self::Checkpoint,
+        Self::Fenced,
+        Self::LostStorage,
         Self::Eviction,
         Self::FullWindow,
         Self::FullSessions,
@@ -72,6 +87,11 @@ impl Rarity {
             Self::PagedPromise => "paged-promise",
             Self::Snapshot => "snapshot",
             Self::Restart => "node-restart",
+            Self::LostWrite => "lost-write",
+            Self::GroupCommit => "group-commit",
+            Self::Checkpoint => "checkpoint",
+            Self::Fenced => "fenced",
+            Self::LostStorage => "lost-storage",
             Self::Eviction => "eviction",
             Self::FullWindow => "full-window",
             Self::FullSessions => "full-sessions",
@@ -98,6 +118,11 @@ impl Rarity {
             Self::PagedPromise => tally.paged,
             Self::Snapshot => tally.installed,
             Self::Restart => tally.restarted,
+            Self::LostWrite => finished.disks.torn,
+            Self::GroupCommit => finished.report.grouped,
+            Self::Checkpoint => finished.disks.checkpoints,
+            Self::Fenced => tally.fenced,
+            Self::LostStorage => finished.disks.damaged,
             Self::Eviction => tally.evicted,
             Self::FullWindow => full("window"),
             Self::FullSessions => full("sessions"),

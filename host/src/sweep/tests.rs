@@ -195,11 +195,11 @@ fn everything_is_due_some_time_where_all_faults_are_on() {
     for (runs, missing) in [
         (1, 0),
         (99, 0),
-        (100, 13),
-        (1_000, 24),
-        (2_000, 26),
-        (10_000, 27),
-        (200_000, 28),
+        (100, 18),
+        (1_000, 34),
+        (2_000, 36),
+        (10_000, 37),
+        (200_000, 38),
     ] {
         nothing.runs = runs;
         assert_eq!(due.missing(&nothing).len(), missing, "{runs} runs");
@@ -213,7 +213,7 @@ fn everything_is_due_some_time_where_all_faults_are_on() {
     });
     let two = Due::of(&Sweep { source, ..all });
     assert_eq!(two.fault(FaultKind::Partition), Some(100));
-    for cannot in [FaultKind::Partial, FaultKind::Crash] {
+    for cannot in [FaultKind::Partial, FaultKind::Crash, FaultKind::Rot] {
         assert_eq!(two.fault(cannot), None, "{cannot} among two nodes");
     }
     assert_eq!(two.rarity(Rarity::Snapshot), None, "sizes are not drawn");

@@ -305,6 +305,50 @@ fn a_promise_that_leaves_out_or_changes_a_vote_is_found() {
 }
 
 #[test]
+fn a_promise_tells_what_was_accepted_by_its_step_and_not_what_a_later_one_accepts() {
+    for (seams, found) in [(1, true), (0, false)] {
+        let mut scene = Scene::new();
+        let (node, ballot) = (scene.node(FOLLOWER), scene.higher());
+        // What nobody has voted for yet.
+        let slot = scene.node(LEADER).votes().last().unwrap().slot;
+        let slot = slot.next().unwrap();
+        let promise = Message::Promise {
+            ballot,
+            promised: ballot,
+            from: slot,
+            low_water: Slot::ZERO,
+            last: true,
+            entries: Entries::<Machine, 2>::new(),
+        };
+        let messages = [Outgoing {
+            role: Role::Acceptor,
+            to: NodeSet::only(LEADER),
+            message: promise,
+        }];
+        let seam = Seam {
+            writes: 1,
+            messages: 1,
+        };
+        let stepped = scene.checkers.stepped(&Taken {
+            at: scene.world.now(),
+            node: &node,
+            stand: Stand {
+                promised: ballot,
+                low_water: node.applied(),
+                ..Stand::of(&node)
+            },
+            seams: &[seam][..seams],
+            writes: &[Write::Promised(ballot), vote(slot, ballot, Proposal::Noop)],
+            messages: &messages,
+            replies: &[],
+        });
+        let node = FOLLOWER;
+        let untold = Err(Violation::UntoldVote { node, slot, ballot });
+        assert_eq!(stepped, if found { Ok(()) } else { untold });
+    }
+}
+
+#[test]
 fn a_node_that_comes_back_with_less_is_found() {
     let mut scene = Scene::new();
     let node = FOLLOWER;

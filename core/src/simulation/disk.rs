@@ -1,0 +1,497 @@
+//! A disk that is simulated: it owes what storage owes and no more, and breaks where it is told to.
+
+use crate::random::{Purpose, below, stream};
+use crate::storage::{RECORD_MAX, Storage};
+use core::fmt;
+use heapless::Vec;
+use rand_xorshift::XorShiftRng;
+
+/// How a [`Disk`] fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DiskError {
+    /// The power went in the middle of it. Everything fails until the power is back.
+    Power,
+    /// It could not be written.
+    Failed,
+    /// There is no room for it.
+    Full,
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Power => "the power is off",
+            Self::Failed => "the disk cannot be written",
+            Self::Full => "the disk is full",
+        })
+    }
+}
+
+impl core::error::Error for DiskError {}
+
+/// What fails while a disk cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Failing {
+    /// What is appended is there in part, or not.
+    Append,
+    /// Syncs.
+    Sync,
+    /// Syncs say that they failed, and did not.
+    Report,
+}
+
+/// Keeps records in `BYTES` bytes. What was not synced when power fails is lost from some byte on: the record in which
+/// that lies is there in part, or garbled. What was dropped and not synced since may be there again.
+///
+/// Each record that is appended, each sync and each dropping of records is an *operation*; [`Disk::cut_power_in`] names the
+/// one in whose middle the power goes.
+///
+/// ```
+/// use synod::simulation::{Disk, DiskError};
+/// use synod::storage::Storage;
+///
+/// let mut disk = Disk::<64>::new();
+/// disk.append(b"first")?;
+/// disk.sync()?;
+/// disk.append(b"second")?;
+/// disk.cut_power_in(0); // in the next operation
+/// assert_eq!(disk.sync(), Err(DiskError::Power));
+/// disk.lose_power(6);
+/// let mut read = Vec::new();
+/// disk.read(|record| read.push(record.to_vec()))?;
+/// assert_eq!(read[0], b"first");
+/// # Ok::<(), DiskError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Disk<const BYTES: usize> {
+    /// Of each record its length and its bytes.
+    bytes: Vec<u8, BYTES>,
+    /// What is before it was dropped.
+    start: usize,
+    /// What was dropped for good.
+    gone: usize,
+    /// What is before it is durable.
+    synced: usize,
+    /// There is room for so many bytes only.
+    limit: usize,
+    failing: Option<Failing>,
+    operations: u64,
+    cut_at: Option<u64>,
+    is_off: bool,
+}
+
+impl<const BYTES: usize> Default for Disk<BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The length of the first record and the length's own bytes.
+fn first(bytes: &[u8]) -> Option<usize> {
+    let (len, rest) = bytes.split_first_chunk::<2>()?;
+    let len = usize::from(u16::from_le_bytes(*len));
+    (len <= rest.len()).then_some(len + 2)
+}
+
+impl<const BYTES: usize> Disk<BYTES> {
+    /// A disk without records.
+    pub const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            gone: 0,
+            synced: 0,
+            limit: BYTES,
+            failing: None,
+            operations: 0,
+            cut_at: None,
+            is_off: false,
+        }
+    }
+
+    /// Puts a new disk in its place.
+    pub fn replace(&mut self) {
+        self.bytes.clear();
+        (self.start, self.gone, self.synced) = (0, 0, 0);
+        self.mend();
+        self.operations = 0;
+        self.is_off = false;
+    }
+
+    /// How many operations there were.
+    pub const fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Loses power in the middle of an operation: 0 is the next one.
+    pub fn cut_power_in(&mut self, operations: u64) {
+        self.cut_at = Some(self.operations.saturating_add(operations));
+    }
+
+    /// From now on it cannot be written: records are there in part, or syncs fail, or only say so, as a seed has it.
+    pub fn fail(&mut self, seed: u64) {
+        let mut rng = stream(seed, Purpose::Disk);
+        self.failing = Some(match below(&mut rng, 3) {
+            0 => Failing::Append,
+            1 => Failing::Sync,
+            _ => Failing::Report,
+        });
+    }
+
+    /// From now on there is room for so many more bytes, and for no others, whatever is dropped.
+    pub fn fill(&mut self, left: usize) {
+        self.limit = self.used().saturating_add(left).min(BYTES);
+    }
+
+    /// It can be written again, and has all of its room; no loss of power is ahead.
+    pub fn mend(&mut self) {
+        self.failing = None;
+        self.limit = BYTES;
+        self.cut_at = None;
+    }
+
+    /// Whether everything that was appended and dropped is durable.
+    pub fn is_synced(&self) -> bool {
+        self.synced == self.bytes.len() && self.gone == self.start
+    }
+
+    /// Power fails, and is back: what was not synced is lost from a byte on that the seed names. Says whether anything of
+    /// it was.
+    pub fn lose_power(&mut self, seed: u64) -> bool {
+        let mut rng = stream(seed, Purpose::Disk);
+        (self.is_off, self.cut_at) = (false, None);
+        self.bring_back(&mut rng);
+        let before = self.bytes.len();
+        let loose = u32::try_from(before.saturating_sub(self.synced)).unwrap_or(u32::MAX);
+        let kept = below(&mut rng, loose.saturating_add(1));
+        let is_garbled = below(&mut rng, 2) == 0;
+        let cut = self
+            .synced
+            .saturating_add(usize::try_from(kept).unwrap_or(0));
+        let mut whole = self.synced;
+        let mut torn = None;
+        while let Some(len) = self.bytes.get(whole..).and_then(first) {
+            if whole + len > cut {
+                torn = Some(len);
+                break;
+            }
+            whole += len;
+        }
+        match torn {
+            // So much of it that it can be told from nothing.
+            Some(len) if cut > whole + 2 => {
+                if is_garbled {
+                    self.bytes.truncate(whole + len);
+                    for byte in self.bytes.iter_mut().skip(cut) {
+                        *byte = below(&mut rng, 256).to_le_bytes()[0];
+                    }
+                } else {
+                    self.bytes.truncate(cut);
+                    self.set_len(whole, cut - whole - 2);
+                }
+            }
+            _ => self.bytes.truncate(whole),
+        }
+        self.synced = self.bytes.len();
+        cut < before
+    }
+
+    /// Some of the last records that were dropped and not synced since are there again.
+    fn bring_back(&mut self, rng: &mut XorShiftRng) {
+        let mut at = self.gone;
+        while at < self.start
+            && let Some(len) = self.bytes.get(at..).and_then(first)
+            && below(rng, 4) > 0
+        {
+            at += len;
+        }
+        self.start = at;
+        self.gone = at;
+    }
+
+    fn set_len(&mut self, at: usize, len: usize) {
+        let len = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
+        for (byte, new) in self.bytes.iter_mut().skip(at).zip(len) {
+            *byte = new;
+        }
+    }
+
+    /// A bit of some record is another one from now on; which one, the seed names. Says whether there was any.
+    pub fn rot(&mut self, seed: u64) -> bool {
+        let mut rng = stream(seed, Purpose::Disk);
+        let durable = u32::try_from(self.synced.saturating_sub(self.start)).unwrap_or(u32::MAX);
+        let drawn = usize::try_from(below(&mut rng, durable)).unwrap_or(0);
+        let rotten = self.start.saturating_add(drawn);
+        let mut at = self.start;
+        while let Some(len) = self.bytes.get(at..).and_then(first) {
+            if rotten < at + len && len > 2 {
+                let index = rotten.max(at + 2);
+                if let Some(byte) = self.bytes.get_mut(index) {
+                    *byte ^= 1_u8.rotate_left(below(&mut rng, 8));
+                    return true;
+                }
+            }
+            at += len;
+        }
+        false
+    }
+
+    /// The bytes of the records that are not dropped.
+    fn used(&self) -> usize {
+        self.bytes.len().saturating_sub(self.start)
+    }
+
+    /// One more operation begins; whether power goes in the middle of it.
+    fn operate(&mut self) -> Result<bool, DiskError> {
+        if self.is_off {
+            return Err(DiskError::Power);
+        }
+        self.is_off = self.cut_at == Some(self.operations);
+        self.operations = self.operations.saturating_add(1);
+        Ok(self.is_off)
+    }
+
+    /// Gives the room of what was dropped to something else.
+    fn compact(&mut self) {
+        let kept = self.used();
+        self.bytes.copy_within(self.start.., 0);
+        self.bytes.truncate(kept);
+        self.synced = self.synced.saturating_sub(self.start);
+        (self.start, self.gone) = (0, 0);
+    }
+}
+
+impl<const BYTES: usize> Storage for Disk<BYTES> {
+    type Error = DiskError;
+
+    const RECORD_MAX: usize = RECORD_MAX;
+    const OVERHEAD: usize = 2;
+
+    fn capacity(&self) -> usize {
+        BYTES
+    }
+
+    fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), DiskError> {
+        if self.is_off {
+            return Err(DiskError::Power);
+        }
+        let mut rest = self.bytes.get(self.start..).unwrap_or_default();
+        while let Some((record, behind)) = first(rest).and_then(|len| rest.split_at_checked(len)) {
+            visit(record.get(2..).unwrap_or_default());
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<(), DiskError> {
+        let is_cut = self.operate()?;
+        let fails = self.failing == Some(Failing::Append);
+        let len = if fails {
+            record.len() / 2
+        } else {
+            record.len()
+        };
+        let record = record.get(..len).unwrap_or_default();
+        let prefix = u16::try_from(len).map_err(|_| DiskError::Full)?;
+        let taken = len.saturating_add(2);
+        if self.used().saturating_add(taken) > self.limit {
+            return Err(DiskError::Full);
+        }
+        if self.bytes.len().saturating_add(taken) > BYTES {
+            self.compact();
+        }
+        self.bytes
+            .extend_from_slice(&prefix.to_le_bytes())
+            .and_then(|()| self.bytes.extend_from_slice(record))
+            .map_err(|_| DiskError::Full)?;
+        match (is_cut, fails) {
+            (true, _) => Err(DiskError::Power),
+            (false, true) => Err(DiskError::Failed),
+            (false, false) => Ok(()),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        if self.operate()? {
+            return Err(DiskError::Power);
+        }
+        if self.failing != Some(Failing::Sync) {
+            self.synced = self.bytes.len();
+            self.gone = self.start;
+        }
+        match self.failing {
+            Some(Failing::Sync | Failing::Report) => Err(DiskError::Failed),
+            Some(Failing::Append) | None => Ok(()),
+        }
+    }
+
+    fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), DiskError> {
+        let is_cut = self.operate()?;
+        while let Some(len) = self.bytes.get(self.start..).and_then(first)
+            && let Some(record) = self.bytes.get(self.start + 2..self.start + len)
+            && is_stale(record)
+        {
+            self.start += len;
+        }
+        if is_cut {
+            return Err(DiskError::Power);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
+
+    type Small = Disk<256>;
+
+    fn read(disk: &mut Small) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        disk.read(|record| records.push(record.to_vec())).unwrap();
+        records
+    }
+
+    /// A disk with two records that are synced and two that are not.
+    fn half_synced() -> Small {
+        let mut disk = Small::new();
+        for (record, is_last) in [
+            ("first", false),
+            ("second", true),
+            ("third", false),
+            ("fourth", false),
+        ] {
+            disk.append(record.as_bytes()).unwrap();
+            if is_last {
+                disk.sync().unwrap();
+            }
+        }
+        disk
+    }
+
+    #[test]
+    fn what_was_synced_is_there_and_the_rest_is_lost_from_any_byte_on() {
+        let mut ends = BTreeSet::new();
+        for seed in 0..500 {
+            let mut disk = half_synced();
+            let lost = disk.lose_power(seed);
+            let records = read(&mut disk);
+            assert_eq!(records[..2], [b"first".to_vec(), b"second".to_vec()]);
+            let third = records.get(2).is_none_or(|third| third.len() <= 5);
+            assert!(third && records.len() <= 4 && disk.is_synced());
+            let is_whole = records.len() == 4 && records[3] == b"fourth";
+            assert_eq!(lost, !is_whole, "{records:?}");
+            let newest = records[records.len() - 1].clone();
+            let is_garbled = ![&b"first"[..], b"second", b"third", b"fourth"]
+                .iter()
+                .any(|whole| whole.starts_with(&newest));
+            ends.insert((records.len(), newest.len(), is_garbled));
+        }
+        // Nothing of it; the third in part, garbled, and whole; and so the fourth.
+        for end in [
+            (2, 6, false),
+            (3, 1, false),
+            (3, 5, true),
+            (3, 5, false),
+            (4, 3, false),
+            (4, 6, true),
+            (4, 6, false),
+        ] {
+            assert!(ends.contains(&end), "{end:?} of {ends:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_dropped_may_be_there_again_until_the_next_sync() {
+        let mut lens = BTreeSet::new();
+        for seed in 0..100 {
+            let mut disk = half_synced();
+            disk.sync().unwrap();
+            disk.trim(|record| record != b"fourth").unwrap();
+            assert_eq!(read(&mut disk), [b"fourth".to_vec()]);
+            let mut synced = disk.clone();
+            disk.lose_power(seed);
+            let records = read(&mut disk);
+            assert_eq!(records.last().unwrap(), b"fourth");
+            lens.insert(records.len());
+            synced.sync().unwrap();
+            synced.lose_power(seed);
+            assert_eq!(read(&mut synced).len(), 1);
+        }
+        assert_eq!(lens, (1..=4).collect());
+    }
+
+    #[test]
+    fn power_goes_in_the_operation_that_is_named_and_everything_fails_until_it_is_back() {
+        let mut disk = Small::new();
+        disk.cut_power_in(2);
+        disk.append(b"first").unwrap();
+        disk.sync().unwrap();
+        assert_eq!(disk.append(b"second"), Err(DiskError::Power));
+        assert_eq!(disk.sync(), Err(DiskError::Power));
+        assert_eq!(disk.read(|_| ()), Err(DiskError::Power));
+        disk.lose_power(6);
+        assert_eq!(read(&mut disk)[0], b"first");
+        assert_eq!((disk.append(b"third"), disk.operations()), (Ok(()), 4));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_or_fails_says_so_until_it_is_mended() {
+        let mut disk = half_synced();
+        disk.fill(8);
+        assert_eq!(disk.append(b"five"), Ok(()));
+        assert_eq!(disk.append(b"six"), Err(DiskError::Full));
+        disk.mend();
+        let ways: BTreeSet<_> = (0..50)
+            .map(|seed| {
+                let mut disk = disk.clone();
+                disk.fail(seed);
+                let appended = disk.append(b"seven");
+                let synced = disk.sync();
+                let is_durable = disk.is_synced();
+                disk.mend();
+                assert_eq!((disk.append(b"eight"), disk.sync()), (Ok(()), Ok(())));
+                (appended.is_ok(), synced.is_ok(), is_durable)
+            })
+            .collect();
+        let all = [
+            (false, true, true),
+            (true, false, false),
+            (true, false, true),
+        ];
+        assert_eq!(ways, BTreeSet::from(all));
+    }
+
+    #[test]
+    fn rot_changes_one_bit_of_what_was_synced() {
+        for seed in 0..100 {
+            let mut disk = half_synced();
+            let before = read(&mut disk);
+            assert!(disk.rot(seed));
+            let after = read(&mut disk);
+            assert_eq!(before[2..], after[2..]);
+            let bits = |(one, other): (&Vec<u8>, &Vec<u8>)| -> u32 {
+                one.iter()
+                    .zip(other)
+                    .map(|(one, other)| (one ^ other).count_ones())
+                    .sum()
+            };
+            assert_eq!(before.iter().zip(&after).map(bits).sum::<u32>(), 1);
+        }
+        assert!(!Small::new().rot(6), "there is nothing to rot");
+    }
+
+    #[test]
+    fn the_room_of_what_was_dropped_is_used_again() {
+        let mut disk = Small::new();
+        for number in 0..1_000_u32 {
+            disk.append(&number.to_le_bytes()).unwrap();
+            disk.sync().unwrap();
+            disk.trim(|record| record != number.to_le_bytes()).unwrap();
+        }
+        assert_eq!(read(&mut disk), [999_u32.to_le_bytes().to_vec()]);
+    }
+}

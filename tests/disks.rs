@@ -1,0 +1,201 @@
+//! Simulated clusters on disks that lose, tear, fail and take their time: nothing that was said is forgotten.
+
+use synod::machines::Kv;
+use synod::simulation::{
+    Disks, Fault, Faults, Invariants, KvScript, Planned, Rule, Scenario, Simulation, Target,
+    Verdict, Weather,
+};
+use synod::storage::{Journal, Opened, Storage};
+use synod::{Duration, Instant, NodeId};
+
+const WINDOW: usize = 4;
+const CLIENTS: usize = 4;
+const NODES: usize = 3;
+/// Little more than four checkpoints, so that there are many.
+const BYTES: usize = 10_240;
+
+type Machine = Kv<4>;
+type Store = Disks<NODES, BYTES>;
+type Cluster = Simulation<Machine, KvScript, WINDOW, CLIENTS, 2, NODES, 256, Faults, Store>;
+type Checkers = Invariants<Machine, WINDOW, CLIENTS, NODES, 256>;
+
+fn with_room<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = std::thread::Builder::new().stack_size(64 << 20);
+    thread.spawn(work).unwrap().join().unwrap()
+}
+
+fn scenario(run_seed: u64) -> Scenario {
+    let mut scenario = Scenario::of(run_seed, 3);
+    scenario.link.loss_ppm = 0;
+    scenario.clients = 2;
+    scenario
+}
+
+fn planned(begins: u64, lasts: u64, fault: Fault) -> Planned {
+    Planned {
+        at: Instant::ZERO + Duration::from_millis(begins),
+        lasts: Some(Duration::from_millis(lasts)),
+        fault,
+    }
+}
+
+fn node(number: u16) -> Target {
+    Target::Node(NodeId(number))
+}
+
+fn start(cluster: &mut Cluster, run_seed: u64, requests: u32, plan: &[Planned]) {
+    let scenario = scenario(run_seed);
+    let faults = Faults::new(&scenario, Weather::CALM, plan);
+    cluster
+        .start_against(&scenario, KvScript::new(requests), faults)
+        .unwrap();
+}
+
+/// Runs to a good end, with every rule checked.
+fn finish(cluster: &mut Cluster, checkers: &mut Checkers) {
+    let verdict = cluster.run_observed(&mut (), checkers);
+    let report = cluster.report();
+    assert_eq!(verdict, Verdict::Done, "{report:?}");
+    assert_eq!(report.right, report.expected);
+    assert_eq!(checkers.ended(cluster.nodes()), Ok(()));
+}
+
+fn run(requests: u32, plan: &[Planned]) -> Box<Cluster> {
+    let plan = plan.to_vec();
+    with_room(move || {
+        let mut cluster = Box::new(Cluster::idle());
+        start(&mut cluster, 6, requests, &plan);
+        let mut checkers = Checkers::new();
+        finish(&mut cluster, &mut checkers);
+        assert_eq!(checkers.seen().unchecked_total(), 0);
+        cluster
+    })
+}
+
+#[test]
+fn t5_storage_stays_within_its_capacity_for_as_long_as_a_cluster_runs() {
+    let cluster = run(400, &[]);
+    let mark = cluster.marks().find(|mark| mark.name == "storage").unwrap();
+    assert_eq!(mark.capacity, BYTES);
+    assert!(mark.peak > BYTES / 3 && mark.peak <= BYTES, "{mark:?}");
+    let checkpoints = cluster.stores().figures().checkpoints;
+    assert!(checkpoints > 20, "{checkpoints}");
+}
+
+#[test]
+fn what_slow_disks_gather_leaves_together() {
+    let slow = |number| Fault::SlowDisk {
+        target: node(number),
+        sync: Duration::from_millis(80),
+    };
+    let plan: Vec<_> = (0..3)
+        .map(|number| planned(0, 8_000, slow(number)))
+        .collect();
+    let cluster = run(20, &plan);
+    let report = cluster.report();
+    assert!(report.grouped > 10, "{report:?}");
+    let fast = run(20, &[]);
+    assert_eq!(fast.report().grouped, 0);
+    assert!(
+        fast.report().at < report.at,
+        "disks that take no time cost none"
+    );
+}
+
+#[test]
+fn d1_what_power_took_before_it_was_synced_was_never_said() {
+    // The leader's disk is so slow that it loses power again and again with much that is gathered.
+    let mut plan = vec![planned(
+        0,
+        9_000,
+        Fault::SlowDisk {
+            target: node(0),
+            sync: Duration::from_millis(150),
+        },
+    )];
+    for crash in 1..10 {
+        plan.push(planned(900 * crash, 200, Fault::Crash(node(0))));
+    }
+    let cluster = run(20, &plan);
+    assert!(
+        cluster.stores().figures().torn > 3,
+        "{:?}",
+        cluster.stores().figures()
+    );
+}
+
+#[test]
+fn d1_a_founder_whose_founding_is_not_written_founds_once_more() {
+    // What others were told of a cluster that was never founded they would wait in for ever.
+    let cluster = run(5, &[planned(0, 1_500, Fault::FullDisk(node(0)))]);
+    assert_eq!(cluster.stores().figures().full, 1);
+    assert_eq!(cluster.report().joined, 3);
+}
+
+#[test]
+fn d2_a_node_whose_disk_rots_never_votes_again() {
+    let cluster = run(20, &[planned(2_000, 500, Fault::Rot(node(1)))]);
+    let voters: Vec<_> = cluster.nodes().map(synod::Node::is_voter).collect();
+    assert_eq!(voters, [true, false, true]);
+    let disk = cluster.stores().disk(NodeId(1)).unwrap().clone();
+    let config = cluster.node(NodeId(1)).unwrap().config().clone();
+    let opened = Journal::open::<Machine, WINDOW, CLIENTS>(disk, config).unwrap();
+    assert!(
+        matches!(opened, Opened::Damaged(_)),
+        "nobody touched it since"
+    );
+}
+
+/// Loses power in the middle of every single thing that a disk does in a run, and goes on to the end each time.
+#[test]
+fn d2_power_may_fail_in_every_operation_of_every_disk() {
+    // Whoever is without power has it back at the next of these times.
+    let end = |tick: u64, number| {
+        let fault = Fault::SlowDisk {
+            target: node(number),
+            sync: Duration::ZERO,
+        };
+        planned(0, 400 * tick, fault)
+    };
+    let points = with_room(move || {
+        let mut cluster = Box::new(Cluster::idle());
+        let mut checkers = Box::new(Checkers::new());
+        let (mut points, mut torn, mut checkpoints) = (0, 0, 0);
+        for number in 0..3 {
+            let plan: Vec<_> = (1..=20).map(|tick| end(tick, number)).collect();
+            let (node, mut cut) = (NodeId(number), 0);
+            loop {
+                start(&mut cluster, 6 + cut, 36, &plan);
+                checkers.reset();
+                while cluster.now() == Instant::ZERO {
+                    assert_eq!(cluster.step_observed(&mut (), &mut *checkers), None);
+                }
+                let disk = cluster.stores_mut().disk_mut(node).unwrap();
+                disk.cut_power_in(cut);
+                finish(&mut cluster, &mut checkers);
+                assert_eq!(checkers.seen().unchecked_total(), 0);
+                let figures = cluster.stores().figures();
+                if checkers.seen().checked(Rule::Forgotten) == 0 {
+                    break;
+                }
+                torn += figures.torn;
+                checkpoints += figures.checkpoints;
+                cut += 1;
+            }
+            points += cut;
+        }
+        assert!(torn * 4 > points, "{torn} of {points} lost anything");
+        assert!(checkpoints > points, "{checkpoints}");
+        points
+    });
+    println!("power failed at {points} points, each in a run of its own");
+    assert!(points > 600, "{points}");
+}
+
+/// A disk is asked for nothing more than any storage is.
+#[test]
+fn a_disk_has_the_capacity_that_a_journal_needs() {
+    let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WINDOW>(8);
+    let disk = synod::simulation::Disk::<BYTES>::new();
+    assert!(least * 4 <= disk.capacity(), "{least}");
+}
