@@ -24,6 +24,8 @@ mod documents;
 #[cfg(test)]
 mod electing;
 #[cfg(test)]
+mod endurance;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fencing;
