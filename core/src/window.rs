@@ -159,6 +159,15 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.places.iter_mut().flatten()
     }
 
+    /// Forgets what is in a slot's place.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<T> {
+        if !self.covers(slot) {
+            return None;
+        }
+        self.places.get_mut(Self::index(slot))?.take()
+    }
+
     /// Forgets what does not fit.
     #[cfg(feature = "mutants")]
     pub(crate) fn retain(&mut self, fits: impl Fn(&T) -> bool) {

@@ -30,6 +30,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut Outbox<M, PAGE, ROOM>,
         tracer: &mut T,
     ) {
+        #[cfg(feature = "mutants")]
+        if self.is(crate::Mutant::FenceIgnored) {
+            return;
+        }
         let founds = |write: &Write<M::Command>| *write == Write::Installed(Slot::ZERO);
         let founding = self.config.node == self.config.founder
             && (matches!(self.phase, Phase::Founding(_)) || outbox.writes.iter().any(founds));
@@ -73,6 +77,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     pub fn learn(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         let mut node = Self::join(config, run_seed, now)?;
         node.voter = false;
+        #[cfg(feature = "mutants")]
+        {
+            node.voter = node.is(crate::Mutant::StartsEmpty);
+        }
         Ok(node)
     }
 }

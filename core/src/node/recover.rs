@@ -121,6 +121,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 node.acceptor = Acceptor::new();
                 node.seen = Ballot::NULL;
             }
+            if node.is(crate::Mutant::NewestVoteLost) {
+                node.acceptor.forget_newest();
+            }
             if node.is(crate::Mutant::RoundReused) {
                 node.acceptor.forget_claim(node.config.node);
                 node.seen = node.acceptor.promised();

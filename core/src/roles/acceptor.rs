@@ -227,6 +227,14 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         }
     }
 
+    /// What [`Mutant::NewestVoteLost`] does not keep over a restart: its vote for the highest slot.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn forget_newest(&mut self) {
+        if let Some(newest) = self.votes().last() {
+            self.votes.take(newest.slot);
+        }
+    }
+
     /// What must hold between steps.
     pub(crate) fn invariants(&self, applied: Slot) {
         debug_assert!(

@@ -128,6 +128,10 @@ impl<
                 held.sync(at);
                 // There is room: messages leave some for a sync of every node.
                 let _ = self.scheduler.push(at, Happening::Synced(node));
+                #[cfg(feature = "mutants")]
+                if member.node.config().mutant == Some(crate::Mutant::SentBeforeSynced) {
+                    self.release(node, true, tracer, observer);
+                }
             }
             Err(failed) => return self.failed(node, failed, tracer, observer),
         }
