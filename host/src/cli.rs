@@ -132,7 +132,7 @@ enum Action {
         after_help = help::AFTER,
         after_long_help = help::AFTER_LONG
     )]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     Sweep(sweep::SweepArgs),
     /// Runs what was recorded of a run, and says whether the same came of it
     #[command(long_about = replay::LONG_ABOUT, after_long_help = replay::AFTER_LONG)]
