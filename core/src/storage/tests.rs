@@ -437,13 +437,42 @@ fn d2_a_checkpoint_that_is_gone_is_damage_and_not_a_new_node() {
 }
 
 #[test]
+fn d2_power_may_fail_while_a_node_is_given_its_storage() {
+    let cluster = Cluster::new(3);
+    let whole = records(cluster.members[0].journal.storage());
+    assert_eq!(whole.len(), 2, "whose it is, and a seal");
+    let (mut empty, mut anew) = (0, 0);
+    for torn in 0..whole.len() {
+        for byte in 0..whole[torn].len() {
+            let mut disk = disk_of(&whole[..torn]);
+            disk.append(&whole[torn][..byte]).unwrap();
+            let (journal, node): (Journal<Disk>, Small) = match open(&disk, 0) {
+                Opened::Empty(storage) => {
+                    empty += 1;
+                    storage.provision(3, Instant::ZERO).unwrap()
+                }
+                Opened::Intact(intact) => {
+                    anew += 1;
+                    assert!(intact.durable().is_none());
+                    intact.start(3, Instant::ZERO).unwrap()
+                }
+                Opened::Damaged(damaged) => panic!("{torn}, {byte}: {}", damaged.damage()),
+            };
+            assert!(!node.is_active());
+            assert!(remembered(journal.storage(), 0).is_none());
+        }
+    }
+    assert!(empty > 10 && anew > 5, "{empty}, {anew}");
+}
+
+#[test]
 fn a_node_that_had_not_joined_begins_anew() {
     let mut cluster = Cluster::new(3);
     assert!(remembered(cluster.members[0].journal.storage(), 0).is_none());
     cluster.restart(0);
     assert_eq!(
         cluster.members[0].journal.incarnation(),
-        2 - 1,
+        1,
         "it has written nothing"
     );
     assert!(!cluster.members[0].node.is_active());
