@@ -33,7 +33,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let mut decided = false;
             if let Some((slot, proposal)) = self.leader.next_chosen() {
                 match self.replica.decide(slot, proposal) {
-                    Ok(new) => decided = new,
+                    Ok(new) => {
+                        decided = new;
+                        let own = self.acceptor.vote(slot);
+                        debug_assert!(
+                            cfg!(feature = "mutants")
+                                || !new
+                                || own.is_some_and(|own| own.proposal.is(proposal)),
+                            "storage takes the last vote of this node for the decision, as no decision was written"
+                        );
+                    }
                     Err(conflict) => return self.halt(step, Halt::Conflict(conflict)),
                 }
             }
