@@ -360,6 +360,19 @@ fn a_directory_in_use_is_refused() {
 }
 
 #[test]
+fn what_is_no_place_for_a_cluster_is_refused() {
+    let nowhere = directory("nowhere").join("below");
+    assert!(refused(&finished(SMALL, &nowhere)).contains("make that one first"));
+    let taken = directory("taken");
+    fs::create_dir(&taken).unwrap();
+    fs::write(taken.join("letter"), "dear").unwrap();
+    assert!(refused(&finished(SMALL, &taken)).contains("there is letter"));
+    let file = taken.join("letter");
+    assert!(refused(&finished(SMALL, &file)).contains("this is no directory"));
+    assert_eq!(fs::read(file).unwrap(), b"dear");
+}
+
+#[test]
 fn options_that_mean_nothing_on_files_are_refused() {
     let path = directory("options");
     for options in ["6 --verify", "6 --faults all", "6 --learner 1 --nodes 1"] {

@@ -37,6 +37,9 @@ impl DataDir {
     /// file with the name `lock` in a directory that was opened.
     pub fn open_or_found(path: &Path, expected: &Cluster) -> Result<Self, StoreError> {
         if let Err(error) = fs::create_dir(path) {
+            if error.kind() == io::ErrorKind::NotFound {
+                return Err(Problem::NoParent.at(path));
+            }
             if error.kind() != io::ErrorKind::AlreadyExists {
                 return Err(Problem::of(error).at(path));
             }

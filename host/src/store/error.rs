@@ -65,6 +65,8 @@ pub enum Problem {
     Failed,
     /// It is no directory.
     NotADirectory,
+    /// The directory that it is to be made in is not there.
+    NoParent,
     /// A directory without a manifest that holds something else.
     NotEmpty(String),
     /// A directory that holds stores, and whose manifest is not there.
@@ -130,6 +132,9 @@ impl fmt::Display for Problem {
             Self::Failed => {
                 f.write_str("an operation on this failed earlier: see to the disk, and start the node again")
             }
+            Self::NoParent => f.write_str(
+                "this is to be made in a directory that does not exist: make that one first, or name another",
+            ),
             Self::NotADirectory => f.write_str("this is no directory, where one was expected"),
             Self::NotEmpty(what) => write!(
                 f,
