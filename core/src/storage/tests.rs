@@ -196,6 +196,10 @@ impl Cluster {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
 fn d1_storage_remembers_after_every_step_what_a_node_has_revealed() {
     for seed in 0..2 {
         let mut cluster = Cluster::new(seed);
@@ -256,6 +260,10 @@ fn same(durable: &Remembered, other: &Remembered) -> bool {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
 fn d3_a_changed_byte_anywhere_is_noticed_or_harmless() {
     let cluster = under_way(1_500);
     let disk = cluster.members[1].journal.storage();
@@ -282,6 +290,10 @@ fn d3_a_changed_byte_anywhere_is_noticed_or_harmless() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
 fn d3_a_missing_record_is_noticed_or_harmless() {
     let cluster = under_way(3_000);
     let disk = cluster.members[1].journal.storage();
@@ -297,6 +309,10 @@ fn d3_a_missing_record_is_noticed_or_harmless() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
 fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
     let mut cluster = under_way(3_000);
     let mut cuts = 0;
@@ -348,6 +364,10 @@ fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
 fn d1_a_snapshot_that_is_installed_with_what_follows_may_be_torn_as_well() {
     let mut cluster = under_way(1_000);
     let (mut cuts, mut installed) = (0, 0);
@@ -401,6 +421,10 @@ fn d1_a_snapshot_that_is_installed_with_what_follows_may_be_torn_as_well() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
 fn d2_storage_of_another_node_or_cluster_is_refused() {
     let cluster = under_way(500);
     let disk = cluster.members[1].journal.storage();
@@ -426,6 +450,10 @@ fn d2_storage_of_another_node_or_cluster_is_refused() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
 fn d2_a_checkpoint_that_is_gone_is_damage_and_not_a_new_node() {
     let cluster = under_way(3_000);
     let whole = records(cluster.members[1].journal.storage());
