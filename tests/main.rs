@@ -1,4 +1,4 @@
-//! Integration tests of the protocol: scripted clusters of real nodes, and whole simulated runs.
+//! Integration tests of the protocol: scripted clusters of real nodes, and simulated ones with faults.
 //!
 //! Tests that show a rule are named after it. None of them sleeps or reads a clock; each failure repeats.
 
@@ -34,8 +34,6 @@ mod fuzzed;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
-mod golden;
-#[cfg(test)]
 mod invariants;
 #[cfg(test)]
 mod joining;
@@ -47,8 +45,6 @@ mod mutants;
 mod properties;
 #[cfg(test)]
 mod scenarios;
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
