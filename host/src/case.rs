@@ -10,9 +10,7 @@ pub use table::Outcome;
 
 use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
-use crate::run::{Finished, KEYS, Looks, PAGE, RunError, STACK};
-use std::panic::resume_unwind;
-use std::thread;
+use crate::run::{self, Finished, KEYS, Looks, PAGE, RunError};
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
     BankScript, Contest, Disks, Faults, Invariants, KvScript, Plan, ScenarioError, Simulation,
@@ -121,16 +119,7 @@ pub fn record_here(case: &Case) -> Result<(Case, Finished), ScenarioError> {
 pub fn in_thread<T: Send>(
     work: impl FnOnce() -> Result<T, ScenarioError> + Send,
 ) -> Result<T, RunError> {
-    thread::scope(|scope| {
-        thread::Builder::new()
-            .name("run".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(scope, work)
-            .map_err(RunError::Thread)?
-            .join()
-            .unwrap_or_else(|panic| resume_unwind(panic))
-            .map_err(RunError::Scenario)
-    })
+    run::in_thread(work)?.map_err(RunError::Scenario)
 }
 
 fn play(

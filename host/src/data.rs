@@ -10,21 +10,17 @@ mod files;
 pub use error::DataError;
 
 use crate::options::{Machine, Options};
-use crate::run::{FEW_PLACES as FEW, Finished, KEYS, PAGE, STACK, WINDOW, is_small};
+use crate::run::{FEW_PLACES as FEW, Finished, KEYS, PAGE, RunError, WINDOW, in_thread, is_small};
 use crate::store::{Cluster, DataDir};
 use clients::Diary;
 use files::Files;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::thread;
 use synod::machines::{Bank, Kv};
-use synod::simulation::{
-    BankScript, DiskFigures, KvScript, Network, Past, Scenario, Simulation, Workload,
-};
-use synod::{Digest, Durable, NodeId, Queue, StateMachine, Tally, Tracer};
+use synod::simulation::{BankScript, KvScript, Network, Past, Scenario, Simulation, Workload};
+use synod::{Digest, Durable, NodeId, StateMachine, Tally, Tracer};
 
-/// How many bytes of records the storage of a node has room for. Four checkpoints of the largest state that there can be
-/// take a third of it.
+/// How many bytes of records the storage of a node has room for: more than twice what four checkpoints of the largest state
+/// take that there can be, so that they are written in pages.
 const ROOM: u32 = 1 << 18;
 
 /// Where the nodes of a run keep what they must not forget.
@@ -77,26 +73,13 @@ pub fn run<T: crate::run::HostTracer + Send>(
     data: &Data,
     tracer: &mut T,
 ) -> Result<Finished, DataError> {
-    thread::scope(|scope| {
-        let run = || {
-            let requests = options.requests;
-            match options.machine {
-                Machine::Kv => {
-                    sized::<Kv<KEYS>, _, _>(options, data, KvScript::new(requests), tracer)
-                }
-                Machine::Bank => {
-                    sized::<Bank<KEYS>, _, _>(options, data, BankScript::new(requests), tracer)
-                }
-            }
-        };
-        thread::Builder::new()
-            .name("run".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(scope, run)
-            .map_err(DataError::Thread)?
-            .join()
-            .unwrap_or_else(|panic| resume_unwind(panic))
-    })
+    let requests = options.requests;
+    in_thread(|| match options.machine {
+        Machine::Kv => sized::<Kv<KEYS>, _, _>(options, data, KvScript::new(requests), tracer),
+        Machine::Bank => {
+            sized::<Bank<KEYS>, _, _>(options, data, BankScript::new(requests), tracer)
+        }
+    })?
 }
 
 /// What is in the directory of a run whose options these are, of at most 16 nodes and clients.
@@ -108,7 +91,7 @@ pub struct Contents<M: StateMachine> {
     pub nodes: Vec<Option<Durable<M, WINDOW, FEW>>>,
 }
 
-/// Looks at what is in the directory of a run, and changes nothing of it.
+/// Looks at what is in the directory of a run, without starting its nodes. What is recorded in it stays as it is.
 ///
 /// # Errors
 ///
@@ -177,7 +160,7 @@ fn simulate<
     let network = Network::new(scenario.link, scenario.run_seed);
     if let Err(error) = simulation.start_against(scenario, workload, network) {
         let failed = simulation.stores_mut().take_error();
-        return Err(failed.unwrap_or(DataError::Scenario(error)));
+        return Err(failed.unwrap_or(DataError::Run(RunError::Scenario(error))));
     }
     let mut earlier = 0;
     for past in diary.pasts(scenario.clients) {
@@ -196,16 +179,29 @@ fn simulate<
             break verdict;
         }
     };
-    let (_, (digest, tally)) = observers;
     Ok(Finished {
-        verdict,
-        report: simulation.report(),
-        digest,
-        lost: tally.lost_total() - tally.full(Queue::Scheduler),
-        tally,
-        marks: simulation.marks().collect(),
-        looks: None,
         earlier,
-        disks: DiskFigures::default(),
+        ..Finished::of(&simulation, verdict, observers.1)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::FileStorage;
+    use synod::machines::{Key, KvCommand};
+    use synod::storage::Journal;
+
+    #[test]
+    fn there_is_room_for_the_checkpoints_of_the_largest_state() {
+        let mut machine = Kv::<KEYS>::default();
+        for key in (0..).take(KEYS) {
+            machine.apply(&KvCommand::Set(Key::numbered(key), i64::MAX));
+        }
+        // A header, and at most a page for the session of each of 64 clients.
+        let pages = 1 + 64 + machine.snapshot_pages();
+        let largest = Journal::<FileStorage>::checkpoint_max::<Kv<KEYS>, WINDOW>(pages);
+        let room = usize::try_from(ROOM).unwrap();
+        assert!(largest * 4 * 2 < room, "{largest}");
+    }
 }

@@ -9,8 +9,8 @@ use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, DiskFigures, KvScript, Mark, Report, Scenario, ScenarioError, Seen, Simulation,
-    Verdict, Workload,
+    BankScript, DiskFigures, KvScript, Mark, Network, Report, Scenario, ScenarioError, Seen,
+    Simulation, Stores, Verdict, Workload,
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
@@ -67,6 +67,32 @@ pub struct Looks {
 }
 
 impl Finished {
+    /// What came of a run on a network that only loses and delays, with nobody looking on.
+    pub(crate) fn of<
+        M: StateMachine,
+        L: Workload<M>,
+        S: Stores<M, WINDOW, CLIENTS, PAGE>,
+        const CLIENTS: usize,
+        const NODES: usize,
+        const EVENTS: usize,
+    >(
+        simulation: &Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, S>,
+        verdict: Verdict,
+        (digest, tally): (Digest, Tally),
+    ) -> Self {
+        Self {
+            verdict,
+            report: simulation.report(),
+            digest,
+            lost: tally.lost_total() - tally.full(Queue::Scheduler),
+            tally,
+            marks: simulation.marks().collect(),
+            looks: None,
+            earlier: 0,
+            disks: DiskFigures::default(),
+        }
+    }
+
     /// How the run failed, in one word that stays the same when the run shrinks: `stalled`, or the name of the rule that was
     /// broken; `None` where it did not.
     pub const fn failure(&self) -> Option<&'static str> {
@@ -125,21 +151,22 @@ impl core::error::Error for RunError {}
 pub fn run<T: HostTracer + Send>(options: &Options, tracer: &mut T) -> Result<Finished, RunError> {
     let scenario = options.scenario();
     let requests = options.requests;
+    in_thread(|| match options.machine {
+        Machine::Kv => simulate::<Kv<KEYS>, _, _>(&scenario, KvScript::new(requests), tracer),
+        Machine::Bank => simulate::<Bank<KEYS>, _, _>(&scenario, BankScript::new(requests), tracer),
+    })?
+    .map_err(RunError::Scenario)
+}
+
+/// Does something in a thread with a stack that is large enough for a simulation.
+pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, RunError> {
     thread::scope(|scope| {
-        let simulate = || match options.machine {
-            Machine::Kv => simulate::<Kv<KEYS>, _, _>(&scenario, KvScript::new(requests), tracer),
-            Machine::Bank => {
-                simulate::<Bank<KEYS>, _, _>(&scenario, BankScript::new(requests), tracer)
-            }
-        };
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("run".to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, simulate)
-            .map_err(RunError::Thread)?
-            .join()
-            .unwrap_or_else(|panic| resume_unwind(panic))
-            .map_err(RunError::Scenario)
+            .spawn_scoped(scope, work)
+            .map_err(RunError::Thread)?;
+        Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 
@@ -182,16 +209,5 @@ fn simulate_in<
     simulation.start(scenario, workload)?;
     let mut observers = (tracer, (Digest::new(), Tally::new()));
     let verdict = simulation.run(&mut observers);
-    let (_, (digest, tally)) = observers;
-    Ok(Finished {
-        verdict,
-        report: simulation.report(),
-        digest,
-        lost: tally.lost_total() - tally.full(Queue::Scheduler),
-        tally,
-        marks: simulation.marks().collect(),
-        looks: None,
-        earlier: 0,
-        disks: DiskFigures::default(),
-    })
+    Ok(Finished::of(&simulation, verdict, observers.1))
 }

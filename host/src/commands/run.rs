@@ -7,9 +7,8 @@ use crate::exit::{Exit, complain};
 use crate::log::{Filter, Format, Json, Log, Output, Text};
 use crate::options::Options;
 use crate::progress::{self, Progress};
-use crate::run::{Finished, HostTracer, RunError, run as simulate};
+use crate::run::{Finished, HostTracer, run as simulate};
 use crate::summary::Summary;
-use core::fmt;
 use std::env;
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
@@ -87,11 +86,11 @@ impl Subject {
     }
 
     /// Runs it.
-    fn run<T: HostTracer + Send>(&self, tracer: &mut T) -> Result<Finished, Failure> {
+    fn run<T: HostTracer + Send>(&self, tracer: &mut T) -> Result<Finished, DataError> {
         match self {
-            Self::Plain(options) => simulate(options, tracer).map_err(Failure::from),
-            Self::Kept { options, data } => data::run(options, data, tracer).map_err(Failure::from),
-            Self::Case { case, .. } => case::run(case, tracer).map_err(Failure::from),
+            Self::Plain(options) => simulate(options, tracer).map_err(DataError::from),
+            Self::Kept { options, data } => data::run(options, data, tracer),
+            Self::Case { case, .. } => case::run(case, tracer).map_err(DataError::from),
         }
     }
 
@@ -103,34 +102,6 @@ impl Subject {
             Self::Case { case, .. } => {
                 Progress::new(case.trial.scenario.clients, case.trial.requests)
             }
-        }
-    }
-}
-
-/// Why there was no run, or it ended early.
-#[derive(Debug)]
-enum Failure {
-    Run(RunError),
-    Data(DataError),
-}
-
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
-        Self::Run(error)
-    }
-}
-
-impl From<DataError> for Failure {
-    fn from(error: DataError) -> Self {
-        Self::Data(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Run(error) => error.fmt(f),
-            Self::Data(error) => error.fmt(f),
         }
     }
 }
@@ -227,7 +198,7 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
 }
 
 /// Runs once, with the log.
-fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, Failure> {
+fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, DataError> {
     let stdout = io::stdout();
     let subject = &command.subject;
     if command.quiet {
@@ -243,7 +214,7 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
 }
 
 /// Runs a second time, without a log, where that was asked for, and compares.
-fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, Failure> {
+fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataError> {
     if !command.verify {
         return Ok(None);
     }
@@ -256,7 +227,7 @@ fn watched<T: HostTracer + Send>(
     subject: &Subject,
     free: bool,
     tracer: &mut T,
-) -> Result<Finished, Failure> {
+) -> Result<Finished, DataError> {
     if !free || !io::stderr().is_terminal() {
         return subject.run(tracer);
     }
@@ -276,7 +247,7 @@ pub(super) fn coloured(colour: Colour, stdout: &Stdout) -> bool {
     }
 }
 
-fn fail(error: &Failure) -> Exit {
+fn fail(error: &DataError) -> Exit {
     complain(error);
     Exit::Usage
 }

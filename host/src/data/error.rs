@@ -1,11 +1,10 @@
 //! Why a run on files did not take place, or ended early: one line each.
 
+use crate::run::RunError;
 use crate::store::StoreError;
 use core::fmt;
-use std::io;
 use std::path::PathBuf;
 use synod::NodeId;
-use synod::simulation::ScenarioError;
 use synod::storage::{Damage, JournalError, OpenError};
 
 /// Why a run on files did not take place, or ended early. What was acknowledged is still in the directory.
@@ -29,10 +28,8 @@ pub enum DataError {
     Write(NodeId, JournalError<StoreError>),
     /// The notes of the clients are not what was written.
     Notes(PathBuf),
-    /// The simulation does not take such options.
-    Scenario(ScenarioError),
-    /// The operating system gave no thread to run in.
-    Thread(io::Error),
+    /// There was no run, whatever the files are like.
+    Run(RunError),
 }
 
 impl fmt::Display for DataError {
@@ -60,10 +57,15 @@ impl fmt::Display for DataError {
                 "{}: the notes of the clients are not what was written: put this very file back, or begin with a new directory",
                 path.display()
             ),
-            Self::Scenario(error) => write!(f, "nothing was run: {error}"),
-            Self::Thread(error) => write!(f, "nothing was run: there is no thread for it: {error}"),
+            Self::Run(error) => error.fmt(f),
         }
     }
 }
 
 impl core::error::Error for DataError {}
+
+impl From<RunError> for DataError {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
