@@ -11,6 +11,7 @@ use crate::{
 use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
 use std::collections::BTreeMap;
+use std::string::String;
 use std::vec::Vec;
 
 const WINDOW: usize = 8;
@@ -418,6 +419,84 @@ fn d1_a_snapshot_that_is_installed_with_what_follows_may_be_torn_as_well() {
     }
     std::println!("power was cut at {cuts} records");
     assert!(installed >= 3 && cuts > 100, "{installed}, {cuts}");
+}
+
+/// What a record is, in a letter: the beginning of a checkpoint, a page, its end, a seal, or anything else.
+fn letter(record: &[u8]) -> char {
+    use super::record::Record;
+    match Record::<BankCommand>::decode(record) {
+        Some((_, Record::Begin(_))) => 'b',
+        Some((_, Record::Page(..))) => 'p',
+        Some((_, Record::End(_))) => 'e',
+        Some((_, Record::Seal)) => 's',
+        _ => '.',
+    }
+}
+
+fn letters(disk: &Disk) -> String {
+    records(disk).iter().map(|record| letter(record)).collect()
+}
+
+/// Lets a node write promises until the storage is as is asked for.
+fn promise_until(member: &mut Member, is_so: impl Fn(&Journal<Disk>) -> bool) {
+    let Member { node, journal, .. } = member;
+    let mut round = node.promised().round();
+    while !is_so(journal) {
+        round += 1;
+        let write = [Write::Promised(Ballot::new(round, NodeId(0)))];
+        journal.write(Instant::ZERO, node, &write).unwrap();
+        journal.sync().unwrap();
+    }
+}
+
+#[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
+fn t5_a_checkpoint_is_written_in_pages_beside_what_is_written_meanwhile() {
+    let mut cluster = under_way(1_000);
+    let member = &mut cluster.members[1];
+    let before = member.journal.checkpoints();
+    promise_until(member, |journal| journal.checkpoints() > before);
+    let letters = letters(member.journal.storage());
+    assert!(
+        letters.starts_with('b'),
+        "what was before it is dropped: {letters}"
+    );
+    let pages = letters.matches('p').count();
+    assert!(pages > 1, "{letters}");
+    assert_eq!(
+        letters.matches("s.p").count(),
+        pages,
+        "each with a promise: {letters}"
+    );
+}
+
+#[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
+fn t4_a_checkpoint_whose_snapshot_had_to_make_room_begins_anew() {
+    let mut cluster = under_way(1_000);
+    let member = &mut cluster.members[1];
+    let before = member.journal.checkpoints();
+    let begun = |journal: &Journal<Disk>| letters(journal.storage()).matches('b').count();
+    promise_until(member, |journal| begun(journal) > 1);
+    // Nobody seems to have asked for a page in a while, so that the node takes the room back.
+    let late = Instant::ZERO + Duration::from_secs(100_000);
+    let Member { node, outbox, .. } = member;
+    node.handle_timeout(late, outbox, &mut cluster.chains);
+    promise_until(member, |journal| begun(journal) > 2);
+    promise_until(member, |journal| journal.checkpoints() > before);
+    let letters = letters(member.journal.storage());
+    assert_eq!(
+        letters.matches('b').count(),
+        1,
+        "both others are dropped: {letters}"
+    );
+    assert!(remembered(member.journal.storage(), 1).is_some());
 }
 
 #[test]
