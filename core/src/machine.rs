@@ -4,11 +4,11 @@ use crate::{MaybeFormat, Reader, Value, Writer};
 use core::fmt;
 use core::hash::Hash;
 
-/// How many bytes one page of a snapshot holds at most.
+/// How many bytes one page of a snapshot holds at most, whatever the state machine.
 ///
-/// Chosen so that a page travels in a message no larger than the one that bounds the queues anyway (a promise with two
-/// entries of a 16-byte command).
-pub const SNAPSHOT_PAGE: usize = 104;
+/// Chosen so that the message which carries a page fits into one frame of IEEE 802.15.4 (127 bytes), and is no larger in
+/// memory than the one that bounds the queues anyway (a promise with two entries of a 16-byte command).
+pub const SNAPSHOT_PAGE: usize = 90;
 
 /// A deterministic state machine: the thing that is replicated.
 ///
@@ -16,7 +16,7 @@ pub const SNAPSHOT_PAGE: usize = 104;
 /// whose rounding differs between targets, no iteration in an order that may differ. Time and chance enter as commands.
 /// [`Default`] is the state at the founding of a cluster and must be the same on every node.
 ///
-/// A snapshot is a number of pages of at most [`SNAPSHOT_PAGE`] bytes each, produced and taken one by one, so that state
+/// A snapshot is a number of pages of at most [`StateMachine::PAGE_BYTES`] bytes each, produced and taken one by one, so that state
 /// of any size travels in small messages. The pages of an unchanged state must be the same bytes on every node.
 ///
 /// ```
@@ -55,6 +55,10 @@ pub trait StateMachine: Clone + Default + Eq + Hash + fmt::Debug + MaybeFormat {
     /// What they are answered. Encoded, it must fit in a session's page of a snapshot: see
     /// [`OUTPUT_MAX`](crate::OUTPUT_MAX).
     type Output: Value;
+
+    /// How many bytes a page of this machine's snapshots holds at most: from 28 to [`SNAPSHOT_PAGE`]. Lower it where
+    /// messages must fit into small frames; see [`wire`](crate::wire). All nodes of a cluster must be made with the same.
+    const PAGE_BYTES: usize = SNAPSHOT_PAGE;
 
     /// Changes the state as the command says and answers it.
     fn apply(&mut self, command: &Self::Command) -> Self::Output;

@@ -12,11 +12,15 @@ use crate::{
 use crate::{Mutant, RequestKey};
 use heapless::Vec;
 
-/// The most bytes that an encoded output may have, so that a session fits in a page of a snapshot.
-pub const OUTPUT_MAX: usize = crate::SNAPSHOT_PAGE - FIXED;
+/// The most bytes that an encoded output may have, so that the half of a session that it belongs to fits in a page of a
+/// snapshot. Where pages are smaller than [`SNAPSHOT_PAGE`](crate::SNAPSHOT_PAGE), so many bytes less.
+pub const OUTPUT_MAX: usize = crate::SNAPSHOT_PAGE - TAIL;
 
-/// The bytes of an encoded session before its output.
-const FIXED: usize = 8 + 8 + 8 + 4 + 4 + 1;
+/// The bytes of the first half of an encoded session: client, nonce, slot and number.
+pub(crate) const HEAD: usize = 8 + 8 + 8 + 4;
+
+/// The bytes of the second half before its output.
+pub(crate) const TAIL: usize = 4 + 1;
 
 /// The digest of one proposal; its low half tells a retry from another command under the same number.
 #[cfg_attr(target_pointer_width = "64", inline)]
@@ -54,14 +58,7 @@ struct Session<O> {
 }
 
 impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
-    const CHECKED: () = assert!(
-        O::ENCODED_MAX <= OUTPUT_MAX,
-        "an encoded output must fit in a page of a snapshot beside its session: at most OUTPUT_MAX bytes"
-    );
-    const A_PAGE: usize = crate::SNAPSHOT_PAGE / (FIXED + O::ENCODED_MAX);
-
     pub(crate) const fn new() -> Self {
-        let () = Self::CHECKED;
         Self {
             table: Vec::new(),
             #[cfg(feature = "mutants")]
@@ -215,44 +212,73 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         }
     }
 
-    /// How many pages of a snapshot the sessions take (rule X3).
-    pub(crate) fn pages(len: usize) -> u32 {
-        u32::try_from(len.div_ceil(Self::A_PAGE)).unwrap_or(u32::MAX)
+    /// How many sessions one page of so many bytes holds; 0 where each takes two pages.
+    const fn a_page(bytes: usize) -> usize {
+        bytes / (HEAD + TAIL + O::ENCODED_MAX)
     }
 
-    pub(crate) fn write_page(&self, page: u32, sink: &mut impl Sink) {
-        let skip = usize::try_from(page)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(Self::A_PAGE);
-        for session in self.table.iter().skip(skip).take(Self::A_PAGE) {
-            sink.put_u64(session.client.0);
-            sink.put_u64(session.nonce);
-            sink.put_u64(session.used.number());
-            sink.put_u32(session.number.0);
-            sink.put_u32(session.fingerprint);
-            match &session.reply {
-                None => sink.put_u8(0),
-                Some(output) => {
-                    sink.put_u8(1);
-                    output.encode(sink);
+    /// How many pages of `bytes` bytes of a snapshot the sessions take (rule X3).
+    pub(crate) fn pages(len: usize, bytes: usize) -> u32 {
+        let pages = match Self::a_page(bytes) {
+            0 => 2 * len,
+            a_page => len.div_ceil(a_page),
+        };
+        u32::try_from(pages).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn write_page(&self, page: u32, bytes: usize, sink: &mut impl Sink) {
+        let page = usize::try_from(page).unwrap_or(usize::MAX);
+        match Self::a_page(bytes) {
+            0 => {
+                if let Some(session) = self.table.get(page / 2) {
+                    if page.is_multiple_of(2) {
+                        session.write_head(sink);
+                    } else {
+                        session.write_tail(sink);
+                    }
+                }
+            }
+            a_page => {
+                let skip = page.saturating_mul(a_page);
+                for session in self.table.iter().skip(skip).take(a_page) {
+                    session.write_head(sink);
+                    session.write_tail(sink);
                 }
             }
         }
     }
 
-    pub(crate) fn read_page(&mut self, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
-        while !reader.is_empty() {
-            let session = Session::read(reader).ok_or(MalformedPage)?;
-            if self
-                .table
-                .last()
-                .is_some_and(|last| last.client >= session.client)
-            {
-                return Err(MalformedPage);
+    pub(crate) fn read_page(
+        &mut self,
+        page: u32,
+        bytes: usize,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), MalformedPage> {
+        if Self::a_page(bytes) > 0 {
+            while !reader.is_empty() {
+                self.read_head(reader)?;
+                self.read_tail(reader)?;
             }
-            self.table.push(session).map_err(|_| MalformedPage)?;
+            Ok(())
+        } else if page.is_multiple_of(2) {
+            self.read_head(reader)
+        } else {
+            self.read_tail(reader)
         }
-        Ok(())
+    }
+
+    fn read_head(&mut self, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+        let session = Session::read_head(reader).ok_or(MalformedPage)?;
+        let last = self.table.last();
+        if last.is_some_and(|last| last.client >= session.client) {
+            return Err(MalformedPage);
+        }
+        self.table.push(session).map_err(|_| MalformedPage)
+    }
+
+    fn read_tail(&mut self, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+        let session = self.table.last_mut().ok_or(MalformedPage)?;
+        session.read_tail(reader).ok_or(MalformedPage)
     }
 }
 
@@ -279,19 +305,43 @@ impl<O: Value> Session<O> {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn write_head(&self, sink: &mut impl Sink) {
+        sink.put_u64(self.client.0);
+        sink.put_u64(self.nonce);
+        sink.put_u64(self.used.number());
+        sink.put_u32(self.number.0);
+    }
+
+    fn write_tail(&self, sink: &mut impl Sink) {
+        sink.put_u32(self.fingerprint);
+        match &self.reply {
+            None => sink.put_u8(0),
+            Some(output) => {
+                sink.put_u8(1);
+                output.encode(sink);
+            }
+        }
+    }
+
+    fn read_head(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             client: ClientId(reader.u64()?),
             nonce: reader.u64()?,
             used: Slot::new(reader.u64()?),
             number: RequestNumber(reader.u32()?),
-            fingerprint: reader.u32()?,
-            reply: match reader.u8()? {
-                0 => None,
-                1 => Some(O::decode(reader)?),
-                _ => return None,
-            },
+            fingerprint: 0,
+            reply: None,
         })
+    }
+
+    fn read_tail(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        self.fingerprint = reader.u32()?;
+        self.reply = match reader.u8()? {
+            0 => None,
+            1 => Some(O::decode(reader)?),
+            _ => return None,
+        };
+        Some(())
     }
 }
 
@@ -410,19 +460,39 @@ mod tests {
         );
     }
 
+    /// Sends sessions through pages of so many bytes; the copy, and how many pages there were.
+    fn travelled<O: Value, const CLIENTS: usize>(
+        sessions: &Sessions<O, CLIENTS>,
+        bytes: usize,
+    ) -> (Sessions<O, CLIENTS>, u32) {
+        let mut copy = Sessions::new();
+        let pages = Sessions::<O, CLIENTS>::pages(sessions.len(), bytes);
+        for page in 0..pages {
+            let mut buffer = [0; crate::SNAPSHOT_PAGE];
+            let mut writer = crate::Writer::new(&mut buffer[..bytes]);
+            sessions.write_page(page, bytes, &mut writer);
+            let len = writer.len();
+            assert!(!writer.overflowed() && len > 0);
+            let mut reader = Reader::new(&buffer[..len]);
+            copy.read_page(page, bytes, &mut reader).unwrap();
+            assert!(reader.is_empty());
+        }
+        (copy, pages)
+    }
+
     #[test]
-    fn the_largest_output_fills_a_page_with_its_session() {
-        type Output = [u8; OUTPUT_MAX];
-        let mut sessions = Sessions::<Output, 1>::new();
+    fn the_largest_output_fills_a_page_beside_its_half_of_a_session() {
+        let mut sessions = Sessions::<[u8; OUTPUT_MAX], 1>::new();
         sessions.register(Slot::FIRST, 7);
         if let Some(session) = sessions.table.last_mut() {
             session.reply = Some([9; OUTPUT_MAX]);
         }
         let mut buffer = [0; crate::SNAPSHOT_PAGE];
         let mut writer = crate::Writer::new(&mut buffer);
-        sessions.write_page(0, &mut writer);
+        sessions.write_page(1, crate::SNAPSHOT_PAGE, &mut writer);
         assert!(!writer.overflowed() && writer.room() == 0);
-        assert_eq!(Sessions::<Output, 1>::pages(1), 1);
+        let (copy, pages) = travelled(&sessions, crate::SNAPSHOT_PAGE);
+        assert_eq!((copy, pages), (sessions, 2));
     }
 
     #[test]
@@ -430,18 +500,21 @@ mod tests {
         let mut world = World::new();
         let (first, second) = (world.register(1), world.register(2));
         world.set(first, 1, 5);
-        let mut copy = Sessions::<KvReply, 2>::new();
-        for page in 0..Sessions::<KvReply, 2>::pages(world.sessions.len()) {
-            let mut buffer = [0; crate::SNAPSHOT_PAGE];
-            let mut writer = crate::Writer::new(&mut buffer);
-            world.sessions.write_page(page, &mut writer);
-            let len = writer.len();
-            assert!(!writer.overflowed());
-            copy.read_page(&mut Reader::new(&buffer[..len])).unwrap();
+        for (bytes, expected) in [(crate::SNAPSHOT_PAGE, 1), (42, 2), (41, 4), (HEAD, 4)] {
+            let (copy, pages) = travelled(&world.sessions, bytes);
+            assert_eq!(copy, world.sessions, "in pages of {bytes}");
+            assert_eq!(pages, expected, "in pages of {bytes}");
         }
-        assert_eq!(copy, world.sessions);
-        world.sessions = copy;
+        world.sessions = travelled(&world.sessions, HEAD).0;
         assert_eq!(world.set(first, 1, 5), applied(3, 5));
         assert_eq!(world.set(second, 1, 6), applied(5, 6));
+    }
+
+    #[test]
+    fn x3_a_half_without_its_session_is_no_page() {
+        let mut sessions = Sessions::<KvReply, 2>::new();
+        let tail = [0; TAIL];
+        let read = sessions.read_page(1, HEAD, &mut Reader::new(&tail));
+        assert_eq!(read, Err(MalformedPage));
     }
 }

@@ -1,12 +1,12 @@
 //! The replicated state as a whole, and its journey in pages.
 
-use super::sessions::{Sessions, digest_of, fingerprint_of};
+use super::sessions::{HEAD, Sessions, TAIL, digest_of, fingerprint_of};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::Writer;
 use crate::{
     Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
-    StateMachine,
+    StateMachine, Value,
 };
 use heapless::Vec;
 
@@ -27,9 +27,22 @@ pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
 }
 
 impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
+    const CHECKED: () = {
+        assert!(
+            M::PAGE_BYTES >= HEAD && M::PAGE_BYTES <= SNAPSHOT_PAGE,
+            "PAGE_BYTES of the state machine must be from 28 to SNAPSHOT_PAGE"
+        );
+        assert!(
+            TAIL + M::Output::ENCODED_MAX <= M::PAGE_BYTES,
+            "an encoded output must fit in a page of a snapshot with 5 bytes more: lower ENCODED_MAX of the output, \
+             or raise PAGE_BYTES of the state machine"
+        );
+    };
+
     /// The state at the founding of a cluster.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn genesis() -> Self {
+        let () = Self::CHECKED;
         Self {
             applied: Slot::ZERO,
             chain: 0,
@@ -66,14 +79,18 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
             .apply(slot, proposal, fingerprint_of(digest), &mut self.machine)
     }
 
+    /// How many pages the sessions take.
+    fn session_pages(&self) -> u32 {
+        #[cfg(feature = "mutants")]
+        if self.sessions.mutant == Some(Mutant::SessionsNotInSnapshot) {
+            return 0;
+        }
+        Sessions::<M::Output, CLIENTS>::pages(self.sessions.len(), M::PAGE_BYTES)
+    }
+
     /// How many pages the snapshot has: a header, the sessions, and the machine's.
     pub(crate) fn pages(&self) -> u32 {
-        let sessions = Sessions::<M::Output, CLIENTS>::pages(self.sessions.len());
-        #[cfg(feature = "mutants")]
-        let sessions = match self.sessions.mutant {
-            Some(Mutant::SessionsNotInSnapshot) => 0,
-            _ => sessions,
-        };
+        let sessions = self.session_pages();
         self.machine
             .snapshot_pages()
             .saturating_add(sessions)
@@ -82,20 +99,18 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
 
     pub(crate) fn write_page(&self, page: u32) -> PageBytes {
         let mut buffer = [0; SNAPSHOT_PAGE];
-        let mut writer = Writer::new(&mut buffer);
-        let sessions = Sessions::<M::Output, CLIENTS>::pages(self.sessions.len());
-        #[cfg(feature = "mutants")]
-        let sessions = match self.sessions.mutant {
-            Some(Mutant::SessionsNotInSnapshot) => 0,
-            _ => sessions,
-        };
+        let room = buffer.get_mut(..M::PAGE_BYTES).unwrap_or_default();
+        let mut writer = Writer::new(room);
+        let sessions = self.session_pages();
         match page.checked_sub(1) {
             None => {
                 writer.put_u64(self.applied.number());
                 writer.put_u64(self.chain);
                 writer.put_u32(sessions);
             }
-            Some(page) if page < sessions => self.sessions.write_page(page, &mut writer),
+            Some(page) if page < sessions => {
+                self.sessions.write_page(page, M::PAGE_BYTES, &mut writer);
+            }
             Some(page) => self.machine.write_page(page - sessions, &mut writer),
         }
         debug_assert!(
@@ -172,7 +187,11 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
                 self.state.chain = reader.u64().ok_or(MalformedPage)?;
                 self.sessions = reader.u32().ok_or(MalformedPage)?;
             }
-            Some(page) if page < self.sessions => self.state.sessions.read_page(&mut reader)?,
+            Some(page) if page < self.sessions => {
+                self.state
+                    .sessions
+                    .read_page(page, M::PAGE_BYTES, &mut reader)?;
+            }
             Some(page) => self
                 .state
                 .machine

@@ -2,7 +2,7 @@
 
 use super::record::{Begin, FRAME, Identity, RECORD_MAX, Record, number_of};
 use super::{JournalError, Storage};
-use crate::{Instant, Node, SNAPSHOT_PAGE, SnapshotId, StateMachine, Write};
+use crate::{Instant, Node, SnapshotId, StateMachine, Write};
 
 /// Writes to storage what a node must not forget, and keeps the storage from growing.
 ///
@@ -146,7 +146,7 @@ impl<S: Storage> Journal<S> {
     /// The most bytes that a checkpoint of so many pages takes for a node of these capacities. A snapshot has a page for
     /// its header, pages for the sessions, and those of the state machine.
     pub fn checkpoint_max<M: StateMachine, const WINDOW: usize>(pages: u32) -> usize {
-        let page = FRAME + 4 + SNAPSHOT_PAGE + S::OVERHEAD;
+        let page = FRAME + 4 + M::PAGE_BYTES + S::OVERHEAD;
         let entry = Record::<M::Command>::LEN_MAX + S::OVERHEAD;
         let pages = usize::try_from(pages).unwrap_or(usize::MAX);
         // A vote and a decision for each slot, and beginning, end, seal and start.
