@@ -61,6 +61,11 @@ impl<'a> Writer<'a> {
         self.buffer.len().saturating_sub(self.len)
     }
 
+    /// What has been written.
+    pub(crate) fn written(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+
     /// Whether something did not fit; the whole encoding is then worthless.
     pub fn overflowed(&self) -> bool {
         self.overflowed

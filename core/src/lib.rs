@@ -79,6 +79,7 @@
 //!   of a mistake is compiled.
 
 mod ballot;
+mod checksum;
 mod codec;
 mod config;
 mod digest;
@@ -104,6 +105,7 @@ mod time;
 mod timer;
 mod trace;
 mod window;
+pub mod wire;
 
 #[doc = include_str!("../RULES.md")]
 pub mod rules {}

@@ -123,7 +123,10 @@ enum Phase {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    const CHECKED: () = assert!(PAGE >= 1 && PAGE <= 128, "PAGE must be from 1 to 128");
+    const CHECKED: () = {
+        assert!(PAGE >= 1 && PAGE <= 128, "PAGE must be from 1 to 128");
+        assert!(WINDOW <= 1 << 15, "WINDOW must be at most 32768");
+    };
 
     /// The least `ROOM` of an [`Outbox`] that one step may need, the larger of two sums.
     ///

@@ -49,22 +49,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut Outbox<M, PAGE, ROOM>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
-        if number == RequestNumber::REGISTRATION {
-            return Err(RequestError::NumberZero);
-        }
-        self.ask(
-            now,
-            Proposal::Request {
-                client,
-                number,
-                command,
-            },
-            outbox,
-            tracer,
-        )
+        let proposal = Proposal::Request {
+            client,
+            number,
+            command,
+        };
+        self.ask(now, proposal, outbox, tracer)
     }
 
-    fn ask<const ROOM: usize, T: Tracer<M, PAGE>>(
+    /// Asks what a proposal asks: [`Node::register`] or [`Node::request`], as it came from a client over a link.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]: nothing was asked. A no-op is asked for by nobody, and a request is numbered from 1.
+    pub fn ask<const ROOM: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         proposal: Proposal<M::Command>,
@@ -78,7 +76,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if step.room() < Self::OUTBOX_MIN {
             return Err(RequestError::OutboxFull);
         }
-        let Some(key) = proposal.key() else {
+        let registers = matches!(proposal, Proposal::Register { .. });
+        let numbered = |key: &RequestKey| key.number != RequestNumber::REGISTRATION;
+        let Some(key) = proposal.key().filter(|key| registers || numbered(key)) else {
             return Err(RequestError::NumberZero);
         };
         if let Some(number) = self.outstanding(key) {

@@ -3,8 +3,8 @@
 //! A record is a CRC-32 (ISO-HDLC) of all that follows it, a number, a kind, and what that kind has to say, little-endian
 //! as everywhere. The numbers are consecutive and wrap after 2³².
 
+use crate::checksum::crc32;
 use crate::{Ballot, Config, Entry, Proposal, Reader, Sink, Slot, SnapshotId, Value, Writer};
-use crc::{CRC_32_ISO_HDLC, Crc};
 
 /// The most bytes of one record of any journal.
 pub const RECORD_MAX: usize = 512;
@@ -14,8 +14,6 @@ const VERSION: u8 = 1;
 
 /// The bytes of a record besides what its kind has to say.
 pub(super) const FRAME: usize = 4 + 4 + 1;
-
-const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// Whose storage it is: it can be used by no other node, and by no node of another make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -156,7 +154,7 @@ impl<C: Value> Record<'_, C> {
             return None;
         }
         let len = writer.len();
-        *checksum = CRC.checksum(rest.get(..len)?).to_le_bytes();
+        *checksum = crc32(rest.get(..len)?).to_le_bytes();
         buffer.get(..4 + len)
     }
 }
@@ -211,7 +209,7 @@ fn entry<C: Value>(reader: &mut Reader<'_>) -> Option<Entry<C>> {
 /// The bytes that the checksum is about, if it is theirs.
 fn whole(bytes: &[u8]) -> Option<&[u8]> {
     let (checksum, rest) = bytes.split_first_chunk::<4>()?;
-    (CRC.checksum(rest).to_le_bytes() == *checksum).then_some(rest)
+    (crc32(rest).to_le_bytes() == *checksum).then_some(rest)
 }
 
 /// The number of a record, if it is one.

@@ -1,0 +1,11 @@
+//! The checksum of whatever may be damaged between being written and being read: records in storage, frames on a link.
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// CRC-32 as in ISO-HDLC, Ethernet and zip.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    CRC.checksum(bytes)
+}

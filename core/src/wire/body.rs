@@ -1,0 +1,415 @@
+//! What each kind of message says, as bytes.
+
+use super::Unencodable;
+use crate::{
+    Ballot, ClientId, Entries, Entry, Message, MessageKind, NodeId, Outcome, Proposal, Proposals,
+    Reader, RequestKey, RequestNumber, Sink, Slot, SnapshotId, StateMachine, Value, Writer,
+};
+use heapless::Vec;
+
+/// The bits of the first byte of what has optional parts.
+mod flag {
+    /// A promise: this is the last page.
+    pub(super) const LAST: u8 = 1;
+    /// A promise or an accepted: what is promised follows, as it is not the ballot that was asked about.
+    pub(super) const REFUSED: u8 = 2;
+}
+
+pub(super) fn write<M: StateMachine, const PAGE: usize>(
+    message: &Message<M, PAGE>,
+    to: &mut Writer<'_>,
+) -> Result<(), Unencodable> {
+    match message {
+        Message::Join { snapshot, page } => {
+            to.put_u8(u8::from(snapshot.is_some()));
+            to.put_u32(*page);
+            if let Some(snapshot) = snapshot {
+                put_snapshot(to, *snapshot);
+            }
+        }
+        Message::Welcome {
+            snapshot,
+            page,
+            pages,
+            bytes,
+        } => {
+            put_snapshot(to, *snapshot);
+            to.put_u32(*page);
+            to.put_u32(*pages);
+            to.put(bytes);
+        }
+        Message::Probe { ballot } | Message::HeartbeatReply { ballot } => put_ballot(to, *ballot)?,
+        Message::ProbeReply {
+            ballot,
+            granted,
+            highest,
+        } => {
+            put_ballot(to, *ballot)?;
+            to.put_u8(u8::from(*granted));
+            put_ballot(to, *highest)?;
+        }
+        Message::Prepare { ballot, from: slot }
+        | Message::Decision {
+            ballot,
+            decided: slot,
+        }
+        | Message::Heartbeat {
+            ballot,
+            decided: slot,
+        } => {
+            put_ballot(to, *ballot)?;
+            put_slot(to, *slot);
+        }
+        Message::Promise { .. } => write_promise(message, to)?,
+        Message::Accept { .. } | Message::Accepted { .. } | Message::Decisions { .. } => {
+            write_run(message, to)?;
+        }
+        Message::Propose { proposal, retry } => {
+            to.put_u8(u8::from(*retry));
+            proposal.encode(to);
+        }
+        Message::Learn { from } => put_slot(to, *from),
+        Message::Request { proposal } => proposal.encode(to),
+        Message::Response { key, outcome } => {
+            to.put_u64(key.client.0);
+            to.put_u32(key.number.0);
+            put_outcome(to, outcome);
+        }
+    }
+    Ok(())
+}
+
+fn write_promise<M: StateMachine, const PAGE: usize>(
+    message: &Message<M, PAGE>,
+    to: &mut Writer<'_>,
+) -> Result<(), Unencodable> {
+    let Message::Promise {
+        ballot,
+        promised,
+        from,
+        low_water,
+        last,
+        entries,
+    } = message
+    else {
+        return Err(Unencodable);
+    };
+    let refused = put_verdict(to, u8::from(*last), *ballot, *promised);
+    put_slot(to, *from);
+    put_slot(to, *low_water);
+    for entry in entries {
+        // An acceptor's votes are at most a window above its low-water mark.
+        let ahead = u16::try_from(entry.slot.distance(*low_water)).map_err(|_| Unencodable)?;
+        if ahead == 0 {
+            return Err(Unencodable);
+        }
+        to.put(&ahead.to_le_bytes());
+        put_ballot(to, entry.ballot)?;
+        entry.proposal.encode(to);
+    }
+    refused
+}
+
+fn write_run<M: StateMachine, const PAGE: usize>(
+    message: &Message<M, PAGE>,
+    to: &mut Writer<'_>,
+) -> Result<(), Unencodable> {
+    match message {
+        Message::Accept {
+            ballot,
+            first,
+            decided,
+            proposals,
+        } => {
+            put_ballot(to, *ballot)?;
+            put_slot(to, *first);
+            put_slot(to, *decided);
+            put_proposals::<M, PAGE>(to, proposals);
+        }
+        Message::Accepted {
+            ballot,
+            promised,
+            first,
+            count,
+            low_water,
+        } => {
+            put_verdict(to, 0, *ballot, *promised)?;
+            put_slot(to, *first);
+            put_slot(to, *low_water);
+            to.put_u32(*count);
+        }
+        Message::Decisions {
+            first,
+            applied,
+            proposals,
+        } => {
+            put_slot(to, *first);
+            put_slot(to, *applied);
+            put_proposals::<M, PAGE>(to, proposals);
+        }
+        _ => return Err(Unencodable),
+    }
+    Ok(())
+}
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+pub(super) fn read<M: StateMachine, const PAGE: usize>(
+    kind: MessageKind,
+    from: &mut Reader<'_>,
+) -> Option<Message<M, PAGE>> {
+    Some(match kind {
+        MessageKind::Join => {
+            let known = bool_of(from)?;
+            let page = from.u32()?;
+            let snapshot = if known { Some(snapshot(from)?) } else { None };
+            Message::Join { snapshot, page }
+        }
+        MessageKind::Welcome => Message::Welcome {
+            snapshot: snapshot(from)?,
+            page: from.u32()?,
+            pages: from.u32()?,
+            bytes: page_of::<M>(from)?,
+        },
+        MessageKind::Probe => Message::Probe {
+            ballot: ballot(from)?,
+        },
+        MessageKind::ProbeReply => Message::ProbeReply {
+            ballot: ballot(from)?,
+            granted: bool_of(from)?,
+            highest: ballot(from)?,
+        },
+        MessageKind::Prepare => Message::Prepare {
+            ballot: ballot(from)?,
+            from: slot(from)?,
+        },
+        MessageKind::Promise => read_promise(from)?,
+        MessageKind::Accept | MessageKind::Accepted | MessageKind::Decisions => {
+            read_run(kind, from)?
+        }
+        MessageKind::Decision => Message::Decision {
+            ballot: ballot(from)?,
+            decided: slot(from)?,
+        },
+        MessageKind::Heartbeat => Message::Heartbeat {
+            ballot: ballot(from)?,
+            decided: slot(from)?,
+        },
+        MessageKind::HeartbeatReply => Message::HeartbeatReply {
+            ballot: ballot(from)?,
+        },
+        MessageKind::Propose => Message::Propose {
+            retry: bool_of(from)?,
+            proposal: Proposal::decode(from)?,
+        },
+        MessageKind::Learn => Message::Learn { from: slot(from)? },
+        MessageKind::Request => Message::Request {
+            proposal: Proposal::decode(from)?,
+        },
+        MessageKind::Response => Message::Response {
+            key: RequestKey {
+                client: ClientId(from.u64()?),
+                number: RequestNumber(from.u32()?),
+            },
+            outcome: outcome(from)?,
+        },
+    })
+}
+
+fn read_promise<M: StateMachine, const PAGE: usize>(
+    from: &mut Reader<'_>,
+) -> Option<Message<M, PAGE>> {
+    let (flags, ballot_asked, promised) = verdict(from, flag::LAST)?;
+    let (first, low_water) = (slot(from)?, slot(from)?);
+    let mut entries = Entries::<M, PAGE>::new();
+    while !from.is_empty() {
+        let ahead = u16::from_le_bytes(from.array()?);
+        let entry = Entry {
+            slot: low_water
+                .checked_add(u64::from(ahead))
+                .filter(|_| ahead > 0)?,
+            ballot: ballot(from)?,
+            proposal: Proposal::decode(from)?,
+        };
+        entries.push(entry).ok()?;
+    }
+    Some(Message::Promise {
+        ballot: ballot_asked,
+        promised,
+        from: first,
+        low_water,
+        last: flags & flag::LAST != 0,
+        entries,
+    })
+}
+
+fn read_run<M: StateMachine, const PAGE: usize>(
+    kind: MessageKind,
+    from: &mut Reader<'_>,
+) -> Option<Message<M, PAGE>> {
+    Some(match kind {
+        MessageKind::Accept => Message::Accept {
+            ballot: ballot(from)?,
+            first: slot(from)?,
+            decided: slot(from)?,
+            proposals: proposals::<M, PAGE>(from)?,
+        },
+        MessageKind::Accepted => {
+            let (_, ballot, promised) = verdict(from, 0)?;
+            Message::Accepted {
+                ballot,
+                promised,
+                first: slot(from)?,
+                low_water: slot(from)?,
+                count: from.u32()?,
+            }
+        }
+        MessageKind::Decisions => Message::Decisions {
+            first: slot(from)?,
+            applied: slot(from)?,
+            proposals: proposals::<M, PAGE>(from)?,
+        },
+        _ => return None,
+    })
+}
+
+/// The bytes of a ballot's round: see [`Ballot::ROUND_MAX`].
+const ROUND: usize = 6;
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unencodable> {
+    for byte in ballot.round().to_le_bytes().iter().take(ROUND) {
+        to.put_u8(*byte);
+    }
+    to.put_u8(u8::try_from(ballot.leader().0).map_err(|_| Unencodable)?);
+    Ok(())
+}
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
+    let mut round = [0; 8];
+    for (place, byte) in round.iter_mut().zip(from.array::<ROUND>()?) {
+        *place = byte;
+    }
+    let round = u64::from_le_bytes(round);
+    Some(Ballot::new(round, NodeId(u16::from(from.u8()?))))
+}
+
+fn put_slot(to: &mut Writer<'_>, slot: Slot) {
+    to.put_u64(slot.number());
+}
+
+fn slot(from: &mut Reader<'_>) -> Option<Slot> {
+    from.u64().map(Slot::new)
+}
+
+fn put_snapshot(to: &mut Writer<'_>, snapshot: SnapshotId) {
+    put_slot(to, snapshot.at);
+    to.put_u64(snapshot.digest);
+}
+
+fn snapshot(from: &mut Reader<'_>) -> Option<SnapshotId> {
+    Some(SnapshotId {
+        at: slot(from)?,
+        digest: from.u64()?,
+    })
+}
+
+/// The ballot that was asked about; and what is promised, where that is another one.
+fn put_verdict(
+    to: &mut Writer<'_>,
+    flags: u8,
+    ballot: Ballot,
+    promised: Ballot,
+) -> Result<(), Unencodable> {
+    if promised == ballot {
+        to.put_u8(flags);
+        put_ballot(to, ballot)
+    } else {
+        to.put_u8(flags | flag::REFUSED);
+        put_ballot(to, ballot)?;
+        put_ballot(to, promised)
+    }
+}
+
+fn verdict(from: &mut Reader<'_>, allowed: u8) -> Option<(u8, Ballot, Ballot)> {
+    let flags = from.u8()?;
+    let asked = ballot(from)?;
+    let promised = if flags & flag::REFUSED == 0 {
+        asked
+    } else {
+        // Every message has one encoding.
+        ballot(from).filter(|promised| *promised != asked)?
+    };
+    (flags & !(allowed | flag::REFUSED) == 0).then_some((flags, asked, promised))
+}
+
+fn put_proposals<M: StateMachine, const PAGE: usize>(
+    to: &mut Writer<'_>,
+    proposals: &Proposals<M, PAGE>,
+) {
+    for proposal in proposals {
+        proposal.encode(to);
+    }
+}
+
+fn proposals<M: StateMachine, const PAGE: usize>(
+    from: &mut Reader<'_>,
+) -> Option<Proposals<M, PAGE>> {
+    let mut proposals = Proposals::<M, PAGE>::new();
+    while !from.is_empty() {
+        proposals.push(Proposal::decode(from)?).ok()?;
+    }
+    Some(proposals)
+}
+
+fn page_of<M: StateMachine>(
+    from: &mut Reader<'_>,
+) -> Option<Vec<u8, { crate::SNAPSHOT_PAGE }, u8>> {
+    let bytes = from.rest();
+    Vec::from_slice(bytes)
+        .ok()
+        .filter(|_| bytes.len() <= M::PAGE_BYTES)
+}
+
+fn bool_of(from: &mut Reader<'_>) -> Option<bool> {
+    match from.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn put_outcome<O: Value>(to: &mut Writer<'_>, outcome: &Outcome<O>) {
+    match outcome {
+        Outcome::Applied { slot, output } => {
+            to.put_u8(0);
+            put_slot(to, *slot);
+            output.encode(to);
+        }
+        Outcome::Registered { client } => {
+            to.put_u8(1);
+            to.put_u64(client.0);
+        }
+        Outcome::Stale => to.put_u8(2),
+        Outcome::Evicted => to.put_u8(3),
+        Outcome::Reused => to.put_u8(4),
+        Outcome::Busy => to.put_u8(5),
+    }
+}
+
+fn outcome<O: Value>(from: &mut Reader<'_>) -> Option<Outcome<O>> {
+    Some(match from.u8()? {
+        0 => Outcome::Applied {
+            slot: slot(from)?,
+            output: O::decode(from)?,
+        },
+        1 => Outcome::Registered {
+            client: ClientId(from.u64()?),
+        },
+        2 => Outcome::Stale,
+        3 => Outcome::Evicted,
+        4 => Outcome::Reused,
+        5 => Outcome::Busy,
+        _ => return None,
+    })
+}

@@ -1,0 +1,102 @@
+//! How long frames can become, known when the program is compiled.
+
+use crate::{SNAPSHOT_PAGE, StateMachine, Value};
+
+/// The bytes of a frame beside the body: version, kind, cluster, from, to, and the checksum at the end.
+pub const OVERHEAD: usize = 1 + 1 + 4 + 1 + 1 + 4;
+
+/// The longest frame whose length does not depend on what is replicated: that of a refusal.
+pub const LEN_MIN: usize = OVERHEAD + 1 + BALLOT + BALLOT + SLOT + SLOT + 4;
+
+pub(super) const BALLOT: usize = 6 + 1;
+const SLOT: usize = 8;
+const KEY: usize = 8 + 4;
+
+/// The longest frame of a cluster that replicates `M` in pages of `PAGE` entries, in bytes.
+///
+/// ```
+/// use synod::machines::Opaque;
+/// // Commands of 16 bytes, two in a message: they fit into a frame of IEEE 802.15.4.
+/// const { assert!(synod::wire::len_max::<Opaque, 2>() <= 127) };
+/// ```
+pub const fn len_max<M: StateMachine, const PAGE: usize>() -> usize {
+    let lengths = [
+        LEN_MIN,
+        promise_max::<M, PAGE>(),
+        run_max::<M, PAGE>(),
+        welcome_max::<M>(),
+        response_max::<M>(),
+        request_max::<M>(),
+    ];
+    let (mut most, mut index) = (0, 0);
+    while index < lengths.len() {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        let len = lengths[index];
+        if len > most {
+            most = len;
+        }
+        index += 1;
+    }
+    most
+}
+
+/// A promise with `PAGE` entries: flags, ballot, two slots; and for each entry how far its slot is, ballot and proposal.
+pub(super) const fn promise_max<M: StateMachine, const PAGE: usize>() -> usize {
+    OVERHEAD + 1 + BALLOT + SLOT + SLOT + PAGE * (2 + BALLOT + proposal_max::<M>())
+}
+
+/// An accept: ballot, two slots, and `PAGE` proposals. Decisions have no ballot.
+const fn run_max<M: StateMachine, const PAGE: usize>() -> usize {
+    OVERHEAD + BALLOT + SLOT + SLOT + PAGE * proposal_max::<M>()
+}
+
+/// A welcome: the snapshot's slot and digest, which page of how many, and the page.
+pub(super) const fn welcome_max<M: StateMachine>() -> usize {
+    assert!(
+        M::PAGE_BYTES <= SNAPSHOT_PAGE,
+        "PAGE_BYTES of the state machine must be at most SNAPSHOT_PAGE"
+    );
+    OVERHEAD + SLOT + 8 + 4 + 4 + M::PAGE_BYTES
+}
+
+/// A response: the key of the request, and its outcome.
+pub(super) const fn response_max<M: StateMachine>() -> usize {
+    OVERHEAD + KEY + 1 + SLOT + M::Output::ENCODED_MAX
+}
+
+/// A proposal to the leader, and whether it comes again.
+pub(super) const fn request_max<M: StateMachine>() -> usize {
+    OVERHEAD + 1 + proposal_max::<M>()
+}
+
+const fn proposal_max<M: StateMachine>() -> usize {
+    1 + KEY + M::Command::ENCODED_MAX
+}
+
+/// Fails to compile where a message may be longer than a frame, and says which number to change.
+pub(super) const fn assert_fits<M: StateMachine, const PAGE: usize, const MTU: usize>() {
+    assert!(
+        MTU >= LEN_MIN,
+        "MTU must be at least wire::LEN_MIN, whatever is replicated: raise MTU"
+    );
+    assert!(
+        request_max::<M>() <= MTU,
+        "one command does not fit into a frame: raise MTU, or lower ENCODED_MAX of the command"
+    );
+    assert!(
+        promise_max::<M, PAGE>() <= MTU,
+        "a promise with PAGE entries does not fit into a frame: lower PAGE, or ENCODED_MAX of the command, or raise MTU"
+    );
+    assert!(
+        welcome_max::<M>() <= MTU,
+        "a page of a snapshot does not fit into a frame: lower PAGE_BYTES of the state machine, or raise MTU"
+    );
+    assert!(
+        response_max::<M>() <= MTU,
+        "an answer does not fit into a frame: lower ENCODED_MAX of the output, or raise MTU"
+    );
+    assert!(
+        len_max::<M, PAGE>() <= MTU,
+        "a message does not fit into a frame: raise MTU"
+    );
+}

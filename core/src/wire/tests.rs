@@ -1,0 +1,471 @@
+//! Frames that are what the page says, and frames that are not.
+
+extern crate std;
+
+use super::{CLIENT, FrameError, Frames, LEN_MIN, OVERHEAD, Unencodable, VERSION, len_max};
+use crate::checksum::crc32;
+use crate::{
+    Ballot, ClientId, Config, Entries, Entry, Envelope, MalformedPage, Message, MessageKind,
+    NodeId, Outcome, Proposal, Proposals, Reader, RequestKey, RequestNumber, Sink, Slot,
+    SnapshotId, StateMachine, Writer,
+};
+use core::fmt::Write;
+use heapless::Vec;
+
+/// A register of 32 bits: small enough for the smallest frames.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Register(u32);
+
+impl StateMachine for Register {
+    type Command = u32;
+    type Output = u32;
+    const PAGE_BYTES: usize = 28;
+
+    fn apply(&mut self, command: &u32) -> u32 {
+        core::mem::replace(&mut self.0, *command)
+    }
+    fn snapshot_pages(&self) -> u32 {
+        1
+    }
+    fn write_page(&self, _page: u32, writer: &mut Writer<'_>) {
+        writer.put_u32(self.0);
+    }
+    fn read_page(&mut self, _page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+        self.0 = reader.u32().ok_or(MalformedPage)?;
+        Ok(())
+    }
+}
+
+type Said = Message<Register, 2>;
+const MTU: usize = 127;
+type Link = Frames<Register, 2, MTU>;
+
+fn cluster() -> u32 {
+    let config = Config::new(NodeId(0), 3);
+    Config {
+        cluster: 7,
+        ..config
+    }
+    .fingerprint()
+}
+
+fn proposal(command: u32) -> Proposal<u32> {
+    Proposal::Request {
+        client: ClientId(5),
+        number: RequestNumber(2),
+        command,
+    }
+}
+
+fn ballot(round: u64, leader: u16) -> Ballot {
+    Ballot::new(round, NodeId(leader))
+}
+
+fn entry(slot: u64) -> Entry<u32> {
+    Entry {
+        slot: Slot::new(slot),
+        ballot: ballot(1, 2),
+        proposal: proposal(0x0a0b_0c0d),
+    }
+}
+
+fn promise(promised: Ballot, low_water: u64, entries: &[Entry<u32>]) -> Said {
+    Message::Promise {
+        ballot: ballot(3, 1),
+        promised,
+        from: Slot::new(9),
+        low_water: Slot::new(low_water),
+        last: entries.len() < 2,
+        entries: Entries::<Register, 2>::from_slice(entries).unwrap(),
+    }
+}
+
+fn accepted(promised: Ballot) -> Said {
+    Message::Accepted {
+        ballot: ballot(3, 1),
+        promised,
+        first: Slot::new(9),
+        count: 2,
+        low_water: Slot::new(8),
+    }
+}
+
+fn response(outcome: Outcome<u32>) -> Said {
+    let key = RequestKey {
+        client: ClientId(5),
+        number: RequestNumber(2),
+    };
+    Message::Response { key, outcome }
+}
+
+type Vectors = std::vec::Vec<(&'static str, Said)>;
+
+/// Messages of every kind, with each of their optional parts. Requests and responses travel to and from a client.
+fn vectors() -> Vectors {
+    let (mut all, first, slot) = (Vectors::new(), ballot(3, 1), Slot::new(9));
+    all.extend(before_office(first, slot));
+    all.extend(in_office(first, slot));
+    all.extend(of_requests(slot));
+    all
+}
+
+fn before_office(first: Ballot, slot: Slot) -> Vectors {
+    let snapshot = SnapshotId {
+        at: slot,
+        digest: 0x0102_0304_0506_0708,
+    };
+    std::vec![
+        (
+            "join, the first page of any",
+            Message::Join {
+                snapshot: None,
+                page: 0
+            }
+        ),
+        (
+            "join, a page of one",
+            Message::Join {
+                snapshot: Some(snapshot),
+                page: 1
+            }
+        ),
+        (
+            "welcome",
+            Message::Welcome {
+                snapshot,
+                page: 1,
+                pages: 2,
+                bytes: Vec::from_slice(&[1, 2, 3]).unwrap(),
+            }
+        ),
+        ("probe", Message::Probe { ballot: first }),
+        (
+            "probe reply",
+            Message::ProbeReply {
+                ballot: first,
+                granted: true,
+                highest: ballot(2, 2)
+            }
+        ),
+        (
+            "prepare",
+            Message::Prepare {
+                ballot: first,
+                from: slot
+            }
+        ),
+        (
+            "promise",
+            promise(ballot(3, 1), 8, &[entry(9), entry(0x108)])
+        ),
+        ("promise, the last page", promise(ballot(3, 1), 8, &[])),
+        ("promise, a refusal", promise(ballot(4, 2), 8, &[])),
+    ]
+}
+
+fn runs() -> Proposals<Register, 2> {
+    Proposals::<Register, 2>::from_slice(&[proposal(0x0a0b_0c0d), Proposal::Noop]).unwrap()
+}
+
+fn in_office(first: Ballot, slot: Slot) -> Vectors {
+    std::vec![
+        (
+            "accept",
+            Message::Accept {
+                ballot: first,
+                first: slot,
+                decided: Slot::new(8),
+                proposals: runs()
+            }
+        ),
+        ("accepted", accepted(ballot(3, 1))),
+        ("accepted, a refusal", accepted(ballot(4, 2))),
+        (
+            "decision",
+            Message::Decision {
+                ballot: first,
+                decided: slot
+            }
+        ),
+        (
+            "heartbeat",
+            Message::Heartbeat {
+                ballot: first,
+                decided: slot
+            }
+        ),
+        ("heartbeat reply", Message::HeartbeatReply { ballot: first }),
+    ]
+}
+
+fn of_requests(slot: Slot) -> Vectors {
+    std::vec![
+        (
+            "propose, again",
+            Message::Propose {
+                proposal: proposal(0x0a0b_0c0d),
+                retry: true
+            }
+        ),
+        ("learn", Message::Learn { from: slot }),
+        (
+            "decisions",
+            Message::Decisions {
+                first: slot,
+                applied: Slot::new(12),
+                proposals: runs()
+            }
+        ),
+        (
+            "request, a registration",
+            Message::Request {
+                proposal: Proposal::Register {
+                    nonce: 0x1122_3344_5566_7788
+                }
+            }
+        ),
+        (
+            "request",
+            Message::Request {
+                proposal: proposal(0x0a0b_0c0d)
+            }
+        ),
+        (
+            "response, applied",
+            response(Outcome::Applied { slot, output: 77 })
+        ),
+        (
+            "response, registered",
+            response(Outcome::Registered {
+                client: ClientId(9)
+            })
+        ),
+        ("response, stale", response(Outcome::Stale)),
+        ("response, evicted", response(Outcome::Evicted)),
+        ("response, reused", response(Outcome::Reused)),
+        ("response, busy", response(Outcome::Busy)),
+    ]
+}
+
+fn envelope(message: Said) -> Envelope<Register, 2> {
+    let (from, to) = match message.kind() {
+        MessageKind::Request => (CLIENT, NodeId(1)),
+        MessageKind::Response => (NodeId(1), CLIENT),
+        _ => (NodeId(2), NodeId(1)),
+    };
+    Envelope {
+        cluster: cluster(),
+        from,
+        to,
+        message,
+    }
+}
+
+fn encoded(message: Said) -> std::vec::Vec<u8> {
+    let mut buffer = [0; MTU];
+    let len = Link::new(cluster())
+        .encode(&envelope(message), &mut buffer)
+        .unwrap();
+    buffer[..len].to_vec()
+}
+
+/// The same frame after its bytes were changed by somebody who knows how to count.
+fn forged(
+    mut frame: std::vec::Vec<u8>,
+    change: impl FnOnce(&mut std::vec::Vec<u8>),
+) -> std::vec::Vec<u8> {
+    frame.truncate(frame.len() - 4);
+    change(&mut frame);
+    let checksum = crc32(&frame);
+    frame.extend(checksum.to_le_bytes());
+    frame
+}
+
+#[test]
+fn the_vectors_of_the_page_are_what_is_encoded() {
+    let mut lines = std::string::String::new();
+    for (name, message) in vectors() {
+        write!(lines, "{name}\n   ").unwrap();
+        for byte in encoded(message) {
+            write!(lines, " {byte:02x}").unwrap();
+        }
+        lines.push('\n');
+    }
+    let page = include_str!("../../WIRE.md");
+    let block = std::format!("```text\n{lines}```\n");
+    assert!(page.contains(&block), "core/WIRE.md should have\n{block}");
+}
+
+#[test]
+fn every_message_survives_and_has_one_encoding() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, message) in vectors() {
+        seen.insert(message.kind());
+        let frame = encoded(message.clone());
+        let decoded = Link::new(cluster()).decode(&frame);
+        assert_eq!(decoded, Ok(envelope(message)), "{name}");
+    }
+    assert_eq!(seen.len(), MessageKind::ALL.len(), "a kind has no vector");
+}
+
+#[test]
+fn a_damaged_frame_is_dropped_and_counted() {
+    let mut link = Link::new(cluster());
+    let mut dropped = 0;
+    for (name, message) in vectors() {
+        let frame = encoded(message);
+        for len in 0..frame.len() {
+            assert_eq!(
+                link.decode(&frame[..len]),
+                Err(FrameError::Damaged),
+                "{name}"
+            );
+            dropped += 1;
+        }
+        for bit in 0..8 * frame.len() {
+            let mut garbled = frame.clone();
+            garbled[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(link.decode(&garbled), Err(FrameError::Damaged), "{name}");
+            dropped += 1;
+        }
+    }
+    assert_eq!(link.dropped().damaged, dropped);
+    assert_eq!(link.dropped().total(), dropped);
+}
+
+#[test]
+fn a_frame_of_the_future_or_of_another_cluster_is_dropped_and_counted() {
+    let mut link = Link::new(cluster());
+    let frame = encoded(Message::Learn { from: Slot::FIRST });
+    let future = forged(frame.clone(), |bytes| bytes[0] = VERSION + 1);
+    assert_eq!(link.decode(&future), Err(FrameError::Future));
+    let short = forged(std::vec![VERSION + 1, 0, 0, 0, 0], |_| ());
+    assert_eq!(
+        link.decode(&short),
+        Err(FrameError::Future),
+        "whatever its length"
+    );
+    let foreign = forged(frame.clone(), |bytes| bytes[2] ^= 1);
+    assert_eq!(link.decode(&foreign), Err(FrameError::Foreign));
+    let unknown = forged(foreign, |bytes| bytes[1] = 99);
+    assert_eq!(
+        link.decode(&unknown),
+        Err(FrameError::Foreign),
+        "theirs to know"
+    );
+    let dropped = link.dropped();
+    assert_eq!((dropped.future, dropped.foreign), (2, 2));
+    assert_eq!(dropped.total(), 4);
+}
+
+#[test]
+fn what_no_node_says_is_dropped_and_counted() {
+    let frame = |message| encoded(message);
+    let of = |message, at: usize, byte| forged(frame(message), |bytes| bytes[at] = byte);
+    let learn = || Message::Learn { from: Slot::FIRST };
+    let body = OVERHEAD - 4;
+    let two_entries = || promise(ballot(3, 1), 8, &[entry(9), entry(10)]);
+    let malformed = [
+        of(learn(), 1, 16),
+        of(learn(), 6, 64),
+        of(learn(), 7, 254),
+        forged(frame(learn()), |bytes| bytes.truncate(bytes.len() - 1)),
+        forged(frame(learn()), |bytes| bytes.push(0)),
+        forged(frame(learn()), |bytes| bytes.truncate(5)),
+        of(
+            Message::Join {
+                snapshot: None,
+                page: 0,
+            },
+            body,
+            2,
+        ),
+        of(two_entries(), body, 4),
+        of(accepted(ballot(3, 1)), body, 1),
+        // A third entry, an entry at the low-water mark itself, and a refusal by the same ballot.
+        forged(frame(two_entries()), |bytes| {
+            bytes.extend_from_within(body + 24..body + 50);
+        }),
+        forged(frame(two_entries()), |bytes| bytes[body + 24] = 0),
+        forged(frame(accepted(ballot(4, 2))), |bytes| {
+            bytes.copy_within(body + 1..body + 8, body + 8);
+        }),
+        of(response(Outcome::Busy), body + 12, 6),
+        of(
+            response(Outcome::Applied {
+                slot: Slot::FIRST,
+                output: 7,
+            }),
+            body + 12,
+            5,
+        ),
+    ];
+    let mut link = Link::new(cluster());
+    for (index, bytes) in malformed.iter().enumerate() {
+        assert_eq!(
+            link.decode(bytes),
+            Err(FrameError::Malformed),
+            "frame {index}"
+        );
+    }
+    assert_eq!(
+        usize::try_from(link.dropped().malformed),
+        Ok(malformed.len())
+    );
+}
+
+#[test]
+fn a_page_is_no_longer_than_the_machine_makes_them() {
+    let welcome = |len| Message::Welcome {
+        snapshot: SnapshotId {
+            at: Slot::FIRST,
+            digest: 1,
+        },
+        page: 0,
+        pages: 1,
+        bytes: Vec::from_slice(&[7; 29][..len]).unwrap(),
+    };
+    let mut link = Link::new(cluster());
+    assert!(link.decode(&encoded(welcome(28))).is_ok());
+    assert_eq!(
+        link.decode(&encoded(welcome(29))),
+        Err(FrameError::Malformed)
+    );
+}
+
+#[test]
+fn what_no_node_says_has_no_encoding() {
+    let mut buffer = [0; MTU];
+    let link = Link::new(cluster());
+    let mut encode = |message| link.encode(&envelope(message), &mut buffer);
+    let far = u64::from(u16::MAX);
+    let (ok, bad) = (ballot(3, 1), Err(Unencodable));
+    assert!(encode(promise(ok, 8, &[entry(8 + far)])).is_ok());
+    assert_eq!(encode(promise(ok, 8, &[entry(9 + far)])), bad);
+    assert_eq!(encode(promise(ok, 8, &[entry(8)])), bad);
+    assert_eq!(
+        encode(Message::Probe {
+            ballot: ballot(1, 256)
+        }),
+        bad
+    );
+    let nowhere = Envelope {
+        to: NodeId(256),
+        ..envelope(Message::Learn { from: Slot::FIRST })
+    };
+    assert_eq!(link.encode(&nowhere, &mut buffer), bad);
+}
+
+#[test]
+fn the_longest_messages_are_as_long_as_was_said() {
+    let two = promise(ballot(3, 1), 8, &[entry(9), entry(10)]);
+    assert_eq!(encoded(two).len(), 36 + 2 * (22 + 4));
+    assert_eq!(len_max::<Register, 2>(), 36 + 2 * (22 + 4));
+    let refusal = promise(ballot(4, 2), 8, &[]);
+    assert_eq!(encoded(refusal).len(), 12 + 1 + 7 + 7 + 8 + 8);
+    assert_eq!(encoded(accepted(ballot(4, 2))).len(), LEN_MIN);
+    assert_eq!(len_max::<Register, 1>(), 36 + 28, "a page of a snapshot");
+    assert_eq!(len_max::<crate::machines::Opaque, 2>(), 126);
+    assert_eq!(len_max::<crate::machines::Kv<16>, 5>(), 36 + 5 * (22 + 16));
+}
