@@ -16,5 +16,6 @@
 pub mod choices;
 pub mod cluster;
 pub mod decode;
+pub mod frames;
 pub mod node;
 pub mod storage;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use synod::{Reason, Tally};
 use synod_tests::drive::storage::End;
-use synod_tests::drive::{cluster, decode, node, storage};
+use synod_tests::drive::{cluster, decode, frames, node, storage};
 
 /// The inputs that are kept for a target, in the order of their names.
 fn corpus(target: &str) -> Vec<PathBuf> {
@@ -43,6 +43,20 @@ fn try_out(name: &str, seeds: u64, len: usize, mut target: impl FnMut(&[u8])) {
 #[test]
 fn no_bytes_break_a_decoder() {
     try_out("decode", 4_000, 120, decode::run);
+}
+
+#[test]
+fn no_bytes_pass_for_another_message() {
+    let (mut taken, mut tried) = (0, 0);
+    try_out("frames", 4_000, 120, |bytes| {
+        taken += u32::from(frames::run(bytes));
+        tried += 1;
+    });
+    // What is drawn is hardly ever a message; what is kept mostly is.
+    assert!(
+        taken >= 16 && tried > 4_000,
+        "{taken} of {tried} were frames"
+    );
 }
 
 #[test]

@@ -30,6 +30,8 @@ mod faults;
 #[cfg(test)]
 mod fencing;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
 mod gates;

@@ -46,7 +46,9 @@ pub struct Frames<M, const PAGE: usize, const MTU: usize> {
 
 impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> {
     /// Compiles where every message fits into a frame.
-    pub const FITS: () = len::assert_fits::<M, PAGE, MTU>();
+    pub const FITS: () = if let Some(number_to_change) = len::misfit::<M, PAGE>(MTU) {
+        panic!("{}", number_to_change);
+    };
 
     /// The frames of the cluster with a [fingerprint](crate::Config::fingerprint).
     pub const fn new(cluster: u32) -> Self {

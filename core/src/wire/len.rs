@@ -8,7 +8,7 @@ pub const OVERHEAD: usize = 1 + 1 + 4 + 1 + 1 + 4;
 /// The longest frame whose length does not depend on what is replicated: that of a refusal.
 pub const LEN_MIN: usize = OVERHEAD + 1 + BALLOT + BALLOT + SLOT + SLOT + 4;
 
-pub(super) const BALLOT: usize = 6 + 1;
+const BALLOT: usize = 6 + 1;
 const SLOT: usize = 8;
 const KEY: usize = 8 + 4;
 
@@ -41,7 +41,7 @@ pub const fn len_max<M: StateMachine, const PAGE: usize>() -> usize {
 }
 
 /// A promise with `PAGE` entries: flags, ballot, two slots; and for each entry how far its slot is, ballot and proposal.
-pub(super) const fn promise_max<M: StateMachine, const PAGE: usize>() -> usize {
+const fn promise_max<M: StateMachine, const PAGE: usize>() -> usize {
     OVERHEAD + 1 + BALLOT + SLOT + SLOT + PAGE * (2 + BALLOT + proposal_max::<M>())
 }
 
@@ -51,7 +51,7 @@ const fn run_max<M: StateMachine, const PAGE: usize>() -> usize {
 }
 
 /// A welcome: the snapshot's slot and digest, which page of how many, and the page.
-pub(super) const fn welcome_max<M: StateMachine>() -> usize {
+const fn welcome_max<M: StateMachine>() -> usize {
     assert!(
         M::PAGE_BYTES <= SNAPSHOT_PAGE,
         "PAGE_BYTES of the state machine must be at most SNAPSHOT_PAGE"
@@ -60,12 +60,12 @@ pub(super) const fn welcome_max<M: StateMachine>() -> usize {
 }
 
 /// A response: the key of the request, and its outcome.
-pub(super) const fn response_max<M: StateMachine>() -> usize {
+const fn response_max<M: StateMachine>() -> usize {
     OVERHEAD + KEY + 1 + SLOT + M::Output::ENCODED_MAX
 }
 
 /// A proposal to the leader, and whether it comes again.
-pub(super) const fn request_max<M: StateMachine>() -> usize {
+const fn request_max<M: StateMachine>() -> usize {
     OVERHEAD + 1 + proposal_max::<M>()
 }
 
@@ -73,30 +73,29 @@ const fn proposal_max<M: StateMachine>() -> usize {
     1 + KEY + M::Command::ENCODED_MAX
 }
 
-/// Fails to compile where a message may be longer than a frame, and says which number to change.
-pub(super) const fn assert_fits<M: StateMachine, const PAGE: usize, const MTU: usize>() {
-    assert!(
-        MTU >= LEN_MIN,
-        "MTU must be at least wire::LEN_MIN, whatever is replicated: raise MTU"
-    );
-    assert!(
-        request_max::<M>() <= MTU,
-        "one command does not fit into a frame: raise MTU, or lower ENCODED_MAX of the command"
-    );
-    assert!(
-        promise_max::<M, PAGE>() <= MTU,
-        "a promise with PAGE entries does not fit into a frame: lower PAGE, or ENCODED_MAX of the command, or raise MTU"
-    );
-    assert!(
-        welcome_max::<M>() <= MTU,
-        "a page of a snapshot does not fit into a frame: lower PAGE_BYTES of the state machine, or raise MTU"
-    );
-    assert!(
-        response_max::<M>() <= MTU,
-        "an answer does not fit into a frame: lower ENCODED_MAX of the output, or raise MTU"
-    );
-    assert!(
-        len_max::<M, PAGE>() <= MTU,
-        "a message does not fit into a frame: raise MTU"
-    );
+/// Which number to change where a message may be longer than a frame; `None` where all of them fit.
+pub(super) const fn misfit<M: StateMachine, const PAGE: usize>(mtu: usize) -> Option<&'static str> {
+    if M::PAGE_BYTES > SNAPSHOT_PAGE {
+        Some("PAGE_BYTES of the state machine must be at most SNAPSHOT_PAGE")
+    } else if mtu < LEN_MIN {
+        Some("a frame must have at least wire::LEN_MIN bytes: raise MTU")
+    } else if request_max::<M>() > mtu {
+        Some(
+            "one command does not fit into a frame: lower ENCODED_MAX of the command, or raise MTU",
+        )
+    } else if promise_max::<M, PAGE>() > mtu {
+        Some(
+            "a promise of PAGE entries does not fit into a frame: lower PAGE or ENCODED_MAX of the command, or raise MTU",
+        )
+    } else if welcome_max::<M>() > mtu {
+        Some(
+            "a page of a snapshot does not fit into a frame: lower PAGE_BYTES of the state machine, or raise MTU",
+        )
+    } else if response_max::<M>() > mtu {
+        Some("an answer does not fit into a frame: lower ENCODED_MAX of the output, or raise MTU")
+    } else if len_max::<M, PAGE>() > mtu {
+        Some("a message does not fit into a frame: raise MTU")
+    } else {
+        None
+    }
 }

@@ -469,3 +469,55 @@ fn the_longest_messages_are_as_long_as_was_said() {
     assert_eq!(len_max::<crate::machines::Opaque, 2>(), 126);
     assert_eq!(len_max::<crate::machines::Kv<16>, 5>(), 36 + 5 * (22 + 16));
 }
+
+/// What the compiler says where frames are too short, for commands, outputs and pages of so many bytes.
+#[test]
+fn what_does_not_fit_is_named_with_the_number_to_change() {
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    struct Made<const COMMAND: usize, const OUTPUT: usize, const BYTES: usize>;
+
+    impl<const COMMAND: usize, const OUTPUT: usize, const BYTES: usize> StateMachine
+        for Made<COMMAND, OUTPUT, BYTES>
+    {
+        type Command = [u8; COMMAND];
+        type Output = [u8; OUTPUT];
+        const PAGE_BYTES: usize = BYTES;
+
+        fn apply(&mut self, _command: &[u8; COMMAND]) -> [u8; OUTPUT] {
+            [0; OUTPUT]
+        }
+        fn snapshot_pages(&self) -> u32 {
+            0
+        }
+        fn write_page(&self, _page: u32, _writer: &mut Writer<'_>) {}
+        fn read_page(&mut self, _page: u32, _reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+            Err(MalformedPage)
+        }
+    }
+
+    use super::len::misfit;
+    let named = |misfit: Option<&'static str>, number: &str| {
+        let text = misfit.unwrap();
+        assert!(text.contains(number), "{text} should name {number}");
+    };
+    assert_eq!(misfit::<Made<6, 4, 28>, 1>(64), None);
+    named(misfit::<Made<6, 4, 28>, 1>(46), "raise MTU");
+    named(
+        misfit::<Made<40, 4, 28>, 1>(64),
+        "lower ENCODED_MAX of the command",
+    );
+    named(
+        misfit::<Made<6, 4, 28>, 2>(64),
+        "lower PAGE or ENCODED_MAX of the command",
+    );
+    named(misfit::<Made<6, 4, 29>, 1>(64), "lower PAGE_BYTES");
+    named(
+        misfit::<Made<6, 32, 28>, 1>(64),
+        "lower ENCODED_MAX of the output",
+    );
+    named(
+        misfit::<Made<6, 4, 91>, 1>(250),
+        "PAGE_BYTES of the state machine must be at most",
+    );
+}

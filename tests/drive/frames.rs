@@ -1,0 +1,44 @@
+//! Frames off a link: whatever the bytes are, a frame that is taken for a message is the encoding of it.
+
+use super::choices::Choices;
+use crc::{CRC_32_ISO_HDLC, Crc};
+use synod::StateMachine;
+use synod::machines::{Bank, Kv, Opaque};
+use synod::wire::Frames;
+
+const MTU: usize = 250;
+/// The cluster that frames are taken from, as bytes of a frame.
+const CLUSTER: [u8; 4] = [7; 4];
+
+/// Takes the bytes for what is in a frame of this cluster, and then for a whole frame. Whether a message came of it.
+pub fn run(bytes: &[u8]) -> bool {
+    let mut choices = Choices::new(bytes);
+    match choices.below(4) {
+        0 => frame::<Kv<4>, 1>(choices.rest()),
+        1 => frame::<Kv<4>, 5>(choices.rest()),
+        2 => frame::<Bank<4>, 2>(choices.rest()),
+        _ => frame::<Opaque, 2>(choices.rest()),
+    }
+}
+
+fn frame<M: StateMachine, const PAGE: usize>(bytes: &[u8]) -> bool {
+    let mut frames = Frames::<M, PAGE, MTU>::new(u32::from_le_bytes(CLUSTER));
+    let mut whole = bytes.to_vec();
+    if let Some(place) = whole.get_mut(2..6) {
+        place.copy_from_slice(&CLUSTER);
+    }
+    let checksum = Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(&whole);
+    whole.extend(checksum.to_le_bytes());
+    let mut taken = 0;
+    for frame in [bytes, &whole] {
+        let Ok(envelope) = frames.decode(frame) else {
+            continue;
+        };
+        let mut buffer = [0; MTU];
+        let len = frames.encode(&envelope, &mut buffer).unwrap();
+        assert_eq!(&buffer[..len], frame, "{envelope:?} has two encodings");
+        taken += 1;
+    }
+    assert_eq!(frames.dropped().total(), 2 - taken);
+    taken > 0
+}
