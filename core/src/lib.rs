@@ -95,6 +95,7 @@ mod outbox;
 #[cfg(test)]
 mod properties;
 mod proposal;
+mod ram;
 mod random;
 mod roles;
 pub mod simulation;
@@ -124,6 +125,7 @@ pub(crate) use node_id::NODES_LEN;
 pub use node_id::{NODES_MAX, NodeId, NodeSet};
 pub use outbox::{Outbox, Outgoing, Reply, Write};
 pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber};
+pub use ram::Ram;
 pub use roles::sessions::OUTPUT_MAX;
 pub use tally::Tally;
 pub use time::{Duration, Instant};

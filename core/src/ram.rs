@@ -1,0 +1,117 @@
+//! What a node costs in memory, known when the program is compiled.
+
+use crate::outbox::{Outgoing, Reply, Write};
+use crate::roles::acceptor::Acceptor;
+use crate::roles::leader::Leader;
+use crate::roles::replica::Replica;
+use crate::roles::requester::Requester;
+use crate::roles::snapshot::State;
+use crate::table::Table;
+use crate::{Node, Outbox, StateMachine};
+
+/// The bytes that one node takes for ever, part by part, on the target that the program is compiled for.
+///
+/// Nothing else of the protocol is ever held: what is on the stack is gone after a step. A driver adds what is its own: a
+/// buffer for the frame that comes in and one for the frame that goes out, of [`wire::len_max`](crate::wire::len_max) each, and
+/// a [`Journal`](crate::storage::Journal).
+///
+/// ```
+/// use synod::machines::Opaque;
+/// use synod::{Node, Outbox, Ram};
+///
+/// // Commands of 16 bytes, a window of 8 slots, 4 clients, 2 entries in a message.
+/// const RAM: Ram = Ram::of::<Opaque, 8, 4, 2>();
+/// const { assert!(RAM.total() <= 6 << 10, "the node does not fit into the memory that is left for it") };
+/// assert_eq!(RAM.node(), size_of::<Node<Opaque, 8, 4, 2>>());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Ram {
+    /// The votes: `WINDOW` commands.
+    pub acceptor: usize,
+    /// The log and what waits to be decided: `WINDOW` and `CLIENTS` commands.
+    pub replica: usize,
+    /// The state machine and the sessions, twice: once to work with, once for a snapshot that is sent or fetched.
+    pub state: usize,
+    /// What is claimed, driven and waiting: `WINDOW` and `CLIENTS` commands.
+    pub leader: usize,
+    /// The requests of this node's own clients: `CLIENTS` commands.
+    pub requesters: usize,
+    /// Settings, timers, generator and the rest.
+    pub rest: usize,
+    /// An outbox with [`Node::OUTBOX_MIN`] of room.
+    pub outbox: usize,
+}
+
+impl Ram {
+    /// What a [`Node`] of these capacities and its outbox take.
+    pub const fn of<
+        M: StateMachine,
+        const WINDOW: usize,
+        const CLIENTS: usize,
+        const PAGE: usize,
+    >() -> Self {
+        let node = size_of::<Node<M, WINDOW, CLIENTS, PAGE>>();
+        let acceptor = size_of::<Acceptor<M::Command, WINDOW>>();
+        let state = 2 * size_of::<State<M, CLIENTS>>();
+        let replica = size_of::<Replica<M, WINDOW, CLIENTS>>() - state;
+        let leader = size_of::<Leader<M::Command, WINDOW, CLIENTS>>();
+        let requesters = size_of::<Table<Requester<M::Command>, CLIENTS>>();
+        Self {
+            acceptor,
+            replica,
+            state,
+            leader,
+            requesters,
+            rest: node - acceptor - state - replica - leader - requesters,
+            outbox: outbox::<M, PAGE>(Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN),
+        }
+    }
+
+    /// The node alone.
+    pub const fn node(&self) -> usize {
+        self.acceptor + self.replica + self.state + self.leader + self.requesters + self.rest
+    }
+
+    /// The node and its outbox.
+    pub const fn total(&self) -> usize {
+        self.node() + self.outbox
+    }
+}
+
+/// The size of an outbox with so much room: its type cannot be named here.
+const fn outbox<M: StateMachine, const PAGE: usize>(room: usize) -> usize {
+    let place = size_of::<Write<M::Command>>()
+        + size_of::<Outgoing<M, PAGE>>()
+        + size_of::<Reply<M::Output>>();
+    size_of::<Outbox<M, PAGE, 1>>() + (room - 1) * place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::{Bank, Kv, Opaque};
+
+    #[test]
+    fn the_parts_add_up_to_what_is_there() {
+        fn check<
+            M: StateMachine,
+            const WINDOW: usize,
+            const CLIENTS: usize,
+            const PAGE: usize,
+            const ROOM: usize,
+        >() {
+            let ram = Ram::of::<M, WINDOW, CLIENTS, PAGE>();
+            assert_eq!(Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN, ROOM);
+            assert_eq!(ram.outbox, size_of::<Outbox<M, PAGE, ROOM>>());
+            assert_eq!(ram.node(), size_of::<Node<M, WINDOW, CLIENTS, PAGE>>());
+            assert_eq!(ram.total(), ram.node() + ram.outbox);
+            assert!(ram.rest < 512 && ram.state >= 2 * size_of::<M>());
+        }
+        check::<Opaque, 4, 2, 1, 14>();
+        check::<Opaque, 8, 4, 2, 18>();
+        check::<Kv<16>, 16, 8, 2, 30>();
+        check::<Bank<3>, 32, 16, 4, 55>();
+    }
+}
