@@ -1,0 +1,8 @@
+//! The deterministic simulation on a board: the same seed, the same digest.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+mod firmware;
+
+#[cfg(not(target_os = "none"))]
+fn main() {}

@@ -1,0 +1,1 @@
+//! The simulated clusters whose digests a host and the boards compare.

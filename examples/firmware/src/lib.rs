@@ -1,0 +1,13 @@
+//! What the programs for the boards share: the simulated clusters that they run, and how they speak to the outside.
+//!
+//! The boards are those that QEMU has: the microbit (Cortex-M0), the lm3s6965evb (Cortex-M3) and the mps2-an386
+//! (Cortex-M4F). All that is not safe Rust is in [`semihosting`], [`logger`] and [`handlers`].
+#![cfg_attr(target_os = "none", no_std)]
+
+pub mod clusters;
+#[cfg(target_os = "none")]
+pub mod handlers;
+#[cfg(target_os = "none")]
+pub mod logger;
+#[cfg(target_os = "none")]
+pub mod semihosting;

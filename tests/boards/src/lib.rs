@@ -1,0 +1,26 @@
+//! What the tests of boards are made of: images, a QEMU to run them in, and their logs in words.
+
+pub mod decode;
+pub mod image;
+pub mod qemu;
+
+use core::fmt;
+
+/// What did not work, in one sentence for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(String);
+
+impl Failure {
+    /// Of a sentence.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Failure {}
