@@ -153,11 +153,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         let phase = Phase::Founding(Seed::new(config.node));
-        let mut node = Self::new(config, phase, run_seed)?;
-        #[cfg(feature = "mutants")]
-        node.mutate();
-        node.timers.arm(Timer::Join, now);
-        Ok(node)
+        let rng = stream(run_seed, Purpose::Node(config.node.0));
+        let mut timers = Timers::new();
+        timers.arm(Timer::Join, now);
+        Self::new(config, phase, rng, timers)
     }
 
     /// A node that joins a cluster, whether that is being founded or has run for years. It must have no past in it: a
@@ -168,20 +167,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// [`ConfigError`]: the first relation of the settings that does not hold.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
-        let mut node = Self::new(config, Phase::Joining(Initializer::new()), run_seed)?;
-        #[cfg(feature = "mutants")]
-        node.mutate();
+        let phase = Phase::Joining(Initializer::new());
+        let mut rng = stream(run_seed, Purpose::Node(config.node.0));
+        let mut timers = Timers::new();
         // Rule J3: boards that are switched on together do not ask together.
-        let jitter = span_below(&mut node.rng, node.config.join_retransmit);
-        node.timers.arm_after(Timer::Join, &now, &jitter);
-        Ok(node)
+        let jitter = span_below(&mut rng, config.join_retransmit);
+        timers.arm_after(Timer::Join, &now, &jitter);
+        Self::new(config, phase, rng, timers)
     }
 
-    fn new(config: Config, phase: Phase, run_seed: u64) -> Result<Self, ConfigError> {
+    /// A node as it begins. It takes all that differs, for what is changed afterwards is copied, and a board's stack has
+    /// no room for that.
+    fn new(
+        config: Config,
+        phase: Phase,
+        rng: XorShiftRng,
+        timers: Timers,
+    ) -> Result<Self, ConfigError> {
         let () = Self::CHECKED;
         config.validate()?;
-        let rng = stream(run_seed, Purpose::Node(config.node.0));
-        Ok(Self {
+        let node = Self {
             fingerprint: config.fingerprint(),
             config,
             phase,
@@ -198,10 +203,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             learn_repeats: 0,
             learn_until: Slot::ZERO,
             halt: None,
-            timers: Timers::new(),
+            timers,
             rng,
             votes_peak: 0,
-        })
+        };
+        #[cfg(feature = "mutants")]
+        let node = node.mutated();
+        Ok(node)
     }
 
     /// Tells the node that a message arrived. Nothing that a message says can make it panic or break its own rules; what
@@ -415,6 +423,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Tells the roles which mistake they make.
+    #[cfg(feature = "mutants")]
+    fn mutated(mut self) -> Self {
+        self.mutate();
+        self
+    }
+
+    /// The same, where a role was replaced.
     #[cfg(feature = "mutants")]
     fn mutate(&mut self) {
         let mutant = self.config.mutant;

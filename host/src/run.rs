@@ -9,7 +9,7 @@ use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, DiskFigures, KvScript, Mark, Network, Report, Scenario, ScenarioError, Seen,
+    BankScript, DiskFigures, KvScript, Mark, Network, Report, Rooms, Scenario, ScenarioError, Seen,
     Simulation, Stores, Verdict, Workload,
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
@@ -71,7 +71,7 @@ impl Finished {
     pub(crate) fn of<
         M: StateMachine,
         L: Workload<M>,
-        S: Stores<M, WINDOW, CLIENTS, PAGE>,
+        S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE>>,
         const CLIENTS: usize,
         const NODES: usize,
         const EVENTS: usize,

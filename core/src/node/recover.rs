@@ -2,11 +2,11 @@
 
 use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
-use crate::random::{mix, span_below};
+use crate::random::{Purpose, mix, span_below, stream};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::replica::Replica;
 use crate::roles::snapshot::State;
-use crate::timer::Timer;
+use crate::timer::{Timer, Timers};
 use crate::{Ballot, ClientId, Entry, Instant, RequestNumber, Slot, StateMachine};
 
 /// What of a node must outlive a loss of power: all that its acceptor has promised and accepted, and all that its
@@ -111,7 +111,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         now: Instant,
     ) -> Result<Self, ConfigError> {
         let seed = run_seed ^ mix(u64::from(incarnation));
-        let mut node = Self::new(config, Phase::Active, seed)?;
+        let rng = stream(seed, Purpose::Node(config.node.0));
+        let mut node = Self::new(config, Phase::Active, rng, Timers::new())?;
         node.seen = durable.acceptor.promised();
         node.acceptor = durable.acceptor;
         node.replica = Replica::recovered(durable.state);

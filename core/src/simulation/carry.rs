@@ -21,8 +21,11 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE>,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
     /// Carries what a step wants done, in order: writes, messages, replies.
     pub(super) fn after_step<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
@@ -56,11 +59,13 @@ impl<
             return;
         };
         let (outbox, stand, seams) = if S::LASTING {
-            let Some(held) = self.held.all().get(usize::from(node.0)) else {
+            let index = usize::from(node.0);
+            let held = self.held.all().get(index);
+            let (Some(held), Some(outbox)) = (held, self.held.outbox(index, covered)) else {
                 return;
             };
             let batch = held.batch(covered);
-            (&batch.outbox, batch.stand, batch.seams.as_slice())
+            (outbox, batch.stand, batch.seams.as_slice())
         } else {
             (&self.outbox, Stand::of(&member.node), &[][..])
         };

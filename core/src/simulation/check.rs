@@ -1,5 +1,6 @@
 //! What a simulation looks for: rules that were broken, and whether all is done.
 
+use super::held::Rooms;
 use super::nemesis::Nemesis;
 use super::stores::Stores;
 use super::violation::Violation;
@@ -16,8 +17,11 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE>,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn live_nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {

@@ -1,12 +1,13 @@
 //! A client of the simulation: registers, asks one thing after the other, and goes elsewhere when its node is gone.
 
+use super::held::Rooms;
 use super::nemesis::Nemesis;
 use super::observer::{Answered, Asked, Observer};
 use super::scheduler::Happening;
 use super::stores::Stores;
 use super::violation::Violation;
 use super::workload::Workload;
-use super::world::{OUTBOX, Simulation, Stamped};
+use super::world::{Simulation, Stamped};
 use crate::{
     ClientId, Instant, Node, NodeId, Outbox, Outcome, RequestError, RequestKey, RequestNumber,
     StateMachine, Tracer,
@@ -102,8 +103,11 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE>,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
     /// Lets a client go on where an earlier run has left it, on nodes that have that run's past. Call it after the start and
     /// before the first step. What it knows of a client that there is not changes nothing.
@@ -298,6 +302,7 @@ impl<C: Copy> Question<C> {
         const WINDOW: usize,
         const CLIENTS: usize,
         const PAGE: usize,
+        const OUTBOX: usize,
     >(
         self,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,

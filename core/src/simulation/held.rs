@@ -1,10 +1,12 @@
 //! What nodes want done that has not left them yet, as it rests on what is not durable yet.
 
 use super::observer::{Seam, Stand};
-use super::world::OUTBOX;
 use crate::{Instant, Outbox, StateMachine};
 use core::fmt::Debug;
 use heapless::Vec;
+
+/// The room of an outbox in a simulation that does not name another.
+pub(super) const OUTBOX_DEFAULT: usize = 256;
 
 /// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
 #[derive(Clone, Debug)]
@@ -19,9 +21,9 @@ pub struct Held<M: StateMachine, const PAGE: usize> {
 /// The steps of a node that leave it together.
 #[derive(Clone, Debug)]
 pub(super) struct Batch<M: StateMachine, const PAGE: usize> {
-    pub(super) outbox: Outbox<M, PAGE, OUTBOX>,
+    pub(super) outbox: Outbox<M, PAGE, OUTBOX_DEFAULT>,
     /// Where one step ends in the outbox and the next begins. Each has something more in it than the last.
-    pub(super) seams: Vec<Seam, { 2 * OUTBOX }>,
+    pub(super) seams: Vec<Seam, { 2 * OUTBOX_DEFAULT }>,
     /// Where the node stood after the last of the steps.
     pub(super) stand: Stand,
 }
@@ -81,7 +83,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     }
 
     /// A step begins: what it wants done goes behind all that is gathered.
-    pub(super) fn step(&mut self) -> &mut Outbox<M, PAGE, OUTBOX> {
+    pub(super) fn step(&mut self) -> &mut Outbox<M, PAGE, OUTBOX_DEFAULT> {
         let Batch { outbox, seams, .. } = self.batch_mut(false);
         let seam = Seam {
             writes: outbox.writes.len(),
@@ -124,26 +126,42 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     }
 }
 
-/// Room for what nodes hold.
-pub trait Rooms<M: StateMachine, const PAGE: usize>: Default + Debug {
+/// Room for what nodes hold, in a simulation with an outbox of `OUTBOX` places.
+pub trait Rooms<M: StateMachine, const PAGE: usize, const OUTBOX: usize = OUTBOX_DEFAULT>:
+    Default + Debug
+{
     /// Each node's.
     fn all(&self) -> &[Held<M, PAGE>];
 
     /// The same, to put something in.
     fn all_mut(&mut self) -> &mut [Held<M, PAGE>];
 
+    /// Where a step of a node puts what it wants done, behind all that is gathered.
+    fn step(&mut self, node: usize) -> Option<&mut Outbox<M, PAGE, OUTBOX>>;
+
+    /// What a sync that is under way, or was, covers; or else what a step is added to.
+    fn outbox(&self, node: usize, covered: bool) -> Option<&Outbox<M, PAGE, OUTBOX>>;
+
     /// Makes room for so many nodes, of which none holds anything.
     fn reset(&mut self, nodes: usize);
 }
 
 /// No room, where nothing is ever held.
-impl<M: StateMachine, const PAGE: usize> Rooms<M, PAGE> for () {
+impl<M: StateMachine, const PAGE: usize, const OUTBOX: usize> Rooms<M, PAGE, OUTBOX> for () {
     fn all(&self) -> &[Held<M, PAGE>] {
         &[]
     }
 
     fn all_mut(&mut self) -> &mut [Held<M, PAGE>] {
         &mut []
+    }
+
+    fn step(&mut self, _node: usize) -> Option<&mut Outbox<M, PAGE, OUTBOX>> {
+        None
+    }
+
+    fn outbox(&self, _node: usize, _covered: bool) -> Option<&Outbox<M, PAGE, OUTBOX>> {
+        None
     }
 
     fn reset(&mut self, _nodes: usize) {}
@@ -168,6 +186,14 @@ impl<M: StateMachine, const PAGE: usize, const NODES: usize> Rooms<M, PAGE>
 
     fn all_mut(&mut self) -> &mut [Held<M, PAGE>] {
         &mut self.0
+    }
+
+    fn step(&mut self, node: usize) -> Option<&mut Outbox<M, PAGE, OUTBOX_DEFAULT>> {
+        Some(self.0.get_mut(node)?.step())
+    }
+
+    fn outbox(&self, node: usize, covered: bool) -> Option<&Outbox<M, PAGE, OUTBOX_DEFAULT>> {
+        Some(&self.0.get(node)?.batch(covered).outbox)
     }
 
     fn reset(&mut self, nodes: usize) {

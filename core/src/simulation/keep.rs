@@ -7,7 +7,7 @@ use super::scheduler::Happening;
 use super::stores::{Failed, Stores};
 use super::violation::Violation;
 use super::workload::Workload;
-use super::world::{OUTBOX, Simulation, Stamped};
+use super::world::{Simulation, Stamped};
 use crate::{Duration, Halt, Instant, Node, NodeId, Outbox, StateMachine, Tracer};
 
 impl<
@@ -19,8 +19,11 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE>,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
     fn held(&self, node: NodeId) -> Option<&Held<M, PAGE>> {
         self.held.all().get(usize::from(node.0))
@@ -44,7 +47,7 @@ impl<
         covered: bool,
     ) -> Option<&Outbox<M, PAGE, OUTBOX>> {
         if S::LASTING {
-            self.held(node).map(|held| &held.batch(covered).outbox)
+            self.held.outbox(usize::from(node.0), covered)
         } else {
             Some(&self.outbox)
         }

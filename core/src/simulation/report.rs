@@ -6,6 +6,7 @@ use core::fmt;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verdict {
     /// Every client has its answers, and every live node has joined and applied the same.
     Done,
@@ -27,6 +28,7 @@ impl fmt::Display for Verdict {
 
 /// What a stalled run ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Bound {
     /// The scenario's `time_max`.
     Time,
@@ -48,6 +50,7 @@ impl fmt::Display for Bound {
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Report {
     /// The simulated time.
     pub at: Instant,
@@ -79,6 +82,7 @@ pub struct Report {
 
 /// How full a fixed structure became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mark {
     /// Its name.
     pub name: &'static str,

@@ -7,9 +7,9 @@ use super::network::Network;
 use super::plan::Plan;
 use super::scenario::{Placement, Scenario, ScenarioError};
 use super::scheduler::{Happening, Scheduler};
-use super::stores::{Birth, Stores};
+use super::stores::{Birth, Perfect, Stores};
 use super::workload::Workload;
-use super::world::{Counts, Member, OUTBOX, Simulation};
+use super::world::{Counts, Member, Simulation};
 use crate::random::{Purpose, stream};
 use crate::window::Window;
 use crate::{Duration, Instant, Node, NodeId, Outbox, Slot, StateMachine};
@@ -36,7 +36,35 @@ impl<
         simulation.start(scenario, workload)?;
         Ok(simulation)
     }
+}
 
+impl<
+    M: StateMachine,
+    L: Workload<M>,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const NODES: usize,
+    const EVENTS: usize,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+>
+    Simulation<
+        M,
+        L,
+        WINDOW,
+        CLIENTS,
+        PAGE,
+        NODES,
+        EVENTS,
+        Network,
+        Perfect,
+        OUTBOX,
+        LEDGER,
+        CALLERS,
+    >
+{
     /// Forgets the run that was, if any, and puts another at its beginning, on a network that only loses and delays.
     ///
     /// # Errors
@@ -57,13 +85,16 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE>,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
     const CHECKED: () = {
         assert!(
             Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN <= OUTBOX,
-            "WINDOW or CLIENTS is too large for the simulation's outbox of 256"
+            "WINDOW or CLIENTS is too large for the simulation's OUTBOX"
         );
         assert!(
             EVENTS > NODES + CLIENTS,
@@ -118,7 +149,7 @@ impl<
         nemesis: N,
     ) -> Result<(), ScenarioError> {
         // A turn of every client must find room; that a node has fewer sessions than there are clients costs some their own.
-        scenario.validate(NODES, EVENTS.saturating_sub(NODES + 1))?;
+        scenario.validate(NODES, EVENTS.saturating_sub(NODES + 1).min(CALLERS))?;
         for planned in nemesis.plan().into_iter().flat_map(Plan::faults) {
             planned.validate(scenario.nodes)?;
         }
@@ -132,7 +163,7 @@ impl<
         self.stores.begin(scenario);
         self.held.reset(scenario.nodes.into());
         self.kills.clone_from(&scenario.kills);
-        self.ledger = Window::new(Slot::ZERO);
+        self.ledger.clear();
         self.violation = None;
         self.busy_clients = scenario.clients;
         self.run_seed = scenario.run_seed;
@@ -160,6 +191,8 @@ impl<
         Ok(())
     }
 
+    /// On a target it has a frame of its own: a node lies in it for a moment, and the run needs the stack for other things.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
         let built = if S::LASTING {
@@ -196,7 +229,7 @@ impl<
         for index in 0..scenario.clients {
             let node = match scenario.placement {
                 Placement::One(node) => node,
-                Placement::Spread => NodeId(index % scenario.nodes),
+                Placement::Spread => NodeId(index.checked_rem(scenario.nodes).unwrap_or(0)),
             };
             // Room for them was checked.
             let _ = self
@@ -231,6 +264,23 @@ mod tests {
         let mut fresh = Small::new(&scenario, KvScript::new(11)).unwrap();
         assert_eq!(run(&mut simulation), run(&mut fresh));
         assert_eq!(simulation.report(), fresh.report());
+    }
+
+    #[test]
+    fn less_room_gives_the_same_facts() {
+        type Tight = Simulation<Kv<16>, KvScript, 16, 16, 2, 3, 256, Network, Perfect, 46, 16, 11>;
+        let scenario = Scenario::of(6, 3);
+        let mut ample = Small::new(&scenario, KvScript::new(11)).unwrap();
+        let (mut tight, mut digest) = (Tight::idle(), Digest::new());
+        tight.start(&scenario, KvScript::new(11)).unwrap();
+        assert_eq!(tight.run(&mut digest), Verdict::Done);
+        assert_eq!(digest, run(&mut ample));
+        let crowd = Scenario {
+            clients: 12,
+            ..scenario
+        };
+        let error = tight.start(&crowd, KvScript::new(11));
+        assert_eq!(error, Err(ScenarioError::Clients { max: 11 }));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Storage of the nodes of a simulation: where they keep what must outlive a loss of power.
 
 use super::fault::Fault;
-use super::held::Rooms;
 use super::report::Mark;
 use super::scenario::Scenario;
 use crate::{Config, Duration, Instant, Node, NodeId, StateMachine, Write};
@@ -68,8 +67,8 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
     /// Whether anything can be lost or take time. Where not, the code for that is left out of the program.
     const LASTING: bool;
 
-    /// Room for what has not left each node; `()` where nothing is ever held back.
-    type Room: Rooms<M, PAGE>;
+    /// [Room](super::Rooms) for what has not left each node; `()` where nothing is ever held back.
+    type Room;
 
     /// A run begins.
     fn begin(&mut self, scenario: &Scenario) {

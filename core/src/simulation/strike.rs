@@ -3,6 +3,7 @@
 use super::client::Progress;
 use super::clock::Clock;
 use super::fault::Fault;
+use super::held::Rooms;
 use super::nemesis::Nemesis;
 use super::observer::Observer;
 use super::plan::Strain;
@@ -25,8 +26,11 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE>,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
     /// Stops a node for good. Its clients go elsewhere after a while.
     pub(super) fn kill(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {

@@ -6,6 +6,7 @@ use core::fmt;
 /// A rule that no run may break. Each is checked by what is named beside it; [`Rule::name`] is what reports call it, and
 /// does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(
     missing_docs,
     reason = "each is the rule that the violation of that name breaks"
@@ -101,6 +102,7 @@ impl Rule {
 
 /// A broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Violation {
     /// A node has applied something else than another up to the same slot.

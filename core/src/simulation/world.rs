@@ -1,7 +1,7 @@
 //! The simulation: pops what happens next, lets a node take its step, and carries what comes of it.
 
 use super::client::Client;
-use super::held::Rooms;
+use super::held::{OUTBOX_DEFAULT, Rooms};
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::observer::Observer;
@@ -42,11 +42,6 @@ pub(super) struct Counts {
     pub(super) grouped: u64,
 }
 
-/// How many slots back the applied prefixes of the nodes are compared.
-pub(super) const LEDGER: usize = 1024;
-/// The room of the outbox. [`Node::OUTBOX_MIN`] is compared with it when a simulation is built.
-pub(super) const OUTBOX: usize = 256;
-
 /// A simulated cluster of up to `NODES` nodes, with up to `EVENTS` happenings in store.
 ///
 /// The other capacities are those of its [`Node`]s. Fixed as it is, it is a large value: on a host, run it in a thread
@@ -54,6 +49,11 @@ pub(super) const OUTBOX: usize = 256;
 ///
 /// `EVENTS` should hold what is under way at once: for each node a few broadcasts to all the others, a wake with a
 /// handful of stale ones, and the clients. A message for which there is no room is lost and traced.
+///
+/// Three more have defaults that are ample, and are named where memory is dear: `OUTBOX`, at least
+/// [`Node::OUTBOX_MIN`] (storage that takes its time knows only the default); `LEDGER`, how many slots back the applied
+/// prefixes of the nodes are compared, a power of two; and `CALLERS`, how many clients there can be. None of them changes
+/// the facts of a run that they have room for.
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -77,12 +77,15 @@ pub struct Simulation<
     const EVENTS: usize,
     N = Network,
     S: Stores<M, WINDOW, CLIENTS, PAGE> = Perfect,
+    const OUTBOX: usize = OUTBOX_DEFAULT,
+    const LEDGER: usize = 1024,
+    const CALLERS: usize = CLIENTS_MAX,
 > {
     pub(super) now: Instant,
     pub(super) scheduler: Scheduler<M, PAGE, EVENTS>,
     pub(super) nemesis: N,
     pub(super) members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
-    pub(super) clients: Vec<Client<M::Command>, CLIENTS_MAX>,
+    pub(super) clients: Vec<Client<M::Command>, CALLERS>,
     pub(super) workload: Option<L>,
     pub(super) outbox: Outbox<M, PAGE, OUTBOX>,
     pub(super) stores: S,
@@ -110,8 +113,11 @@ impl<
     const NODES: usize,
     const EVENTS: usize,
     N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE>,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S>
+    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
+    const OUTBOX: usize,
+    const LEDGER: usize,
+    const CALLERS: usize,
+> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
     /// Runs to the end: until done, until a rule is broken, or until a bound is reached.
     pub fn run(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Verdict {
@@ -331,7 +337,7 @@ impl<
             .get_mut(usize::from(node.0))
             .filter(|member| member.live)?;
         let outbox = if S::LASTING {
-            self.held.all_mut().get_mut(usize::from(node.0))?.step()
+            self.held.step(usize::from(node.0))?
         } else {
             &mut self.outbox
         };
