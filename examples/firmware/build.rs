@@ -10,8 +10,8 @@ use std::path::PathBuf;
 const STACKS: [(&str, [(&str, u32); 3]); 1] = [(
     "simulate",
     [
-        ("microbit", 4 << 10),
-        ("lm3s6965evb", 16 << 10),
+        ("microbit", 4592),
+        ("lm3s6965evb", 12 << 10),
         ("mps2-an386", 64 << 10),
     ],
 )];

@@ -14,7 +14,7 @@ use critical_section::RestoreState;
 const REENTERED: u8 = 103;
 
 /// Bytes that leave together: each call of the debugger costs more than they do.
-const BUFFER: usize = 128;
+const BUFFER: usize = 64;
 
 #[defmt::global_logger]
 struct Logger;

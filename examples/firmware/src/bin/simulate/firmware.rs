@@ -1,13 +1,139 @@
-//! The program, for a board.
+//! The program, for a board: `CLUSTER SEED [quiet]` or `CLUSTER FIRST..END [quiet]`, in words that the debugger hands over.
 
+use core::mem::MaybeUninit;
+use core::ops::Range;
 use cortex_m_rt::entry;
+#[cfg(not(board = "microbit"))]
+use example_firmware::clusters::Medium;
+#[cfg(board = "mps2-an386")]
+use example_firmware::clusters::Whole;
+use example_firmware::clusters::{Cluster, PAGE, Small};
 use example_firmware::semihosting::{Arguments, exit};
+use synod::simulation::Verdict;
+use synod::{Digest, Record, StateMachine, Tracer};
+
+/// The exit code where every run was done.
+const DONE: u8 = 0;
+/// The exit code where a run was not.
+const NOT_DONE: u8 = 1;
+/// The exit code where the words make no sense.
+const USAGE: u8 = 2;
+
+/// Logs every record, unless it is to be quiet.
+struct Log {
+    is_quiet: bool,
+}
+
+impl<M: StateMachine> Tracer<M, PAGE> for Log {
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        if !self.is_quiet {
+            defmt::trace!("{}", record);
+        }
+    }
+}
+
+/// What is to be run.
+struct Job {
+    seeds: Range<u64>,
+    log: Log,
+}
 
 #[entry]
 fn main() -> ! {
+    // The runtime makes a reference of each, once. They are too large for the stack.
+    static mut SMALL: MaybeUninit<Small> = MaybeUninit::uninit();
+    #[cfg(not(board = "microbit"))]
+    static mut MEDIUM: MaybeUninit<Medium> = MaybeUninit::uninit();
+    #[cfg(board = "mps2-an386")]
+    static mut WHOLE: MaybeUninit<Whole> = MaybeUninit::uninit();
+
     let arguments = Arguments::<64>::get();
-    for word in arguments.words() {
-        defmt::info!("{=str}", word);
+    let mut words = arguments.words();
+    let cluster = words.next();
+    let code = match (cluster, job(words)) {
+        (Some("small"), Some(job)) => run(SMALL, job),
+        #[cfg(not(board = "microbit"))]
+        (Some("medium"), Some(job)) => run(MEDIUM, job),
+        #[cfg(board = "mps2-an386")]
+        (Some("whole"), Some(job)) => run(WHOLE, job),
+        _ => {
+            defmt::error!(
+                "CLUSTER SEED [quiet] or CLUSTER FIRST..END [quiet]; the clusters here: {=str}",
+                CLUSTERS
+            );
+            USAGE
+        }
+    };
+    exit(code)
+}
+
+/// The clusters that the board has room for.
+#[cfg(board = "microbit")]
+const CLUSTERS: &str = "small";
+#[cfg(board = "lm3s6965evb")]
+const CLUSTERS: &str = "small, medium";
+#[cfg(board = "mps2-an386")]
+const CLUSTERS: &str = "small, medium, whole";
+
+/// Reads what is to be run; `None` where it is not that.
+fn job<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Job> {
+    let seeds = seeds(words.next()?.as_bytes())?;
+    let is_quiet = match words.next() {
+        None => false,
+        Some("quiet") => true,
+        Some(_) => return None,
+    };
+    let log = Log { is_quiet };
+    (!seeds.is_empty() && words.next().is_none()).then_some(Job { seeds, log })
+}
+
+/// `SEED` or `FIRST..END`.
+fn seeds(word: &[u8]) -> Option<Range<u64>> {
+    let (first, rest) = number(word)?;
+    match rest {
+        [] => Some(first..first.checked_add(1)?),
+        [b'.', b'.', end @ ..] => match number(end)? {
+            (end, []) => Some(first..end),
+            _ => None,
+        },
+        _ => None,
     }
-    exit(0)
+}
+
+/// A number, and what stands behind it. What the language has for this can panic, though never here.
+fn number(mut word: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = None::<u64>;
+    while let [digit @ b'0'..=b'9', rest @ ..] = word {
+        let tens = number.unwrap_or(0).checked_mul(10)?;
+        number = Some(tens.checked_add(u64::from(digit - b'0'))?);
+        word = rest;
+    }
+    Some((number?, word))
+}
+
+/// Runs a cluster under each seed, and says how it ended and by which digest it is known.
+fn run<C: Cluster>(place: &mut MaybeUninit<C>, mut job: Job) -> u8 {
+    let cluster = idle(place);
+    let mut code = DONE;
+    for seed in job.seeds {
+        let mut tracer = (&mut job.log, Digest::new());
+        let verdict = cluster.play(seed, &mut tracer);
+        if verdict != Verdict::Done {
+            code = NOT_DONE;
+        }
+        let digest = tracer.1.value();
+        defmt::info!(
+            "seed={=u64} outcome={} digest={=u64:016x}",
+            seed,
+            verdict,
+            digest
+        );
+    }
+    code
+}
+
+/// Puts a cluster in its place. What this needs of the stack is free again when the cluster runs.
+#[inline(never)]
+fn idle<C: Cluster>(place: &mut MaybeUninit<C>) -> &mut C {
+    place.write(C::idle())
 }
