@@ -135,6 +135,10 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
             "--kill got '1@1s', but takes only node 0: there is one node",
         ),
         (
+            "--learner 1",
+            "--data <DIR> is missing: the rest needs it (see 'synod --help')",
+        ),
+        (
             "six",
             "SEED got 'six', but takes a whole number from 0 to 18446744073709551615",
         ),
