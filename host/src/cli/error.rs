@@ -67,9 +67,9 @@ impl From<&clap::Error> for UsageError {
                     text(ContextKind::ValidValue).unwrap_or_else(|| "another value".to_owned());
                 Self::value(&option, &got, &takes)
             }
-            ErrorKind::MissingRequiredArgument => {
-                Self(format!("{arg} is missing: the rest needs it (see 'synod --help')"))
-            }
+            ErrorKind::MissingRequiredArgument => Self(format!(
+                "{arg} is missing: the rest needs it (see 'synod --help')"
+            )),
             ErrorKind::UnknownArgument => {
                 let like = text(ContextKind::SuggestedArg).map_or_else(
                     || "see 'synod --help'".to_owned(),
