@@ -74,7 +74,7 @@
 //!
 //! - `defmt`: `defmt::Format` on every public type, for logs on a target. Off by default.
 //! - `flash`: `storage::flash`, storage in NOR flash behind the blocking traits of `embedded-storage`, and a flash in the
-//!   simulation that loses its power. Off by default; brings `sequential-storage`.
+//!   simulation that loses its power. Off by default; brings `embedded-storage`.
 //! - `mutants`: nodes that can be told to make a mistake, to show that it is noticed. Off by default; without it nothing
 //!   of a mistake is compiled.
 

@@ -4,23 +4,20 @@
 use crate::random::{Purpose, below, stream};
 use core::fmt;
 use embedded_storage::nor_flash::{
-    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
-    check_erase, check_read, check_write,
+    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,
+    check_write,
 };
 use rand_core::Rng;
-
-/// How often a word may be written before its page is erased: once, and once more to clear bits. Nordic's nRF52 allows
-/// that and no more (`n_WRITE` in its product specification).
-const WRITES_MAX: u8 = 2;
 
 /// `PAGES` pages of `PAGE_BYTES` bytes that are erased as a whole and written in words of `WORD` bytes, and read in
 /// pieces of `READ` bytes.
 ///
-/// What is erased has all bits set; a write clears some of them, and a word is written at most twice. Whoever asks for
-/// more has made a mistake, and is told so. Each word that is written and each page that is erased is a *step*;
-/// [`SimulatedFlash::cut_power_at`] names the one in whose middle the power goes. The word is then written in part; the
-/// page holds whatever its seed gives: what it held, nothing, a part, zeros or garbage. From then on every call fails
-/// until [`SimulatedFlash::restore_power`].
+/// What is erased has all bits set; a write clears some of them, and a word is written once, as in flash that keeps a
+/// checksum over each of its words. Whoever asks for more has made a mistake, and is told so. Each word that is written
+/// and each page that is erased is a *step*; [`SimulatedFlash::cut_power_at`] names the one in whose middle the power
+/// goes. The word is then written in part, and may be written once more only where nothing of it was. The page holds
+/// whatever its seed gives: what it held, nothing, a part, zeros, garbage or any mixture, and none of its words may be
+/// written until it is erased to the end. From then on every call fails until [`SimulatedFlash::restore_power`].
 ///
 /// ```
 /// use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
@@ -46,8 +43,8 @@ pub struct SimulatedFlash<
     const READ: usize = 1,
 > {
     pages: [[u8; PAGE_BYTES]; PAGES],
-    /// How often each word was written since its page was erased; a page has fewer words than places here.
-    writes: [[u8; PAGE_BYTES]; PAGES],
+    /// Which words must not be written until their page is erased; a page has fewer words than places here.
+    written: [[bool; PAGE_BYTES]; PAGES],
     erases: [u32; PAGES],
     reads: u64,
     power: Power,
@@ -85,7 +82,7 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
         }
         Self {
             pages: [[u8::MAX; PAGE_BYTES]; PAGES],
-            writes: [[0; PAGE_BYTES]; PAGES],
+            written: [[false; PAGE_BYTES]; PAGES],
             erases: [0; PAGES],
             reads: 0,
             power: Power::default(),
@@ -107,6 +104,15 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
     /// Whether the power is lost.
     pub const fn is_off(&self) -> bool {
         self.power.is_off
+    }
+
+    /// Changes bits that nobody has written, as they may change on their own in years. There is nothing where the flash has
+    /// no such address.
+    pub fn flip(&mut self, address: u32, bits: u8) {
+        let cells = self.pages.as_flattened_mut();
+        if let Some(cell) = cells.get_mut(place(address)) {
+            *cell ^= bits;
+        }
     }
 
     /// How many words were written and pages erased.
@@ -135,16 +141,16 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
         if cells.iter().zip(word).any(|(cell, new)| new & !cell != 0) {
             return Err(FlashFault::SetsBits);
         }
-        let writes = self
-            .writes
+        let written = self
+            .written
             .get_mut(page)
             .and_then(|page| page.get_mut(within / WORD))
             .ok_or(FlashFault::OutOfBounds)?;
-        if *writes == WRITES_MAX {
-            return Err(FlashFault::WrittenTooOften);
+        if *written {
+            return Err(FlashFault::WrittenBefore);
         }
         if !self.power.step() {
-            *writes = writes.saturating_add(1);
+            *written = true;
             for (cell, new) in cells.iter_mut().zip(word) {
                 *cell &= new;
             }
@@ -160,6 +166,7 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
                 _ => *new | byte(&mut rng),
             };
         }
+        *written = cells.iter().any(|cell| *cell != u8::MAX);
         Err(FlashFault::PowerIsOff)
     }
 
@@ -169,21 +176,26 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
         if let Some(erases) = self.erases.get_mut(index) {
             *erases = erases.saturating_add(1);
         }
-        if let Some(writes) = self.writes.get_mut(index) {
-            writes.fill(0);
+        if let Some(written) = self.written.get_mut(index) {
+            written.fill(is_cut);
         }
         if !is_cut {
             page.fill(u8::MAX);
             return Ok(());
         }
         // What is left of the page is "undefined" (embedded-storage), so everything that can be thought of: as it was,
-        // erased, erased up to or from somewhere, some bits set, all cleared (chips do that first), garbage.
+        // erased, erased up to or from somewhere, some bits set, all cleared (chips do that first), garbage, and any of
+        // these from word to word.
         let mut rng = stream(self.seed ^ self.power.steps, Purpose::Flash);
-        let kind = below(&mut rng, 7);
+        let of_page = below(&mut rng, 8);
+        let mut kind = of_page;
         let bytes = u32::try_from(PAGE_BYTES).unwrap_or(u32::MAX);
         let border = usize::try_from(below(&mut rng, bytes)).unwrap_or(0);
         for (place, cell) in page.iter_mut().enumerate() {
             let chance = byte(&mut rng);
+            if of_page == 7 && place.is_multiple_of(WORD) {
+                kind = below(&mut rng, 7);
+            }
             *cell = match kind {
                 1 => u8::MAX,
                 2 if place < border => u8::MAX,
@@ -268,11 +280,6 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
     }
 }
 
-impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ: usize>
-    MultiwriteNorFlash for SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>
-{
-}
-
 /// What a simulated flash does not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -286,8 +293,8 @@ pub enum FlashFault {
     OutOfBounds,
     /// The word was not written: that would have set bits, which only an erase does.
     SetsBits,
-    /// The word was not written: it was written twice since its page was erased.
-    WrittenTooOften,
+    /// The word was not written: it has been since its page was erased, or that erase was cut short.
+    WrittenBefore,
 }
 
 impl From<NorFlashErrorKind> for FlashFault {
@@ -304,7 +311,7 @@ impl NorFlashError for FlashFault {
         match self {
             Self::NotAligned => NorFlashErrorKind::NotAligned,
             Self::OutOfBounds => NorFlashErrorKind::OutOfBounds,
-            Self::PowerIsOff | Self::SetsBits | Self::WrittenTooOften => NorFlashErrorKind::Other,
+            Self::PowerIsOff | Self::SetsBits | Self::WrittenBefore => NorFlashErrorKind::Other,
         }
     }
 }
@@ -316,7 +323,7 @@ impl fmt::Display for FlashFault {
             Self::NotAligned => "nothing was done: not a whole number of words or pages",
             Self::OutOfBounds => "nothing was done: no such address",
             Self::SetsBits => "the word was not written: only an erase sets bits",
-            Self::WrittenTooOften => "the word was not written: it was written twice already",
+            Self::WrittenBefore => "the word was not written: its page has to be erased before",
         })
     }
 }

@@ -2,67 +2,71 @@
 
 #[cfg(test)]
 mod cluster;
+mod log;
 mod pages;
 #[cfg(test)]
-mod queue_alone;
+mod rot;
 #[cfg(test)]
 mod scenarios;
 
 use super::Storage;
 use core::fmt;
 use core::fmt::Debug;
+use core::num::NonZeroU32;
 use core::ops::Range;
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
-use embedded_storage::nor_flash::MultiwriteNorFlash;
-use pages::{Pages, Worth};
-use sequential_storage::Error;
-use sequential_storage::cache::{Cache, Uncached};
-use sequential_storage::queue::{QueueConfig, QueueStorage};
+use embedded_storage::nor_flash::NorFlash;
+use log::Log;
+use pages::Pages;
 
 /// The fewest pages: one that is being dropped, one that is being written, and one for what losses of power tear.
 const PAGES_MIN: u32 = 3;
 
-type Queue<'a, F> = QueueStorage<&'a mut Pages<F>, Cache<Uncached, Uncached, Uncached>>;
-
 /// Records in pages of a NOR flash, each at most `RECORD` bytes long. `F` is a driver that blocks.
 ///
-/// The records are a queue of the crate `sequential-storage`, which uses the pages in a circle, so that all of them wear
-/// evenly. It wants a flash that lets a word be written twice ([`MultiwriteNorFlash`]): the second time is for dropping
-/// a record. One with a checksum over each of its words cannot be used.
+/// The records are a log that goes around the pages in a circle, so that all of them wear evenly. A page is always erased
+/// right before it is used, and no word is written twice in between: so flash with a checksum over each of its words can be
+/// used as well. What a flash holds before is of no account, as long as it is erased or a log; [`Flash::format`] makes it so.
 ///
 /// # What it takes
 ///
-/// With words of *w* bytes, which are the driver's and at least 8, a record takes a word and its own bytes in whole words,
-/// so at most [`OVERHEAD`](Storage::OVERHEAD) = 2*w* − 1 bytes more than its own. A page of *p* bytes has *p* − 3*w* for records, and at its
-/// end up to `RECORD` of them are left over when the next record does not fit. [`Storage::capacity`] counts all pages
-/// so, but two. In one the oldest records may be dropped and the newest not. The other is for losses of power: each
-/// can tear a record, which takes its room until all before it are dropped. As many are allowed for as fit into a page;
-/// more take from the capacity until they are gone, so that who heeds it is never refused.
+/// With words of *w* bytes, which are the driver's and at least 4, a record takes a word and its own bytes in whole words,
+/// so at most [`OVERHEAD`](Storage::OVERHEAD) = 2*w* − 1 bytes more than its own. A page of *p* bytes begins with 12 bytes
+/// in whole words and three words, and at its end up to `RECORD` bytes are left over when the next record does not fit:
+/// with words of 4 bytes, *p* − 24 − `RECORD` are counted. [`Storage::capacity`] counts all pages so, but two. In one
+/// the oldest records may be dropped and the newest not, and it is erased only as a whole. The other is for losses of
+/// power: each can tear a record. What is left of it is read as a record, which counts as such, or takes two words. As many
+/// of those are allowed for as fit into a page; more take from the capacity until they are dropped, so that who heeds it is
+/// never refused.
 ///
-/// In memory it takes the driver and some 20 bytes, and while it reads or drops, `RECORD` bytes on the stack.
+/// In memory it takes the driver and 44 bytes, and while it reads or drops, `RECORD` bytes on the stack.
 ///
 /// # What calls cost
 ///
 /// | call | words written | pages erased |
 /// |---|---|---|
-/// | [`Flash::open`] | none, but where a loss of power has left something to be put right | one at most then; all of a new flash |
-/// | [`append`](Storage::append) | the record's; three or four more where a page begins | one at most |
+/// | [`Flash::open`] | none | none |
+/// | [`append`](Storage::append) | the record's; a header and two where a page begins; one behind a torn record | one where a page begins; two on new flash |
 /// | [`sync`](Storage::sync) | none: what is written is durable | none |
-/// | [`trim`](Storage::trim) | one for each record, two for each page | the pages that it has emptied, but the newest |
-/// | [`read`](Storage::read) | two for each page that is erased | pages that have been emptied and not erased |
+/// | [`trim`](Storage::trim) | one for each page that is emptied | none |
+/// | [`read`](Storage::read) | none | none |
 ///
-/// To open it is to read all records once, and their headers twice more.
-/// Nothing of where records are is held in memory. So each call looks at the ends of the pages until it has found the one that
-/// it wants, and at the header of each record that is in the way there.
+/// To open it is to read the beginnings of all pages and the headers of all records. Where the ends of the log are is held
+/// in memory, so that an append reads nothing but a word or two where a page begins.
 ///
 /// # Loss of power
 ///
-/// What was appended is durable when `append` returns. A record that was torn is skipped. A page that was being
-/// erased is erased again when the flash is opened. Three things of the queue are worked around: it takes a page whose
-/// erase was cut short for one that is empty, or for the one that is being written; it reads what is left of a torn
-/// header together with the next one; and it reads nothing behind a torn header that passes for that of a longer record
-/// than its caller has room for.
+/// What was appended is durable when `append` returns. Of a record that was torn nothing is read, or as many bytes as it
+/// had. What was dropped is there again from the last page on that was not emptied. A page that was being erased holds
+/// anything; the page before it says so, and it is erased again before it is used.
+///
+/// Of a driver it asks that what [`write`](NorFlash::write) or [`erase`](NorFlash::erase) has done is durable when it returns;
+/// that a word whose write was cut short can be read, as whatever; and that it can be written if it is read as erased.
+///
+/// # Bits that change on their own
+///
+/// In a record they are for its reader to notice, as [`Storage`] says. Where they hide a record or a page that was not
+/// dropped, the flash answers [`FlashError::Damaged`] instead of fewer records; but one that marks the newest page as full
+/// can hide the oldest records, whose numbers are missed then.
 ///
 /// ```
 /// use synod::simulation::SimulatedFlash;
@@ -72,173 +76,119 @@ type Queue<'a, F> = QueueStorage<&'a mut Pages<F>, Cache<Uncached, Uncached, Unc
 /// let mut flash = Flash::<_, 64>::open(&mut driver, 0..4096)?;
 /// flash.append(b"promised")?;
 /// flash.append(b"accepted")?;
-///
-/// let mut flash = Flash::<_, 64>::open(&mut driver, 0..4096)?;
 /// flash.trim(|record| record == b"promised")?;
 /// flash.read(|record| assert_eq!(record, b"accepted"))?;
+///
+/// let mut flash = Flash::<_, 64>::open(&mut driver, 0..4096)?;
+/// let mut last = Vec::new();
+/// flash.read(|record| last = record.to_vec())?;
+/// assert_eq!(last, b"accepted");
 /// # Ok::<(), synod::storage::flash::FlashError<synod::simulation::FlashFault>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Flash<F, const RECORD: usize = 256> {
-    pages: Pages<F>,
-    /// Whether a record may be torn or a page erased in part: nobody has looked yet, or the driver has failed since.
-    is_torn: bool,
-    /// The bytes that torn records take, at most.
-    torn: usize,
+    log: Log<F>,
 }
 
-impl<F: MultiwriteNorFlash, const RECORD: usize> Flash<F, RECORD> {
+impl<F: NorFlash, const RECORD: usize> Flash<F, RECORD> {
     /// What a page has for records, whatever their lengths are.
     const PAGE_ROOM: usize = {
         assert!(
-            RECORD >= 64 && RECORD.is_multiple_of(Pages::<F>::WORD),
-            "RECORD is 64 at least, and whole words: the driver's, of 8 bytes at least."
+            RECORD >= 64 && RECORD < 1 << 16 && RECORD.is_multiple_of(Pages::<F>::WORD),
+            "RECORD is 64 at least, and whole words: the driver's, of 4 bytes at least."
         );
-        let page = Pages::<F>::PAGE - 2 * Pages::<F>::WORD;
         assert!(
-            page > RECORD + Pages::<F>::WORD,
+            Pages::<F>::PAGE > Pages::<F>::RECORDS + RECORD,
             "A record fits into a page, with some room to spare."
         );
-        page - RECORD
+        Pages::<F>::PAGE - Pages::<F>::RECORDS - RECORD
     };
 
-    /// Takes the addresses `range` of a driver for records. Blank pages are made ready first, which takes an erase each; so
-    /// is a page whose erase was cut short.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "usize to u32 in a constant; at most 65535"
+    )]
+    const LONGEST: u32 = {
+        let _ = Self::PAGE_ROOM;
+        RECORD as u32
+    };
+
+    /// Takes the addresses `range` of a driver for records. Nothing is written: new flash is made ready with the first
+    /// record.
     ///
     /// # Errors
     ///
-    /// [`FlashError::Range`] and [`FlashError::Foreign`] leave the flash as it was.
+    /// [`FlashError::Range`], [`FlashError::Foreign`] and [`FlashError::Damaged`].
     pub fn open(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
-        let mut flash = Self::unseen(driver, range)?;
-        flash.mend()?;
+        let mut flash = Self::unseen(driver, &range)?;
+        flash.log.settle()?;
         Ok(flash)
     }
 
     /// Erases the addresses `range` of a driver, whatever is there, and takes them for records.
     ///
+    /// A log of which the power has left a part is refused, unless all that is gone was dropped.
+    ///
     /// # Errors
     ///
     /// [`FlashError::Range`] leaves the flash as it was.
     pub fn format(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
-        let mut flash = Self::unseen(driver, range)?;
-        for page in 0..flash.pages.count() {
-            flash.pages.renew(page).map_err(FlashError::Driver)?;
+        let mut flash = Self::unseen(driver, &range)?;
+        for page in 0..flash.log.pages.count() {
+            flash.log.pages.erase(page)?;
         }
+        flash.log.settle()?;
         Ok(flash)
     }
 
     /// Gives the driver back.
     pub fn into_driver(self) -> F {
-        self.pages.driver
+        self.log.pages.driver
     }
 
-    fn unseen(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
-        let page = Pages::<F>::DRIVER_PAGE_BYTES;
+    fn unseen(driver: F, range: &Range<u32>) -> Result<Self, FlashError<F::Error>> {
+        let page = Pages::<F>::PAGE_BYTES;
         let count = range.end.saturating_sub(range.start) / page;
         let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-        if !range.start.is_multiple_of(page)
-            || !range.end.is_multiple_of(page)
-            || count < PAGES_MIN
-            || end > driver.capacity()
-        {
-            return Err(FlashError::Range);
-        }
-        Ok(Self {
-            pages: Pages::new(driver, range.start, count),
-            is_torn: true,
-            torn: 0,
-        })
-    }
-
-    /// Puts right what a loss of power or a failure of the driver has left.
-    fn mend(&mut self) -> Result<(), FlashError<F::Error>> {
-        let mut unknown = 0_u32;
-        for page in 0..self.pages.count() {
-            if self.pages.worth(page).map_err(FlashError::Driver)? == Worth::Unknown {
-                unknown = unknown.saturating_add(1);
+        let is_whole = range.start.is_multiple_of(page) && range.end.is_multiple_of(page);
+        match NonZeroU32::new(count) {
+            Some(count) if is_whole && count.get() >= PAGES_MIN && end <= driver.capacity() => {
+                let pages = Pages::new(driver, range.start, count);
+                Ok(Self {
+                    log: Log::new(pages, Self::LONGEST),
+                })
             }
+            _ => Err(FlashError::Range),
         }
-        // Pages are erased one after the other, so only one erase can have been cut short.
-        if unknown > 1 {
-            return Err(FlashError::Foreign);
-        }
-        for page in 0..self.pages.count() {
-            if self.pages.worth(page).map_err(FlashError::Driver)? != Worth::Marked {
-                self.pages.renew(page).map_err(FlashError::Driver)?;
-            }
-        }
-        self.scrub()?;
-        self.is_torn = false;
-        self.count_torn()
-    }
-
-    /// Has what would stop the queue removed. How many bytes are taken.
-    fn scrub(&mut self) -> Result<usize, FlashError<F::Error>> {
-        let longest = u16::try_from(RECORD).unwrap_or(u16::MAX);
-        let mut taken = 0_u32;
-        for page in 0..self.pages.count() {
-            let on_page = self.pages.scrub(page, longest);
-            taken = taken.saturating_add(on_page.map_err(FlashError::Driver)?);
-        }
-        Ok(usize::try_from(taken).unwrap_or(usize::MAX))
-    }
-
-    /// Counts what is taken by no record.
-    fn count_torn(&mut self) -> Result<(), FlashError<F::Error>> {
-        let word = Pages::<F>::WORD;
-        let mut whole = 0_usize;
-        self.read(|record| {
-            let bytes = record.len().next_multiple_of(word);
-            whole = whole.saturating_add(word).saturating_add(bytes);
-        })?;
-        self.torn = self.scrub()?.saturating_sub(whole);
-        Ok(())
-    }
-
-    /// Does something with the queue, once the flash is in order.
-    fn with_queue(
-        &mut self,
-        work: impl AsyncFnOnce(&mut Queue<'_, F>) -> Result<(), Error<F::Error>>,
-    ) -> Result<(), FlashError<F::Error>> {
-        if self.is_torn {
-            self.mend()?;
-        }
-        let config = QueueConfig::try_new(0..self.pages.bytes()).map_err(|_| FlashError::Range)?;
-        let mut queue = Queue::new(&mut self.pages, config, Cache::new_uncached());
-        let done = at_once(work(&mut queue));
-        self.is_torn = matches!(done, Err(FlashError::Driver(_)));
-        done
     }
 }
 
-impl<F: MultiwriteNorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
+impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
     type Error = FlashError<F::Error>;
 
     const RECORD_MAX: usize = RECORD;
     const OVERHEAD: usize = 2 * Pages::<F>::WORD - 1;
 
     fn capacity(&self) -> usize {
-        let pages = usize::try_from(self.pages.count()).unwrap_or(0);
+        let pages = usize::try_from(self.log.pages.count()).unwrap_or(0);
+        let torn = usize::try_from(self.log.torn()).unwrap_or(usize::MAX);
         let room = pages.saturating_sub(1).saturating_mul(Self::PAGE_ROOM);
-        room.saturating_sub(self.torn.max(Self::PAGE_ROOM))
+        room.saturating_sub(torn.max(Self::PAGE_ROOM))
     }
 
     fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), Self::Error> {
-        self.with_queue(async |queue| {
-            let mut buffer = [0; RECORD];
-            let mut records = queue.iter().await?;
-            while let Some(record) = records.next(&mut buffer).await? {
-                visit(&record);
-            }
-            Ok(())
-        })
+        self.log.settle()?;
+        let mut buffer = [0; RECORD];
+        let mut cursor = self.log.first();
+        while let Some(found) = self.log.next(&mut cursor)? {
+            visit(self.log.read(found, &mut buffer)?);
+        }
+        Ok(())
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), Self::Error> {
-        if record.len() > RECORD {
-            return Err(FlashError::TooLong);
-        }
-        self.with_queue(async |queue| queue.push(record, false).await)
+        self.log.append(record)
     }
 
     /// What a NOR flash has written is durable, so there is nothing to wait for.
@@ -247,29 +197,16 @@ impl<F: MultiwriteNorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
     }
 
     fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), Self::Error> {
-        self.with_queue(async |queue| {
-            let mut buffer = [0; RECORD];
-            let mut records = queue.iter().await?;
-            while let Some(record) = records.next(&mut buffer).await? {
-                if !is_stale(&record) {
-                    break;
-                }
-                record.pop().await?;
+        self.log.settle()?;
+        let mut buffer = [0; RECORD];
+        let mut cursor = self.log.first();
+        let kept = loop {
+            match self.log.next(&mut cursor)? {
+                Some(found) if is_stale(self.log.read(found, &mut buffer)?) => {}
+                kept => break kept,
             }
-            Ok(())
-        })?;
-        if self.torn > 0 {
-            self.count_torn()?;
-        }
-        Ok(())
-    }
-}
-
-/// Does work that never waits.
-fn at_once<T, E>(work: impl Future<Output = Result<T, Error<E>>>) -> Result<T, FlashError<E>> {
-    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done.map_err(FlashError::of_queue),
-        Poll::Pending => Err(FlashError::Unfinished),
+        };
+        self.log.drop_before(kept, cursor)
     }
 }
 
@@ -286,24 +223,17 @@ pub enum FlashError<E> {
     TooLong,
     /// The flash was not opened: the addresses are not whole pages, at least three of them, of what the driver has.
     Range,
-    /// The flash was not opened: more than one page holds neither records nor nothing. If what they hold is not needed,
-    /// [`Flash::format`] takes them.
+    /// The flash was not opened: there is no log in it, and something else. If that is not needed, [`Flash::format`] takes
+    /// its pages.
     Foreign,
-    /// The records cannot be read on: bits have changed on their own, or the flash was opened with a smaller `RECORD`.
+    /// The records cannot be read: bits have changed on their own, or the flash was opened with a smaller `RECORD`. What
+    /// was durable may be gone, so a node that has voted comes back as a learner: [`Node::learn`](crate::Node::learn).
     Damaged,
-    /// The work was left undone: something waited that should not.
-    Unfinished,
 }
 
-impl<E> FlashError<E> {
-    /// What an error of the queue means here.
-    fn of_queue(error: Error<E>) -> Self {
-        match error {
-            Error::Storage { value } => Self::Driver(value),
-            Error::FullStorage => Self::Full,
-            Error::ItemTooBig => Self::TooLong,
-            _ => Self::Damaged,
-        }
+impl<E> From<E> for FlashError<E> {
+    fn from(error: E) -> Self {
+        Self::Driver(error)
     }
 }
 
@@ -316,11 +246,8 @@ impl<E: Debug> fmt::Display for FlashError<E> {
             Self::Range => f.write_str(
                 "the flash was not opened: its addresses are not three whole pages or more",
             ),
-            Self::Foreign => {
-                f.write_str("the flash was not opened: it holds something else, or is damaged")
-            }
-            Self::Damaged => f.write_str("the records cannot be read on: the flash is damaged"),
-            Self::Unfinished => f.write_str("the work was left undone: something waited"),
+            Self::Foreign => f.write_str("the flash was not opened: it holds something else"),
+            Self::Damaged => f.write_str("the records cannot be read: the flash is damaged"),
         }
     }
 }

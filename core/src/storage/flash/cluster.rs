@@ -22,9 +22,9 @@ const CLIENTS: usize = 2;
 const PAGE: usize = 2;
 type Machine = Bank<4>;
 type Small = Node<Machine, WINDOW, CLIENTS, PAGE>;
-type Driver = SimulatedFlash<10, 1200, 8>;
+type Driver = SimulatedFlash<9, 1200, 8>;
 type Store = Flash<Driver, 120>;
-const RANGE: Range<u32> = 0..12_000;
+const RANGE: Range<u32> = 0..10_800;
 
 /// The power was lost. Nothing else may go wrong.
 const NO_POWER: FlashError<FlashFault> = FlashError::Driver(FlashFault::PowerIsOff);
@@ -166,7 +166,7 @@ impl Cluster {
     }
 
     fn driver(&mut self, index: usize) -> &mut Driver {
-        &mut self.members[index].journal.storage_mut().pages.driver
+        &mut self.members[index].journal.storage_mut().log.pages.driver
     }
 
     fn applied(&self) -> Slot {
@@ -270,15 +270,17 @@ impl Cluster {
     }
 }
 
+/// Whether a node has used pages of its flash once more, behind three checkpoints.
+fn has_gone_around(member: &Member) -> bool {
+    let erases = member.journal.storage().log.pages.driver.erases();
+    member.journal.checkpoints() >= 3 && erases.iter().sum::<u32>() > 12
+}
+
 #[test]
 fn nothing_that_was_revealed_is_forgotten_whenever_flash_loses_its_power() {
     let mut cluster = Cluster::new(6, [1, 2, 3].map(Driver::new));
     let (mut cuts, mut steps) = (0, 0);
-    while cluster
-        .members
-        .iter()
-        .any(|member| member.journal.checkpoints() < 3)
-    {
+    while !cluster.members.iter().all(has_gone_around) {
         let before = cluster.clone();
         let (index, _) = cluster.step();
         steps += 1;
@@ -298,8 +300,45 @@ fn nothing_that_was_revealed_is_forgotten_whenever_flash_loses_its_power() {
             "peak {} of {}, erases {:?}",
             member.journal.peak(),
             crate::storage::Storage::capacity(member.journal.storage()),
-            member.journal.storage().pages.driver.erases()
+            member.journal.storage().log.pages.driver.erases()
         );
     }
     assert!(cuts > 1000);
+}
+
+#[test]
+fn d3_a_bit_that_changes_in_the_flash_of_a_node_is_noticed_or_harmless() {
+    let mut cluster = Cluster::new(6, [1, 2, 3].map(Driver::new));
+    while !cluster.members.iter().all(has_gone_around) {
+        cluster.step();
+    }
+    assert!(cluster.release(0));
+    let member = &cluster.members[0];
+    let revealed = member.revealed.as_ref().unwrap();
+    let whole = member.journal.clone().into_storage().into_driver();
+    let (mut refused, mut damaged, mut harmless) = (0, 0, 0);
+    for address in RANGE {
+        let mut driver = whole.clone();
+        driver.flip(address, 1 << (address % 8));
+        match Store::open(driver, RANGE) {
+            Err(error) => {
+                assert_eq!(error, FlashError::Damaged, "{address}");
+                refused += 1;
+            }
+            Ok(flash) => match Journal::open::<Machine, WINDOW, CLIENTS>(flash, config(0)).unwrap()
+            {
+                Opened::Empty(_) => panic!("{address}: all is forgotten"),
+                Opened::Damaged(_) => damaged += 1,
+                Opened::Intact(intact) => {
+                    assert!(revealed.is_kept(intact.durable().unwrap()), "{address}");
+                    harmless += 1;
+                }
+            },
+        }
+    }
+    println!(
+        "of {} bits {refused} are refused, {damaged} are damage, {harmless} are harmless",
+        RANGE.len()
+    );
+    assert!(refused > 0 && damaged > 0 && harmless > 0);
 }

@@ -1,102 +1,104 @@
-//! The pages that the queue is given: the driver's, without the word in front of each that says whether it is erased.
+//! Pages of a flash, used in a circle: how each begins, and its words.
 //!
-//! The queue of `sequential-storage` sees whether a page is in use from its first and its last word alone. A page whose
-//! erase was cut short can hold anything, and so it can pass for one that is empty, or for the one that is being written:
-//! what is appended then is lost. And it writes the header of a record in several words, where the flash has small ones;
-//! what a cut leaves of a header can join with the header behind it into one that hides records. So two things are kept
-//! from it. A page is given to it only once its erase is known to have ended; and its words are at least as long as a
-//! header, so that a header is torn within one word and the word behind it is read for itself.
+//! A page begins with a header and three marks:
+//!
+//! | what | bytes | when it is written |
+//! |---|---|---|
+//! | header | 12, in whole words: the format, the page's number, CRC-32 of both | when the page has been erased |
+//! | closed | a word | before the page behind it is erased |
+//! | followed | a word | when the page behind it has its header |
+//! | dropped | a word | when all of its records are dropped |
+//!
+//! A mark is a word that is cleared. One that is not erased any more was written, perhaps in part.
 
-use embedded_storage::nor_flash::{ErrorType, MultiwriteNorFlash};
-use embedded_storage_async::nor_flash as waiting;
+use crate::checksum::crc32;
+use core::num::NonZeroU32;
+use embedded_storage::nor_flash::NorFlash;
 
-/// The longest words that the queue knows.
+/// The longest words.
 const WORD_MAX: usize = 32;
 
-/// The bytes of an item's header in the queue: a checksum of its data in four, which is 0 where it was dropped; its
-/// length in two, and a checksum of that in two.
-const HEADER: usize = 8;
-const _: () = assert!(
-    check(0) != 0,
-    "A word that is cleared is no header, and is skipped."
-);
+/// "SYN", and the version of the format.
+const FORMAT: u32 = u32::from_le_bytes([b'S', b'Y', b'N', 1]);
 
-/// What stands in front of a page whose erase has ended. It is cleared before the next erase.
-const MARK: u64 = 0x5379_6E6F_64A5_5AC3;
+/// The bytes of a header that say something.
+const HEADER: usize = 12;
 
-/// So many of the mark's bits may have changed on their own. A page that an erase left garbage in has come from a cleared
-/// mark: that it passes for marked has a chance of one in 2⁵².
-const ROT_MAX: u32 = 2;
-
-/// What a page is worth before the queue has seen it.
+/// What is known of a page besides its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Worth {
-    /// Its last erase has ended: it is the queue's.
-    Marked,
-    /// All bits are set, and there is no mark: as from the factory, or erased without its mark.
-    Blank,
-    /// Anything: an erase was cut short, or it is somebody else's.
-    Unknown,
+pub(super) enum Mark {
+    /// No record is appended to it any more, and the page behind it may be erased.
+    Closed,
+    /// The page behind it has begun.
+    Followed,
+    /// All of its records are dropped, and those of the pages before it.
+    Dropped,
 }
 
-/// A run of pages of a driver, as the queue sees them.
+/// A word as it was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    /// Its first four bytes.
+    pub(super) value: u32,
+    /// Whether all of its bits are set.
+    pub(super) is_blank: bool,
+}
+
+/// A run of pages of a driver. The page with the number *n* is the one at the place *n* mod their count.
 #[derive(Clone, Debug)]
 pub(super) struct Pages<F> {
     pub(super) driver: F,
     /// Where in the driver the first of them begins, in bytes.
     start: u32,
-    count: u32,
+    count: NonZeroU32,
 }
 
-impl<F: MultiwriteNorFlash> Pages<F> {
-    /// The bytes of a word: of the longest of the driver's words and a header.
+impl<F: NorFlash> Pages<F> {
+    /// The bytes of a word: of the longest of what the driver writes and reads at once, and the header of a record.
     pub(super) const WORD: usize = {
-        let word = if F::WRITE_SIZE > F::READ_SIZE {
-            F::WRITE_SIZE
-        } else {
-            F::READ_SIZE
-        };
-        let word = if word > HEADER { word } else { HEADER };
+        let mut word = 4;
+        if F::WRITE_SIZE > word {
+            word = F::WRITE_SIZE;
+        }
+        if F::READ_SIZE > word {
+            word = F::READ_SIZE;
+        }
         assert!(
             word <= WORD_MAX
                 && word.is_multiple_of(F::WRITE_SIZE)
                 && word.is_multiple_of(F::READ_SIZE),
             "Words of 1 to 32 bytes, in powers of two, can be used."
         );
-        assert!(
-            F::ERASE_SIZE > 3 * word && F::ERASE_SIZE.is_multiple_of(word),
-            "A page has its mark, two words of the queue, and records."
-        );
         word
     };
 
-    /// The bytes of a page as the queue sees it.
-    pub(super) const PAGE: usize = F::ERASE_SIZE - Self::WORD;
-
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "usize to u32 in a constant; at most 32"
-    )]
-    const WORD_BYTES: u32 = Self::WORD as u32;
-
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "usize to u32 in a constant; asserted"
-    )]
-    const PAGE_BYTES: u32 = {
+    /// The bytes of a page.
+    pub(super) const PAGE: usize = {
         assert!(
             F::ERASE_SIZE < 1 << 31,
             "Addresses are numbers of 32 bits, and a page is not all of them."
         );
-        Self::PAGE as u32
+        assert!(
+            F::ERASE_SIZE.is_multiple_of(Self::WORD),
+            "A page is a whole number of words."
+        );
+        F::ERASE_SIZE
     };
 
-    /// The bytes of a page as the driver sees it.
-    pub(super) const DRIVER_PAGE_BYTES: u32 = Self::PAGE_BYTES + Self::WORD_BYTES;
+    /// Where the marks of a page begin, and so the bytes of its header.
+    const MARKS: usize = HEADER.next_multiple_of(Self::WORD);
 
-    pub(super) const fn new(driver: F, start: u32, count: u32) -> Self {
+    /// Where the records of a page begin.
+    pub(super) const RECORDS: usize = Self::MARKS + 3 * Self::WORD;
+
+    pub(super) const WORD_BYTES: u32 = short(Self::WORD);
+    pub(super) const PAGE_BYTES: u32 = short(Self::PAGE);
+    pub(super) const RECORDS_AT: u32 = short(Self::RECORDS);
+
+    /// The format, and how long its words are.
+    const MAGIC: u32 = FORMAT ^ Self::WORD_BYTES << 8;
+
+    pub(super) const fn new(driver: F, start: u32, count: NonZeroU32) -> Self {
         Self {
             driver,
             start,
@@ -105,181 +107,147 @@ impl<F: MultiwriteNorFlash> Pages<F> {
     }
 
     pub(super) const fn count(&self) -> u32 {
-        self.count
+        self.count.get()
     }
 
-    /// How many bytes the queue is given.
-    pub(super) const fn bytes(&self) -> u32 {
-        self.count.saturating_mul(Self::PAGE_BYTES)
-    }
-
-    pub(super) fn worth(&mut self, page: u32) -> Result<Worth, F::Error> {
-        let start = self.start_of(page);
-        let (mark, is_erased) = self.word(start)?;
-        if (mark ^ MARK).count_ones() <= ROT_MAX {
-            return Ok(Worth::Marked);
-        }
-        if !is_erased {
-            return Ok(Worth::Unknown);
-        }
-        let mut at = Self::WORD_BYTES;
-        while at < Self::DRIVER_PAGE_BYTES {
-            if !self.word(start.saturating_add(at))?.1 {
-                return Ok(Worth::Unknown);
-            }
-            at = at.saturating_add(Self::WORD_BYTES);
-        }
-        Ok(Worth::Blank)
-    }
-
-    /// Erases a page and marks it. A page that bears a mark is robbed of it first: should the power go, what the erase has
-    /// left bears none.
-    pub(super) fn renew(&mut self, page: u32) -> Result<(), F::Error> {
-        let start = self.start_of(page);
-        let end = start.saturating_add(Self::DRIVER_PAGE_BYTES);
-        if (self.word(start)?.0 ^ MARK).count_ones() <= ROT_MAX {
-            let (cleared, _) = [0; WORD_MAX].split_at(Self::WORD);
-            self.driver.write(start, cleared)?;
-        }
-        self.driver.erase(start, end)?;
-        let mut mark = [u8::MAX; WORD_MAX];
-        for (byte, of_mark) in mark.iter_mut().zip(MARK.to_le_bytes()) {
-            *byte = of_mark;
-        }
-        self.driver.write(start, mark.split_at(Self::WORD).0)
-    }
-
-    /// Clears the header of an item that is longer than any record and has no data: it was torn, and its length passes for
-    /// another by chance. The queue would end there for whoever has no room for so much.
-    ///
-    /// Gives back how many bytes on the page are taken by what was not dropped: by items, and by what is left of some.
-    pub(super) fn scrub(&mut self, page: u32, longest: u16) -> Result<u32, F::Error> {
-        let start = self.start_of(page);
-        let mut taken = 0_u32;
-        // Behind the mark and the queue's own first word, and before its last one.
-        let mut at = 2 * Self::WORD_BYTES;
-        while at < Self::PAGE_BYTES {
-            let address = start.saturating_add(at);
-            let (header, is_erased) = self.word(address)?;
-            if is_erased {
-                break;
-            }
-            at = at.saturating_add(Self::WORD_BYTES);
-            let [data @ .., low, high, check_low, check_high] = header.to_le_bytes();
-            let length = u16::from_le_bytes([low, high]);
-            let mut item = Self::WORD_BYTES;
-            if check(length) == u16::from_le_bytes([check_low, check_high]) {
-                if length <= longest {
-                    let bytes = u32::from(length).next_multiple_of(Self::WORD_BYTES);
-                    at = at.saturating_add(bytes);
-                    item = item.saturating_add(bytes);
-                } else if self.word(start.saturating_add(at))?.1 {
-                    let (cleared, _) = [0; WORD_MAX].split_at(Self::WORD);
-                    self.write_word(address, cleared)?;
-                }
-            }
-            if data != [0; 4] {
-                taken = taken.saturating_add(item);
-            }
-        }
-        Ok(taken)
-    }
-
-    /// Writes a word as far as it differs from what is there. The queue writes a header's length again where it drops a
-    /// record, and the whole last word of a page where that was torn; some flash bears no third time.
-    fn write_word(&mut self, at: u32, word: &[u8]) -> Result<(), F::Error> {
-        let mut there = [u8::MAX; WORD_MAX];
-        self.driver.read(at, there.split_at_mut(Self::WORD).0)?;
-        let is_new = |(new, old): (&u8, &u8)| old & !new != 0;
-        let mut pairs = word.iter().zip(&there);
-        let Some(first) = pairs.clone().position(is_new) else {
-            return Ok(());
-        };
-        let last = pairs.rposition(is_new).unwrap_or(first);
-        let first = first / F::WRITE_SIZE * F::WRITE_SIZE;
-        let end = last.saturating_add(1).next_multiple_of(F::WRITE_SIZE);
-        let changed = word.get(first..end).unwrap_or(word);
-        let skipped = u32::try_from(first).unwrap_or(0);
-        self.driver.write(at.saturating_add(skipped), changed)
-    }
-
-    /// The first eight bytes of a word, and whether all of it is erased.
-    fn word(&mut self, at: u32) -> Result<(u64, bool), F::Error> {
+    /// The number of the page at a place, if it has one.
+    pub(super) fn number_at(&mut self, place: u32) -> Result<Option<u32>, F::Error> {
         let mut bytes = [u8::MAX; WORD_MAX];
-        self.driver.read(at, bytes.split_at_mut(Self::WORD).0)?;
-        let first = bytes
-            .first_chunk()
-            .map_or(0, |first| u64::from_le_bytes(*first));
-        Ok((first, bytes.iter().all(|byte| *byte == u8::MAX)))
-    }
-
-    /// Where a page begins in the driver, with its mark.
-    const fn start_of(&self, page: u32) -> u32 {
-        self.start
-            .saturating_add(page.saturating_mul(Self::DRIVER_PAGE_BYTES))
-    }
-
-    /// Where in the driver an address of the queue is.
-    const fn address(&self, at: u32) -> u32 {
-        self.start_of(at / Self::PAGE_BYTES)
-            .saturating_add(Self::WORD_BYTES)
-            .saturating_add(at % Self::PAGE_BYTES)
-    }
-}
-
-/// The queue's checksum of a length: CRC-16F/4.2 of Koopman's list, turned around, and never all ones.
-const fn check(length: u16) -> u16 {
-    let mut crc = u16::MAX ^ length;
-    let mut bit = 0;
-    while bit < u16::BITS {
-        crc = if crc & 1 == 1 {
-            crc >> 1 ^ 0x1A2E
-        } else {
-            crc >> 1
+        let from = self.address(place, 0);
+        let header = bytes.get_mut(..Self::MARKS).unwrap_or_default();
+        self.driver.read(from, header)?;
+        let mut reader = crate::Reader::new(&bytes);
+        let (Some(magic), Some(page), Some(check)) = (reader.u32(), reader.u32(), reader.u32())
+        else {
+            return Ok(None);
         };
-        bit += 1;
-    }
-    match !crc {
-        u16::MAX => 0xFFFE,
-        crc => crc,
-    }
-}
-
-impl<F: ErrorType> ErrorType for Pages<F> {
-    type Error = F::Error;
-}
-
-// The queue never reads or writes across the border of two pages. None of this ever waits.
-impl<F: MultiwriteNorFlash> waiting::ReadNorFlash for Pages<F> {
-    const READ_SIZE: usize = F::READ_SIZE;
-
-    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
-        self.driver.read(self.address(offset), bytes)
+        let is_header = magic == Self::MAGIC
+            && check == header_check(magic, page)
+            && page % self.count == place % self.count;
+        Ok(is_header.then_some(page))
     }
 
-    fn capacity(&self) -> usize {
-        usize::try_from(self.bytes()).unwrap_or(usize::MAX)
-    }
-}
-
-impl<F: MultiwriteNorFlash> waiting::NorFlash for Pages<F> {
-    const WRITE_SIZE: usize = Self::WORD;
-    const ERASE_SIZE: usize = Self::PAGE;
-
-    async fn erase(&mut self, from: u32, to: u32) -> Result<(), F::Error> {
-        for page in from / Self::PAGE_BYTES..to / Self::PAGE_BYTES {
-            self.renew(page)?;
+    /// Erases a page and gives it its number.
+    pub(super) fn begin(&mut self, page: u32) -> Result<(), F::Error> {
+        self.erase(page)?;
+        let parts = [Self::MAGIC, page, header_check(Self::MAGIC, page)];
+        let mut bytes = [u8::MAX; WORD_MAX];
+        let parts = parts.into_iter().flat_map(u32::to_le_bytes);
+        for (byte, part) in bytes.iter_mut().zip(parts) {
+            *byte = part;
         }
-        Ok(())
+        let header = bytes.get(..Self::MARKS).unwrap_or_default();
+        self.driver.write(self.address(page, 0), header)
     }
 
-    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), F::Error> {
-        let at = self.address(offset);
-        if bytes.len() == Self::WORD {
-            return self.write_word(at, bytes);
+    pub(super) fn erase(&mut self, page: u32) -> Result<(), F::Error> {
+        let from = self.address(page, 0);
+        let to = from.saturating_add(Self::PAGE_BYTES);
+        self.driver.erase(from, to)
+    }
+
+    /// The word of a mark.
+    pub(super) fn mark(&mut self, page: u32, mark: Mark) -> Result<Word, F::Error> {
+        self.word(page, Self::mark_at(mark))
+    }
+
+    /// Sets a mark, unless it is set, perhaps in part.
+    pub(super) fn set(&mut self, page: u32, mark: Mark) -> Result<(), F::Error> {
+        if !self.mark(page, mark)?.is_blank {
+            return Ok(());
         }
-        self.driver.write(at, bytes)
+        self.write_word(page, Self::mark_at(mark), [0; WORD_MAX])
+    }
+
+    const fn mark_at(mark: Mark) -> u32 {
+        let nth = match mark {
+            Mark::Closed => 0,
+            Mark::Followed => 1,
+            Mark::Dropped => 2,
+        };
+        short(Self::MARKS) + nth * Self::WORD_BYTES
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(super) fn word(&mut self, page: u32, at: u32) -> Result<Word, F::Error> {
+        let mut bytes = [u8::MAX; WORD_MAX];
+        let word = bytes.get_mut(..Self::WORD).unwrap_or_default();
+        self.driver.read(self.address(page, at), word)?;
+        Ok(Word {
+            value: crate::Reader::new(&bytes).u32().unwrap_or(u32::MAX),
+            is_blank: bytes.iter().all(|byte| *byte == u8::MAX),
+        })
+    }
+
+    /// Whether all bits are set from somewhere in a page to its end.
+    pub(super) fn is_blank(&mut self, page: u32, mut at: u32) -> Result<bool, F::Error> {
+        while at < Self::PAGE_BYTES {
+            if !self.word(page, at)?.is_blank {
+                return Ok(false);
+            }
+            at = at.saturating_add(Self::WORD_BYTES);
+        }
+        Ok(true)
+    }
+
+    /// Writes a word that says something in its first four bytes.
+    pub(super) fn write_value(&mut self, page: u32, at: u32, value: u32) -> Result<(), F::Error> {
+        let mut bytes = [u8::MAX; WORD_MAX];
+        for (byte, of_value) in bytes.iter_mut().zip(value.to_le_bytes()) {
+            *byte = of_value;
+        }
+        self.write_word(page, at, bytes)
+    }
+
+    /// Writes bytes in whole words.
+    pub(super) fn write(&mut self, page: u32, at: u32, bytes: &[u8]) -> Result<(), F::Error> {
+        let (whole, rest) = bytes
+            .split_at_checked(bytes.len() / Self::WORD * Self::WORD)
+            .unwrap_or_default();
+        if !whole.is_empty() {
+            self.driver.write(self.address(page, at), whole)?;
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut last = [u8::MAX; WORD_MAX];
+        for (byte, of_rest) in last.iter_mut().zip(rest) {
+            *byte = *of_rest;
+        }
+        let at = at.saturating_add(u32::try_from(whole.len()).unwrap_or(u32::MAX));
+        self.write_word(page, at, last)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn write_word(&mut self, page: u32, at: u32, bytes: [u8; WORD_MAX]) -> Result<(), F::Error> {
+        let word = bytes.get(..Self::WORD).unwrap_or_default();
+        self.driver.write(self.address(page, at), word)
+    }
+
+    /// Reads what is a whole number of words.
+    pub(super) fn read(&mut self, page: u32, at: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
+        self.driver.read(self.address(page, at), bytes)
+    }
+
+    /// Where in the driver a byte of a page is.
+    fn address(&self, page: u32, at: u32) -> u32 {
+        (page % self.count)
+            .saturating_mul(Self::PAGE_BYTES)
+            .saturating_add(at)
+            .saturating_add(self.start)
     }
 }
 
-impl<F: MultiwriteNorFlash> waiting::MultiwriteNorFlash for Pages<F> {}
+/// A header's checksum.
+fn header_check(magic: u32, page: u32) -> u32 {
+    crc32(&(u64::from(page) << 32 | u64::from(magic)).to_le_bytes())
+}
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "usize to u32 in a constant, of what is asserted to be less than a page may have"
+)]
+const fn short(bytes: usize) -> u32 {
+    bytes as u32
+}

@@ -1,0 +1,375 @@
+//! The log: records behind each other in pages behind each other.
+//!
+//! A record is a word with its length and the length's complement, and then its bytes in whole words. The word is
+//! written before the bytes. What a loss of power leaves of the word has bits set in both halves that should be set in
+//! one, so it passes for no length; nothing is behind it, and the next record begins two words farther, behind a word
+//! that says that something was torn. So a length that has rotted is told from one that was torn.
+
+use super::FlashError;
+use super::pages::{Mark, Pages};
+use embedded_storage::nor_flash::NorFlash;
+
+/// Stands behind what is left of a torn length. Some bits are set in both of its halves and some in none, so that no
+/// part of it is a length, and no part of a length is this.
+const TEAR: u32 = 0x7EA2_0C1D;
+const _: () = assert!(
+    TEAR & TEAR >> 16 & 0xFFFF != 0 && (TEAR | TEAR >> 16) & 0xFFFF != 0xFFFF,
+    "It is told from what is left of a length, and a length from what is left of it."
+);
+
+/// A place in the log, and what was seen on the way to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor {
+    pub(super) page: u32,
+    at: u32,
+    /// The bytes that were passed and are no record's.
+    torn: u32,
+    /// Where a length was torn right before it.
+    tear: Option<u32>,
+}
+
+impl Cursor {
+    const fn new(page: u32, at: u32) -> Self {
+        Self {
+            page,
+            at,
+            torn: 0,
+            tear: None,
+        }
+    }
+}
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) page: u32,
+    at: u32,
+    length: usize,
+}
+
+/// What is known of a log.
+#[derive(Clone, Debug)]
+pub(super) struct Log<F> {
+    pub(super) pages: Pages<F>,
+    /// The number of the newest page; `None` on new flash. The page 0 never has records: it is there so that each page
+    /// with records has had one before it that says of it what has happened.
+    newest: Option<u32>,
+    /// Where the next record goes in the newest page.
+    tail: u32,
+    /// Whether a length is torn right before there.
+    is_torn: bool,
+    is_closed: bool,
+    /// Where the records begin that are not dropped.
+    first: (u32, u32),
+    /// The bytes from there on that no record has.
+    torn: u32,
+    /// The longest record, in bytes.
+    longest: u32,
+    /// Whether all of this has to be looked up: nobody has, or the driver has failed since.
+    is_unsure: bool,
+}
+
+impl<F: NorFlash> Log<F> {
+    /// A log that nobody has looked at yet.
+    pub(super) const fn new(pages: Pages<F>, longest: u32) -> Self {
+        Self {
+            pages,
+            newest: None,
+            tail: Pages::<F>::PAGE_BYTES,
+            is_torn: false,
+            is_closed: true,
+            first: (1, Pages::<F>::RECORDS_AT),
+            torn: 0,
+            longest,
+            is_unsure: true,
+        }
+    }
+
+    /// The bytes that no record has, in the pages that are not dropped.
+    pub(super) const fn torn(&self) -> u32 {
+        self.torn
+    }
+
+    /// Looks everything up, if that has to be. Nothing is written.
+    pub(super) fn settle(&mut self) -> Result<(), FlashError<F::Error>> {
+        if self.is_unsure {
+            self.survey()?;
+            self.is_unsure = false;
+        }
+        Ok(())
+    }
+
+    fn survey(&mut self) -> Result<(), FlashError<F::Error>> {
+        self.newest = None;
+        self.first = (1, Pages::<F>::RECORDS_AT);
+        self.torn = 0;
+        self.tail = Pages::<F>::PAGE_BYTES;
+        self.is_torn = false;
+        self.is_closed = true;
+        for place in 0..self.pages.count() {
+            self.newest = self.newest.max(self.pages.number_at(place)?);
+        }
+        let Some(newest) = self.newest else {
+            return self.survey_blank();
+        };
+        if !self.pages.mark(newest, Mark::Followed)?.is_blank {
+            // The page behind it had begun, and is not there.
+            return Err(FlashError::Damaged);
+        }
+        if newest == 0 {
+            return Ok(());
+        }
+        self.is_closed = !self.pages.mark(newest, Mark::Closed)?.is_blank;
+        let oldest = self.oldest(newest)?;
+        self.first = (oldest, Pages::<F>::RECORDS_AT);
+        let mut cursor = self.first();
+        while self.next(&mut cursor)?.is_some() {}
+        self.tail = cursor.at;
+        self.is_torn = cursor.tear.is_some();
+        self.torn = cursor.torn;
+        Ok(())
+    }
+
+    /// There is no page that has begun: the flash is new, or the very first one was cut short.
+    fn survey_blank(&mut self) -> Result<(), FlashError<F::Error>> {
+        for page in 1..self.pages.count() {
+            if !self.pages.is_blank(page, 0)? {
+                return Err(FlashError::Foreign);
+            }
+        }
+        Ok(())
+    }
+
+    /// The oldest page whose records are not dropped. All from there on are there, or something has rotted: only the
+    /// page behind the newest one is ever erased, and only once the newest is closed.
+    fn oldest(&mut self, newest: u32) -> Result<u32, FlashError<F::Error>> {
+        let others = self.pages.count().saturating_sub(1);
+        let intact = others.saturating_sub(u32::from(self.is_closed));
+        let mut oldest = newest;
+        while oldest > newest.saturating_sub(intact).max(1) {
+            let before = oldest.saturating_sub(1);
+            let dropped = self.pages.mark(before, Mark::Dropped)?;
+            // A few bits may have changed on their own; and if it was torn, it does not count.
+            if dropped.value.count_zeros() > u32::BITS / 2 {
+                break;
+            }
+            if self.pages.number_at(before)? != Some(before) {
+                return Err(FlashError::Damaged);
+            }
+            oldest = before;
+        }
+        Ok(oldest)
+    }
+
+    /// Where the records begin that are not dropped.
+    pub(super) const fn first(&self) -> Cursor {
+        Cursor::new(self.first.0, self.first.1)
+    }
+
+    /// The next record from a place on; the place is then behind it, or at the end.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(super) fn next(
+        &mut self,
+        cursor: &mut Cursor,
+    ) -> Result<Option<Found>, FlashError<F::Error>> {
+        while cursor.page <= self.newest.unwrap_or(0) {
+            if cursor.at < Pages::<F>::PAGE_BYTES {
+                let word = self.pages.word(cursor.page, cursor.at)?;
+                if !word.is_blank {
+                    if let Some(length) = length(word.value) {
+                        return self.pass(cursor, length).map(Some);
+                    }
+                    self.pass_torn(cursor, word.value)?;
+                    continue;
+                }
+            }
+            if Some(cursor.page) == self.newest {
+                break;
+            }
+            let torn = cursor.torn;
+            *cursor = Cursor::new(cursor.page.saturating_add(1), Pages::<F>::RECORDS_AT);
+            cursor.torn = torn;
+        }
+        Ok(None)
+    }
+
+    /// Goes on behind a record.
+    fn pass(&self, cursor: &mut Cursor, length: u16) -> Result<Found, FlashError<F::Error>> {
+        let at = cursor.at.saturating_add(Pages::<F>::WORD_BYTES);
+        let end = at.saturating_add(u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES));
+        if u32::from(length) > self.longest || end > Pages::<F>::PAGE_BYTES {
+            return Err(FlashError::Damaged);
+        }
+        cursor.at = end;
+        cursor.tear = None;
+        Ok(Found {
+            page: cursor.page,
+            at,
+            length: length.into(),
+        })
+    }
+
+    /// Goes on behind what is left of a length, and the word that says so.
+    fn pass_torn(&mut self, cursor: &mut Cursor, left: u32) -> Result<(), FlashError<F::Error>> {
+        if (left | left >> 16) & 0xFFFF != 0xFFFF {
+            return Err(FlashError::Damaged);
+        }
+        let start = cursor.at;
+        // The word that says so is counted wherever there is one to come.
+        let mut due = Pages::<F>::WORD_BYTES;
+        loop {
+            cursor.at = cursor.at.saturating_add(Pages::<F>::WORD_BYTES);
+            if self.pages.is_blank(cursor.page, cursor.at)? {
+                cursor.tear = Some(start);
+                break;
+            }
+            let value = self.pages.word(cursor.page, cursor.at)?.value;
+            if value == TEAR {
+                cursor.at = cursor.at.saturating_add(Pages::<F>::WORD_BYTES);
+                due = 0;
+                break;
+            }
+            // It may have been torn as well.
+            if value & TEAR != TEAR {
+                return Err(FlashError::Damaged);
+            }
+        }
+        let passed = cursor.at.saturating_sub(start).saturating_add(due);
+        cursor.torn = cursor.torn.saturating_add(passed);
+        Ok(())
+    }
+
+    /// Reads a record into a buffer that has room for the longest one.
+    pub(super) fn read<'b>(
+        &mut self,
+        found: Found,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], FlashError<F::Error>> {
+        let words = found.length.next_multiple_of(Pages::<F>::WORD);
+        let Some(bytes) = buffer.get_mut(..words) else {
+            return Err(FlashError::Damaged);
+        };
+        self.pages.read(found.page, found.at, bytes)?;
+        Ok(buffer.get(..found.length).unwrap_or_default())
+    }
+
+    /// Appends a record behind all others.
+    pub(super) fn append(&mut self, record: &[u8]) -> Result<(), FlashError<F::Error>> {
+        let length = u16::try_from(record.len()).map_err(|_| FlashError::TooLong)?;
+        if u32::from(length) > self.longest {
+            return Err(FlashError::TooLong);
+        }
+        self.settle()?;
+        let bytes = u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES);
+        let words = 1 + u32::from(self.is_torn);
+        let needed = bytes.saturating_add(words * Pages::<F>::WORD_BYTES);
+        let begins = self.is_closed || needed > Pages::<F>::PAGE_BYTES.saturating_sub(self.tail);
+        if begins && self.is_full() {
+            return Err(FlashError::Full);
+        }
+        // Until all is written.
+        self.is_unsure = true;
+        self.write(record, length, begins)?;
+        self.is_unsure = false;
+        Ok(())
+    }
+
+    /// Whether the page behind the newest one has records that are not dropped.
+    fn is_full(&self) -> bool {
+        let newest = self.newest.unwrap_or(0);
+        newest == u32::MAX || newest.saturating_sub(self.first.0) >= self.pages.count() - 1
+    }
+
+    fn write(&mut self, record: &[u8], length: u16, begins: bool) -> Result<(), F::Error> {
+        if begins {
+            self.begin_page()?;
+        }
+        let page = self.newest.unwrap_or(0);
+        if self.tail == Pages::<F>::RECORDS_AT {
+            // Power may have failed right before, and what is written now must not go unmissed.
+            self.pages.set(page.saturating_sub(1), Mark::Followed)?;
+        }
+        if self.is_torn {
+            self.pages.write_value(page, self.tail, TEAR)?;
+            self.tail = self.tail.saturating_add(Pages::<F>::WORD_BYTES);
+            self.is_torn = false;
+        }
+        let header = u32::from(length) | u32::from(!length) << 16;
+        self.pages.write_value(page, self.tail, header)?;
+        let at = self.tail.saturating_add(Pages::<F>::WORD_BYTES);
+        self.pages.write(page, at, record)?;
+        self.tail = at.saturating_add(u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES));
+        Ok(())
+    }
+
+    /// Closes the newest page, and begins the one behind it.
+    fn begin_page(&mut self) -> Result<(), F::Error> {
+        let newest = if let Some(newest) = self.newest {
+            self.pages.set(newest, Mark::Closed)?;
+            newest
+        } else {
+            self.pages.begin(0)?;
+            0
+        };
+        let page = newest.saturating_add(1);
+        self.pages.begin(page)?;
+        self.newest = Some(page);
+        self.tail = Pages::<F>::RECORDS_AT;
+        self.is_torn = false;
+        self.is_closed = false;
+        Ok(())
+    }
+
+    /// Drops what is before a place: where a record was found, or the end.
+    pub(super) fn drop_before(
+        &mut self,
+        found: Option<Found>,
+        cursor: Cursor,
+    ) -> Result<(), FlashError<F::Error>> {
+        let word = Pages::<F>::WORD_BYTES;
+        let (page, at, torn) = match (found, cursor.tear) {
+            (Some(found), _) => (found.page, found.at.saturating_sub(word), 0),
+            // The word behind it, that says so, is still to come.
+            (None, Some(tear)) => (
+                cursor.page,
+                tear,
+                cursor.at.saturating_sub(tear).saturating_add(word),
+            ),
+            (None, None) => (cursor.page, cursor.at, 0),
+        };
+        self.is_unsure = true;
+        for emptied in self.first.0..page {
+            self.pages.set(emptied, Mark::Dropped)?;
+        }
+        self.is_unsure = false;
+        self.first = (page, at);
+        self.torn = self.torn.saturating_sub(cursor.torn).saturating_add(torn);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl<F: NorFlash> Log<F> {
+    /// Leaves a torn length, as a loss of power does; whether there was room for it.
+    pub(super) fn tear(&mut self) -> bool {
+        let page = self.newest.unwrap_or(0);
+        let words = 1 + u32::from(self.is_torn);
+        if self.is_closed || self.tail + words * Pages::<F>::WORD_BYTES > Pages::<F>::PAGE_BYTES {
+            return false;
+        }
+        let torn = [TEAR, 0xFFFF_FFEF];
+        for value in torn.into_iter().skip(usize::from(!self.is_torn)) {
+            assert!(self.pages.write_value(page, self.tail, value).is_ok());
+            self.tail += Pages::<F>::WORD_BYTES;
+        }
+        self.is_unsure = true;
+        true
+    }
+}
+
+/// The length that a word says; `None` where it says none.
+fn length(word: u32) -> Option<u16> {
+    let [low, high, not_low, not_high] = word.to_le_bytes();
+    let length = u16::from_le_bytes([low, high]);
+    (length == !u16::from_le_bytes([not_low, not_high])).then_some(length)
+}
