@@ -1,8 +1,15 @@
 //! The checksum of whatever may be damaged between being written and being read: records in storage, frames on a link.
 
-use crc::{CRC_32_ISO_HDLC, Crc};
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+/// Without a table on small targets, where its kilobyte counts more than the time.
+const TABLE: usize = if cfg!(target_pointer_width = "64") {
+    1
+} else {
+    0
+};
+
+const CRC: Crc<u32, Table<TABLE>> = Crc::<u32, Table<TABLE>>::new(&CRC_32_ISO_HDLC);
 
 /// CRC-32 as in ISO-HDLC, Ethernet and zip.
 #[cfg_attr(target_pointer_width = "32", inline(never))]

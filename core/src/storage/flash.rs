@@ -128,16 +128,15 @@ impl<F: NorFlash, const RECORD: usize> Flash<F, RECORD> {
 
     /// Erases the addresses `range` of a driver, whatever is there, and takes them for records.
     ///
-    /// A log of which the power has left a part is refused, unless all that is gone was dropped.
+    /// Where the power fails meanwhile, what is left of a log is refused, or lacks no more than the oldest page, whose records
+    /// are missed if they were not dropped.
     ///
     /// # Errors
     ///
     /// [`FlashError::Range`] leaves the flash as it was.
     pub fn format(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
         let mut flash = Self::unseen(driver, &range)?;
-        for page in 0..flash.log.pages.count() {
-            flash.log.pages.erase(page)?;
-        }
+        flash.log.erase()?;
         flash.log.settle()?;
         Ok(flash)
     }

@@ -384,9 +384,15 @@ impl<S: Storage> Journal<S> {
     ) -> Result<(), JournalError<S::Error>> {
         let mut buffer = [0; RECORD_MAX];
         // It was seen to fit when the program was compiled.
-        let Some(bytes) = record.encode(self.next, &mut buffer) else {
-            return Err(JournalError::Failed);
-        };
+        match record.encode(self.next, &mut buffer) {
+            Some(bytes) => self.put(bytes),
+            None => Err(JournalError::Failed),
+        }
+    }
+
+    /// Appends the next record.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn put(&mut self, bytes: &[u8]) -> Result<(), JournalError<S::Error>> {
         self.storage.append(bytes).map_err(JournalError::Storage)?;
         self.next = self.next.wrapping_add(1);
         self.condition = Condition::Written;

@@ -100,15 +100,12 @@ impl<F: NorFlash> Log<F> {
     }
 
     fn survey(&mut self) -> Result<(), FlashError<F::Error>> {
-        self.newest = None;
         self.first = (1, Pages::<F>::RECORDS_AT);
         self.torn = 0;
         self.tail = Pages::<F>::PAGE_BYTES;
         self.is_torn = false;
         self.is_closed = true;
-        for place in 0..self.pages.count() {
-            self.newest = self.newest.max(self.pages.number_at(place)?);
-        }
+        self.newest = self.pages.newest()?;
         let Some(newest) = self.newest else {
             return self.survey_blank();
         };
@@ -146,7 +143,7 @@ impl<F: NorFlash> Log<F> {
         let others = self.pages.count().saturating_sub(1);
         let intact = others.saturating_sub(u32::from(self.is_closed));
         let mut oldest = newest;
-        while oldest > newest.saturating_sub(intact).max(1) {
+        while oldest > newest.saturating_sub(intact) {
             let before = oldest.saturating_sub(1);
             let dropped = self.pages.mark(before, Mark::Dropped)?;
             // A few bits may have changed on their own; and if it was torn, it does not count.
@@ -158,7 +155,17 @@ impl<F: NorFlash> Log<F> {
             }
             oldest = before;
         }
-        Ok(oldest)
+        // The very first one is only looked for.
+        Ok(oldest.max(1))
+    }
+
+    /// Erases all pages, from the oldest to the newest: what is there in between lacks its oldest records, and is missed.
+    pub(super) fn erase(&mut self) -> Result<(), F::Error> {
+        let newest = self.pages.newest()?.unwrap_or(0);
+        for behind in 1..=self.pages.count() {
+            self.pages.erase(newest.wrapping_add(behind))?;
+        }
+        Ok(())
     }
 
     /// Where the records begin that are not dropped.

@@ -127,6 +127,15 @@ impl<F: NorFlash> Pages<F> {
         Ok(is_header.then_some(page))
     }
 
+    /// The highest number of a page.
+    pub(super) fn newest(&mut self) -> Result<Option<u32>, F::Error> {
+        let mut newest = None;
+        for place in 0..self.count() {
+            newest = newest.max(self.number_at(place)?);
+        }
+        Ok(newest)
+    }
+
     /// Erases a page and gives it its number.
     pub(super) fn begin(&mut self, page: u32) -> Result<(), F::Error> {
         self.erase(page)?;

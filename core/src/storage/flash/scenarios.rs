@@ -541,6 +541,33 @@ fn what_somebody_else_has_written_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_log_that_is_formatted_in_part_is_whole_or_refused() {
+    for count in 1..100 {
+        let mut driver = Driver::new(6);
+        let mut flash = Flash::<_, 64>::open(&mut driver, RANGE).unwrap();
+        for next in 0..count {
+            flash.append(&record(next, 64)).unwrap();
+            flash.trim(|bytes| is_before(bytes, 64, next)).unwrap();
+        }
+        for cut in 0..4 {
+            let mut driver = driver.clone();
+            driver.cut_power_at(cut);
+            assert!(Flash::<_, 64>::format(&mut driver, RANGE).is_err());
+            driver.restore_power();
+            match Flash::<_, 64>::open(&mut driver, RANGE) {
+                Ok(mut flash) => {
+                    let found = numbers(&mut flash).unwrap();
+                    assert!(found == (0..0) || found.end == count, "{found:?}");
+                }
+                Err(error) => {
+                    assert!(matches!(error, FlashError::Damaged | FlashError::Foreign));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn only_whole_pages_of_the_driver_are_taken() {
     for range in [0..1024, 0..2047, 4..2048, 512..4096, 2048..2048] {
         let mut driver = Driver::new(6);
