@@ -38,7 +38,7 @@ const PAGES_MIN: u32 = 3;
 /// of those are allowed for as fit into a page; more take from the capacity until they are dropped, so that who heeds it is
 /// never refused.
 ///
-/// In memory it takes the driver and 44 bytes, and while it reads or drops, `RECORD` bytes on the stack.
+/// In memory it takes the driver and 40 bytes, and while it reads or drops, `RECORD` bytes on the stack.
 ///
 /// # What calls cost
 ///

@@ -613,6 +613,11 @@ fn a_record_that_is_longer_than_may_be_is_an_error_and_stays() {
 }
 
 #[test]
+fn it_takes_forty_bytes_besides_its_driver() {
+    assert_eq!(size_of::<Flash<[u64; 3]>>(), 24 + 40);
+}
+
+#[test]
 fn what_calls_cost() {
     type Driver = SimulatedFlash<16, 4096, 4>;
     type Store<'a> = Flash<&'a mut Driver, 256>;
