@@ -7,7 +7,6 @@ use heapless::Vec;
 
 /// What a [`Bank`] can be asked. Amounts are in the smallest unit of money.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BankCommand {
     /// Answers the balance of an account; an account that never had a deposit has none.
     Balance(Key),
@@ -23,6 +22,22 @@ impl fmt::Debug for BankCommand {
             Self::Balance(account) => write!(f, "balance({account})"),
             Self::Deposit(account, amount) => write!(f, "deposit({account}, {amount})"),
             Self::Withdraw(account, amount) => write!(f, "withdraw({account}, {amount})"),
+        }
+    }
+}
+
+/// The words of `Debug`.
+#[cfg(feature = "defmt")]
+impl defmt::Format for BankCommand {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::Balance(account) => defmt::write!(f, "balance({})", account),
+            Self::Deposit(account, amount) => {
+                defmt::write!(f, "deposit({}, {=u64})", account, amount)
+            }
+            Self::Withdraw(account, amount) => {
+                defmt::write!(f, "withdraw({}, {=u64})", account, amount)
+            }
         }
     }
 }
@@ -54,7 +69,6 @@ impl Value for BankCommand {
 
 /// What a [`Bank`] answers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BankReply {
     /// The balance after the command.
     Balance(u64),
@@ -70,6 +84,18 @@ impl fmt::Debug for BankReply {
             Self::Balance(balance) => balance.fmt(f),
             Self::Refused(balance) => write!(f, "refused({balance})"),
             Self::Full => f.write_str("full"),
+        }
+    }
+}
+
+/// The words of `Debug`.
+#[cfg(feature = "defmt")]
+impl defmt::Format for BankReply {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::Balance(balance) => defmt::write!(f, "{=u64}", balance),
+            Self::Refused(balance) => defmt::write!(f, "refused({=u64})", balance),
+            Self::Full => defmt::write!(f, "full"),
         }
     }
 }

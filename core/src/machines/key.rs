@@ -13,7 +13,6 @@ use core::fmt;
 /// assert_eq!((Key::numbered(0).as_str(), Key::numbered(26).as_str()), ("A", "AA"));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Key([u8; 7]);
 
 impl Key {
@@ -85,6 +84,15 @@ impl fmt::Debug for Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The name, as `Debug` has it.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Key {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        // With a hint of its own, for inside of another value a string would have quotation marks.
+        defmt::write!(f, "{=str:a}", self.as_str());
     }
 }
 

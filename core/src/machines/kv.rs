@@ -7,7 +7,6 @@ use heapless::Vec;
 
 /// What a [`Kv`] can be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KvCommand {
     /// Answers the value of a key.
     Get(Key),
@@ -30,6 +29,17 @@ impl fmt::Debug for KvCommand {
             }
         }
         f.write_str(")")
+    }
+}
+
+/// The words of `Debug`.
+#[cfg(feature = "defmt")]
+impl defmt::Format for KvCommand {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::Get(key) => defmt::write!(f, "get({})", key),
+            Self::Set(key, value) => defmt::write!(f, "set({}, {=i64})", key, value),
+        }
     }
 }
 
@@ -61,7 +71,6 @@ impl Value for KvCommand {
 
 /// What a [`Kv`] answers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KvReply {
     /// The key has no value.
     None,
@@ -77,6 +86,18 @@ impl fmt::Debug for KvReply {
             Self::None => f.write_str("none"),
             Self::Value(value) => value.fmt(f),
             Self::Full => f.write_str("full"),
+        }
+    }
+}
+
+/// The words of `Debug`.
+#[cfg(feature = "defmt")]
+impl defmt::Format for KvReply {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::None => defmt::write!(f, "none"),
+            Self::Value(value) => defmt::write!(f, "{=i64}", value),
+            Self::Full => defmt::write!(f, "full"),
         }
     }
 }

@@ -1,1 +1,3 @@
 //! What runs on boards, under QEMU.
+
+mod simulated;

@@ -1,0 +1,158 @@
+//! The simulation on a board is the simulation on a host: the same facts, and so the same digests.
+
+use core::fmt::Write;
+use core::ops::Range;
+use example_firmware::clusters::{Cluster, Medium, PAGE, Small, Whole};
+use std::path::PathBuf;
+use std::thread;
+use synod::simulation::Verdict;
+use synod::{Record, StateMachine, Tracer};
+use synod_boards::decode::{Dictionary, Line};
+use synod_boards::image::{Board, firmware};
+use synod_boards::qemu;
+
+/// The seeds whose digests are compared.
+const SEEDS: Range<u64> = 6..38;
+
+/// The records of a run, in the words that `Debug` has for them.
+#[derive(Default)]
+struct Words(Vec<String>);
+
+impl<M: StateMachine> Tracer<M, PAGE> for Words {
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        self.0.push(format!("{record:?}"));
+    }
+}
+
+/// What a board says when a run is done.
+fn result(seed: u64, outcome: Verdict, digest: u64) -> String {
+    format!("seed={seed} outcome={outcome:?} digest={digest:016x}")
+}
+
+/// Does something in a thread whose stack has room for a cluster.
+fn with_room<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = thread::Builder::new().stack_size(64 << 20).spawn(work);
+    thread.unwrap().join().unwrap()
+}
+
+/// What the host says of every seed.
+fn results<C: Cluster>() -> Vec<String> {
+    with_room(|| {
+        let mut cluster = C::idle();
+        let digests = SEEDS.map(|seed| (seed, cluster.digest(seed)));
+        digests
+            .map(|(seed, (outcome, digest))| result(seed, outcome, digest.value()))
+            .collect()
+    })
+}
+
+/// Runs the program on a board; what it logged, and its exit code.
+fn simulate(board: Board, words: &[&str]) -> (Vec<Line>, i32) {
+    let image: PathBuf = firmware(board, "simulate").unwrap_or_else(|error| panic!("{error}"));
+    let finished = qemu::run(board, &image, words).unwrap_or_else(|error| panic!("{error}"));
+    let lines = Dictionary::of(&image).and_then(|words| words.decode(&finished.log));
+    (
+        lines.unwrap_or_else(|error| panic!("{error}")),
+        finished.code,
+    )
+}
+
+/// The seeds give on a board what they give on the host.
+fn agrees<C: Cluster>(board: Board, cluster: &str) {
+    let seeds = format!("{}..{}", SEEDS.start, SEEDS.end);
+    let (lines, code) = simulate(board, &[cluster, &seeds, "quiet"]);
+    let texts: Vec<_> = lines.into_iter().map(|line| line.text).collect();
+    assert_eq!(texts, results::<C>());
+    assert_eq!(code, 0, "all of them are done");
+}
+
+/// The log of a board says the facts of the host, one after the other.
+fn tells<C: Cluster>(board: Board, cluster: &str) {
+    let (lines, code) = simulate(board, &[cluster, "6"]);
+    assert_eq!(code, 0);
+    let facts = with_room(|| {
+        let mut words = Words::default();
+        assert_eq!(C::idle().play(6, &mut words), Verdict::Done);
+        words.0
+    });
+    let mut differences = String::new();
+    let logged = lines.iter().filter(|line| line.level == "trace");
+    for (line, fact) in logged
+        .clone()
+        .zip(&facts)
+        .filter(|(line, fact)| line.text != **fact)
+        .take(5)
+    {
+        writeln!(differences, "board: {}\nhost:  {fact}", line.text).unwrap();
+    }
+    assert_eq!(differences, "");
+    assert_eq!(
+        (logged.count(), lines.len()),
+        (facts.len(), facts.len() + 1)
+    );
+}
+
+/// One test for each board and each cluster that it has room for.
+macro_rules! on_boards {
+    ($($name:ident: $check:ident::<$cluster:ty>($board:ident, $word:literal);)*) => {
+        $(
+            #[test]
+            #[cfg_attr(no_qemu, ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf")]
+            fn $name() {
+                $check::<$cluster>(Board::$board, $word);
+            }
+        )*
+    };
+}
+
+on_boards! {
+    digests_agree_on_cortex_m0: agrees::<Small>(Microbit, "small");
+    digests_of_the_small_cluster_agree_on_cortex_m3: agrees::<Small>(Lm3s6965evb, "small");
+    digests_agree_on_cortex_m3: agrees::<Medium>(Lm3s6965evb, "medium");
+    digests_of_the_small_cluster_agree_on_cortex_m4f: agrees::<Small>(Mps2An386, "small");
+    digests_of_the_medium_cluster_agree_on_cortex_m4f: agrees::<Medium>(Mps2An386, "medium");
+    digests_of_the_default_run_agree_on_cortex_m4f: agrees::<Whole>(Mps2An386, "whole");
+    the_log_tells_the_facts_on_cortex_m0: tells::<Small>(Microbit, "small");
+    the_log_tells_the_facts_on_cortex_m3: tells::<Medium>(Lm3s6965evb, "medium");
+    the_log_tells_the_facts_on_cortex_m4f: tells::<Whole>(Mps2An386, "whole");
+}
+
+#[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
+)]
+fn words_that_make_no_sense_are_refused_with_what_would() {
+    for words in [
+        &[][..],
+        &["small"],
+        &["medium", "6"],
+        &["small", "six"],
+        &["small", "6..6"],
+        &["small", "18446744073709551616"],
+        &["small", "6", "loud"],
+        &["small", "6", "quiet", "7"],
+    ] {
+        let (lines, code) = simulate(Board::Microbit, words);
+        assert_eq!(code, 2, "{words:?}");
+        let [line] = lines.as_slice() else {
+            panic!("{words:?}: {lines:?}");
+        };
+        assert_eq!(line.level, "error");
+        assert!(line.text.contains("the clusters here: small"), "{line:?}");
+    }
+}
+
+#[test]
+fn the_whole_cluster_is_the_default_run_of_the_command_line() {
+    let digests: Vec<_> = with_room(|| {
+        let mut cluster = Whole::idle();
+        let digests = (6..9).map(|seed| cluster.digest(seed).1);
+        digests.collect()
+    });
+    for (seed, digest) in (6..).zip(digests) {
+        let finished = synod_host::run(&synod_host::Options::new(seed), &mut ()).unwrap();
+        assert_eq!(finished.digest, digest, "seed {seed}");
+    }
+    assert!(results::<Small>() != results::<Medium>());
+}
