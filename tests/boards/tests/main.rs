@@ -1,3 +1,8 @@
-//! What runs on boards, under QEMU.
+//! What runs on boards, under QEMU, and in JavaScript.
 
+#[cfg(test)]
+mod expected;
+#[cfg(test)]
+mod javascript;
+#[cfg(test)]
 mod simulated;

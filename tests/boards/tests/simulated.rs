@@ -1,18 +1,14 @@
 //! The simulation on a board is the simulation on a host: the same facts, and so the same digests.
 
+use crate::expected::{digests, seeds, with_room};
 use core::fmt::Write;
-use core::ops::Range;
 use example_firmware::clusters::{Cluster, Medium, PAGE, Small, Whole};
 use std::path::PathBuf;
-use std::thread;
 use synod::simulation::Verdict;
-use synod::{Record, StateMachine, Tracer};
+use synod::{Digest, Record, StateMachine, Tracer};
 use synod_boards::decode::{Dictionary, Line};
 use synod_boards::image::{Board, firmware};
 use synod_boards::qemu;
-
-/// The seeds whose digests are compared.
-const SEEDS: Range<u64> = 6..38;
 
 /// The records of a run, in the words that `Debug` has for them.
 #[derive(Default)]
@@ -25,25 +21,16 @@ impl<M: StateMachine> Tracer<M, PAGE> for Words {
 }
 
 /// What a board says when a run is done.
-fn result(seed: u64, outcome: Verdict, digest: u64) -> String {
-    format!("seed={seed} outcome={outcome:?} digest={digest:016x}")
-}
-
-/// Does something in a thread whose stack has room for a cluster.
-fn with_room<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let thread = thread::Builder::new().stack_size(64 << 20).spawn(work);
-    thread.unwrap().join().unwrap()
+fn result(seed: u64, outcome: Verdict, digest: Digest) -> String {
+    format!("seed={seed} outcome={outcome:?} digest={digest}")
 }
 
 /// What the host says of every seed.
 fn results<C: Cluster>() -> Vec<String> {
-    with_room(|| {
-        let mut cluster = C::idle();
-        let digests = SEEDS.map(|seed| (seed, cluster.digest(seed)));
-        digests
-            .map(|(seed, (outcome, digest))| result(seed, outcome, digest.value()))
-            .collect()
-    })
+    let digests = digests::<C>().into_iter();
+    digests
+        .map(|(seed, outcome, digest)| result(seed, outcome, digest))
+        .collect()
 }
 
 /// Runs the program on a board; what it logged, and its exit code.
@@ -59,8 +46,7 @@ fn simulate(board: Board, words: &[&str]) -> (Vec<Line>, i32) {
 
 /// The seeds give on a board what they give on the host.
 fn agrees<C: Cluster>(board: Board, cluster: &str) {
-    let seeds = format!("{}..{}", SEEDS.start, SEEDS.end);
-    let (lines, code) = simulate(board, &[cluster, &seeds, "quiet"]);
+    let (lines, code) = simulate(board, &[cluster, &seeds(), "quiet"]);
     let texts: Vec<_> = lines.into_iter().map(|line| line.text).collect();
     assert_eq!(texts, results::<C>());
     assert_eq!(code, 0, "all of them are done");

@@ -1,0 +1,8 @@
+//! Gives the module a stack that a cluster has room in while it is made.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32") {
+        println!("cargo:rustc-link-arg=-zstack-size=4194304");
+    }
+}
