@@ -1,7 +1,7 @@
 //! What the programs for the boards share: the simulated clusters that they run, and how they speak to the outside.
 //!
 //! The boards are those that QEMU has: the microbit (Cortex-M0), the lm3s6965evb (Cortex-M3) and the mps2-an386
-//! (Cortex-M4F). All that is not safe Rust is in [`semihosting`], [`logger`] and [`handlers`].
+//! (Cortex-M4F). All that is not safe Rust is in the modules `semihosting`, `logger` and `handlers`, which only they have.
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod clusters;
