@@ -1,6 +1,6 @@
 //! Whole frames: what stands around the body of a message.
 
-use super::{Dropped, FrameError, OVERHEAD, Unencodable, VERSION, body, len};
+use super::{Dropped, FrameError, Unencodable, VERSION, body, len};
 use crate::checksum::crc32;
 use crate::{Envelope, MessageKind, NODES_MAX, NodeId, Reader, Sink, StateMachine, Writer};
 use core::marker::PhantomData;
@@ -120,9 +120,6 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         let mut reader = Reader::new(said);
         if reader.u8().ok_or(FrameError::Damaged)? != VERSION {
             return Err(FrameError::Future);
-        }
-        if frame.len() < OVERHEAD {
-            return Err(FrameError::Malformed);
         }
         let kind = reader.u8().and_then(kind_of).ok_or(FrameError::Malformed);
         let cluster = reader.u32().ok_or(FrameError::Malformed)?;

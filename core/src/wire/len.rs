@@ -1,12 +1,14 @@
 //! How long frames can become, known when the program is compiled.
 
+use crate::roles::sessions::HEAD;
 use crate::{SNAPSHOT_PAGE, StateMachine, Value};
 
 /// The bytes of a frame beside the body: version, kind, cluster, from, to, and the checksum at the end.
 pub const OVERHEAD: usize = 1 + 1 + 4 + 1 + 1 + 4;
 
-/// The longest frame whose length does not depend on what is replicated: that of a refusal.
-pub const LEN_MIN: usize = OVERHEAD + 1 + BALLOT + BALLOT + SLOT + SLOT + 4;
+/// The fewest bytes that a link's frames must have, whatever is replicated: those of a page of 28 bytes of a snapshot. A frame of
+/// CAN FD has them.
+pub const LEN_MIN: usize = OVERHEAD + SLOT + 8 + 4 + 4 + HEAD;
 
 const BALLOT: usize = 6 + 1;
 const SLOT: usize = 8;
@@ -20,34 +22,24 @@ const KEY: usize = 8 + 4;
 /// const { assert!(synod::wire::len_max::<Opaque, 2>() <= 127) };
 /// ```
 pub const fn len_max<M: StateMachine, const PAGE: usize>() -> usize {
-    let lengths = [
-        LEN_MIN,
+    let (mut len, others) = (
         promise_max::<M, PAGE>(),
-        run_max::<M, PAGE>(),
-        welcome_max::<M>(),
-        response_max::<M>(),
-        request_max::<M>(),
-    ];
-    let (mut most, mut index) = (0, 0);
-    while index < lengths.len() {
+        [welcome_max::<M>(), response_max::<M>()],
+    );
+    let mut index = 0;
+    while index < others.len() {
         #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        let len = lengths[index];
-        if len > most {
-            most = len;
-        }
+        let other = others[index];
+        len = if other < len { len } else { other };
         index += 1;
     }
-    most
+    len
 }
 
-/// A promise with `PAGE` entries: flags, ballot, two slots; and for each entry how far its slot is, ballot and proposal.
+/// A promise with `PAGE` entries: flags, ballot, two slots; and for each entry how far its slot is, ballot and proposal. It is
+/// longer than a refusal, which has a ballot more and no entry, and than any other message about as many commands.
 const fn promise_max<M: StateMachine, const PAGE: usize>() -> usize {
     OVERHEAD + 1 + BALLOT + SLOT + SLOT + PAGE * (2 + BALLOT + proposal_max::<M>())
-}
-
-/// An accept: ballot, two slots, and `PAGE` proposals. Decisions have no ballot.
-const fn run_max<M: StateMachine, const PAGE: usize>() -> usize {
-    OVERHEAD + BALLOT + SLOT + SLOT + PAGE * proposal_max::<M>()
 }
 
 /// A welcome: the snapshot's slot and digest, which page of how many, and the page.
@@ -64,11 +56,6 @@ const fn response_max<M: StateMachine>() -> usize {
     OVERHEAD + KEY + 1 + SLOT + M::Output::ENCODED_MAX
 }
 
-/// A proposal to the leader, and whether it comes again.
-const fn request_max<M: StateMachine>() -> usize {
-    OVERHEAD + 1 + proposal_max::<M>()
-}
-
 const fn proposal_max<M: StateMachine>() -> usize {
     1 + KEY + M::Command::ENCODED_MAX
 }
@@ -79,9 +66,9 @@ pub(super) const fn misfit<M: StateMachine, const PAGE: usize>(mtu: usize) -> Op
         Some("PAGE_BYTES of the state machine must be at most SNAPSHOT_PAGE")
     } else if mtu < LEN_MIN {
         Some("a frame must have at least wire::LEN_MIN bytes: raise MTU")
-    } else if request_max::<M>() > mtu {
+    } else if promise_max::<M, 1>() > mtu {
         Some(
-            "one command does not fit into a frame: lower ENCODED_MAX of the command, or raise MTU",
+            "one command does not fit into a promise: lower ENCODED_MAX of the command, or raise MTU",
         )
     } else if promise_max::<M, PAGE>() > mtu {
         Some(
@@ -93,8 +80,6 @@ pub(super) const fn misfit<M: StateMachine, const PAGE: usize>(mtu: usize) -> Op
         )
     } else if response_max::<M>() > mtu {
         Some("an answer does not fit into a frame: lower ENCODED_MAX of the output, or raise MTU")
-    } else if len_max::<M, PAGE>() > mtu {
-        Some("a message does not fit into a frame: raise MTU")
     } else {
         None
     }

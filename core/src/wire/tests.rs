@@ -464,10 +464,19 @@ fn the_longest_messages_are_as_long_as_was_said() {
     assert_eq!(len_max::<Register, 2>(), 36 + 2 * (22 + 4));
     let refusal = promise(ballot(4, 2), 8, &[]);
     assert_eq!(encoded(refusal).len(), 12 + 1 + 7 + 7 + 8 + 8);
-    assert_eq!(encoded(accepted(ballot(4, 2))).len(), LEN_MIN);
+    assert_eq!(
+        encoded(accepted(ballot(4, 2))).len(),
+        12 + 1 + 7 + 7 + 8 + 8 + 4
+    );
+    assert_eq!(LEN_MIN, 64, "CAN FD");
     assert_eq!(len_max::<Register, 1>(), 36 + 28, "a page of a snapshot");
     assert_eq!(len_max::<crate::machines::Opaque, 2>(), 126);
     assert_eq!(len_max::<crate::machines::Kv<16>, 5>(), 36 + 5 * (22 + 16));
+    let answer = response(Outcome::Applied {
+        slot: Slot::FIRST,
+        output: 7,
+    });
+    assert_eq!(encoded(answer).len(), 33 + 4);
 }
 
 /// What the compiler says where frames are too short, for commands, outputs and pages of so many bytes.
@@ -501,10 +510,10 @@ fn what_does_not_fit_is_named_with_the_number_to_change() {
         let text = misfit.unwrap();
         assert!(text.contains(number), "{text} should name {number}");
     };
-    assert_eq!(misfit::<Made<6, 4, 28>, 1>(64), None);
-    named(misfit::<Made<6, 4, 28>, 1>(46), "raise MTU");
+    assert_eq!(misfit::<Made<6, 31, 28>, 1>(64), None);
+    named(misfit::<Made<6, 4, 28>, 1>(63), "raise MTU");
     named(
-        misfit::<Made<40, 4, 28>, 1>(64),
+        misfit::<Made<7, 4, 28>, 1>(64),
         "lower ENCODED_MAX of the command",
     );
     named(
@@ -516,6 +525,8 @@ fn what_does_not_fit_is_named_with_the_number_to_change() {
         misfit::<Made<6, 32, 28>, 1>(64),
         "lower ENCODED_MAX of the output",
     );
+    assert_eq!(misfit::<Made<6, 4, 90>, 1>(126), None);
+    named(misfit::<Made<6, 4, 90>, 1>(125), "lower PAGE_BYTES");
     named(
         misfit::<Made<6, 4, 91>, 1>(250),
         "PAGE_BYTES of the state machine must be at most",
