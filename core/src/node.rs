@@ -152,11 +152,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// [`ConfigError`]: the first relation of the settings that does not hold.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
-        let phase = Phase::Founding(Seed::new(config.node));
+        config.validate()?;
+        Ok(Self::founding(config, run_seed, now))
+    }
+
+    /// As [`Node::found`], of settings that are sound.
+    pub(crate) fn founding(config: Config, run_seed: u64, now: Instant) -> Self {
         let rng = stream(run_seed, Purpose::Node(config.node.0));
+        let phase = Phase::Founding(Seed::new(config.node));
         let mut timers = Timers::new();
         timers.arm(Timer::Join, now);
-        Self::new(config, phase, rng, timers)
+        Self::new(config, phase, (rng, timers), true, Durable::nothing())
     }
 
     /// A node that joins a cluster, whether that is being founded or has run for years. It must have no past in it: a
@@ -167,36 +173,48 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// [`ConfigError`]: the first relation of the settings that does not hold.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
-        let phase = Phase::Joining(Initializer::new());
-        let mut rng = stream(run_seed, Purpose::Node(config.node.0));
-        let mut timers = Timers::new();
-        // Rule J3: boards that are switched on together do not ask together.
-        let jitter = span_below(&mut rng, config.join_retransmit);
-        timers.arm_after(Timer::Join, &now, &jitter);
-        Self::new(config, phase, rng, timers)
+        config.validate()?;
+        Ok(Self::joining(config, run_seed, now, true))
     }
 
-    /// A node as it begins. It takes all that differs, for what is changed afterwards is copied, and a board's stack has
-    /// no room for that.
+    /// As [`Node::join`], of settings that are sound; or one that only learns.
+    pub(crate) fn joining(config: Config, run_seed: u64, now: Instant, votes: bool) -> Self {
+        let mut rng = stream(run_seed, Purpose::Node(config.node.0));
+        // Rule J3: boards that are switched on together do not ask together.
+        let jitter = span_below(&mut rng, config.join_retransmit);
+        let mut timers = Timers::new();
+        timers.arm_after(Timer::Join, &now, &jitter);
+        let phase = Phase::Joining(Initializer::new());
+        Self::new(config, phase, (rng, timers), votes, Durable::nothing())
+    }
+
+    /// The one place where a node is made, in one go: a node that is changed after that, or put into something else,
+    /// may be there twice for a moment, and small targets have no stack for that.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn new(
         config: Config,
         phase: Phase,
-        rng: XorShiftRng,
-        timers: Timers,
-    ) -> Result<Self, ConfigError> {
+        (rng, timers): (XorShiftRng, Timers),
+        voter: bool,
+        #[cfg(feature = "mutants")] mut past: Durable<M, WINDOW, CLIENTS>,
+        #[cfg(not(feature = "mutants"))] past: Durable<M, WINDOW, CLIENTS>,
+    ) -> Self {
         let () = Self::CHECKED;
-        config.validate()?;
-        let node = Self {
+        #[cfg(feature = "mutants")]
+        past.mutate(config.mutant);
+        Self {
             fingerprint: config.fingerprint(),
-            config,
             phase,
-            acceptor: Acceptor::new(),
-            replica: Replica::new(),
+            seen: past.acceptor.promised(),
+            acceptor: past.acceptor,
+            replica: Replica::new(past.state),
+            #[cfg(feature = "mutants")]
+            leader: Leader::making(config.mutant),
+            #[cfg(not(feature = "mutants"))]
             leader: Leader::new(),
             requesters: Table::new(),
-            seen: Ballot::NULL,
             leader_hint: None,
-            voter: true,
+            voter,
             suspicious: true,
             beats: 0,
             failures: 0,
@@ -206,10 +224,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             timers,
             rng,
             votes_peak: 0,
-        };
-        #[cfg(feature = "mutants")]
-        let node = node.mutated();
-        Ok(node)
+            config,
+        }
     }
 
     /// Tells the node that a message arrived. Nothing that a message says can make it panic or break its own rules; what
@@ -420,22 +436,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[cfg(feature = "mutants")]
     fn is(&self, mutant: crate::Mutant) -> bool {
         self.config.mutant == Some(mutant)
-    }
-
-    /// Tells the roles which mistake they make.
-    #[cfg(feature = "mutants")]
-    fn mutated(mut self) -> Self {
-        self.mutate();
-        self
-    }
-
-    /// The same, where a role was replaced.
-    #[cfg(feature = "mutants")]
-    fn mutate(&mut self) {
-        let mutant = self.config.mutant;
-        self.acceptor.mutant = mutant;
-        self.leader.mutant = mutant;
-        self.replica.mutate(mutant);
     }
 
     /// What must hold between steps; checked in builds with debug assertions.

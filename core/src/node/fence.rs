@@ -75,12 +75,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// [`ConfigError`]: the first relation of the settings that does not hold.
     pub fn learn(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
-        let mut node = Self::join(config, run_seed, now)?;
-        node.voter = false;
+        config.validate()?;
+        #[cfg(not(feature = "mutants"))]
+        let votes = false;
         #[cfg(feature = "mutants")]
-        {
-            node.voter = node.is(crate::Mutant::StartsEmpty);
-        }
-        Ok(node)
+        let votes = config.mutant == Some(crate::Mutant::StartsEmpty);
+        Ok(Self::joining(config, run_seed, now, votes))
     }
 }

@@ -4,7 +4,6 @@ use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::roles::acceptor::Acceptor;
-use crate::roles::replica::Replica;
 use crate::roles::snapshot::State;
 use crate::timer::{Timer, Timers};
 use crate::{Ballot, ClientId, Entry, Instant, RequestNumber, Slot, StateMachine};
@@ -36,8 +35,8 @@ use crate::{Ballot, ClientId, Entry, Instant, RequestNumber, Slot, StateMachine}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Durable<M: StateMachine, const WINDOW: usize = 16, const CLIENTS: usize = 8> {
-    acceptor: Acceptor<M::Command, WINDOW>,
-    state: State<M, CLIENTS>,
+    pub(super) acceptor: Acceptor<M::Command, WINDOW>,
+    pub(super) state: State<M, CLIENTS>,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WINDOW, CLIENTS> {
@@ -46,6 +45,29 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
         state: State<M, CLIENTS>,
     ) -> Self {
         Self { acceptor, state }
+    }
+
+    /// Of a node that has no past.
+    pub(crate) fn nothing() -> Self {
+        Self::restored(Acceptor::new(), State::genesis())
+    }
+
+    /// What is made of this makes a mistake from now on.
+    #[cfg(feature = "mutants")]
+    pub(super) fn mutate(&mut self, mutant: Option<crate::Mutant>) {
+        self.acceptor.mutant = mutant;
+        self.state.sessions.mutant = mutant;
+    }
+
+    /// Whatever a node with a mistake forgets when it comes back.
+    #[cfg(feature = "mutants")]
+    fn mistake(&mut self, config: &Config) {
+        match config.mutant {
+            Some(crate::Mutant::Amnesia) => self.acceptor = Acceptor::new(),
+            Some(crate::Mutant::NewestVoteLost) => self.acceptor.forget_newest(),
+            Some(crate::Mutant::RoundReused) => self.acceptor.forget_claim(config.node),
+            _ => {}
+        }
     }
 
     /// The highest ballot that was promised.
@@ -110,31 +132,27 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         incarnation: u32,
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        let seed = run_seed ^ mix(u64::from(incarnation));
-        let rng = stream(seed, Purpose::Node(config.node.0));
-        let mut node = Self::new(config, Phase::Active, rng, Timers::new())?;
-        node.seen = durable.acceptor.promised();
-        node.acceptor = durable.acceptor;
-        node.replica = Replica::recovered(durable.state);
+        config.validate()?;
+        Ok(Self::recovered(config, durable, run_seed, incarnation, now))
+    }
+
+    /// As [`Node::recover`], of settings that are sound.
+    pub(crate) fn recovered(
+        config: Config,
+        #[cfg(feature = "mutants")] mut durable: Durable<M, WINDOW, CLIENTS>,
+        #[cfg(not(feature = "mutants"))] durable: Durable<M, WINDOW, CLIENTS>,
+        run_seed: u64,
+        incarnation: u32,
+        now: Instant,
+    ) -> Self {
         #[cfg(feature = "mutants")]
-        {
-            if node.is(crate::Mutant::Amnesia) {
-                node.acceptor = Acceptor::new();
-                node.seen = Ballot::NULL;
-            }
-            if node.is(crate::Mutant::NewestVoteLost) {
-                node.acceptor.forget_newest();
-            }
-            if node.is(crate::Mutant::RoundReused) {
-                node.acceptor.forget_claim(node.config.node);
-                node.seen = node.acceptor.promised();
-            }
-            node.mutate();
-        }
-        let timeout = node.config.election_timeout;
-        let delay = timeout.saturating_add(span_below(&mut node.rng, timeout));
-        node.timers.arm_after(Timer::Election, &now, &delay);
-        node.invariants();
-        Ok(node)
+        durable.mistake(&config);
+        let seed = run_seed ^ mix(u64::from(incarnation));
+        let mut rng = stream(seed, Purpose::Node(config.node.0));
+        let timeout = config.election_timeout;
+        let delay = timeout.saturating_add(span_below(&mut rng, timeout));
+        let mut timers = Timers::new();
+        timers.arm_after(Timer::Election, &now, &delay);
+        Self::new(config, Phase::Active, (rng, timers), true, durable)
     }
 }

@@ -75,24 +75,18 @@ pub(crate) enum Requested<O> {
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WINDOW, CLIENTS> {
-    pub(crate) fn new() -> Self {
+    /// A replica that knows what it had applied, and nothing else.
+    pub(crate) fn new(state: State<M, CLIENTS>) -> Self {
         Self {
-            state: State::genesis(),
-            log: Window::new(Slot::ZERO),
+            log: Window::new(state.applied),
             pending: Table::new(),
             spare: Spare::Empty,
             claim: (Ballot::NULL, Slot::ZERO),
-            decided: Slot::ZERO,
+            decided: state.applied,
             #[cfg(feature = "mutants")]
-            mutant: None,
+            mutant: state.sessions.mutant,
+            state,
         }
-    }
-
-    /// From now on it makes a mistake.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn mutate(&mut self, mutant: Option<Mutant>) {
-        self.mutant = mutant;
-        self.state.sessions.mutant = mutant;
     }
 
     /// The answer that [`Mutant::StaleRead`] gives to a command that changes nothing.
@@ -112,16 +106,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     fn next_over_gaps(&self) -> Option<Slot> {
         let mut decided = self.log.iter_from(self.state.applied.next()?);
         decided.next().map(|(slot, _)| slot)
-    }
-
-    /// A replica that knows what it had applied, and nothing else.
-    pub(crate) fn recovered(state: State<M, CLIENTS>) -> Self {
-        Self {
-            log: Window::new(state.applied),
-            decided: state.applied,
-            state,
-            ..Self::new()
-        }
     }
 
     pub(crate) fn state(&self) -> &State<M, CLIENTS> {

@@ -409,11 +409,11 @@ impl<S: Storage> Journal<S> {
     }
 
     /// The first record of all: whose storage it is.
-    pub(super) fn provision(&mut self) -> Result<(), JournalError<S::Error>> {
-        let provisioned = self
-            .append::<()>(&Record::Identity(self.identity))
-            .and_then(|()| self.try_sync());
-        self.note(provisioned)
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(super) fn provisioned(mut self) -> Result<Self, JournalError<S::Error>> {
+        self.append::<()>(&Record::Identity(self.identity))?;
+        self.try_sync()?;
+        Ok(self)
     }
 }
 

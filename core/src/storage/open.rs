@@ -77,6 +77,7 @@ impl<S: Storage> Journal<S> {
     /// # Errors
     ///
     /// [`OpenError`]: the storage cannot be read, or is another node's. Nothing was changed.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn open<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
         mut storage: S,
         config: Config,
@@ -132,6 +133,7 @@ impl<S: Storage> Journal<S> {
 }
 
 /// Plays what is in the storage from a checkpoint on.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
     storage: &mut S,
     (at, begin): (u32, Begin),
@@ -169,19 +171,18 @@ impl<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>
         clippy::type_complexity,
         reason = "the node, and the journal that goes with it"
     )]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn start<const PAGE: usize>(
         self,
         run_seed: u64,
         now: Instant,
     ) -> Result<(Journal<S>, Node<M, WINDOW, CLIENTS, PAGE>), JournalError<S::Error>> {
-        let node = match self.past {
-            Some(durable) => {
-                Node::recover(self.config, durable, run_seed, self.tail.incarnation, now)
-            }
-            None => begin(self.config, run_seed, now),
-        };
-        let node = node.map_err(JournalError::Config)?;
-        Ok((Journal::new(self.storage, self.tail), node))
+        self.config.validate().map_err(JournalError::Config)?;
+        let incarnation = self.tail.incarnation;
+        Ok((
+            Journal::new(self.storage, self.tail),
+            begin(self.config, self.past, run_seed, incarnation, now),
+        ))
     }
 
     /// Gives the storage back as it is.
@@ -204,6 +205,7 @@ impl<S: Storage> Empty<S> {
         clippy::type_complexity,
         reason = "the node, and the journal that goes with it"
     )]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn provision<
         M: StateMachine,
         const WINDOW: usize,
@@ -222,10 +224,11 @@ impl<S: Storage> Empty<S> {
             needed: None,
         };
         debug_assert_eq!(tail.identity, self.identity, "opened for other capacities");
-        let node = begin(self.config, run_seed, now).map_err(JournalError::Config)?;
-        let mut journal = Journal::new(self.storage, tail);
-        journal.provision()?;
-        Ok((journal, node))
+        self.config.validate().map_err(JournalError::Config)?;
+        Ok((
+            Journal::new(self.storage, tail).provisioned()?,
+            begin(self.config, None, run_seed, 1, now),
+        ))
     }
 
     /// Gives the storage back as it is.
@@ -246,15 +249,20 @@ impl<S> Damaged<S> {
     }
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     config: Config,
+    past: Option<Durable<M, WINDOW, CLIENTS>>,
     run_seed: u64,
+    incarnation: u32,
     now: Instant,
-) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, crate::ConfigError> {
-    if config.node == config.founder {
-        Node::found(config, run_seed, now)
+) -> Node<M, WINDOW, CLIENTS, PAGE> {
+    if let Some(past) = past {
+        Node::recovered(config, past, run_seed, incarnation, now)
+    } else if config.node == config.founder {
+        Node::founding(config, run_seed, now)
     } else {
-        Node::join(config, run_seed, now)
+        Node::joining(config, run_seed, now, true)
     }
 }
 

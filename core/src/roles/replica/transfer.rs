@@ -202,7 +202,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                 if goes_on {
                     self.state = state;
                     #[cfg(feature = "mutants")]
-                    self.mutate(self.mutant);
+                    {
+                        self.state.sessions.mutant = self.mutant;
+                    }
                     self.log.raise(self.state.applied);
                 }
                 Ok(())
