@@ -7,14 +7,25 @@ use std::fs;
 use std::path::PathBuf;
 
 /// How many bytes of RAM are the stack's, for each program and board; what is left is for statics.
-const STACKS: [(&str, [(&str, u32); 3]); 1] = [(
-    "simulate",
-    [
-        ("microbit", 4592),
-        ("lm3s6965evb", 12 << 10),
-        ("mps2-an386", 64 << 10),
-    ],
-)];
+const STACKS: [(&str, [(&str, u32); 3]); 3] = [
+    (
+        "simulate",
+        [
+            ("microbit", 4592),
+            ("lm3s6965evb", 12 << 10),
+            ("mps2-an386", 64 << 10),
+        ],
+    ),
+    ("node", MEMBER),
+    ("relays", MEMBER),
+];
+
+/// A node takes the same on every board; the node itself lies there, too.
+const MEMBER: [(&str, u32); 3] = [
+    ("microbit", 11 << 10),
+    ("lm3s6965evb", 32 << 10),
+    ("mps2-an386", 32 << 10),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");

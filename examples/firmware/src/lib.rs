@@ -4,10 +4,23 @@
 //! (Cortex-M4F). All that is not safe Rust is in the modules `semihosting`, `logger` and `handlers`, which only they have.
 #![cfg_attr(target_os = "none", no_std)]
 
+#[cfg(target_os = "none")]
+pub mod board;
 pub mod clusters;
 #[cfg(target_os = "none")]
+pub mod drive;
+#[cfg(target_os = "none")]
+pub mod flash;
+#[cfg(target_os = "none")]
 pub mod handlers;
+pub mod line;
+#[cfg(target_os = "none")]
+pub mod log;
 #[cfg(target_os = "none")]
 pub mod logger;
+pub mod member;
+pub mod relays;
 #[cfg(target_os = "none")]
 pub mod semihosting;
+#[cfg(target_os = "none")]
+pub mod start;

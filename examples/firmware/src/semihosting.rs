@@ -7,6 +7,8 @@
     reason = "what a debugger does is outside of the language"
 )]
 
+pub mod file;
+
 use core::arch::asm;
 use core::ptr::from_mut;
 

@@ -1,0 +1,8 @@
+//! A node of a cluster of boards: eight keys and their values.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+mod firmware;
+
+#[cfg(not(target_os = "none"))]
+fn main() {}

@@ -1,0 +1,112 @@
+//! The loop that joins a node to its board. This is all of it.
+
+use crate::board::Board;
+use crate::line::{self, Line, MTU};
+use crate::log::Log;
+use synod::storage::{Journal, Storage};
+use synod::wire::{CLIENT, Frames};
+use synod::{Envelope, Instant, Message, Node, Outbox, Outcome, Reply, RequestError, StateMachine};
+
+/// Lets a node run for ever: with what it must not forget in a journal, or as one that only learns without.
+pub fn drive<
+    M: StateMachine,
+    S: Storage,
+    const W: usize,
+    const C: usize,
+    const P: usize,
+    const ROOM: usize,
+>(
+    board: &mut Board,
+    node: &mut Node<M, W, C, P>,
+    mut journal: Option<&mut Journal<S>>,
+    outbox: &mut Outbox<M, P, ROOM>,
+) -> ! {
+    let mut frames = Frames::new(node.config().fingerprint());
+    let mut line = Line::default();
+    let mut log = Log;
+    loop {
+        board.wait(node.next_deadline());
+        let now = board.now();
+
+        // The outbox has room for one step. So what is due comes first, and a frame when that left the outbox empty.
+        node.handle_timeout(now, outbox, &mut log);
+        if outbox.is_empty()
+            && let Some(frame) = line.receive(|| board.read())
+        {
+            match frames.decode(frame) {
+                Ok(envelope) => take(now, node, &envelope, outbox, &mut log),
+                Err(error) => log.dropped(error, &frames.dropped()),
+            }
+        }
+
+        // What a node says rests on what it wrote. So that is durable first; where it cannot be, nothing is said.
+        if let Some(open) = &mut journal
+            && open
+                .write(now, node, &outbox.writes)
+                .and_then(|()| open.sync())
+                .is_err()
+        {
+            node.fence(now, outbox, &mut log);
+            journal = None;
+        }
+
+        for outgoing in &outbox.messages {
+            for to in outgoing.to.iter() {
+                send(board, &frames, &node.envelope(to, outgoing));
+            }
+        }
+        for Reply { key, outcome } in outbox.replies.iter().copied() {
+            let (cluster, from, to) = (node.config().fingerprint(), node.id(), CLIENT);
+            let message = Message::Response { key, outcome };
+            send(
+                board,
+                &frames,
+                &Envelope {
+                    cluster,
+                    from,
+                    to,
+                    message,
+                },
+            );
+        }
+        outbox.clear();
+    }
+}
+
+/// Hands over what arrived: a client's request, or what another node says.
+fn take<M: StateMachine, const W: usize, const C: usize, const P: usize, const ROOM: usize>(
+    now: Instant,
+    node: &mut Node<M, W, C, P>,
+    envelope: &Envelope<M, P>,
+    outbox: &mut Outbox<M, P, ROOM>,
+    log: &mut Log,
+) {
+    match envelope.message {
+        Message::Request { proposal } if (envelope.from, envelope.to) == (CLIENT, node.id()) => {
+            let asked = node.ask(now, proposal, outbox, log);
+            // Whatever else it was, the client hears of it later, or asks again.
+            if let (Err(RequestError::Full { .. }), Some(key)) = (asked, proposal.key()) {
+                let _ = outbox.replies.push(Reply {
+                    key,
+                    outcome: Outcome::Busy,
+                });
+            }
+        }
+        _ => node.handle_message(now, envelope, outbox, log),
+    }
+}
+
+/// Puts a message on the line. What no node says has no frame.
+#[inline(never)]
+fn send<M: StateMachine, const P: usize>(
+    board: &mut Board,
+    frames: &Frames<M, P, MTU>,
+    envelope: &Envelope<M, P>,
+) {
+    let mut buffer = [0; MTU];
+    if let Ok(len) = frames.encode(envelope, &mut buffer) {
+        line::send(buffer.get(..len).unwrap_or_default(), |bytes| {
+            board.write(bytes)
+        });
+    }
+}

@@ -1,0 +1,100 @@
+//! Files of the host.
+
+use super::call;
+
+const SYS_OPEN: usize = 0x01;
+const SYS_WRITE: usize = 0x05;
+const SYS_READ: usize = 0x06;
+const SYS_SEEK: usize = 0x0A;
+const SYS_FLEN: usize = 0x0C;
+
+/// The modes of C's `fopen`: `r+b` and `w+b`.
+const UPDATE: usize = 3;
+const CREATE: usize = 7;
+
+/// The longest name of a file.
+const NAME_MAX: usize = 240;
+
+/// A file of the host, read and written in place.
+#[derive(Debug)]
+pub struct File(usize);
+
+/// The debugger did not do what a file was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileError;
+
+impl File {
+    /// Opens the file of a name, and makes it where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The name is too long, or the host refuses.
+    pub fn open(name: &str) -> Result<Self, FileError> {
+        let mut zeroed = [0; NAME_MAX + 1];
+        if name.len() > NAME_MAX {
+            return Err(FileError);
+        }
+        for (place, byte) in zeroed.iter_mut().zip(name.bytes()) {
+            *place = byte;
+        }
+        for mode in [UPDATE, CREATE] {
+            let mut block = [zeroed.as_ptr().expose_provenance(), mode, name.len()];
+            // SAFETY: a name that ends with a zero, a mode, and the length of the name.
+            let handle = unsafe { call(SYS_OPEN, &mut block) };
+            if handle != usize::MAX {
+                return Ok(Self(handle));
+            }
+        }
+        Err(FileError)
+    }
+
+    /// How many bytes it has.
+    ///
+    /// # Errors
+    ///
+    /// The host does not say.
+    pub fn len(&self) -> Result<usize, FileError> {
+        let mut block = [self.0];
+        // SAFETY: a handle.
+        let len = unsafe { call(SYS_FLEN, &mut block) };
+        if len == usize::MAX {
+            return Err(FileError);
+        }
+        Ok(len)
+    }
+
+    /// Reads bytes at a place.
+    ///
+    /// # Errors
+    ///
+    /// Some of them cannot be read.
+    pub fn read(&self, at: usize, bytes: &mut [u8]) -> Result<(), FileError> {
+        self.seek(at)?;
+        let mut block = [self.0, bytes.as_mut_ptr().expose_provenance(), bytes.len()];
+        // SAFETY: a handle, and room for as many bytes as are asked for.
+        done(unsafe { call(SYS_READ, &mut block) })
+    }
+
+    /// Writes bytes at a place.
+    ///
+    /// # Errors
+    ///
+    /// Some of them may be written.
+    pub fn write(&self, at: usize, bytes: &[u8]) -> Result<(), FileError> {
+        self.seek(at)?;
+        let mut block = [self.0, bytes.as_ptr().expose_provenance(), bytes.len()];
+        // SAFETY: a handle, and as many bytes as there are.
+        done(unsafe { call(SYS_WRITE, &mut block) })
+    }
+
+    fn seek(&self, at: usize) -> Result<(), FileError> {
+        let mut block = [self.0, at];
+        // SAFETY: a handle and a place.
+        done(unsafe { call(SYS_SEEK, &mut block) })
+    }
+}
+
+/// These operations answer zero when they have done all of their work.
+fn done(answer: usize) -> Result<(), FileError> {
+    if answer == 0 { Ok(()) } else { Err(FileError) }
+}
