@@ -3,6 +3,7 @@
 //! It is as strict as a flash is. Erasing sets all bits of whole pages, writing only clears bits in whole words, and
 //! whatever would need more is refused and does nothing.
 
+use crate::member::POWER_FAILED;
 use crate::semihosting::exit;
 use crate::semihosting::file::{File, FileError};
 use embedded_storage::nor_flash::{
@@ -16,9 +17,6 @@ pub const BYTES: u32 = 32 << 10;
 const PAGE: usize = 1 << 10;
 /// A word: what is written at once.
 const WORD: usize = 4;
-
-/// The exit code of a board whose power failed.
-pub const POWER_FAILED: u8 = 110;
 
 /// The flash.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! What the tests of boards are made of: images, a QEMU to run them in, and their logs in words.
 
 pub mod decode;
+pub mod hub;
 pub mod image;
 pub mod qemu;
 

@@ -6,3 +6,7 @@ mod expected;
 mod javascript;
 #[cfg(test)]
 mod simulated;
+//! What runs on boards, under QEMU.
+
+#[cfg(test)]
+mod cluster;
