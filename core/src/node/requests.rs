@@ -69,6 +69,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut Outbox<M, PAGE, ROOM>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
+        let registers = matches!(proposal, Proposal::Register { .. });
+        let numbered = |key: &RequestKey| key.number != RequestNumber::REGISTRATION;
+        let Some(key) = proposal.key().filter(|key| registers || numbered(key)) else {
+            return Err(RequestError::NumberZero);
+        };
         let mut step = Step::new(now, self.config.node, outbox, tracer);
         if self.halt.is_some() {
             return Err(RequestError::Halted);
@@ -76,11 +81,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if step.room() < Self::OUTBOX_MIN {
             return Err(RequestError::OutboxFull);
         }
-        let registers = matches!(proposal, Proposal::Register { .. });
-        let numbered = |key: &RequestKey| key.number != RequestNumber::REGISTRATION;
-        let Some(key) = proposal.key().filter(|key| registers || numbered(key)) else {
-            return Err(RequestError::NumberZero);
-        };
         if let Some(number) = self.outstanding(key) {
             return Err(RequestError::Outstanding { number });
         }

@@ -1,12 +1,10 @@
 //! What runs on boards, under QEMU, and in JavaScript.
 
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod expected;
 #[cfg(test)]
 mod javascript;
 #[cfg(test)]
 mod simulated;
-//! What runs on boards, under QEMU.
-
-#[cfg(test)]
-mod cluster;
