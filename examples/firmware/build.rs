@@ -23,8 +23,8 @@ const STACKS: [(&str, [(&str, u32); 3]); 3] = [
 /// A node takes the same on every board; the node itself lies there, too.
 const MEMBER: [(&str, u32); 3] = [
     ("microbit", 11 << 10),
-    ("lm3s6965evb", 32 << 10),
-    ("mps2-an386", 32 << 10),
+    ("lm3s6965evb", 11 << 10),
+    ("mps2-an386", 11 << 10),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -377,7 +377,7 @@ mod tests {
 
     /// A replica that has applied a registration in slot 1.
     pub(crate) fn replica() -> Small {
-        let mut replica = Small::new();
+        let mut replica = Small::new(State::genesis());
         decide(&mut replica, 1, &Proposal::Register { nonce: 77 });
         replica
     }
@@ -512,7 +512,7 @@ mod tests {
                 &set(1, u32::try_from(slot).unwrap(), 20),
             );
         }
-        let mut again = Small::recovered(replica.state().clone());
+        let mut again = Small::new(replica.state().clone());
         assert_eq!(again.applied(), Slot::new(9));
         assert_eq!(again.chain(), replica.chain());
         assert!(!again.is_behind() && again.pending() == 0);

@@ -24,9 +24,9 @@ pub type Member = Of<Machine>;
 /// The exit code of a board whose power failed.
 pub const POWER_FAILED: u8 = 110;
 
-/// The settings of a node in a cluster of so many, for a line on which a round trip takes up to 100 ms.
+/// The settings of a node in a cluster of so many, for a line on which a round trip takes up to 50 ms.
 pub fn config(node: NodeId, size: u16) -> Config {
-    Config::new(node, size).with_round_trip(Duration::from_millis(100))
+    Config::new(node, size).with_round_trip(Duration::from_millis(50))
 }
 
 /// The room does not depend on the machine.

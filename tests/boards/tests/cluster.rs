@@ -11,7 +11,6 @@ use host::Host;
 use rig::Rig;
 use synod::StateMachine;
 use synod::machines::{Key, KvCommand};
-use synod_boards::Failure;
 
 /// The `index`th of a row of commands: two sets, then a get of what is there.
 fn command(index: u32) -> KvCommand {
@@ -123,23 +122,22 @@ fn power_fails_in_the_middle_of_writes_to_flash() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm, and rustup target add"
 )]
-fn a_garbled_line_stops_nobody_and_corrupts_nothing() -> Result<(), Failure> {
+fn a_garbled_line_stops_nobody_and_corrupts_nothing() {
     let mut rig = Rig::new("garbled", "node", 3);
     rig.switch_on_all();
     let mut client = Client::<Machine>::register(rig.client(), 3);
     // The same cluster, but with another member: what its nodes say looks the same.
     let foreign = client::foreign_frames();
     rig.hub().garble(6, foreign);
-    client.ask_until(300, command);
+    client.ask_until(150, command);
     let struck = rig.hub().clear();
-    assert!(struck > 100, "a line that was garbled {struck} times");
+    assert!(struck > 50, "a line that was garbled {struck} times");
     agree(&rig, &mut client, command);
     for board in 0..3 {
         let dropped = rig.dropped(board);
         assert!(dropped.damaged > 0 && dropped.foreign > 0, "{dropped:?}");
     }
     assert!(client.dropped().total() > 0);
-    Ok(())
 }
 
 #[test]

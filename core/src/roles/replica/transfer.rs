@@ -240,7 +240,7 @@ mod tests {
     fn t4_a_snapshot_stays_as_it_was_while_its_source_goes_on() {
         let mut source = replica();
         decide(&mut source, 2, &set(1, 1, 20));
-        let mut target = Small::new();
+        let mut target = Small::new(State::genesis());
         let end = fetch(&mut source, &mut target, |source| {
             let slot = source.applied().next().unwrap();
             decide(source, slot.number(), &Proposal::Noop);
@@ -280,7 +280,7 @@ mod tests {
             (3, None),
             "there is no fourth page"
         );
-        let mut target = Small::new();
+        let mut target = Small::new(State::genesis());
         let from =
             |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
         let next = Welcomed::Next(first.id, 1);
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_transfer_is_given_up_when_its_source_is_silent() {
-        let (mut source, mut target) = (replica(), Small::new());
+        let (mut source, mut target) = (replica(), Small::new(State::genesis()));
         let page = source.welcome(None, 0).unwrap();
         target.on_welcome(NodeId(1), &page, false);
         assert!(target.welcome(None, 0).is_none(), "its spare room is taken");
