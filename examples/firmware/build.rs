@@ -20,11 +20,12 @@ const STACKS: [(&str, [(&str, u32); 3]); 3] = [
     ("relays", MEMBER),
 ];
 
-/// A node takes the same on every board; the node itself lies there, too.
+/// A node takes the same on every board, and lies there itself. Most of it is needed for a moment, to find itself again in
+/// flash.
 const MEMBER: [(&str, u32); 3] = [
-    ("microbit", 11 << 10),
-    ("lm3s6965evb", 11 << 10),
-    ("mps2-an386", 11 << 10),
+    ("microbit", 11_520),
+    ("lm3s6965evb", 11_520),
+    ("mps2-an386", 11_520),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

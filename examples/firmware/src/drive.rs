@@ -35,7 +35,7 @@ pub fn drive<
         {
             match frames.decode(frame) {
                 Ok(envelope) => take(now, node, &envelope, outbox, &mut log),
-                Err(error) => log.dropped(error, &frames.dropped()),
+                Err(_) => log.dropped(&frames.dropped()),
             }
         }
 
@@ -55,19 +55,8 @@ pub fn drive<
                 send(board, &frames, &node.envelope(to, outgoing));
             }
         }
-        for Reply { key, outcome } in outbox.replies.iter().copied() {
-            let (cluster, from, to) = (node.config().fingerprint(), node.id(), CLIENT);
-            let message = Message::Response { key, outcome };
-            send(
-                board,
-                &frames,
-                &Envelope {
-                    cluster,
-                    from,
-                    to,
-                    message,
-                },
-            );
+        for reply in &outbox.replies {
+            send(board, &frames, &answer(node, reply));
         }
         outbox.clear();
     }
@@ -96,6 +85,22 @@ fn take<M: StateMachine, const W: usize, const C: usize, const P: usize, const R
     }
 }
 
+/// The message that brings a client its answer.
+fn answer<M: StateMachine, const W: usize, const C: usize, const P: usize>(
+    node: &Node<M, W, C, P>,
+    reply: &Reply<M::Output>,
+) -> Envelope<M, P> {
+    Envelope {
+        cluster: node.config().fingerprint(),
+        from: node.id(),
+        to: CLIENT,
+        message: Message::Response {
+            key: reply.key,
+            outcome: reply.outcome,
+        },
+    }
+}
+
 /// Puts a message on the line. What no node says has no frame.
 #[inline(never)]
 fn send<M: StateMachine, const P: usize>(
@@ -105,8 +110,7 @@ fn send<M: StateMachine, const P: usize>(
 ) {
     let mut buffer = [0; MTU];
     if let Ok(len) = frames.encode(envelope, &mut buffer) {
-        line::send(buffer.get(..len).unwrap_or_default(), |bytes| {
-            board.write(bytes)
-        });
+        let frame = buffer.get(..len).unwrap_or_default();
+        line::send(frame, |bytes| board.write(bytes));
     }
 }

@@ -10,9 +10,8 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
 
-/// How many bytes the flash has: 32 pages of 1 KiB.
-pub const BYTES: u32 = 32 << 10;
-
+/// How many pages it has.
+const PAGES: usize = 32;
 /// A page: what is erased at once.
 const PAGE: usize = 1 << 10;
 /// A word: what is written at once.
@@ -34,9 +33,10 @@ impl Flash {
     /// [`FlashError::File`].
     pub fn open(name: &str) -> Result<Self, FlashError> {
         let file = File::open(name)?;
-        let mut len = file.len()?;
+        let mut len = file.size()?;
         while len < Self::CAPACITY {
-            let rest = (Self::CAPACITY - len).min(ERASED.len());
+            // From whole words on, as a file may be cut anywhere.
+            let rest = ERASED.len() - len % ERASED.len();
             file.write(len, ERASED.get(..rest).unwrap_or_default())?;
             len += rest;
         }
@@ -52,23 +52,17 @@ impl Flash {
         Self { power, ..self }
     }
 
-    const CAPACITY: usize = 32 * PAGE;
+    const CAPACITY: usize = PAGES * PAGE;
 
-    /// Writes at a place, unless the power fails.
-    fn put(&mut self, at: usize, bytes: &[u8]) -> Result<(), FlashError> {
-        let Some(power) = self.power.checked_sub(1) else {
-            let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
-            self.file.write(at, half)?;
-            exit(POWER_FAILED);
-        };
-        self.power = power;
-        Ok(self.file.write(at, bytes)?)
+    /// Whether the power lasts for one more word or page.
+    fn spend(&mut self) -> bool {
+        let left = self.power.checked_sub(1);
+        self.power = left.unwrap_or(0);
+        left.is_some()
     }
 }
 
-const _: () = assert!(Flash::CAPACITY == BYTES as usize, "the two are one number");
-
-static ERASED: [u8; PAGE] = [0xFF; PAGE];
+static ERASED: [u8; 32] = [0xFF; 32];
 
 /// What the flash does not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,10 +116,16 @@ impl NorFlash for Flash {
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
         let len = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
-        let mut at = place(from, len, PAGE)?;
-        for _page in 0..len / PAGE {
-            self.put(at, &ERASED)?;
-            at = at.saturating_add(PAGE);
+        let at = place(from, len, PAGE)?;
+        for page in (at..at.saturating_add(len)).step_by(PAGE) {
+            let lasts = self.spend();
+            let end = page + if lasts { PAGE } else { PAGE / 2 };
+            for at in (page..end).step_by(ERASED.len()) {
+                self.file.write(at, &ERASED)?;
+            }
+            if !lasts {
+                exit(POWER_FAILED);
+            }
         }
         Ok(())
     }
@@ -138,7 +138,13 @@ impl NorFlash for Flash {
             if present.iter().zip(word).any(|(old, new)| old & new != *new) {
                 return Err(FlashError::NotErased);
             }
-            self.put(at, word)?;
+            let lasts = self.spend();
+            let written = if lasts { WORD } else { WORD / 2 };
+            self.file
+                .write(at, word.get(..written).unwrap_or_default())?;
+            if !lasts {
+                exit(POWER_FAILED);
+            }
         }
         Ok(())
     }

@@ -1,7 +1,13 @@
-//! What the programs for the boards share: the simulated clusters that they run, and how they speak to the outside.
+//! What the programs for the boards share: the simulated clusters that they run, the nodes that they are, and how they speak
+//! to the outside.
+//!
+//! A node on a board is [`member`], which says how large it is; the module `start`, which finds it again in flash; and the
+//! module `drive`, the loop that joins it to its board. To begin on a board of one's own, copy that, and replace the
+//! modules `board` and `flash`.
 //!
 //! The boards are those that QEMU has: the microbit (Cortex-M0), the lm3s6965evb (Cortex-M3) and the mps2-an386
-//! (Cortex-M4F). All that is not safe Rust is in the modules `semihosting`, `logger` and `handlers`, which only they have.
+//! (Cortex-M4F). All that is not safe Rust is in the modules `semihosting`, `logger`, `handlers` and `board`, which
+//! only they have.
 #![cfg_attr(target_os = "none", no_std)]
 
 #[cfg(target_os = "none")]

@@ -1,7 +1,7 @@
 //! What a node logs: its turns of fate, and now and then how far it is. One line for each message would cost more than
 //! the messages.
 
-use synod::wire::{Dropped, FrameError};
+use synod::wire::Dropped;
 use synod::{Event, Record, StateMachine, Tracer};
 
 /// How many slots are between two lines about how far a node is.
@@ -12,9 +12,8 @@ const SLOTS_A_LINE: u64 = 64;
 pub struct Log;
 
 impl Log {
-    /// A frame was dropped.
-    pub fn dropped(&mut self, error: FrameError, dropped: &Dropped) {
-        let _ = error;
+    /// A frame was dropped: how many were, of each kind.
+    pub fn dropped(&mut self, dropped: &Dropped) {
         let Dropped {
             damaged,
             future,

@@ -2,9 +2,10 @@
 
 use crate::board::Board;
 use crate::drive::drive;
-use crate::flash::{self, Flash};
+use crate::flash::Flash;
 use crate::member::{self, CLIENTS, Of, PAGE, Room, WINDOW};
 use crate::semihosting::{Arguments, exit};
+use embedded_storage::nor_flash::ReadNorFlash;
 use synod::storage::flash::Flash as Records;
 use synod::storage::{Journal, Opened};
 use synod::{Config, ConfigError, NodeId, StateMachine};
@@ -89,17 +90,16 @@ fn open<M: StateMachine>(words: &Words<'_>, config: &Config) -> Opened<Kept, M, 
         exit(FLASH)
     };
     let driver = driver.with_power_for(words.power.unwrap_or(u32::MAX));
-    let Ok(kept) = Kept::open(driver, 0..flash::BYTES) else {
+    let end = u32::try_from(driver.capacity()).unwrap_or(u32::MAX);
+    let Ok(kept) = Kept::open(driver, 0..end) else {
         defmt::error!("the flash holds something else, or is damaged");
         exit(FLASH)
     };
-    match Journal::open(kept, config.clone()) {
-        Ok(opened) => opened,
-        Err(_) => {
-            defmt::error!("the flash is another node's");
-            exit(FLASH)
-        }
-    }
+    let Ok(opened) = Journal::open(kept, config.clone()) else {
+        defmt::error!("the flash is another node's");
+        exit(FLASH)
+    };
+    opened
 }
 
 /// Lets a node run that may vote. It stays where it was made: each copy of it would be a sixth of a microbit.

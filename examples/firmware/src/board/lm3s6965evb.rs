@@ -1,4 +1,4 @@
-//! The lm3s6965evb: time is the SysTick, as the timers cannot be read in QEMU; alarms are the first timer, which can ring;
+//! The lm3s6965evb: time is the core's tick, as the timers cannot be read in QEMU; alarms are the first timer, which can ring;
 //! the line is the first UART, a PL011.
 
 use super::registers::Registers;
@@ -36,7 +36,7 @@ mod timer {
     pub(super) const LOAD: usize = 0x28;
 }
 
-/// Offsets of registers of the core: SysTick and interrupts.
+/// Offsets of registers of the core: its tick and its interrupts.
 mod core_registers {
     pub(super) const TICK_CONTROL: usize = 0x010;
     pub(super) const TICK_RELOAD: usize = 0x014;

@@ -53,7 +53,7 @@ impl File {
     /// # Errors
     ///
     /// The host does not say.
-    pub fn len(&self) -> Result<usize, FileError> {
+    pub fn size(&self) -> Result<usize, FileError> {
         let mut block = [self.0];
         // SAFETY: a handle.
         let len = unsafe { call(SYS_FLEN, &mut block) };

@@ -5,7 +5,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
 /// One frame of so many is struck.
-const ONE_OF: u32 = 8;
+const ONE_OF: u32 = 12;
 
 /// A seeded source of trouble.
 #[derive(Debug)]

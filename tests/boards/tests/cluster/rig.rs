@@ -165,6 +165,11 @@ impl Rig {
         reader.join().unwrap();
     }
 
+    /// Takes all that a board has written, as if it had a new flash. It must be off.
+    pub(crate) fn erase(&self, index: usize) {
+        fs::remove_file(&self.places[index].flash).unwrap();
+    }
+
     /// Whether a program has not ended by itself yet.
     pub(crate) fn is_on(&self, index: usize) -> bool {
         !self.places[index].log.has_ended()

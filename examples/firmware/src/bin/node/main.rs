@@ -1,4 +1,11 @@
-//! A node of a cluster of boards: eight keys and their values.
+//! A node of a cluster of boards, which replicates eight keys and their values.
+//!
+//! Its words are `NODE SIZE SEED FLASH [new] [power=COUNT]`: the module `start` of the library says what they are. Alone, a
+//! cluster of one:
+//!
+//! ```sh
+//! cargo run -p example-firmware --profile firmware --target thumbv6m-none-eabi --bin node -- 0 1 6 flash.bin new
+//! ```
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
