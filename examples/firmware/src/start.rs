@@ -8,7 +8,7 @@ use crate::semihosting::{Arguments, exit};
 use embedded_storage::nor_flash::ReadNorFlash;
 use synod::storage::flash::Flash as Records;
 use synod::storage::{Journal, Opened};
-use synod::{Config, ConfigError, NodeId, StateMachine};
+use synod::{Config, ConfigError, Durable, NodeId, StateMachine};
 
 /// Records of up to so many bytes, in flash.
 type Kept = Records<Flash, 128>;
@@ -63,7 +63,13 @@ pub fn run<M: StateMachine>(outbox: &mut Room<M>) -> ! {
     let now = board.now();
     match open::<M>(&words, &config) {
         Opened::Intact(intact) => {
-            defmt::info!("goes on as NODE_{=u16}", words.node.0);
+            let past = intact.durable();
+            defmt::info!(
+                "goes on as NODE_{=u16}: slot={=u64} chain={=u64:016x}",
+                words.node.0,
+                past.map_or(0, |past| past.applied().number()),
+                past.map_or(0, Durable::chain),
+            );
             go(board, outbox, || intact.start::<PAGE>(words.seed, now))
         }
         // Only somebody who knows that this board has never voted may say so: a board that lost its flash has, and must

@@ -187,6 +187,16 @@ impl Rig {
         self.places[index].log.wait(WATCHDOG, is_it)
     }
 
+    /// The slot that a board had in its flash when it was switched on last.
+    pub(crate) fn went_on_from(&self, index: usize) -> u64 {
+        let is_it = |line: &str| line.starts_with("goes on as ");
+        let log = &self.places[index].log;
+        assert!(log.wait(WATCHDOG, is_it));
+        let lines = log.read();
+        let last = lines.iter().rev().find(|line| is_it(line));
+        last.and_then(|line| number(line, "slot=")).unwrap()
+    }
+
     /// The board that the others followed last.
     pub(crate) fn leader(&self) -> usize {
         let followed = |place: &Place| {
