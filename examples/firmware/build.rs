@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// How many bytes of RAM are the stack's, for each program and board; what is left is for statics.
-const STACKS: [(&str, [(&str, u32); 3]); 3] = [
+const STACKS: [(&str, [(&str, u32); 3]); 5] = [
     (
         "simulate",
         [
@@ -18,6 +18,8 @@ const STACKS: [(&str, [(&str, u32); 3]); 3] = [
     ),
     ("node", MEMBER),
     ("relays", MEMBER),
+    ("decide", WORK),
+    ("sizes", WORK),
 ];
 
 /// A node takes the same on every board, and lies there itself. Most of it is needed for a moment, to find itself again in
@@ -26,6 +28,13 @@ const MEMBER: [(&str, u32); 3] = [
     ("microbit", 11_520),
     ("lm3s6965evb", 11_520),
     ("mps2-an386", 11_520),
+];
+
+/// What decides commands, or nothing.
+const WORK: [(&str, u32); 3] = [
+    ("microbit", 7 << 10),
+    ("lm3s6965evb", 16 << 10),
+    ("mps2-an386", 256 << 10),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -6,13 +6,14 @@
 //! modules `board` and `flash`.
 //!
 //! The boards are those that QEMU has: the microbit (Cortex-M0), the lm3s6965evb (Cortex-M3) and the mps2-an386
-//! (Cortex-M4F). All that is not safe Rust is in the modules `semihosting`, `logger`, `handlers` and `board`, which
-//! only they have.
+//! (Cortex-M4F). All that is not safe Rust is in the modules `semihosting`, `logger`, `handlers`, `stack` and
+//! `board`, which only they have.
 #![cfg_attr(target_os = "none", no_std)]
 
 #[cfg(target_os = "none")]
 pub mod board;
 pub mod clusters;
+pub mod configurations;
 #[cfg(target_os = "none")]
 pub mod drive;
 #[cfg(target_os = "none")]
@@ -29,4 +30,7 @@ pub mod relays;
 #[cfg(target_os = "none")]
 pub mod semihosting;
 #[cfg(target_os = "none")]
+pub mod stack;
+#[cfg(target_os = "none")]
 pub mod start;
+pub mod trio;

@@ -63,20 +63,83 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Builds a package for a target, unless it is built already, and answers the folder that holds what was built. The folder
-/// is not that of the outer build, so that none waits for the other.
+/// The name and number of the compiler, without its date.
 ///
 /// # Errors
 ///
-/// What the compiler said.
-pub fn build(package: &str, target: &str) -> Result<PathBuf, Failure> {
-    let folder = root().join("target/boards");
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo
-        .args(["build", "--locked", "--quiet", "--profile", "firmware"])
-        .args(["--package", package, "--target", target, "--target-dir"])
-        .arg(&folder)
-        .current_dir(root());
+/// It does not say.
+pub fn compiler() -> Result<String, Failure> {
+    let rustc = env::var_os("RUSTC").unwrap_or("rustc".into());
+    let output = Command::new(rustc).arg("--version").output();
+    let output = output.map_err(|error| Failure::new(format!("rustc did not start: {error}")))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let name = said.split(" (").next().unwrap_or_default();
+    Ok(name.trim().to_owned())
+}
+
+/// What is built, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build<'a> {
+    /// The package.
+    pub package: &'a str,
+    /// The compiler's name of the target.
+    pub target: &'a str,
+    /// The profile of the workspace.
+    pub profile: &'a str,
+    /// Whether the image is to say how much stack each of its functions takes. The compiler does that only where it is
+    /// told that it is not stable; the code is the same, though it may lie in another order.
+    pub has_stack_sizes: bool,
+}
+
+impl Build<'_> {
+    /// Builds it, unless it is built already, and answers the folder that holds what was built. The folder is not that of
+    /// the outer build, so that none waits for the other.
+    ///
+    /// # Errors
+    ///
+    /// What the compiler said.
+    pub fn run(self) -> Result<PathBuf, Failure> {
+        let Self {
+            package,
+            target,
+            profile,
+            has_stack_sizes,
+        } = self;
+        let folder = root().join(if has_stack_sizes {
+            "target/stacks"
+        } else {
+            "target/boards"
+        });
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        cargo
+            .args(["build", "--locked", "--quiet", "--profile", profile])
+            .args(["--package", package, "--target", target, "--target-dir"])
+            .arg(&folder)
+            .current_dir(root());
+        clean(&mut cargo);
+        if has_stack_sizes {
+            cargo.env("RUSTC_BOOTSTRAP", "1");
+            cargo.env("RUSTFLAGS", "-Z emit-stack-sizes");
+        }
+        let output = cargo
+            .output()
+            .map_err(|error| Failure::new(format!("cargo did not start: {error}")))?;
+        if output.status.success() {
+            return Ok(folder.join(target).join(profile));
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let mut sentence = format!("{package} was not built for {target}:\n{said}");
+        if said.contains("can't find crate for `core`")
+            || said.contains("can't find crate for `std`")
+        {
+            sentence = format!("{sentence}\nto install the target: rustup target add {target}");
+        }
+        Err(Failure::new(sentence))
+    }
+}
+
+/// Takes from the environment what would change the build.
+fn clean(cargo: &mut Command) {
     for name in FOREIGN {
         cargo.env_remove(name);
     }
@@ -85,18 +148,21 @@ pub fn build(package: &str, target: &str) -> Result<PathBuf, Failure> {
             cargo.env_remove(name);
         }
     }
-    let output = cargo
-        .output()
-        .map_err(|error| Failure::new(format!("cargo did not start: {error}")))?;
-    if output.status.success() {
-        return Ok(folder.join(target).join("firmware"));
+}
+
+/// Builds a package for a target as firmware, and answers the folder that holds what was built.
+///
+/// # Errors
+///
+/// What the compiler said.
+pub fn build(package: &str, target: &str) -> Result<PathBuf, Failure> {
+    Build {
+        package,
+        target,
+        profile: "firmware",
+        has_stack_sizes: false,
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let mut sentence = format!("{package} was not built for {target}:\n{said}");
-    if said.contains("can't find crate for `core`") || said.contains("can't find crate for `std`") {
-        sentence = format!("{sentence}\nto install the target: rustup target add {target}");
-    }
-    Err(Failure::new(sentence))
+    .run()
 }
 
 /// Builds a program of `example-firmware` for a board, unless it is built already.

@@ -1,9 +1,15 @@
-//! What the tests of boards are made of: images, a QEMU to run them in, and their logs in words.
+//! What the tests of boards are made of: images, a QEMU to run them in, and their logs in words; and what is found out about
+//! images without running them.
 
+pub mod budget;
+pub mod calls;
 pub mod decode;
+pub mod elf;
 pub mod hub;
 pub mod image;
 pub mod qemu;
+pub mod stack;
+pub mod table;
 
 use core::fmt;
 

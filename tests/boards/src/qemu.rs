@@ -105,7 +105,16 @@ impl Drop for Running {
 ///
 /// QEMU did not start, or the program did not end.
 pub fn run(board: Board, image: &Path, words: &[&str]) -> Result<Finished, Failure> {
-    let (mut running, mut log) = Running::start(command(board, image, words))?;
+    finish(command(board, image, words))
+}
+
+/// Runs what a command starts to its end.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn finish(command: Command) -> Result<Finished, Failure> {
+    let (mut running, mut log) = Running::start(command)?;
     let (sender, receiver) = mpsc::channel();
     let reader = thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -116,8 +125,7 @@ pub fn run(board: Board, image: &Path, words: &[&str]) -> Result<Finished, Failu
     let Ok(read) = receiver.recv_timeout(PATIENCE) else {
         running.kill();
         return Err(Failure::new(format!(
-            "{} did not end within {} s",
-            board.name(),
+            "the program did not end within {} s",
             PATIENCE.as_secs()
         )));
     };

@@ -1,6 +1,8 @@
 //! What runs on boards, under QEMU, and in JavaScript.
 
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod expected;

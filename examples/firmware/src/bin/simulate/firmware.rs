@@ -1,4 +1,5 @@
 //! The program, for a board: `CLUSTER SEED [quiet]` or `CLUSTER FIRST..END [quiet]`, in words that the debugger hands over.
+//! With `stack` in place of `quiet` it is quiet, and says at the end how deep its stack has been.
 
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -9,6 +10,7 @@ use example_firmware::clusters::Medium;
 use example_firmware::clusters::Whole;
 use example_firmware::clusters::{Cluster, PAGE, Small};
 use example_firmware::semihosting::{Arguments, exit};
+use example_firmware::stack;
 use synod::simulation::Verdict;
 use synod::{Digest, Record, StateMachine, Tracer};
 
@@ -36,6 +38,7 @@ impl<M: StateMachine> Tracer<M, PAGE> for Log {
 struct Job {
     seeds: Range<u64>,
     log: Log,
+    tells_stack: bool,
 }
 
 #[entry]
@@ -78,13 +81,18 @@ const CLUSTERS: &str = "small, medium, whole";
 /// Reads what is to be run; `None` where it is not that.
 fn job<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Job> {
     let seeds = seeds(words.next()?.as_bytes())?;
-    let is_quiet = match words.next() {
-        None => false,
-        Some("quiet") => true,
+    let (is_quiet, tells_stack) = match words.next() {
+        None => (false, false),
+        Some("quiet") => (true, false),
+        Some("stack") => (true, true),
         Some(_) => return None,
     };
-    let log = Log { is_quiet };
-    (!seeds.is_empty() && words.next().is_none()).then_some(Job { seeds, log })
+    let job = Job {
+        seeds,
+        log: Log { is_quiet },
+        tells_stack,
+    };
+    (!job.seeds.is_empty() && words.next().is_none()).then_some(job)
 }
 
 /// `SEED` or `FIRST..END`.
@@ -128,6 +136,9 @@ fn run<C: Cluster>(place: &mut MaybeUninit<C>, mut job: Job) -> u8 {
             verdict,
             digest
         );
+    }
+    if job.tells_stack {
+        defmt::info!("stack={=u32}", stack::used());
     }
     code
 }

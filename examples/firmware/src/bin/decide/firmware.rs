@@ -1,0 +1,122 @@
+//! The program, for a board: `CONFIGURATION CLIENTS COMMANDS`, in words that the debugger hands over. It says how many ticks
+//! of the core's clock the commands took.
+
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::peripheral::{Peripherals, SYST};
+use cortex_m_rt::entry;
+use example_firmware::configurations::Settable;
+#[cfg(not(board = "microbit"))]
+use example_firmware::configurations::controller;
+#[cfg(board = "mps2-an386")]
+use example_firmware::configurations::gateway;
+use example_firmware::configurations::sensor;
+use example_firmware::semihosting::{Arguments, exit};
+use example_firmware::trio::Trio;
+
+/// The exit code where all was decided.
+const DONE: u8 = 0;
+/// The exit code where it was not.
+const NOT_DONE: u8 = 1;
+/// The exit code where the words make no sense, or the board has no room for that configuration.
+const USAGE: u8 = 2;
+/// The exit code where it took longer than the timer counts.
+const TOO_LONG: u8 = 3;
+
+/// As many ticks as the timer counts.
+const TICKS_MAX: u32 = 0x00FF_FFFF;
+
+type Sensors = Trio<
+    sensor::Machine,
+    { sensor::WINDOW },
+    { sensor::CLIENTS },
+    { sensor::PAGE },
+    { sensor::Member::OUTBOX_MIN + sensor::CLIENTS },
+    8,
+>;
+
+#[cfg(not(board = "microbit"))]
+type Controllers = Trio<
+    controller::Machine,
+    { controller::WINDOW },
+    { controller::CLIENTS },
+    { controller::PAGE },
+    { controller::Member::OUTBOX_MIN + controller::CLIENTS },
+    16,
+>;
+
+#[cfg(board = "mps2-an386")]
+type Gateways = Trio<
+    gateway::Machine,
+    { gateway::WINDOW },
+    { gateway::CLIENTS },
+    { gateway::PAGE },
+    { gateway::Member::OUTBOX_MIN + gateway::CLIENTS },
+    64,
+>;
+
+#[entry]
+fn main() -> ! {
+    // The runtime makes a reference of each, once. They are too large for the stack.
+    static mut SENSOR: Sensors = Sensors::idle();
+    #[cfg(not(board = "microbit"))]
+    static mut CONTROLLER: Controllers = Controllers::idle();
+    #[cfg(board = "mps2-an386")]
+    static mut GATEWAY: Gateways = Gateways::idle();
+
+    let arguments = Arguments::<64>::get();
+    let mut words = arguments.words();
+    let configuration = words.next();
+    let mut number = || words.next()?.parse().ok();
+    let (Some(clients), Some(commands), Some(peripherals)) =
+        (number(), number(), Peripherals::take())
+    else {
+        exit(USAGE)
+    };
+    let mut timer = peripherals.SYST;
+    let code = match configuration {
+        Some("sensor") => measure(SENSOR, clients, commands, &mut timer),
+        #[cfg(not(board = "microbit"))]
+        Some("controller") => measure(CONTROLLER, clients, commands, &mut timer),
+        #[cfg(board = "mps2-an386")]
+        Some("gateway") => measure(GATEWAY, clients, commands, &mut timer),
+        _ => USAGE,
+    };
+    exit(code)
+}
+
+/// Lets a cluster decide commands of so many clients, and says how long that took.
+fn measure<
+    M: Settable,
+    const W: usize,
+    const C: usize,
+    const P: usize,
+    const ROOM: usize,
+    const QUEUE: usize,
+>(
+    trio: &mut Trio<M, W, C, P, ROOM, QUEUE>,
+    clients: u32,
+    commands: u32,
+    timer: &mut SYST,
+) -> u8 {
+    let clients = usize::try_from(clients).unwrap_or(usize::MAX);
+    if clients == 0 || clients > C {
+        return USAGE;
+    }
+    if trio.begin(clients).is_err() {
+        return NOT_DONE;
+    }
+    timer.set_clock_source(SystClkSource::Core);
+    timer.set_reload(TICKS_MAX);
+    timer.clear_current();
+    timer.enable_counter();
+    let decided = trio.decide(commands);
+    let ticks = TICKS_MAX - SYST::get_current();
+    if decided.is_err() {
+        return NOT_DONE;
+    }
+    if timer.has_wrapped() {
+        return TOO_LONG;
+    }
+    defmt::info!("ticks={=u32}", ticks);
+    DONE
+}

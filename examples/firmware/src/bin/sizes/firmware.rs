@@ -1,0 +1,44 @@
+//! The program, for a board: a table of numbers.
+
+use core::hint::black_box;
+use cortex_m_rt::entry;
+use example_firmware::configurations::{NAMES, PARTS, controller, gateway, sensor};
+use example_firmware::semihosting::exit;
+use synod::storage::{Journal, flash::Flash};
+use synod::wire::len_max;
+use synod::{Ram, StateMachine};
+
+/// The bytes of each part of each configuration, in the order of [`NAMES`] and [`PARTS`]. Whoever reads the image finds it by
+/// this name.
+static SIZES: [[usize; PARTS.len()]; NAMES.len()] = [
+    of::<sensor::Machine, { sensor::WINDOW }, { sensor::CLIENTS }, { sensor::PAGE }>(),
+    of::<controller::Machine, { controller::WINDOW }, { controller::CLIENTS }, { controller::PAGE }>(
+    ),
+    of::<gateway::Machine, { gateway::WINDOW }, { gateway::CLIENTS }, { gateway::PAGE }>(),
+];
+
+const fn of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>()
+-> [usize; PARTS.len()] {
+    let ram = Ram::of::<M, WINDOW, CLIENTS, PAGE>();
+    // The driver of the flash is not counted: on silicon it has no size.
+    let journal = size_of::<Journal<Flash<()>>>();
+    let frames = 2 * len_max::<M, PAGE>();
+    [
+        ram.acceptor,
+        ram.replica,
+        ram.state,
+        ram.leader,
+        ram.requesters,
+        ram.rest,
+        ram.outbox,
+        journal,
+        frames,
+        ram.total() + journal + frames,
+    ]
+}
+
+#[entry]
+fn main() -> ! {
+    black_box(&SIZES);
+    exit(0)
+}

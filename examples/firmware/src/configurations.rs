@@ -1,0 +1,129 @@
+//! Three configurations of a node that a board may want, from the smallest to the largest: what `cargo budget` shows the
+//! costs of. Copy the one that comes nearest, change its numbers, and ask [`synod::Ram::of`] what it takes.
+
+use synod::machines::{Key, Kv, KvCommand};
+use synod::{MalformedPage, Node, Reader, Sink, StateMachine, Writer};
+
+/// What `cargo budget` says of each configuration, in the order of its table.
+pub const PARTS: [&str; 10] = [
+    "acceptor",
+    "replica",
+    "state machine and sessions, twice",
+    "leader",
+    "requesters",
+    "rest of the node",
+    "outbox",
+    "journal in flash",
+    "frames, one in and one out",
+    "all of it",
+];
+
+/// The names of the configurations.
+pub const NAMES: [&str; 3] = ["sensor", "controller", "gateway"];
+
+/// A node as small as it can be: a few sensors agree on the last reading that counts. Each message fits into CAN FD.
+pub mod sensor {
+    use super::{Latest, Node};
+
+    /// Slots that may be under way at once: readings are rare.
+    pub const WINDOW: usize = 4;
+    /// Clients that have a session: the board itself, and somebody with a cable.
+    pub const CLIENTS: usize = 2;
+    /// Entries in a message.
+    pub const PAGE: usize = 1;
+    /// The longest frame of CAN FD, in bytes.
+    pub const MTU: usize = 64;
+
+    /// What is replicated: commands of 4 bytes.
+    pub type Machine = Latest;
+    /// The node.
+    pub type Member = Node<Machine, WINDOW, CLIENTS, PAGE>;
+}
+
+/// A node beside other work on a small board: controllers that take over from each other, with their set points in a few
+/// keys. It is the [`member`](crate::member) that the program `node` runs; each message fits into a frame of its serial line.
+pub mod controller {
+    pub use crate::line::MTU;
+    pub use crate::member::{CLIENTS, Machine, Member, PAGE, WINDOW};
+}
+
+/// A node that many ask at once: a gateway with a client for each of its devices. Each message fits into ESP-NOW.
+pub mod gateway {
+    use super::{Kv, Node};
+
+    /// Slots that may be under way at once: as many as there are clients, so that none waits for another.
+    pub const WINDOW: usize = 64;
+    /// Clients that have a session.
+    pub const CLIENTS: usize = 64;
+    /// Entries in a message.
+    pub const PAGE: usize = 5;
+    /// The longest frame of ESP-NOW, in bytes.
+    pub const MTU: usize = 250;
+
+    /// What is replicated: sixty-four keys, in commands of up to 16 bytes.
+    pub type Machine = Kv<64>;
+    /// The node.
+    pub type Member = Node<Machine, WINDOW, CLIENTS, PAGE>;
+}
+
+const _: () = {
+    use synod::wire::len_max;
+    assert!(len_max::<Latest, { sensor::PAGE }>() <= sensor::MTU);
+    assert!(len_max::<controller::Machine, { controller::PAGE }>() <= controller::MTU);
+    assert!(len_max::<gateway::Machine, { gateway::PAGE }>() <= gateway::MTU);
+};
+
+/// A machine whose clients set what it holds to a number of their choice.
+pub trait Settable: StateMachine {
+    /// The command that a client gives for a number.
+    fn set(client: u16, number: u32) -> Self::Command;
+}
+
+impl<const KEYS: usize> Settable for Kv<KEYS> {
+    fn set(client: u16, number: u32) -> KvCommand {
+        KvCommand::Set(Key::numbered(client.into()), number.into())
+    }
+}
+
+impl Settable for Latest {
+    fn set(_client: u16, number: u32) -> u32 {
+        number
+    }
+}
+
+/// The last reading that was agreed on, and how many there were. The answer to a reading is its place among all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(target_os = "none", derive(defmt::Format))]
+pub struct Latest {
+    value: u32,
+    count: u32,
+}
+
+impl StateMachine for Latest {
+    type Command = u32;
+    type Output = u32;
+
+    /// The least that is allowed, for frames of 64 bytes.
+    const PAGE_BYTES: usize = 28;
+
+    fn apply(&mut self, reading: &u32) -> u32 {
+        self.value = *reading;
+        self.count = self.count.wrapping_add(1);
+        self.count
+    }
+
+    fn snapshot_pages(&self) -> u32 {
+        u32::from(*self != Self::default())
+    }
+
+    fn write_page(&self, _page: u32, writer: &mut Writer<'_>) {
+        writer.put_u32(self.value);
+        writer.put_u32(self.count);
+    }
+
+    fn read_page(&mut self, _page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+        self.value = reader.u32().ok_or(MalformedPage)?;
+        self.count = reader.u32().ok_or(MalformedPage)?;
+        Ok(())
+    }
+}

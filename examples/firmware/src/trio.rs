@@ -1,0 +1,270 @@
+//! Three nodes on one board that reach each other at once: what one decided command costs, without links, storage or time.
+
+use crate::configurations::Settable;
+use synod::{
+    ClientId, Config, Envelope, Instant, Node, NodeId, Outbox, Outcome, RequestKey, RequestNumber,
+};
+
+const NODES: u16 = 3;
+
+/// What did not work: a node refused what it must not refuse, there was no room, or nothing happens any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stuck;
+
+/// A client of the leader and the number of its last request.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    id: ClientId,
+    number: RequestNumber,
+}
+
+/// Three nodes that share an outbox, what is under way between them, and the clients of the leader. It is a large value.
+///
+/// `ROOM` is that of the outbox: all clients may ask before it is emptied, and the last of them still needs the room of a
+/// step. `QUEUE` messages may be under way.
+#[derive(Debug)]
+pub struct Trio<
+    M: Settable,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const ROOM: usize,
+    const QUEUE: usize,
+> {
+    now: Instant,
+    nodes: [Option<Node<M, WINDOW, CLIENTS, PAGE>>; 3],
+    outbox: Outbox<M, PAGE, ROOM>,
+    /// A ring: the first one, and how many there are.
+    queue: [Option<Envelope<M, PAGE>>; QUEUE],
+    first: usize,
+    len: usize,
+    leader: NodeId,
+    clients: [Option<Client>; CLIENTS],
+    /// How many clients wait for an answer.
+    outstanding: u32,
+    /// How many commands are still to be asked for.
+    due: u32,
+}
+
+impl<
+    M: Settable,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const ROOM: usize,
+    const QUEUE: usize,
+> Trio<M, WINDOW, CLIENTS, PAGE, ROOM, QUEUE>
+{
+    /// Three places for nodes.
+    pub const fn idle() -> Self {
+        Self {
+            now: Instant::ZERO,
+            nodes: [const { None }; 3],
+            outbox: Outbox::new(),
+            queue: [const { None }; QUEUE],
+            first: 0,
+            len: 0,
+            leader: NodeId(0),
+            clients: [const { None }; CLIENTS],
+            outstanding: 0,
+            due: 0,
+        }
+    }
+
+    /// Founds a cluster, lets time pass until one leads, and opens so many sessions with it.
+    ///
+    /// # Errors
+    ///
+    /// Nothing happens any more, or a session is refused.
+    pub fn begin(&mut self, clients: usize) -> Result<(), Stuck> {
+        let places = (0..NODES).zip(&mut self.nodes);
+        for (number, place) in places {
+            let config = Config::new(NodeId(number), NODES);
+            let node = match number {
+                0 => Node::found(config, 6, self.now),
+                _ => Node::join(config, 6, self.now),
+            };
+            *place = Some(node.map_err(|_| Stuck)?);
+        }
+        while !self.is_settled() {
+            self.wake()?;
+        }
+        let mut nodes = self.nodes.iter().flatten();
+        let leads = nodes.find(|node| node.leading().is_some());
+        self.leader = leads.ok_or(Stuck)?.id();
+        for nonce in 0_u64.. {
+            if self.clients.iter().flatten().count() == clients {
+                break;
+            }
+            let (now, leader) = (self.now, self.leader);
+            let (node, outbox) = self.member(leader)?;
+            let asked = node.register(now, nonce, outbox, &mut ());
+            asked.map_err(|_| Stuck)?;
+            self.flush(leader)?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Decides at least so many commands: every client asks anew as soon as it is answered, and the requests of all who
+    /// were answered together are gathered before anything is sent. Leaves nobody waiting.
+    ///
+    /// # Errors
+    ///
+    /// A command was refused, or not answered.
+    pub fn decide(&mut self, commands: u32) -> Result<(), Stuck> {
+        self.due = commands;
+        let clients = self.clients.iter().flatten().count();
+        for index in 0..clients {
+            self.ask(index)?;
+        }
+        self.flush(self.leader)?;
+        self.settle()?;
+        if self.outstanding > 0 || self.due > 0 {
+            return Err(Stuck);
+        }
+        Ok(())
+    }
+
+    /// Whether everybody has joined, one leads, and all have applied the same.
+    fn is_settled(&self) -> bool {
+        let applied = |node: &Node<_, _, _, _>| node.is_active().then(|| node.applied());
+        let [Some(first), Some(second), Some(third)] = &self.nodes else {
+            return false;
+        };
+        let all = applied(first);
+        all.is_some()
+            && applied(second) == all
+            && applied(third) == all
+            && [first, second, third]
+                .iter()
+                .any(|node| node.leading().is_some())
+    }
+
+    /// Lets time pass until somebody's deadline.
+    fn wake(&mut self) -> Result<(), Stuck> {
+        let nodes = self.nodes.iter().flatten();
+        self.now = nodes.filter_map(Node::next_deadline).min().ok_or(Stuck)?;
+        for number in 0..NODES {
+            let now = self.now;
+            let (node, outbox) = self.member(NodeId(number))?;
+            node.handle_timeout(now, outbox, &mut ());
+            self.flush(NodeId(number))?;
+        }
+        self.settle()
+    }
+
+    /// Delivers what is under way, until nothing is. What stands in a row for one node is handed over before its outbox is
+    /// emptied.
+    fn settle(&mut self) -> Result<(), Stuck> {
+        while let Some(envelope) = self.pop() {
+            let (now, to) = (self.now, envelope.to);
+            let (node, outbox) = self.member(to)?;
+            node.handle_message(now, &envelope, outbox, &mut ());
+            if self.front() != Some(to) {
+                self.flush(to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        id: NodeId,
+    ) -> Result<
+        (
+            &mut Node<M, WINDOW, CLIENTS, PAGE>,
+            &mut Outbox<M, PAGE, ROOM>,
+        ),
+        Stuck,
+    > {
+        let place = self.nodes.get_mut(usize::from(id.0));
+        let node = place.and_then(Option::as_mut).ok_or(Stuck)?;
+        Ok((node, &mut self.outbox))
+    }
+
+    /// What a driver does with an outbox: writes (here forgotten), replies (here first, so that who is answered can ask
+    /// anew), messages.
+    fn flush(&mut self, from: NodeId) -> Result<(), Stuck> {
+        let mut index = 0;
+        while let Some(reply) = self.outbox.replies.get(index).copied() {
+            index += 1;
+            match reply.outcome {
+                Outcome::Registered { client: id } => {
+                    let place = self.clients.iter_mut().find(|place| place.is_none());
+                    let number = RequestNumber(0);
+                    *place.ok_or(Stuck)? = Some(Client { id, number });
+                }
+                Outcome::Applied { .. } => self.answered(reply.key)?,
+                _ => return Err(Stuck),
+            }
+        }
+        for number in 0..NODES {
+            self.send(from, NodeId(number))?;
+        }
+        self.outbox.clear();
+        Ok(())
+    }
+
+    /// Puts what one node has for another behind all that is under way.
+    fn send(&mut self, from: NodeId, to: NodeId) -> Result<(), Stuck> {
+        let Some(Some(node)) = self.nodes.get(usize::from(from.0)) else {
+            return Err(Stuck);
+        };
+        for outgoing in &self.outbox.messages {
+            if outgoing.to.contains(to) {
+                let index = (self.first + self.len) % QUEUE;
+                match self.queue.get_mut(index) {
+                    Some(place @ None) => *place = Some(node.envelope(to, outgoing)),
+                    _ => return Err(Stuck),
+                }
+                self.len += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Envelope<M, PAGE>> {
+        let envelope = self.queue.get_mut(self.first)?.take()?;
+        self.first = (self.first + 1) % QUEUE;
+        self.len -= 1;
+        Some(envelope)
+    }
+
+    /// Whom the next message is for.
+    fn front(&self) -> Option<NodeId> {
+        let place = self.queue.get(self.first)?;
+        place.as_ref().map(|envelope| envelope.to)
+    }
+
+    /// A client has its answer, and asks anew where more is due.
+    fn answered(&mut self, key: RequestKey) -> Result<(), Stuck> {
+        let [Some(first), ..] = self.clients.as_slice() else {
+            return Err(Stuck);
+        };
+        // They registered one after the other, so that their identities are consecutive slots.
+        let index = usize::try_from(key.client.0.wrapping_sub(first.id.0)).map_err(|_| Stuck)?;
+        match self.clients.get(index) {
+            Some(Some(client)) if client.number == key.number => {}
+            _ => return Err(Stuck),
+        }
+        self.outstanding = self.outstanding.saturating_sub(1);
+        if self.due > 0 {
+            self.ask(index)?;
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, index: usize) -> Result<(), Stuck> {
+        let place = self.clients.get_mut(index).and_then(Option::as_mut);
+        let client = place.ok_or(Stuck)?;
+        client.number.0 = client.number.0.wrapping_add(1);
+        let (id, number, now) = (client.id, client.number, self.now);
+        self.outstanding = self.outstanding.saturating_add(1);
+        self.due = self.due.saturating_sub(1);
+        let command = M::set(u16::try_from(index).unwrap_or(0), number.0);
+        let (node, outbox) = self.member(self.leader)?;
+        let asked = node.request(now, id, number, command, outbox, &mut ());
+        asked.map_err(|_| Stuck)
+    }
+}

@@ -1,0 +1,86 @@
+//! What is quick to look at of `cargo budget`; the rest is checked by `cargo budget --check`.
+
+use example_firmware::configurations::{Latest, controller, sensor};
+use example_firmware::trio::{Stuck, Trio};
+use std::fs;
+use synod::{Reader, StateMachine, Writer};
+use synod_boards::budget::{MEASURING, PROGRAMS, memory_table};
+use synod_boards::elf::Elf;
+use synod_boards::image::{Board, compiler, firmware, root};
+
+fn image(board: Board, program: &str) -> Elf {
+    let path = firmware(board, program).unwrap_or_else(|error| panic!("{error}"));
+    Elf::read(&path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm, and rustup target add"
+)]
+fn no_program_for_a_board_can_panic_allocates_or_formats() {
+    for board in Board::ALL {
+        for program in PROGRAMS.into_iter().chain(MEASURING) {
+            let elf = image(board, program);
+            assert_eq!(elf.forbidden(), [""; 0], "{program} for {}", board.name());
+            assert!(elf.names.len() > 10, "names are there to be looked at");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm, and rustup target add"
+)]
+fn the_node_of_a_microbit_leaves_half_of_its_ram_to_the_stack() {
+    let elf = image(Board::Microbit, "node");
+    let statics = elf.data + elf.bss;
+    assert!((1..=8 << 10).contains(&statics), "{statics}");
+    assert!(statics + (elf.stack.1 - elf.stack.0) <= 16 << 10);
+}
+
+#[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm, and rustup target add"
+)]
+fn the_readme_says_what_the_parts_of_a_node_take() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    if !readme.contains(&compiler().unwrap()) {
+        // Another compiler may lay things out otherwise.
+        return;
+    }
+    let table = memory_table().unwrap_or_else(|error| panic!("{error}"));
+    assert!(readme.contains(&table.to_string()), "now it is\n{table}");
+}
+
+#[test]
+fn three_nodes_decide_what_is_counted_for_every_configuration() {
+    // On boards it is the same, with less room.
+    let mut sensors = Trio::<sensor::Machine, 4, 2, 1, 16, 8>::idle();
+    assert_eq!(sensors.begin(2).and_then(|()| sensors.decide(100)), Ok(()));
+    let mut controllers = Trio::<controller::Machine, 8, 4, 2, 22, 16>::idle();
+    assert_eq!(
+        controllers.begin(4).and_then(|()| controllers.decide(100)),
+        Ok(())
+    );
+    // One message at a time is too few.
+    let mut cramped = Trio::<sensor::Machine, 4, 2, 1, 16, 1>::idle();
+    assert_eq!(cramped.begin(1), Err(Stuck));
+}
+
+#[test]
+fn the_machine_of_sensors_keeps_the_last_reading() {
+    let mut latest = Latest::default();
+    assert_eq!((latest.apply(&17), latest.apply(&23)), (1, 2));
+    let mut page = [0; Latest::PAGE_BYTES];
+    let mut writer = Writer::new(&mut page);
+    latest.write_page(0, &mut writer);
+    assert!(!writer.overflowed());
+    let mut other = Latest::default();
+    assert_eq!(other.read_page(0, &mut Reader::new(&page)), Ok(()));
+    assert_eq!(other, latest);
+    assert_eq!(page[0], 23);
+    assert!(other.read_page(0, &mut Reader::new(&page[..7])).is_err());
+}
