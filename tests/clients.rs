@@ -3,7 +3,10 @@
 use crate::cluster::{CLIENTS, Cluster, is, millis, slot};
 use crate::log::What;
 use synod::machines::{Key, KvCommand, KvReply};
-use synod::{ClientId, MessageKind, Outcome, RequestError, RequestKey, RequestNumber, Role};
+use synod::{
+    ClientId, Message, MessageKind, Outcome, Proposal, Reason, RequestError, RequestKey,
+    RequestNumber, Role,
+};
 
 fn get() -> KvCommand {
     KvCommand::Get(Key::numbered(0))
@@ -102,6 +105,125 @@ fn x1_old_and_reused_numbers_are_told_apart() {
     assert_eq!(c.node(node).machine().get(Key::numbered(0)), Some(10));
     let zero = c.ask(node, client, 0, get());
     assert_eq!(zero, Err(RequestError::NumberZero));
+}
+
+/// A client that forgot what it has asked: number 7 is answered at the leader, and another command under 7 waits at a
+/// follower that has not heard of it.
+#[test]
+fn x1_another_command_under_a_number_that_was_answered_elsewhere_is_refused() {
+    for told_by in [MessageKind::Accept, MessageKind::Heartbeat] {
+        let mut c = Cluster::calm(3, 1);
+        let (leader, follower) = (c.leader().unwrap(), c.follower(0));
+        let client = c.client(follower);
+        c.run_until("everybody knows the client", Cluster::is_calm);
+        // The follower accepts, and is not told what is decided.
+        c.hold(move |letter| {
+            letter.to.0 == follower && (is(letter, MessageKind::Decision) || is(letter, told_by))
+        });
+        c.set(leader, client, 7, 9);
+        c.run_until("the leader answers", |c| c.outcome(client, 7).is_some());
+        c.forget_answers();
+        c.set(follower, client, 7, 11);
+        c.forget_rules();
+        c.release(false);
+        c.run_until("the follower answers", |c| c.outcome(client, 7).is_some());
+        assert_eq!(c.outcome(client, 7), Some(Outcome::Reused));
+        c.run_until("everybody has applied it", Cluster::is_calm);
+        let kept = c.node(follower).machine().get(Key::numbered(0));
+        assert_eq!(kept, Some(9), "the second command was not applied");
+    }
+}
+
+/// The same the other way round: a later number was applied, so that the one which waits can never be.
+#[test]
+fn x1_a_request_that_a_later_one_has_overtaken_is_stale_at_once() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, follower) = (c.leader().unwrap(), c.follower(0));
+    let client = c.client(follower);
+    c.run_until("everybody knows the client", Cluster::is_calm);
+    c.lose(move |letter| is(letter, MessageKind::Propose));
+    c.set(follower, client, 6, 9);
+    c.set(leader, client, 7, 11);
+    c.run_until("the leader answers", |c| c.outcome(client, 7).is_some());
+    c.run_until("the follower answers", |c| c.outcome(client, 6).is_some());
+    assert_eq!(c.outcome(client, 6), Some(Outcome::Stale));
+}
+
+/// Two nodes ask the same replica for two commands under one number, and each gets the answer to its own.
+#[test]
+fn x1_two_commands_under_one_number_wait_side_by_side() {
+    let mut c = Cluster::calm(5, 1);
+    let (leader, replica) = (c.leader().unwrap(), c.follower(0));
+    let (first, second) = (c.follower(1), c.follower(2));
+    let client = c.client(replica);
+    c.run_until("everybody knows the client", Cluster::is_calm);
+    c.lose(move |letter| is(letter, MessageKind::Propose) && letter.from.0 == replica);
+    c.hold(move |letter| is(letter, MessageKind::Response) && letter.from.0 == replica);
+    let ask = |value| Proposal::Request {
+        client,
+        number: RequestNumber(7),
+        command: KvCommand::Set(Key::numbered(0), value),
+    };
+    for (node, value) in [(first, 9), (second, 11)] {
+        let proposal = ask(value);
+        c.tell(node, replica, Message::Request { proposal });
+        assert!(c.held().is_empty(), "it waits");
+    }
+    // One of them is decided, by way of the leader.
+    c.set(leader, client, 7, 11);
+    c.run_until("both are answered", |c| c.held().len() == 2);
+    let told = |node: u16, value: i64| {
+        let letter = c.held().iter().find(|letter| letter.to.0 == node).unwrap();
+        let Message::Response {
+            fingerprint,
+            outcome,
+            ..
+        } = letter.message
+        else {
+            panic!("{letter:?}");
+        };
+        assert_eq!(fingerprint, ask(value).fingerprint());
+        outcome
+    };
+    assert_eq!(told(first, 9), Outcome::Reused);
+    assert!(matches!(told(second, 11), Outcome::Applied { .. }));
+}
+
+/// The network repeats an old answer while another command waits under its number.
+#[test]
+fn x1_an_answer_to_another_command_is_not_taken() {
+    let mut c = Cluster::calm(3, 1);
+    let (leader, follower) = (c.leader().unwrap(), c.follower(0));
+    let client = c.client(follower);
+    c.run_until("everybody knows the client", Cluster::is_calm);
+    c.isolate(follower);
+    let (key, mine, other) = (
+        RequestKey {
+            client,
+            number: RequestNumber(7),
+        },
+        KvCommand::Set(Key::numbered(0), 11),
+        KvCommand::Set(Key::numbered(0), 9),
+    );
+    c.ask(follower, client, 7, mine).unwrap();
+    let answer = |command| Message::Response {
+        key,
+        fingerprint: Proposal::Request {
+            client,
+            number: RequestNumber(7),
+            command,
+        }
+        .fingerprint(),
+        outcome: Outcome::Applied {
+            slot: slot(40),
+            output: KvReply::Value(9),
+        },
+    };
+    c.tell(leader, follower, answer(other));
+    assert_eq!(c.outcome(client, 7), None);
+    assert_eq!(c.log.ignored(follower, Reason::UnknownRequest), 1);
+    c.tell(leader, follower, answer(mine));
+    assert!(c.outcome(client, 7).is_some(), "this one is its own");
 }
 
 #[test]

@@ -378,7 +378,7 @@ impl Cluster {
 
     pub(crate) fn letter(&self, from: u16, to: u16, message: Text) -> Letter {
         Letter {
-            cluster: self.config(0).fingerprint(),
+            cluster: TestNode::fingerprint_of(&self.config(0)),
             from: NodeId(from),
             to: NodeId(to),
             message,

@@ -755,6 +755,7 @@ fn f1_only_the_owner_of_the_highest_ballot_is_heard() {
     let beat = Message::Heartbeat {
         ballot: reign,
         decided: Slot::ZERO,
+        chain: 0,
     };
     for _ in 0..20 {
         let said = c.tell(old, follower, beat.clone());

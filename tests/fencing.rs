@@ -95,6 +95,7 @@ fn questions(ballot: Ballot, next: Slot) -> [Message<Machine, PAGE>; 4] {
         Message::Heartbeat {
             ballot,
             decided: Slot::ZERO,
+            chain: 0,
         },
     ]
 }

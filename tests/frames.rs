@@ -8,8 +8,8 @@ use synod::simulation::{
 };
 use synod::wire::{Dropped, Frames, len_max};
 use synod::{
-    Config, Duration, Envelope, Event, Instant, MalformedPage, MessageKind, NodeId, Reader, Record,
-    Sink, StateMachine, Tracer, Writer,
+    Config, Duration, Envelope, Event, Instant, MalformedPage, MessageKind, Node, NodeId, Reader,
+    Record, Sink, StateMachine, Tracer, Writer,
 };
 
 /// The bytes of a frame on each link.
@@ -109,7 +109,7 @@ where
     M: StateMachine,
     L: Workload<M> + 'static,
 {
-    let cluster = Config::new(NodeId(0), 3).fingerprint();
+    let cluster = Node::<M, 8, 8, PAGE>::fingerprint_of(&Config::new(NodeId(0), 3));
     let mut line = Line::<M, PAGE, MTU> {
         cluster,
         frames: Frames::new(cluster),

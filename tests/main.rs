@@ -53,3 +53,5 @@ mod sizes;
 mod storm;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod twins;

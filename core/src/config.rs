@@ -1,6 +1,7 @@
 //! What a node is told at its start, and how the numbers must relate.
 
-use crate::{Duration, NODES_MAX, NodeId, NodeSet, Sink};
+use crate::outbox::run_len;
+use crate::{Duration, NODES_MAX, NodeId, NodeSet, Sink, StateMachine, Value};
 use core::fmt;
 
 /// A node's settings: who it is, with whom, and how long it waits for what.
@@ -104,14 +105,17 @@ impl Config {
         self.members.without(self.node)
     }
 
-    /// Thirty-two bits of the cluster's number and membership. Every envelope carries them, so that nodes that would
-    /// count quorums over different sets do not talk to each other.
-    pub fn fingerprint(&self) -> u32 {
+    /// Thirty-two bits of the cluster's number and membership, of the state machine, and of what else must be equal.
+    pub(crate) fn fingerprint<M: StateMachine>(&self, sizes: &[usize]) -> u32 {
         let mut digest = crate::Digest::new();
         digest.put_u64(self.cluster);
         digest.put_u64(self.members.bits());
-        let value = digest.value();
-        u32::try_from(value >> 32).unwrap_or(0)
+        digest.put_u32(M::VERSION);
+        let values = [M::Command::ENCODED_MAX, M::Output::ENCODED_MAX];
+        for size in values.iter().chain(&[M::PAGE_BYTES]).chain(sizes) {
+            digest.put_u64(run_len(*size));
+        }
+        u32::try_from(digest.value() >> 32).unwrap_or(0)
     }
 
     /// Checks what the rest of the node relies on.
@@ -237,6 +241,8 @@ impl core::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Node;
+    use crate::machines::{Bank, Kv};
 
     #[test]
     fn each_broken_relation_is_named() {
@@ -279,16 +285,31 @@ mod tests {
 
     #[test]
     fn n2_the_fingerprint_tells_clusters_and_memberships_apart() {
+        type Member = Node<Kv<4>, 8, 2, 2>;
         let here = Config::new(NodeId(0), 3);
-        assert_eq!(here.fingerprint(), Config::new(NodeId(2), 3).fingerprint());
-        assert_ne!(here.fingerprint(), Config::new(NodeId(0), 4).fingerprint());
-        assert_ne!(
-            here.fingerprint(),
-            Config {
-                cluster: 1,
-                ..here.clone()
-            }
-            .fingerprint()
-        );
+        let of = Member::fingerprint_of;
+        assert_eq!(of(&here), of(&Config::new(NodeId(2), 3)));
+        assert_ne!(of(&here), of(&Config::new(NodeId(0), 4)));
+        let other = Config {
+            cluster: 1,
+            ..here.clone()
+        };
+        assert_ne!(of(&here), of(&other));
+    }
+
+    #[test]
+    fn n2_the_fingerprint_tells_nodes_of_another_make_apart() {
+        let config = Config::new(NodeId(0), 3);
+        let makes = [
+            Node::<Kv<4>, 8, 2, 2>::fingerprint_of(&config),
+            Node::<Kv<4>, 16, 2, 2>::fingerprint_of(&config),
+            Node::<Kv<4>, 8, 4, 2>::fingerprint_of(&config),
+            Node::<Kv<4>, 8, 2, 4>::fingerprint_of(&config),
+            Node::<Kv<5>, 8, 2, 2>::fingerprint_of(&config),
+            Node::<Bank<4>, 8, 2, 2>::fingerprint_of(&config),
+        ];
+        for (index, make) in makes.iter().enumerate() {
+            assert!(!makes[..index].contains(make), "make {index}");
+        }
     }
 }

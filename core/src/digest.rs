@@ -17,8 +17,8 @@ use crate::message::{Entries, Proposals};
 use crate::outbox::run_len;
 use crate::simulation::{Fault, Planned, Target};
 use crate::{
-    Duration, Event, Halt, Message, NodeId, Outcome, Proposal, Record, Sink, SnapshotId,
-    StateMachine, Tracer, Value,
+    ClientId, Divergence, Duration, Event, Halt, Message, NodeId, Outcome, Proposal, Record, Sink,
+    SnapshotId, StateMachine, Tracer, Value,
 };
 use core::fmt;
 
@@ -81,6 +81,24 @@ impl Digest {
         for entry in entries {
             self.words([entry.slot.number(), entry.ballot.bits()]);
             entry.proposal.encode(self);
+        }
+    }
+
+    /// Continues a chain with a slot that was applied: the digest of what stood in it, what came of it, and which session was
+    /// given up for it. So two replicas with the same chain have answered the same and keep the same sessions; where one of
+    /// them follows another rule or has other capacities, the chains part (rules R5 and X2).
+    pub(crate) fn chained<O: Value>(
+        &mut self,
+        proposal: u64,
+        outcome: Option<&Outcome<O>>,
+        evicted: Option<ClientId>,
+    ) {
+        self.word(proposal);
+        if let Some(outcome) = outcome {
+            self.outcome(outcome);
+        }
+        if let Some(ClientId(client)) = evicted {
+            self.word(client);
         }
     }
 
@@ -152,8 +170,13 @@ impl Digest {
             | Message::Learn { .. }
             | Message::Decisions { .. } => self.about_slots(message),
             Message::Request { proposal } => proposal.encode(self),
-            Message::Response { key, outcome } => {
-                self.words([key.client.0, u64::from(key.number.0)]);
+            Message::Response {
+                key,
+                fingerprint,
+                outcome,
+            } => {
+                let request = u64::from(*fingerprint) << 32 | u64::from(key.number.0);
+                self.words([key.client.0, request]);
                 self.outcome(outcome);
             }
         }
@@ -181,9 +204,14 @@ impl Digest {
                 self.words([ballot.bits(), promised.bits(), first.number()]);
                 self.words([u64::from(*count), low_water.number()]);
             }
-            Message::Decision { ballot, decided } | Message::Heartbeat { ballot, decided } => {
+            Message::Decision { ballot, decided } => {
                 self.words([ballot.bits(), decided.number()]);
             }
+            Message::Heartbeat {
+                ballot,
+                decided,
+                chain,
+            } => self.words([ballot.bits(), decided.number(), *chain]),
             Message::Learn { from } => self.word(from.number()),
             Message::Decisions {
                 first,
@@ -206,6 +234,9 @@ impl Digest {
                 conflict.new.encode(self);
             }
             Halt::StorageFailed => self.word(2),
+            Halt::Diverged(Divergence { slot, known, told }) => {
+                self.words([3, slot.number(), *known, *told]);
+            }
         }
     }
 

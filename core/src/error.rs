@@ -15,6 +15,18 @@ pub struct Conflict<C> {
     pub new: Proposal<C>,
 }
 
+/// Two histories where the protocol allows one: proof that a rule was broken somewhere. A node that sees it halts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Divergence {
+    /// The slot up to which both have applied the log.
+    pub slot: Slot,
+    /// The node's own [`chain`](crate::Node::chain) there.
+    pub known: u64,
+    /// What the leader has there.
+    pub told: u64,
+}
+
 /// Why a request was not taken. Nothing was asked or proposed; the caller may try again as each variant says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

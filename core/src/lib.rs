@@ -115,7 +115,7 @@ pub use ballot::{Ballot, Slot};
 pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
 pub use config::{Config, ConfigError, Timing};
 pub use digest::Digest;
-pub use error::{Conflict, RequestError};
+pub use error::{Conflict, Divergence, RequestError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
 pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};
 #[cfg(feature = "mutants")]

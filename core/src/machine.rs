@@ -60,6 +60,11 @@ pub trait StateMachine: Clone + Default + Eq + Hash + fmt::Debug + MaybeFormat {
     /// messages must fit into small frames; see [`wire`](crate::wire). All nodes of a cluster must be made with the same.
     const PAGE_BYTES: usize = SNAPSHOT_PAGE;
 
+    /// Which state machine this is, its capacities included: whatever decides what state a log gives. Raise it with every
+    /// change that makes another state or another answer of the same commands, and derive it from the capacities that the
+    /// machine has, so that nodes that would part ways do not talk to each other (rules N2 and R5).
+    const VERSION: u32 = 0;
+
     /// Changes the state as the command says and answers it.
     fn apply(&mut self, command: &Self::Command) -> Self::Output;
 

@@ -12,6 +12,16 @@ pub use opaque::Opaque;
 
 use heapless::Vec;
 
+/// The [`StateMachine::VERSION`](crate::StateMachine::VERSION) of a machine here, with its capacity.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "conversions are no constants yet, and no machine of 2²⁴ values fits anywhere"
+)]
+const fn version(machine: u8, capacity: usize) -> u32 {
+    (machine as u32) << 24 | capacity as u32 & 0x00ff_ffff
+}
+
 /// Puts a value in its place and moves the rest up; says whether there was room. Unlike `Vec::insert` it has no panic for
 /// an index behind the end, where it appends.
 fn insert<T, const ROOM: usize>(values: &mut Vec<T, ROOM>, index: usize, value: T) -> bool {

@@ -133,6 +133,9 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         ballot: Ballot,
         /// Everything up to here is decided.
         decided: Slot,
+        /// The leader's [`Node::chain`](crate::Node::chain) at `decided`: whoever has another one there follows another
+        /// history, and halts (rule N3).
+        chain: u64,
     },
     /// Answers a [`Message::Heartbeat`], so that a leader knows that it still reaches a quorum.
     HeartbeatReply {
@@ -169,6 +172,9 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
     Response {
         /// Which request is answered.
         key: RequestKey,
+        /// [`Proposal::fingerprint`] of the request that is answered: who waits under that key for something else is not
+        /// meant (rule X1).
+        fingerprint: u32,
         /// What came of it.
         outcome: Outcome<M::Output>,
     },
@@ -178,7 +184,7 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Envelope<M: StateMachine, const PAGE: usize> {
-    /// The [fingerprint](crate::Config::fingerprint) of the sender's cluster; a node ignores what comes from another.
+    /// The [fingerprint](crate::Node::fingerprint_of) of the sender's cluster; a node ignores what comes from another.
     pub cluster: u32,
     /// Who sent it.
     pub from: NodeId,

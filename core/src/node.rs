@@ -25,7 +25,7 @@ use crate::table::Table;
 use crate::timer::{Timer, Timers};
 use crate::{
     Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId, Outbox,
-    Outgoing, Reason, Role, Slot, StateMachine, Tracer,
+    Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
 use rand_xorshift::XorShiftRng;
 pub use recover::Durable;
@@ -140,6 +140,24 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if messages > writes { messages } else { writes }
     };
 
+    /// Thirty-two bits that all nodes of a cluster share: its number, its members, and what nodes must have in common to
+    /// understand each other and to make the same of the log, which is [`StateMachine::VERSION`], how long its commands,
+    /// outputs and pages are, `WINDOW`, `CLIENTS` and `PAGE`. Every envelope carries them, so that nodes that would count
+    /// quorums over different sets, or keep other sessions, do not talk to each other (rule N2).
+    ///
+    /// ```
+    /// use synod::machines::Kv;
+    /// use synod::{Config, Node, NodeId};
+    ///
+    /// let config = Config::new(NodeId(0), 3);
+    /// let cluster = Node::<Kv<4>, 8, 2, 2>::fingerprint_of(&config);
+    /// assert_eq!(cluster, Node::<Kv<4>, 8, 2, 2>::fingerprint_of(&Config::new(NodeId(2), 3)));
+    /// assert_ne!(cluster, Node::<Kv<4>, 8, 4, 2>::fingerprint_of(&config), "another number of sessions");
+    /// ```
+    pub fn fingerprint_of(config: &Config) -> u32 {
+        config.fingerprint::<M>(&[WINDOW, CLIENTS, PAGE])
+    }
+
     /// The node that founds a cluster. There must be exactly one in the whole life of a cluster, and an operator decides
     /// which (rule J1); it must have no past in it.
     ///
@@ -203,7 +221,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         #[cfg(feature = "mutants")]
         past.mutate(config.mutant);
         Self {
-            fingerprint: config.fingerprint(),
+            fingerprint: Self::fingerprint_of(&config),
             phase,
             seen: past.acceptor.promised(),
             acceptor: past.acceptor,
@@ -231,6 +249,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Tells the node that a message arrived. Nothing that a message says can make it panic or break its own rules; what
     /// it does not act on it traces with the reason.
     ///
+    /// A driver hands over what its link brings, whomever it is for: where everybody hears everything, a node that hears
+    /// another one speak under its own number halts (rule N3). What the node itself has sent must not come back to it; a
+    /// link that echoes leaves that out.
+    ///
     /// An outbox without [`Node::OUTBOX_MIN`] of room makes the message as good as lost (rule N4).
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle_message<const ROOM: usize, T: Tracer<M, PAGE>>(
@@ -244,10 +266,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let (from, message) = (envelope.from, &envelope.message);
         if let Err(reason) = self.admit(envelope) {
             step.ignore(self.receiver(message.kind()), from, message.kind(), reason);
-        } else if step.room() < Self::OUTBOX_MIN {
-            step.ignore(Role::Node, from, message.kind(), Reason::OutboxFull);
         } else if from == self.config.node {
             self.halt(&mut step, Halt::DuplicateIdentity);
+        } else if step.room() < Self::OUTBOX_MIN {
+            step.ignore(Role::Node, from, message.kind(), Reason::OutboxFull);
         } else {
             step.trace(
                 self.receiver(message.kind()),
@@ -261,7 +283,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.invariants();
     }
 
-    /// Rules N2 and N3: what may come in at all.
+    /// Rules N2 and N3: what may come in at all. What a node's own number has sent may be for anybody: nobody writes to a node
+    /// under that node's own number, so that a second one of it is only heard where it speaks to others.
     fn admit(&self, envelope: &Envelope<M, PAGE>) -> Result<(), Reason> {
         if self.halt.is_some() {
             return Err(Reason::Halted);
@@ -269,10 +292,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if envelope.cluster != self.fingerprint {
             return Err(Reason::ForeignCluster);
         }
-        if envelope.to != self.config.node || !self.config.members.contains(envelope.from) {
-            return Err(Reason::NotAMember);
+        let me = self.config.node;
+        let to_me = envelope.to == me && self.config.members.contains(envelope.from);
+        if to_me || envelope.from == me {
+            Ok(())
+        } else {
+            Err(Reason::NotAMember)
         }
-        Ok(())
     }
 
     /// One match, one line an arm: each kind goes to its handler, if the node's phase has the role for it.
@@ -310,9 +336,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Message::Decision { ballot, decided } => {
                 self.on_decision(step, from, *ballot, *decided)
             }
-            Message::Heartbeat { ballot, decided } => {
-                self.on_heartbeat(step, from, *ballot, *decided)
-            }
+            Message::Heartbeat {
+                ballot,
+                decided,
+                chain,
+            } => self.on_heartbeat(step, from, *ballot, (*decided, *chain)),
             Message::HeartbeatReply { ballot } => self.on_heartbeat_reply(from, *ballot),
             Message::Propose { proposal, retry } => self.on_propose(step, from, proposal, *retry),
             Message::Learn { from: slot } => self.on_learn(step, from, *slot),
@@ -322,7 +350,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 proposals,
             } => self.on_decisions(step, from, *first, *applied, proposals),
             Message::Request { proposal } => self.on_request(step, from, proposal),
-            Message::Response { key, outcome } => self.on_response(step, *key, *outcome),
+            Message::Response {
+                key,
+                fingerprint,
+                outcome,
+            } => {
+                let (key, fingerprint, outcome) = (*key, *fingerprint, *outcome);
+                self.on_response(
+                    step,
+                    Reply {
+                        key,
+                        fingerprint,
+                        outcome,
+                    },
+                )
+            }
         }
     }
 

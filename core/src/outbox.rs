@@ -46,6 +46,8 @@ pub struct Outgoing<M: StateMachine, const PAGE: usize> {
 pub struct Reply<O> {
     /// Which request.
     pub key: RequestKey,
+    /// [`Proposal::fingerprint`] of the request: what was asked under that key (rule X1).
+    pub fingerprint: u32,
     /// What came of it.
     pub outcome: Outcome<O>,
 }
@@ -161,12 +163,6 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
 
     pub(crate) fn write(&mut self, write: Write<M::Command>) -> Result<(), Queue> {
         self.writes.push(write).map_err(|_| Queue::Outbox)
-    }
-
-    /// Takes back the last message, and whatever was to be written.
-    pub(crate) fn unsay(&mut self) {
-        self.writes.clear();
-        self.messages.pop();
     }
 
     pub(crate) fn reply(&mut self, reply: Reply<M::Output>) -> Result<(), Queue> {

@@ -1,6 +1,6 @@
 //! What stands in a slot of the log, who asked for it, and what came of it.
 
-use crate::{Ballot, Reader, Sink, Slot, Value};
+use crate::{Ballot, Digest, Reader, Sink, Slot, Value};
 use core::fmt;
 
 /// A client's identity: the slot in which its registration was applied. No two registrations share a slot, so that a
@@ -91,6 +91,35 @@ impl<C: Eq> Proposal<C> {
     pub(crate) fn is(&self, other: &Self) -> bool {
         self == other
     }
+}
+
+impl<C: Value> Proposal<C> {
+    /// Thirty-two bits of a digest of all of it. With its key it says which request an answer is for: a client may ask
+    /// for two commands under one number, by mistake or because it forgot, and neither may be given the other's answer
+    /// (rule X1).
+    ///
+    /// ```
+    /// use synod::{ClientId, Proposal, RequestNumber};
+    /// let ask = |command: u32| Proposal::Request { client: ClientId(1), number: RequestNumber(7), command };
+    /// assert_eq!(ask(99).key(), ask(7).key());
+    /// assert_ne!(ask(99).fingerprint(), ask(7).fingerprint());
+    /// ```
+    pub fn fingerprint(&self) -> u32 {
+        fingerprint_of(self.digest())
+    }
+
+    /// A digest of all of it.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    pub(crate) fn digest(&self) -> u64 {
+        let mut digest = Digest::new();
+        self.encode(&mut digest);
+        digest.value()
+    }
+}
+
+/// The part of a proposal's digest that tells it from another one of the same key.
+pub(crate) fn fingerprint_of(digest: u64) -> u32 {
+    u32::try_from(digest & 0xffff_ffff).unwrap_or(0)
 }
 
 impl<C: Value> Value for Proposal<C> {

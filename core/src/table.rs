@@ -131,9 +131,10 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         }
     }
 
-    /// The values in the order of their places.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().flatten()
+    /// The values with their places, in the order of those.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        let values = self.places.iter().enumerate();
+        values.filter_map(|(index, place)| Some((index, place.as_ref()?)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
@@ -215,7 +216,7 @@ mod tests {
                 }
                 peak = peak.max(set.len());
                 prop_assert_eq!((table.len(), table.peak()), (set.len(), peak));
-                let kept: BTreeSet<u64> = table.iter().copied().collect();
+                let kept: BTreeSet<u64> = table.iter().map(|(_, number)| *number).collect();
                 prop_assert_eq!(&kept, &set);
                 let mutable: Vec<u64> = table.iter_mut().map(|value| *value).collect();
                 prop_assert_eq!(mutable.len(), set.len());

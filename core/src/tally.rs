@@ -432,8 +432,11 @@ mod tests {
             .map(|message| (1, Event::Sent { to, message }));
         assert_eq!(tally_of(&sent).paged, 1);
         let key = Proposal::<()>::Register { nonce: 7 }.key().unwrap();
-        let answers =
-            [Outcome::Evicted, Outcome::Stale].map(|outcome| Message::Response { key, outcome });
+        let answers = [Outcome::Evicted, Outcome::Stale].map(|outcome| Message::Response {
+            key,
+            fingerprint: 0,
+            outcome,
+        });
         let from = NodeId(1);
         let heard = answers
             .each_ref()

@@ -5,8 +5,8 @@
 
 use crate::simulation::{FaultKind, Planned};
 use crate::{
-    Ballot, Conflict, Duration, Instant, Message, MessageKind, NodeId, NodeSet, Outcome, Proposal,
-    Slot, StateMachine,
+    Ballot, Conflict, Divergence, Duration, Instant, Message, MessageKind, NodeId, NodeSet,
+    Outcome, Proposal, Slot, StateMachine,
 };
 
 /// Who in a node did something: the eight roles, the node itself, or the simulated network.
@@ -180,6 +180,9 @@ pub enum Halt<C> {
     Conflict(Conflict<C>),
     /// Its storage failed, and there is nobody else whose memory it could go on with.
     StorageFailed,
+    /// It has applied something else than its leader up to the same slot: two nodes share a number, storage of the past was
+    /// put back, or the state machine is not deterministic (rules N3, D2 and R5).
+    Diverged(Divergence),
 }
 
 /// A fixed structure that was full when something was to be put in.

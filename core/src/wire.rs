@@ -12,7 +12,7 @@ pub use frames::Frames;
 pub use len::{LEN_MIN, OVERHEAD, len_max};
 
 /// The version of the encoding. A frame of another one is dropped.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// The address of whoever is no member of the cluster but asks one of its nodes: the from of a
 /// [`Message::Request`](crate::Message::Request), the to of its [`Message::Response`](crate::Message::Response).

@@ -170,7 +170,7 @@ impl<M: StateMachine> Joiner<M> {
     fn tell(&mut self, from: u16, message: Message<M, 2>) -> Vec<Message<M, 2>> {
         let mut outbox = Outbox::<M, 2, { 2 * Member::<Opaque>::OUTBOX_MIN }>::new();
         let letter = Envelope {
-            cluster: self.node.config().fingerprint(),
+            cluster: self.node.fingerprint(),
             from: NodeId(from),
             to: self.node.id(),
             message,

@@ -4,7 +4,7 @@
 //! break a rule that is its own to keep.
 
 use super::choices::Choices;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use synod::machines::{Kv, KvCommand, KvReply};
 use synod::{
     Ballot, ClientId, Config, Digest, Durable, Duration, Entry, Envelope, Event, Instant, Message,
@@ -117,8 +117,8 @@ struct Life<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     lost: bool,
     /// The ballots that were heard of in this life, for messages to be about.
     ballots: Vec<Ballot>,
-    nonces: BTreeSet<u64>,
-    keys: BTreeSet<(u64, u32)>,
+    /// The fingerprints of what was asked here, by client or nonce and number.
+    asked: BTreeMap<(u64, u32), Vec<u32>>,
     low_water: Slot,
     applied: Slot,
     chain: u64,
@@ -139,8 +139,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
             durable: None,
             lost: false,
             ballots: vec![Ballot::NULL],
-            nonces: BTreeSet::new(),
-            keys: BTreeSet::new(),
+            asked: BTreeMap::new(),
             low_water: Slot::ZERO,
             applied: Slot::ZERO,
             chain: 0,
@@ -350,13 +349,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
     /// Only what was asked here is answered.
     fn check_replies(&self, from: usize) {
         for reply in &self.outbox.replies[from..] {
-            let RequestKey { client, number } = reply.key;
-            let asked = if number == RequestNumber::REGISTRATION {
-                self.nonces.contains(&client.0)
-            } else {
-                self.keys.contains(&(client.0, number.0))
-            };
-            assert!(asked, "nobody asked what {reply:?} answers");
+            let mut asked = self.asked.get(&place(reply.key)).into_iter().flatten();
+            assert!(
+                asked.any(|asked| *asked == reply.fingerprint),
+                "nobody asked what {reply:?} answers"
+            );
         }
     }
 
@@ -413,7 +410,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
 
     fn envelope(&self, from: u16, message: Message<Machine, PAGE>) -> Envelope<Machine, PAGE> {
         Envelope {
-            cluster: self.node.config().fingerprint(),
+            cluster: self.node.fingerprint(),
             from: NodeId(from),
             to: self.node.id(),
             message,
@@ -591,7 +588,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         let mut answer = Ok(());
         if choices.chance(96) {
             let nonce = u64::from(choices.below(4));
-            self.nonces.insert(nonce);
+            self.note(&Proposal::Register { nonce });
             self.act(|now, node, outbox, facts| {
                 answer = node.register(now, nonce, outbox, facts);
             });
@@ -599,14 +596,27 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
             let client = self.slot(choices).number();
             let number = u32::from(choices.below(4));
             let command = choices.command();
-            self.keys.insert((client, number));
+            let (client, number) = (ClientId(client), RequestNumber(number));
+            self.note(&Proposal::Request {
+                client,
+                number,
+                command,
+            });
             self.act(|now, node, outbox, facts| {
-                let (client, number) = (ClientId(client), RequestNumber(number));
                 answer = node.request(now, client, number, command, outbox, facts);
             });
-            assert_eq!(answer == Err(RequestError::NumberZero), number == 0);
+            let zero = number == RequestNumber::REGISTRATION;
+            assert_eq!(answer == Err(RequestError::NumberZero), zero);
         }
         assert!(!halted || answer.is_err(), "a halted node takes a request");
+    }
+
+    /// Remembers what is asked here.
+    fn note(&mut self, proposal: &Asked) {
+        if let Some(key) = proposal.key() {
+            let asked = self.asked.entry(place(key)).or_default();
+            asked.push(proposal.fingerprint());
+        }
     }
 
     /// Power fails, and comes back: with what was written, and nothing else.
@@ -647,6 +657,21 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
 
     fn slot(&self, choices: &mut Choices<'_>) -> Slot {
         Slot::new(choices.near(self.applied.number()))
+    }
+
+    /// A sign of life. What is decided above what the node has applied has a chain that only the node can tell: a lie about it
+    /// halts the node when it gets there, which is seldom wanted.
+    fn heartbeat(&self, choices: &mut Choices<'_>, ballot: Ballot) -> Message<Machine, PAGE> {
+        let mut decided = self.slot(choices);
+        if decided > self.applied && !choices.chance(32) {
+            decided = self.applied;
+        }
+        let chain = self.node.chain();
+        Message::Heartbeat {
+            ballot,
+            decided,
+            chain,
+        }
     }
 
     /// A ballot that was heard of, one that might come, or any.
@@ -773,10 +798,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
                 ballot,
                 decided: self.slot(choices),
             },
-            9 => Message::Heartbeat {
-                ballot,
-                decided: self.slot(choices),
-            },
+            9 => self.heartbeat(choices, ballot),
             10 => Message::HeartbeatReply { ballot },
             11 => Message::Propose {
                 proposal: self.proposal(choices),
@@ -793,10 +815,19 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
             14 => Message::Request {
                 proposal: self.proposal(choices),
             },
-            _ => Message::Response {
-                key: self.key(choices),
-                outcome: self.outcome(choices),
-            },
+            _ => self.response(choices),
+        }
+    }
+
+    /// An answer to what was last asked under a key.
+    fn response(&self, choices: &mut Choices<'_>) -> Message<Machine, PAGE> {
+        let (key, outcome) = (self.key(choices), self.outcome(choices));
+        let asked = self.asked.get(&place(key));
+        let fingerprint = asked.and_then(|asked| asked.last()).copied().unwrap_or(0);
+        Message::Response {
+            key,
+            fingerprint,
+            outcome,
         }
     }
 
@@ -864,4 +895,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
             }
         }
     }
+}
+
+/// Where what was asked under a key is remembered.
+fn place(key: RequestKey) -> (u64, u32) {
+    (key.client.0, key.number.0)
 }

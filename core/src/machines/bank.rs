@@ -1,6 +1,6 @@
 //! A bank: balances that deposits add to and withdrawals subtract from, and that never fall below zero.
 
-use super::Key;
+use super::{Key, version};
 use crate::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer};
 use core::fmt;
 use heapless::Vec;
@@ -187,6 +187,9 @@ impl<const ACCOUNTS: usize> Bank<ACCOUNTS> {
 impl<const ACCOUNTS: usize> StateMachine for Bank<ACCOUNTS> {
     type Command = BankCommand;
     type Output = BankReply;
+
+    /// What a full one refuses, a larger one takes.
+    const VERSION: u32 = version(b'b', ACCOUNTS);
 
     fn apply(&mut self, command: &BankCommand) -> BankReply {
         match command {

@@ -1,6 +1,6 @@
 //! A key-value store: get and set, with a fixed number of keys.
 
-use super::Key;
+use super::{Key, version};
 use crate::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer};
 use core::fmt;
 use heapless::Vec;
@@ -187,6 +187,9 @@ impl<const KEYS: usize> Kv<KEYS> {
 impl<const KEYS: usize> StateMachine for Kv<KEYS> {
     type Command = KvCommand;
     type Output = KvReply;
+
+    /// What a full one refuses, a larger one takes.
+    const VERSION: u32 = version(b'k', KEYS);
 
     fn apply(&mut self, command: &KvCommand) -> KvReply {
         match command {

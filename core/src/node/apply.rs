@@ -4,7 +4,7 @@ use super::{Node, Step};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::roles::replica::Applied;
-use crate::{Event, Halt, Proposal, Role, Slot, StateMachine, Tracer, Write};
+use crate::{Event, Halt, Proposal, Reply, Role, Slot, StateMachine, Tracer, Write};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -44,7 +44,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Some(Applied {
             slot,
             outcome,
+            fingerprint,
             waiter,
+            others,
         }) = self.replica.apply_next()
         else {
             return;
@@ -63,13 +65,24 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             );
             overruled = self.leader.is_overruled(slot, proposal);
         }
+        if let Some(divergence) = self.replica.divergence() {
+            return self.halt(step, Halt::Diverged(divergence));
+        }
         if overruled {
             self.step_down(step);
         }
         self.learn_repeats = 0;
         self.leader.advance(slot);
         if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
-            self.respond(step, waiter, key, outcome);
+            let reply = Reply {
+                key,
+                fingerprint,
+                outcome,
+            };
+            self.respond(step, waiter, reply);
+        }
+        if others {
+            self.respond_to_overtaken(step);
         }
     }
 
@@ -99,6 +112,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 return;
             }
             self.apply_next(step);
+            if self.halt.is_some() {
+                return;
+            }
         }
     }
 

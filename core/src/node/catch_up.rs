@@ -5,7 +5,7 @@ use crate::roles::initializer::Initializer;
 use crate::roles::replica::{Page, Welcomed};
 use crate::timer::Timer;
 use crate::{
-    Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId, StateMachine,
+    Event, Halt, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId, StateMachine,
     Tracer, Write,
 };
 
@@ -175,6 +175,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let (at, chain) = (self.replica.applied(), self.replica.chain());
         step.trace(Role::Replica, Event::Installed { at, chain });
         step.write(Write::Installed(at));
+        if let Some(divergence) = self.replica.divergence() {
+            return self.halt(step, Halt::Diverged(divergence));
+        }
         if joining {
             self.activate(step);
         }
@@ -183,9 +186,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.step_down(step);
         }
         self.leader.advance(at);
-        while let Some((key, waiter, outcome)) = self.replica.next_answered() {
-            self.respond(step, waiter, key, outcome);
-        }
+        self.respond_to_overtaken(step);
         self.apply_ready(step);
         self.settle(step);
     }

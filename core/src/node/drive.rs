@@ -48,6 +48,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             if decided || self.replica.is_ready() {
                 self.apply_next(step);
+                if self.halt.is_some() {
+                    return;
+                }
             } else if self.leader.can_start() {
                 self.start_waiting(step, ballot);
             } else {
@@ -248,6 +251,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.replica.on_claimed(ballot, *decided);
         self.apply_ready(step);
+        if self.halt.is_some() {
+            return Ok(());
+        }
         let mut slot = first;
         let mut count = 0;
         for proposal in proposals {
@@ -256,11 +262,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 .on_accept(ballot, slot, proposal, self.replica.applied())
             {
                 Vouched::Accepted => {
-                    step.write(Write::Accepted(Entry {
-                        slot,
-                        ballot,
-                        proposal: *proposal,
-                    }));
+                    if self.voter {
+                        step.write(Write::Accepted(Entry {
+                            slot,
+                            ballot,
+                            proposal: *proposal,
+                        }));
+                    }
                     count += 1;
                 }
                 Vouched::Repeated => count += 1,
@@ -273,15 +281,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             slot = slot.next().unwrap_or(slot);
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
-        step.accepted(
-            NodeSet::only(from),
-            ballot,
-            promised,
-            (first, count),
-            low_water,
-        );
-        if !self.voter {
-            step.unsay();
+        if self.voter {
+            step.accepted(
+                NodeSet::only(from),
+                ballot,
+                promised,
+                (first, count),
+                low_water,
+            );
         }
         if count > 0 {
             let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);

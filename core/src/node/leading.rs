@@ -3,7 +3,9 @@
 use super::{Node, Step};
 use crate::random::span_below;
 use crate::timer::Timer;
-use crate::{Ballot, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer};
+use crate::{
+    Ballot, Event, Halt, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
+};
 
 /// How many heartbeats in a row under one ballot make a leader settled, so that back-off starts anew (rule L5).
 const SETTLED_BEATS: u8 = 3;
@@ -113,10 +115,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             .arm_after(Timer::Heartbeat, &step.now, &self.config.heartbeat);
         self.count_beat();
         let decided = self.leader.decided();
+        debug_assert_eq!(
+            decided,
+            self.replica.applied(),
+            "the chain is the one at the end of the decided prefix"
+        );
         step.send(
             Role::Leader,
             self.config.peers(),
-            Message::Heartbeat { ballot, decided },
+            Message::Heartbeat {
+                ballot,
+                decided,
+                chain: self.replica.chain(),
+            },
         );
     }
 
@@ -128,16 +139,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
+    /// Rules L6, C3 and N3: answers a sign of life, and learns how far the log is decided; or halts, where that is another
+    /// log than the one that was applied here.
     pub(super) fn on_heartbeat<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         from: NodeId,
         ballot: Ballot,
-        decided: Slot,
+        (decided, chain): (Slot, u64),
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
         if ballot < self.seen {
             return Err(Reason::OldBallot);
+        }
+        self.replica.on_chain(decided, chain);
+        if let Some(divergence) = self.replica.divergence() {
+            self.halt(step, Halt::Diverged(divergence));
+            return Ok(());
         }
         self.follow(step, ballot);
         self.count_beat();

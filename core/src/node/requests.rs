@@ -7,7 +7,7 @@ use crate::roles::requester::Requester;
 use crate::timer::Timer;
 use crate::{
     ClientId, Event, Instant, Message, NodeId, NodeSet, Outbox, Outcome, Proposal, Queue, Reason,
-    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer,
+    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer, Value,
 };
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -180,18 +180,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             && self.leader.leading().is_some()
             && let Some(outcome) = self.replica.read(proposal)
         {
-            self.respond(step, from, key, outcome);
+            self.respond(step, from, reply_to(proposal, key, outcome));
             return Ok(());
         }
         match self.replica.on_request(proposal, from) {
             Requested::Answered(outcome) => {
-                self.respond(step, from, key, outcome);
+                self.respond(step, from, reply_to(proposal, key, outcome));
                 Ok(())
             }
             Requested::Known => Err(Reason::Known),
             Requested::Full => {
                 step.full(Role::Replica, Queue::Pending);
-                self.respond(step, from, key, Outcome::Busy);
+                self.respond(step, from, reply_to(proposal, key, Outcome::Busy));
                 Ok(())
             }
             Requested::Pending => {
@@ -299,7 +299,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if retry && let Some(outcome) = self.replica.look_up(proposal) {
             // The replica that asks is behind: it gets the answer, instead of the log a second entry.
-            let message = Message::Response { key, outcome };
+            let message = response(reply_to(proposal, key, outcome));
             step.send(Role::Replica, NodeSet::only(from), message);
             return Err(Reason::Known);
         }
@@ -317,10 +317,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         waiter: NodeId,
-        key: RequestKey,
-        outcome: Outcome<M::Output>,
+        reply: Reply<M::Output>,
     ) {
-        let message = Message::Response { key, outcome };
+        let message = response(reply);
         let me = self.config.node;
         if waiter != me {
             return step.send(Role::Replica, NodeSet::only(waiter), message);
@@ -335,51 +334,85 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         step.trace(Role::Requester, Event::Received { from: me, message });
         // A requester that has its answer already is gone.
-        let _ = self.answer(step, key, outcome);
+        let _ = self.answer(step, reply);
+    }
+
+    /// Answers who waits here and was overtaken: by a snapshot, or by another command under the same number or a later
+    /// one. Without this it would wait until its command has got a slot as well, or for ever.
+    pub(super) fn respond_to_overtaken<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) {
+        while let Some((waiter, reply)) = self.replica.next_answered() {
+            self.respond(step, waiter, reply);
+        }
     }
 
     /// An answer arrives: for a requester of this node, or from the leader for a request that waits here for its decision.
     pub(super) fn on_response<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
-        key: RequestKey,
-        outcome: Outcome<M::Output>,
+        reply: Reply<M::Output>,
     ) -> Result<(), Reason> {
         // A replica that is busy has answered nothing yet.
-        let waiter = if outcome == Outcome::Busy {
+        let waiter = if reply.outcome == Outcome::Busy {
             None
         } else {
-            self.replica.on_answer(key)
+            self.replica.on_answer(reply.key, reply.fingerprint)
         };
         if let Some(waiter) = waiter.filter(|waiter| *waiter != self.config.node) {
-            let response = Message::Response { key, outcome };
-            step.send(Role::Replica, NodeSet::only(waiter), response);
+            step.send(Role::Replica, NodeSet::only(waiter), response(reply));
             return Ok(());
         }
-        self.answer(step, key, outcome)
+        self.answer(step, reply)
     }
 
-    /// A requester has its answer, and ends.
+    /// Rule X1: a requester has the answer to what it asked, and ends. An answer to another command under its key is not
+    /// its own.
     fn answer<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
-        key: RequestKey,
-        outcome: Outcome<M::Output>,
+        reply: Reply<M::Output>,
     ) -> Result<(), Reason> {
-        if outcome == Outcome::Busy {
+        if reply.outcome == Outcome::Busy {
             // The requester asks again.
             return Ok(());
         }
-        let waits = |requester: &Requester<M::Command>| requester.key == key;
+        let waits = |requester: &Requester<M::Command>| {
+            requester.key == reply.key && requester.fingerprint == reply.fingerprint
+        };
         let index = self
             .requesters
-            .find(key.client.0, waits)
+            .find(reply.key.client.0, waits)
             .ok_or(Reason::UnknownRequest)?;
         self.requesters.remove(index);
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
         }
-        step.reply(Reply { key, outcome });
+        step.reply(reply);
         Ok(())
+    }
+}
+
+/// What is answered to a proposal.
+fn reply_to<C: Value, O>(proposal: &Proposal<C>, key: RequestKey, outcome: Outcome<O>) -> Reply<O> {
+    Reply {
+        key,
+        fingerprint: proposal.fingerprint(),
+        outcome,
+    }
+}
+
+/// A reply as a message.
+fn response<M: StateMachine, const PAGE: usize>(reply: Reply<M::Output>) -> Message<M, PAGE> {
+    let Reply {
+        key,
+        fingerprint,
+        outcome,
+    } = reply;
+    Message::Response {
+        key,
+        fingerprint,
+        outcome,
     }
 }

@@ -77,13 +77,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
-    /// Takes back the last message, and whatever was to be written.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn unsay(&mut self) {
-        self.outbox.unsay();
-    }
-
     /// Sends to other nodes; to nobody where there are none.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]

@@ -34,6 +34,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &self.config
     }
 
+    /// What its envelopes carry as their cluster: [`Node::fingerprint_of`] its settings.
+    pub fn fingerprint(&self) -> u32 {
+        self.fingerprint
+    }
+
     /// Whether the node has joined its cluster: from then on it applies and, unless it is no voter, promises and accepts.
     pub fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active)
@@ -80,7 +85,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.replica.applied()
     }
 
-    /// A digest of everything that was applied: equal on every node that has applied as far.
+    /// A digest of everything that was applied, of what was answered, and of the sessions that were given up: equal on every node
+    /// that has applied as far. The state itself is covered by what it answers.
     pub fn chain(&self) -> u64 {
         self.replica.chain()
     }

@@ -13,7 +13,9 @@ use super::snapshot::State;
 use crate::Mutant;
 use crate::table::{Numbered, Table};
 use crate::window::Window;
-use crate::{Ballot, Conflict, NodeId, Outcome, Proposal, RequestKey, Slot, StateMachine};
+use crate::{
+    Ballot, Conflict, Divergence, NodeId, Outcome, Proposal, Reply, RequestKey, Slot, StateMachine,
+};
 use heapless::Vec;
 
 /// The state, the decisions around its end, and the requests that wait for theirs.
@@ -30,6 +32,8 @@ pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: u
     claim: (Ballot, Slot),
     /// How far the log is decided, as far as anybody has said.
     decided: Slot,
+    /// A slot, and what the chain must be where that is applied, as a leader said.
+    told: (Slot, u64),
     #[cfg(feature = "mutants")]
     mutant: Option<Mutant>,
 }
@@ -57,8 +61,12 @@ impl<C> Numbered for Pending<C> {
 pub(crate) struct Applied<O> {
     pub(crate) slot: Slot,
     pub(crate) outcome: Option<Outcome<O>>,
+    /// [`Proposal::fingerprint`] of what was applied.
+    pub(crate) fingerprint: u32,
     /// Who waits for the outcome here, and for which request.
     pub(crate) waiter: Option<(NodeId, RequestKey)>,
+    /// Whether a request of the same client still waits here, which may be answered by what was applied.
+    pub(crate) others: bool,
 }
 
 /// What became of a request.
@@ -83,6 +91,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             spare: Spare::Empty,
             claim: (Ballot::NULL, Slot::ZERO),
             decided: state.applied,
+            told: (Slot::ZERO, 0),
             #[cfg(feature = "mutants")]
             mutant: state.sessions.mutant,
             state,
@@ -192,26 +201,25 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             _ => slot,
         };
         let proposal = self.log.get(slot)?;
-        let outcome = self.state.apply(slot, proposal);
-        let waiter = match proposal.key() {
-            Some(key) if self.pending.len() > 0 => self.answered(key).map(|waiter| (waiter, key)),
-            _ => None,
-        };
+        let (outcome, fingerprint) = self.state.apply(slot, proposal);
+        let (mut waiter, mut others) = (None, false);
+        if self.pending.len() > 0
+            && let Some(key) = proposal.key()
+        {
+            let same =
+                |pending: &Pending<M::Command>| pending.key == key && pending.proposal.is(proposal);
+            let found = self.pending.find(key.client.0, same);
+            waiter = answered(&mut self.pending, found).map(|waiter| (waiter, key));
+            let of_client = |pending: &Pending<M::Command>| pending.key.client == key.client;
+            others = self.pending.find(key.client.0, of_client).is_some();
+        }
         Some(Applied {
             slot,
             outcome,
+            fingerprint,
             waiter,
+            others,
         })
-    }
-
-    /// The request is answered: who waited for it here.
-    fn answered(&mut self, key: RequestKey) -> Option<NodeId> {
-        let index = self
-            .pending
-            .find(key.client.0, |pending| pending.key == key)?;
-        let waiter = self.pending.at(index)?.waiter;
-        self.pending.remove(index);
-        Some(waiter)
     }
 
     /// Rule C3: remembers that a prefix is decided, as the leader of a ballot says.
@@ -221,6 +229,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             self.claim = (ballot, decided);
         }
         self.on_decided(decided);
+    }
+
+    /// Rule N3: remembers what the chain is at the end of a prefix, as a leader says; of two that are still to come the nearer
+    /// one, which is sure to be reached.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn on_chain(&mut self, slot: Slot, chain: u64) {
+        if slot >= self.state.applied && self.told.0 <= self.state.applied {
+            self.told = (slot, chain);
+        }
+    }
+
+    /// Whether this replica has another history than a leader has told it of.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    pub(crate) fn divergence(&self) -> Option<Divergence> {
+        let ((slot, told), known) = (self.told, self.state.chain);
+        let diverged = slot == self.state.applied && told != known;
+        diverged.then_some(Divergence { slot, known, told })
     }
 
     /// Somebody has applied a prefix, whatever the ballots were.
@@ -248,9 +273,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         self.state.sessions.look_up(proposal, self.state.applied)
     }
 
-    /// An answer that came from elsewhere: who waited for it here.
-    pub(crate) fn on_answer(&mut self, key: RequestKey) -> Option<NodeId> {
-        self.answered(key)
+    /// Rule X1: an answer came from elsewhere; who waited for it here. Who waits under the same key for another command is
+    /// not meant.
+    pub(crate) fn on_answer(&mut self, key: RequestKey, fingerprint: u32) -> Option<NodeId> {
+        let index = self.pending.find(key.client.0, |pending| {
+            pending.key == key && pending.proposal.fingerprint() == fingerprint
+        });
+        answered(&mut self.pending, index)
     }
 
     /// A request of a client whose answer goes to `waiter`.
@@ -270,13 +299,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let Some(key) = proposal.key() else {
             return Requested::Known;
         };
+        let same =
+            |pending: &Pending<M::Command>| pending.key == key && pending.proposal.is(proposal);
+        let known = self.pending.find(key.client.0, same);
         if let Some(outcome) = self.look_up(proposal) {
-            self.answered(key);
+            answered(&mut self.pending, known);
             return Requested::Answered(outcome);
         }
-        let known = self
-            .pending
-            .find(key.client.0, |pending| pending.key == key);
         if let Some(pending) = known.and_then(|index| self.pending.at_mut(index)) {
             pending.waiter = waiter;
             return Requested::Known;
@@ -313,17 +342,24 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         proposals
     }
 
-    /// Rule R3 after a snapshot: a request that was decided in what was skipped is found in its session.
-    pub(crate) fn next_answered(&mut self) -> Option<(RequestKey, NodeId, Outcome<M::Output>)> {
+    /// A request that waits here and can be answered, although its own decision was not applied here: that was skipped by
+    /// a snapshot (rule R3), or another command was applied under its number or a later one (rule X1).
+    #[inline(never)]
+    pub(crate) fn next_answered(&mut self) -> Option<(NodeId, Reply<M::Output>)> {
         let State {
             sessions, applied, ..
         } = &self.state;
-        let (key, waiter, outcome) = self.pending.iter().find_map(|pending| {
+        let (index, waiter, reply) = self.pending.iter().find_map(|(index, pending)| {
             let outcome = sessions.look_up(&pending.proposal, *applied)?;
-            Some((pending.key, pending.waiter, outcome))
+            let reply = Reply {
+                key: pending.key,
+                fingerprint: pending.proposal.fingerprint(),
+                outcome,
+            };
+            Some((index, pending.waiter, reply))
         })?;
-        self.answered(key);
-        Some((key, waiter, outcome))
+        self.pending.remove(index);
+        Some((waiter, reply))
     }
 
     /// The decision for a slot, if it is applied and still kept.
@@ -354,6 +390,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             "a decision that could be applied was not"
         );
     }
+}
+
+/// The request is answered: who waited for it here.
+fn answered<C, const CLIENTS: usize>(
+    pending: &mut Table<Pending<C>, CLIENTS>,
+    index: Option<usize>,
+) -> Option<NodeId> {
+    let index = index?;
+    let waiter = pending.at(index)?.waiter;
+    pending.remove(index);
+    Some(waiter)
 }
 
 #[cfg(test)]
@@ -427,6 +474,35 @@ mod tests {
         let applied = replica.apply_next().unwrap();
         assert_eq!(applied.waiter.map(|(waiter, _)| waiter), Some(HERE));
         assert_eq!(replica.pending(), 0);
+    }
+
+    #[test]
+    fn x1_a_command_is_not_given_the_answer_of_another_one_under_its_number() {
+        let mut replica = replica();
+        let (mine, other) = (set(1, 7, 99), set(1, 7, 7));
+        assert_eq!(replica.on_request(&mine, HERE), Requested::Pending);
+        replica.decide(Slot::new(2), &other).unwrap();
+        let applied = replica.apply_next().unwrap();
+        assert_eq!(applied.waiter, None, "it is not what waits here");
+        assert!(applied.others);
+        let (waiter, reply) = replica.next_answered().unwrap();
+        assert_eq!((waiter, reply.outcome), (HERE, Outcome::Reused));
+        assert_eq!(reply.fingerprint, mine.fingerprint());
+        assert_eq!(replica.pending(), 0);
+        assert!(replica.next_answered().is_none());
+    }
+
+    #[test]
+    fn x1_two_commands_under_one_number_wait_apart() {
+        let mut replica = replica();
+        let (there, mine, other) = (NodeId(1), set(1, 7, 99), set(1, 7, 7));
+        assert_eq!(replica.on_request(&mine, HERE), Requested::Pending);
+        assert_eq!(replica.on_request(&other, there), Requested::Pending);
+        assert_eq!(replica.on_request(&mine, HERE), Requested::Known);
+        let key = mine.key().unwrap();
+        assert_eq!(replica.on_answer(key, set(1, 7, 5).fingerprint()), None);
+        assert_eq!(replica.on_answer(key, other.fingerprint()), Some(there));
+        assert_eq!(replica.on_answer(key, mine.fingerprint()), Some(HERE));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The requester: stands for one request of a client until it is answered.
 
 use crate::table::Numbered;
-use crate::{Proposal, RequestKey};
+use crate::{Proposal, RequestKey, Value};
 
 /// One request that was made at this node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -9,6 +9,8 @@ use crate::{Proposal, RequestKey};
 pub(crate) struct Requester<C> {
     pub(crate) proposal: Proposal<C>,
     pub(crate) key: RequestKey,
+    /// Tells its answer from one to another command under its key (rule X1).
+    pub(crate) fingerprint: u32,
     /// Whether it was asked since the retransmission timer last fired.
     fresh: bool,
 }
@@ -19,9 +21,10 @@ impl<C> Numbered for Requester<C> {
     }
 }
 
-impl<C> Requester<C> {
-    pub(crate) const fn new(proposal: Proposal<C>, key: RequestKey) -> Self {
+impl<C: Value> Requester<C> {
+    pub(crate) fn new(proposal: Proposal<C>, key: RequestKey) -> Self {
         Self {
+            fingerprint: proposal.fingerprint(),
             proposal,
             key,
             fresh: true,

@@ -5,8 +5,8 @@
 //! gives out (rules X1 to X3).
 
 use crate::{
-    ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot,
-    StateMachine, Value,
+    ClientId, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot, StateMachine,
+    Value,
 };
 #[cfg(feature = "mutants")]
 use crate::{Mutant, RequestKey};
@@ -21,19 +21,6 @@ pub(crate) const HEAD: usize = 8 + 8 + 8 + 4;
 
 /// The bytes of the second half before its output.
 pub(crate) const TAIL: usize = 4 + 1;
-
-/// The digest of one proposal; its low half tells a retry from another command under the same number.
-#[cfg_attr(target_pointer_width = "64", inline)]
-pub(crate) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
-    let mut digest = Digest::new();
-    proposal.encode(&mut digest);
-    digest.value()
-}
-
-/// The part of a proposal's digest that a session keeps.
-pub(crate) fn fingerprint_of(digest: u64) -> u32 {
-    u32::try_from(digest & 0xffff_ffff).unwrap_or(0)
-}
 
 /// Up to `CLIENTS` sessions, in rising order of client, which is the order in which they were opened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +42,24 @@ struct Session<O> {
     /// Tells a retry from another command under the same number.
     fingerprint: u32,
     reply: Option<O>,
+}
+
+/// What applying a slot has done to the sessions and the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effect<O> {
+    pub(crate) outcome: Option<Outcome<O>>,
+    /// The session that was given up for a new one.
+    pub(crate) evicted: Option<ClientId>,
+}
+
+impl<O> Effect<O> {
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    const fn of(outcome: Option<Outcome<O>>) -> Self {
+        Self {
+            outcome,
+            evicted: None,
+        }
+    }
 }
 
 impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
@@ -113,7 +118,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 Some(index) => self
                     .table
                     .get(index)?
-                    .answer(*number, || fingerprint_of(digest_of(proposal))),
+                    .answer(*number, || proposal.fingerprint()),
                 None => (client.0 <= applied.number()).then_some(Outcome::Evicted),
             },
         }
@@ -134,10 +139,10 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         proposal: &Proposal<M::Command>,
         fingerprint: u32,
         machine: &mut M,
-    ) -> Option<Outcome<O>> {
+    ) -> Effect<O> {
         match proposal {
-            Proposal::Noop => None,
-            Proposal::Register { nonce } => Some(self.register(slot, *nonce)),
+            Proposal::Noop => Effect::of(None),
+            Proposal::Register { nonce } => self.register(slot, *nonce),
             Proposal::Request {
                 client,
                 number,
@@ -147,32 +152,32 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                     .find(*client)
                     .and_then(|index| self.table.get_mut(index))
                 else {
-                    return Some(Outcome::Evicted);
+                    return Effect::of(Some(Outcome::Evicted));
                 };
                 let answer = session.answer(*number, || fingerprint);
                 #[cfg(feature = "mutants")]
                 let answer = answer.filter(|_| self.mutant != Some(Mutant::SessionSkipped));
-                if let Some(answer) = answer {
-                    return Some(answer);
+                if answer.is_some() {
+                    return Effect::of(answer);
                 }
                 let output = machine.apply(command);
                 session.number = *number;
                 session.fingerprint = fingerprint;
                 session.reply = Some(output);
                 session.used = slot;
-                Some(Outcome::Applied { slot, output })
+                Effect::of(Some(Outcome::Applied { slot, output }))
             }
         }
     }
 
     /// Rule X2: opens a session whose identity is its slot; a full table gives up the one that was used longest ago,
     /// which is the same one on every replica.
-    fn register(&mut self, slot: Slot, nonce: u64) -> Outcome<O> {
+    fn register(&mut self, slot: Slot, nonce: u64) -> Effect<O> {
         if let Some(session) = self.table.iter().find(|session| session.nonce == nonce) {
-            return Outcome::Registered {
-                client: session.client,
-            };
+            let client = session.client;
+            return Effect::of(Some(Outcome::Registered { client }));
         }
+        let mut evicted = None;
         if self.table.is_full() {
             let oldest = self
                 .table
@@ -185,6 +190,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                     for place in self.table.iter_mut().skip(index).rev() {
                         core::mem::swap(place, &mut carried);
                     }
+                    evicted = Some(carried.client);
                 }
             }
         }
@@ -200,7 +206,10 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         };
         let opened = self.table.push(session).is_ok();
         debug_assert!(opened, "there was room, or room was made");
-        Outcome::Registered { client }
+        Effect {
+            outcome: Some(Outcome::Registered { client }),
+            evicted,
+        }
     }
 
     /// What [`Mutant::SessionFilledEarly`] does when a request comes in.
@@ -376,6 +385,7 @@ mod tests {
             };
             self.sessions
                 .apply(self.slot, &proposal, fingerprint, &mut self.machine)
+                .outcome
         }
 
         fn register(&mut self, nonce: u64) -> ClientId {

@@ -1,9 +1,10 @@
 //! The replicated state as a whole, and its journey in pages.
 
-use super::sessions::{HEAD, Sessions, TAIL, digest_of, fingerprint_of};
+use super::sessions::{Effect, HEAD, Sessions, TAIL};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::Writer;
+use crate::proposal::fingerprint_of;
 use crate::{
     Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
     StateMachine, Value,
@@ -20,7 +21,7 @@ pub(crate) type PageBytes = Vec<u8, SNAPSHOT_PAGE, u8>;
 pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
     /// The last slot that was applied.
     pub(crate) applied: Slot,
-    /// A digest of everything that was applied.
+    /// A digest of everything that was applied, and of what came of it.
     pub(crate) chain: u64,
     pub(crate) machine: M,
     pub(crate) sessions: Sessions<M::Output, CLIENTS>,
@@ -51,7 +52,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         }
     }
 
-    /// Applies the next slot.
+    /// Applies the next slot; gives its outcome, and the fingerprint of the request.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -65,18 +66,21 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         &mut self,
         slot: Slot,
         proposal: &Proposal<M::Command>,
-    ) -> Option<Outcome<M::Output>> {
+    ) -> (Option<Outcome<M::Output>>, u32) {
         debug_assert!(
             cfg!(feature = "mutants") || self.applied.next() == Some(slot),
             "slots are applied in order (R2)"
         );
-        let digest = digest_of(proposal);
+        let digest = proposal.digest();
+        let fingerprint = fingerprint_of(digest);
+        let Effect { outcome, evicted } =
+            self.sessions
+                .apply(slot, proposal, fingerprint, &mut self.machine);
         let mut chain = Digest::resume(self.chain);
-        chain.put_u64(digest);
+        chain.chained(digest, outcome.as_ref(), evicted);
         self.chain = chain.value();
         self.applied = slot;
-        self.sessions
-            .apply(slot, proposal, fingerprint_of(digest), &mut self.machine)
+        (outcome, fingerprint)
     }
 
     /// How many pages the sessions take.

@@ -287,7 +287,7 @@ impl<
         Ok(())
     }
 
-    /// Where a node that has applied something else differs first.
+    /// Where a node that has applied something else differs first; or that it has made something else of the same.
     #[cold]
     fn differs<const PAGE: usize>(
         &self,
@@ -296,18 +296,20 @@ impl<
         before: Slot,
     ) -> Violation {
         let id = node.id();
-        let mut next = before.next();
+        let (mut next, mut same) = (before.next(), true);
         while let Some(slot) = next.filter(|slot| *slot <= applied) {
-            if let (Known::Is(chosen), Some(taken)) = (self.log.decision(slot), node.decision(slot))
-                && chosen != taken
-            {
-                return Violation::NotChosen { node: id, slot };
+            match (self.log.decision(slot), node.decision(slot)) {
+                (Known::Is(chosen), Some(taken)) if chosen == taken => {}
+                (Known::Is(_), Some(_)) => return Violation::NotChosen { node: id, slot },
+                _ => same = false,
             }
             next = slot.next();
         }
-        Violation::Disagreement {
-            node: id,
-            slot: applied,
+        let (node, slot) = (id, applied);
+        if same && applied > before {
+            Violation::WrongState { node, slot }
+        } else {
+            Violation::Disagreement { node, slot }
         }
     }
 

@@ -79,7 +79,7 @@ fn foreign(f: &mut fmt::Formatter<'_>, expected: &Identity, found: &Identity) ->
     } else if found.fingerprint != expected.fingerprint {
         return write!(
             f,
-            "the storage belongs to another cluster or other members: its fingerprint is {:08x} instead of {:08x}",
+            "the storage belongs to another cluster, other members or another state machine: its fingerprint is {:08x} instead of {:08x}",
             found.fingerprint, expected.fingerprint
         );
     } else if found.node != expected.node {

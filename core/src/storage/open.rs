@@ -83,7 +83,7 @@ impl<S: Storage> Journal<S> {
         config: Config,
     ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
         config.validate().map_err(OpenError::Config)?;
-        let identity = Identity::of::<WINDOW, CLIENTS>(&config);
+        let identity = Identity::of::<M, WINDOW, CLIENTS>(&config);
         let mut survey = Survey::default();
         storage
             .read(|bytes| survey.visit::<M::Command>(bytes, S::OVERHEAD))
@@ -217,7 +217,7 @@ impl<S: Storage> Empty<S> {
         now: Instant,
     ) -> Result<(Journal<S>, Node<M, WINDOW, CLIENTS, PAGE>), JournalError<S::Error>> {
         let tail = Tail {
-            identity: Identity::of::<WINDOW, CLIENTS>(&self.config),
+            identity: Identity::of::<M, WINDOW, CLIENTS>(&self.config),
             incarnation: 1,
             next: 1,
             used: self.used,

@@ -4,13 +4,15 @@
 //! as everywhere. The numbers are consecutive and wrap after 2³².
 
 use crate::checksum::crc32;
-use crate::{Ballot, Config, Entry, Proposal, Reader, Sink, Slot, SnapshotId, Value, Writer};
+use crate::{
+    Ballot, Config, Entry, Proposal, Reader, Sink, Slot, SnapshotId, StateMachine, Value, Writer,
+};
 
 /// The most bytes of one record of any journal.
 pub const RECORD_MAX: usize = 512;
 
 /// The version of the format. Another one is not read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The bytes of a record besides what its kind has to say.
 pub(super) const FRAME: usize = 4 + 4 + 1;
@@ -21,7 +23,8 @@ pub(super) const FRAME: usize = 4 + 4 + 1;
 pub struct Identity {
     /// The version of the records' format.
     pub version: u8,
-    /// The fingerprint of the cluster and its members: see [`Config::fingerprint`].
+    /// The fingerprint of the cluster, its members and its state machine, as in
+    /// [`Node::fingerprint_of`](crate::Node::fingerprint_of) but for the capacities.
     pub fingerprint: u32,
     /// The number of the node.
     pub node: u16,
@@ -34,10 +37,12 @@ pub struct Identity {
 impl Identity {
     pub(super) const LEN: usize = 1 + 4 + 2 + 2 + 2;
 
-    pub(super) fn of<const WINDOW: usize, const CLIENTS: usize>(config: &Config) -> Self {
+    pub(super) fn of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
+        config: &Config,
+    ) -> Self {
         Self {
             version: VERSION,
-            fingerprint: config.fingerprint(),
+            fingerprint: config.fingerprint::<M>(&[]),
             node: config.node.0,
             window: u16::try_from(WINDOW).unwrap_or(u16::MAX),
             clients: u16::try_from(CLIENTS).unwrap_or(u16::MAX),

@@ -56,9 +56,13 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
         | Message::Heartbeat {
             ballot,
             decided: slot,
+            ..
         } => {
             put_ballot(to, *ballot)?;
             put_slot(to, *slot);
+            if let Message::Heartbeat { chain, .. } = message {
+                to.put_u64(*chain);
+            }
         }
         Message::Promise { .. } => write_promise(message, to)?,
         Message::Accept { .. } | Message::Accepted { .. } | Message::Decisions { .. } => {
@@ -70,9 +74,14 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
         }
         Message::Learn { from } => put_slot(to, *from),
         Message::Request { proposal } => proposal.encode(to),
-        Message::Response { key, outcome } => {
+        Message::Response {
+            key,
+            fingerprint,
+            outcome,
+        } => {
             to.put_u64(key.client.0);
             to.put_u32(key.number.0);
+            to.put_u32(*fingerprint);
             put_outcome(to, outcome);
         }
     }
@@ -193,6 +202,7 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
         MessageKind::Heartbeat => Message::Heartbeat {
             ballot: ballot(from)?,
             decided: slot(from)?,
+            chain: from.u64()?,
         },
         MessageKind::HeartbeatReply => Message::HeartbeatReply {
             ballot: ballot(from)?,
@@ -210,6 +220,7 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
                 client: ClientId(from.u64()?),
                 number: RequestNumber(from.u32()?),
             },
+            fingerprint: from.u32()?,
             outcome: outcome(from)?,
         },
     })

@@ -14,11 +14,11 @@ use core::marker::PhantomData;
 /// ```
 /// use synod::machines::Opaque;
 /// use synod::wire::{FrameError, Frames};
-/// use synod::{Ballot, Config, Envelope, Message, NodeId, Slot};
+/// use synod::{Ballot, Config, Envelope, Message, Node, NodeId, Slot};
 ///
-/// let cluster = Config::new(NodeId(0), 3).fingerprint();
+/// let cluster = Node::<Opaque, 16, 8, 2>::fingerprint_of(&Config::new(NodeId(0), 3));
 /// let mut frames = Frames::<Opaque, 2, 127>::new(cluster);
-/// let message = Message::Heartbeat { ballot: Ballot::new(1, NodeId(0)), decided: Slot::new(7) };
+/// let message = Message::Heartbeat { ballot: Ballot::new(1, NodeId(0)), decided: Slot::new(7), chain: 9 };
 /// let envelope = Envelope { cluster, from: NodeId(0), to: NodeId(1), message };
 ///
 /// let mut buffer = [0; 127];
@@ -50,7 +50,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         panic!("{}", number_to_change);
     };
 
-    /// The frames of the cluster with a [fingerprint](crate::Config::fingerprint).
+    /// The frames of the cluster with a [fingerprint](crate::Node::fingerprint_of).
     pub const fn new(cluster: u32) -> Self {
         let () = Self::FITS;
         Self {

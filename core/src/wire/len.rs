@@ -51,9 +51,9 @@ const fn welcome_max<M: StateMachine>() -> usize {
     OVERHEAD + SLOT + 8 + 4 + 4 + M::PAGE_BYTES
 }
 
-/// A response: the key of the request, and its outcome.
+/// A response: the key and the fingerprint of the request, and its outcome.
 const fn response_max<M: StateMachine>() -> usize {
-    OVERHEAD + KEY + 1 + SLOT + M::Output::ENCODED_MAX
+    OVERHEAD + KEY + 4 + 1 + SLOT + M::Output::ENCODED_MAX
 }
 
 const fn proposal_max<M: StateMachine>() -> usize {

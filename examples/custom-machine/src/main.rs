@@ -55,6 +55,14 @@ impl<const LOCKS: usize> StateMachine for Locks<LOCKS> {
     type Command = Command;
     type Output = Answer;
 
+    /// Nodes with another number of locks would answer differently, and must not be in one cluster.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "LOCKS is at most 256"
+    )]
+    const VERSION: u32 = LOCKS as u32;
+
     fn apply(&mut self, command: &Command) -> Answer {
         let (Command::Acquire { lock, .. } | Command::Release { lock, .. }) = *command;
         // What a client sends is checked, not trusted.

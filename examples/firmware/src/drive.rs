@@ -21,7 +21,7 @@ pub fn drive<
     mut journal: Option<&mut Journal<S>>,
     outbox: &mut Outbox<M, P, ROOM>,
 ) -> ! {
-    let mut frames = Frames::new(node.config().fingerprint());
+    let mut frames = Frames::new(node.fingerprint());
     let mut line = Line::default();
     let mut log = Log;
     loop {
@@ -91,7 +91,7 @@ fn answer<M: StateMachine, const W: usize, const C: usize, const P: usize>(
     reply: &Reply<M::Output>,
 ) -> Envelope<M, P> {
     Envelope {
-        cluster: node.config().fingerprint(),
+        cluster: node.fingerprint(),
         from: node.id(),
         to: CLIENT,
         message: Message::Response {

@@ -324,6 +324,7 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::world::Member;
     use synod::{Ballot, Config, Envelope, Message, NodeId, Slot};
 
     /// A small world in which node 1 is said to have accepted what it has not.
@@ -337,7 +338,7 @@ mod tests {
             low_water: Slot::ZERO,
         };
         let letter = Envelope {
-            cluster: Config::new(NodeId(0), 3).fingerprint(),
+            cluster: Member::fingerprint_of(&Config::new(NodeId(0), 3)),
             from: NodeId(1),
             to: NodeId(0),
             message,

@@ -2,8 +2,8 @@
 
 use synod::simulation::{Fault, Planned};
 use synod::{
-    Ballot, Conflict, Duration, Entry, Event, Halt, Message, NodeId, NodeSet, Outcome, Proposal,
-    RequestKey, Slot, SnapshotId, StateMachine, Value,
+    Ballot, Conflict, Divergence, Duration, Entry, Event, Halt, Message, NodeId, NodeSet, Outcome,
+    Proposal, RequestKey, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Takes the fields of a message or a fact in their order and writes them down.
@@ -116,16 +116,26 @@ pub(crate) fn message<M: StateMachine, const PAGE: usize>(
             fields.number("count", u64::from(*count));
             fields.slot("low_water", *low_water);
         }
-        Message::Decision { ballot, decided } | Message::Heartbeat { ballot, decided } => {
+        Message::Decision { ballot, decided } => {
             fields.ballot("ballot", *ballot);
             fields.slot("decided", *decided);
+        }
+        Message::Heartbeat {
+            ballot,
+            decided,
+            chain,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.slot("decided", *decided);
+            fields.digest("chain", *chain);
         }
         Message::Propose { proposal, retry } => {
             fields.proposal("proposal", proposal);
             fields.flag("retry", *retry);
         }
         Message::Request { proposal } => fields.proposal("proposal", proposal),
-        Message::Response { key, outcome } => {
+        // The fingerprint is told by the request that it is of.
+        Message::Response { key, outcome, .. } => {
             fields.key("key", *key);
             fields.outcome("outcome", outcome);
         }
@@ -272,6 +282,12 @@ pub(crate) fn event<M: StateMachine, const PAGE: usize>(
             Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
             Halt::Conflict(conflict) => conflicting(conflict, fields),
             Halt::StorageFailed => fields.word("cause", "storage_failed"),
+            Halt::Diverged(Divergence { slot, known, told }) => {
+                fields.word("cause", "diverged");
+                fields.slot("slot", *slot);
+                fields.digest("known", *known);
+                fields.digest("told", *told);
+            }
         },
     }
 }

@@ -91,6 +91,9 @@ impl Filter {
             Event::Halted {
                 cause: Halt::Conflict(conflict),
             } => self.admits_run(conflict.slot, 1),
+            Event::Halted {
+                cause: Halt::Diverged(divergence),
+            } => self.admits_run(divergence.slot, 1),
             _ => false,
         }
     }

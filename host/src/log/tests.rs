@@ -4,9 +4,9 @@ use super::*;
 use heapless::Vec as Page;
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
-    Ballot, ClientId, Conflict, Duration, Entry, Event, Halt, Instant, Message, MessageKind,
-    NodeId, NodeSet, Outcome, Proposal, Queue, Reason, RequestKey, RequestNumber, Role, Slot,
-    SnapshotId,
+    Ballot, ClientId, Conflict, Divergence, Duration, Entry, Event, Halt, Instant, Message,
+    MessageKind, NodeId, NodeSet, Outcome, Proposal, Queue, Reason, RequestKey, RequestNumber,
+    Role, Slot, SnapshotId,
 };
 
 type Machine = Kv<4>;
@@ -199,9 +199,10 @@ fn decisions() -> Vec<(Said, &'static str, &'static str)> {
             Message::Heartbeat {
                 ballot: NEW,
                 decided: Slot::new(5),
+                chain: 0xbeef,
             },
-            "heartbeat(ballot=(2, NODE_3), decided=5)",
-            r#"{"ballot":{"round":2,"leader":3},"decided":5}"#,
+            "heartbeat(ballot=(2, NODE_3), decided=5, chain=000000000000beef)",
+            r#"{"ballot":{"round":2,"leader":3},"decided":5,"chain":"000000000000beef"}"#,
         ),
         (
             Message::HeartbeatReply { ballot: NEW },
@@ -246,6 +247,7 @@ fn requests() -> Vec<(Said, &'static str, &'static str)> {
                     client: ClientId(12),
                     number: RequestNumber(3),
                 },
+                fingerprint: 0,
                 outcome: Outcome::Applied {
                     slot: Slot::new(4),
                     output: KvReply::Value(9),
@@ -257,6 +259,7 @@ fn requests() -> Vec<(Said, &'static str, &'static str)> {
         (
             Message::Response {
                 key: RequestKey::registration(0xcafe),
+                fingerprint: 0,
                 outcome: Outcome::Registered {
                     client: ClientId(12),
                 },
@@ -267,6 +270,7 @@ fn requests() -> Vec<(Said, &'static str, &'static str)> {
         (
             Message::Response {
                 key: RequestKey::registration(0xcafe),
+                fingerprint: 0,
                 outcome: Outcome::Busy,
             },
             "response(key=nonce_000000000000cafe, outcome=busy)",
@@ -478,6 +482,17 @@ fn every_fact_about_the_log_has_its_line() {
             },
             "halted(cause=duplicate_identity)",
             r#""halted","fields":{"cause":"duplicate_identity"}"#,
+        ),
+        (
+            Event::Halted {
+                cause: &Halt::Diverged(Divergence {
+                    slot: Slot::new(4),
+                    known: 0xbeef,
+                    told: 0xcafe,
+                }),
+            },
+            "halted(cause=diverged, slot=4, known=000000000000beef, told=000000000000cafe)",
+            r#""halted","fields":{"cause":"diverged","slot":4,"known":"000000000000beef","told":"000000000000cafe"}"#,
         ),
         (
             Event::Halted {

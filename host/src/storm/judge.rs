@@ -291,7 +291,9 @@ impl Judge {
                 Ok(())
             }
             Message::Decision { ballot, decided }
-            | Message::Heartbeat { ballot, decided }
+            | Message::Heartbeat {
+                ballot, decided, ..
+            }
             | Message::Accept {
                 ballot, decided, ..
             } => self.see_claim(node, *ballot, *decided),

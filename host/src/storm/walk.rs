@@ -354,7 +354,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 page: 0,
             }
         };
-        let (cluster, from) = (node.config().fingerprint(), node.id());
+        let (cluster, from) = (node.fingerprint(), node.id());
         self.bag.push(Envelope {
             cluster,
             from,

@@ -1,10 +1,9 @@
 //! The log as it was chosen, played once more in the simplest words: the state, the sessions and the answers that it gives.
 
 use super::ballots::Known;
-use super::requests::digest_of;
 use crate::window::Window;
 use crate::{
-    ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Sink, Slot, StateMachine,
+    ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Slot, StateMachine,
 };
 use heapless::Vec;
 
@@ -101,14 +100,16 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
 
     /// Plays the slot that follows.
     pub(super) fn play(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
-        let digest = digest_of(proposal);
-        let mut chain = Digest::resume(self.chain);
-        chain.put_u64(digest);
-        self.chain = chain.value();
+        let digest = proposal.digest();
         self.applied = slot;
+        let mut evicted = None;
         let outcome = match proposal {
             Proposal::Noop => None,
-            Proposal::Register { nonce } => Some(self.register(slot, *nonce)),
+            Proposal::Register { nonce } => {
+                let client;
+                (client, evicted) = self.register(slot, *nonce);
+                Some(Outcome::Registered { client })
+            }
             Proposal::Request {
                 client,
                 number,
@@ -121,6 +122,9 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
                 Some(self.request(slot, key, digest, command))
             }
         };
+        let mut chain = Digest::resume(self.chain);
+        chain.chained(digest, outcome.as_ref(), evicted);
+        self.chain = chain.value();
         if let Some(place) = self.past.admit(slot, slot) {
             *place = Some(Past {
                 proposal: *proposal,
@@ -130,17 +134,18 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
         }
     }
 
-    fn register(&mut self, slot: Slot, nonce: u64) -> Outcome<M::Output> {
+    /// The client whose session it is, and the one whose session was given up for it.
+    fn register(&mut self, slot: Slot, nonce: u64) -> (ClientId, Option<ClientId>) {
         if let Some(known) = self.sessions.iter().find(|session| session.nonce == nonce) {
-            let client = known.client;
-            return Outcome::Registered { client };
+            return (known.client, None);
         }
+        let mut evicted = None;
         if self.sessions.is_full() {
             let oldest = (0..)
                 .zip(&self.sessions)
                 .min_by_key(|(_, session)| session.used);
             if let Some((index, _)) = oldest {
-                self.sessions.swap_remove(index);
+                evicted = Some(self.sessions.swap_remove(index).client);
             }
         }
         let client = ClientId(slot.number());
@@ -152,7 +157,7 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
             number: RequestNumber::REGISTRATION,
             last: None,
         });
-        Outcome::Registered { client }
+        (client, evicted)
     }
 
     fn session(&self, client: ClientId) -> Option<&Session<M::Output>> {
@@ -223,6 +228,7 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
         match self.past.get(slot) {
             Some(past)
                 if past.proposal.key() == Some(reply.key)
+                    && past.proposal.fingerprint() == reply.fingerprint
                     && past.outcome.as_ref() == Some(&reply.outcome) =>
             {
                 Known::Is(())

@@ -4,7 +4,7 @@ use super::ballots::Known;
 use super::seen::Seen;
 use crate::simulation::scenario::CLIENTS_MAX;
 use crate::simulation::violation::{Rule, Violation};
-use crate::{Digest, Proposal, RequestKey, Slot, Value};
+use crate::{Proposal, RequestKey, Slot, Value};
 
 /// How many places a set of digests has, and how many of them are used, so that what is not in it is found missing soon.
 const PLACES: usize = 1024;
@@ -81,13 +81,6 @@ struct Waiting {
     after: Slot,
 }
 
-/// The digest of a proposal; never 0.
-pub(super) fn digest_of<C: Value>(proposal: &Proposal<C>) -> u64 {
-    let mut digest = Digest::new();
-    proposal.encode(&mut digest);
-    digest.value()
-}
-
 impl Requests {
     pub(super) const fn new() -> Self {
         Self {
@@ -119,7 +112,7 @@ impl Requests {
                 command: *command,
             },
         };
-        let digest = digest_of(&proposal).max(1);
+        let digest = proposal.digest().max(1);
         if self.recent.len >= USED_MAX && !self.recent.contains(digest) {
             self.forgot |= self.older.len > 0;
             core::mem::swap(&mut self.recent, &mut self.older);
@@ -136,7 +129,7 @@ impl Requests {
 
     /// Whether anybody asked for a proposal.
     pub(super) fn knows<C: Value>(&self, proposal: &Proposal<C>) -> Known<()> {
-        let digest = digest_of(proposal).max(1);
+        let digest = proposal.digest().max(1);
         if self.recent.contains(digest) || self.older.contains(digest) {
             Known::Is(())
         } else if self.forgot {

@@ -27,8 +27,14 @@ impl<
         };
         let seen = &mut self.seen;
         match &outgoing.message {
-            Message::Prepare { ballot, .. } | Message::Heartbeat { ballot, .. } => {
-                memory.claims(node, *ballot, seen)
+            Message::Prepare { ballot, .. } => memory.claims(node, *ballot, seen),
+            Message::Heartbeat {
+                ballot,
+                decided,
+                chain,
+            } => {
+                memory.claims(node, *ballot, seen)?;
+                self.chained(node, *decided, *chain)
             }
             Message::Promise {
                 ballot,
@@ -95,6 +101,22 @@ impl<
             }
         }
         Ok(())
+    }
+
+    /// A leader tells the digest of the log up to where it says that it is decided, and not up to elsewhere.
+    fn chained(&mut self, node: NodeId, decided: Slot, chain: u64) -> Result<(), Violation> {
+        self.seen.check(Rule::Disagreement);
+        match self.log.chain(decided) {
+            Known::Is(right) if right != chain && !self.lost => Err(Violation::Disagreement {
+                node,
+                slot: decided,
+            }),
+            Known::Is(_) => Ok(()),
+            _ => {
+                self.seen.skip(Rule::Disagreement);
+                Ok(())
+            }
+        }
     }
 
     fn accepted(

@@ -104,7 +104,18 @@ impl Scene {
         let node = self.node(FOLLOWER);
         let number = RequestNumber(number);
         let key = RequestKey { client, number };
-        self.step(&node, &[], &[], &[Reply { key, outcome }])
+        let slot = match outcome {
+            Outcome::Applied { slot, .. } => slot,
+            Outcome::Registered { client } => Slot::new(client.0),
+            _ => Slot::ZERO,
+        };
+        let fingerprint = node.decision(slot).map_or(0, Proposal::fingerprint);
+        let reply = Reply {
+            key,
+            fingerprint,
+            outcome,
+        };
+        self.step(&node, &[], &[], &[reply])
     }
 
     fn ballot(&self) -> Ballot {
@@ -399,7 +410,7 @@ fn d1_what_a_fenced_node_keeps_need_not_be_written() {
             proposals: Proposals::<Machine, 2>::from_slice(&[Proposal::Noop]).unwrap(),
         };
         let letter = Envelope {
-            cluster: node.config().fingerprint(),
+            cluster: node.fingerprint(),
             from: LEADER,
             to: FOLLOWER,
             message: accept,
@@ -423,7 +434,11 @@ fn a_node_that_leads_on_after_a_restart_is_found() {
     assert_eq!(scene.checkers.recovered(scene.world.now(), &leader), Ok(()));
     let (node, ballot) = (LEADER, scene.ballot());
     let decided = Slot::FIRST;
-    let beat = Message::Heartbeat { ballot, decided };
+    let beat = Message::Heartbeat {
+        ballot,
+        decided,
+        chain: 0,
+    };
     assert_eq!(
         scene.says(node, beat),
         Violation::BallotUsedTwice { node, ballot }

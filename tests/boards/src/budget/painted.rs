@@ -162,7 +162,7 @@ struct Client {
 
 impl Client {
     fn new(end: End) -> Self {
-        let cluster = member::config(NodeId(0), 3).fingerprint();
+        let cluster = member::Member::fingerprint_of(&member::config(NodeId(0), 3));
         Self {
             end,
             frames: Frames::new(cluster),
@@ -233,7 +233,9 @@ impl Client {
         loop {
             let frame = self.end.receive(PATIENCE)?;
             if let Ok(envelope) = self.frames.decode(&frame)
-                && let Message::Response { key: of, outcome } = envelope.message
+                && let Message::Response {
+                    key: of, outcome, ..
+                } = envelope.message
                 && of == key
             {
                 return (outcome != Outcome::Busy).then_some(outcome);

@@ -32,7 +32,7 @@ pub(crate) struct Client<M: StateMachine> {
 impl<M: StateMachine> Client<M> {
     /// Opens a session in a cluster of which the first so many members are boards.
     pub(crate) fn register((end, size): (End, u16), boards: u16) -> Self {
-        let cluster = member::config(NodeId(0), size).fingerprint();
+        let cluster = member::Of::<M>::fingerprint_of(&member::config(NodeId(0), size));
         let mut client = Self {
             end,
             frames: Frames::new(cluster),
@@ -121,7 +121,9 @@ impl<M: StateMachine> Client<M> {
                 continue;
             };
             match envelope.message {
-                Message::Response { key: of, outcome } if of == key => {
+                Message::Response {
+                    key: of, outcome, ..
+                } if of == key => {
                     return (outcome != Outcome::Busy).then_some(outcome);
                 }
                 // Of what was asked before, and asked twice.
@@ -133,11 +135,15 @@ impl<M: StateMachine> Client<M> {
 
 /// What another cluster's nodes say: one with the same number and other members.
 pub(crate) fn foreign_frames() -> Vec<Vec<u8>> {
-    let cluster = member::config(NodeId(0), 5).fingerprint();
+    let cluster = member::Member::fingerprint_of(&member::config(NodeId(0), 5));
     let frames = Frames::<member::Machine, PAGE, MTU>::new(cluster);
     let (ballot, decided) = (Ballot::new(9, NodeId(2)), Slot::new(77));
     let said = [
-        Message::Heartbeat { ballot, decided },
+        Message::Heartbeat {
+            ballot,
+            decided,
+            chain: 0,
+        },
         Message::Decision { ballot, decided },
         Message::Prepare {
             ballot,

@@ -75,7 +75,7 @@ fn run(
     let began = clock();
     let now = || Instant::from_micros(u64::try_from(began.elapsed().as_micros()).unwrap());
     let config = member::config(id, size);
-    let mut frames = Frames::<Machine, PAGE, MTU>::new(config.fingerprint());
+    let mut frames = Frames::<Machine, PAGE, MTU>::new(Member::fingerprint_of(&config));
     let opened = Journal::open::<Machine, WINDOW, CLIENTS>(storage, config).unwrap();
     let (mut journal, mut node): (_, Member) = match opened {
         Opened::Intact(intact) => intact.start(6, now()).unwrap(),
