@@ -190,6 +190,7 @@ fn d2_power_may_fail_in_every_operation_of_every_disk() {
     });
     println!("power failed at {points} points, each in a run of its own");
     assert!(points > 600, "{points}");
+    synod_figures::assert_shown("cuts-disks", &synod_figures::grouped(points));
 }
 
 /// A disk is asked for nothing more than any storage is.

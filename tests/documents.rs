@@ -16,14 +16,6 @@ fn block<'a>(document: &'a str, language: &str, contains: &str) -> &'a str {
 }
 
 #[test]
-fn the_log_in_the_readme_is_a_piece_of_the_golden_one() {
-    let readme = read("README.md");
-    let quoted = block(&readme, "text", "NODE_0.Scout");
-    assert!(quoted.lines().count() >= 20);
-    assert!(read("tests/golden/three-nodes.log").contains(quoted));
-}
-
-#[test]
 fn the_loop_in_the_readme_is_that_of_the_example() {
     let readme = read("README.md");
     let quoted = block(&readme, "rust", "fn drive(");

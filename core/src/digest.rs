@@ -84,22 +84,18 @@ impl Digest {
         }
     }
 
-    /// Continues a chain with a slot that was applied: the digest of what stood in it, what came of it, and which session was
-    /// given up for it. So two replicas with the same chain have answered the same and keep the same sessions; where one of
-    /// them follows another rule or has other capacities, the chains part (rules R5 and X2).
-    pub(crate) fn chained<O: Value>(
-        &mut self,
-        proposal: u64,
-        outcome: Option<&Outcome<O>>,
-        evicted: Option<ClientId>,
-    ) {
-        self.word(proposal);
-        if let Some(outcome) = outcome {
-            self.outcome(outcome);
-        }
-        if let Some(ClientId(client)) = evicted {
-            self.word(client);
-        }
+    /// Continues a chain behind the digest of what stood in a slot: with what came of it, where that is not an output of its own,
+    /// which goes on the chain as it is encoded. So two replicas with the same chain have answered the same, and keep the same
+    /// sessions; where one of them follows another rule or has other capacities, the chains part (rules R5 and X2).
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn chain_outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
+        self.outcome(outcome);
+    }
+
+    /// The same with the session that was given up for a new one.
+    pub(crate) fn chain_eviction(&mut self, evicted: Option<ClientId>) {
+        self.word(evicted.map_or(0, |client| client.0));
     }
 
     fn outcome<O: Value>(&mut self, outcome: &Outcome<O>) {

@@ -265,9 +265,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let mut step = Step::new(now, self.config.node, outbox, tracer);
         let (from, message) = (envelope.from, &envelope.message);
         if let Err(reason) = self.admit(envelope) {
-            step.ignore(self.receiver(message.kind()), from, message.kind(), reason);
-        } else if from == self.config.node {
-            self.halt(&mut step, Halt::DuplicateIdentity);
+            self.refuse(&mut step, envelope, reason);
         } else if step.room() < Self::OUTBOX_MIN {
             step.ignore(Role::Node, from, message.kind(), Reason::OutboxFull);
         } else {
@@ -283,8 +281,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.invariants();
     }
 
-    /// Rules N2 and N3: what may come in at all. What a node's own number has sent may be for anybody: nobody writes to a node
-    /// under that node's own number, so that a second one of it is only heard where it speaks to others.
+    /// Rule N2: what may come in at all.
     fn admit(&self, envelope: &Envelope<M, PAGE>) -> Result<(), Reason> {
         if self.halt.is_some() {
             return Err(Reason::Halted);
@@ -292,12 +289,29 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if envelope.cluster != self.fingerprint {
             return Err(Reason::ForeignCluster);
         }
-        let me = self.config.node;
-        let to_me = envelope.to == me && self.config.members.contains(envelope.from);
-        if to_me || envelope.from == me {
+        let (me, from) = (self.config.node, envelope.from);
+        if envelope.to == me && from != me && self.config.members.contains(from) {
             Ok(())
         } else {
             Err(Reason::NotAMember)
+        }
+    }
+
+    /// Rule N3: what does not come in may be the word of another node of this number, whomever that speaks to. Nobody writes to a
+    /// node under that node's own number, so that it is only heard where it writes to others.
+    #[cold]
+    #[inline(never)]
+    fn refuse<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        envelope: &Envelope<M, PAGE>,
+        reason: Reason,
+    ) {
+        let (from, kind) = (envelope.from, envelope.message.kind());
+        if reason == Reason::NotAMember && from == self.config.node {
+            self.halt(step, Halt::DuplicateIdentity);
+        } else {
+            step.ignore(self.receiver(kind), from, kind, reason);
         }
     }
 
@@ -349,7 +363,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 applied,
                 proposals,
             } => self.on_decisions(step, from, *first, *applied, proposals),
-            Message::Request { proposal } => self.on_request(step, from, proposal),
+            Message::Request { proposal } => {
+                self.on_request(step, from, (proposal, proposal.fingerprint()))
+            }
             Message::Response {
                 key,
                 fingerprint,

@@ -165,6 +165,16 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         self.writes.push(write).map_err(|_| Queue::Outbox)
     }
 
+    /// Forgets whatever was to be written.
+    pub(crate) fn forget_writes(&mut self) {
+        self.writes.clear();
+    }
+
+    /// Takes back the last message.
+    pub(crate) fn take_back(&mut self) {
+        self.messages.pop();
+    }
+
     pub(crate) fn reply(&mut self, reply: Reply<M::Output>) -> Result<(), Queue> {
         self.replies.push(reply).map_err(|_| Queue::Outbox)
     }

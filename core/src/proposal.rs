@@ -94,9 +94,9 @@ impl<C: Eq> Proposal<C> {
 }
 
 impl<C: Value> Proposal<C> {
-    /// Thirty-two bits of a digest of all of it. With its key it says which request an answer is for: a client may ask
-    /// for two commands under one number, by mistake or because it forgot, and neither may be given the other's answer
-    /// (rule X1).
+    /// Thirty-two bits of a digest of the command; 0 where there is none. With its key it says which request an answer is
+    /// for: a client may ask for two commands under one number, by mistake or because it forgot, and neither may be given
+    /// the other's answer (rule X1).
     ///
     /// ```
     /// use synod::{ClientId, Proposal, RequestNumber};
@@ -104,22 +104,49 @@ impl<C: Value> Proposal<C> {
     /// assert_eq!(ask(99).key(), ask(7).key());
     /// assert_ne!(ask(99).fingerprint(), ask(7).fingerprint());
     /// ```
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn fingerprint(&self) -> u32 {
-        fingerprint_of(self.digest())
+        match self {
+            Self::Request { command, .. } => fingerprint_of(digest_of(command)),
+            Self::Noop | Self::Register { .. } => 0,
+        }
     }
 
-    /// A digest of all of it.
+    /// A digest of all of it, and the fingerprint, which are made in one go.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn digest(&self) -> u64 {
-        let mut digest = Digest::new();
-        self.encode(&mut digest);
-        digest.value()
+    pub(crate) fn digest(&self) -> (u64, u32) {
+        match self {
+            Self::Noop => (0, 0),
+            Self::Register { nonce } => {
+                let mut digest = Digest::new();
+                digest.put_u64(*nonce);
+                (digest.value(), 0)
+            }
+            Self::Request {
+                client,
+                number,
+                command,
+            } => {
+                let mut digest = digest_of(command);
+                let fingerprint = fingerprint_of(digest);
+                digest.put_u64(client.0);
+                digest.put_u32(number.0);
+                (digest.value(), fingerprint)
+            }
+        }
     }
 }
 
-/// The part of a proposal's digest that tells it from another one of the same key.
-pub(crate) fn fingerprint_of(digest: u64) -> u32 {
-    u32::try_from(digest & 0xffff_ffff).unwrap_or(0)
+#[cfg_attr(target_pointer_width = "64", inline)]
+fn digest_of<C: Value>(command: &C) -> Digest {
+    let mut digest = Digest::new();
+    command.encode(&mut digest);
+    digest
+}
+
+#[cfg_attr(target_pointer_width = "64", inline)]
+fn fingerprint_of(digest: Digest) -> u32 {
+    u32::try_from(digest.value() & 0xffff_ffff).unwrap_or(0)
 }
 
 impl<C: Value> Value for Proposal<C> {

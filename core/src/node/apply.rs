@@ -31,7 +31,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Applies the next slot if its decision is known, and answers who waits for it.
+    /// Applies the next slot if its decision is known, and answers who waits for it; says whether the node goes on.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -40,33 +40,35 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ),
         inline(always)
     )]
-    pub(super) fn apply_next<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    pub(super) fn apply_next<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) -> bool {
         let Some(Applied {
             slot,
+            proposal,
+            chain,
             outcome,
             fingerprint,
             waiter,
             others,
         }) = self.replica.apply_next()
         else {
-            return;
+            return true;
         };
-        let mut overruled = false;
-        if let Some(proposal) = self.replica.decision(slot) {
-            let (outcome, chain) = (outcome.as_ref(), self.replica.chain());
-            step.trace(
-                Role::Replica,
-                Event::Applied {
-                    slot,
-                    proposal,
-                    outcome,
-                    chain,
-                },
-            );
-            overruled = self.leader.is_overruled(slot, proposal);
-        }
-        if let Some(divergence) = self.replica.divergence() {
-            return self.halt(step, Halt::Diverged(divergence));
+        step.trace(
+            Role::Replica,
+            Event::Applied {
+                slot,
+                proposal,
+                outcome: outcome.as_ref(),
+                chain,
+            },
+        );
+        let overruled = self.leader.is_overruled(slot, proposal);
+        if self.replica.has_diverged() {
+            self.diverge(step);
+            return false;
         }
         if overruled {
             self.step_down(step);
@@ -84,11 +86,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if others {
             self.respond_to_overtaken(step);
         }
+        true
+    }
+
+    /// Rule N3: another history than a leader's is applied here.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn diverge<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let divergence = self.replica.divergence();
+        self.halt(step, Halt::Diverged(divergence));
     }
 
     /// Applies every decision whose turn has come. Rule C3: a vote is the decision if it was cast under the very ballot
-    /// whose leader says that its slot is decided.
-    pub(super) fn apply_ready<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    /// whose leader says that its slot is decided. Says whether the node goes on.
+    pub(super) fn apply_ready<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+    ) -> bool {
         loop {
             let mut decided = false;
             let claimed = self.replica.next_claimed();
@@ -105,15 +119,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             {
                 match self.replica.decide(slot, &vote.proposal) {
                     Ok(new) => decided = new,
-                    Err(conflict) => return self.halt(step, Halt::Conflict(conflict)),
+                    Err(conflict) => {
+                        self.halt(step, Halt::Conflict(conflict));
+                        return false;
+                    }
                 }
             }
             if !decided && !self.replica.is_ready() {
-                return;
+                return true;
             }
-            self.apply_next(step);
-            if self.halt.is_some() {
-                return;
+            if !self.apply_next(step) {
+                return false;
             }
         }
     }

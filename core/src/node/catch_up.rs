@@ -5,7 +5,7 @@ use crate::roles::initializer::Initializer;
 use crate::roles::replica::{Page, Welcomed};
 use crate::timer::Timer;
 use crate::{
-    Event, Halt, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId, StateMachine,
+    Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId, StateMachine,
     Tracer, Write,
 };
 
@@ -175,8 +175,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let (at, chain) = (self.replica.applied(), self.replica.chain());
         step.trace(Role::Replica, Event::Installed { at, chain });
         step.write(Write::Installed(at));
-        if let Some(divergence) = self.replica.divergence() {
-            return self.halt(step, Halt::Diverged(divergence));
+        if self.replica.has_diverged() {
+            return self.diverge(step);
         }
         if joining {
             self.activate(step);

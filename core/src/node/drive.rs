@@ -16,7 +16,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Applies what is chosen and gives waiting proposals their slots, until neither moves anything; then tells the others
     /// how far the log is decided.
-    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "a look for work, which costs less than a call where there is none"
+        ),
+        inline(always)
+    )]
     pub(super) fn pump<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.has_work() {
             self.pump_all(step);
@@ -47,8 +54,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 }
             }
             if decided || self.replica.is_ready() {
-                self.apply_next(step);
-                if self.halt.is_some() {
+                if !self.apply_next(step) {
                     return;
                 }
             } else if self.leader.can_start() {
@@ -250,8 +256,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.follow(step, ballot);
         }
         self.replica.on_claimed(ballot, *decided);
-        self.apply_ready(step);
-        if self.halt.is_some() {
+        if !self.apply_ready(step) {
             return Ok(());
         }
         let mut slot = first;
@@ -262,18 +267,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 .on_accept(ballot, slot, proposal, self.replica.applied())
             {
                 Vouched::Accepted => {
-                    if self.voter {
-                        step.write(Write::Accepted(Entry {
-                            slot,
-                            ballot,
-                            proposal: *proposal,
-                        }));
-                    }
+                    step.write(Write::Accepted(Entry {
+                        slot,
+                        ballot,
+                        proposal: *proposal,
+                    }));
                     count += 1;
                 }
                 Vouched::Repeated => count += 1,
                 Vouched::Conflict(conflict) => {
                     self.halt(step, Halt::Conflict(conflict));
+                    if !self.voter {
+                        step.forget_writes();
+                    }
                     return Ok(());
                 }
                 Vouched::Refused | Vouched::Compacted | Vouched::NoRoom => break,
@@ -281,14 +287,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             slot = slot.next().unwrap_or(slot);
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
-        if self.voter {
-            step.accepted(
-                NodeSet::only(from),
-                ballot,
-                promised,
-                (first, count),
-                low_water,
-            );
+        step.accepted(
+            NodeSet::only(from),
+            ballot,
+            promised,
+            (first, count),
+            low_water,
+        );
+        if !self.voter {
+            step.forget_writes();
+            step.take_back();
         }
         if count > 0 {
             let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);

@@ -3,9 +3,7 @@
 use super::{Node, Step};
 use crate::random::span_below;
 use crate::timer::Timer;
-use crate::{
-    Ballot, Event, Halt, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
-};
+use crate::{Ballot, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer};
 
 /// How many heartbeats in a row under one ballot make a leader settled, so that back-off starts anew (rule L5).
 const SETTLED_BEATS: u8 = 3;
@@ -153,8 +151,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::OldBallot);
         }
         self.replica.on_chain(decided, chain);
-        if let Some(divergence) = self.replica.divergence() {
-            self.halt(step, Halt::Diverged(divergence));
+        if self.replica.has_diverged() {
+            self.diverge(step);
             return Ok(());
         }
         self.follow(step, ballot);

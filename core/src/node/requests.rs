@@ -7,7 +7,7 @@ use crate::roles::requester::Requester;
 use crate::timer::Timer;
 use crate::{
     ClientId, Event, Instant, Message, NodeId, NodeSet, Outbox, Outcome, Proposal, Queue, Reason,
-    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer, Value,
+    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer,
 };
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -84,7 +84,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(number) = self.outstanding(key) {
             return Err(RequestError::Outstanding { number });
         }
-        if !self.requesters.insert(Requester::new(proposal, key)) {
+        let requester = Requester::new(proposal, key);
+        let fingerprint = requester.fingerprint;
+        if !self.requesters.insert(requester) {
             step.full(Role::Requester, Queue::Requesters);
             return Err(RequestError::Full { capacity: CLIENTS });
         }
@@ -92,7 +94,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.timers
                 .arm_after(Timer::Request, &now, &self.config.request_retransmit);
         }
-        self.ask_replica(&mut step, &proposal);
+        self.ask_replica(&mut step, &proposal, fingerprint);
         step.finish();
         self.invariants();
         Ok(())
@@ -118,6 +120,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         proposal: &Proposal<M::Command>,
+        fingerprint: u32,
     ) {
         let me = self.config.node;
         let message = Message::Request {
@@ -139,7 +142,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 },
             );
             // What keeps it from being taken is traced there, and the requester asks again.
-            let _ = self.on_request(step, me, proposal);
+            let _ = self.on_request(step, me, (proposal, fingerprint));
         } else if let Some(peer) = self.random_peer() {
             step.send(Role::Requester, NodeSet::only(peer), message);
         }
@@ -151,15 +154,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) {
-        let mut again = heapless::Vec::<Proposal<M::Command>, CLIENTS>::new();
+        let mut again = heapless::Vec::<(Proposal<M::Command>, u32), CLIENTS>::new();
         for requester in self.requesters.iter_mut() {
             if requester.on_retransmit() {
                 // As many as there are requesters.
-                let _ = again.push(requester.proposal);
+                let _ = again.push((requester.proposal, requester.fingerprint));
             }
         }
-        for proposal in &again {
-            self.ask_replica(step, proposal);
+        for (proposal, fingerprint) in &again {
+            self.ask_replica(step, proposal, *fingerprint);
         }
         if self.requesters.len() > 0 {
             self.timers
@@ -167,31 +170,36 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// A request arrives at the replica: it is answered from the session, or waits for its decision.
+    /// A request arrives at the replica, with its fingerprint: it is answered from the session, or waits for its decision.
     pub(super) fn on_request<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         from: NodeId,
-        proposal: &Proposal<M::Command>,
+        (proposal, fingerprint): (&Proposal<M::Command>, u32),
     ) -> Result<(), Reason> {
         let key = proposal.key().ok_or(Reason::Malformed)?;
+        let reply_with = |outcome| Reply {
+            key,
+            fingerprint,
+            outcome,
+        };
         #[cfg(feature = "mutants")]
         if self.is(crate::Mutant::StaleRead)
             && self.leader.leading().is_some()
             && let Some(outcome) = self.replica.read(proposal)
         {
-            self.respond(step, from, reply_to(proposal, key, outcome));
+            self.respond(step, from, reply_with(outcome));
             return Ok(());
         }
-        match self.replica.on_request(proposal, from) {
+        match self.replica.on_request(proposal, fingerprint, from) {
             Requested::Answered(outcome) => {
-                self.respond(step, from, reply_to(proposal, key, outcome));
+                self.respond(step, from, reply_with(outcome));
                 Ok(())
             }
             Requested::Known => Err(Reason::Known),
             Requested::Full => {
                 step.full(Role::Replica, Queue::Pending);
-                self.respond(step, from, reply_to(proposal, key, Outcome::Busy));
+                self.respond(step, from, reply_with(Outcome::Busy));
                 Ok(())
             }
             Requested::Pending => {
@@ -297,9 +305,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.leader.leading().is_none() {
             return Err(Reason::NotLeading);
         }
-        if retry && let Some(outcome) = self.replica.look_up(proposal) {
+        let fingerprint = proposal.fingerprint();
+        if retry && let Some(outcome) = self.replica.look_up(proposal, fingerprint) {
             // The replica that asks is behind: it gets the answer, instead of the log a second entry.
-            let message = response(reply_to(proposal, key, outcome));
+            let message = response(Reply {
+                key,
+                fingerprint,
+                outcome,
+            });
             step.send(Role::Replica, NodeSet::only(from), message);
             return Err(Reason::Known);
         }
@@ -391,15 +404,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         step.reply(reply);
         Ok(())
-    }
-}
-
-/// What is answered to a proposal.
-fn reply_to<C: Value, O>(proposal: &Proposal<C>, key: RequestKey, outcome: Outcome<O>) -> Reply<O> {
-    Reply {
-        key,
-        fingerprint: proposal.fingerprint(),
-        outcome,
     }
 }
 

@@ -77,6 +77,20 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
+    /// Forgets whatever was to be written.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn forget_writes(&mut self) {
+        self.outbox.forget_writes();
+    }
+
+    /// Takes back the last message.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_back(&mut self) {
+        self.outbox.take_back();
+    }
+
     /// Sends to other nodes; to nobody where there are none.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -102,6 +116,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn accepted(
         &mut self,
         to: NodeSet,

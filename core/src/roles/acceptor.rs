@@ -141,7 +141,14 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     /// Rules A2, A4 and A5: accepts a proposal unless a higher ballot is promised, and raises the promise with it.
     ///
     /// Room for the slot is made only from slots up to `applied`, which this node's replica keeps the effect of.
-    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "the body of the loop over a run, and of the one that drives"
+        ),
+        inline(always)
+    )]
     pub(crate) fn on_accept(
         &mut self,
         ballot: Ballot,

@@ -44,6 +44,8 @@ pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: u
 struct Pending<C> {
     proposal: Proposal<C>,
     key: RequestKey,
+    /// [`Proposal::fingerprint`] of the request: with the key it says what is waited for (rule X1).
+    fingerprint: u32,
     /// Who is to have the answer.
     waiter: NodeId,
     /// Whether it was handed to a leader since the retransmission timer last fired.
@@ -58,8 +60,11 @@ impl<C> Numbered for Pending<C> {
 
 /// A slot that was applied.
 #[derive(Clone, Debug)]
-pub(crate) struct Applied<O> {
+pub(crate) struct Applied<'a, C, O> {
     pub(crate) slot: Slot,
+    pub(crate) proposal: &'a Proposal<C>,
+    /// The digest of everything up to here.
+    pub(crate) chain: u64,
     pub(crate) outcome: Option<Outcome<O>>,
     /// [`Proposal::fingerprint`] of what was applied.
     pub(crate) fingerprint: u32,
@@ -193,7 +198,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         ),
         inline(always)
     )]
-    pub(crate) fn apply_next(&mut self) -> Option<Applied<M::Output>> {
+    pub(crate) fn apply_next(&mut self) -> Option<Applied<'_, M::Command, M::Output>> {
         let slot = self.state.applied.next()?;
         #[cfg(feature = "mutants")]
         let slot = match self.mutant {
@@ -206,15 +211,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         if self.pending.len() > 0
             && let Some(key) = proposal.key()
         {
-            let same =
-                |pending: &Pending<M::Command>| pending.key == key && pending.proposal.is(proposal);
-            let found = self.pending.find(key.client.0, same);
+            let found = self.pending.find(key.client.0, is(key, fingerprint));
             waiter = answered(&mut self.pending, found).map(|waiter| (waiter, key));
             let of_client = |pending: &Pending<M::Command>| pending.key.client == key.client;
             others = self.pending.find(key.client.0, of_client).is_some();
         }
         Some(Applied {
             slot,
+            proposal,
+            chain: self.state.chain,
             outcome,
             fingerprint,
             waiter,
@@ -242,10 +247,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Whether this replica has another history than a leader has told it of.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn divergence(&self) -> Option<Divergence> {
+    pub(crate) fn has_diverged(&self) -> bool {
+        self.told.0 == self.state.applied && self.told.1 != self.state.chain
+    }
+
+    /// The two histories, where [`Replica::has_diverged`].
+    pub(crate) fn divergence(&self) -> Divergence {
         let ((slot, told), known) = (self.told, self.state.chain);
-        let diverged = slot == self.state.applied && told != known;
-        diverged.then_some(Divergence { slot, known, told })
+        Divergence { slot, known, told }
     }
 
     /// Somebody has applied a prefix, whatever the ballots were.
@@ -269,20 +278,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// The answer to a request that was applied before, or can never be.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn look_up(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
-        self.state.sessions.look_up(proposal, self.state.applied)
+    pub(crate) fn look_up(
+        &self,
+        proposal: &Proposal<M::Command>,
+        fingerprint: u32,
+    ) -> Option<Outcome<M::Output>> {
+        let (sessions, applied) = (&self.state.sessions, self.state.applied);
+        sessions.look_up((proposal, fingerprint), applied)
     }
 
     /// Rule X1: an answer came from elsewhere; who waited for it here. Who waits under the same key for another command is
     /// not meant.
     pub(crate) fn on_answer(&mut self, key: RequestKey, fingerprint: u32) -> Option<NodeId> {
-        let index = self.pending.find(key.client.0, |pending| {
-            pending.key == key && pending.proposal.fingerprint() == fingerprint
-        });
+        let index = self.pending.find(key.client.0, is(key, fingerprint));
         answered(&mut self.pending, index)
     }
 
-    /// A request of a client whose answer goes to `waiter`.
+    /// A request of a client, with its fingerprint, whose answer goes to `waiter`.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -294,15 +306,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     pub(crate) fn on_request(
         &mut self,
         proposal: &Proposal<M::Command>,
+        fingerprint: u32,
         waiter: NodeId,
     ) -> Requested<M::Output> {
         let Some(key) = proposal.key() else {
             return Requested::Known;
         };
-        let same =
-            |pending: &Pending<M::Command>| pending.key == key && pending.proposal.is(proposal);
-        let known = self.pending.find(key.client.0, same);
-        if let Some(outcome) = self.look_up(proposal) {
+        let known = self.pending.find(key.client.0, is(key, fingerprint));
+        if let Some(outcome) = self.look_up(proposal, fingerprint) {
             answered(&mut self.pending, known);
             return Requested::Answered(outcome);
         }
@@ -313,6 +324,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let pending = Pending {
             proposal: *proposal,
             key,
+            fingerprint,
             waiter,
             fresh: true,
         };
@@ -350,10 +362,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             sessions, applied, ..
         } = &self.state;
         let (index, waiter, reply) = self.pending.iter().find_map(|(index, pending)| {
-            let outcome = sessions.look_up(&pending.proposal, *applied)?;
+            let outcome = sessions.look_up((&pending.proposal, pending.fingerprint), *applied)?;
             let reply = Reply {
                 key: pending.key,
-                fingerprint: pending.proposal.fingerprint(),
+                fingerprint: pending.fingerprint,
                 outcome,
             };
             Some((index, pending.waiter, reply))
@@ -390,6 +402,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             "a decision that could be applied was not"
         );
     }
+}
+
+/// Whether a request is the one that is meant.
+fn is<C>(key: RequestKey, fingerprint: u32) -> impl Fn(&Pending<C>) -> bool {
+    move |pending| pending.key == key && pending.fingerprint == fingerprint
 }
 
 /// The request is answered: who waited for it here.
@@ -429,10 +446,18 @@ mod tests {
         replica
     }
 
+    fn ask(
+        replica: &mut Small,
+        proposal: &Proposal<KvCommand>,
+        waiter: NodeId,
+    ) -> Requested<KvReply> {
+        replica.on_request(proposal, proposal.fingerprint(), waiter)
+    }
+
     /// Decides and applies; gives back how many slots were applied.
     pub(crate) fn decide(replica: &mut Small, slot: u64, proposal: &Proposal<KvCommand>) -> usize {
         replica.decide(Slot::new(slot), proposal).unwrap();
-        core::iter::from_fn(|| replica.apply_next()).count()
+        core::iter::from_fn(|| replica.apply_next().map(|_| ())).count()
     }
 
     #[test]
@@ -463,7 +488,7 @@ mod tests {
     fn r3_a_request_waits_until_its_own_decision() {
         let mut replica = replica();
         let mine = set(1, 1, 20);
-        assert_eq!(replica.on_request(&mine, HERE), Requested::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
         assert_eq!(decide(&mut replica, 2, &Proposal::Noop), 1);
         assert_eq!(
             replica.take_proposals(true).as_slice(),
@@ -480,7 +505,7 @@ mod tests {
     fn x1_a_command_is_not_given_the_answer_of_another_one_under_its_number() {
         let mut replica = replica();
         let (mine, other) = (set(1, 7, 99), set(1, 7, 7));
-        assert_eq!(replica.on_request(&mine, HERE), Requested::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
         replica.decide(Slot::new(2), &other).unwrap();
         let applied = replica.apply_next().unwrap();
         assert_eq!(applied.waiter, None, "it is not what waits here");
@@ -496,9 +521,9 @@ mod tests {
     fn x1_two_commands_under_one_number_wait_apart() {
         let mut replica = replica();
         let (there, mine, other) = (NodeId(1), set(1, 7, 99), set(1, 7, 7));
-        assert_eq!(replica.on_request(&mine, HERE), Requested::Pending);
-        assert_eq!(replica.on_request(&other, there), Requested::Pending);
-        assert_eq!(replica.on_request(&mine, HERE), Requested::Known);
+        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
+        assert_eq!(ask(&mut replica, &other, there), Requested::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Known);
         let key = mine.key().unwrap();
         assert_eq!(replica.on_answer(key, set(1, 7, 5).fingerprint()), None);
         assert_eq!(replica.on_answer(key, other.fingerprint()), Some(there));
@@ -514,11 +539,11 @@ mod tests {
             output: KvReply::Value(20),
         };
         assert_eq!(
-            replica.on_request(&set(1, 1, 20), HERE),
+            ask(&mut replica, &set(1, 1, 20), HERE),
             Requested::Answered(answer)
         );
         assert_eq!(
-            replica.on_request(&set(1, 1, 21), HERE),
+            ask(&mut replica, &set(1, 1, 21), HERE),
             Requested::Answered(Outcome::Reused)
         );
     }
@@ -528,16 +553,16 @@ mod tests {
         let mut replica = replica();
         for client in 0..2 {
             let register = Proposal::Register { nonce: client };
-            assert_eq!(replica.on_request(&register, HERE), Requested::Pending);
-            assert_eq!(replica.on_request(&register, HERE), Requested::Known);
+            assert_eq!(ask(&mut replica, &register, HERE), Requested::Pending);
+            assert_eq!(ask(&mut replica, &register, HERE), Requested::Known);
         }
-        assert_eq!(replica.on_request(&set(1, 1, 20), HERE), Requested::Full);
+        assert_eq!(ask(&mut replica, &set(1, 1, 20), HERE), Requested::Full);
     }
 
     #[test]
     fn requests_are_handed_over_again_only_after_they_have_waited() {
         let mut replica = replica();
-        replica.on_request(&set(1, 1, 20), HERE);
+        ask(&mut replica, &set(1, 1, 20), HERE);
         assert!(
             replica.take_proposals(false).is_empty(),
             "handed over only just now"

@@ -5,8 +5,8 @@
 //! gives out (rules X1 to X3).
 
 use crate::{
-    ClientId, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot, StateMachine,
-    Value,
+    ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot,
+    StateMachine, Value,
 };
 #[cfg(feature = "mutants")]
 use crate::{Mutant, RequestKey};
@@ -42,24 +42,6 @@ struct Session<O> {
     /// Tells a retry from another command under the same number.
     fingerprint: u32,
     reply: Option<O>,
-}
-
-/// What applying a slot has done to the sessions and the machine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effect<O> {
-    pub(crate) outcome: Option<Outcome<O>>,
-    /// The session that was given up for a new one.
-    pub(crate) evicted: Option<ClientId>,
-}
-
-impl<O> Effect<O> {
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    const fn of(outcome: Option<Outcome<O>>) -> Self {
-        Self {
-            outcome,
-            evicted: None,
-        }
-    }
 }
 
 impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
@@ -103,7 +85,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn look_up<C: Value>(
         &self,
-        proposal: &Proposal<C>,
+        (proposal, fingerprint): (&Proposal<C>, u32),
         applied: Slot,
     ) -> Option<Outcome<O>> {
         match proposal {
@@ -115,16 +97,14 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 })
             }
             Proposal::Request { client, number, .. } => match self.find(*client) {
-                Some(index) => self
-                    .table
-                    .get(index)?
-                    .answer(*number, || proposal.fingerprint()),
+                Some(index) => self.table.get(index)?.answer(*number, fingerprint),
                 None => (client.0 <= applied.number()).then_some(Outcome::Evicted),
             },
         }
     }
 
-    /// Rule X1: applies what was decided for `slot`, unless it was applied before, and answers it.
+    /// Rule X1: applies what was decided for `slot`, unless it was applied before, and answers it. What came of it goes on the
+    /// chain: see [`Digest::chain_outcome`].
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -137,45 +117,54 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         &mut self,
         slot: Slot,
         proposal: &Proposal<M::Command>,
-        fingerprint: u32,
+        (fingerprint, chain): (u32, &mut Digest),
         machine: &mut M,
-    ) -> Effect<O> {
-        match proposal {
-            Proposal::Noop => Effect::of(None),
-            Proposal::Register { nonce } => self.register(slot, *nonce),
+    ) -> Option<Outcome<O>> {
+        let old = match proposal {
+            Proposal::Noop => return None,
+            Proposal::Register { nonce } => {
+                let (client, evicted) = self.register(slot, *nonce);
+                chain.chain_eviction(evicted);
+                Outcome::Registered { client }
+            }
             Proposal::Request {
                 client,
                 number,
                 command,
             } => {
-                let Some(session) = self
-                    .find(*client)
-                    .and_then(|index| self.table.get_mut(index))
-                else {
-                    return Effect::of(Some(Outcome::Evicted));
+                let session = self.find(*client);
+                let session = session.and_then(|index| self.table.get_mut(index));
+                let answer = match &session {
+                    None => Some(Outcome::Evicted),
+                    Some(session) => session.answer(*number, fingerprint),
                 };
-                let answer = session.answer(*number, || fingerprint);
                 #[cfg(feature = "mutants")]
-                let answer = answer.filter(|_| self.mutant != Some(Mutant::SessionSkipped));
-                if answer.is_some() {
-                    return Effect::of(answer);
+                let answer = answer
+                    .filter(|_| session.is_none() || self.mutant != Some(Mutant::SessionSkipped));
+                match (session, answer) {
+                    (Some(session), None) => {
+                        let output = machine.apply(command);
+                        session.number = *number;
+                        session.fingerprint = fingerprint;
+                        session.reply = Some(output);
+                        session.used = slot;
+                        output.encode(chain);
+                        return Some(Outcome::Applied { slot, output });
+                    }
+                    (_, Some(answer)) => answer,
+                    (None, None) => Outcome::Evicted,
                 }
-                let output = machine.apply(command);
-                session.number = *number;
-                session.fingerprint = fingerprint;
-                session.reply = Some(output);
-                session.used = slot;
-                Effect::of(Some(Outcome::Applied { slot, output }))
             }
-        }
+        };
+        chain.chain_outcome(&old);
+        Some(old)
     }
 
     /// Rule X2: opens a session whose identity is its slot; a full table gives up the one that was used longest ago,
-    /// which is the same one on every replica.
-    fn register(&mut self, slot: Slot, nonce: u64) -> Effect<O> {
+    /// which is the same one on every replica. Gives the client of the session, and of the one that was given up.
+    fn register(&mut self, slot: Slot, nonce: u64) -> (ClientId, Option<ClientId>) {
         if let Some(session) = self.table.iter().find(|session| session.nonce == nonce) {
-            let client = session.client;
-            return Effect::of(Some(Outcome::Registered { client }));
+            return (session.client, None);
         }
         let mut evicted = None;
         if self.table.is_full() {
@@ -206,10 +195,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         };
         let opened = self.table.push(session).is_ok();
         debug_assert!(opened, "there was room, or room was made");
-        Effect {
-            outcome: Some(Outcome::Registered { client }),
-            evicted,
-        }
+        (client, evicted)
     }
 
     /// What [`Mutant::SessionFilledEarly`] does when a request comes in.
@@ -294,11 +280,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 impl<O: Value> Session<O> {
     /// The answer to a request that was applied before; `None` for one that is new.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn answer(
-        &self,
-        number: RequestNumber,
-        fingerprint: impl FnOnce() -> u32,
-    ) -> Option<Outcome<O>> {
+    fn answer(&self, number: RequestNumber, fingerprint: u32) -> Option<Outcome<O>> {
         if number > self.number {
             return None;
         }
@@ -306,7 +288,7 @@ impl<O: Value> Session<O> {
             return Some(Outcome::Stale);
         }
         match self.reply {
-            Some(output) if self.fingerprint == fingerprint() => Some(Outcome::Applied {
+            Some(output) if self.fingerprint == fingerprint => Some(Outcome::Applied {
                 slot: self.used,
                 output,
             }),
@@ -383,9 +365,12 @@ mod tests {
                 } => u32::try_from(value).unwrap(),
                 _ => 0,
             };
-            self.sessions
-                .apply(self.slot, &proposal, fingerprint, &mut self.machine)
-                .outcome
+            self.sessions.apply(
+                self.slot,
+                &proposal,
+                (fingerprint, &mut Digest::new()),
+                &mut self.machine,
+            )
         }
 
         fn register(&mut self, nonce: u64) -> ClientId {
@@ -461,7 +446,11 @@ mod tests {
             number: RequestNumber(1),
             command: KvCommand::Get(Key::numbered(0)),
         };
-        let known = |applied| world.sessions.look_up(&proposal, applied);
+        let known = |applied| {
+            world
+                .sessions
+                .look_up((&proposal, proposal.fingerprint()), applied)
+        };
         assert_eq!(known(world.slot), Some(Outcome::Evicted));
         assert_eq!(
             known(Slot::ZERO),

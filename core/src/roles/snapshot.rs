@@ -1,10 +1,9 @@
 //! The replicated state as a whole, and its journey in pages.
 
-use super::sessions::{Effect, HEAD, Sessions, TAIL};
+use super::sessions::{HEAD, Sessions, TAIL};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::Writer;
-use crate::proposal::fingerprint_of;
 use crate::{
     Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
     StateMachine, Value,
@@ -71,13 +70,12 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
             cfg!(feature = "mutants") || self.applied.next() == Some(slot),
             "slots are applied in order (R2)"
         );
-        let digest = proposal.digest();
-        let fingerprint = fingerprint_of(digest);
-        let Effect { outcome, evicted } =
-            self.sessions
-                .apply(slot, proposal, fingerprint, &mut self.machine);
+        let (digest, fingerprint) = proposal.digest();
         let mut chain = Digest::resume(self.chain);
-        chain.chained(digest, outcome.as_ref(), evicted);
+        chain.put_u64(digest);
+        let outcome =
+            self.sessions
+                .apply(slot, proposal, (fingerprint, &mut chain), &mut self.machine);
         self.chain = chain.value();
         self.applied = slot;
         (outcome, fingerprint)

@@ -3,7 +3,8 @@
 use super::ballots::Known;
 use crate::window::Window;
 use crate::{
-    ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Slot, StateMachine,
+    ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Sink, Slot,
+    StateMachine, Value,
 };
 use heapless::Vec;
 
@@ -100,7 +101,7 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
 
     /// Plays the slot that follows.
     pub(super) fn play(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
-        let digest = proposal.digest();
+        let (digest, _) = proposal.digest();
         self.applied = slot;
         let mut evicted = None;
         let outcome = match proposal {
@@ -123,7 +124,17 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
             }
         };
         let mut chain = Digest::resume(self.chain);
-        chain.chained(digest, outcome.as_ref(), evicted);
+        chain.put_u64(digest);
+        match &outcome {
+            None => {}
+            Some(Outcome::Applied { slot: of, output }) if *of == slot => output.encode(&mut chain),
+            Some(outcome) => {
+                if matches!(proposal, Proposal::Register { .. }) {
+                    chain.chain_eviction(evicted);
+                }
+                chain.chain_outcome(outcome);
+            }
+        }
         self.chain = chain.value();
         if let Some(place) = self.past.admit(slot, slot) {
             *place = Some(Past {

@@ -112,7 +112,7 @@ impl Requests {
                 command: *command,
             },
         };
-        let digest = proposal.digest().max(1);
+        let digest = proposal.digest().0.max(1);
         if self.recent.len >= USED_MAX && !self.recent.contains(digest) {
             self.forgot |= self.older.len > 0;
             core::mem::swap(&mut self.recent, &mut self.older);
@@ -129,7 +129,7 @@ impl Requests {
 
     /// Whether anybody asked for a proposal.
     pub(super) fn knows<C: Value>(&self, proposal: &Proposal<C>) -> Known<()> {
-        let digest = proposal.digest().max(1);
+        let digest = proposal.digest().0.max(1);
         if self.recent.contains(digest) || self.older.contains(digest) {
             Known::Is(())
         } else if self.forgot {

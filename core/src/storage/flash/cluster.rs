@@ -294,7 +294,7 @@ fn nothing_that_was_revealed_is_forgotten_whenever_flash_loses_its_power() {
         }
     }
     let slots = cluster.applied().number();
-    println!("cut points: {cuts}, in {steps} steps with {slots} slots");
+    println!("cluster: cut at {cuts} words, in {steps} steps with {slots} slots");
     for member in &mut cluster.members {
         println!(
             "peak {} of {}, erases {:?}",

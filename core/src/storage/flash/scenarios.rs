@@ -239,7 +239,10 @@ fn what_is_appended_outlives_a_cut_at_every_word_and_erase() {
         cut_everywhere::<4, 512, 32, 32, 64>(0..SEEDS),
         cut_everywhere::<3, 512, 32, 1, 64>(0..SEEDS),
     ];
-    println!("cut points: {} in all, {cuts:?}", cuts.iter().sum::<u64>());
+    println!(
+        "log: cut at {} words in all, {cuts:?}",
+        cuts.iter().sum::<u64>()
+    );
     assert!(cuts.iter().all(|cuts| *cuts > 500));
 }
 
@@ -489,7 +492,7 @@ fn power_may_fail_again_and_again_while_a_page_is_begun() {
             next += 1;
         }
     }
-    println!("{cuts} cuts while a page is begun");
+    println!("pages: cut at {cuts} words while a page is begun, three deep");
     assert!(cuts > 10_000);
 }
 

@@ -1,0 +1,212 @@
+//! Figures in documents: where they stand, and what the commands that print them say.
+//!
+//! A document shows a figure between two comments, which no reader sees:
+//!
+//! ```markdown
+//! Power is cut at <!-- figure cuts -->5,048<!-- end --> words.
+//!
+//! <!-- figure sweep -->
+//! ...a block or a table...
+//! <!-- end -->
+//! ```
+//!
+//! `cargo figures` runs the commands and writes what they say there. A test that knows a figure anyway holds the documents
+//! against it with [`assert_shown`]; the rest is compared by `cargo figures --check`.
+
+pub mod source;
+
+use core::fmt;
+use core::ops::Range;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The documents that show figures.
+pub const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "core/RULES.md",
+    "core/museum/README.md",
+    "examples/firmware/README.md",
+];
+
+const BEGIN: &str = "<!-- figure ";
+const CLOSE: &str = " -->";
+const END: &str = "<!-- end -->";
+
+/// What could not be measured, read or written, in a sentence.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// A failure that this sentence tells.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// The folder of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A document of the workspace.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub fn read(document: &str) -> Result<String, Failure> {
+    fs::read_to_string(root().join(document))
+        .map_err(|error| Failure::new(format!("{document} cannot be read: {error}")))
+}
+
+/// Writes a document of the workspace anew.
+///
+/// # Errors
+///
+/// It cannot be written.
+pub fn write(document: &str, text: &str) -> Result<(), Failure> {
+    fs::write(root().join(document), text)
+        .map_err(|error: io::Error| Failure::new(format!("{document} cannot be written: {error}")))
+}
+
+/// One place of a document that shows a figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The name of the figure.
+    pub name: String,
+    /// Where its text stands.
+    pub text: Range<usize>,
+}
+
+/// Every place of a document that shows a figure, in their order.
+///
+/// # Errors
+///
+/// A comment that begins one is not closed, or has no end.
+///
+/// ```
+/// let text = "cut at <!-- figure cuts -->5,048<!-- end --> words";
+/// let places = synod_figures::places(text)?;
+/// assert_eq!(places[0].name, "cuts");
+/// assert_eq!(&text[places[0].text.clone()], "5,048");
+/// # Ok::<(), synod_figures::Failure>(())
+/// ```
+pub fn places(document: &str) -> Result<Vec<Place>, Failure> {
+    let mut places = Vec::new();
+    let mut from = 0;
+    while let Some((name, text)) = next_place(document, from)? {
+        from = text.end + END.len();
+        places.push(Place { name, text });
+    }
+    Ok(places)
+}
+
+fn next_place(document: &str, from: usize) -> Result<Option<(String, Range<usize>)>, Failure> {
+    let rest = document.get(from..).unwrap_or_default();
+    let Some((before, rest)) = rest.split_once(BEGIN) else {
+        return Ok(None);
+    };
+    let unclosed = || Failure::new(format!("a figure after byte {from} has no {END:?}"));
+    let (name, rest) = rest.split_once(CLOSE).ok_or_else(unclosed)?;
+    let (text, _) = rest.split_once(END).ok_or_else(unclosed)?;
+    if text.contains(BEGIN) {
+        return Err(unclosed());
+    }
+    let start = from + before.len() + BEGIN.len() + name.len() + CLOSE.len();
+    Ok(Some((name.into(), start..start + text.len())))
+}
+
+/// The document with another text for a figure, wherever it is shown.
+///
+/// # Errors
+///
+/// As of [`places`].
+///
+/// ```
+/// let text = "cut at <!-- figure cuts -->5,128<!-- end --> words";
+/// let now = synod_figures::replaced(text, "cuts", "5,048")?;
+/// assert_eq!(now, "cut at <!-- figure cuts -->5,048<!-- end --> words");
+/// # Ok::<(), synod_figures::Failure>(())
+/// ```
+pub fn replaced(document: &str, name: &str, text: &str) -> Result<String, Failure> {
+    let mut document = document.to_owned();
+    let mut places = places(&document)?;
+    places.retain(|place| place.name == name);
+    for place in places.into_iter().rev() {
+        document.replace_range(place.text, text);
+    }
+    Ok(document)
+}
+
+/// What the documents show for a figure: the document and the text, for each place.
+///
+/// # Errors
+///
+/// As of [`read`] and [`places`].
+pub fn shown(name: &str) -> Result<Vec<(&'static str, String)>, Failure> {
+    let mut shown = Vec::new();
+    for document in DOCUMENTS {
+        let text = read(document)?;
+        for place in places(&text)?
+            .into_iter()
+            .filter(|place| place.name == name)
+        {
+            let text = text.get(place.text).unwrap_or_default();
+            shown.push((document, text.to_owned()));
+        }
+    }
+    Ok(shown)
+}
+
+/// Fails a test where a document shows another text for a figure, or none does.
+///
+/// # Panics
+///
+/// Where that is so, with what is shown and what should be.
+pub fn assert_shown(name: &str, text: &str) {
+    let places = shown(name).unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(!places.is_empty(), "no document shows the figure {name}");
+    for (document, known) in places {
+        assert!(
+            known == text,
+            "{document} shows for the figure {name}\n{known}\nand it is now\n{text}\n(cargo figures {name} writes it)"
+        );
+    }
+}
+
+/// A block of text, as a document shows it.
+pub fn block(text: &str) -> String {
+    format!("\n```text\n{}\n```\n", text.trim_end())
+}
+
+/// A number with its thousands set apart.
+///
+/// ```
+/// assert_eq!(synod_figures::grouped(1_234_567), "1,234,567");
+/// ```
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The account of a sweep as a document shows it: without the time that it took, which is one machine's.
+pub fn sweep(account: &str) -> String {
+    let lines = account.lines().filter(|line| !line.starts_with("time "));
+    block(&lines.collect::<Vec<_>>().join("\n"))
+}

@@ -1,0 +1,342 @@
+//! Sources: the commands that print figures, and what of it is shown.
+
+use crate::{Failure, block, grouped, root, sweep};
+use std::process::Command;
+
+/// A command, or a few, and the figures that come of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What is run, as a reader would.
+    pub command: &'static str,
+    /// The names of its figures.
+    pub figures: &'static [&'static str],
+    measure: fn() -> Result<Vec<String>, Failure>,
+}
+
+/// Every source, the quick ones first.
+pub const SOURCES: [Source; 7] = [
+    Source {
+        name: "log",
+        command: "cargo run --release -- 6 --nodes 3 --clients 1 --requests 3",
+        figures: &["log"],
+        measure: log,
+    },
+    Source {
+        name: "sweep",
+        command: "cargo run --release -- sweep",
+        figures: &["sweep"],
+        measure: || Ok(vec![sweep(&synod(&["sweep"])?)]),
+    },
+    Source {
+        name: "worlds",
+        command: "cargo run --release -- check --format json …",
+        figures: &["worlds"],
+        measure: worlds,
+    },
+    Source {
+        name: "story",
+        command: "cargo run --release --features mutants -- shrink found.toml",
+        figures: &["story"],
+        measure: story,
+    },
+    Source {
+        name: "power",
+        command: "cargo test -p synod-tests every_operation -- --nocapture, and cargo test -p synod --features flash flash -- --nocapture",
+        figures: &[
+            "cuts-disks",
+            "cuts-cluster",
+            "cuts-flash",
+            "cuts-pages",
+            "erases",
+        ],
+        measure: power,
+    },
+    Source {
+        name: "bench",
+        command: "cargo bench --bench decide",
+        figures: &["bench"],
+        measure: bench,
+    },
+    Source {
+        name: "budget",
+        command: "cargo budget",
+        figures: &["memory", "stacks", "images-boards", "images", "work"],
+        measure: budget,
+    },
+];
+
+impl Source {
+    /// The figures, by their names.
+    ///
+    /// # Errors
+    ///
+    /// A command cannot be run, fails, or prints something else than is looked for.
+    pub fn measure(&self) -> Result<Vec<(&'static str, String)>, Failure> {
+        let texts = (self.measure)()?;
+        Ok(self.figures.iter().copied().zip(texts).collect())
+    }
+}
+
+/// What a command prints. It may end with any of the codes.
+fn run(program: &str, args: &[&str], codes: &[i32]) -> Result<String, Failure> {
+    let line = format!("{program} {}", args.join(" "));
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(root())
+        .output()
+        .map_err(|error| Failure::new(format!("`{line}` cannot be run: {error}")))?;
+    if output
+        .status
+        .code()
+        .is_none_or(|code| !codes.contains(&code))
+    {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::new(format!("`{line}` failed: {said}")));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn synod(args: &[&str]) -> Result<String, Failure> {
+    let mut line = vec!["run", "--locked", "--quiet", "--release", "--"];
+    line.extend(args);
+    run("cargo", &line, &[0])
+}
+
+/// What stands behind some words in a text, up to other words.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Result<&'a str, Failure> {
+    text.split_once(before)
+        .and_then(|(_, rest)| rest.split_once(after))
+        .map(|(found, _)| found.trim())
+        .ok_or_else(|| Failure::new(format!("{before:?} and {after:?} are not printed")))
+}
+
+fn number(text: &str) -> Result<String, Failure> {
+    let digits = text.replace(',', "");
+    let number = digits
+        .parse()
+        .map_err(|_| Failure::new(format!("{text:?} is no number")))?;
+    Ok(grouped(number))
+}
+
+/// The piece of the golden log from the first scout to the first accept that a follower receives.
+fn log() -> Result<Vec<String>, Failure> {
+    let log = synod(&[
+        "6",
+        "--nodes",
+        "3",
+        "--clients",
+        "1",
+        "--requests",
+        "3",
+        "--color",
+        "never",
+    ])?;
+    Ok(vec![first_election(&log)?])
+}
+
+/// The first election of a log, up to the first accept that somebody receives.
+///
+/// # Errors
+///
+/// There is none.
+pub fn first_election(log: &str) -> Result<String, Failure> {
+    let lines: Vec<&str> = log.lines().collect();
+    let is_end = |line: &&str| line.contains(".Acceptor") && line.contains(" received accept(");
+    let start = lines
+        .iter()
+        .position(|line| line.contains(".Scout ") && line.ends_with(" started"));
+    let end = lines.iter().position(is_end);
+    match (start, end) {
+        (Some(start), Some(end)) => {
+            let piece = lines.get(start..=end).unwrap_or_default();
+            Ok(block(&piece.join("\n")))
+        }
+        _ => Err(Failure::new("the log has no election")),
+    }
+}
+
+/// The worlds that are visited, as options of `synod check`.
+const WORLDS: [&str; 4] = [
+    "",
+    "--crashes 1",
+    "--requests 2 --crashes 1",
+    "--walks 2000",
+];
+
+fn worlds() -> Result<Vec<String>, Failure> {
+    let mut table =
+        String::from("\n| options | different states | reached | steps |\n|---|---:|---:|---:|\n");
+    for options in WORLDS {
+        let mut args = vec!["check", "--format", "json"];
+        args.extend(options.split_whitespace());
+        let said = synod(&args)?;
+        let field = |name: &str| {
+            let rest = said
+                .split_once(&format!("\"{name}\":"))
+                .map(|(_, rest)| rest);
+            let digits =
+                rest.map(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next());
+            number(digits.flatten().unwrap_or_default())
+        };
+        let shown = if options.is_empty() {
+            "none".into()
+        } else {
+            format!("`{options}`")
+        };
+        let all = if said.contains("\"exhausted\":true") {
+            ", all"
+        } else {
+            ""
+        };
+        table.push_str(&format!(
+            "| {shown} | {}{all} | {} | {} |\n",
+            field("unique")?,
+            field("states")?,
+            field("depth")?
+        ));
+    }
+    Ok(vec![table])
+}
+
+/// What is left of a run of a mutant, after it was shrunk.
+fn story() -> Result<Vec<String>, Failure> {
+    let folder = std::env::temp_dir().join(format!("synod-figures-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::new(error.to_string()))?;
+    let found = folder.join("found.toml");
+    let found = found
+        .to_str()
+        .ok_or_else(|| Failure::new("no path to write to"))?;
+    let mutant = |args: &[&str], codes: &[i32]| {
+        let mut line = vec![
+            "run",
+            "--locked",
+            "--quiet",
+            "--release",
+            "--features",
+            "mutants",
+            "--",
+        ];
+        line.extend(args);
+        run("cargo", &line, codes)
+    };
+    let case = [
+        "run",
+        "0",
+        "--faults",
+        "all",
+        "--mutant",
+        "adopted-ignored",
+        "--quiet",
+    ];
+    mutant(&[&case[..], &["--record", found]].concat(), &[1])?;
+    let story = mutant(&["shrink", found, "--color", "never"], &[0, 1]);
+    let _ = std::fs::remove_dir_all(&folder);
+    Ok(vec![block(
+        &story?.replace(found.trim_end_matches("found.toml"), ""),
+    )])
+}
+
+fn power() -> Result<Vec<String>, Failure> {
+    let disks = run(
+        "cargo",
+        &[
+            "test",
+            "--locked",
+            "--quiet",
+            "-p",
+            "synod-tests",
+            "every_operation",
+            "--",
+            "--nocapture",
+        ],
+        &[0],
+    )?;
+    let flash = run(
+        "cargo",
+        &[
+            "test",
+            "--locked",
+            "--quiet",
+            "-p",
+            "synod",
+            "--features",
+            "flash",
+            "--lib",
+            "flash",
+            "--",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ],
+        &[0],
+    )?;
+    Ok(vec![
+        number(between(&disks, "power failed at ", " points")?)?,
+        number(between(&flash, "cluster: cut at ", " words")?)?,
+        number(between(&flash, "log: cut at ", " words")?)?,
+        number(between(&flash, "pages: cut at ", " words")?)?,
+        between(&flash, "30000 records: between ", " erases")?.replace(" and ", " to "),
+    ])
+}
+
+fn bench() -> Result<Vec<String>, Failure> {
+    let said = run(
+        "cargo",
+        &[
+            "bench", "--locked", "--quiet", "-p", "synod", "--bench", "decide",
+        ],
+        &[0],
+    )?;
+    let mut table = String::from(
+        "\n| one decided command | instructions | messages | allocations |\n|---|---:|---:|---:|\n",
+    );
+    for part in said
+        .split("\n\n")
+        .filter(|part| part.contains(" outstanding, "))
+    {
+        let (case, _) = part.trim().split_once(':').unwrap_or((part, ""));
+        let field = |name: &str| -> Result<&str, Failure> {
+            let line = part.lines().find_map(|line| line.trim().strip_prefix(name));
+            let first = line.and_then(|rest| rest.split_whitespace().next());
+            first.ok_or_else(|| Failure::new(format!("{name} is not printed for {case}")))
+        };
+        table.push_str(&format!(
+            "| {case} | {} | {} | {} |\n",
+            field("instructions")?,
+            field("messages")?,
+            field("allocations")?
+        ));
+    }
+    Ok(vec![table])
+}
+
+/// The tables of `cargo budget`, each behind the sentence that names it.
+fn budget() -> Result<Vec<String>, Failure> {
+    let said = run("cargo", &["budget"], &[0])?;
+    let table = |title: &str| {
+        let rest = said.split_once(title).map(|(_, rest)| rest);
+        let lines = rest.into_iter().flat_map(|rest| {
+            let lines = rest.lines().skip_while(|line| !line.starts_with('|'));
+            lines.take_while(|line| line.starts_with('|'))
+        });
+        let table: Vec<&str> = lines.collect();
+        if table.is_empty() {
+            return Err(Failure::new(format!(
+                "`cargo budget` prints no table {title:?}"
+            )));
+        }
+        Ok(format!("\n{}\n", table.join("\n")))
+    };
+    TITLES.iter().map(|title| table(title)).collect()
+}
+
+/// How the tables of `cargo budget` begin, in the order of the figures.
+const TITLES: [&str; 5] = [
+    "A node, part by part",
+    "Their RAM",
+    "The programs of `examples/firmware`",
+    "The images of `examples/bare`",
+    "Instructions of one decided command",
+];
