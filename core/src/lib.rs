@@ -102,6 +102,7 @@ pub mod simulation;
 pub mod storage;
 mod table;
 mod tally;
+mod ticks;
 mod time;
 mod timer;
 mod trace;
@@ -128,6 +129,7 @@ pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber
 pub use ram::Ram;
 pub use roles::sessions::OUTPUT_MAX;
 pub use tally::Tally;
+pub use ticks::Ticks;
 pub use time::{Duration, Instant};
 pub use timer::Timer;
 pub use trace::{Event, Halt, Queue, Reason, Record, Role, Tracer};

@@ -19,16 +19,13 @@ mod device;
 
 use cortex_m::asm::wfi;
 use device::{Device, NAP_MAX, TICKS_MAX, TICKS_TO_MICROS};
-use synod::Instant;
+use synod::{Instant, Ticks};
 
 /// The board that the program runs on.
 #[derive(Debug)]
 pub struct Board {
     device: Device,
-    /// What the counter was when it was last read.
-    counter: u32,
-    /// All ticks until then.
-    ticks: u64,
+    ticks: Ticks<TICKS_MAX>,
 }
 
 impl Board {
@@ -37,23 +34,16 @@ impl Board {
         cortex_m::Peripherals::take()?;
         cortex_m::interrupt::disable();
         let device = Device::start();
-        let counter = device.counter();
-        Some(Self {
-            device,
-            counter,
-            ticks: 0,
-        })
+        let ticks = Ticks::new(device.counter());
+        Some(Self { device, ticks })
     }
 
     /// The time since the start. To be asked, by [`Board::wait`] or otherwise, before the counter has gone around: else
     /// the clock is late by that, and never goes back.
     pub fn now(&mut self) -> Instant {
-        let counter = self.device.counter();
-        let passed = counter.wrapping_sub(self.counter) & TICKS_MAX;
-        self.counter = counter;
-        self.ticks = self.ticks.wrapping_add(u64::from(passed));
+        let passed = self.ticks.widen(self.device.counter());
         let (micros, ticks) = TICKS_TO_MICROS;
-        Instant::from_micros(self.ticks.saturating_mul(micros) / ticks)
+        Instant::from_micros(passed.saturating_mul(micros) / ticks)
     }
 
     /// Sleeps until a byte has arrived or a deadline has come, whichever is first.
