@@ -127,8 +127,9 @@ fn n2_another_cluster_is_not_heard() {
         let (state, known) = (c.state(node), c.log.ignored(node, Reason::ForeignCluster));
         let mut outbox = Outbox::<Machine, PAGE, { TestNode::OUTBOX_MIN }>::new();
         let mut log = core::mem::take(&mut c.log);
+        let now = c.now();
         c.node_mut(node)
-            .handle_message(Instant::ZERO, &letter, &mut outbox, &mut log);
+            .handle_message(now, &letter, &mut outbox, &mut log);
         c.log = log;
         assert_eq!(c.log.ignored(node, Reason::ForeignCluster), known + 1);
         assert!(outbox.is_empty() && c.state(node) == state);
@@ -145,8 +146,9 @@ fn n2_strangers_and_wrong_addresses_are_not_heard() {
     for letter in [stranger, astray] {
         let mut outbox = Outbox::<Machine, PAGE, { TestNode::OUTBOX_MIN }>::new();
         let mut log = core::mem::take(&mut c.log);
+        let now = c.now();
         c.node_mut(node)
-            .handle_message(Instant::ZERO, &letter, &mut outbox, &mut log);
+            .handle_message(now, &letter, &mut outbox, &mut log);
         c.log = log;
         assert!(outbox.is_empty());
     }

@@ -40,6 +40,8 @@ mod invariants;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod linked;
+#[cfg(test)]
 mod liveness;
 #[cfg(test)]
 mod mutants;

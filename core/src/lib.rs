@@ -79,6 +79,7 @@
 //!   of a mistake is compiled.
 
 mod ballot;
+mod capacity;
 mod checksum;
 mod codec;
 mod config;
@@ -113,6 +114,7 @@ pub mod wire;
 pub mod rules {}
 
 pub use ballot::{Ballot, Slot};
+pub use capacity::outbox_min;
 pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
 pub use config::{Config, ConfigError, Timing};
 pub use digest::Digest;

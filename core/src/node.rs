@@ -13,6 +13,7 @@ mod requests;
 mod step;
 mod view;
 
+use crate::capacity::{Sentence, misfit, outbox_min};
 use crate::config::{Config, ConfigError};
 use crate::random::{Purpose, span_below, stream};
 use crate::roles::acceptor::Acceptor;
@@ -29,7 +30,7 @@ use crate::{
 };
 use rand_xorshift::XorShiftRng;
 pub use recover::Durable;
-use step::Step;
+use step::{Latest, Step};
 pub use view::Marks;
 
 /// One node of a cluster: a deterministic state machine without clock, socket, disk or thread.
@@ -44,15 +45,36 @@ pub use view::Marks;
 /// - **Commands** ([`Node::register`], [`Node::request`]) ask something of it for a client.
 /// - **The deadline** ([`Node::next_deadline`]) says when it wants [`Node::handle_timeout`] to be called.
 ///
-/// After every input or command the driver empties the [`Outbox`] as its documentation says (writes, then messages, then
-/// replies), and asks for the deadline again. Time may stand still between calls but must not go back; a node that is
-/// called late loses time and nothing else.
+/// In which order they are called, and what is done with what they leave in the [`Outbox`], is the contract that stands
+/// there. Time may stand still between calls but must not go back, which builds with debug assertions assert; a node that
+/// is called late loses time and nothing else.
 ///
 /// # Capacity
 ///
-/// `WINDOW` slots can be under way at once, and so many decisions are kept for others; a power of two. `CLIENTS` sessions
-/// are kept, and so many requests can be outstanding at one node. `PAGE` entries travel in one message. The memory is
-/// `size_of::<Node<…>>()` for ever; what does not fit is refused as a value and traced, and heals.
+/// | | bounds | is |
+/// |---|---|---|
+/// | `WINDOW` | the slots that are under way at once; the decisions that are kept for others | a power of two from 2 to 4096 |
+/// | `CLIENTS` | the sessions that are kept; the requests that are outstanding at one node | from 1 to 65,535 |
+/// | `PAGE` | the entries that travel in one message | from 1 to 128 |
+/// | [`PAGE_BYTES`](StateMachine::PAGE_BYTES) | the bytes of a page of a snapshot | from 28 to [`SNAPSHOT_PAGE`](crate::SNAPSHOT_PAGE) |
+///
+/// Anything else is an error of the compiler, [`Node::FITS`]. The memory is `size_of::<Node<…>>()` for ever; what does not
+/// fit is refused as a value and traced, and heals.
+///
+/// ```compile_fail,E0080
+/// // WINDOW must be a power of two from 2 to 4096
+/// const _: () = synod::Node::<synod::machines::Kv<4>, 12, 8, 2>::FITS;
+/// ```
+///
+/// ```compile_fail,E0080
+/// // CLIENTS must be from 1 to 65535
+/// const ROOM: usize = synod::Node::<synod::machines::Kv<4>, 16, 0, 2>::OUTBOX_MIN;
+/// ```
+///
+/// ```compile_fail,E0080
+/// // PAGE must be from 1 to 128
+/// const RAM: synod::Ram = synod::Ram::of::<synod::machines::Kv<4>, 16, 8, 129>();
+/// ```
 ///
 /// ```
 /// use synod::machines::{Key, Kv, KvCommand, KvReply};
@@ -110,6 +132,7 @@ pub struct Node<
     rng: XorShiftRng,
     /// The most votes that the acceptor has held.
     votes_peak: usize,
+    latest: Latest,
 }
 
 /// Where a node is in its life.
@@ -123,21 +146,18 @@ enum Phase {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    const CHECKED: () = {
-        assert!(PAGE >= 1 && PAGE <= 128, "PAGE must be from 1 to 128");
-        assert!(WINDOW <= 1 << 15, "WINDOW must be at most 32768");
+    /// Compiles where the capacities are within their bounds; see [`Node`] for these.
+    ///
+    /// `const _: () = Member::FITS;` asks without building anything, and so does whoever names [`Node::OUTBOX_MIN`] or
+    /// [`Ram::of`](crate::Ram::of) in a type or a constant: then `cargo check` says it, too.
+    pub const FITS: () = if let Some(number_to_change) = misfit::<M>(WINDOW, CLIENTS, PAGE) {
+        panic!("{}", number_to_change);
     };
 
-    /// The least `ROOM` of an [`Outbox`] that one step may need, the larger of two sums.
-    ///
-    /// - Messages: a page for every part of the window, an answer and a proposal for every client, and six single ones
-    ///   (a heartbeat, a decision, a promise, and what asks for more).
-    /// - Writes: one for every slot of the window, one for every proposal that waited for a slot, one for every decision of
-    ///   a page, two promises and a state.
+    /// The least `ROOM` of an [`Outbox`]: what one step may need. See [`outbox_min`] for the sum.
     pub const OUTBOX_MIN: usize = {
-        let messages = WINDOW.div_ceil(PAGE) + 2 * CLIENTS + 6;
-        let writes = WINDOW + CLIENTS + PAGE + 3;
-        if messages > writes { messages } else { writes }
+        let () = Self::FITS;
+        outbox_min(WINDOW, CLIENTS, PAGE)
     };
 
     /// Thirty-two bits that all nodes of a cluster share: its number, its members, and what nodes must have in common to
@@ -156,6 +176,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// ```
     pub fn fingerprint_of(config: &Config) -> u32 {
         config.fingerprint::<M>(&[WINDOW, CLIENTS, PAGE])
+    }
+
+    const TOO_SMALL: &'static str = const { &Sentence::too_small(Self::OUTBOX_MIN) }.as_str();
+
+    /// Compiles where an outbox has the room that a step may need.
+    const fn has_room(room: usize) {
+        assert!(room >= Self::OUTBOX_MIN, "{}", Self::TOO_SMALL);
+    }
+
+    /// Begins a step. Whatever is handed to a node comes by here.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn step<'a, const ROOM: usize, T: Tracer<M, PAGE>>(
+        &mut self,
+        now: Instant,
+        outbox: &'a mut Outbox<M, PAGE, ROOM>,
+        tracer: &'a mut T,
+    ) -> Step<'a, M, PAGE, T> {
+        const { Self::has_room(ROOM) };
+        self.latest.goes_on(now);
+        Step::new(now, self.config.node, outbox, tracer)
     }
 
     /// The node that founds a cluster. There must be exactly one in the whole life of a cluster, and an operator decides
@@ -217,7 +257,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         #[cfg(feature = "mutants")] mut past: Durable<M, WINDOW, CLIENTS>,
         #[cfg(not(feature = "mutants"))] past: Durable<M, WINDOW, CLIENTS>,
     ) -> Self {
-        let () = Self::CHECKED;
+        let () = Self::FITS;
         #[cfg(feature = "mutants")]
         past.mutate(config.mutant);
         Self {
@@ -242,6 +282,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             timers,
             rng,
             votes_peak: 0,
+            latest: Latest::NONE,
             config,
         }
     }
@@ -262,7 +303,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut Outbox<M, PAGE, ROOM>,
         tracer: &mut T,
     ) {
-        let mut step = Step::new(now, self.config.node, outbox, tracer);
+        let mut step = self.step(now, outbox, tracer);
         let (from, message) = (envelope.from, &envelope.message);
         if let Err(reason) = self.admit(envelope) {
             self.refuse(&mut step, envelope, reason);
@@ -422,7 +463,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.halt.is_some() {
             return;
         }
-        let mut step = Step::new(now, self.config.node, outbox, tracer);
+        let mut step = self.step(now, outbox, tracer);
         for timer in Timer::ALL {
             if !self.timers.is_expired(timer, now) || step.room() < Self::OUTBOX_MIN {
                 continue;

@@ -54,16 +54,102 @@ pub struct Reply<O> {
 
 /// Where a node puts what it wants done; the driver empties it after a step, or after a few.
 ///
+/// # The loop, and what its driver owes
+///
+/// This is the contract of every driver. Each turn of its loop is the same five things, in this order:
+///
+/// 1. **Wait**, with an empty outbox, until something arrives or [`Node::next_deadline`](crate::Node::next_deadline) has
+///    come. Then read the clock once. It may stand still but must not go back; [`Ticks`](crate::Ticks) makes such a clock
+///    of a counter that goes around.
+/// 2. **What is due**: [`Node::handle_timeout`](crate::Node::handle_timeout). A timer that finds no room waits for the next
+///    turn.
+/// 3. **What has arrived**: messages and requests, one after the other, as long as [`Outbox::room`] is at least
+///    [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN). The others stay where they are until the next turn: one that is handed
+///    over without that room is as good as lost.
+/// 4. **Every [`Write`] becomes durable** before any message or reply of the same emptying leaves. A
+///    [`Journal`](crate::storage::Journal) does that; without one, the node must never be started again. Where it cannot
+///    be done, [`Node::fence`](crate::Node::fence) takes the place of the rest of this turn. The writes of a node that does
+///    not vote ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are not made durable but
+///    dropped, as nobody relies on them.
+/// 5. **Messages, then replies**, leave; then [`Outbox::clear`]. Messages may be lost, delayed, repeated and reordered
+///    on their way, but not altered.
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::storage::{Journal, Storage};
+/// use synod::{Envelope, Instant, Node, Outbox};
+///
+/// type Member = Node<Kv<4>, 8, 2, 2>;
+/// /// Room for four steps, which are made durable with one sync.
+/// type Room = Outbox<Kv<4>, 2, { 4 * Member::OUTBOX_MIN }>;
+///
+/// /// One turn of the loop, after the wait. What is not taken stays in the inbox.
+/// fn turn<S: Storage>(
+///     now: Instant,
+///     node: &mut Member,
+///     journal: &mut Option<Journal<S>>,
+///     outbox: &mut Room,
+///     inbox: &mut Vec<Envelope<Kv<4>, 2>>,
+/// ) -> Vec<Envelope<Kv<4>, 2>> {
+///     node.handle_timeout(now, outbox, &mut ());
+///     while outbox.room() >= Member::OUTBOX_MIN && !inbox.is_empty() {
+///         node.handle_message(now, &inbox.remove(0), outbox, &mut ());
+///     }
+///     if let Some(open) = journal
+///         && open.write(now, node, &outbox.writes).and_then(|()| open.sync()).is_err()
+///     {
+///         node.fence(now, outbox, &mut ());
+///         *journal = None;
+///     }
+///     let sent = outbox.messages.iter().flat_map(|outgoing| {
+///         outgoing.to.iter().map(|to| node.envelope(to, outgoing))
+///     });
+///     let sent = sent.collect();
+///     // Here outbox.replies are handed to who waits for them.
+///     outbox.clear();
+///     sent
+/// }
+/// # use synod::storage::{Memory, Opened};
+/// # use synod::{Config, NodeId};
+/// # let Opened::Empty(empty) = Journal::open::<Kv<4>, 8, 2>(Memory::<16384>::new(), Config::new(NodeId(0), 1))? else { panic!() };
+/// # let (journal, mut node) = empty.provision(6, Instant::ZERO)?;
+/// # let (mut journal, mut outbox) = (Some(journal), Room::new());
+/// # while node.leading().is_none() {
+/// #     let now = node.next_deadline().unwrap();
+/// #     turn(now, &mut node, &mut journal, &mut outbox, &mut Vec::new());
+/// # }
+/// # assert!(journal.is_some_and(|journal| journal.peak() > 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # How much room
+///
 /// `ROOM` bounds each of the three queues. [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) is what one step may need; a
-/// driver that gathers several steps before it empties the outbox gives more. Steps that find less room than they may
-/// need do nothing, as if their input had been lost on the way.
+/// driver that gathers several steps before it empties the outbox gives more. An outbox with less does not compile where it
+/// is handed to a node, and the error says how much that node needs:
 ///
-/// # What the driver owes
+/// ```compile_fail,E0080
+/// use synod::{Instant, Node, Outbox, machines::Kv};
+/// fn tick(node: &mut Node<Kv<4>, 16, 8, 2>) {
+///     // ROOM of the outbox must be at least OUTBOX_MIN of the node, which is 30
+///     let mut outbox = Outbox::<_, 2, 29>::new();
+///     node.handle_timeout(Instant::ZERO, &mut outbox, &mut ());
+/// }
+/// # tick(&mut Node::found(synod::Config::new(synod::NodeId(0), 1), 6, Instant::ZERO).unwrap());
+/// ```
 ///
-/// 1. Every [`Write`] is durable before any message or reply of the same emptying leaves. A
-///    [`Journal`](crate::storage::Journal) does that; without one, the node must never be started again.
-/// 2. Messages may be lost, delayed, repeated and reordered after that, but not altered.
-/// 3. The outbox is empty before the driver waits for anything.
+/// That is an error of `cargo build` and `cargo test`. `cargo check` does not look into the bodies of generic functions,
+/// and finds only what stands in a type or a constant. So name the room by the number: `{ Member::OUTBOX_MIN }` is never
+/// too little, and where `Member` itself cannot be, `cargo check` says so. Of a room that is written down as a number it can
+/// be asked in a constant:
+///
+/// ```
+/// # type Member = synod::Node<synod::machines::Kv<4>, 16, 8, 2>;
+/// const ROOM: usize = 64;
+/// const _: () = assert!(ROOM >= Member::OUTBOX_MIN);
+/// ```
+///
+/// Code that is generic over the capacities takes `ROOM` as one more parameter: see [`outbox_min`](crate::outbox_min).
 ///
 /// Messages of one run are merged while they wait: a second [`Message::Accept`] for the slots that follow joins the
 /// first, and so do [`Message::Accepted`] and [`Message::Decision`]. So a driver that gathers sixty-four requests and
@@ -116,8 +202,19 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.messages.clear();
     }
 
-    /// How much still fits in the fullest of the three queues.
-    pub(crate) fn room(&self) -> usize {
+    /// How much still fits in the fullest of the three queues. As long as that is at least
+    /// [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) one more step can be gathered; a step that finds less does nothing.
+    ///
+    /// ```
+    /// use synod::machines::Kv;
+    /// use synod::{Outbox, Slot, Write};
+    ///
+    /// let mut outbox = Outbox::<Kv<4>, 2, 30>::new();
+    /// assert_eq!(outbox.room(), 30);
+    /// let _ = outbox.writes.push(Write::Installed(Slot::ZERO));
+    /// assert_eq!(outbox.room(), 29);
+    /// ```
+    pub fn room(&self) -> usize {
         let longest = self.writes.len().max(self.messages.len());
         ROOM - longest.max(self.replies.len())
     }

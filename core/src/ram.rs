@@ -52,6 +52,7 @@ impl Ram {
         const CLIENTS: usize,
         const PAGE: usize,
     >() -> Self {
+        let () = Node::<M, WINDOW, CLIENTS, PAGE>::FITS;
         let node = size_of::<Node<M, WINDOW, CLIENTS, PAGE>>();
         let acceptor = size_of::<Acceptor<M::Command, WINDOW>>();
         let state = 2 * size_of::<State<M, CLIENTS>>();

@@ -13,8 +13,8 @@ pub(crate) struct Window<T, const WINDOW: usize> {
 
 impl<T, const WINDOW: usize> Window<T, WINDOW> {
     const CHECKED: () = assert!(
-        WINDOW >= 2 && WINDOW <= 4096 && WINDOW.is_power_of_two(),
-        "WINDOW must be a power of two from 2 to 4096, so that a slot finds its place without a division"
+        crate::capacity::is_window(WINDOW),
+        "WINDOW must be a power of two from 2 to 4096"
     );
     #[expect(clippy::as_conversions, reason = "usize to u64, in a const")]
     const SIZE: u64 = WINDOW as u64;

@@ -3,7 +3,7 @@
 //! A checker that visits every state of a small cluster must know when two states are the same, and must decide itself
 //! which timer fires. Nothing of this is used by a node at work, and nothing of it is linked where nobody checks.
 
-use super::Node;
+use super::{Latest, Node};
 use crate::random::{Purpose, stream};
 use crate::timer::Timer;
 use crate::{Instant, Outbox, StateMachine, Tracer};
@@ -70,6 +70,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.rng = stream(chance, Purpose::Node(self.config.node.0));
         self.timers.only(timer);
+        self.latest = Latest::NONE;
         self.handle_timeout(Instant::ZERO, outbox, tracer);
     }
 }

@@ -1,6 +1,6 @@
 //! Nodes that do not vote: one whose storage failed while it ran, and one that comes back without what it had stored.
 
-use super::{Node, Phase, Step};
+use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
 use crate::{Event, Halt, Instant, Outbox, Role, Slot, StateMachine, Tracer, Write};
 
@@ -47,7 +47,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         self.voter = false;
-        let mut step = Step::new(now, self.config.node, outbox, tracer);
+        let mut step = self.step(now, outbox, tracer);
         step.trace(Role::Node, Event::Fenced);
         if alone {
             self.halt(&mut step, Halt::StorageFailed);

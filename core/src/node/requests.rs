@@ -74,7 +74,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Some(key) = proposal.key().filter(|key| registers || numbered(key)) else {
             return Err(RequestError::NumberZero);
         };
-        let mut step = Step::new(now, self.config.node, outbox, tracer);
+        let mut step = self.step(now, outbox, tracer);
         if self.halt.is_some() {
             return Err(RequestError::Halted);
         }

@@ -5,6 +5,40 @@ use crate::{
     Ballot, Event, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Proposal,
     Queue, Reason, Record, Reply, Role, Slot, StateMachine, Tracer, Write,
 };
+use core::fmt;
+
+/// When a node's latest step was. Time must not go back, which only builds with debug assertions look at: in others this
+/// takes no memory.
+#[derive(Clone)]
+pub(super) struct Latest {
+    #[cfg(debug_assertions)]
+    at: Option<Instant>,
+}
+
+impl Latest {
+    /// There was no step yet.
+    pub(super) const NONE: Self = Self {
+        #[cfg(debug_assertions)]
+        at: None,
+    };
+
+    /// A step begins.
+    pub(super) fn goes_on(&mut self, now: Instant) {
+        #[cfg(debug_assertions)]
+        {
+            let at = self.at.replace(now).unwrap_or(now);
+            debug_assert!(at <= now, "time went back, from {at} to {now}: see Ticks");
+        }
+        let _ = now;
+    }
+}
+
+/// It is no part of what a node is.
+impl fmt::Debug for Latest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
+}
 
 /// What a node's handlers share during one step.
 #[derive(Debug)]
@@ -147,5 +181,27 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         if let Err(queue) = result {
             self.full(Role::Node, queue);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_may_stand_still() {
+        let mut latest = Latest::NONE;
+        for micros in [7, 7, 8] {
+            latest.goes_on(Instant::from_micros(micros));
+        }
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "time went back, from 0.0007 to 0.0006: see Ticks")]
+    fn time_that_goes_back_is_said() {
+        let mut latest = Latest::NONE;
+        latest.goes_on(Instant::from_micros(700));
+        latest.goes_on(Instant::from_micros(600));
     }
 }

@@ -1,12 +1,13 @@
 //! The replicated state as a whole, and its journey in pages.
 
-use super::sessions::{HEAD, Sessions, TAIL};
+use super::sessions::Sessions;
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::Writer;
+use crate::capacity;
 use crate::{
     Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
-    StateMachine, Value,
+    StateMachine,
 };
 use heapless::Vec;
 
@@ -27,16 +28,9 @@ pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
 }
 
 impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
-    const CHECKED: () = {
-        assert!(
-            M::PAGE_BYTES >= HEAD && M::PAGE_BYTES <= SNAPSHOT_PAGE,
-            "PAGE_BYTES of the state machine must be from 28 to SNAPSHOT_PAGE"
-        );
-        assert!(
-            TAIL + M::Output::ENCODED_MAX <= M::PAGE_BYTES,
-            "an encoded output must fit in a page of a snapshot with 5 bytes more: lower ENCODED_MAX of the output, \
-             or raise PAGE_BYTES of the state machine"
-        );
+    /// The capacities that a state has none of are any that fit.
+    const CHECKED: () = if let Some(number_to_change) = capacity::misfit::<M>(2, CLIENTS, 1) {
+        panic!("{}", number_to_change);
     };
 
     /// The state at the founding of a cluster.
