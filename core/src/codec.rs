@@ -137,7 +137,8 @@ impl<'a> Reader<'a> {
 
 /// What a command or an output must be: small, plain data that can be compared, printed and encoded.
 ///
-/// The encoding must be a function of the value alone, so that nodes of different make agree on it.
+/// The encoding must be a function of the value alone, so that nodes of different make agree on it. It is that of integers of
+/// any fixed size, of `bool`, of bytes in arrays of fixed length, and of `()`.
 ///
 /// ```
 /// use synod::{Reader, Sink, Value, Writer};
@@ -204,6 +205,42 @@ impl Value for u64 {
     }
 }
 
+/// Integers, in little-endian order.
+macro_rules! integers {
+    ($($integer:ident)*) => {$(
+        impl Value for $integer {
+            const ENCODED_MAX: usize = size_of::<Self>();
+
+            fn encode(&self, sink: &mut impl Sink) {
+                sink.put(&self.to_le_bytes());
+            }
+
+            fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+                reader.array().map(Self::from_le_bytes)
+            }
+        }
+    )*};
+}
+
+integers! { u8 u16 u128 i8 i16 i32 i64 i128 }
+
+/// One byte, 0 or 1; any other is no encoding.
+impl Value for bool {
+    const ENCODED_MAX: usize = 1;
+
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.put_u8(u8::from(*self));
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        match reader.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
 impl<const N: usize> Value for [u8; N] {
     const ENCODED_MAX: usize = N;
 
@@ -230,6 +267,7 @@ impl<T> MaybeFormat for T {}
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
 
     #[test]
@@ -242,6 +280,39 @@ mod tests {
         assert!(writer.overflowed());
         writer.put_u8(9);
         assert_eq!(writer.len(), 4, "nothing follows what is missing");
+    }
+
+    /// A value survives, takes as many bytes as it says at most, and is none where one is missing.
+    fn survives<V: Value>(value: V, encoded: &[u8]) {
+        let mut buffer = [0; 32];
+        let mut writer = Writer::new(&mut buffer);
+        value.encode(&mut writer);
+        assert_eq!((writer.written(), writer.len()), (encoded, V::ENCODED_MAX));
+        let mut reader = Reader::new(encoded);
+        assert_eq!(V::decode(&mut reader), Some(value));
+        assert!(reader.is_empty());
+        if let Some((_, short)) = encoded.split_last() {
+            assert_eq!(V::decode(&mut Reader::new(short)), None);
+        }
+    }
+
+    #[test]
+    fn plain_values_have_one_encoding_in_little_endian_order() {
+        survives((), &[]);
+        survives(false, &[0]);
+        survives(true, &[1]);
+        assert_eq!(bool::decode(&mut Reader::new(&[2])), None);
+        survives(0xab_u8, &[0xab]);
+        survives(-2_i8, &[0xfe]);
+        survives(0x0102_u16, &[2, 1]);
+        survives(-2_i16, &[0xfe, 0xff]);
+        survives(0x0102_0304_u32, &[4, 3, 2, 1]);
+        survives(i32::MIN, &[0, 0, 0, 0x80]);
+        survives(0x0102_0304_0506_0708_u64, &[8, 7, 6, 5, 4, 3, 2, 1]);
+        survives(-1_i64, &[0xff; 8]);
+        survives(u128::MAX - 1, &[&[0xfe][..], &[0xff; 15]].concat());
+        survives(-1_i128, &[0xff; 16]);
+        survives(*b"abc", b"abc");
     }
 
     #[test]
