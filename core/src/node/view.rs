@@ -80,7 +80,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.replica.decision(slot)
     }
 
-    /// The last slot that was applied here; [`Slot::ZERO`] when none was.
+    /// The last slot that was applied here; [`Slot::ZERO`] when none was. It only rises while the node lives, but a node that
+    /// starts again from storage may be further back than it was, and apply some slots once more: see [`storage`](crate::storage).
     pub fn applied(&self) -> Slot {
         self.replica.applied()
     }

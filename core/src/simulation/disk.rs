@@ -1,7 +1,7 @@
 //! A disk that is simulated: it owes what storage owes and no more, and breaks where it is told to.
 
 use crate::random::{Purpose, below, stream};
-use crate::storage::{RECORD_MAX, Storage};
+use crate::storage::{JOURNAL_RECORD_MAX, Storage};
 use core::fmt;
 use heapless::Vec;
 use rand_xorshift::XorShiftRng;
@@ -264,7 +264,7 @@ impl<const BYTES: usize> Disk<BYTES> {
 impl<const BYTES: usize> Storage for Disk<BYTES> {
     type Error = DiskError;
 
-    const RECORD_MAX: usize = RECORD_MAX;
+    const RECORD_MAX: usize = JOURNAL_RECORD_MAX;
     const OVERHEAD: usize = 2;
 
     fn capacity(&self) -> usize {

@@ -1,6 +1,6 @@
 //! The journal: the half of a driver that makes durable what a node must not forget.
 
-use super::record::{Begin, FRAME, Identity, RECORD_MAX, Record, number_of};
+use super::record::{Begin, FRAME, Identity, JOURNAL_RECORD_MAX, Record, number_of};
 use super::{JournalError, Storage};
 use crate::{Instant, Node, SnapshotId, StateMachine, Write};
 
@@ -382,7 +382,7 @@ impl<S: Storage> Journal<S> {
         &mut self,
         record: &Record<'_, C>,
     ) -> Result<(), JournalError<S::Error>> {
-        let mut buffer = [0; RECORD_MAX];
+        let mut buffer = [0; JOURNAL_RECORD_MAX];
         // It was seen to fit when the program was compiled.
         match record.encode(self.next, &mut buffer) {
             Some(bytes) => self.put(bytes),
@@ -421,11 +421,11 @@ impl<S: Storage> Journal<S> {
 const fn assert_fits<S: Storage, M: StateMachine>() {
     let len = Record::<M::Command>::LEN_MAX;
     assert!(
-        len <= RECORD_MAX,
-        "a command must be encoded in at most 474 bytes to be stored: see storage::RECORD_MAX"
+        len <= JOURNAL_RECORD_MAX,
+        "a command must be encoded in at most 474 bytes to be stored: see storage::JOURNAL_RECORD_MAX"
     );
     assert!(
         len <= S::RECORD_MAX,
-        "the storage's RECORD_MAX must hold a page of a snapshot (117 bytes) and a command with 38 bytes besides"
+        "the storage's Storage::RECORD_MAX must hold a page of a snapshot (117 bytes) and a command with 38 bytes besides"
     );
 }

@@ -8,8 +8,9 @@ use crate::{
     Ballot, Config, Entry, Proposal, Reader, Sink, Slot, SnapshotId, StateMachine, Value, Writer,
 };
 
-/// The most bytes of one record of any journal.
-pub const RECORD_MAX: usize = 512;
+/// The most bytes of one record of any journal. Storage whose [`RECORD_MAX`](super::Storage::RECORD_MAX) is this has room
+/// for whatever a journal writes.
+pub const JOURNAL_RECORD_MAX: usize = 512;
 
 /// The version of the format. Another one is not read.
 const VERSION: u8 = 2;

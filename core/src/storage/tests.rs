@@ -290,6 +290,36 @@ fn d3_a_changed_byte_anywhere_is_noticed_or_harmless() {
     assert!(damaged > 1_000 && harmless > 0, "{damaged}, {harmless}");
 }
 
+/// What rule D3 cannot see, and says so: only storage that notes how far it was synced can.
+#[test]
+#[cfg_attr(
+    miri,
+    ignore = "a cluster that lives for so long takes an interpreter hours"
+)]
+fn d3_the_last_record_garbled_with_its_seal_is_taken_for_torn_and_either_alone_is_not() {
+    let cluster = under_way(1_500);
+    let disk = cluster.members[1].journal.storage();
+    let expected = remembered(disk, 1).unwrap();
+    let whole = records(disk);
+    let garbled = |which: &[usize]| {
+        let mut changed = whole.clone();
+        for back in which {
+            let nth = changed.len() - 1 - back;
+            changed[nth][4] ^= 1;
+        }
+        open(&disk_of(&changed), 1)
+    };
+    // The seal says nothing of its own.
+    assert!(
+        matches!(garbled(&[0]), Opened::Intact(intact) if same(intact.durable().unwrap(), &expected))
+    );
+    assert!(matches!(garbled(&[1]), Opened::Damaged(_)));
+    assert!(matches!(garbled(&[0, 2]), Opened::Damaged(_)));
+    assert!(
+        matches!(garbled(&[0, 1]), Opened::Intact(intact) if !same(intact.durable().unwrap(), &expected))
+    );
+}
+
 #[test]
 #[cfg_attr(
     miri,

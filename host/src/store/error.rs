@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use synod::NodeId;
-use synod::storage::RECORD_MAX;
+use synod::storage::JOURNAL_RECORD_MAX;
 
 /// Why a store or a data directory cannot be used. Nothing was changed in it, unless it says so.
 ///
@@ -121,7 +121,7 @@ impl fmt::Display for Problem {
                 f,
                 "this store is damaged (it ends after record {found}, and {synced} were synced): {AMNESIA}"
             ),
-            Self::TooLong(len) => write!(f, "a record of {len} bytes, where {RECORD_MAX} are the most"),
+            Self::TooLong(len) => write!(f, "a record of {len} bytes, where {JOURNAL_RECORD_MAX} are the most"),
             Self::Full(capacity) => {
                 write!(f, "there is no room for another record in {capacity} bytes")
             }

@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use synod::storage::{RECORD_MAX, Storage};
+use synod::storage::{JOURNAL_RECORD_MAX, Storage};
 
 /// The records of a node in a file.
 ///
@@ -21,7 +21,7 @@ use synod::storage::{RECORD_MAX, Storage};
 ///
 /// ```
 /// use synod::NodeId;
-/// use synod::storage::{RECORD_MAX, Storage};
+/// use synod::storage::Storage;
 /// use synod_host::store::{FileStorage, Label};
 ///
 /// # let path = std::env::temp_dir().join(format!("synod-doc-{}", std::process::id()));
@@ -149,7 +149,7 @@ impl FileStorage {
 impl Storage for FileStorage {
     type Error = StoreError;
 
-    const RECORD_MAX: usize = RECORD_MAX;
+    const RECORD_MAX: usize = JOURNAL_RECORD_MAX;
 
     /// A number and where the record ends in its page.
     const OVERHEAD: usize = 16;
@@ -163,7 +163,7 @@ impl Storage for FileStorage {
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        if record.len() > RECORD_MAX {
+        if record.len() > Self::RECORD_MAX {
             return Err(self.refused(Problem::TooLong(record.len())));
         }
         let bytes = self.extent.bytes + record.len() + Self::OVERHEAD;
