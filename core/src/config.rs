@@ -48,9 +48,6 @@ pub struct Config {
     pub transfer_timeout: Duration,
     /// How many times the back-off between claims doubles at most.
     pub backoff_doublings_max: u8,
-    /// The mistake that this node makes, if it makes one.
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<crate::Mutant>,
 }
 
 impl Config {
@@ -73,8 +70,6 @@ impl Config {
             learn_delay: unset,
             transfer_timeout: unset,
             backoff_doublings_max: 4,
-            #[cfg(feature = "mutants")]
-            mutant: None,
         }
         .with_round_trip(Duration::from_millis(100))
     }

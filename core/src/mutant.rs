@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 macro_rules! museum {
     ($($variant:ident $name:literal $rule:literal $summary:literal)*) => {
-        /// A mistake that a node makes on purpose: see [`Config::mutant`](crate::Config::mutant).
+        /// A mistake that a node makes on purpose: see [`Node::mutate`](crate::Node::mutate).
         ///
         /// There is one for each rule whose neglect has been published, found in a program, or is simply easily done.
         /// Every one is caught by the checks of this project; which one by which, the command `synod museum` shows.

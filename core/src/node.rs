@@ -8,6 +8,8 @@ mod essence;
 mod fence;
 mod keep;
 mod leading;
+#[cfg(feature = "mutants")]
+mod mistakes;
 mod recover;
 mod requests;
 mod step;
@@ -133,6 +135,9 @@ pub struct Node<
     /// The most votes that the acceptor has held.
     votes_peak: usize,
     latest: Latest,
+    /// Beside the settings, so that a literal of those is the same with the feature and without.
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 /// Where a node is in its life.
@@ -254,21 +259,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         phase: Phase,
         (rng, timers): (XorShiftRng, Timers),
         voter: bool,
-        #[cfg(feature = "mutants")] mut past: Durable<M, WINDOW, CLIENTS>,
-        #[cfg(not(feature = "mutants"))] past: Durable<M, WINDOW, CLIENTS>,
+        past: Durable<M, WINDOW, CLIENTS>,
     ) -> Self {
         let () = Self::FITS;
-        #[cfg(feature = "mutants")]
-        past.mutate(config.mutant);
         Self {
             fingerprint: Self::fingerprint_of(&config),
             phase,
             seen: past.acceptor.promised(),
             acceptor: past.acceptor,
             replica: Replica::new(past.state),
-            #[cfg(feature = "mutants")]
-            leader: Leader::making(config.mutant),
-            #[cfg(not(feature = "mutants"))]
             leader: Leader::new(),
             requesters: Table::new(),
             leader_hint: None,
@@ -283,6 +282,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             rng,
             votes_peak: 0,
             latest: Latest::NONE,
+            #[cfg(feature = "mutants")]
+            mutant: None,
             config,
         }
     }
@@ -531,17 +532,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         peers.nth(crate::random::below(&mut self.rng, peers.len()))
     }
 
-    /// Whether this node makes the mistake.
-    #[cfg(feature = "mutants")]
-    fn is(&self, mutant: crate::Mutant) -> bool {
-        self.config.mutant == Some(mutant)
-    }
-
     /// What must hold between steps; checked in builds with debug assertions.
     fn invariants(&self) {
         if cfg!(debug_assertions) && self.halt.is_none() {
             #[cfg(feature = "mutants")]
-            if self.config.mutant.is_some() {
+            if self.mutant.is_some() {
                 // It must get past these, to be caught from outside.
                 return;
             }

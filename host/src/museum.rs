@@ -7,8 +7,8 @@ use crate::case::{Case, in_thread, run_here};
 #[cfg(feature = "check")]
 use crate::check::{Bounds, Explorer, Scope, walks};
 use crate::storm::{Conditions, Watch, walk};
+use synod::Mutant;
 use synod::simulation::{FaultSet, Swarm};
-use synod::{Config, Mutant};
 
 /// A way to look for broken rules.
 pub trait Hunter {
@@ -54,7 +54,7 @@ impl Hunter for RandomWalks {
     fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
         let conditions = Conditions {
             watch: self.watch,
-            configure: &|config| Config { mutant, ..config },
+            mutant,
         };
         (1..=tries).find_map(|tries| {
             let seed = self.first.checked_add(tries - 1)?;
@@ -141,13 +141,7 @@ impl Hunter for Worlds {
     }
 
     fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
-        let scope = Scope::large();
-        let nodes = scope.nodes;
-        let config = |node| Config {
-            mutant,
-            ..Config::new(node, nodes)
-        };
-        let explorer = Explorer::with_configs(scope, config).ok()?;
+        let explorer = Explorer::making(mutant, Scope::large()).ok()?;
         let bounds = Bounds {
             depth: None,
             states: u64::MAX,

@@ -38,6 +38,7 @@ impl Machine {
 /// assert_eq!(options.command(), "synod 6 --nodes 3 --loss 20%");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive] // There is more in it under the feature `mutants`.
 pub struct Options {
     /// What all chance in the run follows from.
     pub run_seed: u64,

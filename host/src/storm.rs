@@ -26,9 +26,8 @@ mod weather;
 
 pub use check::{Check, Violation, Watch};
 
-use core::fmt;
 use synod::machines::{Kv, KvCommand};
-use synod::{Config, Proposal, Tally};
+use synod::{Proposal, Tally};
 
 /// How many keys the nodes that walk have room for.
 const KEYS: usize = 4;
@@ -36,30 +35,25 @@ const KEYS: usize = 4;
 type Machine = Kv<KEYS>;
 type Asked = Proposal<KvCommand>;
 
-/// What a walk is told beside its seed.
-#[derive(Clone, Copy)]
-pub struct Conditions<'a> {
+/// What a walk is told beside its seed. There is more in it under the feature `mutants`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conditions {
     /// Which checks end it.
     pub watch: Watch,
-    /// What is changed in the settings of each node before it starts.
-    pub configure: &'a dyn Fn(Config) -> Config,
+    /// The mistake that every node makes, if they make one.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<synod::Mutant>,
 }
 
-impl Default for Conditions<'_> {
-    /// All checks, and settings as they are.
+impl Default for Conditions {
+    /// All checks, and nodes that make no mistake.
     fn default() -> Self {
         Self {
             watch: Watch::Everything,
-            configure: &|config| config,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
-    }
-}
-
-impl fmt::Debug for Conditions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conditions")
-            .field("watch", &self.watch)
-            .finish_non_exhaustive()
     }
 }
 
@@ -76,7 +70,7 @@ pub struct Walked {
 
 /// Walks once. Equal seeds and conditions give equal walks. A quarter of the seeds have a window of two slots, a quarter
 /// pages of two entries; all others have windows of four, and all have two sessions.
-pub fn walk(seed: u64, conditions: &Conditions<'_>) -> Walked {
+pub fn walk(seed: u64, conditions: &Conditions) -> Walked {
     match seed % 4 {
         0 | 1 => walk_of::<4, 2, 1>(seed, conditions),
         2 => walk_of::<2, 2, 1>(seed, conditions),
@@ -86,7 +80,7 @@ pub fn walk(seed: u64, conditions: &Conditions<'_>) -> Walked {
 
 fn walk_of<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     seed: u64,
-    conditions: &Conditions<'_>,
+    conditions: &Conditions,
 ) -> Walked {
     let mut walk = walk::Walk::<WINDOW, CLIENTS, PAGE>::new(seed, conditions);
     let broken = walk.run().err();

@@ -76,10 +76,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// [`ConfigError`]: the first relation of the settings that does not hold.
     pub fn learn(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
-        #[cfg(not(feature = "mutants"))]
-        let votes = false;
-        #[cfg(feature = "mutants")]
-        let votes = config.mutant == Some(crate::Mutant::StartsEmpty);
-        Ok(Self::joining(config, run_seed, now, votes))
+        Ok(Self::joining(config, run_seed, now, false))
     }
 }

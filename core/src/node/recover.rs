@@ -52,24 +52,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
         Self::restored(Acceptor::new(), State::genesis())
     }
 
-    /// What is made of this makes a mistake from now on.
-    #[cfg(feature = "mutants")]
-    pub(super) fn mutate(&mut self, mutant: Option<crate::Mutant>) {
-        self.acceptor.mutant = mutant;
-        self.state.sessions.mutant = mutant;
-    }
-
-    /// Whatever a node with a mistake forgets when it comes back.
-    #[cfg(feature = "mutants")]
-    fn mistake(&mut self, config: &Config) {
-        match config.mutant {
-            Some(crate::Mutant::Amnesia) => self.acceptor = Acceptor::new(),
-            Some(crate::Mutant::NewestVoteLost) => self.acceptor.forget_newest(),
-            Some(crate::Mutant::RoundReused) => self.acceptor.forget_claim(config.node),
-            _ => {}
-        }
-    }
-
     /// The highest ballot that was promised.
     pub fn promised(&self) -> Ballot {
         self.acceptor.promised()
@@ -139,14 +121,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// As [`Node::recover`], of settings that are sound.
     pub(crate) fn recovered(
         config: Config,
-        #[cfg(feature = "mutants")] mut durable: Durable<M, WINDOW, CLIENTS>,
-        #[cfg(not(feature = "mutants"))] durable: Durable<M, WINDOW, CLIENTS>,
+        durable: Durable<M, WINDOW, CLIENTS>,
         run_seed: u64,
         incarnation: u32,
         now: Instant,
     ) -> Self {
-        #[cfg(feature = "mutants")]
-        durable.mistake(&config);
         let seed = run_seed ^ mix(u64::from(incarnation));
         let mut rng = stream(seed, Purpose::Node(config.node.0));
         let timeout = config.election_timeout;

@@ -111,14 +111,6 @@ pub(crate) enum Enqueued {
 }
 
 impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
-    /// A leader that makes a mistake.
-    #[cfg(feature = "mutants")]
-    pub(crate) const fn making(mutant: Option<Mutant>) -> Self {
-        let mut leader = Self::new();
-        leader.mutant = mutant;
-        leader
-    }
-
     pub(crate) const fn new() -> Self {
         Self {
             office: Office::Idle,

@@ -98,9 +98,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             decided: state.applied,
             told: (Slot::ZERO, 0),
             #[cfg(feature = "mutants")]
-            mutant: state.sessions.mutant,
+            mutant: None,
             state,
         }
+    }
+
+    /// Makes a mistake from now on.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn mutate(&mut self, mutant: Option<Mutant>) {
+        self.mutant = mutant;
+        self.state.sessions.mutant = mutant;
     }
 
     /// The answer that [`Mutant::StaleRead`] gives to a command that changes nothing.

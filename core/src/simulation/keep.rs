@@ -132,7 +132,7 @@ impl<
                 // There is room: messages leave some for a sync of every node.
                 let _ = self.scheduler.push(at, Happening::Synced(node));
                 #[cfg(feature = "mutants")]
-                if member.node.config().mutant == Some(crate::Mutant::SentBeforeSynced) {
+                if member.node.mutant() == Some(crate::Mutant::SentBeforeSynced) {
                     self.release(node, true, tracer, observer);
                 }
             }

@@ -48,7 +48,11 @@ pub enum Placement {
 /// assert_eq!((scenario.nodes, scenario.clients), (14, 11));
 /// assert_eq!(scenario.placement, Placement::One(NodeId(13)));
 /// ```
+///
+/// There is more in it under the feature `mutants`. So nobody but [`Scenario::new`] and [`Scenario::of`] makes one, and what
+/// is to be different is changed in that.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Scenario {
     /// Decides everything that is left to chance.
     pub run_seed: u64,
@@ -118,13 +122,7 @@ impl Scenario {
         let round_trip = self
             .round_trip
             .unwrap_or_else(|| self.link.round_trip_max());
-        let config = Config::new(node, self.nodes).with_round_trip(round_trip);
-        #[cfg(feature = "mutants")]
-        let config = Config {
-            mutant: self.mutant,
-            ..config
-        };
-        config
+        Config::new(node, self.nodes).with_round_trip(round_trip)
     }
 
     /// Checks it against what a simulation has room for.

@@ -209,6 +209,11 @@ impl<
         } else {
             Node::join(config, scenario.run_seed, Instant::ZERO)
         };
+        #[cfg(feature = "mutants")]
+        let built = built.map(|mut node| {
+            node.mutate(scenario.mutant);
+            node
+        });
         let member = built.map(|node| Member {
             node,
             live: true,

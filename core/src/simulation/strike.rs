@@ -259,6 +259,12 @@ impl<
         let Ok(built) = self.stores.start(birth, Some(&member.node)) else {
             return self.darken(node);
         };
+        #[cfg(feature = "mutants")]
+        let built = {
+            let mut built = built;
+            built.mutate(member.node.mutant());
+            built
+        };
         member.node = built;
         member.live = true;
         // The wake that is there, if any, was for the node as it was.

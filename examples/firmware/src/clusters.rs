@@ -74,10 +74,9 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for Turns {
 
 /// As the default run, with fewer nodes and clients.
 fn of(seed: u64, nodes: u16, clients: u16) -> Scenario {
-    Scenario {
-        clients,
-        ..Scenario::of(seed, nodes)
-    }
+    let mut scenario = Scenario::of(seed, nodes);
+    scenario.clients = clients;
+    scenario
 }
 
 impl Cluster for Small {

@@ -2,22 +2,23 @@
 
 use super::invariant::{Broken, Invariant};
 use super::judge::Facts;
-use super::start::{self, ROOM, StartError, sent};
+use super::start::{self, ROOM, Restarted, StartError, sent};
 use super::world::{Action, Member, Memos, PAGE, World};
 use super::{Network, Scope, Tape};
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use synod::{
-    ClientId, Config, Envelope, Instant, Message, NodeId, Outbox, Proposal, RequestNumber, Timer,
-    Tracer,
+    ClientId, Envelope, Instant, Message, NodeId, Outbox, Proposal, RequestNumber, Timer, Tracer,
 };
 
 /// Knows where a scope begins and what can happen within it.
 #[derive(Debug)]
 pub struct Explorer {
     scope: Scope,
-    configs: Vec<Config>,
+    /// The mistake that every node makes, if they make one.
+    #[cfg(feature = "mutants")]
+    mutant: Option<synod::Mutant>,
     start: World,
     /// The highest round that may be claimed.
     round_max: u64,
@@ -27,40 +28,47 @@ pub struct Explorer {
 }
 
 impl Explorer {
-    /// Explores a scope with nodes of plain settings.
+    /// Explores a scope.
     ///
     /// # Errors
     ///
     /// [`StartError`]: there is nothing to explore.
     pub fn new(scope: Scope) -> Result<Self, StartError> {
-        let nodes = scope.nodes;
-        Self::with_configs(scope, |node| Config::new(node, nodes))
+        let nodes = start::start(scope.nodes)?;
+        Ok(Self::from(scope, nodes))
     }
 
-    /// Explores a scope with nodes of settings of one's own, from the state that plain ones have founded.
+    /// Explores a scope with nodes that make a mistake, from the state that honest ones have founded.
     ///
     /// # Errors
     ///
     /// [`StartError`]: there is nothing to explore.
-    pub fn with_configs(
-        scope: Scope,
-        config: impl Fn(NodeId) -> Config,
-    ) -> Result<Self, StartError> {
-        let configs: Vec<Config> = (0..scope.nodes).map(|node| config(NodeId(node))).collect();
-        let nodes = start::start(&configs)?;
+    #[cfg(feature = "mutants")]
+    pub fn making(mutant: Option<synod::Mutant>, scope: Scope) -> Result<Self, StartError> {
+        let mut nodes = start::start(scope.nodes)?;
+        for node in &mut nodes {
+            node.after.mutate(mutant);
+        }
+        let mut explorer = Self::from(scope, nodes);
+        explorer.mutant = mutant;
+        Ok(explorer)
+    }
+
+    fn from(scope: Scope, nodes: Vec<Restarted>) -> Self {
         let rounds = nodes.iter().map(|node| node.before.promised().round());
         let round_max = rounds.max().unwrap_or(0) + u64::from(scope.rounds);
         let memos = Memos::default();
         let start = World::new(nodes, &memos);
         let slot_max = start.ledger.value.last_slot().number() + u64::from(scope.slots);
-        Ok(Self {
+        Self {
             scope,
-            configs,
+            #[cfg(feature = "mutants")]
+            mutant: None,
             start,
             round_max,
             slot_max,
             memos,
-        })
+        }
     }
 
     /// Puts messages in the network that no node has sent: what a broken one would say.
@@ -271,8 +279,7 @@ impl Explorer {
 
     fn crash(&self, world: &mut World, at: NodeId) {
         world.used.crashes = world.used.crashes.saturating_add(1);
-        let (Some(before), Some(config)) = (world.node(at), self.configs.get(usize::from(at.0)))
-        else {
+        let Some(before) = world.node(at) else {
             return;
         };
         let Some(durable) = before.durable() else {
@@ -280,9 +287,15 @@ impl Explorer {
         };
         let incarnation = u32::from(world.used.crashes) + 1;
         // Settings that were good before still are.
-        let Ok(node) = Member::recover(config.clone(), durable, 0, incarnation, Instant::ZERO)
-        else {
+        let config = before.config().clone();
+        let Ok(node) = Member::recover(config, durable, 0, incarnation, Instant::ZERO) else {
             return;
+        };
+        #[cfg(feature = "mutants")]
+        let node = {
+            let mut node = node;
+            node.mutate(self.mutant);
+            node
         };
         let mut ledger = world.ledger.value.clone();
         let judged = ledger.restart(before, &node);

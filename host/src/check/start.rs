@@ -47,10 +47,9 @@ pub(super) struct Restarted {
     pub(super) after: Member,
 }
 
-/// Founds a cluster with plain settings, opens a session for each client, lets all apply that, and takes the power away:
-/// the nodes, with the settings that they are to have from then on.
-pub(super) fn start(configs: &[Config]) -> Result<Vec<Restarted>, StartError> {
-    let mut calm = Calm::new(configs.len())?;
+/// Founds a cluster of so many nodes, opens a session for each client, lets all apply that, and takes the power away.
+pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
+    let mut calm = Calm::new(size)?;
     calm.fire(Timer::Join);
     calm.fire_at(0, Timer::Election);
     for nonce in 1..=u64::try_from(CLIENTS).unwrap_or(u64::MAX) {
@@ -67,9 +66,9 @@ pub(super) fn start(configs: &[Config]) -> Result<Vec<Restarted>, StartError> {
     if !applied {
         return Err(StartError::NotFounded);
     }
-    let recovered = configs.iter().zip(calm.nodes).map(|(config, before)| {
+    let recovered = calm.nodes.into_iter().map(|before| {
         let durable = before.durable().ok_or(StartError::NotFounded)?;
-        let after = Member::recover(config.clone(), durable, 0, 1, Instant::ZERO)?;
+        let after = Member::recover(before.config().clone(), durable, 0, 1, Instant::ZERO)?;
         Ok(Restarted { before, after })
     });
     recovered.collect()
@@ -82,8 +81,7 @@ struct Calm {
 }
 
 impl Calm {
-    fn new(count: usize) -> Result<Self, StartError> {
-        let size = u16::try_from(count).unwrap_or(u16::MAX);
+    fn new(size: u16) -> Result<Self, StartError> {
         let node = |number| {
             let config = Config::new(NodeId(number), size);
             if number == 0 {

@@ -2,16 +2,14 @@
 
 use super::check::Violation;
 use super::walk::Walk;
+use super::{Conditions, Machine};
 use synod::{Config, Instant, Node, NodeId};
 
 impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WINDOW, CLIENTS, PAGE> {
-    fn config(&self, number: u16) -> Config {
-        (self.conditions.configure)(Config::new(NodeId(number), self.size))
-    }
-
     /// Starts a node that never ran.
     pub(super) fn start(&mut self, number: u16) {
-        let (config, seed) = (self.config(number), self.seed);
+        let config = Config::new(NodeId(number), self.size);
+        let (conditions, seed) = (self.conditions, self.seed);
         // Clocks that were never set alike.
         let now = Instant::from_micros(self.dice.below(5_000_000));
         if let Some(seat) = self.seat(number)
@@ -24,7 +22,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
                 Node::join(config, seed, now)
             };
             seat.clock = now;
-            seat.node = node.ok();
+            seat.node = node.ok().map(|node| prepared(conditions, node));
         }
     }
 
@@ -41,7 +39,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
 
     /// Power comes back.
     pub(super) fn recover(&mut self, number: u16) -> Result<(), Violation> {
-        let (config, seed) = (self.config(number), self.seed);
+        let config = Config::new(NodeId(number), self.size);
+        let (conditions, seed) = (self.conditions, self.seed);
         let now = Instant::from_micros(self.dice.below(5_000_000));
         let Some(seat) = self.seats.get_mut(usize::from(number)) else {
             return Ok(());
@@ -51,7 +50,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         };
         seat.incarnation += 1;
         seat.clock = now;
-        seat.node = Node::recover(config, durable, seed, seat.incarnation, now).ok();
+        let node = Node::recover(config, durable, seed, seat.incarnation, now);
+        seat.node = node.ok().map(|node| prepared(conditions, node));
         match &seat.node {
             Some(node) => self.judge.see_recovered(node),
             None => Ok(()),
@@ -71,4 +71,23 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             seat.stopped = true;
         }
     }
+}
+
+/// A node that was just made, as the conditions have it.
+#[cfg(feature = "mutants")]
+fn prepared<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    conditions: &Conditions,
+    mut node: Node<Machine, WINDOW, CLIENTS, PAGE>,
+) -> Node<Machine, WINDOW, CLIENTS, PAGE> {
+    node.mutate(conditions.mutant);
+    node
+}
+
+/// A node that was just made, as the conditions have it.
+#[cfg(not(feature = "mutants"))]
+fn prepared<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    _conditions: &Conditions,
+    node: Node<Machine, WINDOW, CLIENTS, PAGE>,
+) -> Node<Machine, WINDOW, CLIENTS, PAGE> {
+    node
 }

@@ -46,7 +46,7 @@ enum Move {
 
 /// Everything that there is in a walk.
 pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
-    pub(super) conditions: &'a Conditions<'a>,
+    pub(super) conditions: &'a Conditions,
     pub(super) seed: u64,
     pub(super) size: u16,
     pub(super) dice: Dice,
@@ -66,7 +66,7 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
 impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Walk<'a, WINDOW, CLIENTS, PAGE>
 {
-    pub(super) fn new(seed: u64, conditions: &'a Conditions<'a>) -> Self {
+    pub(super) fn new(seed: u64, conditions: &'a Conditions) -> Self {
         let mut dice = Dice::new(seed);
         let size = dice.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
         let habits = Habits::draw(&mut dice, CLIENTS);
