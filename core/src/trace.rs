@@ -423,6 +423,30 @@ impl<M: StateMachine, const PAGE: usize> Copy for Record<'_, M, PAGE> {}
 /// Takes the facts as they happen.
 ///
 /// `()` ignores them; a pair of tracers gives each fact to both; a `&mut` of a tracer is one.
+///
+/// A [`Record`] displays itself as a line of the log, so that this tracer prints one:
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::{Config, Instant, Node, NodeId, Outbox, Record, StateMachine, Tracer};
+///
+/// #[derive(Default)]
+/// struct Print(Vec<String>);
+///
+/// impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Print {
+///     fn record(&mut self, record: &Record<'_, M, PAGE>) {
+///         println!("{record}");
+///         self.0.push(record.to_string());
+///     }
+/// }
+///
+/// type Small = Node<Kv<4>, 8, 2, 2>;
+/// let mut node = Small::found(Config::new(NodeId(0), 1), 6, Instant::ZERO)?;
+/// let (mut outbox, mut print) = (Outbox::<_, 2, { Small::OUTBOX_MIN }>::new(), Print::default());
+/// node.handle_timeout(Instant::ZERO, &mut outbox, &mut print);
+/// assert_eq!(print.0[0], "NODE_0.Seed         ---> T=0.0000 started");
+/// # Ok::<(), synod::ConfigError>(())
+/// ```
 pub trait Tracer<M: StateMachine, const PAGE: usize> {
     /// Takes one fact.
     fn record(&mut self, record: &Record<'_, M, PAGE>);

@@ -1,7 +1,6 @@
 //! The log of a run: which records are shown, in which form, and where they go.
 
 pub(crate) mod bytes;
-pub(crate) mod fields;
 mod filter;
 mod json;
 mod output;

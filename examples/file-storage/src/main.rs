@@ -12,7 +12,7 @@ struct Print;
 
 impl Tracer<Counter, PAGE> for Print {
     fn record(&mut self, record: &Record<'_, Counter, PAGE>) {
-        println!("{:?}", record.role);
+        println!("{record}");
     }
 }
 

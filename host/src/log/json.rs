@@ -33,8 +33,8 @@
 //! The last line is the summary; its `event` is `summary`. New keys may be added; these keep their names and meanings.
 
 use super::bytes;
-use super::fields::{self, Fields};
 use crate::json::{Object, list};
+use synod::fields::{self, Fields};
 use synod::{
     Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
     RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,

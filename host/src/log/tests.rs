@@ -52,8 +52,11 @@ fn line(write: impl FnOnce(&mut Vec<u8>)) -> String {
     text.strip_suffix('\n').unwrap().to_owned()
 }
 
+/// The line, which is what the record displays: who links the core reads the same words.
 fn text_of(event: Fact<'_>) -> String {
-    line(|out| Text::plain().line(out, &record(event)))
+    let text = line(|out| Text::plain().line(out, &record(event)));
+    assert_eq!(record(event).to_string(), text);
+    text
 }
 
 fn json_of(event: Fact<'_>) -> String {
@@ -537,6 +540,7 @@ fn names_of_every_length_end_in_one_column() {
             };
             let line = line(|out| Text::plain().line(out, &record));
             assert_eq!(line.find(" ---> T=0.0000 started"), Some(19), "{line}");
+            assert_eq!(record.to_string(), line);
         }
     }
 }
@@ -702,4 +706,29 @@ fn a_slot_is_found_in_the_middle_of_a_run() {
         admitted(&slots(1..=3)).is_empty(),
         "what is decided is not what the message is about"
     );
+}
+
+/// Compares the line of each fact with what it displays.
+struct Compared(u64);
+
+impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Compared {
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        let line = line(|out| Text::plain().line(out, record));
+        assert_eq!(record.to_string(), line);
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn a_whole_run_reads_the_same_in_the_log_and_in_the_core() {
+    let swarm = synod::simulation::Swarm {
+        faults: synod::simulation::FaultSet::ALL,
+        nodes: None,
+    };
+    let mut compared = Compared(0);
+    for seed in 0..5 {
+        let case = crate::case::Case::of(swarm.draw(seed));
+        crate::case::run(&case, &mut compared).unwrap();
+    }
+    assert!(compared.0 > 5_000, "{} facts", compared.0);
 }

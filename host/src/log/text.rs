@@ -9,8 +9,8 @@
 //! sequences of its colours taken out, a coloured line is the plain one, byte for byte.
 
 use super::bytes;
-use super::fields::{self, Fields};
 use super::paint::{Palette, RESET};
+use synod::fields::{self, Fields};
 use synod::{
     Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
     RequestKey, RequestNumber, Role, Slot, SnapshotId, StateMachine, Value,

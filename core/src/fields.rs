@@ -1,13 +1,53 @@
 //! What stands in a message or a fact, field by field: one walk over each, whoever writes it down.
+//!
+//! [`Record`](crate::Record), [`Event`] and [`Message`] display themselves as lines for people, by this walk. Who wants
+//! another form (JSON, a packed buffer, a table) implements [`Fields`] for it, and has the same fields under the same names in
+//! the same order. Nothing of this is linked where nobody asks for it.
+//!
+//! ```
+//! use synod::fields::{self, Fields};
+//! use synod::machines::Opaque;
+//! use synod::{Ballot, Duration, Entry, Message, NodeId, NodeSet, Outcome, Proposal, RequestKey, Slot, SnapshotId, Value};
+//!
+//! /// The names of the fields alone.
+//! #[derive(Default)]
+//! struct Names(Vec<&'static str>);
+//!
+//! impl Fields for Names {
+//!     fn number(&mut self, name: &'static str, _: u64) { self.0.push(name); }
+//!     fn flag(&mut self, name: &'static str, _: bool) { self.0.push(name); }
+//!     fn word(&mut self, name: &'static str, _: &'static str) { self.0.push(name); }
+//!     fn digest(&mut self, name: &'static str, _: u64) { self.0.push(name); }
+//!     fn node(&mut self, name: &'static str, _: NodeId) { self.0.push(name); }
+//!     fn nodes(&mut self, name: &'static str, _: NodeSet) { self.0.push(name); }
+//!     fn signed(&mut self, name: &'static str, _: i64) { self.0.push(name); }
+//!     fn ballot(&mut self, name: &'static str, _: Ballot) { self.0.push(name); }
+//!     fn promised(&mut self, _: Ballot, _: Ballot) { self.0.push("promised"); }
+//!     fn duration(&mut self, name: &'static str, _: Duration) { self.0.push(name); }
+//!     fn bytes(&mut self, name: &'static str, _: &[u8]) { self.0.push(name); }
+//!     fn snapshot(&mut self, name: &'static str, _: Option<SnapshotId>) { self.0.push(name); }
+//!     fn key(&mut self, name: &'static str, _: RequestKey) { self.0.push(name); }
+//!     fn proposal<C: Value>(&mut self, name: &'static str, _: &Proposal<C>) { self.0.push(name); }
+//!     fn proposals<C: Value>(&mut self, name: &'static str, _: &[Proposal<C>]) { self.0.push(name); }
+//!     fn entries<C: Value>(&mut self, name: &'static str, _: &[Entry<C>]) { self.0.push(name); }
+//!     fn outcome<O: Value>(&mut self, name: &'static str, _: &Outcome<O>) { self.0.push(name); }
+//!     fn applied<O: Value>(&mut self, _: Slot, _: Option<&Outcome<O>>) { self.0.push("outcome"); }
+//! }
+//!
+//! let heartbeat = Message::<Opaque, 2>::Heartbeat { ballot: Ballot::new(1, NodeId(0)), decided: Slot::new(7), chain: 9 };
+//! let mut names = Names::default();
+//! fields::message(&heartbeat, &mut names);
+//! assert_eq!(names.0, ["ballot", "decided", "chain"]);
+//! ```
 
-use synod::simulation::{Fault, Planned};
-use synod::{
-    Ballot, Conflict, Divergence, Duration, Entry, Event, Halt, Message, NodeId, NodeSet, Outcome,
-    Proposal, RequestKey, Slot, SnapshotId, StateMachine, Value,
+use crate::simulation::{Fault, Planned};
+use crate::{
+    Ballot, Conflict, Divergence, Duration, Entry, Event, Halt, Message, NodeId, NodeSet, Outcome, Proposal,
+    RequestKey, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Takes the fields of a message or a fact in their order and writes them down.
-pub(crate) trait Fields {
+pub trait Fields {
     /// A number.
     fn number(&mut self, name: &'static str, number: u64);
     /// A yes or a no.
@@ -52,7 +92,7 @@ pub(crate) trait Fields {
 }
 
 /// Walks over the fields of a message.
-pub(crate) fn message<M: StateMachine, const PAGE: usize>(
+pub fn message<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     fields: &mut impl Fields,
 ) {
@@ -178,7 +218,7 @@ fn catch_up<M: StateMachine, const PAGE: usize>(
 }
 
 /// The name of a kind of fact, as in both forms of the log.
-pub(crate) const fn event_name<M: StateMachine, const PAGE: usize>(
+pub const fn event_name<M: StateMachine, const PAGE: usize>(
     event: &Event<'_, M, PAGE>,
 ) -> &'static str {
     match event {
@@ -211,7 +251,7 @@ pub(crate) const fn event_name<M: StateMachine, const PAGE: usize>(
 }
 
 /// Walks over the fields of a fact that is not about a message.
-pub(crate) fn event<M: StateMachine, const PAGE: usize>(
+pub fn event<M: StateMachine, const PAGE: usize>(
     event: &Event<'_, M, PAGE>,
     fields: &mut impl Fields,
 ) {
