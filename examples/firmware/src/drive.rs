@@ -28,7 +28,8 @@ pub fn drive<
         board.wait(node.next_deadline());
         let now = board.now();
 
-        // The outbox has room for one step. So what is due comes first, and a frame when that left the outbox empty.
+        // The order is that of the contract at `Outbox`. There is room for one step: so a frame is taken only when what was
+        // due has left the outbox empty.
         node.handle_timeout(now, outbox, &mut log);
         if outbox.is_empty()
             && let Some(frame) = line.receive(|| board.read())

@@ -62,31 +62,42 @@ impl Clock {
 /// How long to wait where no deadline is set.
 const IDLE: core::time::Duration = core::time::Duration::from_secs(1);
 
-/// Drives one node until it is told to stop: waits for an input or the next deadline, lets the node take its steps, and
-/// empties the outbox in its order.
+/// Drives one node until it is told to stop, in the order that the contract at [`Outbox`] has: wait, what is due, what has
+/// arrived, what must be durable, messages and replies.
 fn drive(mut node: Member, clock: Clock, link: &Link) {
-    // Room for two steps: an input and the deadlines that have come.
+    // Room for two steps, so that what they say leaves together.
     let mut outbox = Outbox::<Machine, PAGE, { 2 * Member::OUTBOX_MIN }>::new();
+    let mut arrived = None;
     loop {
         let wait = node.next_deadline().map_or(IDLE, |at| clock.until(at));
-        let input = link.inbox.recv_timeout(wait);
+        if arrived.is_none() {
+            arrived = match link.inbox.recv_timeout(wait) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+        }
         let now = clock.now();
-        // What is refused, the client asks for again, as it does when a message was lost.
-        let _ = match input {
-            Ok(Input::Message(envelope)) => {
-                node.handle_message(now, &envelope, &mut outbox, &mut ());
-                Ok(())
-            }
-            Ok(Input::Register(nonce)) => node.register(now, nonce, &mut outbox, &mut ()),
-            Ok(Input::Request(client, number, command)) => {
-                node.request(now, client, number, command, &mut outbox, &mut ())
-            }
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-        };
         node.handle_timeout(now, &mut outbox, &mut ());
+        while outbox.room() >= Member::OUTBOX_MIN
+            && let Some(input) = arrived.take()
+        {
+            // What is refused, the client asks for again, as it does when a message was lost.
+            let _ = match input {
+                Input::Message(envelope) => {
+                    node.handle_message(now, &envelope, &mut outbox, &mut ());
+                    Ok(())
+                }
+                Input::Register(nonce) => node.register(now, nonce, &mut outbox, &mut ()),
+                Input::Request(client, number, command) => {
+                    node.request(now, client, number, command, &mut outbox, &mut ())
+                }
+                Input::Stop => return,
+            };
+            arrived = link.inbox.try_recv().ok();
+        }
 
-        // First: a node that is to survive a restart hands outbox.writes to its journal here, and syncs that.
+        // Here a node that is to survive a restart hands outbox.writes to its journal, and syncs that.
         for outgoing in &outbox.messages {
             for to in outgoing.to.iter() {
                 link.send(to, node.envelope(to, outgoing));
