@@ -15,7 +15,6 @@ mod requests;
 mod step;
 mod view;
 
-use crate::capacity::{Sentence, misfit, outbox_min};
 use crate::config::{Config, ConfigError};
 use crate::random::{Purpose, span_below, stream};
 use crate::roles::acceptor::Acceptor;
@@ -151,58 +150,6 @@ enum Phase {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Compiles where the capacities are within their bounds; see [`Node`] for these.
-    ///
-    /// `const _: () = Member::FITS;` asks without building anything, and so does whoever names [`Node::OUTBOX_MIN`] or
-    /// [`Ram::of`](crate::Ram::of) in a type or a constant: then `cargo check` says it, too.
-    pub const FITS: () = if let Some(number_to_change) = misfit::<M>(WINDOW, CLIENTS, PAGE) {
-        panic!("{}", number_to_change);
-    };
-
-    /// The least `ROOM` of an [`Outbox`]: what one step may need. See [`outbox_min`] for the sum.
-    pub const OUTBOX_MIN: usize = {
-        let () = Self::FITS;
-        outbox_min(WINDOW, CLIENTS, PAGE)
-    };
-
-    /// Thirty-two bits that all nodes of a cluster share: its number, its members, and what nodes must have in common to
-    /// understand each other and to make the same of the log, which is [`StateMachine::VERSION`], how long its commands,
-    /// outputs and pages are, `WINDOW`, `CLIENTS` and `PAGE`. Every envelope carries them, so that nodes that would count
-    /// quorums over different sets, or keep other sessions, do not talk to each other (rule N2).
-    ///
-    /// ```
-    /// use synod::machines::Kv;
-    /// use synod::{Config, Node, NodeId};
-    ///
-    /// let config = Config::new(NodeId(0), 3);
-    /// let cluster = Node::<Kv<4>, 8, 2, 2>::fingerprint_of(&config);
-    /// assert_eq!(cluster, Node::<Kv<4>, 8, 2, 2>::fingerprint_of(&Config::new(NodeId(2), 3)));
-    /// assert_ne!(cluster, Node::<Kv<4>, 8, 4, 2>::fingerprint_of(&config), "another number of sessions");
-    /// ```
-    pub fn fingerprint_of(config: &Config) -> u32 {
-        config.fingerprint::<M>(&[WINDOW, CLIENTS, PAGE])
-    }
-
-    const TOO_SMALL: &'static str = const { &Sentence::too_small(Self::OUTBOX_MIN) }.as_str();
-
-    /// Compiles where an outbox has the room that a step may need.
-    const fn has_room(room: usize) {
-        assert!(room >= Self::OUTBOX_MIN, "{}", Self::TOO_SMALL);
-    }
-
-    /// Begins a step. Whatever is handed to a node comes by here.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    fn step<'a, const ROOM: usize, T: Tracer<M, PAGE>>(
-        &mut self,
-        now: Instant,
-        outbox: &'a mut Outbox<M, PAGE, ROOM>,
-        tracer: &'a mut T,
-    ) -> Step<'a, M, PAGE, T> {
-        const { Self::has_room(ROOM) };
-        self.latest.goes_on(now);
-        Step::new(now, self.config.node, outbox, tracer)
-    }
-
     /// The node that founds a cluster. There must be exactly one in the whole life of a cluster, and an operator decides
     /// which (rule J1); it must have no past in it.
     ///

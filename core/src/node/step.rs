@@ -1,5 +1,8 @@
-//! One step of a node: the time, the place for what it wants done, and the place for what happened.
+//! One step of a node: the time, the place for what it wants done, and the place for what happened; and the room that it
+//! needs there.
 
+use super::Node;
+use crate::capacity::{Sentence, misfit, outbox_min};
 use crate::outbox::OutboxView;
 use crate::{
     Ballot, Event, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Proposal,
@@ -37,6 +40,44 @@ impl Latest {
 impl fmt::Debug for Latest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("_")
+    }
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Node<M, WINDOW, CLIENTS, PAGE>
+{
+    /// Compiles where the capacities are within their bounds; see [`Node`] for these.
+    ///
+    /// `const _: () = Member::FITS;` asks without building anything, and so does whoever names [`Node::OUTBOX_MIN`] or
+    /// [`Ram::of`](crate::Ram::of) in a type or a constant: then `cargo check` says it, too.
+    pub const FITS: () = if let Some(number_to_change) = misfit::<M>(WINDOW, CLIENTS, PAGE) {
+        panic!("{}", number_to_change);
+    };
+
+    /// The least `ROOM` of an [`Outbox`]: what one step may need. See [`outbox_min`] for the sum.
+    pub const OUTBOX_MIN: usize = {
+        let () = Self::FITS;
+        outbox_min(WINDOW, CLIENTS, PAGE)
+    };
+
+    const TOO_SMALL: &'static str = const { &Sentence::too_small(Self::OUTBOX_MIN) }.as_str();
+
+    /// Compiles where an outbox has the room that a step may need.
+    const fn has_room(room: usize) {
+        assert!(room >= Self::OUTBOX_MIN, "{}", Self::TOO_SMALL);
+    }
+
+    /// Begins a step. Whatever is handed to a node comes by here.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    pub(super) fn step<'a, const ROOM: usize, T: Tracer<M, PAGE>>(
+        &mut self,
+        now: Instant,
+        outbox: &'a mut Outbox<M, PAGE, ROOM>,
+        tracer: &'a mut T,
+    ) -> Step<'a, M, PAGE, T> {
+        const { Self::has_room(ROOM) };
+        self.latest.goes_on(now);
+        Step::new(now, self.config.node, outbox, tracer)
     }
 }
 

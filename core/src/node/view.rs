@@ -34,6 +34,24 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &self.config
     }
 
+    /// Thirty-two bits that all nodes of a cluster share: its number, its members, and what nodes must have in common to
+    /// understand each other and to make the same of the log, which is [`StateMachine::VERSION`], how long its commands,
+    /// outputs and pages are, `WINDOW`, `CLIENTS` and `PAGE`. Every envelope carries them, so that nodes that would count
+    /// quorums over different sets, or keep other sessions, do not talk to each other (rule N2).
+    ///
+    /// ```
+    /// use synod::machines::Kv;
+    /// use synod::{Config, Node, NodeId};
+    ///
+    /// let config = Config::new(NodeId(0), 3);
+    /// let cluster = Node::<Kv<4>, 8, 2, 2>::fingerprint_of(&config);
+    /// assert_eq!(cluster, Node::<Kv<4>, 8, 2, 2>::fingerprint_of(&Config::new(NodeId(2), 3)));
+    /// assert_ne!(cluster, Node::<Kv<4>, 8, 4, 2>::fingerprint_of(&config), "another number of sessions");
+    /// ```
+    pub fn fingerprint_of(config: &Config) -> u32 {
+        config.fingerprint::<M>(&[WINDOW, CLIENTS, PAGE])
+    }
+
     /// What its envelopes carry as their cluster: [`Node::fingerprint_of`] its settings.
     pub fn fingerprint(&self) -> u32 {
         self.fingerprint
