@@ -66,7 +66,8 @@ const PAGES_MIN: u32 = 3;
 ///
 /// In a record they are for its reader to notice, as [`Storage`] says. Where they hide a record or a page that was not
 /// dropped, the flash answers [`FlashError::Damaged`] instead of fewer records; but one that marks the newest page as full
-/// can hide the oldest records, whose numbers are missed then.
+/// can hide the oldest records, whose numbers are missed then. It has no mark of how far was synced: the last record of
+/// all, garbled together with its seal, passes for torn, as [`Storage`] says.
 ///
 /// ```
 /// use synod::simulation::SimulatedFlash;

@@ -18,7 +18,7 @@ use crate::{Instant, Node, SnapshotId, StateMachine, Write};
 /// # What it writes
 ///
 /// A record for each [`Write`], and a *seal* with each sync, so that records that rotted are told from records that were
-/// lost with the power. When half of the storage is full it begins a *checkpoint*: a snapshot of the state, of which each
+/// lost with the power; but for the last one where its seal has rotted as well (see [`Storage`]). When half of the storage is full it begins a *checkpoint*: a snapshot of the state, of which each
 /// further call of [`Journal::write`] adds a page, so that the node goes on meanwhile. When it is complete everything
 /// before it is dropped. Where time is short (another snapshot took the room of the pinned one again and again, or
 /// storage is nearly full) the whole of it is written at once.
