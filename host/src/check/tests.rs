@@ -22,7 +22,7 @@ fn searched(scope: Scope) -> Explored {
 /// A message that no node has sent.
 fn forged(nodes: u16, from: u16, to: u16, message: Message<Tape, PAGE>) -> Envelope<Tape, PAGE> {
     let (from, to) = (NodeId(from), NodeId(to));
-    let cluster = world::Member::fingerprint_of(&Config::new(to, nodes));
+    let cluster = Member::fingerprint_of(&Config::new(to, nodes));
     Envelope {
         cluster,
         from,

@@ -324,7 +324,7 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::world::Member;
+    use crate::check::Member;
     use synod::{Ballot, Config, Envelope, Message, NodeId, Slot};
 
     /// A small world in which node 1 is said to have accepted what it has not.

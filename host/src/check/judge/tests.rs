@@ -201,6 +201,7 @@ fn a_request_takes_effect_once() {
     };
     let reply = |slot, output| Reply {
         key,
+        fingerprint: proposal.fingerprint(),
         outcome: synod::Outcome::Applied {
             slot: Slot::new(slot),
             output,
