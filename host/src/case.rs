@@ -1,12 +1,13 @@
 //! A case: everything that decides one run with faults, and the run itself.
 
 mod file;
+mod keys;
 mod nature;
 mod table;
 
-pub use file::{FileError, parse, print, read, write};
+pub use file::{FileError, keys, parse, print, read, write};
 pub use nature::{Choice, Nature, Passage, Script};
-pub use table::Outcome;
+pub use table::{Outcome, planned_kinds};
 
 use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
@@ -215,7 +216,7 @@ where
     let mut tracers = (tracer, (Digest::new(), Tally::new()));
     let invariants = Invariants::<M, WINDOW, CLIENTS, NODES, SLOTS>::new();
     let mut observers = (invariants, History::<M>::new(OPERATIONS_MAX));
-    let verdict = simulation.run_observed(&mut tracers, &mut observers);
+    let verdict = run::to_the_end(|| simulation.step_observed(&mut tracers, &mut observers));
     let (_, (digest, tally)) = tracers;
     let (mut invariants, history) = observers;
     let (verdict, checked) = judge(verdict, || {

@@ -4,15 +4,19 @@
 mod check;
 mod error;
 mod help;
+mod lists;
 mod mutants;
 mod replay;
 mod shrink;
 mod sweep;
 
 #[cfg(test)]
+mod pasted;
+#[cfg(test)]
 mod tests;
 
 pub use error::UsageError;
+pub(crate) use replay::command_of as replay_command;
 
 use crate::case::Outcome;
 use crate::commands;
@@ -25,13 +29,16 @@ use crate::data::Data;
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
+use crate::shell;
 use crate::values;
+use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use core::hash::BuildHasher;
 use core::ops::RangeInclusive;
 use std::ffi::OsString;
 use std::hash::RandomState;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
 use synod::{Duration, NodeId, Role};
@@ -58,6 +65,10 @@ pub enum Command {
 
 /// The whole program: reads the command line, does what it says, and answers how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<_> = args.into_iter().collect();
+    if let Some(program) = args.first() {
+        shell::set_program(program);
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -96,7 +107,7 @@ fn refuse(error: &clap::Error) -> Exit {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        return match error.print() {
+        return match print(&error.render()) {
             Ok(()) => Exit::Done,
             Err(error) => Exit::from_output(&error),
         };
@@ -105,16 +116,28 @@ fn refuse(error: &clap::Error) -> Exit {
     Exit::Usage
 }
 
+/// Prints a page, whose commands begin with what the program was called.
+fn print(page: &StyledStr) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    let text = if run::coloured(Colour::Auto, &stdout) {
+        page.ansi().to_string()
+    } else {
+        page.to_string()
+    };
+    stdout.write_all(shell::with_program(&text).as_bytes())?;
+    stdout.flush()
+}
+
 #[derive(Debug, Parser)]
 #[command(
     name = "synod",
+    bin_name = shell::program(),
     version,
     about = help::ABOUT,
     long_about = help::LONG_ABOUT,
     after_help = help::AFTER,
-    after_long_help = help::AFTER_LONG,
+    after_long_help = lists::after_long(),
     args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
     max_term_width = 120
 )]
 struct Cli {
@@ -130,7 +153,7 @@ enum Action {
     #[command(
         long_about = help::LONG_ABOUT,
         after_help = help::AFTER,
-        after_long_help = help::AFTER_LONG
+        after_long_help = lists::after_long()
     )]
     Run(Box<RunArgs>),
     Sweep(sweep::SweepArgs),
@@ -224,7 +247,7 @@ struct ClusterArgs {
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     events: Option<u64>,
     /// Have every node make the mistake of this name: see 'synod museum'
-    #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")))]
+    #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
     mutant: Option<mutants::Mutant>,
 }
 
@@ -258,7 +281,7 @@ struct ShowArgs {
     #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true)]
     node: Vec<NodeId>,
     /// Only this role, such as scout; can be repeated
-    #[arg(long, value_name = "ROLE", value_parser = values::role, allow_hyphen_values = true)]
+    #[arg(long, value_name = "ROLE", value_parser = values::role, allow_hyphen_values = true, long_help = lists::roles())]
     role: Vec<Role>,
     /// Only what is about this slot, or these: 7 or 7-12; can be repeated
     #[arg(long, value_name = "SLOT", value_parser = values::slots, allow_hyphen_values = true)]

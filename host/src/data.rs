@@ -10,13 +10,18 @@ mod files;
 pub use error::DataError;
 
 use crate::options::{Machine, Options};
-use crate::run::{FEW_PLACES as FEW, Finished, KEYS, PAGE, RunError, WINDOW, in_thread, is_small};
+use crate::run::{
+    FEW_PLACES as FEW, Finished, KEYS, PAGE, RunError, WINDOW, in_thread, is_small, to_the_end,
+};
+use crate::shell;
 use crate::store::{Cluster, DataDir};
 use clients::Diary;
 use files::Files;
 use std::path::PathBuf;
 use synod::machines::{Bank, Kv};
-use synod::simulation::{BankScript, KvScript, Network, Past, Scenario, Simulation, Workload};
+use synod::simulation::{
+    BankScript, Bound, KvScript, Network, Past, Scenario, Simulation, Verdict, Workload,
+};
 use synod::{Digest, Durable, NodeId, StateMachine, Tally, Tracer};
 
 /// How many bytes of records the storage of a node has room for: more than twice what four checkpoints of the largest state
@@ -35,13 +40,12 @@ pub struct Data {
 impl Data {
     /// The options that name it on the command line.
     pub fn command(&self) -> String {
-        let learners = self.learners.iter();
-        let learners = learners.map(|learner| format!(" --learner {}", learner.0));
-        format!(
-            " --data {}{}",
-            self.path.display(),
-            learners.collect::<String>()
-        )
+        let mut line = String::new();
+        shell::push_option(&mut line, "--data", self.path.as_os_str());
+        for learner in &self.learners {
+            shell::push_option(&mut line, "--learner", learner.0.to_string().as_ref());
+        }
+        line
     }
 }
 
@@ -168,17 +172,17 @@ fn simulate<
         simulation.resume(past);
     }
     let mut observers = (tracer, (Digest::new(), Tally::new()));
-    let verdict = loop {
+    let mut failed = None;
+    let verdict = to_the_end(|| {
         let ended = simulation.step_observed(&mut observers, &mut diary);
         // What is wrong with one file is likely to be wrong with all.
-        let failed = simulation.stores_mut().take_error();
-        if let Some(error) = failed.or_else(|| diary.take_error()) {
-            return Err(error);
-        }
-        if let Some(verdict) = ended {
-            break verdict;
-        }
-    };
+        failed = simulation.stores_mut().take_error();
+        failed = failed.take().or_else(|| diary.take_error());
+        ended.or(failed.is_some().then_some(Verdict::Stalled(Bound::Stopped)))
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
     Ok(Finished {
         earlier,
         ..Finished::of(&simulation, verdict, observers.1)

@@ -1,5 +1,6 @@
 //! What a process says with its exit code.
 
+use crate::signals;
 use std::io;
 use std::process::ExitCode;
 
@@ -18,13 +19,13 @@ pub enum Exit {
     Diverged,
     /// A sweep went through, and something that it was to show never happened.
     Vacuous,
-    /// It was stopped from outside, as by Ctrl-C.
+    /// It was stopped from outside: by Ctrl-C, SIGTERM or SIGHUP.
     Interrupted,
 }
 
 impl Exit {
-    /// The exit code.
-    pub const fn code(self) -> u8 {
+    /// The exit code; of what was stopped from outside it is 128 and the number of the signal: 130, 143 or 129.
+    pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Violated => 1,
@@ -32,7 +33,7 @@ impl Exit {
             Self::Stalled => 3,
             Self::Diverged => 4,
             Self::Vacuous => 5,
-            Self::Interrupted => 130,
+            Self::Interrupted => signals::exit_code(),
         }
     }
 

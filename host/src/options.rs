@@ -1,5 +1,6 @@
 //! What to simulate: everything that decides the trace of a run, and nothing that only decides how it is shown.
 
+use crate::shell;
 use core::fmt::{self, Write};
 use synod::simulation::{KILLS_MAX, Kill, Link, Placement, Scenario, Target};
 use synod::{Duration, NodeId};
@@ -150,7 +151,7 @@ impl Options {
 
     fn write_command(&self, line: &mut String) -> fmt::Result {
         let default = Self::new(self.run_seed);
-        write!(line, "synod {}", self.run_seed)?;
+        write!(line, "{} {}", shell::program(), self.run_seed)?;
         if self.nodes != default.nodes {
             write!(line, " --nodes {}", self.nodes)?;
         }

@@ -1,5 +1,7 @@
 //! How far a long run is, on the standard error, for a person who waits.
 
+#[cfg(feature = "check")]
+use crate::signals;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -209,7 +211,7 @@ pub(crate) fn timed<T>(
         scope.spawn(|| {
             let waiting = waiting;
             while waiting.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
-                if bar.elapsed() >= limit {
+                if bar.elapsed() >= limit || signals::have_come() {
                     stop();
                 }
                 if bar.elapsed() >= PATIENCE {

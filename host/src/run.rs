@@ -3,14 +3,15 @@
 use crate::exit::Exit;
 use crate::history::Checked;
 use crate::options::{Machine, Options};
+use crate::signals;
 use core::fmt;
 use std::io;
 use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, DiskFigures, KvScript, Mark, Network, Report, Rooms, Scenario, ScenarioError, Seen,
-    Simulation, Stores, Verdict, Workload,
+    BankScript, Bound, DiskFigures, KvScript, Mark, Network, Report, Rooms, Scenario,
+    ScenarioError, Seen, Simulation, Stores, Verdict, Workload,
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
@@ -94,10 +95,11 @@ impl Finished {
     }
 
     /// How the run failed, in one word that stays the same when the run shrinks: `stalled`, or the name of the rule that was
-    /// broken; `None` where it did not.
+    /// broken; `stopped` where it was stopped from outside; `None` where it did not fail.
     pub const fn failure(&self) -> Option<&'static str> {
         match self.verdict {
             Verdict::Done => None,
+            Verdict::Stalled(Bound::Stopped) => Some("stopped"),
             Verdict::Stalled(_) => Some("stalled"),
             Verdict::Violated(violation) => Some(violation.name()),
         }
@@ -108,6 +110,7 @@ impl Finished {
         match self.verdict {
             Verdict::Done => Exit::Done,
             Verdict::Violated(_) => Exit::Violated,
+            Verdict::Stalled(Bound::Stopped) => Exit::Interrupted,
             Verdict::Stalled(_) => Exit::Stalled,
         }
     }
@@ -170,6 +173,19 @@ pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, R
     })
 }
 
+/// Lets one thing after the other happen until a run has ended, or is to be cut short.
+#[inline]
+pub(crate) fn to_the_end(mut step: impl FnMut() -> Option<Verdict>) -> Verdict {
+    loop {
+        if let Some(verdict) = step() {
+            return verdict;
+        }
+        if signals::cut_runs() {
+            return Verdict::Stalled(Bound::Stopped);
+        }
+    }
+}
+
 /// Whether the smaller of the two simulations has room for it.
 pub(crate) const fn is_small(scenario: &Scenario) -> bool {
     scenario.nodes <= FEW && scenario.clients <= FEW
@@ -208,6 +224,6 @@ fn simulate_in<
     let mut simulation = Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>::idle();
     simulation.start(scenario, workload)?;
     let mut observers = (tracer, (Digest::new(), Tally::new()));
-    let verdict = simulation.run(&mut observers);
+    let verdict = to_the_end(|| simulation.step(&mut observers));
     Ok(Finished::of(&simulation, verdict, observers.1))
 }

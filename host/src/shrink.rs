@@ -14,6 +14,7 @@ pub use story::{Story, Teller};
 
 use crate::case::{Case, run_here};
 use crate::run::Finished;
+use crate::signals;
 use story::Lines;
 use synod::simulation::{ScenarioError, Trial, Weather};
 
@@ -147,7 +148,7 @@ impl Shrinking<'_> {
     }
 
     fn is_spent(&self) -> bool {
-        self.tries >= self.tries_max
+        self.tries >= self.tries_max || signals::have_come()
     }
 }
 

@@ -8,7 +8,7 @@ mod tests;
 
 use crate::run::Finished;
 use synod::MessageKind;
-use synod::simulation::Verdict;
+use synod::simulation::{Bound, Verdict};
 
 /// Everything that a summary is made of.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ impl Summary<'_> {
 
     /// Appends the summary as one JSON object and a line feed.
     ///
-    /// Its keys: `event` (`summary`), `outcome` (`done`, `violated` or `stalled`), `reason` (where it is not done),
+    /// Its keys: `event` (`summary`), `outcome` (`done`, `violated`, `stalled` or `interrupted`), `reason` (where it is not done),
     /// `run_seed`, `command`, `nodes` (`started`, `live`, `joined`), `requests` (`answered`, `right`, `expected`, and `earlier` where some were answered in earlier runs
     /// on the same files), `slots`
     /// (`decided`, `agree`, `noops`, `installed`), `messages` (for each kind that occurred `sent`, `delivered`, `lost`),
@@ -46,6 +46,7 @@ impl Summary<'_> {
         match &self.finished.verdict {
             Verdict::Done => ("done", None),
             Verdict::Violated(violation) => ("violated", Some(violation.to_string())),
+            Verdict::Stalled(Bound::Stopped) => ("interrupted", Some(Bound::Stopped.to_string())),
             Verdict::Stalled(bound) => ("stalled", Some(bound.to_string())),
         }
     }

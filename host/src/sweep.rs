@@ -18,6 +18,7 @@ pub use work::{Progress, current_seed, sweep};
 use crate::case::Case;
 use crate::exit::Exit;
 use crate::run::Finished;
+use crate::shell;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
@@ -80,21 +81,24 @@ impl Source {
 
     /// The command that shows the run of a seed.
     pub fn command(&self, run_seed: u64) -> String {
-        format!("synod run {run_seed} {}", self.options())
+        format!("{} run {run_seed}{}", shell::program(), self.options())
     }
 
-    /// The options that name it.
+    /// The options that name it, each with a space before it.
     pub fn options(&self) -> String {
+        let mut line = String::new();
         match self {
             Self::Swarm(Swarm { faults, nodes }) => {
-                let faults = format!("--faults {}", faults_text(*faults));
-                match nodes {
-                    Some(nodes) => format!("{faults} --nodes {nodes}"),
-                    None => faults,
+                shell::push_option(&mut line, "--faults", faults_text(*faults).as_ref());
+                if let Some(nodes) = nodes {
+                    shell::push_option(&mut line, "--nodes", nodes.to_string().as_ref());
                 }
             }
-            Self::Scenario { path, .. } => format!("--scenario {}", quoted(path)),
+            Self::Scenario { path, .. } => {
+                shell::push_option(&mut line, "--scenario", path.as_os_str());
+            }
         }
+        line
     }
 }
 
@@ -110,17 +114,23 @@ pub fn faults_text(faults: FaultSet) -> String {
     names.join(",")
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |char: char| char.is_alphanumeric() || "/._-+=:@%".contains(char);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 impl Sweep {
+    /// The command that sweeps these seeds in the same way, its time aside.
+    pub fn command(&self, seeds: Seeds) -> String {
+        let mut line = format!("{} sweep --seeds {seeds}", shell::program());
+        if self.shard != Shard::WHOLE {
+            shell::push_option(&mut line, "--shard", self.shard.to_string().as_ref());
+        }
+        line.push_str(&self.source.options());
+        for (flag, is_set) in [
+            (" --keep-going", self.keep_going),
+            (" --verify", self.verify),
+        ] {
+            line.push_str(if is_set { flag } else { "" });
+        }
+        line
+    }
+
     /// All faults under these seeds, on every processor there is.
     pub fn new(seeds: Seeds) -> Self {
         Self {

@@ -50,9 +50,7 @@ pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Takes> {
 }
 
 /// Kinds of fault: `all`, `none`, or names between commas.
-pub(crate) fn faults(text: &str) -> Result<FaultSet, Takes> {
-    let takes = "all, none, or some of loss, duplicate, spike, reorder, partition, one-way, partial, clog, crash, \
-                 restart, pause, skew, jump, torn, slow-disk, failed-write, full-disk and rot, with commas between them";
+pub(crate) fn faults(text: &str) -> Result<FaultSet, String> {
     match text {
         "all" => return Ok(FaultSet::ALL),
         "none" => return Ok(FaultSet::NONE),
@@ -62,9 +60,26 @@ pub(crate) fn faults(text: &str) -> Result<FaultSet, Takes> {
     for name in text.split(',') {
         let mut kinds = FaultKind::ALL.into_iter();
         let kind = kinds.find(|kind| kind.name().eq_ignore_ascii_case(name));
-        faults = faults.with(kind.ok_or(takes)?);
+        let takes = || {
+            format!(
+                "all, none, or some of {}, with commas between them",
+                fault_names()
+            )
+        };
+        faults = faults.with(kind.ok_or_else(takes)?);
     }
     Ok(faults)
+}
+
+/// The names of all kinds of fault, with commas between them.
+pub(crate) fn fault_names() -> String {
+    listed(&FaultKind::ALL, FaultKind::name)
+}
+
+/// The names of all of a vocabulary, with commas between them.
+pub(crate) fn listed<T: Copy>(every: &[T], name: impl Fn(T) -> &'static str) -> String {
+    let names: Vec<_> = every.iter().map(|item| name(*item)).collect();
+    names.join(", ")
 }
 
 /// How many nodes.
@@ -129,10 +144,9 @@ pub(crate) fn names<T: Copy>(
     }
     let known = |part: &str| every.iter().any(|item| name(*item) == part);
     if !text.split(',').all(known) {
-        let names: Vec<_> = every.iter().map(|item| name(*item)).collect();
         return Err(format!(
             "{word}, or with commas between them some of {}",
-            names.join(", ")
+            listed(every, name)
         ));
     }
     let named = |item: &T| text.split(',').any(|part| part == name(*item));
@@ -177,13 +191,16 @@ pub(crate) fn node(text: &str) -> Result<NodeId, Takes> {
 }
 
 /// A role, in upper or lower case.
-pub(crate) fn role(text: &str) -> Result<Role, Takes> {
+pub(crate) fn role(text: &str) -> Result<Role, String> {
     Role::ALL
         .into_iter()
         .find(|role| role.name().eq_ignore_ascii_case(text))
-        .ok_or(
-            "a role: acceptor, replica, leader, scout, commander, requester, seed or initializer; or node or network",
-        )
+        .ok_or_else(|| format!("one of {}", role_names()))
+}
+
+/// The names of all roles, in lower case and with commas between them.
+pub(crate) fn role_names() -> String {
+    listed(&Role::ALL, Role::name).to_lowercase()
 }
 
 /// A slot or a range of slots: `7` or `7-12`.

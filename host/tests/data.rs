@@ -9,6 +9,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -29,6 +30,7 @@ fn directory(name: &str) -> PathBuf {
 
 fn synod(options: &str, path: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
+    command.arg0("synod");
     command.args(options.split_whitespace());
     command.arg("--data").arg(path);
     command

@@ -6,17 +6,24 @@
 )]
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::process::Child;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+/// The program, called by its name.
 fn synod(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
+    #[cfg(unix)]
+    command.arg0("synod");
     command.args(line.split_whitespace());
-    command.env_remove("NO_COLOR");
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -334,7 +341,12 @@ fn a_bad_sweep_gets_one_line_and_exit_code_2() {
 
 #[cfg(unix)]
 fn interrupt(child: &Child) {
-    let kill = format!("kill -INT {}", child.id());
+    send("INT", child);
+}
+
+#[cfg(unix)]
+fn send(signal: &str, child: &Child) {
+    let kill = format!("kill -{signal} {}", child.id());
     assert!(
         Command::new("sh")
             .args(["-c", &kill])
@@ -367,6 +379,162 @@ fn an_interrupted_sweep_says_how_far_it_came() {
     );
     assert!(account.contains("; then it was stopped\n"), "{account}");
     assert_eq!(digest_of(&output).len(), 16);
+}
+
+/// Every signal that asks a process to stop, and the exit code that tells of it.
+#[cfg(unix)]
+const SIGNALS: [(&str, i32); 3] = [("INT", 130), ("TERM", 143), ("HUP", 129)];
+
+#[cfg(unix)]
+#[test]
+fn every_signal_that_asks_a_sweep_to_stop_gets_the_account() {
+    for (signal, code) in SIGNALS {
+        let mut child = synod("sweep --for 1000h --jobs 1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        errors.read_line(&mut String::new()).unwrap();
+        send(signal, &child);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{signal}");
+        let account = text(&output.stdout);
+        assert!(
+            account.starts_with("outcome     interrupted\n"),
+            "{account}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_stopped_says_how_far_it_came() {
+    for (signal, code) in SIGNALS {
+        for form in ["text", "json"] {
+            let line = format!("6 --requests 1_000_000 --until 1000h --format {form}");
+            let mut child = synod(&line).stdout(Stdio::piped()).spawn().unwrap();
+            let mut log = BufReader::new(child.stdout.take().unwrap());
+            // From when on it has a log, it heeds signals.
+            log.read_line(&mut String::new()).unwrap();
+            send(signal, &child);
+            let mut rest = String::new();
+            log.read_to_string(&mut rest).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+            let said = match form {
+                "text" => "\noutcome     interrupted: it was stopped from outside\nseed        6\n",
+                _ => {
+                    r#"{"event":"summary","outcome":"interrupted","reason":"it was stopped from outside","#
+                }
+            };
+            assert!(rest.contains(said), "{signal} {form}");
+        }
+    }
+}
+
+#[cfg(all(unix, feature = "check"))]
+#[test]
+fn a_check_that_is_stopped_says_how_far_it_came() {
+    let mut child = synod(
+        "check --claimants 2 --crashes 2 --requests 2 --time 10h --states 18446744073709551615",
+    )
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+    // It heeds signals soon, and nothing tells when; those that are not heeded end it.
+    wait_until_signals_are_heeded(&child);
+    send("TERM", &child);
+    let mut report = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut report)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(
+        report.starts_with("outcome     interrupted: no rule is broken so far\n"),
+        "{report}"
+    );
+}
+
+/// Waits until the system says that the process catches SIGTERM.
+#[cfg(all(unix, feature = "check"))]
+fn wait_until_signals_are_heeded(child: &Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let catches = |status: String| {
+        let bits = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let bits = bits.map(|bits| u64::from_str_radix(bits.trim(), 16).unwrap());
+        bits.is_some_and(|bits| bits >> 14 & 1 == 1)
+    };
+    while !catches(fs::read_to_string(&status).unwrap()) {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let line = "trap '' HUP; exec \"$@\"";
+    let sweep = synod("sweep --for 1000h --jobs 1");
+    let mut child = Command::new("sh")
+        .args(["-c", line, "sh"])
+        .arg(sweep.get_program())
+        .args(sweep.get_args())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    errors.read_line(&mut String::new()).unwrap();
+    send("HUP", &child);
+    send("TERM", &child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(143),
+        "as if there had been no hangup"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_that_is_printed_can_be_pasted_however_the_program_was_called() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it's a folder");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_synod"), folder.join("my synod")).unwrap();
+    fs::write(folder.join("a b.toml"), "nodes = 3\n").unwrap();
+    for options in [
+        &["6", "--nodes", "3", "--quiet", "--data", "my $dir"][..],
+        &["6", "--nodes", "3", "--quiet", "--data=-d"],
+        &["--scenario", "a b.toml", "--quiet"],
+    ] {
+        let run = |command: &mut Command| command.current_dir(&folder).output().unwrap();
+        let first = run(Command::new("./my synod").args(options));
+        assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+        let (_, rest) = text(&first.stdout).split_once("\ncommand     ").unwrap();
+        let line = rest.lines().next().unwrap();
+        assert!(line.starts_with("'./my synod' "), "{line}");
+        let again = run(Command::new("sh").args(["-c", &format!("{line} --quiet")]));
+        assert_eq!(
+            again.status.code(),
+            Some(0),
+            "{line}: {}",
+            text(&again.stderr)
+        );
+        assert!(text(&again.stdout).contains(line), "{line}");
+    }
+    let output = Command::new("./my synod")
+        .current_dir(&folder)
+        .arg("--bogus")
+        .output()
+        .unwrap();
+    assert!(
+        text(&output.stderr).contains("(see: './my synod' --help)"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[cfg(unix)]

@@ -36,6 +36,8 @@ pub enum Bound {
     Events,
     /// Nothing was left to happen.
     Idle,
+    /// Whoever drives the simulation has stopped it; a simulation never says so itself.
+    Stopped,
 }
 
 impl fmt::Display for Bound {
@@ -44,6 +46,7 @@ impl fmt::Display for Bound {
             Self::Time => "the simulated time is up",
             Self::Events => "the number of events is used up",
             Self::Idle => "nothing is left to happen",
+            Self::Stopped => "it was stopped from outside",
         })
     }
 }

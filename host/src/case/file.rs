@@ -1,8 +1,8 @@
 //! Cases as files: TOML that a person can write, and that a recorded run is written as.
 
-use super::Case;
 use super::nature::{Choice, Passage, Script};
 use super::table::{FaultTable, LinkTable, Outcome, Seed, Share, Span, WeatherTable, Whole};
+use super::{Case, keys::of as keys_of};
 use crate::options::{Machine, Options};
 use crate::values;
 use core::fmt;
@@ -72,6 +72,18 @@ struct File {
 struct ScriptTable {
     usual: Span,
     messages: Vec<String>,
+}
+
+/// The tables of a case's file and their keys.
+pub fn keys() -> [(&'static str, &'static [&'static str]); 6] {
+    [
+        ("at the top", keys_of::<File>()),
+        ("[link]", keys_of::<LinkTable>()),
+        ("[weather]", keys_of::<WeatherTable>()),
+        ("[[fault]]", keys_of::<FaultTable>()),
+        ("[outcome]", keys_of::<Outcome>()),
+        ("[script]", keys_of::<ScriptTable>()),
+    ]
 }
 
 /// Reads a case; and what came of it when it was recorded, if it was.

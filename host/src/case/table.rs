@@ -204,6 +204,24 @@ impl WeatherTable {
     }
 }
 
+/// The names of the kinds of fault that can be planned, with commas between them.
+pub fn planned_kinds() -> String {
+    let kinds = FaultKind::ALL.into_iter();
+    let names: Vec<_> = kinds
+        .filter(|kind| !is_chance(*kind))
+        .map(FaultKind::name)
+        .collect();
+    names.join(", ")
+}
+
+/// Whether a kind of fault happens by chance, as part of the weather.
+const fn is_chance(kind: FaultKind) -> bool {
+    matches!(
+        kind,
+        FaultKind::Loss | FaultKind::Duplicate | FaultKind::Spike | FaultKind::Reorder
+    )
+}
+
 /// A planned fault.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -259,11 +277,10 @@ impl FaultTable {
             .into_iter()
             .find(|kind| kind.name() == self.kind);
         let kind = kind.ok_or_else(|| {
-            let names: Vec<_> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
             format!(
                 "a fault has the kind '{}', but takes one of {}",
                 self.kind,
-                names.join(", ")
+                values::fault_names()
             )
         })?;
         let missing = |key: &str| format!("a {kind} needs '{key}'");

@@ -1,7 +1,7 @@
 //! `synod check` on the command line.
 
 use super::error::UsageError;
-use super::help;
+use super::{help, lists};
 use crate::check::{Network, Scope};
 use crate::commands::check::CheckCommand;
 use crate::commands::run::Form;
@@ -14,7 +14,7 @@ use synod::{Duration, MessageKind, Timer};
     about = help::CHECK_ABOUT,
     long_about = help::CHECK_LONG_ABOUT,
     after_help = help::CHECK_AFTER,
-    after_long_help = help::CHECK_AFTER_LONG
+    after_long_help = lists::check_after_long()
 )]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -59,11 +59,11 @@ struct ScopeArgs {
     #[arg(long, value_name = "N", value_parser = values::few, allow_hyphen_values = true)]
     crashes: Option<u8>,
     /// Which timers may fire: all, or some of them by name [default: election; all with --walks]
-    #[arg(long, value_name = "TIMERS", value_parser = parse_timers, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIMERS", value_parser = parse_timers, allow_hyphen_values = true, long_help = lists::timers())]
     timers: Option<Timers>,
     /// Messages of which kinds are always lost: none, or some of them by name [default: decision,heartbeat,heartbeat_reply;
     /// none with --walks]
-    #[arg(long, value_name = "KINDS", value_parser = parse_kinds, allow_hyphen_values = true)]
+    #[arg(long, value_name = "KINDS", value_parser = parse_kinds, allow_hyphen_values = true, long_help = lists::messages())]
     lost: Option<Kinds>,
     /// How often a message may come, if it does [default: once; again with --walks]
     #[arg(long, value_name = "once|again", value_parser = parse_network, allow_hyphen_values = true)]

@@ -1,5 +1,6 @@
 //! A bad command line gets one line that names the option, what it got and what it takes.
 
+use crate::shell;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use core::error::Error;
 use core::fmt;
@@ -68,13 +69,12 @@ impl From<&clap::Error> for UsageError {
                 Self::value(&option, &got, &takes)
             }
             ErrorKind::MissingRequiredArgument => Self(format!(
-                "{arg} is missing: the rest needs it (see 'synod --help')"
+                "{arg} is missing: the rest needs it ({})",
+                see_help()
             )),
             ErrorKind::UnknownArgument => {
-                let like = text(ContextKind::SuggestedArg).map_or_else(
-                    || "see 'synod --help'".to_owned(),
-                    |like| format!("did you mean {like}?"),
-                );
+                let like = text(ContextKind::SuggestedArg)
+                    .map_or_else(see_help, |like| format!("did you mean {like}?"));
                 let what = if option.starts_with('-') {
                     "option"
                 } else {
@@ -87,14 +87,19 @@ impl From<&clap::Error> for UsageError {
                 match text(ContextKind::InvalidSubcommand) {
                     // Whatever stands after the seed is taken for a command.
                     Some(word) => Self(format!(
-                        "there is no argument '{word}' after {} (see 'synod --help')",
-                        name_of(&other)
+                        "there is no argument '{word}' after {} ({})",
+                        name_of(&other),
+                        see_help()
                     )),
                     None if other.is_empty() || other == arg => {
                         Self(format!("{option} is given more than once"))
                     }
                     None => Self(format!("{option} cannot be given with {}", name_of(&other))),
                 }
+            }
+            ErrorKind::InvalidSubcommand => {
+                let word = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+                Self(format!("there is no command '{word}' ({})", see_help()))
             }
             _ => Self(first_line(&error.to_string())),
         }
@@ -105,6 +110,10 @@ impl From<&clap::Error> for UsageError {
 fn name_of(arg: &str) -> String {
     let word = arg.split([' ', '=']).next().unwrap_or_default();
     word.trim_matches(['[', ']', '<', '>', '.']).to_owned()
+}
+
+fn see_help() -> String {
+    format!("see: {} --help", shell::program())
 }
 
 fn first_line(text: &str) -> String {

@@ -16,7 +16,7 @@ All chance follows from the seed: the same seed and the same options give the sa
 pub(super) const AFTER: &str =
     "Try 'synod --help' for how to read a log line, examples and exit codes.";
 
-pub(super) const AFTER_LONG: &str = "\
+pub(super) const READING: &str = "\
 How to read a log line:
   NODE_3.Scout ---> T=1.0518 received promise(ballot=(1, NODE_3), last, ...) from NODE_2
 
@@ -29,14 +29,9 @@ How to read a log line:
   from NODE_2         the sender; after 'to', the recipients. What a node says to
                       itself is shown as well
   client_12#3:get(A)  a proposal: the third request of the client whose session
-                      was opened in slot 12
+                      was opened in slot 12";
 
-The roles:
-  Seed         founds the cluster           Scout      claims a ballot
-  Initializer  joins it                     Commander  drives one slot
-  Acceptor     promises and accepts         Leader     leads, or follows
-  Replica      keeps and applies the log    Requester  stands for one request
-
+pub(super) const AFTER_LONG: &str = "\
 Examples:
   synod 6                               the default run under seed 6
   synod 6 --nodes 3 --loss 20%          a small cluster on a bad network
@@ -57,7 +52,9 @@ Exit codes:
   1  a safety rule was broken
   2  bad usage, or a file or the output failed
   3  stalled: a bound was reached before the end
-  4  the same seed gave two traces (--verify), or a recorded run another one";
+  4  the same seed gave two traces (--verify), or a recorded run another one
+  130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; the summary says how far
+     it came, and a second signal ends it at once";
 
 pub(super) const SWEEP_ABOUT: &str = "Many runs with faults, each checked; what failed, how to see it again, and what the runs have seen";
 
@@ -91,8 +88,8 @@ Examples:
   synod run 17 --faults all                  one seed of a sweep, with its log
 
 With --format json there is a line for each run that failed (its event is
-\"failure\") and one at the end (\"sweep\"). Ctrl-C lets the runs under way come to
-their end and prints what was done; a second one ends at once.
+\"failure\") and one at the end (\"sweep\"). Ctrl-C, SIGTERM and SIGHUP let the runs
+under way come to their end and print what was done; a second one ends at once.
 
 Exit codes:
   0    done
@@ -101,7 +98,7 @@ Exit codes:
   3    a run stalled: a bound was reached before the end
   4    the same seed gave two traces (--verify)
   5    nothing failed, but what is due never happened
-  130  stopped by Ctrl-C";
+  130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP";
 
 #[cfg(feature = "check")]
 pub(super) const CHECK_ABOUT: &str =
@@ -125,19 +122,6 @@ pub(super) const CHECK_AFTER: &str =
 
 #[cfg(feature = "check")]
 pub(super) const CHECK_AFTER_LONG: &str = "\
-What is looked for, from what nodes write, send, apply and answer:
-  one_value   two values for a slot under one ballot
-  agreement   two values chosen for a slot
-  succession  another value accepted above a ballot under which one was chosen
-  decision    something applied that was not chosen, or a log that changes
-  validity    something accepted that nobody asked for
-  promise     a promise that falls, or a claim that is made twice
-  memory      an acceptor that reports less, or more, than it has accepted
-  state       two nodes that have applied as far and differ
-  once        a request that takes effect twice, or a wrong answer
-  halt        a node that finds proof of a broken rule
-  assertion   an assertion in a node (only where debug assertions are on)
-
 Examples:
   synod check                            3 nodes, one election, one request
   synod check --crashes 1                the same, and power is lost anywhere
@@ -155,4 +139,6 @@ it again.
 Exit codes:
   0  no rule is broken, in what was visited
   1  a rule is broken
-  2  bad usage, or the output failed";
+  2  bad usage, or the output failed
+  130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; the report says how far
+     it came, and a second signal ends it at once";

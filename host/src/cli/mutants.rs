@@ -1,28 +1,42 @@
 //! What the command line says about mutants. In a program that was built without them it says how to build one with.
 
 #[cfg(feature = "mutants")]
-pub(super) use with::{MuseumArgs, Mutant, mutant};
+pub(super) use with::{MuseumArgs, Mutant, help, mutant};
 #[cfg(not(feature = "mutants"))]
-pub(super) use without::{MuseumArgs, Mutant, mutant};
+pub(super) use without::{MuseumArgs, Mutant, help, mutant};
 
 #[cfg(feature = "mutants")]
 mod with {
     use crate::commands::museum::MuseumCommand;
     use crate::commands::run::Form;
+    use crate::values::listed;
     pub(in crate::cli) use synod::Mutant;
 
     /// A mutant by its name.
     pub(in crate::cli) fn mutant(name: &str) -> Result<Mutant, String> {
-        name.parse().map_err(|_| {
-            let names: Vec<_> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
-            format!("one of {}", names.join(", "))
-        })
+        name.parse().map_err(|_| format!("one of {}", names()))
+    }
+
+    fn names() -> String {
+        listed(&Mutant::ALL, Mutant::name)
+    }
+
+    /// The mutants, for an option that takes one of them.
+    pub(in crate::cli) fn help() -> String {
+        let names = names();
+        format!(
+            "Have every node make the mistake of this name: see 'synod museum'\n\nThe names: {names}"
+        )
+    }
+
+    fn museum_help() -> String {
+        format!("Only these mutants\n\nThe names: {}", names())
     }
 
     #[derive(Debug, clap::Args)]
     pub(in crate::cli) struct MuseumArgs {
         /// Only these mutants
-        #[arg(value_name = "NAME", value_parser = mutant)]
+        #[arg(value_name = "NAME", value_parser = mutant, long_help = museum_help())]
         names: Vec<Mutant>,
         /// How many seeds of a sweep a hunt may take
         #[arg(long, value_name = "N", default_value_t = 1_000)]
@@ -73,6 +87,11 @@ mod without {
     /// Refuses every name.
     pub(in crate::cli) fn mutant(_name: &str) -> Result<Mutant, &'static str> {
         Err("a name only where mutants are: cargo run --release --features mutants")
+    }
+
+    /// Never shown.
+    pub(in crate::cli) const fn help() -> &'static str {
+        "Have every node make a mistake"
     }
 
     #[derive(Debug, clap::Args)]

@@ -4,8 +4,9 @@ use super::ShowArgs;
 use super::error::UsageError;
 use crate::case;
 use crate::commands::run::{RunCommand, Subject};
+use crate::shell;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `synod replay --help` says beyond its options.
 pub(super) const LONG_ABOUT: &str = "\
@@ -30,12 +31,24 @@ pub(super) struct ReplayArgs {
     show: ShowArgs,
 }
 
+/// The command that replays a file.
+pub(crate) fn command_of(file: &Path) -> String {
+    let mut line = format!("{} replay", shell::program());
+    shell::push_operand(&mut line, file.as_os_str());
+    line
+}
+
 impl ReplayArgs {
+    #[cfg(test)]
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
     pub(super) fn command(self) -> Result<RunCommand, UsageError> {
         let (case, recorded) = case::read(&self.file).map_err(|error| UsageError::file(&error))?;
         let subject = Subject::Case {
             case: Box::new(case),
-            command: format!("synod replay {}", self.file.display()),
+            command: command_of(&self.file),
         };
         self.show.command(subject, false, None, recorded)
     }

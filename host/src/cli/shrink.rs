@@ -24,7 +24,9 @@ Examples:
 Exit codes:
   0  it was shrunk
   2  bad usage, or a file could not be read or written
-  3  the run does not fail, so that there is nothing to shrink";
+  3  the run does not fail, so that there is nothing to shrink
+  130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; what was left by then is
+     written, and a second signal ends it at once";
 
 #[derive(Debug, Args)]
 pub(super) struct ShrinkArgs {

@@ -1,7 +1,7 @@
 //! The command line of `synod sweep`.
 
 use super::error::UsageError;
-use super::help;
+use super::{help, lists};
 use crate::case::{self, Case};
 use crate::commands::run::Subject;
 use crate::commands::sweep::{Shape, SweepCommand};
@@ -23,7 +23,7 @@ const SEEDS: Seeds = Seeds {
 const NODES_MAX: u16 = 16;
 
 #[derive(Debug, Args)]
-#[command(about = help::SWEEP_ABOUT, long_about = help::SWEEP_LONG_ABOUT, after_help = help::SWEEP_AFTER, after_long_help = help::SWEEP_AFTER_LONG)]
+#[command(about = help::SWEEP_ABOUT, long_about = help::SWEEP_LONG_ABOUT, after_help = help::SWEEP_AFTER, after_long_help = lists::sweep_after_long())]
 #[expect(
     clippy::doc_markdown,
     reason = "the comments are the help, where backticks would be noise"
@@ -44,10 +44,8 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = values::jobs, allow_hyphen_values = true)]
     jobs: Option<NonZeroUsize>,
     /// What may go wrong: all, none, or names with commas between them [default: all]
-    ///
-    /// The names: loss, duplicate, spike, reorder, partition, one-way, partial, clog, crash, restart, pause, skew, jump. Each
-    /// seed draws which of them it has, each as likely as not, and how strong they are.
-    #[arg(long, value_name = "LIST", value_parser = values::faults, allow_hyphen_values = true)]
+    #[arg(long, value_name = "LIST", value_parser = values::faults, allow_hyphen_values = true,
+        long_help = lists::faults("What may go wrong: all, none, or names with commas between them [default: all]"))]
     faults: Option<FaultSet>,
     /// How many nodes, 1 to 16 [default: each seed draws it, from 1 to 7]
     #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
@@ -121,9 +119,9 @@ impl SweepArgs {
 #[command(next_help_heading = "A run of a sweep")]
 pub(super) struct CaseArgs {
     /// What the seed draws in a sweep with such faults: all, none, or names with commas between them
-    ///
-    /// Of the other options for the cluster only --nodes goes with it. See 'synod sweep --help' for the names.
-    #[arg(long, value_name = "LIST", value_parser = values::faults, allow_hyphen_values = true, conflicts_with_all = CLUSTER)]
+    #[arg(long, value_name = "LIST", value_parser = values::faults, allow_hyphen_values = true, conflicts_with_all = CLUSTER,
+        long_help = lists::faults("What the seed draws in a sweep with such faults: all, none, or names with commas between \
+        them\n\nOf the other options for the cluster only --nodes and --mutant go with it."))]
     faults: Option<FaultSet>,
     /// What this file says, under its seed or the one that is given
     #[arg(long, value_name = "FILE", conflicts_with_all = CLUSTER, conflicts_with_all = ["faults", "nodes"])]

@@ -136,7 +136,7 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
         ),
         (
             "--learner 1",
-            "--data <DIR> is missing: the rest needs it (see 'synod --help')",
+            "--data <DIR> is missing: the rest needs it (see: synod --help)",
         ),
         (
             "six",
@@ -170,7 +170,7 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
         ("--nodes 3 --nodes 4", "--nodes is given more than once"),
         (
             "--bogus",
-            "there is no option '--bogus' here (see 'synod --help')",
+            "there is no option '--bogus' here (see: synod --help)",
         ),
         (
             "--requets 3",
@@ -178,7 +178,7 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
         ),
         (
             "6 7",
-            "there is no argument '7' after SEED (see 'synod --help')",
+            "there is no argument '7' after SEED (see: synod --help)",
         ),
     ] {
         assert_eq!(error_of(line), error);
@@ -367,9 +367,101 @@ fn a_bad_sweep_is_named_with_what_it_takes() {
         ),
         (
             "sweep 5",
-            "there is no argument '5' here (see 'synod --help')",
+            "there is no argument '5' here (see: synod --help)",
         ),
     ] {
         assert_eq!(error_of(line), error);
     }
+}
+
+/// The page that `--help` shows for a command.
+fn long_help(command: &str) -> String {
+    let mut words: Vec<_> = command.split_whitespace().collect();
+    words.push("--help");
+    let error = Cli::try_parse_from(["synod"].into_iter().chain(words)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{command}");
+    error.render().to_string()
+}
+
+/// Checks that a page has every one of a vocabulary as a word of its own.
+fn lists<T: Copy>(command: &str, every: &[T], name: impl Fn(T) -> &'static str) {
+    let page = long_help(command);
+    let is_of_word = |char: char| char.is_alphanumeric() || char == '-' || char == '_';
+    let words: Vec<_> = page.split(|char| !is_of_word(char)).collect();
+    for item in every {
+        assert!(words.contains(&name(*item)), "{command}: {}", name(*item));
+    }
+}
+
+#[test]
+fn every_list_in_the_help_names_all_that_there_is() {
+    for command in ["", "run", "sweep"] {
+        lists(command, &FaultKind::ALL, FaultKind::name);
+        for (_, keys) in crate::case::keys() {
+            assert!(!keys.is_empty());
+            lists(command, keys, |key| key);
+        }
+    }
+    for command in ["", "run", "replay"] {
+        let lower = |role: Role| -> &'static str { role.name().to_lowercase().leak() };
+        lists(command, &Role::ALL, lower);
+    }
+    lists("run", &Role::ALL, Role::name);
+    lists(
+        "sweep",
+        &synod::simulation::Rule::ALL,
+        synod::simulation::Rule::name,
+    );
+    #[cfg(feature = "check")]
+    {
+        lists("check", &synod::Timer::ALL, synod::Timer::name);
+        lists("check", &synod::MessageKind::ALL, synod::MessageKind::name);
+        lists(
+            "check",
+            &crate::check::Invariant::ALL,
+            crate::check::Invariant::name,
+        );
+    }
+    #[cfg(feature = "mutants")]
+    for command in ["", "run", "museum"] {
+        lists(command, &synod::Mutant::ALL, synod::Mutant::name);
+    }
+}
+
+#[test]
+fn every_list_in_an_error_names_all_that_there_is() {
+    let error = error_of("sweep --faults fire");
+    assert!(
+        FaultKind::ALL
+            .iter()
+            .all(|kind| error.contains(kind.name())),
+        "{error}"
+    );
+    let error = error_of("--role parliament");
+    assert!(
+        Role::ALL
+            .iter()
+            .all(|role| error.contains(&role.name().to_lowercase())),
+        "{error}"
+    );
+}
+
+#[test]
+fn help_is_a_command_too() {
+    for line in [
+        "help",
+        "help sweep",
+        "help run",
+        "help replay",
+        "help shrink",
+    ] {
+        let error = Cli::try_parse_from(words(line)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{line}");
+        let command = line.strip_prefix("help").unwrap();
+        assert_eq!(error.render().to_string(), long_help(command), "{line}");
+    }
+    assert_eq!(
+        error_of("help tea"),
+        "there is no command 'tea' (see: synod --help)"
+    );
 }

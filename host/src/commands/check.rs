@@ -8,6 +8,8 @@ use crate::exit::{Exit, complain};
 use crate::json::{self, Object};
 use crate::log::Output;
 use crate::progress;
+use crate::shell;
+use crate::signals::{self, Runs};
 use core::fmt::{self, Write as _};
 use core::time::Duration as Elapsed;
 use std::io::{self, Write as _};
@@ -68,7 +70,7 @@ impl CheckCommand {
     }
 
     fn write_command(&self, line: &mut String) -> fmt::Result {
-        line.write_str("synod check")?;
+        write!(line, "{} check", shell::program())?;
         self.write_scope(line)?;
         if let Some((count, seed)) = self.walks {
             write!(line, " --walks {count}")?;
@@ -173,6 +175,7 @@ pub fn check(command: &CheckCommand) -> Exit {
             return Exit::Usage;
         }
     };
+    signals::heed(Runs::Cut);
     let mut output = Output::new(io::stdout());
     let mut exit = Exit::Done;
     output.append(|out| exit = reported(command, &explorer, out));
@@ -204,6 +207,8 @@ fn reported(command: &CheckCommand, explorer: &Arc<Explorer>, out: &mut Vec<u8>)
     }
     if found.violation.is_some() {
         Exit::Violated
+    } else if report.is_interrupted() {
+        Exit::Interrupted
     } else {
         Exit::Done
     }
@@ -218,8 +223,16 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// Whether a signal has ended it.
+    fn is_interrupted(&self) -> bool {
+        self.explored.end == End::Stopped && signals::have_come()
+    }
+
     /// Why it ended, in words.
     fn outcome(&self) -> &'static str {
+        if self.is_interrupted() {
+            return "interrupted: no rule is broken so far";
+        }
         match self.explored.end {
             End::Exhausted => "done: every state was visited, and no rule is broken",
             End::Walked => "done: every walk was taken, and no rule is broken",
@@ -284,6 +297,8 @@ impl Report<'_> {
             "outcome",
             if explored.violation.is_some() {
                 "violated"
+            } else if self.is_interrupted() {
+                "interrupted"
             } else {
                 "done"
             },

@@ -8,8 +8,10 @@ use crate::log::{Filter, Format, Json, Log, Output, Text};
 use crate::options::Options;
 use crate::progress::{self, Progress};
 use crate::run::{Finished, HostTracer, run as simulate};
+use crate::signals::{self, Runs};
 use crate::summary::Summary;
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
 use std::process;
@@ -28,14 +30,32 @@ pub enum Form {
 /// When the log is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Colour {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless `NO_COLOR`, `CLICOLOR=0` or `TERM=dumb` is set; anywhere where `CLICOLOR_FORCE` is.
     #[default]
-    #[value(help = "On a terminal, unless NO_COLOR is set")]
+    #[value(
+        help = "On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb is set; anywhere where CLICOLOR_FORCE is, and NO_COLOR is not"
+    )]
     Auto,
     /// Always.
     Always,
     /// Never.
     Never,
+}
+
+impl Colour {
+    /// Whether there are colours where the output is a terminal, or is none, and the variables of the environment are these.
+    /// Of those the first that says something decides: `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`.
+    fn is_on(self, terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto if set("NO_COLOR").is_some() => false,
+            Self::Auto if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+            Self::Auto if set("CLICOLOR").is_some_and(|value| value == "0") => false,
+            Self::Auto => terminal && set("TERM").is_none_or(|term| term != "dumb"),
+        }
+    }
 }
 
 /// What is run.
@@ -135,6 +155,7 @@ pub fn run(command: &RunCommand) -> Exit {
     if command.drawn {
         complain(&format_args!("the seed is {}", subject.run_seed()));
     }
+    signals::heed(Runs::Cut);
     let mut output = Output::new(io::stdout());
     let finished = match logged(command, &mut output) {
         Ok(finished) => finished,
@@ -161,6 +182,9 @@ pub fn run(command: &RunCommand) -> Exit {
     });
     if let Err(error) = output.finish() {
         return Exit::from_output(&error);
+    }
+    if finished.exit() == Exit::Interrupted {
+        return Exit::Interrupted;
     }
     if let (Subject::Case { case, .. }, Some(path)) = (subject, &command.record)
         && let Err(error) = record(case, path)
@@ -215,11 +239,12 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
 
 /// Runs a second time, without a log, where that was asked for, and compares.
 fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataError> {
-    if !command.verify {
+    if !command.verify || first.exit() == Exit::Interrupted {
         return Ok(None);
     }
     let second = watched(&command.subject, true, &mut ())?;
-    Ok(Some(second.digest == first.digest))
+    let is_whole = second.exit() != Exit::Interrupted;
+    Ok(is_whole.then_some(second.digest == first.digest))
 }
 
 /// Runs, and shows how far it is where that takes long and a person is watching.
@@ -235,16 +260,8 @@ fn watched<T: HostTracer + Send>(
     progress::run_shown(&progress, || subject.run(&mut (tracer, &progress)))
 }
 
-pub(super) fn coloured(colour: Colour, stdout: &Stdout) -> bool {
-    match colour {
-        Colour::Always => true,
-        Colour::Never => false,
-        Colour::Auto => {
-            let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-            stdout.is_terminal() && !refused && !dumb
-        }
-    }
+pub(crate) fn coloured(colour: Colour, stdout: &Stdout) -> bool {
+    colour.is_on(stdout.is_terminal(), |name| env::var_os(name))
 }
 
 fn fail(error: &DataError) -> Exit {
@@ -272,6 +289,35 @@ mod tests {
     use super::*;
     use synod::simulation::{Bound, Verdict, Violation};
     use synod::{NodeId, Slot};
+
+    #[test]
+    fn the_first_variable_that_says_something_decides_about_colours() {
+        let is_on = |colour: Colour, terminal, set: &[(&str, &str)]| {
+            let find = |name: &str| set.iter().find(|(known, _)| *known == name);
+            colour.is_on(terminal, |name| find(name).map(|(_, value)| value.into()))
+        };
+        for (terminal, set, on) in [
+            (true, &[][..], true),
+            (false, &[], false),
+            (true, &[("NO_COLOR", "1")], false),
+            (true, &[("NO_COLOR", "")], true),
+            (false, &[("CLICOLOR_FORCE", "1")], true),
+            (false, &[("CLICOLOR_FORCE", "0")], false),
+            (false, &[("CLICOLOR_FORCE", "")], false),
+            (true, &[("CLICOLOR_FORCE", "0")], true),
+            (true, &[("CLICOLOR", "0")], false),
+            (true, &[("CLICOLOR", "1")], true),
+            (false, &[("CLICOLOR", "1")], false),
+            (true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+            (false, &[("CLICOLOR_FORCE", "1"), ("CLICOLOR", "0")], true),
+            (true, &[("TERM", "dumb")], false),
+            (false, &[("TERM", "dumb"), ("CLICOLOR_FORCE", "1")], true),
+        ] {
+            assert_eq!(is_on(Colour::Auto, terminal, set), on, "{terminal} {set:?}");
+            assert!(is_on(Colour::Always, terminal, set), "the option decides");
+            assert!(!is_on(Colour::Never, terminal, set), "the option decides");
+        }
+    }
 
     #[test]
     fn the_exit_code_tells_what_came_of_the_run() {

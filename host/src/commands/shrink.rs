@@ -3,10 +3,12 @@
 use super::record::outcome;
 use super::run::{Colour, coloured};
 use crate::case;
+use crate::cli::replay_command;
 use crate::exit::{Exit, complain};
 use crate::log::{Filter, Format, Log, Output, Text};
 use crate::progress;
 use crate::shrink::{Shrunk, Story, shrink as shrink_case};
+use crate::signals::{self, Runs};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -36,6 +38,9 @@ pub fn shrink(command: &ShrinkCommand) -> Exit {
 
 fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Error>> {
     let (case, _) = case::read(&command.file)?;
+    signals::heed(Runs::Finish(
+        "what is left so far is written; Ctrl-C once more ends it at once",
+    ));
     let shrunk = progress::counted("runs", command.tries, |count| {
         case::in_thread(|| {
             shrink_case(&case, command.tries, &mut |tries, size| {
@@ -56,6 +61,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         Some(&outcome(&shrunk.finished)),
     )?;
     match tell(command, &shrunk) {
+        Ok(()) if signals::have_come() => Ok(Exit::Interrupted),
         Ok(()) => Ok(Exit::Done),
         Err(error) => Ok(Exit::from_output(&error)),
     }
@@ -81,7 +87,7 @@ fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
             "lines {} (of {}), faults {} (of {}), choices {}, runs {}",
             after.lines, before.lines, after.planned, before.planned, after.choices, shrunk.tries
         );
-        let _ = writeln!(out, "synod replay {}", command.output.display());
+        let _ = writeln!(out, "{}", replay_command(&command.output));
     });
     output.finish().map(drop)
 }

@@ -8,12 +8,11 @@ mod text;
 
 use crate::exit::{Exit, complain};
 use crate::progress::{self, SweepProgress};
-use crate::sweep::{self, End, Failure, Seeds, Shard, Source, Sweep, Swept};
-use core::sync::atomic::{AtomicBool, Ordering};
+use crate::signals::{self, Runs};
+use crate::sweep::{self, End, Failure, Seeds, Source, Sweep, Swept};
+use core::sync::atomic::AtomicBool;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
-use std::process;
-use std::sync::Arc;
 use synod::simulation::Verdict;
 
 /// What the account of a sweep looks like.
@@ -57,15 +56,14 @@ pub struct SweepCommand {
 /// Does what the command says: the account to the standard output, everything else to the standard error.
 pub fn run(command: &SweepCommand) -> Exit {
     let sweep = &command.sweep;
-    let stop = Arc::new(AtomicBool::new(false));
-    if let Err(error) = heed_interrupts(&stop) {
-        complain(&format_args!("Ctrl-C will end it at once: {error}"));
-    }
+    signals::heed(Runs::Finish(
+        "the runs under way come to their end; Ctrl-C once more ends it at once",
+    ));
     name_seeds_that_panic(&sweep.source);
     if command.drawn {
         complain(&format_args!("the first seed is {}", sweep.seeds.first));
     }
-    let swept = match watched(command, &stop) {
+    let swept = match watched(command, signals::came_flag()) {
         Ok(swept) => swept,
         Err(error) => {
             complain(&error);
@@ -88,17 +86,6 @@ pub fn run(command: &SweepCommand) -> Exit {
         Err(error) if Exit::from_output(&error) != Exit::Done => Exit::Usage,
         _ => swept.exit(),
     }
-}
-
-/// The first Ctrl-C begins no more runs; the second one ends the process.
-fn heed_interrupts(stop: &Arc<AtomicBool>) -> Result<(), ctrlc::Error> {
-    let stop = Arc::clone(stop);
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            process::exit(Exit::Interrupted.code().into());
-        }
-        complain(&"the runs under way come to their end; Ctrl-C once more ends it at once");
-    })
 }
 
 /// A run that panics takes the whole process with it: so at least its seed is named.
@@ -172,19 +159,7 @@ impl Account<'_> {
 
     /// The command that runs the same seeds again.
     fn command(&self) -> String {
-        let sweep = self.sweep;
-        let mut words = vec![format!("synod sweep --seeds {}", self.seeds())];
-        if sweep.shard != Shard::WHOLE {
-            words.push(format!("--shard {}", sweep.shard));
-        }
-        words.push(sweep.source.options());
-        for (flag, is_set) in [
-            ("--keep-going", sweep.keep_going),
-            ("--verify", sweep.verify),
-        ] {
-            words.extend(is_set.then(|| flag.to_owned()));
-        }
-        words.join(" ")
+        self.sweep.command(self.seeds())
     }
 
     /// What is wrong with a run, in a word and in a few.

@@ -148,8 +148,11 @@ fn the_command_of_a_failure_names_its_run() {
         Sweep::new(SEEDS).source.command(7),
         "synod run 7 --faults all"
     );
-    let spaced = Path::new("it's a file.toml");
-    assert_eq!(quoted(spaced), r"'it'\''s a file.toml'");
+    let (case, _) = case::parse("").unwrap();
+    assert_eq!(
+        Source::scenario(case, Path::new("it's a file.toml")).command(7),
+        r"synod run 7 --scenario 'it'\''s a file.toml'"
+    );
 }
 
 #[test]

@@ -1,0 +1,172 @@
+//! Commands that are printed for people to paste into a shell.
+
+use std::ffi::OsStr;
+use std::sync::OnceLock;
+
+/// What the program is called where nobody has called it by another name.
+const NAME: &str = "synod";
+
+/// How the program was called.
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// Remembers how the program was called: the first word of its command line, which is a name that the shell has found, or
+/// a path. Only the first call counts.
+pub(crate) fn set_program(word: &OsStr) {
+    if !word.is_empty() {
+        let _ = PROGRAM.set(quoted(word));
+    }
+}
+
+/// How to call the program again, as a shell takes it.
+pub(crate) fn program() -> &'static str {
+    PROGRAM.get().map_or(NAME, String::as_str)
+}
+
+/// A text about the program, in which the commands begin with `synod`, with what it was called in the place of that.
+pub(crate) fn with_program(text: &str) -> String {
+    let call = program();
+    let mut out = String::with_capacity(text.len());
+    for (index, part) in text.split("synod ").enumerate() {
+        if index > 0 {
+            // What only ends in it is another word, or a path.
+            let goes_on = |char: char| char.is_alphanumeric() || "/.-_".contains(char);
+            let is_call = !out.ends_with(goes_on);
+            out.push_str(if is_call { call } else { NAME });
+            out.push(' ');
+        }
+        out.push_str(part);
+    }
+    out
+}
+
+/// A word as a POSIX shell takes it, whatever is in it.
+pub(crate) fn quoted(word: &OsStr) -> String {
+    let is_plain = |char: char| char.is_alphanumeric() || "/._-+:@%,".contains(char);
+    if let Some(text) = word.to_str().filter(|text| !text.is_empty())
+        && text.chars().all(is_plain)
+    {
+        return text.to_owned();
+    }
+    let mut quoted = Quoted::default();
+    for chunk in word.as_encoded_bytes().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match char {
+                '\'' => quoted.bare("\\'"),
+                '\n' => quoted.text(char),
+                // A terminal would act on it.
+                _ if char.is_control() => quoted.bytes(char.encode_utf8(&mut [0; 4]).as_bytes()),
+                _ => quoted.text(char),
+            }
+        }
+        quoted.bytes(chunk.invalid());
+    }
+    quoted.finish()
+}
+
+/// A word on its way to be quoted.
+#[derive(Default)]
+struct Quoted {
+    word: String,
+    is_open: bool,
+}
+
+impl Quoted {
+    /// Takes a character that means nothing between quotation marks.
+    fn text(&mut self, char: char) {
+        if !self.is_open {
+            self.word.push('\'');
+            self.is_open = true;
+        }
+        self.word.push(char);
+    }
+
+    /// Takes what stands outside of quotation marks.
+    fn bare(&mut self, text: &str) {
+        if self.is_open {
+            self.word.push('\'');
+            self.is_open = false;
+        }
+        self.word.push_str(text);
+    }
+
+    /// Takes bytes that have no place on a screen.
+    fn bytes(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let octal: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
+        self.bare(&format!("\"$(printf '{octal}')\""));
+    }
+
+    fn finish(mut self) -> String {
+        if self.word.is_empty() {
+            self.word.push_str("''");
+        }
+        self.bare("");
+        self.word
+    }
+}
+
+/// Appends an option with its value. A value that looks like an option is tied to its own.
+pub(crate) fn push_option(line: &mut String, name: &str, value: &OsStr) {
+    line.push(' ');
+    line.push_str(name);
+    line.push(if is_like_an_option(value) { '=' } else { ' ' });
+    line.push_str(&quoted(value));
+}
+
+/// Appends the last argument of a command, which is not an option, whatever it looks like.
+pub(crate) fn push_operand(line: &mut String, value: &OsStr) {
+    line.push_str(if is_like_an_option(value) {
+        " -- "
+    } else {
+        " "
+    });
+    line.push_str(&quoted(value));
+}
+
+fn is_like_an_option(value: &OsStr) -> bool {
+    let bytes = value.as_encoded_bytes();
+    bytes.len() > 1 && bytes.starts_with(b"-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_read_something_into_it() {
+        for (word, quotes) in [
+            ("cluster", "cluster"),
+            ("a/b-1_2.toml", "a/b-1_2.toml"),
+            ("", "''"),
+            ("my dir", "'my dir'"),
+            ("it's", "'it'\\''s'"),
+            ("'", "\\'"),
+            ("a=b", "'a=b'"),
+            ("~", "'~'"),
+            ("$HOME `x` \"y\" \\ *", "'$HOME `x` \"y\" \\ *'"),
+            ("a\nb", "'a\nb'"),
+            ("a\u{1b}b", "'a'\"$(printf '\\033')\"'b'"),
+        ] {
+            assert_eq!(quoted(word.as_ref()), quotes);
+        }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_an_option_is_none() {
+        let mut line = "synod".to_owned();
+        push_option(&mut line, "--data", "-x".as_ref());
+        push_option(&mut line, "--scenario", "-".as_ref());
+        push_operand(&mut line, "--help".as_ref());
+        assert_eq!(line, "synod --data=-x --scenario - -- --help");
+    }
+
+    #[test]
+    fn texts_name_the_program_as_it_was_called() {
+        assert_eq!(
+            with_program("see 'synod --help', or mysynod 6"),
+            format!("see '{} --help', or mysynod 6", program())
+        );
+    }
+}
