@@ -6,6 +6,7 @@
 mod clients;
 mod error;
 mod files;
+mod vouch;
 
 pub use error::DataError;
 
@@ -17,12 +18,14 @@ use crate::shell;
 use crate::store::{Cluster, DataDir};
 use clients::Diary;
 use files::Files;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Bound, KvScript, Network, Past, Scenario, Simulation, Verdict, Workload,
+    BankScript, Bound, KvScript, Network, Past, Scenario, Simulation, Verdict, Violation, Workload,
 };
 use synod::{Digest, Durable, NodeId, StateMachine, Tally, Tracer};
+use vouch::{Evidence, follows};
 
 /// How many bytes of records the storage of a node has room for: more than twice what four checkpoints of the largest state
 /// take that there can be, so that they are written in pages.
@@ -77,12 +80,9 @@ pub fn run<T: crate::run::HostTracer + Send>(
     data: &Data,
     tracer: &mut T,
 ) -> Result<Finished, DataError> {
-    let requests = options.requests;
     in_thread(|| match options.machine {
-        Machine::Kv => sized::<Kv<KEYS>, _, _>(options, data, KvScript::new(requests), tracer),
-        Machine::Bank => {
-            sized::<Bank<KEYS>, _, _>(options, data, BankScript::new(requests), tracer)
-        }
+        Machine::Kv => sized::<Kv<KEYS>, _>(options, data, tracer),
+        Machine::Bank => sized::<Bank<KEYS>, _>(options, data, tracer),
     })?
 }
 
@@ -100,13 +100,72 @@ pub struct Contents<M: StateMachine> {
 /// # Errors
 ///
 /// [`DataError`], as [`run`].
-pub fn look<M: StateMachine>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
+pub fn look<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
     let scenario = options.scenario();
-    let mut dir = open::<FEW>(options, &scenario, data)?;
-    let clients = Diary::open(&mut dir)?.pasts(scenario.clients);
-    let files = Files::<M, FEW, FEW>::open(&mut dir, &scenario, &data.learners)?;
+    let Opened { diary, files, .. } = Opened::<M, FEW, FEW>::open(options, &scenario, data)?;
+    let clients = diary.pasts();
     let nodes = files.remembered().map(Option::<&_>::cloned).collect();
     Ok(Contents { clients, nodes })
+}
+
+/// A machine whose clients have a script.
+pub trait Scripted: StateMachine {
+    /// The script.
+    type Script: Workload<Self>;
+
+    /// The script of clients that make so many requests each.
+    fn script(requests: u32) -> Self::Script;
+}
+
+impl Scripted for Kv<KEYS> {
+    type Script = KvScript;
+
+    fn script(requests: u32) -> KvScript {
+        KvScript::new(requests)
+    }
+}
+
+impl Scripted for Bank<KEYS> {
+    type Script = BankScript;
+
+    fn script(requests: u32) -> BankScript {
+        BankScript::new(requests)
+    }
+}
+
+/// The files of a directory, which fit together.
+struct Opened<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
+    dir: DataDir,
+    diary: Diary,
+    files: Files<M, CLIENTS, NODES>,
+}
+
+impl<M: Scripted, const CLIENTS: usize, const NODES: usize> Opened<M, CLIENTS, NODES> {
+    fn open(options: &Options, scenario: &Scenario, data: &Data) -> Result<Self, DataError> {
+        let mut dir = open::<CLIENTS>(options, scenario, data)?;
+        let diary = Diary::open(&mut dir)?;
+        let notes = diary.pasts();
+        if !notes.is_empty() && !dir.has_nodes() {
+            return Err(DataError::Manifest(dir.notes()));
+        }
+        let files = Files::open(&mut dir, scenario, &data.learners)?;
+        let remembered = (0..).map(NodeId).zip(files.remembered());
+        let evidence = Evidence {
+            path: &dir.notes(),
+            notes: &notes,
+            nodes: remembered
+                .filter_map(|(node, durable)| Some((node, durable?)))
+                .collect(),
+            learners: data.learners.iter().collect::<BTreeSet<_>>().len(),
+            majority: usize::from(scenario.nodes) / 2 + 1,
+        };
+        evidence.check(|| M::script(u32::MAX))?;
+        let seen = files.seen().into_iter().chain([diary.seen()]);
+        for seen in seen {
+            dir.must_be_newest(seen).map_err(DataError::Store)?;
+        }
+        Ok(Self { dir, diary, files })
+    }
 }
 
 fn open<const CLIENTS: usize>(
@@ -126,25 +185,23 @@ fn open<const CLIENTS: usize>(
 }
 
 /// In as small a simulation as will do, as runs without files are.
-fn sized<M: StateMachine, L: Workload<M>, T: Tracer<M, PAGE>>(
+fn sized<M: Scripted, T: Tracer<M, PAGE>>(
     options: &Options,
     data: &Data,
-    workload: L,
     tracer: &mut T,
 ) -> Result<Finished, DataError> {
     let scenario = options.scenario();
     let simulate = if is_small(&scenario) {
-        simulate::<M, L, T, FEW, FEW, 1024>
+        simulate::<M, T, FEW, FEW, 1024>
     } else {
-        simulate::<M, L, T, 64, 64, 8192>
+        simulate::<M, T, 64, 64, 8192>
     };
-    simulate(options, &scenario, data, workload, tracer)
+    simulate(options, &scenario, data, tracer)
 }
 
 #[inline(never)]
 fn simulate<
-    M: StateMachine,
-    L: Workload<M>,
+    M: Scripted,
     T: Tracer<M, PAGE>,
     const CLIENTS: usize,
     const NODES: usize,
@@ -153,27 +210,37 @@ fn simulate<
     options: &Options,
     scenario: &Scenario,
     data: &Data,
-    workload: L,
     tracer: &mut T,
 ) -> Result<Finished, DataError> {
-    let mut dir = open::<CLIENTS>(options, scenario, data)?;
-    let mut diary = Diary::open(&mut dir)?;
-    let files = Files::<M, CLIENTS, NODES>::open(&mut dir, scenario, &data.learners)?;
+    let opened = Opened::<M, CLIENTS, NODES>::open(options, scenario, data)?;
+    let Opened {
+        mut dir,
+        mut diary,
+        files,
+    } = opened;
+    remember(&mut dir, &files, &diary)?;
     let mut simulation =
-        Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, _>::idle_on(files);
+        Simulation::<M, M::Script, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, _>::idle_on(
+            files,
+        );
     let network = Network::new(scenario.link, scenario.run_seed);
-    if let Err(error) = simulation.start_against(scenario, workload, network) {
+    let script = M::script(options.requests);
+    if let Err(error) = simulation.start_against(scenario, script, network) {
         let failed = simulation.stores_mut().take_error();
         return Err(failed.unwrap_or(DataError::Run(RunError::Scenario(error))));
     }
-    let mut earlier = 0;
-    for past in diary.pasts(scenario.clients) {
-        earlier += u64::from(past.answered);
-        simulation.resume(past);
+    let (mut earlier, mut beyond) = (0, 0);
+    for past in diary.pasts() {
+        if past.client < scenario.clients {
+            earlier += u64::from(past.answered);
+            // Who has asked for more in an earlier run has been answered that as well.
+            beyond += u64::from(past.answered.saturating_sub(options.requests));
+            simulation.resume(past);
+        }
     }
     let mut observers = (tracer, (Digest::new(), Tally::new()));
     let mut failed = None;
-    let verdict = to_the_end(|| {
+    let mut verdict = to_the_end(|| {
         let ended = simulation.step_observed(&mut observers, &mut diary);
         // What is wrong with one file is likely to be wrong with all.
         failed = simulation.stores_mut().take_error();
@@ -183,10 +250,32 @@ fn simulate<
     if let Some(error) = failed {
         return Err(error);
     }
-    Ok(Finished {
-        earlier,
-        ..Finished::of(&simulation, verdict, observers.1)
-    })
+    remember(&mut dir, simulation.stores(), &diary)?;
+    if verdict == Verdict::Done {
+        let notes = diary.pasts();
+        let wrong = simulation.nodes().find(|node| {
+            let durable = node.durable();
+            durable.is_some_and(|durable| !follows(&durable, &notes, M::script(u32::MAX)))
+        });
+        if let Some(node) = wrong {
+            let (node, slot) = (node.id(), node.applied());
+            verdict = Verdict::Violated(Violation::WrongState { node, slot });
+        }
+    }
+    let mut finished = Finished::of(&simulation, verdict, observers.1);
+    finished.earlier = earlier;
+    finished.report.expected += beyond;
+    Ok(finished)
+}
+
+/// Writes down how many records there are in each file.
+fn remember<M: StateMachine, const CLIENTS: usize, const NODES: usize>(
+    dir: &mut DataDir,
+    files: &Files<M, CLIENTS, NODES>,
+    diary: &Diary,
+) -> Result<(), DataError> {
+    let seen = files.seen().into_iter().chain([diary.seen()]);
+    dir.remember(seen).map_err(DataError::Store)
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@
 //!   first given a copy of the file in memory, with every checksum checked, and only if all of that is right the file.
 //!   So a damaged file is not changed by an attempt to open it.
 //!
-//! What this does not notice: an older copy of a whole file in the place of the file. Nobody may put one there.
+//! An older copy of a whole file in the place of the file is noticed by [`DataDir`], whose manifest says how many records
+//! there had been when the cluster last started or stopped. What it does not notice: older copies of the file and of the
+//! manifest together, and a copy from after that. Nobody may put one there.
 
 mod backend;
 mod data_dir;
@@ -29,7 +31,7 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
-pub use data_dir::DataDir;
+pub use data_dir::{DataDir, Seen};
 pub use error::{Problem, StoreError};
 pub use file::FileStorage;
 pub use manifest::Cluster;

@@ -282,6 +282,322 @@ fn d2_the_directory_of_another_cluster_is_refused() {
     is_refused("swapped", SMALL, "node-2.store", swap, &says);
 }
 
+/// Keeps a copy of a directory, and puts some of its files back into what has become of it since. That, too, is given.
+fn with_older_files(name: &str, files: &[&str]) -> (PathBuf, Vec<(PathBuf, Vec<u8>)>) {
+    let (path, copy) = (directory(name), directory(&format!("{name}-copy")));
+    let of = |requests| format!("6 --nodes 3 --clients 2 -q --requests {requests}");
+    assert_eq!(finished(&of(20), &path).status.code(), Some(0));
+    fs::create_dir(&copy).unwrap();
+    for (file, bytes) in bytes(&path) {
+        fs::write(copy.join(file.file_name().unwrap()), bytes).unwrap();
+    }
+    let second = finished(&of(60), &path);
+    assert_eq!(line(&second, "requests"), "120 of 120 answered, 120 right");
+    let newest = bytes(&path);
+    for file in files {
+        fs::copy(copy.join(file), path.join(file)).unwrap();
+    }
+    (path, newest)
+}
+
+/// The stores of all nodes.
+const STORES: [&str; 3] = ["node-0.store", "node-1.store", "node-2.store"];
+
+#[test]
+fn d2_older_copies_of_files_are_refused_whatever_is_left_to_do() {
+    let [node, other, last] = STORES;
+    let (notes, manifest) = ("clients.store", "cluster.toml");
+    let never = "never an older copy";
+    for (name, files, says) in [
+        (
+            "old-nodes",
+            &STORES[..],
+            &[
+                "clients.store: these notes of the clients know that request 60 of client_",
+                "no node's store knows",
+                never,
+            ][..],
+        ),
+        (
+            "old-majority",
+            &[node, last],
+            &[
+                "clients.store: ",
+                "which 2 stores of nodes must know of, and only that of NODE_1 does",
+                never,
+            ],
+        ),
+        (
+            "old-notes",
+            &[notes],
+            &[
+                "clients.store: ",
+                "request 60 of client_",
+                "know of no answer after that to request 20",
+                never,
+            ],
+        ),
+        (
+            "old-node",
+            &[other],
+            &[
+                "node-1.store: this is an older copy",
+                "when the cluster last ran",
+                "learner",
+            ],
+        ),
+        (
+            "old-nodes-and-manifest",
+            &[node, other, last, manifest],
+            &["no node's store knows of it", never],
+        ),
+        (
+            "old-notes-and-manifest",
+            &[notes, manifest],
+            &["these notes are an older copy", never],
+        ),
+    ] {
+        let (path, newest) = with_older_files(name, files);
+        for requests in [10, 60, 70] {
+            let output = finished(
+                &format!("6 --nodes 3 --clients 2 -q --requests {requests}"),
+                &path,
+            );
+            let error = refused(&output);
+            for words in says {
+                assert!(error.contains(words), "{name}: {error}");
+            }
+        }
+        let other_client = finished("6 --nodes 3 --clients 1 -q", &path);
+        refused(&other_client);
+        restore(&path, &newest);
+        let output = finished("6 --nodes 3 --clients 2 -q --requests 70", &path);
+        assert_eq!(line(&output, "requests"), "140 of 140 answered, 140 right");
+    }
+}
+
+#[test]
+fn d2_an_older_copy_is_noticed_after_a_kill_too() {
+    let path = directory("old-after-kill");
+    assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+    let copy = fs::read(path.join("node-1.store")).unwrap();
+    let mut child = synod("6 --nodes 3 --clients 3 --requests 1000000", &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(log.take(2_000).count(), 2_000);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let killed = finished(&format!("{SMALL} --requests 5"), &path);
+    assert_eq!(killed.status.code(), Some(0), "{}", text(&killed.stderr));
+    fs::write(path.join("node-1.store"), copy).unwrap();
+    let output = finished(SMALL, &path);
+    assert!(refused(&output).contains("node-1.store: this is an older copy"));
+}
+
+#[test]
+fn d2_a_directory_that_is_older_as_a_whole_is_the_cluster_as_it_was() {
+    let mut files = STORES.to_vec();
+    files.extend(["clients.store", "cluster.toml"]);
+    let (path, _) = with_older_files("old-whole", &files);
+    let output = finished("6 --nodes 3 --clients 2 -q --requests 25", &path);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(
+        line(&output, "earlier"),
+        "40 of them answered in earlier runs"
+    );
+}
+
+#[test]
+fn d2_the_files_of_another_directory_are_refused() {
+    let (path, other) = (directory("here"), directory("there"));
+    // The same in everything but their identities.
+    for path in [&path, &other] {
+        assert_eq!(finished(SMALL, path).status.code(), Some(0));
+    }
+    let before = bytes(&path);
+    for (file, says) in [
+        (
+            "node-1.store",
+            "node-1.store: this is the store of another directory",
+        ),
+        (
+            "clients.store",
+            "clients.store: these are not the notes of the clients of this directory",
+        ),
+        (
+            "cluster.toml",
+            "clients.store: these are not the notes of the clients of this directory",
+        ),
+    ] {
+        fs::copy(other.join(file), path.join(file)).unwrap();
+        let output = finished(SMALL, &path);
+        let error = refused(&output);
+        assert!(error.contains(says), "{error}");
+        restore(&path, &before);
+    }
+    for (file, bytes) in bytes(&other) {
+        fs::write(path.join(file.file_name().unwrap()), bytes).unwrap();
+    }
+    let moved = finished(SMALL, &path);
+    assert_eq!(
+        moved.status.code(),
+        Some(0),
+        "a directory may be moved: {}",
+        text(&moved.stderr)
+    );
+}
+
+#[test]
+fn d3_damaged_notes_of_the_clients_are_told_of_in_their_own_words() {
+    let cut = |file: &Path| {
+        let bytes = fs::read(file).unwrap();
+        fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let says = [
+        "clients.store: the notes of the clients are damaged",
+        "new directory",
+    ];
+    is_refused("notes-cut", SMALL, "clients.store", cut, &says);
+    let garble = |file: &Path| {
+        let mut bytes = fs::read(file).unwrap();
+        bytes[5] ^= 1;
+        fs::write(file, bytes).unwrap();
+    };
+    is_refused(
+        "notes-garbled",
+        SMALL,
+        "clients.store",
+        garble,
+        &["these are not the notes of the clients"],
+    );
+    let swap = |file: &Path| {
+        fs::copy(file.with_file_name("node-1.store"), file).unwrap();
+    };
+    is_refused(
+        "notes-swapped",
+        SMALL,
+        "clients.store",
+        swap,
+        &["these are not the notes of the clients"],
+    );
+    let gone = |file: &Path| fs::remove_file(file).unwrap();
+    is_refused(
+        "notes-gone",
+        SMALL,
+        "clients.store",
+        gone,
+        &["the notes of the clients are gone"],
+    );
+    // Nothing that is said of a node helps here.
+    for name in ["notes-cut", "notes-garbled", "notes-swapped", "notes-gone"] {
+        let path = directory(name);
+        assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+        let file = path.join("clients.store");
+        match name {
+            "notes-cut" => cut(&file),
+            "notes-garbled" => garble(&file),
+            "notes-swapped" => swap(&file),
+            _ => gone(&file),
+        }
+        let output = finished(SMALL, &path);
+        let error = refused(&output);
+        assert!(
+            !error.contains("learner") && !error.contains("node last"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn d3_a_manifest_that_is_damaged_or_gone_is_refused() {
+    let manifest = "cluster.toml";
+    let gone = |file: &Path| fs::remove_file(file).unwrap();
+    is_refused(
+        "manifest-gone",
+        SMALL,
+        manifest,
+        gone,
+        &["the manifest that says whose they are is gone"],
+    );
+    let older = |file: &Path| {
+        let text = fs::read_to_string(file).unwrap();
+        fs::write(file, text.replace("nodes = 3", "nodes = 4")).unwrap();
+    };
+    is_refused(
+        "manifest-changed",
+        SMALL,
+        manifest,
+        older,
+        &["the manifest is not as it was written"],
+    );
+    let only_notes = directory("only-notes");
+    assert_eq!(finished(SMALL, &only_notes).status.code(), Some(0));
+    for file in STORES.into_iter().chain([manifest]) {
+        fs::remove_file(only_notes.join(file)).unwrap();
+    }
+    assert!(
+        refused(&finished(SMALL, &only_notes))
+            .contains("the manifest that says whose they are is gone")
+    );
+    let only_nodes = directory("only-nodes");
+    assert_eq!(finished(SMALL, &only_nodes).status.code(), Some(0));
+    fs::remove_file(only_nodes.join("clients.store")).unwrap();
+    assert!(refused(&finished(SMALL, &only_nodes)).contains("the notes of the clients are gone"));
+    let no_nodes = directory("no-nodes");
+    assert_eq!(finished(SMALL, &no_nodes).status.code(), Some(0));
+    for file in STORES {
+        fs::remove_file(no_nodes.join(file)).unwrap();
+    }
+    assert!(refused(&finished(SMALL, &no_nodes)).contains("the storage of NODE_0 is gone"));
+}
+
+#[test]
+fn d1_other_clients_and_fewer_requests_go_on_with_the_same_files() {
+    let path = directory("other-numbers");
+    assert_eq!(finished(SMALL, &path).status.code(), Some(0));
+    for (options, requests, earlier) in [
+        (
+            "6 --nodes 3 -q --clients 3 --requests 4",
+            "33 of 33 answered, 33 right",
+            "33",
+        ),
+        (
+            "6 --nodes 3 -q --clients 1 --requests 12",
+            "12 of 12 answered, 12 right",
+            "11",
+        ),
+        (
+            "6 --nodes 3 -q --clients 5 --requests 11",
+            "56 of 56 answered, 56 right",
+            "34",
+        ),
+        (
+            "7 --nodes 3 -q --clients 5 --requests 15",
+            "75 of 75 answered, 75 right",
+            "56",
+        ),
+    ] {
+        let output = finished(options, &path);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{options}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(line(&output, "requests"), requests, "{options}");
+        assert_eq!(
+            line(&output, "earlier"),
+            format!("{earlier} of them answered in earlier runs")
+        );
+    }
+    assert!(
+        refused(&finished("6 --nodes 3 -q --clients 17", &path))
+            .contains("clients 16, where 64 was expected")
+    );
+}
+
 #[test]
 fn what_may_not_be_written_is_refused() {
     let path = directory("read-only");

@@ -73,6 +73,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
         self.state.sessions.last(client)
     }
 
+    /// Every client that has a session, in the order in which they were opened, with the number of its last request that
+    /// was applied, as [`Durable::last_request`] gives it.
+    pub fn sessions(&self) -> impl Iterator<Item = (ClientId, RequestNumber)> {
+        self.state.sessions.iter()
+    }
+
     /// A digest of everything that was applied: see [`Node::chain`].
     pub fn chain(&self) -> u64 {
         self.state.chain

@@ -80,6 +80,13 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         Some(session.number)
     }
 
+    /// Every client that has a session, in the order in which they were opened, with the number of its last request that
+    /// was applied.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ClientId, RequestNumber)> {
+        let sessions = self.table.iter();
+        sessions.map(|session| (session.client, session.number))
+    }
+
     /// What is known of a request without applying anything; `None` where it must be proposed. `applied` tells a session
     /// that was given up from one that this replica has not seen opened yet.
     #[cfg_attr(target_pointer_width = "64", inline)]

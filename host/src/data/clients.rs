@@ -1,7 +1,7 @@
 //! The notes of the clients: which of their requests were answered.
 
 use super::error::DataError;
-use crate::store::{DataDir, FileStorage, StoreError};
+use crate::store::{DataDir, FileStorage, Seen, StoreError};
 use synod::simulation::{Answered, Observer, Past, Violation};
 use synod::storage::Storage;
 use synod::{ClientId, Outcome, Reader, RequestNumber, Sink, StateMachine, Writer};
@@ -49,10 +49,14 @@ impl Diary {
         })
     }
 
-    /// Where the first `clients` clients go on.
-    pub(super) fn pasts(&self, clients: u16) -> Vec<Past> {
-        let clients = self.notes.iter().take(clients.into());
-        clients.copied().flatten().collect()
+    /// Where the clients go on, as many as there ever were.
+    pub(super) fn pasts(&self) -> Vec<Past> {
+        self.notes.iter().copied().flatten().collect()
+    }
+
+    /// How many records there have been in the file.
+    pub(super) fn seen(&self) -> Seen {
+        Seen::of_notes(&self.storage)
     }
 
     pub(super) fn take_error(&mut self) -> Option<DataError> {

@@ -2,7 +2,7 @@
 
 use super::error::DataError;
 use crate::run::{PAGE, WINDOW};
-use crate::store::{DataDir, FileStorage};
+use crate::store::{DataDir, FileStorage, Seen};
 use core::mem;
 use std::path::PathBuf;
 use synod::simulation::{Birth, Failed, Mark, Refused, Room, Scenario, Stores};
@@ -13,6 +13,8 @@ use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
 #[derive(Debug)]
 pub(super) struct Files<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
     files: Vec<File<M, CLIENTS>>,
+    /// How many records there were in each file when it was opened.
+    opened: Vec<Seen>,
     error: Option<DataError>,
 }
 
@@ -36,12 +38,14 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Files<M, CLIENTS
         scenario: &Scenario,
         learners: &[NodeId],
     ) -> Result<Self, DataError> {
+        let mut seen = Vec::new();
         let file = |node| {
             if learners.contains(&node) {
                 return Ok(File::None);
             }
             let storage = dir.storage(node).map_err(DataError::Store)?;
             let path = storage.path().to_path_buf();
+            seen.push(Seen::of(node, &storage));
             let config = scenario.config(node);
             let opened = Journal::open(storage, config);
             checked(
@@ -54,7 +58,22 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Files<M, CLIENTS
             .map(NodeId)
             .map(file)
             .collect::<Result<_, _>>()?;
-        Ok(Self { files, error: None })
+        Ok(Self {
+            files,
+            opened: seen,
+            error: None,
+        })
+    }
+
+    /// How many records there are in each file.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        let mut seen = self.opened.clone();
+        for (node, file) in (0..).map(NodeId).zip(&self.files) {
+            if let File::Open(journal) = file {
+                seen.push(Seen::of(node, journal.storage()));
+            }
+        }
+        seen
     }
 
     /// What each node must not forget, before it starts; `None` where it has not joined.

@@ -4,8 +4,11 @@ use super::error::{Problem, StoreError};
 use super::file::{FileStorage, sync_directory, write_whole};
 use super::look;
 use super::manifest::{Cluster, Manifest};
-use super::superblock::Label;
+use super::superblock::{CLIENTS, Label};
+use core::hash::BuildHasher;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
 use synod::NodeId;
@@ -14,6 +17,8 @@ use synod::NodeId;
 const MANIFEST: &str = "cluster.toml";
 /// How many bytes of notes of the clients there is room for.
 const CLIENTS_ROOM: u32 = 1 << 17;
+/// The name of the store of the clients' notes.
+const NOTES: &str = "clients.store";
 /// The name of the file whose lock is that of the directory.
 const LOCK: &str = "lock";
 
@@ -80,27 +85,18 @@ impl DataDir {
     ///
     /// [`Problem::Gone`] where it has been given one that is not there, and anything that [`FileStorage::open`] says.
     pub fn storage(&mut self, node: NodeId) -> Result<FileStorage, StoreError> {
-        let Cluster {
-            number,
-            nodes,
-            room,
-            ..
-        } = self.manifest.cluster;
+        let Cluster { nodes, room, .. } = self.manifest.cluster;
         if node.0 >= nodes {
             return Err(Problem::NoSuchNode(node).at(&self.path));
         }
-        let label = Label {
-            cluster: number,
-            node,
-            capacity: room,
-        };
-        let path = self.path.join(format!("node-{}.store", node.0));
+        let label = self.label(node, room);
+        let path = self.store(node);
         if self.is_provisioned(node) {
-            return FileStorage::open(&path, label);
+            return FileStorage::open(&path, label).map_err(of_this_directory);
         }
         // A file that is there was made just before the power went, and nothing was ever written to it.
         let storage = if path.exists() {
-            FileStorage::open(&path, label)?
+            FileStorage::open(&path, label).map_err(of_this_directory)?
         } else {
             FileStorage::create(&path, label)?
         };
@@ -118,27 +114,131 @@ impl DataDir {
     ///
     /// [`Problem::NotesGone`] where it is not there and should be, and anything that [`FileStorage::open`] says.
     pub fn clients(&mut self) -> Result<FileStorage, StoreError> {
-        let label = Label {
-            cluster: self.manifest.cluster.number,
-            node: NodeId(u16::MAX),
-            capacity: CLIENTS_ROOM,
-        };
-        let path = self.path.join("clients.store");
-        if path.exists() {
+        let label = self.label(CLIENTS, CLIENTS_ROOM);
+        let path = self.notes();
+        let opened = if path.exists() {
             FileStorage::open(&path, label)
         } else if self.manifest.provisioned.is_empty() {
             FileStorage::create(&path, label)
         } else {
             Err(Problem::NotesGone.at(&path))
+        };
+        opened.map_err(|StoreError { path, problem }| Problem::Notes(Box::new(problem)).at(&path))
+    }
+
+    /// Where the store of the clients' notes is.
+    pub fn notes(&self) -> PathBuf {
+        self.path.join(NOTES)
+    }
+
+    /// Whether any node has been given storage here.
+    pub fn has_nodes(&self) -> bool {
+        !self.manifest.provisioned.is_empty()
+    }
+
+    /// Checks that a store is not an older copy of what was here when [`DataDir::remember`] was last called.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Older`].
+    pub fn must_be_newest(&self, storage: Seen) -> Result<(), StoreError> {
+        let Seen { node, records } = storage;
+        let known = self.manifest.records.get(&node).copied().unwrap_or(0);
+        if records >= known {
+            return Ok(());
+        }
+        let older = Problem::Older {
+            found: records,
+            known,
+        };
+        Err(if node == CLIENTS {
+            Problem::Notes(Box::new(older)).at(&self.notes())
+        } else {
+            older.at(&self.store(node))
+        })
+    }
+
+    /// Writes down how many records there are in the stores: from now on an older copy of one of them is noticed, as long as
+    /// the manifest is not one, too.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be written.
+    pub fn remember(&mut self, stores: impl IntoIterator<Item = Seen>) -> Result<(), StoreError> {
+        let mut manifest = self.manifest.clone();
+        let stores = stores.into_iter();
+        manifest
+            .records
+            .extend(stores.map(|seen| (seen.node, seen.records)));
+        if manifest != self.manifest {
+            write(&self.path.join(MANIFEST), &manifest)?;
+            self.manifest = manifest;
+        }
+        Ok(())
+    }
+
+    fn store(&self, node: NodeId) -> PathBuf {
+        self.path.join(format!("node-{}.store", node.0))
+    }
+
+    fn label(&self, node: NodeId, capacity: u32) -> Label {
+        let Manifest {
+            ref cluster,
+            identity,
+            ..
+        } = self.manifest;
+        Label {
+            cluster: identity.unwrap_or(cluster.number),
+            node,
+            capacity,
         }
     }
+}
+
+/// How many records there have been in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// Whose it is.
+    node: NodeId,
+    /// How many are synced.
+    records: u64,
+}
+
+impl Seen {
+    /// What there is in the store of a node.
+    pub fn of(node: NodeId, storage: &FileStorage) -> Self {
+        let records = storage.synced();
+        Self { node, records }
+    }
+
+    /// What there is in the store of the clients' notes.
+    pub fn of_notes(storage: &FileStorage) -> Self {
+        Self::of(CLIENTS, storage)
+    }
+}
+
+/// A store with another number in its label is another directory's.
+fn of_this_directory(error: StoreError) -> StoreError {
+    match error.problem {
+        Problem::Other {
+            what: "cluster", ..
+        } => Problem::OtherDirectory.at(&error.path),
+        _ => error,
+    }
+}
+
+/// A number that no other directory has: it is drawn from the operating system's chance.
+fn draw() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 fn found(path: &Path, at: &Path, expected: &Cluster) -> Result<Manifest, StoreError> {
     must_be_empty(path)?;
     let manifest = Manifest {
         cluster: expected.clone(),
-        provisioned: [].into(),
+        provisioned: BTreeSet::new(),
+        identity: Some(draw()),
+        records: BTreeMap::new(),
     };
     write(at, &manifest)?;
     sync_directory(path.parent()).map_err(|error| Problem::of(error).at(path))?;
@@ -154,7 +254,7 @@ fn must_be_empty(path: &Path) -> Result<(), StoreError> {
         if name == LOCK || name == format!("{MANIFEST}.new") {
             continue;
         }
-        let is_store = name.starts_with("node-") && name.ends_with(".store");
+        let is_store = name.starts_with("node-") && name.ends_with(".store") || name == NOTES;
         return Err(if is_store {
             Problem::ManifestGone.at(&path.join(MANIFEST))
         } else {

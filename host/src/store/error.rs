@@ -48,6 +48,17 @@ pub enum Problem {
     },
     /// Its bytes have changed since they were written, or some are missing.
     Damaged(String),
+    /// It is in order, but an older copy of what was here.
+    Older {
+        /// How many records there have been, as far as it knows.
+        found: u64,
+        /// How many there had been when the cluster last ran.
+        known: u64,
+    },
+    /// The notes of the clients, with what is wrong with them.
+    Notes(Box<Self>),
+    /// It is the store of another directory.
+    OtherDirectory,
     /// It is in order, but as it was earlier: records that were synced are missing.
     Lost {
         /// How many records there have been, as far as it knows.
@@ -88,9 +99,14 @@ impl fmt::Display for Problem {
                 f,
                 "the storage of {node} is gone, and with it what the node voted: {AMNESIA}"
             ),
-            Self::NotesGone => f.write_str(
-                "the notes of the clients are gone, and with them which requests were answered: put this very file back, \
-                 or begin with a new directory",
+            Self::NotesGone => write!(
+                f,
+                "the notes of the clients are gone, and with them which requests were answered: {FORGETFUL}"
+            ),
+            Self::Notes(problem) => problem.fmt_of_notes(f),
+            Self::Older { found, known } => write!(f, "{}: {AMNESIA}", Older(*found, *known)),
+            Self::OtherDirectory => f.write_str(
+                "this is the store of another directory: put back the one that was here, or name the directory that it is of",
             ),
             Self::Exists => f.write_str("there is something already where a new store was to be made"),
             Self::NotAFile => f.write_str("this is no file, where the store of a node was expected"),
@@ -106,7 +122,7 @@ impl fmt::Display for Problem {
             ),
             Self::Version(found) => write!(
                 f,
-                "this has format {found}, and this program reads format 1: use the program that wrote it"
+                "this has format {found}, which this program does not read: use the program that wrote it"
             ),
             Self::Other {
                 what,
@@ -117,10 +133,9 @@ impl fmt::Display for Problem {
                 "this has {what} {found}, where {expected} was expected: name its own options or another directory"
             ),
             Self::Damaged(what) => write!(f, "this store is damaged ({what}): {AMNESIA}"),
-            Self::Lost { found, synced } => write!(
-                f,
-                "this store is damaged (it ends after record {found}, and {synced} were synced): {AMNESIA}"
-            ),
+            Self::Lost { found, synced } => {
+                write!(f, "this store is damaged ({}): {AMNESIA}", Cut(*found, *synced))
+            }
             Self::TooLong(len) => write!(f, "a record of {len} bytes, where {JOURNAL_RECORD_MAX} are the most"),
             Self::Full(capacity) => {
                 write!(f, "there is no room for another record in {capacity} bytes")
@@ -160,7 +175,64 @@ impl fmt::Display for StoreError {
 
 impl core::error::Error for StoreError {}
 
+/// What to do when it is gone what the clients know.
+const FORGETFUL: &str = "put this very file back, as it was when the cluster last stopped, and never an older copy of it; \
+                         or begin with a new directory";
+
+/// How many records a store has, and how many it had.
+struct Older(u64, u64);
+
+impl fmt::Display for Older {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(found, known) = self;
+        write!(
+            f,
+            "this is an older copy (it ends after record {found}, and there were {known} when the cluster last ran)"
+        )
+    }
+}
+
+/// Where a store ends, and how many records were synced.
+struct Cut(u64, u64);
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(found, synced) = self;
+        write!(f, "it ends after record {found}, and {synced} were synced")
+    }
+}
+
 impl Problem {
+    /// Says it of the notes of the clients: nothing that is said of nodes is of use here.
+    fn fmt_of_notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(what) => {
+                write!(f, "the notes of the clients are damaged ({what}): {FORGETFUL}")
+            }
+            Self::Lost { found, synced } => {
+                let cut = Cut(*found, *synced);
+                write!(f, "the notes of the clients are damaged ({cut}): {FORGETFUL}")
+            }
+            Self::Older { found, known } => {
+                write!(f, "of the notes of the clients {}: {FORGETFUL}", Older(*found, *known))
+            }
+            Self::Gone(_) => fmt::Display::fmt(&Self::NotesGone, f),
+            Self::NotAFile => f.write_str("this is no file, where the notes of the clients were expected"),
+            Self::Foreign | Self::Other { .. } | Self::OtherDirectory => write!(
+                f,
+                "these are not the notes of the clients of this directory: {FORGETFUL}"
+            ),
+            Self::Io(error) => write!(
+                f,
+                "this cannot be read or written ({error}): see to the disk, and give the same command again"
+            ),
+            Self::Failed => f.write_str(
+                "an operation on this failed earlier: see to the disk, and give the same command again",
+            ),
+            other => fmt::Display::fmt(other, f),
+        }
+    }
+
     pub(super) fn at(self, path: &Path) -> StoreError {
         StoreError {
             path: path.to_path_buf(),

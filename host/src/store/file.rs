@@ -5,7 +5,7 @@ use super::error::{Problem, StoreError};
 use super::log::{Extent, Log};
 use super::look;
 use super::medium::{Disk, Medium, Memory};
-use super::superblock::{Label, Mark, SUPERBLOCK};
+use super::superblock::{CLIENTS, Label, Mark, SUPERBLOCK};
 use core::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -46,6 +46,7 @@ pub struct FileStorage {
     extent: Extent,
     mark: Mark,
     failed: bool,
+    is_notes: bool,
 }
 
 impl fmt::Debug for FileStorage {
@@ -104,6 +105,7 @@ impl FileStorage {
             capacity: label.capacity,
             mark,
             failed: false,
+            is_notes: label.node == CLIENTS,
         };
         // What is read may be acted on, also where the power went before it was marked.
         storage.mark().map_err(Problem::Io)?;
@@ -115,7 +117,18 @@ impl FileStorage {
         &self.path
     }
 
+    /// How many records there have been in it, as far as they are synced.
+    pub fn synced(&self) -> u64 {
+        self.mark.records
+    }
+
     fn refused(&self, problem: Problem) -> StoreError {
+        // What is wrong with the notes of the clients is said in other words.
+        let problem = if self.is_notes {
+            Problem::Notes(Box::new(problem))
+        } else {
+            problem
+        };
         problem.at(&self.path)
     }
 

@@ -1,13 +1,15 @@
 //! What a data directory holds, as a file.
 
 use super::error::Problem;
+use super::superblock::CLIENTS;
 use core::fmt::Display;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use synod::{Digest, NodeId, Sink};
 
-/// The format that is written and read here.
-const FORMAT: u64 = 1;
+/// The format that is written here; the one before it, which is read as well, has neither an identity nor records.
+const FORMAT: u64 = 2;
+const FORMAT_BEFORE: u64 = 1;
 
 /// What a file begins with.
 const HEAD: &str =
@@ -34,6 +36,10 @@ pub(super) struct Manifest {
     pub(super) cluster: Cluster,
     /// The nodes that have storage, and must never be given new one.
     pub(super) provisioned: BTreeSet<NodeId>,
+    /// A number that no other directory has.
+    pub(super) identity: Option<u64>,
+    /// How many records there had been in each store when that was last written down: there are never fewer.
+    pub(super) records: BTreeMap<NodeId, u64>,
 }
 
 /// A manifest as it stands in its file.
@@ -49,6 +55,33 @@ struct Table {
     page: u32,
     room: u32,
     provisioned: BTreeSet<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    records: BTreeMap<String, u64>,
+}
+
+/// The key of the clients among the records.
+const NOTES: &str = "clients";
+
+fn key_of(node: NodeId) -> String {
+    if node == CLIENTS {
+        NOTES.to_owned()
+    } else {
+        node.0.to_string()
+    }
+}
+
+fn node_of(key: &str) -> Result<NodeId, Problem> {
+    match key {
+        NOTES => Ok(CLIENTS),
+        _ => key.parse().map(NodeId).map_err(damaged),
+    }
+}
+
+fn number_of(text: &str) -> Result<u64, Problem> {
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    u64::from_str_radix(digits, 16).map_err(|_| damaged("its cluster is no number"))
 }
 
 /// What is read before anything else is.
@@ -67,8 +100,9 @@ impl Manifest {
             capacities: [window, clients, page],
             room,
         } = self.cluster;
+        let is_before = self.identity.is_none() && self.records.is_empty();
         let table = Table {
-            format: FORMAT,
+            format: if is_before { FORMAT_BEFORE } else { FORMAT },
             cluster: format!("{number:#018x}"),
             nodes,
             machine: machine.clone(),
@@ -77,6 +111,12 @@ impl Manifest {
             page,
             room,
             provisioned: self.provisioned.iter().map(|node| node.0).collect(),
+            identity: self.identity.map(|identity| format!("{identity:#018x}")),
+            records: self
+                .records
+                .iter()
+                .map(|(node, count)| (key_of(*node), *count))
+                .collect(),
         };
         let table = toml::to_string(&table).map_err(damaged)?;
         let text = format!("{HEAD}{table}");
@@ -88,21 +128,23 @@ impl Manifest {
     /// From the text of a file, which must be to the byte what was once written.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let Format { format } = toml::from_str(text).map_err(damaged)?;
-        if format != FORMAT {
+        if !(FORMAT_BEFORE..=FORMAT).contains(&format) {
             return Err(Problem::Version(format));
         }
         let table: Table = toml::from_str(text).map_err(damaged)?;
-        let number = table.cluster.strip_prefix("0x");
-        let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let records = table.records.iter();
+        let records = records.map(|(key, count)| node_of(key).map(|node| (node, *count)));
         let manifest = Self {
             cluster: Cluster {
-                number: number.ok_or_else(|| damaged("its cluster is no number"))?,
+                number: number_of(&table.cluster)?,
                 nodes: table.nodes,
                 machine: table.machine,
                 capacities: [table.window, table.clients, table.page],
                 room: table.room,
             },
             provisioned: table.provisioned.into_iter().map(NodeId).collect(),
+            identity: table.identity.as_deref().map(number_of).transpose()?,
+            records: records.collect::<Result<_, Problem>>()?,
         };
         if manifest.print()? == text {
             Ok(manifest)
@@ -158,7 +200,24 @@ mod tests {
                 room: 1 << 16,
             },
             provisioned: [NodeId(0), NodeId(4)].into(),
+            identity: Some(7),
+            records: [(NodeId(0), 12), (NodeId(4), 13), (CLIENTS, 14)].into(),
         }
+    }
+
+    #[test]
+    fn one_without_records_is_of_the_format_before() {
+        let before = Manifest {
+            identity: None,
+            records: BTreeMap::new(),
+            ..manifest()
+        };
+        let text = before.print().unwrap();
+        assert!(
+            text.contains("\nformat = 1\n") && !text.contains("records"),
+            "{text}"
+        );
+        assert_eq!(Manifest::parse(&text).unwrap(), before);
     }
 
     #[test]
@@ -186,8 +245,8 @@ mod tests {
 
     #[test]
     fn another_format_is_named_before_anything_else_is_looked_at() {
-        let newer = "format = 2\nwhat = \"else\"\n";
-        assert!(matches!(Manifest::parse(newer), Err(Problem::Version(2))));
+        let newer = "format = 3\nwhat = \"else\"\n";
+        assert!(matches!(Manifest::parse(newer), Err(Problem::Version(3))));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(super) const MARKS_AT: [u64; 2] = [1024, 2048];
 const MAGIC: &[u8; 8] = b"SYNODLOG";
 const VERSION: u32 = 1;
 
+/// What stands for the clients where a node is named.
+pub(super) const CLIENTS: NodeId = NodeId(u16::MAX);
+
 /// Whose a store is, and how much goes into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
