@@ -136,4 +136,4 @@ pub use tally::Tally;
 pub use ticks::Ticks;
 pub use time::{Duration, Instant};
 pub use timer::Timer;
-pub use trace::{Event, Halt, Queue, Reason, Record, Role, Tracer};
+pub use trace::{Event, Halt, Queue, Reason, Record, Role, Tracer, Way};

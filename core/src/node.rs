@@ -373,11 +373,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Which role a kind of message is for.
+    /// Which role a kind of message is for; the node itself, where it has no such role yet.
     fn receiver(&self, kind: MessageKind) -> Role {
         match kind {
             MessageKind::Join if matches!(self.phase, Phase::Founding(_)) => Role::Seed,
             MessageKind::Welcome if matches!(self.phase, Phase::Joining(_)) => Role::Initializer,
+            // It has none of the other roles before it has joined.
+            _ if !matches!(self.phase, Phase::Active) => Role::Node,
             MessageKind::Join
             | MessageKind::Welcome
             | MessageKind::Decision

@@ -420,6 +420,37 @@ impl<M: StateMachine, const PAGE: usize> Clone for Record<'_, M, PAGE> {
 
 impl<M: StateMachine, const PAGE: usize> Copy for Record<'_, M, PAGE> {}
 
+/// Where a message is on its way through a simulated network: it tells apart messages that say the same, which no fact does.
+///
+/// A node traces what it says when it has said it ([`Event::Sent`]); it leaves the node later, in the same order, unless
+/// the node loses its power or its storage before that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// The oldest of the messages that a node has sent, and that have not left it yet, leaves it now: the facts of the
+    /// network that follow are about this message.
+    Leaves {
+        /// Its sender.
+        from: NodeId,
+    },
+    /// A copy of the message that has just left is on its way.
+    Carried {
+        /// The number of the copy, which no other has.
+        copy: u64,
+    },
+    /// A copy waits for its recipient, which stands still, and goes by another number from now on.
+    PutOff {
+        /// Its number until now.
+        copy: u64,
+        /// Its number from now on.
+        next: u64,
+    },
+    /// A copy arrives. If its recipient lives, the first facts that follow are about this message.
+    Arrives {
+        /// Its number.
+        copy: u64,
+    },
+}
+
 /// Takes the facts as they happen.
 ///
 /// `()` ignores them; a pair of tracers gives each fact to both; a `&mut` of a tracer is one.
@@ -450,6 +481,13 @@ impl<M: StateMachine, const PAGE: usize> Copy for Record<'_, M, PAGE> {}
 pub trait Tracer<M: StateMachine, const PAGE: usize> {
     /// Takes one fact.
     fn record(&mut self, record: &Record<'_, M, PAGE>);
+
+    /// Takes note of where a message is; whoever need not tell one message from another that says the same does nothing, as
+    /// is the default. Only a simulation tells it.
+    #[inline]
+    fn on_way(&mut self, way: Way) {
+        let _ = way;
+    }
 }
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for () {
@@ -462,6 +500,11 @@ impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE> + ?Sized> Tracer<M, 
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         (**self).record(record);
     }
+
+    #[inline]
+    fn on_way(&mut self, way: Way) {
+        (**self).on_way(way);
+    }
 }
 
 impl<M: StateMachine, const PAGE: usize, A: Tracer<M, PAGE>, B: Tracer<M, PAGE>> Tracer<M, PAGE>
@@ -471,5 +514,11 @@ impl<M: StateMachine, const PAGE: usize, A: Tracer<M, PAGE>, B: Tracer<M, PAGE>>
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.0.record(record);
         self.1.record(record);
+    }
+
+    #[inline]
+    fn on_way(&mut self, way: Way) {
+        self.0.on_way(way);
+        self.1.on_way(way);
     }
 }

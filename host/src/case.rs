@@ -12,12 +12,12 @@ pub use table::{Outcome, planned_kinds};
 use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
 use crate::run::{self, Finished, KEYS, Looks, PAGE, RunError};
+use synod::Tracer;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
     BankScript, Contest, Disks, Faults, Invariants, KvScript, Plan, ScenarioError, Simulation,
     Trial, Verdict, Violation, Workload,
 };
-use synod::{Digest, Tally, Tracer};
 
 /// One run with faults: two runs of equal cases have equal traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,11 +213,11 @@ where
         Disks<NODES, BYTES>,
     >::idle();
     simulation.start_against(&case.trial.scenario, workload, case.nature(recorded))?;
-    let mut tracers = (tracer, (Digest::new(), Tally::new()));
+    let mut tracers = (tracer, run::Watchers::default());
     let invariants = Invariants::<M, WINDOW, CLIENTS, NODES, SLOTS>::new();
     let mut observers = (invariants, History::<M>::new(OPERATIONS_MAX));
     let verdict = run::to_the_end(|| simulation.step_observed(&mut tracers, &mut observers));
-    let (_, (digest, tally)) = tracers;
+    let (_, (digest, (tally, reigns))) = tracers;
     let (mut invariants, history) = observers;
     let (verdict, checked) = judge(verdict, || {
         invariants.ended(simulation.nodes())?;
@@ -228,6 +228,7 @@ where
         report: simulation.report(),
         digest,
         tally,
+        reigns,
         marks: simulation.marks().collect(),
         earlier: 0,
         looks: Some(Looks {

@@ -12,7 +12,8 @@ pub use error::DataError;
 
 use crate::options::{Machine, Options};
 use crate::run::{
-    FEW_PLACES as FEW, Finished, KEYS, PAGE, RunError, WINDOW, in_thread, is_small, to_the_end,
+    FEW_PLACES as FEW, Finished, KEYS, PAGE, RunError, WINDOW, Watchers, in_thread, is_small,
+    to_the_end,
 };
 use crate::shell;
 use crate::store::{Cluster, DataDir};
@@ -24,7 +25,7 @@ use synod::machines::{Bank, Kv};
 use synod::simulation::{
     BankScript, Bound, KvScript, Network, Past, Scenario, Simulation, Verdict, Violation, Workload,
 };
-use synod::{Digest, Durable, NodeId, StateMachine, Tally, Tracer};
+use synod::{Durable, NodeId, StateMachine, Tracer};
 use vouch::{Evidence, follows};
 
 /// How many bytes of records the storage of a node has room for: more than twice what four checkpoints of the largest state
@@ -238,7 +239,7 @@ fn simulate<
             simulation.resume(past);
         }
     }
-    let mut observers = (tracer, (Digest::new(), Tally::new()));
+    let mut observers = (tracer, Watchers::default());
     let mut failed = None;
     let mut verdict = to_the_end(|| {
         let ended = simulation.step_observed(&mut observers, &mut diary);

@@ -18,6 +18,7 @@ pub mod log;
 pub mod museum;
 pub mod options;
 mod progress;
+pub mod reigns;
 pub mod run;
 mod shell;
 pub mod shrink;

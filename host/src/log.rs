@@ -1,6 +1,7 @@
 //! The log of a run: which records are shown, in which form, and where they go.
 
 pub(crate) mod bytes;
+mod context;
 mod filter;
 mod json;
 mod output;
@@ -10,13 +11,15 @@ pub(crate) mod text;
 #[cfg(test)]
 mod tests;
 
+pub use context::{MessageId, Notes, Why};
 pub use filter::{Filter, Level, level};
 pub use json::Json;
 pub use output::Output;
 pub use text::{Text, style};
 
+use context::Context;
 use std::io::{self, Write};
-use synod::{Record, StateMachine, Tracer};
+use synod::{Event, Record, StateMachine, Tracer, Way};
 
 /// What a record is turned into.
 #[derive(Debug)]
@@ -35,15 +38,32 @@ pub struct Log<'a, W> {
     format: Format,
     filter: Filter,
     output: &'a mut Output<W>,
+    context: Context,
+}
+
+impl Format {
+    /// Appends the line of a record, with what is said of it besides.
+    fn line<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+        notes: &Notes,
+    ) {
+        match self {
+            Self::Text(text) => text.line(out, record, notes),
+            Self::Json(json) => json.line(out, record, notes),
+        }
+    }
 }
 
 impl<'a, W: Write> Log<'a, W> {
     /// A log of what `filter` admits, in a form, to an output.
-    pub const fn new(format: Format, filter: Filter, output: &'a mut Output<W>) -> Self {
+    pub fn new(format: Format, filter: Filter, output: &'a mut Output<W>) -> Self {
         Self {
             format,
             filter,
             output,
+            context: Context::default(),
         }
     }
 
@@ -54,14 +74,52 @@ impl<'a, W: Write> Log<'a, W> {
     }
 }
 
+impl<W: Write> Log<'_, W> {
+    /// Writes down a record where only some slots are asked for. A node applies such a slot when it hears that it is decided,
+    /// which the message says that it has received, though it may be about other slots: that is written down first.
+    fn record_for_slots<M: StateMachine, const PAGE: usize>(
+        &mut self,
+        record: &Record<'_, M, PAGE>,
+        notes: &Notes,
+        is_asked_for: bool,
+    ) {
+        let Self {
+            format,
+            filter,
+            output,
+            context,
+        } = self;
+        let applies = context.applies(record);
+        let applies = applies.is_some_and(|(first, last)| filter.admits_between(first, last));
+        if applies && let Some(line) = context.brought(record.node, record.at) {
+            output.append(|out| out.extend_from_slice(&line));
+        }
+        if is_asked_for || applies {
+            output.append(|out| format.line(out, record, notes));
+            if matches!(record.event, Event::Received { .. }) {
+                context.forget(record.node);
+            }
+        } else {
+            context.keep(record, |out| format.line(out, record, notes));
+        }
+    }
+}
+
 impl<M: StateMachine, W: Write, const PAGE: usize> Tracer<M, PAGE> for Log<'_, W> {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
-        if !self.filter.admits(record) {
-            return;
+        let notes = self.context.note(record);
+        let is_asked_for = self.filter.admits(record);
+        if !self.filter.slots.is_empty() && self.filter.admits_but_slots(record) {
+            return self.record_for_slots(record, &notes, is_asked_for);
         }
-        self.output.append(|out| match &self.format {
-            Format::Text(text) => text.line(out, record),
-            Format::Json(json) => json.line(out, record),
-        });
+        if is_asked_for {
+            let format = &self.format;
+            self.output.append(|out| format.line(out, record, &notes));
+        }
+    }
+
+    #[inline]
+    fn on_way(&mut self, way: Way) {
+        self.context.on_way(way);
     }
 }

@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::history::Checked;
 use crate::options::{Machine, Options};
+use crate::reigns::Reigns;
 use crate::signals;
 use core::fmt;
 use std::io;
@@ -46,6 +47,8 @@ pub struct Finished {
     pub digest: Digest,
     /// What happened how often.
     pub tally: Tally,
+    /// Who led, from when to when.
+    pub reigns: Reigns,
     /// How full each fixed structure was at its fullest.
     pub marks: Vec<Mark>,
     /// How many messages were lost on the way, those aside that a planned fault cut off and those that found no room.
@@ -57,6 +60,9 @@ pub struct Finished {
     /// What happened on the disks of the nodes; nothing where they had none.
     pub disks: DiskFigures,
 }
+
+/// What watches every run.
+pub(crate) type Watchers = (Digest, (Tally, Reigns));
 
 /// What the checkers of a run have looked at.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +85,7 @@ impl Finished {
     >(
         simulation: &Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, S>,
         verdict: Verdict,
-        (digest, tally): (Digest, Tally),
+        (digest, (tally, reigns)): Watchers,
     ) -> Self {
         Self {
             verdict,
@@ -87,6 +93,7 @@ impl Finished {
             digest,
             lost: tally.lost_total() - tally.full(Queue::Scheduler),
             tally,
+            reigns,
             marks: simulation.marks().collect(),
             looks: None,
             earlier: 0,
@@ -223,7 +230,7 @@ fn simulate_in<
 ) -> Result<Finished, ScenarioError> {
     let mut simulation = Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>::idle();
     simulation.start(scenario, workload)?;
-    let mut observers = (tracer, (Digest::new(), Tally::new()));
+    let mut observers = (tracer, Watchers::default());
     let verdict = to_the_end(|| simulation.step(&mut observers));
     Ok(Finished::of(&simulation, verdict, observers.1))
 }

@@ -35,7 +35,8 @@ impl Summary<'_> {
     /// `run_seed`, `command`, `nodes` (`started`, `live`, `joined`), `requests` (`answered`, `right`, `expected`, and `earlier` where some were answered in earlier runs
     /// on the same files), `slots`
     /// (`decided`, `agree`, `noops`, `installed`), `messages` (for each kind that occurred `sent`, `delivered`, `lost`),
-    /// `ignored` (a count for each reason that occurred), `full` (a count for each queue that ever was), `elections`,
+    /// `ignored` (a count for each reason that occurred), `full` (a count for each queue that ever was), `elections`, `leaders` (a list: `node`, `round`, `from_us`,
+    /// and where it did not lead to the end `to_us` and `ended`: `preempted`, `stepped_down`, `killed`, `fenced` or `halted`),
     /// `preempted`, `stepped_down`, `suspected`, `killed`, `halted`, `t_us`, `events`, `deliveries`, `writes`, `marks` (for each fixed
     /// structure `peak` and `capacity`), `verified` (where it was asked for) and `digest`.
     pub fn json(&self, out: &mut Vec<u8>) {

@@ -10,7 +10,7 @@ use super::scheduler::Happening;
 use super::stores::Stores;
 use super::workload::Workload;
 use super::world::Simulation;
-use crate::{Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer};
+use crate::{Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer, Way};
 
 impl<
     M: StateMachine,
@@ -84,6 +84,7 @@ impl<
         let spare = self.clients.len() + self.members.len() + syncs + ahead;
         for outgoing in &outbox.messages {
             let message = &outgoing.message;
+            tracer.on_way(Way::Leaves { from: node });
             for to in outgoing.to.iter() {
                 let mut say = |event| record(tracer, self.now, node, event);
                 let fate = self.nemesis.fate(Passing {
@@ -125,8 +126,12 @@ impl<
                             .is_err()
                     {
                         let queue = Queue::Scheduler;
-                        say(Event::Full { queue });
-                        say(Event::Lost { to, message });
+                        record(tracer, self.now, node, Event::Full { queue });
+                        record(tracer, self.now, node, Event::Lost { to, message });
+                    } else {
+                        tracer.on_way(Way::Carried {
+                            copy: self.scheduler.last(),
+                        });
                     }
                     next = if N::PLANS { fate.again.take() } else { None };
                 }

@@ -30,6 +30,8 @@ pub enum Happening<M: StateMachine, const PAGE: usize> {
 pub struct Scheduled<M: StateMachine, const PAGE: usize> {
     /// When it happens.
     pub at: Instant,
+    /// How many were scheduled before it.
+    pub number: u64,
     /// What happens.
     pub happening: Happening<M, PAGE>,
 }
@@ -167,11 +169,25 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     /// Takes the earliest happening.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn pop(&mut self) -> Option<Scheduled<M, PAGE>> {
-        let Turn { at, place, .. } = self.turns.pop()?;
+        let Turn {
+            at,
+            sequence,
+            place,
+        } = self.turns.pop()?;
         let happening = self.places.get_mut(usize::from(place))?.take()?;
         // There is room: as many places as turns.
         let _ = self.free.push(place);
-        Some(Scheduled { at, happening })
+        Some(Scheduled {
+            at,
+            number: sequence,
+            happening,
+        })
+    }
+
+    /// The number of the happening that was scheduled last: how many were scheduled before it.
+    #[inline]
+    pub fn last(&self) -> u64 {
+        self.sequence.wrapping_sub(1)
     }
 
     /// How many happenings are in store.

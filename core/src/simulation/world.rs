@@ -13,7 +13,7 @@ use super::violation::Violation;
 use super::workload::Workload;
 use crate::window::Window;
 use crate::{
-    Duration, Envelope, Instant, Node, NodeId, Outbox, Record, Slot, StateMachine, Tracer,
+    Duration, Envelope, Instant, Node, NodeId, Outbox, Record, Slot, StateMachine, Tracer, Way,
 };
 use heapless::Vec;
 
@@ -162,11 +162,21 @@ impl<
         self.now = next.at;
         self.counts.events += 1;
         if let Some(until) = self.waits_for_a_pause(&next.happening) {
+            let is_message = matches!(next.happening, Happening::Deliver(_));
             self.put_off(next.happening, until);
+            if is_message {
+                tracer.on_way(Way::PutOff {
+                    copy: next.number,
+                    next: self.scheduler.last(),
+                });
+            }
             return None;
         }
         match next.happening {
-            Happening::Deliver(envelope) => self.deliver(&envelope, tracer, observer),
+            Happening::Deliver(envelope) => {
+                tracer.on_way(Way::Arrives { copy: next.number });
+                self.deliver(&envelope, tracer, observer);
+            }
             Happening::Wake(node) => self.wake(node, tracer, observer),
             Happening::Client(index) => self.client_acts(index, tracer, observer),
             Happening::Kill(index) => self.kill(index, tracer),
@@ -415,5 +425,10 @@ impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Tracer<M, PAGE> for
             at: self.at,
             ..*record
         });
+    }
+
+    #[inline]
+    fn on_way(&mut self, way: Way) {
+        self.tracer.on_way(way);
     }
 }

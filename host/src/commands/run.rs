@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
 use std::process;
-use synod::{Record, StateMachine, Tracer};
+use synod::{Record, StateMachine, Tracer, Way};
 
 /// What the log looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -281,6 +281,11 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
             // standard output is gone, and nothing else is open.
             process::exit(Exit::from_output(error).code().into());
         }
+    }
+
+    #[inline]
+    fn on_way(&mut self, way: Way) {
+        Tracer::<M, PAGE>::on_way(&mut self.0, way);
     }
 }
 

@@ -13,7 +13,8 @@ pub enum Level {
     /// Everything that one needs to follow the protocol: roles, messages, losses, elections, decisions.
     #[default]
     Info,
-    /// What was received and not acted on, unless it was merely known already.
+    /// What was received and not acted on, unless it was merely known already; what a node ignores because it has not joined
+    /// yet is shown before that.
     Debug,
     /// Everything.
     Trace,
@@ -35,6 +36,11 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
             reason: Reason::Known,
             ..
         } => Level::Trace,
+        // What is for a role that the node has not taken yet: it shows beside what was received.
+        Event::Ignored {
+            reason: Reason::WrongPhase,
+            ..
+        } => Level::Info,
         Event::Ignored { .. } => Level::Debug,
         Event::Started
         | Event::Stopped
@@ -70,10 +76,27 @@ impl Filter {
     /// Whether a record is worth a line.
     #[inline]
     pub fn admits<M: StateMachine, const PAGE: usize>(&self, record: &Record<'_, M, PAGE>) -> bool {
+        self.admits_but_slots(record)
+            && (self.slots.is_empty() || self.admits_slots_of(&record.event))
+    }
+
+    /// Whether a record is worth a line, whichever slots it is about.
+    #[inline]
+    pub(super) fn admits_but_slots<M: StateMachine, const PAGE: usize>(
+        &self,
+        record: &Record<'_, M, PAGE>,
+    ) -> bool {
         level(&record.event) <= self.level
             && (self.nodes.is_empty() || self.nodes.contains(record.node))
             && (self.roles.is_empty() || self.roles.contains(&record.role))
-            && (self.slots.is_empty() || self.admits_slots_of(&record.event))
+    }
+
+    /// Whether one of some consecutive slots is asked for.
+    pub(super) fn admits_between(&self, first: Slot, last: Slot) -> bool {
+        let asked = |range: &RangeInclusive<u64>| {
+            *range.start() <= last.number() && first.number() <= *range.end()
+        };
+        self.slots.iter().any(asked)
     }
 
     fn admits_slots_of<M: StateMachine, const PAGE: usize>(

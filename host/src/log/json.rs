@@ -14,8 +14,11 @@
 //! | key | is |
 //! |---|---|
 //! | `message` | its kind: `prepare`, `promise` and so on |
+//! | `id` | which message it is, such as `"3.17"`: the message that node 3 sent after seventeen others. All recipients and all copies share it, so that with `to` or `node` it says which `received` belongs to which `sent`. What a node says to itself (`from` is `node`) has none |
 //! | `from` | the number of its sender (`received`, `ignored`) |
-//! | `to` | the numbers of its recipients, a list (`sent`, `lost`) |
+//! | `to` | the numbers of its recipients, a list (`sent`, `lost`, `duplicated`, `delayed`) |
+//! | `why` | why a probe went out (`sent`): `no_leader_yet`, `no_leader`, `leader_silent`, `claimant_silent`, `back_off_over` or `again` |
+//! | `whom` | the number of the node that was silent (where `why` says that one was) |
 //! | `reason` | why it came to nothing (`ignored`) |
 //!
 //! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed` and `ignored`, an object `fields` with the fields of the message or of
@@ -33,6 +36,7 @@
 //! The last line is the summary; its `event` is `summary`. New keys may be added; these keep their names and meanings.
 
 use super::bytes;
+use super::context::{MessageId, Notes};
 use crate::json::{Object, list};
 use synod::fields::{self, Fields};
 use synod::{
@@ -50,12 +54,21 @@ impl Json {
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
+        notes: &Notes,
     ) {
         let mut object = Object::begin(out);
         object.number("t_us", record.at.as_micros());
         object.number("node", u64::from(record.node.0));
         object.word("role", record.role.name());
         object.word("event", fields::event_name(&record.event));
+        if let Some(MessageId { from, nth }) = notes.id {
+            let out = object.key("id");
+            out.push(b'"');
+            bytes::number(out, u64::from(from.0));
+            out.push(b'.');
+            bytes::number(out, nth);
+            out.push(b'"');
+        }
         match &record.event {
             Event::Sent { to, message } => message_of(&mut object, message, |object| {
                 list(object.key("to"), to.iter(), node);
@@ -94,6 +107,12 @@ impl Json {
                 let mut inner = object.object("fields");
                 fields::event(event, &mut inner);
                 inner.end();
+            }
+        }
+        if let Some(why) = notes.why {
+            object.word("why", why.name());
+            if let Some(whom) = why.whom() {
+                node(object.key("whom"), whom);
             }
         }
         object.end();

@@ -54,13 +54,13 @@ fn line(write: impl FnOnce(&mut Vec<u8>)) -> String {
 
 /// The line, which is what the record displays: who links the core reads the same words.
 fn text_of(event: Fact<'_>) -> String {
-    let text = line(|out| Text::plain().line(out, &record(event)));
-    assert_eq!(record(event).to_string(), text);
+    let text = line(|out| Text::plain().line(out, &record(event), &Notes::default()));
+    assert!(text.starts_with(&record(event).to_string()), "{text}");
     text
 }
 
 fn json_of(event: Fact<'_>) -> String {
-    line(|out| Json.line(out, &record(event)))
+    line(|out| Json.line(out, &record(event), &Notes::default()))
 }
 
 /// Every kind of message, with its text and the JSON of its fields.
@@ -538,7 +538,7 @@ fn names_of_every_length_end_in_one_column() {
                 role,
                 event: Event::Started,
             };
-            let line = line(|out| Text::plain().line(out, &record));
+            let line = line(|out| Text::plain().line(out, &record, &Notes::default()));
             assert_eq!(line.find(" ---> T=0.0000 started"), Some(19), "{line}");
             assert_eq!(record.to_string(), line);
         }
@@ -556,8 +556,8 @@ fn colours_change_nothing_but_colours() {
                     message: &message,
                 })
             };
-            let coloured = line(|out| Text::coloured().line(out, &record));
-            let plain = line(|out| Text::plain().line(out, &record));
+            let coloured = line(|out| Text::coloured().line(out, &record, &Notes::default()));
+            let plain = line(|out| Text::plain().line(out, &record, &Notes::default()));
             assert_ne!(coloured, plain);
             assert_eq!(without_escapes(&coloured), plain);
         }
@@ -708,13 +708,211 @@ fn a_slot_is_found_in_the_middle_of_a_run() {
     );
 }
 
-/// Compares the line of each fact with what it displays.
+/// Holds every message that arrives against the one that was sent under its id.
+#[derive(Default)]
+struct Arrows {
+    context: Context,
+    sent: std::collections::BTreeMap<MessageId, (NodeSet, MessageKind, String)>,
+    arrived: usize,
+    lost: usize,
+    /// Whether a message may have grown between being sent and leaving.
+    grows: bool,
+}
+
+impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Arrows {
+    fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        let node = record.node;
+        let id = self.context.note(record).id;
+        let (message, to) = match &record.event {
+            Event::Sent { to, message } if !to.contains(node) => {
+                let sent = (*to, message.kind(), format!("{message:?}"));
+                assert!(
+                    self.sent.insert(id.unwrap(), sent).is_none(),
+                    "an id of its own"
+                );
+                return;
+            }
+            Event::Received { from, message } if *from != node => {
+                self.arrived += 1;
+                (message, node)
+            }
+            Event::Lost { to, message } | Event::Duplicated { to, message } => {
+                self.lost += 1;
+                (message, *to)
+            }
+            Event::Sent { .. } | Event::Received { .. } => {
+                assert_eq!(id, None, "what a node tells itself has none");
+                return;
+            }
+            _ => return,
+        };
+        let (recipients, kind, words) = &self.sent[&id.expect("it was sent")];
+        assert!(recipients.contains(to), "{id:?}");
+        // An accept takes the place of a decision that waits to leave, and says as much.
+        let replaces = (*kind, message.kind()) == (MessageKind::Decision, MessageKind::Accept);
+        assert!(*kind == message.kind() || self.grows && replaces, "{id:?}");
+        if !self.grows {
+            assert_eq!(*words, format!("{message:?}"), "{id:?}");
+        }
+    }
+
+    fn on_way(&mut self, way: Way) {
+        self.context.on_way(way);
+    }
+}
+
+#[test]
+fn every_message_that_arrives_has_the_id_of_the_one_that_was_sent() {
+    let mut options = crate::Options::new(6);
+    (options.nodes, options.loss_ppm) = (5, 100_000);
+    let mut arrows = Arrows::default();
+    crate::run(&options, &mut arrows).unwrap();
+    assert!(
+        arrows.arrived > 300 && arrows.lost > 30,
+        "{} {}",
+        arrows.arrived,
+        arrows.lost
+    );
+}
+
+#[test]
+fn ids_hold_where_messages_wait_for_a_disk_and_nodes_lose_their_power() {
+    let swarm = synod::simulation::Swarm {
+        faults: synod::simulation::FaultSet::ALL,
+        nodes: None,
+    };
+    let (mut arrived, mut lost) = (0, 0);
+    for seed in 0..40 {
+        let mut arrows = Arrows {
+            grows: true,
+            ..Arrows::default()
+        };
+        let case = crate::case::Case::of(swarm.draw(seed));
+        crate::case::run(&case, &mut arrows).unwrap();
+        arrived += arrows.arrived;
+        lost += arrows.lost;
+    }
+    assert!(arrived > 10_000 && lost > 1_000, "{arrived} {lost}");
+}
+
+/// The log of a run, as text and as JSON.
+fn logs_of(options: &crate::Options, filter: &Filter) -> [String; 2] {
+    [Format::Text(Text::plain()), Format::Json(Json)].map(|format| {
+        let mut output = Output::new(Vec::new());
+        let mut log = Log::new(format, filter.clone(), &mut output);
+        crate::run(options, &mut log).unwrap();
+        String::from_utf8(output.finish().unwrap()).unwrap()
+    })
+}
+
+#[test]
+fn the_first_probe_says_why_it_went_out_and_a_registration_who_was_registered() {
+    let mut options = crate::Options::new(6);
+    options.nodes = 5;
+    options.kills = vec![synod::simulation::Kill {
+        target: synod::simulation::Target::Leader,
+        at: Instant::from_micros(800_000),
+    }];
+    let [text, json] = logs_of(&options, &Filter::default());
+    let mut probes = text.lines().filter(|line| line.contains(" sent probe("));
+    assert!(
+        probes
+            .next()
+            .unwrap()
+            .ends_with(": it has heard of no leader yet")
+    );
+    assert!(
+        probes
+            .next()
+            .unwrap()
+            .ends_with(": NODE_0, its leader, was silent for too long")
+    );
+    let mut probes = json
+        .lines()
+        .filter(|line| line.contains(r#""sent""#) && line.contains(r#""probe""#));
+    assert!(
+        probes
+            .next()
+            .unwrap()
+            .ends_with(r#","why":"no_leader_yet"}"#)
+    );
+    assert!(
+        probes
+            .next()
+            .unwrap()
+            .ends_with(r#","why":"leader_silent","whom":0}"#)
+    );
+    assert!(
+        text.lines()
+            .any(|line| line.ends_with("): client_1 registered (slot 1)")),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_node_ignores_before_it_has_joined_is_shown_where_it_is_received() {
+    let mut early = 0;
+    for seed in 0..20 {
+        let mut options = crate::Options::new(seed);
+        (options.nodes, options.loss_ppm) = (5, 300_000);
+        let [text, _] = logs_of(&options, &Filter::default());
+        let lines: Vec<_> = text.lines().collect();
+        for pair in lines.windows(2) {
+            if let Some((head, _)) = pair[1].split_once(": wrong_phase") {
+                let node = head.split_once(' ').unwrap().0;
+                assert!(node.ends_with(".Node"), "{}", pair[1]);
+                assert!(
+                    pair[0].starts_with(&format!("{node} ")) && pair[0].contains(" received "),
+                    "{}",
+                    pair[0]
+                );
+                early += 1;
+            }
+        }
+    }
+    assert!(early > 10, "{early}");
+}
+
+#[test]
+fn a_slot_is_shown_with_what_brought_it_to_each_node() {
+    let mut options = crate::Options::new(6);
+    (options.nodes, options.loss_ppm) = (3, 300_000);
+    let mut others = 0;
+    for slot in 1..=60 {
+        let filter = Filter {
+            slots: vec![slot..=slot],
+            ..Filter::default()
+        };
+        let [text, _] = logs_of(&options, &filter);
+        let lines: Vec<_> = text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            if !line.contains(&format!(" applied(slot={slot}, ")) {
+                continue;
+            }
+            let (node, rest) = line.split_once('.').unwrap();
+            let time = rest
+                .split_whitespace()
+                .find(|word| word.starts_with("T="))
+                .unwrap();
+            let brought = lines[..index].iter().rev().find(|line| {
+                line.starts_with(&format!("{node}."))
+                    && line.contains(time)
+                    && line.contains(" received ")
+            });
+            assert!(brought.is_some(), "slot {slot}: {line}");
+            others += usize::from(!brought.unwrap().contains(&format!("first={slot},")));
+        }
+    }
+    assert!(others > 20, "{others}");
+}
+
+/// Compares the line of each fact with what it displays, behind which the log may add what it knows from other facts.
 struct Compared(u64);
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Compared {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
-        let line = line(|out| Text::plain().line(out, record));
-        assert_eq!(record.to_string(), line);
+        let line = line(|out| Text::plain().line(out, record, &Notes::default()));
+        assert!(line.starts_with(&record.to_string()), "{line}");
         self.0 += 1;
     }
 }

@@ -9,6 +9,7 @@
 //! sequences of its colours taken out, a coloured line is the plain one, byte for byte.
 
 use super::bytes;
+use super::context::{Notes, registered};
 use super::paint::{Palette, RESET};
 use synod::fields::{self, Fields};
 use synod::{
@@ -41,11 +42,13 @@ impl Text {
         }
     }
 
-    /// Appends the line of a record, with its line feed.
+    /// Appends the line of a record, with its line feed. Of what is said of it besides, there is why a probe went out; a line
+    /// says, too, who was registered.
     pub fn line<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
+        notes: &Notes,
     ) {
         self.head(out, record);
         match &record.event {
@@ -96,6 +99,22 @@ impl Text {
                 self.verb(out, record, b"", fields::event_name(event));
                 fields_of(out, |fields| fields::event(event, fields));
             }
+        }
+        if let Some((client, slot)) = registered(&record.event) {
+            out.extend_from_slice(b": client_");
+            bytes::number(out, client.0);
+            out.extend_from_slice(b" registered (slot ");
+            bytes::number(out, slot.number());
+            out.push(b')');
+        }
+        if let Some(why) = notes.why {
+            let (before, after) = why.words();
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(before.as_bytes());
+            if let Some(whom) = why.whom() {
+                bytes::node(out, whom);
+            }
+            out.extend_from_slice(after.as_bytes());
         }
         out.push(b'\n');
     }

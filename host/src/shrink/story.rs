@@ -1,7 +1,7 @@
 //! The story of a run: the few facts of its log that a person needs to follow what went wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use synod::{Ballot, Event, Message, NodeId, Record, Slot, StateMachine, Tracer};
+use synod::{Ballot, Event, Message, NodeId, Record, Slot, StateMachine, Tracer, Way};
 
 /// Tells which facts belong to the story.
 ///
@@ -100,6 +100,10 @@ impl<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize> Tracer<M, PAGE> for
         if self.teller.is_told(record) {
             self.tracer.record(record);
         }
+    }
+
+    fn on_way(&mut self, way: Way) {
+        self.tracer.on_way(way);
     }
 }
 

@@ -2,11 +2,38 @@
 
 use super::*;
 use crate::commands::run::Form;
+use crate::reigns::Reigns;
 use synod::machines::Opaque;
 use synod::simulation::{Bound, DiskFigures, Mark, Report};
 use synod::{
-    Digest, Event, Instant, Message, NodeId, NodeSet, Queue, Record, Role, Slot, Tally, Tracer,
+    Ballot, Digest, Event, Instant, Message, NodeId, NodeSet, Queue, Record, Role, Slot, Tally,
+    Tracer,
 };
+
+/// Two nodes that led.
+fn reigns() -> Reigns {
+    let mut reigns = Reigns::default();
+    let adopted = |node: u16| Event::Adopted {
+        ballot: Ballot::new(u64::from(node) + 1, NodeId(node)),
+        reproposed: 0,
+        noops: 0,
+        next_slot: Slot::FIRST,
+    };
+    for (node, at, event) in [
+        (0, 200, adopted(0)),
+        (1, 900, adopted(1)),
+        (0, 950, Event::Killed),
+    ] {
+        let event: Event<'_, Opaque, 2> = event;
+        reigns.record(&Record {
+            at: Instant::from_micros(at * 1_000),
+            node: NodeId(node),
+            role: Role::Leader,
+            event,
+        });
+    }
+    reigns
+}
 
 fn finished() -> Finished {
     let message = Message::<Opaque, 2>::Learn { from: Slot::FIRST };
@@ -52,6 +79,7 @@ fn finished() -> Finished {
         },
         digest: Digest::resume(0xabc),
         tally,
+        reigns: reigns(),
         marks: vec![Mark {
             name: "outbox",
             peak: 5,
@@ -90,6 +118,8 @@ nodes       2 of 3 live, 1 joined
 requests    4 of 121 answered, 4 right
 slots       7 decided, not yet applied by every live node
 elections   0 won, 0 preempted, 0 stepped down, 1 suspected
+leaders     NODE_0 from 0.2000s to 0.9500s, round 1: killed
+            NODE_1 from 0.9000s to the end, round 2
 recovery    0 re-proposed, 0 holes filled, 0 snapshots installed
 writes      12 made durable
 full        1 pending
@@ -115,7 +145,8 @@ fn the_json_says_the_same_in_one_line() {
         r#""requests":{"answered":4,"right":4,"expected":121},"#,
         r#""slots":{"decided":7,"agree":false,"noops":0,"installed":0},"#,
         r#""messages":{"learn":{"sent":2,"delivered":0,"lost":1}},"ignored":{},"full":{"pending":1},"#,
-        r#""elections":0,"preempted":0,"stepped_down":0,"suspected":1,"killed":1,"halted":0,"#,
+        r#""elections":0,"leaders":[{"node":0,"round":1,"from_us":200000,"to_us":950000,"ended":"killed"},"#,
+        r#"{"node":1,"round":2,"from_us":900000}],"preempted":0,"stepped_down":0,"suspected":1,"killed":1,"halted":0,"#,
         r#""t_us":5000000,"events":9,"deliveries":1,"writes":12,"marks":{"outbox":{"peak":5,"capacity":40}},"#,
         r#""digest":"0000000000000abc"}"#,
         "\n"

@@ -1,8 +1,12 @@
 //! The summary for people.
 
 use super::Summary;
+use crate::run::Finished;
 use std::io::{self, Write};
 use synod::{Queue, Reason};
+
+/// How many leaders are told of one by one.
+const LEADERS_MAX: usize = 20;
 
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     // A byte buffer never refuses.
@@ -60,6 +64,7 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "elections   {} won, {} preempted, {} stepped down, {} suspected",
         tally.adopted, tally.preempted, tally.stepped_down, tally.suspected
     )?;
+    leaders(finished, out)?;
     writeln!(
         out,
         "recovery    {} re-proposed, {} holes filled, {} snapshots installed",
@@ -81,6 +86,30 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "time        {}s simulated, {} events",
         report.at, report.events
     )
+}
+
+/// Writes who led, from when to when, a line for each.
+fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    let reigns = finished.reigns.all();
+    let mut name = "leaders";
+    for reign in reigns.iter().take(LEADERS_MAX) {
+        let (node, round) = (reign.ballot.leader(), reign.ballot.round());
+        write!(out, "{name:<12}{node} from {}s to ", reign.from)?;
+        match reign.end {
+            None => writeln!(out, "the end, round {round}")?,
+            Some((at, ending)) => {
+                let ending = ending.name().replace('_', " ");
+                writeln!(out, "{at}s, round {round}: {ending}")?;
+            }
+        }
+        name = "";
+    }
+    let hidden = reigns.len().saturating_sub(LEADERS_MAX);
+    let more = finished.reigns.more() + u64::try_from(hidden).unwrap_or(u64::MAX);
+    match more {
+        0 => Ok(()),
+        more => writeln!(out, "{:<12}and {more} more; --format json names them", ""),
+    }
 }
 
 /// Writes counts that are not zero in one line, or no line.
