@@ -2,10 +2,12 @@
 
 mod file;
 mod keys;
+mod limits;
 mod nature;
 mod table;
+mod wrong;
 
-pub use file::{FileError, keys, parse, print, read, write};
+pub use file::{FileError, keys, parse, print, read, try_write, write};
 pub use nature::{Choice, Nature, Passage, Script};
 pub use table::{Outcome, planned_kinds};
 

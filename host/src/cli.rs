@@ -43,9 +43,6 @@ use std::path::PathBuf;
 use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
 use synod::{Duration, NodeId, Role};
 
-/// The most jitter that the simulation's generator can draw.
-const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
-
 /// What the program was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -210,10 +207,10 @@ struct ClusterArgs {
     /// How many messages are lost, such as 5% or 0.5% [default: 5%]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
     loss: Option<u32>,
-    /// How long a message travels [default: 30ms]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
+    /// How long a message travels, at most 24h [default: 30ms]
+    #[arg(long, value_name = "TIME", value_parser = values::delay, allow_hyphen_values = true)]
     delay: Option<Duration>,
-    /// How much longer or shorter than that it may take, at most the delay [default: 20ms, or the delay]
+    /// How much longer or shorter than that it may take, at most the delay and at most 35m [default: 20ms, or the delay]
     #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     jitter: Option<Duration>,
     /// Stop a node for good: 3@1s, NODE_3@1.5s, or leader@800ms for whoever leads then; up to eight times
@@ -235,11 +232,11 @@ struct ClusterArgs {
     /// last]
     #[arg(long, value_name = "last|spread|NODE", value_parser = parse_place, allow_hyphen_values = true)]
     place: Option<Place>,
-    /// Give up after so much simulated time
+    /// Give up after so much simulated time, at most 1000000h
     ///
     /// [default: 2m; more where messages travel for more than 50 ms or there are more than 60 requests: 40 times the
     /// longest way of a message for each request of a client]
-    #[arg(long, value_name = "TIME", value_parser = values::bound, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::until, allow_hyphen_values = true)]
     until: Option<Duration>,
     /// Give up after so many events
     ///
@@ -305,7 +302,7 @@ impl Cli {
             Some(Action::Run(args)) => args.command().map(Command::Run),
             Some(Action::Sweep(args)) => args.command().map(Command::Sweep),
             Some(Action::Replay(args)) => args.command().map(Command::Run),
-            Some(Action::Shrink(args)) => Ok(Command::Shrink(args.command())),
+            Some(Action::Shrink(args)) => args.command().map(Command::Shrink),
             #[cfg(feature = "check")]
             Some(Action::Check(args)) => args.command().map(Command::Check),
             #[cfg(feature = "mutants")]
@@ -405,9 +402,15 @@ impl ClusterArgs {
             #[cfg(feature = "mutants")]
             mutant: self.mutant,
         };
-        if options.jitter() > JITTER_MAX {
+        if options.jitter() > values::JITTER_MAX {
             let got = options.jitter().to_string();
             return Err(UsageError::value("--jitter", &got, &"at most 35m"));
+        }
+        let until = options.until.unwrap_or_else(|| options.default_until());
+        if options.nodes > 1 && options.delay >= until {
+            let takes = format!("less than --until ({until}), as nothing would arrive in time");
+            let got = options.delay.to_string();
+            return Err(UsageError::value("--delay", &got, &takes));
         }
         if options.jitter() > options.delay {
             let takes = format!("at most the delay ({})", options.delay);
@@ -426,10 +429,17 @@ impl ClusterArgs {
             return Err(UsageError::value("--kill", &got, &takes));
         }
         for kill in &options.kills {
+            let at = Duration::from_micros(kill.at.as_micros());
+            let got = match kill.target {
+                Target::Node(node) => format!("{}@{at}", node.0),
+                Target::Leader => format!("leader@{at}"),
+            };
             if let Target::Node(node) = kill.target {
-                let at = Duration::from_micros(kill.at.as_micros());
-                let got = format!("{}@{at}", node.0);
                 check_node("--kill", node, &got, options.nodes)?;
+            }
+            if at >= until {
+                let takes = format!("a time before --until ({until}), when the run is given up");
+                return Err(UsageError::value("--kill", &got, &takes));
             }
         }
         Ok(options)

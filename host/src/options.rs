@@ -1,6 +1,7 @@
 //! What to simulate: everything that decides the trace of a run, and nothing that only decides how it is shown.
 
 use crate::shell;
+use crate::values::UNTIL_MAX;
 use core::fmt::{self, Write};
 use synod::simulation::{KILLS_MAX, Kill, Link, Placement, Scenario, Target};
 use synod::{Duration, NodeId};
@@ -108,10 +109,13 @@ impl Options {
     }
 
     /// Two minutes, and more where messages travel for more than 50 ms or clients ask more than sixty times: forty times
-    /// the longest way of a message for each request of a client, ten times what a quiet cluster takes.
+    /// the longest way of a message for each request of a client, ten times what a quiet cluster takes. It is never more
+    /// than a million hours.
     pub fn default_until(&self) -> Duration {
         let way = self.delay.saturating_add(self.jitter());
-        way.max(Duration::from_millis(50)) * u64::from(self.requests).saturating_mul(40).max(2_400)
+        let until = way.max(Duration::from_millis(50))
+            * u64::from(self.requests).saturating_mul(40).max(2_400);
+        until.min(UNTIL_MAX)
     }
 
     /// Ten million, and more where there are more than a thousand requests: ten thousand for each.

@@ -56,6 +56,9 @@ pub enum Source {
         /// The file that it stands in.
         path: PathBuf,
     },
+    /// The same, and every node makes a mistake.
+    #[cfg(feature = "mutants")]
+    Mutated(Box<Self>, synod::Mutant),
 }
 
 impl Source {
@@ -76,6 +79,21 @@ impl Source {
                 case.trial.scenario.run_seed = run_seed;
                 case
             }
+            #[cfg(feature = "mutants")]
+            Self::Mutated(source, mutant) => {
+                let mut case = source.case(run_seed);
+                case.trial.scenario.mutant = Some(*mutant);
+                case
+            }
+        }
+    }
+
+    /// The same with nodes that make no mistake, unless a file says so.
+    pub(crate) fn unmutated(&self) -> &Self {
+        match self {
+            #[cfg(feature = "mutants")]
+            Self::Mutated(source, _) => source.unmutated(),
+            source => source,
         }
     }
 
@@ -96,6 +114,11 @@ impl Source {
             }
             Self::Scenario { path, .. } => {
                 shell::push_option(&mut line, "--scenario", path.as_os_str());
+            }
+            #[cfg(feature = "mutants")]
+            Self::Mutated(source, mutant) => {
+                line = source.options();
+                shell::push_option(&mut line, "--mutant", mutant.name().as_ref());
             }
         }
         line

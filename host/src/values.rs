@@ -8,6 +8,13 @@ use core::ops::RangeInclusive;
 use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Target};
 use synod::{Duration, Instant, NodeId, Role};
 
+/// The longest time that anything may take on its way.
+pub(crate) const DELAY_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// The most jitter that the simulation's generator can draw.
+pub(crate) const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
+/// The longest bound on simulated time: more than a century.
+pub(crate) const UNTIL_MAX: Duration = Duration::from_secs(1_000_000 * 3_600);
+
 /// What an option takes, said to someone who gave it something else.
 pub(crate) type Takes = &'static str;
 
@@ -176,6 +183,20 @@ pub(crate) fn percent(text: &str) -> Result<u32, Takes> {
 /// A span of time: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
 pub(crate) fn duration(text: &str) -> Result<Duration, Takes> {
     span(text).ok_or("a duration such as 30ms, 1.5s or 2m")
+}
+
+/// A span of time that something takes on its way.
+pub(crate) fn delay(text: &str) -> Result<Duration, Takes> {
+    span(text)
+        .filter(|span| *span <= DELAY_MAX)
+        .ok_or("a duration of at most 24h, such as 30ms, 1.5s or 2m")
+}
+
+/// A bound on simulated time, which cannot be zero.
+pub(crate) fn until(text: &str) -> Result<Duration, Takes> {
+    span(text)
+        .filter(|span| (Duration::from_micros(1)..=UNTIL_MAX).contains(span))
+        .ok_or("a duration above zero and of at most 1000000h, such as 90s or 10m")
 }
 
 /// A bound on time, which cannot be zero.

@@ -6,7 +6,7 @@
 )]
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 #[cfg(unix)]
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -622,6 +622,128 @@ fn a_failure_shrinks_to_a_story_whose_command_fails_again() {
     assert_eq!(command, format!("synod replay {least}"));
     let again = finished(&format!("replay {least} --quiet"));
     assert_eq!(again.status.code(), Some(3), "{}", text(&again.stderr));
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_refused_before_the_run() {
+    let (path, folder) = (scratch("there.toml"), scratch("no-such-folder"));
+    fs::write(&path, "nodes = 3\n").unwrap();
+    for line in [
+        // It would take for ever.
+        format!("run --scenario {} --record {folder}/x.toml", endless()),
+        format!(
+            "run --scenario {} --record {}",
+            endless(),
+            env!("CARGO_TARGET_TMPDIR")
+        ),
+        format!("shrink {} --output {folder}/x.toml", endless()),
+    ] {
+        let output = finished(&line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(output.stdout.is_empty(), "{line}");
+        assert_eq!(
+            text(&output.stderr).lines().count(),
+            1,
+            "{line}: {}",
+            text(&output.stderr)
+        );
+    }
+    // A run that is refused leaves what is there, and nothing where nothing is.
+    let new = scratch("not-there.toml");
+    let _ = fs::remove_file(&new);
+    for record in [&path, &new] {
+        let line = format!("run 6 --faults all --node 99 --record {record}");
+        assert_eq!(finished(&line).status.code(), Some(2));
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "nodes = 3\n");
+    assert!(!Path::new(&new).exists());
+}
+
+/// A scenario that takes longer than anybody waits.
+fn endless() -> String {
+    let path = scratch("endless-run.toml");
+    fs::write(
+        &path,
+        "requests = 4_000_000\nuntil = \"100000h\"\nevents = 9_000_000_000\n",
+    )
+    .unwrap();
+    path
+}
+
+#[test]
+fn a_scenario_can_come_from_the_standard_input() {
+    let with = |line: &str, scenario: &str| {
+        let mut child = synod(line)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(scenario.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let path = scratch("from-a-file.toml");
+    let scenario = "nodes = 3\nseed = 4\n";
+    fs::write(&path, scenario).unwrap();
+    for rest in ["--quiet", "7 --quiet"] {
+        let piped = with(&format!("run --scenario - {rest}"), scenario);
+        let read = finished(&format!("run --scenario {path} {rest}"));
+        assert_eq!(piped.status.code(), Some(0), "{}", text(&piped.stderr));
+        assert_eq!(digest_of(&piped), digest_of(&read));
+        assert!(text(&piped.stdout).contains(" --scenario -\n"));
+    }
+    let swept = with("sweep --scenario - --seeds 0..3 --quiet", scenario);
+    assert_eq!(swept.status.code(), Some(0), "{}", text(&swept.stderr));
+    let bad = with("run --scenario -", "\nnodes = 99\n");
+    assert_eq!(
+        text(&bad.stderr),
+        "synod: the standard input: line 2: nodes is '99', but takes a whole number from 1 to 64\n"
+    );
+    let nameless = with("shrink -", "");
+    assert_eq!(
+        text(&nameless.stderr),
+        "synod: FILE - needs --output, as it has no name\n"
+    );
+}
+
+#[test]
+fn a_scenario_that_makes_no_sense_is_named_with_its_line() {
+    let path = scratch("nonsense.toml");
+    for (scenario, says) in [
+        (
+            "nodes = 3\n[[fault]]\nkind = \"crash\"\nnode = 9\nat = \"1s\"\n",
+            "line 4: node is '9', but takes a node from 0 to 2",
+        ),
+        (
+            "until = \"10s\"\n[[fault]]\nkind = \"crash\"\nnode = 1\nat = \"11s\"\n",
+            "line 5: at is '11s', but takes a time before until (10s)",
+        ),
+        (
+            "[link]\ndelay = \"876000h\"\n",
+            "line 2: delay is '3153600000s', but takes at most 24h",
+        ),
+        (
+            "clients = 65\n",
+            "line 1: clients is '65', but takes a whole number from 0 to 64",
+        ),
+    ] {
+        fs::write(&path, scenario).unwrap();
+        for command in ["run --scenario", "sweep --scenario", "replay", "shrink"] {
+            let output = finished(&format!("{command} {path}"));
+            assert_eq!(output.status.code(), Some(2), "{command}: {scenario}");
+            let error = text(&output.stderr);
+            assert!(
+                error.starts_with(&format!("synod: {path}: {says}")),
+                "{command}: {error}"
+            );
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Cases as files: TOML that a person can write, and that a recorded run is written as.
 
+use super::limits;
 use super::nature::{Choice, Passage, Script};
 use super::table::{FaultTable, LinkTable, Outcome, Seed, Share, Span, WeatherTable, Whole};
+use super::wrong::{Wrong, line_of};
 use super::{Case, keys::of as keys_of};
 use crate::options::{Machine, Options};
 use crate::values;
 use core::fmt;
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use synod::simulation::{PLAN_MAX, Placement, Scenario, Trial, Weather};
@@ -26,9 +28,18 @@ pub enum FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::Form(path, what) => write!(f, "{}: {what}", path.display()),
+            Self::Io(path, error) => write!(f, "{}: {error}", name_of(path)),
+            Self::Form(path, what) => write!(f, "{}: {what}", name_of(path)),
         }
+    }
+}
+
+/// How a file is called in a message.
+fn name_of(path: &Path) -> impl fmt::Display {
+    if path == Path::new("-") {
+        Path::new("the standard input").display()
+    } else {
+        path.display()
     }
 }
 
@@ -86,13 +97,18 @@ pub fn keys() -> [(&'static str, &'static [&'static str]); 6] {
     ]
 }
 
-/// Reads a case; and what came of it when it was recorded, if it was.
+/// Reads a case, from the standard input where the path is `-`; and what came of it when it was recorded, if it was.
 ///
 /// # Errors
 ///
 /// [`FileError`]: what in the file is not as it must be, and where.
 pub fn read(path: &Path) -> Result<(Case, Option<Outcome>), FileError> {
-    let text = fs::read_to_string(path).map_err(|error| FileError::Io(path.into(), error))?;
+    let text = if path == Path::new("-") {
+        io::read_to_string(io::stdin())
+    } else {
+        fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| FileError::Io(path.into(), error))?;
     parse(&text).map_err(|what| FileError::Form(path.into(), what))
 }
 
@@ -106,6 +122,23 @@ pub fn write(path: &Path, case: &Case, outcome: Option<&Outcome>) -> Result<(), 
     fs::write(path, text).map_err(|error| FileError::Io(path.into(), error))
 }
 
+/// Checks that a case can be written to a path, and leaves what is there as it is.
+///
+/// # Errors
+///
+/// [`FileError`]: why it cannot.
+pub fn try_write(path: &Path) -> Result<(), FileError> {
+    let file = |options: &mut OpenOptions| options.write(true).open(path);
+    let tried = match file(OpenOptions::new().create_new(true)) {
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            file(&mut OpenOptions::new()).map(drop)
+        }
+        Err(error) => Err(error),
+    };
+    tried.map_err(|error| FileError::Io(path.into(), error))
+}
+
 /// A case from the text of a file.
 ///
 /// # Errors
@@ -113,16 +146,13 @@ pub fn write(path: &Path, case: &Case, outcome: Option<&Outcome>) -> Result<(), 
 /// What in it is not as it must be, in one line.
 pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
     let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
-    file.case()
+    file.case().map_err(|wrong| wrong.in_text(text))
 }
 
 fn located(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().replace('\n', " ");
     match error.span() {
-        Some(span) => {
-            let before = text.get(..span.start).unwrap_or_default();
-            format!("line {}: {message}", before.matches('\n').count() + 1)
-        }
+        Some(span) => format!("line {}: {message}", line_of(text, span.start)),
         None => message,
     }
 }
@@ -179,7 +209,7 @@ impl File {
         }
     }
 
-    fn case(self) -> Result<(Case, Option<Outcome>), String> {
+    fn case(self) -> Result<(Case, Option<Outcome>), Wrong> {
         let run_seed = self.seed.unwrap_or(Seed(0)).0;
         let mut options = Options::new(run_seed);
         options.nodes = self.nodes.unwrap_or(options.nodes);
@@ -188,18 +218,15 @@ impl File {
         let is_bank = match self.machine.as_deref() {
             None | Some("kv") => false,
             Some("bank") => true,
-            Some(other) => return Err(format!("machine is '{other}', but takes kv or bank")),
+            Some(other) => return Err(Wrong::value("machine", &other, &"kv or bank")),
         };
         options.machine = if is_bank { Machine::Bank } else { Machine::Kv };
         let is_tight = match self.room.as_deref() {
             None | Some("roomy") => false,
             Some("tight") => true,
-            Some(other) => return Err(format!("room is '{other}', but takes tight or roomy")),
+            Some(other) => return Err(Wrong::value("room", &other, &"tight or roomy")),
         };
         let link = self.link.link(&options);
-        if link.jitter > link.delay {
-            return Err("the jitter of the link must be at most its delay".to_owned());
-        }
         (options.delay, options.jitter, options.loss_ppm) =
             (link.delay, Some(link.jitter), link.loss_ppm);
         options.until = self.until.map(|span| span.0);
@@ -209,15 +236,18 @@ impl File {
         scenario.think = self.think.map_or(Duration::ZERO, |span| span.0);
         scenario.round_trip = self.round_trip.map(|span| span.0);
         if self.faults.len() > PLAN_MAX {
-            return Err(format!(
-                "there are {} faults, but at most {PLAN_MAX} fit",
-                self.faults.len()
-            ));
+            let many = self.faults.len();
+            let what = format!("there are {many} faults, but at most {PLAN_MAX} fit");
+            return Err(Wrong::new(what).nth(PLAN_MAX).under("fault"));
         }
         if let Some(name) = &self.mutant {
-            mutate(&mut scenario, name)?;
+            mutate(&mut scenario, name).map_err(|what| Wrong::new(what).under("mutant"))?;
         }
-        let plan: Result<_, String> = self.faults.iter().map(FaultTable::planned).collect();
+        let plan = self.faults.iter().enumerate().map(|(index, fault)| {
+            let wrong = |wrong: Wrong| wrong.nth(index).under("fault");
+            fault.planned().map_err(wrong)
+        });
+        let plan: Result<_, Wrong> = plan.collect();
         let trial = Trial {
             weather: self.weather.map_or(Weather::CALM, |table| table.weather()),
             plan: plan?,
@@ -227,6 +257,7 @@ impl File {
             is_tight,
             scenario,
         };
+        limits::check(&trial)?;
         let script = self.script.map(ScriptTable::script).transpose()?;
         Ok((Case { trial, script }, self.outcome))
     }
@@ -275,18 +306,20 @@ impl ScriptTable {
         }
     }
 
-    fn script(self) -> Result<Script, String> {
-        let choices: Option<_> = self.messages.iter().map(|line| message(line)).collect();
-        let Some(choices) = choices else {
-            let bad = self.messages.iter().find(|line| message(line).is_none());
-            return Err(format!(
-                "messages has '{}', but takes FROM>TO #NTH lost, or FROM>TO #NTH and one or two durations",
-                bad.map_or("", String::as_str)
-            ));
+    fn script(self) -> Result<Script, Wrong> {
+        let choice = |(index, line): (usize, &String)| {
+            let bad = || {
+                Wrong::new(format!(
+                    "messages has '{line}', but takes FROM>TO #NTH lost, or FROM>TO #NTH and one or two durations"
+                ))
+            };
+            let under = |wrong: Wrong| wrong.nth(index).under("messages").under("script");
+            message(line).ok_or_else(bad).map_err(under)
         };
+        let choices: Result<_, Wrong> = self.messages.iter().enumerate().map(choice).collect();
         Ok(Script {
             usual: self.usual.0,
-            choices,
+            choices: choices?,
         })
     }
 }
@@ -368,6 +401,110 @@ mod tests {
     }
 
     #[test]
+    fn every_limit_of_a_file_is_the_one_that_is_said() {
+        for (before, key, most, more) in [
+            ("", "nodes", "64", "65"),
+            ("room = \"tight\"\n", "nodes", "16", "17"),
+            ("", "clients", "64", "65"),
+            ("", "requests", "4294967294", "4294967295"),
+            ("", "until", "\"1000000h\"", "\"1000001h\""),
+            ("", "think", "\"24h\"", "\"24.1h\""),
+            ("", "round-trip", "\"24h\"", "\"24.1h\""),
+            (
+                "until = \"100h\"\n[link]\njitter = \"0\"\n",
+                "delay",
+                "\"24h\"",
+                "\"24.1h\"",
+            ),
+            (
+                "until = \"100h\"\n[link]\ndelay = \"24h\"\n",
+                "jitter",
+                "\"35m\"",
+                "\"36m\"",
+            ),
+            ("[link]\n", "loss", "\"100%\"", "\"101%\""),
+            (
+                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\n",
+                "spike-max",
+                "\"24h\"",
+                "\"24.1h\"",
+            ),
+            (
+                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\n",
+                "reorder-max",
+                "\"24h\"",
+                "\"24.1h\"",
+            ),
+            ("", "place", "13", "14"),
+            (
+                "[[fault]]\nkind = \"crash\"\nnode = 1\n",
+                "at",
+                "\"119s\"",
+                "\"120s\"",
+            ),
+            (
+                "[[fault]]\nkind = \"pause\"\nnode = 1\nat = \"20s\"\n",
+                "lasts",
+                "\"100s\"",
+                "\"101s\"",
+            ),
+            (
+                "[[fault]]\nkind = \"crash\"\nat = \"1s\"\n",
+                "node",
+                "13",
+                "14",
+            ),
+            (
+                "[[fault]]\nkind = \"partition\"\nat = \"1s\"\nlasts = \"1s\"\n",
+                "side",
+                "[13]",
+                "[14]",
+            ),
+            (
+                "[[fault]]\nkind = \"slow-disk\"\nnode = 1\nat = \"1s\"\nlasts = \"1s\"\n",
+                "sync",
+                "\"24h\"",
+                "\"24.1h\"",
+            ),
+        ] {
+            let line = before.lines().count() + 1;
+            let taken = parse(&format!("{before}{key} = {most}"));
+            assert!(taken.is_ok(), "{key} = {most}: {taken:?}");
+            let error = parse(&format!("{before}{key} = {more}")).unwrap_err();
+            assert!(
+                error.starts_with(&format!("line {line}: ")),
+                "{key}: {error}"
+            );
+            assert!(!error.contains('\n'), "{error}");
+        }
+        for (key, less) in [
+            ("nodes", "0"),
+            ("requests", "0"),
+            ("events", "0"),
+            ("until", "\"0s\""),
+        ] {
+            let error = parse(&format!("seed = 1\n{key} = {less}")).unwrap_err();
+            assert!(
+                error.starts_with(&format!("line 2: {key} is '0")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_second_of_two_faults_is_named_by_its_own_line() {
+        let text = "nodes = 3\n\n[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\n\n# Too many cooks.\n[[fault]]\n\
+                    kind = \"crash\"\nat = \"1s\"\nnode = 7\n";
+        let error = parse(text).unwrap_err();
+        assert_eq!(
+            error,
+            "line 12: node is '7', but takes a node from 0 to 2: there are 3 nodes"
+        );
+        let lacks = parse(&text.replace("node = 7\n", "")).unwrap_err();
+        assert_eq!(lacks, "line 9: a crash needs 'node'");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_one_line() {
         for (text, said) in [
             (
@@ -381,47 +518,47 @@ mod tests {
             ),
             (
                 "room = \"large\"",
-                "room is 'large', but takes tight or roomy",
+                "line 1: room is 'large', but takes tight or roomy",
             ),
             (
                 "machine = \"cat\"",
-                "machine is 'cat', but takes kv or bank",
+                "line 1: machine is 'cat', but takes kv or bank",
             ),
             (
                 "[link]\ndelay = \"1ms\"\njitter = \"2ms\"",
-                "the jitter of the link must be at most its delay",
+                "line 3: jitter is '2ms', but takes at most the delay (1ms)",
             ),
             (
                 "[[fault]]\nkind = \"fire\"",
-                "a fault has the kind 'fire', but takes one of loss,",
+                "line 2: kind is 'fire', but takes one of loss,",
             ),
             (
                 "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nlasts = \"1s\"",
-                "a pause needs 'node'",
+                "line 1: a pause needs 'node'",
             ),
             (
                 "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nnode = 1",
-                "a pause needs 'lasts'",
+                "line 1: a pause needs 'lasts'",
             ),
             (
                 "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nnode = \"king\"\nlasts = \"1s\"",
-                "node is 'king', but takes leader or a node",
+                "line 4: node is 'king', but takes leader or a node",
             ),
             (
                 "[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\nlasts = \"1s\"",
-                "a crash is for good: one that lasts is a restart",
+                "line 5: a crash is for good: one that lasts is a restart",
             ),
             (
                 "[[fault]]\nkind = \"loss\"\nat = \"1s\"",
-                "loss happens by chance: it belongs to [weather]",
+                "line 2: loss happens by chance: it belongs to [weather]",
             ),
             (
                 "[[fault]]\nkind = \"partition\"\nat = \"1s\"\nlasts = \"1s\"\nside = [64]",
-                "side has 64, but nodes go from 0 to 63",
+                "line 5: side has 64, but nodes go from 0 to 63",
             ),
             (
                 "[script]\nusual = \"1ms\"\nmessages = [\"0 to 1\"]",
-                "messages has '0 to 1', but takes FROM>TO #NTH",
+                "line 3: messages has '0 to 1', but takes FROM>TO #NTH",
             ),
         ] {
             let error = parse(text).unwrap_err();

@@ -1,5 +1,6 @@
 //! The tables of a case's file, and the values in them as people write them.
 
+use super::wrong::Wrong;
 use crate::options::{Options, Percent};
 use crate::values;
 use serde::de::Error;
@@ -89,19 +90,19 @@ pub(super) enum Whole {
 }
 
 impl Whole {
-    pub(super) fn placement(&self) -> Result<Placement, String> {
+    pub(super) fn placement(&self) -> Result<Placement, Wrong> {
         match self {
             Self::Number(node) => Ok(Placement::One(NodeId(*node))),
             Self::Word(word) if word == "spread" => Ok(Placement::Spread),
-            Self::Word(word) => Err(format!("place is '{word}', but takes spread or a node")),
+            Self::Word(word) => Err(Wrong::value("place", word, &"spread or a node")),
         }
     }
 
-    fn target(&self) -> Result<Target, String> {
+    fn target(&self) -> Result<Target, Wrong> {
         match self {
             Self::Number(node) => Ok(Target::Node(NodeId(*node))),
             Self::Word(word) if word == "leader" => Ok(Target::Leader),
-            Self::Word(word) => Err(format!("node is '{word}', but takes leader or a node")),
+            Self::Word(word) => Err(Wrong::value("node", word, &"leader or a node")),
         }
     }
 
@@ -272,23 +273,23 @@ impl FaultTable {
         table
     }
 
-    pub(super) fn planned(&self) -> Result<Planned, String> {
+    pub(super) fn planned(&self) -> Result<Planned, Wrong> {
         let kind = FaultKind::ALL
             .into_iter()
             .find(|kind| kind.name() == self.kind);
         let kind = kind.ok_or_else(|| {
-            format!(
-                "a fault has the kind '{}', but takes one of {}",
-                self.kind,
-                values::fault_names()
-            )
+            let names = values::fault_names();
+            Wrong::value("kind", &self.kind, &format_args!("one of {names}"))
         })?;
-        let missing = |key: &str| format!("a {kind} needs '{key}'");
+        let missing = |key: &str| Wrong::new(format!("a {kind} needs '{key}'"));
         let target = || self.node.as_ref().ok_or_else(|| missing("node"))?.target();
-        let nodes = |list: &Option<Vec<u16>>, key: &str| -> Result<NodeSet, String> {
+        let nodes = |list: &Option<Vec<u16>>, key: &'static str| -> Result<NodeSet, Wrong> {
             let list = list.as_ref().ok_or_else(|| missing(key))?;
             match list.iter().find(|node| **node >= NODES_MAX) {
-                Some(node) => Err(format!("{key} has {node}, but nodes go from 0 to 63")),
+                Some(node) => {
+                    let what = format!("{key} has {node}, but nodes go from 0 to 63");
+                    Err(Wrong::new(what).under(key))
+                }
                 None => Ok(list.iter().map(|node| NodeId(*node)).collect()),
             }
         };
@@ -325,13 +326,15 @@ impl FaultTable {
             FaultKind::FullDisk => Fault::FullDisk(target()?),
             FaultKind::Rot => Fault::Rot(target()?),
             FaultKind::Loss | FaultKind::Duplicate | FaultKind::Spike | FaultKind::Reorder => {
-                return Err(format!("{kind} happens by chance: it belongs to [weather]"));
+                let what = format!("{kind} happens by chance: it belongs to [weather]");
+                return Err(Wrong::new(what).under("kind"));
             }
         };
         let lasts = self.lasts.map(|span| span.0);
         match (kind, lasts) {
             (FaultKind::Crash, Some(_)) => {
-                return Err("a crash is for good: one that lasts is a restart".to_owned());
+                let what = "a crash is for good: one that lasts is a restart";
+                return Err(Wrong::new(what).under("lasts"));
             }
             (FaultKind::Crash | FaultKind::Jump, None) | (_, Some(_)) => {}
             _ => return Err(missing("lasts")),

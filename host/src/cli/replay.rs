@@ -24,7 +24,7 @@ Exit codes are those of 'synod run'; 4 is also for a run that did not end as it 
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// What was recorded
+    /// What was recorded; - for the standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

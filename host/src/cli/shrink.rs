@@ -1,10 +1,11 @@
 //! `synod shrink`: its options.
 
+use super::error::UsageError;
 use crate::commands::run::Colour;
 use crate::commands::shrink::ShrinkCommand;
 use crate::values;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `synod shrink --help` says beyond its options.
 pub(super) const LONG_ABOUT: &str = "\
@@ -30,7 +31,7 @@ Exit codes:
 
 #[derive(Debug, Args)]
 pub(super) struct ShrinkArgs {
-    /// The run: a scenario, or what was recorded of one
+    /// The run: a scenario, or what was recorded of one; - for the standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Where the least that still fails is written; by default FILE with 'min' in its name
@@ -51,15 +52,19 @@ pub(super) struct ShrinkArgs {
 }
 
 impl ShrinkArgs {
-    pub(super) fn command(self) -> ShrinkCommand {
-        let output = self
-            .output
-            .unwrap_or_else(|| self.file.with_extension("min.toml"));
-        ShrinkCommand {
+    pub(super) fn command(self) -> Result<ShrinkCommand, UsageError> {
+        let output = match self.output {
+            Some(output) => output,
+            None if self.file == Path::new("-") => {
+                return Err(UsageError::alone("FILE -", "--output, as it has no name"));
+            }
+            None => self.file.with_extension("min.toml"),
+        };
+        Ok(ShrinkCommand {
             file: self.file,
             output,
             tries: self.tries,
             colour: self.color,
-        }
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! The command line of `synod sweep`.
 
 use super::error::UsageError;
-use super::{help, lists};
+use super::{help, lists, mutants};
 use crate::case::{self, Case};
 use crate::commands::run::Subject;
 use crate::commands::sweep::{Shape, SweepCommand};
@@ -50,9 +50,12 @@ pub(super) struct SweepArgs {
     /// How many nodes, 1 to 16 [default: each seed draws it, from 1 to 7]
     #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
     nodes: Option<u16>,
-    /// Run what this file says under every seed, faults and all, instead of what the seed draws
+    /// Run what this file says under every seed, faults and all, instead of what the seed draws; - for the standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "nodes"])]
     scenario: Option<PathBuf>,
+    /// Have every node make the mistake of this name: see 'synod museum'
+    #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
+    mutant: Option<mutants::Mutant>,
     /// Go on after a failure
     #[arg(long)]
     keep_going: bool,
@@ -73,6 +76,11 @@ impl SweepArgs {
         let source = match &self.scenario {
             Some(path) => scenario(path)?,
             None => Source::Swarm(swarm(self.faults, self.nodes)?),
+        };
+        #[cfg(feature = "mutants")]
+        let source = match self.mutant {
+            Some(mutant) => Source::Mutated(Box::new(source), mutant),
+            None => source,
         };
         let new = Sweep::new(seeds);
         let sweep = Sweep {
@@ -123,7 +131,7 @@ pub(super) struct CaseArgs {
         long_help = lists::faults("What the seed draws in a sweep with such faults: all, none, or names with commas between \
         them\n\nOf the other options for the cluster only --nodes and --mutant go with it."))]
     faults: Option<FaultSet>,
-    /// What this file says, under its seed or the one that is given
+    /// What this file says, under its seed or the one that is given; - for the standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = CLUSTER, conflicts_with_all = ["faults", "nodes"])]
     pub(super) scenario: Option<PathBuf>,
 }

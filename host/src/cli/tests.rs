@@ -164,7 +164,7 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
         ),
         (
             "--until 0s",
-            "--until got '0s', but takes a duration above zero, such as 90s or 10m",
+            "--until got '0s', but takes a duration above zero and of at most 1000000h, such as 90s or 10m",
         ),
         ("--delay", "--delay needs a value: --delay <TIME>"),
         ("--nodes 3 --nodes 4", "--nodes is given more than once"),
@@ -188,7 +188,12 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
 #[cfg(not(feature = "mutants"))]
 #[test]
 fn without_mutants_the_program_says_how_to_build_one_with_them() {
-    for line in ["6 --mutant amnesia", "museum", "museum amnesia --walks 9"] {
+    for line in [
+        "6 --mutant amnesia",
+        "sweep --mutant amnesia",
+        "museum",
+        "museum amnesia --walks 9",
+    ] {
         let error = error_of(line);
         assert!(error.contains("--features mutants"), "{line}: {error}");
     }
@@ -210,6 +215,25 @@ fn a_mutant_is_named_and_an_unknown_one_gets_the_names() {
         let error = error_of(line);
         assert!(error.contains("quorum-too-small"), "{line}: {error}");
     }
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn a_sweep_of_mutants_names_the_mistake_in_its_commands() {
+    let Sweep { source, .. } = sweep_of("sweep --faults loss --mutant amnesia").sweep;
+    let mutant = Some(synod::Mutant::Amnesia);
+    assert_eq!(source.case(3).trial.scenario.mutant, mutant);
+    let command = source.command(3);
+    assert_eq!(command, "synod run 3 --faults loss --mutant amnesia");
+    let run = run_of(command.strip_prefix("synod ").unwrap());
+    let Subject::Case {
+        case,
+        command: again,
+    } = run.subject
+    else {
+        panic!("{command} is a case");
+    };
+    assert_eq!((*case, again), (source.case(3), command));
 }
 
 #[test]
@@ -423,7 +447,7 @@ fn every_list_in_the_help_names_all_that_there_is() {
         );
     }
     #[cfg(feature = "mutants")]
-    for command in ["", "run", "museum"] {
+    for command in ["", "run", "sweep", "museum"] {
         lists(command, &synod::Mutant::ALL, synod::Mutant::name);
     }
 }
@@ -464,4 +488,96 @@ fn help_is_a_command_too() {
         error_of("help tea"),
         "there is no command 'tea' (see: synod --help)"
     );
+}
+
+#[test]
+fn what_is_said_to_be_the_most_is_taken_and_one_more_is_refused() {
+    for (option, least, most) in [
+        ("--nodes", "1", "64"),
+        ("--clients", "1", "64"),
+        ("--requests", "1", "4294967294"),
+        ("--loss", "0%", "100%"),
+        ("--delay", "0us", "24h"),
+        ("--events", "1", "18446744073709551615"),
+        ("--until", "1us", "1000000h"),
+        ("--place", "0", "13"),
+        ("--node", "0", "13"),
+        ("sweep --nodes", "1", "16"),
+        ("sweep --jobs", "1", "1024"),
+        ("sweep --shard", "1/1", "4294967295/4294967295"),
+        ("7 --faults all --nodes", "1", "16"),
+        #[cfg(feature = "check")]
+        ("check --nodes", "1", "5"),
+        #[cfg(feature = "check")]
+        ("check --claimants", "1", "3"),
+        #[cfg(feature = "check")]
+        ("check --requests", "0", "8"),
+        #[cfg(feature = "check")]
+        ("check --retries", "0", "8"),
+        #[cfg(feature = "check")]
+        ("check --rounds", "1", "8"),
+        #[cfg(feature = "check")]
+        ("check --slots", "1", "8"),
+        #[cfg(feature = "check")]
+        ("check --crashes", "0", "8"),
+        #[cfg(feature = "check")]
+        ("check --depth", "1", "1000000"),
+    ] {
+        // What takes long is given the time for it.
+        let until = if option == "--delay" {
+            " --until 1000h --jitter 0"
+        } else {
+            ""
+        };
+        let until = if option == "--until" {
+            " --delay 0us"
+        } else {
+            until
+        };
+        let line = |value: &str| format!("{option} {value}{until}");
+        for value in [least, most] {
+            let parsed = parse(words(&line(value)));
+            assert!(parsed.is_ok(), "{}: {parsed:?}", line(value));
+        }
+        let digits: String = most.chars().take_while(char::is_ascii_digit).collect();
+        let more = digits.parse::<u128>().unwrap() + 1;
+        let more = format!("{more}{}", &most[digits.len()..]);
+        let error = error_of(&line(&more));
+        assert!(error.contains(&format!("got '{more}'")), "{error}");
+    }
+    assert!(
+        parse(words(&"--kill 1@1s ".repeat(8))).is_ok(),
+        "eight kills"
+    );
+    assert!(parse(words("--delay 1h --jitter 35m --until 10h")).is_ok());
+    assert!(error_of("--delay 1h --jitter 36m --until 10h").ends_with("at most 35m"));
+    assert!(parse(words("18446744073709551615")).is_ok());
+}
+
+#[test]
+fn what_comes_after_the_end_is_refused() {
+    for (line, error) in [
+        (
+            "--kill 3@2m",
+            "--kill got '3@120s', but takes a time before --until (120s), when the run is given up",
+        ),
+        (
+            "--kill leader@1h --until 10m",
+            "--kill got 'leader@3600s', but takes a time before --until (600s), when the run is given up",
+        ),
+        (
+            "--delay 876000h",
+            "--delay got '876000h', but takes a duration of at most 24h, such as 30ms, 1.5s or 2m",
+        ),
+        (
+            "--delay 2m --until 1m",
+            "--delay got '120s', but takes less than --until (60s), as nothing would arrive in time",
+        ),
+        (
+            "--until 99999999h",
+            "--until got '99999999h', but takes a duration above zero and of at most 1000000h, such as 90s or 10m",
+        ),
+    ] {
+        assert_eq!(error_of(line), error);
+    }
 }

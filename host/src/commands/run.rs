@@ -155,6 +155,11 @@ pub fn run(command: &RunCommand) -> Exit {
     if command.drawn {
         complain(&format_args!("the seed is {}", subject.run_seed()));
     }
+    // Not after an hour of work.
+    if let Some(Err(error)) = command.record.as_deref().map(case::try_write) {
+        complain(&format_args!("nothing was run: {error}"));
+        return Exit::Usage;
+    }
     signals::heed(Runs::Cut);
     let mut output = Output::new(io::stdout());
     let finished = match logged(command, &mut output) {

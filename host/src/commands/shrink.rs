@@ -38,6 +38,7 @@ pub fn shrink(command: &ShrinkCommand) -> Exit {
 
 fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Error>> {
     let (case, _) = case::read(&command.file)?;
+    case::try_write(&command.output)?;
     signals::heed(Runs::Finish(
         "what is left so far is written; Ctrl-C once more ends it at once",
     ));

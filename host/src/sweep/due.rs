@@ -108,12 +108,14 @@ pub struct Due {
 impl Due {
     /// What is due in a sweep.
     pub fn of(sweep: &Sweep) -> Self {
-        let (asked, likely, is_wild) = match &sweep.source {
+        let (asked, likely, is_wild) = match sweep.source.unmutated() {
             Source::Scenario { case, .. } => (faults_of(case), FaultSet::NONE, false),
             Source::Swarm(Swarm { faults, nodes }) if *faults == FaultSet::ALL => {
                 (FaultSet::NONE, possible(*nodes), nodes.is_none())
             }
             Source::Swarm(Swarm { faults, .. }) => (*faults, FaultSet::NONE, false),
+            #[cfg(feature = "mutants")]
+            Source::Mutated(..) => (FaultSet::NONE, FaultSet::NONE, false),
         };
         Self {
             asked,

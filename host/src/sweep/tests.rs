@@ -307,7 +307,14 @@ fn every_run_is_made_twice_where_that_is_asked_for() {
 #[test]
 fn a_scenario_that_cannot_be_run_is_an_error() {
     let fault = "[[fault]]\nkind = \"pause\"\nat = \"0s\"\nlasts = \"1s\"\nnode = 9";
-    let sweep_of = of_scenario(&format!("nodes = 3\n{fault}"));
+    let (mut case, _) = case::parse(&format!("nodes = 10\n{fault}")).unwrap();
+    // No file says so.
+    case.trial.scenario.nodes = 3;
+    case.trial.scenario.placement = synod::simulation::Placement::Spread;
+    let sweep_of = Sweep {
+        source: Source::scenario(case, Path::new("scenario.toml")),
+        ..Sweep::new(SEEDS)
+    };
     let error = sweep(&sweep_of, &|_| {}, &AtomicBool::new(false)).unwrap_err();
     assert!(
         matches!(

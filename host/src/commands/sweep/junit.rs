@@ -1,11 +1,12 @@
 //! The account of a sweep for build servers, in the form that `JUnit` has made common.
 //!
-//! There are two suites. `runs` has a case for each run that failed, with the command that shows it again, and one for all
+//! There are two suites, named after the shard where there are several, so that the accounts of all shards can be put
+//! together. `runs` has a case for each run that failed, with the command that shows it again, and one for all
 //! others together: a case for each of a million seeds would help nobody. `sights` has a case for each kind of fault and
 //! each thing that a sweep is to see: it fails where that is due and was not seen, and is skipped where it is neither.
 
 use super::Account;
-use crate::sweep::{Due, End, Failure, Sight};
+use crate::sweep::{Due, End, Failure, Shard, Sight};
 use core::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
@@ -49,8 +50,13 @@ fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         .with_attributes(counted.iter().map(|(key, count)| (*key, count.as_str())))
         .with_attribute(("time", seconds(took).as_str()))
         .write_inner_content(|writer| {
-            write_suite(writer, "runs", &runs, took)?;
-            write_suite(writer, "sights", &sights, Duration::ZERO)
+            let shard = account.sweep.shard;
+            let of_shard = |name: &str| match shard {
+                Shard::WHOLE => name.to_owned(),
+                shard => format!("{name} of shard {shard}"),
+            };
+            write_suite(writer, &of_shard("runs"), &runs, took)?;
+            write_suite(writer, &of_shard("sights"), &sights, Duration::ZERO)
         })?;
     Ok(())
 }

@@ -1,0 +1,151 @@
+//! What a case's file may ask for: no more than a run can do, and nothing that comes after it.
+
+use super::wrong::Wrong;
+use crate::values::{DELAY_MAX, JITTER_MAX, UNTIL_MAX};
+use core::fmt::Display;
+use synod::simulation::{Fault, Placement, Planned, Scenario, Target, Trial, Weather};
+use synod::{Duration, Instant, NodeId, NodeSet};
+
+/// The most nodes and clients of a run.
+const MOST: u16 = 64;
+/// The most nodes of a run without room to spare.
+const MOST_IN_TIGHT: u16 = 16;
+
+/// Checks all that was read.
+pub(super) fn check(trial: &Trial) -> Result<(), Wrong> {
+    let Trial {
+        scenario,
+        weather,
+        plan,
+        requests,
+        ..
+    } = trial;
+    let most = if trial.is_tight { MOST_IN_TIGHT } else { MOST };
+    within("nodes", scenario.nodes.into(), 1, most.into())?;
+    within("clients", scenario.clients.into(), 0, MOST.into())?;
+    within("requests", (*requests).into(), 1, u64::from(u32::MAX) - 1)?;
+    within("events", scenario.events_max, 1, u64::MAX)?;
+    check_times(scenario)?;
+    check_weather(weather).map_err(|wrong| wrong.under("weather"))?;
+    if let Placement::One(node) = scenario.placement {
+        exists("place", node, scenario)?;
+    }
+    for (index, planned) in plan.iter().enumerate() {
+        let checked = check_fault(planned, scenario);
+        checked.map_err(|wrong| wrong.nth(index).under("fault"))?;
+    }
+    Ok(())
+}
+
+fn within(key: &'static str, got: u64, least: u64, most: u64) -> Result<(), Wrong> {
+    if (least..=most).contains(&got) {
+        return Ok(());
+    }
+    let takes = format_args!("a whole number from {least} to {most}").to_string();
+    Err(Wrong::value(key, &got, &takes))
+}
+
+fn at_most(
+    key: &'static str,
+    got: Duration,
+    most: Duration,
+    what: &dyn Display,
+) -> Result<(), Wrong> {
+    if got <= most {
+        return Ok(());
+    }
+    Err(Wrong::value(key, &got, &format!("at most {what}")))
+}
+
+fn check_times(scenario: &Scenario) -> Result<(), Wrong> {
+    let (link, until) = (scenario.link, scenario.time_max);
+    if until == Duration::ZERO {
+        return Err(Wrong::value("until", &until, &"a duration above zero"));
+    }
+    at_most("until", until, UNTIL_MAX, &"1000000h")?;
+    at_most("think", scenario.think, DELAY_MAX, &"24h")?;
+    let round_trip = scenario.round_trip.unwrap_or(Duration::ZERO);
+    at_most("round-trip", round_trip, DELAY_MAX, &"24h")?;
+    let times = || {
+        at_most("delay", link.delay, DELAY_MAX, &"24h")?;
+        let delay = format!("the delay ({})", link.delay);
+        at_most("jitter", link.jitter, link.delay, &delay)?;
+        at_most("jitter", link.jitter, JITTER_MAX, &"35m")?;
+        if scenario.nodes > 1 && link.delay >= until {
+            let takes = format!("less than until ({until}), as nothing would arrive in time");
+            return Err(Wrong::value("delay", &link.delay, &takes));
+        }
+        Ok(())
+    };
+    times().map_err(|wrong: Wrong| wrong.under("link"))
+}
+
+fn check_weather(weather: &Weather) -> Result<(), Wrong> {
+    for (key, span) in [
+        ("spike-max", weather.spike),
+        ("reorder-max", weather.reorder),
+    ] {
+        at_most(key, span, DELAY_MAX, &"24h")?;
+    }
+    for (key, span) in [
+        ("storm", weather.storm),
+        ("calm", weather.calm),
+        ("until", weather.until.since(Instant::ZERO)),
+    ] {
+        at_most(key, span, UNTIL_MAX, &"1000000h")?;
+    }
+    Ok(())
+}
+
+fn exists(key: &'static str, node: NodeId, scenario: &Scenario) -> Result<(), Wrong> {
+    match scenario.nodes {
+        nodes if node.0 < nodes => Ok(()),
+        1 => Err(Wrong::value(
+            key,
+            &node.0,
+            &"only node 0: there is one node",
+        )),
+        nodes => {
+            let takes = format!("a node from 0 to {}: there are {nodes} nodes", nodes - 1);
+            Err(Wrong::value(key, &node.0, &takes))
+        }
+    }
+}
+
+fn exist(key: &'static str, set: NodeSet, scenario: &Scenario) -> Result<(), Wrong> {
+    set.iter().try_for_each(|node| exists(key, node, scenario))
+}
+
+/// A fault is about nodes that there are, and is over before the run is given up.
+fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Wrong> {
+    let (kind, until) = (planned.kind(), scenario.time_max);
+    let at = planned.at.since(Instant::ZERO);
+    if at >= until {
+        let takes = format!("a time before until ({until}), when the run is given up");
+        return Err(Wrong::value("at", &at, &takes));
+    }
+    if let Some(lasts) = planned.lasts
+        && lasts > Duration::from_micros(until.as_micros() - at.as_micros())
+    {
+        let takes = format!(
+            "less: this {kind} would be over after until ({until}), when the run is given up"
+        );
+        return Err(Wrong::value("lasts", &lasts, &takes));
+    }
+    if let Some(Target::Node(node)) = planned.fault.target() {
+        exists("node", node, scenario)?;
+    }
+    match planned.fault {
+        Fault::Partition(side) => exist("side", side, scenario),
+        Fault::OneWay { from, to } | Fault::Clog { from, to } => {
+            exist("from", from, scenario)?;
+            exist("to", to, scenario)
+        }
+        Fault::Partial { one, other } => {
+            exist("one", one, scenario)?;
+            exist("other", other, scenario)
+        }
+        Fault::SlowDisk { sync, .. } => at_most("sync", sync, DELAY_MAX, &"24h"),
+        _ => Ok(()),
+    }
+}
