@@ -183,7 +183,8 @@ struct RunArgs {
     /// Keep what the nodes must not forget in this directory, and go on where an earlier run has left off
     ///
     /// Each node has a file there, and the clients have one. The process may be killed at any instant: nothing that was
-    /// shown as answered is lost. A new directory founds a cluster; later runs take the same nodes and machine.
+    /// shown as answered is lost. A new directory founds a cluster; later runs take the same nodes and machine. Files that do
+    /// not fit together, such as older copies of some of them, are refused.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["faults", "scenario", "record", "verify", "mutant"])]
     data: Option<PathBuf>,
     /// Let a node whose file in --data is gone or damaged come back as a learner, which never votes; can be repeated
@@ -280,7 +281,7 @@ struct ShowArgs {
     /// Only this role, such as scout; can be repeated
     #[arg(long, value_name = "ROLE", value_parser = values::role, allow_hyphen_values = true, long_help = lists::roles())]
     role: Vec<Role>,
-    /// Only what is about this slot, or these: 7 or 7-12; can be repeated
+    /// Only what is about this slot, or these, and what brought it to each node: 7 or 7-12; can be repeated
     #[arg(long, value_name = "SLOT", value_parser = values::slots, allow_hyphen_values = true)]
     slot: Vec<RangeInclusive<u64>>,
     /// Run twice and compare the traces

@@ -94,8 +94,11 @@ impl Quoted {
         if bytes.is_empty() {
             return;
         }
-        let octal: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
-        self.bare(&format!("\"$(printf '{octal}')\""));
+        self.bare("\"$(printf '");
+        for byte in bytes {
+            self.bare(&format!("\\{byte:03o}"));
+        }
+        self.bare("')\"");
     }
 
     fn finish(mut self) -> String {

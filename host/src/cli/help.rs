@@ -44,8 +44,9 @@ Examples:
   synod 6 --format json | jq 'select(.event == \"chosen\")'
 
 With --format json each line is an object with t_us, node, role and event;
-with message, from, to and reason where the event is about a message; and with
-fields. The last line is the summary; its event is \"summary\".
+with message, id, from, to and reason where the event is about a message; and
+with fields. All recipients and copies of a message share its id. The last line
+is the summary; its event is \"summary\".
 
 Exit codes:
   0  done

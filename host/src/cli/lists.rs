@@ -5,6 +5,7 @@ use crate::case;
 #[cfg(feature = "check")]
 use crate::check::Invariant;
 use crate::values::{self, listed};
+use core::fmt::Write;
 use synod::Role;
 use synod::simulation::Rule;
 #[cfg(feature = "check")]
@@ -81,7 +82,8 @@ fn scenario() -> String {
             .to_owned();
     for (table, keys) in case::keys() {
         let lines = wrapped(&keys.join(", "), "             ");
-        text.push_str(&format!("  {table:<11}{}\n", lines.trim_start()));
+        // A string never refuses.
+        let _ = writeln!(text, "  {table:<11}{}", lines.trim_start());
     }
     text.push_str("The kinds of a [[fault]]:\n");
     text.push_str(&wrapped(&case::planned_kinds(), "  "));

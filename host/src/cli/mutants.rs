@@ -18,7 +18,7 @@ mod with {
     }
 
     fn names() -> String {
-        listed(&Mutant::ALL, Mutant::name)
+        listed(Mutant::ALL, Mutant::name)
     }
 
     /// The mutants, for an option that takes one of them.

@@ -448,7 +448,7 @@ fn every_list_in_the_help_names_all_that_there_is() {
     }
     #[cfg(feature = "mutants")]
     for command in ["", "run", "sweep", "museum"] {
-        lists(command, &synod::Mutant::ALL, synod::Mutant::name);
+        lists(command, synod::Mutant::ALL, synod::Mutant::name);
     }
 }
 

@@ -157,7 +157,7 @@ impl DataError {
                 )?;
                 match answered {
                     Some(answered) => {
-                        write!(f, "know of no answer after that to {}", Request(*answered))?
+                        write!(f, "know of no answer after that to {}", Request(*answered))?;
                     }
                     None => f.write_str("know nothing of that client")?,
                 }

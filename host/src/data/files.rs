@@ -12,7 +12,7 @@ use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
 /// A journal on a file for each node.
 #[derive(Debug)]
 pub(super) struct Files<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
-    files: Vec<File<M, CLIENTS>>,
+    nodes: Vec<File<M, CLIENTS>>,
     /// How many records there were in each file when it was opened.
     opened: Vec<Seen>,
     error: Option<DataError>,
@@ -59,7 +59,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Files<M, CLIENTS
             .map(file)
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            files,
+            nodes: files,
             opened: seen,
             error: None,
         })
@@ -68,7 +68,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Files<M, CLIENTS
     /// How many records there are in each file.
     pub(super) fn seen(&self) -> Vec<Seen> {
         let mut seen = self.opened.clone();
-        for (node, file) in (0..).map(NodeId).zip(&self.files) {
+        for (node, file) in (0..).map(NodeId).zip(&self.nodes) {
             if let File::Open(journal) = file {
                 seen.push(Seen::of(node, journal.storage()));
             }
@@ -78,7 +78,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Files<M, CLIENTS
 
     /// What each node must not forget, before it starts; `None` where it has not joined.
     pub(super) fn remembered(&self) -> impl Iterator<Item = Option<&Durable<M, WINDOW, CLIENTS>>> {
-        self.files.iter().map(|file| match file {
+        self.nodes.iter().map(|file| match file {
             File::Opened(opened) => match &**opened {
                 Opened::Intact(intact) => intact.durable(),
                 _ => None,
@@ -128,7 +128,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Stores<M, WINDOW
             ..
         } = birth;
         let node = config.node;
-        let file = self.files.get_mut(usize::from(node.0)).ok_or(Refused)?;
+        let file = self.nodes.get_mut(usize::from(node.0)).ok_or(Refused)?;
         let opened = match mem::replace(file, File::Failed) {
             File::Opened(opened) => *opened,
             File::None => {
@@ -161,7 +161,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Stores<M, WINDOW
         writes: &[Write<M::Command>],
     ) -> Result<Duration, Failed> {
         let id = node.id();
-        let Some(File::Open(journal)) = self.files.get_mut(usize::from(id.0)) else {
+        let Some(File::Open(journal)) = self.nodes.get_mut(usize::from(id.0)) else {
             return Err(Failed::Storage);
         };
         match journal
@@ -177,7 +177,7 @@ impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Stores<M, WINDOW
     }
 
     fn mark(&self) -> Option<Mark> {
-        let journals = self.files.iter().filter_map(|file| match file {
+        let journals = self.nodes.iter().filter_map(|file| match file {
             File::Open(journal) => Some((journal.peak(), journal.storage().capacity())),
             _ => None,
         });

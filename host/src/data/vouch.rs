@@ -133,10 +133,10 @@ pub(super) fn follows<M: StateMachine, L: Workload<M>, const CLIENTS: usize>(
 ) -> bool {
     let mut expected = M::default();
     for note in notes {
-        let (answered, noted) = (u64::from(note.answered), u64::from(note.number.0));
+        let (answered, last_noted) = (u64::from(note.answered), u64::from(note.number.0));
         let applied = match durable.last_request(note.session) {
-            Some(last) => (answered + u64::from(last.0)).checked_sub(noted),
-            None => (answered == noted).then_some(0),
+            Some(last) => (answered + u64::from(last.0)).checked_sub(last_noted),
+            None => (answered == last_noted).then_some(0),
         };
         // It has not seen the client's present session, and the client had another before.
         let Some(applied) = applied else {

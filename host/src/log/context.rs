@@ -78,7 +78,7 @@ impl Why {
 /// What a log remembers.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    nodes: Vec<Known>,
+    nodes: BTreeMap<NodeId, Known>,
     /// Which message each copy is that is on its way.
     copies: BTreeMap<u64, MessageId>,
     /// The message that has left its sender last, or arrives: what the network does is done to it.
@@ -147,12 +147,7 @@ impl Known {
 
 impl Context {
     fn node(&mut self, node: NodeId) -> &mut Known {
-        let index = usize::from(node.0);
-        if self.nodes.len() <= index {
-            self.nodes.resize_with(index + 1, Known::new);
-        }
-        // There is one now.
-        &mut self.nodes[index]
+        self.nodes.entry(node).or_insert_with(Known::new)
     }
 
     /// Takes note of where a message is.

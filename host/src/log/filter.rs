@@ -36,13 +36,10 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
             reason: Reason::Known,
             ..
         } => Level::Trace,
-        // What is for a role that the node has not taken yet: it shows beside what was received.
-        Event::Ignored {
-            reason: Reason::WrongPhase,
-            ..
-        } => Level::Info,
-        Event::Ignored { .. } => Level::Debug,
-        Event::Started
+        // What is for a role that the node has not taken yet shows beside what was received.
+        Event::Ignored { reason, .. } if *reason != Reason::WrongPhase => Level::Debug,
+        Event::Ignored { .. }
+        | Event::Started
         | Event::Stopped
         | Event::Sent { .. }
         | Event::Received { .. }
