@@ -555,6 +555,20 @@ fn what_is_said_to_be_the_most_is_taken_and_one_more_is_refused() {
 }
 
 #[test]
+fn a_seed_draws_as_many_nodes_as_the_help_says() {
+    let swarm = Swarm {
+        faults: FaultSet::ALL,
+        nodes: None,
+    };
+    let drawn: Vec<_> = (0..500)
+        .map(|seed| swarm.draw(seed).scenario.nodes)
+        .collect();
+    let (least, most) = (drawn.iter().min().unwrap(), drawn.iter().max().unwrap());
+    let said = format!("each seed draws it, from {least} to {most}]");
+    assert!(long_help("sweep").contains(&said), "{said}");
+}
+
+#[test]
 fn what_comes_after_the_end_is_refused() {
     for (line, error) in [
         (
