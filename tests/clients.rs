@@ -5,7 +5,7 @@ use crate::log::What;
 use synod::machines::{Key, KvCommand, KvReply};
 use synod::{
     ClientId, Message, MessageKind, Outcome, Proposal, Reason, RequestError, RequestKey,
-    RequestNumber, Role,
+    RequestNumber, Role, WithdrawError,
 };
 
 fn get() -> KvCommand {
@@ -372,6 +372,49 @@ fn a_request_survives_the_snapshot_that_its_node_installs() {
         answer.is_some_and(|answer| answer < slot(10)),
         "in the same step"
     );
+}
+
+#[test]
+fn x4_what_is_withdrawn_is_answered_no_more_and_its_place_is_free() {
+    let mut c = Cluster::calm(3, 1);
+    let node = c.leader().unwrap();
+    let clients: Vec<ClientId> = (0..CLIENTS).map(|_| c.client(node)).collect();
+    c.isolate(node);
+    let of = |client, number| RequestKey {
+        client,
+        number: RequestNumber(number),
+    };
+    // Twice as many as there is room for, one after the other.
+    for number in 1..=2 {
+        for client in &clients {
+            c.set(node, *client, number, i64::from(number));
+        }
+        for client in &clients {
+            assert_eq!(c.node_mut(node).withdraw(of(*client, number)), Ok(()));
+        }
+    }
+    let again = c.node_mut(node).withdraw(of(clients[0], 1));
+    assert_eq!(again, Err(WithdrawError::NotOutstanding));
+    assert!(c.node(node).roles().all(|role| role != Role::Requester));
+    c.heal();
+    c.run_until("the node follows again", Cluster::is_calm);
+    c.run_for(millis(3_000));
+    for client in &clients {
+        assert_eq!(c.outcome(*client, 1), None);
+        assert_eq!(c.outcome(*client, 2), None);
+    }
+    // A later number settles what came of them: they were applied before it, or never will be.
+    c.set_and_wait(node, clients[0], 3, 9);
+    let value = c.node(node).machine().get(Key::numbered(0));
+    c.forget_answers();
+    for number in 1..=2 {
+        c.set(node, clients[0], number, i64::from(number));
+        c.run_until("it is answered", |c| {
+            c.outcome(clients[0], number).is_some()
+        });
+        assert_eq!(c.outcome(clients[0], number), Some(Outcome::Stale));
+    }
+    assert_eq!(c.node(node).machine().get(Key::numbered(0)), value);
 }
 
 #[test]

@@ -74,3 +74,24 @@ impl fmt::Display for RequestError {
 }
 
 impl core::error::Error for RequestError {}
+
+/// Why a request was not withdrawn; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum WithdrawError {
+    /// No such request is outstanding at this node: it was answered already, or never made here.
+    NotOutstanding,
+}
+
+impl fmt::Display for WithdrawError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOutstanding => {
+                f.write_str("nothing was withdrawn: no such request is outstanding at this node")
+            }
+        }
+    }
+}
+
+impl core::error::Error for WithdrawError {}

@@ -7,7 +7,7 @@ use crate::roles::requester::Requester;
 use crate::timer::Timer;
 use crate::{
     ClientId, Event, Instant, Message, NodeId, NodeSet, Outbox, Outcome, Proposal, Queue, Reason,
-    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer,
+    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer, WithdrawError,
 };
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -98,6 +98,40 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step.finish();
         self.invariants();
         Ok(())
+    }
+
+    /// Takes back a request that was made at this node, or a registration (rule X4): it is answered here no more, and its
+    /// place is free for another.
+    ///
+    /// Nothing of it is taken out of the log. It may have been applied, and may yet be: by the leader that it was handed to,
+    /// or because the client asked at another node, too. A client may ask for the same again under the same number; anything
+    /// else it asks for under a later one, and once that is answered, what was withdrawn was applied before it or never will
+    /// be.
+    ///
+    /// # Errors
+    ///
+    /// [`WithdrawError`]: nothing was withdrawn.
+    pub fn withdraw(&mut self, key: RequestKey) -> Result<(), WithdrawError> {
+        let index = self.requester(key).ok_or(WithdrawError::NotOutstanding)?;
+        self.requesters.remove(index);
+        if self.requesters.len() == 0 {
+            self.timers.cancel(Timer::Request);
+        }
+        // A node that asked here for the same client asks again, unless the client withdraws it there, too.
+        let _ = self.replica.on_answer(key);
+        self.invariants();
+        Ok(())
+    }
+
+    /// Whether a request that was made at this node has no answer yet.
+    pub fn is_outstanding(&self, key: RequestKey) -> bool {
+        self.requester(key).is_some()
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn requester(&self, key: RequestKey) -> Option<usize> {
+        let waits = |requester: &Requester<M::Command>| requester.key == key;
+        self.requesters.find(key.client.0, waits)
     }
 
     /// What a client has outstanding here: it asks one thing at a time.

@@ -1,7 +1,9 @@
 //! What can be seen of a node from outside: getters only, which change nothing.
 
 use super::{Node, Phase};
-use crate::{Ballot, Config, Entry, Halt, NodeId, Proposal, Role, Slot, StateMachine};
+use crate::{
+    Ballot, Config, Entry, Halt, NodeId, Proposal, Role, Slot, Standing, StateMachine, Status,
+};
 
 /// The most that a node's fixed structures have held, beside what they can hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +120,30 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Why the node has stopped for good, if it has: then it ignores everything.
     pub fn halted(&self) -> Option<&Halt<M::Command>> {
         self.halt.as_ref()
+    }
+
+    /// How many requests wait here for their decision.
+    #[cfg(test)]
+    pub(crate) fn pending(&self) -> usize {
+        self.replica.pending()
+    }
+
+    /// How the node is, for a client or an operator who asks over a link. It answers, too, when it has halted.
+    pub fn status(&self) -> Status {
+        let standing = match (self.is_active(), self.voter) {
+            _ if self.halt.is_some() => Standing::Halted,
+            (false, _) => Standing::Joining,
+            (true, false) => Standing::Learning,
+            (true, true) if self.leader.leading().is_some() => Standing::Leading,
+            (true, true) => Standing::Voting,
+        };
+        Status {
+            standing,
+            leader: self.leader_hint,
+            applied: self.replica.applied(),
+            chain: self.replica.chain(),
+            highest: self.seen,
+        }
     }
 
     /// The most that its fixed structures have held.
