@@ -6,7 +6,7 @@ use synod::machines::Kv;
 use synod::simulation::{
     Fault, Faults, KvScript, Planned, Scenario, Simulation, Target, Verdict, Weather, Workload,
 };
-use synod::wire::{Dropped, Frames, len_max};
+use synod::wire::{Dropped, Frame, Frames, len_max};
 use synod::{
     Config, Duration, Envelope, Event, Instant, MalformedPage, MessageKind, Node, NodeId, Reader,
     Record, Sink, StateMachine, Tracer, Writer,
@@ -94,7 +94,8 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Tracer<M, PAGE> for L
             };
             let mut buffer = [0; MTU];
             let len = self.frames.encode(&envelope, &mut buffer).unwrap();
-            assert_eq!(self.frames.decode(&buffer[..len]), Ok(envelope));
+            let heard = self.frames.decode(&buffer[..len]);
+            assert_eq!(heard, Ok(Frame::Message(envelope)));
             let longest = self.longest.entry(message.kind()).or_default();
             *longest = len.max(*longest);
         }

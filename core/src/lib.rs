@@ -14,6 +14,7 @@
 //!
 //! - To **link it** to a radio, a UART or sockets: [`Node`], which says how to drive it, then [`Outbox`], which says what
 //!   a driver owes.
+//! - To **ask from outside of the cluster**: [`client`].
 //! - To **replicate something of your own**: [`StateMachine`].
 //! - To **see it run**: [`simulation::Simulation`], or the program `synod` of the host package.
 //! - To **know why it is right**: [`rules`].
@@ -81,6 +82,7 @@
 mod ballot;
 mod capacity;
 mod checksum;
+pub mod client;
 mod codec;
 mod config;
 mod digest;

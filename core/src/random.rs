@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Disk,
     /// What is to go wrong with disks.
     DiskSwarm,
+    /// The jitter of a client outside.
+    Client,
 }
 
 impl Purpose {
@@ -51,6 +53,7 @@ impl Purpose {
             Self::Flash => 16,
             Self::Disk => 9,
             Self::DiskSwarm => 10,
+            Self::Client => 32,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

@@ -4,7 +4,7 @@ use super::choices::Choices;
 use crc::{CRC_32_ISO_HDLC, Crc};
 use synod::StateMachine;
 use synod::machines::{Bank, Kv, Opaque};
-use synod::wire::Frames;
+use synod::wire::{Frame, Frames};
 
 const MTU: usize = 250;
 /// The cluster that frames are taken from, as bytes of a frame.
@@ -31,12 +31,18 @@ fn frame<M: StateMachine, const PAGE: usize>(bytes: &[u8]) -> bool {
     whole.extend(checksum.to_le_bytes());
     let mut taken = 0;
     for frame in [bytes, &whole] {
-        let Ok(envelope) = frames.decode(frame) else {
-            continue;
-        };
         let mut buffer = [0; MTU];
-        let len = frames.encode(&envelope, &mut buffer).unwrap();
-        assert_eq!(&buffer[..len], frame, "{envelope:?} has two encodings");
+        let len = match frames.decode(frame) {
+            Ok(Frame::Message(envelope)) => frames.encode(&envelope, &mut buffer),
+            Ok(Frame::Asked(asked)) => frames.encode_asked(&asked, &mut buffer),
+            Ok(Frame::Answered) => match frames.decode_answered(frame) {
+                Ok(answered) => frames.encode_answered(&answered.unwrap(), &mut buffer),
+                Err(_) => continue,
+            },
+            Err(_) => continue,
+        };
+        let len = len.unwrap();
+        assert_eq!(&buffer[..len], frame, "a message has two encodings");
         taken += 1;
     }
     assert_eq!(frames.dropped().total(), 2 - taken);

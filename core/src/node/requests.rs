@@ -128,6 +128,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.requester(key).is_some()
     }
 
+    /// Whether just this was asked at this node, and has no answer yet: not only something under the same key.
+    pub(crate) fn is_asking(&self, proposal: &Proposal<M::Command>) -> bool {
+        let index = proposal.key().and_then(|key| self.requester(key));
+        let requester = index.and_then(|index| self.requesters.at(index));
+        requester.is_some_and(|requester| requester.proposal.is(proposal))
+    }
+
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn requester(&self, key: RequestKey) -> Option<usize> {
         let waits = |requester: &Requester<M::Command>| requester.key == key;

@@ -15,6 +15,9 @@ mod flag {
     pub(super) const REFUSED: u8 = 2;
 }
 
+/// The byte of a leader where there is none.
+pub(super) const NOBODY: u8 = 255;
+
 pub(super) fn write<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     to: &mut Writer<'_>,
@@ -79,8 +82,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             fingerprint,
             outcome,
         } => {
-            to.put_u64(key.client.0);
-            to.put_u32(key.number.0);
+            put_key(to, *key);
             to.put_u32(*fingerprint);
             put_outcome(to, outcome);
         }
@@ -216,10 +218,7 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
             proposal: Proposal::decode(from)?,
         },
         MessageKind::Response => Message::Response {
-            key: RequestKey {
-                client: ClientId(from.u64()?),
-                number: RequestNumber(from.u32()?),
-            },
+            key: key(from)?,
             fingerprint: from.u32()?,
             outcome: outcome(from)?,
         },
@@ -287,7 +286,7 @@ fn read_run<M: StateMachine, const PAGE: usize>(
 const ROUND: usize = 6;
 
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unencodable> {
+pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unencodable> {
     for byte in ballot.round().to_le_bytes().iter().take(ROUND) {
         to.put_u8(*byte);
     }
@@ -296,7 +295,7 @@ fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unencodable> {
 }
 
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
+pub(super) fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
     let mut round = [0; 8];
     for (place, byte) in round.iter_mut().zip(from.array::<ROUND>()?) {
         *place = byte;
@@ -305,11 +304,11 @@ fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
     Some(Ballot::new(round, NodeId(u16::from(from.u8()?))))
 }
 
-fn put_slot(to: &mut Writer<'_>, slot: Slot) {
+pub(super) fn put_slot(to: &mut Writer<'_>, slot: Slot) {
     to.put_u64(slot.number());
 }
 
-fn slot(from: &mut Reader<'_>) -> Option<Slot> {
+pub(super) fn slot(from: &mut Reader<'_>) -> Option<Slot> {
     from.u64().map(Slot::new)
 }
 
@@ -390,7 +389,19 @@ fn bool_of(from: &mut Reader<'_>) -> Option<bool> {
     }
 }
 
-fn put_outcome<O: Value>(to: &mut Writer<'_>, outcome: &Outcome<O>) {
+pub(super) fn put_key(to: &mut Writer<'_>, key: RequestKey) {
+    to.put_u64(key.client.0);
+    to.put_u32(key.number.0);
+}
+
+pub(super) fn key(from: &mut Reader<'_>) -> Option<RequestKey> {
+    Some(RequestKey {
+        client: ClientId(from.u64()?),
+        number: RequestNumber(from.u32()?),
+    })
+}
+
+pub(super) fn put_outcome<O: Value>(to: &mut Writer<'_>, outcome: &Outcome<O>) {
     match outcome {
         Outcome::Applied { slot, output } => {
             to.put_u8(0);
@@ -408,7 +419,7 @@ fn put_outcome<O: Value>(to: &mut Writer<'_>, outcome: &Outcome<O>) {
     }
 }
 
-fn outcome<O: Value>(from: &mut Reader<'_>) -> Option<Outcome<O>> {
+pub(super) fn outcome<O: Value>(from: &mut Reader<'_>) -> Option<Outcome<O>> {
     Some(match from.u8()? {
         0 => Outcome::Applied {
             slot: slot(from)?,

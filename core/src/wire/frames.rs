@@ -1,9 +1,22 @@
 //! Whole frames: what stands around the body of a message.
 
-use super::{Dropped, FrameError, Unencodable, VERSION, body, len};
+use super::{Dropped, FrameError, Unencodable, VERSION, body, clients, len, node_byte, node_of};
 use crate::checksum::crc32;
-use crate::{Envelope, MessageKind, NODES_MAX, NodeId, Reader, Sink, StateMachine, Writer};
+use crate::client::{Address, Answered, Asked};
+use crate::{Envelope, MessageKind, Reader, Sink, StateMachine, Value, Writer};
 use core::marker::PhantomData;
+
+/// What a frame holds, to whoever drives a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Frame<M: StateMachine, const PAGE: usize> {
+    /// What a node says to a node: for [`Node::handle_message`](crate::Node::handle_message).
+    Message(Envelope<M, PAGE>),
+    /// What a client asks: for [`Service::handle`](crate::client::Service::handle).
+    Asked(Asked<M::Command>),
+    /// What some node answers a client, on a line that is heard by all. It was not looked into.
+    Answered,
+}
 
 /// What one node puts on a link and takes from it: messages as frames of at most `MTU` bytes, for a state machine `M` and
 /// pages of `PAGE` entries.
@@ -13,7 +26,7 @@ use core::marker::PhantomData;
 ///
 /// ```
 /// use synod::machines::Opaque;
-/// use synod::wire::{FrameError, Frames};
+/// use synod::wire::{Frame, FrameError, Frames};
 /// use synod::{Ballot, Config, Envelope, Message, Node, NodeId, Slot};
 ///
 /// let cluster = Node::<Opaque, 16, 8, 2>::fingerprint_of(&Config::new(NodeId(0), 3));
@@ -23,7 +36,7 @@ use core::marker::PhantomData;
 ///
 /// let mut buffer = [0; 127];
 /// let len = frames.encode(&envelope, &mut buffer)?;
-/// assert_eq!(frames.decode(&buffer[..len]), Ok(envelope));
+/// assert_eq!(frames.decode(&buffer[..len]), Ok(Frame::Message(envelope)));
 ///
 /// buffer[9] ^= 1;
 /// assert_eq!(frames.decode(&buffer[..len]), Err(FrameError::Damaged));
@@ -57,7 +70,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
             cluster,
             dropped: Dropped {
                 damaged: 0,
-                future: 0,
+                version: 0,
                 foreign: 0,
                 malformed: 0,
             },
@@ -77,30 +90,84 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         buffer: &mut [u8; MTU],
     ) -> Result<usize, Unencodable> {
         let mut writer = Writer::new(buffer);
-        writer.put_u8(VERSION);
-        writer.put_u8(u8::try_from(envelope.message.kind().index()).unwrap_or(u8::MAX));
-        writer.put_u32(envelope.cluster);
-        for end in [envelope.from, envelope.to] {
-            writer.put_u8(u8::try_from(end.0).map_err(|_| Unencodable)?);
-        }
-        body::write(&envelope.message, &mut writer)?;
-        let len = writer.len();
-        let checksum = crc32(writer.written());
-        writer.put_u32(checksum);
-        if writer.overflowed() {
+        let kind = u8::try_from(envelope.message.kind().index()).map_err(|_| Unencodable)?;
+        let (from, to) = (envelope.from, envelope.to);
+        let (Some(from), Some(to)) = (node_byte(from), node_byte(to)) else {
             return Err(Unencodable);
-        }
-        Ok(len + 4)
+        };
+        open(&mut writer, kind, envelope.cluster, (from, to));
+        body::write(&envelope.message, &mut writer)?;
+        seal(writer)
     }
 
-    /// The message of a frame.
+    /// Puts what a client asks into a buffer. How many bytes of it are the frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Unencodable`]: it is for no node.
+    pub fn encode_asked(
+        &self,
+        asked: &Asked<M::Command>,
+        buffer: &mut [u8; MTU],
+    ) -> Result<usize, Unencodable> {
+        let mut writer = Writer::new(buffer);
+        let to = node_byte(asked.to).ok_or(Unencodable)?;
+        let kind = clients::kind_of_question(&asked.question);
+        open(&mut writer, kind, self.cluster, (asked.from.byte(), to));
+        clients::write_question(&asked.question, &mut writer);
+        seal(writer)
+    }
+
+    /// Puts what a node answers a client into a buffer. How many bytes of it are the frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Unencodable`]: no node says that.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn encode_answered(
+        &self,
+        answered: &Answered<M::Output>,
+        buffer: &mut [u8; MTU],
+    ) -> Result<usize, Unencodable> {
+        let mut writer = Writer::new(buffer);
+        let from = node_byte(answered.from).ok_or(Unencodable)?;
+        let kind = clients::kind_of_answer(&answered.answer);
+        open(&mut writer, kind, self.cluster, (from, answered.to.byte()));
+        clients::write_answer(&answered.answer, &mut writer)?;
+        seal(writer)
+    }
+
+    /// What a frame holds, for whoever drives a node.
     ///
     /// # Errors
     ///
     /// Why it was dropped; it is counted.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub fn decode(&mut self, frame: &[u8]) -> Result<Envelope<M, PAGE>, FrameError> {
+    pub fn decode(&mut self, frame: &[u8]) -> Result<Frame<M, PAGE>, FrameError> {
         let decoded = self.read(frame);
+        if let Err(error) = decoded {
+            self.dropped.count(error);
+        }
+        decoded
+    }
+
+    /// What a frame holds, for a client: an answer, to whichever client; or `None` for what nodes and other clients say, which
+    /// is not looked into.
+    ///
+    /// # Errors
+    ///
+    /// Why it was dropped; it is counted.
+    pub fn decode_answered(
+        &mut self,
+        frame: &[u8],
+    ) -> Result<Option<Answered<M::Output>>, FrameError> {
+        let decoded = self.unseal(frame).and_then(|(kind, mut reader)| {
+            if !clients::is_answer(kind) {
+                return Ok(None);
+            }
+            let answered = answered(kind, &mut reader).filter(|_| reader.is_empty());
+            answered.map(Some).ok_or(FrameError::Malformed)
+        });
         if let Err(error) = decoded {
             self.dropped.count(error);
         }
@@ -112,41 +179,78 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         self.dropped
     }
 
-    fn read(&self, frame: &[u8]) -> Result<Envelope<M, PAGE>, FrameError> {
+    fn read(&self, frame: &[u8]) -> Result<Frame<M, PAGE>, FrameError> {
+        let (kind, mut reader) = self.unseal(frame)?;
+        if clients::is_answer(kind) {
+            return Ok(Frame::Answered);
+        }
+        let held = self.held(kind, &mut reader);
+        held.filter(|_| reader.is_empty())
+            .ok_or(FrameError::Malformed)
+    }
+
+    /// The kind of a frame that is whole, of this version and of this cluster; and what is behind its cluster.
+    fn unseal<'a>(&self, frame: &'a [u8]) -> Result<(u8, Reader<'a>), FrameError> {
         let (said, checksum) = frame.split_last_chunk().ok_or(FrameError::Damaged)?;
         if u32::from_le_bytes(*checksum) != crc32(said) {
             return Err(FrameError::Damaged);
         }
         let mut reader = Reader::new(said);
         if reader.u8().ok_or(FrameError::Damaged)? != VERSION {
-            return Err(FrameError::Future);
+            return Err(FrameError::Version);
         }
-        let kind = reader.u8().and_then(kind_of).ok_or(FrameError::Malformed);
-        let cluster = reader.u32().ok_or(FrameError::Malformed)?;
-        if cluster != self.cluster {
+        let kind = reader.u8().ok_or(FrameError::Malformed)?;
+        if reader.u32().ok_or(FrameError::Malformed)? != self.cluster {
             return Err(FrameError::Foreign);
         }
-        let (from, to) = (address(&mut reader)?, address(&mut reader)?);
-        let message = body::read(kind?, &mut reader).filter(|_| reader.is_empty());
-        Ok(Envelope {
-            cluster,
-            from,
+        Ok((kind, reader))
+    }
+
+    /// What is behind the cluster: the ends, and a body that follows from the kind.
+    fn held(&self, kind: u8, reader: &mut Reader<'_>) -> Option<Frame<M, PAGE>> {
+        let (from, to) = (reader.u8()?, node_of(reader.u8()?)?);
+        if let Some(kind) = MessageKind::ALL.get(usize::from(kind)) {
+            return Some(Frame::Message(Envelope {
+                cluster: self.cluster,
+                from: node_of(from)?,
+                to,
+                message: body::read(*kind, reader)?,
+            }));
+        }
+        Some(Frame::Asked(Asked {
+            from: Address::new(from)?,
             to,
-            message: message.ok_or(FrameError::Malformed)?,
-        })
+            question: clients::read_question(kind, reader)?,
+        }))
     }
 }
 
-fn kind_of(index: u8) -> Option<MessageKind> {
-    MessageKind::ALL.get(usize::from(index)).copied()
+fn answered<O: Value>(kind: u8, reader: &mut Reader<'_>) -> Option<Answered<O>> {
+    Some(Answered {
+        from: node_of(reader.u8()?)?,
+        to: Address::new(reader.u8()?)?,
+        answer: clients::read_answer(kind, reader)?,
+    })
 }
 
-/// A node of a cluster, or a client.
-fn address(reader: &mut Reader<'_>) -> Result<NodeId, FrameError> {
-    let node = NodeId(u16::from(reader.u8().ok_or(FrameError::Malformed)?));
-    if node.0 < NODES_MAX || node == super::CLIENT {
-        Ok(node)
-    } else {
-        Err(FrameError::Malformed)
+/// What is ahead of the body.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn open(writer: &mut Writer<'_>, kind: u8, cluster: u32, (from, to): (u8, u8)) {
+    writer.put_u8(VERSION);
+    writer.put_u8(kind);
+    writer.put_u32(cluster);
+    writer.put_u8(from);
+    writer.put_u8(to);
+}
+
+/// What is behind the body.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn seal(mut writer: Writer<'_>) -> Result<usize, Unencodable> {
+    let len = writer.len();
+    let checksum = crc32(writer.written());
+    writer.put_u32(checksum);
+    if writer.overflowed() {
+        return Err(Unencodable);
     }
+    Ok(len + 4)
 }

@@ -24,7 +24,7 @@ const KEY: usize = 8 + 4;
 pub const fn len_max<M: StateMachine, const PAGE: usize>() -> usize {
     let (mut len, others) = (
         promise_max::<M, PAGE>(),
-        [welcome_max::<M>(), response_max::<M>()],
+        [welcome_max::<M>(), answer_max::<M>()],
     );
     let mut index = 0;
     while index < others.len() {
@@ -51,10 +51,15 @@ const fn welcome_max<M: StateMachine>() -> usize {
     OVERHEAD + SLOT + 8 + 4 + 4 + M::PAGE_BYTES
 }
 
-/// A response: the key and the fingerprint of the request, and its outcome.
-const fn response_max<M: StateMachine>() -> usize {
-    OVERHEAD + KEY + 4 + 1 + SLOT + M::Output::ENCODED_MAX
+/// An answer to a client: the key and the fingerprint of the request, who leads, and its outcome. A node that answers another one says the same
+/// without the leader.
+const fn answer_max<M: StateMachine>() -> usize {
+    OVERHEAD + KEY + 4 + 1 + 1 + SLOT + M::Output::ENCODED_MAX
 }
+
+/// How a node is: what it can do, who leads, two numbers and a ballot.
+const STATUS: usize = OVERHEAD + 1 + 1 + SLOT + 8 + BALLOT;
+const _: () = assert!(STATUS <= LEN_MIN, "every link carries it");
 
 const fn proposal_max<M: StateMachine>() -> usize {
     1 + KEY + M::Command::ENCODED_MAX
@@ -78,7 +83,7 @@ pub(super) const fn misfit<M: StateMachine, const PAGE: usize>(mtu: usize) -> Op
         Some(
             "a page of a snapshot does not fit into a frame: lower PAGE_BYTES of the state machine, or raise MTU",
         )
-    } else if response_max::<M>() > mtu {
+    } else if answer_max::<M>() > mtu {
         Some("an answer does not fit into a frame: lower ENCODED_MAX of the output, or raise MTU")
     } else {
         None

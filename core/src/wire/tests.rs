@@ -2,12 +2,13 @@
 
 extern crate std;
 
-use super::{CLIENT, FrameError, Frames, LEN_MIN, OVERHEAD, Unencodable, VERSION, len_max};
+use super::{Frame, FrameError, Frames, LEN_MIN, OVERHEAD, Unencodable, VERSION, len_max};
 use crate::checksum::crc32;
+use crate::client::{Address, Answer, Answered, Asked, Question};
 use crate::{
     Ballot, ClientId, Config, Entries, Entry, Envelope, MalformedPage, Message, MessageKind, Node,
     NodeId, Outcome, Proposal, Proposals, Reader, RequestKey, RequestNumber, Sink, Slot,
-    SnapshotId, StateMachine, Writer,
+    SnapshotId, Standing, StateMachine, Status, Writer,
 };
 use core::fmt::Write;
 use heapless::Vec;
@@ -104,13 +105,116 @@ fn response(outcome: Outcome<u32>) -> Said {
 
 type Vectors = std::vec::Vec<(&'static str, Said)>;
 
-/// Messages of every kind, with each of their optional parts. Requests and responses travel to and from a client.
-fn vectors() -> Vectors {
-    let (mut all, first, slot) = (Vectors::new(), ballot(3, 1), Slot::new(9));
-    all.extend(before_office(first, slot));
-    all.extend(in_office(first, slot));
-    all.extend(of_requests(slot));
+/// What a frame holds.
+#[derive(Clone, Debug, PartialEq)]
+enum Held {
+    Message(Envelope<Register, 2>),
+    Asked(Asked<u32>),
+    Answered(Answered<u32>),
+}
+
+/// What a node and a client make of a frame. Only one of them looks into what is for a client.
+fn decode(link: &mut Link, frame: &[u8]) -> Result<Held, FrameError> {
+    match link.decode(frame)? {
+        Frame::Message(envelope) => {
+            assert_eq!(link.decode_answered(frame), Ok(None), "for a node");
+            Ok(Held::Message(envelope))
+        }
+        Frame::Asked(asked) => {
+            assert_eq!(link.decode_answered(frame), Ok(None), "for a node");
+            Ok(Held::Asked(asked))
+        }
+        Frame::Answered => {
+            let answered = link.decode_answered(frame)?;
+            Ok(Held::Answered(answered.unwrap()))
+        }
+    }
+}
+
+/// Messages of every kind, with each of their optional parts; and behind them what clients ask and hear.
+fn vectors() -> std::vec::Vec<(&'static str, Held)> {
+    let (first, slot) = (ballot(3, 1), Slot::new(9));
+    let mut messages = Vectors::new();
+    messages.extend(before_office(first, slot));
+    messages.extend(in_office(first, slot));
+    messages.extend(of_requests(slot));
+    let message = |(name, message)| (name, Held::Message(envelope(message)));
+    let mut all: std::vec::Vec<_> = messages.into_iter().map(message).collect();
+    all.extend(of_clients(slot));
     all
+}
+
+fn key() -> RequestKey {
+    RequestKey {
+        client: ClientId(5),
+        number: RequestNumber(2),
+    }
+}
+
+fn asked(question: Question<u32>) -> Held {
+    Held::Asked(Asked {
+        from: Address::new(200).unwrap(),
+        to: NodeId(1),
+        question,
+    })
+}
+
+fn answered(answer: Answer<u32>) -> Held {
+    Held::Answered(Answered {
+        from: NodeId(1),
+        to: Address::new(200).unwrap(),
+        answer,
+    })
+}
+
+fn outcome(outcome: Outcome<u32>, leader: Option<NodeId>) -> Held {
+    let key = key();
+    answered(Answer::Outcome {
+        key,
+        outcome,
+        leader,
+    })
+}
+
+fn status(standing: Standing, leader: Option<NodeId>) -> Held {
+    answered(Answer::Status(Status {
+        standing,
+        leader,
+        applied: Slot::new(9),
+        chain: 0x0102_0304_0506_0708,
+        highest: ballot(3, 2),
+    }))
+}
+
+fn of_clients(slot: Slot) -> std::vec::Vec<(&'static str, Held)> {
+    let nonce = 0x1122_3344_5566_7788;
+    let (applied, leader) = (Outcome::Applied { slot, output: 77 }, Some(NodeId(2)));
+    let registered = Outcome::Registered {
+        client: ClientId(9),
+    };
+    let proposal = proposal(0x0a0b_0c0d);
+    std::vec![
+        (
+            "a client registers",
+            asked(Question::Request {
+                proposal: Proposal::Register { nonce }
+            })
+        ),
+        ("a client asks", asked(Question::Request { proposal })),
+        (
+            "a client withdraws",
+            asked(Question::Withdraw { key: key() })
+        ),
+        ("a client asks for the status", asked(Question::Status)),
+        ("answer, applied", outcome(applied, leader)),
+        ("answer, registered", outcome(registered, None)),
+        ("answer, stale", outcome(Outcome::Stale, leader)),
+        ("answer, evicted", outcome(Outcome::Evicted, leader)),
+        ("answer, reused", outcome(Outcome::Reused, leader)),
+        ("answer, busy", outcome(Outcome::Busy, leader)),
+        ("status, voting", status(Standing::Voting, leader)),
+        ("status, halted", status(Standing::Halted, None)),
+    ]
 }
 
 fn before_office(first: Ballot, slot: Slot) -> Vectors {
@@ -253,25 +357,26 @@ fn of_requests(slot: Slot) -> Vectors {
 }
 
 fn envelope(message: Said) -> Envelope<Register, 2> {
-    let (from, to) = match message.kind() {
-        MessageKind::Request => (CLIENT, NodeId(1)),
-        MessageKind::Response => (NodeId(1), CLIENT),
-        _ => (NodeId(2), NodeId(1)),
-    };
     Envelope {
         cluster: cluster(),
-        from,
-        to,
+        from: NodeId(2),
+        to: NodeId(1),
         message,
     }
 }
 
 fn encoded(message: Said) -> std::vec::Vec<u8> {
-    let mut buffer = [0; MTU];
-    let len = Link::new(cluster())
-        .encode(&envelope(message), &mut buffer)
-        .unwrap();
-    buffer[..len].to_vec()
+    bytes_of(&Held::Message(envelope(message)))
+}
+
+fn bytes_of(held: &Held) -> std::vec::Vec<u8> {
+    let (link, mut buffer) = (Link::new(cluster()), [0; MTU]);
+    let len = match held {
+        Held::Message(envelope) => link.encode(envelope, &mut buffer),
+        Held::Asked(asked) => link.encode_asked(asked, &mut buffer),
+        Held::Answered(answered) => link.encode_answered(answered, &mut buffer),
+    };
+    buffer[..len.unwrap()].to_vec()
 }
 
 /// The same frame after its bytes were changed by somebody who knows how to count.
@@ -289,9 +394,9 @@ fn forged(
 #[test]
 fn the_vectors_of_the_page_are_what_is_encoded() {
     let mut lines = std::string::String::new();
-    for (name, message) in vectors() {
+    for (name, held) in vectors() {
         write!(lines, "{name}\n   ").unwrap();
-        for byte in encoded(message) {
+        for byte in bytes_of(&held) {
             write!(lines, " {byte:02x}").unwrap();
         }
         lines.push('\n');
@@ -314,21 +419,29 @@ fn the_vectors_of_the_page_are_what_is_encoded() {
 #[test]
 fn every_message_survives_and_has_one_encoding() {
     let mut seen = std::collections::BTreeSet::new();
-    for (name, message) in vectors() {
-        seen.insert(message.kind());
-        let frame = encoded(message.clone());
-        let decoded = Link::new(cluster()).decode(&frame);
-        assert_eq!(decoded, Ok(envelope(message)), "{name}");
+    for (name, held) in vectors() {
+        let frame = bytes_of(&held);
+        seen.insert(frame[1]);
+        assert_eq!(
+            decode(&mut Link::new(cluster()), &frame),
+            Ok(held),
+            "{name}"
+        );
     }
-    assert_eq!(seen.len(), MessageKind::ALL.len(), "a kind has no vector");
+    let clients = 5;
+    assert_eq!(
+        seen.len(),
+        MessageKind::ALL.len() + clients,
+        "a kind has no vector"
+    );
 }
 
 #[test]
 fn a_damaged_frame_is_dropped_and_counted() {
     let mut link = Link::new(cluster());
     let mut dropped = 0;
-    for (name, message) in vectors() {
-        let frame = encoded(message);
+    for (name, held) in vectors() {
+        let frame = bytes_of(&held);
         for len in 0..frame.len() {
             assert_eq!(
                 link.decode(&frame[..len]),
@@ -349,15 +462,17 @@ fn a_damaged_frame_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_frame_of_the_future_or_of_another_cluster_is_dropped_and_counted() {
+fn a_frame_of_another_version_or_of_another_cluster_is_dropped_and_counted() {
     let mut link = Link::new(cluster());
     let frame = encoded(Message::Learn { from: Slot::FIRST });
-    let future = forged(frame.clone(), |bytes| bytes[0] = VERSION + 1);
-    assert_eq!(link.decode(&future), Err(FrameError::Future));
+    for version in [0, 1, VERSION + 1, u8::MAX] {
+        let other = forged(frame.clone(), |bytes| bytes[0] = version);
+        assert_eq!(link.decode(&other), Err(FrameError::Version), "{version}");
+    }
     let short = forged(std::vec![VERSION + 1, 0, 0, 0, 0], |_| ());
     assert_eq!(
         link.decode(&short),
-        Err(FrameError::Future),
+        Err(FrameError::Version),
         "whatever its length"
     );
     let foreign = forged(frame.clone(), |bytes| bytes[2] ^= 1);
@@ -369,8 +484,8 @@ fn a_frame_of_the_future_or_of_another_cluster_is_dropped_and_counted() {
         "theirs to know"
     );
     let dropped = link.dropped();
-    assert_eq!((dropped.future, dropped.foreign), (2, 2));
-    assert_eq!(dropped.total(), 4);
+    assert_eq!((dropped.version, dropped.foreign), (5, 2));
+    assert_eq!(dropped.total(), 7);
 }
 
 #[test]
@@ -379,6 +494,7 @@ fn what_no_node_says_is_dropped_and_counted() {
     let of = |message, at: usize, byte| forged(frame(message), |bytes| bytes[at] = byte);
     let learn = || Message::Learn { from: Slot::FIRST };
     let body = OVERHEAD - 4;
+    let held_with = |held: Held, at: usize, byte| forged(bytes_of(&held), |bytes| bytes[at] = byte);
     let two_entries = || promise(ballot(3, 1), 8, &[entry(9), entry(10)]);
     let malformed = [
         of(learn(), 1, 16),
@@ -414,14 +530,27 @@ fn what_no_node_says_is_dropped_and_counted() {
             body + 16,
             5,
         ),
+        // No kind of message, and none of what clients say; a client that is a node, a node that is a client.
+        of(learn(), 1, 127),
+        of(learn(), 1, 133),
+        held_with(asked(Question::Status), 6, 63),
+        held_with(asked(Question::Status), 7, 64),
+        held_with(status(Standing::Voting, None), 6, 64),
+        held_with(status(Standing::Voting, None), 7, 63),
+        // A client asks for a no-op; a node is what no node can be; a leader is no node.
+        forged(bytes_of(&asked(Question::Status)), |bytes| {
+            bytes[1] = 128;
+            bytes.push(0);
+        }),
+        held_with(status(Standing::Voting, None), body, 5),
+        held_with(status(Standing::Voting, None), body + 1, 64),
+        held_with(outcome(Outcome::Busy, None), body + 16, 64),
+        held_with(outcome(Outcome::Busy, None), body + 17, 6),
     ];
     let mut link = Link::new(cluster());
     for (index, bytes) in malformed.iter().enumerate() {
-        assert_eq!(
-            link.decode(bytes),
-            Err(FrameError::Malformed),
-            "frame {index}"
-        );
+        let decoded = decode(&mut link, bytes);
+        assert_eq!(decoded, Err(FrameError::Malformed), "frame {index}");
     }
     assert_eq!(
         usize::try_from(link.dropped().malformed),
@@ -469,6 +598,34 @@ fn what_no_node_says_has_no_encoding() {
         ..envelope(Message::Learn { from: Slot::FIRST })
     };
     assert_eq!(link.encode(&nowhere, &mut buffer), bad);
+    // What is a client's address on the wire is no node.
+    let Held::Asked(asked) = asked(Question::Status) else {
+        unreachable!();
+    };
+    let to = NodeId(64);
+    assert_eq!(link.encode_asked(&Asked { to, ..asked }, &mut buffer), bad);
+    let told = |leader, from| {
+        let answer = Answer::Outcome {
+            key: key(),
+            outcome: Outcome::Busy,
+            leader,
+        };
+        let to = Address::LAST;
+        Answered { from, to, answer }
+    };
+    assert!(
+        link.encode_answered(&told(None, NodeId(63)), &mut buffer)
+            .is_ok()
+    );
+    let nobody = Some(NodeId(255));
+    assert_eq!(
+        link.encode_answered(&told(nobody, NodeId(1)), &mut buffer),
+        bad
+    );
+    assert_eq!(
+        link.encode_answered(&told(None, NodeId(64)), &mut buffer),
+        bad
+    );
 }
 
 #[test]
@@ -491,6 +648,13 @@ fn the_longest_messages_are_as_long_as_was_said() {
         output: 7,
     });
     assert_eq!(encoded(answer).len(), 37 + 4);
+    let applied = Outcome::Applied {
+        slot: Slot::FIRST,
+        output: 7,
+    };
+    assert_eq!(bytes_of(&outcome(applied, None)).len(), 38 + 4);
+    let status = status(Standing::Leading, None);
+    assert_eq!(bytes_of(&status).len(), 37, "of every link");
 }
 
 /// What the compiler says where frames are too short, for commands, outputs and pages of so many bytes.
@@ -524,7 +688,7 @@ fn what_does_not_fit_is_named_with_the_number_to_change() {
         let text = misfit.unwrap();
         assert!(text.contains(number), "{text} should name {number}");
     };
-    assert_eq!(misfit::<Made<6, 27, 28>, 1>(64), None);
+    assert_eq!(misfit::<Made<6, 26, 28>, 1>(64), None);
     named(misfit::<Made<6, 4, 28>, 1>(63), "raise MTU");
     named(
         misfit::<Made<7, 4, 28>, 1>(64),
@@ -536,7 +700,7 @@ fn what_does_not_fit_is_named_with_the_number_to_change() {
     );
     named(misfit::<Made<6, 4, 29>, 1>(64), "lower PAGE_BYTES");
     named(
-        misfit::<Made<6, 28, 28>, 1>(64),
+        misfit::<Made<6, 27, 28>, 1>(64),
         "lower ENCODED_MAX of the output",
     );
     assert_eq!(misfit::<Made<6, 4, 90>, 1>(126), None);

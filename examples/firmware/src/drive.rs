@@ -3,9 +3,10 @@
 use crate::board::Board;
 use crate::line::{self, Line, MTU};
 use crate::log::Log;
+use synod::client::{Answered, Service};
 use synod::storage::{Journal, Storage};
-use synod::wire::{CLIENT, Frames};
-use synod::{Envelope, Instant, Message, Node, Outbox, Outcome, Reply, RequestError, StateMachine};
+use synod::wire::{Frame, Frames};
+use synod::{Envelope, Node, Outbox, StateMachine};
 
 /// Lets a node run for ever: with what it must not forget in a journal, or as one that only learns without.
 pub fn drive<
@@ -22,6 +23,7 @@ pub fn drive<
     outbox: &mut Outbox<M, P, ROOM>,
 ) -> ! {
     let mut frames = Frames::new(node.fingerprint());
+    let mut service = Service::new();
     let mut line = Line::default();
     let mut log = Log;
     loop {
@@ -31,11 +33,19 @@ pub fn drive<
         // The order is that of the contract at `Outbox`. There is room for one step: so a frame is taken only when what was
         // due has left the outbox empty.
         node.handle_timeout(now, outbox, &mut log);
+        let mut answer = None;
         if outbox.is_empty()
             && let Some(frame) = line.receive(|| board.read())
         {
             match frames.decode(frame) {
-                Ok(envelope) => take(now, node, &envelope, outbox, &mut log),
+                Ok(Frame::Message(envelope)) => {
+                    node.handle_message(now, &envelope, outbox, &mut log);
+                }
+                Ok(Frame::Asked(asked)) => {
+                    answer = service.handle(now, node, &asked, outbox, &mut log);
+                }
+                // What another node answers a client.
+                Ok(Frame::Answered) => {}
                 Err(_) => log.dropped(&frames.dropped()),
             }
         }
@@ -53,64 +63,41 @@ pub fn drive<
 
         for outgoing in &outbox.messages {
             for to in outgoing.to.iter() {
-                send(board, &frames, &node.envelope(to, outgoing));
+                let envelope = node.envelope(to, outgoing);
+                send(board, &frames, &Said::Message(&envelope));
             }
         }
         for reply in &outbox.replies {
-            send(board, &frames, &answer(node, reply));
+            if let Some(answered) = service.answer(node, reply) {
+                send(board, &frames, &Said::Answered(&answered));
+            }
+        }
+        if let Some(answered) = &answer {
+            send(board, &frames, &Said::Answered(answered));
         }
         outbox.clear();
     }
 }
 
-/// Hands over what arrived: a client's request, or what another node says.
-fn take<M: StateMachine, const W: usize, const C: usize, const P: usize, const ROOM: usize>(
-    now: Instant,
-    node: &mut Node<M, W, C, P>,
-    envelope: &Envelope<M, P>,
-    outbox: &mut Outbox<M, P, ROOM>,
-    log: &mut Log,
-) {
-    match envelope.message {
-        Message::Request { proposal } if (envelope.from, envelope.to) == (CLIENT, node.id()) => {
-            let asked = node.ask(now, proposal, outbox, log);
-            // Whatever else it was, the client hears of it later, or asks again.
-            if let (Err(RequestError::Full { .. }), Some(key)) = (asked, proposal.key()) {
-                let _ = outbox.replies.push(Reply {
-                    key,
-                    outcome: Outcome::Busy,
-                });
-            }
-        }
-        _ => node.handle_message(now, envelope, outbox, log),
-    }
+/// What a node says, to another one or to a client.
+enum Said<'a, M: StateMachine, const P: usize> {
+    Message(&'a Envelope<M, P>),
+    Answered(&'a Answered<M::Output>),
 }
 
-/// The message that brings a client its answer.
-fn answer<M: StateMachine, const W: usize, const C: usize, const P: usize>(
-    node: &Node<M, W, C, P>,
-    reply: &Reply<M::Output>,
-) -> Envelope<M, P> {
-    Envelope {
-        cluster: node.fingerprint(),
-        from: node.id(),
-        to: CLIENT,
-        message: Message::Response {
-            key: reply.key,
-            outcome: reply.outcome,
-        },
-    }
-}
-
-/// Puts a message on the line. What no node says has no frame.
+/// Puts a message or an answer on the line. What no node says has no frame.
 #[inline(never)]
 fn send<M: StateMachine, const P: usize>(
     board: &mut Board,
     frames: &Frames<M, P, MTU>,
-    envelope: &Envelope<M, P>,
+    said: &Said<'_, M, P>,
 ) {
     let mut buffer = [0; MTU];
-    if let Ok(len) = frames.encode(envelope, &mut buffer) {
+    let encoded = match said {
+        Said::Message(envelope) => frames.encode(envelope, &mut buffer),
+        Said::Answered(answered) => frames.encode_answered(answered, &mut buffer),
+    };
+    if let Ok(len) = encoded {
         let frame = buffer.get(..len).unwrap_or_default();
         line::send(frame, |bytes| board.write(bytes));
     }

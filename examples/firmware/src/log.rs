@@ -16,14 +16,14 @@ impl Log {
     pub fn dropped(&mut self, dropped: &Dropped) {
         let Dropped {
             damaged,
-            future,
+            version,
             foreign,
             malformed,
         } = *dropped;
         defmt::warn!(
-            "dropped: damaged={=u32} future={=u32} foreign={=u32} malformed={=u32}",
+            "dropped: damaged={=u32} version={=u32} foreign={=u32} malformed={=u32}",
             damaged,
-            future,
+            version,
             foreign,
             malformed,
         );

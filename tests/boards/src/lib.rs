@@ -3,11 +3,13 @@
 
 pub mod budget;
 pub mod calls;
+pub mod client;
 pub mod decode;
 pub mod elf;
 pub mod hub;
 pub mod image;
 pub mod qemu;
+pub mod rig;
 pub mod stack;
 pub mod table;
 

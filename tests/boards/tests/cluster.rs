@@ -47,7 +47,7 @@ fn agree<M: StateMachine>(rig: &Rig, client: &mut Client<M>, command: fn(u32) ->
 fn thousand() {
     let mut rig = Rig::new("thousand", "node", 3);
     rig.switch_on_all();
-    let mut client = Client::<Machine>::register(rig.client(), 3);
+    let mut client = Client::<Machine>::of(rig.client(), 3);
     client.ask_until(300, command);
     rig.switch_off(1);
     client.ask_until(600, command);
@@ -83,7 +83,7 @@ fn twenty_times_in_a_row() {
 fn a_leader_is_killed_again_and_again() {
     let mut rig = Rig::new("leader", "relays", 3);
     rig.switch_on_all();
-    let mut client = Client::<Relays>::register(rig.client(), 3);
+    let mut client = Client::<Relays>::of(rig.client(), 3);
     for round in 1..=4 {
         client.ask_until(round * 50 - 25, toggle);
         let leader = rig.leader();
@@ -102,7 +102,7 @@ fn a_leader_is_killed_again_and_again() {
 fn power_fails_in_the_middle_of_writes_to_flash() {
     let mut rig = Rig::new("power", "node", 3);
     rig.switch_on_all();
-    let mut client = Client::<Machine>::register(rig.client(), 3);
+    let mut client = Client::<Machine>::of(rig.client(), 3);
     for index in 0..15_u32 {
         let board = usize::try_from(index % 3).unwrap();
         client.ask(command);
@@ -126,7 +126,7 @@ fn power_fails_in_the_middle_of_writes_to_flash() {
 fn a_board_that_lost_its_flash_learns_and_does_not_vote() {
     let mut rig = Rig::new("lost", "node", 3);
     rig.switch_on_all();
-    let mut client = Client::<Machine>::register(rig.client(), 3);
+    let mut client = Client::<Machine>::of(rig.client(), 3);
     client.ask_until(50, command);
     rig.switch_off(0);
     rig.erase(0);
@@ -145,7 +145,7 @@ fn a_board_that_lost_its_flash_learns_and_does_not_vote() {
 fn a_garbled_line_stops_nobody_and_corrupts_nothing() {
     let mut rig = Rig::new("garbled", "node", 3);
     rig.switch_on_all();
-    let mut client = Client::<Machine>::register(rig.client(), 3);
+    let mut client = Client::<Machine>::of(rig.client(), 3);
     // The same cluster, but with another member: what its nodes say looks the same.
     let foreign = client::foreign_frames();
     rig.hub().garble(6, foreign);
@@ -170,7 +170,7 @@ fn a_process_of_the_host_is_the_fourth_node() {
     let mut host = Host::new(4);
     host.start(&mut rig);
     rig.switch_on_all();
-    let mut client = Client::<Machine>::register(rig.client(), 3);
+    let mut client = Client::<Machine>::of(rig.client(), 3);
     client.ask_until(100, command);
 
     // Three of four are a quorum: without the host, and then with it and without a board.

@@ -3,22 +3,21 @@
 
 use super::read;
 use crate::Failure;
+use crate::client::Outside;
 use crate::decode::Dictionary;
-use crate::hub::{End, Hub};
+use crate::hub::Hub;
 use crate::image::Board;
 use crate::qemu::{self, Running};
 use core::time::Duration;
 use example_firmware::configurations::Settable;
-use example_firmware::line::MTU;
-use example_firmware::member::{self, Machine, PAGE};
+use example_firmware::member::Machine;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 use std::thread;
-use synod::wire::{CLIENT, Frames};
-use synod::{ClientId, Envelope, Message, NodeId, Outcome, Proposal, RequestKey, RequestNumber};
+use synod::client::Address;
 
 /// The word that the runtime paints with.
 const PAINT: [u8; 4] = 0xCCCC_CCCC_u32.to_le_bytes();
@@ -42,9 +41,8 @@ pub(super) fn simulate(board: Board) -> Result<u64, Failure> {
 
 /// How many commands a cluster decides in each of its lives.
 const COMMANDS: u32 = 200;
-/// How long a board may be silent before another one is asked, and how often that may be.
-const PATIENCE: Duration = Duration::from_millis(700);
-const TRIES: u32 = 100;
+/// How long a command may take.
+const WATCHDOG: Duration = Duration::from_mins(1);
 
 /// The bytes of stack that a cluster's boards took, from the smallest to the largest board: with new flash, or with flash that
 /// they had been started from, whichever is more.
@@ -59,15 +57,19 @@ pub(super) fn node() -> Result<[u64; 3], Failure> {
             folder: hub.folder().into(),
         });
     }
-    let mut client = Client::new(hub.end(u8::try_from(CLIENT.0).unwrap_or(u8::MAX)));
+    let address = Address::FIRST;
+    // The only client that there is.
+    let nonce = 6;
+    let mut client = Outside::<Machine>::new((hub.end(address.byte()), 3), 3, address, nonce)?;
     let mut deepest = [0; 3];
     for life in ["new", ""] {
         let mut running = Vec::new();
         for place in &places {
             running.push(place.start(life)?);
         }
-        for _ in 0..COMMANDS {
-            client.ask()?;
+        for number in 0..COMMANDS {
+            let key = u16::try_from(number % 8).unwrap_or(0);
+            client.ask(Machine::set(key, number), WATCHDOG)?;
         }
         for (place, deepest) in places.iter().zip(&mut deepest) {
             *deepest = place.stack()?.max(*deepest);
@@ -148,98 +150,4 @@ fn save(monitor: &Path, address: u64, size: u64, file: &Path) -> io::Result<()> 
         done += u32::from(line.starts_with("{\"return\""));
     }
     Ok(())
-}
-
-/// A client that asks one thing after the other.
-struct Client {
-    end: End,
-    frames: Frames<Machine, PAGE, MTU>,
-    cluster: u32,
-    at: u16,
-    id: Option<ClientId>,
-    asked: u32,
-}
-
-impl Client {
-    fn new(end: End) -> Self {
-        let cluster = member::Member::fingerprint_of(&member::config(NodeId(0), 3));
-        Self {
-            end,
-            frames: Frames::new(cluster),
-            cluster,
-            at: 0,
-            id: None,
-            asked: 0,
-        }
-    }
-
-    /// Has the next command applied, in a session that is opened where there is none.
-    fn ask(&mut self) -> Result<(), Failure> {
-        let client = match self.id {
-            Some(client) => client,
-            None => match self.say(Proposal::Register { nonce: 6 })? {
-                Outcome::Registered { client } => *self.id.insert(client),
-                other => return Err(Failure::new(format!("no session: {other:?}"))),
-            },
-        };
-        self.asked += 1;
-        let number = RequestNumber(self.asked);
-        let command = Machine::set(u16::try_from(self.asked % 8).unwrap_or(0), self.asked);
-        let request = Proposal::Request {
-            client,
-            number,
-            command,
-        };
-        match self.say(request)? {
-            Outcome::Applied { .. } => Ok(()),
-            other => Err(Failure::new(format!(
-                "a command was not applied: {other:?}"
-            ))),
-        }
-    }
-
-    /// Says something to one board after the other, until one answers.
-    fn say(
-        &mut self,
-        proposal: Proposal<<Machine as synod::StateMachine>::Command>,
-    ) -> Result<Outcome<<Machine as synod::StateMachine>::Output>, Failure> {
-        let key = proposal
-            .key()
-            .ok_or_else(|| Failure::new("nothing is asked"))?;
-        for _ in 0..TRIES {
-            let envelope = Envelope {
-                cluster: self.cluster,
-                from: CLIENT,
-                to: NodeId(self.at),
-                message: Message::Request { proposal },
-            };
-            let mut buffer = [0; MTU];
-            if let Ok(len) = self.frames.encode(&envelope, &mut buffer) {
-                self.end.send(buffer.get(..len).unwrap_or_default());
-            }
-            if let Some(outcome) = self.hear(key) {
-                return Ok(outcome);
-            }
-            self.at = (self.at + 1) % 3;
-        }
-        Err(Failure::new("a cluster of three boards does not answer"))
-    }
-
-    /// The answer; `None` where there is none, or the board is busy.
-    fn hear(
-        &mut self,
-        key: RequestKey,
-    ) -> Option<Outcome<<Machine as synod::StateMachine>::Output>> {
-        loop {
-            let frame = self.end.receive(PATIENCE)?;
-            if let Ok(envelope) = self.frames.decode(&frame)
-                && let Message::Response {
-                    key: of, outcome, ..
-                } = envelope.message
-                && of == key
-            {
-                return (outcome != Outcome::Busy).then_some(outcome);
-            }
-        }
-    }
 }

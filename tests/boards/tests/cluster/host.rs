@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant as Clock;
 use synod::storage::{Journal, Memory, Opened};
-use synod::wire::Frames;
+use synod::wire::{Frame, Frames};
 use synod::{Event, Instant, NodeId, Record, Tracer};
 use synod_boards::hub::End;
 
@@ -88,7 +88,7 @@ fn run(
         let wait = Duration::from_micros(wait.unwrap_or(u64::MAX).min(50_000));
         let frame = end.receive(wait);
         node.handle_timeout(now(), &mut outbox, &mut chains);
-        if let Some(Ok(envelope)) = frame.map(|frame| frames.decode(&frame))
+        if let Some(Ok(Frame::Message(envelope))) = frame.map(|frame| frames.decode(&frame))
             && outbox.is_empty()
         {
             node.handle_message(now(), &envelope, &mut outbox, &mut chains);

@@ -1,17 +1,12 @@
-//! Boards on a line: to be switched on and off, and to be read.
+//! Boards on a line, and what they have said: where nothing is as it must be, the test fails.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{self, JoinHandle};
-use synod::wire::{CLIENT, Dropped};
-use synod_boards::decode::Dictionary;
-use synod_boards::hub::{End, Hub};
-use synod_boards::image::{self, Board};
-use synod_boards::qemu::{self, Running};
+use std::thread;
+use synod::wire::Dropped;
+use synod_boards::hub::Hub;
+use synod_boards::rig::{self, Heard};
 
 /// How many slots are between two lines about how far a node is.
 pub(crate) const SLOTS_A_LINE: u64 = 64;
@@ -73,52 +68,37 @@ fn number(line: &str, name: &str) -> Option<u64> {
     rest.split(' ').next()?.parse().ok()
 }
 
-struct Place {
-    board: Board,
-    image: PathBuf,
-    flash: PathBuf,
-    socket: PathBuf,
-    running: Option<(Running, JoinHandle<()>)>,
-    log: Arc<Log>,
-}
-
 /// Three boards, one of each kind, on a hub.
 pub(crate) struct Rig {
-    hub: Hub,
-    size: u16,
-    places: Vec<Place>,
+    boards: rig::Rig,
+    logs: Vec<Arc<Log>>,
     host: Option<Arc<Log>>,
 }
 
 impl Rig {
     /// Boards of a cluster of so many nodes, with new flash, all of them off.
     pub(crate) fn new(name: &str, program: &str, size: u16) -> Self {
-        let hub = Hub::new(name).unwrap();
-        let places = (0..).zip(Board::ALL).map(|(address, board)| Place {
-            board,
-            image: image::firmware(board, program).unwrap(),
-            flash: hub.folder().join(format!("flash-{address}")),
-            socket: hub.socket(address).unwrap(),
-            running: None,
-            log: Arc::default(),
-        });
-        let places = places.collect();
+        let logs: Vec<Arc<Log>> = (0..3).map(|_| Arc::default()).collect();
+        let listened = logs.clone();
+        let listen = move |index: usize, heard| match heard {
+            Heard::Line(line) => listened[index].say(line.text),
+            Heard::End => listened[index].end(),
+            Heard::Lost(failure) => listened[index].say(format!("lost: {failure}")),
+        };
         Self {
-            hub,
-            size,
-            places,
+            boards: rig::Rig::new((name, program), size, None, listen).unwrap(),
+            logs,
             host: None,
         }
     }
 
     pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
+        self.boards.hub()
     }
 
     /// What a client needs to know.
-    pub(crate) fn client(&self) -> (End, u16) {
-        let address = u8::try_from(CLIENT.0).unwrap();
-        (self.hub.end(address), self.size)
+    pub(crate) fn client(&self) -> (&Hub, u16) {
+        (self.boards.hub(), self.boards.size())
     }
 
     /// Where a node on the host logs, which is held to the same.
@@ -128,69 +108,46 @@ impl Rig {
 
     /// Switches all boards on for the first time.
     pub(crate) fn switch_on_all(&mut self) {
-        for index in 0..self.places.len() {
+        for index in 0..self.boards.len() {
             self.switch_on(index, &["new"]);
         }
     }
 
     /// Switches a board on, with words besides those that it is always given.
     pub(crate) fn switch_on(&mut self, index: usize, words: &[&str]) {
-        let place = &mut self.places[index];
-        let (node, size) = (index.to_string(), self.size.to_string());
-        let flash = place.flash.to_str().unwrap();
-        let words = [&[node.as_str(), size.as_str(), "6", flash], words].concat();
-        let mut command = qemu::bare(place.board, &place.image, &words);
-        command.arg("-serial");
-        command.arg(format!("unix:{}", place.socket.display()));
-        let (running, mut stream) = Running::start(command).unwrap();
-        place.log.begin();
-        let (log, image) = (Arc::clone(&place.log), place.image.clone());
-        let reader = thread::spawn(move || {
-            let dictionary = Dictionary::of(&image).unwrap();
-            let mut decoder = dictionary.decoder();
-            let mut bytes = [0; 4096];
-            while let Ok(read @ 1..) = stream.read(&mut bytes) {
-                let each = |line: synod_boards::decode::Line| log.say(line.text);
-                decoder.receive(&bytes[..read], each).unwrap();
-            }
-            log.end();
-        });
-        place.running = Some((running, reader));
+        self.logs[index].begin();
+        self.boards.switch_on(index, words).unwrap();
     }
 
     /// Cuts a board's power.
     pub(crate) fn switch_off(&mut self, index: usize) {
-        let (running, reader) = self.places[index].running.take().unwrap();
-        drop(running);
-        reader.join().unwrap();
+        self.boards.switch_off(index).unwrap();
     }
 
     /// Takes all that a board has written, as if it had a new flash. It must be off.
     pub(crate) fn erase(&self, index: usize) {
-        fs::remove_file(&self.places[index].flash).unwrap();
+        self.boards.erase(index).unwrap();
     }
 
     /// Whether a program has not ended by itself yet.
     pub(crate) fn is_on(&self, index: usize) -> bool {
-        !self.places[index].log.has_ended()
+        !self.logs[index].has_ended()
     }
 
     /// The exit code of a program that has ended.
     pub(crate) fn code(&mut self, index: usize) -> i32 {
-        let (mut running, reader) = self.places[index].running.take().unwrap();
-        reader.join().unwrap();
-        running.code().unwrap()
+        self.boards.code(index).unwrap()
     }
 
     pub(crate) fn has_said(&self, index: usize, text: &str) -> bool {
         let is_it = |line: &str| line == text;
-        self.places[index].log.wait(WATCHDOG, is_it)
+        self.logs[index].wait(WATCHDOG, is_it)
     }
 
     /// The slot that a board had in its flash when it was switched on last.
     pub(crate) fn went_on_from(&self, index: usize) -> u64 {
         let is_it = |line: &str| line.starts_with("goes on as ");
-        let log = &self.places[index].log;
+        let log = &self.logs[index];
         assert!(log.wait(WATCHDOG, is_it));
         let lines = log.read();
         let last = lines.iter().rev().find(|line| is_it(line));
@@ -199,23 +156,23 @@ impl Rig {
 
     /// The board that the others followed last.
     pub(crate) fn leader(&self) -> usize {
-        let followed = |place: &Place| {
-            let lines = place.log.read();
+        let followed = |log: &Arc<Log>| {
+            let lines = log.read();
             let last = lines
                 .iter()
                 .rev()
                 .find_map(|line| number(line, "follows NODE_"));
             last.and_then(|node| usize::try_from(node).ok())
         };
-        let votes: Vec<usize> = self.places.iter().filter_map(followed).collect();
+        let votes: Vec<usize> = self.logs.iter().filter_map(followed).collect();
         let count = |index: &usize| votes.iter().filter(|vote| *vote == index).count();
-        (0..self.places.len()).max_by_key(count).unwrap()
+        (0..self.logs.len()).max_by_key(count).unwrap()
     }
 
     /// What a board has dropped, as it said last.
     pub(crate) fn dropped(&self, index: usize) -> Dropped {
         let mut dropped = Dropped::default();
-        for line in self.places[index].log.read() {
+        for line in self.logs[index].read() {
             let count = |name| number(&line, name).and_then(|count| u32::try_from(count).ok());
             if let (Some(damaged), Some(foreign)) = (count("damaged="), count("foreign=")) {
                 dropped.damaged = damaged;
@@ -226,7 +183,7 @@ impl Rig {
     }
 
     fn logs(&self) -> impl Iterator<Item = &Log> {
-        let boards = self.places.iter().map(|place| &*place.log);
+        let boards = self.logs.iter().map(|log| &**log);
         boards.chain(self.host.as_deref())
     }
 
@@ -250,17 +207,12 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         if thread::panicking() {
-            for (place, index) in self.places.iter().zip(0..) {
-                let lines = place.log.read();
+            for (log, index) in self.logs.iter().zip(0..) {
+                let lines = log.read();
                 let from = lines.len().saturating_sub(20);
-                eprintln!(
-                    "board {index}, {}:\n{:#?}",
-                    place.board.name(),
-                    &lines[from..]
-                );
+                let board = self.boards.board(index).unwrap();
+                eprintln!("board {index}, {}:\n{:#?}", board.name(), &lines[from..]);
             }
         }
-        self.places.clear();
-        let _ = fs::remove_dir_all(self.hub.folder());
     }
 }

@@ -1,0 +1,209 @@
+//! What stands between a link and a node for the clients outside: it hands over their questions, and remembers who asked.
+
+use super::{Address, Answer, Answered, Asked, Question};
+use crate::{
+    Instant, Node, Outbox, Outcome, Proposal, Reply, RequestError, RequestKey, RequestNumber,
+    StateMachine, Tracer,
+};
+
+/// Serves the clients of one node. A driver owns one beside its node: each [`Asked`] that arrives goes to
+/// [`Service::handle`], and each [`Reply`] in the outbox to [`Service::answer`].
+///
+/// It has a place of 16 bytes for each of the `CLIENTS` requests that can be outstanding at the node, and is of the same
+/// number.
+#[derive(Clone, Debug)]
+pub struct Service<const CLIENTS: usize> {
+    askers: [Option<Asker>; CLIENTS],
+}
+
+/// Who waits for which request. Not a key and an address: in one piece they are a third smaller.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    client: u64,
+    number: RequestNumber,
+    from: Address,
+}
+
+const _: () = assert!(size_of::<Option<Asker>>() == 16, "as is said above");
+
+impl Asker {
+    fn key(&self) -> RequestKey {
+        RequestKey {
+            client: crate::ClientId(self.client),
+            number: self.number,
+        }
+    }
+
+    /// Whether it waits for something of the same session, or for a registration under the same nonce.
+    fn is_of(&self, key: RequestKey) -> bool {
+        let registers = |number| number == RequestNumber::REGISTRATION;
+        self.client == key.client.0 && registers(self.number) == registers(key.number)
+    }
+}
+
+impl<const CLIENTS: usize> Default for Service<CLIENTS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const CLIENTS: usize> Service<CLIENTS> {
+    /// Nobody has asked yet.
+    pub const fn new() -> Self {
+        Self {
+            askers: [None; CLIENTS],
+        }
+    }
+
+    /// Takes what a client asks. Some of it is answered at once: a status, that the node is busy, that it has halted. Such an
+    /// answer leaves behind the writes that are in the outbox, as a reply does. Everything else is answered through
+    /// the outbox, in this or a later step.
+    ///
+    /// A request with a later number than one that the same session has outstanding here says that its client waits for
+    /// that one no more: it is withdrawn. What is for another node, or is no question that a client can have, is passed
+    /// over.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn handle<
+        M: StateMachine,
+        const WINDOW: usize,
+        const PAGE: usize,
+        const ROOM: usize,
+        T: Tracer<M, PAGE>,
+    >(
+        &mut self,
+        now: Instant,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        asked: &Asked<M::Command>,
+        outbox: &mut Outbox<M, PAGE, ROOM>,
+        tracer: &mut T,
+    ) -> Option<Answered<M::Output>> {
+        if asked.to != node.id() {
+            return None;
+        }
+        let answer = match &asked.question {
+            Question::Status => Answer::Status(node.status()),
+            Question::Withdraw { key } => {
+                let place = self.find(*key)?;
+                // What one client has asked for no other one takes back.
+                if place.take_if(|asker| asker.from == asked.from).is_some() {
+                    // It may have been answered just now.
+                    let _ = node.withdraw(*key);
+                }
+                return None;
+            }
+            Question::Request { proposal } => {
+                self.request(now, node, (proposal, asked.from), (outbox, tracer))?
+            }
+        };
+        Some(Answered {
+            from: node.id(),
+            to: asked.from,
+            answer,
+        })
+    }
+
+    /// The answer that a reply of the node is for a client; `None` for what was not asked through here, as by an
+    /// application on the node's own board.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn answer<M: StateMachine, const WINDOW: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        reply: &Reply<M::Output>,
+    ) -> Option<Answered<M::Output>> {
+        let asker = self.find(reply.key)?.take()?;
+        Some(Answered {
+            from: node.id(),
+            to: asker.from,
+            answer: Answer::Outcome {
+                key: reply.key,
+                outcome: reply.outcome,
+                leader: node.leader_hint(),
+            },
+        })
+    }
+
+    /// Asks the node. The answer, where there is one at once.
+    fn request<
+        M: StateMachine,
+        const WINDOW: usize,
+        const PAGE: usize,
+        const ROOM: usize,
+        T: Tracer<M, PAGE>,
+    >(
+        &mut self,
+        now: Instant,
+        node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
+        (proposal, from): (&Proposal<M::Command>, Address),
+        (outbox, tracer): (&mut Outbox<M, PAGE, ROOM>, &mut T),
+    ) -> Option<Answer<M::Output>> {
+        let key = proposal.key()?;
+        if outbox.replies.iter().any(|reply| reply.key == key) {
+            // On its way to whoever asked first. A client that asks for the same asks again, and one that asks for something
+            // else under this key must not be given that answer (rule X1).
+            return None;
+        }
+        let place = self.place(node, key);
+        let mut known = None;
+        let asked = match &place {
+            Some(place) => {
+                known = place.filter(|asker| asker.is_of(key));
+                if let Some(asker) = known
+                    && asker.number < key.number
+                {
+                    // It may have been answered just now.
+                    let _ = node.withdraw(asker.key());
+                }
+                node.ask(now, *proposal, outbox, tracer)
+            }
+            None => Err(RequestError::Full { capacity: CLIENTS }),
+        };
+        match asked {
+            Ok(()) => {}
+            // The same again, perhaps from elsewhere. Not another command under its number (rule X1).
+            Err(RequestError::Outstanding { .. })
+                if known.is_some() && node.is_asking(proposal) => {}
+            Err(RequestError::Full { .. }) => {
+                return Some(Answer::Outcome {
+                    key,
+                    outcome: Outcome::Busy,
+                    leader: node.leader_hint(),
+                });
+            }
+            Err(RequestError::Halted) => return Some(Answer::Status(node.status())),
+            // As good as lost: the client asks again.
+            Err(_) => return None,
+        }
+        *place? = Some(Asker {
+            client: key.client.0,
+            number: key.number,
+            from,
+        });
+        None
+    }
+
+    /// The place of whoever asks for a key: that of the session's last request, a free one, or one whose reply is on its way
+    /// or was dropped, which is then as good as lost.
+    fn place<M: StateMachine, const WINDOW: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        key: RequestKey,
+    ) -> Option<&mut Option<Asker>> {
+        let (mut own, mut free, mut spare) = (None, None, None);
+        for place in &mut self.askers {
+            let kind = match place {
+                Some(asker) if asker.is_of(key) => &mut own,
+                Some(asker) if node.is_outstanding(asker.key()) => continue,
+                Some(_) => &mut spare,
+                None => &mut free,
+            };
+            *kind = Some(place);
+        }
+        own.or(free).or(spare)
+    }
+
+    /// The place of a request.
+    fn find(&mut self, key: RequestKey) -> Option<&mut Option<Asker>> {
+        let fits = |place: &&mut Option<Asker>| place.is_some_and(|asker| asker.key() == key);
+        self.askers.iter_mut().find(fits)
+    }
+}

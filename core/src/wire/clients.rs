@@ -1,0 +1,123 @@
+//! What clients and nodes say to each other, as bytes.
+
+use super::body::{NOBODY, ballot, key, outcome, put_ballot, put_key, put_outcome, put_slot, slot};
+use super::{FrameError, Unencodable};
+use crate::client::{Answer, Question};
+use crate::{NodeId, Proposal, Reader, Sink, Standing, Status, Value, Writer};
+
+/// The kinds of frames between clients and nodes. Nodes' messages have lower numbers.
+pub(super) mod kind {
+    pub(in crate::wire) const REQUEST: u8 = 128;
+    pub(in crate::wire) const WITHDRAW: u8 = 129;
+    pub(in crate::wire) const ASK_STATUS: u8 = 130;
+    pub(in crate::wire) const OUTCOME: u8 = 131;
+    pub(in crate::wire) const STATUS: u8 = 132;
+}
+
+/// Whether a frame is for a client.
+pub(super) const fn is_answer(kind: u8) -> bool {
+    matches!(kind, kind::OUTCOME | kind::STATUS)
+}
+
+pub(super) const fn kind_of_question<C>(question: &Question<C>) -> u8 {
+    match question {
+        Question::Request { .. } => kind::REQUEST,
+        Question::Withdraw { .. } => kind::WITHDRAW,
+        Question::Status => kind::ASK_STATUS,
+    }
+}
+
+pub(super) const fn kind_of_answer<O>(answer: &Answer<O>) -> u8 {
+    match answer {
+        Answer::Outcome { .. } => kind::OUTCOME,
+        Answer::Status(_) => kind::STATUS,
+    }
+}
+
+pub(super) fn write_question<C: Value>(question: &Question<C>, to: &mut Writer<'_>) {
+    match question {
+        Question::Request { proposal } => proposal.encode(to),
+        Question::Withdraw { key } => put_key(to, *key),
+        Question::Status => {}
+    }
+}
+
+pub(super) fn read_question<C: Value>(kind: u8, from: &mut Reader<'_>) -> Option<Question<C>> {
+    Some(match kind {
+        kind::REQUEST => Question::Request {
+            proposal: Proposal::decode(from).filter(|proposal| proposal.key().is_some())?,
+        },
+        kind::WITHDRAW => Question::Withdraw { key: key(from)? },
+        kind::ASK_STATUS => Question::Status,
+        _ => return None,
+    })
+}
+
+pub(super) fn write_answer<O: Value>(
+    answer: &Answer<O>,
+    to: &mut Writer<'_>,
+) -> Result<(), Unencodable> {
+    match answer {
+        Answer::Outcome {
+            key,
+            outcome,
+            leader,
+        } => {
+            put_key(to, *key);
+            put_leader(to, *leader)?;
+            put_outcome(to, outcome);
+        }
+        Answer::Status(status) => {
+            to.put_u8(match status.standing {
+                Standing::Joining => 0,
+                Standing::Learning => 1,
+                Standing::Voting => 2,
+                Standing::Leading => 3,
+                Standing::Halted => 4,
+            });
+            put_leader(to, status.leader)?;
+            put_slot(to, status.applied);
+            to.put_u64(status.chain);
+            put_ballot(to, status.highest)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn read_answer<O: Value>(kind: u8, from: &mut Reader<'_>) -> Option<Answer<O>> {
+    Some(match kind {
+        kind::OUTCOME => {
+            let key = key(from)?;
+            let leader = leader(from).ok()?;
+            Answer::Outcome {
+                key,
+                outcome: outcome(from)?,
+                leader,
+            }
+        }
+        kind::STATUS => Answer::Status(Status {
+            standing: Standing::ALL.get(usize::from(from.u8()?)).copied()?,
+            leader: leader(from).ok()?,
+            applied: slot(from)?,
+            chain: from.u64()?,
+            highest: ballot(from)?,
+        }),
+        _ => return None,
+    })
+}
+
+fn put_leader(to: &mut Writer<'_>, leader: Option<NodeId>) -> Result<(), Unencodable> {
+    to.put_u8(match leader {
+        Some(node) => super::node_byte(node).ok_or(Unencodable)?,
+        None => NOBODY,
+    });
+    Ok(())
+}
+
+/// A node, or nobody.
+fn leader(from: &mut Reader<'_>) -> Result<Option<NodeId>, FrameError> {
+    match from.u8().ok_or(FrameError::Malformed)? {
+        NOBODY => Ok(None),
+        byte => super::node_of(byte).map(Some).ok_or(FrameError::Malformed),
+    }
+}
