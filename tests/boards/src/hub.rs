@@ -8,7 +8,7 @@ use crate::Failure;
 use core::time::Duration;
 use example_firmware::line::{self, Line};
 use noise::Noise;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -17,7 +17,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, process, thread};
 
-/// Which byte of a frame is the address of its recipient.
+/// Which bytes of a frame are the addresses of its sender and of its recipient.
+const FROM: usize = 6;
 const TO: usize = 7;
 
 /// How many frames wait for one end before more are dropped. A line never stops who sends.
@@ -35,6 +36,8 @@ struct Lines {
     /// Who is connected, by address: what is sent to it, as bytes of the line.
     ends: Mutex<BTreeMap<u8, SyncSender<Vec<u8>>>>,
     noise: Mutex<Option<Noise>>,
+    /// Between which two addresses nothing is carried, the lower one first.
+    cuts: Mutex<BTreeSet<(u8, u8)>>,
 }
 
 impl Hub {
@@ -91,6 +94,21 @@ impl Hub {
         }
     }
 
+    /// From now on nothing is carried between two addresses. Whether it was until now.
+    pub fn cut(&self, one: u8, other: u8) -> bool {
+        lock(&self.lines.cuts).insert(pair(one, other))
+    }
+
+    /// From now on everything is carried again between two addresses. Whether it was not until now.
+    pub fn mend(&self, one: u8, other: u8) -> bool {
+        lock(&self.lines.cuts).remove(&pair(one, other))
+    }
+
+    /// Between which two addresses nothing is carried, the lower one first.
+    pub fn cuts(&self) -> Vec<(u8, u8)> {
+        lock(&self.lines.cuts).iter().copied().collect()
+    }
+
     /// From now on what is carried is garbled: by a generator of this seed, and with frames of others in between.
     pub fn garble(&self, seed: u64, foreign: Vec<Vec<u8>>) {
         *lock(&self.lines.noise) = Some(Noise::new(seed, foreign));
@@ -144,6 +162,11 @@ impl Lines {
 
     /// Carries a frame to whom it is addressed. Who is not there, or does not keep up, misses it.
     fn carry(&self, frame: &[u8]) {
+        if let (Some(from), Some(to)) = (frame.get(FROM), frame.get(TO))
+            && lock(&self.cuts).contains(&pair(*from, *to))
+        {
+            return;
+        }
         let mut stuffed = Vec::new();
         line::send(frame, |bytes| stuffed.extend_from_slice(bytes));
         if let Some(noise) = lock(&self.noise).as_mut() {
@@ -190,6 +213,10 @@ impl Drop for End {
     fn drop(&mut self) {
         self.lines.ends().remove(&self.address);
     }
+}
+
+fn pair(one: u8, other: u8) -> (u8, u8) {
+    (one.min(other), one.max(other))
 }
 
 /// A thread that panicked has left nothing half done here.

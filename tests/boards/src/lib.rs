@@ -2,6 +2,7 @@
 //! images without running them.
 
 pub mod budget;
+pub mod by_hand;
 pub mod calls;
 pub mod client;
 pub mod decode;

@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::image::Board;
 use core::time::Duration;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -46,6 +46,22 @@ pub fn bare(board: Board, image: &Path, words: &[&str]) -> Command {
     command
 }
 
+/// Looks whether there is a QEMU, before minutes are spent on images for it.
+///
+/// # Errors
+///
+/// There is none; the sentence says what installs it.
+pub fn look() -> Result<(), Failure> {
+    let said = Command::new("qemu-system-arm").arg("--version").output();
+    said.map_err(|error| missing(&error)).map(|_| ())
+}
+
+fn missing(error: &io::Error) -> Failure {
+    Failure::new(format!(
+        "qemu-system-arm did not start ({error}): apt-get install -y qemu-system-arm"
+    ))
+}
+
 /// A board that runs. Dropped, it is switched off.
 #[derive(Debug)]
 pub struct Running {
@@ -63,11 +79,7 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| {
-                Failure::new(format!(
-                    "qemu-system-arm did not start ({error}): apt-get install -y qemu-system-arm"
-                ))
-            })?;
+            .map_err(|error| missing(&error))?;
         let log = child.stdout.take();
         let running = Self { child };
         let log = log.ok_or_else(|| Failure::new("QEMU has no standard output"))?;

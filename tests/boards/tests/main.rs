@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod by_hand;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod expected;
