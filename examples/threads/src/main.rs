@@ -9,10 +9,11 @@
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
+use synod::client::{Answer, Applied, Client, Question};
 use synod::machines::{Bank, BankCommand, BankReply, Key};
 use synod::{
-    ClientId, Config, Duration, Envelope, Instant, Node, NodeId, Outbox, Outcome, Reply,
-    RequestKey, RequestNumber,
+    ClientId, Config, Duration, Envelope, Instant, Node, NodeId, NodeSet, Outbox, Proposal, Reply,
+    RequestNumber,
 };
 
 const NODES: u16 = 3;
@@ -30,11 +31,8 @@ enum Input {
     Stop,
 }
 
-/// What a node tells the client.
-struct Answer {
-    reply: Reply<BankReply>,
-    leader: Option<NodeId>,
-}
+/// What a node tells the client, and which node it is.
+type Told = (NodeId, Answer<BankReply>);
 
 /// The time since the program began.
 #[derive(Clone, Copy)]
@@ -112,9 +110,10 @@ fn drive(mut node: Member, clock: Clock, link: &Link) {
 
 /// What joins a node to the others and to the client. What is sent to somebody who has stopped is lost.
 struct Link {
+    node: NodeId,
     inbox: Receiver<Input>,
     nodes: Vec<Sender<Input>>,
-    client: Sender<Answer>,
+    client: Sender<Told>,
 }
 
 impl Link {
@@ -125,70 +124,75 @@ impl Link {
     }
 
     fn answer(&self, reply: Reply<BankReply>, leader: Option<NodeId>) {
-        let _ = self.client.send(Answer { reply, leader });
+        let Reply { key, outcome } = reply;
+        let answer = Answer::Outcome {
+            key,
+            outcome,
+            leader,
+        };
+        let _ = self.client.send((self.node, answer));
     }
 }
 
-/// A client: asks one node, and another one when that is silent.
-struct Client {
+/// A client on a thread: the library decides what to ask of whom and when, and this carries it.
+struct Teller {
     nodes: Vec<Sender<Input>>,
-    answers: Receiver<Answer>,
-    /// The node that is asked.
-    node: usize,
-    leader: Option<NodeId>,
-    id: ClientId,
-    number: RequestNumber,
-    /// How often it had to ask again.
-    retries: u32,
+    answers: Receiver<Told>,
+    clock: Clock,
+    client: Client<Machine>,
+    /// How many questions it took.
+    asked: u32,
 }
 
-impl Client {
+impl Teller {
     /// How long a node may be silent; longer than an election takes.
-    const PATIENCE: core::time::Duration = core::time::Duration::from_millis(500);
-    /// How often one thing is asked for before the client gives up.
-    const TRIES_MAX: u32 = 40;
+    const PATIENCE: Duration = Duration::from_millis(500);
+    /// How many questions one thing is worth.
+    const QUESTIONS_MAX: u32 = 40;
 
-    /// Asks until there is an answer to what was asked.
-    fn ask(&mut self, key: RequestKey, input: impl Fn() -> Input) -> Option<Outcome<BankReply>> {
-        for _ in 0..Self::TRIES_MAX {
-            let node = self.nodes.get(self.node % self.nodes.len())?;
-            // A node that has stopped will not answer, and then another one is asked.
-            let _ = node.send(input());
-            while let Ok(answer) = self.answers.recv_timeout(Self::PATIENCE) {
-                self.leader = answer.leader.or(self.leader);
-                // What was asked of two nodes is answered by both.
-                if answer.reply.key == key {
-                    return Some(answer.reply.outcome);
-                }
+    /// The balance after a command.
+    fn request(&mut self, command: BankCommand) -> Option<u64> {
+        self.client.request(self.clock.now(), command).ok()?;
+        let give_up = self.asked + Self::QUESTIONS_MAX;
+        while self.asked < give_up {
+            while let Some((to, question)) = self.client.poll_question() {
+                self.ask(to, &question);
             }
-            self.retries += 1;
-            self.node += 1;
+            if let Some(done) = self.client.poll_done() {
+                return match done.result.ok()? {
+                    Applied {
+                        output: BankReply::Balance(balance),
+                        ..
+                    } => Some(balance),
+                    Applied { .. } => None,
+                };
+            }
+            let wait = self.client.next_deadline().map(|at| self.clock.until(at));
+            if let Ok((from, answer)) = self.answers.recv_timeout(wait.unwrap_or(IDLE)) {
+                self.client.handle_answer(self.clock.now(), from, &answer);
+            }
+            self.client.handle_timeout(self.clock.now());
         }
         None
     }
 
-    fn register(&mut self) -> Option<()> {
-        let nonce = 2_718_281_828;
-        let key = RequestKey::registration(nonce);
-        let outcome = self.ask(key, || Input::Register(nonce))?;
-        let Outcome::Registered { client } = outcome else {
-            return None;
+    /// Puts a question to a node. One that has stopped will not answer, and then another one is asked.
+    fn ask(&mut self, to: NodeId, question: &Question<BankCommand>) {
+        let Question::Request { proposal } = *question else {
+            return;
         };
-        self.id = client;
-        Some(())
-    }
-
-    /// The balance after a command.
-    fn request(&mut self, command: BankCommand) -> Option<u64> {
-        self.number.0 += 1;
-        let (client, number) = (self.id, self.number);
-        let key = RequestKey { client, number };
-        match self.ask(key, || Input::Request(client, number, command))? {
-            Outcome::Applied {
-                output: BankReply::Balance(balance),
-                ..
-            } => Some(balance),
-            _ => None,
+        let input = match proposal {
+            Proposal::Register { nonce } => Input::Register(nonce),
+            Proposal::Request {
+                client,
+                number,
+                command,
+            } => Input::Request(client, number, command),
+            Proposal::Noop => return,
+        };
+        self.asked += 1;
+        if let Some(node) = self.nodes.get(usize::from(to.0)) {
+            let _ = node.send(input);
         }
     }
 }
@@ -197,6 +201,7 @@ impl Client {
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
     stopped: NodeId,
+    /// How many questions there were, beside one for the session and one for each thing that was asked.
     retries: u32,
     /// The balance as each of the other nodes has it.
     balances: Vec<u64>,
@@ -216,26 +221,28 @@ fn run() -> Option<Summary> {
         };
         members.push(node.ok()?);
     }
-    let mut client = Client {
+    // There is one client: it shares its nonce with nobody.
+    let nonce = 2_718_281_828;
+    let client = Client::new(NodeSet::first(NODES), Teller::PATIENCE, nonce);
+    let mut teller = Teller {
         nodes: nodes.clone(),
         answers,
-        node: 0,
-        leader: None,
-        id: ClientId(0),
-        number: RequestNumber(0),
-        retries: 0,
+        clock,
+        client: client.ok()?,
+        asked: 0,
     };
     thread::scope(|scope| {
         for (node, inbox) in members.into_iter().zip(inboxes) {
             let (nodes, client) = (nodes.clone(), client_end.clone());
             let link = Link {
+                node: node.id(),
                 inbox,
                 nodes,
                 client,
             };
             scope.spawn(move || drive(node, clock, &link));
         }
-        let summary = deposit(&mut client);
+        let summary = deposit(&mut teller);
         for node in &nodes {
             // One of them has stopped already.
             let _ = node.send(Input::Stop);
@@ -245,36 +252,32 @@ fn run() -> Option<Summary> {
 }
 
 /// The client's part: deposits, and stops the leader half way.
-fn deposit(client: &mut Client) -> Option<Summary> {
+fn deposit(teller: &mut Teller) -> Option<Summary> {
     let account = Key::new("savings")?;
-    client.register()?;
     let mut stopped = None;
     for count in 1..=DEPOSITS {
         if count == DEPOSITS / 2 {
-            let leader = client.leader?;
-            client
-                .nodes
-                .get(usize::from(leader.0))?
-                .send(Input::Stop)
-                .ok()?;
+            let leader = teller.client.leader()?;
+            let node = teller.nodes.get(usize::from(leader.0))?;
+            node.send(Input::Stop).ok()?;
             stopped = Some(leader);
         }
-        let balance = client.request(BankCommand::Deposit(account, 1))?;
+        let balance = teller.request(BankCommand::Deposit(account, 1))?;
         if balance != u64::from(count) {
             return None;
         }
     }
-    let stopped = stopped?;
+    let (stopped, retries) = (stopped?, teller.asked.saturating_sub(1 + DEPOSITS));
     let mut balances = Vec::new();
-    for number in 0..NODES {
-        if NodeId(number) != stopped {
-            client.node = usize::from(number);
-            balances.push(client.request(BankCommand::Balance(account))?);
-        }
+    for number in (0..NODES).map(NodeId).filter(|node| *node != stopped) {
+        // A client of its own for each of the others, which asks nobody else.
+        let nonce = 3_141_592_653 + u64::from(number.0);
+        teller.client = Client::new(NodeSet::only(number), Teller::PATIENCE, nonce).ok()?;
+        balances.push(teller.request(BankCommand::Balance(account))?);
     }
     Some(Summary {
         stopped,
-        retries: client.retries,
+        retries,
         balances,
     })
 }
