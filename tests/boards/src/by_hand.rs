@@ -19,7 +19,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant as Clock;
 use synod::client::Address;
 use synod::machines::{KvCommand, KvReply};
-use synod::{NodeId, Status};
+use synod::{NodeId, Standing, Status};
 
 /// How long a board may take from power to its first line.
 const BOOT: Duration = Duration::from_secs(20);
@@ -117,6 +117,7 @@ impl ByHand {
         match command {
             Command::Ask(command) => self.ask(command),
             Command::Status(board) => self.status(board),
+            Command::Agree => self.agree(),
             Command::Kill(board) => {
                 self.rig.switch_off(board.into())?;
                 Ok(format!("board {board} is off"))
@@ -201,6 +202,27 @@ impl ByHand {
                 "{said}\nboards {one} and {other} have applied as far, and not the same: a rule was broken"
             ))),
         }
+    }
+
+    /// Waits until all that are on have joined and applied as far.
+    fn agree(&mut self) -> Result<String, Failure> {
+        let began = clock();
+        while began.elapsed() < self.patience && !self.is_stopped() {
+            let mut known = Vec::new();
+            for board in 0..BOARDS {
+                if self.rig.is_on(board.into())? {
+                    known.push((board, self.client.status(NodeId(board.into()))));
+                }
+            }
+            match agreed(&known)? {
+                Some(said) => return Ok(said),
+                None => self.wait(LOOK)?,
+            }
+        }
+        Err(Failure::new(format!(
+            "the boards did not agree within {} s: status says how each is",
+            began.elapsed().as_secs()
+        )))
     }
 
     fn cut(&mut self, one: Number, other: Option<Number>) -> String {
@@ -304,6 +326,38 @@ impl core::fmt::Display for Told<'_> {
     }
 }
 
+/// What boards agree on that have all joined and applied as far; `None` where they have not, or do not all answer.
+fn agreed(known: &[(Number, Option<Status>)]) -> Result<Option<String>, Failure> {
+    let mut told = Vec::new();
+    for (board, status) in known {
+        match status {
+            Some(status) if status.standing == Standing::Halted => {
+                return Err(Failure::new(format!("board {board} has halted")));
+            }
+            Some(status) if status.standing != Standing::Joining => told.push((*board, *status)),
+            _ => return Ok(None),
+        }
+    }
+    if let Some((one, other)) = differing(&told) {
+        return Err(Failure::new(format!(
+            "boards {one} and {other} have applied as far, and not the same: a rule was broken"
+        )));
+    }
+    let Some((_, first)) = told.first() else {
+        return Err(Failure::new("no board is on"));
+    };
+    if told
+        .iter()
+        .any(|(_, status)| status.applied != first.applied)
+    {
+        return Ok(None);
+    }
+    let (count, slot, chain) = (told.len(), first.applied.number(), first.chain);
+    Ok(Some(format!(
+        "{count} boards have applied the same up to slot {slot}: chain {chain:016x}"
+    )))
+}
+
 /// Two boards that have applied as far, and not the same.
 fn differing(known: &[(Number, Status)]) -> Option<(Number, Number)> {
     known.iter().enumerate().find_map(|(index, (one, status))| {
@@ -341,7 +395,7 @@ fn clock() -> Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod::{Ballot, Slot, Standing};
+    use synod::{Ballot, Slot};
 
     #[test]
     fn one_flash_is_for_one_set_of_boards() {
@@ -356,18 +410,42 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    #[test]
-    fn boards_that_applied_as_far_and_not_the_same_are_named() {
-        let status = |slot, chain| Status {
-            standing: Standing::Voting,
+    fn status(standing: Standing, slot: u64, chain: u64) -> Status {
+        Status {
+            standing,
             leader: None,
             applied: Slot::new(slot),
             chain,
             highest: Ballot::NULL,
-        };
-        let same = [(0, status(7, 1)), (1, status(8, 2)), (2, status(7, 1))];
+        }
+    }
+
+    #[test]
+    fn boards_that_applied_as_far_and_not_the_same_are_named() {
+        let voting = |slot, chain| status(Standing::Voting, slot, chain);
+        let same = [(0, voting(7, 1)), (1, voting(8, 2)), (2, voting(7, 1))];
         assert_eq!(differing(&same), None);
-        let other = [(0, status(7, 1)), (1, status(8, 2)), (2, status(7, 3))];
+        let other = [(0, voting(7, 1)), (1, voting(8, 2)), (2, voting(7, 3))];
         assert_eq!(differing(&other), Some((0, 2)));
+    }
+
+    #[test]
+    fn boards_agree_when_all_have_joined_and_applied_the_same() {
+        let of = |standing, slot, chain| Some(status(standing, slot, chain));
+        let (leads, learns) = (Standing::Leading, Standing::Learning);
+        let both = [(0, of(leads, 7, 1)), (2, of(learns, 7, 1))];
+        let said = agreed(&both).unwrap().unwrap();
+        assert!(said.starts_with("2 boards have applied the same up to slot 7"));
+        for not_yet in [None, of(learns, 6, 1), of(Standing::Joining, 7, 1)] {
+            assert_eq!(agreed(&[(0, of(leads, 7, 1)), (2, not_yet)]), Ok(None));
+        }
+        for (never, says) in [
+            (of(learns, 7, 2), "boards 0 and 2 have applied as far"),
+            (of(Standing::Halted, 7, 1), "board 2 has halted"),
+        ] {
+            let error = agreed(&[(0, of(leads, 7, 1)), (2, never)]).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
+        assert!(agreed(&[]).is_err());
     }
 }

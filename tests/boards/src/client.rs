@@ -17,7 +17,7 @@ const PATIENCE: synod::Duration = synod::Duration::from_millis(700);
 /// How often it looks whether it was told to stop.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a board may take to say how it is, before it is asked once more.
-const STATUS: Duration = Duration::from_millis(250);
+const STATUS: Duration = Duration::from_millis(500);
 const STATUS_TRIES: u32 = 4;
 
 /// A client at an address of a hub, which asks and waits.

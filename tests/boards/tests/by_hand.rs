@@ -77,6 +77,7 @@ fn boards_are_killed_cut_and_wiped_by_a_script_and_agree() {
         start 2
         set speed 11
         get speed
+        agree
         status
         quit
         set speed 12\n";
@@ -94,14 +95,18 @@ fn boards_are_killed_cut_and_wiped_by_a_script_and_agree() {
     let heals = said(&account, "heal");
     assert_eq!(heals, ["2 lines are mended\n", "nothing was cut\n"]);
     assert!(one("get speed").starts_with("speed is 11, by slot "));
-    let status = one("status");
-    assert_eq!(status.lines().count(), 3, "{status}");
-    assert_eq!(status.matches("learning").count(), 1, "{status}");
-    assert!(status.contains("leading"), "{status}");
+    assert!(one("agree").starts_with("3 boards have applied the same up to slot "));
+    let status: Vec<&str> = one("status").lines().collect();
+    let [first, second, third] = status[..] else {
+        panic!("{status:?}");
+    };
+    assert!(first.starts_with("board 0: "), "{first}");
+    assert!(second.starts_with("board 1: "), "{second}");
+    assert!(third.starts_with("board 2: learning, "), "{third}");
     assert!(said(&account, "set speed 12").is_empty(), "it had ended");
     assert_eq!(
         one("quit"),
-        "all boards are switched off\n19 done, 1 not done\n"
+        "all boards are switched off\n20 done, 1 not done\n"
     );
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();

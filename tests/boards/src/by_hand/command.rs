@@ -9,6 +9,7 @@ pub const HELP: &str = "\
   get KEY          ask for it: through the log, as everything
   status [BOARD]   ask a board, or each, how it is: whether it votes or leads, whom it follows, up to which slot it
                    has applied, and a digest of all that; two boards that differ at one slot are a broken rule
+  agree            wait until all boards that are on have joined and applied as far, and compare what they have applied
   kill BOARD       cut its power, whatever it is doing
   start BOARD      switch it on; it finds itself in its flash
   restart BOARD    both
@@ -35,6 +36,7 @@ const WAIT_MAX: f64 = 3600.0;
 pub enum Command {
     Ask(KvCommand),
     Status(Option<Number>),
+    Agree,
     Kill(Number),
     Start(Number),
     Restart(Number),
@@ -64,6 +66,7 @@ impl Command {
             ("get", [key]) => Self::Ask(KvCommand::Get(key_of(key)?)),
             ("status", []) => Self::Status(None),
             ("status", [board]) => Self::Status(Some(board_of(board)?)),
+            ("agree", []) => Self::Agree,
             ("kill", [board]) => Self::Kill(board_of(board)?),
             ("start", [board]) => Self::Start(board_of(board)?),
             ("restart", [board]) => Self::Restart(board_of(board)?),
@@ -186,8 +189,8 @@ mod tests {
     #[test]
     fn every_command_is_in_the_help() {
         for name in [
-            "set", "get", "status", "kill", "start", "restart", "wipe", "cut", "heal", "noise",
-            "wait", "help", "quit",
+            "set", "get", "status", "agree", "kill", "start", "restart", "wipe", "cut", "heal",
+            "noise", "wait", "help", "quit",
         ] {
             let error = unknown(name);
             assert!(error.starts_with(&format!("expected: {name}")), "{error}");
