@@ -16,7 +16,7 @@
 //! let mut node = Small::found(Config::new(NodeId(0), 1), 6, Instant::ZERO)?;
 //! let mut outbox = Outbox::<_, 2, { Small::OUTBOX_MIN }>::new();
 //! let mut service = Service::<2>::new();
-//! let mut frames = Frames::<Kv<4>, 2, 127>::new(node.config().fingerprint());
+//! let mut frames = Frames::<Kv<4>, 2, 127>::new(node.fingerprint());
 //!
 //! // The client: whom it may ask, how patient it is, and a nonce.
 //! let mut client = Client::<Kv<4>>::new(NodeSet::first(1), Duration::from_millis(500), 0x9e3a_5c41_77d0_2b18)?;
@@ -180,6 +180,8 @@ pub enum Answer<O> {
     Outcome {
         /// Which request is answered.
         key: RequestKey,
+        /// [`Proposal::fingerprint`] of it: what was asked under that key (rule X1).
+        fingerprint: u32,
         /// What came of it.
         outcome: Outcome<O>,
         /// Who leads, as far as the node knows: it saves time to ask there next.

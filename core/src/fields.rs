@@ -42,8 +42,8 @@
 
 use crate::simulation::{Fault, Planned};
 use crate::{
-    Ballot, Conflict, Divergence, Duration, Entry, Event, Halt, Message, NodeId, NodeSet, Outcome, Proposal,
-    RequestKey, Slot, SnapshotId, StateMachine, Value,
+    Ballot, Conflict, Divergence, Duration, Entry, Event, Halt, Message, NodeId, NodeSet, Outcome,
+    Proposal, RequestKey, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Takes the fields of a message or a fact in their order and writes them down.

@@ -238,9 +238,13 @@ impl<M: StateMachine> Client<M> {
             }
             Answer::Outcome {
                 key,
+                fingerprint,
                 outcome,
                 leader,
-            } if self.is_outstanding() && key == self.key() => {
+            } if self.is_outstanding()
+                && key == self.key()
+                && fingerprint == self.proposal().map_or(0, |asked| asked.fingerprint()) =>
+            {
                 self.note(leader);
                 self.on_outcome(now, from, outcome);
             }
@@ -338,17 +342,22 @@ impl<M: StateMachine> Client<M> {
         self.leader = known.or(self.leader);
     }
 
-    fn ask(&mut self, now: Instant) {
-        let Some(command) = self.command else {
-            return;
-        };
-        let proposal = match self.session {
+    /// What is asked for at present.
+    fn proposal(&self) -> Option<Proposal<M::Command>> {
+        let command = self.command?;
+        Some(match self.session {
             Some(client) => Proposal::Request {
                 client,
                 number: self.number,
                 command,
             },
             None => Proposal::Register { nonce: self.nonce },
+        })
+    }
+
+    fn ask(&mut self, now: Instant) {
+        let Some(proposal) = self.proposal() else {
+            return;
         };
         self.question = Some((self.at, Question::Request { proposal }));
         self.deadline = Some(now + self.wait());

@@ -116,6 +116,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
             to: asker.from,
             answer: Answer::Outcome {
                 key: reply.key,
+                fingerprint: reply.fingerprint,
                 outcome: reply.outcome,
                 leader: node.leader_hint(),
             },
@@ -165,6 +166,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
             Err(RequestError::Full { .. }) => {
                 return Some(Answer::Outcome {
                     key,
+                    fingerprint: proposal.fingerprint(),
                     outcome: Outcome::Busy,
                     leader: node.leader_hint(),
                 });

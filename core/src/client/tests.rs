@@ -73,7 +73,7 @@ impl World {
             sent: 0,
             rng: XorShiftRng::seed_from_u64(seed),
             trouble,
-            frames: Link::new(config(0).fingerprint()),
+            frames: Link::new(Member::fingerprint_of(&config(0))),
         }
     }
 
@@ -536,6 +536,7 @@ fn x1_another_command_under_the_same_number_is_not_given_the_answer_of_the_first
     };
     let reply = crate::Reply {
         key: numbered(5, 7),
+        fingerprint: 0,
         outcome: Outcome::Applied {
             slot: Slot::new(9),
             output: BankReply::Balance(99),
@@ -709,12 +710,28 @@ fn alone() -> Client<Machine> {
     Client::new(NodeSet::first(3), PATIENCE, 77).unwrap()
 }
 
+/// The answer to what is asked under a key: mostly the balance of the first account.
 fn outcome(key: RequestKey, outcome: Outcome<BankReply>) -> Answer<BankReply> {
-    let leader = None;
+    answer_to(BankCommand::Balance(key_of(0)), key, outcome)
+}
+
+fn answer_to(
+    command: BankCommand,
+    key: RequestKey,
+    outcome: Outcome<BankReply>,
+) -> Answer<BankReply> {
+    let RequestKey { client, number } = key;
+    let asked = Proposal::Request {
+        client,
+        number,
+        command,
+    };
+    let registers = number == RequestNumber::REGISTRATION;
     Answer::Outcome {
         key,
+        fingerprint: if registers { 0 } else { asked.fingerprint() },
         outcome,
-        leader,
+        leader: None,
     }
 }
 
@@ -755,6 +772,9 @@ fn a_client_takes_only_what_answers_its_present_question() {
         client.handle_answer(now, NodeId(0), &outcome(key, told));
         assert_eq!(client.poll_done(), None, "{key:?} {told:?}");
     }
+    let other = BankCommand::Deposit(key_of(0), 1);
+    client.handle_answer(now, NodeId(0), &answer_to(other, numbered(4, 8), applied));
+    assert_eq!(client.poll_done(), None, "it did not ask for a deposit");
     let right = outcome(numbered(4, 8), applied);
     client.handle_answer(now, NodeId(2), &right);
     assert_eq!(client.request(now, command), Err(ClientError::NotTaken));

@@ -113,12 +113,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// [`WithdrawError`]: nothing was withdrawn.
     pub fn withdraw(&mut self, key: RequestKey) -> Result<(), WithdrawError> {
         let index = self.requester(key).ok_or(WithdrawError::NotOutstanding)?;
+        let asked = self.requesters.at(index);
+        let fingerprint = asked.map_or(0, |requester| requester.fingerprint);
         self.requesters.remove(index);
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
         }
         // A node that asked here for the same client asks again, unless the client withdraws it there, too.
-        let _ = self.replica.on_answer(key);
+        let _ = self.replica.on_answer(key, fingerprint);
         self.invariants();
         Ok(())
     }

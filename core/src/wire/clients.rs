@@ -60,10 +60,12 @@ pub(super) fn write_answer<O: Value>(
     match answer {
         Answer::Outcome {
             key,
+            fingerprint,
             outcome,
             leader,
         } => {
             put_key(to, *key);
+            to.put_u32(*fingerprint);
             put_leader(to, *leader)?;
             put_outcome(to, outcome);
         }
@@ -87,10 +89,11 @@ pub(super) fn write_answer<O: Value>(
 pub(super) fn read_answer<O: Value>(kind: u8, from: &mut Reader<'_>) -> Option<Answer<O>> {
     Some(match kind {
         kind::OUTCOME => {
-            let key = key(from)?;
+            let (key, fingerprint) = (key(from)?, from.u32()?);
             let leader = leader(from).ok()?;
             Answer::Outcome {
                 key,
+                fingerprint,
                 outcome: outcome(from)?,
                 leader,
             }

@@ -171,6 +171,7 @@ fn outcome(outcome: Outcome<u32>, leader: Option<NodeId>) -> Held {
     let key = key();
     answered(Answer::Outcome {
         key,
+        fingerprint: 0xfeed,
         outcome,
         leader,
     })
@@ -607,6 +608,7 @@ fn what_no_node_says_has_no_encoding() {
     let told = |leader, from| {
         let answer = Answer::Outcome {
             key: key(),
+            fingerprint: 0,
             outcome: Outcome::Busy,
             leader,
         };

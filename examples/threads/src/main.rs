@@ -124,9 +124,14 @@ impl Link {
     }
 
     fn answer(&self, reply: Reply<BankReply>, leader: Option<NodeId>) {
-        let Reply { key, outcome } = reply;
+        let Reply {
+            key,
+            fingerprint,
+            outcome,
+        } = reply;
         let answer = Answer::Outcome {
             key,
+            fingerprint,
             outcome,
             leader,
         };

@@ -43,7 +43,7 @@ impl<M: StateMachine> Outside<M> {
         address: Address,
         nonce: u64,
     ) -> Result<Self, Failure> {
-        let cluster = member::config(NodeId(0), size).fingerprint();
+        let cluster = member::Of::<M>::fingerprint_of(&member::config(NodeId(0), size));
         let client = Client::new(NodeSet::first(boards), PATIENCE, nonce)
             .map_err(|error| Failure::new(error.to_string()))?;
         Ok(Self {
