@@ -181,7 +181,8 @@ impl DataDir {
         self.path.join(format!("node-{}.store", node.0))
     }
 
-    fn label(&self, node: NodeId, capacity: u32) -> Label {
+    /// What a store here says of itself.
+    pub(super) fn label(&self, node: NodeId, capacity: u32) -> Label {
         let Manifest {
             ref cluster,
             identity,

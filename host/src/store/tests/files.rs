@@ -146,10 +146,7 @@ fn what_an_attempt_has_left_that_was_cut_off_is_in_nobodys_way() {
     fs::write(data.join("cluster.toml.new"), "half").unwrap();
     let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
     // The power went when the store was there and the manifest did not name it yet.
-    let label = Label {
-        node: NodeId(0),
-        ..LABEL
-    };
+    let label = dir.label(NodeId(0), cluster().room);
     drop(FileStorage::create(&data.join("node-0.store"), label).unwrap());
     assert!(!dir.is_provisioned(NodeId(0)));
     drop(dir.storage(NodeId(0)).unwrap());
