@@ -35,6 +35,8 @@ mod open;
 mod record;
 mod replay;
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod tests;
 
 #[cfg(feature = "flash")]

@@ -1,4 +1,40 @@
 //! Storage in NOR flash: the flash of a microcontroller or a chip beside it.
+//!
+//! Four pages of a flash that is in use, page 7 the newest. A page's number only grows; it lies at its number modulo the
+//! count of pages, so that page 8 will take the place of page 4.
+//!
+//! ```text
+//!   place 0           place 1           place 2           place 3
+//! +-----------------+-----------------+-----------------+-----------------+
+//! | header: page 4  | header: page 5  | header: page 6  | header: page 7  |  12 bytes: format, number, CRC-32
+//! | [x] closed      | [x] closed      | [x] closed      | [ ] closed      |  a word each: blank, or written
+//! | [x] followed    | [x] followed    | [x] followed    | [ ] followed    |
+//! | [x] dropped     | [ ] dropped     | [ ] dropped     | [ ] dropped     |
+//! | (records, all   | length | !length| length | !length| length | !length|  a record: a word with its length,
+//! |  dropped)       | bytes . . . . . | bytes . . . . . | bytes . . . . . |  then its bytes in whole words
+//! |                 | length | !length| left of a length| length | !length|  power failed in a length word:
+//! |                 | bytes . . . . . | TEAR            | bytes . . . . . |  the next record stands behind a TEAR
+//! |                 | length | !length| length | !length| . . . . . . . . |  blank up to the end
+//! |                 | bytes . . . . . | bytes . . . . . | . . . . . . . . |
+//! |                 | (no room left)  | (no room left)  | . . . . . . . . |
+//! +-----------------+-----------------+-----------------+-----------------+
+//!                     first record                         next record
+//! ```
+//!
+//! To append where page 7 has no room left takes these writes, in this order. Power may fail in each of them:
+//!
+//! | write | what a cut in it leaves | what the next start makes of it |
+//! |---|---|---|
+//! | page 7: *closed* | the mark, in part | closed: what is not blank was written, and nothing was appended since |
+//! | page 8: erase | page 4, or anything | page 7 is the newest, and is closed: page 8 is erased once more before it is used |
+//! | page 8: header | part of a header | its CRC-32 is wrong: as before |
+//! | page 7: *followed* | the mark, in part | page 8 has a header and is the newest; the mark is written before its first record |
+//! | page 8: length | some of its bits | no length, and nothing behind it: a `TEAR` goes behind it with the next record |
+//! | page 8: bytes | the length, and some of the bytes | a record that its reader finds garbled, and not synced |
+//!
+//! *Followed* is there for the case that a header rots: then a page that was followed is the newest that can be found, and
+//! the flash is damaged and not shorter. To drop records is to move the beginning in memory, and to mark each page as
+//! *dropped* of which none are left; a cut before that brings back the records of one page, at most.
 
 #[cfg(test)]
 mod cluster;

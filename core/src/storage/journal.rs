@@ -24,7 +24,9 @@ use crate::{Instant, Node, SnapshotId, StateMachine, Write};
 /// storage is nearly full) the whole of it is written at once.
 ///
 /// So the storage never needs more than its capacity, which must be at least four checkpoints:
-/// [`Journal::checkpoint_max`].
+/// [`Journal::checkpoint_max`]. What is written of a checkpoint in which power fails keeps its room until a later one is
+/// complete: four outlast one such loss for each checkpoint that is completed, however often. Where power may fail in
+/// checkpoints several times in a row, storage needs four more for each of them.
 #[derive(Clone, Debug)]
 pub struct Journal<S> {
     storage: S,

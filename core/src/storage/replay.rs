@@ -114,7 +114,32 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         Ok(())
     }
 
-    /// A slot has a place in the window: so all that are a window before it were applied.
+    /// A record for a slot was written: so every slot up to a window before it had been applied by then, and is now.
+    ///
+    /// # Why those were applied
+    ///
+    /// Such a record is a vote, or a decision that was passed on, and had a place in the acceptor's or the replica's window
+    /// when it was written. Both windows move up only over what is applied (rules A5, T1 and R2), so that a place for slot
+    /// *s* says that *s* − `WINDOW` was. Of the copies at the beginning of a checkpoint that is true as well, as they are
+    /// of slots within a window of its snapshot; they conclude nothing, and are read only up to that checkpoint's end.
+    ///
+    /// # Why this is what was applied
+    ///
+    /// Let *n* be such a slot that is above the snapshot. It was applied here in one of these ways, each of which had its
+    /// record before the one that is read now, since what a step has written stands in the log in the order of the steps:
+    ///
+    /// - as decided by votes under a ballot *b*, of which this node's own was one, or is the one that a claim under *b* made
+    ///   the decision (rules C3 and C4). Every later vote for *n* is under a ballot above *b* and, as what was chosen under
+    ///   *b* is adopted by all of these (rules S2 and S4), for the same proposal. Whatever was accepted for *n* before may
+    ///   be another proposal: so the last vote that was read counts, and no earlier one;
+    /// - as passed on by another replica, while this node had no vote for it, or had one that lost. Then the decision was
+    ///   written, and comes before the vote; a decision never changes (rule R1), so that votes behind it are the same;
+    /// - within a snapshot that was installed. Then the checkpoint that was written at once has it, and *n* is not above
+    ///   the snapshot that is replayed from.
+    ///
+    /// What was written of *n* is still there: a record is dropped only behind a checkpoint (rule T1), which either includes
+    /// *n*, or begins with copies of the vote and of the decision. In memory both stay until *n* is applied. Where neither
+    /// is found the log is not what a journal has written, and that is damage.
     fn reach(&mut self, slot: Slot) -> Result<(), Damage> {
         let applied = slot.back(crate::outbox::run_len(WINDOW));
         while self.state.applied < applied {

@@ -1,0 +1,529 @@
+//! Scenarios of one node whose votes lost, and which loses its power again and again: at every operation of its storage.
+//!
+//! The others are only letters here. What the node has revealed is held against what its storage makes of it, whenever
+//! power might have failed.
+
+extern crate std;
+
+use super::record::{RECORD_MAX, Record};
+use super::{Journal, JournalError, Opened, Storage};
+use crate::machines::Opaque;
+use crate::{
+    Ballot, Config, Entry, Envelope, Event, Instant, Message, Node, NodeId, Outbox, Proposal, Slot,
+    Tracer, Write,
+};
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+const WINDOW: usize = 4;
+const CLIENTS: usize = 2;
+type Small = Node<Opaque, WINDOW, CLIENTS, 1>;
+type Text = Message<Opaque, 1>;
+type Asked = Proposal<[u8; 16]>;
+
+/// Storage that remembers how it was after each operation, and whose power can be cut.
+#[derive(Clone, Debug)]
+struct Watched {
+    records: Vec<Vec<u8>>,
+    moments: Vec<Vec<Vec<u8>>>,
+    is_watched: bool,
+    capacity: usize,
+    /// Operations until power fails.
+    power: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Full,
+    Dark,
+}
+
+impl Watched {
+    const fn new(capacity: usize) -> Self {
+        Self {
+            records: Vec::new(),
+            moments: Vec::new(),
+            is_watched: true,
+            capacity,
+            power: None,
+        }
+    }
+
+    fn of(records: &[Vec<u8>], capacity: usize) -> Self {
+        Self {
+            records: records.to_vec(),
+            ..Self::new(capacity)
+        }
+    }
+
+    fn remember(&mut self) {
+        if self.is_watched {
+            self.moments.push(self.records.clone());
+        }
+    }
+
+    fn spend(&mut self) -> Result<(), Trouble> {
+        match &mut self.power {
+            Some(0) => Err(Trouble::Dark),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Storage for Watched {
+    type Error = Trouble;
+    const RECORD_MAX: usize = RECORD_MAX;
+    const OVERHEAD: usize = 2;
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn read(&mut self, visit: impl FnMut(&[u8])) -> Result<(), Trouble> {
+        self.records.iter().map(Vec::as_slice).for_each(visit);
+        Ok(())
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<(), Trouble> {
+        self.spend()?;
+        let taken = |record: &Vec<u8>| record.len() + 2;
+        let used: usize = self.records.iter().map(taken).sum();
+        if used + record.len() + 2 > self.capacity {
+            return Err(Trouble::Full);
+        }
+        self.records.push(record.to_vec());
+        self.remember();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Trouble> {
+        self.spend()
+    }
+
+    fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), Trouble> {
+        self.spend()?;
+        while self.records.first().is_some_and(|record| is_stale(record)) {
+            self.records.remove(0);
+            self.remember();
+        }
+        Ok(())
+    }
+}
+
+/// The digests of the prefixes that the node applied.
+#[derive(Clone, Default)]
+struct Chains(BTreeMap<Slot, u64>);
+
+impl Tracer<Opaque, 1> for Chains {
+    fn record(&mut self, record: &crate::Record<'_, Opaque, 1>) {
+        if let Event::Applied { slot, chain, .. } = record.event {
+            let known = *self.0.entry(slot).or_insert(chain);
+            assert_eq!(known, chain, "slot {slot} is applied as something else");
+        }
+    }
+}
+
+/// What others have heard of the node.
+#[derive(Clone, Default)]
+struct Revealed {
+    promised: Ballot,
+    votes: BTreeMap<Slot, Entry<[u8; 16]>>,
+}
+
+/// A node with its storage.
+#[derive(Clone)]
+struct Bench {
+    node: Small,
+    journal: Journal<Watched>,
+    chains: Chains,
+    revealed: Revealed,
+    capacity: usize,
+    /// How often power might have failed, and the node was looked at.
+    looked: usize,
+}
+
+const ME: NodeId = NodeId(1);
+
+fn config() -> Config {
+    Config::new(ME, 3)
+}
+
+fn slot(number: u64) -> Slot {
+    Slot::new(number)
+}
+
+/// A ballot of another node.
+fn ballot(round: u64, node: u16) -> Ballot {
+    Ballot::new(round, NodeId(node))
+}
+
+/// One proposal of many.
+fn asks(nonce: u64) -> Asked {
+    Proposal::Register { nonce }
+}
+
+fn accept(ballot: Ballot, first: u64, decided: u64, proposal: Asked) -> Text {
+    Message::Accept {
+        ballot,
+        first: slot(first),
+        decided: slot(decided),
+        proposals: [proposal].into_iter().collect(),
+    }
+}
+
+fn decisions(first: u64, proposal: Asked) -> Text {
+    Message::Decisions {
+        first: slot(first),
+        applied: slot(first),
+        proposals: [proposal].into_iter().collect(),
+    }
+}
+
+fn opened(records: &[Vec<u8>], capacity: usize) -> Opened<Watched, Opaque, WINDOW, CLIENTS> {
+    Journal::open(Watched::of(records, capacity), config()).unwrap()
+}
+
+/// The least storage of such a node: a header, the sessions of two clients, a sum.
+fn least() -> usize {
+    4 * Journal::<Watched>::checkpoint_max::<Opaque, WINDOW>(3)
+}
+
+impl Bench {
+    /// A node that has joined, with the state of the beginning.
+    fn new(capacity: usize) -> Self {
+        let Ok(Opened::Empty(empty)) =
+            Journal::open::<Opaque, WINDOW, CLIENTS>(Watched::new(capacity), config())
+        else {
+            panic!("new storage is empty");
+        };
+        let (journal, node) = empty.provision(7, Instant::ZERO).unwrap();
+        let mut bench = Self {
+            node,
+            journal,
+            chains: Chains::default(),
+            revealed: Revealed::default(),
+            capacity,
+            looked: 0,
+        };
+        let mut founder = Small::found(Config::new(NodeId(0), 3), 7, Instant::ZERO).unwrap();
+        let mut outbox = Outbox::<Opaque, 1, 64>::new();
+        let letter = Envelope {
+            cluster: config().fingerprint(),
+            from: ME,
+            to: NodeId(0),
+            message: Message::Join {
+                snapshot: None,
+                page: 0,
+            },
+        };
+        for _ in 0..9 {
+            founder.handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
+            founder.handle_timeout(Instant::ZERO, &mut outbox, &mut ());
+        }
+        while let Some(welcome) = outbox.messages.first().map(|first| first.message.clone()) {
+            outbox.clear();
+            let asked = bench.hear(0, welcome);
+            let Some(message) = asked.into_iter().next() else {
+                break;
+            };
+            let letter = Envelope { message, ..letter };
+            founder.handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
+        }
+        assert!(bench.node.is_active(), "it has joined");
+        bench
+    }
+
+    /// A message comes. What the node writes is durable before it says anything; power might fail at every operation of
+    /// that. Gives back what it says.
+    fn hear(&mut self, from: u16, message: Text) -> Vec<Text> {
+        let letter = Envelope {
+            cluster: config().fingerprint(),
+            from: NodeId(from),
+            to: ME,
+            message,
+        };
+        let mut outbox = Outbox::<Opaque, 1, 64>::new();
+        self.node
+            .handle_message(Instant::ZERO, &letter, &mut outbox, &mut self.chains);
+        assert!(self.node.halted().is_none());
+        self.keep(&outbox.writes);
+        outbox
+            .messages
+            .iter()
+            .map(|outgoing| outgoing.message.clone())
+            .collect()
+    }
+
+    fn write(&mut self, writes: &[Write<[u8; 16]>]) -> Result<(), JournalError<Trouble>> {
+        self.journal.write(Instant::ZERO, &mut self.node, writes)?;
+        self.journal.sync()
+    }
+
+    /// What a step wants written is durable, whenever power might fail in it.
+    fn keep(&mut self, writes: &[Write<[u8; 16]>]) {
+        self.journal.storage_mut().moments.clear();
+        self.write(writes).unwrap();
+        let moments = core::mem::take(&mut self.journal.storage_mut().moments);
+        for moment in &moments {
+            self.look(moment);
+        }
+        for write in writes {
+            match write {
+                Write::Promised(ballot) => self.revealed.promised = *ballot,
+                Write::Accepted(entry) => {
+                    self.revealed.promised = entry.ballot;
+                    self.revealed.votes.insert(entry.slot, *entry);
+                }
+                _ => {}
+            }
+        }
+        let now = self.journal.storage().records.clone();
+        self.look(&now);
+    }
+
+    /// If power failed now, the node would have all that it ever revealed.
+    fn look(&mut self, moment: &[Vec<u8>]) {
+        let Opened::Intact(intact) = opened(moment, self.capacity) else {
+            panic!("nothing has damaged it");
+        };
+        let Some(durable) = intact.durable() else {
+            assert_eq!(self.revealed.promised, Ballot::NULL);
+            return;
+        };
+        self.looked += 1;
+        assert!(durable.promised() >= self.revealed.promised);
+        let applied = durable.applied();
+        assert!(applied <= self.node.applied());
+        if applied > Slot::ZERO {
+            assert_eq!(self.chains.0.get(&applied), Some(&durable.chain()));
+        }
+        for vote in self.revealed.votes.values() {
+            let held = durable.votes().find(|held| held.slot == vote.slot);
+            let kept = held.is_some_and(|held| held == *vote || held.ballot > vote.ballot);
+            assert!(kept || vote.slot <= applied, "{vote:?} is forgotten");
+        }
+    }
+
+    /// Power fails, and comes back.
+    fn restart(&mut self) {
+        let Opened::Intact(intact) = opened(&self.journal.storage().records, self.capacity) else {
+            panic!("nothing has damaged it");
+        };
+        (self.journal, self.node) = intact.start(7, Instant::ZERO).unwrap();
+    }
+
+    /// The records of the storage that are of some kind.
+    fn count(&self, is_it: impl Fn(&Record<'_, [u8; 16]>) -> bool) -> usize {
+        let records = self.journal.storage().records.iter();
+        let records = records.filter_map(|record| Record::<[u8; 16]>::decode(record));
+        records.filter(|(_, record)| is_it(record)).count()
+    }
+
+    /// The node promises a ballot: what it wants written.
+    fn promise(&mut self) -> [Write<[u8; 16]>; 1] {
+        let round = self.node.promised().round() + 1;
+        let prepare = Message::Prepare {
+            ballot: ballot(round, 0),
+            from: self.node.applied().next().unwrap(),
+        };
+        let letter = Envelope {
+            cluster: config().fingerprint(),
+            from: NodeId(0),
+            to: ME,
+            message: prepare,
+        };
+        let mut outbox = Outbox::<Opaque, 1, 64>::new();
+        self.node
+            .handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
+        [outbox.writes[0].clone()]
+    }
+
+    /// Lets the node promise one ballot after the other until the storage is as is asked for.
+    fn promise_until(&mut self, is_so: impl Fn(&Self) -> bool) {
+        for _ in 0..500 {
+            if is_so(self) {
+                return;
+            }
+            let write = self.promise();
+            self.keep(&write);
+        }
+        panic!("it never comes to that");
+    }
+}
+
+/// What the story below tells the node, step by step: its votes for slots 1 and 3 lose, and others pass on what won.
+fn a_vote_that_loses() -> Vec<(u16, Text)> {
+    let (first, second) = (ballot(3, 0), ballot(5, 2));
+    let mut story = std::vec![
+        (0, accept(first, 1, 0, asks(10))),
+        (0, accept(first, 2, 0, asks(20))),
+        (0, accept(first, 3, 0, asks(30))),
+        // Others have decided 11 and 31 under a ballot that never came here.
+        (2, decisions(1, asks(11))),
+        (2, decisions(3, asks(31))),
+        // Slot 2 is what it has voted for, but under another ballot.
+        (2, decisions(2, asks(20))),
+    ];
+    // The log goes on until the window has left all of them behind.
+    for number in 4..=9 {
+        story.push((2, accept(second, number, number - 1, asks(10 * number))));
+    }
+    story.push((
+        2,
+        Message::Decision {
+            ballot: second,
+            decided: slot(9),
+        },
+    ));
+    story
+}
+
+#[test]
+fn d2_a_vote_that_lost_is_not_taken_for_the_decision_whenever_power_fails() {
+    let story = a_vote_that_loses();
+    let mut whole = Bench::new(20_000);
+    for (from, message) in story.clone() {
+        whole.hear(from, message);
+    }
+    assert_eq!(whole.node.applied(), slot(9));
+    assert!(whole.looked > 30, "{}", whole.looked);
+    // Power fails once after each step; what it missed by that it is told once more.
+    for cut in 0..story.len() {
+        let mut bench = Bench::new(20_000);
+        for (index, (from, message)) in story.iter().cloned().enumerate() {
+            bench.hear(from, message);
+            if index == cut {
+                bench.restart();
+                for (from, message) in story.iter().take(index + 1).cloned() {
+                    bench.hear(from, message);
+                }
+            }
+        }
+        assert_eq!(bench.node.applied(), slot(9), "cut after step {cut}");
+        assert_eq!(
+            bench.node.chain(),
+            whole.node.chain(),
+            "cut after step {cut}"
+        );
+    }
+}
+
+#[test]
+fn d2_what_was_decided_above_a_gap_is_in_a_checkpoint() {
+    let mut bench = Bench::new(least());
+    let first = ballot(3, 0);
+    for (number, nonce) in [(1, 10), (2, 20), (3, 30)] {
+        bench.hear(0, accept(first, number, 0, asks(nonce)));
+    }
+    // Slot 1 is decided; slot 3 otherwise than it has voted; slot 2 is missing.
+    bench.hear(2, decisions(1, asks(10)));
+    bench.hear(2, decisions(3, asks(31)));
+    assert_eq!(bench.node.applied(), slot(1));
+    let before = bench.journal.checkpoints();
+    bench.promise_until(|bench| bench.journal.checkpoints() > before);
+    let ahead = |record: &Record<'_, [u8; 16]>| matches!(record, Record::DecidedAhead(at, _) if *at == slot(3));
+    assert_eq!(bench.count(ahead), 1);
+    let lost = |record: &Record<'_, [u8; 16]>| matches!(record, Record::AcceptedAhead(_));
+    assert_eq!(bench.count(lost), 2, "the votes for slots 2 and 3");
+    // The gap closes, and the window goes on over all of it: replay has to say what slot 3 was.
+    let second = ballot(bench.node.promised().round() + 1, 2);
+    bench.hear(2, decisions(2, asks(20)));
+    assert_eq!(bench.node.applied(), slot(3));
+    for number in 4..=8 {
+        bench.hear(2, accept(second, number, number - 1, asks(10 * number)));
+    }
+    bench.restart();
+    assert!(bench.node.applied() >= slot(4));
+    for number in bench.node.applied().number() + 1..=7 {
+        bench.hear(2, decisions(number, asks(10 * number)));
+    }
+    assert_eq!(bench.node.applied(), slot(7));
+}
+
+/// Lets a node with the least storage write promises, and fails its power once in each checkpoint, after so many operations
+/// of it: how many checkpoints were completed, and how often power has failed.
+fn through_losses(cut: usize) -> (u32, u32) {
+    let mut bench = Bench::new(least());
+    bench.journal.storage_mut().moments.clear();
+    let (mut completed, mut failed, mut fails) = (0, 0, true);
+    for _ in 0..500 {
+        let write = bench.promise();
+        bench.journal.storage_mut().is_watched = false;
+        // Where the next write takes a checkpoint, which is seen from a copy, power fails in it.
+        let mut ahead = bench.clone();
+        ahead.write(&write).unwrap();
+        let due = ahead.journal.checkpoints() > bench.journal.checkpoints();
+        if !due || !fails {
+            fails |= due;
+            completed += u32::from(due);
+            bench = ahead;
+            continue;
+        }
+        fails = false;
+        bench.journal.storage_mut().power = Some(cut);
+        let written = bench.write(&write);
+        bench.journal.storage_mut().power = None;
+        failed += 1;
+        match written {
+            Ok(()) | Err(JournalError::Storage(Trouble::Dark)) => bench.restart(),
+            Err(error) => panic!("cut after {cut}, {failed} times: {error:?}"),
+        }
+    }
+    (completed, failed)
+}
+
+#[test]
+#[cfg_attr(
+    miri,
+    ignore = "a node that lives for so long takes an interpreter hours"
+)]
+fn t1_storage_of_the_least_size_outlasts_a_loss_of_power_in_each_checkpoint() {
+    for cut in [0, 1, 2, 5, 8, 11] {
+        let (completed, failed) = through_losses(cut);
+        assert!(completed > 2 && failed > 2, "{completed}, {failed}");
+    }
+}
+
+#[test]
+fn d3_a_stale_record_that_rotted_is_dropped_with_all_that_is_stale() {
+    let mut bench = Bench::new(3 * least());
+    let before = bench.journal.checkpoints();
+    // One operation before the checkpoint is through nothing is dropped yet.
+    bench.promise_until(|bench| {
+        bench.journal.checkpoints() == before
+            && bench.count(|record| matches!(record, Record::Begin(_))) == 2
+    });
+    let begun = bench.journal.clone();
+    bench.promise_until(|bench| bench.journal.checkpoints() > before);
+    // The same log with its end, but as if power had failed before anything was dropped.
+    let mut records = begun.storage().records.clone();
+    let rest = &bench.journal.storage().records;
+    let kept = rest
+        .iter()
+        .filter(|record| !records.contains(record))
+        .cloned()
+        .collect::<Vec<_>>();
+    records.extend(kept);
+    for rotted in 0..3 {
+        let mut records = records.clone();
+        records[rotted][6] ^= 4;
+        let Opened::Intact(intact) = opened(&records, bench.capacity) else {
+            panic!("what rotted is not needed");
+        };
+        let (mut journal, mut node) = intact.start::<1>(7, Instant::ZERO).unwrap();
+        let round = node.promised().round() + 1;
+        let write = [Write::Promised(ballot(round, 0))];
+        journal.write(Instant::ZERO, &mut node, &write).unwrap();
+        journal.sync().unwrap();
+        let first = journal.storage().records.first().unwrap();
+        let first = Record::<[u8; 16]>::decode(first);
+        assert!(
+            matches!(first, Some((_, Record::Begin(_)))),
+            "record {rotted} rotted, and the log begins with {first:?}"
+        );
+    }
+}
