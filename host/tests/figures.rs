@@ -6,7 +6,7 @@ use synod_figures::{assert_shown, sweep};
 #[test]
 fn the_account_of_a_sweep_is_the_one_that_is_printed() {
     let output = Command::new(env!("CARGO_BIN_EXE_synod"))
-        .args(["sweep", "--color", "never"])
+        .args(["sweep"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
