@@ -339,6 +339,12 @@ impl Cluster {
         (self.chance >> 33) % bound
     }
 
+    /// The first of what was held arrives.
+    pub(crate) fn release_first(&mut self) {
+        let letter = self.held.remove(0);
+        self.deliver(&letter);
+    }
+
     fn post(&mut self, letter: Letter) {
         let (delay, again) = (self.draw(40_000), self.draw(40_000));
         let lost = self.draw(100) < self.loss_percent;

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod oracle;
@@ -29,6 +31,8 @@ mod endurance;
 mod faults;
 #[cfg(test)]
 mod fencing;
+#[cfg(test)]
+mod fetching;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]

@@ -74,7 +74,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             index,
             pages,
             bytes,
-        } = self.replica.welcome(snapshot, page).ok_or(Reason::Full)?;
+        } = self
+            .replica
+            .welcome(to, snapshot, page)
+            .ok_or(Reason::Full)?;
         self.timers
             .arm_after(Timer::Transfer, &step.now, &self.config.transfer_timeout);
         step.send(

@@ -25,9 +25,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Keeps the present state as it is while the node goes on; says which snapshot that is, and how many pages it has.
-    /// `None` while the room for it is taken by a snapshot that is being fetched.
+    /// `None` while the room for it is taken by a snapshot that is being fetched, by this node or in the middle by others.
     pub(crate) fn pin(&mut self, now: Instant) -> Option<(SnapshotId, u32)> {
-        let pinned = self.replica.pin()?;
+        let pinned = self.replica.pin(self.config.node)?;
         self.keep_pin(now);
         Some(pinned)
     }
@@ -39,7 +39,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         id: SnapshotId,
         page: u32,
     ) -> Option<PageBytes> {
-        let bytes = self.replica.pinned_page(id, page)?;
+        let bytes = self.replica.pinned_page(self.config.node, id, page)?;
         self.keep_pin(now);
         Some(bytes)
     }
