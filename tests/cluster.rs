@@ -58,6 +58,8 @@ pub(crate) struct Cluster {
     now: Instant,
     nodes: Vec<Option<TestNode>>,
     stopped: BTreeSet<u16>,
+    /// How often a node that was stopped was switched on again.
+    starts: u32,
     under_way: BTreeMap<(Instant, u64), Letter>,
     sequence: u64,
     held: Vec<Letter>,
@@ -82,6 +84,7 @@ impl Cluster {
             now: Instant::ZERO,
             nodes: (0..size).map(|_| None).collect(),
             stopped: BTreeSet::new(),
+            starts: 0,
             under_way: BTreeMap::new(),
             sequence: 0,
             held: Vec::new(),
@@ -126,9 +129,36 @@ impl Cluster {
         *place = Some(built.unwrap());
     }
 
+    /// Switches a node on that an operator has made a founder, whatever there is already.
+    pub(crate) fn found(&mut self, node: u16) {
+        let founder = TestNode::found(self.config(node), self.seed, self.now);
+        self.nodes[usize::from(node)] = Some(founder.unwrap());
+        self.stopped.remove(&node);
+    }
+
     /// Stops a node for good.
     pub(crate) fn stop(&mut self, node: u16) {
         self.stopped.insert(node);
+    }
+
+    /// Switches a node on again that was stopped, with all that it had made durable: it has lost its memory of the rest.
+    pub(crate) fn restart(&mut self, node: u16) {
+        let config = self.config(node);
+        let place = &mut self.nodes[usize::from(node)];
+        let durable = place.as_ref().and_then(TestNode::durable);
+        if durable.is_none() && place.as_ref().is_some_and(|node| !node.is_voter()) {
+            // What it voted before its storage failed nobody knows.
+            return self.learn(node);
+        }
+        self.starts += 1;
+        let (seed, starts, now) = (self.seed, self.starts, self.now);
+        let built = match durable {
+            Some(durable) => TestNode::recover(config, durable, seed, starts, now),
+            None if node == 0 => TestNode::found(config, seed, now),
+            None => TestNode::join(config, seed, now),
+        };
+        *place = Some(built.unwrap());
+        self.stopped.remove(&node);
     }
 
     /// Switches a node on that has a past, but no memory of it.

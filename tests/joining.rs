@@ -324,3 +324,123 @@ fn t4_a_damaged_snapshot_is_not_installed() {
     assert_eq!(c.log.ignored(2, Reason::Malformed), 1);
     assert_eq!(installed(&c, 2).len(), 1);
 }
+
+/// Members that are all switched on within a moment: some as founders, the others as nodes that join.
+fn founded_by(size: u16, founders: &[u16], seed: u64) -> Cluster {
+    let mut c = Cluster::dark(size, seed);
+    c.lose_percent(20 * (seed % 2));
+    let first = u16::try_from(seed % u64::from(size)).unwrap();
+    for node in (0..size).map(|node| (node + first) % size) {
+        if founders.contains(&node) {
+            c.found(node);
+        } else {
+            c.start(node);
+        }
+        let pause = c.draw(120);
+        c.run_for(millis(pause));
+    }
+    c
+}
+
+#[test]
+fn j1_founders_of_one_membership_found_one_cluster() {
+    for (size, founders) in [
+        (3, &[0, 1][..]),
+        (3, &[0, 1, 2]),
+        (5, &[0, 3]),
+        (5, &[0, 1, 2, 4]),
+    ] {
+        for seed in 0..50 {
+            let mut c = founded_by(size, founders, seed);
+            c.run_until("all have joined and follow one leader", Cluster::is_calm);
+            assert!((0..size).all(|node| c.node(node).is_voter()));
+            c.forget_rules();
+            c.decide(1, 3);
+            c.run_until("all agree", Cluster::is_calm);
+        }
+    }
+}
+
+#[test]
+fn j1_two_founders_and_nobody_else_found() {
+    for seed in 0..20 {
+        let mut c = Cluster::dark(3, seed);
+        c.found(0);
+        c.found(1);
+        c.run_until("two of three follow one leader", Cluster::is_calm);
+        c.decide(1, 3);
+    }
+}
+
+#[test]
+fn j1_who_is_made_a_founder_of_a_cluster_that_there_is_joins_it() {
+    for seed in 0..10 {
+        let mut c = Cluster::dark(3, seed);
+        c.start(0);
+        c.start(1);
+        c.run_until("two follow one leader", Cluster::is_calm);
+        c.decide(0, 60);
+        c.found(2);
+        c.run_until("it has joined", |c| c.node(2).is_active());
+        assert!(installed(&c, 2)[0] >= slot(60), "with the state as it is");
+        assert_eq!(c.node(2).promised(), Ballot::NULL, "and no memory of votes");
+        c.run_until("all follow one leader", Cluster::is_calm);
+        c.stop(c.leader().unwrap());
+        c.run_until("it counts", Cluster::is_calm);
+    }
+}
+
+#[test]
+fn j1_a_founder_that_dies_while_it_founds_is_replaced_and_comes_back() {
+    for welcomes in [0, 1] {
+        let mut c = Cluster::dark(3, 7);
+        c.hold(|letter| is(letter, MessageKind::Welcome));
+        (0..3).for_each(|node| c.start(node));
+        c.run_until("it has founded", |c| c.node(0).is_active());
+        c.stop(0);
+        c.forget_rules();
+        if welcomes == 0 {
+            c.drop_held(|_| true);
+        }
+        c.release(false);
+        c.never_for(Duration::from_secs(5), "two decide who need another", |c| {
+            welcomes == 0 && c.leader().is_some()
+        });
+        if welcomes == 0 {
+            c.found(1);
+        }
+        c.run_until("two follow one leader", Cluster::is_calm);
+        c.decide(1, 3);
+        c.restart(0);
+        c.run_until("three follow one leader", Cluster::is_calm);
+    }
+}
+
+#[test]
+fn j1_a_founder_that_starts_again_before_it_has_founded_founds() {
+    let mut c = Cluster::dark(3, 1);
+    c.start(0);
+    c.run_for(Duration::from_secs(2));
+    c.stop(0);
+    c.restart(0);
+    c.start(1);
+    c.run_until("two follow one leader", Cluster::is_calm);
+}
+
+#[test]
+fn j1_a_learner_between_two_founders_counts_for_neither() {
+    let mut c = Cluster::dark(5, 1);
+    c.found(0);
+    c.learn(2);
+    c.run_for(Duration::from_secs(5));
+    assert!(!c.node(0).is_active());
+    c.found(1);
+    c.never_for(Duration::from_secs(5), "two of five found", |c| {
+        c.node(0).is_active()
+    });
+    c.start(3);
+    c.run_until("three found, and four follow", Cluster::is_calm);
+    assert!(!c.node(2).is_voter());
+    c.start(4);
+    c.run_until("all follow", Cluster::is_calm);
+}

@@ -150,8 +150,8 @@ enum Phase {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// The node that founds a cluster. There must be exactly one in the whole life of a cluster, and an operator decides
-    /// which (rule J1); it must have no past in it.
+    /// The node that founds a cluster. An operator makes one the founder, once in the life of a cluster (rule J1), and it must
+    /// have no past in it. Where there is another by mistake, or the cluster is there already, it joins that.
     ///
     /// `run_seed` decides the node's jitter. Every node of a cluster may be given the same: it is mixed with the node's
     /// number. On boards, draw it from something that differs between starts, so that boards that boot together do not
@@ -313,8 +313,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         let served = match (&self.phase, message) {
             (Phase::Active, _)
-            | (_, Message::Response { .. } | Message::Join { .. })
-            | (Phase::Joining(_), Message::Welcome { .. }) => true,
+            | (_, Message::Response { .. } | Message::Join { .. } | Message::Welcome { .. }) => {
+                true
+            }
             (Phase::Founding(_) | Phase::Joining(_), _) => false,
         };
         if !served {

@@ -46,7 +46,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Phase::Founding(seed) = &self.phase else {
             return;
         };
-        if !seed.can_found(self.config.members) {
+        // Who fetches a snapshot has found a cluster that is founded.
+        if !seed.can_found(self.config.members) || self.replica.fetching().is_some() {
             return;
         }
         let joining = seed.joining().without(self.config.node);
@@ -93,10 +94,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// The seed looks whether it can found; an initializer or a fetching replica asks again.
+    /// The seed looks whether it can found, and then whether somebody else has; an initializer or a fetching replica asks
+    /// again.
     pub(super) fn on_join_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if matches!(self.phase, Phase::Founding(_)) {
+        if let Phase::Founding(seed) = &mut self.phase
+            && seed.begins()
+        {
             step.trace(Role::Seed, Event::Started);
+            // Another founder is looked for when this one might have founded long ago.
+            self.timers
+                .arm_after(Timer::Join, &step.now, &self.config.election_timeout);
             return self.try_found(step);
         }
         let fetching = self.replica.fetching();
@@ -111,6 +118,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             let target = initializer.next_target(self.config.founder, other);
             self.fetch(step, target, None, u32::from(!self.voter));
+        } else if let (Phase::Founding(_), Some(other)) = (&self.phase, other) {
+            self.fetch(step, other, None, 0);
         }
     }
 
@@ -124,10 +133,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) {
         let delay = self.jittered(self.config.join_retransmit);
         self.timers.arm_after(Timer::Join, &step.now, &delay);
-        let role = if self.is_active() {
-            Role::Replica
-        } else {
-            Role::Initializer
+        let role = match self.phase {
+            Phase::Founding(_) => Role::Seed,
+            Phase::Joining(_) => Role::Initializer,
+            Phase::Active => Role::Replica,
         };
         // The founder of old asks itself nothing.
         let source = NodeSet::only(source).without(self.config.node);

@@ -21,7 +21,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// The node has joined: it takes its permanent roles.
     pub(super) fn activate<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        step.trace(Role::Initializer, Event::Stopped);
+        let role = match self.phase {
+            Phase::Founding(_) => Role::Seed,
+            _ => Role::Initializer,
+        };
+        step.trace(role, Event::Stopped);
         self.phase = Phase::Active;
         for role in [Role::Acceptor, Role::Replica, Role::Leader] {
             if self.voter || role == Role::Replica {

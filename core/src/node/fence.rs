@@ -35,8 +35,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         let founds = |write: &Write<M::Command>| *write == Write::Installed(Slot::ZERO);
-        let founding = self.config.node == self.config.founder
-            && (matches!(self.phase, Phase::Founding(_)) || outbox.writes.iter().any(founds));
+        let founder = self.config.node == self.config.founder;
+        let founding =
+            matches!(self.phase, Phase::Founding(_)) || founder && outbox.writes.iter().any(founds);
         let alone = self.config.peers().is_empty() || founding;
         if alone {
             outbox.clear();

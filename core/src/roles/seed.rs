@@ -4,19 +4,27 @@ use crate::{NodeId, NodeSet};
 
 /// Waits until a quorum wants to join, and then lets the cluster begin.
 ///
-/// Rule J1: an operator makes exactly one node a seed, it welcomes only until the cluster is founded, and from then on
-/// the replicas answer those who come later, with the state as it is by then.
+/// Rule J1: an operator makes one node a seed, it welcomes only until the cluster is founded, and from then on the
+/// replicas answer those who come later, with the state as it is by then. A seed that waits for long asks the others
+/// itself: another one may have founded the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Seed {
     joining: NodeSet,
+    begun: bool,
 }
 
 impl Seed {
     pub(crate) fn new(node: NodeId) -> Self {
         Self {
             joining: NodeSet::only(node),
+            begun: false,
         }
+    }
+
+    /// Whether it begins to wait only now.
+    pub(crate) fn begins(&mut self) -> bool {
+        !core::mem::replace(&mut self.begun, true)
     }
 
     pub(crate) fn on_join(&mut self, from: NodeId) {
