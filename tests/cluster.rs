@@ -190,6 +190,10 @@ impl Cluster {
         Config::new(NodeId(node), self.size)
     }
 
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.now
     }
@@ -574,6 +578,11 @@ impl Cluster {
             Some(Outcome::Applied { slot, .. }) => Some(slot),
             _ => None,
         }
+    }
+
+    /// Whether anybody was answered.
+    pub(crate) fn has_answered(&self) -> bool {
+        !self.replies.is_empty()
     }
 
     /// Forgets the answers so far, so that the next is a new one.

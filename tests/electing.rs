@@ -573,45 +573,95 @@ fn l4_who_is_preempted_waits_before_it_claims_again() {
     assert!(delays.len() >= 20, "the delays are spread");
 }
 
+/// How long a node has waited after each of its attempts.
+fn waits(c: &Cluster, node: u16) -> Vec<Duration> {
+    let of = |fact: &crate::log::Fact| match fact.what {
+        What::BackedOff(delay) if fact.node == node => Some(delay),
+        _ => None,
+    };
+    c.log.facts.iter().filter_map(of).collect()
+}
+
 #[test]
-fn l5_the_back_off_doubles_while_nothing_comes_of_it_and_starts_anew_under_a_leader() {
+fn l5_who_has_no_rival_does_not_wait_longer_each_time() {
     let mut c = Cluster::calm(3, 1);
     let alone = c.follower(0);
     c.isolate(alone);
     c.run_for(Duration::from_secs(120));
-    let delays = |c: &Cluster| -> Vec<Duration> {
-        let of = |fact: &crate::log::Fact| match fact.what {
-            What::BackedOff(delay) if fact.node == alone => Some(delay),
-            _ => None,
+    let waits = waits(&c, alone);
+    assert!(waits.len() >= 50);
+    let timeout = millis(500);
+    assert!(
+        waits
+            .iter()
+            .all(|wait| *wait >= timeout && *wait < timeout * 2)
+    );
+}
+
+/// A node whose claims are refused so many times, as a rival claims more each time.
+fn refused(times: usize) -> (Cluster, u16) {
+    let (mut c, node, peer, _) = claimant();
+    for time in 1..=times {
+        c.run_until("it claims", |c| c.held().len() >= time);
+        let Message::Prepare { ballot, from } = c.held()[time - 1].message else {
+            unreachable!()
         };
-        c.log.facts.iter().filter_map(of).collect()
-    };
-    let alone_for = delays(&c);
-    assert!(alone_for.len() >= 6);
-    for (doublings, delay) in alone_for.iter().enumerate() {
-        let least = millis(500) * (1 << doublings.min(4));
-        assert!(
-            *delay >= least && *delay < least * 2,
-            "{doublings}: {delay}"
-        );
+        let refusal = Message::Promise {
+            ballot,
+            promised: Ballot::new(ballot.round() + 1, NodeId(peer)),
+            from,
+            low_water: Slot::ZERO,
+            last: true,
+            entries: Entries::<crate::cluster::Machine, 2>::new(),
+        };
+        c.tell(peer, node, refusal);
+        // The dead leader is one of those whom it asks.
+        c.drop_held(|letter| letter.to.0 != peer);
     }
-    // One sign of life is no reign.
-    let beats = c.log.received(alone, MessageKind::Heartbeat);
-    c.heal();
-    c.run_until("it hears its leader", |c| {
-        c.log.received(alone, MessageKind::Heartbeat) > beats
-    });
-    c.isolate(alone);
-    let tries = delays(&c).len();
-    c.run_until("it has tried again", |c| delays(c).len() > tries);
-    assert!(delays(&c)[tries] >= millis(8_000));
-    c.heal();
-    c.run_until("it follows", Cluster::is_calm);
-    c.run_for(millis(1_000));
-    c.isolate(alone);
-    let tries = delays(&c).len();
-    c.run_until("it has tried again", |c| delays(c).len() > tries);
-    assert!(delays(&c)[tries] < millis(1_000));
+    (c, node)
+}
+
+#[test]
+fn l5_who_is_refused_again_and_again_looks_whether_a_quorum_answers_at_once() {
+    let (mut c, node) = refused(6);
+    let timeout = millis(500);
+    for (index, wait) in waits(&c, node).iter().enumerate() {
+        let least = if index == 0 { timeout } else { timeout * 2 };
+        assert!(*wait >= least && *wait < least * 2, "{index}: {wait}");
+    }
+    // From now on nobody answers in time: it has eight seconds of patience, and asks once in each attempt.
+    c.lose(|letter| is(letter, MessageKind::ProbeReply));
+    let (probes, tries) = (c.log.sent(node, MessageKind::Probe), waits(&c, node).len());
+    let claims = c.held().len();
+    c.run_for(Duration::from_secs(7));
+    let tries = waits(&c, node).len() - tries;
+    let probes = c.log.sent(node, MessageKind::Probe) - probes;
+    assert!(
+        tries >= 3 && probes.abs_diff(tries) <= 1,
+        "{probes} in {tries}"
+    );
+    c.run_for(Duration::from_secs(20));
+    let again = c.log.sent(node, MessageKind::Probe) - probes;
+    assert!(again > 40, "then it asks as it did at first");
+    assert_eq!(c.held().len(), claims);
+}
+
+#[test]
+fn l5_back_off_starts_anew_under_a_leader() {
+    for (reigns, long) in [(150, true), (1_000, false)] {
+        let (mut c, node) = refused(4);
+        c.forget_rules();
+        c.drop_held(|_| true);
+        only_claimant(&mut c, node);
+        c.run_until("it leads", |c| c.leader() == Some(node));
+        c.run_for(millis(reigns));
+        let tries = waits(&c, node).len();
+        let rival = NodeId(c.follower(0));
+        let ballot = Ballot::new(c.node(node).promised().round() + 1, rival);
+        let from = Slot::FIRST;
+        c.tell(rival.0, node, Message::Prepare { ballot, from });
+        assert_eq!(waits(&c, node)[tries] >= millis(1_000), long, "{reigns}");
+    }
 }
 
 fn stepped_down(what: &What) -> bool {

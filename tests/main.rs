@@ -52,6 +52,10 @@ mod mutants;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod reaching;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod sizes;

@@ -46,7 +46,8 @@ pub struct Config {
     pub learn_delay: Duration,
     /// How long a snapshot is kept for the next page to be asked for. At least three `join_retransmit`.
     pub transfer_timeout: Duration,
-    /// How many times the back-off between claims doubles at most.
+    /// How many times the back-off between claims doubles at most, while claims end each other (rule L5). From four election
+    /// timeouts on it ends early where a quorum answers a probe at once.
     pub backoff_doublings_max: u8,
 }
 

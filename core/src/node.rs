@@ -12,6 +12,7 @@ mod leading;
 mod mistakes;
 mod recover;
 mod requests;
+mod standing;
 mod step;
 mod view;
 
@@ -31,6 +32,7 @@ use crate::{
 };
 use rand_xorshift::XorShiftRng;
 pub use recover::Durable;
+use standing::{Relay, Standing};
 use step::{Latest, Step};
 pub use view::Marks;
 
@@ -118,12 +120,18 @@ pub struct Node<
     leader_hint: Option<NodeId>,
     /// Whether it may speak as an acceptor and as a leader (rules D1 and D2).
     voter: bool,
-    /// Whether the leader has been silent for too long.
-    suspicious: bool,
+    /// What the election timer is for.
+    standing: Standing,
+    /// Whom it turns to while it hears no leader (rule L8).
+    relay: Option<Relay>,
+    /// Whether what has waited is handed to another than the leader next time.
+    around: bool,
     /// Heartbeats in a row under one ballot, sent or heard.
     beats: u8,
-    /// Claims that failed in a row.
+    /// Claims in a row that another one ended.
     failures: u8,
+    /// Until then it claims only where a quorum answers its probe at once (rule L5).
+    patience: Instant,
     /// Questions for missing decisions that brought nothing.
     learn_repeats: u8,
     /// Up to where decisions were last asked for.
@@ -219,9 +227,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             requesters: Table::new(),
             leader_hint: None,
             voter,
-            suspicious: true,
+            standing: Standing::New,
+            relay: None,
+            around: false,
             beats: 0,
             failures: 0,
+            patience: Instant::ZERO,
             learn_repeats: 0,
             learn_until: Slot::ZERO,
             halt: None,

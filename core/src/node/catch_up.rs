@@ -1,12 +1,13 @@
 //! Founding, joining, and catching up: by pages of decisions, or of a snapshot past those.
 
+use super::standing::RELAY_REPEATS;
 use super::{Node, Phase, Step};
 use crate::roles::initializer::Initializer;
 use crate::roles::replica::{Page, Welcomed};
 use crate::timer::Timer;
 use crate::{
-    Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId, StateMachine,
-    Tracer, Write,
+    Duration, Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId,
+    StateMachine, Tracer, Write,
 };
 
 /// How often a page of a snapshot is asked for again before its source is given up.
@@ -174,6 +175,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             Welcomed::Installed => {
                 self.timers.cancel(Timer::Join);
+                self.on_told(from);
                 self.installed(step, joining);
                 Ok(())
             }
@@ -203,21 +205,36 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.settle(step);
     }
 
-    /// Arms the timer for missing decisions while there are some. They may be on their way: the first question waits. A node
-    /// that has halted in this step asks nothing more.
+    /// Arms the timer for missing decisions while there are some, or while there may be some that nobody tells of (rule
+    /// L8). They may be on their way: the first question waits. A node that has halted in this step asks nothing more.
     pub(super) fn watch_gap<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if self.halt.is_some() || !self.replica.is_behind() {
+        let asks = self.replica.is_behind() || self.is_lost();
+        if self.halt.is_some() || !asks {
             self.timers.cancel(Timer::Learn);
             self.learn_until = self.replica.applied();
         } else if !self.timers.is_armed(Timer::Learn) {
-            self.timers
-                .arm_after(Timer::Learn, &step.now, &self.config.learn_delay);
+            let delay = if self.replica.is_behind() {
+                self.config.learn_delay
+            } else {
+                self.asks_again_after()
+            };
+            self.timers.arm_after(Timer::Learn, &step.now, &delay);
         }
     }
 
-    /// Rule R2: decisions are still missing. The leader is asked first, then anybody.
+    /// How long before a node asks whoever it is that knows more; or anybody, if nobody is known to.
+    fn asks_again_after(&mut self) -> Duration {
+        let span = match self.relay {
+            Some(_) => self.config.heartbeat,
+            None => self.config.propose_retransmit,
+        };
+        self.jittered(span)
+    }
+
+    /// Rules R2 and L8: decisions are still missing, or there may be some that nobody tells of. The leader is asked first, or
+    /// who is known to know more; then anybody.
     pub(super) fn on_learn_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if !self.replica.is_behind() {
+        if !self.replica.is_behind() && !self.is_lost() {
             return;
         }
         #[cfg(feature = "mutants")]
@@ -226,11 +243,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let first_time = self.learn_repeats == 0;
         self.learn_repeats = self.learn_repeats.saturating_add(1);
+        // Who hears a leader has nothing to tell where nothing is decided; anybody else was of no help then.
+        let helps = self.learn_repeats <= RELAY_REPEATS;
+        self.relay = self.relay.filter(|relay| relay.hears || helps);
         let other = self.random_peer();
-        let leader = self
-            .leader_hint
-            .filter(|leader| first_time && *leader != self.config.node);
-        match leader.or(other) {
+        let relay = self.relay.map(|relay| relay.node);
+        let usual = self.leader_hint.or(relay).filter(|usual| {
+            let again = first_time || !self.replica.is_behind();
+            again && *usual != self.config.node
+        });
+        match usual.or(other) {
             Some(source) if self.replica.fetching().is_none() => self.learn_from(step, source),
             _ => self.watch_gap(step),
         }
@@ -246,8 +268,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Some(from) = applied.next() else { return };
         let burst = crate::outbox::run_len(Self::LEARN_BURST * PAGE);
         self.learn_until = applied.checked_add(burst).unwrap_or(applied);
-        // Twice the usual wait: a question and its answer cross the network.
-        let delay = self.jittered(self.config.learn_delay * 2);
+        let delay = if self.replica.is_behind() {
+            // Twice the usual wait: a question and its answer cross the network.
+            self.jittered(self.config.learn_delay * 2)
+        } else {
+            self.asks_again_after()
+        };
         self.timers.arm_after(Timer::Learn, &step.now, &delay);
         step.send(
             Role::Replica,
@@ -326,6 +352,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if now == before {
             return Err(Reason::Known);
         }
+        self.on_told(from);
         // The timer is armed where something is missing, unless the node has halted in this step.
         if self.timers.is_armed(Timer::Learn) && now >= self.learn_until {
             self.learn_from(step, from);

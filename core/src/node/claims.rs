@@ -1,6 +1,6 @@
 //! Claims: suspicion, probes, and winning a ballot.
 
-use super::{Node, Phase, Step};
+use super::{Node, Phase, Standing, Step};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::random::span_below;
@@ -51,18 +51,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_idle() {
             return;
         }
-        if !self.suspicious {
-            self.suspicious = true;
+        let timeout = self.config.election_timeout;
+        if self.standing == Standing::Following {
+            self.standing = Standing::Missing;
             self.beats = 0;
             let leader = self.leader_hint.take().unwrap_or(self.config.node);
             step.trace(Role::Leader, Event::Suspected { leader });
-            let delay = span_below(&mut self.rng, self.config.election_timeout);
+            let delay = span_below(&mut self.rng, timeout);
             self.timers.arm_after(Timer::Election, &step.now, &delay);
-            return;
+            return self.watch_gap(step);
         }
+        self.standing = Standing::Missing;
         if !self.voter {
             // It misses its leader, and waits for another.
-            return;
+            return self.watch_gap(step);
         }
         let highest = self.seen.max(self.acceptor.promised());
         // Rule N1: when the rounds are used up, this node claims no more; it still promises and accepts.
@@ -85,7 +87,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        let granted = self.suspicious && self.leader.leading().is_none();
+        let claims = !self.leader.is_idle() && !self.leader.is_probing();
+        let granted = self.standing.grants() && !claims;
         let reply = Message::ProbeReply {
             ballot,
             granted,
@@ -119,6 +122,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         // Rule L7: who has not seen as high a ballot may have a leader, but none that this node could follow.
         if granted || highest < self.seen {
             self.granted(step, from);
+        } else {
+            self.leader.on_denied();
+            self.on_relay(step, from);
         }
         Ok(())
     }
@@ -148,6 +154,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
         first: Slot,
     ) {
+        self.relay = None;
         self.leader.begin_scout(ballot, first);
         step.trace(Role::Scout, Event::Started);
         self.seen = ballot;
@@ -219,7 +226,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let timeout = self.config.election_timeout;
             let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
             self.timers.postpone(Timer::Election, step.now + delay);
-            self.suspicious = true;
+            self.standing = Standing::Promised;
+            self.leader_hint = None;
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
         #[cfg(feature = "mutants")]
@@ -359,7 +367,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers
             .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
         self.beats = 0;
-        self.suspicious = false;
+        self.standing = Standing::Following;
         if self.leader_hint != Some(self.config.node) {
             self.leader_hint = Some(self.config.node);
             step.trace(
@@ -387,13 +395,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         else {
             return;
         };
+        // Rule L5: while it is patient, a quorum must answer a probe at once.
+        let patient = step.now < self.patience;
+        let repeats = if patient { 0 } else { CLAIM_REPEATS };
         let missing = match self.leader.scout_mut() {
             Some(scout) => scout.on_retransmit(members, CLAIM_REPEATS),
-            None => self.leader.on_probe_retransmit(members, CLAIM_REPEATS),
+            None => self.leader.on_probe_retransmit(members, repeats),
         };
         let Some(missing) = missing.map(|missing| missing.without(self.config.node)) else {
+            if !self.leader.is_denied() {
+                self.relay = self.relay.filter(|relay| !relay.hears);
+            }
             self.resign(step);
-            self.back_off(step);
+            self.rest(step);
             return;
         };
         let delay = self.jittered(self.config.prepare_retransmit);

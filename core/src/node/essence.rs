@@ -3,6 +3,7 @@
 //! A checker that visits every state of a small cluster must know when two states are the same, and must decide itself
 //! which timer fires. Nothing of this is used by a node at work, and nothing of it is linked where nobody checks.
 
+use super::standing::RELAY_REPEATS;
 use super::{Latest, Node};
 use crate::random::{Purpose, stream};
 use crate::timer::Timer;
@@ -41,10 +42,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             &self.leader,
             &self.requesters,
         );
-        let elections = (self.seen, self.leader_hint, self.voter, self.suspicious);
-        let learning = (self.learn_repeats > 0, self.learn_until);
+        let elections = (self.seen, self.leader_hint, self.voter, self.standing);
+        let ways = (self.relay, self.around);
+        let repeats = match self.relay {
+            Some(_) => self.learn_repeats.min(RELAY_REPEATS),
+            None => self.learn_repeats.min(1),
+        };
+        let learning = (repeats, self.learn_until);
         let armed = Timer::ALL.map(|timer| self.timers.is_armed(timer));
-        (roles, elections, learning, self.halt, armed)
+        (roles, elections, ways, learning, self.halt, armed)
     }
 
     /// The timers that are armed.

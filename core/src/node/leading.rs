@@ -1,9 +1,11 @@
 //! Following and leading: signs of life, back-off, and giving up.
 
-use super::{Node, Step};
+use super::{Node, Standing, Step};
 use crate::random::span_below;
 use crate::timer::Timer;
-use crate::{Ballot, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer};
+use crate::{
+    Ballot, Duration, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
+};
 
 /// How many heartbeats in a row under one ballot make a leader settled, so that back-off starts anew (rule L5).
 const SETTLED_BEATS: u8 = 3;
@@ -24,7 +26,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
         }
-        self.suspicious = false;
+        self.standing = Standing::Following;
+        self.relay = None;
         self.timers
             .arm_after(Timer::Election, &step.now, &self.config.election_timeout);
         if self.leader_hint != Some(leader) {
@@ -90,15 +93,33 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rule L5: waits for a time drawn from [T·2ᵏ, 2T·2ᵏ) before the next claim, where k counts the failures.
-    pub(super) fn back_off<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    /// Rule L5: another claim has ended this node's, or its reign. It waits for a time drawn from [T·2ᵏ, 2T·2ᵏ) before the
+    /// next claim, where k counts the claims that ended like this; though it looks from [2T, 4T) on whether a quorum
+    /// answers at once, so that a wait that was meant for slow and crowded times does not outlive them.
+    fn back_off<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let doublings = self.failures.min(self.config.backoff_doublings_max);
-        let span = self.config.election_timeout * (1 << doublings);
-        let delay = span.saturating_add(span_below(&mut self.rng, span));
         self.failures = self.failures.saturating_add(1);
-        self.suspicious = true;
+        let timeout = self.config.election_timeout;
+        let span = timeout * (1 << doublings);
+        let delay = span.saturating_add(span_below(&mut self.rng, span));
+        self.patience = step.now + delay;
+        let looks = (timeout * 2).saturating_add(span_below(&mut self.rng, timeout * 2));
+        self.wait(step, delay.min(looks));
+    }
+
+    /// An attempt came to nothing, and no rival was about: nobody has answered, or others hear a leader. To wait longer
+    /// each time would help nobody, and would outlive the trouble.
+    pub(super) fn rest<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let timeout = self.config.election_timeout;
+        let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
+        self.wait(step, delay);
+    }
+
+    fn wait<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, delay: Duration) {
+        self.standing = Standing::Waiting;
         step.trace(Role::Leader, Event::BackedOff { delay });
         self.timers.arm_after(Timer::Election, &step.now, &delay);
+        self.watch_gap(step);
     }
 
     /// The leader's sign of life.
@@ -202,7 +223,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(ballot) = self.leader.leading() {
             step.trace(Role::Leader, Event::SteppedDown { ballot });
             self.resign(step);
-            self.back_off(step);
+            self.rest(step);
         }
     }
 }

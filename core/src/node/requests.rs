@@ -253,17 +253,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         &self.config.propose_retransmit,
                     );
                 }
-                self.propose(step, proposal, false);
+                let to = self.handed_to();
+                self.propose(step, to, proposal, false);
                 self.pump(step);
                 Ok(())
             }
         }
     }
 
-    /// Hands a request to the leader: by a call if that is this node. Without a leader it waits.
+    /// Hands a request to the leader: by a call if that is this node. Without one it goes to who may hear one (rule L8), or
+    /// waits.
     fn propose<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
+        to: Option<NodeId>,
         proposal: &Proposal<M::Command>,
         retry: bool,
     ) {
@@ -272,7 +275,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             proposal: *proposal,
             retry,
         };
-        match self.leader_hint {
+        match to {
             Some(leader) if leader == me => {
                 step.trace(
                     Role::Replica,
@@ -312,19 +315,27 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         enqueued
     }
 
-    /// Rules R3 and L4: hands the pending requests to the leader, all of them to a new one.
+    /// Rules R3 and L4: hands the pending requests to the leader: all of them to a new one, or else those that have waited.
     pub(super) fn propose_pending<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         all: bool,
     ) {
+        if all || self.replica.pending() == 0 {
+            self.around = false;
+        }
         if self.replica.pending() == 0 {
             return;
         }
         self.timers
             .arm_after(Timer::Propose, &step.now, &self.config.propose_retransmit);
+        let to = if all {
+            self.handed_to()
+        } else {
+            self.handed_again_to()
+        };
         for proposal in &self.replica.take_proposals(all) {
-            self.propose(step, proposal, true);
+            self.propose(step, to, proposal, true);
         }
     }
 
@@ -336,7 +347,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.pump(step);
     }
 
-    /// Rule L3: the leader takes a proposal; anybody else leaves it to the replica to find the leader.
+    /// Rules L3 and L8: the leader takes a proposal, and a follower passes it on to its leader; who hears none leaves it to
+    /// the replica to find one.
     pub(super) fn on_propose<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -345,7 +357,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         retry: bool,
     ) -> Result<(), Reason> {
         let key = proposal.key().ok_or(Reason::Malformed)?;
-        if self.leader.leading().is_none() {
+        let passed_on = self.passed_on_to(from);
+        let leads = self.leader.leading().is_some();
+        if !leads && passed_on.is_none() {
             return Err(Reason::NotLeading);
         }
         let fingerprint = proposal.fingerprint();
@@ -358,6 +372,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             });
             step.send(Role::Replica, NodeSet::only(from), message);
             return Err(Reason::Known);
+        }
+        if let Some(next) = passed_on.filter(|_| !leads) {
+            let proposal = *proposal;
+            let message = Message::Propose { proposal, retry };
+            step.send(Role::Replica, NodeSet::only(next), message);
+            return Ok(());
         }
         let enqueued = self.enqueue(step, proposal, retry);
         self.pump(step);

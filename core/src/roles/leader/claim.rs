@@ -22,6 +22,8 @@ pub(crate) struct Adoption {
 pub(super) struct Probe {
     pub(super) ballot: Ballot,
     granted: NodeSet,
+    /// Whether somebody hears a leader.
+    denied: bool,
     repeats: u8,
 }
 
@@ -44,6 +46,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         self.office = Office::Probing(Probe {
             ballot,
             granted: NodeSet::EMPTY,
+            denied: false,
             repeats: 0,
         });
     }
@@ -59,7 +62,19 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Who has not answered the probe, or `None` when it was asked often enough.
+    /// Somebody who has answered the probe hears a leader.
+    pub(crate) fn on_denied(&mut self) {
+        if let Office::Probing(probe) = &mut self.office {
+            probe.denied = true;
+        }
+    }
+
+    /// Whether somebody who has answered the probe hears a leader.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(&self.office, Office::Probing(probe) if probe.denied)
+    }
+
+    /// Who has not answered the probe, or `None` when it was asked often enough, or somebody hears a leader.
     pub(crate) fn on_probe_retransmit(
         &mut self,
         members: NodeSet,
@@ -68,7 +83,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         match &mut self.office {
             Office::Probing(probe) => {
                 probe.repeats = probe.repeats.saturating_add(1);
-                (probe.repeats <= repeats_max).then(|| members.minus(probe.granted))
+                let goes_on = probe.repeats <= repeats_max && !probe.denied;
+                goes_on.then(|| members.minus(probe.granted))
             }
             _ => None,
         }

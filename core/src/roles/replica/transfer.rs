@@ -423,11 +423,14 @@ mod tests {
         source
     }
 
+    /// Who fetches, the page that it wants next, and whether it is done.
+    type Target = (Long, Option<(SnapshotId, u32)>, bool);
+
     /// Lets several replicas fetch in turn, each from a turn of its own on, while a slot is decided before every question;
     /// says how many questions that took until all were done, and how many snapshots were begun.
     fn fetch_in_turn(begins: &[usize], questions_max: usize) -> (usize, usize) {
         let mut source = long();
-        let mut targets: Vec<(Long, Option<(SnapshotId, u32)>, bool)> = begins
+        let mut targets: Vec<Target> = begins
             .iter()
             .map(|_| (Long::new(State::genesis()), None, false))
             .collect();

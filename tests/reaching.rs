@@ -1,0 +1,222 @@
+//! Nodes that do not hear the leader, or that the leader does not hear, next to others that do: their clients are answered,
+//! and they learn what is decided (rule L8).
+
+use crate::cluster::{Cluster, WINDOW, millis};
+use crate::load::Load;
+use std::collections::BTreeSet;
+use synod::{Duration, MessageKind, NodeId};
+
+/// What a client of a node may have to wait for an answer, where a leader is missed after 500 ms: for its node to miss the
+/// leader, and some tries to reach it another way.
+const PROMPT: Duration = Duration::from_secs(5);
+
+/// A client at `node` is answered ten times, each time promptly, while others keep the leader at work; and the node is
+/// never more than a window behind once it has found a way, unless that leads over many. Says the longest wait.
+fn is_served(c: &mut Cluster, node: u16, bound: Duration) -> Duration {
+    let leader = c.leader().unwrap();
+    let mut load = Load::paced(c, leader, 1, millis(50));
+    let nonce = c.register(node);
+    let (mut worst, mut since) = (Duration::ZERO, c.now());
+    let mut client = None;
+    for number in 0..10 {
+        loop {
+            let answered = match client {
+                None => c.registered(nonce).is_some(),
+                Some(client) => c.applied_in(client, number).is_some(),
+            };
+            if answered {
+                break;
+            }
+            load.run_for(c, millis(50));
+            let waited = c.now().since(since);
+            assert!(waited < bound, "NODE_{node}: no answer, seed {}", c.seed());
+        }
+        worst = worst.max(c.now().since(since));
+        let behind = c.applied(leader).distance(c.applied(node));
+        // It has had to miss the leader first, and to fetch a snapshot if that took it more than a window.
+        assert!(
+            number < 3 || bound > PROMPT || behind <= u64::try_from(WINDOW).unwrap(),
+            "{behind} slots behind, seed {}",
+            c.seed()
+        );
+        client = c.registered(nonce);
+        since = c.now();
+        c.set(node, client.unwrap(), number + 1, i64::from(number));
+    }
+    assert_eq!(c.leader(), Some(leader), "nobody disturbs the leader");
+    worst
+}
+
+/// A cluster of three in which a follower and the leader do not hear each other, or only one of them the other; and the
+/// follower.
+fn triangle(seed: u64, hears: bool, is_heard: bool) -> (Cluster, u16) {
+    let mut c = Cluster::calm(3, seed);
+    let (leader, node) = (
+        c.leader().unwrap(),
+        c.follower(usize::try_from(seed % 2).unwrap()),
+    );
+    if !hears {
+        c.cut_one_way(leader, node);
+    }
+    if !is_heard {
+        c.cut_one_way(node, leader);
+    }
+    (c, node)
+}
+
+#[test]
+fn l8_a_client_of_a_node_that_is_cut_from_the_leader_is_answered_through_another() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..100 {
+        let (mut c, node) = triangle(seed, false, false);
+        worst = worst.max(is_served(&mut c, node, PROMPT));
+    }
+    println!("both ways: {worst}");
+}
+
+#[test]
+fn l8_a_node_that_hears_the_leader_and_is_not_heard_goes_another_way() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..100 {
+        let (mut c, node) = triangle(seed, true, false);
+        worst = worst.max(is_served(&mut c, node, PROMPT));
+    }
+    println!("not heard: {worst}");
+}
+
+#[test]
+fn l8_a_node_that_is_heard_by_the_leader_and_does_not_hear_it_asks_others() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..100 {
+        let (mut c, node) = triangle(seed, false, true);
+        worst = worst.max(is_served(&mut c, node, PROMPT));
+    }
+    println!("does not hear: {worst}");
+}
+
+#[test]
+fn l8_two_sides_meet_in_one_node_only() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..50 {
+        let mut c = Cluster::calm(5, seed);
+        let leader = c.leader().unwrap();
+        let (near, far) = (c.follower(0), [c.follower(2), c.follower(3)]);
+        c.cut(&[leader, near], &far);
+        worst = worst.max(is_served(&mut c, far[0], PROMPT));
+        worst = worst.max(is_served(&mut c, far[1], PROMPT));
+    }
+    println!("bridge: {worst}");
+}
+
+#[test]
+fn l8_the_far_end_of_a_chain_is_served_over_two_others() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..50 {
+        let mut c = Cluster::calm(5, seed);
+        // With the leader in second place its neighbours are its quorum.
+        let leader = c.leader().unwrap();
+        let [first, third, fourth, last] = [0, 1, 2, 3].map(|index| c.follower(index));
+        c.cut(&[first, leader], &[fourth, last]);
+        c.cut(&[first], &[third]);
+        c.cut(&[third], &[last]);
+        worst = worst.max(is_served(&mut c, fourth, PROMPT));
+        worst = worst.max(is_served(&mut c, last, PROMPT * 2));
+    }
+    println!("chain: {worst}");
+}
+
+#[test]
+fn l8_a_learner_and_a_fenced_node_that_are_cut_from_the_leader_are_served() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..100 {
+        let mut c = Cluster::calm(3, seed);
+        let (leader, node) = (c.leader().unwrap(), c.follower(0));
+        if seed.is_multiple_of(2) {
+            c.fence(node);
+        } else {
+            c.stop(node);
+            c.learn(node);
+            c.run_until("it has caught up", Cluster::is_calm);
+        }
+        c.cut(&[leader], &[node]);
+        worst = worst.max(is_served(&mut c, node, PROMPT));
+    }
+    println!("no voter: {worst}");
+}
+
+#[test]
+fn l8_a_node_that_comes_back_and_finds_the_leader_cut_off_from_it_is_served() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..50 {
+        let (mut c, node) = triangle(seed, false, false);
+        c.stop(node);
+        c.run_for(millis(1_000));
+        c.restart(node);
+        worst = worst.max(is_served(&mut c, node, PROMPT));
+    }
+    println!("restarted: {worst}");
+}
+
+#[test]
+fn l8_a_node_that_joins_without_reaching_founder_or_leader_is_served() {
+    let mut worst = Duration::ZERO;
+    for seed in 0..50 {
+        let mut c = Cluster::dark(5, seed);
+        (0..4).for_each(|node| c.start(node));
+        c.run_until("four follow one leader", Cluster::is_calm);
+        let leader = c.leader().unwrap();
+        c.cut(&[4], &[0, leader]);
+        c.start(4);
+        let nonce = c.register(4);
+        let came = c.comes_true(PROMPT, |c| c.registered(nonce).is_some());
+        assert!(came, "seed {seed}: not answered");
+        c.run_until("it has joined", |c| c.node(4).is_active());
+        worst = worst.max(is_served(&mut c, 4, PROMPT));
+    }
+    println!("joining: {worst}");
+}
+
+#[test]
+fn l8_the_other_way_ends_when_the_leader_is_heard_again() {
+    for seed in 0..20 {
+        let (mut c, node) = triangle(seed, false, false);
+        is_served(&mut c, node, PROMPT);
+        c.heal();
+        c.run_until("it follows", Cluster::is_calm);
+        c.run_for(millis(500));
+        let (leader, learns) = (c.leader(), c.log.sent(node, MessageKind::Learn));
+        c.run_for(millis(2_000));
+        assert_eq!(c.log.sent(node, MessageKind::Learn), learns, "seed {seed}");
+        assert_eq!(c.node(node).leader_hint(), leader.map(NodeId));
+    }
+}
+
+#[test]
+fn l8_what_nobody_can_decide_makes_no_storm() {
+    for seed in 0..20 {
+        let mut c = Cluster::calm(5, seed);
+        let away: Vec<u16> = (0..2).map(|index| c.follower(index)).collect();
+        let others: Vec<u16> = (0..5).filter(|node| !away.contains(node)).collect();
+        c.cut(&away, &others);
+        c.register(away[0]);
+        c.register(away[1]);
+        c.run_for(Duration::from_secs(5));
+        let sent = |c: &Cluster| -> usize {
+            let kinds: BTreeSet<_> = MessageKind::ALL.into_iter().collect();
+            let of = |node: &u16| {
+                kinds
+                    .iter()
+                    .map(|kind| c.log.sent(*node, *kind))
+                    .sum::<usize>()
+            };
+            away.iter().map(of).sum()
+        };
+        let before = sent(&c);
+        c.run_for(Duration::from_secs(20));
+        let each_second = (sent(&c) - before) / 40;
+        assert!(
+            each_second <= 15,
+            "seed {seed}: {each_second} a second and node"
+        );
+    }
+}
