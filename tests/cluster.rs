@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
     ClientId, Config, Duration, Envelope, Instant, Message, MessageKind, Node, NodeId, Outbox,
-    Outcome, Reply, RequestError, RequestKey, RequestNumber, Slot, Write,
+    Outcome, Reply, RequestError, RequestKey, RequestNumber, Slot, Timer, Write,
 };
 
 pub(crate) const WINDOW: usize = 8;
@@ -71,7 +71,18 @@ pub(crate) struct Cluster {
     faults_are_expected: bool,
     oracle: Oracle,
     replies: Vec<(u16, Reply<KvReply>)>,
+    /// What the present step is about: the kind of a message, or else a word.
+    cause: &'static str,
+    /// Which timers were begun and ended, by what.
+    pub(crate) timers: Timings,
     pub(crate) log: Log,
+}
+
+/// Which timers were begun by what, and which were ended by what without having fired.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timings {
+    pub(crate) begun: BTreeSet<(Timer, &'static str)>,
+    pub(crate) ended: BTreeSet<(Timer, &'static str)>,
 }
 
 /// Building and clocks.
@@ -96,6 +107,8 @@ impl Cluster {
             faults_are_expected: false,
             oracle: Oracle::default(),
             replies: Vec::new(),
+            cause: "",
+            timers: Timings::default(),
             log: Log::default(),
         }
     }
@@ -174,6 +187,7 @@ impl Cluster {
         node: u16,
         step: impl FnOnce(Instant, &mut TestNode, &mut TestOutbox, &mut Log),
     ) -> Said {
+        self.cause = "fence";
         let fenced = self.act(node, |now, node, outbox, log| {
             step(now, node, outbox, log);
             node.fence(now, outbox, log);
@@ -218,6 +232,7 @@ impl Cluster {
             }
             (_, Some((at, node))) if at <= end => {
                 self.now = at;
+                self.cause = "clock";
                 self.act(node, |now, node, outbox, log| {
                     node.handle_timeout(now, outbox, log);
                 });
@@ -405,6 +420,7 @@ impl Cluster {
     }
 
     fn deliver(&mut self, letter: &Letter) -> Option<Said> {
+        self.cause = letter.message.kind().name();
         self.act(letter.to.0, |now, node, outbox, log| {
             node.handle_message(now, letter, outbox, log);
         })
@@ -437,8 +453,21 @@ impl Cluster {
         let now = self.now;
         let known = self.log.facts.len();
         let node = self.nodes[usize::from(number)].as_mut()?;
+        let before: BTreeSet<Timer> = node.armed().collect();
+        let is_over = |timer: &Timer| self.cause == "clock" && node.is_due(*timer, now);
+        let fired: BTreeSet<Timer> = Timer::ALL.into_iter().filter(is_over).collect();
         let mut outbox = TestOutbox::new();
         step(now, node, &mut outbox, &mut self.log);
+        if node.halted().is_none() {
+            let after: BTreeSet<Timer> = node.armed().collect();
+            let cause = |timer: &Timer| (*timer, self.cause);
+            self.timers
+                .begun
+                .extend(after.difference(&before).map(cause));
+            let gone = before.difference(&after);
+            let ended = gone.filter(|timer| !fired.contains(timer));
+            self.timers.ended.extend(ended.map(cause));
+        }
         for fact in &self.log.facts[known..] {
             self.oracle.see_fact(fact);
         }
@@ -497,6 +526,7 @@ impl Cluster {
 
     pub(crate) fn register_as(&mut self, node: u16, nonce: u64) -> Result<(), RequestError> {
         let mut result = Ok(());
+        self.cause = "command";
         self.act(node, |now, node, outbox, log| {
             result = node.register(now, nonce, outbox, log);
         });
@@ -526,6 +556,7 @@ impl Cluster {
         command: KvCommand,
     ) -> Result<(), RequestError> {
         let mut result = Ok(());
+        self.cause = "command";
         self.act(node, |now, node, outbox, log| {
             let number = RequestNumber(number);
             result = node.request(now, client, number, command, outbox, log);

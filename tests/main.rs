@@ -62,6 +62,8 @@ mod sizes;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
+mod timers;
+#[cfg(test)]
 mod trouble;
 #[cfg(test)]
 mod twins;

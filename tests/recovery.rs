@@ -9,7 +9,7 @@ use synod::{Duration, Role};
 
 /// Whatever can befall a network and its nodes for a while, drawn from the cluster's own stream: links that are cut one
 /// way or both, nodes that nobody reaches, sides, loss up to all of it, losses of power; each for a moment or for long.
-fn trouble(c: &mut Cluster, size: u16) {
+pub(crate) fn trouble(c: &mut Cluster, size: u16) {
     let end = c.now() + Duration::from_secs(5 + c.draw(40));
     let mut nonces = Vec::new();
     let node = |c: &mut Cluster| u16::try_from(c.draw(u64::from(size))).unwrap();
@@ -24,8 +24,8 @@ fn trouble(c: &mut Cluster, size: u16) {
                 c.isolate(away);
             }
             2 => {
-                let side = 1 + c.draw((1 << size) - 2);
-                let is_there = |node: &u16| side >> *node & 1 == 1;
+                let group = 1 + c.draw((1 << size) - 2);
+                let is_there = |node: &u16| group >> *node & 1 == 1;
                 let (here, there): (Vec<u16>, Vec<u16>) = (0..size).partition(is_there);
                 c.cut(&here, &there);
             }

@@ -4,6 +4,24 @@
 use crate::{Duration, Instant};
 
 /// What a node can be waiting for.
+///
+/// A node is called when a timer fires, and says with that what it said before, as any message can be lost. The table
+/// names what begins each timer where it is not armed, and what ends it before it fires: the kind of a message that is
+/// taken; `clock`, another timer that fires; `command`, what a client asks; `fence`, storage that fails; `start`, where a
+/// node is made. To halt ends all of them. A test holds the table against what nodes do.
+///
+/// | timer | begun by | ended by | if its message is lost |
+/// |---|---|---|---|
+/// | `Join` | start, welcome | join, welcome | asks again, the founder and others in turn; a page of a snapshot eight times |
+/// | `Election` | start, accept, accepted, clock, decision, heartbeat, join, prepare, promise, welcome | promise | probes, as one who is missed by nobody else is refused (rule L7) |
+/// | `Scout` | clock | accept, decision, heartbeat, prepare, promise | asks those who have not answered, five times, and waits then (rule L5) |
+/// | `Commander` | clock, command, promise, propose, request | accepted, clock, fence, heartbeat, prepare, welcome | asks those who have not accepted for as long as the node leads |
+/// | `Heartbeat` | promise | accepted, clock, fence, heartbeat, prepare, welcome | says so again, and how far the log is decided |
+/// | `Quorum` | promise | accepted, fence, heartbeat, prepare, welcome | sends none: counts who has answered since, and steps down (rule L6) |
+/// | `Propose` | clock, command, request | – | hands over again what has waited, every other time another way (rule L8) |
+/// | `Request` | command | accept, accepted, decision, decisions, heartbeat, response, welcome | asks the replica of its own node again, or another's until that has joined |
+/// | `Learn` | accept, accepted, clock, decision, decisions, heartbeat, prepare, probe_reply, promise, welcome | accept, decision, decisions, heartbeat, promise, welcome | asks the leader first, then others, until nothing is missing (rules R2 and L8) |
+/// | `Transfer` | join, learn | – | sends none: gives up the snapshot that is kept, and who still fetches gets another |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Timer {

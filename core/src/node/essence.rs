@@ -59,6 +59,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Timer::ALL.into_iter().filter(armed)
     }
 
+    /// Whether a timer is armed and has expired by then.
+    pub fn is_due(&self, timer: Timer, now: Instant) -> bool {
+        self.timers.is_expired(timer, now)
+    }
+
     /// Lets one timer fire, and no other: what [`Node::handle_timeout`] does at an instant at which only this one has
     /// expired. Does nothing where it is not armed.
     ///
