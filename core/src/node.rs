@@ -3,6 +3,7 @@
 mod apply;
 mod catch_up;
 mod claims;
+mod contact;
 mod drive;
 mod essence;
 mod fence;
@@ -12,7 +13,6 @@ mod leading;
 mod mistakes;
 mod recover;
 mod requests;
-mod standing;
 mod step;
 mod view;
 
@@ -30,9 +30,9 @@ use crate::{
     Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId, Outbox,
     Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
+use contact::{Contact, Relay};
 use rand_xorshift::XorShiftRng;
 pub use recover::Durable;
-use standing::{Relay, Standing};
 use step::{Latest, Step};
 pub use view::Marks;
 
@@ -121,7 +121,7 @@ pub struct Node<
     /// Whether it may speak as an acceptor and as a leader (rules D1 and D2).
     voter: bool,
     /// What the election timer is for.
-    standing: Standing,
+    contact: Contact,
     /// Whom it turns to while it hears no leader (rule L8).
     relay: Option<Relay>,
     /// Whether what has waited is handed to another than the leader next time.
@@ -227,7 +227,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             requesters: Table::new(),
             leader_hint: None,
             voter,
-            standing: Standing::New,
+            contact: Contact::New,
             relay: None,
             around: false,
             beats: 0,

@@ -1,6 +1,6 @@
 //! Founding, joining, and catching up: by pages of decisions, or of a snapshot past those.
 
-use super::standing::RELAY_REPEATS;
+use super::contact::RELAY_REPEATS;
 use super::{Node, Phase, Step};
 use crate::roles::initializer::Initializer;
 use crate::roles::replica::{Page, Welcomed};

@@ -1,6 +1,6 @@
 //! Claims: suspicion, probes, and winning a ballot.
 
-use super::{Node, Phase, Standing, Step};
+use super::{Contact, Node, Phase, Step};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::random::span_below;
@@ -52,8 +52,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         let timeout = self.config.election_timeout;
-        if self.standing == Standing::Following {
-            self.standing = Standing::Missing;
+        if self.contact == Contact::Following {
+            self.contact = Contact::Missing;
             self.beats = 0;
             let leader = self.leader_hint.take().unwrap_or(self.config.node);
             step.trace(Role::Leader, Event::Suspected { leader });
@@ -61,7 +61,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.timers.arm_after(Timer::Election, &step.now, &delay);
             return self.watch_gap(step);
         }
-        self.standing = Standing::Missing;
+        self.contact = Contact::Missing;
         if !self.voter {
             // It misses its leader, and waits for another.
             return self.watch_gap(step);
@@ -88,7 +88,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
         let claims = !self.leader.is_idle() && !self.leader.is_probing();
-        let granted = self.standing.grants() && !claims;
+        let granted = self.contact.grants() && !claims;
         let reply = Message::ProbeReply {
             ballot,
             granted,
@@ -226,7 +226,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let timeout = self.config.election_timeout;
             let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
             self.timers.postpone(Timer::Election, step.now + delay);
-            self.standing = Standing::Promised;
+            self.contact = Contact::Promised;
             self.leader_hint = None;
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
@@ -367,7 +367,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers
             .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
         self.beats = 0;
-        self.standing = Standing::Following;
+        self.contact = Contact::Following;
         if self.leader_hint != Some(self.config.node) {
             self.leader_hint = Some(self.config.node);
             step.trace(

@@ -3,7 +3,7 @@
 //! A checker that visits every state of a small cluster must know when two states are the same, and must decide itself
 //! which timer fires. Nothing of this is used by a node at work, and nothing of it is linked where nobody checks.
 
-use super::standing::RELAY_REPEATS;
+use super::contact::RELAY_REPEATS;
 use super::{Latest, Node};
 use crate::random::{Purpose, stream};
 use crate::timer::Timer;
@@ -42,7 +42,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             &self.leader,
             &self.requesters,
         );
-        let elections = (self.seen, self.leader_hint, self.voter, self.standing);
+        let elections = (self.seen, self.leader_hint, self.voter, self.contact);
         let ways = (self.relay, self.around);
         let repeats = match self.relay {
             Some(_) => self.learn_repeats.min(RELAY_REPEATS),

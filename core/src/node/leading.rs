@@ -1,6 +1,6 @@
 //! Following and leading: signs of life, back-off, and giving up.
 
-use super::{Node, Standing, Step};
+use super::{Contact, Node, Step};
 use crate::random::span_below;
 use crate::timer::Timer;
 use crate::{
@@ -26,7 +26,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
         }
-        self.standing = Standing::Following;
+        self.contact = Contact::Following;
         self.relay = None;
         self.timers
             .arm_after(Timer::Election, &step.now, &self.config.election_timeout);
@@ -116,7 +116,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     fn wait<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, delay: Duration) {
-        self.standing = Standing::Waiting;
+        self.contact = Contact::Waiting;
         step.trace(Role::Leader, Event::BackedOff { delay });
         self.timers.arm_after(Timer::Election, &step.now, &delay);
         self.watch_gap(step);

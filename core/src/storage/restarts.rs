@@ -5,7 +5,7 @@
 
 extern crate std;
 
-use super::record::{RECORD_MAX, Record};
+use super::record::{JOURNAL_RECORD_MAX, Record};
 use super::{Journal, JournalError, Opened, Storage};
 use crate::machines::Opaque;
 use crate::{
@@ -76,7 +76,7 @@ impl Watched {
 
 impl Storage for Watched {
     type Error = Trouble;
-    const RECORD_MAX: usize = RECORD_MAX;
+    const RECORD_MAX: usize = JOURNAL_RECORD_MAX;
     const OVERHEAD: usize = 2;
 
     fn capacity(&self) -> usize {
@@ -212,7 +212,7 @@ impl Bench {
         let mut founder = Small::found(Config::new(NodeId(0), 3), 7, Instant::ZERO).unwrap();
         let mut outbox = Outbox::<Opaque, 1, 64>::new();
         let letter = Envelope {
-            cluster: config().fingerprint(),
+            cluster: Small::fingerprint_of(&config()),
             from: ME,
             to: NodeId(0),
             message: Message::Join {
@@ -241,7 +241,7 @@ impl Bench {
     /// that. Gives back what it says.
     fn hear(&mut self, from: u16, message: Text) -> Vec<Text> {
         let letter = Envelope {
-            cluster: config().fingerprint(),
+            cluster: Small::fingerprint_of(&config()),
             from: NodeId(from),
             to: ME,
             message,
@@ -331,7 +331,7 @@ impl Bench {
             from: self.node.applied().next().unwrap(),
         };
         let letter = Envelope {
-            cluster: config().fingerprint(),
+            cluster: Small::fingerprint_of(&config()),
             from: NodeId(0),
             to: ME,
             message: prepare,

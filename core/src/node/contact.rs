@@ -1,4 +1,4 @@
-//! How a node stands to a leader, and whom it turns to while it hears none.
+//! Contact with a leader: whether a node hears one, and whom it turns to while it hears none.
 
 use super::{Node, Step};
 use crate::{NodeId, StateMachine, Tracer};
@@ -6,10 +6,10 @@ use crate::{NodeId, StateMachine, Tracer};
 /// How often who told decisions is asked for more in vain, before others are asked.
 pub(super) const RELAY_REPEATS: u8 = 3;
 
-/// How a node stands to a leader: what its [election timer](crate::Timer::Election) is for, and what it answers to a
+/// A node's contact with a leader: what its [election timer](crate::Timer::Election) is for, and what it answers to a
 /// probe (rule L7).
 ///
-/// | standing | begins when | at its end, the node | a probe is |
+/// | contact | begins when | at its end, the node | a probe is |
 /// |---|---|---|---|
 /// | `New` | the node becomes active, or comes back | probes | granted |
 /// | `Following` | a leader is heard, or the node takes office | misses its leader | refused |
@@ -22,7 +22,7 @@ pub(super) const RELAY_REPEATS: u8 = 3;
 /// nobody for long. That these five are not one flag matters: `Following` and `Promised` refuse for different reasons, and
 /// only `Following` says that a leader can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Standing {
+pub(super) enum Contact {
     New,
     Following,
     Missing,
@@ -30,8 +30,8 @@ pub(super) enum Standing {
     Waiting,
 }
 
-impl Standing {
-    /// Rule L7: whether a node that stands like this and claims nothing itself would have another one claim.
+impl Contact {
+    /// Rule L7: whether a node in this state that claims nothing itself would have another one claim.
     pub(super) const fn grants(self) -> bool {
         !matches!(self, Self::Following | Self::Promised)
     }
@@ -53,10 +53,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     pub(super) fn is_lost(&self) -> bool {
         self.is_active()
             && (self.leader.is_idle() || self.leader.is_probing())
-            && match self.standing {
-                Standing::Waiting => true,
-                Standing::Missing => !self.voter || self.relay.is_some(),
-                Standing::New | Standing::Following | Standing::Promised => false,
+            && match self.contact {
+                Contact::Waiting => true,
+                Contact::Missing => !self.voter || self.relay.is_some(),
+                Contact::New | Contact::Following | Contact::Promised => false,
             }
     }
 
@@ -121,8 +121,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// another relay or none.
     pub(super) fn passed_on_to(&self, from: NodeId) -> Option<NodeId> {
         let relay = self.relay.filter(|relay| relay.hears);
-        let next = match self.standing {
-            Standing::Following => self.leader_hint,
+        let next = match self.contact {
+            Contact::Following => self.leader_hint,
             _ => relay.map(|relay| relay.node),
         };
         next.filter(|next| *next != from && *next != self.config.node)
