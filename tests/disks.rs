@@ -3,7 +3,7 @@
 use synod::machines::Kv;
 use synod::simulation::{
     Disks, Fault, Faults, Invariants, KvScript, Planned, Rule, Scenario, Simulation, Target,
-    Verdict, Weather,
+    Verdict, Violation, Weather,
 };
 use synod::storage::{Journal, Opened, Storage};
 use synod::{Duration, Instant, NodeId};
@@ -199,4 +199,97 @@ fn a_disk_has_the_capacity_that_a_journal_needs() {
     let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WINDOW>(8);
     let disk = synod::simulation::Disk::<BYTES>::new();
     assert!(least * 4 <= disk.capacity(), "{least}");
+}
+
+/// How a run ends in which the disk of node 1 is wiped while the node is down.
+fn wiped(fault: Fault) -> Verdict {
+    with_room(move || {
+        let mut cluster = Box::new(Cluster::idle());
+        start(&mut cluster, 6, 20, &[planned(2_000, 500, fault)]);
+        loop {
+            if let Some(verdict) = cluster.step(&mut ()) {
+                return verdict;
+            }
+            if (2_100..2_400).contains(&(cluster.now().as_micros() / 1_000)) {
+                cluster.stores_mut().disk_mut(NodeId(1)).unwrap().replace();
+            }
+        }
+    })
+}
+
+#[test]
+fn d3_storage_that_is_gone_without_rot_is_a_broken_rule() {
+    let node = NodeId(1);
+    let lost = Verdict::Violated(Violation::StorageLost { node });
+    assert_eq!(wiped(Fault::Crash(Target::Node(node))), lost);
+    assert_eq!(wiped(Fault::Rot(Target::Node(node))), Verdict::Done);
+}
+
+#[test]
+fn t5_a_sound_disk_without_room_is_a_broken_rule() {
+    let verdict = |bytes| {
+        with_room(move || {
+            let mut cluster = Box::new(Cluster::idle_on(Store::sized(bytes)));
+            start(&mut cluster, 6, 40, &[]);
+            cluster.run(&mut ())
+        })
+    };
+    let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WINDOW>(4) * 4;
+    assert_eq!(verdict(least), Verdict::Done);
+    let full = verdict(least / 2);
+    assert!(
+        matches!(full, Verdict::Violated(Violation::StorageFull { .. })),
+        "{full:?}"
+    );
+    let full = planned(1_000, 400, Fault::FullDisk(node(1)));
+    assert_eq!(
+        run(20, &[full]).stores().figures().full,
+        1,
+        "and is none where it was filled"
+    );
+}
+
+/// Every node loses power where it hurts, again and again, on disks that have just enough room.
+#[test]
+fn power_goes_in_checkpoints_and_where_votes_have_lost_and_nothing_is_forgotten() {
+    let figures = with_room(|| {
+        let mut sum = [0; 3];
+        let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WINDOW>(4);
+        let mut cluster = Box::new(Cluster::idle_on(Store::sized(least * 4)));
+        for seed in 0..40 {
+            let mut plan: Vec<_> = (0..20)
+                .map(|number| planned(700 * number, 600, Fault::Torn(node(number as u16 % 3))))
+                .collect();
+            for cut in 0..7 {
+                let side = [NodeId(cut % 3)].into_iter().collect();
+                plan.push(planned(2_000 * u64::from(cut), 900, Fault::Partition(side)));
+            }
+            start(&mut cluster, seed, 40, &plan);
+            finish(&mut cluster, &mut Checkers::new());
+            let figures = cluster.stores().figures();
+            sum[0] += figures.cut_checkpoints;
+            sum[1] += figures.cut_over_gaps;
+            sum[2] += figures.cut_overruled;
+        }
+        sum
+    });
+    assert!(figures.iter().all(|times| *times > 0), "{figures:?}");
+}
+
+#[test]
+fn drivers_that_gather_change_nothing_of_what_is_decided() {
+    let gathered = with_room(|| {
+        let mut cluster = Box::new(Cluster::idle());
+        let mut scenario = scenario(6);
+        scenario.gather = Duration::from_millis(20);
+        let crash = planned(1_500, 400, Fault::Crash(node(0)));
+        let faults = Faults::new(&scenario, Weather::CALM, &[crash]);
+        cluster
+            .start_against(&scenario, KvScript::new(20), faults)
+            .unwrap();
+        finish(&mut cluster, &mut Checkers::new());
+        cluster.report().gathered
+    });
+    assert!(gathered > 20, "{gathered}");
+    assert_eq!(run(20, &[]).report().gathered, 0);
 }

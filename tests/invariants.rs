@@ -56,7 +56,12 @@ fn in_bad_weather_every_rule_is_looked_at_and_none_is_broken() {
         println!("{name:<20} {checked:>9} {:>10}", seen.unchecked(rule));
         let elsewhere = matches!(
             rule,
-            Rule::WrongAnswer | Rule::Divergence | Rule::Halted | Rule::NotLinearizable
+            Rule::WrongAnswer
+                | Rule::Divergence
+                | Rule::Halted
+                | Rule::NotLinearizable
+                | Rule::StorageLost
+                | Rule::StorageFull
         );
         assert_eq!(checked == 0, elsewhere, "{name}");
     }

@@ -35,6 +35,8 @@ pub(crate) enum Purpose {
     DiskSwarm,
     /// The jitter of a client outside.
     Client,
+    /// What drivers and storage are like, and what is aimed at them.
+    DriverSwarm,
 }
 
 impl Purpose {
@@ -54,6 +56,7 @@ impl Purpose {
             Self::Disk => 9,
             Self::DiskSwarm => 10,
             Self::Client => 32,
+            Self::DriverSwarm => 11,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

@@ -49,6 +49,7 @@ pub use journal::Journal;
 use journal::Tail;
 pub use memory::{Memory, MemoryError};
 pub use open::{Damaged, Empty, Intact, Opened};
+pub(crate) use record::begins_checkpoint;
 pub use record::{Identity, JOURNAL_RECORD_MAX};
 
 /// Where the records of a node are kept: a log that grows at one end and is dropped at the other. A file, pages of

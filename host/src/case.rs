@@ -1,5 +1,6 @@
 //! A case: everything that decides one run with faults, and the run itself.
 
+mod effect;
 mod file;
 mod keys;
 mod limits;
@@ -17,9 +18,12 @@ use crate::run::{self, Finished, KEYS, Looks, PAGE, RunError};
 use synod::Tracer;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Contest, Disks, Faults, Invariants, KvScript, Plan, ScenarioError, Simulation,
-    Trial, Verdict, Violation, Workload,
+    BankScript, Budget, Capacities, Contest, Disk, Disks, FaultKind, Faults, Invariants, KvScript,
+    Nemesis, Pace, Plan, Planned, ScenarioError, Simulation, Trial, Verdict, Violation, Weather,
+    Workload,
 };
+use synod::storage::Journal;
+use synod::{Duration, Instant};
 
 /// One run with faults: two runs of equal cases have equal traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,13 +164,86 @@ where
     for<'t> dyn CaseTracer + 't: Tracer<M, PAGE>,
 {
     let scenario = &case.trial.scenario;
-    if case.trial.is_tight {
+    let is_small = scenario.nodes <= 16 && scenario.clients <= 16;
+    if case.trial.room == Capacities::Tight {
         play_in::<M, L, 4, 4, 16, 512, 256, 16_384>(case, workload, tracer, recorded)
-    } else if scenario.nodes <= 16 && scenario.clients <= 16 {
+    } else if case.trial.room == Capacities::Wide && is_small {
+        play_in::<M, L, 64, 16, 16, 1024, 512, 98_304>(case, workload, tracer, recorded)
+    } else if is_small {
         play_in::<M, L, 16, 16, 16, 1024, 512, 32_768>(case, workload, tracer, recorded)
     } else {
         play_in::<M, L, 64, 64, 64, 8192, 1024, 98_304>(case, workload, tracer, recorded)
     }
+}
+
+/// From when on no message is lost or late by chance. Those that were under way before may be late all the same.
+fn calm_from(case: &Case) -> Instant {
+    let weather = &case.trial.weather;
+    let is_on = |rate_ppm: u32, late| if rate_ppm > 0 { late } else { Duration::ZERO };
+    let late =
+        is_on(weather.spike_ppm, weather.spike).max(is_on(weather.reorder_ppm, weather.reorder));
+    weather.until + late
+}
+
+/// Whether the pace of a run can be held against that of others: links that lose nothing, nodes that do not take round trips
+/// for shorter than they are, and drivers that do not hold everything back for as long.
+fn is_usual(case: &Case) -> bool {
+    let scenario = &case.trial.scenario;
+    let trip = scenario.link.round_trip_max();
+    // Where what becomes of messages was written by hand, nobody says when that is over.
+    let is_told = case.script.is_none() || case.trial.weather != Weather::CALM;
+    is_told
+        && scenario.link.loss_ppm == 0
+        && scenario.kills.is_empty()
+        && scenario.round_trip.is_none_or(|taken| taken >= trip)
+        && scenario.gather <= trip / 4
+}
+
+/// What a run may take. Clients for which there are not enough sessions give each other's up, and ask again in new ones.
+fn budget(case: &Case) -> Budget {
+    let Trial {
+        scenario,
+        room,
+        plan,
+        ..
+    } = &case.trial;
+    let mut budget = Budget::USUAL;
+    if scenario.clients >= room.sessions() {
+        budget.spare_slots = u64::MAX;
+    }
+    // What a node takes for a long time may have been a short one, and what it says leaves it late.
+    let hides_time = |planned: &Planned| {
+        matches!(
+            planned.kind(),
+            FaultKind::Jump | FaultKind::SlowDisk | FaultKind::Skew
+        )
+    };
+    if plan.iter().any(hides_time) {
+        budget.hasty_claims = u64::MAX;
+    }
+    // An answer to what a node asked in a former life may be taken for one to what it asks now.
+    let starts_again = |planned: &Planned| {
+        matches!(planned.kind(), FaultKind::Restart) || planned.kind().is_of_disk()
+    };
+    if plan.iter().any(starts_again) {
+        budget.denied_claims = u64::MAX;
+    }
+    budget
+}
+
+/// How large the disk of each node is. The least that will do is four checkpoints of what the clients of a case can bring
+/// about: a header, their sessions, and a key or an account for each of them.
+fn storage<M: Objects, const WINDOW: usize, const CLIENTS: usize, const BYTES: usize>(
+    case: &Case,
+) -> usize {
+    if !case.trial.has_least_storage {
+        return BYTES;
+    }
+    let keys = u32::from(case.trial.scenario.clients).max(case.trial.contended);
+    let sessions = u32::try_from(CLIENTS).unwrap_or(u32::MAX).min(keys);
+    let pages = 1 + sessions.div_ceil(2) + keys.div_ceil(3);
+    let checkpoint = Journal::<Disk<BYTES>>::checkpoint_max::<M, WINDOW>(pages);
+    (checkpoint * 4).min(BYTES)
 }
 
 /// The verdict on a run that is over, and what its history has shown: a broken rule outweighs all else.
@@ -213,18 +290,34 @@ where
         EVENTS,
         Nature,
         Disks<NODES, BYTES>,
-    >::idle();
+    >::idle_on(Disks::sized(storage::<M, WINDOW, CLIENTS, BYTES>(case)));
     simulation.start_against(&case.trial.scenario, workload, case.nature(recorded))?;
     let mut tracers = (tracer, run::Watchers::default());
     let invariants = Invariants::<M, WINDOW, CLIENTS, NODES, SLOTS>::new();
-    let mut observers = (invariants, History::<M>::new(OPERATIONS_MAX));
-    let verdict = run::to_the_end(|| simulation.step_observed(&mut tracers, &mut observers));
+    let history = History::<M>::new(OPERATIONS_MAX);
+    let mut observers = (invariants, (history, Pace::new()));
+    let calm = calm_from(case);
+    let verdict = run::to_the_end(|| {
+        let verdict = simulation.step_observed(&mut tracers, &mut observers);
+        let pace = &mut observers.1.1;
+        if verdict.is_none()
+            && !pace.is_healed()
+            && simulation.now() >= calm
+            && simulation.nemesis().plan().is_none_or(Plan::is_over)
+        {
+            pace.heal(simulation.now());
+        }
+        verdict
+    });
     let (_, (digest, (tally, reigns))) = tracers;
-    let (mut invariants, history) = observers;
+    let (mut invariants, (history, pace)) = observers;
     let (verdict, checked) = judge(verdict, || {
         invariants.ended(simulation.nodes())?;
         history.check()
     });
+    let pace = (verdict == Verdict::Done && is_usual(case)).then(|| pace.figures());
+    let over = pace.and_then(|pace| pace.over(&budget(case), &case.trial.scenario));
+    let verdict = over.map_or(verdict, Verdict::Stalled);
     let finished = Finished {
         verdict,
         report: simulation.report(),
@@ -237,6 +330,8 @@ where
             seen: *invariants.seen(),
             history: checked,
         }),
+        pace,
+        began: simulation.nemesis().plan().map_or(0, Plan::began),
         lost: simulation.nemesis().lost(),
         disks: simulation.stores().figures(),
     };

@@ -11,7 +11,7 @@ use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Bound, DiskFigures, KvScript, Mark, Network, Report, Rooms, Scenario,
+    BankScript, Bound, DiskFigures, Figures, KvScript, Mark, Network, Report, Rooms, Scenario,
     ScenarioError, Seen, Simulation, Stores, Verdict, Workload,
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
@@ -51,10 +51,14 @@ pub struct Finished {
     pub reigns: Reigns,
     /// How full each fixed structure was at its fullest.
     pub marks: Vec<Mark>,
+    /// Which of the planned faults have begun, as a bit for each from the lowest on.
+    pub began: u64,
     /// How many messages were lost on the way, those aside that a planned fault cut off and those that found no room.
     pub lost: u64,
     /// What the checkers have looked at, where there were any.
     pub looks: Option<Looks>,
+    /// What a run with faults has taken once they were over, where that can be held against what others took.
+    pub pace: Option<Figures>,
     /// How many of the requests were answered in earlier runs on the same files.
     pub earlier: u64,
     /// What happened on the disks of the nodes; nothing where they had none.
@@ -96,18 +100,19 @@ impl Finished {
             reigns,
             marks: simulation.marks().collect(),
             looks: None,
+            began: 0,
+            pace: None,
             earlier: 0,
             disks: DiskFigures::default(),
         }
     }
 
-    /// How the run failed, in one word that stays the same when the run shrinks: `stalled`, or the name of the rule that was
-    /// broken; `stopped` where it was stopped from outside; `None` where it did not fail.
+    /// How the run failed, in one word that stays the same when the run shrinks: the name of the bound that it ran into, such
+    /// as `stalled`, or of the rule that was broken; `stopped` where it was stopped from outside; `None` where it did not fail.
     pub const fn failure(&self) -> Option<&'static str> {
         match self.verdict {
             Verdict::Done => None,
-            Verdict::Stalled(Bound::Stopped) => Some("stopped"),
-            Verdict::Stalled(_) => Some("stalled"),
+            Verdict::Stalled(bound) => Some(bound.name()),
             Verdict::Violated(violation) => Some(violation.name()),
         }
     }

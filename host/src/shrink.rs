@@ -16,10 +16,7 @@ use crate::case::{Case, run_here};
 use crate::run::Finished;
 use crate::signals;
 use story::Lines;
-use synod::simulation::{ScenarioError, Trial, Weather};
-
-/// How a run fails that is not done in time.
-const STALLED: &str = "stalled";
+use synod::simulation::{Bound, ScenarioError, Trial, Verdict, Weather};
 
 /// How small a failing run is; less is better, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +68,7 @@ pub fn shrink(
     };
     let mut shrinking = Shrinking {
         failure,
+        liveness: Liveness::of(finished.verdict),
         fair: keeps_majority(&case.trial),
         best: case.clone(),
         size: before,
@@ -82,7 +80,9 @@ pub fn shrink(
         shrinking.redraw(tries_max / 4);
         shrinking.trials(tries_max * 3 / 5);
     }
-    shrinking.messages();
+    if shrinking.liveness != Liveness::Slow {
+        shrinking.messages();
+    }
     let Shrinking {
         best, size, tries, ..
     } = shrinking;
@@ -114,9 +114,32 @@ fn measure(case: &Case) -> Result<(Size, Finished), ScenarioError> {
     Ok((size, finished))
 }
 
+/// What a failure has to do with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Liveness {
+    /// Nothing.
+    Unharmed,
+    /// The run was not done in time.
+    Stuck,
+    /// It took more than it may, once its faults were over. Every message that is lost by hand makes it slower, so that such a
+    /// run is not taken apart message by message.
+    Slow,
+}
+
+impl Liveness {
+    const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Done | Verdict::Violated(_) => Self::Unharmed,
+            Verdict::Stalled(Bound::Time | Bound::Events | Bound::Idle) => Self::Stuck,
+            Verdict::Stalled(_) => Self::Slow,
+        }
+    }
+}
+
 /// A shrinking on its way.
 struct Shrinking<'a> {
     failure: &'static str,
+    liveness: Liveness,
     /// Whether a majority was left in the run that is shrunk.
     fair: bool,
     best: Case,
@@ -130,7 +153,7 @@ impl Shrinking<'_> {
     /// Keeps a candidate if it fails in the same way and is smaller.
     fn offer(&mut self, candidate: Case) -> bool {
         // Whoever loses its majority is stuck for no fault of its own.
-        if self.failure == STALLED && self.fair && !keeps_majority(&candidate.trial) {
+        if self.liveness != Liveness::Unharmed && self.fair && !keeps_majority(&candidate.trial) {
             return false;
         }
         self.tries += 1;

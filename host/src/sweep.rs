@@ -4,6 +4,7 @@
 //! same, whatever the number of its threads.
 
 mod due;
+mod pace;
 mod seeds;
 mod sights;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod work;
 
 pub use due::{Due, Missing, possible};
+pub use pace::{MANY_RUNS, Paces, Take};
 pub use seeds::{Seeds, Shard};
 pub use sights::{Rarity, Sight, Sights};
 pub use work::{Progress, current_seed, sweep};
@@ -186,6 +188,11 @@ pub struct Swept {
     pub sights: Sights,
     /// What they should have seen, and have not. It is not asked for where the sweep was ended early.
     pub missing: Vec<Missing>,
+    /// What the runs took.
+    pub paces: Paces,
+    /// What they took more of, or less, than runs do on average. It is not asked for where the sweep was ended early, or where
+    /// not all faults and sizes are drawn.
+    pub unusual: Vec<Take>,
     /// Requests answered.
     pub answered: u64,
     /// Slots decided.
@@ -259,6 +266,8 @@ impl Swept {
             failures: Vec::new(),
             sights: Sights::default(),
             missing: Vec::new(),
+            paces: Paces::default(),
+            unusual: Vec::new(),
             answered: 0,
             decided: 0,
             deliveries: 0,
@@ -274,13 +283,15 @@ impl Swept {
         failed.count()
     }
 
-    /// The exit code that it deserves: that of its worst failure; or that it was stopped, or has shown too little.
+    /// The exit code that it deserves: that of its worst failure; or that it was stopped, or that its runs took too much on
+    /// average, or that it has shown too little.
     pub fn exit(&self) -> Exit {
         let worst = [Exit::Violated, Exit::Diverged, Exit::Stalled];
         let worst = worst.into_iter().find(|exit| self.failed(*exit) > 0);
         match (self.end, worst) {
             (End::Stopped, _) => Exit::Interrupted,
             (_, Some(worst)) => worst,
+            _ if !self.unusual.is_empty() => Exit::Stalled,
             _ if self.missing.is_empty() => Exit::Done,
             _ => Exit::Vacuous,
         }
@@ -293,6 +304,7 @@ impl Swept {
         let failure = Failure::of(run_seed, finished, again);
         self.failures.extend(failure);
         self.sights.add(finished);
+        self.paces.add(trial, finished);
         self.answered += finished.report.answered;
         self.decided += finished.report.applied.number();
         self.deliveries += finished.report.deliveries;

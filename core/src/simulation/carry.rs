@@ -79,7 +79,8 @@ impl<
             replies: &outbox.replies,
         });
         // A message may be lost; a turn of a client, a wake or a fault would never come again. Room is kept for those.
-        let ahead = self.nemesis.plan().map_or(0, Plan::len);
+        // What is torn may end twice: soon after, and when that was planned.
+        let ahead = self.nemesis.plan().map_or(0, Plan::len) * 2;
         let syncs = if S::LASTING { self.members.len() } else { 0 };
         let spare = self.clients.len() + self.members.len() + syncs + ahead;
         for outgoing in &outbox.messages {

@@ -3,8 +3,9 @@
 use crate::{Duration, Instant};
 
 const MILLION: u64 = 1_000_000;
-/// A clock runs at least half and at most one and a half times as fast as time.
-const SKEW_MAX: i32 = 500_000;
+/// The most by which a clock is fast or slow, in millionths: it runs at least half and at most one and a half times as fast
+/// as time.
+pub const SKEW_MAX: i32 = 500_000;
 
 /// What a node takes for the time. It never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A disk that is simulated: it owes what storage owes and no more, and breaks where it is told to.
 
 use crate::random::{Purpose, below, stream};
-use crate::storage::{JOURNAL_RECORD_MAX, Storage};
+use crate::storage::{JOURNAL_RECORD_MAX, Storage, begins_checkpoint};
 use core::fmt;
 use heapless::Vec;
 use rand_xorshift::XorShiftRng;
@@ -72,11 +72,15 @@ pub struct Disk<const BYTES: usize> {
     gone: usize,
     /// What is before it is durable.
     synced: usize,
+    /// How large it is, of the `BYTES` that it can be.
+    size: usize,
     /// There is room for so many bytes only.
     limit: usize,
     failing: Option<Failing>,
     operations: u64,
     cut_at: Option<u64>,
+    /// Power goes so many operations after a checkpoint has begun.
+    cut_in_checkpoint: Option<u64>,
     is_off: bool,
 }
 
@@ -101,10 +105,12 @@ impl<const BYTES: usize> Disk<BYTES> {
             start: 0,
             gone: 0,
             synced: 0,
+            size: BYTES,
             limit: BYTES,
             failing: None,
             operations: 0,
             cut_at: None,
+            cut_in_checkpoint: None,
             is_off: false,
         }
     }
@@ -118,6 +124,22 @@ impl<const BYTES: usize> Disk<BYTES> {
         self.is_off = false;
     }
 
+    /// Makes it so large and no larger, whatever is on it; at most `BYTES`.
+    pub fn resize(&mut self, bytes: usize) {
+        self.size = bytes.min(BYTES);
+        self.limit = self.size;
+    }
+
+    /// Whether there is less room than there would be on a sound disk: see [`Disk::fill`].
+    pub const fn is_filled(&self) -> bool {
+        self.limit < self.size
+    }
+
+    /// Whether a checkpoint has begun since [`Disk::cut_power_in_checkpoint`], and the power has gone in it.
+    pub(super) const fn is_cut_in_checkpoint(&self) -> bool {
+        self.is_off && self.cut_in_checkpoint.is_none()
+    }
+
     /// How many operations there were.
     pub const fn operations(&self) -> u64 {
         self.operations
@@ -126,6 +148,11 @@ impl<const BYTES: usize> Disk<BYTES> {
     /// Loses power in the middle of an operation: 0 is the next one.
     pub fn cut_power_in(&mut self, operations: u64) {
         self.cut_at = Some(self.operations.saturating_add(operations));
+    }
+
+    /// Loses power in the middle of the next checkpoint that a journal begins on it: so many operations after the first.
+    pub fn cut_power_in_checkpoint(&mut self, operations: u64) {
+        self.cut_in_checkpoint = Some(operations);
     }
 
     /// From now on it cannot be written: records are there in part, or syncs fail, or only say so, as a seed has it.
@@ -140,14 +167,19 @@ impl<const BYTES: usize> Disk<BYTES> {
 
     /// From now on there is room for so many more bytes, and for no others, whatever is dropped.
     pub fn fill(&mut self, left: usize) {
-        self.limit = self.used().saturating_add(left).min(BYTES);
+        self.limit = self.used().saturating_add(left).min(self.size);
     }
 
     /// It can be written again, and has all of its room; no loss of power is ahead.
     pub fn mend(&mut self) {
         self.failing = None;
-        self.limit = BYTES;
-        self.cut_at = None;
+        self.limit = self.size;
+        self.keep_power();
+    }
+
+    /// No loss of power is ahead any more.
+    pub fn keep_power(&mut self) {
+        (self.cut_at, self.cut_in_checkpoint) = (None, None);
     }
 
     /// Whether everything that was appended and dropped is durable.
@@ -159,7 +191,7 @@ impl<const BYTES: usize> Disk<BYTES> {
     /// it was.
     pub fn lose_power(&mut self, seed: u64) -> bool {
         let mut rng = stream(seed, Purpose::Disk);
-        (self.is_off, self.cut_at) = (false, None);
+        (self.is_off, self.cut_at, self.cut_in_checkpoint) = (false, None, None);
         self.bring_back(&mut rng);
         let before = self.bytes.len();
         let loose = u32::try_from(before.saturating_sub(self.synced)).unwrap_or(u32::MAX);
@@ -216,11 +248,13 @@ impl<const BYTES: usize> Disk<BYTES> {
         }
     }
 
-    /// A bit of some record is another one from now on; which one, the seed names. Says whether there was any.
+    /// A bit of some record is another one from now on; which one, the seed names: every third time it is in the first
+    /// record, which is stale where a trim was lost with the power. Says whether there was any.
     pub fn rot(&mut self, seed: u64) -> bool {
         let mut rng = stream(seed, Purpose::Disk);
         let durable = u32::try_from(self.synced.saturating_sub(self.start)).unwrap_or(u32::MAX);
         let drawn = usize::try_from(below(&mut rng, durable)).unwrap_or(0);
+        let drawn = if seed.is_multiple_of(3) { 0 } else { drawn };
         let rotten = self.start.saturating_add(drawn);
         let mut at = self.start;
         while let Some(len) = self.bytes.get(at..).and_then(first) {
@@ -268,7 +302,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
     const OVERHEAD: usize = 2;
 
     fn capacity(&self) -> usize {
-        BYTES
+        self.size
     }
 
     fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), DiskError> {
@@ -284,6 +318,12 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), DiskError> {
+        if let Some(after) = self.cut_in_checkpoint
+            && begins_checkpoint(record)
+        {
+            self.cut_in_checkpoint = None;
+            self.cut_power_in(after);
+        }
         let is_cut = self.operate()?;
         let fails = self.failing == Some(Failing::Append);
         let len = if fails {

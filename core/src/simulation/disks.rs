@@ -6,9 +6,10 @@ use super::held::Room;
 use super::report::Mark;
 use super::scenario::Scenario;
 use super::stores::{Birth, Failed, Refused, Stores};
+use super::violation::Violation;
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::storage::{Journal, JournalError, Opened};
-use crate::{Config, Duration, Instant, Node, NodeId, StateMachine, Write};
+use crate::{Config, Duration, Instant, Node, NodeId, Slot, StateMachine, Write};
 use heapless::Vec;
 use rand_core::Rng;
 use rand_xorshift::XorShiftRng;
@@ -20,6 +21,9 @@ use rand_xorshift::XorShiftRng;
 #[derive(Debug)]
 pub struct Disks<const NODES: usize, const BYTES: usize> {
     places: Vec<Place<BYTES>, NODES>,
+    /// How large each of them is.
+    size: usize,
+    broken: Option<Violation>,
     figures: DiskFigures,
 }
 
@@ -38,6 +42,27 @@ pub struct DiskFigures {
     pub checkpoints: u64,
     /// Syncs that took time.
     pub slow: u64,
+    /// Votes of nodes that lost to what was decided, as another node told them.
+    pub overruled: u64,
+    /// Losses of power in the middle of a checkpoint.
+    pub cut_checkpoints: u64,
+    /// Losses of power after a checkpoint that was written over a gap in the decisions.
+    pub cut_over_gaps: u64,
+    /// Losses of power of nodes whose vote had lost to what was decided, as far on that what they start from rests on that
+    /// decision.
+    pub cut_overruled: u64,
+}
+
+/// What a loss of power waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trap {
+    /// A checkpoint that has begun.
+    Checkpoint,
+    /// A checkpoint that is complete and began while decisions were known beyond one that was missing: how many were
+    /// completed when one began so, and how many when that was last looked at.
+    Gap { since: Option<u32>, seen: u32 },
+    /// A vote that lost to what was decided for its slot, and a record of a slot that is a window further on.
+    Overruled(Option<Slot>),
 }
 
 #[derive(Debug)]
@@ -49,6 +74,9 @@ struct Place<const BYTES: usize> {
     peak: usize,
     /// Whether the node has ever been given it.
     is_used: bool,
+    /// Whether something on it has changed on its own.
+    is_rotten: bool,
+    trap: Option<Trap>,
     rng: XorShiftRng,
 }
 
@@ -83,6 +111,8 @@ impl<const BYTES: usize> Place<BYTES> {
             slow: Duration::ZERO,
             peak: 0,
             is_used: false,
+            is_rotten: false,
+            trap: None,
             rng: stream(0, Purpose::Disk),
         }
     }
@@ -106,6 +136,50 @@ impl<const BYTES: usize> Place<BYTES> {
         }
     }
 
+    /// Looks whether what a loss of power waits for is there; says so where it comes now.
+    fn spring<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        writes: &[Write<M::Command>],
+        overruled: Option<Slot>,
+    ) -> Option<Trap> {
+        let Kept::Open(journal) = &mut self.disk else {
+            return None;
+        };
+        let completed = journal.checkpoints();
+        let sprung = match &mut self.trap {
+            None | Some(Trap::Checkpoint) => false,
+            Some(Trap::Gap { since, seen }) => {
+                let has_gap = node.decisions_ahead().next().is_some();
+                if journal.is_checkpointing() && has_gap {
+                    since.get_or_insert(completed);
+                }
+                // One that is written at once is complete already.
+                let at_once = has_gap && completed > *seen;
+                *seen = completed;
+                at_once || since.is_some_and(|since| completed > since)
+            }
+            Some(Trap::Overruled(lost)) => {
+                *lost = lost.or(overruled);
+                let last = writes.iter().map(|write| match write {
+                    Write::Decided { slot, .. } => *slot,
+                    Write::Accepted(entry) => entry.slot,
+                    Write::Promised(_) | Write::Installed(_) => Slot::ZERO,
+                });
+                let last = last.max().unwrap_or(Slot::ZERO);
+                let window = crate::outbox::run_len(WINDOW);
+                lost.is_some_and(|lost| last.distance(lost) >= window)
+            }
+        };
+        if !sprung {
+            return None;
+        }
+        // What was written has its sync.
+        let after = SEAL_AND_SYNC + self.rng.next_u64() % TORN_WITHIN;
+        journal.storage_mut().cut_power_in(after);
+        self.trap.take()
+    }
+
     /// How long the next sync takes.
     fn latency(&mut self) -> Duration {
         if self.slow == Duration::ZERO {
@@ -126,8 +200,15 @@ impl<const NODES: usize, const BYTES: usize> Default for Disks<NODES, BYTES> {
 impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
     /// New disks.
     pub fn new() -> Self {
+        Self::sized(BYTES)
+    }
+
+    /// New disks of so many bytes, at most `BYTES`: how small a disk can be, [`Journal::checkpoint_max`] says.
+    pub fn sized(bytes: usize) -> Self {
         Self {
             places: Vec::new(),
+            size: bytes.min(BYTES),
+            broken: None,
             figures: DiskFigures::default(),
         }
     }
@@ -156,14 +237,49 @@ impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
     }
 
     /// Counts an error, and says what it means for the node.
-    fn failed(&mut self, error: &JournalError<DiskError>) -> Failed {
+    fn failed(&mut self, node: NodeId, error: &JournalError<DiskError>) -> Failed {
         if matches!(error, JournalError::Storage(DiskError::Power)) {
             return Failed::Power;
         }
         self.figures.failed += 1;
-        let is_full = matches!(error, JournalError::Storage(DiskError::Full));
+        let is_full = matches!(
+            error,
+            JournalError::Storage(DiskError::Full) | JournalError::TooSmall { .. }
+        );
         self.figures.full += u64::from(is_full);
+        if is_full && !self.disk(node).is_some_and(Disk::is_filled) {
+            self.broken.get_or_insert(Violation::StorageFull { node });
+        }
         Failed::Storage
+    }
+
+    /// Whichever node comes to it first loses power where a trap says.
+    fn arm(&mut self, trap: Trap, seed: u64) {
+        for place in &mut self.places {
+            place.trap = Some(trap);
+            if trap == Trap::Checkpoint {
+                let disk = place.disk.disk_mut();
+                disk.cut_power_in_checkpoint(seed / 8 % CHECKPOINT_WITHIN);
+            }
+        }
+    }
+
+    /// The power of all nodes but one stays on.
+    fn disarm(&mut self, but: NodeId) {
+        for (number, place) in (0..).zip(&mut self.places) {
+            place.trap = None;
+            if NodeId(number) != but {
+                place.disk.disk_mut().keep_power();
+            }
+        }
+    }
+
+    /// What was synced is not there, or cannot be used.
+    fn lost(&mut self, node: NodeId) {
+        let place = self.places.get(usize::from(node.0));
+        if place.is_some_and(|place| !place.is_rotten) {
+            self.broken.get_or_insert(Violation::StorageLost { node });
+        }
     }
 }
 
@@ -189,12 +305,19 @@ impl<
                 place.close(&mut self.figures);
             }
             place.disk.disk_mut().replace();
+            place.disk.disk_mut().resize(self.size);
+            (place.is_rotten, place.trap) = (false, None);
             place.slow = Duration::ZERO;
             place.peak = 0;
             place.is_used = false;
             place.rng = stream(scenario.run_seed ^ mix(number), Purpose::Disk);
         }
+        self.broken = None;
         self.figures = DiskFigures::default();
+    }
+
+    fn broken(&self) -> Option<Violation> {
+        self.broken
     }
 
     fn start(
@@ -212,8 +335,19 @@ impl<
         let place = place.ok_or(Refused)?;
         let disk = place.close(&mut self.figures);
         let is_first = !core::mem::replace(&mut place.is_used, true);
+        let node = config.node;
         let opened = Journal::open::<M, WINDOW, CLIENTS>(disk, config.clone());
-        let started = match opened.map_err(|_| Refused)? {
+        let opened = opened.map_err(|_| {
+            self.lost(node);
+            Refused
+        })?;
+        if !is_first && !matches!(opened, Opened::Intact(_)) {
+            self.lost(node);
+        }
+        let Some(place) = self.places.get_mut(usize::from(node.0)) else {
+            return Err(Refused);
+        };
+        let started = match opened {
             Opened::Intact(intact) => intact.start(run_seed, now),
             // New disks are given to nodes that are new, and to no others.
             Opened::Empty(empty) if is_first => empty.provision(run_seed, now),
@@ -246,10 +380,28 @@ impl<
             return Err(Failed::Storage);
         };
         let written = journal.write(now, node, writes);
+        let overruled = overruled(node, writes);
+        self.figures.overruled += u64::from(overruled.is_some());
+        match place.spring(node, writes, overruled) {
+            Some(Trap::Gap { .. }) => {
+                self.figures.cut_over_gaps += 1;
+                self.disarm(node.id());
+            }
+            Some(Trap::Overruled(_)) => {
+                self.figures.cut_overruled += 1;
+                self.disarm(node.id());
+            }
+            Some(Trap::Checkpoint) | None => {}
+        }
+        let place = self.places.get_mut(usize::from(node.id().0));
+        let place = place.ok_or(Failed::Storage)?;
+        let Kept::Open(journal) = &mut place.disk else {
+            return Err(Failed::Storage);
+        };
         let is_at_once = place.slow == Duration::ZERO;
         let written = written.and_then(|()| if is_at_once { journal.sync() } else { Ok(()) });
         if let Err(error) = written {
-            return Err(self.failed(&error));
+            return Err(self.failed(node.id(), &error));
         }
         let latency = place.latency();
         self.figures.slow += u64::from(!is_at_once);
@@ -262,19 +414,28 @@ impl<
             return Err(Failed::Storage);
         };
         let synced = journal.sync();
-        synced.map_err(|error| self.failed(&error))
+        synced.map_err(|error| self.failed(node, &error))
     }
 
     fn crash(&mut self, node: NodeId) {
         if let Some(place) = self.places.get_mut(usize::from(node.0)) {
             let mut disk = place.close(&mut self.figures);
+            let is_in_checkpoint =
+                place.trap.take() == Some(Trap::Checkpoint) && disk.is_cut_in_checkpoint();
             let lost = disk.lose_power(place.rng.next_u64());
             self.figures.torn += u64::from(lost);
             place.disk = Kept::Closed(disk);
+            if is_in_checkpoint {
+                self.figures.cut_checkpoints += 1;
+                self.disarm(node);
+            }
         }
     }
 
     fn strain(&mut self, node: NodeId, fault: &Fault, begins: bool) {
+        if matches!(fault, Fault::Torn(_)) && !begins {
+            self.disarm(NodeId(u16::MAX));
+        }
         let Some(place) = self.places.get_mut(usize::from(node.0)) else {
             return;
         };
@@ -284,12 +445,21 @@ impl<
         match fault {
             Fault::SlowDisk { sync, .. } if begins => place.slow = *sync,
             Fault::SlowDisk { .. } => place.slow = Duration::ZERO,
-            Fault::Torn(_) if begins => disk.cut_power_in(seed % TORN_WITHIN),
+            Fault::Torn(_) if begins => match slight % 8 {
+                0..2 => self.arm(Trap::Checkpoint, seed),
+                2 | 3 => self.arm(
+                    Trap::Gap {
+                        since: None,
+                        seen: u32::MAX,
+                    },
+                    seed,
+                ),
+                4..7 => self.arm(Trap::Overruled(None), seed),
+                _ => disk.cut_power_in(seed % TORN_WITHIN),
+            },
             Fault::FailedWrite(_) if begins => disk.fail(seed),
             Fault::FullDisk(_) if begins => disk.fill(slight),
-            Fault::Rot(_) if begins => {
-                disk.rot(seed);
-            }
+            Fault::Rot(_) if begins => place.is_rotten |= disk.rot(seed),
             Fault::Torn(_) | Fault::FailedWrite(_) | Fault::FullDisk(_) => disk.mend(),
             _ => {}
         }
@@ -304,8 +474,26 @@ impl<
     }
 }
 
-/// Power goes in one of so many operations after a fault of that kind has begun.
+/// A slot for which a node is told another decision than it has voted for.
+fn overruled<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    writes: &[Write<M::Command>],
+) -> Option<Slot> {
+    writes.iter().find_map(|write| match write {
+        Write::Decided { slot, proposal } => {
+            let vote = node.votes().find(|vote| vote.slot == *slot)?;
+            (vote.proposal != *proposal).then_some(*slot)
+        }
+        _ => None,
+    })
+}
+
+/// Power goes in one of so many operations after a fault of that kind has begun, or what it waits for is there.
 const TORN_WITHIN: u64 = 4;
+/// Or in one of so many of a checkpoint: a small one is over by then.
+const CHECKPOINT_WITHIN: u64 = 12;
+/// The operations that make durable what a step has written.
+const SEAL_AND_SYNC: u64 = 2;
 
 impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
     /// A node that has lost what it must not forget.

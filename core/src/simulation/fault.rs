@@ -65,8 +65,9 @@ pub enum Fault {
         /// By how many microseconds.
         by_micros: i64,
     },
-    /// A node loses power in the middle of something that its disk does: soon after this begins, if it writes at all. When
-    /// it is over the node starts again.
+    /// A node loses power in the middle of something that its disk does: this node soon after it begins, if it writes at
+    /// all; or whichever node first is in a checkpoint, or has written one over a gap in the decisions, or rests on a decision
+    /// that its own vote had lost to, if any comes to that. The node starts again soon after.
     Torn(Target),
     /// A node's disk takes its time.
     SlowDisk {
@@ -283,6 +284,12 @@ impl FaultSet {
     #[must_use]
     pub const fn without(self, kind: FaultKind) -> Self {
         Self(self.0 & !(1 << kind.index()))
+    }
+
+    /// The kinds that are in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether a kind is in it.

@@ -14,8 +14,11 @@ pub struct Held<M: StateMachine, const PAGE: usize> {
     batches: [Batch<M, PAGE>; 2],
     /// Whether it is the second of the two that is gathered.
     is_second: bool,
-    /// When the sync that is under way is done; [`Instant::FAR_FUTURE`] where there is none.
+    /// When the sync that is under way is done, or the driver empties what it gathers; [`Instant::FAR_FUTURE`] where it does
+    /// neither.
     pub(super) until: Instant,
+    /// Whether no sync is under way: the driver gathers steps before it empties the outbox.
+    pub(super) is_gathering: bool,
 }
 
 /// The steps of a node that leave it together.
@@ -56,11 +59,26 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
             batches: [const { Batch::new() }; 2],
             is_second: false,
             until: Instant::FAR_FUTURE,
+            is_gathering: false,
         }
     }
 
     pub(super) const fn is_syncing(&self) -> bool {
-        self.until.as_micros() < Instant::FAR_FUTURE.as_micros()
+        self.until.as_micros() < Instant::FAR_FUTURE.as_micros() && !self.is_gathering
+    }
+
+    /// The driver gathers what steps want done, and empties the outbox at `until`.
+    pub(super) fn gather(&mut self, until: Instant) {
+        self.until = until;
+        self.is_gathering = true;
+    }
+
+    /// What was gathered is written now; says whether the driver was waiting for that.
+    pub(super) fn end_gathering(&mut self) -> bool {
+        if self.is_gathering {
+            self.until = Instant::FAR_FUTURE;
+        }
+        core::mem::take(&mut self.is_gathering)
     }
 
     /// What a sync that is under way, or was, covers; or else what a step is added to.
@@ -107,7 +125,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
         for batch in &mut self.batches {
             batch.clear();
         }
-        self.until = Instant::FAR_FUTURE;
+        (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }
 
     /// Forgets everything, the peaks too.
@@ -116,7 +134,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
             batch.outbox.reset();
             batch.seams.clear();
         }
-        self.until = Instant::FAR_FUTURE;
+        (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }
 
     /// The most that either outbox has held.

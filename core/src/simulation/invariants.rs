@@ -32,8 +32,8 @@ const fn is_promise<M: StateMachine, const PAGE: usize>(outgoing: &Outgoing<M, P
 /// Every how many slots the state of a node is compared with that of the log.
 const STATE_EVERY: u64 = 8;
 
-/// An [`Observer`] that checks the rules of the protocol: of the [`Rule`]s, all but those that a simulation looks at itself
-/// and [`Rule::NotLinearizable`].
+/// An [`Observer`] that checks the rules of the protocol: of the [`Rule`]s, all but those that a simulation and its storage
+/// look at themselves and [`Rule::NotLinearizable`].
 ///
 /// It keeps, for the last `SLOTS` slots (a power of two), what stands there under which ballot and who has voted for it,
 /// and what the log gives; of each of up to `NODES` nodes what it has written; and what the clients have asked for.
@@ -404,6 +404,12 @@ impl<
             self.survived(node)?;
         }
         if node.applied() > before {
+            let members = node.config().members;
+            if members.len() == 1 && self.ballots.chosen(node.applied()) == Known::Not {
+                // Whose own vote is a quorum may have applied it in the very step in which it was cast. Of that step a
+                // checkpoint may have survived, and nobody knows what led to it.
+                self.lost = true;
+            }
             // Its last steps were over when power failed, and what they wrote survived.
             self.applied(node, &Stand::of(node), before)?;
         }

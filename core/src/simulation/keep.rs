@@ -79,17 +79,44 @@ impl<
         let Some(member) = member.filter(|member| member.live) else {
             return;
         };
-        match member.node.halted() {
+        let halted = member.node.halted();
+        match halted.map(|cause| matches!(cause, Halt::StorageFailed)) {
             // Nothing that such a node has applied was ever said.
-            Some(Halt::StorageFailed) => {
+            Some(true) => {
                 if let Some(held) = self.held_mut(node) {
                     held.lose();
                 }
             }
-            Some(_) => self.violation = Some(Violation::Halted { node }),
+            Some(false) => self.violation = Some(Violation::Halted { node }),
             None if self.held(node).is_some_and(Held::is_syncing) => {}
+            None if self.gathers(node) => {}
             None => self.commit(node, tracer, observer),
         }
+    }
+
+    /// Whether the driver of a node gathers one more step: not where the next might find no room, and no longer than its
+    /// span from the first of them.
+    fn gathers(&mut self, node: NodeId) -> bool {
+        if self.gather == Duration::ZERO {
+            return false;
+        }
+        let (at, has_room) = (self.now + self.gather, self.has_room(node));
+        let Some(held) = self.held_mut(node) else {
+            return false;
+        };
+        if !has_room {
+            held.end_gathering();
+            return false;
+        }
+        if !held.is_gathering {
+            if held.batch(false).outbox.is_empty() {
+                return false;
+            }
+            held.gather(at);
+            // There is room: messages leave some for a sync of every node.
+            let _ = self.scheduler.push(at, Happening::Synced(node));
+        }
+        true
     }
 
     /// Compares what a node had applied after the steps that leave it with what others had.
@@ -154,6 +181,11 @@ impl<
         let Some(held) = self.held_mut(node).filter(|held| held.until == now) else {
             return;
         };
+        if held.end_gathering() {
+            self.counts.gathered += u64::from(!held.batch(false).seams.is_empty());
+            self.commit(node, tracer, observer);
+            return self.schedule_wake(node);
+        }
         held.until = Instant::FAR_FUTURE;
         if let Err(failed) = self.stores.synced(node) {
             return self.failed(node, failed, tracer, observer);
@@ -175,9 +207,11 @@ impl<
         tracer: &mut T,
         observer: &mut O,
     ) {
+        self.violation = self.violation.or(self.stores.broken());
         if failed == Failed::Power {
             self.darken(node);
-            return self.stop(node, tracer);
+            self.stop(node, tracer);
+            return self.end_torn(node);
         }
         let (index, at, local) = (usize::from(node.0), self.now, self.local(node));
         let (Some(member), Some(held)) = (

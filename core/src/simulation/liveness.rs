@@ -104,7 +104,7 @@ impl Scenario {
     }
 
     /// The longest round trip, as it is and as the nodes take it to be.
-    fn trip(&self) -> Duration {
+    pub(super) fn trip(&self) -> Duration {
         let trip = self.link.round_trip_max();
         trip.max(self.round_trip.unwrap_or(trip))
     }

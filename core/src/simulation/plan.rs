@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::conditions::Conditions;
-use super::fault::{PLAN_MAX, Planned};
+use super::fault::{Fault, PLAN_MAX, Planned};
 use crate::{Instant, NODES_MAX, NodeId};
 use heapless::Vec;
 
@@ -46,6 +46,10 @@ const NODES: usize = NODES_MAX as usize;
 struct Ahead {
     planned: Planned,
     struck: Option<NodeId>,
+    began: bool,
+    ended: bool,
+    /// Whether what was torn has been torn, so that it ends soon.
+    is_spent: bool,
 }
 
 impl Default for Plan {
@@ -60,6 +64,9 @@ impl Plan {
         let ahead = |planned: &Planned| Ahead {
             planned: *planned,
             struck: None,
+            began: false,
+            ended: false,
+            is_spent: false,
         };
         let faults: Vec<Ahead, PLAN_MAX> = faults.iter().take(PLAN_MAX).map(ahead).collect();
         Self {
@@ -80,9 +87,44 @@ impl Plan {
         self.faults.is_empty()
     }
 
+    /// Whether all of it has begun and ended in the run that it is for; what is for good has ended when it has begun.
+    pub fn is_over(&self) -> bool {
+        self.open == 0
+    }
+
     /// The faults, in their order.
     pub fn faults(&self) -> impl Iterator<Item = &Planned> {
         self.faults.iter().map(|ahead| &ahead.planned)
+    }
+
+    /// A fault is over; says whether it was not before.
+    pub(super) fn end(&mut self, index: u16) -> bool {
+        let ahead = self.faults.get_mut(usize::from(index));
+        ahead.is_some_and(|ahead| !core::mem::replace(&mut ahead.ended, true))
+    }
+
+    /// What a node did was torn. Says by which fault: one that was aimed at the node, or else one that has waited for
+    /// whichever node it would be. From now on that fault is about this node.
+    pub(super) fn spend_torn(&mut self, node: NodeId) -> Option<u16> {
+        let is_torn = |ahead: &Ahead| {
+            matches!(ahead.planned.fault, Fault::Torn(_))
+                && ahead.began
+                && !ahead.ended
+                && !ahead.is_spent
+        };
+        let faults = || self.faults.iter();
+        let aimed = faults().position(|ahead| is_torn(ahead) && ahead.struck == Some(node));
+        let index = aimed.or_else(|| faults().position(is_torn))?;
+        let ahead = self.faults.get_mut(index)?;
+        (ahead.is_spent, ahead.struck) = (true, Some(node));
+        u16::try_from(index).ok()
+    }
+
+    /// Which of the faults have begun, as a bit for each from the lowest on. One whose node was down or stood still by then
+    /// was left out.
+    pub fn began(&self) -> u64 {
+        let bits = self.faults.iter().rev();
+        bits.fold(0, |bits, ahead| bits << 1 | u64::from(ahead.began))
     }
 
     pub(super) fn fault(&self, index: u16) -> Option<Planned> {
@@ -98,6 +140,7 @@ impl Plan {
     pub(super) fn strike(&mut self, index: u16, node: Option<NodeId>) {
         if let Some(ahead) = self.faults.get_mut(usize::from(index)) {
             ahead.struck = node;
+            ahead.began = true;
         }
     }
 

@@ -38,6 +38,28 @@ pub enum Bound {
     Idle,
     /// Whoever drives the simulation has stopped it; a simulation never says so itself.
     Stopped,
+    /// Once all faults were over an answer took longer than it may: see [`Budget`](super::Budget).
+    Answer,
+    /// Once all faults were over nodes claimed more ballots than they may.
+    Claims,
+    /// Once all faults were over nodes sent more messages than they may.
+    Messages,
+    /// Once all faults were over more slots were filled than may be.
+    Slots,
+}
+
+impl Bound {
+    /// What reports call a run that ran into it: lower case, words joined by hyphens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Time | Self::Events | Self::Idle => "stalled",
+            Self::Stopped => "stopped",
+            Self::Answer => "slow-answer",
+            Self::Claims => "many-claims",
+            Self::Messages => "many-messages",
+            Self::Slots => "many-slots",
+        }
+    }
 }
 
 impl fmt::Display for Bound {
@@ -47,6 +69,10 @@ impl fmt::Display for Bound {
             Self::Events => "the number of events is used up",
             Self::Idle => "nothing is left to happen",
             Self::Stopped => "it was stopped from outside",
+            Self::Answer => "an answer took too long after all faults were over",
+            Self::Claims => "too many ballots were claimed after all faults were over",
+            Self::Messages => "too many messages were sent after all faults were over",
+            Self::Slots => "too many slots were filled after all faults were over",
         })
     }
 }
@@ -81,6 +107,8 @@ pub struct Report {
     pub writes: u64,
     /// Syncs that took time and covered more than one step.
     pub grouped: u64,
+    /// Times that a driver emptied an outbox in which it had gathered more than one step.
+    pub gathered: u64,
 }
 
 /// How full a fixed structure became.

@@ -69,6 +69,12 @@ pub struct Scenario {
     pub round_trip: Option<Duration>,
     /// How long a client thinks between an answer and its next request.
     pub think: Duration,
+    /// How long the driver of a node gathers what its steps want done before it empties the outbox, if there is room for a
+    /// further step; zero to empty it after every step. Storage that is [`Perfect`](super::Perfect) empties it after every
+    /// step all the same.
+    pub gather: Duration,
+    /// A node that an operator has made a founder by mistake, besides node 0; `None` for no mistake.
+    pub second_founder: Option<NodeId>,
     /// Who is killed, and when.
     pub kills: Vec<Kill, KILLS_MAX>,
     /// The run is stalled if it is not done by then.
@@ -109,6 +115,8 @@ impl Scenario {
             placement: Placement::One(NodeId(nodes.saturating_sub(1))),
             round_trip: None,
             think: Duration::ZERO,
+            gather: Duration::ZERO,
+            second_founder: None,
             kills: Vec::new(),
             time_max: Duration::from_secs(120),
             events_max: 10_000_000,
@@ -122,7 +130,11 @@ impl Scenario {
         let round_trip = self
             .round_trip
             .unwrap_or_else(|| self.link.round_trip_max());
-        Config::new(node, self.nodes).with_round_trip(round_trip)
+        let mut config = Config::new(node, self.nodes).with_round_trip(round_trip);
+        if self.second_founder == Some(node) {
+            config.founder = node;
+        }
+        config
     }
 
     /// Checks it against what a simulation has room for.

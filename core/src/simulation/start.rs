@@ -131,6 +131,7 @@ impl<
             run_seed: 0,
             think: Duration::ZERO,
             retry: Duration::ZERO,
+            gather: Duration::ZERO,
             time_max: Duration::ZERO,
             events_max: 0,
             counts: Counts::default(),
@@ -169,6 +170,7 @@ impl<
         self.run_seed = scenario.run_seed;
         self.think = scenario.think;
         self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
+        self.gather = scenario.gather;
         self.time_max = scenario.time_max;
         self.events_max = scenario.events_max;
         self.counts = Counts::default();

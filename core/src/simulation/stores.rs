@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::report::Mark;
 use super::scenario::Scenario;
+use super::violation::Violation;
 use crate::{Config, Duration, Instant, Node, NodeId, StateMachine, Write};
 use core::fmt::{self, Debug};
 
@@ -108,6 +109,12 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
     fn synced(&mut self, node: NodeId) -> Result<(), Failed> {
         let _ = node;
         Ok(())
+    }
+
+    /// A rule that was seen broken here since the run began: something is lost, or finds no room, that no fault accounts for.
+    /// It is asked for when a node has started again and when a write has failed.
+    fn broken(&self) -> Option<Violation> {
+        None
     }
 
     /// A node loses power: what was not durable is lost, or may be.

@@ -173,6 +173,10 @@ impl<
             return;
         };
         let fault = planned.fault;
+        let is_first = self.nemesis.plan_mut().is_some_and(|plan| plan.end(index));
+        if !is_first {
+            return;
+        }
         self.close();
         let mut struck = None;
         if let Some(plan) = self.nemesis.plan_mut() {
@@ -195,6 +199,15 @@ impl<
             | Fault::FullDisk(_) => self.mended(node, &fault, tracer, observer),
             Fault::Skew { .. } => self.set_clock(node, |clock, now| clock.skew(now, 0)),
             _ => {}
+        }
+    }
+
+    /// What a node did was torn: it has power again soon.
+    pub(super) fn end_torn(&mut self, node: NodeId) {
+        let after = self.retry * 2;
+        let plan = self.nemesis.plan_mut();
+        if let Some(index) = plan.and_then(|plan| plan.spend_torn(node)) {
+            self.again(after, Happening::End(index));
         }
     }
 
@@ -256,7 +269,9 @@ impl<
             run_seed,
             incarnation,
         };
-        let Ok(built) = self.stores.start(birth, Some(&member.node)) else {
+        let built = self.stores.start(birth, Some(&member.node));
+        self.violation = self.violation.or(self.stores.broken());
+        let Ok(built) = built else {
             return self.darken(node);
         };
         #[cfg(feature = "mutants")]

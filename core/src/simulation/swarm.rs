@@ -37,8 +37,32 @@ pub struct Trial {
     pub is_bank: bool,
     /// About how many keys or accounts the clients contend; 0 where each has its own, and knows what it must be answered.
     pub contended: u32,
-    /// Whether the nodes have the least room that they can have, so that windows, sessions and queues are full at times.
-    pub is_tight: bool,
+    /// How much room the nodes have.
+    pub room: Capacities,
+    /// Whether their storage is about as small as it can be, so that checkpoints are written all the time.
+    pub has_least_storage: bool,
+}
+
+/// How much room the nodes of a trial have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Capacities {
+    /// The least that they can have, so that windows, sessions and queues are full at times.
+    Tight,
+    /// As much as nodes usually have.
+    #[default]
+    Roomy,
+    /// A window of many pages, so that a promise has more of them than a scout repeats its question.
+    Wide,
+}
+
+impl Capacities {
+    /// How many sessions the nodes of a small cluster keep.
+    pub const fn sessions(self) -> u16 {
+        match self {
+            Self::Tight => 4,
+            Self::Roomy | Self::Wide => 16,
+        }
+    }
 }
 
 /// The most clients that a drawn trial has.
@@ -68,6 +92,13 @@ impl Swarm {
         };
         let unit = link.round_trip_max();
         let contended = draw.below(6).saturating_sub(2);
+        let mut drivers = Draw(stream(run_seed, Purpose::DriverSwarm));
+        let room = match (is_tight, drivers.chance(1, 8)) {
+            (true, _) => Capacities::Tight,
+            (false, true) => Capacities::Wide,
+            (false, false) => Capacities::Roomy,
+        };
+        let has_least_storage = drivers.chance(1, 2);
         let clients = 1 + match (is_tight, contended) {
             (false, _) => draw.below(CLIENTS),
             // Whoever loses its session cannot know whether it was heard: then no answer can be foretold.
@@ -87,6 +118,11 @@ impl Swarm {
             let tenths = *draw.pick(&[3, 5, 20, 40]).unwrap_or(&10);
             unit * tenths / 10
         });
+        let gathers = drivers.chance(1, 3);
+        let gather = drivers.between(unit / 64, unit / 4);
+        scenario.gather = if gathers { gather } else { Duration::ZERO };
+        let misled = TWO_FOUNDERS && drivers.chance(1, 8);
+        scenario.second_founder = (misled && nodes > 1).then_some(NodeId(1));
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
         // Nodes that do not vote at the end; a majority must be left.
@@ -94,6 +130,10 @@ impl Swarm {
         let mut plan = Vec::new();
         draw.plan(faults, unit, until, nodes, &mut spare, &mut plan);
         disks.plan(disk_faults, unit, until, nodes, &mut spare, &mut plan);
+        let all = faults.union(disk_faults);
+        drivers.siege(all, unit, until, nodes, &mut plan);
+        drivers.deposition(all, unit, until, nodes, &mut plan);
+        drivers.founding(all, unit, nodes, &mut spare, &mut plan);
         let healed = Faults::new(&scenario, weather, &plan).healed(&scenario);
         let settles = scenario.settles_within(requests);
         // Who takes round trips for shorter than they are repeats itself, and elects, more often than it helps.
@@ -111,10 +151,14 @@ impl Swarm {
             requests,
             is_bank,
             contended,
-            is_tight,
+            room,
+            has_least_storage,
         }
     }
 }
+
+/// Whether a trial may have two founders: see [`Scenario::second_founder`].
+const TWO_FOUNDERS: bool = false;
 
 /// Draws one thing after the other.
 #[derive(Debug)]
@@ -213,6 +257,82 @@ impl Draw {
         }
     }
 
+    /// Now and then the same node loses power again and again in the middle of what its disk does.
+    fn siege(
+        &mut self,
+        faults: FaultSet,
+        unit: Duration,
+        until: Instant,
+        nodes: u16,
+        plan: &mut Vec<Planned, PLAN_MAX>,
+    ) {
+        let (is_on, node) = (self.chance(1, 2), self.node(nodes));
+        let mut at = Instant::ZERO + self.span(until.since(Instant::ZERO));
+        for _ in 0..3 + self.below(4) {
+            let lasts = self.between(unit * 2, unit * 40);
+            let fault = Fault::Torn(Target::Node(node));
+            if is_on && faults.contains(FaultKind::Torn) && at < until {
+                let lasts = Some(lasts.min(until.since(at)));
+                let _ = plan.push(Planned { at, lasts, fault });
+            }
+            at = at + self.between(unit, unit * 20);
+        }
+    }
+
+    /// Now and then one node after the other is alone for about as long as it takes the others to elect and decide: whoever
+    /// led has votes then that lost to what was decided.
+    fn deposition(
+        &mut self,
+        faults: FaultSet,
+        unit: Duration,
+        until: Instant,
+        nodes: u16,
+        plan: &mut Vec<Planned, PLAN_MAX>,
+    ) {
+        let is_on = self.chance(1, 2) && nodes > 2 && faults.contains(FaultKind::Partition);
+        for _ in 0..2 + self.below(3) {
+            let at = Instant::ZERO + self.span(until.since(Instant::ZERO));
+            let lasts = self.between(unit * 8, unit * 20).min(until.since(at));
+            let fault = Fault::Partition(NodeSet::only(self.node(nodes)));
+            if is_on {
+                let lasts = Some(lasts);
+                let _ = plan.push(Planned { at, lasts, fault });
+            }
+        }
+    }
+
+    /// Now and then trouble begins with the founding: the founder or somebody else loses power then, or somebody's disk is
+    /// rotten by the time that a cluster is founded, so that a node that only learns is among the first.
+    fn founding(
+        &mut self,
+        faults: FaultSet,
+        unit: Duration,
+        nodes: u16,
+        spare: &mut u32,
+        plan: &mut Vec<Planned, PLAN_MAX>,
+    ) {
+        let is_on = self.chance(1, 3);
+        for _ in 0..1 + self.below(3) {
+            let at = Instant::ZERO + self.span(unit * 6);
+            let lasts = Some(self.between(unit / 4, unit * 15));
+            let (node, is_founder) = (self.node(nodes), self.chance(1, 2));
+            let target = Target::Node(if is_founder { NodeId(0) } else { node });
+            let fault = match self.below(3) {
+                0 => Fault::Torn(target),
+                // Without its founder there would never be a cluster.
+                1 if node != NodeId(0) => Fault::Rot(Target::Node(node)),
+                _ => Fault::Crash(target),
+            };
+            let planned = Planned { at, lasts, fault };
+            let takes_a_vote = planned.takes_a_vote();
+            if !is_on || !faults.contains(planned.kind()) || takes_a_vote && *spare == 0 {
+                continue;
+            }
+            *spare -= u32::from(takes_a_vote);
+            let _ = plan.push(planned);
+        }
+    }
+
     /// A fault of a kind, and how many round trips it lasts at most; `None` where so few nodes cannot have it, or where the
     /// kind is one of the weather's.
     fn fault(&mut self, kind: FaultKind, nodes: u16, unit: Duration) -> Option<(Fault, u64)> {
@@ -246,16 +366,18 @@ impl Draw {
             FaultKind::Skew => {
                 let target = self.target(nodes);
                 let ppm = i32::try_from(self.below(400_000)).unwrap_or(0);
-                let rate_ppm = ppm - 200_000;
+                // A clock that is right is no fault.
+                let rate_ppm = if ppm == 200_000 { 1 } else { ppm - 200_000 };
                 (Fault::Skew { target, rate_ppm }, 60)
             }
             FaultKind::Jump => {
                 let target = self.target(nodes);
                 let by = i64::try_from(self.span(unit * 20).as_micros()).unwrap_or(0);
+                let by = by.max(1);
                 let by_micros = if self.chance(1, 2) { -by } else { by };
                 (Fault::Jump { target, by_micros }, 1)
             }
-            FaultKind::Torn => (Fault::Torn(self.target(nodes)), 30),
+            FaultKind::Torn => (Fault::Torn(self.target(nodes)), 90),
             FaultKind::SlowDisk => {
                 let target = self.target(nodes);
                 let sync = self.between(unit / 16, unit * 2);

@@ -34,11 +34,13 @@ pub enum Rule {
     TooEarly,
     Overfull,
     NotLinearizable,
+    StorageLost,
+    StorageFull,
 }
 
 impl Rule {
     /// Every rule, in the order of the variants.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Disagreement,
         Self::WrongAnswer,
         Self::Divergence,
@@ -61,6 +63,8 @@ impl Rule {
         Self::TooEarly,
         Self::Overfull,
         Self::NotLinearizable,
+        Self::StorageLost,
+        Self::StorageFull,
     ];
 
     /// Its place in [`Rule::ALL`].
@@ -96,6 +100,8 @@ impl Rule {
             Self::TooEarly => "too-early",
             Self::Overfull => "overfull",
             Self::NotLinearizable => "not-linearizable",
+            Self::StorageLost => "storage-lost",
+            Self::StorageFull => "storage-full",
         }
     }
 }
@@ -268,6 +274,17 @@ pub enum Violation {
         /// The number of its request.
         number: RequestNumber,
     },
+    /// Storage that has kept all that was synced holds less than a node must not forget: it opens as damaged, as empty, or
+    /// not at all (rules D2 and D3).
+    StorageLost {
+        /// The node.
+        node: NodeId,
+    },
+    /// Storage with all of its room has none for what a node wants written (rule T5).
+    StorageFull {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 impl Violation {
@@ -296,6 +313,8 @@ impl Violation {
             Self::TooEarly { .. } => Rule::TooEarly,
             Self::Overfull { .. } => Rule::Overfull,
             Self::NotLinearizable { .. } => Rule::NotLinearizable,
+            Self::StorageLost { .. } => Rule::StorageLost,
+            Self::StorageFull { .. } => Rule::StorageFull,
         }
     }
 
@@ -387,6 +406,14 @@ impl fmt::Display for Violation {
                 f,
                 "the answer to request {} of client {client} fits into no order of the requests",
                 number.0
+            ),
+            Self::StorageLost { node } => write!(
+                f,
+                "{node} cannot go on from its storage, which has kept everything"
+            ),
+            Self::StorageFull { node } => write!(
+                f,
+                "{node} has no room for what it writes, on storage that has all of its room"
             ),
         }
     }

@@ -40,6 +40,7 @@ pub(super) struct Counts {
     pub(super) events: u64,
     pub(super) writes: u64,
     pub(super) grouped: u64,
+    pub(super) gathered: u64,
 }
 
 /// A simulated cluster of up to `NODES` nodes, with up to `EVENTS` happenings in store.
@@ -99,6 +100,7 @@ pub struct Simulation<
     pub(super) run_seed: u64,
     pub(super) think: Duration,
     pub(super) retry: Duration,
+    pub(super) gather: Duration,
     pub(super) time_max: Duration,
     pub(super) events_max: u64,
     pub(super) counts: Counts,
@@ -296,6 +298,7 @@ impl<
             events: self.counts.events,
             writes: self.counts.writes,
             grouped: self.counts.grouped,
+            gathered: self.counts.gathered,
         }
     }
 

@@ -140,6 +140,11 @@ impl<S: Storage> Journal<S> {
         self.peak
     }
 
+    /// Whether a checkpoint has begun of which pages are missing.
+    pub(crate) fn is_checkpointing(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     /// How many checkpoints were completed since the journal was opened.
     pub fn checkpoints(&self) -> u32 {
         self.checkpoints

@@ -223,6 +223,11 @@ pub(super) fn number_of(bytes: &[u8]) -> Option<u32> {
     Reader::new(whole(bytes)?).u32()
 }
 
+/// Whether a record is the one with which a checkpoint begins.
+pub(crate) fn begins_checkpoint(bytes: &[u8]) -> bool {
+    matches!(Record::<()>::decode(bytes), Some((_, Record::Begin(_))))
+}
+
 impl Begin {
     fn encode(&self, sink: &mut impl Sink) {
         self.identity.encode(sink);

@@ -1,5 +1,6 @@
 //! Cases as files: TOML that a person can write, and that a recorded run is written as.
 
+use super::effect;
 use super::limits;
 use super::nature::{Choice, Passage, Script};
 use super::table::{FaultTable, LinkTable, Outcome, Seed, Share, Span, WeatherTable, Whole};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use synod::simulation::{PLAN_MAX, Placement, Scenario, Trial, Weather};
+use synod::simulation::{Capacities, PLAN_MAX, Placement, Scenario, Trial, Weather};
 use synod::{Duration, NodeId};
 
 /// Why a file is no case.
@@ -56,12 +57,19 @@ struct File {
     requests: Option<u32>,
     machine: Option<String>,
     room: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage: Option<String>,
     /// The mistake that every node makes.
     mutant: Option<String>,
     /// About how many keys the clients contend.
     contended: Option<u32>,
     place: Option<Whole>,
     think: Option<Span>,
+    /// How long a driver gathers steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gather: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_founder: Option<u16>,
     until: Option<Span>,
     events: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,7 +184,8 @@ impl File {
             plan,
             requests,
             contended,
-            is_tight,
+            room,
+            has_least_storage,
             ..
         } = &case.trial;
         let place = match scenario.placement {
@@ -189,11 +198,21 @@ impl File {
             clients: Some(scenario.clients),
             requests: Some(*requests),
             machine: Some(case.machine().name().to_owned()),
-            room: Some(if *is_tight { "tight" } else { "roomy" }.to_owned()),
+            room: Some(
+                match room {
+                    Capacities::Tight => "tight",
+                    Capacities::Roomy => "roomy",
+                    Capacities::Wide => "wide",
+                }
+                .to_owned(),
+            ),
+            storage: has_least_storage.then(|| "least".to_owned()),
             mutant: mutant_of(scenario),
             contended: (*contended > 0).then_some(*contended),
             place: Some(place),
             think: Some(Span(scenario.think)),
+            gather: (scenario.gather > Duration::ZERO).then_some(Span(scenario.gather)),
+            second_founder: scenario.second_founder.map(|node| node.0),
             until: Some(Span(scenario.time_max)),
             events: Some(scenario.events_max),
             round_trip: scenario.round_trip.map(Span),
@@ -221,10 +240,18 @@ impl File {
             Some(other) => return Err(Wrong::value("machine", &other, &"kv or bank")),
         };
         options.machine = if is_bank { Machine::Bank } else { Machine::Kv };
-        let is_tight = match self.room.as_deref() {
-            None | Some("roomy") => false,
-            Some("tight") => true,
-            Some(other) => return Err(Wrong::value("room", &other, &"tight or roomy")),
+        let room = match self.room.as_deref() {
+            None | Some("roomy") => Capacities::Roomy,
+            Some("tight") => Capacities::Tight,
+            Some("wide") => Capacities::Wide,
+            Some(other) => {
+                return Err(Wrong::value("room", &other, &"tight, roomy or wide"));
+            }
+        };
+        let has_least_storage = match self.storage.as_deref() {
+            None | Some("ample") => false,
+            Some("least") => true,
+            Some(other) => return Err(Wrong::value("storage", &other, &"least or ample")),
         };
         let link = self.link.link(&options);
         (options.delay, options.jitter, options.loss_ppm) =
@@ -234,6 +261,8 @@ impl File {
         options.placement = self.place.map(|place| place.placement()).transpose()?;
         let mut scenario = options.scenario();
         scenario.think = self.think.map_or(Duration::ZERO, |span| span.0);
+        scenario.gather = self.gather.map_or(Duration::ZERO, |span| span.0);
+        scenario.second_founder = self.second_founder.map(NodeId);
         scenario.round_trip = self.round_trip.map(|span| span.0);
         if self.faults.len() > PLAN_MAX {
             let many = self.faults.len();
@@ -254,11 +283,13 @@ impl File {
             requests: options.requests,
             is_bank,
             contended: self.contended.unwrap_or(0),
-            is_tight,
+            room,
+            has_least_storage,
             scenario,
         };
         limits::check(&trial)?;
         let script = self.script.map(ScriptTable::script).transpose()?;
+        effect::check(&trial, script.as_ref())?;
         Ok((Case { trial, script }, self.outcome))
     }
 }
@@ -492,6 +523,99 @@ mod tests {
     }
 
     #[test]
+    fn what_can_have_no_effect_is_refused_with_its_key() {
+        let fault = |kind: &str, rest: &str| {
+            format!("nodes = 3\nuntil = \"9s\"\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n{rest}")
+        };
+        let lasting = |kind: &str, rest: &str| fault(kind, &format!("lasts = \"1s\"\n{rest}"));
+        for (text, said) in [
+            (
+                lasting("partition", "side = [0, 1, 2]"),
+                "fault 1 (partition): side has 3 of the 3",
+            ),
+            (
+                lasting("partition", "side = []"),
+                "fault 1 (partition): side has 0 of the 3",
+            ),
+            (
+                lasting("partition", "side = [0, 3]"),
+                "fault 1 (partition): side has 3, but",
+            ),
+            (
+                lasting("one-way", "from = []\nto = [1]"),
+                "fault 1 (one-way): from is empty",
+            ),
+            (
+                lasting("one-way", "from = [1]\nto = []"),
+                "fault 1 (one-way): to is empty",
+            ),
+            (
+                lasting("clog", "from = [1]\nto = [1]"),
+                "fault 1 (clog): from and to are the same",
+            ),
+            (
+                lasting("clog", "from = [1]\nto = [7]"),
+                "fault 1 (clog): to has 7, but the nodes",
+            ),
+            (
+                lasting("partial", "one = [2]\nother = [2]"),
+                "fault 1 (partial): one and other are",
+            ),
+            (
+                lasting("pause", "node = 3"),
+                "fault 1 (pause): node has 3, but the nodes go from 0 to 2",
+            ),
+            (
+                lasting("skew", "node = 1\nrate-ppm = 0"),
+                "fault 1 (skew): rate-ppm is 0, but takes",
+            ),
+            (
+                lasting("skew", "node = 1\nrate-ppm = 600000"),
+                "fault 1 (skew): rate-ppm is 600000",
+            ),
+            (
+                fault("jump", "node = 1\nby-us = 0"),
+                "fault 1 (jump): by-us is 0",
+            ),
+            (
+                lasting("slow-disk", "node = 1\nsync = \"0s\""),
+                "fault 1 (slow-disk): sync is 0",
+            ),
+            (
+                fault("restart", "node = 1\nlasts = \"0s\""),
+                "fault 1 (restart): lasts is 0",
+            ),
+            (
+                fault("pause", "node = 1\nlasts = \"0s\""),
+                "fault 1 (pause): lasts is 0",
+            ),
+            (
+                lasting("pause", "node = 1").replace("at = \"1s\"", "at = \"9s\""),
+                "fault 1 (pause): at is 9s, but the run is over by then: until is 9s",
+            ),
+            (
+                "nodes = 3\nsecond-founder = 0".to_owned(),
+                "second-founder is 0, but takes a node from 1 to 2",
+            ),
+            (
+                "[weather]\nspike = \"5%\"\nstorm = \"1s\"\nuntil = \"5s\"".to_owned(),
+                "spike in [weather] delays messages by nothing: spike-max must be above 0",
+            ),
+            (
+                "[weather]\nreorder = \"5%\"\nstorm = \"1s\"\nuntil = \"5s\"".to_owned(),
+                "reorder in [weather] delays messages by nothing: reorder-max must be above 0",
+            ),
+            (
+                "nodes = 3\n[script]\nusual = \"1ms\"\nmessages = [\"1>1 #0 lost\"]".to_owned(),
+                "messages in [script] has 1>1, but a message goes from one node to another",
+            ),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(said) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
     fn the_second_of_two_faults_is_named_by_its_own_line() {
         let text = "nodes = 3\n\n[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\n\n# Too many cooks.\n[[fault]]\n\
                     kind = \"crash\"\nat = \"1s\"\nnode = 7\n";
@@ -518,7 +642,11 @@ mod tests {
             ),
             (
                 "room = \"large\"",
-                "line 1: room is 'large', but takes tight or roomy",
+                "line 1: room is 'large', but takes tight, roomy or wide",
+            ),
+            (
+                "storage = \"huge\"",
+                "line 1: storage is 'huge', but takes least or ample",
             ),
             (
                 "machine = \"cat\"",
@@ -562,7 +690,7 @@ mod tests {
             ),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.starts_with(said) && !error.contains('\n'), "{error}");
+            assert!(error.contains(said) && !error.contains('\n'), "{error}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::wrong::Wrong;
 use crate::values::{DELAY_MAX, JITTER_MAX, UNTIL_MAX};
 use core::fmt::Display;
-use synod::simulation::{Fault, Placement, Planned, Scenario, Target, Trial, Weather};
+use synod::simulation::{Capacities, Fault, Placement, Planned, Scenario, Target, Trial, Weather};
 use synod::{Duration, Instant, NodeId, NodeSet};
 
 /// The most nodes and clients of a run.
@@ -20,7 +20,10 @@ pub(super) fn check(trial: &Trial) -> Result<(), Wrong> {
         requests,
         ..
     } = trial;
-    let most = if trial.is_tight { MOST_IN_TIGHT } else { MOST };
+    let most = match trial.room {
+        Capacities::Tight => MOST_IN_TIGHT,
+        Capacities::Roomy | Capacities::Wide => MOST,
+    };
     within("nodes", scenario.nodes.into(), 1, most.into())?;
     within("clients", scenario.clients.into(), 0, MOST.into())?;
     within("requests", (*requests).into(), 1, u64::from(u32::MAX) - 1)?;

@@ -30,7 +30,8 @@ pub enum Shape {
     /// `interrupted`), `reason` (where it is not done), `command`, `seeds` (`first`, and `next`: all seeds of the shard below it
     /// were run), `shard` (`index` and `count`), `ended` (`through`, `time`, `failed` or `stopped`), `runs`, `violated`,
     /// `diverged`, `stalled` (how many), `faults` and `happened` (for each thing `runs`, `times`, and `due_from` where it is
-    /// due from some number of runs on), `missing` (the names of what is due and was not seen), `answered`, `decided`,
+    /// due from some number of runs on), `missing` (the names of what is due and was not seen), `pace` (for each thing that runs take its average and what that may
+    /// be, `least` and `most`, in thousandths) and `unusual` (the names of those that are not), `answered`, `decided`,
     /// `delivered`, `longest` (`t_us` and `run_seed`), `jobs`, `took_ms` and `digest`. With `--quiet`, `faults` and `happened`
     /// are left out.
     #[value(help = "One JSON object a line, for programs")]
@@ -115,6 +116,11 @@ fn watched(command: &SweepCommand, stop: &AtomicBool) -> Result<Swept, crate::ru
     })
 }
 
+/// A number of thousandths with its decimals.
+fn thousandths(number: u64) -> String {
+    format!("{}.{:03}", number / 1_000, number % 1_000)
+}
+
 /// Everything that the account of a sweep is made of.
 struct Account<'a> {
     sweep: &'a Sweep,
@@ -137,6 +143,7 @@ impl Account<'_> {
             Exit::Interrupted => ("interrupted", None),
             Exit::Violated => ("violated", failures("failed")),
             Exit::Diverged => ("diverged", failures("failed")),
+            Exit::Stalled if swept.failures.is_empty() => ("stalled", Some(self.unusual())),
             Exit::Stalled => ("stalled", failures("failed")),
             Exit::Vacuous => ("vacuous", Some(format!("never seen: {}", self.missing()))),
             Exit::Done | Exit::Usage => ("done", None),
@@ -147,6 +154,16 @@ impl Account<'_> {
     fn missing(&self) -> String {
         let names: Vec<_> = self.swept.missing.iter().map(ToString::to_string).collect();
         names.join(", ")
+    }
+
+    /// What the runs took more of, or less, than they usually do.
+    fn unusual(&self) -> String {
+        let told = self.swept.unusual.iter().map(|take| {
+            let (least, most) = take.usual();
+            let [mean, least, most] = [self.swept.paces.mean(*take), least, most].map(thousandths);
+            format!("{take} {mean} on average, and not from {least} to {most}")
+        });
+        told.collect::<Vec<_>>().join("; ")
     }
 
     /// The seeds that were run.

@@ -1,6 +1,6 @@
 //! What became of each message, taken back piece by piece.
 
-use super::{STALLED, Shrinking, piecewise};
+use super::{Liveness, Shrinking, piecewise};
 use crate::case::{Case, Choice, Passage, Script, record_here};
 use synod::simulation::Weather;
 
@@ -16,7 +16,7 @@ impl Shrinking<'_> {
             self.take_back_faults();
             self.ask_less();
             // A cluster that loses whatever it says is stuck for no fault of its own.
-            if self.failure != STALLED {
+            if self.liveness == Liveness::Unharmed {
                 self.lose();
             }
             if self.size == before || self.is_spent() {

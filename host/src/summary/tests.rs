@@ -76,6 +76,7 @@ fn finished() -> Finished {
             events: 9,
             writes: 12,
             grouped: 0,
+            gathered: 0,
         },
         digest: Digest::resume(0xabc),
         tally,
@@ -87,6 +88,8 @@ fn finished() -> Finished {
         }],
         lost: 1,
         looks: None,
+        pace: None,
+        began: 0,
         earlier: 0,
         disks: DiskFigures::default(),
     }

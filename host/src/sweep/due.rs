@@ -1,6 +1,8 @@
 //! What a sweep should have seen, lest it prove nothing.
 //!
 //! - At least one run.
+//! - At least one answer to a client, and, of a scenario, each planned fault, in one run or another: what strikes a node that
+//!   is down, or waits for a leader that there never is, has proved nothing.
 //! - Each kind of fault that was asked for by its name, or that is in the scenario, at least once, however few the runs.
 //! - With all faults: each kind that a cluster of the size can have, in [`MANY`] runs or more.
 //! - With all faults and sizes as they are drawn: each [`Rarity`] that is [due](Rarity::due) by then.
@@ -9,7 +11,7 @@ use super::sights::{Rarity, Sight};
 use super::{Source, Sweep, Swept};
 use crate::case::Case;
 use core::fmt;
-use synod::simulation::{FaultKind, FaultSet, Swarm};
+use synod::simulation::{FaultKind, FaultSet, PLAN_MAX, Swarm};
 
 /// From so many runs on every kind of fault must have struck. Each is drawn for every second run; that one of them strikes
 /// in none of a hundred is as likely as that a coin falls on one side so often.
@@ -24,6 +26,10 @@ pub enum Missing {
     Fault(FaultKind),
     /// Something else.
     Rarity(Rarity),
+    /// A fault that is planned in a scenario: which, from 1, and of which kind.
+    Planned(u32, FaultKind),
+    /// An answer to any request.
+    Answer,
 }
 
 impl fmt::Display for Missing {
@@ -32,6 +38,8 @@ impl fmt::Display for Missing {
             Self::Run => f.write_str("run"),
             Self::Fault(kind) => f.write_str(kind.name()),
             Self::Rarity(rarity) => f.write_str(rarity.name()),
+            Self::Planned(number, kind) => write!(f, "fault {number} ({kind})"),
+            Self::Answer => f.write_str("answer"),
         }
     }
 }
@@ -43,8 +51,8 @@ impl Rarity {
     /// Counted over 100,000 seeds from 0: `synod sweep --seeds 0..100_000 --keep-going`.
     pub const fn due(self) -> u64 {
         match self {
-            Self::Noop | Self::FullRequesters => 2_000,
-            Self::FullWaiting => 10_000,
+            Self::Noop | Self::FullRequesters | Self::CutOverruled => 2_000,
+            Self::FullWaiting | Self::CutOverGap => 10_000,
             // Once in some ten thousand runs.
             Self::FullScheduler => 200_000,
             _ => 1_000,
@@ -103,11 +111,19 @@ pub struct Due {
     likely: FaultSet,
     /// Whether everything else is to be seen, too.
     is_wild: bool,
+    /// The kinds of the faults that are planned in a scenario, in their order.
+    planned: [Option<FaultKind>; PLAN_MAX],
 }
 
 impl Due {
     /// What is due in a sweep.
     pub fn of(sweep: &Sweep) -> Self {
+        let mut planned = [None; PLAN_MAX];
+        if let Source::Scenario { case, .. } = sweep.source.unmutated() {
+            for (place, fault) in planned.iter_mut().zip(&case.trial.plan) {
+                *place = Some(fault.kind());
+            }
+        }
         let (asked, likely, is_wild) = match sweep.source.unmutated() {
             Source::Scenario { case, .. } => (faults_of(case), FaultSet::NONE, false),
             Source::Swarm(Swarm { faults, nodes }) if *faults == FaultSet::ALL => {
@@ -121,7 +137,13 @@ impl Due {
             asked,
             likely,
             is_wild,
+            planned,
         }
+    }
+
+    /// Whether all faults and sizes are drawn.
+    pub const fn is_wild(self) -> bool {
+        self.is_wild
     }
 
     /// From how many runs on a kind of fault should have struck, if at all.
@@ -150,9 +172,16 @@ impl Due {
         let faults = faults.filter(|(kind, sight)| lacks(*sight, self.fault(*kind)));
         let rarities = swept.sights.rarities();
         let rarities = rarities.filter(|(rarity, sight)| lacks(*sight, self.rarity(*rarity)));
+        let planned = (0..).zip(self.planned.iter().flatten());
+        let planned = planned.filter(|(index, _)| !swept.sights.has_begun(*index));
+        let planned = planned.map(|(index, kind)| Missing::Planned(index + 1, *kind));
+        let nobody = swept.answered == 0 && swept.failures.is_empty();
+        let answer = nobody.then_some(Missing::Answer);
         faults
             .map(|(kind, _)| Missing::Fault(kind))
             .chain(rarities.map(|(rarity, _)| Missing::Rarity(rarity)))
+            .chain(planned)
+            .chain(answer)
             .collect()
     }
 }

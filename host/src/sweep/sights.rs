@@ -29,6 +29,16 @@ pub enum Rarity {
     GroupCommit,
     /// A snapshot that was written, after which the log before it was dropped.
     Checkpoint,
+    /// A loss of power in the middle of a checkpoint.
+    CutCheckpoint,
+    /// A loss of power after a checkpoint that was written over a gap in the decisions.
+    CutOverGap,
+    /// A vote of a node that lost to what was decided, as another one told it.
+    Overruled,
+    /// A loss of power of such a node, which starts from that decision.
+    CutOverruled,
+    /// Several steps of a node that its driver gathered before it emptied the outbox.
+    Gathered,
     /// A node that stopped voting as its disk failed.
     Fenced,
     /// A node that came back and may not vote, as its disk had lost something.
@@ -49,7 +59,7 @@ pub enum Rarity {
     FullScheduler,
 }
 
-const RARITIES: usize = 20;
+const RARITIES: usize = 25;
 
 impl Rarity {
     /// Every one.
@@ -65,6 +75,11 @@ impl Rarity {
         Self::LostWrite,
         Self::GroupCommit,
         Self::Checkpoint,
+        Self::CutCheckpoint,
+        Self::CutOverGap,
+        Self::Overruled,
+        Self::CutOverruled,
+        Self::Gathered,
         Self::Fenced,
         Self::LostStorage,
         Self::Eviction,
@@ -90,6 +105,11 @@ impl Rarity {
             Self::LostWrite => "lost-write",
             Self::GroupCommit => "group-commit",
             Self::Checkpoint => "checkpoint",
+            Self::CutCheckpoint => "cut-checkpoint",
+            Self::CutOverGap => "cut-over-gap",
+            Self::Overruled => "overruled",
+            Self::CutOverruled => "cut-overruled",
+            Self::Gathered => "gathered",
             Self::Fenced => "fenced",
             Self::LostStorage => "lost-storage",
             Self::Eviction => "eviction",
@@ -121,6 +141,11 @@ impl Rarity {
             Self::LostWrite => finished.disks.torn,
             Self::GroupCommit => finished.report.grouped,
             Self::Checkpoint => finished.disks.checkpoints,
+            Self::CutCheckpoint => finished.disks.cut_checkpoints,
+            Self::CutOverGap => finished.disks.cut_over_gaps,
+            Self::Overruled => finished.disks.overruled,
+            Self::CutOverruled => finished.disks.cut_overruled,
+            Self::Gathered => finished.report.gathered,
             Self::Fenced => tally.fenced,
             Self::LostStorage => finished.disks.damaged,
             Self::Eviction => tally.evicted,
@@ -155,6 +180,8 @@ impl Sight {
 pub struct Sights {
     faults: [Sight; FaultKind::ALL.len()],
     rarities: [Sight; RARITIES],
+    /// Which of the planned faults have begun in any run.
+    began: u64,
 }
 
 impl Sights {
@@ -168,12 +195,21 @@ impl Sights {
         Rarity::ALL.into_iter().zip(self.rarities)
     }
 
+    /// Whether the planned fault at this place of its plan has begun in any run. It says nothing where each run has a plan of
+    /// its own.
+    pub fn has_begun(&self, index: u32) -> bool {
+        self.began
+            .checked_shr(index)
+            .is_some_and(|bits| bits & 1 == 1)
+    }
+
     /// How often anything went wrong.
     pub fn struck(&self) -> u64 {
         self.faults.iter().map(|sight| sight.times).sum()
     }
 
     pub(super) fn add(&mut self, finished: &Finished) {
+        self.began |= finished.began;
         for (sight, kind) in self.faults.iter_mut().zip(FaultKind::ALL) {
             sight.add(match kind {
                 // What a partition cuts off is not for want of luck.

@@ -195,14 +195,15 @@ fn everything_is_due_some_time_where_all_faults_are_on() {
     );
     assert_eq!(due.rarity(Rarity::Snapshot), Some(1_000));
     let mut nothing = Swept::new(0);
+    nothing.answered = 1;
     for (runs, missing) in [
         (1, 0),
         (99, 0),
         (100, 18),
-        (1_000, 34),
-        (2_000, 36),
-        (10_000, 37),
-        (200_000, 38),
+        (1_000, 37),
+        (2_000, 40),
+        (10_000, 42),
+        (200_000, 43),
     ] {
         nothing.runs = runs;
         assert_eq!(due.missing(&nothing).len(), missing, "{runs} runs");
@@ -305,22 +306,129 @@ fn every_run_is_made_twice_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_planned_fault_that_never_strikes_is_missed_by_its_name() {
+    let crash = "[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1";
+    let dead = "[[fault]]\nkind = \"crash\"\nat = \"2s\"\nnode = 1";
+    let text = format!("nodes = 3\n[link]\nloss = \"0%\"\n{crash}\n{dead}");
+    let swept = swept(&of_scenario(&text));
+    assert_eq!(swept.missing, [Missing::Planned(2, FaultKind::Crash)]);
+    assert_eq!(swept.missing[0].to_string(), "fault 2 (crash)");
+    assert_eq!(swept.exit(), Exit::Vacuous);
+}
+
+#[test]
+fn a_scenario_in_which_nobody_is_answered_shows_nothing() {
+    let swept = swept(&of_scenario("nodes = 3\nclients = 0"));
+    assert_eq!((swept.failures.len(), swept.answered), (0, 0));
+    assert_eq!(
+        (swept.missing.as_slice(), swept.exit()),
+        (&[Missing::Answer][..], Exit::Vacuous)
+    );
+}
+
+#[test]
 fn a_scenario_that_cannot_be_run_is_an_error() {
-    let fault = "[[fault]]\nkind = \"pause\"\nat = \"0s\"\nlasts = \"1s\"\nnode = 9";
-    let (mut case, _) = case::parse(&format!("nodes = 10\n{fault}")).unwrap();
-    // No file says so.
-    case.trial.scenario.nodes = 3;
-    case.trial.scenario.placement = synod::simulation::Placement::Spread;
-    let sweep_of = Sweep {
-        source: Source::scenario(case, Path::new("scenario.toml")),
-        ..Sweep::new(SEEDS)
-    };
+    let mut sweep_of = of_scenario("nodes = 3");
+    if let Source::Scenario { case, .. } = &mut sweep_of.source {
+        case.trial.scenario.nodes = 0;
+    }
     let error = sweep(&sweep_of, &|_| {}, &AtomicBool::new(false)).unwrap_err();
     assert!(
         matches!(
             error,
-            crate::run::RunError::Scenario(ScenarioError::NoSuchNode(_))
+            crate::run::RunError::Scenario(ScenarioError::Nodes { .. })
         ),
         "{error}"
     );
+}
+
+/// A figure of single runs, in tenths, in rising order.
+fn spread(name: &str, mut tenths: Vec<u64>) {
+    tenths.sort_unstable();
+    let at = |share: usize| tenths[(tenths.len() * share / 1_000).min(tenths.len() - 1)];
+    let [half, ninety, most_of_all, nearly_all] = [500, 900, 990, 999].map(at);
+    let most = tenths.last().unwrap();
+    println!("{name:<16}{half:>8}{ninety:>8}{most_of_all:>8}{nearly_all:>8}{most:>8}");
+}
+
+/// Prints what `Budget::USUAL` and `Take::usual` rest on. `PACE_SEEDS` in the environment asks for another number of seeds.
+#[test]
+#[ignore = "takes minutes, and prints figures for a person to set limits by"]
+fn the_pace_of_runs_is_printed() {
+    let count = std::env::var("PACE_SEEDS").ok();
+    let seeds: u64 = count.and_then(|count| count.parse().ok()).unwrap_or(20_000);
+    let (means, spreads) = case::in_thread(|| {
+        let (mut means, mut paces) = (Vec::new(), Paces::default());
+        let mut spreads = vec![Vec::new(); 6];
+        for seed in 0..seeds {
+            let case = Sweep::new(SEEDS).source.case(seed);
+            let finished = case::run_here(&case, &mut ())?;
+            paces.add(&case.trial, &finished);
+            if (seed + 1).is_multiple_of(MANY_RUNS) {
+                means.push(core::mem::take(&mut paces));
+            }
+            let Some(figures) = finished.pace else {
+                continue;
+            };
+            let scenario = &case.trial.scenario;
+            let usual = scenario.link.round_trip_max();
+            let trip = scenario.round_trip.unwrap_or(usual).max(usual).as_micros();
+            let work = figures.work(scenario.config(synod::NodeId(0)).heartbeat);
+            let first = figures.first_answer.unwrap_or_default();
+            for (spread, tenths) in spreads.iter_mut().zip([
+                first.as_micros() * 10 / trip,
+                figures.longest_wait.as_micros() * 10 / trip,
+                figures.claims * 10,
+                figures.late_claims * 10,
+                figures.messages * 10 / (u64::from(scenario.nodes) * work),
+                figures.slots.saturating_sub(figures.answers) * 10,
+            ]) {
+                spread.push(tenths);
+            }
+        }
+        Ok((means, spreads))
+    })
+    .unwrap();
+    println!("in tenths       median     90%     99%   99.9%    most");
+    let names = [
+        "first-answer",
+        "longest-wait",
+        "claims",
+        "late-claims",
+        "messages",
+        "slots",
+    ];
+    for (name, spread_of) in names.into_iter().zip(spreads) {
+        spread(name, spread_of);
+    }
+    println!("averages of {MANY_RUNS} runs, in thousandths, from the least to the most");
+    for take in Take::ALL {
+        let means = || means.iter().map(|paces| paces.mean(take));
+        let (least, most) = (means().min().unwrap_or(0), means().max().unwrap_or(0));
+        println!(
+            "{:<16}{least:>8}{most:>8}   may be {:?}",
+            take.name(),
+            take.usual()
+        );
+    }
+}
+
+#[test]
+fn averages_that_are_not_as_usual_fail_a_sweep_that_no_run_fails() {
+    let mut swept = Swept::new(0);
+    assert_eq!(swept.exit(), Exit::Done);
+    swept.unusual = vec![Take::Claims];
+    assert_eq!(swept.exit(), Exit::Stalled);
+    let run = |seed| {
+        let case = Sweep::new(SEEDS).source.case(seed);
+        let finished = case::run(&case, &mut ()).unwrap();
+        finished.pace.is_some().then_some((case.trial, finished))
+    };
+    let (trial, finished) = (0..40).find_map(run).unwrap();
+    let mut paces = Paces::default();
+    paces.add(&trial, &finished);
+    assert_eq!(paces.runs, 1, "its pace can be held against that of others");
+    assert!(paces.mean(Take::Claims) >= 1_000, "somebody claimed once");
+    let figures = finished.pace.unwrap();
+    assert_eq!(paces.mean(Take::Claims), figures.claims_in_all * 1_000);
 }

@@ -1,6 +1,6 @@
 //! The threads of a sweep: each takes the next seed, runs it, and hands in what came of it.
 
-use super::{Due, End, Failure, Sweep, Swept};
+use super::{Due, End, Failure, MANY_RUNS, Sweep, Swept};
 use crate::case::run_here;
 use crate::run::{Finished, RunError, STACK};
 use core::cell::Cell;
@@ -97,7 +97,11 @@ pub fn sweep(
     }
     swept.took = shared.began.elapsed();
     if matches!(swept.end, End::Through | End::Time) {
-        swept.missing = Due::of(sweep).missing(&swept);
+        let due = Due::of(sweep);
+        swept.missing = due.missing(&swept);
+        if due.is_wild() && swept.paces.runs >= MANY_RUNS {
+            swept.unusual = swept.paces.unusual().collect();
+        }
     }
     Ok(swept)
 }

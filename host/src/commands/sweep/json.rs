@@ -3,7 +3,7 @@
 use super::Account;
 use crate::exit::Exit;
 use crate::json::{Object, list, string};
-use crate::sweep::{Due, Failure, Missing, Sight};
+use crate::sweep::{Due, Failure, Missing, Sight, Take};
 
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     for failure in &account.swept.failures {
@@ -62,6 +62,21 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
             string(out, format_args!("{missing}"));
         },
     );
+    if Due::of(sweep).is_wild() {
+        let mut pace = object.object("pace");
+        for take in Take::ALL {
+            let (least, most) = take.usual();
+            let mut one = pace.object(take.name());
+            one.number("average", swept.paces.mean(take));
+            one.number("least", least);
+            one.number("most", most);
+            one.end();
+        }
+        pace.end();
+        list(object.key("unusual"), &swept.unusual, |out, take: &Take| {
+            string(out, format_args!("{take}"));
+        });
+    }
     object.number("answered", swept.answered);
     object.number("decided", swept.decided);
     object.number("delivered", swept.deliveries);

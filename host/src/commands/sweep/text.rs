@@ -1,9 +1,9 @@
 //! The account of a sweep for people.
 
-use super::Account;
+use super::{Account, thousandths};
 use crate::exit::Exit;
 use crate::progress::per_second;
-use crate::sweep::{Due, End, Sight};
+use crate::sweep::{Due, End, Sight, Take};
 use std::io::{self, Write};
 
 /// How many failures are told one by one.
@@ -113,6 +113,20 @@ fn sights(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )?;
     for (rarity, sight) in sights.rarities() {
         line(out, rarity.name(), sight, due.rarity(rarity))?;
+    }
+    if due.is_wild() {
+        let heading = "what runs took";
+        writeln!(
+            out,
+            "\n{heading:<24}{:>12}{:>12}{:>12}",
+            "average", "at least", "at most"
+        )?;
+        for take in Take::ALL {
+            let (least, most) = take.usual();
+            let [mean, least, most] =
+                [account.swept.paces.mean(take), least, most].map(thousandths);
+            writeln!(out, "{:<24}{mean:>12}{least:>12}{most:>12}", take.name())?;
+        }
     }
     writeln!(out)
 }

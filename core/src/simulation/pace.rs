@@ -1,0 +1,343 @@
+//! The pace of a run once all faults are over: how soon it answers again, and what that costs.
+//!
+//! A run that ends in time may still be a sick one: a node that claims again and again, a message that is repeated without
+//! end, a timer that nobody arms. So what a run takes after its faults is held against a [`Budget`] that is drawn from what
+//! runs usually take.
+
+use super::observer::{Answered, Asked, Observer, Taken};
+use super::report::Bound;
+use super::scenario::{CLIENTS_MAX, Scenario};
+use super::violation::Violation;
+use crate::{
+    Ballot, Config, Duration, Instant, Message, NODES_MAX, Node, NodeId, NodeSet, Outcome, Slot,
+    StateMachine,
+};
+
+#[expect(clippy::as_conversions, reason = "u16 to usize, in a const")]
+const NODES: usize = NODES_MAX as usize;
+
+/// What a run has taken from when its faults were over until it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How long it was.
+    pub lasted: Duration,
+    /// How long whoever waited first then, or asked next, waited for the first answer of all; `None` where nobody was
+    /// answered any more.
+    pub first_answer: Option<Duration>,
+    /// The longest that any request waited that was made after that first answer.
+    pub longest_wait: Duration,
+    /// Ballots that nodes claimed.
+    pub claims: u64,
+    /// Those of them that were claimed after the first answer.
+    pub late_claims: u64,
+    /// Messages that nodes sent to others.
+    pub messages: u64,
+    /// Slots that were applied by the node that was furthest.
+    pub slots: u64,
+    /// Answers that clients had, those to registrations and those of sessions that were given up included.
+    pub answers: u64,
+    /// Ballots that nodes claimed in the whole run.
+    pub claims_in_all: u64,
+    /// Messages that nodes sent in the whole run.
+    pub messages_in_all: u64,
+    /// Ballots that a node claimed sooner than half an election timeout after another one of its own (rule L5). Where clocks
+    /// jump or disks are slow that says nothing.
+    pub hasty_claims: u64,
+    /// Ballots that a node claimed though too few of the others could be taken to miss their leader, as they had said that they
+    /// hear that of the highest ballot of all (rule L7). Where nodes start again answers to a former life may count.
+    pub denied_claims: u64,
+}
+
+/// The most that a run may take once its faults are over. A round trip is the longest that there is, as it is or as nodes
+/// take it to be, whichever is longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Round trips until the first answer.
+    pub first_answer: u64,
+    /// Round trips that a request may wait after that.
+    pub longest_wait: u64,
+    /// Ballots claimed.
+    pub claims: u64,
+    /// Ballots claimed after the first answer.
+    pub late_claims: u64,
+    /// Ballots claimed too soon after one that came to nothing, in the whole run.
+    pub hasty_claims: u64,
+    /// Ballots claimed against the word of others, in the whole run.
+    pub denied_claims: u64,
+    /// Messages for each node and each unit of work: see [`Figures::work`].
+    pub messages: u64,
+    /// Slots beyond one for each answer.
+    pub spare_slots: u64,
+}
+
+impl Budget {
+    /// What a drawn run may take.
+    ///
+    /// Source: the most that any of the seeds from 0 to 20,000 took, and about half as much again. This prints it, with how
+    /// it is distributed:
+    ///
+    /// ```sh
+    /// cargo test --release -p synod-host --lib the_pace_of_runs_is_printed -- --ignored --nocapture
+    /// ```
+    pub const USUAL: Self = Self {
+        first_answer: 70,
+        longest_wait: 60,
+        claims: 9,
+        late_claims: 5,
+        hasty_claims: 0,
+        denied_claims: 0,
+        messages: 4,
+        spare_slots: 60,
+    };
+}
+
+impl Figures {
+    /// What there was to do: an answer, and each span of a heartbeat, in which a leader tells that it lives.
+    pub fn work(&self, heartbeat: Duration) -> u64 {
+        let beats = self
+            .lasted
+            .as_micros()
+            .checked_div(heartbeat.as_micros())
+            .unwrap_or(0);
+        // Who has just healed has more to say than that: elections, pages, what waited.
+        self.answers.saturating_add(beats).saturating_add(20)
+    }
+
+    /// What of the budget was not enough for a run of this scenario, if anything.
+    pub fn over(&self, budget: &Budget, scenario: &Scenario) -> Option<Bound> {
+        let trip = scenario.trip();
+        let heartbeat = scenario.config(NodeId(0)).heartbeat;
+        let takes = |span: Duration, trips: u64| span > trip * trips;
+        let messages = u64::from(scenario.nodes)
+            .saturating_mul(budget.messages)
+            .saturating_mul(self.work(heartbeat));
+        if self
+            .first_answer
+            .is_some_and(|span| takes(span, budget.first_answer))
+            || takes(self.longest_wait, budget.longest_wait)
+        {
+            Some(Bound::Answer)
+        } else if self.claims > budget.claims
+            || self.late_claims > budget.late_claims
+            || self.hasty_claims > budget.hasty_claims
+            || self.denied_claims > budget.denied_claims
+        {
+            Some(Bound::Claims)
+        } else if self.messages > messages {
+            Some(Bound::Messages)
+        } else if self.slots > self.answers.saturating_add(budget.spare_slots) {
+            Some(Bound::Slots)
+        } else {
+            None
+        }
+    }
+}
+
+/// An [`Observer`] that takes the [`Figures`] of a run. It is told when the faults are over: see [`Pace::heal`].
+#[derive(Clone, Debug)]
+pub struct Pace {
+    healed: Option<Instant>,
+    now: Instant,
+    /// Since when each client waits, if it does.
+    waiting: [Option<Instant>; CLIENTS_MAX],
+    /// Since when somebody waited after the faults were over.
+    waited: Option<Instant>,
+    claimed: [Ballot; NODES],
+    /// The highest ballot that anybody has promised: one may be claimed by a node that lost power before it could say so.
+    promised: Ballot,
+    claimed_at: [Instant; NODES],
+    /// What each node asked about last, before it claims, and who may be taken to agree.
+    probes: [(Ballot, NodeSet); NODES],
+    applied: Slot,
+    applied_then: Slot,
+    figures: Figures,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Pace {
+    /// An observer for one run.
+    pub const fn new() -> Self {
+        Self {
+            healed: None,
+            now: Instant::ZERO,
+            waiting: [None; CLIENTS_MAX],
+            waited: None,
+            claimed: [Ballot::NULL; NODES],
+            promised: Ballot::NULL,
+            claimed_at: [Instant::FAR_FUTURE; NODES],
+            probes: [(Ballot::NULL, NodeSet::EMPTY); NODES],
+            applied: Slot::ZERO,
+            applied_then: Slot::ZERO,
+            figures: Figures {
+                lasted: Duration::ZERO,
+                first_answer: None,
+                longest_wait: Duration::ZERO,
+                claims: 0,
+                late_claims: 0,
+                messages: 0,
+                slots: 0,
+                answers: 0,
+                claims_in_all: 0,
+                messages_in_all: 0,
+                hasty_claims: 0,
+                denied_claims: 0,
+            },
+        }
+    }
+
+    /// All faults are over.
+    pub fn heal(&mut self, now: Instant) {
+        self.healed = Some(now);
+        self.now = now;
+        self.applied_then = self.applied;
+        self.waited = self.waiting.iter().any(Option::is_some).then_some(now);
+    }
+
+    /// Whether it was told that all faults are over.
+    pub const fn is_healed(&self) -> bool {
+        self.healed.is_some()
+    }
+
+    /// A node asks who misses the leader.
+    fn probe(&mut self, node: NodeId, ballot: Ballot) {
+        if let Some(probe) = self.probes.get_mut(usize::from(node.0))
+            && probe.0 != ballot
+        {
+            *probe = (ballot, NodeSet::only(node));
+        }
+    }
+
+    /// A node says that it misses the leader, or follows one that the asking node need not heed.
+    fn consent(&mut self, from: NodeId, to: NodeSet, ballot: Ballot) {
+        for node in to.iter() {
+            if let Some(probe) = self.probes.get_mut(usize::from(node.0))
+                && probe.0 == ballot
+            {
+                probe.1.insert(from);
+            }
+        }
+    }
+
+    /// A node claims a ballot, or asks for more of what it was promised.
+    fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) {
+        let index = usize::from(node.0);
+        let (Some(claimed), Some(at), Some((_, consents))) = (
+            self.claimed.get_mut(index),
+            self.claimed_at.get_mut(index),
+            self.probes.get(index),
+        ) else {
+            return;
+        };
+        if *claimed >= ballot {
+            return;
+        }
+        let since = core::mem::replace(at, self.now);
+        let is_hasty =
+            since < Instant::FAR_FUTURE && self.now.since(since) < config.election_timeout / 2;
+        *claimed = ballot;
+        let figures = &mut self.figures;
+        figures.hasty_claims += u64::from(is_hasty);
+        figures.denied_claims += u64::from(
+            !consents
+                .union(NodeSet::only(node))
+                .is_quorum(config.members),
+        );
+        figures.claims_in_all += 1;
+        figures.claims += u64::from(self.healed.is_some());
+        figures.late_claims += u64::from(figures.first_answer.is_some());
+    }
+
+    /// What the run has taken: of what counts from when its faults were over, nothing where they never were.
+    pub fn figures(&self) -> Figures {
+        let Some(healed) = self.healed else {
+            return self.figures;
+        };
+        Figures {
+            lasted: self.now.since(healed),
+            slots: self.applied.distance(self.applied_then),
+            ..self.figures
+        }
+    }
+}
+
+impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Observer<M, WINDOW, CLIENTS, PAGE> for Pace
+{
+    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+        self.now = taken.at;
+        self.applied = self.applied.max(taken.stand.applied);
+        self.promised = self.promised.max(taken.stand.promised);
+        let is_healed = self.is_healed();
+        for outgoing in taken.messages {
+            let copies = u64::from(outgoing.to.len());
+            self.figures.messages_in_all += copies;
+            if is_healed {
+                self.figures.messages += copies;
+            }
+            let me = taken.node.id();
+            match &outgoing.message {
+                Message::Prepare { ballot, .. } => self.claim(me, *ballot, taken.node.config()),
+                Message::Probe { ballot } => self.probe(me, *ballot),
+                Message::ProbeReply {
+                    ballot,
+                    granted,
+                    highest,
+                } => {
+                    // A node's own promise is written before it claims, and before it counts.
+                    if *granted || self.promised > *highest {
+                        self.consent(me, outgoing.to, *ballot);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn recovered(
+        &mut self,
+        _at: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        self.promised = self.promised.max(node.promised());
+        Ok(())
+    }
+
+    fn asked(&mut self, asked: &Asked<'_, M::Command>) {
+        if let Some(waiting) = self.waiting.get_mut(usize::from(asked.client)) {
+            waiting.get_or_insert(asked.at);
+        }
+        if self.is_healed() {
+            self.waited.get_or_insert(asked.at);
+        }
+    }
+
+    fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
+        let waiting = self.waiting.get_mut(usize::from(answered.client));
+        let since = waiting.and_then(Option::take);
+        if !self.is_healed() {
+            return Ok(());
+        }
+        self.figures.answers += 1;
+        // A client whose session was given up was told so, at the cost of a slot, and has not what it wanted.
+        if matches!(answered.outcome, Outcome::Evicted) {
+            return Ok(());
+        }
+        if self.figures.first_answer.is_none() {
+            self.figures.first_answer = self.waited.map(|since| answered.at.since(since));
+            // What others wait for since then is part of the same trouble.
+            for waiting in self.waiting.iter_mut().flatten() {
+                *waiting = answered.at;
+            }
+        } else if let Some(since) = since {
+            let wait = answered.at.since(since);
+            self.figures.longest_wait = self.figures.longest_wait.max(wait);
+        }
+        Ok(())
+    }
+}

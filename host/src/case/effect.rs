@@ -1,0 +1,147 @@
+//! What in a case can have no effect, which is refused: a run that was spared what its author planned proves nothing.
+//!
+//! What may have an effect, and then has none in any run, such as a pause of a node that is down, is for a sweep to notice:
+//! see [`Due`](crate::sweep::Due).
+
+use super::Script;
+use super::wrong::Wrong;
+use core::fmt::Display;
+use synod::simulation::{Fault, Planned, SKEW_MAX, Target, Trial};
+use synod::{Duration, Instant, NODES_MAX, NodeId, NodeSet};
+
+/// Checks a case against its own cluster and its own end.
+///
+/// # Errors
+///
+/// The first thing that can have no effect, with its key, in one line.
+pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Wrong> {
+    let scenario = &trial.scenario;
+    let nodes = scenario.nodes;
+    if let Some(node) = scenario.second_founder
+        && (node == NodeId(0) || node.0 >= nodes)
+    {
+        let takes = format!("a node from 1 to {}", nodes.saturating_sub(1));
+        return Err(Wrong::value("second-founder", &node.0, &takes));
+    }
+    let weather = &trial.weather;
+    for (key, rate_ppm, most) in [
+        ("spike", weather.spike_ppm, weather.spike),
+        ("reorder", weather.reorder_ppm, weather.reorder),
+    ] {
+        if rate_ppm > 0 && most == Duration::ZERO {
+            let what =
+                format!("{key} in [weather] delays messages by nothing: {key}-max must be above 0");
+            return Err(Wrong::new(what).under(key).under("weather"));
+        }
+    }
+    for (index, planned) in trial.plan.iter().enumerate() {
+        let at = Place {
+            number: index + 1,
+            planned,
+            nodes,
+        };
+        at.check(scenario.time_max)?;
+    }
+    for passage in script.into_iter().flat_map(|script| script.choices.keys()) {
+        let (from, to) = (passage.from, passage.to);
+        if from == to || from.0 >= nodes || to.0 >= nodes {
+            let what = format!(
+                "messages in [script] has {}>{}, but a message goes from one node to another, and they go from 0 to {}",
+                from.0,
+                to.0,
+                nodes.saturating_sub(1)
+            );
+            return Err(Wrong::new(what).under("messages").under("script"));
+        }
+    }
+    Ok(())
+}
+
+/// A planned fault, and where it stands.
+struct Place<'a> {
+    /// Which it is in its file, from 1.
+    number: usize,
+    planned: &'a Planned,
+    nodes: u16,
+}
+
+impl Place<'_> {
+    fn wrong(&self, what: impl Display) -> Wrong {
+        let what = format!("fault {} ({}): {what}", self.number, self.planned.kind());
+        Wrong::new(what).nth(self.number - 1).under("fault")
+    }
+
+    fn check(&self, time_max: Duration) -> Result<(), Wrong> {
+        let Planned { at, lasts, fault } = self.planned;
+        if at.since(Instant::ZERO) >= time_max {
+            let at = at.since(Instant::ZERO);
+            return Err(self.wrong(format_args!(
+                "at is {at}, but the run is over by then: until is {time_max}"
+            )));
+        }
+        if *lasts == Some(Duration::ZERO) && !matches!(fault, Fault::Jump { .. }) {
+            return Err(self.wrong("lasts is 0, so that it is over when it begins"));
+        }
+        if let Some(Target::Node(node)) = fault.target() {
+            self.exists("node", NodeSet::only(node))?;
+        }
+        match *fault {
+            Fault::Partition(side) => {
+                self.exists("side", side)?;
+                let others = NodeSet::first(self.nodes).minus(side);
+                if side.is_empty() || others.is_empty() {
+                    return Err(self.wrong(format_args!(
+                        "side has {} of the {} nodes, so that nobody is cut off from anybody",
+                        side.len(),
+                        self.nodes
+                    )));
+                }
+                Ok(())
+            }
+            Fault::OneWay { from, to } | Fault::Clog { from, to } => {
+                self.between(("from", from), ("to", to))
+            }
+            Fault::Partial { one, other } => self.between(("one", one), ("other", other)),
+            Fault::Skew { rate_ppm, .. } if rate_ppm == 0 || rate_ppm.abs() > SKEW_MAX => Err(self
+                .wrong(format_args!(
+                    "rate-ppm is {rate_ppm}, but takes 1 to {SKEW_MAX}, or as much below 0"
+                ))),
+            Fault::Jump { by_micros: 0, .. } => {
+                Err(self.wrong("by-us is 0: the clock stays as it is"))
+            }
+            Fault::SlowDisk { sync, .. } if sync == Duration::ZERO => {
+                Err(self.wrong("sync is 0: the disk takes no time"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether all of these nodes are there.
+    fn exists(&self, key: &str, nodes: NodeSet) -> Result<(), Wrong> {
+        match nodes.minus(NodeSet::first(self.nodes)).nth(0) {
+            None => Ok(()),
+            Some(node) => Err(self.wrong(format_args!(
+                "{key} has {}, but the nodes go from 0 to {}",
+                node.0,
+                self.nodes.min(NODES_MAX).saturating_sub(1)
+            ))),
+        }
+    }
+
+    /// Whether there is a message that it stops: what a node says to itself is none.
+    fn between(&self, one: (&str, NodeSet), other: (&str, NodeSet)) -> Result<(), Wrong> {
+        for (key, nodes) in [one, other] {
+            self.exists(key, nodes)?;
+            if nodes.is_empty() {
+                return Err(self.wrong(format_args!("{key} is empty, so that it stops no message")));
+            }
+        }
+        let ((key, from), (other_key, to)) = (one, other);
+        if from == to && from.len() == 1 {
+            return Err(self.wrong(format_args!(
+                "{key} and {other_key} are the same node, so that it stops no message"
+            )));
+        }
+        Ok(())
+    }
+}
