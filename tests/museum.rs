@@ -10,6 +10,9 @@ use synod_host::{Options, run};
 
 const TABLE: &str = include_str!("../core/museum/README.md");
 
+/// The rules whose neglect walks need not see.
+const ONLY_IN_SWEEPS: [&str; 7] = ["D1", "D2", "T5", "F1", "L5", "L7", "S7"];
+
 /// How to make the table anew, when the protocol has changed.
 const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 2000 --worlds 2000 --walks 100000 --stories";
 
@@ -78,9 +81,10 @@ fn every_mutant_is_caught_as_the_table_says() {
     for mutant in Mutant::ALL {
         let row = &table[mutant.name()];
         assert_eq!(row.rule, mutant.rule(), "{mutant}");
-        // Where walks have no storage, a mistake with it cannot be made in them.
+        // Where walks have no storage, a mistake with it cannot be made in them; and they see that something never ends, but not
+        // that it takes long.
         assert!(
-            row.sign.is_some() || ["D1", "D2"].contains(&mutant.rule()),
+            row.sign.is_some() || ONLY_IN_SWEEPS.contains(&mutant.rule()),
             "{mutant}: every mutant is caught by walks"
         );
         if let Some(told) = &row.sweep {

@@ -115,6 +115,20 @@ museum! {
         "a node whose storage has failed goes on as if it had not"
     StaleRead "stale-read" "Q1"
         "a leader answers reads from its own state, without the log"
+    ClaimsAtOnce "claims-at-once" "L5"
+        "a node whose claim has failed claims again at once"
+    DeniedProbeCounted "denied-probe-counted" "L7"
+        "a node claims though it is told that a leader is heard"
+    OldLeaderFollowed "old-leader-followed" "F1"
+        "a node takes a heartbeat for that of its leader, under whatever ballot"
+    PagesTimeOut "pages-time-out" "S7"
+        "a scout gives up after so many repetitions, whatever came in between"
+    VoteReplayed "vote-replayed" "D2"
+        "a node that starts again takes its last vote for the decision, whatever another one passed on"
+    TrimmedEarly "trimmed-early" "D1"
+        "a journal drops what is before a checkpoint that is not durable yet"
+    RotNeverTrimmed "rot-never-trimmed" "T5"
+        "a journal never drops a record that cannot be read, nor what is behind it"
 }
 
 impl fmt::Display for Mutant {

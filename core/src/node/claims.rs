@@ -120,7 +120,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.seen = highest;
         }
         // Rule L7: who has not seen as high a ballot may have a leader, but none that this node could follow.
-        if granted || highest < self.seen {
+        let counts = granted || highest < self.seen;
+        #[cfg(feature = "mutants")]
+        let counts = counts || self.is(Mutant::DeniedProbeCounted);
+        if counts {
             self.granted(step, from);
         } else {
             self.leader.on_denied();

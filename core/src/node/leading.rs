@@ -1,6 +1,8 @@
 //! Following and leading: signs of life, back-off, and giving up.
 
 use super::{Contact, Node, Step};
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::random::span_below;
 use crate::timer::Timer;
 use crate::{
@@ -116,6 +118,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     fn wait<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, delay: Duration) {
+        #[cfg(feature = "mutants")]
+        let delay = if self.is(Mutant::ClaimsAtOnce) {
+            Duration::ZERO
+        } else {
+            delay
+        };
         self.contact = Contact::Waiting;
         step.trace(Role::Leader, Event::BackedOff { delay });
         self.timers.arm_after(Timer::Election, &step.now, &delay);
@@ -168,7 +176,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         (decided, chain): (Slot, u64),
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        if ballot < self.seen {
+        let is_old = ballot < self.seen;
+        #[cfg(feature = "mutants")]
+        let is_old = is_old && !self.is(Mutant::OldLeaderFollowed);
+        if is_old {
             return Err(Reason::OldBallot);
         }
         self.replica.on_chain(decided, chain);

@@ -103,7 +103,13 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         for entry in entries {
             self.adopt(entry);
         }
+        #[cfg(feature = "mutants")]
+        let repeats = self.repeats;
         self.repeats = 0;
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(Mutant::PagesTimeOut) {
+            self.repeats = repeats;
+        }
         #[cfg(feature = "mutants")]
         let last = last || self.mutant == Some(Mutant::PageCountedEarly);
         let next = entries.last().and_then(|entry| entry.slot.next());

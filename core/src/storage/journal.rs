@@ -2,6 +2,8 @@
 
 use super::record::{Begin, FRAME, Identity, JOURNAL_RECORD_MAX, Record, number_of};
 use super::{JournalError, Storage};
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::{Instant, Node, SnapshotId, StateMachine, Write};
 
 /// Writes to storage what a node must not forget, and keeps the storage from growing.
@@ -47,6 +49,8 @@ pub struct Journal<S> {
     complete: Option<Complete>,
     condition: Condition,
     checkpoints: u32,
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,8 @@ impl<S: Storage> Journal<S> {
             complete: tail.needed.map(|(begin, bytes)| Complete { begin, bytes }),
             condition: Condition::Synced,
             checkpoints: 0,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -182,7 +188,16 @@ impl<S: Storage> Journal<S> {
         if writes.is_empty() {
             return Ok(());
         }
+        #[cfg(feature = "mutants")]
+        {
+            self.mutant = node.config().mutant;
+        }
         let written = self.try_write(now, node, writes);
+        #[cfg(feature = "mutants")]
+        let written = match self.mutant {
+            Some(Mutant::TrimmedEarly) => written.and_then(|()| self.trim()),
+            _ => written,
+        };
         self.note(written)
     }
 
@@ -244,8 +259,19 @@ impl<S: Storage> Journal<S> {
         self.append::<()>(&Record::Seal)?;
         self.storage.sync().map_err(JournalError::Storage)?;
         self.condition = Condition::Synced;
+        self.trim()
+    }
+
+    /// Drops what is before the last checkpoint, if that is not done: once it is durable.
+    fn trim(&mut self) -> Result<(), JournalError<S::Error>> {
+        #[cfg(feature = "mutants")]
+        let keeps_rot = self.mutant == Some(Mutant::RotNeverTrimmed);
         if let Some(Complete { begin, bytes }) = self.complete.take() {
             let is_stale = |bytes: &[u8]| {
+                #[cfg(feature = "mutants")]
+                if keeps_rot && number_of(bytes).is_none() {
+                    return false;
+                }
                 // What cannot be read was not needed when all was read.
                 number_of(bytes).is_none_or(|number| number.wrapping_sub(begin) >= 1 << 31)
             };

@@ -108,7 +108,7 @@ impl<S: Storage> Journal<S> {
         }
         let past = match survey.past() {
             Ok(None) => None,
-            Ok(Some(begin)) => match replay(&mut storage, begin)? {
+            Ok(Some(begin)) => match replay(&mut storage, begin, &config)? {
                 Ok(durable) => Some(durable),
                 Err(damage) => return Ok(Opened::Damaged(Damaged { storage, damage })),
             },
@@ -137,8 +137,17 @@ impl<S: Storage> Journal<S> {
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
     storage: &mut S,
     (at, begin): (u32, Begin),
+    #[cfg_attr(
+        not(feature = "mutants"),
+        expect(unused_variables, reason = "says which mistake is made")
+    )]
+    config: &Config,
 ) -> Result<Result<Durable<M, WINDOW, CLIENTS>, Damage>, OpenError<S::Error>> {
     let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin);
+    #[cfg(feature = "mutants")]
+    {
+        replay.mutant = config.mutant;
+    }
     storage
         .read(|bytes| replay.take_page(bytes))
         .map_err(OpenError::Storage)?;

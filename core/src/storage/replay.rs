@@ -24,6 +24,8 @@ pub(super) struct Replay<M: StateMachine, const WINDOW: usize, const CLIENTS: us
     /// Whether the checkpoint's end has been read. What later ones repeat, of which none has an end, is left out.
     ended: bool,
     damage: Option<Damage>,
+    #[cfg(feature = "mutants")]
+    pub(super) mutant: Option<crate::Mutant>,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDOW, CLIENTS> {
@@ -38,6 +40,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             state: State::genesis(),
             ended: false,
             damage: None,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -145,7 +149,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         while self.state.applied < applied {
             let next = self.state.applied.next().unwrap_or(applied);
             let vote = self.acceptor.vote(next).map(|vote| vote.proposal);
-            let Some(proposal) = self.decided.get(next).copied().or(vote) else {
+            let passed_on = self.decided.get(next).copied();
+            #[cfg(feature = "mutants")]
+            let passed_on = match self.mutant {
+                Some(crate::Mutant::VoteReplayed) => vote.or(passed_on),
+                _ => passed_on,
+            };
+            let Some(proposal) = passed_on.or(vote) else {
                 return Err(Damage::Hole { slot: next });
             };
             self.state.apply(next, &proposal);
