@@ -323,7 +323,11 @@ impl<
     fn start(
         &mut self,
         birth: Birth,
-        _before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
+        #[cfg_attr(
+            not(feature = "mutants"),
+            expect(unused_variables, reason = "says which mistake is made")
+        )]
+        before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
         let Birth {
             now,
@@ -336,6 +340,12 @@ impl<
         let disk = place.close(&mut self.figures);
         let is_first = !core::mem::replace(&mut place.is_used, true);
         let node = config.node;
+        #[cfg(feature = "mutants")]
+        let opened = {
+            let mutant = before.and_then(Node::mutant);
+            Journal::open_making::<M, WINDOW, CLIENTS>(disk, config.clone(), mutant)
+        };
+        #[cfg(not(feature = "mutants"))]
         let opened = Journal::open::<M, WINDOW, CLIENTS>(disk, config.clone());
         let opened = opened.map_err(|_| {
             self.lost(node);

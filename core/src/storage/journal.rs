@@ -190,7 +190,7 @@ impl<S: Storage> Journal<S> {
         }
         #[cfg(feature = "mutants")]
         {
-            self.mutant = node.config().mutant;
+            self.mutant = node.mutant();
         }
         let written = self.try_write(now, node, writes);
         #[cfg(feature = "mutants")]

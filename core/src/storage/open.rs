@@ -77,10 +77,32 @@ impl<S: Storage> Journal<S> {
     /// # Errors
     ///
     /// [`OpenError`]: the storage cannot be read, or is another node's. Nothing was changed.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn open<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
+        storage: S,
+        config: Config,
+    ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
+        Self::open_with(storage, config, Making::default())
+    }
+
+    /// As [`Journal::open`], making a mistake with what is read.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Journal::open`].
+    #[cfg(feature = "mutants")]
+    pub fn open_making<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
+        storage: S,
+        config: Config,
+        mutant: Option<crate::Mutant>,
+    ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
+        Self::open_with(storage, config, mutant)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn open_with<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
         mut storage: S,
         config: Config,
+        making: Making,
     ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
         config.validate().map_err(OpenError::Config)?;
         let identity = Identity::of::<M, WINDOW, CLIENTS>(&config);
@@ -108,7 +130,7 @@ impl<S: Storage> Journal<S> {
         }
         let past = match survey.past() {
             Ok(None) => None,
-            Ok(Some(begin)) => match replay(&mut storage, begin, &config)? {
+            Ok(Some(begin)) => match replay(&mut storage, begin, making)? {
                 Ok(durable) => Some(durable),
                 Err(damage) => return Ok(Opened::Damaged(Damaged { storage, damage })),
             },
@@ -132,6 +154,12 @@ impl<S: Storage> Journal<S> {
     }
 }
 
+/// Which mistake is made with what is read.
+#[cfg(feature = "mutants")]
+type Making = Option<crate::Mutant>;
+#[cfg(not(feature = "mutants"))]
+type Making = ();
+
 /// Plays what is in the storage from a checkpoint on.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
@@ -141,12 +169,12 @@ fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize
         not(feature = "mutants"),
         expect(unused_variables, reason = "says which mistake is made")
     )]
-    config: &Config,
+    making: Making,
 ) -> Result<Result<Durable<M, WINDOW, CLIENTS>, Damage>, OpenError<S::Error>> {
     let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin);
     #[cfg(feature = "mutants")]
     {
-        replay.mutant = config.mutant;
+        replay.mutant = making;
     }
     storage
         .read(|bytes| replay.take_page(bytes))
