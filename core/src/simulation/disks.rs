@@ -253,10 +253,13 @@ impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
         Failed::Storage
     }
 
-    /// Whichever node comes to it first loses power where a trap says.
+    /// Whichever node comes to it first loses power where a trap says. It takes the place of a trap that is there: what is cut
+    /// in a checkpoint would go unrecognised under another trap, and take the power of one node after the other.
     fn arm(&mut self, trap: Trap, seed: u64) {
         for place in &mut self.places {
-            place.trap = Some(trap);
+            if place.trap.replace(trap) == Some(Trap::Checkpoint) {
+                place.disk.disk_mut().keep_power();
+            }
             if trap == Trap::Checkpoint {
                 let disk = place.disk.disk_mut();
                 disk.cut_power_in_checkpoint(seed / 8 % CHECKPOINT_WITHIN);
