@@ -146,11 +146,31 @@ pub struct Pace {
     /// The highest ballot that anybody has promised: one may be claimed by a node that lost power before it could say so.
     promised: Ballot,
     claimed_at: [Instant; NODES],
-    /// What each node asked about last, before it claims, and who may be taken to agree.
-    probes: [(Ballot, NodeSet); NODES],
+    /// What each node asked about last, before it claims.
+    probes: [Asking; NODES],
     applied: Slot,
     applied_then: Slot,
     figures: Figures,
+}
+
+/// What a node asks before it claims, and what it is told.
+#[derive(Clone, Copy, Debug)]
+struct Asking {
+    ballot: Ballot,
+    consents: NodeSet,
+    denials: NodeSet,
+    /// The lowest of the ballots whose owners those hear who deny: what they say is in vain once the asker has heard of a
+    /// higher one, which may come later than the denial was said.
+    heard: Option<Ballot>,
+}
+
+impl Asking {
+    const NOTHING: Self = Self {
+        ballot: Ballot::NULL,
+        consents: NodeSet::EMPTY,
+        denials: NodeSet::EMPTY,
+        heard: None,
+    };
 }
 
 impl Default for Pace {
@@ -170,7 +190,7 @@ impl Pace {
             claimed: [Ballot::NULL; NODES],
             promised: Ballot::NULL,
             claimed_at: [Instant::FAR_FUTURE; NODES],
-            probes: [(Ballot::NULL, NodeSet::EMPTY); NODES],
+            probes: [Asking::NOTHING; NODES],
             applied: Slot::ZERO,
             applied_then: Slot::ZERO,
             figures: Figures {
@@ -206,19 +226,33 @@ impl Pace {
     /// A node asks who misses the leader.
     fn probe(&mut self, node: NodeId, ballot: Ballot) {
         if let Some(probe) = self.probes.get_mut(usize::from(node.0))
-            && probe.0 != ballot
+            && probe.ballot != ballot
         {
-            *probe = (ballot, NodeSet::only(node));
+            *probe = Asking {
+                ballot,
+                ..Asking::NOTHING
+            };
         }
     }
 
-    /// A node says that it misses the leader, or follows one that the asking node need not heed.
-    fn consent(&mut self, from: NodeId, to: NodeSet, ballot: Ballot) {
+    /// A node says whether it misses the leader, and the highest ballot that it has seen.
+    fn answer(
+        &mut self,
+        from: NodeId,
+        to: NodeSet,
+        ballot: Ballot,
+        (granted, highest): (bool, Ballot),
+    ) {
         for node in to.iter() {
             if let Some(probe) = self.probes.get_mut(usize::from(node.0))
-                && probe.0 == ballot
+                && probe.ballot == ballot
             {
-                probe.1.insert(from);
+                if granted {
+                    probe.consents.insert(from);
+                } else {
+                    probe.denials.insert(from);
+                    probe.heard = Some(probe.heard.map_or(highest, |heard| heard.min(highest)));
+                }
             }
         }
     }
@@ -226,7 +260,7 @@ impl Pace {
     /// A node claims a ballot, or asks for more of what it was promised.
     fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) {
         let index = usize::from(node.0);
-        let (Some(claimed), Some(at), Some((_, consents))) = (
+        let (Some(claimed), Some(at), Some(probe)) = (
             self.claimed.get_mut(index),
             self.claimed_at.get_mut(index),
             self.probes.get(index),
@@ -242,11 +276,12 @@ impl Pace {
         *claimed = ballot;
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
-        figures.denied_claims += u64::from(
-            !consents
-                .union(NodeSet::only(node))
-                .is_quorum(config.members),
-        );
+        let mut consents = probe.consents.union(NodeSet::only(node));
+        // A node's own promise is written before it claims, and before it counts.
+        if probe.heard.is_some_and(|heard| self.promised > heard) {
+            consents = consents.union(probe.denials);
+        }
+        figures.denied_claims += u64::from(!consents.is_quorum(config.members));
         figures.claims_in_all += 1;
         figures.claims += u64::from(self.healed.is_some());
         figures.late_claims += u64::from(figures.first_answer.is_some());
@@ -287,12 +322,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     ballot,
                     granted,
                     highest,
-                } => {
-                    // A node's own promise is written before it claims, and before it counts.
-                    if *granted || self.promised > *highest {
-                        self.consent(me, outgoing.to, *ballot);
-                    }
-                }
+                } => self.answer(me, outgoing.to, *ballot, (*granted, *highest)),
                 _ => {}
             }
         }
