@@ -121,7 +121,7 @@ impl Swarm {
         let gathers = drivers.chance(1, 3);
         let gather = drivers.between(unit / 64, unit / 4);
         scenario.gather = if gathers { gather } else { Duration::ZERO };
-        let misled = TWO_FOUNDERS && drivers.chance(1, 8);
+        let misled = drivers.chance(1, 8);
         scenario.second_founder = (misled && nodes > 1).then_some(NodeId(1));
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
@@ -156,9 +156,6 @@ impl Swarm {
         }
     }
 }
-
-/// Whether a trial may have two founders: see [`Scenario::second_founder`].
-const TWO_FOUNDERS: bool = false;
 
 /// Draws one thing after the other.
 #[derive(Debug)]
