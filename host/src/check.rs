@@ -14,14 +14,21 @@
 //! - **How a cluster is founded.** Each exploration starts from one that was founded by the rules, with plain settings; a
 //!   client's session for each of the first two requests is open, and every node has just come back from a loss of
 //!   power. So nobody leads, nothing is under way, and no old message is left.
-//! - **A step that is cut in two.** Power is lost between two steps. What was to be sent may be lost as ever; that a write
-//!   comes before what rests on it is for other tests.
+//!
+//! # Power, and the end of trouble
+//!
+//! Each node keeps a journal on storage of the least size, as on a board, for as long as power may still fail. It fails
+//! between two steps, or after any of the first operations of the storage in one; the node that comes back is what its
+//! storage makes of it, and nothing else. From some of the states, and from the end of each walk, the network heals:
+//! everything arrives, timers fire in turns, and the cluster must come to rest, serve a client, and do so once more when
+//! its leader has stopped.
 //!
 //! # What is judged
 //!
 //! After every step, and from outside alone: from what was written, sent, applied and answered. See [`Invariant`].
 
 mod explorer;
+mod heal;
 mod invariant;
 mod judge;
 mod machine;
@@ -29,6 +36,7 @@ mod memo;
 mod schedule;
 mod scope;
 mod search;
+mod sight;
 mod start;
 mod walk;
 mod world;
@@ -42,6 +50,7 @@ pub use machine::Tape;
 pub use schedule::{Line, schedule};
 pub use scope::{Network, Scope};
 pub use search::{Bounds, End, Explored, Violation, Watch, search};
+pub use sight::{Reached, Sight};
 pub use start::StartError;
 pub use walk::walks;
 pub use world::{Action, Letter, Member, PAGE, World};

@@ -17,8 +17,10 @@ pub enum Exit {
     Stalled,
     /// The same seed gave two different traces.
     Diverged,
-    /// A sweep went through, and something that it was to show never happened.
+    /// A sweep or a check went through, and something that it was to show never happened.
     Vacuous,
+    /// A bound ended a check before everything was visited that it was to visit. No rule was broken so far.
+    CutShort,
     /// It was stopped from outside: by Ctrl-C, SIGTERM or SIGHUP.
     Interrupted,
 }
@@ -33,6 +35,7 @@ impl Exit {
             Self::Stalled => 3,
             Self::Diverged => 4,
             Self::Vacuous => 5,
+            Self::CutShort => 6,
             Self::Interrupted => signals::exit_code(),
         }
     }

@@ -9,6 +9,7 @@ pub mod case;
 pub mod check;
 pub mod cli;
 pub mod commands;
+mod cut;
 pub mod data;
 pub mod exit;
 pub mod history;

@@ -146,7 +146,7 @@ impl Hunter for Worlds {
             depth: None,
             states: u64::MAX,
         };
-        let seeds = self.first..self.first.saturating_add(tries);
+        let seeds = self.first..=self.first.checked_add(tries.checked_sub(1)?)?;
         let found = walks(&explorer, seeds, bounds, &crate::check::Watch::default());
         let violation = found.violation?;
         Some(Catch {

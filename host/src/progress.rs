@@ -1,7 +1,5 @@
 //! How far a long run is, on the standard error, for a person who waits.
 
-#[cfg(feature = "check")]
-use crate::signals;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -190,11 +188,11 @@ pub(crate) fn counted<T>(
     shown(len, &template, move_on, || work(&count))
 }
 
-/// Does some work, and says how long it took. After `limit` it is asked to `stop`; how far it is, is shown once it has
-/// taken more than a second.
+/// Does some work, and says how long it took. When it is `over`, which depends on how long it has taken so far, it is asked
+/// to `stop`; how far it is, is shown once it has taken more than a second.
 #[cfg(feature = "check")]
 pub(crate) fn timed<T>(
-    limit: Duration,
+    over: impl Fn(Duration) -> bool + Sync,
     states: impl Fn() -> u64 + Sync,
     stop: impl Fn() + Sync,
     work: impl FnOnce() -> T,
@@ -211,7 +209,7 @@ pub(crate) fn timed<T>(
         scope.spawn(|| {
             let waiting = waiting;
             while waiting.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
-                if bar.elapsed() >= limit || signals::have_come() {
+                if over(bar.elapsed()) {
                     stop();
                 }
                 if bar.elapsed() >= PATIENCE {

@@ -64,8 +64,27 @@ pub struct Walked {
     pub steps: u64,
     /// What happened how often.
     pub tally: Tally,
+    /// What happened to power, and to storage.
+    pub power: Power,
+    /// How many answers clients were given.
+    pub answered: u64,
+    /// How many decisions replicas learnt from each other.
+    pub learnt: u64,
+    /// How many slots were applied.
+    pub slots: u64,
     /// The check that failed, if one did.
     pub broken: Option<Violation>,
+}
+
+/// How often power failed, and what was kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Power {
+    /// How often it failed between two steps, with what waited to be written lost.
+    pub lost: u64,
+    /// How often it failed while something was being written.
+    pub torn: u64,
+    /// How many checkpoints were completed.
+    pub checkpoints: u64,
 }
 
 /// Walks once. Equal seeds and conditions give equal walks. A quarter of the seeds have a window of two slots, a quarter
@@ -86,6 +105,10 @@ fn walk_of<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     let broken = walk.run().err();
     Walked {
         steps: walk.steps,
+        power: walk.power,
+        answered: u64::try_from(walk.replies.len()).unwrap_or(u64::MAX),
+        learnt: walk.learnt,
+        slots: walk.judge.ledger.end(),
         tally: walk.into_tally(),
         broken,
     }

@@ -2,14 +2,18 @@
 
 use super::invariant::{Broken, Invariant};
 use super::judge::Facts;
+use super::sight::{Reached, Sight, Sights};
 use super::start::{self, ROOM, Restarted, StartError, sent};
 use super::world::{Action, Member, Memos, PAGE, World};
 use super::{Network, Scope, Tape};
+use crate::cut::CutStorage;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use synod::storage::Journal;
 use synod::{
     ClientId, Envelope, Instant, Message, NodeId, Outbox, Proposal, RequestNumber, Timer, Tracer,
+    Write,
 };
 
 /// Knows where a scope begins and what can happen within it.
@@ -25,7 +29,15 @@ pub struct Explorer {
     /// The last slot that may be used.
     slot_max: u64,
     memos: Memos,
+    sights: Sights,
 }
+
+/// After how many operations of the storage power may fail in the middle of a step, where every state is visited. A step
+/// writes a beginning after a restart, a record or two, and a seal.
+const TORN_AFTER: core::ops::RangeInclusive<u8> = 1..=3;
+
+/// Of so many states one is healed.
+const HEAL_EVERY: u64 = 128;
 
 impl Explorer {
     /// Explores a scope.
@@ -46,8 +58,8 @@ impl Explorer {
     #[cfg(feature = "mutants")]
     pub fn making(mutant: Option<synod::Mutant>, scope: Scope) -> Result<Self, StartError> {
         let mut nodes = start::start(scope.nodes)?;
-        for node in &mut nodes {
-            node.after.mutate(mutant);
+        for restarted in &mut nodes {
+            restarted.after.node.mutate(mutant);
         }
         let mut explorer = Self::from(scope, nodes);
         explorer.mutant = mutant;
@@ -55,10 +67,15 @@ impl Explorer {
     }
 
     fn from(scope: Scope, nodes: Vec<Restarted>) -> Self {
-        let rounds = nodes.iter().map(|node| node.before.promised().round());
+        let rounds = nodes
+            .iter()
+            .map(|restarted| restarted.before.promised().round());
         let round_max = rounds.max().unwrap_or(0) + u64::from(scope.rounds);
         let memos = Memos::default();
-        let start = World::new(nodes, &memos);
+        let mut start = World::new(nodes, &memos);
+        if scope.crashes == 0 {
+            start.drop_storage(&memos);
+        }
         let slot_max = start.ledger.value.last_slot().number() + u64::from(scope.slots);
         Self {
             scope,
@@ -68,6 +85,7 @@ impl Explorer {
             round_max,
             slot_max,
             memos,
+            sights: Sights::default(),
         }
     }
 
@@ -88,6 +106,35 @@ impl Explorer {
     /// The first state.
     pub fn start(&self) -> &World {
         &self.start
+    }
+
+    /// Whether power may still fail.
+    pub(super) fn may_crash(&self, world: &World) -> bool {
+        world.used.crashes < self.scope.crashes
+    }
+
+    /// What was reached so far.
+    pub fn reached(&self) -> Reached {
+        self.sights.reached()
+    }
+
+    /// All that can happen in a state: with every place in each of these steps at which power may fail.
+    pub fn all_actions(&self, world: &World, actions: &mut Vec<Action>) {
+        self.actions(world, actions);
+        if !self.may_crash(world) {
+            return;
+        }
+        let steps = actions.len();
+        for index in 0..steps {
+            let step = match actions.get(index) {
+                Some(Action::Crash { .. }) | None => continue,
+                Some(step) => Box::new(step.clone()),
+            };
+            actions.extend(TORN_AFTER.map(|kept| Action::Torn {
+                kept,
+                step: step.clone(),
+            }));
+        }
     }
 
     /// What can happen in a state, in an order that follows from how it came about. Nothing does once a rule was broken.
@@ -119,7 +166,7 @@ impl Explorer {
                 actions.push(Action::Ask { node, request });
             }
         }
-        if world.used.crashes < self.scope.crashes {
+        if self.may_crash(world) {
             actions.extend(self.everywhere().map(|node| Action::Crash { node }));
         }
     }
@@ -159,7 +206,8 @@ impl Explorer {
                 .node(*node)
                 .is_some_and(|node| node.armed().any(|armed| armed == *timer)),
             Action::Ask { request, .. } => self.may_ask(world, *request),
-            Action::Crash { .. } => world.used.crashes < self.scope.crashes,
+            Action::Crash { .. } => self.may_crash(world),
+            Action::Torn { step, .. } => self.may_crash(world) && self.can(world, step),
         }
     }
 
@@ -169,7 +217,23 @@ impl Explorer {
         self.traced(world, action, &mut ())
     }
 
-    /// The same, for somebody who wants to see how.
+    /// As [`Explorer::step`]; and of some of the states, which follow from what they are, whether the cluster comes to rest from there.
+    pub(super) fn step_and_heal(&self, world: &World, action: &Action) -> World {
+        let mut next = self.step(world, action);
+        if next.is_within() && next.fingerprint().is_multiple_of(HEAL_EVERY) {
+            self.mend(&mut next);
+        }
+        next
+    }
+
+    /// Looks whether the cluster comes to rest from here.
+    pub(super) fn mend(&self, world: &mut World) {
+        if let Some(broken) = self.heal(world) {
+            world.broken = Some(Arc::new(broken));
+        }
+    }
+
+    /// As [`Explorer::step`], for somebody who wants to see how.
     pub(super) fn traced<T: Tracer<Tape, PAGE>>(
         &self,
         world: &World,
@@ -177,13 +241,25 @@ impl Explorer {
         tracer: &mut T,
     ) -> World {
         let mut next = world.clone();
+        self.take(&mut next, action, None, tracer);
+        next
+    }
+
+    /// Lets something happen; `torn` where power fails in it, after so many operations of the storage.
+    fn take<T: Tracer<Tape, PAGE>>(
+        &self,
+        next: &mut World,
+        action: &Action,
+        torn: Option<u8>,
+        tracer: &mut T,
+    ) {
         match action {
             Action::Deliver(letter) => {
                 if self.scope.network == Network::Once {
                     next.forget(letter);
                 }
                 let envelope = letter.envelope();
-                self.act(&mut next, envelope.to, tracer, |node, outbox, facts| {
+                self.act(next, (envelope.to, torn), tracer, |node, outbox, facts| {
                     node.handle_message(Instant::ZERO, envelope, outbox, facts);
                 });
             }
@@ -191,19 +267,19 @@ impl Explorer {
                 node,
                 timer,
                 chance,
-            } => self.act(&mut next, *node, tracer, |node, outbox, facts| {
+            } => self.act(next, (*node, torn), tracer, |node, outbox, facts| {
                 node.fire(*timer, *chance, outbox, facts);
             }),
-            Action::Ask { node, request } => self.ask(&mut next, *node, *request, tracer),
-            Action::Crash { node } => self.crash(&mut next, *node),
+            Action::Ask { node, request } => self.ask(next, (*node, torn), *request, tracer),
+            Action::Crash { node } => self.crash(next, *node),
+            Action::Torn { kept, step } => self.take(next, step, Some(*kept), tracer),
         }
-        next
     }
 
     fn ask<T: Tracer<Tape, PAGE>>(
         &self,
         world: &mut World,
-        at: NodeId,
+        at: (NodeId, Option<u8>),
         request: u8,
         tracer: &mut T,
     ) {
@@ -229,42 +305,73 @@ impl Explorer {
         }
     }
 
-    /// Lets a node take a step, sends what it says, and judges it.
-    fn act<T: Tracer<Tape, PAGE>>(
+    /// Lets a node take a step, makes durable what it writes, sends what it says, and judges it.
+    pub(super) fn act<T: Tracer<Tape, PAGE>>(
         &self,
         world: &mut World,
-        at: NodeId,
+        (at, torn): (NodeId, Option<u8>),
         tracer: &mut T,
         step: impl FnOnce(&mut Member, &mut Outbox<Tape, PAGE, ROOM>, &mut (Facts, &mut T)),
     ) {
-        let Some(before) = world.node(at) else {
+        let Some(before) = world.seat(at) else {
             return;
         };
-        let mut node = before.clone();
+        let before = before.node.clone();
+        let Some(mut seat) = world.seat(at).cloned() else {
+            return;
+        };
+        if let (Some(kept), Some(journal)) = (torn, &mut seat.journal) {
+            journal.storage_mut().cut_after(kept.into());
+        }
         let mut outbox = Outbox::new();
         let mut facts = (Facts::default(), tracer);
         // Where an assertion fails, the node is left half-way and looked at no more.
         let taken = catch_unwind(AssertUnwindSafe(|| {
-            step(&mut node, &mut outbox, &mut facts);
+            step(&mut seat.node, &mut outbox, &mut facts);
+            let checkpoints = seat.journal.as_ref().map(Journal::checkpoints);
+            let kept = start::keep(&mut seat, &outbox);
+            (
+                kept,
+                checkpoints < seat.journal.as_ref().map(Journal::checkpoints),
+            )
         }));
-        if taken.is_err() {
+        let Ok((kept, checkpoint)) = taken else {
             let what = format!("an assertion in {at} does not hold");
-            let invariant = Invariant::Assertion;
-            world.broken = Some(Arc::new(Broken { invariant, what }));
-            return;
+            return Self::breaks(world, Invariant::Assertion, what);
+        };
+        if torn.is_some() {
+            let storage = seat.journal.map(Journal::into_storage);
+            return self.come_back(world, at, storage, Sight::Torn);
+        }
+        if let Err(what) = kept {
+            return Self::breaks(world, Invariant::Storage, what);
+        }
+        let mut reached = facts.0.reached;
+        let learnt = |write: &&Write<u32>| matches!(write, Write::Decided { .. });
+        let learnt = outbox.writes.iter().filter(learnt).count();
+        reached.add(Sight::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
+        let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
+        reached.add(Sight::Answered, answered);
+        reached.add(Sight::Checkpoint, checkpoint.into());
+        if !world.healing {
+            self.sights.add(&reached);
         }
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.see(before, &node, &outbox, &facts.0, &self.scope);
+        let judged = ledger.see(&before, &seat.node, &outbox, &facts.0, &self.scope);
         world.broken = judged.err().map(Arc::new);
         world.outside |= ledger.last_slot().number() > self.slot_max;
         world.remember(ledger, &self.memos);
-        for envelope in sent(&node, &outbox) {
+        for envelope in sent(&seat.node, &outbox) {
             world.outside |= self.is_outside(&envelope);
-            if !self.scope.lost.contains(&envelope.message.kind()) {
+            if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
                 world.post(envelope, &self.memos);
             }
         }
-        world.put(node, &self.memos);
+        world.put(seat, &self.memos);
+    }
+
+    fn breaks(world: &mut World, invariant: Invariant, what: String) {
+        world.broken = Some(Arc::new(Broken { invariant, what }));
     }
 
     /// Whether a message is a claim that the scope does not have.
@@ -278,30 +385,55 @@ impl Explorer {
     }
 
     fn crash(&self, world: &mut World, at: NodeId) {
+        let journal = world.seat(at).and_then(|seat| seat.journal.clone());
+        let storage = journal.map(Journal::into_storage);
+        self.come_back(world, at, storage, Sight::Restarted);
+    }
+
+    /// Power comes back at a node: it is what its storage makes of it.
+    fn come_back(&self, world: &mut World, at: NodeId, storage: Option<CutStorage>, how: Sight) {
         world.used.crashes = world.used.crashes.saturating_add(1);
-        let Some(before) = world.node(at) else {
+        let (Some(storage), Some(before)) = (storage, world.node(at)) else {
             return;
         };
-        let Some(durable) = before.durable() else {
-            return;
-        };
-        let incarnation = u32::from(world.used.crashes) + 1;
-        // Settings that were good before still are.
-        let config = before.config().clone();
-        let Ok(node) = Member::recover(config, durable, 0, incarnation, Instant::ZERO) else {
-            return;
+        let config = before.config();
+        let seat = match catch_unwind(AssertUnwindSafe(|| start::recover(config, storage))) {
+            Ok(Ok(seat)) => seat,
+            Ok(Err(what)) => return Self::breaks(world, Invariant::Storage, what),
+            Err(_) => {
+                let what = format!("an assertion in {at} does not hold when it comes back");
+                return Self::breaks(world, Invariant::Assertion, what);
+            }
         };
         #[cfg(feature = "mutants")]
-        let node = {
-            let mut node = node;
-            node.mutate(self.mutant);
-            node
+        let seat = {
+            let mut seat = seat;
+            seat.node.mutate(self.mutant);
+            seat
         };
+        let mut reached = Reached::default();
+        reached.add(how, 1);
+        self.sights.add(&reached);
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.restart(before, &node);
+        let judged = ledger.restart(&seat.node, how == Sight::Torn);
         world.broken = judged.err().map(Arc::new);
         world.remember(ledger, &self.memos);
-        world.put(node, &self.memos);
+        world.put(seat, &self.memos);
+        if world.used.crashes >= self.scope.crashes {
+            world.drop_storage(&self.memos);
+        }
+    }
+
+    /// What states share.
+    pub(super) fn memos(&self) -> &Memos {
+        &self.memos
+    }
+
+    /// Notes that it was looked whether a cluster comes to rest.
+    pub(super) fn note_healed(&self) {
+        let mut reached = Reached::default();
+        reached.add(Sight::Healed, 1);
+        self.sights.add(&reached);
     }
 }
 
@@ -310,7 +442,7 @@ impl Explorer {
     /// What comes of a step in which an assertion of a node fails.
     pub(super) fn panicked(&self, at: NodeId) -> World {
         let mut world = self.start.clone();
-        self.act(&mut world, at, &mut (), |_, _, _| {
+        self.act(&mut world, (at, None), &mut (), |_, _, _| {
             panic!("what a test wants")
         });
         world

@@ -27,11 +27,16 @@ pub enum Invariant {
     Halt,
     /// No assertion in a node fails; seen in builds with debug assertions.
     Assertion,
+    /// Storage that nothing but losses of power happened to opens whole, and has room.
+    Storage,
+    /// Once the network has healed, the cluster comes to rest and serves a client; also without its leader, where a majority
+    /// is left.
+    Progress,
 }
 
 impl Invariant {
     /// Every one, in the order of the variants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::OneValue,
         Self::Agreement,
         Self::Succession,
@@ -43,6 +48,8 @@ impl Invariant {
         Self::Once,
         Self::Halt,
         Self::Assertion,
+        Self::Storage,
+        Self::Progress,
     ];
 
     /// Its name: lower case, words joined by underscores.
@@ -59,6 +66,8 @@ impl Invariant {
             Self::Once => "once",
             Self::Halt => "halt",
             Self::Assertion => "assertion",
+            Self::Storage => "storage",
+            Self::Progress => "progress",
         }
     }
 }

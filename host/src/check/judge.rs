@@ -2,14 +2,15 @@
 //!
 //! It looks into no node beyond what everybody can see of it, and shares no code with what it judges.
 
+use super::sight::{Reached, Sight};
 use super::start::ROOM;
 use super::world::{Member, PAGE};
 use super::{Broken, Invariant, Scope, Tape};
 use crate::log::text;
 use core::fmt;
 use synod::{
-    Ballot, ClientId, Entry, Event, NodeId, NodeSet, Outbox, Proposal, Record, RequestNumber, Slot,
-    StateMachine, Tracer, Write,
+    Ballot, ClientId, Entry, Event, Message, NodeId, NodeSet, Outbox, Proposal, Record,
+    RequestNumber, Slot, StateMachine, Tracer, Write,
 };
 
 type Asked = Proposal<u32>;
@@ -19,6 +20,7 @@ type Asked = Proposal<u32>;
 pub(super) struct Facts {
     applied: Vec<(Slot, Asked, u64)>,
     chosen: Vec<(Slot, Ballot, Asked)>,
+    pub(super) reached: Reached,
 }
 
 impl Tracer<Tape, PAGE> for Facts {
@@ -29,12 +31,29 @@ impl Tracer<Tape, PAGE> for Facts {
                 proposal,
                 chain,
                 ..
-            } => self.applied.push((slot, *proposal, chain)),
+            } => {
+                self.reached.add(Sight::Applied, 1);
+                self.applied.push((slot, *proposal, chain));
+            }
             Event::Chosen {
                 slot,
                 ballot,
                 proposal,
             } => self.chosen.push((slot, ballot, *proposal)),
+            Event::Adopted {
+                reproposed, noops, ..
+            } => {
+                self.reached.add(Sight::Elected, 1);
+                self.reached.add(Sight::Reproposed, reproposed.into());
+                self.reached.add(Sight::Noop, noops.into());
+            }
+            Event::Preempted { .. } => self.reached.add(Sight::Preempted, 1),
+            Event::SteppedDown { .. } => self.reached.add(Sight::SteppedDown, 1),
+            Event::Installed { .. } => self.reached.add(Sight::Installed, 1),
+            Event::Received {
+                message: Message::Promise { last: false, .. },
+                ..
+            } => self.reached.add(Sight::Paged, 1),
             _ => {}
         }
     }
@@ -77,7 +96,8 @@ impl fmt::Display for Named<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Decided {
     proposal: Asked,
-    chain: u64,
+    /// The digest of the log up to here; `None` where whoever applied it lost its power in that step.
+    chain: Option<u64>,
 }
 
 /// A request that took effect: whose, which, what, and where.
@@ -141,6 +161,11 @@ impl Ledger {
         self.answered.contains(proposal)
     }
 
+    /// Whether a request was decided and applied somewhere.
+    pub(super) fn is_decided(&self, proposal: &Asked) -> bool {
+        self.log.iter().any(|decided| decided.proposal == *proposal)
+    }
+
     /// How many slots were applied since the start.
     pub(super) fn applied(&self) -> u64 {
         u64::try_from(self.log.len()).unwrap_or(u64::MAX)
@@ -152,12 +177,38 @@ impl Ledger {
         slots.max().unwrap_or(Slot::ZERO).max(self.base.0)
     }
 
-    /// A node came back from a loss of power.
-    pub(super) fn restart(&mut self, before: &Member, after: &Member) -> Result<(), Broken> {
-        if let Some(count) = self.incarnations.get_mut(usize::from(after.id().0)) {
+    /// A node came back from a loss of power: with all that it had written, unless that is applied there. Where it was torn
+    /// out of a step, some of what that wrote may be there as well.
+    pub(super) fn restart(&mut self, after: &Member, torn: bool) -> Result<(), Broken> {
+        let node = after.id();
+        if let Some(count) = self.incarnations.get_mut(usize::from(node.0)) {
             *count = count.saturating_add(1);
         }
-        self.see_node(before, after)
+        if torn {
+            let mut votes: Vec<_> = after.votes().collect();
+            votes.retain(|vote| !self.has_voted(node, vote));
+            votes.sort_by_key(|vote| vote.ballot);
+            for vote in votes {
+                self.see_accepted(node, &vote)?;
+            }
+            let promised = self.promised(node).map(|promised| *promised);
+            if promised.is_some_and(|promised| promised < after.promised()) {
+                self.see_promised(node, after.promised())?;
+            }
+            self.see_applied_unseen(after.applied());
+        }
+        let from = after.low_water().next().unwrap_or(Slot::FIRST);
+        let held: Vec<_> = after.votes().collect();
+        self.see_page(node, from, true, &held)?;
+        self.see_state(after)
+    }
+
+    fn has_voted(&self, node: NodeId, vote: &Entry<u32>) -> bool {
+        let mut polls = self.polls.iter();
+        polls.any(|poll| {
+            (poll.slot, poll.ballot, poll.proposal) == (vote.slot, vote.ballot, vote.proposal)
+                && poll.voters.contains(node)
+        })
     }
 
     /// A node took a step.
@@ -344,11 +395,12 @@ impl Ledger {
         if slot == next {
             self.log.push(Decided {
                 proposal: *proposal,
-                chain,
+                chain: Some(chain),
             });
         }
-        if let Some(decided) = self.decided(slot) {
+        if let Some(decided) = self.decided_mut(slot) {
             let known = decided.proposal;
+            decided.chain.get_or_insert(chain);
             must!(
                 known == *proposal,
                 Decision,
@@ -372,16 +424,44 @@ impl Ledger {
         )
     }
 
-    fn decided(&self, slot: Slot) -> Option<&Decided> {
-        let above = slot
-            .number()
-            .checked_sub(self.base.0.number())?
-            .checked_sub(1)?;
-        self.log.get(usize::try_from(above).ok()?)
+    /// The place of a slot in the log.
+    fn place(&self, slot: Slot) -> Option<usize> {
+        let above = slot.number().checked_sub(self.base.0.number())?;
+        usize::try_from(above.checked_sub(1)?).ok()
+    }
+
+    fn decided_mut(&mut self, slot: Slot) -> Option<&mut Decided> {
+        let place = self.place(slot)?;
+        self.log.get_mut(place)
+    }
+
+    /// What a node has applied in a step in which its power failed: what a quorum had accepted by then.
+    fn see_applied_unseen(&mut self, applied: Slot) {
+        while self.end() <= applied {
+            let next = self.end();
+            let mut polls = self.polls.iter();
+            let chosen = polls.find(|poll| poll.slot == next && self.is_quorum(poll));
+            let Some(proposal) = chosen.map(|poll| poll.proposal) else {
+                return;
+            };
+            let chain = None;
+            self.log.push(Decided { proposal, chain });
+        }
+    }
+
+    /// What can be seen of the node itself, after a step.
+    fn see_node(&mut self, before: &Member, after: &Member) -> Result<(), Broken> {
+        let (node, was, now) = (after.id(), before.applied(), after.applied());
+        must!(
+            was <= now,
+            Decision,
+            "{node} had applied slot {was}, and now slot {now}"
+        );
+        self.see_state(after)
     }
 
     /// What can be seen of the node itself.
-    fn see_node(&mut self, before: &Member, after: &Member) -> Result<(), Broken> {
+    fn see_state(&mut self, after: &Member) -> Result<(), Broken> {
         let node = after.id();
         if let Some(halt) = after.halted() {
             must!(false, Halt, "{node} halts: {halt:?}");
@@ -398,42 +478,31 @@ impl Ledger {
             Memory,
             "{node} holds the promise of {now}, and has written that of {was}"
         );
-        for Entry {
-            slot,
-            ballot,
-            proposal,
-        } in after.votes()
-        {
-            let mut polls = self.polls.iter();
-            let known = polls.any(|poll| {
-                (poll.slot, poll.ballot, poll.proposal) == (slot, ballot, proposal)
-                    && poll.voters.contains(node)
-            });
+        for vote in after.votes() {
             must!(
-                known,
+                self.has_voted(node, &vote),
                 Memory,
-                "{node} holds a vote for slot {slot} under {ballot} that it has not written"
+                "{node} holds a vote for slot {} under {} that it has not written",
+                vote.slot,
+                vote.ballot
             );
         }
-        let (was, now) = (before.applied(), after.applied());
-        must!(
-            was <= now,
-            Decision,
-            "{node} had applied slot {was}, and now slot {now}"
-        );
+        let now = after.applied();
         let low_water = after.low_water();
         must!(
             low_water <= now,
             Memory,
             "{node} has forgotten slot {low_water}, and applied slot {now}"
         );
-        let chain = if now == self.base.0 {
-            Some(self.base.1)
+        let same = if now == self.base.0 {
+            self.base.1 == after.chain()
         } else {
-            self.decided(now).map(|decided| decided.chain)
+            let decided = self.decided_mut(now);
+            decided
+                .is_some_and(|decided| *decided.chain.get_or_insert(after.chain()) == after.chain())
         };
         must!(
-            chain == Some(after.chain()),
+            same,
             State,
             "{node} has applied slot {now}, and something else than others"
         );

@@ -46,6 +46,10 @@ fn sentence(world: &World, action: &Action) -> String {
             format!("a client asks {node} for command {request}{again}")
         }
         Action::Crash { node } => format!("{node} loses its power, and comes back"),
+        Action::Torn { kept, step } => {
+            let step = sentence(world, step);
+            format!("{step}; power fails after {kept} operations of its storage, and comes back")
+        }
     }
 }
 

@@ -72,6 +72,57 @@ impl Scope {
         }
     }
 
+    /// Small worlds that together see the most, each of which a search visits whole in seconds: elections, claims against
+    /// each other, more than one slot, pages that follow each other, power that fails anywhere, and signs of life.
+    pub fn worlds() -> Vec<Self> {
+        let small = Self::small();
+        vec![
+            small.clone(),
+            Self {
+                crashes: 1,
+                ..small.clone()
+            },
+            Self {
+                network: Network::Again,
+                ..small.clone()
+            },
+            Self {
+                requests: 2,
+                slots: 2,
+                ..small.clone()
+            },
+            Self {
+                nodes: 2,
+                claimants: 2,
+                requests: 2,
+                slots: 2,
+                lost: Vec::new(),
+                ..small.clone()
+            },
+            Self {
+                nodes: 2,
+                claimants: 2,
+                requests: 1,
+                rounds: 2,
+                crashes: 1,
+                ..small.clone()
+            },
+            Self {
+                nodes: 2,
+                requests: 3,
+                slots: 3,
+                crashes: 1,
+                timers: vec![Timer::Election, Timer::Learn],
+                lost: vec![MessageKind::Heartbeat, MessageKind::HeartbeatReply],
+                ..small.clone()
+            },
+            Self {
+                timers: vec![Timer::Election, Timer::Quorum, Timer::Learn],
+                ..small
+            },
+        ]
+    }
+
     /// So large that no search visits all of it, for walks: whatever three nodes can do in a few rounds.
     pub fn large() -> Self {
         Self {

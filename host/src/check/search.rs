@@ -1,6 +1,6 @@
 //! Every state, breadth first, by `stateright`.
 
-use super::{Action, Broken, Explorer, World};
+use super::{Action, Broken, Explorer, Reached, World};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::sync::Arc;
@@ -33,8 +33,14 @@ impl Watch {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    /// Whether it is to end soon.
+    pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Counts steps that are no states.
+    pub fn count(&self, steps: u64) {
+        self.states.fetch_add(steps, Ordering::Relaxed);
     }
 
     /// How many slots some node had applied, at most.
@@ -106,6 +112,8 @@ pub struct Explored {
     pub applied: u64,
     /// How many walks there were.
     pub walks: u64,
+    /// What was reached, by all that this explorer has explored.
+    pub reached: Reached,
     /// The first broken rule.
     pub violation: Option<Violation>,
 }
@@ -124,6 +132,9 @@ pub struct Explored {
 /// # Ok::<(), synod_host::check::StartError>(())
 /// ```
 pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> Explored {
+    if let Some(broken) = explorer.heal(explorer.start()) {
+        return Explored::at_the_start(explorer, broken);
+    }
     let states = Searched {
         explorer: Arc::clone(explorer),
         bounds,
@@ -150,9 +161,10 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
     } else {
         cut
     };
-    let reached = count(checker.state_count());
+    let states = count(checker.state_count());
     let depth = checker.max_depth().saturating_sub(1);
     let depth = count(bounds.depth.map_or(depth, |bound| depth.min(bound)));
+    let reached = explorer.reached();
     // The path to a violation is walked once more, whatever the bounds are.
     checker.model().traces.store(true, Ordering::Relaxed);
     let violation = checker.discoveries().into_values().next().and_then(|path| {
@@ -165,7 +177,7 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
         })
     });
     Explored {
-        states: reached,
+        states,
         unique,
         depth,
         end: if violation.is_some() {
@@ -175,7 +187,28 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
         },
         applied: watch.applied(),
         walks: 0,
+        reached,
         violation,
+    }
+}
+
+impl Explored {
+    /// Something does not hold before anything has happened.
+    fn at_the_start(explorer: &Explorer, broken: Broken) -> Self {
+        Self {
+            states: 1,
+            unique: 1,
+            depth: 0,
+            end: End::Violated,
+            applied: 0,
+            walks: 0,
+            reached: explorer.reached(),
+            violation: Some(Violation {
+                broken,
+                schedule: Vec::new(),
+                seed: None,
+            }),
+        }
     }
 }
 
@@ -208,11 +241,11 @@ impl Model for Searched {
             }
             self.watch.see(world);
         }
-        self.explorer.actions(world, actions);
+        self.explorer.all_actions(world, actions);
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
-        Some(self.explorer.step(world, &action))
+        Some(self.explorer.step_and_heal(world, &action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -1,8 +1,8 @@
 //! A few states, far away, at random from a seed.
 
 use super::search::{Bounds, End, Explored, Violation, Watch};
-use super::{Action, Explorer, World};
-use core::ops::Range;
+use super::{Action, Explorer, Invariant, Reached, World};
+use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 use synod::Timer;
 
@@ -15,7 +15,12 @@ const FRESH: u64 = 80;
 
 /// Walks through a scope, once for each seed, until a rule is broken, a bound is reached, or the watch says so. The
 /// schedule of a violation is cut down to the steps that it takes.
-pub fn walks(explorer: &Explorer, seeds: Range<u64>, bounds: Bounds, watch: &Watch) -> Explored {
+pub fn walks(
+    explorer: &Explorer,
+    seeds: RangeInclusive<u64>,
+    bounds: Bounds,
+    watch: &Watch,
+) -> Explored {
     let mut found = Explored {
         states: 0,
         unique: 0,
@@ -23,6 +28,7 @@ pub fn walks(explorer: &Explorer, seeds: Range<u64>, bounds: Bounds, watch: &Wat
         end: End::Walked,
         applied: 0,
         walks: 0,
+        reached: Reached::default(),
         violation: None,
     };
     let mut known = BTreeSet::from([explorer.start().fingerprint()]);
@@ -47,8 +53,14 @@ pub fn walks(explorer: &Explorer, seeds: Range<u64>, bounds: Bounds, watch: &Wat
         }
         let steps = u64::try_from(walk.schedule.len()).unwrap_or(u64::MAX);
         found.depth = found.depth.max(steps);
+        if !watch.is_stopped() {
+            explorer.mend(&mut walk.world);
+        }
         if let Some(broken) = walk.world.broken() {
-            let (broken, schedule) = (broken.clone(), shrink(explorer, walk.schedule));
+            // What it takes to cut the schedule down is not counted.
+            found.reached = explorer.reached();
+            let broken = broken.clone();
+            let schedule = shrink(explorer, walk.schedule, broken.invariant);
             found.end = End::Violated;
             found.violation = Some(Violation {
                 broken,
@@ -57,6 +69,9 @@ pub fn walks(explorer: &Explorer, seeds: Range<u64>, bounds: Bounds, watch: &Wat
             });
             break;
         }
+    }
+    if found.violation.is_none() {
+        found.reached = explorer.reached();
     }
     found.applied = watch.applied();
     found.unique = u64::try_from(known.len()).unwrap_or(u64::MAX);
@@ -98,6 +113,8 @@ struct Walk<'a> {
     quiet: u64,
     /// The links on which nothing comes for a while: a bit for each pair of nodes.
     held: u64,
+    /// Of a hundred steps, in how many power fails, as long as it may.
+    torn: u64,
     actions: Vec<Action>,
 }
 
@@ -107,6 +124,7 @@ impl<'a> Walk<'a> {
         let haste = 2 + dice.next() % 40;
         // Half of the walks have all timers, the others half of them.
         let quiet = if dice.percent(50) { 0 } else { dice.next() };
+        let torn = if dice.percent(50) { 0 } else { 3 };
         Self {
             explorer,
             dice,
@@ -116,6 +134,7 @@ impl<'a> Walk<'a> {
             haste,
             quiet,
             held: 0,
+            torn,
             actions: Vec::new(),
         }
     }
@@ -138,9 +157,10 @@ impl<'a> Walk<'a> {
         }
         while let Some(index) = self.pick() {
             let action = self.actions.swap_remove(index);
+            let action = self.maybe_torn(action);
             let next = self.explorer.step(&self.world, &action);
             if next.is_within() && (next.broken().is_some() || next != self.world) {
-                if let Action::Deliver(letter) = &action {
+                if let Action::Deliver(letter) = action.step() {
                     self.come.insert(letter.hash());
                 }
                 self.schedule.push(action);
@@ -149,6 +169,19 @@ impl<'a> Walk<'a> {
             }
         }
         false
+    }
+
+    /// Now and then power fails in the middle of a step.
+    fn maybe_torn(&mut self, action: Action) -> Action {
+        let torn = !matches!(action, Action::Crash { .. }) && self.dice.percent(self.torn);
+        if !torn || !self.explorer.may_crash(&self.world) {
+            return action;
+        }
+        // Half of the time in what most steps write, and else somewhere in a checkpoint.
+        let most = if self.dice.percent(50) { 4 } else { 16 };
+        let kept = u8::try_from(self.dice.below(most)).unwrap_or(0);
+        let step = Box::new(action);
+        Action::Torn { kept, step }
     }
 
     /// Chooses among what can happen: mostly a message, and mostly one that has not come yet.
@@ -187,14 +220,12 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
             *timer == Timer::Election || quiet >> place.unwrap_or(0) & 1 == 0
         }
         Action::Ask { .. } | Action::Crash { .. } => true,
+        Action::Torn { step, .. } => may(step, quiet, held),
     }
 }
 
 /// Leaves out of a schedule what the violation at its end does not need, as long as the same rule is broken.
-fn shrink(explorer: &Explorer, schedule: Vec<Action>) -> Vec<Action> {
-    let Some((_, invariant)) = replay(explorer, &schedule) else {
-        return schedule;
-    };
+fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> Vec<Action> {
     let mut shortest = schedule;
     let mut piece = shortest.len() / 2;
     while piece > 0 {
@@ -223,8 +254,9 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>) -> Vec<Action> {
     shortest
 }
 
-/// Takes the steps of a schedule that can be taken, until a rule is broken: the steps that were taken, and the rule.
-fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, super::Invariant)> {
+/// Takes the steps of a schedule that can be taken, until a rule is broken, by them or when the network heals behind them:
+/// the steps that were taken, and the rule.
+fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, Invariant)> {
     let mut world = explorer.start().clone();
     let mut taken = Vec::new();
     for action in schedule {
@@ -241,5 +273,7 @@ fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, supe
         }
         world = next;
     }
-    None
+    explorer.mend(&mut world);
+    let broken = world.broken()?.invariant;
+    Some((taken, broken))
 }

@@ -5,8 +5,10 @@ use super::invariant::Broken;
 use super::judge::Ledger;
 use super::memo::{Kept, Memo, Memorable, hash_of};
 use super::start::Restarted;
+use crate::cut::CutStorage;
 use core::hash::{Hash, Hasher};
 use std::sync::Arc;
+use synod::storage::Journal;
 use synod::{Envelope, Node, NodeId, Timer};
 
 /// Slots of the window: the fewest that there can be.
@@ -19,13 +21,30 @@ pub const PAGE: usize = 1;
 /// A node as it is explored: the real one, with the smallest structures.
 pub type Member = Node<Tape, WINDOW, CLIENTS, PAGE>;
 
-impl Memorable for Member {
+/// A node and its storage.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pub(super) node: Member,
+    /// As long as power may still fail: afterwards what is in it makes no difference.
+    pub(super) journal: Option<Journal<CutStorage>>,
+}
+
+impl Seat {
+    /// What is in the storage. All that a journal remembers besides follows from that.
+    fn records(&self) -> Option<&CutStorage> {
+        self.journal.as_ref().map(Journal::storage)
+    }
+}
+
+impl Memorable for Seat {
     fn fingerprint(&self) -> u64 {
-        hash_of(&(self.id(), self.essence()))
+        hash_of(&(self.node.id(), self.node.essence(), self.records()))
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.id() == other.id() && self.essence() == other.essence()
+        self.node.id() == other.node.id()
+            && self.node.essence() == other.node.essence()
+            && self.records() == other.records()
     }
 }
 
@@ -99,17 +118,34 @@ pub enum Action {
         /// Which one.
         request: u8,
     },
-    /// Power is lost, and comes back.
+    /// Power is lost between two steps, and comes back.
     Crash {
         /// Where.
         node: NodeId,
     },
+    /// Power is lost in the middle of a step, before anything of it has left, and comes back.
+    Torn {
+        /// How many operations of the storage were done by then.
+        kept: u8,
+        /// The step: anything but a loss of power.
+        step: Box<Self>,
+    },
+}
+
+impl Action {
+    /// What happens, whether power fails in it or not.
+    pub(super) fn step(&self) -> &Self {
+        match self {
+            Self::Torn { step, .. } => step,
+            step => step,
+        }
+    }
 }
 
 /// A state: the nodes, the messages that may still come, how much of the scope is used up, and what the judge remembers.
 #[derive(Clone, Debug)]
 pub struct World {
-    nodes: Vec<Arc<Kept<Member>>>,
+    nodes: Vec<Arc<Kept<Seat>>>,
     /// In the order in which they were first sent.
     letters: Arc<Vec<Letter>>,
     /// The sum of the letters' hashes, which no order changes.
@@ -119,6 +155,8 @@ pub struct World {
     pub(super) broken: Option<Arc<Broken>>,
     /// Whether it lies outside of the scope.
     pub(super) outside: bool,
+    /// Whether the network has healed. No such state is followed up.
+    pub(super) healing: bool,
 }
 
 /// How much of a scope is used up.
@@ -132,7 +170,7 @@ pub(super) struct Used {
 /// What states share.
 #[derive(Debug, Default)]
 pub(super) struct Memos {
-    nodes: Memo<Member>,
+    nodes: Memo<Seat>,
     letters: Memo<Envelope<Tape, PAGE>>,
     ledgers: Memo<Ledger>,
 }
@@ -143,7 +181,7 @@ impl World {
     pub(super) fn new(nodes: Vec<Restarted>, memos: &Memos) -> Self {
         let mut ledger = Ledger::new(nodes.iter().map(|node| &node.before));
         let mut restarts = nodes.iter();
-        let judged = restarts.try_for_each(|node| ledger.restart(&node.before, &node.after));
+        let judged = restarts.try_for_each(|node| ledger.restart(&node.after.node, false));
         let keep = |node: Restarted| memos.nodes.keep(node.after);
         Self {
             ledger: memos.ledgers.keep(ledger),
@@ -153,12 +191,13 @@ impl World {
             used: Used::default(),
             broken: judged.err().map(Arc::new),
             outside: false,
+            healing: false,
         }
     }
 
     /// The nodes.
     pub fn nodes(&self) -> impl Iterator<Item = &Member> {
-        self.nodes.iter().map(|kept| &kept.value)
+        self.nodes.iter().map(|kept| &kept.value.node)
     }
 
     /// The messages that may still come.
@@ -188,14 +227,38 @@ impl World {
 
     /// One node.
     pub(super) fn node(&self, id: NodeId) -> Option<&Member> {
+        self.seat(id).map(|seat| &seat.node)
+    }
+
+    /// One node, with its storage.
+    pub(super) fn seat(&self, id: NodeId) -> Option<&Seat> {
         self.nodes.get(usize::from(id.0)).map(|kept| &kept.value)
     }
 
     /// Puts a node in the place of the one of its number.
-    pub(super) fn put(&mut self, node: Member, memos: &Memos) {
-        if let Some(place) = self.nodes.get_mut(usize::from(node.id().0)) {
-            *place = memos.nodes.keep(node);
+    pub(super) fn put(&mut self, seat: Seat, memos: &Memos) {
+        if let Some(place) = self.nodes.get_mut(usize::from(seat.node.id().0)) {
+            *place = memos.nodes.keep(seat);
         }
+    }
+
+    /// Power fails no more: what is stored makes no difference any longer.
+    pub(super) fn drop_storage(&mut self, memos: &Memos) {
+        for place in &mut self.nodes {
+            if place.value.journal.is_some() {
+                let node = place.value.node.clone();
+                *place = memos.nodes.keep(Seat {
+                    node,
+                    journal: None,
+                });
+            }
+        }
+    }
+
+    /// All messages that are under way are lost.
+    pub(super) fn lose_letters(&mut self) {
+        self.letters = Arc::default();
+        self.letters_hash = 0;
     }
 
     /// What the judge remembers from now on.

@@ -1,9 +1,9 @@
 //! `synod check` on the command line.
 
 use super::error::UsageError;
-use super::{help, lists};
+use super::{help, lists, mutants};
 use crate::check::{Network, Scope};
-use crate::commands::check::CheckCommand;
+use crate::commands::check::{CheckCommand, Part};
 use crate::commands::run::Form;
 use crate::values;
 use clap::Args;
@@ -21,6 +21,9 @@ pub(super) struct CheckArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     bounds: BoundArgs,
+    /// Have every node make the mistake of this name: see 'synod museum'
+    #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
+    mutant: Option<mutants::Mutant>,
     /// Lines for people or JSON for programs
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Form,
@@ -77,16 +80,19 @@ struct BoundArgs {
     /// Walk at random, so many times, instead of visiting every state
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     walks: Option<u64>,
-    /// The seed of the first walk; each further one has the next [default: 0]
+    /// Walk at random through weather, so many times: clusters of 2 to 5 nodes, with clocks, from their founding on
+    #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true, conflicts_with = "walks")]
+    storms: Option<u64>,
+    /// The seed of the first walk or storm; each further one has the next [default: 0]
     #[arg(long, value_name = "SEED", value_parser = values::seed, allow_negative_numbers = true)]
     seed: Option<u64>,
-    /// How many steps from the start [default: no bound; 150 with --walks]
+    /// How many steps from the start, 1 to 1000000 [default: no bound; 150 with --walks]
     #[arg(long, value_name = "N", value_parser = values::depth, allow_hyphen_values = true)]
     depth: Option<u32>,
-    /// How many states are followed up; each different one takes memory [default: 10 million]
+    /// How many states of a world are followed up; each different one takes memory [default: 10 million]
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     states: Option<u64>,
-    /// How long it takes at most [default: 1m]
+    /// How long it takes at most [default: 1m; 5m for all parts]
     #[arg(long, value_name = "TIME", value_parser = values::bound, allow_hyphen_values = true)]
     time: Option<Duration>,
 }
@@ -117,27 +123,81 @@ fn parse_network(text: &str) -> Result<Network, values::Takes> {
 
 impl CheckArgs {
     pub(super) fn command(self) -> Result<CheckCommand, UsageError> {
+        let part = self.part()?;
         let bounds = self.bounds;
-        if let (Some(seed), None) = (bounds.seed, bounds.walks) {
-            let takes = "a seed only with --walks, as nothing else is drawn";
-            return Err(UsageError::value("--seed", &seed.to_string(), &takes));
-        }
-        let default =
-            CheckCommand::new(bounds.walks.map(|walks| (walks, bounds.seed.unwrap_or(0))));
+        let default = CheckCommand::new(part);
         Ok(CheckCommand {
-            scope: self.scope.scope(default.scope)?,
             depth: bounds.depth,
             states: bounds.states.unwrap_or(default.states),
             time: bounds.time.unwrap_or(default.time),
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant,
             form: self.format,
             ..default
         })
     }
+
+    /// What is to be explored: all parts where nothing is said of the world.
+    fn part(&self) -> Result<Option<Part>, UsageError> {
+        let bounds = &self.bounds;
+        let count = bounds.walks.or(bounds.storms);
+        let first = bounds.seed.unwrap_or(0);
+        match count {
+            None => {
+                if let Some(seed) = bounds.seed {
+                    let takes = "a seed only with --walks or --storms, as nothing else is drawn";
+                    return Err(UsageError::value("--seed", &seed.to_string(), &takes));
+                }
+            }
+            // The last walk has a seed, too.
+            Some(count) if first.checked_add(count - 1).is_none() => {
+                let most = u64::MAX - (count - 1);
+                let takes = format!("at most {most}, from which on there are {count} seeds");
+                return Err(UsageError::value("--seed", &first.to_string(), &takes));
+            }
+            Some(_) => {}
+        }
+        if let Some(count) = bounds.storms {
+            if let Some(option) = self.scope.first().or(bounds.depth.map(|_| "--depth")) {
+                return Err(UsageError::alone(
+                    option,
+                    "a world, and the clusters of --storms are drawn",
+                ));
+            }
+            return Ok(Some(Part::Storms(count, first)));
+        }
+        if let Some(count) = bounds.walks {
+            let scope = self.scope.scope(Scope::large())?;
+            return Ok(Some(Part::Walks(scope, count, first)));
+        }
+        if self.scope.first().is_none() && bounds.depth.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Part::World(self.scope.scope(Scope::small())?)))
+    }
 }
 
 impl ScopeArgs {
+    /// The first option of these that was given.
+    fn first(&self) -> Option<&'static str> {
+        let given = [
+            ("--nodes", self.nodes.is_some()),
+            ("--claimants", self.claimants.is_some()),
+            ("--requests", self.requests.is_some()),
+            ("--retries", self.retries.is_some()),
+            ("--rounds", self.rounds.is_some()),
+            ("--slots", self.slots.is_some()),
+            ("--crashes", self.crashes.is_some()),
+            ("--timers", self.timers.is_some()),
+            ("--lost", self.lost.is_some()),
+            ("--network", self.network.is_some()),
+        ];
+        let mut given = given.into_iter().filter(|(_, given)| *given);
+        given.next().map(|(name, _)| name)
+    }
+
     /// The scope, once the values have been held against each other.
-    fn scope(self, default: Scope) -> Result<Scope, UsageError> {
+    fn scope(&self, default: Scope) -> Result<Scope, UsageError> {
         let nodes = self.nodes.unwrap_or(default.nodes);
         if let Some(claimants) = self.claimants.filter(|claimants| *claimants > nodes) {
             let takes = format!("at most as many as there are nodes ({nodes})");
@@ -158,8 +218,14 @@ impl ScopeArgs {
             rounds: self.rounds.unwrap_or(default.rounds),
             slots: default.slots,
             crashes: self.crashes.unwrap_or(default.crashes),
-            timers: self.timers.map_or(default.timers, |timers| timers.0),
-            lost: self.lost.map_or(default.lost, |kinds| kinds.0),
+            timers: self
+                .timers
+                .as_ref()
+                .map_or(default.timers, |timers| timers.0.clone()),
+            lost: self
+                .lost
+                .as_ref()
+                .map_or(default.lost, |kinds| kinds.0.clone()),
             network: self.network.unwrap_or(default.network),
         };
         scope.slots = self.slots.unwrap_or(scope.slots.max(requests));
@@ -185,34 +251,47 @@ mod tests {
         error.to_string()
     }
 
+    fn world_of(line: &str) -> Scope {
+        match check_of(line).part {
+            Some(Part::World(scope) | Part::Walks(scope, ..)) => scope,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
     #[test]
-    fn nothing_said_is_the_small_world_and_walks_are_in_the_large_one() {
-        let search = check_of("synod check");
-        assert_eq!((search.scope, search.walks), (Scope::small(), None));
+    fn nothing_said_is_all_parts_and_any_option_of_the_world_is_that_world() {
+        assert_eq!(check_of("synod check").part, None);
+        assert_eq!(check_of("synod check --time 9m --states 7").part, None);
+        for small in ["synod check --nodes 3", "synod check --depth 4"] {
+            assert_eq!(world_of(small), Scope::small(), "{small}");
+        }
         let walks = check_of("synod check --walks 9");
-        assert_eq!((walks.scope, walks.walks), (Scope::large(), Some((9, 0))));
+        assert_eq!(walks.part, Some(Part::Walks(Scope::large(), 9, 0)));
+        let storms = check_of("synod check --storms 9 --seed 4");
+        assert_eq!(storms.part, Some(Part::Storms(9, 4)));
     }
 
     #[test]
     fn every_option_arrives_and_the_shortest_command_names_it() {
         for line in [
             "synod check",
+            "synod check --time 600s",
             "synod check --nodes 5 --claimants 3 --requests 2 --retries 1 --rounds 2 --slots 3 --crashes 1 \
              --timers election,learn --lost none --network again --depth 9 --states 1000 --time 90s",
             "synod check --nodes 2 --requests 2",
+            "synod check --nodes 3",
             "synod check --timers all --lost welcome,probe",
             "synod check --walks 1 --seed 57",
+            "synod check --walks 1 --seed 18446744073709551615",
+            "synod check --storms 3 --seed 57 --time 300s",
             "synod check --nodes 2 --slots 1 --timers election --lost heartbeat --network once --walks 9",
         ] {
             assert_eq!(check_of(line).command(), line);
         }
-        let command = check_of("synod check --lost heartbeat,decision --requests 3");
-        assert_eq!(
-            command.scope.lost,
-            [MessageKind::Decision, MessageKind::Heartbeat]
-        );
-        assert_eq!(command.scope.slots, 3, "a slot for each request");
-        let five = check_of("synod check --nodes 5 --walks 1").scope;
+        let scope = world_of("synod check --lost heartbeat,decision --requests 3");
+        assert_eq!(scope.lost, [MessageKind::Decision, MessageKind::Heartbeat]);
+        assert_eq!(scope.slots, 3, "a slot for each request");
+        let five = world_of("synod check --nodes 5 --walks 1");
         assert_eq!(five.claimants, 5, "everybody");
     }
 
@@ -244,6 +323,21 @@ mod tests {
                 "--seed 6",
                 "--seed got '6', but takes a seed only with --walks",
             ),
+            (
+                "--walks 3 --seed 18446744073709551615",
+                "at most 18446744073709551613, from which on there are 3 seeds",
+            ),
+            (
+                "--storms 2 --seed 18446744073709551615",
+                "at most 18446744073709551614, from which on there are 2 seeds",
+            ),
+            ("--storms 3 --nodes 3", "--nodes needs a world"),
+            ("--storms 3 --depth 3", "--depth needs a world"),
+            ("--storms 3 --walks 3", "--walks"),
+            ("--walks 0", "a whole number from 1"),
+            ("--storms 0", "a whole number from 1"),
+            ("--claimants 0", "a whole number from 1 to 5"),
+            ("--time 0s", "a duration above zero"),
             ("6", "there is no argument '6' here"),
         ] {
             let error = error_of(line);

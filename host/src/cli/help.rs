@@ -103,19 +103,28 @@ Exit codes:
 
 #[cfg(feature = "check")]
 pub(super) const CHECK_ABOUT: &str =
-    "Visits every state of a small cluster of real nodes, or walks through a larger one";
+    "Visits every state of small clusters of real nodes, and walks through larger ones";
 
 #[cfg(feature = "check")]
 pub(super) const CHECK_LONG_ABOUT: &str = "\
-Visits every state that a small cluster of real nodes can be in, and looks after every step for a broken rule.
+Visits every state that small clusters of real nodes can be in, walks through larger ones at random, and looks after \
+every step for a broken rule.
 
-There is no time in it: a message that was sent may come at any moment or never, and a timer that is armed may fire at \
+Where nothing is said of the cluster, it goes through all parts: small worlds, each visited whole, then walks and storms. \
+Any option of the world, --walks or --storms asks for that alone.
+
+In a world there is no time: a message that was sent may come at any moment or never, and a timer that is armed may fire at \
 any moment. So within its bounds everything happens that any network and any clocks could do. The bounds must be small, \
-as each of them multiplies the states; where they would have to be too small, --walks goes through a larger cluster at \
-random instead, from a seed.
+as each of them multiplies the states; where they would have to be too small, --walks goes through a larger world at \
+random instead, from a seed. It begins with a cluster that has been founded, in which two clients have a session, and \
+whose nodes have all just come back from a loss of power. Each node keeps a journal: whenever power fails, between two \
+steps or in what one of them writes, it comes back with what its storage has.
 
-It begins with a cluster that has been founded, in which two clients have a session, and whose nodes have all just come \
-back from a loss of power.";
+A storm has time in it, and begins before the cluster does: nodes with clocks of their own, clients that come and go, a \
+network that keeps kinds of messages or links back for long, and power that fails.
+
+From some of the states, and at the end of each walk and storm, the network heals: then the cluster must come to rest and \
+serve a client.";
 
 #[cfg(feature = "check")]
 pub(super) const CHECK_AFTER: &str =
@@ -124,22 +133,28 @@ pub(super) const CHECK_AFTER: &str =
 #[cfg(feature = "check")]
 pub(super) const CHECK_AFTER_LONG: &str = "\
 Examples:
-  synod check                            3 nodes, one election, one request
+  synod check                            all parts, in a minute or two
+  synod check --nodes 3                  3 nodes, one election, one request
   synod check --crashes 1                the same, and power is lost anywhere
   synod check --claimants 2 --time 10m   two nodes that claim to lead
   synod check --nodes 2 --claimants 2 --lost none --network again
                                          two nodes, and messages that come again
   synod check --walks 1000               three nodes, everything, at random
   synod check --walks 1 --seed 57        one of those walks
+  synod check --storms 1000              clusters of all sizes, in bad weather
 
-It prints how many states there are and whether these are all. Where a rule is
-broken it prints what happened, step by step (without a detour: the nearest such
-state, or a walk with what is not needed left out), and the command that shows
-it again.
+It prints how many states there are and whether these are all, and how often
+was reached what the rules are about: elections, answers, pages, losses of
+power, and so on. Where a rule is broken it prints what happened, step by step
+(without a detour: the nearest such state, or a walk with what is not needed
+left out), and the command that shows it again.
 
 Exit codes:
-  0  no rule is broken, in what was visited
+  0  everything was visited that was asked for, and no rule is broken
   1  a rule is broken
   2  bad usage, or the output failed
+  5  vacuous: something never happened that must, as an election, an answer
+     where there are requests, or a loss of power where there are crashes
+  6  cut short by --time, --states or --depth: no rule is broken so far
   130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; the report says how far
      it came, and a second signal ends it at once";

@@ -132,7 +132,8 @@ pub(super) fn check_after_long() -> String {
     let line = |rule: Invariant| format!("  {:<11} {}\n", rule.name(), is_broken_by(rule));
     let rules: String = Invariant::ALL.into_iter().map(line).collect();
     format!(
-        "What is looked for, from what nodes write, send, apply and answer:\n{rules}\n{}",
+        "What is looked for in worlds, from what nodes write, send, apply and answer:\n{rules}\
+         Storms look for the same and more; core/museum/README.md has their checks.\n\n{}",
         help::CHECK_AFTER_LONG
     )
 }
@@ -152,5 +153,10 @@ const fn is_broken_by(invariant: Invariant) -> &'static str {
         Invariant::Once => "a request that takes effect twice, or a wrong answer",
         Invariant::Halt => "a node that finds proof of a broken rule",
         Invariant::Assertion => "an assertion in a node (only where debug assertions are on)",
+        Invariant::Storage => "storage that nothing has damaged, and that opens damaged or is full",
+        Invariant::Progress => {
+            "a cluster that does not come to rest, or serves nobody, once the\n              \
+             network has healed; also without its leader"
+        }
     }
 }

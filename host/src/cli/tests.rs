@@ -191,6 +191,8 @@ fn without_mutants_the_program_says_how_to_build_one_with_them() {
     for line in [
         "6 --mutant amnesia",
         "sweep --mutant amnesia",
+        #[cfg(feature = "check")]
+        "check --mutant amnesia",
         "museum",
         "museum amnesia --walks 9",
     ] {

@@ -30,6 +30,8 @@ pub enum Check {
     Answer,
     /// No node halts: it would have seen a rule broken.
     Halt,
+    /// Storage that nothing but losses of power happened to opens whole, and has room.
+    Storage,
     /// A step says no more than there is room for.
     Bounds,
     /// When the network has healed, the cluster comes to rest and serves a client.
@@ -52,6 +54,7 @@ impl Check {
             Self::State => "state",
             Self::Answer => "answer",
             Self::Halt => "halt",
+            Self::Storage => "storage",
             Self::Bounds => "bounds",
             Self::Liveness => "liveness",
         }
@@ -67,6 +70,7 @@ impl Check {
                 | Self::State
                 | Self::Answer
                 | Self::Halt
+                | Self::Storage
                 | Self::Liveness
         )
     }

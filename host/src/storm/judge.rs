@@ -9,7 +9,7 @@ use synod::machines::KvCommand;
 use synod::{Ballot, Entry, Message, Node, Proposal, Slot, Write};
 
 /// What an acceptor has written: its promise, and its last vote for each slot. And how far its node has applied.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Memory {
     promised: Ballot,
     votes: BTreeMap<Slot, (Ballot, Asked)>,
@@ -27,6 +27,8 @@ pub(super) struct Judge {
     watch: Watch,
     quorum: usize,
     memories: Vec<Memory>,
+    /// What of that is durable.
+    durable: Vec<Memory>,
     ballots: BTreeMap<(Slot, Ballot), Vote>,
     /// The first ballot under which a quorum has accepted, and what.
     chosen: BTreeMap<Slot, (Ballot, Asked)>,
@@ -51,6 +53,7 @@ impl Judge {
             watch,
             quorum: usize::from(size) / 2 + 1,
             memories: (0..size).map(|_| Memory::default()).collect(),
+            durable: (0..size).map(|_| Memory::default()).collect(),
             ballots: BTreeMap::new(),
             chosen: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -67,12 +70,18 @@ impl Judge {
         self.memories.get(usize::from(node))
     }
 
+    /// Whether a node has written a promise or a vote that is durable.
+    pub(super) fn has_promised(&self, node: u16) -> bool {
+        self.memory(node)
+            .is_some_and(|memory| memory.promised > Ballot::NULL)
+    }
+
     fn applied(&self, node: u16) -> Slot {
         self.memory(node)
             .map_or(Slot::ZERO, |memory| memory.applied)
     }
 
-    /// A node wrote something down.
+    /// A node wants something written down, and holds itself to it from then on.
     pub(super) fn see_write(
         &mut self,
         node: u16,
@@ -103,9 +112,41 @@ impl Judge {
                 memory.promised = entry.ballot;
                 let vote = (entry.ballot, entry.proposal);
                 memory.votes.insert(entry.slot, vote);
-                self.see_vote(node, entry)
+                Ok(())
             }
             Write::Decided { .. } | Write::Installed(_) => Ok(()),
+        }
+    }
+
+    /// All that a node wanted written is durable: only now its votes count.
+    pub(super) fn see_kept(
+        &mut self,
+        node: u16,
+        writes: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let places = (
+            self.memories.get(usize::from(node)),
+            self.durable.get_mut(usize::from(node)),
+        );
+        if let (Some(memory), Some(durable)) = places {
+            *durable = memory.clone();
+        }
+        for write in writes {
+            if let Write::Accepted(entry) = write {
+                self.see_vote(node, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Power failed at a node: what was not durable is gone.
+    pub(super) fn see_crash(&mut self, node: u16) {
+        let places = (
+            self.memories.get_mut(usize::from(node)),
+            self.durable.get(usize::from(node)),
+        );
+        if let (Some(memory), Some(durable)) = places {
+            *memory = durable.clone();
         }
     }
 
@@ -237,15 +278,19 @@ impl Judge {
             .see_state(number, applied, node.chain(), node.machine().iter())
     }
 
-    /// A node came back: it must have what it had written.
+    /// A node came back: it must have what was durable. Of what was being written when power failed it may have some.
     pub(super) fn see_recovered<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+        torn: &[Write<KvCommand>],
     ) -> Result<(), Violation> {
         let number = node.id().0;
-        let Some(memory) = self.memories.get(usize::from(number)) else {
+        self.see_torn(node, torn)?;
+        let Some(memory) = self.memories.get_mut(usize::from(number)) else {
             return Ok(());
         };
+        // Which slots were applied is not written for each.
+        memory.applied = node.applied();
         let kept = node
             .votes()
             .map(|entry| (entry.slot, (entry.ballot, entry.proposal)));
@@ -258,6 +303,34 @@ impl Judge {
             format!("NODE_{number} came back without votes that it had written")
         })?;
         self.see_node(node)
+    }
+
+    /// What of the last writes is there although power failed while they were written.
+    fn see_torn<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+        torn: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let number = node.id().0;
+        let mut there = Vec::new();
+        for write in torn {
+            let is_there = match write {
+                Write::Accepted(entry) => node.votes().any(|vote| vote == *entry),
+                Write::Promised(ballot) => node.promised() >= *ballot,
+                Write::Decided { .. } | Write::Installed(_) => false,
+            };
+            // What a checkpoint holds of a vote that is applied, it need not hold as a vote.
+            if is_there
+                && self.memory(number).is_some_and(|memory| match write {
+                    Write::Promised(ballot) => memory.promised < *ballot,
+                    _ => true,
+                })
+            {
+                self.see_write(number, write)?;
+                there.push(*write);
+            }
+        }
+        self.see_kept(number, &there)
     }
 
     /// A node says something that is not to be held against what it wrote before it said more.

@@ -92,6 +92,11 @@ impl Ledger {
         }
     }
 
+    /// How many slots were applied.
+    pub(super) fn end(&self) -> u64 {
+        u64::try_from(self.prefixes.len().saturating_sub(1)).unwrap_or(u64::MAX)
+    }
+
     /// What was applied in a slot, as far as anybody has.
     pub(super) fn decision(&self, slot: Slot) -> Option<&Asked> {
         self.after(slot).map(|prefix| &prefix.proposal)

@@ -6,9 +6,11 @@ use super::dice::Dice;
 use super::facts::Facts;
 use super::judge::Judge;
 use super::weather::{Habits, Order, Weather};
-use super::{Asked, Conditions, Machine};
-use synod::machines::KvReply;
-use synod::{Durable, Envelope, Instant, Message, Node, NodeId, Outbox, Proposal, Reply, Tally};
+use super::{Asked, Conditions, Machine, Power};
+use crate::cut::CutStorage;
+use synod::machines::{KvCommand, KvReply};
+use synod::storage::Journal;
+use synod::{Envelope, Instant, Message, Node, NodeId, Outbox, Proposal, Reply, Tally, Write};
 
 /// Room for a few steps of the largest of the nodes that walk here.
 const ROOM: usize = 64;
@@ -26,10 +28,14 @@ pub(super) struct Seat<const WINDOW: usize, const CLIENTS: usize, const PAGE: us
     pub(super) outbox: Room<PAGE>,
     pub(super) clock: Instant,
     pub(super) stopped: bool,
+    /// Where it keeps what it must not forget.
+    pub(super) journal: Option<Journal<CutStorage>>,
     /// What is left of a node that has no power.
-    pub(super) durable: Option<Durable<Machine, WINDOW, CLIENTS>>,
-    /// How often it was started.
-    pub(super) incarnation: u32,
+    pub(super) storage: Option<CutStorage>,
+    /// Its power fails after so many operations of its storage, the next time that it writes.
+    pub(super) cut: Option<u32>,
+    /// What was being written when its power failed.
+    pub(super) torn: Vec<Write<KvCommand>>,
 }
 
 /// What a walk does next.
@@ -60,6 +66,12 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) replies: Vec<Reply<KvReply>>,
     pub(super) healing: bool,
     pub(super) steps: u64,
+    /// What happened to power, and to storage.
+    pub(super) power: Power,
+    /// How many decisions were passed on and kept.
+    pub(super) learnt: u64,
+    /// How many bytes each storage has room for, of four checkpoints.
+    pub(super) room: u64,
     facts: Facts,
 }
 
@@ -70,13 +82,17 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let mut dice = Dice::new(seed);
         let size = dice.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
         let habits = Habits::draw(&mut dice, CLIENTS);
+        // Half of the walks have storage of the least size, in which checkpoints are written at once.
+        let room = dice.one(&[4, 4, 6, 6]).unwrap_or(4);
         let seat = |_| Seat {
             node: None,
             outbox: Outbox::new(),
             clock: Instant::ZERO,
             stopped: false,
-            durable: None,
-            incarnation: 0,
+            journal: None,
+            storage: None,
+            cut: None,
+            torn: Vec::new(),
         };
         Self {
             conditions,
@@ -93,6 +109,9 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             replies: Vec::new(),
             healing: false,
             steps: 0,
+            power: Power::default(),
+            learnt: 0,
+            room,
             facts: Facts::default(),
         }
     }
@@ -103,11 +122,11 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 
     /// From a founder alone to a cluster that serves a client after all that it went through.
     pub(super) fn run(&mut self) -> Result<(), Violation> {
-        self.start(0);
+        self.start(0)?;
         let late = self.dice.percent(30);
         for number in 1..self.size {
             if !late || usize::from(number) < self.judge.quorum() {
-                self.start(number);
+                self.start(number)?;
             }
         }
         if self.habits.calm {
@@ -119,10 +138,24 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         }
         for number in 0..self.size {
             self.recover(number)?;
-            self.start(number);
+            self.start(number)?;
+            if let Some(seat) = self.seat(number) {
+                seat.cut = None;
+            }
         }
         let calm = self.comes_true(3_000, Self::is_calm)?;
         self.expect(calm, "the cluster does not come to rest")?;
+        let leads = |walk: &Self| {
+            let live = walk.live().into_iter();
+            live.filter_map(|it| walk.node(it)?.leading()).max()
+        };
+        // Far longer than any leader is waited for.
+        let leader = leads(self);
+        self.comes_true(80, |_| false)?;
+        self.expect(
+            leads(self) == leader,
+            "a leader that all follow does not stay",
+        )?;
         let served = self.is_served()?;
         self.expect(served, "a client is not served")
     }
@@ -208,10 +241,29 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let Some(seat) = self.seats.get_mut(usize::from(number)) else {
             return Ok(());
         };
+        if !self.healing && seat.cut.is_some() && !seat.outbox.writes.is_empty() {
+            let cut = seat.cut;
+            self.go_dark(number, cut);
+            return Ok(());
+        }
         let outbox = core::mem::take(&mut seat.outbox);
-        let Some(node) = &seat.node else {
+        let (Some(node), Some(journal)) = (&mut seat.node, &mut seat.journal) else {
             return Ok(());
         };
+        let checkpoints = journal.checkpoints();
+        let written = journal.write(seat.clock, node, &outbox.writes);
+        let kept = written.and_then(|()| journal.sync());
+        let learnt = |write: &&Write<KvCommand>| matches!(write, Write::Decided { .. });
+        let learnt = outbox.writes.iter().filter(learnt).count();
+        self.learnt += u64::try_from(learnt).unwrap_or(u64::MAX);
+        self.power.checkpoints += u64::from(journal.checkpoints() > checkpoints);
+        self.conditions
+            .watch
+            .ensure(Check::Storage, kept.is_ok(), || {
+                format!("NODE_{number} cannot write, and its storage is in order: {kept:?}")
+            })?;
+        let node = &*node;
+        self.judge.see_kept(number, &outbox.writes)?;
         for outgoing in &outbox.messages {
             self.judge.see_message(number, &outgoing.message)?;
             for letter in outgoing.to.iter().map(|to| node.envelope(to, outgoing)) {
@@ -310,7 +362,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 let dark = self.seats.iter().position(|seat| seat.node.is_none());
                 if let Some(number) = dark.and_then(|dark| u16::try_from(dark).ok()) {
                     self.recover(number)?;
-                    self.start(number);
+                    self.start(number)?;
                 }
                 Ok(())
             }

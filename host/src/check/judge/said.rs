@@ -30,7 +30,7 @@ impl Ledger {
                 );
                 if promised == ballot {
                     self.see_page(
-                        node,
+                        id,
                         (*from).max(low_water.next().unwrap_or(*low_water)),
                         *last,
                         entries,
@@ -94,12 +94,11 @@ impl Ledger {
     /// A page of a promise: every vote that was ever written from a slot on, each the last one for its slot.
     pub(super) fn see_page(
         &self,
-        node: &Member,
+        id: NodeId,
         from: Slot,
         last: bool,
         entries: &[Entry<u32>],
     ) -> Result<(), Broken> {
-        let id = node.id();
         let mut written: Vec<&Poll> = Vec::new();
         for poll in self
             .polls

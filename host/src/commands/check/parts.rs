@@ -1,0 +1,229 @@
+//! Each part of a check is explored, as many at once as there are processors.
+
+use super::{CheckCommand, Part};
+use crate::check::{
+    Bounds, End, Explored, Explorer, Line, Reached, Scope, Sight, Watch, schedule, search, walks,
+};
+use crate::storm::{self, Conditions, walk};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// What came of a part.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) part: Part,
+    pub(super) end: End,
+    pub(super) states: u64,
+    /// How many of them are different, where that is known.
+    pub(super) unique: u64,
+    pub(super) depth: u64,
+    pub(super) applied: u64,
+    pub(super) walks: u64,
+    pub(super) reached: Reached,
+    pub(super) bad: Option<Bad>,
+}
+
+/// A broken rule, and what shows it.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub(super) rule: &'static str,
+    pub(super) what: String,
+    pub(super) schedule: Vec<Line>,
+    pub(super) seed: Option<u64>,
+}
+
+impl Done {
+    /// Nothing yet.
+    fn new(part: &Part, end: End) -> Self {
+        Self {
+            part: part.clone(),
+            end,
+            states: 0,
+            unique: 0,
+            depth: 0,
+            applied: 0,
+            walks: 0,
+            reached: Reached::default(),
+            bad: None,
+        }
+    }
+
+    fn of(part: &Part, explorer: &Explorer, found: Explored) -> Self {
+        let bad = found.violation.map(|violation| Bad {
+            rule: violation.broken.invariant.name(),
+            what: violation.broken.what,
+            schedule: schedule(explorer, &violation.schedule),
+            seed: violation.seed,
+        });
+        Self {
+            part: part.clone(),
+            end: found.end,
+            states: found.states,
+            unique: found.unique,
+            depth: found.depth,
+            applied: found.applied,
+            walks: found.walks,
+            reached: found.reached,
+            bad,
+        }
+    }
+
+    /// Whether there would have been more.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self.end, End::Stopped | End::States | End::Depth)
+    }
+}
+
+/// Explores all parts. What comes after one in which a rule is broken is stopped; what comes before it goes on, so that
+/// the first one is the same with any number of processors.
+pub(super) fn explored(
+    command: &CheckCommand,
+    parts: &[Part],
+    watches: &[Arc<Watch>],
+) -> Vec<Done> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<(usize, Done)>> = Mutex::default();
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(part), Some(watch)) = (parts.get(index), watches.get(index)) else {
+                return;
+            };
+            let done = if watch.is_stopped() {
+                Done::new(part, End::Stopped)
+            } else {
+                explore(command, part, watch)
+            };
+            if done.bad.is_some() {
+                watches
+                    .iter()
+                    .skip(index + 1)
+                    .for_each(|later| later.stop());
+            }
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            results.push((index, done));
+        }
+    };
+    let jobs = thread::available_parallelism().map_or(1, |jobs| jobs.get().min(parts.len()));
+    thread::scope(|scope| {
+        for _ in 1..jobs {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, done)| done).collect()
+}
+
+fn explore(command: &CheckCommand, part: &Part, watch: &Arc<Watch>) -> Done {
+    match part {
+        Part::World(scope) | Part::Walks(scope, ..) => match explorer(command, scope) {
+            Ok(explorer) => explore_with(command, part, &Arc::new(explorer), watch),
+            Err(what) => {
+                let mut done = Done::new(part, End::Violated);
+                done.bad = Some(Bad {
+                    rule: "progress",
+                    what,
+                    schedule: Vec::new(),
+                    seed: None,
+                });
+                done
+            }
+        },
+        Part::Storms(count, first) => storms(command, part, (*count, *first), watch),
+    }
+}
+
+/// The explorer of a world. Where there is none, its nodes do not come to a beginning although nothing is in their way.
+fn explorer(
+    #[cfg_attr(not(feature = "mutants"), expect(unused_variables))] command: &CheckCommand,
+    scope: &Scope,
+) -> Result<Explorer, String> {
+    #[cfg(feature = "mutants")]
+    let explorer = Explorer::making(command.mutant, scope.clone());
+    #[cfg(not(feature = "mutants"))]
+    let explorer = Explorer::new(scope.clone());
+    explorer.map_err(|error| error.to_string())
+}
+
+pub(super) fn explore_with(
+    command: &CheckCommand,
+    part: &Part,
+    explorer: &Arc<Explorer>,
+    watch: &Arc<Watch>,
+) -> Done {
+    let bounds = Bounds {
+        depth: command.depth.and_then(|depth| usize::try_from(depth).ok()),
+        states: command.states,
+    };
+    let found = match part {
+        Part::World(_) => search(explorer, bounds, watch),
+        Part::Walks(_, count, first) => {
+            let last = first.saturating_add(count.saturating_sub(1));
+            walks(explorer, *first..=last, bounds, watch)
+        }
+        Part::Storms(..) => return Done::new(part, End::Stopped),
+    };
+    Done::of(part, explorer, found)
+}
+
+/// Walks under weather.
+fn storms(
+    #[cfg_attr(not(feature = "mutants"), expect(unused_variables))] command: &CheckCommand,
+    part: &Part,
+    (count, first): (u64, u64),
+    watch: &Watch,
+) -> Done {
+    let mut done = Done::new(part, End::Walked);
+    let conditions = Conditions {
+        watch: storm::Watch::Everything,
+        #[cfg(feature = "mutants")]
+        mutant: command.mutant,
+    };
+    for nth in 0..count {
+        if watch.is_stopped() {
+            done.end = End::Stopped;
+            break;
+        }
+        let seed = first.saturating_add(nth);
+        let walked = walk(seed, &conditions);
+        let (tally, power) = (&walked.tally, &walked.power);
+        for (sight, times) in [
+            (Sight::Elected, tally.adopted),
+            (Sight::Reproposed, tally.reproposed),
+            (Sight::Noop, tally.noops),
+            (Sight::Preempted, tally.preempted),
+            (Sight::SteppedDown, tally.stepped_down),
+            (Sight::Applied, tally.applied),
+            (Sight::Answered, walked.answered),
+            (Sight::Paged, tally.paged),
+            (Sight::Learnt, walked.learnt),
+            (Sight::Installed, tally.installed),
+            (Sight::Restarted, power.lost),
+            (Sight::Torn, power.torn),
+            (Sight::Checkpoint, power.checkpoints),
+            (Sight::Healed, u64::from(walked.broken.is_none())),
+        ] {
+            done.reached.add(sight, times);
+        }
+        watch.count(walked.steps);
+        done.walks += 1;
+        done.states += walked.steps;
+        done.depth = done.depth.max(walked.steps);
+        done.applied = done.applied.max(walked.slots);
+        if let Some(broken) = walked.broken {
+            done.end = End::Violated;
+            done.bad = Some(Bad {
+                rule: broken.check.name(),
+                // What follows are the nodes as they stand then.
+                what: broken.what.lines().next().unwrap_or_default().to_owned(),
+                schedule: Vec::new(),
+                seed: Some(seed),
+            });
+            break;
+        }
+    }
+    done
+}

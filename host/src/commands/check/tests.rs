@@ -1,0 +1,235 @@
+//! What a check says, and how it ends.
+
+use super::parts::explore_with;
+use super::*;
+use crate::check::Explorer;
+use synod::{Ballot, Envelope, Message, NodeId, Slot};
+
+/// A small world in which node 1 is said to have accepted what it has not.
+fn forged(network: Network) -> (Scope, Explorer) {
+    let ballot = Ballot::new(2, NodeId(0));
+    let message = Message::Accepted {
+        ballot,
+        promised: ballot,
+        first: Slot::new(3),
+        count: 1,
+        low_water: Slot::ZERO,
+    };
+    let explorer = Explorer::new(Scope {
+        network,
+        ..Scope::small()
+    });
+    let explorer = explorer.unwrap();
+    let letter = Envelope {
+        cluster: explorer.start().nodes().next().unwrap().fingerprint(),
+        from: NodeId(1),
+        to: NodeId(0),
+        message,
+    };
+    (explorer.scope().clone(), explorer.with_letters([letter]))
+}
+
+fn account_of(command: &CheckCommand, explorer: Explorer, interrupted: bool) -> (String, Exit) {
+    let part = command.part.clone().unwrap();
+    let done = explore_with(command, &part, &Arc::new(explorer), &Arc::default());
+    told(command, vec![done], interrupted)
+}
+
+fn told(command: &CheckCommand, done: Vec<Done>, interrupted: bool) -> (String, Exit) {
+    let account = Account::of(command, done, interrupted);
+    let report = Report {
+        command,
+        account: &account,
+        elapsed: Elapsed::ZERO,
+    };
+    let mut out = Vec::new();
+    match command.form {
+        Form::Text => report.text(&mut out),
+        Form::Json => report.json(&mut out),
+    }
+    (String::from_utf8(out).unwrap(), account.exit())
+}
+
+fn checked(command: &CheckCommand) -> (String, Exit) {
+    let mut out = Vec::new();
+    let exit = reported(command, &AtomicBool::new(false), &mut out);
+    (String::from_utf8(out).unwrap(), exit)
+}
+
+fn world(scope: Scope) -> CheckCommand {
+    CheckCommand::new(Some(Part::World(scope)))
+}
+
+#[test]
+fn a_violation_is_told_step_by_step_with_the_command_that_shows_it_again() {
+    let (scope, explorer) = forged(Network::Once);
+    let (text, exit) = account_of(&world(scope), explorer, false);
+    assert_eq!(exit, Exit::Violated);
+    assert!(text.starts_with("  1  "), "{text}");
+    assert!(
+        text.contains("\n\noutcome     violated: decision: NODE_0 says that slot 3 is chosen"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nagain       synod check --nodes 3\n"),
+        "{text}"
+    );
+    assert!(text.lines().count() < 60, "{text}");
+}
+
+#[test]
+fn a_walk_is_shown_again_by_its_seed() {
+    let (scope, explorer) = forged(Network::Again);
+    let command = CheckCommand {
+        form: Form::Json,
+        ..CheckCommand::new(Some(Part::Walks(scope.clone(), 500, 7)))
+    };
+    let (text, exit) = account_of(&command, explorer, false);
+    assert_eq!(exit, Exit::Violated, "{text}");
+    assert!(text.ends_with("}\n") && text.lines().count() == 1);
+    assert!(text.contains(r#""outcome":"violated","#), "{text}");
+    assert!(text.contains(r#""invariant":"decision","#), "{text}");
+    let (_, seed) = text.split_once("--walks 1 --seed ").unwrap();
+    let seed: u64 = seed.split(['"', ' ']).next().unwrap().parse().unwrap();
+    assert!((7..507).contains(&seed));
+    let alone = CheckCommand {
+        part: Some(Part::Walks(scope, 1, seed)),
+        ..command
+    };
+    let (again, _) = account_of(&alone, forged(Network::Again).1, false);
+    let schedule = |text: &str| text.split_once("\"schedule\"").unwrap().1.to_owned();
+    assert_eq!(schedule(&again), schedule(&text));
+}
+
+#[test]
+fn what_is_whole_and_what_is_cut_short_are_told_apart() {
+    let small = world(Scope::small());
+    let (text, exit) = checked(&small);
+    let done = "outcome     done: every state was visited, and no rule is broken\n";
+    assert!(text.starts_with(done), "{text}");
+    assert!(text.contains("\nreached     elected "), "{text}");
+    assert_eq!(exit, Exit::Done);
+    for (cut, why) in [
+        (
+            CheckCommand {
+                states: 1_500,
+                ..small.clone()
+            },
+            "there are more states than --states",
+        ),
+        (
+            CheckCommand {
+                depth: Some(14),
+                ..small.clone()
+            },
+            "there are states beyond --depth",
+        ),
+    ] {
+        let (text, exit) = checked(&cut);
+        let start = format!("outcome     cut short: {why}, and no rule is broken\n");
+        assert!(text.starts_with(&start), "{text}");
+        assert_eq!(exit, Exit::CutShort);
+    }
+}
+
+#[test]
+fn an_interrupt_is_accounted_for_unless_everything_was_done_by_then() {
+    let (scope, _) = forged(Network::Once);
+    let command = CheckCommand {
+        states: 1_500,
+        ..world(scope)
+    };
+    let explorer = || Explorer::new(Scope::small()).unwrap();
+    let (text, exit) = account_of(&command, explorer(), true);
+    assert!(
+        text.starts_with("outcome     interrupted: not everything was visited"),
+        "{text}"
+    );
+    assert_eq!(exit, Exit::Interrupted);
+    let (_, exit) = account_of(&world(Scope::small()), explorer(), true);
+    assert_eq!(exit, Exit::Done);
+}
+
+#[test]
+fn what_did_nothing_is_vacuous_and_says_what_never_happened() {
+    let small = Scope::small;
+    for (scope, never) in [
+        (
+            Scope {
+                timers: vec![Timer::Learn],
+                ..small()
+            },
+            "no leader was elected, no slot was applied, no client was answered",
+        ),
+        (
+            Scope {
+                lost: vec![MessageKind::Accepted],
+                ..small()
+            },
+            "no slot was applied, no client was answered",
+        ),
+        (
+            Scope {
+                requests: 0,
+                lost: vec![MessageKind::Promise],
+                crashes: 1,
+                ..small()
+            },
+            "no leader was elected",
+        ),
+    ] {
+        let (text, exit) = checked(&world(scope));
+        let start = format!("outcome     vacuous: {never}, so that nothing is shown by it\n");
+        assert!(text.starts_with(&start), "{text}");
+        assert_eq!(exit, Exit::Vacuous);
+    }
+    // So is what was cut short before anything happened.
+    let early = CheckCommand {
+        states: 3,
+        ..world(small())
+    };
+    assert_eq!(checked(&early).1, Exit::Vacuous);
+    let quiet = Scope {
+        timers: vec![Timer::Learn],
+        crashes: 0,
+        ..Scope::large()
+    };
+    let walks = CheckCommand::new(Some(Part::Walks(quiet, 20, 0)));
+    assert_eq!(checked(&walks).1, Exit::Vacuous);
+}
+
+#[test]
+fn storms_are_counted_and_have_what_is_due_in_them() {
+    let command = CheckCommand::new(Some(Part::Storms(20, 0)));
+    let (text, exit) = checked(&command);
+    assert_eq!(exit, Exit::Done, "{text}");
+    assert!(text.contains("\nwalks       20\n"), "{text}");
+    assert!(
+        text.contains("command     synod check --storms 20\n"),
+        "{text}"
+    );
+}
+
+/// All parts, with fewer walks: what one of them never comes to another one does.
+#[test]
+fn the_parts_together_are_told_part_by_part_and_the_first_violation_counts() {
+    let part = |part| CheckCommand::new(Some(part));
+    let all = CheckCommand::new(None);
+    assert!(all.parts().len() > 5);
+    let storms = explored(&all, &[Part::Storms(1, 0)], &[Arc::default()]);
+    let (text, exit) = told(&all, storms, false);
+    assert_eq!(
+        exit,
+        Exit::Vacuous,
+        "one storm does not come to everything: {text}"
+    );
+    assert!(text.contains(" storms"), "{text}");
+    for (index, of) in all.parts().into_iter().enumerate() {
+        let line = part(of.clone()).command();
+        let parsed = crate::cli::parse(line.split_whitespace());
+        let Ok(crate::cli::Command::Check(parsed)) = parsed else {
+            panic!("part {index}: {line}");
+        };
+        assert_eq!(parsed.part, Some(of), "{line}");
+    }
+}
