@@ -783,6 +783,24 @@ fn l7_who_hears_its_leader_grants_nothing() {
     );
 }
 
+/// A claim reached one node only, and whoever made it knows nothing of it any more. Nobody asks for anything, so that no answer
+/// tells the leader of it.
+#[test]
+fn l7_who_has_promised_more_than_the_leader_claims_is_not_left_behind() {
+    for seed in 0..5 {
+        let mut c = Cluster::calm(3, seed);
+        let (node, claimant) = (c.follower(0), c.follower(1));
+        let ballot = Ballot::new(50, NodeId(claimant));
+        let from = slot(c.applied(node).number() + 1);
+        c.tell(claimant, node, Message::Prepare { ballot, from });
+        assert_eq!(c.node(node).promised(), ballot);
+        c.run_until("all follow one whom it can follow", |c| {
+            let reign = c.leader().and_then(|leader| c.node(leader).leading());
+            c.is_calm() && reign > Some(ballot)
+        });
+    }
+}
+
 #[test]
 fn f1_only_the_owner_of_the_highest_ballot_is_heard() {
     let mut c = Cluster::calm(3, 1);

@@ -27,14 +27,6 @@ fn no_walk_breaks_a_rule() {
     );
 }
 
-/// Walks that end with a cluster that has nothing to do, a leader, and a node that has promised a higher ballot than its.
-#[test]
-fn l7_who_has_promised_more_than_the_leader_claims_is_not_left_behind() {
-    for seed in [12_226, 55_528] {
-        assert_eq!(walk(seed, &Conditions::default()).broken, None);
-    }
-}
-
 /// For long: `STORM=0..100000 cargo test --release -- --ignored --nocapture storm`.
 #[test]
 #[ignore = "takes as long as it is told to"]

@@ -330,6 +330,17 @@ impl Judge {
                 there.push(*write);
             }
         }
+        // A checkpoint holds the promise of such a vote all the same.
+        let promised = node.promised();
+        let wrote = |write: &Write<KvCommand>| match write {
+            Write::Promised(ballot) => *ballot == promised,
+            Write::Accepted(entry) => entry.ballot == promised,
+            Write::Decided { .. } | Write::Installed(_) => false,
+        };
+        let known = self.memory(number).map(|memory| memory.promised);
+        if known < Some(promised) && torn.iter().any(wrote) {
+            self.see_write(number, &Write::Promised(promised))?;
+        }
         self.see_kept(number, &there)
     }
 

@@ -13,6 +13,8 @@ const PAGES: u32 = 4;
 impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WINDOW, CLIENTS, PAGE> {
     /// Starts a node that never ran.
     pub(super) fn start(&mut self, number: u16) -> Result<(), Violation> {
+        // Clocks that were never set alike.
+        let now = Instant::from_micros(self.dice.below(5_000_000));
         let never = |seat: &super::walk::Seat<WINDOW, CLIENTS, PAGE>| {
             seat.node.is_none() && seat.storage.is_none()
         };
@@ -21,17 +23,20 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         }
         let checkpoint = Journal::<CutStorage>::checkpoint_max::<Machine, WINDOW>(PAGES);
         let room = usize::try_from(self.room).unwrap_or(usize::MAX);
-        self.switch_on(number, CutStorage::new(checkpoint.saturating_mul(room)))
+        self.switch_on(
+            (number, now),
+            CutStorage::new(checkpoint.saturating_mul(room)),
+        )
     }
 
     /// Power fails at a node: now, so that all that waits in its outbox is lost, or the next time that it writes something.
     pub(super) fn crash(&mut self, number: u16) {
-        if self.dice.percent(50) {
+        if self.power_dice.percent(50) {
             return self.go_dark(number, None);
         }
         // Somewhere in what a step writes, or somewhere in a checkpoint.
-        let most = if self.dice.percent(50) { 5 } else { 24 };
-        let after = u32::try_from(self.dice.below(most)).unwrap_or(0);
+        let most = if self.power_dice.percent(50) { 5 } else { 24 };
+        let after = u32::try_from(self.power_dice.below(most)).unwrap_or(0);
         if let Some(seat) = self.seat(number) {
             seat.cut = Some(after);
         }
@@ -64,18 +69,21 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
 
     /// Power comes back.
     pub(super) fn recover(&mut self, number: u16) -> Result<(), Violation> {
+        let now = Instant::from_micros(self.dice.below(5_000_000));
         match self.seat(number).and_then(|seat| seat.storage.take()) {
-            Some(storage) => self.switch_on(number, storage),
+            Some(storage) => self.switch_on((number, now), storage),
             None => Ok(()),
         }
     }
 
     /// A node is what its storage makes of it.
-    fn switch_on(&mut self, number: u16, storage: CutStorage) -> Result<(), Violation> {
+    fn switch_on(
+        &mut self,
+        (number, now): (u16, Instant),
+        storage: CutStorage,
+    ) -> Result<(), Violation> {
         let config = Config::new(NodeId(number), self.size);
         let (conditions, seed) = (self.conditions, self.seed);
-        // Clocks that were never set alike.
-        let now = Instant::from_micros(self.dice.below(5_000_000));
         let watch = self.conditions.watch;
         let fails = |what: String| {
             watch.ensure(Check::Storage, false, || {

@@ -68,6 +68,8 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) steps: u64,
     /// What happened to power, and to storage.
     pub(super) power: Power,
+    /// What decides when and how it fails.
+    pub(super) power_dice: Dice,
     /// How many decisions were passed on and kept.
     pub(super) learnt: u64,
     /// How many bytes each storage has room for, of four checkpoints.
@@ -82,8 +84,10 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let mut dice = Dice::new(seed);
         let size = dice.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
         let habits = Habits::draw(&mut dice, CLIENTS);
+        // Apart from all else, so that a walk in which power never fails is the same whatever is drawn here.
+        let mut power_dice = Dice::new(!seed);
         // Half of the walks have storage of the least size, in which checkpoints are written at once.
-        let room = dice.one(&[4, 4, 6, 6]).unwrap_or(4);
+        let room = power_dice.one(&[4, 4, 6, 6]).unwrap_or(4);
         let seat = |_| Seat {
             node: None,
             outbox: Outbox::new(),
@@ -110,6 +114,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             healing: false,
             steps: 0,
             power: Power::default(),
+            power_dice,
             learnt: 0,
             room,
             facts: Facts::default(),
