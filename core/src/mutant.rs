@@ -129,6 +129,16 @@ museum! {
         "a journal drops what is before a checkpoint that is not durable yet"
     RotNeverTrimmed "rot-never-trimmed" "T5"
         "a journal never drops a record that cannot be read, nor what is behind it"
+    PageMarkedLast "page-marked-last" "A6"
+        "an acceptor says of each page of a promise that it is the last"
+    RunCountedLonger "run-counted-longer" "C1"
+        "a leader counts an accepted run for one slot more than it has"
+    ClaimDropped "claim-dropped" "L5"
+        "a node whose claim comes to nothing does not arm its timer for the next one"
+    DecisionUnwritten "decision-unwritten" "D2"
+        "a replica does not write down a decision that another one has passed on"
+    VotesLeftOut "votes-left-out" "T1"
+        "a checkpoint lacks the votes for the slots above its snapshot"
 }
 
 impl fmt::Display for Mutant {

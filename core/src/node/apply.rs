@@ -18,6 +18,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> bool {
         match self.replica.decide(slot, proposal) {
             Ok(new) => {
+                #[cfg(feature = "mutants")]
+                let new = new && !self.is(Mutant::DecisionUnwritten);
                 if new {
                     let proposal = *proposal;
                     step.write(Write::Decided { slot, proposal });

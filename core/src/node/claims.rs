@@ -410,6 +410,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.relay = self.relay.filter(|relay| !relay.hears);
             }
             self.resign(step);
+            #[cfg(feature = "mutants")]
+            if self.is(Mutant::ClaimDropped) {
+                return;
+            }
             self.rest(step);
             return;
         };

@@ -351,6 +351,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let end = first
             .checked_add(u64::from(*count))
             .ok_or(Reason::Malformed)?;
+        #[cfg(feature = "mutants")]
+        let end = if self.is(Mutant::RunCountedLonger) && *count > 0 {
+            end.next().ok_or(Reason::Malformed)?
+        } else {
+            end
+        };
         if let Some((driven, last)) = self.leader.driven() {
             let mut slot = driven.max(*first);
             while slot < end && slot <= last {

@@ -16,6 +16,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// What was accepted in slots that are not applied yet.
     pub(crate) fn votes_ahead(&self) -> impl Iterator<Item = Entry<M::Command>> {
         let applied = self.applied();
+        #[cfg(feature = "mutants")]
+        let applied = if self.is(crate::Mutant::VotesLeftOut) {
+            Slot::new(u64::MAX)
+        } else {
+            applied
+        };
         self.votes().filter(move |vote| vote.slot > applied)
     }
 

@@ -132,6 +132,9 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 proposal: vote.proposal,
             };
             if page.push(entry).is_err() {
+                #[cfg(feature = "mutants")]
+                return (page, self.mutant == Some(Mutant::PageMarkedLast));
+                #[cfg(not(feature = "mutants"))]
                 return (page, false);
             }
         }

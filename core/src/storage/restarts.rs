@@ -26,7 +26,7 @@ type Asked = Proposal<[u8; 16]>;
 struct Watched {
     records: Vec<Vec<u8>>,
     moments: Vec<Vec<Vec<u8>>>,
-    is_watched: bool,
+    remembers: bool,
     capacity: usize,
     /// Operations until power fails.
     power: Option<usize>,
@@ -43,7 +43,7 @@ impl Watched {
         Self {
             records: Vec::new(),
             moments: Vec::new(),
-            is_watched: true,
+            remembers: true,
             capacity,
             power: None,
         }
@@ -57,7 +57,7 @@ impl Watched {
     }
 
     fn remember(&mut self) {
-        if self.is_watched {
+        if self.remembers {
             self.moments.push(self.records.clone());
         }
     }
@@ -339,7 +339,7 @@ impl Bench {
         let mut outbox = Outbox::<Opaque, 1, 64>::new();
         self.node
             .handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
-        [outbox.writes[0].clone()]
+        [outbox.writes[0]]
     }
 
     /// Lets the node promise one ballot after the other until the storage is as is asked for.
@@ -452,7 +452,7 @@ fn through_losses(cut: usize) -> (u32, u32) {
     let (mut completed, mut failed, mut fails) = (0, 0, true);
     for _ in 0..500 {
         let write = bench.promise();
-        bench.journal.storage_mut().is_watched = false;
+        bench.journal.storage_mut().remembers = false;
         // Where the next write takes a checkpoint, which is seen from a copy, power fails in it.
         let mut ahead = bench.clone();
         ahead.write(&write).unwrap();
