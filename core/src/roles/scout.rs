@@ -351,6 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn s7_a_promise_may_have_more_pages_than_a_scout_asks_again() {
+        const PAGES: u64 = 12;
+        let mut scout = Scout::<u32, 16>::new(Ballot::new(9, NodeId(0)), Slot::FIRST);
+        scout.on_promise(NodeId(0), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
+        for page in 1..=PAGES {
+            let missing = scout.on_retransmit(MEMBERS, 5);
+            assert!(missing.is_some(), "page {page} was lost once, as all were");
+            let (first, entries) = (Slot::new(page), [entry(page, 1, 7)]);
+            let last = page == PAGES;
+            let promised = scout.on_promise(NodeId(1), first, Slot::ZERO, &entries, last, MEMBERS);
+            assert_eq!(promised == Promised::Quorum, last, "page {page}");
+        }
+        assert_eq!(scout.last_adopted(), Slot::new(PAGES));
+    }
+
+    #[test]
     fn s7_only_the_missing_are_asked_again_and_not_for_ever() {
         let mut scout = scout();
         scout.on_promise(NodeId(0), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);

@@ -383,6 +383,10 @@ fn a_vote_that_loses() -> Vec<(u16, Text)> {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a node that lives for so long takes an interpreter hours"
+)]
 fn d2_a_vote_that_lost_is_not_taken_for_the_decision_whenever_power_fails() {
     let story = a_vote_that_loses();
     let mut whole = Bench::new(20_000);
@@ -489,6 +493,10 @@ fn t1_storage_of_the_least_size_outlasts_a_loss_of_power_in_each_checkpoint() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a node that lives for so long takes an interpreter hours"
+)]
 fn d3_a_stale_record_that_rotted_is_dropped_with_all_that_is_stale() {
     let mut bench = Bench::new(3 * least());
     let before = bench.journal.checkpoints();
