@@ -217,7 +217,7 @@ fn a_check_tells_programs_and_refuses_nonsense() {
     let output = finished("check --nodes 2 --format json");
     let report = text(&output.stdout);
     assert_eq!(report.lines().count(), 1, "{report}");
-    let start = r#"{"event":"check","outcome":"done","end":"exhausted","exhausted":true,"states":"#;
+    let start = r#"{"event":"check","outcome":"done","reason":"every state was visited, and no rule is broken","exhausted":true,"states":"#;
     assert!(report.starts_with(start), "{report}");
     for line in ["check 6", "check --nodes 9", "check --seed 6"] {
         let output = finished(line);
@@ -453,7 +453,7 @@ fn a_check_that_is_stopped_says_how_far_it_came() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(
-        report.starts_with("outcome     interrupted: no rule is broken so far\n"),
+        report.starts_with("outcome     interrupted: not everything was visited, and no rule is broken\n"),
         "{report}"
     );
 }

@@ -112,7 +112,7 @@ fn what_is_whole_and_what_is_cut_short_are_told_apart() {
     for (cut, why) in [
         (
             CheckCommand {
-                states: 1_500,
+                states: 1_200,
                 ..small.clone()
             },
             "there are more states than --states",
@@ -136,7 +136,7 @@ fn what_is_whole_and_what_is_cut_short_are_told_apart() {
 fn an_interrupt_is_accounted_for_unless_everything_was_done_by_then() {
     let (scope, _) = forged(Network::Once);
     let command = CheckCommand {
-        states: 1_500,
+        states: 1_200,
         ..world(scope)
     };
     let explorer = || Explorer::new(Scope::small()).unwrap();
