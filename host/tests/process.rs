@@ -453,7 +453,9 @@ fn a_check_that_is_stopped_says_how_far_it_came() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(
-        report.starts_with("outcome     interrupted: not everything was visited, and no rule is broken\n"),
+        report.starts_with(
+            "outcome     interrupted: not everything was visited, and no rule is broken\n"
+        ),
         "{report}"
     );
 }
