@@ -6,7 +6,7 @@ use synod::simulation::{
 };
 use synod::{Duration, Instant, NodeId, NodeSet};
 
-const WINDOW: usize = 256;
+const WINDOW: usize = 128;
 
 type World = Simulation<Kv<64>, KvScript, WINDOW, 64, 4, 5, 8192, Faults, Perfect, 512>;
 
@@ -70,7 +70,7 @@ fn both_catch_up(plan: &[Planned], begins: u64) {
     run_until(&mut world, begins + 3_000);
     for node in [3, 4] {
         let behind = behind(&world, node);
-        assert!(behind < 256, "NODE_{node} is {behind} slots behind");
+        assert!(behind < 2 * 128, "NODE_{node} is {behind} slots behind");
     }
 }
 
