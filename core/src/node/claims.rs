@@ -127,7 +127,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.granted(step, from);
         } else {
             self.leader.on_denied();
-            self.on_relay(step, from);
+            // Who would say no itself by now waits for that claim, and turns to nobody; nor does who has led under that
+            // ballot, as others may still follow it.
+            if self.contact.grants() && self.seen.leader() != self.config.node {
+                self.on_relay(step, from);
+            }
         }
         Ok(())
     }
@@ -231,6 +235,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.timers.postpone(Timer::Election, step.now + delay);
             self.contact = Contact::Promised;
             self.leader_hint = None;
+            self.relay = self.relay.filter(|relay| !relay.hears);
         }
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
         #[cfg(feature = "mutants")]

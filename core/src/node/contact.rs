@@ -116,9 +116,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// A follower passes on to the owner of the highest ballot that it has seen, who has seen that ballot, and passes on
     /// itself only if it follows a higher one; so along a way that leads over followers ballots rise, and it ends. Over a
-    /// relay it goes to a node that heard a leader when it said so. A ring of relays would need that each of them heard a
-    /// leader after the one before it had lost its own, all within one round of probes, after which each of them has
-    /// another relay or none.
+    /// relay it goes to a node that said no to a probe. Who says no has no relay: it follows, claims or waits for a claim,
+    /// and forgets its relay when that begins. So each node of a ring of relays would have chosen its own after the one
+    /// before it in the ring had, which none of them can. Nor does a follower close the ring: who has led under the ballot
+    /// that it follows, and leads no more, has a relay only once both that relay and itself have seen a higher one.
     pub(super) fn passed_on_to(&self, from: NodeId) -> Option<NodeId> {
         let relay = self.relay.filter(|relay| relay.hears);
         let next = match self.contact {
