@@ -35,3 +35,12 @@ fn no_long_walk_breaks_a_rule() {
     let (start, end) = told.split_once("..").unwrap_or(("0", "10000"));
     walks(start.parse().unwrap()..end.parse().unwrap());
 }
+
+/// Nodes that wait for a claim, and a leader that stepped down unnoticed, said no to each other's probes, were taken for
+/// those that hear a leader, and passed on proposals in a ring.
+#[test]
+fn l8_nobody_passes_on_what_goes_round_in_a_ring() {
+    for seed in [6, 874, 1_355] {
+        walks(seed..seed + 1);
+    }
+}

@@ -138,7 +138,11 @@ fn explore(command: &CheckCommand, part: &Part, watch: &Arc<Watch>) -> Done {
 
 /// The explorer of a world. Where there is none, its nodes do not come to a beginning although nothing is in their way.
 fn explorer(
-    #[cfg_attr(not(feature = "mutants"), expect(unused_variables))] command: &CheckCommand,
+    #[cfg_attr(
+        not(feature = "mutants"),
+        expect(unused_variables, reason = "a mutant that there is not")
+    )]
+    command: &CheckCommand,
     scope: &Scope,
 ) -> Result<Explorer, String> {
     #[cfg(feature = "mutants")]
@@ -171,7 +175,11 @@ pub(super) fn explore_with(
 
 /// Walks under weather.
 fn storms(
-    #[cfg_attr(not(feature = "mutants"), expect(unused_variables))] command: &CheckCommand,
+    #[cfg_attr(
+        not(feature = "mutants"),
+        expect(unused_variables, reason = "a mutant that there is not")
+    )]
+    command: &CheckCommand,
     part: &Part,
     (count, first): (u64, u64),
     watch: &Watch,
