@@ -277,7 +277,6 @@ impl Pace {
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
         let mut consents = probe.consents.union(NodeSet::only(node));
-        // A node's own promise is written before it claims, and before it counts.
         if probe.heard.is_some_and(|heard| self.promised > heard) {
             consents = consents.union(probe.denials);
         }
@@ -306,7 +305,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
         self.now = taken.at;
         self.applied = self.applied.max(taken.stand.applied);
-        self.promised = self.promised.max(taken.stand.promised);
         let is_healed = self.is_healed();
         for outgoing in taken.messages {
             let copies = u64::from(outgoing.to.len());
@@ -326,6 +324,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 _ => {}
             }
         }
+        // Last, as who claims has promised its own ballot, and that is not what it had heard.
+        self.promised = self.promised.max(taken.stand.promised);
         Ok(())
     }
 
