@@ -91,7 +91,7 @@ fn what_slow_disks_gather_leaves_together() {
     let plan: Vec<_> = (0..3)
         .map(|number| planned(0, 8_000, slow(number)))
         .collect();
-    let cluster = run(20, &plan);
+    let cluster = run(60, &plan);
     let report = cluster.report();
     assert!(report.grouped > 10, "{report:?}");
     let fast = run(20, &[]);
@@ -107,16 +107,16 @@ fn d1_what_power_took_before_it_was_synced_was_never_said() {
     // The leader's disk is so slow that it loses power again and again with much that is gathered.
     let mut plan = vec![planned(
         0,
-        9_000,
+        12_600,
         Fault::SlowDisk {
             target: node(0),
             sync: Duration::from_millis(150),
         },
     )];
-    for crash in 1..10 {
+    for crash in 1..14 {
         plan.push(planned(900 * crash, 200, Fault::Crash(node(0))));
     }
-    let cluster = run(20, &plan);
+    let cluster = run(60, &plan);
     assert!(
         cluster.stores().figures().torn > 3,
         "{:?}",

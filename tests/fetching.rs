@@ -23,13 +23,13 @@ fn away(node: u16, from: u64, to: u64) -> Planned {
     }
 }
 
-/// Five nodes, round trips of 20 ms, and some 400 commands a second at node 0.
+/// Five nodes, round trips of 20 ms, and some 200 commands a second at node 0.
 fn scenario() -> Scenario {
     let mut scenario = Scenario::of(6, 5);
     scenario.link.delay = Duration::from_micros(9_500);
     scenario.link.jitter = Duration::from_micros(500);
     scenario.link.loss_ppm = 0;
-    scenario.clients = 48;
+    scenario.clients = 24;
     scenario.placement = Placement::One(NodeId(0));
     scenario.think = Duration::from_millis(100);
     scenario.time_max = Duration::from_secs(60);

@@ -165,9 +165,10 @@ fn n3_a_node_that_overhears_its_own_name_halts() {
     let node = c.leader().unwrap();
     let twin = c.letter(node, c.follower(0), Message::Learn { from: Slot::FIRST });
     let mut outbox = Outbox::<Machine, PAGE, { TestNode::OUTBOX_MIN }>::new();
+    let now = c.now();
     let mut log = core::mem::take(&mut c.log);
     c.node_mut(node)
-        .handle_message(Instant::ZERO, &twin, &mut outbox, &mut log);
+        .handle_message(now, &twin, &mut outbox, &mut log);
     c.log = log;
     assert!(outbox.is_empty());
     assert_eq!(c.node(node).halted(), Some(&Halt::DuplicateIdentity));

@@ -6,10 +6,10 @@
 use super::Script;
 use super::wrong::Wrong;
 use core::fmt::Display;
-use synod::simulation::{Fault, Planned, SKEW_MAX, Target, Trial};
-use synod::{Duration, Instant, NODES_MAX, NodeId, NodeSet};
+use synod::simulation::{Fault, Planned, SKEW_MAX, Trial};
+use synod::{Duration, NodeId, NodeSet};
 
-/// Checks a case against its own cluster and its own end.
+/// Checks a case whose nodes are there and whose faults begin in time: see [`limits`](super::limits).
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Wrong>
             planned,
             nodes,
         };
-        at.check(scenario.time_max)?;
+        at.check()?;
     }
     for passage in script.into_iter().flat_map(|script| script.choices.keys()) {
         let (from, to) = (passage.from, passage.to);
@@ -71,23 +71,13 @@ impl Place<'_> {
         Wrong::new(what).nth(self.number - 1).under("fault")
     }
 
-    fn check(&self, time_max: Duration) -> Result<(), Wrong> {
-        let Planned { at, lasts, fault } = self.planned;
-        if at.since(Instant::ZERO) >= time_max {
-            let at = at.since(Instant::ZERO);
-            return Err(self.wrong(format_args!(
-                "at is {at}, but the run is over by then: until is {time_max}"
-            )));
-        }
+    fn check(&self) -> Result<(), Wrong> {
+        let Planned { lasts, fault, .. } = self.planned;
         if *lasts == Some(Duration::ZERO) && !matches!(fault, Fault::Jump { .. }) {
             return Err(self.wrong("lasts is 0, so that it is over when it begins"));
         }
-        if let Some(Target::Node(node)) = fault.target() {
-            self.exists("node", NodeSet::only(node))?;
-        }
         match *fault {
             Fault::Partition(side) => {
-                self.exists("side", side)?;
                 let others = NodeSet::first(self.nodes).minus(side);
                 if side.is_empty() || others.is_empty() {
                     return Err(self.wrong(format_args!(
@@ -116,22 +106,9 @@ impl Place<'_> {
         }
     }
 
-    /// Whether all of these nodes are there.
-    fn exists(&self, key: &str, nodes: NodeSet) -> Result<(), Wrong> {
-        match nodes.minus(NodeSet::first(self.nodes)).nth(0) {
-            None => Ok(()),
-            Some(node) => Err(self.wrong(format_args!(
-                "{key} has {}, but the nodes go from 0 to {}",
-                node.0,
-                self.nodes.min(NODES_MAX).saturating_sub(1)
-            ))),
-        }
-    }
-
     /// Whether there is a message that it stops: what a node says to itself is none.
     fn between(&self, one: (&str, NodeSet), other: (&str, NodeSet)) -> Result<(), Wrong> {
         for (key, nodes) in [one, other] {
-            self.exists(key, nodes)?;
             if nodes.is_empty() {
                 return Err(self.wrong(format_args!("{key} is empty, so that it stops no message")));
             }

@@ -539,7 +539,7 @@ mod tests {
             ),
             (
                 lasting("partition", "side = [0, 3]"),
-                "fault 1 (partition): side has 3, but",
+                "side is '3', but takes a node from 0 to 2",
             ),
             (
                 lasting("one-way", "from = []\nto = [1]"),
@@ -555,7 +555,7 @@ mod tests {
             ),
             (
                 lasting("clog", "from = [1]\nto = [7]"),
-                "fault 1 (clog): to has 7, but the nodes",
+                "to is '7', but takes a node from 0 to 2",
             ),
             (
                 lasting("partial", "one = [2]\nother = [2]"),
@@ -563,7 +563,7 @@ mod tests {
             ),
             (
                 lasting("pause", "node = 3"),
-                "fault 1 (pause): node has 3, but the nodes go from 0 to 2",
+                "node is '3', but takes a node from 0 to 2",
             ),
             (
                 lasting("skew", "node = 1\nrate-ppm = 0"),
@@ -591,11 +591,11 @@ mod tests {
             ),
             (
                 lasting("pause", "node = 1").replace("at = \"1s\"", "at = \"9s\""),
-                "fault 1 (pause): at is 9s, but the run is over by then: until is 9s",
+                "at is '9s', but takes a time before until (9s)",
             ),
             (
                 "nodes = 3\nsecond-founder = 0".to_owned(),
-                "second-founder is 0, but takes a node from 1 to 2",
+                "second-founder is '0', but takes a node from 1 to 2",
             ),
             (
                 "[weather]\nspike = \"5%\"\nstorm = \"1s\"\nuntil = \"5s\"".to_owned(),
