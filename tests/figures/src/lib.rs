@@ -172,6 +172,7 @@ pub fn shown(name: &str) -> Result<Vec<(&'static str, String)>, Failure> {
 /// # Panics
 ///
 /// Where that is so, with what is shown and what should be.
+#[expect(clippy::panic, reason = "an assertion of tests")]
 pub fn assert_shown(name: &str, text: &str) {
     let places = shown(name).unwrap_or_else(|failure| panic!("{failure}"));
     assert!(!places.is_empty(), "no document shows the figure {name}");
@@ -208,5 +209,22 @@ pub fn grouped(number: u64) -> String {
 /// The account of a sweep as a document shows it: without the time that it took, which is one machine's.
 pub fn sweep(account: &str) -> String {
     let lines = account.lines().filter(|line| !line.starts_with("time "));
-    block(&lines.collect::<Vec<_>>().join("\n"))
+    block(&installed(&lines.collect::<Vec<_>>().join("\n")))
+}
+
+/// A text whose commands begin with the name of the installed program, and not with the path under which it was called.
+///
+/// ```
+/// use synod_figures::installed;
+/// assert_eq!(installed("command  target/release/synod sweep"), "command  synod sweep");
+/// ```
+pub fn installed(text: &str) -> String {
+    let words = text.split_inclusive([' ', '\n']);
+    words
+        .map(|word| {
+            let is_path = word.trim_end().ends_with("/synod");
+            let name = word.rsplit('/').next().filter(|_| is_path);
+            name.unwrap_or(word)
+        })
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! Sources: the commands that print figures, and what of it is shown.
 
-use crate::{Failure, block, grouped, root, sweep};
+use crate::{Failure, block, grouped, installed, root, sweep};
+use core::fmt::Write;
 use std::process::Command;
 
 /// A command, or a few, and the figures that come of it.
@@ -185,12 +186,13 @@ fn worlds() -> Result<Vec<String>, Failure> {
         } else {
             ""
         };
-        table.push_str(&format!(
-            "| `{options}` | {}{all} | {} | {} |\n",
+        let _ = writeln!(
+            table,
+            "| `{options}` | {}{all} | {} | {} |",
             field("unique")?,
             field("states")?,
             field("depth")?
-        ));
+        );
     }
     Ok(vec![table])
 }
@@ -228,9 +230,8 @@ fn story() -> Result<Vec<String>, Failure> {
     mutant(&[&case[..], &["--record", found]].concat(), &[1])?;
     let story = mutant(&["shrink", found, "--color", "never"], &[0, 1]);
     let _ = std::fs::remove_dir_all(&folder);
-    Ok(vec![block(
-        &story?.replace(found.trim_end_matches("found.toml"), ""),
-    )])
+    let story = story?.replace(found.trim_end_matches("found.toml"), "");
+    Ok(vec![block(&installed(&story))])
 }
 
 fn power() -> Result<Vec<String>, Failure> {
@@ -297,12 +298,13 @@ fn bench() -> Result<Vec<String>, Failure> {
             let first = line.and_then(|rest| rest.split_whitespace().next());
             first.ok_or_else(|| Failure::new(format!("{name} is not printed for {case}")))
         };
-        table.push_str(&format!(
-            "| {case} | {} | {} | {} |\n",
+        let _ = writeln!(
+            table,
+            "| {case} | {} | {} | {} |",
             field("instructions")?,
             field("messages")?,
             field("allocations")?
-        ));
+        );
     }
     Ok(vec![table])
 }

@@ -23,7 +23,7 @@ const RUNS: [(&str, usize, &[Board]); 6] = [
 ];
 
 /// The two lengths whose difference counts, in commands.
-const LENGTHS: [u64; 2] = [320, 960];
+const LENGTHS: [u64; 2] = [320, 800];
 
 pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> {
     let mut costs = Costs::default();
