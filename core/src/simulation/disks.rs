@@ -161,14 +161,14 @@ impl<const BYTES: usize> Place<BYTES> {
             }
             Some(Trap::Overruled(lost)) => {
                 *lost = lost.or(overruled);
-                let last = writes.iter().map(|write| match write {
+                let slots = writes.iter().map(|write| match write {
                     Write::Decided { slot, .. } => *slot,
                     Write::Accepted(entry) => entry.slot,
                     Write::Promised(_) | Write::Installed(_) => Slot::ZERO,
                 });
-                let last = last.max().unwrap_or(Slot::ZERO);
+                let newest = slots.max().unwrap_or(Slot::ZERO);
                 let window = crate::outbox::run_len(WINDOW);
-                lost.is_some_and(|lost| last.distance(lost) >= window)
+                lost.is_some_and(|lost| newest.distance(lost) >= window)
             }
         };
         if !sprung {

@@ -309,7 +309,7 @@ impl Draw {
         plan: &mut Vec<Planned, PLAN_MAX>,
     ) {
         let is_on = self.chance(1, 3);
-        for _ in 0..1 + self.below(3) {
+        for _ in 0..=self.below(3) {
             let at = Instant::ZERO + self.span(unit * 6);
             let lasts = Some(self.between(unit / 4, unit * 15));
             let (node, is_founder) = (self.node(nodes), self.chance(1, 2));

@@ -95,7 +95,7 @@ impl<S: Storage> Journal<S> {
         config: Config,
         mutant: Option<crate::Mutant>,
     ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
-        Self::open_with(storage, config, mutant)
+        Self::open_with(storage, config, Making { mutant })
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -155,10 +155,11 @@ impl<S: Storage> Journal<S> {
 }
 
 /// Which mistake is made with what is read.
-#[cfg(feature = "mutants")]
-type Making = Option<crate::Mutant>;
-#[cfg(not(feature = "mutants"))]
-type Making = ();
+#[derive(Clone, Copy, Debug, Default)]
+struct Making {
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
+}
 
 /// Plays what is in the storage from a checkpoint on.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -174,7 +175,7 @@ fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize
     let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin);
     #[cfg(feature = "mutants")]
     {
-        replay.mutant = making;
+        replay.mutant = making.mutant;
     }
     storage
         .read(|bytes| replay.take_page(bytes))
