@@ -1,5 +1,6 @@
 //! A case: everything that decides one run with faults, and the run itself.
 
+mod asking;
 mod effect;
 mod file;
 mod keys;
@@ -14,7 +15,8 @@ pub use table::{Outcome, planned_kinds};
 
 use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
-use crate::run::{self, Finished, KEYS, Looks, PAGE, RunError};
+use crate::run::{self, Finished, HostTracer, KEYS, Looks, PAGE, RunError};
+use asking::Asking;
 use synod::Tracer;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
@@ -75,17 +77,12 @@ impl Case {
 /// How many requests of a run are kept for a look at their history.
 const OPERATIONS_MAX: usize = 4_096;
 
-/// A tracer for both machines that a case can have, whatever it is.
-pub trait CaseTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send {}
-
-impl<T: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send> CaseTracer for T {}
-
 /// Runs a case in the present thread, which must have a stack that is large enough: see [`in_thread`].
 ///
 /// # Errors
 ///
 /// [`ScenarioError`] where there was no run at all.
-pub fn run_here(case: &Case, tracer: &mut dyn CaseTracer) -> Result<Finished, ScenarioError> {
+pub fn run_here(case: &Case, tracer: &mut dyn HostTracer) -> Result<Finished, ScenarioError> {
     Ok(play(case, tracer, false)?.0)
 }
 
@@ -94,7 +91,7 @@ pub fn run_here(case: &Case, tracer: &mut dyn CaseTracer) -> Result<Finished, Sc
 /// # Errors
 ///
 /// [`RunError`] where there was no run at all.
-pub fn run(case: &Case, tracer: &mut dyn CaseTracer) -> Result<Finished, RunError> {
+pub fn run(case: &Case, tracer: &mut dyn HostTracer) -> Result<Finished, RunError> {
     Ok(in_thread(|| play(case, tracer, false))?.0)
 }
 
@@ -131,48 +128,43 @@ pub fn in_thread<T: Send>(
 
 fn play(
     case: &Case,
-    tracer: &mut dyn CaseTracer,
+    tracer: &mut dyn HostTracer,
     recorded: bool,
 ) -> Result<(Finished, Option<Script>), ScenarioError> {
-    let Trial {
-        requests,
-        contended,
-        ..
-    } = case.trial;
-    let run_seed = case.trial.scenario.run_seed;
-    let contest = Contest::new(run_seed, requests, contended);
-    match (case.machine(), contended) {
-        (Machine::Kv, 0) => {
-            play_sized::<Kv<KEYS>, _>(case, KvScript::new(requests), tracer, recorded)
-        }
-        (Machine::Kv, _) => play_sized::<Kv<KEYS>, _>(case, contest, tracer, recorded),
-        (Machine::Bank, 0) => {
+    let requests = case.trial.requests;
+    match case.machine() {
+        Machine::Kv => play_sized::<Kv<KEYS>, _>(case, KvScript::new(requests), tracer, recorded),
+        Machine::Bank => {
             play_sized::<Bank<KEYS>, _>(case, BankScript::new(requests), tracer, recorded)
         }
-        (Machine::Bank, _) => play_sized::<Bank<KEYS>, _>(case, contest, tracer, recorded),
     }
 }
 
 /// Runs in as small a simulation as will do, or in one without room to spare.
 fn play_sized<M: Objects, L: Workload<M>>(
     case: &Case,
-    workload: L,
-    tracer: &mut dyn CaseTracer,
+    script: L,
+    tracer: &mut dyn HostTracer,
     recorded: bool,
 ) -> Result<(Finished, Option<Script>), ScenarioError>
 where
-    for<'t> dyn CaseTracer + 't: Tracer<M, PAGE>,
+    for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
+    Contest: Workload<M>,
 {
     let scenario = &case.trial.scenario;
     let is_small = scenario.nodes <= 16 && scenario.clients <= 16;
+    let workload = match case.trial.contended {
+        0 => Asking::Apart(script),
+        keys => Asking::Contest(Contest::new(scenario.run_seed, case.trial.requests, keys)),
+    };
     if case.trial.room == Capacities::Tight {
-        play_in::<M, L, 4, 4, 16, 512, 256, 16_384>(case, workload, tracer, recorded)
+        play_in::<M, _, 4, 4, 16, 512, 256, 16_384>(case, workload, tracer, recorded)
     } else if case.trial.room == Capacities::Wide && is_small {
-        play_in::<M, L, 64, 16, 16, 1024, 512, 98_304>(case, workload, tracer, recorded)
+        play_in::<M, _, 64, 16, 16, 1024, 512, 98_304>(case, workload, tracer, recorded)
     } else if is_small {
-        play_in::<M, L, 16, 16, 16, 1024, 512, 32_768>(case, workload, tracer, recorded)
+        play_in::<M, _, 16, 16, 16, 1024, 512, 32_768>(case, workload, tracer, recorded)
     } else {
-        play_in::<M, L, 64, 64, 64, 8192, 1024, 98_304>(case, workload, tracer, recorded)
+        play_in::<M, _, 64, 64, 64, 8192, 1024, 98_304>(case, workload, tracer, recorded)
     }
 }
 
@@ -278,11 +270,11 @@ fn play_in<
 >(
     case: &Case,
     workload: L,
-    tracer: &mut dyn CaseTracer,
+    tracer: &mut dyn HostTracer,
     recorded: bool,
 ) -> Result<(Finished, Option<Script>), ScenarioError>
 where
-    for<'t> dyn CaseTracer + 't: Tracer<M, PAGE>,
+    for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
 {
     let mut simulation = Simulation::<
         M,

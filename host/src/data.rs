@@ -12,8 +12,8 @@ pub use error::DataError;
 
 use crate::options::{Machine, Options};
 use crate::run::{
-    FEW_PLACES as FEW, Finished, KEYS, PAGE, RunError, WINDOW, Watchers, in_thread, is_small,
-    to_the_end,
+    FEW_PLACES as FEW, Finished, HostTracer, KEYS, PAGE, RunError, WINDOW, Watchers, in_thread,
+    is_small, to_the_end,
 };
 use crate::shell;
 use crate::store::{Cluster, DataDir};
@@ -76,14 +76,14 @@ impl Data {
 /// # std::fs::remove_dir_all(&path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn run<T: crate::run::HostTracer + Send>(
+pub fn run(
     options: &Options,
     data: &Data,
-    tracer: &mut T,
+    tracer: &mut dyn HostTracer,
 ) -> Result<Finished, DataError> {
     in_thread(|| match options.machine {
-        Machine::Kv => sized::<Kv<KEYS>, _>(options, data, tracer),
-        Machine::Bank => sized::<Bank<KEYS>, _>(options, data, tracer),
+        Machine::Kv => sized::<Kv<KEYS>>(options, data, tracer),
+        Machine::Bank => sized::<Bank<KEYS>>(options, data, tracer),
     })?
 }
 
@@ -186,33 +186,33 @@ fn open<const CLIENTS: usize>(
 }
 
 /// In as small a simulation as will do, as runs without files are.
-fn sized<M: Scripted, T: Tracer<M, PAGE>>(
+fn sized<M: Scripted>(
     options: &Options,
     data: &Data,
-    tracer: &mut T,
-) -> Result<Finished, DataError> {
+    tracer: &mut dyn HostTracer,
+) -> Result<Finished, DataError>
+where
+    for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
+{
     let scenario = options.scenario();
     let simulate = if is_small(&scenario) {
-        simulate::<M, T, FEW, FEW, 1024>
+        simulate::<M, FEW, FEW, 1024>
     } else {
-        simulate::<M, T, 64, 64, 8192>
+        simulate::<M, 64, 64, 8192>
     };
     simulate(options, &scenario, data, tracer)
 }
 
 #[inline(never)]
-fn simulate<
-    M: Scripted,
-    T: Tracer<M, PAGE>,
-    const CLIENTS: usize,
-    const NODES: usize,
-    const EVENTS: usize,
->(
+fn simulate<M: Scripted, const CLIENTS: usize, const NODES: usize, const EVENTS: usize>(
     options: &Options,
     scenario: &Scenario,
     data: &Data,
-    tracer: &mut T,
-) -> Result<Finished, DataError> {
+    tracer: &mut dyn HostTracer,
+) -> Result<Finished, DataError>
+where
+    for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
+{
     let opened = Opened::<M, CLIENTS, NODES>::open(options, scenario, data)?;
     let Opened {
         mut dir,

@@ -106,7 +106,7 @@ impl Subject {
     }
 
     /// Runs it.
-    fn run<T: HostTracer + Send>(&self, tracer: &mut T) -> Result<Finished, DataError> {
+    fn run(&self, tracer: &mut dyn HostTracer) -> Result<Finished, DataError> {
         match self {
             Self::Plain(options) => simulate(options, tracer).map_err(DataError::from),
             Self::Kept { options, data } => data::run(options, data, tracer),
@@ -253,10 +253,10 @@ fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataEr
 }
 
 /// Runs, and shows how far it is where that takes long and a person is watching.
-fn watched<T: HostTracer + Send>(
+fn watched(
     subject: &Subject,
     free: bool,
-    tracer: &mut T,
+    tracer: &mut dyn HostTracer,
 ) -> Result<Finished, DataError> {
     if !free || !io::stderr().is_terminal() {
         return subject.run(tracer);
