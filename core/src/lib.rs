@@ -92,7 +92,6 @@ pub mod fields;
 mod machine;
 pub mod machines;
 mod message;
-#[cfg(feature = "mutants")]
 mod mutant;
 mod node;
 mod node_id;

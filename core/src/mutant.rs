@@ -1,9 +1,12 @@
 //! Mistakes that people make in Multi-Paxos, each of which a node can be told to make.
 //!
-//! A mutant exists only under the cargo feature `mutants`. Its place in the code is the place of the rule that it
-//! breaks, and is marked by that feature: without it, nothing of a mutant is compiled.
+//! Each stands in the code where the rule is kept that it breaks, as one expression: `self.mistake.is(Mutant::PromiseFalls)`.
+//! Without the cargo feature `mutants` that is `false` and a [`Mistake`] has no size, so that nothing of a mutant is in an
+//! image.
 
+#[cfg(feature = "mutants")]
 use core::fmt;
+#[cfg(feature = "mutants")]
 use core::str::FromStr;
 
 macro_rules! museum {
@@ -14,14 +17,19 @@ macro_rules! museum {
         /// Every one is caught by the checks of this project; which one by which, the command `synod museum` shows.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[cfg_attr(
+            not(feature = "mutants"),
+            expect(unreachable_pub, reason = "public under the feature alone")
+        )]
         #[non_exhaustive]
         pub enum Mutant {
             $(
-                #[doc = include_str!(concat!("../museum/", $name, ".md"))]
+                #[cfg_attr(feature = "mutants", doc = include_str!(concat!("../museum/", $name, ".md")))]
                 $variant,
             )*
         }
 
+        #[cfg(feature = "mutants")]
         impl Mutant {
             /// Every mutant, in the order of the roles that make the mistakes.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
@@ -141,30 +149,120 @@ museum! {
         "a checkpoint lacks the votes for the slots above its snapshot"
 }
 
+#[cfg(feature = "mutants")]
 impl fmt::Display for Mutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
+#[cfg(feature = "mutants")]
 /// No mutant has this name; [`Mutant::ALL`] has them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnknownMutant;
 
+#[cfg(feature = "mutants")]
 impl fmt::Display for UnknownMutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no mutant has this name")
     }
 }
 
+#[cfg(feature = "mutants")]
 impl core::error::Error for UnknownMutant {}
 
+#[cfg(feature = "mutants")]
 impl FromStr for Mutant {
     type Err = UnknownMutant;
 
     fn from_str(name: &str) -> Result<Self, UnknownMutant> {
         let named = |mutant: &&Self| mutant.name() == name;
         Self::ALL.iter().find(named).copied().ok_or(UnknownMutant)
+    }
+}
+
+/// The mistake that a part of a node makes, if it makes one. It has no size without the feature, and none is ever made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Mistake {
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
+}
+
+#[cfg(feature = "mutants")]
+impl Mistake {
+    pub(crate) const NONE: Self = Self { mutant: None };
+
+    pub(crate) const fn of(mutant: Option<Mutant>) -> Self {
+        Self { mutant }
+    }
+
+    pub(crate) const fn mutant(self) -> Option<Mutant> {
+        self.mutant
+    }
+
+    /// Whether it is this one.
+    pub(crate) fn is(self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Whether any is made.
+    pub(crate) const fn is_any(self) -> bool {
+        self.mutant.is_some()
+    }
+}
+
+#[cfg(not(feature = "mutants"))]
+impl Mistake {
+    pub(crate) const NONE: Self = Self {};
+
+    /// Whether it is this one: never.
+    #[inline]
+    pub(crate) const fn is(self, _mutant: Mutant) -> bool {
+        let Self {} = self;
+        false
+    }
+
+    /// Whether any is made: never.
+    #[inline]
+    pub(crate) const fn is_any(self) -> bool {
+        let Self {} = self;
+        false
+    }
+}
+
+/// A count that only a mistake rests on. It has no size without the feature, and stays 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Count {
+    #[cfg(feature = "mutants")]
+    value: u32,
+}
+
+impl Count {
+    pub(crate) const ZERO: Self = Self {
+        #[cfg(feature = "mutants")]
+        value: 0,
+    };
+
+    #[inline]
+    pub(crate) const fn add_one(&mut self) {
+        #[cfg(feature = "mutants")]
+        {
+            self.value += 1;
+        }
+        let _ = self;
+    }
+
+    #[inline]
+    pub(crate) const fn value(self) -> u32 {
+        #[cfg(feature = "mutants")]
+        return self.value;
+        #[cfg(not(feature = "mutants"))]
+        {
+            let Self {} = self;
+            0
+        }
     }
 }

@@ -9,7 +9,6 @@ mod essence;
 mod fence;
 mod keep;
 mod leading;
-#[cfg(feature = "mutants")]
 mod mistakes;
 mod recover;
 mod requests;
@@ -17,6 +16,7 @@ mod step;
 mod view;
 
 use crate::config::{Config, ConfigError};
+use crate::mutant::Mistake;
 use crate::random::{Purpose, span_below, stream};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::initializer::Initializer;
@@ -143,8 +143,7 @@ pub struct Node<
     votes_peak: usize,
     latest: Latest,
     /// Beside the settings, so that a literal of those is the same with the feature and without.
-    #[cfg(feature = "mutants")]
-    mutant: Option<crate::Mutant>,
+    mistake: Mistake,
 }
 
 /// Where a node is in its life.
@@ -240,8 +239,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             rng,
             votes_peak: 0,
             latest: Latest::NONE,
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
             config,
         }
     }
@@ -495,12 +493,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// What must hold between steps; checked in builds with debug assertions.
     fn invariants(&self) {
-        if cfg!(debug_assertions) && self.halt.is_none() {
-            #[cfg(feature = "mutants")]
-            if self.mutant.is_some() {
-                // It must get past these, to be caught from outside.
-                return;
-            }
+        // A node that makes a mistake must get past these, to be caught from outside.
+        if cfg!(debug_assertions) && self.halt.is_none() && !self.mistake.is_any() {
             self.acceptor.invariants(self.replica.applied());
             self.replica.invariants();
             self.leader.invariants(self.replica.applied());

@@ -154,13 +154,11 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     }
 
     /// What there is, in no order.
-    #[cfg(feature = "mutants")]
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().flatten()
     }
 
     /// Forgets what is in a slot's place.
-    #[cfg(feature = "mutants")]
     pub(crate) fn take(&mut self, slot: Slot) -> Option<T> {
         if !self.covers(slot) {
             return None;
@@ -169,7 +167,6 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     }
 
     /// Forgets what does not fit.
-    #[cfg(feature = "mutants")]
     pub(crate) fn retain(&mut self, fits: impl Fn(&T) -> bool) {
         for place in &mut self.places {
             place.take_if(|value| !fits(value));

@@ -1,8 +1,7 @@
 //! Applying what is decided, and everything that hangs on how far that is.
 
 use super::{Node, Step};
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::Mutant;
 use crate::roles::replica::Applied;
 use crate::{Event, Halt, Proposal, Reply, Role, Slot, StateMachine, Tracer, Write};
 
@@ -18,9 +17,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> bool {
         match self.replica.decide(slot, proposal) {
             Ok(new) => {
-                #[cfg(feature = "mutants")]
-                let new = new && !self.is(Mutant::DecisionUnwritten);
-                if new {
+                if new && !self.makes(Mutant::DecisionUnwritten) {
                     let proposal = *proposal;
                     step.write(Write::Decided { slot, proposal });
                 }
@@ -108,9 +105,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         loop {
             let mut decided = false;
             let claimed = self.replica.next_claimed();
-            #[cfg(feature = "mutants")]
             let claimed = match claimed.map(|(slot, _)| (slot, self.acceptor.vote(slot))) {
-                Some((slot, Some(vote))) if self.is(Mutant::AnyVoteDecides) => {
+                Some((slot, Some(vote))) if self.makes(Mutant::AnyVoteDecides) => {
                     Some((slot, vote.ballot))
                 }
                 _ => claimed,

@@ -2,6 +2,7 @@
 
 use super::contact::RELAY_REPEATS;
 use super::{Node, Phase, Step};
+use crate::mutant::Mutant;
 use crate::roles::initializer::Initializer;
 use crate::roles::replica::{Page, Welcomed};
 use crate::timer::Timer;
@@ -237,8 +238,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.replica.is_behind() && !self.is_lost() {
             return;
         }
-        #[cfg(feature = "mutants")]
-        if self.is(crate::Mutant::GapsNeverAsked) {
+        if self.makes(Mutant::GapsNeverAsked) {
             return;
         }
         let first_time = self.learn_repeats == 0;

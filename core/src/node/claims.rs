@@ -1,13 +1,10 @@
 //! Claims: suspicion, probes, and winning a ballot.
 
 use super::{Contact, Node, Phase, Step};
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::Mutant;
 use crate::random::span_below;
 use crate::roles::acceptor::Prepared;
-use crate::roles::scout::Promised;
-#[cfg(feature = "mutants")]
-use crate::roles::scout::Scout;
+use crate::roles::scout::{Promised, Scout};
 use crate::timer::Timer;
 use crate::{
     Ballot, Entries, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
@@ -121,9 +118,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         // Rule L7: who has not seen as high a ballot may have a leader, but none that this node could follow.
         let counts = granted || highest < self.seen;
-        #[cfg(feature = "mutants")]
-        let counts = counts || self.is(Mutant::DeniedProbeCounted);
-        if counts {
+        if counts || self.makes(Mutant::DeniedProbeCounted) {
             self.granted(step, from);
         } else {
             self.leader.on_denied();
@@ -237,12 +232,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.leader_hint = None;
             self.relay = self.relay.filter(|relay| !relay.hears);
         }
-        let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
-        #[cfg(feature = "mutants")]
-        let low_water = if self.is(Mutant::LowWaterUntold) {
+        let promised = self.acceptor.promised();
+        let low_water = if self.makes(Mutant::LowWaterUntold) {
             Slot::ZERO
         } else {
-            low_water
+            self.acceptor.low_water()
         };
         let promise = Message::Promise {
             ballot,
@@ -275,9 +269,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Malformed);
         };
         let members = self.config.members;
-        #[cfg(feature = "mutants")]
         let (ballot, promised) = &match self.leader.scout().map(Scout::ballot) {
-            Some(present) if self.is(Mutant::StaleAdopted) && promised == ballot => {
+            Some(present) if self.makes(Mutant::StaleAdopted) && promised == ballot => {
                 (present, present)
             }
             _ => (*ballot, *promised),
@@ -339,8 +332,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         let (ballot, (low_water, owner)) = (scout.ballot(), scout.low_water());
-        #[cfg(feature = "mutants")]
-        let low_water = if self.is(Mutant::LowWaterIgnored) {
+        let low_water = if self.makes(Mutant::LowWaterIgnored) {
             Slot::ZERO
         } else {
             low_water
@@ -387,7 +379,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.on_heartbeat_timeout(step);
         self.drive_adopted(step);
-        #[cfg(feature = "mutants")]
         self.leader.give_again();
         self.propose_pending(step, true);
         self.pump(step);
@@ -415,8 +406,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.relay = self.relay.filter(|relay| !relay.hears);
             }
             self.resign(step);
-            #[cfg(feature = "mutants")]
-            if self.is(Mutant::ClaimDropped) {
+            if self.makes(Mutant::ClaimDropped) {
                 return;
             }
             self.rest(step);

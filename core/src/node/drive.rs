@@ -1,8 +1,7 @@
 //! Deciding: accepts, votes, decisions, and applying what is decided.
 
 use super::{Node, Step};
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::Mutant;
 use crate::outbox::run_len;
 use crate::roles::acceptor::Vouched;
 use crate::timer::Timer;
@@ -44,7 +43,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         decided = new;
                         let own = self.acceptor.vote(slot);
                         debug_assert!(
-                            cfg!(feature = "mutants")
+                            self.mistake.is_any()
                                 || !new
                                 || own.is_some_and(|own| own.proposal.is(proposal)),
                             "storage takes the last vote of this node for the decision, as no decision was written"
@@ -127,8 +126,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         while slot <= last {
-            #[cfg(feature = "mutants")]
-            if self.is(Mutant::HolesLeft) && self.leader.commander(slot).is_none() {
+            if self.makes(Mutant::HolesLeft) && self.leader.commander(slot).is_none() {
                 slot = slot.next().unwrap_or(slot);
                 continue;
             }
@@ -155,8 +153,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) {
         let me = self.config.node;
-        #[cfg(feature = "mutants")]
-        if self.is(Mutant::OwnVoteImplied) {
+        if self.makes(Mutant::OwnVoteImplied) {
             return self.count_vote(step, ballot, slot, me);
         }
         match self
@@ -220,8 +217,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if let Some((proposal, missing)) = self.leader.retransmit(slot, members) {
                 // A mutant may lack its own vote, and must not ask itself by a message: that looks like a second node of
                 // its name (rule N3).
-                #[cfg(feature = "mutants")]
-                let missing = missing.without(self.config.node);
+                let missing = if self.makes(Mutant::OwnVoteImplied) {
+                    missing.without(self.config.node)
+                } else {
+                    missing
+                };
                 step.accept(missing, ballot, slot, decided, &proposal);
             }
             let Some(next) = slot.next() else { break };
@@ -327,13 +327,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         else {
             return Err(Reason::Malformed);
         };
-        #[cfg(feature = "mutants")]
         let (ballot, promised) = &match self.leader.leading() {
-            Some(present) if self.is(Mutant::StaleVotesCounted) && promised == ballot => {
+            Some(present) if self.makes(Mutant::StaleVotesCounted) && promised == ballot => {
                 (present, present)
             }
             // Who makes this mistake has no use for the promise in an answer.
-            _ if self.is(Mutant::AcceptKeepsPromise) => (*ballot, *ballot.max(promised)),
+            _ if self.makes(Mutant::AcceptKeepsPromise) => (*ballot, *ballot.max(promised)),
             _ => (*ballot, *promised),
         };
         if self.leader.leading() != Some(*ballot) {
@@ -351,8 +350,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let end = first
             .checked_add(u64::from(*count))
             .ok_or(Reason::Malformed)?;
-        #[cfg(feature = "mutants")]
-        let end = if self.is(Mutant::RunCountedLonger) && *count > 0 {
+        let end = if self.makes(Mutant::RunCountedLonger) && *count > 0 {
             end.next().ok_or(Reason::Malformed)?
         } else {
             end

@@ -2,6 +2,7 @@
 
 use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
+use crate::mutant::Mutant;
 use crate::{Event, Halt, Instant, Outbox, Role, Slot, StateMachine, Tracer, Write};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -30,8 +31,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut Outbox<M, PAGE, ROOM>,
         tracer: &mut T,
     ) {
-        #[cfg(feature = "mutants")]
-        if self.is(crate::Mutant::FenceIgnored) {
+        if self.makes(Mutant::FenceIgnored) {
             return;
         }
         let founds = |write: &Write<M::Command>| *write == Write::Installed(Slot::ZERO);

@@ -1,8 +1,7 @@
 //! Following and leading: signs of life, back-off, and giving up.
 
 use super::{Contact, Node, Step};
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::Mutant;
 use crate::random::span_below;
 use crate::timer::Timer;
 use crate::{
@@ -118,8 +117,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     fn wait<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, delay: Duration) {
-        #[cfg(feature = "mutants")]
-        let delay = if self.is(Mutant::ClaimsAtOnce) {
+        let delay = if self.makes(Mutant::ClaimsAtOnce) {
             Duration::ZERO
         } else {
             delay
@@ -176,10 +174,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         (decided, chain): (Slot, u64),
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        let is_old = ballot < self.seen;
-        #[cfg(feature = "mutants")]
-        let is_old = is_old && !self.is(Mutant::OldLeaderFollowed);
-        if is_old {
+        if ballot < self.seen && !self.makes(Mutant::OldLeaderFollowed) {
             return Err(Reason::OldBallot);
         }
         self.replica.on_chain(decided, chain);

@@ -1,8 +1,9 @@
 //! A node that makes a mistake on purpose.
 
 use super::{Node, Phase};
+use crate::StateMachine;
+use crate::mutant::{Mistake, Mutant};
 use crate::roles::acceptor::Acceptor;
-use crate::{Mutant, StateMachine};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -19,30 +20,48 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// assert_eq!(node.mutant(), Some(Mutant::QuorumTooSmall));
     /// # Ok::<(), synod::ConfigError>(())
     /// ```
+    #[cfg(feature = "mutants")]
     pub fn mutate(&mut self, mutant: Option<Mutant>) {
-        let me = self.config.node;
-        match (mutant, &self.phase) {
+        self.set_mistake(Mistake::of(mutant));
+    }
+
+    /// The same, with the feature and without; without it nothing is done.
+    #[inline]
+    pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
+        if !mistake.is_any() && !self.mistake.is_any() {
+            return;
+        }
+        match &self.phase {
             // Whatever it forgets when it comes back.
-            (Some(Mutant::Amnesia), Phase::Active) => self.acceptor = Acceptor::new(),
-            (Some(Mutant::NewestVoteLost), Phase::Active) => self.acceptor.forget_newest(),
-            (Some(Mutant::RoundReused), Phase::Active) => self.acceptor.forget_claim(me),
-            (Some(Mutant::StartsEmpty), Phase::Joining(_)) => self.voter = true,
+            Phase::Active if mistake.is(Mutant::Amnesia) => self.acceptor = Acceptor::new(),
+            Phase::Active if mistake.is(Mutant::NewestVoteLost) => self.acceptor.forget_newest(),
+            Phase::Active if mistake.is(Mutant::RoundReused) => {
+                self.acceptor.forget_claim(self.config.node);
+            }
+            Phase::Joining(_) if mistake.is(Mutant::StartsEmpty) => self.voter = true,
             _ => {}
         }
         self.seen = self.acceptor.promised();
-        self.mutant = mutant;
-        self.acceptor.mutant = mutant;
-        self.replica.mutate(mutant);
-        self.leader.mutant = mutant;
+        self.mistake = mistake;
+        self.acceptor.mistake = mistake;
+        self.replica.set_mistake(mistake);
+        self.leader.mistake = mistake;
     }
 
     /// The mistake that it makes, if it makes one.
+    #[cfg(feature = "mutants")]
     pub fn mutant(&self) -> Option<Mutant> {
-        self.mutant
+        self.mistake.mutant()
     }
 
-    /// Whether this node makes the mistake.
-    pub(super) fn is(&self, mutant: Mutant) -> bool {
-        self.mutant == Some(mutant)
+    /// The same, with the feature and without.
+    pub(crate) fn mistake(&self) -> Mistake {
+        self.mistake
+    }
+
+    /// Whether the node makes this mistake; never without the feature.
+    #[inline]
+    pub(crate) fn makes(&self, mutant: Mutant) -> bool {
+        self.mistake.is(mutant)
     }
 }

@@ -1,6 +1,7 @@
 //! Clients: registrations, requests, proposals and answers.
 
 use super::{Node, Step};
+use crate::mutant::Mutant;
 use crate::roles::leader::Enqueued;
 use crate::roles::replica::Requested;
 use crate::roles::requester::Requester;
@@ -226,8 +227,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             fingerprint,
             outcome,
         };
-        #[cfg(feature = "mutants")]
-        if self.is(crate::Mutant::StaleRead)
+        if self.makes(Mutant::StaleRead)
             && self.leader.leading().is_some()
             && let Some(outcome) = self.replica.read(proposal)
         {

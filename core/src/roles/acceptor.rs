@@ -2,11 +2,10 @@
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 4; with paged promises and a window.
 
+use crate::mutant::{Mistake, Mutant};
 use crate::outbox::run_len;
 use crate::window::Window;
-use crate::{Ballot, Conflict, Entry, Proposal, Slot};
-#[cfg(feature = "mutants")]
-use crate::{Mutant, NodeId};
+use crate::{Ballot, Conflict, Entry, NodeId, Proposal, Slot};
 use heapless::Vec;
 
 /// The memory of the protocol: the highest promise, and what was accepted in the window above the low-water mark.
@@ -18,8 +17,7 @@ use heapless::Vec;
 pub(crate) struct Acceptor<C, const WINDOW: usize> {
     promised: Ballot,
     votes: Window<Vote<C>, WINDOW>,
-    #[cfg(feature = "mutants")]
-    pub(crate) mutant: Option<Mutant>,
+    pub(crate) mistake: Mistake,
 }
 
 /// What was accepted for a slot, and under which ballot.
@@ -63,8 +61,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         Self {
             promised: Ballot::NULL,
             votes: Window::new(Slot::ZERO),
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
         }
     }
 
@@ -75,8 +72,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
 
     /// Everything up to here was applied on this node and is no longer reported (rule T2).
     pub(crate) fn low_water(&self) -> Slot {
-        #[cfg(feature = "mutants")]
-        if self.mutant == Some(Mutant::ForgetsUnapplied) {
+        if self.mistake.is(Mutant::ForgetsUnapplied) {
             // It does not know that it forgot.
             return Slot::ZERO;
         }
@@ -100,17 +96,13 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
 
     /// Rule A1: promises a ballot that is no lower than the promise; an equal one is answered the same way again.
     pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> Prepared {
-        let refused = ballot < self.promised;
-        #[cfg(feature = "mutants")]
-        let refused = refused && self.mutant != Some(Mutant::PromiseFalls);
-        if refused {
+        if ballot < self.promised && !self.mistake.is(Mutant::PromiseFalls) {
             return Prepared::Refused;
         }
         if ballot == self.promised {
             return Prepared::Repeated;
         }
-        #[cfg(feature = "mutants")]
-        if self.mutant == Some(Mutant::OneBallotForBoth) {
+        if self.mistake.is(Mutant::OneBallotForBoth) {
             for vote in self.votes.values_mut() {
                 vote.ballot = self.promised;
             }
@@ -132,10 +124,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 proposal: vote.proposal,
             };
             if page.push(entry).is_err() {
-                #[cfg(feature = "mutants")]
-                return (page, self.mutant == Some(Mutant::PageMarkedLast));
-                #[cfg(not(feature = "mutants"))]
-                return (page, false);
+                return (page, self.mistake.is(Mutant::PageMarkedLast));
             }
         }
         (page, true)
@@ -159,17 +148,11 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         proposal: &Proposal<C>,
         applied: Slot,
     ) -> Vouched<C> {
-        let refused = ballot < self.promised;
-        #[cfg(feature = "mutants")]
-        let refused = refused && self.mutant != Some(Mutant::PromiseIgnored);
-        if refused {
+        if ballot < self.promised && !self.mistake.is(Mutant::PromiseIgnored) {
             return Vouched::Refused;
         }
-        #[cfg(feature = "mutants")]
-        let applied = match self.mutant {
-            Some(Mutant::ForgetsUnapplied) => slot,
-            _ => applied,
-        };
+        let forgets = self.mistake.is(Mutant::ForgetsUnapplied);
+        let applied = if forgets { slot } else { applied };
         if slot <= self.votes.floor() {
             return Vouched::Compacted;
         }
@@ -183,21 +166,15 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 return Vouched::Repeated;
             }
             let (known, new) = (vote.proposal, *proposal);
-            let conflict = Vouched::Conflict(Conflict { slot, known, new });
-            #[cfg(feature = "mutants")]
-            let conflict = match self.mutant {
-                Some(Mutant::VoteOverwritten) => {
-                    vote.proposal = new;
-                    Vouched::Accepted
-                }
-                _ => conflict,
-            };
-            return conflict;
+            if self.mistake.is(Mutant::VoteOverwritten) {
+                vote.proposal = new;
+                return Vouched::Accepted;
+            }
+            return Vouched::Conflict(Conflict { slot, known, new });
         }
         let proposal = *proposal;
         *place = Some(Vote { ballot, proposal });
-        #[cfg(feature = "mutants")]
-        if self.mutant == Some(Mutant::AcceptKeepsPromise) {
+        if self.mistake.is(Mutant::AcceptKeepsPromise) {
             return Vouched::Accepted;
         }
         self.promised = ballot;
@@ -228,7 +205,6 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
 
     /// What [`Mutant::RoundReused`] does not keep over a restart: the promise of a ballot of its own, and its votes under
     /// it. Of what it promised to others nothing is forgotten.
-    #[cfg(feature = "mutants")]
     pub(crate) fn forget_claim(&mut self, me: NodeId) {
         let claimed = self.promised;
         if claimed.leader() == me {
@@ -238,7 +214,6 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     }
 
     /// What [`Mutant::NewestVoteLost`] does not keep over a restart: its vote for the highest slot.
-    #[cfg(feature = "mutants")]
     pub(crate) fn forget_newest(&mut self) {
         if let Some(newest) = self.votes().last() {
             self.votes.take(newest.slot);

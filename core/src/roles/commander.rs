@@ -2,8 +2,7 @@
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(a).
 
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::{Count, Mistake, Mutant};
 use crate::{NodeId, NodeSet, Proposal};
 
 /// One slot's drive. Its slot is its place in the leader's window, and its ballot is the leader's.
@@ -16,8 +15,7 @@ pub(crate) struct Commander<C> {
     /// Whether it has begun, or heard something, since the retransmission timer last fired.
     fresh: bool,
     /// How many answers there were, whoever they came from.
-    #[cfg(feature = "mutants")]
-    answers: u32,
+    answers: Count,
 }
 
 impl<C> Commander<C> {
@@ -27,8 +25,7 @@ impl<C> Commander<C> {
             votes: NodeSet::EMPTY,
             chosen: false,
             fresh: true,
-            #[cfg(feature = "mutants")]
-            answers: 0,
+            answers: Count::ZERO,
         }
     }
 
@@ -44,14 +41,11 @@ impl<C> Commander<C> {
     }
 
     /// Says whether a mutant that counts otherwise takes the vote that came for the one that makes the quorum.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn miscounts(&mut self, mutant: Option<Mutant>, members: NodeSet) -> bool {
-        self.answers += 1;
-        let counted = match mutant {
-            Some(Mutant::QuorumTooSmall) => self.votes.len() >= members.len() / 2,
-            Some(Mutant::VotersCountedTwice) => self.answers > members.len() / 2,
-            _ => false,
-        };
+    pub(crate) fn miscounts(&mut self, mistake: Mistake, members: NodeSet) -> bool {
+        self.answers.add_one();
+        let half = members.len() / 2;
+        let counted = (mistake.is(Mutant::QuorumTooSmall) && self.votes.len() >= half)
+            || (mistake.is(Mutant::VotersCountedTwice) && self.answers.value() > half);
         let mistaken = counted && !self.chosen;
         self.chosen |= counted;
         mistaken

@@ -10,8 +10,7 @@ use claim::Probe;
 
 use super::commander::Commander;
 use super::scout::Scout;
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::{Mistake, Mutant};
 use crate::window::Window;
 use crate::{Ballot, NodeId, NodeSet, Proposal, RequestKey, Slot};
 use core::hash::{Hash, Hasher};
@@ -25,8 +24,7 @@ pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
     waiting: Deque<Proposal<C>, CLIENTS>,
     waiting_peak: usize,
     in_flight_peak: usize,
-    #[cfg(feature = "mutants")]
-    pub(crate) mutant: Option<Mutant>,
+    pub(crate) mistake: Mistake,
 }
 
 /// What it is about and what waits. The peaks are statistics.
@@ -117,8 +115,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             waiting: Deque::new(),
             waiting_peak: 0,
             in_flight_peak: 0,
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
         }
     }
 
@@ -259,9 +256,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         let Some(commander) = reign.commanders.get_mut(slot) else {
             return false;
         };
-        let chosen = commander.on_accepted(from, members);
-        #[cfg(feature = "mutants")]
-        let chosen = chosen || commander.miscounts(self.mutant, members);
+        let chosen =
+            commander.on_accepted(from, members) || commander.miscounts(self.mistake, members);
         if chosen {
             reign.unchosen -= 1;
         }
@@ -291,8 +287,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// and must not be passed off as one (rule C3).
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_overruled(&self, slot: Slot, decision: &Proposal<C>) -> bool {
-        #[cfg(feature = "mutants")]
-        if self.mutant == Some(Mutant::OverruledGoesOn) {
+        if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
         }
         match &self.office {
@@ -306,8 +301,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// The same for all slots up to the end of a snapshot, whose decisions are not known.
     pub(crate) fn is_overtaken(&self, at: Slot) -> bool {
-        #[cfg(feature = "mutants")]
-        if self.mutant == Some(Mutant::OverruledGoesOn) {
+        if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
         }
         match &self.office {
@@ -379,14 +373,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         (!missing.is_empty()).then_some((commander.proposal, missing))
     }
 
-    #[cfg(feature = "mutants")]
     fn gives_again(&self) -> bool {
-        let again = [Mutant::SlotGivenTwice, Mutant::VoteOverwritten];
-        self.mutant.is_some_and(|mutant| again.contains(&mutant))
+        self.mistake.is(Mutant::SlotGivenTwice) || self.mistake.is(Mutant::VoteOverwritten)
     }
 
     /// What these two do: new commands begin at the first slot that is driven.
-    #[cfg(feature = "mutants")]
     pub(crate) fn give_again(&mut self) {
         if self.gives_again()
             && let Office::Leading(reign) = &mut self.office
@@ -398,7 +389,6 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// The slots that are being driven: (first, last).
     pub(crate) fn driven(&self) -> Option<(Slot, Slot)> {
         match &self.office {
-            #[cfg(feature = "mutants")]
             Office::Leading(reign) if self.gives_again() => {
                 let first = reign.commanders.floor().next()?;
                 Some((first, first.checked_add(crate::outbox::run_len(WINDOW))?))

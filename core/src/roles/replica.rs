@@ -9,8 +9,7 @@ use transfer::Spare;
 pub(crate) use transfer::{Page, Welcomed};
 
 use super::snapshot::State;
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::{Mistake, Mutant};
 use crate::table::{Numbered, Table};
 use crate::window::Window;
 use crate::{
@@ -34,8 +33,7 @@ pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: u
     decided: Slot,
     /// A slot, and what the chain must be where that is applied, as a leader said.
     told: (Slot, u64),
-    #[cfg(feature = "mutants")]
-    mutant: Option<Mutant>,
+    mistake: Mistake,
 }
 
 /// A request that was taken here and is not applied yet.
@@ -97,21 +95,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             claim: (Ballot::NULL, Slot::ZERO),
             decided: state.applied,
             told: (Slot::ZERO, 0),
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
             state,
         }
     }
 
     /// Makes a mistake from now on.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn mutate(&mut self, mutant: Option<Mutant>) {
-        self.mutant = mutant;
-        self.state.sessions.mutant = mutant;
+    pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
+        self.mistake = mistake;
+        self.state.sessions.mistake = mistake;
     }
 
     /// The answer that [`Mutant::StaleRead`] gives to a command that changes nothing.
-    #[cfg(feature = "mutants")]
     pub(crate) fn read(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
         let Proposal::Request { command, .. } = proposal else {
             return None;
@@ -123,7 +118,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// What [`Mutant::GapsSkipped`] applies next.
-    #[cfg(feature = "mutants")]
     fn next_over_gaps(&self) -> Option<Slot> {
         let mut decided = self.log.iter_from(self.state.applied.next()?);
         decided.next().map(|(slot, _)| slot)
@@ -187,11 +181,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// Whether the decision of the next slot is known.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_ready(&self) -> bool {
-        let next = self.state.applied.next();
-        #[cfg(feature = "mutants")]
-        let next = match self.mutant {
-            Some(Mutant::GapsSkipped) => self.next_over_gaps(),
-            _ => next,
+        let next = if self.mistake.is(Mutant::GapsSkipped) {
+            self.next_over_gaps()
+        } else {
+            self.state.applied.next()
         };
         next.is_some_and(|next| self.log.get(next).is_some())
     }
@@ -206,11 +199,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         inline(always)
     )]
     pub(crate) fn apply_next(&mut self) -> Option<Applied<'_, M::Command, M::Output>> {
-        let slot = self.state.applied.next()?;
-        #[cfg(feature = "mutants")]
-        let slot = match self.mutant {
-            Some(Mutant::GapsSkipped) => self.next_over_gaps()?,
-            _ => slot,
+        let slot = if self.mistake.is(Mutant::GapsSkipped) {
+            self.next_over_gaps()?
+        } else {
+            self.state.applied.next()?
         };
         let proposal = self.log.get(slot)?;
         let (outcome, fingerprint) = self.state.apply(slot, proposal);
@@ -336,8 +328,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             fresh: true,
         };
         if self.pending.insert(pending) {
-            #[cfg(feature = "mutants")]
-            if self.mutant == Some(Mutant::SessionFilledEarly) {
+            if self.mistake.is(Mutant::SessionFilledEarly) {
                 self.state.sessions.fill_early(key);
             }
             Requested::Pending

@@ -2,9 +2,8 @@
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
 
-use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Slot};
-#[cfg(feature = "mutants")]
-use crate::{Mutant, Proposal};
+use crate::mutant::{Mistake, Mutant};
+use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Proposal, Slot};
 
 /// One attempt to win one ballot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,8 +20,7 @@ pub(crate) struct Scout<C, const WINDOW: usize> {
     /// For each slot the proposal of the highest ballot. A place is found by the slot's number modulo the window.
     adopted: [Option<Entry<C>>; WINDOW],
     repeats: u8,
-    #[cfg(feature = "mutants")]
-    mutant: Option<Mutant>,
+    pub(crate) mistake: Mistake,
 }
 
 /// What one page of a promise did.
@@ -49,15 +47,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             low_water_at: ballot.leader(),
             adopted: [const { None }; WINDOW],
             repeats: 0,
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
         }
-    }
-
-    /// The same, making a mistake.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn making(self, mutant: Option<Mutant>) -> Self {
-        Self { mutant, ..self }
     }
 
     pub(crate) fn ballot(&self) -> Ballot {
@@ -103,15 +94,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         for entry in entries {
             self.adopt(entry);
         }
-        #[cfg(feature = "mutants")]
-        let repeats = self.repeats;
-        self.repeats = 0;
-        #[cfg(feature = "mutants")]
-        if self.mutant == Some(Mutant::PagesTimeOut) {
-            self.repeats = repeats;
+        if !self.mistake.is(Mutant::PagesTimeOut) {
+            self.repeats = 0;
         }
-        #[cfg(feature = "mutants")]
-        let last = last || self.mutant == Some(Mutant::PageCountedEarly);
+        let last = last || self.mistake.is(Mutant::PageCountedEarly);
         let next = entries.last().and_then(|entry| entry.slot.next());
         if let Some(next) = next.filter(|_| !last) {
             // A node that is 65,536 slots behind is not fit to lead: its cursor stays, and its claim comes to nothing.
@@ -123,8 +109,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             }
             return Promised::More(next);
         }
-        #[cfg(feature = "mutants")]
-        if self.mutant == Some(Mutant::EarlyNoops) {
+        if self.mistake.is(Mutant::EarlyNoops) {
             self.fill_holes();
         }
         self.complete.insert(from);
@@ -146,12 +131,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             None => true,
             // Of two slots that share a place the lower is a whole window back. Who accepted the higher one had applied
             // the lower, and said so with its low-water mark.
+            Some(known) if self.mistake.is(Mutant::FirstSeenAdopted) => entry.slot > known.slot,
             Some(known) => (entry.slot, entry.ballot) > (known.slot, known.ballot),
-        };
-        #[cfg(feature = "mutants")]
-        let replaces = match (self.mutant, &place) {
-            (Some(Mutant::FirstSeenAdopted), Some(known)) => entry.slot > known.slot,
-            _ => replaces,
         };
         if replaces {
             *place = Some(*entry);
@@ -159,7 +140,6 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// What [`Mutant::EarlyNoops`] does with the slots that nothing was adopted for yet.
-    #[cfg(feature = "mutants")]
     fn fill_holes(&mut self) {
         let (mut slot, last) = (self.from, self.last_adopted());
         while slot < last {

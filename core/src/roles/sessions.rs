@@ -4,12 +4,11 @@
 //! (Liskov and Cowling, 2012, section 4), but filled only when a request is *applied*, and with identities that the log
 //! gives out (rules X1 to X3).
 
+use crate::mutant::{Mistake, Mutant};
 use crate::{
-    ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestNumber, Sink, Slot,
-    StateMachine, Value,
+    ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestKey, RequestNumber, Sink,
+    Slot, StateMachine, Value,
 };
-#[cfg(feature = "mutants")]
-use crate::{Mutant, RequestKey};
 use heapless::Vec;
 
 /// The most bytes that an encoded output may have, so that the half of a session that it belongs to fits in a page of a
@@ -27,8 +26,7 @@ pub(crate) const TAIL: usize = 4 + 1;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Sessions<O, const CLIENTS: usize> {
     table: Vec<Session<O>, CLIENTS>,
-    #[cfg(feature = "mutants")]
-    pub(crate) mutant: Option<Mutant>,
+    pub(crate) mistake: Mistake,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,8 +46,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     pub(crate) const fn new() -> Self {
         Self {
             table: Vec::new(),
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
         }
     }
 
@@ -145,9 +142,8 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                     None => Some(Outcome::Evicted),
                     Some(session) => session.answer(*number, fingerprint),
                 };
-                #[cfg(feature = "mutants")]
                 let answer = answer
-                    .filter(|_| session.is_none() || self.mutant != Some(Mutant::SessionSkipped));
+                    .filter(|_| session.is_none() || !self.mistake.is(Mutant::SessionSkipped));
                 match (session, answer) {
                     (Some(session), None) => {
                         let output = machine.apply(command);
@@ -206,7 +202,6 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     }
 
     /// What [`Mutant::SessionFilledEarly`] does when a request comes in.
-    #[cfg(feature = "mutants")]
     pub(crate) fn fill_early(&mut self, key: RequestKey) {
         let mut sessions = self.table.iter_mut();
         if let Some(session) = sessions.find(|session| session.client == key.client) {

@@ -1,10 +1,9 @@
 //! The replicated state as a whole, and its journey in pages.
 
 use super::sessions::Sessions;
-#[cfg(feature = "mutants")]
-use crate::Mutant;
 use crate::Writer;
 use crate::capacity;
+use crate::mutant::{Mistake, Mutant};
 use crate::{
     Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
     StateMachine,
@@ -61,7 +60,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         proposal: &Proposal<M::Command>,
     ) -> (Option<Outcome<M::Output>>, u32) {
         debug_assert!(
-            cfg!(feature = "mutants") || self.applied.next() == Some(slot),
+            self.sessions.mistake.is_any() || self.applied.next() == Some(slot),
             "slots are applied in order (R2)"
         );
         let (digest, fingerprint) = proposal.digest();
@@ -77,8 +76,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
 
     /// How many pages the sessions take.
     fn session_pages(&self) -> u32 {
-        #[cfg(feature = "mutants")]
-        if self.sessions.mutant == Some(Mutant::SessionsNotInSnapshot) {
+        if self.sessions.mistake.is(Mutant::SessionsNotInSnapshot) {
             return 0;
         }
         Sessions::<M::Output, CLIENTS>::pages(self.sessions.len(), M::PAGE_BYTES)
@@ -144,8 +142,7 @@ pub(crate) struct Installing<M: StateMachine, const CLIENTS: usize> {
     sessions: u32,
     digest: Digest,
     state: State<M, CLIENTS>,
-    #[cfg(feature = "mutants")]
-    mutant: Option<Mutant>,
+    pub(crate) mistake: Mistake,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
@@ -157,15 +154,8 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
             sessions: 0,
             digest: Digest::new(),
             state: State::genesis(),
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
         }
-    }
-
-    /// The same, making a mistake.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn making(self, mutant: Option<Mutant>) -> Self {
-        Self { mutant, ..self }
     }
 
     /// The page that is needed next.
@@ -208,8 +198,7 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
     /// The state, once every page has come and their digest is the one that was promised.
     pub(crate) fn finish(self) -> Result<State<M, CLIENTS>, MalformedPage> {
         let whole = self.is_complete() && self.digest.value() == self.id.digest;
-        #[cfg(feature = "mutants")]
-        let whole = whole || self.mutant == Some(Mutant::SnapshotTorn);
+        let whole = whole || self.mistake.is(Mutant::SnapshotTorn);
         if whole && self.state.applied == self.id.at {
             Ok(self.state)
         } else {

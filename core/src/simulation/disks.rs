@@ -7,6 +7,7 @@ use super::report::Mark;
 use super::scenario::Scenario;
 use super::stores::{Birth, Failed, Refused, Stores};
 use super::violation::Violation;
+use crate::mutant::Mistake;
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::storage::{Journal, JournalError, Opened};
 use crate::{Config, Duration, Instant, Node, NodeId, Slot, StateMachine, Write};
@@ -326,10 +327,6 @@ impl<
     fn start(
         &mut self,
         birth: Birth,
-        #[cfg_attr(
-            not(feature = "mutants"),
-            expect(unused_variables, reason = "says which mistake is made")
-        )]
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
         let Birth {
@@ -343,13 +340,8 @@ impl<
         let disk = place.close(&mut self.figures);
         let is_first = !core::mem::replace(&mut place.is_used, true);
         let node = config.node;
-        #[cfg(feature = "mutants")]
-        let opened = {
-            let mutant = before.and_then(Node::mutant);
-            Journal::open_making::<M, WINDOW, CLIENTS>(disk, config.clone(), mutant)
-        };
-        #[cfg(not(feature = "mutants"))]
-        let opened = Journal::open::<M, WINDOW, CLIENTS>(disk, config.clone());
+        let mistake = before.map_or(Mistake::NONE, Node::mistake);
+        let opened = Journal::open_with::<M, WINDOW, CLIENTS>(disk, config.clone(), mistake);
         let opened = opened.map_err(|_| {
             self.lost(node);
             Refused

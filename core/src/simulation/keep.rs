@@ -8,6 +8,7 @@ use super::stores::{Failed, Stores};
 use super::violation::Violation;
 use super::workload::Workload;
 use super::world::{Simulation, Stamped};
+use crate::mutant::Mutant;
 use crate::{Duration, Halt, Instant, Node, NodeId, Outbox, StateMachine, Tracer};
 
 impl<
@@ -158,8 +159,7 @@ impl<
                 held.sync(at);
                 // There is room: messages leave some for a sync of every node.
                 let _ = self.scheduler.push(at, Happening::Synced(node));
-                #[cfg(feature = "mutants")]
-                if member.node.mutant() == Some(crate::Mutant::SentBeforeSynced) {
+                if member.node.makes(Mutant::SentBeforeSynced) {
                     self.release(node, true, tracer, observer);
                 }
             }

@@ -1,6 +1,7 @@
 //! What a run is to be: everything that, with the run seed, decides it.
 
 use super::network::Link;
+use crate::mutant::Mistake;
 use crate::{Config, Duration, Instant, NODES_MAX, NodeId};
 use core::fmt;
 use heapless::Vec;
@@ -122,6 +123,17 @@ impl Scenario {
             events_max: 10_000_000,
             #[cfg(feature = "mutants")]
             mutant: None,
+        }
+    }
+
+    /// The mistake that every node makes.
+    pub(crate) const fn mistake(&self) -> Mistake {
+        #[cfg(feature = "mutants")]
+        return Mistake::of(self.mutant);
+        #[cfg(not(feature = "mutants"))]
+        {
+            let _ = self;
+            Mistake::NONE
         }
     }
 

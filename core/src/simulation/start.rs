@@ -211,15 +211,13 @@ impl<
         } else {
             Node::join(config, scenario.run_seed, Instant::ZERO)
         };
-        #[cfg(feature = "mutants")]
-        let built = built.map(|mut node| {
-            node.mutate(scenario.mutant);
-            node
-        });
-        let member = built.map(|node| Member {
-            node,
-            live: true,
-            wake: Instant::FAR_FUTURE,
+        let member = built.map(|mut node| {
+            node.set_mistake(scenario.mistake());
+            Member {
+                node,
+                live: true,
+                wake: Instant::FAR_FUTURE,
+            }
         });
         // The settings of a scenario that was checked are sound, and there is room.
         let added = member.is_ok_and(|member| self.members.push(member).is_ok());

@@ -274,13 +274,9 @@ impl<
         let Ok(built) = built else {
             return self.darken(node);
         };
-        #[cfg(feature = "mutants")]
-        let built = {
-            let mut built = built;
-            built.mutate(member.node.mutant());
-            built
-        };
+        let mistake = member.node.mistake();
         member.node = built;
+        member.node.set_mistake(mistake);
         member.live = true;
         // The wake that is there, if any, was for the node as it was.
         member.wake = Instant::FAR_FUTURE;

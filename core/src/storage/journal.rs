@@ -2,8 +2,7 @@
 
 use super::record::{Begin, FRAME, Identity, JOURNAL_RECORD_MAX, Record, number_of};
 use super::{JournalError, Storage};
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::{Mistake, Mutant};
 use crate::{Instant, Node, SnapshotId, StateMachine, Write};
 
 /// Writes to storage what a node must not forget, and keeps the storage from growing.
@@ -49,8 +48,7 @@ pub struct Journal<S> {
     complete: Option<Complete>,
     condition: Condition,
     checkpoints: u32,
-    #[cfg(feature = "mutants")]
-    mutant: Option<Mutant>,
+    mistake: Mistake,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +108,7 @@ impl<S: Storage> Journal<S> {
             complete: tail.needed.map(|(begin, bytes)| Complete { begin, bytes }),
             condition: Condition::Synced,
             checkpoints: 0,
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
         }
     }
 
@@ -188,16 +185,11 @@ impl<S: Storage> Journal<S> {
         if writes.is_empty() {
             return Ok(());
         }
-        #[cfg(feature = "mutants")]
-        {
-            self.mutant = node.mutant();
+        self.mistake = node.mistake();
+        let mut written = self.try_write(now, node, writes);
+        if self.mistake.is(Mutant::TrimmedEarly) {
+            written = written.and_then(|()| self.trim());
         }
-        let written = self.try_write(now, node, writes);
-        #[cfg(feature = "mutants")]
-        let written = match self.mutant {
-            Some(Mutant::TrimmedEarly) => written.and_then(|()| self.trim()),
-            _ => written,
-        };
         self.note(written)
     }
 
@@ -264,11 +256,9 @@ impl<S: Storage> Journal<S> {
 
     /// Drops what is before the last checkpoint, if that is not done: once it is durable.
     fn trim(&mut self) -> Result<(), JournalError<S::Error>> {
-        #[cfg(feature = "mutants")]
-        let keeps_rot = self.mutant == Some(Mutant::RotNeverTrimmed);
+        let keeps_rot = self.mistake.is(Mutant::RotNeverTrimmed);
         if let Some(Complete { begin, bytes }) = self.complete.take() {
             let is_stale = |bytes: &[u8]| {
-                #[cfg(feature = "mutants")]
                 if keeps_rot && number_of(bytes).is_none() {
                     return false;
                 }

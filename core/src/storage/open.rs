@@ -3,6 +3,7 @@
 use super::record::{Begin, Identity, Record};
 use super::replay::Replay;
 use super::{Damage, Journal, JournalError, OpenError, Storage, Tail};
+use crate::mutant::Mistake;
 use crate::{Config, Durable, Instant, Node, StateMachine};
 
 /// What a node's storage turned out to be when it was opened. Nothing was changed in it.
@@ -81,28 +82,15 @@ impl<S: Storage> Journal<S> {
         storage: S,
         config: Config,
     ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
-        Self::open_with(storage, config, Making::default())
+        Self::open_with(storage, config, Mistake::NONE)
     }
 
-    /// As [`Journal::open`], making a mistake with what is read.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Journal::open`].
-    #[cfg(feature = "mutants")]
-    pub fn open_making<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
-        storage: S,
-        config: Config,
-        mutant: Option<crate::Mutant>,
-    ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
-        Self::open_with(storage, config, Making { mutant })
-    }
-
+    /// As [`Journal::open`], perhaps making a mistake with what is read.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn open_with<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
+    pub(crate) fn open_with<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
         mut storage: S,
         config: Config,
-        making: Making,
+        mistake: Mistake,
     ) -> Result<Opened<S, M, WINDOW, CLIENTS>, OpenError<S::Error>> {
         config.validate().map_err(OpenError::Config)?;
         let identity = Identity::of::<M, WINDOW, CLIENTS>(&config);
@@ -130,7 +118,7 @@ impl<S: Storage> Journal<S> {
         }
         let past = match survey.past() {
             Ok(None) => None,
-            Ok(Some(begin)) => match replay(&mut storage, begin, making)? {
+            Ok(Some(begin)) => match replay(&mut storage, begin, mistake)? {
                 Ok(durable) => Some(durable),
                 Err(damage) => return Ok(Opened::Damaged(Damaged { storage, damage })),
             },
@@ -154,29 +142,15 @@ impl<S: Storage> Journal<S> {
     }
 }
 
-/// Which mistake is made with what is read.
-#[derive(Clone, Copy, Debug, Default)]
-struct Making {
-    #[cfg(feature = "mutants")]
-    mutant: Option<crate::Mutant>,
-}
-
 /// Plays what is in the storage from a checkpoint on.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
     storage: &mut S,
     (at, begin): (u32, Begin),
-    #[cfg_attr(
-        not(feature = "mutants"),
-        expect(unused_variables, reason = "says which mistake is made")
-    )]
-    making: Making,
+    mistake: Mistake,
 ) -> Result<Result<Durable<M, WINDOW, CLIENTS>, Damage>, OpenError<S::Error>> {
     let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin);
-    #[cfg(feature = "mutants")]
-    {
-        replay.mutant = making.mutant;
-    }
+    replay.mistake = mistake;
     storage
         .read(|bytes| replay.take_page(bytes))
         .map_err(OpenError::Storage)?;

@@ -2,6 +2,7 @@
 
 use super::Damage;
 use super::record::{Begin, Record};
+use crate::mutant::{Mistake, Mutant};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::snapshot::{Installing, State};
 use crate::window::Window;
@@ -24,8 +25,7 @@ pub(super) struct Replay<M: StateMachine, const WINDOW: usize, const CLIENTS: us
     /// Whether the checkpoint's end has been read. What later ones repeat, of which none has an end, is left out.
     ended: bool,
     damage: Option<Damage>,
-    #[cfg(feature = "mutants")]
-    pub(super) mutant: Option<crate::Mutant>,
+    pub(super) mistake: Mistake,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDOW, CLIENTS> {
@@ -40,8 +40,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             state: State::genesis(),
             ended: false,
             damage: None,
-            #[cfg(feature = "mutants")]
-            mutant: None,
+            mistake: Mistake::NONE,
         }
     }
 
@@ -150,12 +149,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             let next = self.state.applied.next().unwrap_or(applied);
             let vote = self.acceptor.vote(next).map(|vote| vote.proposal);
             let passed_on = self.decided.get(next).copied();
-            #[cfg(feature = "mutants")]
-            let passed_on = match self.mutant {
-                Some(crate::Mutant::VoteReplayed) => vote.or(passed_on),
-                _ => passed_on,
+            let known = if self.mistake.is(Mutant::VoteReplayed) {
+                vote.or(passed_on)
+            } else {
+                passed_on.or(vote)
             };
-            let Some(proposal) = passed_on.or(vote) else {
+            let Some(proposal) = known else {
                 return Err(Damage::Hole { slot: next });
             };
             self.state.apply(next, &proposal);

@@ -1,8 +1,7 @@
 //! The way to an office: the probe, the scout, and what is taken over with the ballot.
 
 use super::{Leader, Office, Reign};
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::Mutant;
 use crate::roles::commander::Commander;
 use crate::roles::scout::Scout;
 use crate::window::Window;
@@ -91,9 +90,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
-        let scout = Scout::new(ballot, from);
-        #[cfg(feature = "mutants")]
-        let scout = scout.making(self.mutant);
+        let mut scout = Scout::new(ballot, from);
+        scout.mistake = self.mistake;
         self.office = Office::Scouting(scout);
     }
 
@@ -106,23 +104,21 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         };
         // A mutant must get past what is asserted here, to be caught from outside.
         debug_assert!(
-            cfg!(feature = "mutants") || scout.low_water().0 <= applied,
+            self.mistake.is_any() || scout.low_water().0 <= applied,
             "would propose under the low-water mark (S6)"
         );
         let ballot = scout.ballot();
-        let last = scout.last_adopted().max(applied);
-        #[cfg(feature = "mutants")]
-        let last = match self.mutant {
-            Some(Mutant::AdoptedIgnored) => applied,
-            _ => last,
+        let last = if self.mistake.is(Mutant::AdoptedIgnored) {
+            applied
+        } else {
+            scout.last_adopted().max(applied)
         };
         let mut commanders = Window::new(applied);
         let (mut reproposed, mut noops, mut unchosen) = (0, 0, 0);
         let mut slot = applied;
         while slot < last {
             slot = slot.next()?;
-            #[cfg(feature = "mutants")]
-            if self.mutant == Some(Mutant::HolesLeft) && scout.adopted(slot).is_none() {
+            if self.mistake.is(Mutant::HolesLeft) && scout.adopted(slot).is_none() {
                 continue;
             }
             let proposal = scout
@@ -134,9 +130,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             }
             let placed = commanders.put(slot, Commander::new(proposal));
             // An acceptor that reports a slot that no leader could have used wins nobody an office.
-            #[cfg(feature = "mutants")]
-            let placed = placed || self.mutant.is_some();
-            if !placed {
+            if !placed && !self.mistake.is_any() {
                 return None;
             }
             unchosen += 1;

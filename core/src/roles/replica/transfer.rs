@@ -1,8 +1,7 @@
 //! Snapshots in and out of a replica: one at a time, in the room of one spare state.
 
 use super::Replica;
-#[cfg(feature = "mutants")]
-use crate::Mutant;
+use crate::mutant::Mutant;
 use crate::roles::snapshot::{Installing, PageBytes, State};
 use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
 
@@ -116,10 +115,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         } else {
             fetching.minus(to)
         };
-        #[cfg(feature = "mutants")]
-        let state = match self.mutant {
-            Some(Mutant::SnapshotTorn) => &self.state,
-            _ => &*state,
+        let state = if self.mistake.is(Mutant::SnapshotTorn) {
+            &self.state
+        } else {
+            &*state
         };
         Some(Page {
             id: *id,
@@ -217,9 +216,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// A page of a snapshot arrived. `joining` nodes take any snapshot, others only one that is ahead of their state.
     pub(crate) fn on_welcome(&mut self, from: NodeId, page: &Page, joining: bool) -> Welcomed {
         if page.index == 0 && self.wants(from, page.id, joining) {
-            let installing = Installing::new(page.id, page.pages);
-            #[cfg(feature = "mutants")]
-            let installing = installing.making(self.mutant);
+            let mut installing = Installing::new(page.id, page.pages);
+            installing.mistake = self.mistake;
             self.spare = Spare::Installing {
                 from,
                 repeats: 0,
@@ -270,14 +268,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                 let state = installing.finish()?;
                 // Decisions may have closed the gap while the pages came; going back would apply slots twice.
                 let goes_on = state.applied >= self.state.applied;
-                #[cfg(feature = "mutants")]
-                let goes_on = goes_on || self.mutant == Some(Mutant::SnapshotGoesBack);
-                if goes_on {
+                if goes_on || self.mistake.is(Mutant::SnapshotGoesBack) {
                     self.state = state;
-                    #[cfg(feature = "mutants")]
-                    {
-                        self.state.sessions.mutant = self.mutant;
-                    }
+                    self.state.sessions.mistake = self.mistake;
                     self.log.raise(self.state.applied);
                 }
                 Ok(())
