@@ -1,132 +1,80 @@
-//! Just enough JSON: objects written front to back into a byte buffer, without a tree and without a copy.
+//! JSON by `serde_json`: what the log and the reports need besides, to write their values as they go.
 
-use crate::log::bytes;
-use core::fmt::{self, Write};
+use core::cell::Cell;
+use core::fmt;
+use serde::ser::{Serialize, Serializer};
 
-/// An object that is being written. It is closed by [`Object::end`].
-#[derive(Debug)]
-#[must_use = "an object must be ended"]
-pub(crate) struct Object<'a> {
-    out: &'a mut Vec<u8>,
-    first: bool,
+/// Appends a value as one line.
+pub(crate) fn line(out: &mut Vec<u8>, value: &impl Serialize) {
+    // A byte buffer never refuses, no map has keys that are not strings, and no value here has an error of its own.
+    let _ = serde_json::to_writer(&mut *out, value);
+    out.push(b'\n');
 }
 
-impl<'a> Object<'a> {
-    /// Begins an object at the end of a buffer.
-    #[inline]
-    pub(crate) fn begin(out: &'a mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Self { out, first: true }
-    }
+/// Sixteen hexadecimal digits; as a string, since many readers keep numbers in 53 bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hex(pub(crate) u64);
 
-    /// Closes the object.
-    #[inline]
-    pub(crate) fn end(self) {
-        self.out.push(b'}');
-    }
-
-    /// Writes a key and hands out the buffer for its value. Keys are plain words of this program, never escaped.
-    #[inline]
-    pub(crate) fn key(&mut self, key: &str) -> &mut Vec<u8> {
-        self.out
-            .extend_from_slice(if self.first { b"\"" } else { b",\"" });
-        self.first = false;
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.out
-    }
-
-    /// A number.
-    #[inline]
-    pub(crate) fn number(&mut self, key: &str, number: u64) {
-        bytes::number(self.key(key), number);
-    }
-
-    /// A number that counts places in memory.
-    pub(crate) fn size(&mut self, key: &str, size: usize) {
-        bytes::display(self.key(key), &size);
-    }
-
-    /// Sixteen hexadecimal digits; as a string, since many readers keep numbers in 53 bits.
-    pub(crate) fn hex(&mut self, key: &str, word: u64) {
-        let out = self.key(key);
-        out.push(b'"');
-        bytes::hex(out, word);
-        out.push(b'"');
-    }
-
-    /// A yes or a no.
-    pub(crate) fn flag(&mut self, key: &str, flag: bool) {
-        self.key(key)
-            .extend_from_slice(if flag { b"true" } else { b"false" });
-    }
-
-    /// A word of this program, which needs no escapes.
-    #[inline]
-    pub(crate) fn word(&mut self, key: &str, word: &str) {
-        let out = self.key(key);
-        out.push(b'"');
-        out.extend_from_slice(word.as_bytes());
-        out.push(b'"');
-    }
-
-    /// What a value displays, as a string.
-    pub(crate) fn text(&mut self, key: &str, text: &impl fmt::Display) {
-        string(self.key(key), format_args!("{text}"));
-    }
-
-    /// What a value shows of itself for debugging, as a string.
-    pub(crate) fn debug(&mut self, key: &str, value: &impl fmt::Debug) {
-        string(self.key(key), format_args!("{value:?}"));
-    }
-
-    /// An object in the object.
-    pub(crate) fn object(&mut self, key: &str) -> Object<'_> {
-        Object::begin(self.key(key))
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = self.0.to_be_bytes();
+        HexBytes(&digits).serialize(serializer)
     }
 }
 
-/// Appends a list.
-pub(crate) fn list<T>(
-    out: &mut Vec<u8>,
-    items: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(&mut Vec<u8>, T),
-) {
-    out.push(b'[');
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write(out, item);
+/// Two hexadecimal digits for each byte, as a string.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HexBytes<'a>(pub(crate) &'a [u8]);
+
+impl Serialize for HexBytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
-    out.push(b']');
 }
 
-/// Appends a string with its quotation marks, escaped where it must be.
-pub(crate) fn string(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
-    out.push(b'"');
-    // A byte buffer never refuses.
-    let _ = Escaped(out).write_fmt(text);
-    out.push(b'"');
+impl fmt::Display for HexBytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
-struct Escaped<'a>(&'a mut Vec<u8>);
+/// What a value displays, as a string.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<T>(pub(crate) T);
 
-impl Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            match byte {
-                b'"' | b'\\' => self.0.extend_from_slice(&[b'\\', byte]),
-                b'\n' => self.0.extend_from_slice(b"\\n"),
-                b'\t' => self.0.extend_from_slice(b"\\t"),
-                0..0x20 => {
-                    self.0.extend_from_slice(b"\\u00");
-                    bytes::hex_byte(self.0, byte);
-                }
-                _ => self.0.push(byte),
-            }
-        }
-        Ok(())
+impl<T: fmt::Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A list of the items of an iterator. It can be written once.
+pub(crate) struct List<I>(Cell<Option<I>>);
+
+impl<I: Iterator> List<I> {
+    pub(crate) fn of(items: impl IntoIterator<IntoIter = I>) -> Self {
+        Self(Cell::new(Some(items.into_iter())))
+    }
+}
+
+impl<I: Iterator<Item: Serialize>> Serialize for List<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().flatten())
+    }
+}
+
+/// An object of the pairs of an iterator, in their order. It can be written once.
+pub(crate) struct Pairs<I>(Cell<Option<I>>);
+
+impl<I: Iterator> Pairs<I> {
+    pub(crate) fn of(pairs: impl IntoIterator<IntoIter = I>) -> Self {
+        Self(Cell::new(Some(pairs.into_iter())))
+    }
+}
+
+impl<K: Serialize, V: Serialize, I: Iterator<Item = (K, V)>> Serialize for Pairs<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.take().into_iter().flatten())
     }
 }
 
@@ -135,34 +83,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_escaped_where_json_asks_for_it() {
+    fn values_are_written_front_to_back() {
         let mut out = Vec::new();
-        string(&mut out, format_args!("a \"b\" \\ \n\t\u{1} é"));
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "\"a \\\"b\\\" \\\\ \\n\\t\\u0001 é\""
+        line(
+            &mut out,
+            &Pairs::of([("digest", Hex(255)), ("zero", Hex(0))]),
         );
-    }
-
-    #[test]
-    fn objects_nest() {
-        let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
-        object.number("n", 7);
-        let mut inner = object.object("inner");
-        inner.flag("yes", true);
-        inner.hex("digest", 0xff);
-        inner.end();
-        list(object.key("list"), [1, 2], |out, item| {
-            bytes::number(out, item);
-        });
-        object.text("text", &"a\"b");
-        object.object("empty").end();
-        object.end();
+        line(&mut out, &List::of([Text("a \"b\""), Text("\n\u{1} é")]));
+        line(&mut out, &HexBytes(&[0, 0xab]));
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "{\"n\":7,\"inner\":{\"yes\":true,\"digest\":\"00000000000000ff\"},\"list\":[1,2],\
-             \"text\":\"a\\\"b\",\"empty\":{}}"
+            "{\"digest\":\"00000000000000ff\",\"zero\":\"0000000000000000\"}\n\
+             [\"a \\\"b\\\"\",\"\\n\\u0001 é\"]\n\"00ab\"\n"
         );
     }
 }

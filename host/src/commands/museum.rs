@@ -3,12 +3,13 @@
 use crate::case::in_thread;
 use crate::commands::run::Form;
 use crate::exit::Exit;
-use crate::json::{self, Object};
+use crate::json::{self, List, Text};
 #[cfg(feature = "check")]
 use crate::museum::Worlds;
 use crate::museum::{Catch, Hunter, RandomWalks, Trials};
 use crate::shrink::shrink;
 use crate::storm::Watch;
+use serde::Serialize;
 use std::io::{self, Write};
 use synod::Mutant;
 
@@ -137,29 +138,49 @@ impl Row {
     }
 
     fn object(&self) -> Vec<u8> {
-        let mut line = Vec::new();
-        let mut object = Object::begin(&mut line);
-        object.word("mutant", self.mutant.name());
-        object.word("rule", self.mutant.rule());
-        object.text("summary", &self.mutant.summary());
-        let out = object.key("caught");
-        let catches = self.caught.iter();
-        let catches = catches.filter_map(|(hunter, caught)| Some((hunter, caught.as_ref()?)));
-        json::list(out, catches, |out, (hunter, catch)| {
-            let mut object = Object::begin(out);
-            object.word("hunter", hunter);
-            object.word("check", catch.check);
-            object.number("seed", catch.seed);
-            object.number("tries", catch.tries);
-            object.number("steps", catch.steps);
-            object.text("what", &catch.what);
-            object.end();
+        let caught = self.caught.iter();
+        let caught = caught.filter_map(|(hunter, caught)| {
+            let catch = caught.as_ref()?;
+            Some(CatchObject {
+                hunter,
+                check: catch.check,
+                seed: catch.seed,
+                tries: catch.tries,
+                steps: catch.steps,
+                what: Text(&catch.what),
+            })
         });
-        if let Some(lines) = self.lines {
-            object.number("story_lines", lines);
-        }
-        object.end();
-        line.push(b'\n');
+        let mut line = Vec::new();
+        json::line(
+            &mut line,
+            &RowObject {
+                mutant: self.mutant.name(),
+                rule: self.mutant.rule(),
+                summary: self.mutant.summary(),
+                caught: List::of(caught),
+                story_lines: self.lines,
+            },
+        );
         line
     }
+}
+
+#[derive(Serialize)]
+struct RowObject<C> {
+    mutant: &'static str,
+    rule: &'static str,
+    summary: &'static str,
+    caught: C,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    story_lines: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct CatchObject<'a, W> {
+    hunter: &'a str,
+    check: &'a str,
+    seed: u64,
+    tries: u64,
+    steps: u64,
+    what: W,
 }

@@ -24,11 +24,6 @@ pub(crate) fn hex(out: &mut Vec<u8>, word: u64) {
     out.extend_from_slice(&digits);
 }
 
-/// Appends two hexadecimal digits.
-pub(crate) fn hex_byte(out: &mut Vec<u8>, byte: u8) {
-    out.extend_from_slice(&[nibble(u64::from(byte >> 4)), nibble(u64::from(byte))]);
-}
-
 /// The hexadecimal digit of the lowest four bits.
 fn nibble(word: u64) -> u8 {
     match u8::try_from(word & 0xf) {

@@ -35,9 +35,10 @@
 //!
 //! The last line is the summary; its `event` is `summary`. New keys may be added; these keep their names and meanings.
 
-use super::bytes;
 use super::context::{MessageId, Notes};
-use crate::json::{Object, list};
+use crate::json::{self, Hex, HexBytes, List, Text};
+use core::fmt;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use synod::fields::{self, Fields};
 use synod::{
     Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
@@ -56,120 +57,163 @@ impl Json {
         record: &Record<'_, M, PAGE>,
         notes: &Notes,
     ) {
-        let mut object = Object::begin(out);
-        object.number("t_us", record.at.as_micros());
-        object.number("node", u64::from(record.node.0));
-        object.word("role", record.role.name());
-        object.word("event", fields::event_name(&record.event));
-        if let Some(MessageId { from, nth }) = notes.id {
-            let out = object.key("id");
-            out.push(b'"');
-            bytes::number(out, u64::from(from.0));
-            out.push(b'.');
-            bytes::number(out, nth);
-            out.push(b'"');
-        }
-        match &record.event {
-            Event::Sent { to, message } => message_of(&mut object, message, |object| {
-                list(object.key("to"), to.iter(), node);
-            }),
-            Event::Received { from, message } => message_of(&mut object, message, |object| {
-                node(object.key("from"), *from);
-            }),
-            Event::Lost { to, message } => message_of(&mut object, message, |object| {
-                list(object.key("to"), [*to], node);
-            }),
-            Event::Ignored { from, kind, reason } => {
-                object.word("message", kind.name());
-                node(object.key("from"), *from);
-                object.word("reason", reason.name());
-            }
-            Event::Duplicated { to, message } => message_of(&mut object, message, |object| {
-                list(object.key("to"), [*to], node);
-            }),
-            Event::Delayed {
-                to,
-                message,
-                by,
-                cause,
-            } => message_of(&mut object, message, |object| {
-                list(object.key("to"), [*to], node);
-                object.number("by_us", by.as_micros());
-                object.word("cause", cause.name());
-            }),
-            Event::Started
-            | Event::Stopped
-            | Event::Exhausted
-            | Event::Fenced
-            | Event::Killed
-            | Event::Restarted => {}
-            event => {
-                let mut inner = object.object("fields");
-                fields::event(event, &mut inner);
-                inner.end();
-            }
-        }
-        if let Some(why) = notes.why {
-            object.word("why", why.name());
-            if let Some(whom) = why.whom() {
-                node(object.key("whom"), whom);
-            }
-        }
-        object.end();
-        out.push(b'\n');
+        json::line(out, &Line { record, notes });
     }
 }
 
-fn message_of<M: StateMachine, const PAGE: usize>(
-    object: &mut Object<'_>,
-    message: &Message<M, PAGE>,
-    ends: impl FnOnce(&mut Object<'_>),
-) {
-    object.word("message", message.kind().name());
-    ends(object);
-    let mut inner = object.object("fields");
-    fields::message(message, &mut inner);
-    inner.end();
+struct Line<'a, M: StateMachine, const PAGE: usize> {
+    record: &'a Record<'a, M, PAGE>,
+    notes: &'a Notes,
 }
 
-fn node(out: &mut Vec<u8>, node: NodeId) {
-    bytes::number(out, u64::from(node.0));
+impl<M: StateMachine, const PAGE: usize> Serialize for Line<'_, M, PAGE> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { record, notes } = self;
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("t_us", &record.at.as_micros())?;
+        line.serialize_entry("node", &record.node.0)?;
+        line.serialize_entry("role", record.role.name())?;
+        line.serialize_entry("event", fields::event_name(&record.event))?;
+        if let Some(MessageId { from, nth }) = notes.id {
+            line.serialize_entry("id", &Text(format_args!("{}.{nth}", from.0)))?;
+        }
+        event(&record.event, &mut line)?;
+        if let Some(why) = notes.why {
+            line.serialize_entry("why", why.name())?;
+            if let Some(whom) = why.whom() {
+                line.serialize_entry("whom", &whom.0)?;
+            }
+        }
+        line.end()
+    }
 }
 
-impl Fields for Object<'_> {
+/// What is said of an event besides its name.
+fn event<M: StateMachine, const PAGE: usize, S: SerializeMap>(
+    event: &Event<'_, M, PAGE>,
+    line: &mut S,
+) -> Result<(), S::Error> {
+    match event {
+        Event::Sent { to, message } => {
+            line.serialize_entry("message", message.kind().name())?;
+            line.serialize_entry("to", &List::of(numbers(*to)))?;
+            line.serialize_entry("fields", &MessageFields(message))
+        }
+        Event::Received { from, message } => {
+            line.serialize_entry("message", message.kind().name())?;
+            line.serialize_entry("from", &from.0)?;
+            line.serialize_entry("fields", &MessageFields(message))
+        }
+        Event::Lost { to, message } | Event::Duplicated { to, message } => {
+            line.serialize_entry("message", message.kind().name())?;
+            line.serialize_entry("to", &[to.0])?;
+            line.serialize_entry("fields", &MessageFields(message))
+        }
+        Event::Delayed {
+            to,
+            message,
+            by,
+            cause,
+        } => {
+            line.serialize_entry("message", message.kind().name())?;
+            line.serialize_entry("to", &[to.0])?;
+            line.serialize_entry("by_us", &by.as_micros())?;
+            line.serialize_entry("cause", cause.name())?;
+            line.serialize_entry("fields", &MessageFields(message))
+        }
+        Event::Ignored { from, kind, reason } => {
+            line.serialize_entry("message", kind.name())?;
+            line.serialize_entry("from", &from.0)?;
+            line.serialize_entry("reason", reason.name())
+        }
+        Event::Started
+        | Event::Stopped
+        | Event::Exhausted
+        | Event::Fenced
+        | Event::Killed
+        | Event::Restarted => Ok(()),
+        event => line.serialize_entry("fields", &EventFields(event)),
+    }
+}
+
+fn numbers(nodes: NodeSet) -> impl Iterator<Item = u16> {
+    nodes.iter().map(|node| node.0)
+}
+
+struct MessageFields<'a, M: StateMachine, const PAGE: usize>(&'a Message<M, PAGE>);
+
+impl<M: StateMachine, const PAGE: usize> Serialize for MessageFields<'_, M, PAGE> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = Entries::of(serializer)?;
+        fields::message(self.0, &mut object);
+        object.end()
+    }
+}
+
+struct EventFields<'a, 'e, M: StateMachine, const PAGE: usize>(&'a Event<'e, M, PAGE>);
+
+impl<M: StateMachine, const PAGE: usize> Serialize for EventFields<'_, '_, M, PAGE> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = Entries::of(serializer)?;
+        fields::event(self.0, &mut object);
+        object.end()
+    }
+}
+
+/// The entries of an object, written as its fields are walked over. The first error of the serializer ends it.
+struct Entries<S: SerializeMap>(Result<S, S::Error>);
+
+impl<S: SerializeMap> Entries<S> {
+    fn of(
+        serializer: impl Serializer<SerializeMap = S, Error = S::Error>,
+    ) -> Result<Self, S::Error> {
+        Ok(Self(Ok(serializer.serialize_map(None)?)))
+    }
+
+    fn entry(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        if let Ok(map) = &mut self.0
+            && let Err(error) = map.serialize_entry(name, value)
+        {
+            self.0 = Err(error);
+        }
+    }
+
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.0?.end()
+    }
+}
+
+impl<S: SerializeMap> Fields for Entries<S> {
     fn number(&mut self, name: &'static str, number: u64) {
-        Object::number(self, name, number);
+        self.entry(name, &number);
     }
 
     fn flag(&mut self, name: &'static str, flag: bool) {
-        Object::flag(self, name, flag);
+        self.entry(name, &flag);
     }
 
     fn word(&mut self, name: &'static str, word: &'static str) {
-        Object::word(self, name, word);
+        self.entry(name, word);
     }
 
     fn digest(&mut self, name: &'static str, digest: u64) {
-        self.hex(name, digest);
+        self.entry(name, &Hex(digest));
     }
 
-    fn node(&mut self, name: &'static str, id: NodeId) {
-        node(self.key(name), id);
+    fn node(&mut self, name: &'static str, node: NodeId) {
+        self.entry(name, &node.0);
     }
 
     fn nodes(&mut self, name: &'static str, nodes: NodeSet) {
-        list(self.key(name), nodes.iter(), node);
+        self.entry(name, &List::of(numbers(nodes)));
     }
 
     fn signed(&mut self, name: &'static str, number: i64) {
-        bytes::display(self.key(name), &number);
+        self.entry(name, &number);
     }
 
     fn ballot(&mut self, name: &'static str, ballot: Ballot) {
-        let mut object = self.object(name);
-        object.number("round", ballot.round());
-        node(object.key("leader"), ballot.leader());
-        object.end();
+        self.entry(name, &BallotObject::of(ballot));
     }
 
     fn promised(&mut self, _answered: Ballot, promised: Ballot) {
@@ -177,114 +221,181 @@ impl Fields for Object<'_> {
     }
 
     fn duration(&mut self, name: &'static str, span: Duration) {
-        self.number(
-            match name {
-                "delay" => "delay_us",
-                "lasts" => "lasts_us",
-                _ => name,
-            },
-            span.as_micros(),
-        );
+        let name = match name {
+            "delay" => "delay_us",
+            "lasts" => "lasts_us",
+            _ => name,
+        };
+        self.entry(name, &span.as_micros());
     }
 
     fn bytes(&mut self, name: &'static str, bytes: &[u8]) {
-        let out = self.key(name);
-        out.push(b'"');
-        for byte in bytes {
-            bytes::hex_byte(out, *byte);
-        }
-        out.push(b'"');
+        self.entry(name, &HexBytes(bytes));
     }
 
     fn snapshot(&mut self, name: &'static str, snapshot: Option<SnapshotId>) {
-        match snapshot {
-            None => self.key(name).extend_from_slice(b"null"),
-            Some(snapshot) => {
-                let mut object = self.object(name);
-                object.number("at", snapshot.at.number());
-                object.hex("digest", snapshot.digest);
-                object.end();
-            }
-        }
+        self.entry(name, &snapshot.map(SnapshotObject::of));
     }
 
     fn key(&mut self, name: &'static str, key: RequestKey) {
-        let mut object = self.object(name);
-        if key.number == RequestNumber::REGISTRATION {
-            object.hex("nonce", key.client.0);
-        } else {
-            object.number("client", key.client.0);
-            object.number("number", u64::from(key.number.0));
-        }
-        object.end();
+        self.entry(name, &KeyObject::of(key));
     }
 
     fn proposal<C: Value>(&mut self, name: &'static str, proposal: &Proposal<C>) {
-        write_proposal(Object::key(self, name), proposal);
+        self.entry(name, &ProposalObject::of(proposal));
     }
 
     fn proposals<C: Value>(&mut self, name: &'static str, proposals: &[Proposal<C>]) {
-        list(Object::key(self, name), proposals, write_proposal);
+        self.entry(name, &List::of(proposals.iter().map(ProposalObject::of)));
     }
 
     fn entries<C: Value>(&mut self, name: &'static str, entries: &[Entry<C>]) {
-        list(Object::key(self, name), entries, |out, entry| {
-            let mut object = Object::begin(out);
-            object.number("slot", entry.slot.number());
-            object.ballot("ballot", entry.ballot);
-            object.proposal("proposal", &entry.proposal);
-            object.end();
-        });
+        self.entry(name, &List::of(entries.iter().map(EntryObject::of)));
     }
 
     fn outcome<O: Value>(&mut self, name: &'static str, outcome: &Outcome<O>) {
-        let mut object = self.object(name);
-        let kind = match outcome {
-            Outcome::Applied { .. } => "applied",
-            Outcome::Registered { .. } => "registered",
-            Outcome::Stale => "stale",
-            Outcome::Evicted => "evicted",
-            Outcome::Reused => "reused",
-            Outcome::Busy => "busy",
-        };
-        object.word("kind", kind);
-        match outcome {
-            Outcome::Applied { slot, output } => {
-                object.number("slot", slot.number());
-                object.debug("output", output);
-            }
-            Outcome::Registered { client } => object.number("client", client.0),
-            Outcome::Stale | Outcome::Evicted | Outcome::Reused | Outcome::Busy => {}
-        }
-        object.end();
+        self.entry(name, &OutcomeObject::of(outcome));
     }
 
     fn applied<O: Value>(&mut self, _slot: Slot, outcome: Option<&Outcome<O>>) {
-        match outcome {
-            None => Object::key(self, "outcome").extend_from_slice(b"null"),
-            Some(outcome) => self.outcome("outcome", outcome),
+        self.entry("outcome", &outcome.map(OutcomeObject::of));
+    }
+}
+
+#[derive(serde::Serialize)]
+struct BallotObject {
+    round: u64,
+    leader: u16,
+}
+
+impl BallotObject {
+    fn of(ballot: Ballot) -> Self {
+        Self {
+            round: ballot.round(),
+            leader: ballot.leader().0,
         }
     }
 }
 
-fn write_proposal<C: Value>(out: &mut Vec<u8>, proposal: &Proposal<C>) {
-    let mut object = Object::begin(out);
-    match proposal {
-        Proposal::Noop => object.word("kind", "noop"),
-        Proposal::Register { nonce } => {
-            object.word("kind", "register");
-            object.hex("nonce", *nonce);
-        }
-        Proposal::Request {
-            client,
-            number,
-            command,
-        } => {
-            object.word("kind", "request");
-            object.number("client", client.0);
-            object.number("number", u64::from(number.0));
-            object.debug("command", command);
+#[derive(serde::Serialize)]
+struct SnapshotObject {
+    at: u64,
+    digest: Hex,
+}
+
+impl SnapshotObject {
+    fn of(snapshot: SnapshotId) -> Self {
+        Self {
+            at: snapshot.at.number(),
+            digest: Hex(snapshot.digest),
         }
     }
-    object.end();
+}
+
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum KeyObject {
+    Registration { nonce: Hex },
+    Request { client: u64, number: u32 },
+}
+
+impl KeyObject {
+    fn of(key: RequestKey) -> Self {
+        if key.number == RequestNumber::REGISTRATION {
+            Self::Registration {
+                nonce: Hex(key.client.0),
+            }
+        } else {
+            Self::Request {
+                client: key.client.0,
+                number: key.number.0,
+            }
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", bound = "C: fmt::Debug")]
+enum ProposalObject<'a, C> {
+    Noop,
+    Register {
+        nonce: Hex,
+    },
+    Request {
+        client: u64,
+        number: u32,
+        command: Debugged<'a, C>,
+    },
+}
+
+impl<'a, C: Value> ProposalObject<'a, C> {
+    fn of(proposal: &'a Proposal<C>) -> Self {
+        match proposal {
+            Proposal::Noop => Self::Noop,
+            Proposal::Register { nonce } => Self::Register { nonce: Hex(*nonce) },
+            Proposal::Request {
+                client,
+                number,
+                command,
+            } => Self::Request {
+                client: client.0,
+                number: number.0,
+                command: Debugged(command),
+            },
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(bound = "C: fmt::Debug")]
+struct EntryObject<'a, C> {
+    slot: u64,
+    ballot: BallotObject,
+    proposal: ProposalObject<'a, C>,
+}
+
+impl<'a, C: Value> EntryObject<'a, C> {
+    fn of(entry: &'a Entry<C>) -> Self {
+        Self {
+            slot: entry.slot.number(),
+            ballot: BallotObject::of(entry.ballot),
+            proposal: ProposalObject::of(&entry.proposal),
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", bound = "O: fmt::Debug")]
+enum OutcomeObject<'a, O> {
+    Applied { slot: u64, output: Debugged<'a, O> },
+    Registered { client: u64 },
+    Stale,
+    Evicted,
+    Reused,
+    Busy,
+}
+
+impl<'a, O: Value> OutcomeObject<'a, O> {
+    fn of(outcome: &'a Outcome<O>) -> Self {
+        match outcome {
+            Outcome::Applied { slot, output } => Self::Applied {
+                slot: slot.number(),
+                output: Debugged(output),
+            },
+            Outcome::Registered { client } => Self::Registered { client: client.0 },
+            Outcome::Stale => Self::Stale,
+            Outcome::Evicted => Self::Evicted,
+            Outcome::Reused => Self::Reused,
+            Outcome::Busy => Self::Busy,
+        }
+    }
+}
+
+/// What a value shows of itself for debugging, as a string: commands and outputs are shown by their own words.
+struct Debugged<'a, T>(&'a T);
+
+impl<T: fmt::Debug> Serialize for Debugged<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:?}", self.0))
+    }
 }

@@ -1,107 +1,168 @@
 //! The summary for programs.
 
 use super::Summary;
-use crate::json::{Object, list};
+use crate::json::{self, Hex, List, Pairs, Text};
 use crate::reigns::Reign;
+use serde::Serialize;
 use synod::{Queue, Reason};
 
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     let finished = summary.finished;
     let (report, tally) = (&finished.report, &finished.tally);
     let (outcome, reason) = summary.outcome();
-    let mut object = Object::begin(out);
-    object.word("event", "summary");
-    object.word("outcome", outcome);
-    if let Some(reason) = reason {
-        object.text("reason", &reason);
-    }
-    object.number("run_seed", summary.run_seed);
-    object.text("command", &summary.command);
-
-    let mut nodes = object.object("nodes");
-    nodes.number("started", u64::from(report.nodes));
-    nodes.number("live", u64::from(report.live));
-    nodes.number("joined", u64::from(report.joined));
-    nodes.end();
-    let mut requests = object.object("requests");
-    requests.number("answered", report.answered);
-    requests.number("right", report.right);
-    requests.number("expected", report.expected);
-    if summary.finished.earlier > 0 {
-        requests.number("earlier", summary.finished.earlier);
-    }
-    requests.end();
-    let mut slots = object.object("slots");
-    slots.number("decided", report.applied.number());
-    slots.flag("agree", report.agree);
-    slots.number("noops", tally.noops);
-    slots.number("installed", tally.installed);
-    slots.end();
-
-    counts(summary, &mut object);
-
-    object.number("elections", tally.adopted);
-    let reigns = finished.reigns.all();
-    list(object.key("leaders"), reigns, |out, reign: &Reign| {
-        let mut object = Object::begin(out);
-        object.number("node", u64::from(reign.ballot.leader().0));
-        object.number("round", reign.ballot.round());
-        object.number("from_us", reign.from.as_micros());
-        if let Some((at, ending)) = reign.end {
-            object.number("to_us", at.as_micros());
-            object.word("ended", ending.name());
-        }
-        object.end();
-    });
-    object.number("preempted", tally.preempted);
-    object.number("stepped_down", tally.stepped_down);
-    object.number("suspected", tally.suspected);
-    object.number("killed", tally.killed);
-    object.number("halted", tally.halted);
-    object.number("t_us", report.at.as_micros());
-    object.number("events", report.events);
-    object.number("deliveries", report.deliveries);
-    object.number("writes", report.writes);
-    let mut marks = object.object("marks");
-    for mark in &finished.marks {
-        let mut inner = marks.object(mark.name);
-        inner.size("peak", mark.peak);
-        inner.size("capacity", mark.capacity);
-        inner.end();
-    }
-    marks.end();
-    if let Some(verified) = summary.verified {
-        object.flag("verified", verified);
-    }
-    object.hex("digest", finished.digest.value());
-    object.end();
-    out.push(b'\n');
+    let some = |(name, count): (&'static str, u64)| (count > 0).then_some((name, count));
+    let ignored = Reason::ALL.map(|reason| (reason.name(), tally.ignored(reason)));
+    let full = Queue::ALL.map(|queue| (queue.name(), tally.full(queue)));
+    let leaders = finished.reigns.all();
+    let marks = finished.marks.iter();
+    json::line(
+        out,
+        &Object {
+            event: "summary",
+            outcome,
+            reason: reason.map(Text),
+            run_seed: summary.run_seed,
+            command: summary.command,
+            nodes: Nodes {
+                started: report.nodes,
+                live: report.live,
+                joined: report.joined,
+            },
+            requests: Requests {
+                answered: report.answered,
+                right: report.right,
+                expected: report.expected,
+                earlier: (finished.earlier > 0).then_some(finished.earlier),
+            },
+            slots: Slots {
+                decided: report.applied.number(),
+                agree: report.agree,
+                noops: tally.noops,
+                installed: tally.installed,
+            },
+            messages: Pairs::of(summary.traffic().map(|(kind, [sent, delivered, lost])| {
+                let traffic = Traffic {
+                    sent,
+                    delivered,
+                    lost,
+                };
+                (kind.name(), traffic)
+            })),
+            ignored: Pairs::of(ignored.into_iter().filter_map(some)),
+            full: Pairs::of(full.into_iter().filter_map(some)),
+            elections: tally.adopted,
+            leaders: List::of(leaders.into_iter().map(Leader::of)),
+            preempted: tally.preempted,
+            stepped_down: tally.stepped_down,
+            suspected: tally.suspected,
+            killed: tally.killed,
+            halted: tally.halted,
+            t_us: report.at.as_micros(),
+            events: report.events,
+            deliveries: report.deliveries,
+            writes: report.writes,
+            marks: Pairs::of(marks.map(|mark| {
+                let fullness = Fullness {
+                    peak: mark.peak,
+                    capacity: mark.capacity,
+                };
+                (mark.name, fullness)
+            })),
+            verified: summary.verified,
+            digest: Hex(finished.digest.value()),
+        },
+    );
 }
 
-/// Writes what is counted by kind; only what occurred.
-fn counts(summary: &Summary<'_>, object: &mut Object<'_>) {
-    let tally = &summary.finished.tally;
-    let mut messages = object.object("messages");
-    for (kind, [sent, delivered, lost]) in summary.traffic() {
-        let mut inner = messages.object(kind.name());
-        inner.number("sent", sent);
-        inner.number("delivered", delivered);
-        inner.number("lost", lost);
-        inner.end();
-    }
-    messages.end();
-    let mut ignored = object.object("ignored");
-    for reason in Reason::ALL {
-        if tally.ignored(reason) > 0 {
-            ignored.number(reason.name(), tally.ignored(reason));
+/// The summary; what is counted by kind has only what occurred.
+#[derive(Serialize)]
+struct Object<'a, R, M, I, F, L, P> {
+    event: &'static str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<R>,
+    run_seed: u64,
+    command: &'a str,
+    nodes: Nodes,
+    requests: Requests,
+    slots: Slots,
+    messages: M,
+    ignored: I,
+    full: F,
+    elections: u64,
+    leaders: L,
+    preempted: u64,
+    stepped_down: u64,
+    suspected: u64,
+    killed: u64,
+    halted: u64,
+    t_us: u64,
+    events: u64,
+    deliveries: u64,
+    writes: u64,
+    marks: P,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<bool>,
+    digest: Hex,
+}
+
+#[derive(Serialize)]
+struct Nodes {
+    started: u16,
+    live: u16,
+    joined: u16,
+}
+
+#[derive(Serialize)]
+struct Requests {
+    answered: u64,
+    right: u64,
+    expected: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earlier: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Slots {
+    decided: u64,
+    agree: bool,
+    noops: u64,
+    installed: u64,
+}
+
+#[derive(Serialize)]
+struct Traffic {
+    sent: u64,
+    delivered: u64,
+    lost: u64,
+}
+
+#[derive(Serialize)]
+struct Leader {
+    node: u16,
+    round: u64,
+    from_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'static str>,
+}
+
+impl Leader {
+    fn of(reign: &Reign) -> Self {
+        Self {
+            node: reign.ballot.leader().0,
+            round: reign.ballot.round(),
+            from_us: reign.from.as_micros(),
+            to_us: reign.end.map(|(at, _)| at.as_micros()),
+            ended: reign.end.map(|(_, ending)| ending.name()),
         }
     }
-    ignored.end();
-    let mut full = object.object("full");
-    for queue in Queue::ALL {
-        if tally.full(queue) > 0 {
-            full.number(queue.name(), tally.full(queue));
-        }
-    }
-    full.end();
+}
+
+/// How full a fixed structure was at its fullest.
+#[derive(Serialize)]
+struct Fullness {
+    peak: usize,
+    capacity: usize,
 }

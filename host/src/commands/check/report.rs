@@ -2,9 +2,10 @@
 
 use super::parts::Done;
 use super::{Account, CheckCommand, Part};
-use crate::check::Sight;
-use crate::json::{self, Object};
+use crate::check::{Line, Sight};
+use crate::json::{self, List, Pairs, Text};
 use core::time::Duration as Elapsed;
+use serde::Serialize;
 use std::io::{self, Write as _};
 
 /// How long a line of what was reached may be.
@@ -108,68 +109,100 @@ impl Report<'_> {
 
     pub(super) fn json(&self, out: &mut Vec<u8>) {
         let account = self.account;
-        let mut object = Object::begin(out);
-        object.word("event", "check");
-        object.text("outcome", &account.outcome());
-        object.text("reason", &account.reason());
         let exhausted = |done: &Done| done.end == crate::check::End::Exhausted;
-        object.flag("exhausted", account.done.iter().all(exhausted));
         let sum = |of: fn(&Done) -> u64| account.done.iter().map(of).sum();
-        object.number("states", sum(|done| done.states));
-        object.number("unique", sum(|done| done.unique));
-        object.number("walks", sum(|done| done.walks));
         let most = |of: fn(&Done) -> u64| account.done.iter().map(of).max().unwrap_or(0);
-        object.number("depth", most(|done| done.depth));
-        object.number("applied", most(|done| done.applied));
-        let mut reached = object.object("reached");
-        for sight in Sight::ALL {
-            reached.number(sight.name(), account.reached.of(sight));
-        }
-        reached.end();
-        json::list(
-            object.key("missing"),
-            account.missing.iter(),
-            |out, sight| {
-                json::string(out, format_args!("{}", sight.name()));
+        let broken = account.broken();
+        let bad = broken.and_then(|done| Some((done, done.bad.as_ref()?)));
+        let command = bad.map_or_else(
+            || self.command.command(),
+            |(done, _)| self.command.again(done),
+        );
+        let bad = bad.map(|(_, bad)| bad);
+        let reached = |sight: Sight| (sight.name(), account.reached.of(sight));
+        json::line(
+            out,
+            &CheckObject {
+                event: "check",
+                outcome: Text(account.outcome()),
+                reason: Text(account.reason()),
+                exhausted: account.done.iter().all(exhausted),
+                states: sum(|done| done.states),
+                unique: sum(|done| done.unique),
+                walks: sum(|done| done.walks),
+                depth: most(|done| done.depth),
+                applied: most(|done| done.applied),
+                reached: Pairs::of(Sight::ALL.into_iter().map(reached)),
+                missing: List::of(account.missing.iter().map(|sight| sight.name())),
+                parts: List::of(account.done.iter().map(|done| self.part_object(done))),
+                t_us: u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
+                command,
+                invariant: bad.map(|bad| bad.rule),
+                what: bad.map(|bad| bad.what.as_str()),
+                schedule: bad.map(|bad| List::of(bad.schedule.iter().map(StepObject::of))),
             },
         );
-        json::list(object.key("parts"), account.done.iter(), |out, done| {
-            self.part_json(out, done);
-        });
-        let micros = u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX);
-        object.number("t_us", micros);
-        match account
-            .broken()
-            .and_then(|done| Some((done, done.bad.as_ref()?)))
-        {
-            None => object.text("command", &self.command.command()),
-            Some((done, bad)) => {
-                object.text("command", &self.command.again(done));
-                object.word("invariant", bad.rule);
-                object.text("what", &bad.what);
-                json::list(object.key("schedule"), bad.schedule.iter(), |out, line| {
-                    let mut step = Object::begin(out);
-                    step.text("what", &line.what);
-                    json::list(step.key("then"), line.then.iter(), |out, then| {
-                        json::string(out, format_args!("{then}"));
-                    });
-                    step.end();
-                });
-            }
-        }
-        object.end();
-        out.push(b'\n');
     }
 
-    fn part_json(&self, out: &mut Vec<u8>, done: &Done) {
-        let mut object = Object::begin(out);
-        object.word("end", done.end.name());
-        object.number("states", done.states);
-        object.number("unique", done.unique);
-        object.number("depth", done.depth);
-        object.number("walks", done.walks);
-        object.text("command", &self.command.alone(&done.part));
-        object.end();
+    fn part_object(&self, done: &Done) -> PartObject {
+        PartObject {
+            end: done.end.name(),
+            states: done.states,
+            unique: done.unique,
+            depth: done.depth,
+            walks: done.walks,
+            command: self.command.alone(&done.part),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CheckObject<'a, O, R, C, M, P, S> {
+    event: &'static str,
+    outcome: O,
+    reason: R,
+    exhausted: bool,
+    states: u64,
+    unique: u64,
+    walks: u64,
+    depth: u64,
+    applied: u64,
+    reached: C,
+    missing: M,
+    parts: P,
+    t_us: u64,
+    command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invariant: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<S>,
+}
+
+#[derive(Serialize)]
+struct PartObject {
+    end: &'static str,
+    states: u64,
+    unique: u64,
+    depth: u64,
+    walks: u64,
+    command: String,
+}
+
+/// A step of a counterexample, and what came of it.
+#[derive(Serialize)]
+struct StepObject<'a> {
+    what: &'a str,
+    then: &'a [String],
+}
+
+impl<'a> StepObject<'a> {
+    fn of(line: &'a Line) -> Self {
+        Self {
+            what: &line.what,
+            then: &line.then,
+        }
     }
 }
 

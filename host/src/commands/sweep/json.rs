@@ -1,9 +1,10 @@
-//! The account of a sweep for programs: a line for each failure, and one at the end. Its keys are those of [`Shape::Json`](super::Shape::Json).
+//! The report of a sweep for programs: a line for each failure, and one at the end. Its keys are those of [`Shape::Json`](super::Shape::Json).
 
 use super::Account;
 use crate::exit::Exit;
-use crate::json::{Object, list, string};
-use crate::sweep::{Due, Failure, Missing, Sight, Take};
+use crate::json::{self, Hex, List, Pairs, Text};
+use crate::sweep::{Due, Failure, Sight, Take};
+use serde::Serialize;
 
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     for failure in &account.swept.failures {
@@ -12,108 +13,166 @@ pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     write_sweep(account, out);
 }
 
+#[derive(Serialize)]
+struct FailureObject<R> {
+    event: &'static str,
+    run_seed: u64,
+    outcome: &'static str,
+    reason: R,
+    command: String,
+    digest: Hex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<Hex>,
+}
+
 fn write_failure(account: &Account<'_>, failure: &Failure, out: &mut Vec<u8>) {
     let (outcome, reason) = Account::fault(failure);
-    let mut object = Object::begin(out);
-    object.word("event", "failure");
-    object.number("run_seed", failure.run_seed);
-    object.word("outcome", outcome);
-    object.text("reason", &reason);
-    let command = account.sweep.source.command(failure.run_seed);
-    object.text("command", &command);
-    object.hex("digest", failure.digest.value());
-    if let Some(other) = failure.other {
-        object.hex("other", other.value());
+    json::line(
+        out,
+        &FailureObject {
+            event: "failure",
+            run_seed: failure.run_seed,
+            outcome,
+            reason: Text(reason),
+            command: account.sweep.source.command(failure.run_seed),
+            digest: Hex(failure.digest.value()),
+            other: failure.other.map(|other| Hex(other.value())),
+        },
+    );
+}
+
+#[derive(Serialize)]
+struct SweepObject<R, F, H, M, P, U> {
+    event: &'static str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<R>,
+    command: String,
+    seeds: Seeds,
+    shard: Shard,
+    ended: &'static str,
+    runs: u64,
+    violated: usize,
+    diverged: usize,
+    stalled: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faults: Option<F>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    happened: Option<H>,
+    missing: M,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<P>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unusual: Option<U>,
+    answered: u64,
+    decided: u64,
+    delivered: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longest: Option<Longest>,
+    jobs: usize,
+    took_ms: u64,
+    digest: Hex,
+}
+
+#[derive(Serialize)]
+struct Seeds {
+    first: u64,
+    next: u64,
+}
+
+#[derive(Serialize)]
+struct Shard {
+    index: u64,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Pace {
+    average: u64,
+    least: u64,
+    most: u64,
+}
+
+#[derive(Serialize)]
+struct Longest {
+    t_us: u64,
+    run_seed: u64,
+}
+
+#[derive(Serialize)]
+struct Seen {
+    runs: u64,
+    times: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_from: Option<u64>,
+}
+
+impl Seen {
+    fn of(sight: Sight, due_from: Option<u64>) -> Self {
+        Self {
+            runs: sight.runs,
+            times: sight.times,
+            due_from,
+        }
     }
-    object.end();
-    out.push(b'\n');
 }
 
 fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
     let (sweep, swept) = (account.sweep, account.swept);
     let (outcome, reason) = account.outcome();
-    let mut object = Object::begin(out);
-    object.word("event", "sweep");
-    object.word("outcome", outcome);
-    if let Some(reason) = reason {
-        object.text("reason", &reason);
-    }
-    object.text("command", &account.command());
-    let mut seeds = object.object("seeds");
-    seeds.number("first", sweep.seeds.first);
-    seeds.number("next", swept.next);
-    seeds.end();
-    let mut shard = object.object("shard");
-    shard.number("index", sweep.shard.index.into());
-    shard.number("count", sweep.shard.count.into());
-    shard.end();
-    object.word("ended", account.end_word());
-    object.number("runs", swept.runs);
-    object.size("violated", swept.failed(Exit::Violated));
-    object.size("diverged", swept.failed(Exit::Diverged));
-    object.size("stalled", swept.failed(Exit::Stalled));
-    if !account.quiet {
-        write_sights(account, &mut object);
-    }
-    list(
-        object.key("missing"),
-        &swept.missing,
-        |out, missing: &Missing| {
-            string(out, format_args!("{missing}"));
+    let due = Due::of(sweep);
+    let faults = swept.sights.faults();
+    let faults = faults.map(|(kind, sight)| (kind.name(), Seen::of(sight, due.fault(kind))));
+    let happened = swept.sights.rarities();
+    let happened =
+        happened.map(|(rarity, sight)| (rarity.name(), Seen::of(sight, due.rarity(rarity))));
+    let pace = Take::ALL.into_iter().map(|take| {
+        let (least, most) = take.usual();
+        let average = swept.paces.mean(take);
+        let pace = Pace {
+            average,
+            least,
+            most,
+        };
+        (take.name(), pace)
+    });
+    json::line(
+        out,
+        &SweepObject {
+            event: "sweep",
+            outcome,
+            reason: reason.map(Text),
+            command: account.command(),
+            seeds: Seeds {
+                first: sweep.seeds.first,
+                next: swept.next,
+            },
+            shard: Shard {
+                index: sweep.shard.index.into(),
+                count: sweep.shard.count.into(),
+            },
+            ended: account.end_word(),
+            runs: swept.runs,
+            violated: swept.failed(Exit::Violated),
+            diverged: swept.failed(Exit::Diverged),
+            stalled: swept.failed(Exit::Stalled),
+            faults: (!account.quiet).then(|| Pairs::of(faults)),
+            happened: (!account.quiet).then(|| Pairs::of(happened)),
+            missing: List::of(swept.missing.iter().map(Text)),
+            pace: due.is_wild().then(|| Pairs::of(pace)),
+            unusual: due
+                .is_wild()
+                .then(|| List::of(swept.unusual.iter().map(Text))),
+            answered: swept.answered,
+            decided: swept.decided,
+            delivered: swept.deliveries,
+            longest: swept.longest.map(|(at, run_seed)| Longest {
+                t_us: at.as_micros(),
+                run_seed,
+            }),
+            jobs: sweep.jobs.get(),
+            took_ms: u64::try_from(swept.took.as_millis()).unwrap_or(u64::MAX),
+            digest: Hex(swept.digest.value()),
         },
     );
-    if Due::of(sweep).is_wild() {
-        let mut pace = object.object("pace");
-        for take in Take::ALL {
-            let (least, most) = take.usual();
-            let mut one = pace.object(take.name());
-            one.number("average", swept.paces.mean(take));
-            one.number("least", least);
-            one.number("most", most);
-            one.end();
-        }
-        pace.end();
-        list(object.key("unusual"), &swept.unusual, |out, take: &Take| {
-            string(out, format_args!("{take}"));
-        });
-    }
-    object.number("answered", swept.answered);
-    object.number("decided", swept.decided);
-    object.number("delivered", swept.deliveries);
-    if let Some((at, run_seed)) = swept.longest {
-        let mut longest = object.object("longest");
-        longest.number("t_us", at.as_micros());
-        longest.number("run_seed", run_seed);
-        longest.end();
-    }
-    object.size("jobs", sweep.jobs.get());
-    let took = u64::try_from(swept.took.as_millis()).unwrap_or(u64::MAX);
-    object.number("took_ms", took);
-    object.hex("digest", swept.digest.value());
-    object.end();
-    out.push(b'\n');
-}
-
-fn write_sights(account: &Account<'_>, object: &mut Object<'_>) {
-    let (sights, due) = (&account.swept.sights, Due::of(account.sweep));
-    let mut faults = object.object("faults");
-    for (kind, sight) in sights.faults() {
-        write_sight(&mut faults, kind.name(), sight, due.fault(kind));
-    }
-    faults.end();
-    let mut happened = object.object("happened");
-    for (rarity, sight) in sights.rarities() {
-        write_sight(&mut happened, rarity.name(), sight, due.rarity(rarity));
-    }
-    happened.end();
-}
-
-fn write_sight(object: &mut Object<'_>, name: &str, sight: Sight, due: Option<u64>) {
-    let mut inner = object.object(name);
-    inner.number("runs", sight.runs);
-    inner.number("times", sight.times);
-    if let Some(due) = due {
-        inner.number("due_from", due);
-    }
-    inner.end();
 }
