@@ -5,6 +5,7 @@ use super::{JournalError, Storage};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
 use crate::{Instant, Node, SnapshotId, StateMachine, Write};
+use core::hash::Hash;
 
 /// Writes to storage what a node must not forget, and keeps the storage from growing.
 ///
@@ -53,7 +54,7 @@ pub struct Journal<S> {
     mutant: Option<Mutant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Condition {
     /// Everything that was written is durable.
     Synced,
@@ -64,7 +65,7 @@ enum Condition {
 }
 
 /// A checkpoint of which pages are missing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Checkpoint {
     snapshot: SnapshotId,
     pages: u32,
@@ -75,7 +76,7 @@ struct Checkpoint {
     bytes: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Complete {
     begin: u32,
     bytes: usize,
@@ -144,6 +145,17 @@ impl<S: Storage> Journal<S> {
     /// [`Storage::capacity`].
     pub fn peak(&self) -> usize {
         self.peak
+    }
+
+    /// All that decides what this journal will write, besides what its storage holds: two journals whose essences and whose
+    /// storage are equal do the same from then on. As [`Node::essence`], for checkers; the statistics are left out.
+    ///
+    /// It does not follow from the storage: a journal that has a checkpoint under way, or has told the storage of its
+    /// incarnation, goes on otherwise than one that was opened on the same records.
+    pub fn essence(&self) -> impl Eq + Hash + use<S> {
+        let whose = (self.identity, self.incarnation, self.started, self.joined);
+        let records = (self.next, self.used, self.condition);
+        (whose, records, self.under_way, self.complete)
     }
 
     /// Whether a checkpoint has begun of which pages are missing.
