@@ -169,7 +169,7 @@ fn what_was_asked_for_and_never_struck_is_missed() {
 
 #[test]
 fn what_a_scenario_plans_and_never_strikes_is_missed() {
-    let calm = "[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"0s\"";
+    let calm = "[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"1us\"";
     let fault = "[[fault]]\nkind = \"partition\"\nat = \"100ms\"\nlasts = \"1s\"\nside = [1]";
     let text = format!("nodes = 3\n[link]\nloss = \"0%\"\n{calm}\n{fault}");
     let swept = swept(&of_scenario(&text));
