@@ -1,10 +1,11 @@
 //! Nodes that do not hear the leader, or that the leader does not hear, next to others that do: their clients are answered,
 //! and they learn what is decided (rule L8).
 
-use crate::cluster::{Cluster, WINDOW, millis};
+use crate::cluster::{Cluster, Letter, TestNode, TestOutbox, WINDOW, millis};
 use crate::load::Load;
 use std::collections::BTreeSet;
-use synod::{Duration, MessageKind, NodeId};
+use synod::machines::KvCommand;
+use synod::{Ballot, Duration, Instant, Message, MessageKind, NodeId, Proposal, Timer};
 
 /// What a client of a node may have to wait for an answer, where a leader is missed after 500 ms: for its node to miss the
 /// leader, and some tries to reach it another way.
@@ -188,6 +189,162 @@ fn l8_the_other_way_ends_when_the_leader_is_heard_again() {
         c.run_for(millis(2_000));
         assert_eq!(c.log.sent(node, MessageKind::Learn), learns, "seed {seed}");
         assert_eq!(c.node(node).leader_hint(), leader.map(NodeId));
+    }
+}
+
+/// The nodes of a calm cluster without a clock: timers fire, and messages come, when a test says so.
+struct Timeless {
+    nodes: Vec<TestNode>,
+    /// Who leads, and under which ballot.
+    reign: Ballot,
+}
+
+impl Timeless {
+    fn new(size: u16) -> Self {
+        let c = Cluster::calm(size, 6);
+        let leader = c.leader().unwrap();
+        // The leader is the last one.
+        let others: Vec<u16> = (0..size).filter(|node| *node != leader).collect();
+        let order = others.into_iter().chain([leader]);
+        let nodes = order.map(|node| {
+            let mut node = c.node(node).clone();
+            node.distill();
+            node
+        });
+        let reign = c.node(leader).leading().unwrap();
+        let nodes = nodes.collect();
+        Self { nodes, reign }
+    }
+
+    fn id(&self, index: usize) -> NodeId {
+        self.nodes[index].id()
+    }
+
+    fn letters(node: &TestNode, outbox: &TestOutbox) -> Vec<Letter> {
+        let messages = outbox.messages.iter();
+        let letters = messages.flat_map(|said| said.to.iter().map(|to| node.envelope(to, said)));
+        letters.collect()
+    }
+
+    /// A timer fires; what is said is on its way.
+    fn fire(&mut self, index: usize, timer: Timer) -> Vec<Letter> {
+        let (node, mut outbox) = (&mut self.nodes[index], TestOutbox::new());
+        node.fire(timer, 0, &mut outbox, &mut ());
+        Self::letters(node, &outbox)
+    }
+
+    /// A letter arrives; what is said to it is on its way.
+    fn arrive(&mut self, letter: &Letter) -> Vec<Letter> {
+        let at = self.nodes.iter().position(|node| node.id() == letter.to);
+        let (node, mut outbox) = (&mut self.nodes[at.unwrap()], TestOutbox::new());
+        node.handle_message(Instant::ZERO, letter, &mut outbox, &mut ());
+        Self::letters(node, &outbox)
+    }
+
+    /// A node hears its leader.
+    fn hears(&mut self, index: usize) {
+        let (from, to) = (self.reign.leader(), self.id(index));
+        let beats = self.fire(self.nodes.len() - 1, Timer::Heartbeat);
+        let beat = beats.into_iter().find(|letter| letter.to == to).unwrap();
+        assert_eq!(beat.from, from);
+        self.arrive(&beat);
+        assert_eq!(self.nodes[index].leader_hint(), Some(from));
+    }
+
+    /// A node misses its leader and probes; says what another one answers, which is still on its way.
+    fn probes(&mut self, index: usize, asked: usize) -> Letter {
+        self.fire(index, Timer::Election);
+        let probes = self.fire(index, Timer::Election);
+        let to = self.id(asked);
+        let probe = probes.into_iter().find(|letter| letter.to == to).unwrap();
+        let answers = self.arrive(&probe);
+        assert_eq!(answers.len(), 1);
+        answers[0].clone()
+    }
+
+    /// A node passes on what it is handed; or to whom.
+    fn passes_on(&mut self, from: NodeId, index: usize) -> Option<NodeId> {
+        let proposal = Proposal::<KvCommand>::Register { nonce: 77 };
+        let message = Message::Propose {
+            proposal,
+            retry: false,
+        };
+        let letter = Letter {
+            cluster: self.nodes[index].fingerprint(),
+            from,
+            to: self.id(index),
+            message,
+        };
+        let said = self.arrive(&letter);
+        assert!(said.len() <= 1, "one message stays one");
+        said.first().map(|letter| letter.to)
+    }
+}
+
+/// Whether an answer to a probe is a no.
+fn is_no(letter: &Letter) -> bool {
+    matches!(letter.message, Message::ProbeReply { granted: false, .. })
+}
+
+#[test]
+fn l8_relays_that_are_chosen_by_answers_of_their_time_make_no_ring() {
+    let mut c = Timeless::new(5);
+    let ids = [0, 1, 2].map(|index| c.id(index));
+    // Each says no while it still follows, and only then misses the leader itself.
+    for (node, next) in [(0, 1), (1, 2)] {
+        let no = c.probes(node, next);
+        assert!(is_no(&no));
+        c.arrive(&no);
+    }
+    let answer = c.probes(2, 0);
+    assert!(!is_no(&answer), "who has a relay says no to nobody");
+    c.arrive(&answer);
+    assert_eq!(c.passes_on(ids[2], 0), Some(ids[1]));
+    assert_eq!(c.passes_on(ids[0], 1), Some(ids[2]));
+    assert_eq!(c.passes_on(ids[1], 2), None, "it is the end of the way");
+}
+
+/// The schedule behind the exception at `passed_on_to`: a no to a former probe of the same ballot.
+fn ring() -> Timeless {
+    let mut c = Timeless::new(5);
+    let late = c.probes(0, 1);
+    c.hears(0);
+    for (node, next) in [(1, 2), (2, 0)] {
+        let no = c.probes(node, next);
+        assert!(is_no(&no));
+        c.arrive(&no);
+    }
+    let now = c.probes(0, 1);
+    assert!(is_no(&late) && !is_no(&now));
+    c.arrive(&late);
+    let ids = [0, 1, 2].map(|index| c.id(index));
+    assert_eq!(c.passes_on(ids[2], 0), Some(ids[1]));
+    assert_eq!(c.passes_on(ids[0], 1), Some(ids[2]));
+    assert_eq!(c.passes_on(ids[1], 2), Some(ids[0]), "it goes round");
+    c
+}
+
+#[test]
+fn l8_a_ring_that_an_old_answer_closes_ends_with_the_next_probe() {
+    for is_answered in [true, false] {
+        let mut c = ring();
+        let (one, before) = (c.id(0), c.id(2));
+        // Denied, it gives the probe up and waits; it still has its relay.
+        c.fire(0, Timer::Scout);
+        assert_eq!(c.passes_on(before, 0), Some(c.id(1)));
+        let probes = c.fire(0, Timer::Election);
+        if is_answered {
+            let ring = [c.id(1), before];
+            for probe in probes.iter().filter(|probe| ring.contains(&probe.to)) {
+                let answers = c.arrive(probe);
+                assert!(!is_no(&answers[0]), "nobody in the ring says no");
+                c.arrive(&answers[0]);
+            }
+        } else {
+            // Its probe and five repeats.
+            (0..6).for_each(|_| drop(c.fire(0, Timer::Scout)));
+        }
+        assert_eq!(c.passes_on(before, 0), None, "{one} passes on no more");
     }
 }
 

@@ -27,6 +27,27 @@ fn no_walk_breaks_a_rule() {
     );
 }
 
+/// A walk follows from its seed alone, so that the seed is all that it takes to see it again.
+#[test]
+fn a_walk_alone_is_what_it_is_among_others_in_any_order() {
+    const WALKS: u64 = 24;
+    let of = |seed| walk(seed, &Conditions::default());
+    let alone = |seed| std::thread::spawn(move || walk(seed, &Conditions::default()));
+    let alone: Vec<_> = (0..WALKS).map(|seed| alone(seed).join().unwrap()).collect();
+    let again: Vec<_> = (0..WALKS).rev().map(of).collect();
+    assert!(again.iter().rev().eq(&alone));
+    std::thread::scope(|threads| {
+        for first in 0..4 {
+            let alone = &alone;
+            threads.spawn(move || {
+                for (seed, alone) in (0..).zip(alone).skip(first).step_by(3) {
+                    assert_eq!(of(seed), *alone, "walk {seed} beside others");
+                }
+            });
+        }
+    });
+}
+
 /// For long: `STORM=0..100000 cargo test --release -- --ignored --nocapture storm`.
 #[test]
 #[ignore = "takes as long as it is told to"]

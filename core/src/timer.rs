@@ -139,10 +139,18 @@ impl Timers {
 
     /// Makes one armed timer overdue, and puts all others off for as long as can be.
     pub(crate) fn only(&mut self, timer: Timer) {
+        self.put_off();
+        if self.is_armed(timer) {
+            self.arm(timer, Instant::ZERO);
+        }
+    }
+
+    /// Puts all armed timers off for as long as can be.
+    pub(crate) fn put_off(&mut self) {
         let last = Instant::FAR_FUTURE.back(Duration::from_micros(1));
-        for other in Timer::ALL {
-            if self.is_armed(other) {
-                self.arm(other, if other == timer { Instant::ZERO } else { last });
+        for timer in Timer::ALL {
+            if self.is_armed(timer) {
+                self.arm(timer, last);
             }
         }
     }

@@ -146,15 +146,18 @@ impl Hunter for Worlds {
             depth: None,
             states: u64::MAX,
         };
-        let seeds = self.first..=self.first.checked_add(tries.checked_sub(1)?)?;
-        let found = walks(&explorer, seeds, bounds, &crate::check::Watch::default());
-        let violation = found.violation?;
-        Some(Catch {
-            check: violation.broken.invariant.name(),
-            what: violation.broken.to_string(),
-            tries: found.walks,
-            seed: violation.seed?,
-            steps: found.states,
+        (1..=tries).find_map(|tries| {
+            let seed = self.first.checked_add(tries - 1)?;
+            // Each walk is watched alone, so that its steps are its own.
+            let watch = crate::check::Watch::default();
+            let found = walks(&explorer, seed..=seed, bounds, &watch);
+            found.violation.map(|violation| Catch {
+                check: violation.broken.invariant.name(),
+                what: violation.broken.to_string(),
+                tries,
+                seed,
+                steps: found.states,
+            })
         })
     }
 }

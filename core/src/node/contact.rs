@@ -114,12 +114,33 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// # Why nothing goes round and round
     ///
-    /// A follower passes on to the owner of the highest ballot that it has seen, who has seen that ballot, and passes on
-    /// itself only if it follows a higher one; so along a way that leads over followers ballots rise, and it ends. Over a
-    /// relay it goes to a node that said no to a probe. Who says no has no relay: it follows, claims or waits for a claim,
-    /// and forgets its relay when that begins. So each node of a ring of relays would have chosen its own after the one
-    /// before it in the ring had, which none of them can. Nor does a follower close the ring: who has led under the ballot
-    /// that it follows, and leads no more, has a relay only once both that relay and itself have seen a higher one.
+    /// **Followers.** A follower passes on to the owner of the highest ballot that it has seen. Whoever owns a ballot has
+    /// promised it before anybody else saw it, and so follows none but higher ones. Along a way over followers ballots rise,
+    /// whatever changes while something is on that way, as what a node has seen never falls.
+    ///
+    /// **Relays.** A node takes for its relay who says no to its probe, and keeps it until it follows, claims, waits for
+    /// another's claim, or gives up a probe that nobody has denied. In the first three states, and in no other, it says no
+    /// itself; and whichever of them begins ends its probe, or else keeps a no to that from making a relay. So from its probe
+    /// on until its relay is gone a node says no to nobody. If relays closed a ring, each of its nodes would have said its no
+    /// to the one before it, then probed, and then been told no by the one after it. Each no in the ring would be older than
+    /// the next, and that cannot be.
+    ///
+    /// **Both.** Who owns the ballot that a follower follows, and follows nobody, may have a relay. It took none while its
+    /// own was the highest ballot that it had seen, and a no counts only from who has seen one that is as high: so it is from
+    /// a node that has seen a higher one than that follower. That node had no relay then, and whom it has chosen since had
+    /// seen as much in turn. Where the relays lead to a follower again, it follows a higher ballot than the one before them.
+    ///
+    /// # Where something goes round for a while
+    ///
+    /// - A probe is known by its ballot, which changes nothing and is written nowhere. A node that has followed again since,
+    ///   or started again, may probe with the same one; then a no to the first probe that was long under way is taken for one
+    ///   to the second, and may close a ring. Nobody in it says no, so that it ends with the next probe of one of its nodes
+    ///   that no such old answer reaches: that is granted by the others, or is answered by nobody and drops the relay. This is
+    ///   a matter of two election timeouts and the repeats of a probe.
+    /// - Who has lost its storage and only learns does not know what it had promised. It may follow a lower ballot than its
+    ///   own as long as others follow that one, which they do for an election timeout.
+    ///
+    /// Even so one message stays one: who passes on sends no more than it got.
     pub(super) fn passed_on_to(&self, from: NodeId) -> Option<NodeId> {
         let relay = self.relay.filter(|relay| relay.hears);
         let next = match self.contact {

@@ -16,9 +16,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// All that decides what this node will do, but not when: two nodes of the same settings whose essences are equal
     /// do and say the same from then on, whatever reaches them and whichever timer fires.
     ///
-    /// Of the timers it has which are armed, but not for when. The generator is left out, as [`Node::fire`] sets it anew;
-    /// the counts behind the back-off (rule L5), as they decide nothing but its length; and the marks, which are
-    /// statistics.
+    /// Of the timers it has which are armed, but not for when; and of the patience of rule L5 whether the node may still have
+    /// some, but not until when. The generator is left out, as [`Node::fire`] sets it anew; the counts behind the back-off
+    /// (rule L5), as they decide nothing but its length; and the marks, which are statistics. [`Node::distill`] makes two
+    /// nodes that differ only in these one.
     ///
     /// ```
     /// use synod::machines::Kv;
@@ -44,13 +45,54 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         let elections = (self.seen, self.leader_hint, self.voter, self.contact);
         let ways = (self.relay, self.around);
-        let repeats = match self.relay {
-            Some(_) => self.learn_repeats.min(RELAY_REPEATS),
-            None => self.learn_repeats.min(1),
-        };
-        let learning = (repeats, self.learn_until);
+        let learning = (self.repeats_that_count(), self.learn_until);
         let armed = Timer::ALL.map(|timer| self.timers.is_armed(timer));
-        (roles, elections, ways, learning, self.halt, armed)
+        let waiting = (armed, self.may_be_patient());
+        (roles, elections, ways, learning, self.halt, waiting)
+    }
+
+    /// Leaves nothing of a node but its settings, its [essence](Node::essence) and its marks: when its timers fire, what it
+    /// draws next and how often it has failed are as in every other node of the same essence.
+    ///
+    /// Whoever keeps one node for all that are equal in essence keeps a distilled one. Otherwise what follows depends on
+    /// which of them came first.
+    ///
+    /// ```
+    /// use synod::machines::Kv;
+    /// use synod::{Config, Instant, Node, NodeId};
+    ///
+    /// type Small = Node<Kv<4>, 8, 2, 2>;
+    /// let join = |seed, at| Small::join(Config::new(NodeId(1), 3), seed, at);
+    /// let (mut node, mut other) = (join(6, Instant::ZERO)?, join(7, Instant::from_micros(9))?);
+    /// assert_ne!(format!("{node:?}"), format!("{other:?}"));
+    /// (node.distill(), other.distill());
+    /// assert_eq!(format!("{node:?}"), format!("{other:?}"));
+    /// # Ok::<(), synod::ConfigError>(())
+    /// ```
+    pub fn distill(&mut self) {
+        self.rng = stream(0, Purpose::Node(self.config.node.0));
+        self.timers.put_off();
+        self.patience = if self.may_be_patient() {
+            Instant::FAR_FUTURE
+        } else {
+            Instant::ZERO
+        };
+        self.learn_repeats = self.repeats_that_count();
+        (self.beats, self.failures) = (0, 0);
+        self.latest = Latest::NONE;
+    }
+
+    /// Rule L5: whether another claim has ended one of this node's, and nothing says yet that its patience is over.
+    fn may_be_patient(&self) -> bool {
+        self.patience > Instant::ZERO
+    }
+
+    /// Questions for missing decisions that brought nothing, as far as the node counts them (rules R2 and L8).
+    fn repeats_that_count(&self) -> u8 {
+        match self.relay {
+            Some(relay) if !relay.hears => self.learn_repeats.min(RELAY_REPEATS),
+            _ => self.learn_repeats.min(1),
+        }
     }
 
     /// The timers that are armed.
@@ -68,7 +110,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// expired. Does nothing where it is not armed.
     ///
     /// What the node draws follows from `chance` alone, so that what comes of it follows from the essence, the timer and
-    /// the chance. All its timers count from [`Instant::ZERO`] from then on, and so must what else is handed to it.
+    /// the chance. Chance also says whether patience (rule L5) lasts until a [`Timer::Scout`] fires: it does where `chance` is
+    /// 0, and is over with every other one. All timers of the node count from [`Instant::ZERO`] from then on, and so must what
+    /// else is handed to it.
     pub fn fire<const ROOM: usize, T: Tracer<M, PAGE>>(
         &mut self,
         timer: Timer,
@@ -81,6 +125,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.rng = stream(chance, Purpose::Node(self.config.node.0));
         self.timers.only(timer);
+        if timer == Timer::Scout && chance > 0 {
+            self.patience = Instant::ZERO;
+        }
         self.latest = Latest::NONE;
         self.handle_timeout(Instant::ZERO, outbox, tracer);
     }

@@ -4,6 +4,7 @@ use super::record::{Begin, FRAME, Identity, JOURNAL_RECORD_MAX, Record, number_o
 use super::{JournalError, Storage};
 use crate::mutant::{Mistake, Mutant};
 use crate::{Instant, Node, SnapshotId, StateMachine, Write};
+use core::hash::Hash;
 
 /// Writes to storage what a node must not forget, and keeps the storage from growing.
 ///
@@ -51,7 +52,7 @@ pub struct Journal<S> {
     mistake: Mistake,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Condition {
     /// Everything that was written is durable.
     Synced,
@@ -62,7 +63,7 @@ enum Condition {
 }
 
 /// A checkpoint of which pages are missing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Checkpoint {
     snapshot: SnapshotId,
     pages: u32,
@@ -73,7 +74,7 @@ struct Checkpoint {
     bytes: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Complete {
     begin: u32,
     bytes: usize,
@@ -141,6 +142,17 @@ impl<S: Storage> Journal<S> {
     /// [`Storage::capacity`].
     pub fn peak(&self) -> usize {
         self.peak
+    }
+
+    /// All that decides what this journal will write, besides what its storage holds: two journals whose essences and whose
+    /// storage are equal do the same from then on. As [`Node::essence`], for checkers; the statistics are left out.
+    ///
+    /// It does not follow from the storage: a journal that has a checkpoint under way, or has told the storage of its
+    /// incarnation, goes on otherwise than one that was opened on the same records.
+    pub fn essence(&self) -> impl Eq + Hash + use<S> {
+        let whose = (self.identity, self.incarnation, self.started, self.joined);
+        let records = (self.next, self.used, self.condition);
+        (whose, records, self.under_way, self.complete)
     }
 
     /// Whether a checkpoint has begun of which pages are missing.

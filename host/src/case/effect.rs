@@ -7,7 +7,7 @@ use super::Script;
 use super::wrong::Wrong;
 use core::fmt::Display;
 use synod::simulation::{Fault, Planned, SKEW_MAX, Trial};
-use synod::{Duration, NodeId, NodeSet};
+use synod::{Duration, Instant, NodeId, NodeSet};
 
 /// Checks a case whose nodes are there and whose faults begin in time: see [`limits`](super::limits).
 ///
@@ -20,20 +20,14 @@ pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Wrong>
     if let Some(node) = scenario.second_founder
         && (node == NodeId(0) || node.0 >= nodes)
     {
-        let takes = format!("a node from 1 to {}", nodes.saturating_sub(1));
+        let takes = match nodes {
+            1 => "no node, as there is one".to_owned(),
+            2 => "node 1".to_owned(),
+            _ => format!("a node from 1 to {}", nodes.saturating_sub(1)),
+        };
         return Err(Wrong::value("second-founder", &node.0, &takes));
     }
-    let weather = &trial.weather;
-    for (key, rate_ppm, most) in [
-        ("spike", weather.spike_ppm, weather.spike),
-        ("reorder", weather.reorder_ppm, weather.reorder),
-    ] {
-        if rate_ppm > 0 && most == Duration::ZERO {
-            let what =
-                format!("{key} in [weather] delays messages by nothing: {key}-max must be above 0");
-            return Err(Wrong::new(what).under(key).under("weather"));
-        }
-    }
+    check_weather(trial)?;
     for (index, planned) in trial.plan.iter().enumerate() {
         let at = Place {
             number: index + 1,
@@ -42,7 +36,71 @@ pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Wrong>
         };
         at.check()?;
     }
-    for passage in script.into_iter().flat_map(|script| script.choices.keys()) {
+    if let Some(script) = script {
+        check_script(script, trial)?;
+    }
+    Ok(())
+}
+
+/// Chance makes something of messages, in a storm.
+fn check_weather(trial: &Trial) -> Result<(), Wrong> {
+    let weather = &trial.weather;
+    let in_weather = |key, what: String| Err(Wrong::new(what).under(key).under("weather"));
+    for (key, rate_ppm, most) in [
+        ("spike", weather.spike_ppm, weather.spike),
+        ("reorder", weather.reorder_ppm, weather.reorder),
+    ] {
+        if rate_ppm > 0 && most == Duration::ZERO {
+            let what =
+                format!("{key} in [weather] delays messages by nothing: {key}-max must be above 0");
+            return in_weather(key, what);
+        }
+    }
+    let shares = [
+        weather.loss_ppm,
+        weather.duplicate_ppm,
+        weather.spike_ppm,
+        weather.reorder_ppm,
+    ];
+    // That one node sends no messages is for a sweep to notice: weather is drawn for any number of nodes.
+    if shares.iter().all(|rate_ppm| *rate_ppm == 0) {
+        return Ok(());
+    }
+    if weather.storm == Duration::ZERO {
+        let what = "storm in [weather] is 0, so that it is always calm";
+        return in_weather("storm", what.to_owned());
+    }
+    let until = weather.until.since(Instant::ZERO);
+    // It begins with calm.
+    if until <= weather.calm {
+        let what = format!(
+            "until in [weather] is {until}, and the first storm begins after {} of calm",
+            weather.calm
+        );
+        return in_weather("until", what);
+    }
+    let time_max = trial.scenario.time_max;
+    if time_max <= weather.calm {
+        let what = format!(
+            "calm in [weather] is {}, and the run is given up at {time_max}",
+            weather.calm
+        );
+        return in_weather("calm", what);
+    }
+    Ok(())
+}
+
+/// What is written of messages is about messages that there may be, and that arrive.
+fn check_script(script: &Script, trial: &Trial) -> Result<(), Wrong> {
+    let nodes = trial.scenario.nodes;
+    let (usual, until) = (script.usual, trial.scenario.time_max);
+    if nodes > 1 && usual >= until {
+        let what = format!(
+            "usual in [script] is {usual}, but must be less than until ({until}), as nothing would arrive in time"
+        );
+        return Err(Wrong::new(what).under("usual").under("script"));
+    }
+    for passage in script.choices.keys() {
         let (from, to) = (passage.from, passage.to);
         if from == to || from.0 >= nodes || to.0 >= nodes {
             let what = format!(
@@ -92,10 +150,13 @@ impl Place<'_> {
                 self.between(("from", from), ("to", to))
             }
             Fault::Partial { one, other } => self.between(("one", one), ("other", other)),
-            Fault::Skew { rate_ppm, .. } if rate_ppm == 0 || rate_ppm.abs() > SKEW_MAX => Err(self
-                .wrong(format_args!(
+            Fault::Skew { rate_ppm, .. }
+                if rate_ppm == 0 || !(-SKEW_MAX..=SKEW_MAX).contains(&rate_ppm) =>
+            {
+                Err(self.wrong(format_args!(
                     "rate-ppm is {rate_ppm}, but takes 1 to {SKEW_MAX}, or as much below 0"
-                ))),
+                )))
+            }
             Fault::Jump { by_micros: 0, .. } => {
                 Err(self.wrong("by-us is 0: the clock stays as it is"))
             }

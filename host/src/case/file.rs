@@ -10,6 +10,7 @@ use crate::options::{Machine, Options};
 use crate::values;
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -277,8 +278,9 @@ impl File {
             fault.planned().map_err(wrong)
         });
         let plan: Result<_, Wrong> = plan.collect();
+        let weather = self.weather.map(|table| table.weather()).transpose()?;
         let trial = Trial {
-            weather: self.weather.map_or(Weather::CALM, |table| table.weather()),
+            weather: weather.unwrap_or(Weather::CALM),
             plan: plan?,
             requests: options.requests,
             is_bank,
@@ -347,10 +349,19 @@ impl ScriptTable {
             let under = |wrong: Wrong| wrong.nth(index).under("messages").under("script");
             message(line).ok_or_else(bad).map_err(under)
         };
-        let choices: Result<_, Wrong> = self.messages.iter().enumerate().map(choice).collect();
+        let mut choices = BTreeMap::new();
+        for (index, line) in self.messages.iter().enumerate() {
+            let (passage, decided) = choice((index, line))?;
+            if choices.insert(passage, decided).is_some() {
+                let Passage { from, to, nth } = passage;
+                let what = format!("messages has {}>{} #{nth} twice", from.0, to.0);
+                let wrong = Wrong::new(what).nth(index);
+                return Err(wrong.under("messages").under("script"));
+            }
+        }
         Ok(Script {
             usual: self.usual.0,
-            choices: choices?,
+            choices,
         })
     }
 }
@@ -455,13 +466,13 @@ mod tests {
             ),
             ("[link]\n", "loss", "\"100%\"", "\"101%\""),
             (
-                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\n",
+                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\nspike = \"1%\"\n",
                 "spike-max",
                 "\"24h\"",
                 "\"24.1h\"",
             ),
             (
-                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\n",
+                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\nreorder = \"1%\"\n",
                 "reorder-max",
                 "\"24h\"",
                 "\"24.1h\"",
@@ -523,6 +534,114 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_is_drawn_is_refused() {
+        for nodes in [None, Some(1), Some(2), Some(3), Some(14)] {
+            let swarm = Swarm { nodes, ..ALL };
+            for seed in 0..1_000 {
+                let case = Case::of(swarm.draw(seed));
+                let text = print(&case, None).unwrap();
+                let read = parse(&text);
+                assert!(read.is_ok(), "{nodes:?} {seed}: {read:?}\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn weather_that_strikes_nothing_is_refused() {
+        let weather = |rest: &str| format!("nodes = 3\nuntil = \"9s\"\n[weather]\n{rest}");
+        let lossy = |rest: &str| weather(&format!("loss = \"5%\"\n{rest}"));
+        for (text, said) in [
+            (
+                weather("storm = \"1s\"\nuntil = \"5s\""),
+                "line 3: [weather] needs one of 'loss', 'duplicate', 'spike' and 'reorder'",
+            ),
+            (
+                lossy("storm = \"1s\"\nuntil = \"5s\"\nspike-max = \"1s\""),
+                "line 7: spike-max in [weather] needs 'spike'",
+            ),
+            (
+                lossy("storm = \"1s\"\nuntil = \"5s\"\nreorder-max = \"1s\""),
+                "line 7: reorder-max in [weather] needs 'reorder'",
+            ),
+            (
+                lossy("storm = \"0s\"\nuntil = \"5s\""),
+                "line 5: storm in [weather] is 0, so that it is always calm",
+            ),
+            (
+                lossy("storm = \"1s\"\nuntil = \"0s\""),
+                "line 6: until in [weather] is 0s, and the first storm begins after 0s of calm",
+            ),
+            (
+                lossy("storm = \"1s\"\nuntil = \"2s\"\ncalm = \"2s\""),
+                "line 6: until in [weather] is 2s, and the first storm begins after 2s of calm",
+            ),
+            (
+                lossy("storm = \"1s\"\nuntil = \"20s\"\ncalm = \"9s\""),
+                "line 7: calm in [weather] is 9s, and the run is given up at 9s",
+            ),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.starts_with(said) && !error.contains('\n'), "{error}");
+        }
+        for taken in [
+            lossy("storm = \"1s\"\nuntil = \"2s\"\ncalm = \"1.9s\""),
+            lossy("storm = \"1s\"\nuntil = \"20s\"\ncalm = \"8.9s\""),
+            // It is drawn so.
+            lossy("storm = \"1s\"\nuntil = \"2s\"").replace("nodes = 3", "nodes = 1"),
+            // Who says that nothing happens means it.
+            weather("loss = \"0%\"\nstorm = \"0s\"\nuntil = \"0s\""),
+            lossy("storm = \"1s\"\nuntil = \"2s\"\nspike = \"0%\"\nspike-max = \"1s\""),
+        ] {
+            assert!(parse(&taken).is_ok(), "{taken}: {:?}", parse(&taken));
+        }
+    }
+
+    #[test]
+    fn a_key_that_says_nothing_about_a_fault_is_refused() {
+        let all = [
+            ("node", "1"),
+            ("side", "[1]"),
+            ("from", "[1]"),
+            ("to", "[2]"),
+            ("one", "[1]"),
+            ("other", "[2]"),
+            ("rate-ppm", "100"),
+            ("by-us", "100"),
+            ("sync", "\"1ms\""),
+        ];
+        for (kind, keys) in [
+            ("crash", &["node"][..]),
+            ("restart", &["node"]),
+            ("pause", &["node"]),
+            ("partition", &["side"]),
+            ("one-way", &["from", "to"]),
+            ("clog", &["from", "to"]),
+            ("partial", &["one", "other"]),
+            ("skew", &["node", "rate-ppm"]),
+            ("jump", &["node", "by-us"]),
+            ("torn", &["node"]),
+            ("slow-disk", &["node", "sync"]),
+            ("failed-write", &["node"]),
+            ("full-disk", &["node"]),
+            ("rot", &["node"]),
+        ] {
+            let mut text = format!("nodes = 3\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n");
+            if kind != "crash" {
+                text.push_str("lasts = \"1s\"\n");
+            }
+            for (key, value) in all.iter().filter(|(key, _)| keys.contains(key)) {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+            assert!(parse(&text).is_ok(), "{text}: {:?}", parse(&text));
+            let line = text.lines().count() + 1;
+            for (key, value) in all.iter().filter(|(key, _)| !keys.contains(key)) {
+                let error = parse(&format!("{text}{key} = {value}\n")).unwrap_err();
+                assert_eq!(error, format!("line {line}: a {kind} has no '{key}'"));
+            }
+        }
+    }
+
+    #[test]
     fn what_can_have_no_effect_is_refused_with_its_key() {
         let fault = |kind: &str, rest: &str| {
             format!("nodes = 3\nuntil = \"9s\"\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n{rest}")
@@ -574,6 +693,10 @@ mod tests {
                 "fault 1 (skew): rate-ppm is 600000",
             ),
             (
+                lasting("skew", "node = 1\nrate-ppm = -2147483648"),
+                "fault 1 (skew): rate-ppm is -2147483648",
+            ),
+            (
                 fault("jump", "node = 1\nby-us = 0"),
                 "fault 1 (jump): by-us is 0",
             ),
@@ -596,6 +719,18 @@ mod tests {
             (
                 "nodes = 3\nsecond-founder = 0".to_owned(),
                 "second-founder is '0', but takes a node from 1 to 2",
+            ),
+            (
+                "nodes = 1\nsecond-founder = 1".to_owned(),
+                "second-founder is '1', but takes no node, as there is one",
+            ),
+            (
+                "nodes = 3\n[script]\nusual = \"1ms\"\nmessages = [\"0>1 #0 lost\", \"0>1 #0 1ms\"]".to_owned(),
+                "line 4: messages has 0>1 #0 twice",
+            ),
+            (
+                "nodes = 3\nuntil = \"1s\"\n[script]\nusual = \"1s\"\nmessages = []".to_owned(),
+                "line 4: usual in [script] is 1s, but must be less than until (1s)",
             ),
             (
                 "[weather]\nspike = \"5%\"\nstorm = \"1s\"\nuntil = \"5s\"".to_owned(),

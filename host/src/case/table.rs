@@ -145,63 +145,66 @@ impl LinkTable {
     }
 }
 
-/// The weather. What is left out does not happen; `storm` and `until` must be there.
+/// The weather. What is left out does not happen; `storm` and `until` must be there, and something that happens.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct WeatherTable {
-    #[serde(default = "never")]
-    loss: Share,
-    #[serde(default = "never")]
-    duplicate: Share,
-    #[serde(default = "never")]
-    spike: Share,
-    #[serde(default = "nothing")]
-    spike_max: Span,
-    #[serde(default = "never")]
-    reorder: Share,
-    #[serde(default = "nothing")]
-    reorder_max: Span,
+    loss: Option<Share>,
+    duplicate: Option<Share>,
+    spike: Option<Share>,
+    spike_max: Option<Span>,
+    reorder: Option<Share>,
+    reorder_max: Option<Span>,
     storm: Span,
-    #[serde(default = "nothing")]
-    calm: Span,
+    calm: Option<Span>,
     until: Span,
-}
-
-const fn never() -> Share {
-    Share(0)
-}
-
-const fn nothing() -> Span {
-    Span(Duration::ZERO)
 }
 
 impl WeatherTable {
     pub(super) fn of(weather: &Weather) -> Self {
         Self {
-            loss: Share(weather.loss_ppm),
-            duplicate: Share(weather.duplicate_ppm),
-            spike: Share(weather.spike_ppm),
-            spike_max: Span(weather.spike),
-            reorder: Share(weather.reorder_ppm),
-            reorder_max: Span(weather.reorder),
+            loss: Some(Share(weather.loss_ppm)),
+            duplicate: Some(Share(weather.duplicate_ppm)),
+            spike: Some(Share(weather.spike_ppm)),
+            spike_max: Some(Span(weather.spike)),
+            reorder: Some(Share(weather.reorder_ppm)),
+            reorder_max: Some(Span(weather.reorder)),
             storm: Span(weather.storm),
-            calm: Span(weather.calm),
+            calm: Some(Span(weather.calm)),
             until: Span(weather.until.since(Instant::ZERO)),
         }
     }
 
-    pub(super) fn weather(&self) -> Weather {
-        Weather {
-            loss_ppm: self.loss.0,
-            duplicate_ppm: self.duplicate.0,
-            spike_ppm: self.spike.0,
-            spike: self.spike_max.0,
-            reorder_ppm: self.reorder.0,
-            reorder: self.reorder_max.0,
-            storm: self.storm.0,
-            calm: self.calm.0,
-            until: Instant::ZERO + self.until.0,
+    pub(super) fn weather(&self) -> Result<Weather, Wrong> {
+        let shares = [self.loss, self.duplicate, self.spike, self.reorder];
+        // A share of 0 % says that it does not happen; who says nothing at all has forgotten something.
+        if shares.iter().all(Option::is_none) {
+            let what = "[weather] needs one of 'loss', 'duplicate', 'spike' and 'reorder', as nothing happens otherwise";
+            return Err(Wrong::new(what).under("weather"));
         }
+        for (key, most, needs, share) in [
+            ("spike-max", self.spike_max, "spike", self.spike),
+            ("reorder-max", self.reorder_max, "reorder", self.reorder),
+        ] {
+            if most.is_some() && share.is_none() {
+                let what =
+                    format!("{key} in [weather] needs '{needs}': how many messages are late");
+                return Err(Wrong::new(what).under(key).under("weather"));
+            }
+        }
+        let share = |share: Option<Share>| share.map_or(0, |share| share.0);
+        let span = |span: Option<Span>| span.map_or(Duration::ZERO, |span| span.0);
+        Ok(Weather {
+            loss_ppm: share(self.loss),
+            duplicate_ppm: share(self.duplicate),
+            spike_ppm: share(self.spike),
+            spike: span(self.spike_max),
+            reorder_ppm: share(self.reorder),
+            reorder: span(self.reorder_max),
+            storm: self.storm.0,
+            calm: span(self.calm),
+            until: Instant::ZERO + self.until.0,
+        })
     }
 }
 
@@ -273,6 +276,36 @@ impl FaultTable {
         table
     }
 
+    /// A key that says nothing about a fault of this kind is there by mistake.
+    fn check_keys(&self, kind: FaultKind) -> Result<(), Wrong> {
+        let takes: &[&str] = match kind {
+            FaultKind::Partition => &["side"],
+            FaultKind::OneWay | FaultKind::Clog => &["from", "to"],
+            FaultKind::Partial => &["one", "other"],
+            FaultKind::Skew => &["node", "rate-ppm"],
+            FaultKind::Jump => &["node", "by-us"],
+            FaultKind::SlowDisk => &["node", "sync"],
+            _ => &["node"],
+        };
+        for (key, is_there) in [
+            ("node", self.node.is_some()),
+            ("side", self.side.is_some()),
+            ("from", self.from.is_some()),
+            ("to", self.to.is_some()),
+            ("one", self.one.is_some()),
+            ("other", self.other.is_some()),
+            ("rate-ppm", self.rate_ppm.is_some()),
+            ("by-us", self.by_us.is_some()),
+            ("sync", self.sync.is_some()),
+        ] {
+            if is_there && !takes.contains(&key) {
+                let what = format!("a {kind} has no '{key}'");
+                return Err(Wrong::new(what).under(key));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn planned(&self) -> Result<Planned, Wrong> {
         let kind = FaultKind::ALL
             .into_iter()
@@ -281,6 +314,9 @@ impl FaultTable {
             let names = values::fault_names();
             Wrong::value("kind", &self.kind, &format_args!("one of {names}"))
         })?;
+        if !is_chance(kind) {
+            self.check_keys(kind)?;
+        }
         let missing = |key: &str| Wrong::new(format!("a {kind} needs '{key}'"));
         let target = || self.node.as_ref().ok_or_else(|| missing("node"))?.target();
         let nodes = |list: &Option<Vec<u16>>, key: &'static str| -> Result<NodeSet, Wrong> {

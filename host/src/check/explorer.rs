@@ -175,12 +175,13 @@ impl Explorer {
         (0..self.scope.nodes).map(NodeId)
     }
 
-    /// Among how many chances it makes a difference: where a node draws which of its peers it asks, so many that each of
-    /// them comes up.
+    /// Among how many chances it makes a difference: where a node draws which of its peers it asks or hands something to, so
+    /// many that each of them comes up; and whether it has lost patience before its probe is answered.
     pub(super) fn chances(&self, timer: Timer) -> u64 {
         match (timer, self.scope.nodes) {
-            (Timer::Learn | Timer::Join, 3) => 4,
-            (Timer::Learn | Timer::Join, 4..) => 12,
+            (Timer::Scout, 2..) => 2,
+            (Timer::Learn | Timer::Join | Timer::Propose, 3) => 4,
+            (Timer::Learn | Timer::Join | Timer::Propose, 4..) => 12,
             _ => 1,
         }
     }

@@ -14,6 +14,8 @@ pub(super) trait Memorable {
     fn fingerprint(&self) -> u64;
     /// Whether two of equal hash are the same.
     fn is(&self, other: &Self) -> bool;
+    /// Leaves out what tells this value from others that are the same.
+    fn distill(&mut self) {}
 }
 
 /// The hash of a value, the same in every process.
@@ -30,8 +32,8 @@ pub(super) struct Kept<T> {
     pub(super) value: T,
 }
 
-/// Keeps values, each once. What it gives back is the same as what it was given, so that nothing depends on what was kept
-/// before.
+/// Keeps values, each once, without what tells it from others that are the same. So what it gives back is what it was given,
+/// whatever was kept before and whoever shares it: one of them is as good as another.
 #[derive(Debug)]
 pub(super) struct Memo<T>(Mutex<BTreeMap<u64, Arc<Kept<T>>>>);
 
@@ -43,7 +45,8 @@ impl<T> Default for Memo<T> {
 
 impl<T: Memorable> Memo<T> {
     /// Keeps a value, or gives back the same one that is kept already.
-    pub(super) fn keep(&self, value: T) -> Arc<Kept<T>> {
+    pub(super) fn keep(&self, mut value: T) -> Arc<Kept<T>> {
+        value.distill();
         let hash = value.fingerprint();
         // Nobody is interrupted half-way through a change of the map.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

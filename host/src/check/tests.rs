@@ -289,6 +289,82 @@ fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
     assert_eq!(again.schedule, violation.schedule);
 }
 
+/// Worlds that differ in what may happen in them, for walks.
+fn worlds() -> [Scope; 4] {
+    let large = Scope::large();
+    [
+        large.clone(),
+        Scope {
+            crashes: 8,
+            ..large.clone()
+        },
+        Scope {
+            nodes: 5,
+            claimants: 5,
+            rounds: 8,
+            crashes: 0,
+            ..large.clone()
+        },
+        Scope {
+            nodes: 2,
+            claimants: 2,
+            network: Network::Once,
+            ..large
+        },
+    ]
+}
+
+#[test]
+fn a_walk_alone_is_what_it_is_among_others_in_any_order() {
+    const WALKS: u64 = 10;
+    for scope in worlds() {
+        let alone = |seed| walk::told(&explorer(scope.clone()), seed);
+        let alone: Vec<_> = (0..WALKS).map(alone).collect();
+        let shared = explorer(scope.clone());
+        for seed in (0..WALKS).rev() {
+            let among = walk::told(&shared, seed);
+            let index = usize::try_from(seed).unwrap();
+            assert!(among == alone[index], "walk {seed} through {scope:?}");
+        }
+        let shared = explorer(scope.clone());
+        let (shared, alone) = (&shared, &alone);
+        std::thread::scope(|threads| {
+            for first in 0..4 {
+                threads.spawn(move || {
+                    for (seed, alone) in (0..).zip(alone).skip(first).step_by(3) {
+                        let among = walk::told(shared, seed);
+                        assert!(among == *alone, "walk {seed} beside others");
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// What is kept once stands for every state that is the same, and what follows from it must be the same, too.
+#[test]
+fn whatever_was_visited_before_a_search_finds_the_same() {
+    let scope = Scope {
+        nodes: 2,
+        claimants: 2,
+        rounds: 2,
+        crashes: 1,
+        timers: Timer::ALL.to_vec(),
+        ..Scope::small()
+    };
+    let bounds = Bounds {
+        depth: Some(9),
+        ..ALL
+    };
+    let fresh = Arc::new(explorer(scope.clone()));
+    let first = search(&fresh, bounds, &Arc::default());
+    let walked = Arc::new(explorer(scope));
+    let _ = walks(&walked, 0..=99, ALL, &Watch::default());
+    let second = search(&walked, bounds, &Arc::default());
+    let counts = |found: &Explored| (found.states, found.unique, found.end, found.applied);
+    assert_eq!(counts(&first), counts(&second));
+}
+
 #[test]
 fn no_walk_breaks_a_rule() {
     let found = walks(&explorer(Scope::large()), 0..=59, ALL, &Watch::default());
@@ -325,6 +401,31 @@ fn every_peer_is_asked_under_some_chance() {
                 outbox.messages[0].to.bits()
             };
             let peers: BTreeSet<u64> = (0..explorer.chances(Timer::Learn)).map(asked).collect();
+            assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
+        }
+    }
+}
+
+#[test]
+fn what_waits_is_handed_to_every_peer_under_some_chance() {
+    for nodes in [2, 3, 4, 5] {
+        let explorer = explorer(Scope {
+            nodes,
+            ..Scope::small()
+        });
+        for (id, node) in (0_u16..).zip(explorer.start().nodes()) {
+            let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
+            let (client, number) = (synod::ClientId(1), synod::RequestNumber(1));
+            node.request(Instant::ZERO, client, number, 0, &mut outbox, &mut ())
+                .unwrap();
+            // No leader is known. What has just been asked waits once more.
+            node.fire(Timer::Propose, 0, &mut outbox, &mut ());
+            let handed = |chance| {
+                let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
+                node.fire(Timer::Propose, chance, &mut outbox, &mut ());
+                outbox.messages[0].to.bits()
+            };
+            let peers: BTreeSet<u64> = (0..explorer.chances(Timer::Propose)).map(handed).collect();
             assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
         }
     }

@@ -43,14 +43,11 @@ pub fn walks(
         }
         let mut walk = Walk::new(explorer, seed);
         found.walks += 1;
-        for _ in 0..bounds.depth.unwrap_or(STEPS) {
-            if !walk.step() {
-                break;
-            }
+        walk.go(bounds.depth.unwrap_or(STEPS), |world| {
             found.states += 1;
-            watch.see(&walk.world);
-            known.insert(walk.world.fingerprint());
-        }
+            watch.see(world);
+            known.insert(world.fingerprint());
+        });
         let steps = u64::try_from(walk.schedule.len()).unwrap_or(u64::MAX);
         found.depth = found.depth.max(steps);
         if !watch.is_stopped() {
@@ -100,6 +97,8 @@ impl Dice {
     }
 }
 
+/// A walk on its way. All that comes of it follows from the scope and the seed, whoever else has walked with the same
+/// explorer.
 struct Walk<'a> {
     explorer: &'a Explorer,
     dice: Dice,
@@ -136,6 +135,16 @@ impl<'a> Walk<'a> {
             held: 0,
             torn,
             actions: Vec::new(),
+        }
+    }
+
+    /// Takes so many steps, or as many as there are, and shows what each of them leads to.
+    fn go(&mut self, steps: usize, mut see: impl FnMut(&World)) {
+        for _ in 0..steps {
+            if !self.step() {
+                return;
+            }
+            see(&self.world);
         }
     }
 
@@ -276,4 +285,18 @@ fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, Inva
     explorer.mend(&mut world);
     let broken = world.broken()?.invariant;
     Some((taken, broken))
+}
+
+/// The steps of a walk, the fingerprint of each state that it comes to, and what is broken at its end.
+#[cfg(test)]
+pub(super) fn told(
+    explorer: &Explorer,
+    seed: u64,
+) -> (Vec<Action>, Vec<u64>, Option<super::Broken>) {
+    let mut walk = Walk::new(explorer, seed);
+    let mut states = Vec::new();
+    walk.go(STEPS, |world| states.push(world.fingerprint()));
+    explorer.mend(&mut walk.world);
+    let broken = walk.world.broken().cloned();
+    (walk.schedule, states, broken)
 }

@@ -30,9 +30,10 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// What is in the storage. All that a journal remembers besides follows from that.
-    fn records(&self) -> Option<&CutStorage> {
-        self.journal.as_ref().map(Journal::storage)
+    /// What is in the storage, and what the journal remembers besides.
+    fn records(&self) -> Option<(&CutStorage, impl Eq + Hash)> {
+        let journal = self.journal.as_ref()?;
+        Some((journal.storage(), journal.essence()))
     }
 }
 
@@ -45,6 +46,12 @@ impl Memorable for Seat {
         self.node.id() == other.node.id()
             && self.node.essence() == other.node.essence()
             && self.records() == other.records()
+    }
+
+    /// The essence of a node leaves out when and by what chance; of two that differ in this the one that came first would
+    /// be kept, and what comes of it would depend on that.
+    fn distill(&mut self) {
+        self.node.distill();
     }
 }
 

@@ -148,7 +148,18 @@ impl CheckCommand {
             (Part::Storms(..), Some(seed)) => Part::Storms(1, seed),
             (part, _) => part.clone(),
         };
-        self.alone(&part)
+        let is_one = matches!(part, Part::Walks(_, 1, _) | Part::Storms(1, _));
+        let again = Self {
+            // What all parts had time for, a search for the same state has.
+            time: if is_one && self.part.is_none() {
+                TIME
+            } else {
+                self.time
+            },
+            part: Some(part),
+            ..self.clone()
+        };
+        again.command()
     }
 
     fn write_command(&self, line: &mut String) -> fmt::Result {

@@ -86,12 +86,17 @@ pub fn possible(nodes: Option<u16>) -> FaultSet {
     possible
 }
 
-/// The kinds of fault that are in a case.
+/// The kinds of fault that are in a case. One node sends no messages that its links could lose.
 fn faults_of(case: &Case) -> FaultSet {
-    let (weather, link) = (&case.trial.weather, &case.trial.scenario.link);
+    let (weather, scenario) = (&case.trial.weather, &case.trial.scenario);
+    let links_lose = if scenario.nodes > 1 {
+        scenario.link.loss_ppm
+    } else {
+        0
+    };
     let mut faults = FaultSet::NONE;
     for (kind, rate_ppm) in [
-        (FaultKind::Loss, weather.loss_ppm.max(link.loss_ppm)),
+        (FaultKind::Loss, weather.loss_ppm.max(links_lose)),
         (FaultKind::Duplicate, weather.duplicate_ppm),
         (FaultKind::Spike, weather.spike_ppm),
         (FaultKind::Reorder, weather.reorder_ppm),

@@ -169,7 +169,7 @@ fn what_was_asked_for_and_never_struck_is_missed() {
 
 #[test]
 fn what_a_scenario_plans_and_never_strikes_is_missed() {
-    let calm = "[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"0s\"";
+    let calm = "[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"1us\"";
     let fault = "[[fault]]\nkind = \"partition\"\nat = \"100ms\"\nlasts = \"1s\"\nside = [1]";
     let text = format!("nodes = 3\n[link]\nloss = \"0%\"\n{calm}\n{fault}");
     let swept = swept(&of_scenario(&text));
@@ -279,6 +279,60 @@ fn a_sweep_that_is_stopped_finishes_what_it_has_begun() {
         end: Some(stopped.runs),
     };
     assert_eq!(swept(&Sweep::new(seeds)).digest, stopped.digest);
+}
+
+#[test]
+fn a_sweep_that_is_stopped_counts_nothing_behind_a_failure() {
+    let failing = Sweep {
+        jobs: jobs(40),
+        ..of_scenario(TIGHT)
+    };
+    let whole = swept(&failing);
+    for _ in 0..20 {
+        // Each thread begins a run, if it comes to that: mostly there are some behind the one that fails.
+        let mut stopped = sweep(&failing, &|_| {}, &AtomicBool::new(true)).unwrap();
+        if stopped.failures.is_empty() {
+            assert!(stopped.runs < whole.runs);
+            continue;
+        }
+        assert!(matches!(stopped.end, End::Stopped | End::Failed));
+        (stopped.took, stopped.end) = (whole.took, whole.end);
+        assert_eq!(stopped, whole, "the same seeds come to the same");
+    }
+}
+
+#[test]
+fn a_run_alone_is_what_it_is_among_others() {
+    for source in [Sweep::new(SEEDS), of_scenario(TIGHT)] {
+        let among = swept(&Sweep {
+            keep_going: true,
+            jobs: jobs(4),
+            ..source.clone()
+        });
+        let mut digest = Digest::new();
+        for seed in SEEDS.first..SEEDS.end.unwrap() {
+            let alone = case::run(&source.source.case(seed), &mut ()).unwrap();
+            digest = folded(digest, alone.digest);
+            let failed = among
+                .failures
+                .iter()
+                .find(|failure| failure.run_seed == seed);
+            let digests = (alone.digest, alone.verdict);
+            assert!(failed.is_none_or(|failed| (failed.digest, failed.verdict) == digests));
+        }
+        assert_eq!(among.digest, digest);
+    }
+}
+
+#[test]
+fn links_that_lose_nothing_as_there_are_none_are_not_missed() {
+    let swept = swept(&of_scenario(
+        "nodes = 1\nclients = 1\n[link]\nloss = \"5%\"",
+    ));
+    assert_eq!(
+        (swept.missing.as_slice(), swept.exit()),
+        (&[][..], Exit::Done)
+    );
 }
 
 #[test]

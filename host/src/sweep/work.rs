@@ -231,7 +231,9 @@ impl Shared<'_> {
         state.ahead.insert(nth, ran);
         loop {
             let runs = state.swept.runs;
-            let is_over = state.swept.end == End::Failed || state.error.is_some();
+            // What was begun after a failure is left out: whether it was done by now is a matter of luck.
+            let has_failed = !state.swept.failures.is_empty() && !self.sweep.keep_going;
+            let is_over = has_failed || state.error.is_some();
             let Some(ran) = state.ahead.remove(&runs).filter(|_| !is_over) else {
                 break;
             };
@@ -240,7 +242,6 @@ impl Shared<'_> {
             state.swept.next = seeds.below(shard, state.swept.runs);
             let failed = !state.swept.failures.is_empty() && !self.sweep.keep_going;
             if failed && state.swept.end != End::Stopped {
-                // What was begun later is left out: whether it was done by now is a matter of luck.
                 state.swept.end = End::Failed;
             }
             (self.on_progress)(Progress {

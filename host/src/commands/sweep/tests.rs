@@ -14,7 +14,7 @@ fn account(shape: Shape, quiet: bool) -> String {
 }
 
 fn account_of(shard: Shard, shape: Shape, quiet: bool) -> String {
-    let text = "nodes = 3\n[link]\nloss = \"0%\"\n[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"0s\"";
+    let text = "nodes = 3\n[link]\nloss = \"0%\"\n[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"1us\"";
     let (case, _) = case::parse(text).unwrap();
     let seeds = Seeds {
         first: 4,
