@@ -7,7 +7,7 @@ use super::contact::RELAY_REPEATS;
 use super::{Latest, Node};
 use crate::random::{Purpose, stream};
 use crate::timer::Timer;
-use crate::{Instant, Outbox, StateMachine, Tracer};
+use crate::{AnyOutbox, Instant, StateMachine, Tracer};
 use core::hash::Hash;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -69,11 +69,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// What the node draws follows from `chance` alone, so that what comes of it follows from the essence, the timer and
     /// the chance. All its timers count from [`Instant::ZERO`] from then on, and so must what else is handed to it.
-    pub fn fire<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn fire<T: Tracer<M, PAGE>>(
         &mut self,
         timer: Timer,
         chance: u64,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) {
         if !self.timers.is_armed(timer) {

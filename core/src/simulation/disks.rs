@@ -2,10 +2,9 @@
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
-use super::held::Room;
 use super::report::Mark;
 use super::scenario::Scenario;
-use super::stores::{Birth, Failed, Refused, Stores};
+use super::stores::{Birth, Deferred, Failed, Refused, Stores};
 use super::violation::Violation;
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::storage::{Journal, JournalError, Opened};
@@ -295,9 +294,7 @@ impl<
     const BYTES: usize,
 > Stores<M, WINDOW, CLIENTS, PAGE> for Disks<NODES, BYTES>
 {
-    const LASTING: bool = true;
-
-    type Room = Room<M, PAGE, NODES>;
+    type Durability = Deferred;
 
     fn begin(&mut self, scenario: &Scenario) {
         let nodes = usize::from(scenario.nodes);

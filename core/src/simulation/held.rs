@@ -1,17 +1,13 @@
 //! What nodes want done that has not left them yet, as it rests on what is not durable yet.
 
 use super::observer::{Seam, Stand};
-use crate::{Instant, Outbox, StateMachine};
-use core::fmt::Debug;
-use heapless::Vec;
-
-/// The room of an outbox in a simulation that does not name another.
-pub(super) const OUTBOX_DEFAULT: usize = 256;
+use super::room::{Capacity, List};
+use crate::{AnyOutbox, Instant, StateMachine};
 
 /// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
 #[derive(Clone, Debug)]
-pub struct Held<M: StateMachine, const PAGE: usize> {
-    batches: [Batch<M, PAGE>; 2],
+pub struct Held<O: Capacity, M: StateMachine, const PAGE: usize> {
+    batches: [Batch<O, M, PAGE>; 2],
     /// Whether it is the second of the two that is gathered.
     is_second: bool,
     /// When the sync that is under way is done, or the driver empties what it gathers; [`Instant::FAR_FUTURE`] where it does
@@ -23,19 +19,65 @@ pub struct Held<M: StateMachine, const PAGE: usize> {
 
 /// The steps of a node that leave it together.
 #[derive(Clone, Debug)]
-pub(super) struct Batch<M: StateMachine, const PAGE: usize> {
-    pub(super) outbox: Outbox<M, PAGE, OUTBOX_DEFAULT>,
+pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
+    pub(super) outbox: O::Outbox<M, PAGE>,
     /// Where one step ends in the outbox and the next begins. Each has something more in it than the last.
-    pub(super) seams: Vec<Seam, { 2 * OUTBOX_DEFAULT }>,
+    pub(super) seams: Seams<O>,
     /// Where the node stood after the last of the steps.
     pub(super) stand: Stand,
 }
 
-impl<M: StateMachine, const PAGE: usize> Batch<M, PAGE> {
-    const fn new() -> Self {
+/// The boundaries between steps: up to two for each place of an outbox, as each step adds a write or a message.
+///
+/// They are stored in pairs, since the language cannot double a capacity that is a type.
+#[derive(Clone, Debug)]
+pub(super) struct Seams<O: Capacity> {
+    pairs: O::List<[Seam; 2]>,
+    /// Whether the second of the last pair is not used yet.
+    is_odd: bool,
+}
+
+impl<O: Capacity> Seams<O> {
+    fn new() -> Self {
         Self {
-            outbox: Outbox::new(),
-            seams: Vec::new(),
+            pairs: List::new(),
+            is_odd: false,
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Seam] {
+        let all = self.pairs.as_flattened();
+        let len = all.len() - usize::from(self.is_odd);
+        all.get(..len).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    fn push(&mut self, seam: Seam) {
+        if self.is_odd
+            && let Some([_, second]) = self.pairs.last_mut()
+        {
+            *second = seam;
+            self.is_odd = false;
+        } else {
+            // There is room: each seam has a write or a message more than the last.
+            self.is_odd = self.pairs.push([seam; 2]).is_ok();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.pairs.clear();
+        self.is_odd = false;
+    }
+}
+
+impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
+    fn new() -> Self {
+        Self {
+            outbox: AnyOutbox::new(),
+            seams: Seams::new(),
             stand: Stand::NONE,
         }
     }
@@ -46,17 +88,11 @@ impl<M: StateMachine, const PAGE: usize> Batch<M, PAGE> {
     }
 }
 
-impl<M: StateMachine, const PAGE: usize> Default for Held<M, PAGE> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
+impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
     /// Nothing is held.
-    pub const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            batches: [const { Batch::new() }; 2],
+            batches: [Batch::new(), Batch::new()],
             is_second: false,
             until: Instant::FAR_FUTURE,
             is_gathering: false,
@@ -82,7 +118,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     }
 
     /// What a sync that is under way, or was, covers; or else what a step is added to.
-    pub(super) const fn batch(&self, covered: bool) -> &Batch<M, PAGE> {
+    pub(super) const fn batch(&self, covered: bool) -> &Batch<O, M, PAGE> {
         let [one, other] = &self.batches;
         if covered == self.is_second {
             one
@@ -91,7 +127,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
         }
     }
 
-    pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<M, PAGE> {
+    pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<O, M, PAGE> {
         let [one, other] = &mut self.batches;
         if covered == self.is_second {
             one
@@ -101,15 +137,14 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     }
 
     /// A step begins: what it wants done goes behind all that is gathered.
-    pub(super) fn step(&mut self) -> &mut Outbox<M, PAGE, OUTBOX_DEFAULT> {
+    pub(super) fn step(&mut self) -> &mut O::Outbox<M, PAGE> {
         let Batch { outbox, seams, .. } = self.batch_mut(false);
         let seam = Seam {
-            writes: outbox.writes.len(),
-            messages: outbox.messages.len(),
+            writes: outbox.writes().len(),
+            messages: outbox.messages().len(),
         };
-        if seam != Seam::default() && seams.last() != Some(&seam) {
-            // There is room: each seam has a write or a message more than the last.
-            let _ = seams.push(seam);
+        if seam != Seam::default() && seams.as_slice().last() != Some(&seam) {
+            seams.push(seam);
         }
         outbox
     }
@@ -141,84 +176,5 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     pub(super) fn peak(&self) -> usize {
         let [one, other] = &self.batches;
         one.outbox.peak().max(other.outbox.peak())
-    }
-}
-
-/// Room for what nodes hold, in a simulation with an outbox of `OUTBOX` places.
-pub trait Rooms<M: StateMachine, const PAGE: usize, const OUTBOX: usize = OUTBOX_DEFAULT>:
-    Default + Debug
-{
-    /// Each node's.
-    fn all(&self) -> &[Held<M, PAGE>];
-
-    /// The same, to put something in.
-    fn all_mut(&mut self) -> &mut [Held<M, PAGE>];
-
-    /// Where a step of a node puts what it wants done, behind all that is gathered.
-    fn step(&mut self, node: usize) -> Option<&mut Outbox<M, PAGE, OUTBOX>>;
-
-    /// What a sync that is under way, or was, covers; or else what a step is added to.
-    fn outbox(&self, node: usize, covered: bool) -> Option<&Outbox<M, PAGE, OUTBOX>>;
-
-    /// Makes room for so many nodes, of which none holds anything.
-    fn reset(&mut self, nodes: usize);
-}
-
-/// No room, where nothing is ever held.
-impl<M: StateMachine, const PAGE: usize, const OUTBOX: usize> Rooms<M, PAGE, OUTBOX> for () {
-    fn all(&self) -> &[Held<M, PAGE>] {
-        &[]
-    }
-
-    fn all_mut(&mut self) -> &mut [Held<M, PAGE>] {
-        &mut []
-    }
-
-    fn step(&mut self, _node: usize) -> Option<&mut Outbox<M, PAGE, OUTBOX>> {
-        None
-    }
-
-    fn outbox(&self, _node: usize, _covered: bool) -> Option<&Outbox<M, PAGE, OUTBOX>> {
-        None
-    }
-
-    fn reset(&mut self, _nodes: usize) {}
-}
-
-/// Room for what up to `NODES` nodes hold.
-#[derive(Clone, Debug)]
-pub struct Room<M: StateMachine, const PAGE: usize, const NODES: usize>(Vec<Held<M, PAGE>, NODES>);
-
-impl<M: StateMachine, const PAGE: usize, const NODES: usize> Default for Room<M, PAGE, NODES> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<M: StateMachine, const PAGE: usize, const NODES: usize> Rooms<M, PAGE>
-    for Room<M, PAGE, NODES>
-{
-    fn all(&self) -> &[Held<M, PAGE>] {
-        &self.0
-    }
-
-    fn all_mut(&mut self) -> &mut [Held<M, PAGE>] {
-        &mut self.0
-    }
-
-    fn step(&mut self, node: usize) -> Option<&mut Outbox<M, PAGE, OUTBOX_DEFAULT>> {
-        Some(self.0.get_mut(node)?.step())
-    }
-
-    fn outbox(&self, node: usize, covered: bool) -> Option<&Outbox<M, PAGE, OUTBOX_DEFAULT>> {
-        Some(&self.0.get(node)?.batch(covered).outbox)
-    }
-
-    fn reset(&mut self, nodes: usize) {
-        for held in &mut self.0 {
-            held.reset();
-        }
-        // What no run has needed yet is not touched: it is large.
-        while self.0.len() < nodes && self.0.push(Held::new()).is_ok() {}
     }
 }
