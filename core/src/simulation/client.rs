@@ -1,12 +1,12 @@
 //! A client of the simulation: registers, asks one thing after the other, and goes elsewhere when its node is gone.
 
+use super::event_loop::{Output, Simulation, Stamped};
 use super::observer::{Answered, Asked, Observer};
 use super::room::EventQueue;
 use super::scheduler::Happening;
 use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
-use super::world::{Output, Simulation, Stamped};
 use crate::{
     AnyOutbox, ClientId, Instant, Node, NodeId, Outcome, Proposal, RequestError, RequestKey,
     RequestNumber, StateMachine, Tracer,

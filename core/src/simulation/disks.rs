@@ -2,9 +2,9 @@
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
+use super::node_storage::{Birth, Deferred, Failed, Refused, Stores};
 use super::report::Mark;
 use super::scenario::Scenario;
-use super::stores::{Birth, Deferred, Failed, Refused, Stores};
 use super::violation::Violation;
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::storage::{Journal, JournalError, Opened};

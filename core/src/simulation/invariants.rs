@@ -12,11 +12,11 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
+use super::event_loop::{Command, Output};
 use super::observer::{Answered, Asked, Observer, Seam, Stand, Taken};
 use super::room::{List, Nodes, Room};
 use super::setting::Setting;
 use super::violation::{Rule, Violation};
-use super::world::{Command, Output};
 use crate::{
     Entry, Instant, Marks, Message, Node, NodeId, NodeSet, Outcome, Outgoing, Proposal, Slot,
     StateMachine, Write,

@@ -2,8 +2,8 @@
 
 use super::nemesis::{Faults, Nemesis};
 use super::network::Network;
+use super::node_storage::{Perfect, Stores};
 use super::room::{Fixed, Room};
-use super::stores::{Perfect, Stores};
 use super::workload::Workload;
 use crate::StateMachine;
 use core::marker::PhantomData;

@@ -4,9 +4,9 @@ use super::Invariants;
 use super::ballots::{Claim, Known};
 use super::memory::Told;
 use crate::outbox::run_len;
+use crate::simulation::event_loop::{Command, Output};
 use crate::simulation::setting::Setting;
 use crate::simulation::violation::{Rule, Violation};
-use crate::simulation::world::{Command, Output};
 use crate::{Ballot, Message, NodeId, Outgoing, Proposal, Reply, Slot};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {

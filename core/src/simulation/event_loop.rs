@@ -2,13 +2,13 @@
 
 use super::client::Client;
 use super::nemesis::Nemesis;
+use super::node_storage::{Durability, Stores};
 use super::observer::Observer;
 use super::report::{Bound, Mark, Report, Verdict};
 use super::room::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
 use super::scenario::{KILLS_MAX, Kill};
 use super::scheduler::Happening;
 use super::setting::Setting;
-use super::stores::{Durability, Stores};
 use super::violation::Violation;
 use super::workload::Workload;
 use crate::{Duration, Envelope, Instant, Node, NodeId, Record, Slot, StateMachine, Tracer, Way};

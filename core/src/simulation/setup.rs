@@ -1,15 +1,15 @@
 //! Setting a run up: nodes, clients and kills, in place.
 
 use super::client::Client;
+use super::event_loop::{Counts, Member, Simulation};
 use super::nemesis::Nemesis;
 use super::network::Network;
+use super::node_storage::{Birth, Perfect, Stores};
 use super::plan::Plan;
 use super::room::{Capacity, EventQueue, List, Ring, Room};
 use super::scenario::{Placement, Scenario, ScenarioError};
 use super::scheduler::Happening;
 use super::setting::Setting;
-use super::stores::{Birth, Perfect, Stores};
-use super::world::{Counts, Member, Simulation};
 use crate::random::{Purpose, stream};
 use crate::{AnyOutbox, Duration, Instant, Node, NodeId};
 use rand_core::Rng;

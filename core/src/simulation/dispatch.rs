@@ -1,14 +1,14 @@
 //! Carrying what a step wants done: writes, messages, replies.
 
-use super::conditions::Passage;
+use super::event_loop::Simulation;
 use super::fault::FaultKind;
 use super::nemesis::{Fate, Nemesis, Passing};
+use super::network_conditions::Passage;
 use super::observer::{Observer, Stand, Taken};
 use super::plan::Plan;
 use super::room::EventQueue;
 use super::scheduler::Happening;
 use super::setting::Setting;
-use super::world::Simulation;
 use crate::{AnyOutbox, Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer, Way};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {

@@ -1,13 +1,13 @@
 //! Storage that takes its time, or loses what it has: what a node wants done waits until what it wants written is durable.
 
-use super::held::Held;
+use super::event_loop::{Simulation, Stamped};
+use super::node_storage::{Failed, Stores};
 use super::observer::{Observer, Stand};
+use super::pending_output::Held;
 use super::room::{EventQueue, List, Room, RoomOutbox};
 use super::scheduler::Happening;
 use super::setting::Setting;
-use super::stores::{Failed, Stores};
 use super::violation::Violation;
-use super::world::{Simulation, Stamped};
 use crate::{AnyOutbox, Duration, Halt, Instant, Node, NodeId, Tracer};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {

@@ -1,7 +1,7 @@
 //! Storage of the nodes of a simulation: where they keep what must outlive a loss of power.
 
 use super::fault::Fault;
-use super::held::Held;
+use super::pending_output::Held;
 use super::report::Mark;
 use super::room::{List, NoList, Nodes, Room};
 use super::scenario::Scenario;

@@ -2,16 +2,16 @@
 
 use super::client::Progress;
 use super::clock::Clock;
+use super::event_loop::Simulation;
 use super::fault::Fault;
 use super::nemesis::Nemesis;
+use super::node_storage::{Birth, Stores};
 use super::observer::Observer;
 use super::plan::Strain;
 use super::room::EventQueue;
 use super::scenario::Target;
 use super::scheduler::Happening;
 use super::setting::Setting;
-use super::stores::{Birth, Stores};
-use super::world::Simulation;
 use crate::{Ballot, Duration, Event, Instant, NodeId, Record, Role, Tracer};
 
 /// How soon a fault that strikes the leader looks again where nobody leads.

@@ -1,9 +1,9 @@
 //! What a simulation looks for: rules that were broken, and whether all is done.
 
+use super::event_loop::Simulation;
 use super::room::Ring;
 use super::setting::Setting;
 use super::violation::Violation;
-use super::world::Simulation;
 use crate::{Node, NodeId, Slot};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
