@@ -6,7 +6,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use std::alloc::System;
 use synod::machines::Kv;
-use synod::simulation::{Kill, KvScript, Scenario, Simulation, Target, Verdict};
+use synod::simulation::{Calm, Kill, KvScript, Scenario, Simulation, Target, Verdict};
 use synod::{Digest, Duration, Instant};
 
 /// The system's allocator, with a count of what the present thread asked of it.
@@ -47,9 +47,11 @@ fn t5_no_step_of_a_simulation_allocates() {
         scenario.kills.push(Kill { target, at }).unwrap();
         scenario.time_max = Duration::from_secs(3_600);
         let before = allocations();
-        let mut simulation =
-            Simulation::<Kv<64>, KvScript, 16, 16, 2, 5, 2048>::new(&scenario, KvScript::new(500))
-                .unwrap();
+        let mut simulation = Simulation::<Calm<Kv<64>, KvScript, 5, 2048>, 16, 16, 2>::new(
+            &scenario,
+            KvScript::new(500),
+        )
+        .unwrap();
         let mut digest = Digest::new();
         let verdict = simulation.run(&mut digest);
         let (report, after) = (simulation.report(), allocations());

@@ -1,8 +1,8 @@
 //! Every fixed structure, full: it says so as a value, traces it, heals, and its mark can be read.
 
-use crate::cluster::{CLIENTS, Cluster, WINDOW, is, millis};
+use crate::cluster::{CLIENTS, Cluster, Machine, WINDOW, is, millis};
 use crate::log::What;
-use synod::simulation::{Happening, KvScript, Scenario, Scheduler, Simulation, Verdict};
+use synod::simulation::{Calm, Happening, KvScript, Scenario, Scheduler, Simulation, Verdict};
 use synod::{
     Event, Instant, MessageKind, NodeId, Outcome, Proposal, Queue, Reason, Record, RequestError,
     Tracer,
@@ -129,7 +129,7 @@ fn keys_of_the_machine() {
 
 #[test]
 fn the_scheduler() {
-    let mut scheduler = Scheduler::<crate::cluster::Machine, 2, 2>::new();
+    let mut scheduler = Scheduler::<Machine, 2, 2>::new();
     let at = Instant::ZERO;
     scheduler.push(at, Happening::Wake(NodeId(0))).unwrap();
     scheduler.push(at, Happening::Wake(NodeId(1))).unwrap();
@@ -158,11 +158,9 @@ impl<M: synod::StateMachine, const PAGE: usize> Tracer<M, PAGE> for Overflows {
 #[test]
 fn a_simulation_with_too_small_a_scheduler_loses_messages_and_gets_there() {
     let scenario = Scenario::of(6, 5);
-    let mut simulation = Simulation::<crate::cluster::Machine, KvScript, 16, 16, 2, 5, 40>::new(
-        &scenario,
-        KvScript::new(11),
-    )
-    .unwrap();
+    let mut simulation =
+        Simulation::<Calm<Machine, KvScript, 5, 40>, 16, 16, 2>::new(&scenario, KvScript::new(11))
+            .unwrap();
     let mut overflows = Overflows(0);
     assert_eq!(simulation.run(&mut overflows), Verdict::Done);
     assert!(overflows.0 > 0, "it was full");
@@ -178,12 +176,11 @@ fn a_simulation_with_too_small_a_scheduler_loses_messages_and_gets_there() {
 fn no_mark_is_above_its_capacity() {
     for seed in 0..10 {
         let scenario = Scenario::of(seed, 5);
-        let mut simulation =
-            Simulation::<crate::cluster::Machine, KvScript, 16, 16, 2, 5, 512>::new(
-                &scenario,
-                KvScript::new(11),
-            )
-            .unwrap();
+        let mut simulation = Simulation::<Calm<Machine, KvScript, 5, 512>, 16, 16, 2>::new(
+            &scenario,
+            KvScript::new(11),
+        )
+        .unwrap();
         simulation.run(&mut ());
         for mark in simulation.marks() {
             assert!(mark.peak <= mark.capacity, "seed {seed}: {mark:?}");

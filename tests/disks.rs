@@ -2,8 +2,8 @@
 
 use synod::machines::Kv;
 use synod::simulation::{
-    Disks, Fault, Faults, Invariants, KvScript, Planned, Rule, Scenario, Simulation, Target,
-    Verdict, Violation, Weather,
+    Disks, Fault, Faults, Fixed, Invariants, KvScript, Planned, Rule, Scenario, Setting,
+    Simulation, Target, Verdict, Violation, Weather,
 };
 use synod::storage::{Journal, Opened, Storage};
 use synod::{Duration, Instant, NodeId};
@@ -16,8 +16,19 @@ const BYTES: usize = 10_240;
 
 type Machine = Kv<4>;
 type Store = Disks<NODES, BYTES>;
-type Cluster = Simulation<Machine, KvScript, WINDOW, CLIENTS, 2, NODES, 256, Faults, Store>;
-type Checkers = Invariants<Machine, WINDOW, CLIENTS, NODES, 256>;
+type Cluster = Simulation<OnDisks, WINDOW, CLIENTS, 2>;
+type Checkers = Invariants<OnDisks, WINDOW, CLIENTS, 2>;
+
+#[derive(Debug)]
+struct OnDisks;
+
+impl Setting<WINDOW, CLIENTS, 2> for OnDisks {
+    type Machine = Machine;
+    type Workload = KvScript;
+    type Nemesis = Faults;
+    type Stores = Store;
+    type Room = Fixed<NODES, 256, 256>;
+}
 
 fn with_room<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = std::thread::Builder::new().stack_size(64 << 20);

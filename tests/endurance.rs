@@ -4,8 +4,8 @@
 use std::fs;
 use synod::machines::Kv;
 use synod::simulation::{
-    Disks, Fault, Faults, Invariants, KvScript, PLAN_MAX, Planned, Scenario, Simulation, Target,
-    Verdict, Weather,
+    Disks, Fault, Faults, Fixed, Invariants, KvScript, PLAN_MAX, Planned, Scenario, Setting,
+    Simulation, Target, Verdict, Weather,
 };
 use synod::{Duration, Instant, NodeId, Tally};
 
@@ -14,9 +14,19 @@ const CLIENTS: usize = 16;
 /// What a node has to keep its journal in.
 const BYTES: usize = 1 << 16;
 
-type Cluster =
-    Simulation<Kv<16>, KvScript, 16, CLIENTS, 2, NODES, 1024, Faults, Disks<NODES, BYTES>>;
-type Checkers = Invariants<Kv<16>, 16, CLIENTS, NODES, 1024>;
+#[derive(Debug)]
+struct OnDisks;
+
+impl Setting<16, CLIENTS, 2> for OnDisks {
+    type Machine = Kv<16>;
+    type Workload = KvScript;
+    type Nemesis = Faults;
+    type Stores = Disks<NODES, BYTES>;
+    type Room = Fixed<NODES, 1024>;
+}
+
+type Cluster = Simulation<OnDisks, 16, CLIENTS, 2>;
+type Checkers = Invariants<OnDisks, 16, CLIENTS, 2>;
 
 /// How many requests each of the ten clients makes, in the long version.
 const LONG: &str = "ENDURANCE";

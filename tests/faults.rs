@@ -3,11 +3,13 @@
 use crate::log::{Fact, Log, What};
 use synod::machines::Kv;
 use synod::simulation::{
-    Fault, Faults, KvScript, Planned, Scenario, ScenarioError, Simulation, Target, Verdict, Weather,
+    Calm, Fault, Faults, Faulty, KvScript, Planned, Scenario, ScenarioError, Simulation, Target,
+    Verdict, Weather,
 };
 use synod::{Digest, Duration, Instant, NodeId, NodeSet};
 
-type Cluster<N> = Simulation<Kv<16>, KvScript, 16, 16, 2, 5, 1024, N>;
+type Quiet = Simulation<Calm<Kv<16>, KvScript, 5, 1024>, 16, 16, 2>;
+type Cluster = Simulation<Faulty<Kv<16>, KvScript, 5, 1024>, 16, 16, 2>;
 
 const STACK: usize = 64 << 20;
 
@@ -51,7 +53,7 @@ fn run(scenario: &Scenario, plan: &[Planned]) -> Log {
     let scenario = scenario.clone();
     let faults = Faults::new(&scenario, Weather::CALM, plan);
     with_room(move || {
-        let mut cluster = Cluster::<Faults>::idle();
+        let mut cluster = Cluster::idle();
         cluster
             .start_against(&scenario, KvScript::new(11), faults)
             .unwrap();
@@ -94,10 +96,10 @@ fn a_nemesis_that_does_nothing_changes_nothing() {
     let scenario = Scenario::of(6, 3);
     let (plain, calm) = with_room(move || {
         let (mut plain, mut calm) = (Digest::new(), Digest::new());
-        let mut cluster = Cluster::new(&scenario, KvScript::new(11)).unwrap();
+        let mut cluster = Quiet::new(&scenario, KvScript::new(11)).unwrap();
         assert_eq!(cluster.run(&mut plain), Verdict::Done);
         let faults = Faults::new(&scenario, Weather::CALM, &[]);
-        let mut cluster = Cluster::<Faults>::idle();
+        let mut cluster = Cluster::idle();
         cluster
             .start_against(&scenario, KvScript::new(11), faults)
             .unwrap();
@@ -247,9 +249,8 @@ fn a_plan_that_names_a_node_that_is_not_there_is_refused() {
     ] {
         let faults = Faults::new(&scenario, Weather::CALM, &[planned(0, 1, fault)]);
         let scenario = scenario.clone();
-        let started = with_room(move || {
-            Cluster::<Faults>::idle().start_against(&scenario, KvScript::new(11), faults)
-        });
+        let started =
+            with_room(move || Cluster::idle().start_against(&scenario, KvScript::new(11), faults));
         assert_eq!(started, Err(ScenarioError::NoSuchNode(NodeId(3))));
     }
 }

@@ -2,13 +2,35 @@
 
 use synod::machines::Kv;
 use synod::simulation::{
-    Fault, Faults, KvScript, Perfect, Placement, Planned, Scenario, Simulation, Weather,
+    Fault, Faults, KvScript, Perfect, Placement, Planned, Room, Scenario, Setting, Simulation,
+    Size, Weather,
 };
 use synod::{Duration, Instant, NodeId, NodeSet};
 
 const WINDOW: usize = 128;
 
-type World = Simulation<Kv<64>, KvScript, WINDOW, 64, 4, 5, 8192, Faults, Perfect, 512>;
+/// Five nodes, and more room in an outbox than is usual.
+#[derive(Debug)]
+struct Five;
+
+impl Setting<WINDOW, 64, 4> for Five {
+    type Machine = Kv<64>;
+    type Workload = KvScript;
+    type Nemesis = Faults;
+    type Stores = Perfect;
+    type Room = Self;
+}
+
+impl Room for Five {
+    type Nodes = Size<5>;
+    type Events = Size<8192>;
+    type Outbox = Size<512>;
+    type Ledger = Size<1024>;
+    type Clients = Size<64>;
+    type History = Size<1024>;
+}
+
+type World = Simulation<Five, WINDOW, 64, 4>;
 
 fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)

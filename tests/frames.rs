@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use synod::machines::Kv;
 use synod::simulation::{
-    Fault, Faults, KvScript, Planned, Scenario, Simulation, Target, Verdict, Weather, Workload,
+    Fault, Faults, Faulty, KvScript, Planned, Scenario, Simulation, Target, Verdict, Weather,
+    Workload,
 };
 use synod::wire::{Dropped, Frame, Frames, len_max};
 use synod::{
@@ -126,7 +127,7 @@ where
             fault: Fault::Crash(Target::Node(NodeId(node))),
         });
         let faults = Faults::new(&scenario, Weather::CALM, &plan);
-        let mut simulation = Box::new(Simulation::<M, L, 8, 8, PAGE, 3, 512, Faults>::idle());
+        let mut simulation = Box::new(Simulation::<Faulty<M, L, 3, 512>, 8, 8, PAGE>::idle());
         simulation
             .start_against(&scenario, work(60), faults)
             .unwrap();

@@ -4,10 +4,10 @@
 use crate::trouble::trouble;
 use synod::Digest;
 use synod::machines::{Bank, Kv};
-use synod::simulation::{Contest, Faults, Invariants, Rule, Seen, Simulation, Verdict};
+use synod::simulation::{Contest, Faulty, Invariants, Rule, Seen, Simulation, Verdict};
 use synod_host::history::{History, Objects};
 
-type World<M> = Simulation<M, Contest, 16, 8, 2, 5, 512, Faults>;
+type Stormy<M> = Faulty<M, Contest, 5, 512>;
 
 /// Runs one seed with all checkers, and again without: that must make no difference.
 fn chaos<M: Objects>(seed: u64) -> Seen
@@ -16,8 +16,8 @@ where
 {
     let (scenario, faults) = trouble(seed);
     let contest = Contest::new(seed, 40, 3);
-    let mut world = Box::new(World::<M>::idle());
-    let mut invariants = Box::new(Invariants::<M, 16, 8, 5>::new());
+    let mut world = Box::new(Simulation::<Stormy<M>, 16, 8, 2>::idle());
+    let mut invariants = Box::new(Invariants::<Stormy<M>, 16, 8, 2>::new());
     let mut history = History::new(1_000);
     let mut digest = Digest::new();
     world

@@ -3,13 +3,13 @@
 use crate::trouble::trouble;
 use synod::machines::Kv;
 use synod::simulation::{
-    Bound, Contest, Fault, Faults, Planned, Scenario, Simulation, Target, Verdict, Weather,
+    Bound, Contest, Fault, Faults, Faulty, Planned, Scenario, Simulation, Target, Verdict, Weather,
 };
 use synod::{Duration, Instant, NodeId, NodeSet};
 
 const REQUESTS: u32 = 40;
 
-type World = Simulation<Kv<8>, Contest, 16, 16, 2, 5, 512, Faults>;
+type World = Simulation<Faulty<Kv<8>, Contest, 5, 512>, 16, 16, 2>;
 
 /// Runs a scenario until it has settled, or should have; says how it ended, and how long that took since it was healed.
 fn settle(mut scenario: Scenario, faults: Faults) -> (Verdict, Duration) {

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Bound, Kill, KvScript, Link, Placement, Report, Scenario, Simulation, Target,
+    BankScript, Bound, Calm, Kill, KvScript, Link, Placement, Report, Scenario, Simulation, Target,
     Verdict, Workload,
 };
 use synod::{Digest, Duration, Instant, NodeId, StateMachine};
@@ -26,7 +26,7 @@ where
 {
     let run = move || {
         let mut simulation =
-            Simulation::<M, L, 16, 16, 2, 31, 8192>::new(&scenario, workload).unwrap();
+            Simulation::<Calm<M, L, 31, 8192>, 16, 16, 2>::new(&scenario, workload).unwrap();
         let mut digest = Digest::new();
         let verdict = simulation.run(&mut digest);
         Run {

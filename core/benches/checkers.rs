@@ -9,13 +9,15 @@ use core::error::Error;
 use support::{grouped, measures, median, nanoseconds, quotient, verdict};
 use synod::machines::Kv;
 use synod::simulation::{
-    Fault, Faults, Invariants, KvScript, Planned, Scenario, Simulation, Target, Verdict, Weather,
+    Fault, Faults, Faulty, Invariants, KvScript, Planned, Scenario, Simulation, Target, Verdict,
+    Weather,
 };
 use synod::{Duration, Instant};
 
 type Machine = Kv<64>;
-type Run = Simulation<Machine, KvScript, 64, 16, 2, 16, 1024, Faults>;
-type Checkers = Invariants<Machine, 64, 16, 16>;
+type Stormy = Faulty<Machine, KvScript, 16, 1024>;
+type Run = Simulation<Stormy, 64, 16, 2>;
+type Checkers = Invariants<Stormy, 64, 16, 2>;
 
 /// The budget: a run with all checkers may take so many times as long as one without.
 const TIMES_MAX: u64 = 2;

@@ -130,7 +130,7 @@ impl<const PAGE: usize> Cluster<PAGE> {
         let deadlines = self.nodes.iter().filter_map(Member::<PAGE>::next_deadline);
         self.now = deadlines.min().ok_or("nothing will ever happen")?;
         for (node, outbox) in self.nodes.iter_mut().zip(&mut self.outboxes) {
-            node.handle_timeout(self.now, outbox, &mut ());
+            node.handle_timeout(self.now, &mut **outbox, &mut ());
         }
         while self.outboxes.iter().any(|outbox| !outbox.is_empty()) {
             self.round();
@@ -182,7 +182,7 @@ impl<const PAGE: usize> Cluster<PAGE> {
                 if let (Some(node), Some(outbox)) =
                     (self.nodes.get_mut(to), self.outboxes.get_mut(to))
                 {
-                    node.handle_message(self.now, &envelope, outbox, &mut ());
+                    node.handle_message(self.now, &envelope, &mut **outbox, &mut ());
                     self.messages += 1;
                 }
             }

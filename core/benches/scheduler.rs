@@ -11,7 +11,7 @@ use core::hint::black_box;
 use support::{grouped, measures, median, nanoseconds, quotient, verdict};
 use synod::machines::Kv;
 use synod::simulation::{
-    Happening, KvScript, Report, Scenario, Scheduled, Scheduler, Simulation, Verdict,
+    Calm, Happening, KvScript, Report, Scenario, Scheduled, Scheduler, Simulation, Verdict,
 };
 use synod::{Duration, Envelope, Event, Instant, Record, Tracer};
 
@@ -20,7 +20,7 @@ const NODES: usize = 14;
 const EVENTS: usize = 1024;
 
 type Machine = Kv<64>;
-type Run = Simulation<Machine, KvScript, 16, 16, PAGE, NODES, EVENTS>;
+type Run = Simulation<Calm<Machine, KvScript, NODES, EVENTS>, 16, 16, PAGE>;
 type Heap = Scheduler<Machine, PAGE, EVENTS>;
 
 /// The budget: a delivery may take so many times as long as a push and a pop.

@@ -130,7 +130,7 @@ pub use mutant::{Mutant, UnknownMutant};
 pub use node::{Durable, Marks, Node};
 pub(crate) use node_id::NODES_LEN;
 pub use node_id::{NODES_MAX, NodeId, NodeSet};
-pub use outbox::{Outbox, Outgoing, Reply, Write};
+pub use outbox::{AnyOutbox, Outbox, Outgoing, Reply, Write};
 pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber};
 pub use ram::Ram;
 pub use roles::sessions::OUTPUT_MAX;

@@ -27,7 +27,7 @@ use crate::roles::seed::Seed;
 use crate::table::Table;
 use crate::timer::{Timer, Timers};
 use crate::{
-    Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId, Outbox,
+    AnyOutbox, Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId,
     Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
 use contact::{Contact, Relay};
@@ -48,7 +48,7 @@ pub use view::Marks;
 /// - **Commands** ([`Node::register`], [`Node::request`]) ask something of it for a client.
 /// - **The deadline** ([`Node::next_deadline`]) says when it wants [`Node::handle_timeout`] to be called.
 ///
-/// In which order they are called, and what is done with what they leave in the [`Outbox`], is the contract that stands
+/// In which order they are called, and what is done with what they leave in the [`Outbox`](crate::Outbox), is the contract that stands
 /// there. Time may stand still between calls but must not go back, which builds with debug assertions assert; a node that
 /// is called late loses time and nothing else.
 ///
@@ -253,11 +253,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// An outbox without [`Node::OUTBOX_MIN`] of room makes the message as good as lost (rule N4).
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub fn handle_message<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn handle_message<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         envelope: &Envelope<M, PAGE>,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) {
         let mut step = self.step(now, outbox, tracer);
@@ -414,10 +414,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// A timer for which the outbox has no room stays expired, and [`Node::next_deadline`] still names it: empty the
     /// outbox and call again.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub fn handle_timeout<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn handle_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) {
         if self.halt.is_some() {

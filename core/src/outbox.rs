@@ -3,6 +3,7 @@
 use crate::{
     Ballot, Entry, Message, NodeSet, Outcome, Proposal, Queue, RequestKey, Role, Slot, StateMachine,
 };
+use core::fmt::Debug;
 use heapless::Vec;
 use heapless::vec::VecView;
 
@@ -149,7 +150,8 @@ pub struct Reply<O> {
 /// const _: () = assert!(ROOM >= Member::OUTBOX_MIN);
 /// ```
 ///
-/// Code that is generic over the capacities takes `ROOM` as one more parameter: see [`outbox_min`](crate::outbox_min).
+/// Code that owns an outbox and is generic over the capacities takes `ROOM` as one more parameter: see
+/// [`outbox_min`](crate::outbox_min). Code that is only handed one takes [`AnyOutbox`].
 ///
 /// Messages of one run are merged while they wait: a second [`Message::Accept`] for the slots that follow joins the
 /// first, and so do [`Message::Accepted`] and [`Message::Decision`]. So a driver that gathers sixty-four requests and
@@ -242,9 +244,130 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     }
 }
 
+/// An [`Outbox`] of any room, for code to which the room is of no account. `Outbox` is the only implementation.
+pub trait AnyOutbox<M: StateMachine, const PAGE: usize>: Clone + Debug + sealed::Sealed {
+    /// The room of each of the three queues.
+    const ROOM: usize;
+
+    /// See [`Outbox::new`].
+    fn new() -> Self;
+
+    /// To be made durable.
+    fn writes(&self) -> &[Write<M::Command>];
+
+    /// To be sent.
+    fn messages(&self) -> &[Outgoing<M, PAGE>];
+
+    /// To be handed to clients.
+    fn replies(&self) -> &[Reply<M::Output>];
+
+    /// See [`Outbox::is_empty`].
+    fn is_empty(&self) -> bool;
+
+    /// See [`Outbox::clear`].
+    fn clear(&mut self);
+
+    /// Removes the writes.
+    #[doc(hidden)]
+    fn clear_writes(&mut self);
+
+    /// Removes the writes and the messages; the replies stay.
+    #[doc(hidden)]
+    fn retract(&mut self);
+
+    /// See [`Outbox::room`].
+    fn room(&self) -> usize;
+
+    /// Removes everything, and forgets the peak.
+    #[doc(hidden)]
+    fn reset(&mut self);
+
+    /// See [`Outbox::peak`].
+    fn peak(&self) -> usize;
+
+    /// The queues without their capacity.
+    #[doc(hidden)]
+    fn view(&mut self) -> OutboxView<'_, M, PAGE>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<M: StateMachine, const PAGE: usize, const ROOM: usize> sealed::Sealed
+    for Outbox<M, PAGE, ROOM>
+{
+}
+
+impl<M: StateMachine, const PAGE: usize, const ROOM: usize> AnyOutbox<M, PAGE>
+    for Outbox<M, PAGE, ROOM>
+{
+    const ROOM: usize = ROOM;
+
+    #[inline]
+    fn new() -> Self {
+        Self::new()
+    }
+
+    #[inline]
+    fn writes(&self) -> &[Write<M::Command>] {
+        &self.writes
+    }
+
+    #[inline]
+    fn messages(&self) -> &[Outgoing<M, PAGE>] {
+        &self.messages
+    }
+
+    #[inline]
+    fn replies(&self) -> &[Reply<M::Output>] {
+        &self.replies
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+
+    #[inline]
+    fn clear_writes(&mut self) {
+        self.writes.clear();
+    }
+
+    #[inline]
+    fn retract(&mut self) {
+        Self::retract(self);
+    }
+
+    #[inline]
+    fn room(&self) -> usize {
+        Self::room(self)
+    }
+
+    #[inline]
+    fn reset(&mut self) {
+        Self::reset(self);
+    }
+
+    #[inline]
+    fn peak(&self) -> usize {
+        Self::peak(self)
+    }
+
+    #[inline]
+    fn view(&mut self) -> OutboxView<'_, M, PAGE> {
+        Self::view(self)
+    }
+}
+
 /// An outbox whose capacity is erased, so that the code behind it is compiled once.
 #[derive(Debug)]
-pub(crate) struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
+pub struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
     writes: &'a mut VecView<Write<M::Command>>,
     messages: &'a mut VecView<Outgoing<M, PAGE>>,
     replies: &'a mut VecView<Reply<M::Output>>,

@@ -3,57 +3,60 @@
 //! The simulation is allocation-free like the rest, so that it runs on a microcontroller, where the same seed gives the
 //! same facts. It drives the very [`Node`](crate::Node) that a real network would.
 
-mod carry;
-mod check;
+mod agreement;
 mod client;
 mod clock;
-mod conditions;
-mod contest;
+mod contention;
 mod disk;
 mod disks;
+mod dispatch;
+mod event_loop;
 mod fault;
+mod fault_injection;
 #[cfg(feature = "flash")]
 mod flash;
-mod held;
 mod invariants;
-mod keep;
 mod liveness;
 mod nemesis;
 mod network;
+mod network_conditions;
+mod node_storage;
 mod observer;
 mod pace;
+mod pending_output;
+mod persistence;
 mod plan;
 mod report;
+mod room;
 mod scenario;
 mod scheduler;
-mod start;
-mod stores;
-mod strike;
+mod setting;
+mod setup;
 mod swarm;
 mod violation;
 mod workload;
-mod world;
 
 pub use client::Past;
 pub use clock::SKEW_MAX;
-pub use contest::Contest;
+pub use contention::Contest;
 pub use disk::{Disk, DiskError};
 pub use disks::{DiskFigures, Disks};
+pub use event_loop::Simulation;
 pub use fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
 #[cfg(feature = "flash")]
 pub use flash::{FlashFault, SimulatedFlash};
-pub use held::{Held, Room, Rooms};
 pub use invariants::{Invariants, Seen};
 pub use nemesis::{Fate, Faults, Nemesis, Passing};
 pub use network::{Link, Network};
+pub use node_storage::{Birth, Deferred, Durability, Failed, Immediate, Perfect, Refused, Stores};
 pub use observer::{Answered, Asked, Observer, Seam, Stand, Taken};
 pub use pace::{Budget, Figures, Pace};
 pub use plan::Plan;
 pub use report::{Bound, Mark, Report, Verdict};
+pub use room::{Capacity, Fixed, Room, Size};
 pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
 pub use scheduler::{Happening, Scheduled, Scheduler, SchedulerFull};
-pub use stores::{Birth, Failed, Perfect, Refused, Stores};
+pub use setting::{Calm, Faulty, Setting};
 pub use swarm::{Capacities, Swarm, Trial};
 pub use violation::{Rule, Violation};
 pub use workload::{BankScript, KvScript, Workload};
-pub use world::Simulation;

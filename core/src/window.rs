@@ -6,7 +6,7 @@ use crate::Slot;
 /// is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub(crate) struct Window<T, const WINDOW: usize> {
+pub struct Window<T, const WINDOW: usize> {
     floor: Slot,
     places: [Option<T>; WINDOW],
 }

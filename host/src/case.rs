@@ -17,15 +17,15 @@ use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
 use crate::run::{self, Finished, HostTracer, KEYS, Looks, PAGE, RunError};
 use asking::Asking;
-use synod::Tracer;
+use core::marker::PhantomData;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Budget, Capacities, Contest, Disk, Disks, FaultKind, Faults, Invariants, KvScript,
-    Nemesis, Pace, Plan, Planned, ScenarioError, Simulation, Trial, Verdict, Violation, Weather,
-    Workload,
+    BankScript, Budget, Capacities, Contest, Disk, Disks, FaultKind, Faults, Fixed, Invariants,
+    KvScript, Nemesis, Pace, Plan, Planned, Room, ScenarioError, Setting, Simulation, Stores,
+    Trial, Verdict, Violation, Weather, Workload,
 };
 use synod::storage::Journal;
-use synod::{Duration, Instant};
+use synod::{Duration, Instant, StateMachine, Tracer};
 
 /// One run with faults: two runs of equal cases have equal traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,14 +158,41 @@ where
         keys => Asking::Contest(Contest::new(scenario.run_seed, case.trial.requests, keys)),
     };
     if case.trial.room == Capacities::Tight {
-        play_in::<M, _, 4, 4, 16, 512, 256, 16_384>(case, workload, tracer, recorded)
+        play_in::<OnDisks<M, _, Fixed<16, 512, 256>, Disks<16, 16_384>>, 4, 4, _, _>(
+            case, workload, tracer, recorded,
+        )
     } else if case.trial.room == Capacities::Wide && is_small {
-        play_in::<M, _, 64, 16, 16, 1024, 512, 98_304>(case, workload, tracer, recorded)
+        play_in::<OnDisks<M, _, Fixed<16, 1024, 512>, Disks<16, 98_304>>, 64, 16, _, _>(
+            case, workload, tracer, recorded,
+        )
     } else if is_small {
-        play_in::<M, _, 16, 16, 16, 1024, 512, 32_768>(case, workload, tracer, recorded)
+        play_in::<OnDisks<M, _, Fixed<16, 1024, 512>, Disks<16, 32_768>>, 16, 16, _, _>(
+            case, workload, tracer, recorded,
+        )
     } else {
-        play_in::<M, _, 64, 64, 64, 8192, 1024, 98_304>(case, workload, tracer, recorded)
+        play_in::<OnDisks<M, _, Fixed<64, 8192>, Disks<64, 98_304>>, 64, 64, _, _>(
+            case, workload, tracer, recorded,
+        )
     }
+}
+
+/// The simulation of a case, in a room `R` and with `D` as storage.
+#[derive(Debug)]
+struct OnDisks<M, L, R, D>(PhantomData<fn() -> (M, L, R, D)>);
+
+impl<M, L, R, D, const WINDOW: usize, const CLIENTS: usize> Setting<WINDOW, CLIENTS, PAGE>
+    for OnDisks<M, L, R, D>
+where
+    M: StateMachine,
+    L: Workload<M>,
+    R: Room,
+    D: Stores<M, WINDOW, CLIENTS, PAGE>,
+{
+    type Machine = M;
+    type Workload = L;
+    type Nemesis = Nature;
+    type Stores = D;
+    type Room = R;
 }
 
 /// From when on no message is lost or late by chance. Those that were under way before may be late all the same.
@@ -258,39 +285,23 @@ fn judge(
 
 /// Runs to the end and gathers what came of it. It is never inlined, so that no stack frame holds two simulations.
 #[inline(never)]
-fn play_in<
-    M: Objects,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    const SLOTS: usize,
-    const BYTES: usize,
->(
+fn play_in<S, const WINDOW: usize, const CLIENTS: usize, const NODES: usize, const BYTES: usize>(
     case: &Case,
-    workload: L,
+    workload: S::Workload,
     tracer: &mut dyn HostTracer,
     recorded: bool,
 ) -> Result<(Finished, Option<Script>), ScenarioError>
 where
-    for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
+    S: Setting<WINDOW, CLIENTS, PAGE, Nemesis = Nature, Stores = Disks<NODES, BYTES>>,
+    S::Machine: Objects,
+    for<'t> dyn HostTracer + 't: Tracer<S::Machine, PAGE>,
 {
-    let mut simulation = Simulation::<
-        M,
-        L,
-        WINDOW,
-        CLIENTS,
-        PAGE,
-        NODES,
-        EVENTS,
-        Nature,
-        Disks<NODES, BYTES>,
-    >::idle_on(Disks::sized(storage::<M, WINDOW, CLIENTS, BYTES>(case)));
+    let disks = Disks::sized(storage::<S::Machine, WINDOW, CLIENTS, BYTES>(case));
+    let mut simulation = Simulation::<S, WINDOW, CLIENTS, PAGE>::idle_on(disks);
     simulation.start_against(&case.trial.scenario, workload, case.nature(recorded))?;
     let mut tracers = (tracer, run::Watchers::default());
-    let invariants = Invariants::<M, WINDOW, CLIENTS, NODES, SLOTS>::new();
-    let history = History::<M>::new(OPERATIONS_MAX);
+    let invariants = Invariants::<S, WINDOW, CLIENTS, PAGE>::new();
+    let history = History::<S::Machine>::new(OPERATIONS_MAX);
     let mut observers = (invariants, (history, Pace::new()));
     let calm = calm_from(case);
     let verdict = run::to_the_end(|| {

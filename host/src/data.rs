@@ -18,12 +18,14 @@ use crate::run::{
 use crate::shell;
 use crate::store::{Cluster, DataDir};
 use clients::Diary;
+use core::marker::PhantomData;
 use files::Files;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Bound, KvScript, Network, Past, Scenario, Simulation, Verdict, Violation, Workload,
+    BankScript, Bound, Fixed, KvScript, Network, Past, Scenario, Setting, Simulation, Verdict,
+    Violation, Workload,
 };
 use synod::{Durable, NodeId, StateMachine, Tracer};
 use vouch::{Evidence, follows};
@@ -103,7 +105,7 @@ pub struct Contents<M: StateMachine> {
 /// [`DataError`], as [`run`].
 pub fn look<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
     let scenario = options.scenario();
-    let Opened { diary, files, .. } = Opened::<M, FEW, FEW>::open(options, &scenario, data)?;
+    let Opened { diary, files, .. } = Opened::<M, FEW>::open(options, &scenario, data)?;
     let clients = diary.pasts();
     let nodes = files.remembered().map(Option::<&_>::cloned).collect();
     Ok(Contents { clients, nodes })
@@ -135,13 +137,13 @@ impl Scripted for Bank<KEYS> {
 }
 
 /// The files of a directory, which fit together.
-struct Opened<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
+struct Opened<M: StateMachine, const CLIENTS: usize> {
     dir: DataDir,
     diary: Diary,
-    files: Files<M, CLIENTS, NODES>,
+    files: Files<M, CLIENTS>,
 }
 
-impl<M: Scripted, const CLIENTS: usize, const NODES: usize> Opened<M, CLIENTS, NODES> {
+impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
     fn open(options: &Options, scenario: &Scenario, data: &Data) -> Result<Self, DataError> {
         let mut dir = open::<CLIENTS>(options, scenario, data)?;
         let diary = Diary::open(&mut dir)?;
@@ -203,6 +205,19 @@ where
     simulate(options, &scenario, data, tracer)
 }
 
+/// A simulation whose nodes keep what they must not forget in files.
+struct OnFiles<M, const NODES: usize, const EVENTS: usize>(PhantomData<fn() -> M>);
+
+impl<M: Scripted, const NODES: usize, const EVENTS: usize, const CLIENTS: usize>
+    Setting<WINDOW, CLIENTS, PAGE> for OnFiles<M, NODES, EVENTS>
+{
+    type Machine = M;
+    type Workload = M::Script;
+    type Nemesis = Network;
+    type Stores = Files<M, CLIENTS>;
+    type Room = Fixed<NODES, EVENTS>;
+}
+
 #[inline(never)]
 fn simulate<M: Scripted, const CLIENTS: usize, const NODES: usize, const EVENTS: usize>(
     options: &Options,
@@ -213,7 +228,7 @@ fn simulate<M: Scripted, const CLIENTS: usize, const NODES: usize, const EVENTS:
 where
     for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
 {
-    let opened = Opened::<M, CLIENTS, NODES>::open(options, scenario, data)?;
+    let opened = Opened::<M, CLIENTS>::open(options, scenario, data)?;
     let Opened {
         mut dir,
         mut diary,
@@ -221,9 +236,7 @@ where
     } = opened;
     remember(&mut dir, &files, &diary)?;
     let mut simulation =
-        Simulation::<M, M::Script, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, _>::idle_on(
-            files,
-        );
+        Simulation::<OnFiles<M, NODES, EVENTS>, WINDOW, CLIENTS, PAGE>::idle_on(files);
     let network = Network::new(scenario.link, scenario.run_seed);
     let script = M::script(options.requests);
     if let Err(error) = simulation.start_against(scenario, script, network) {
@@ -270,9 +283,9 @@ where
 }
 
 /// Writes down how many records there are in each file.
-fn remember<M: StateMachine, const CLIENTS: usize, const NODES: usize>(
+fn remember<M: StateMachine, const CLIENTS: usize>(
     dir: &mut DataDir,
-    files: &Files<M, CLIENTS, NODES>,
+    files: &Files<M, CLIENTS>,
     diary: &Diary,
 ) -> Result<(), DataError> {
     let seen = files.seen().into_iter().chain([diary.seen()]);

@@ -11,8 +11,8 @@ use std::panic::resume_unwind;
 use std::thread;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Bound, DiskFigures, Figures, KvScript, Mark, Network, Report, Rooms, Scenario,
-    ScenarioError, Seen, Simulation, Stores, Verdict, Workload,
+    BankScript, Bound, Calm, DiskFigures, Figures, KvScript, Mark, Network, Perfect, Report,
+    Scenario, ScenarioError, Seen, Setting, Simulation, Verdict, Workload,
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
@@ -82,15 +82,8 @@ pub struct Looks {
 
 impl Finished {
     /// What came of a run on a network that only loses and delays, with nobody looking on.
-    pub(crate) fn of<
-        M: StateMachine,
-        L: Workload<M>,
-        S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE>>,
-        const CLIENTS: usize,
-        const NODES: usize,
-        const EVENTS: usize,
-    >(
-        simulation: &Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, S>,
+    pub(crate) fn of<S: Setting<WINDOW, CLIENTS, PAGE, Nemesis = Network>, const CLIENTS: usize>(
+        simulation: &Simulation<S, WINDOW, CLIENTS, PAGE>,
         verdict: Verdict,
         (digest, (tally, reigns)): Watchers,
     ) -> Self {
@@ -216,9 +209,9 @@ where
     for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
 {
     if is_small(scenario) {
-        simulate_in::<M, L, FEW_PLACES, FEW_PLACES, 1024>(scenario, workload, tracer)
+        simulate_in::<Calm<M, L, FEW_PLACES, 1024>, FEW_PLACES>(scenario, workload, tracer)
     } else {
-        simulate_in::<M, L, 64, 64, 8192>(scenario, workload, tracer)
+        simulate_in::<Calm<M, L, 64, 8192>, 64>(scenario, workload, tracer)
     }
 }
 
@@ -227,21 +220,16 @@ where
 /// It is never inlined: in one function with its twin, the stack frame would hold a simulation of each size, and the
 /// entry would touch every page of both.
 #[inline(never)]
-fn simulate_in<
-    M: StateMachine,
-    L: Workload<M>,
-    const CLIENTS: usize,
-    const NODES: usize,
-    const EVENTS: usize,
->(
+fn simulate_in<S, const CLIENTS: usize>(
     scenario: &Scenario,
-    workload: L,
+    workload: S::Workload,
     tracer: &mut dyn HostTracer,
 ) -> Result<Finished, ScenarioError>
 where
-    for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
+    S: Setting<WINDOW, CLIENTS, PAGE, Nemesis = Network, Stores = Perfect>,
+    for<'t> dyn HostTracer + 't: Tracer<S::Machine, PAGE>,
 {
-    let mut simulation = Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>::idle();
+    let mut simulation = Simulation::<S, WINDOW, CLIENTS, PAGE>::idle();
     simulation.start(scenario, workload)?;
     let mut observers = (tracer, Watchers::default());
     let verdict = to_the_end(|| simulation.step(&mut observers));

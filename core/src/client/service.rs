@@ -2,7 +2,7 @@
 
 use super::{Address, Answer, Answered, Asked, Question};
 use crate::{
-    Instant, Node, Outbox, Outcome, Proposal, Reply, RequestError, RequestKey, RequestNumber,
+    AnyOutbox, Instant, Node, Outcome, Proposal, Reply, RequestError, RequestKey, RequestNumber,
     StateMachine, Tracer,
 };
 
@@ -63,18 +63,12 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
     /// that one no more: it is withdrawn. What is for another node, or is no question that a client can have, is passed
     /// over.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub fn handle<
-        M: StateMachine,
-        const WINDOW: usize,
-        const PAGE: usize,
-        const ROOM: usize,
-        T: Tracer<M, PAGE>,
-    >(
+    pub fn handle<M: StateMachine, const WINDOW: usize, const PAGE: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         asked: &Asked<M::Command>,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) -> Option<Answered<M::Output>> {
         if asked.to != node.id() {
@@ -124,21 +118,15 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
     }
 
     /// Asks the node. The answer, where there is one at once.
-    fn request<
-        M: StateMachine,
-        const WINDOW: usize,
-        const PAGE: usize,
-        const ROOM: usize,
-        T: Tracer<M, PAGE>,
-    >(
+    fn request<M: StateMachine, const WINDOW: usize, const PAGE: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         (proposal, from): (&Proposal<M::Command>, Address),
-        (outbox, tracer): (&mut Outbox<M, PAGE, ROOM>, &mut T),
+        (outbox, tracer): (&mut impl AnyOutbox<M, PAGE>, &mut T),
     ) -> Option<Answer<M::Output>> {
         let key = proposal.key()?;
-        if outbox.replies.iter().any(|reply| reply.key == key) {
+        if outbox.replies().iter().any(|reply| reply.key == key) {
             // On its way to whoever asked first. A client that asks for the same asks again, and one that asks for something
             // else under this key must not be given that answer (rule X1).
             return None;

@@ -7,7 +7,7 @@ use super::contact::RELAY_REPEATS;
 use super::{Latest, Node};
 use crate::random::{Purpose, stream};
 use crate::timer::Timer;
-use crate::{Instant, Outbox, StateMachine, Tracer};
+use crate::{AnyOutbox, Instant, StateMachine, Tracer};
 use core::hash::Hash;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -113,11 +113,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// the chance. Chance also says whether patience (rule L5) lasts until a [`Timer::Scout`] fires: it does where `chance` is
     /// 0, and is over with every other one. All timers of the node count from [`Instant::ZERO`] from then on, and so must what
     /// else is handed to it.
-    pub fn fire<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn fire<T: Tracer<M, PAGE>>(
         &mut self,
         timer: Timer,
         chance: u64,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) {
         if !self.timers.is_armed(timer) {

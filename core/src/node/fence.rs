@@ -3,7 +3,7 @@
 use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
 use crate::mutant::Mutant;
-use crate::{Event, Halt, Instant, Outbox, Role, Slot, StateMachine, Tracer, Write};
+use crate::{AnyOutbox, Event, Halt, Instant, Role, Slot, StateMachine, Tracer, Write};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -25,10 +25,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// decided without what it has not said yet. A node whose own vote is a quorum has applied what may be written nowhere,
     /// and a founder whose founding is not durable, be it that it was to be written just now, will found once more: those
     /// two halt, lest anybody goes on with what they have, and their replies are dropped as well.
-    pub fn fence<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn fence<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) {
         if self.makes(Mutant::FenceIgnored) {
@@ -36,8 +36,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let founds = |write: &Write<M::Command>| *write == Write::Installed(Slot::ZERO);
         let founder = self.config.node == self.config.founder;
-        let founding =
-            matches!(self.phase, Phase::Founding(_)) || founder && outbox.writes.iter().any(founds);
+        let founding = matches!(self.phase, Phase::Founding(_))
+            || founder && outbox.writes().iter().any(founds);
         let alone = self.config.peers().is_empty() || founding;
         if alone {
             outbox.clear();

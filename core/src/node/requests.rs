@@ -7,8 +7,9 @@ use crate::roles::replica::Requested;
 use crate::roles::requester::Requester;
 use crate::timer::Timer;
 use crate::{
-    ClientId, Event, Instant, Message, NodeId, NodeSet, Outbox, Outcome, Proposal, Queue, Reason,
-    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer, WithdrawError,
+    AnyOutbox, ClientId, Event, Instant, Message, NodeId, NodeSet, Outcome, Proposal, Queue,
+    Reason, Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer,
+    WithdrawError,
 };
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -24,11 +25,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`RequestError`]: nothing was asked.
-    pub fn register<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn register<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         nonce: u64,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
         self.ask(now, Proposal::Register { nonce }, outbox, tracer)
@@ -41,13 +42,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`RequestError`]: nothing was asked.
-    pub fn request<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn request<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         client: ClientId,
         number: RequestNumber,
         command: M::Command,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
         let proposal = Proposal::Request {
@@ -63,11 +64,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`RequestError`]: nothing was asked. A no-op is asked for by nobody, and a request is numbered from 1.
-    pub fn ask<const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub fn ask<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         proposal: Proposal<M::Command>,
-        outbox: &mut Outbox<M, PAGE, ROOM>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
         let registers = matches!(proposal, Proposal::Register { .. });

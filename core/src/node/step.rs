@@ -5,7 +5,7 @@ use super::Node;
 use crate::capacity::{Sentence, misfit, outbox_min};
 use crate::outbox::OutboxView;
 use crate::{
-    Ballot, Event, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Proposal,
+    AnyOutbox, Ballot, Event, Instant, Message, MessageKind, NodeId, NodeSet, Outgoing, Proposal,
     Queue, Reason, Record, Reply, Role, Slot, StateMachine, Tracer, Write,
 };
 use core::fmt;
@@ -54,7 +54,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         panic!("{}", number_to_change);
     };
 
-    /// The least `ROOM` of an [`Outbox`]: what one step may need. See [`outbox_min`] for the sum.
+    /// The least `ROOM` of an [`Outbox`](crate::Outbox): what one step may need. See [`outbox_min`] for the sum.
     pub const OUTBOX_MIN: usize = {
         let () = Self::FITS;
         outbox_min(WINDOW, CLIENTS, PAGE)
@@ -69,13 +69,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Begins a step. Whatever is handed to a node comes by here.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(super) fn step<'a, const ROOM: usize, T: Tracer<M, PAGE>>(
+    pub(super) fn step<'a, O: AnyOutbox<M, PAGE>, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
-        outbox: &'a mut Outbox<M, PAGE, ROOM>,
+        outbox: &'a mut O,
         tracer: &'a mut T,
     ) -> Step<'a, M, PAGE, T> {
-        const { Self::has_room(ROOM) };
+        const { Self::has_room(O::ROOM) };
         self.latest.goes_on(now);
         Step::new(now, self.config.node, outbox, tracer)
     }
@@ -94,10 +94,10 @@ pub(super) struct Step<'a, M: StateMachine, const PAGE: usize, T> {
 
 impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAGE, T> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub(super) fn new<const ROOM: usize>(
+    pub(super) fn new(
         now: Instant,
         node: NodeId,
-        outbox: &'a mut Outbox<M, PAGE, ROOM>,
+        outbox: &'a mut impl AnyOutbox<M, PAGE>,
         tracer: &'a mut T,
     ) -> Self {
         let outbox = outbox.view();

@@ -1,16 +1,15 @@
 //! A client of the simulation: registers, asks one thing after the other, and goes elsewhere when its node is gone.
 
-use super::held::Rooms;
-use super::nemesis::Nemesis;
+use super::event_loop::{Output, Simulation, Stamped};
 use super::observer::{Answered, Asked, Observer};
+use super::room::EventQueue;
 use super::scheduler::Happening;
-use super::stores::Stores;
+use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
-use super::world::{Simulation, Stamped};
 use crate::{
-    ClientId, Instant, Node, NodeId, Outbox, Outcome, RequestError, RequestKey, RequestNumber,
-    StateMachine, Tracer,
+    AnyOutbox, ClientId, Instant, Node, NodeId, Outcome, Proposal, RequestError, RequestKey,
+    RequestNumber, StateMachine, Tracer,
 };
 
 /// Where a client is in its work.
@@ -94,21 +93,7 @@ impl<C: Copy> Client<C> {
     }
 }
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     /// Lets a client go on where an earlier run has left it, on nodes that have that run's past. Call it after the start and
     /// before the first step. What it knows of a client that there is not changes nothing.
     pub fn resume(&mut self, past: Past) {
@@ -132,10 +117,10 @@ impl<
     }
 
     /// A client gets an answer: checks it, and acts on it at once.
-    pub(super) fn client_hears<O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub(super) fn client_hears<O: Observer<S::Machine, W, C, P>>(
         &mut self,
         key: RequestKey,
-        outcome: Outcome<M::Output>,
+        outcome: Outcome<Output<S, W, C, P>>,
         observer: &mut O,
     ) {
         let Some(index) = self.client_index(key) else {
@@ -196,7 +181,7 @@ impl<
     }
 
     /// A client takes its turn: registers, asks, or asks elsewhere.
-    pub(super) fn client_acts<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub(super) fn client_acts<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         index: u16,
         tracer: &mut T,
@@ -238,7 +223,7 @@ impl<
         let local = self.local(node);
         let asked = match self.live(node) {
             Some((member, now, outbox)) if member.node.is_active() => {
-                if N::PLANS {
+                if Self::PLANS {
                     let mut tracer = Stamped {
                         at: now,
                         tracer: &mut *tracer,
@@ -302,19 +287,21 @@ impl<C: Copy> Question<C> {
         const WINDOW: usize,
         const CLIENTS: usize,
         const PAGE: usize,
-        const OUTBOX: usize,
     >(
         self,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         now: Instant,
-        outbox: &mut Outbox<M, PAGE, OUTBOX>,
+        outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
-        match self {
-            Self::Session(nonce) => node.register(now, nonce, outbox, tracer),
-            Self::Command(RequestKey { client, number }, command) => {
-                node.request(now, client, number, command, outbox, tracer)
-            }
-        }
+        let proposal = match self {
+            Self::Session(nonce) => Proposal::Register { nonce },
+            Self::Command(RequestKey { client, number }, command) => Proposal::Request {
+                client,
+                number,
+                command,
+            },
+        };
+        node.ask(now, proposal, outbox, tracer)
     }
 }

@@ -2,10 +2,9 @@
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
-use super::held::Room;
+use super::node_storage::{Birth, Deferred, Failed, Refused, Stores};
 use super::report::Mark;
 use super::scenario::Scenario;
-use super::stores::{Birth, Failed, Refused, Stores};
 use super::violation::Violation;
 use crate::mutant::Mistake;
 use crate::random::{Purpose, mix, span_below, stream};
@@ -296,9 +295,7 @@ impl<
     const BYTES: usize,
 > Stores<M, WINDOW, CLIENTS, PAGE> for Disks<NODES, BYTES>
 {
-    const LASTING: bool = true;
-
-    type Room = Room<M, PAGE, NODES>;
+    type Durability = Deferred;
 
     fn begin(&mut self, scenario: &Scenario) {
         let nodes = usize::from(scenario.nodes);

@@ -12,7 +12,10 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
+use super::event_loop::{Command, Output};
 use super::observer::{Answered, Asked, Observer, Seam, Stand, Taken};
+use super::room::{List, Nodes, Room};
+use super::setting::Setting;
 use super::violation::{Rule, Violation};
 use crate::{
     Entry, Instant, Marks, Message, Node, NodeId, NodeSet, Outcome, Outgoing, Proposal, Slot,
@@ -35,19 +38,21 @@ const STATE_EVERY: u64 = 8;
 /// An [`Observer`] that checks the rules of the protocol: of the [`Rule`]s, all but those that a simulation and its storage
 /// look at themselves and [`Rule::NotLinearizable`].
 ///
-/// It keeps, for the last `SLOTS` slots (a power of two), what stands there under which ballot and who has voted for it,
-/// and what the log gives; of each of up to `NODES` nodes what it has written; and what the clients have asked for.
-/// `WINDOW` and `CLIENTS` are those of the nodes. What it finds no place for is counted by [`Seen::unchecked`].
+/// Its parameters are those of the simulation. It keeps, for as many of the latest slots as the [history](Room::History) of
+/// the room says, what stands there under which ballot and who has voted for it, and what the log gives; of each node what it
+/// has written; and what the clients have asked for. What it finds no place for is counted by [`Seen::unchecked`].
 ///
 /// Fixed as it is, it is a large value, like the simulation: [`Invariants::reset`] makes it ready for the next run in its
 /// place.
 ///
 /// ```
 /// use synod::machines::Kv;
-/// use synod::simulation::{Invariants, KvScript, Rule, Scenario, Simulation, Verdict};
+/// use synod::simulation::{Calm, Invariants, KvScript, Rule, Scenario, Simulation, Verdict};
 ///
-/// let mut invariants = Invariants::<Kv<16>, 16, 16, 3>::new();
-/// let mut simulation = Simulation::<Kv<16>, _, 16, 16, 2, 3, 256>::idle();
+/// type Plain = Calm<Kv<16>, KvScript, 3, 256>;
+///
+/// let mut invariants = Invariants::<Plain, 16, 16, 2>::new();
+/// let mut simulation = Simulation::<Plain, 16, 16, 2>::idle();
 /// simulation.start(&Scenario::of(6, 3), KvScript::new(11))?;
 /// assert_eq!(simulation.run_observed(&mut (), &mut invariants), Verdict::Done);
 /// assert_eq!(invariants.ended(simulation.nodes()), Ok(()));
@@ -56,48 +61,32 @@ const STATE_EVERY: u64 = 8;
 /// # Ok::<(), synod::simulation::ScenarioError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Invariants<
-    M: StateMachine,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const NODES: usize,
-    const SLOTS: usize = 1024,
-> {
-    ballots: Ballots<M::Command, SLOTS>,
-    memories: [Memory<WINDOW>; NODES],
+pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
+    ballots: Ballots<Command<S, W, C, P>, <S::Room as Room>::History>,
+    memories: Nodes<S::Room, Memory<W>>,
     requests: Requests,
-    log: Log<M, CLIENTS, SLOTS>,
+    log: Log<S::Machine, <S::Room as Room>::History, C>,
     /// Whether the log could not be followed, so that nothing can be compared with it any more.
     lost: bool,
     seen: Seen,
 }
 
-impl<
-    M: StateMachine,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const NODES: usize,
-    const SLOTS: usize,
-> Default for Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Default
+    for Invariants<S, W, C, P>
 {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<
-    M: StateMachine,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const NODES: usize,
-    const SLOTS: usize,
-> Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
     /// Nothing seen yet: an observer for one run.
     pub fn new() -> Self {
+        let mut memories: Nodes<S::Room, Memory<W>> = List::new();
+        while memories.push(Memory::new()).is_ok() {}
         Self {
             ballots: Ballots::new(),
-            memories: [const { Memory::new() }; NODES],
+            memories,
             requests: Requests::new(),
             log: Log::new(),
             lost: false,
@@ -108,7 +97,7 @@ impl<
     /// Forgets everything, in place, for the next run.
     pub fn reset(&mut self) {
         self.ballots.clear();
-        for memory in &mut self.memories {
+        for memory in self.memories.iter_mut() {
             *memory = Memory::new();
         }
         self.requests.clear();
@@ -127,12 +116,12 @@ impl<
     /// # Errors
     ///
     /// The rule that is broken by what a node has come to.
-    pub fn ended<'a, const PAGE: usize>(
+    pub fn ended<'a>(
         &mut self,
-        nodes: impl IntoIterator<Item = &'a Node<M, WINDOW, CLIENTS, PAGE>>,
+        nodes: impl IntoIterator<Item = &'a Node<S::Machine, W, C, P>>,
     ) -> Result<(), Violation>
     where
-        M: 'a,
+        S::Machine: 'a,
     {
         for node in nodes {
             self.state(node)?;
@@ -141,7 +130,7 @@ impl<
     }
 
     /// A value stands in a slot for the first time: somebody asked for it.
-    fn asked_for(&mut self, claim: Claim<'_, M::Command>) -> Result<(), Violation> {
+    fn asked_for(&mut self, claim: Claim<'_, Command<S, W, C, P>>) -> Result<(), Violation> {
         let Claim {
             node,
             slot,
@@ -166,7 +155,7 @@ impl<
         &mut self,
         node: NodeId,
         members: NodeSet,
-        write: &Write<M::Command>,
+        write: &Write<Command<S, W, C, P>>,
     ) -> Result<(), Violation> {
         let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
             self.seen.skip(Rule::BallotWentBack);
@@ -199,9 +188,9 @@ impl<
 
     /// What several steps want written, and what they promise: each promise tells what was accepted by then, and not what
     /// is accepted after it.
-    fn wrote_and_promised<const PAGE: usize>(
+    fn wrote_and_promised(
         &mut self,
-        taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>,
+        taken: &Taken<'_, S::Machine, W, C, P>,
     ) -> Result<(), Violation> {
         let (id, members) = (taken.node.id(), taken.node.config().members);
         let end = Seam {
@@ -227,10 +216,7 @@ impl<
 
     /// What a node still holds of what it has made durable and has never said, as power failed before it could: from now
     /// on it is as if it had been said.
-    fn survived<const PAGE: usize>(
-        &mut self,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
-    ) -> Result<(), Violation> {
+    fn survived(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
         let (id, members) = (node.id(), node.config().members);
         for vote in node.votes() {
             let known = self.ballots.tried(vote.slot, vote.ballot);
@@ -253,9 +239,9 @@ impl<
     }
 
     /// Everything that a node has applied in its steps was chosen, and nothing else.
-    fn applied<const PAGE: usize>(
+    fn applied(
         &mut self,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        node: &Node<S::Machine, W, C, P>,
         stand: &Stand,
         before: Slot,
     ) -> Result<(), Violation> {
@@ -289,12 +275,7 @@ impl<
 
     /// Where a node that has applied something else differs first; or that it has made something else of the same.
     #[cold]
-    fn differs<const PAGE: usize>(
-        &self,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
-        applied: Slot,
-        before: Slot,
-    ) -> Violation {
+    fn differs(&self, node: &Node<S::Machine, W, C, P>, applied: Slot, before: Slot) -> Violation {
         let id = node.id();
         let (mut next, mut same) = (before.next(), true);
         while let Some(slot) = next.filter(|slot| *slot <= applied) {
@@ -314,10 +295,7 @@ impl<
     }
 
     /// A node that is as far as the log has the state that the log gives.
-    fn state<const PAGE: usize>(
-        &mut self,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
-    ) -> Result<(), Violation> {
+    fn state(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
         if self.lost {
             self.seen.skip(Rule::WrongState);
         } else if node.applied() == self.log.applied() {
@@ -337,23 +315,17 @@ impl<
         let windows = marks.window.max(marks.votes);
         let tables = marks.waiting.max(marks.pending);
         let tables = tables.max(marks.requesters).max(marks.sessions);
-        if windows > WINDOW || tables > CLIENTS {
+        if windows > W || tables > C {
             return Err(Violation::Overfull { node });
         }
         Ok(())
     }
 }
 
-impl<
-    M: StateMachine,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const SLOTS: usize,
-> Observer<M, WINDOW, CLIENTS, PAGE> for Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
+    Observer<S::Machine, W, C, P> for Invariants<S, W, C, P>
 {
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(&mut self, taken: &Taken<'_, S::Machine, W, C, P>) -> Result<(), Violation> {
         let (node, stand) = (taken.node, &taken.stand);
         let (id, members) = (node.id(), node.config().members);
         let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
@@ -392,7 +364,7 @@ impl<
     fn recovered(
         &mut self,
         _at: Instant,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        node: &Node<S::Machine, W, C, P>,
     ) -> Result<(), Violation> {
         let Some(memory) = self.memories.get_mut(usize::from(node.id().0)) else {
             self.seen.skip(Rule::Forgotten);
@@ -416,11 +388,11 @@ impl<
         self.state(node)
     }
 
-    fn asked(&mut self, asked: &Asked<'_, M::Command>) {
+    fn asked(&mut self, asked: &Asked<'_, Command<S, W, C, P>>) {
         self.requests.ask(asked.client, asked.key, asked.command);
     }
 
-    fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
+    fn answered(&mut self, answered: &Answered<'_, Output<S, W, C, P>>) -> Result<(), Violation> {
         match answered.outcome {
             Outcome::Applied { slot, .. } => {
                 let (client, key) = (answered.client, answered.key);

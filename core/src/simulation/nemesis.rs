@@ -72,7 +72,7 @@ impl Nemesis for Network {
 /// ```
 /// use synod::machines::Kv;
 /// use synod::simulation::{
-///     Fault, Faults, KvScript, Planned, Scenario, Simulation, Target, Verdict, Weather,
+///     Fault, Faults, Faulty, KvScript, Planned, Scenario, Simulation, Target, Verdict, Weather,
 /// };
 /// use synod::{Duration, Instant};
 ///
@@ -89,7 +89,7 @@ impl Nemesis for Network {
 ///     fault: Fault::Crash(Target::Leader),
 /// };
 /// let faults = Faults::new(&scenario, weather, &[crash]);
-/// let mut simulation = Simulation::<Kv<16>, _, 16, 16, 2, 3, 256, Faults>::idle();
+/// let mut simulation = Simulation::<Faulty<Kv<16>, KvScript, 3, 256>, 16, 16, 2>::idle();
 /// simulation.start_against(&scenario, KvScript::new(11), faults)?;
 /// assert_eq!(simulation.run(&mut ()), Verdict::Done);
 /// # Ok::<(), synod::simulation::ScenarioError>(())

@@ -1,8 +1,8 @@
 //! The faults that a nemesis has planned, and what they have made of the cluster at present.
 
 use super::clock::Clock;
-use super::conditions::Conditions;
 use super::fault::{Fault, PLAN_MAX, Planned};
+use super::network_conditions::Conditions;
 use crate::{Instant, NODES_MAX, NodeId};
 use heapless::Vec;
 

@@ -7,10 +7,10 @@
 use core::hint::black_box;
 use synod::Tracer;
 use synod::machines::Kv;
-use synod::simulation::{KvScript, Scenario, Simulation};
+use synod::simulation::{Calm, KvScript, Scenario, Simulation};
 
 type Machine = Kv<16>;
-type Cluster = Simulation<Machine, KvScript, 16, 16, 2, 3, 128>;
+type Cluster = Simulation<Calm<Machine, KvScript, 3, 128>, 16, 16, 2>;
 
 /// Runs a simulated cluster to its end.
 pub fn simulate(tracer: &mut impl Tracer<Machine, 2>) {

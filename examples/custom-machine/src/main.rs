@@ -6,7 +6,7 @@
 //! whatever the lock protects can turn away a holder that is out of date.
 
 use std::process::ExitCode;
-use synod::simulation::{Kill, Scenario, Simulation, Target, Verdict, Workload};
+use synod::simulation::{Calm, Kill, Scenario, Simulation, Target, Verdict, Workload};
 use synod::{
     Duration, Instant, MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer,
 };
@@ -236,12 +236,12 @@ fn run(run_seed: u64) -> Result<bool, Box<dyn core::error::Error>> {
     let target = Target::Leader;
     // There is room for more than one.
     let _ = scenario.kills.push(Kill { target, at });
-    let mut cluster = Box::new(
-        Simulation::<Locks<LOCKS>, Contention, 16, 8, 2, 5, 256>::new(
-            &scenario,
-            Contention::default(),
-        )?,
-    );
+    let mut cluster = Box::new(Simulation::<
+        Calm<Locks<LOCKS>, Contention, 5, 256>,
+        16,
+        8,
+        2,
+    >::new(&scenario, Contention::default())?);
     let verdict = cluster.run(&mut ());
     let report = cluster.report();
     println!("{verdict:?} after {} of simulated time", report.at);

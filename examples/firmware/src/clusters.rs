@@ -4,7 +4,8 @@
 
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::simulation::{
-    Bound, KvScript, Network, Perfect, Scenario, Simulation, Verdict, Workload,
+    Bound, Calm, KvScript, Network, Perfect, Room, Scenario, Setting, Simulation, Size, Verdict,
+    Workload,
 };
 use synod::{Digest, StateMachine, Tracer};
 
@@ -31,13 +32,55 @@ pub trait Cluster {
 }
 
 /// Three nodes and two clients, in what a board with 16 KiB of RAM has room for.
-pub type Small = Simulation<Kv<2>, Turns, 4, 2, PAGE, 3, 16, Network, Perfect, 12, 8, 2>;
+pub type Small = Simulation<In16KiB, 4, 2, PAGE>;
 
 /// Five nodes and four clients, for a board with 64 KiB.
-pub type Medium = Simulation<Kv<4>, Turns, 8, 4, PAGE, 5, 48, Network, Perfect, 24, 64, 4>;
+pub type Medium = Simulation<In64KiB, 8, 4, PAGE>;
 
 /// Fourteen nodes and eleven clients: the run that the host shows by default, with its capacities and so its digests.
-pub type Whole = Simulation<Kv<64>, KvScript, 64, 16, PAGE, 16, 1024>;
+pub type Whole = Simulation<Calm<Kv<64>, KvScript, 16, 1024>, 64, 16, PAGE>;
+
+/// What [`Small`] is made of, and how much of each.
+#[derive(Clone, Copy, Debug)]
+pub struct In16KiB;
+
+impl Setting<4, 2, PAGE> for In16KiB {
+    type Machine = Kv<2>;
+    type Workload = Turns;
+    type Nemesis = Network;
+    type Stores = Perfect;
+    type Room = Self;
+}
+
+impl Room for In16KiB {
+    type Nodes = Size<3>;
+    type Events = Size<16>;
+    type Outbox = Size<12>;
+    type Ledger = Size<8>;
+    type Clients = Size<2>;
+    type History = Size<8>;
+}
+
+/// What [`Medium`] is made of, and how much of each.
+#[derive(Clone, Copy, Debug)]
+pub struct In64KiB;
+
+impl Setting<8, 4, PAGE> for In64KiB {
+    type Machine = Kv<4>;
+    type Workload = Turns;
+    type Nemesis = Network;
+    type Stores = Perfect;
+    type Room = Self;
+}
+
+impl Room for In64KiB {
+    type Nodes = Size<5>;
+    type Events = Size<48>;
+    type Outbox = Size<24>;
+    type Ledger = Size<64>;
+    type Clients = Size<4>;
+    type History = Size<64>;
+}
 
 /// How a run ends that there is no room for: in a cluster in which nothing happens.
 const REFUSED: Verdict = Verdict::Stalled(Bound::Idle);

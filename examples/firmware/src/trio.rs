@@ -1,8 +1,10 @@
 //! Three nodes on one board that reach each other at once: what one decided command costs, without links, storage or time.
 
 use crate::configurations::Settable;
+use core::marker::PhantomData;
 use synod::{
-    ClientId, Config, Envelope, Instant, Node, NodeId, Outbox, Outcome, RequestKey, RequestNumber,
+    AnyOutbox, ClientId, Config, Envelope, Instant, Node, NodeId, Outbox, Outcome, RequestKey,
+    RequestNumber,
 };
 
 const NODES: u16 = 3;
@@ -18,54 +20,68 @@ struct Client {
     number: RequestNumber,
 }
 
-/// Three nodes that share an outbox, what is under way between them, and the clients of the leader. It is a large value.
-///
-/// `ROOM` is that of the outbox: all clients may ask before it is emptied, and the last of them still needs the room of a
-/// step. `QUEUE` messages may be under way.
+/// What a trio decides, and how much may be under way in it: [`Shared`] is the only implementation.
+pub trait Kind<const PAGE: usize> {
+    /// What is replicated.
+    type Machine: Settable;
+    /// The outbox that the nodes share.
+    type Outbox: AnyOutbox<Self::Machine, PAGE>;
+    /// The messages that are under way.
+    type Queue: AsRef<[Option<Envelope<Self::Machine, PAGE>>]>
+        + AsMut<[Option<Envelope<Self::Machine, PAGE>>]>;
+
+    /// An empty outbox.
+    const OUTBOX: Self::Outbox;
+    /// An empty queue.
+    const QUEUE: Self::Queue;
+}
+
+/// A machine, an outbox of `ROOM` places and a queue of `QUEUE` messages. All clients may ask before the outbox is emptied,
+/// and the last of them still needs the room of a step.
 #[derive(Debug)]
-pub struct Trio<
-    M: Settable,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const ROOM: usize,
-    const QUEUE: usize,
-> {
+pub struct Shared<M, const ROOM: usize, const QUEUE: usize>(PhantomData<M>);
+
+impl<M: Settable, const PAGE: usize, const ROOM: usize, const QUEUE: usize> Kind<PAGE>
+    for Shared<M, ROOM, QUEUE>
+{
+    type Machine = M;
+    type Outbox = Outbox<M, PAGE, ROOM>;
+    type Queue = [Option<Envelope<M, PAGE>>; QUEUE];
+
+    const OUTBOX: Self::Outbox = Outbox::new();
+    const QUEUE: Self::Queue = [const { None }; QUEUE];
+}
+
+/// Three nodes that share an outbox, what is under way between them, and the clients of the leader. It is a large value.
+#[derive(Debug)]
+pub struct Trio<K: Kind<P>, const W: usize, const C: usize, const P: usize> {
     now: Instant,
-    nodes: [Option<Node<M, WINDOW, CLIENTS, PAGE>>; 3],
-    outbox: Outbox<M, PAGE, ROOM>,
+    nodes: [Option<Node<K::Machine, W, C, P>>; 3],
+    outbox: K::Outbox,
     /// A ring: the first one, and how many there are.
-    queue: [Option<Envelope<M, PAGE>>; QUEUE],
+    queue: K::Queue,
     first: usize,
     len: usize,
     leader: NodeId,
-    clients: [Option<Client>; CLIENTS],
+    clients: [Option<Client>; C],
     /// How many clients wait for an answer.
     outstanding: u32,
     /// How many commands are still to be asked for.
     due: u32,
 }
 
-impl<
-    M: Settable,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const ROOM: usize,
-    const QUEUE: usize,
-> Trio<M, WINDOW, CLIENTS, PAGE, ROOM, QUEUE>
-{
+impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P> {
     /// Three places for nodes.
     pub const fn idle() -> Self {
         Self {
             now: Instant::ZERO,
             nodes: [const { None }; 3],
-            outbox: Outbox::new(),
-            queue: [const { None }; QUEUE],
+            outbox: K::OUTBOX,
+            queue: K::QUEUE,
             first: 0,
             len: 0,
             leader: NodeId(0),
-            clients: [const { None }; CLIENTS],
+            clients: [const { None }; C],
             outstanding: 0,
             due: 0,
         }
@@ -171,13 +187,7 @@ impl<
     fn member(
         &mut self,
         id: NodeId,
-    ) -> Result<
-        (
-            &mut Node<M, WINDOW, CLIENTS, PAGE>,
-            &mut Outbox<M, PAGE, ROOM>,
-        ),
-        Stuck,
-    > {
+    ) -> Result<(&mut Node<K::Machine, W, C, P>, &mut K::Outbox), Stuck> {
         let place = self.nodes.get_mut(usize::from(id.0));
         let node = place.and_then(Option::as_mut).ok_or(Stuck)?;
         Ok((node, &mut self.outbox))
@@ -187,7 +197,7 @@ impl<
     /// anew), messages.
     fn flush(&mut self, from: NodeId) -> Result<(), Stuck> {
         let mut index = 0;
-        while let Some(reply) = self.outbox.replies.get(index).copied() {
+        while let Some(reply) = self.outbox.replies().get(index).copied() {
             index += 1;
             match reply.outcome {
                 Outcome::Registered { client: id } => {
@@ -211,10 +221,11 @@ impl<
         let Some(Some(node)) = self.nodes.get(usize::from(from.0)) else {
             return Err(Stuck);
         };
-        for outgoing in &self.outbox.messages {
+        for outgoing in self.outbox.messages() {
             if outgoing.to.contains(to) {
-                let index = (self.first + self.len) % QUEUE;
-                match self.queue.get_mut(index) {
+                let queue = self.queue.as_mut();
+                let index = (self.first + self.len) % queue.len();
+                match queue.get_mut(index) {
                     Some(place @ None) => *place = Some(node.envelope(to, outgoing)),
                     _ => return Err(Stuck),
                 }
@@ -224,16 +235,17 @@ impl<
         Ok(())
     }
 
-    fn pop(&mut self) -> Option<Envelope<M, PAGE>> {
-        let envelope = self.queue.get_mut(self.first)?.take()?;
-        self.first = (self.first + 1) % QUEUE;
+    fn pop(&mut self) -> Option<Envelope<K::Machine, P>> {
+        let queue = self.queue.as_mut();
+        let envelope = queue.get_mut(self.first)?.take()?;
+        self.first = (self.first + 1) % queue.len();
         self.len -= 1;
         Some(envelope)
     }
 
     /// Whom the next message is for.
     fn front(&self) -> Option<NodeId> {
-        let place = self.queue.get(self.first)?;
+        let place = self.queue.as_ref().get(self.first)?;
         place.as_ref().map(|envelope| envelope.to)
     }
 
@@ -262,7 +274,7 @@ impl<
         let (id, number, now) = (client.id, client.number, self.now);
         self.outstanding = self.outstanding.saturating_add(1);
         self.due = self.due.saturating_sub(1);
-        let command = M::set(u16::try_from(index).unwrap_or(0), number.0);
+        let command = K::Machine::set(u16::try_from(index).unwrap_or(0), number.0);
         let (node, outbox) = self.member(self.leader)?;
         let asked = node.request(now, id, number, command, outbox, &mut ());
         asked.map_err(|_| Stuck)

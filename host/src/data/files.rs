@@ -5,13 +5,13 @@ use crate::run::{PAGE, WINDOW};
 use crate::store::{DataDir, FileStorage, Seen};
 use core::mem;
 use std::path::PathBuf;
-use synod::simulation::{Birth, Failed, Mark, Refused, Room, Scenario, Stores};
+use synod::simulation::{Birth, Deferred, Failed, Mark, Refused, Scenario, Stores};
 use synod::storage::{Journal, Opened, Storage};
 use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
 
 /// A journal on a file for each node.
 #[derive(Debug)]
-pub(super) struct Files<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
+pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
     nodes: Vec<File<M, CLIENTS>>,
     /// How many records there were in each file when it was opened.
     opened: Vec<Seen>,
@@ -31,7 +31,7 @@ enum File<M: StateMachine, const CLIENTS: usize> {
     Failed,
 }
 
-impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Files<M, CLIENTS, NODES> {
+impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
     /// Opens the files of all nodes of a scenario but the learners.
     pub(super) fn open(
         dir: &mut DataDir,
@@ -109,12 +109,8 @@ fn checked<M: StateMachine, const CLIENTS: usize>(
     }
 }
 
-impl<M: StateMachine, const CLIENTS: usize, const NODES: usize> Stores<M, WINDOW, CLIENTS, PAGE>
-    for Files<M, CLIENTS, NODES>
-{
-    const LASTING: bool = true;
-
-    type Room = Room<M, PAGE, NODES>;
+impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for Files<M, CLIENTS> {
+    type Durability = Deferred;
 
     fn start(
         &mut self,

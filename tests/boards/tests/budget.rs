@@ -1,7 +1,7 @@
 //! What is quick to look at of `cargo budget`; the rest is checked by `cargo budget --check`.
 
 use example_firmware::configurations::{Latest, controller, sensor};
-use example_firmware::trio::{Stuck, Trio};
+use example_firmware::trio::{Shared, Stuck, Trio};
 use std::fs;
 use synod::{Reader, StateMachine, Writer};
 use synod_boards::budget::{MEASURING, PROGRAMS, memory_table};
@@ -58,15 +58,15 @@ fn the_readme_says_what_the_parts_of_a_node_take() {
 #[test]
 fn three_nodes_decide_what_is_counted_for_every_configuration() {
     // On boards it is the same, with less room.
-    let mut sensors = Trio::<sensor::Machine, 4, 2, 1, 16, 8>::idle();
+    let mut sensors = Trio::<Shared<sensor::Machine, 16, 8>, 4, 2, 1>::idle();
     assert_eq!(sensors.begin(2).and_then(|()| sensors.decide(100)), Ok(()));
-    let mut controllers = Trio::<controller::Machine, 8, 4, 2, 22, 16>::idle();
+    let mut controllers = Trio::<Shared<controller::Machine, 22, 16>, 8, 4, 2>::idle();
     assert_eq!(
         controllers.begin(4).and_then(|()| controllers.decide(100)),
         Ok(())
     );
     // One message at a time is too few.
-    let mut cramped = Trio::<sensor::Machine, 4, 2, 1, 16, 1>::idle();
+    let mut cramped = Trio::<Shared<sensor::Machine, 16, 1>, 4, 2, 1>::idle();
     assert_eq!(cramped.begin(1), Err(Stuck));
 }
 

@@ -1,20 +1,21 @@
 //! What stands in each slot under each ballot, who has voted for it, and what is chosen by that.
 
 use super::seen::Seen;
+use crate::simulation::room::{Capacity, Ring};
 use crate::simulation::violation::{Rule, Violation};
-use crate::window::Window;
 use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
+use core::fmt::Debug;
 use heapless::Vec;
 
 /// How many ballots are kept for one slot. Rarely are there more than two: a leader's, and that of who took over.
 const BALLOTS: usize = 6;
 
-/// The votes of all nodes as they were written, for the last `SLOTS` slots.
+/// The votes of all nodes as they were written, for as many of the latest slots as `H` says.
 ///
 /// A vote costs the look for its slot and its ballot, a comparison of two proposals, and a bit.
 #[derive(Clone, Debug)]
-pub(super) struct Ballots<C, const SLOTS: usize> {
-    places: Window<Place<C>, SLOTS>,
+pub(super) struct Ballots<C: Clone + Debug, H: Capacity> {
+    places: H::Ring<Place<C>>,
 }
 
 /// One slot.
@@ -56,10 +57,10 @@ pub(super) enum Known<T> {
     Forgotten,
 }
 
-impl<C: Copy + Eq, const SLOTS: usize> Ballots<C, SLOTS> {
-    pub(super) const fn new() -> Self {
+impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
+    pub(super) fn new() -> Self {
         Self {
-            places: Window::new(Slot::ZERO),
+            places: Ring::new(),
         }
     }
 
@@ -74,7 +75,7 @@ impl<C: Copy + Eq, const SLOTS: usize> Ballots<C, SLOTS> {
         claim: Claim<'_, C>,
         seen: &mut Seen,
     ) -> Result<bool, Violation> {
-        let Some(place) = self.places.admit(claim.slot, claim.slot) else {
+        let Some(place) = self.places.admit(claim.slot) else {
             seen.skip(Rule::TwoValues);
             return Ok(false);
         };
@@ -90,7 +91,7 @@ impl<C: Copy + Eq, const SLOTS: usize> Ballots<C, SLOTS> {
         members: NodeSet,
         seen: &mut Seen,
     ) -> Result<bool, Violation> {
-        let Some(place) = self.places.admit(claim.slot, claim.slot) else {
+        let Some(place) = self.places.admit(claim.slot) else {
             seen.skip(Rule::TwoChosen);
             return Ok(false);
         };

@@ -1,23 +1,23 @@
 //! The log as it was chosen, played once more in the simplest words: the state, the sessions and the answers that it gives.
 
 use super::ballots::Known;
-use crate::window::Window;
+use crate::simulation::room::{Capacity, Ring};
 use crate::{
     ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Sink, Slot,
     StateMachine, Value,
 };
 use heapless::Vec;
 
-/// What the chosen prefix of the log gives, and what its last `SLOTS` slots gave.
+/// What the chosen prefix of the log gives, and what as many of its latest slots gave as `H` says.
 ///
 /// A slot costs what the state machine costs, a digest, and a walk through the sessions.
 #[derive(Clone, Debug)]
-pub(super) struct Log<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> {
+pub(super) struct Log<M: StateMachine, H: Capacity, const CLIENTS: usize> {
     applied: Slot,
     chain: u64,
     machine: M,
     sessions: Vec<Session<M::Output>, CLIENTS>,
-    past: Window<Past<M::Command, M::Output>, SLOTS>,
+    past: H::Ring<Past<M::Command, M::Output>>,
 }
 
 /// What one slot gave.
@@ -40,14 +40,14 @@ struct Session<O> {
     last: Option<(u64, Outcome<O>)>,
 }
 
-impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, SLOTS> {
+impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     pub(super) fn new() -> Self {
         Self {
             applied: Slot::ZERO,
             chain: 0,
             machine: M::default(),
             sessions: Vec::new(),
-            past: Window::new(Slot::ZERO),
+            past: Ring::new(),
         }
     }
 
@@ -136,7 +136,7 @@ impl<M: StateMachine, const CLIENTS: usize, const SLOTS: usize> Log<M, CLIENTS, 
             }
         }
         self.chain = chain.value();
-        if let Some(place) = self.past.admit(slot, slot) {
+        if let Some(place) = self.past.admit(slot) {
             *place = Some(Past {
                 proposal: *proposal,
                 chain: self.chain,

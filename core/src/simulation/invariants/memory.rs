@@ -3,9 +3,11 @@
 use super::ballots::{Ballots, Known};
 use super::seen::Seen;
 use crate::simulation::observer::Stand;
+use crate::simulation::room::Capacity;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
 use crate::{Ballot, Entry, Node, NodeId, Slot, StateMachine};
+use core::fmt::Debug;
 
 /// What one node has made durable, as its writes say, and what it has said since its last start.
 ///
@@ -156,11 +158,11 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A page of a promise: it tells the votes from a slot on as they were written, and leaves out none of them.
-    pub(super) fn tells<C: Copy + Eq, const SLOTS: usize>(
+    pub(super) fn tells<C: Copy + Debug + Eq, H: Capacity>(
         &self,
         node: NodeId,
         told: Told<'_, C>,
-        ballots: &Ballots<C, SLOTS>,
+        ballots: &Ballots<C, H>,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
         self.says(node, told.promised, seen)?;
@@ -196,11 +198,11 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         M: StateMachine,
         const CLIENTS: usize,
         const PAGE: usize,
-        const SLOTS: usize,
+        H: Capacity,
     >(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
-        ballots: &Ballots<M::Command, SLOTS>,
+        ballots: &Ballots<M::Command, H>,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
         let id = node.id();

@@ -4,22 +4,17 @@ use super::Invariants;
 use super::ballots::{Claim, Known};
 use super::memory::Told;
 use crate::outbox::run_len;
+use crate::simulation::event_loop::{Command, Output};
+use crate::simulation::setting::Setting;
 use crate::simulation::violation::{Rule, Violation};
-use crate::{Ballot, Message, NodeId, Outgoing, Proposal, Reply, Slot, StateMachine};
+use crate::{Ballot, Message, NodeId, Outgoing, Proposal, Reply, Slot};
 
-impl<
-    M: StateMachine,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const NODES: usize,
-    const SLOTS: usize,
-> Invariants<M, WINDOW, CLIENTS, NODES, SLOTS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
     /// A message leaves: whatever it says of the past is so.
-    pub(super) fn said<const PAGE: usize>(
+    pub(super) fn said(
         &mut self,
         node: NodeId,
-        outgoing: &Outgoing<M, PAGE>,
+        outgoing: &Outgoing<S::Machine, P>,
     ) -> Result<(), Violation> {
         let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
             self.seen.skip(Rule::UnwrittenPromise);
@@ -84,7 +79,7 @@ impl<
         node: NodeId,
         ballot: Ballot,
         first: Slot,
-        proposals: &[Proposal<M::Command>],
+        proposals: &[Proposal<Command<S, W, C, P>>],
     ) -> Result<(), Violation> {
         for (offset, proposal) in (0..).zip(proposals) {
             let Some(slot) = first.checked_add(offset) else {
@@ -127,7 +122,7 @@ impl<
         count: u32,
     ) -> Result<(), Violation> {
         // No node has more votes than its window.
-        let count = u64::from(count).min(run_len(WINDOW));
+        let count = u64::from(count).min(run_len(W));
         for slot in (0..count).filter_map(|offset| first.checked_add(offset)) {
             self.seen.check(Rule::UnwrittenVote);
             match self.ballots.tried(slot, ballot) {
@@ -143,7 +138,7 @@ impl<
         &mut self,
         node: NodeId,
         first: Slot,
-        proposals: &[Proposal<M::Command>],
+        proposals: &[Proposal<Command<S, W, C, P>>],
     ) -> Result<(), Violation> {
         for (offset, proposal) in (0..).zip(proposals) {
             let Some(slot) = first.checked_add(offset) else {
@@ -164,7 +159,7 @@ impl<
     pub(super) fn replied(
         &mut self,
         node: NodeId,
-        reply: &Reply<M::Output>,
+        reply: &Reply<Output<S, W, C, P>>,
     ) -> Result<(), Violation> {
         self.seen.check(Rule::WrongReply);
         match self.log.gives(reply) {

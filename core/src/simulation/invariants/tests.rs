@@ -4,20 +4,38 @@ extern crate std;
 use super::*;
 use crate::machines::{Key, Kv, KvCommand, KvReply};
 use crate::message::{Entries, Proposals};
-use crate::simulation::{KvScript, Scenario, Simulation, Verdict, Workload};
+use crate::simulation::{
+    Fixed, KvScript, Network, Perfect, Scenario, Simulation, Size, Verdict, Workload,
+};
 use crate::{
     Ballot, ClientId, Envelope, MalformedPage, Message, Outbox, Outgoing, Reader, Reply,
     RequestKey, RequestNumber, Role, Writer,
 };
 use core::cell::Cell;
+use core::marker::PhantomData;
 use std::boxed::Box;
 
 type Machine = Kv<16>;
 type Small = Node<Machine, 16, 16, 2>;
-type World = Simulation<Machine, KvScript, 16, 16, 2, 3, 256>;
-type Checkers = Invariants<Machine, 16, 16, 3, 64>;
+type Plain = Recent<Machine, KvScript, 64>;
+type World = Simulation<Plain, 16, 16, 2>;
+type Checkers = Invariants<Plain, 16, 16, 2>;
 type Asks = Proposal<KvCommand>;
 type Eyes = dyn Observer<Machine, 16, 16, 2>;
+
+/// Three nodes, with checkers that look back for no more than `SLOTS` slots.
+#[derive(Clone, Copy, Debug)]
+struct Recent<M, L, const SLOTS: usize>(PhantomData<fn() -> (M, L)>);
+
+impl<M: StateMachine, L: Workload<M>, const SLOTS: usize> Setting<16, 16, 2>
+    for Recent<M, L, SLOTS>
+{
+    type Machine = M;
+    type Workload = L;
+    type Nemesis = Network;
+    type Stores = Perfect;
+    type Room = Fixed<3, 256, SLOTS>;
+}
 
 const LEADER: NodeId = NodeId(0);
 const FOLLOWER: NodeId = NodeId(1);
@@ -693,8 +711,8 @@ impl Workload<Moody> for Forty {
 #[test]
 fn a_state_that_the_log_does_not_give_is_found() {
     let mut world =
-        Simulation::<Moody, Forty, 16, 16, 2, 3, 256>::new(&Scenario::of(6, 3), Forty).unwrap();
-    let mut checkers = Box::new(Invariants::<Moody, 16, 16, 3, 64>::new());
+        Simulation::<Recent<Moody, Forty, 64>, 16, 16, 2>::new(&Scenario::of(6, 3), Forty).unwrap();
+    let mut checkers = Box::new(Invariants::<Recent<Moody, Forty, 64>, 16, 16, 2>::new());
     let ended = world.run_observed(&mut (), &mut *checkers);
     assert!(
         matches!(ended, Verdict::Violated(Violation::WrongState { .. })),
@@ -709,7 +727,7 @@ fn two_chosen_values_are_found_whichever_is_chosen_first() {
     let (low, high) = (Ballot::new(1, NodeId(0)), Ballot::new(2, NodeId(4)));
     let (slot, asked) = (Slot::FIRST, unheard_of());
     let run = |votes: &[(u16, Ballot, Asks)]| {
-        let (mut ballots, mut seen) = (Ballots::<KvCommand, 16>::new(), Seen::new());
+        let (mut ballots, mut seen) = (Ballots::<KvCommand, Size<16>>::new(), Seen::new());
         let mut results = votes.iter().map(|(node, ballot, proposal)| {
             let (node, ballot) = (NodeId(*node), *ballot);
             let claim = Claim {
@@ -765,7 +783,7 @@ fn a_checker_that_is_reset_is_as_a_new_one() {
 fn what_is_too_old_is_counted_and_not_taken_for_broken() {
     // Two slots are kept, and nodes are further apart than that.
     let mut world = World::new(&Scenario::of(6, 3), KvScript::new(60)).unwrap();
-    let mut checkers = Box::new(Invariants::<Machine, 16, 16, 3, 2>::new());
+    let mut checkers = Box::new(Invariants::<Recent<Machine, KvScript, 2>, 16, 16, 2>::new());
     let ended = world.run_observed(&mut (), &mut *checkers);
     assert_eq!(ended, Verdict::Done);
     assert_eq!(checkers.ended(world.nodes()), Ok(()));

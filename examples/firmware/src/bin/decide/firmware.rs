@@ -4,14 +4,13 @@
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{Peripherals, SYST};
 use cortex_m_rt::entry;
-use example_firmware::configurations::Settable;
 #[cfg(not(board = "microbit"))]
 use example_firmware::configurations::controller;
 #[cfg(board = "mps2-an386")]
 use example_firmware::configurations::gateway;
 use example_firmware::configurations::sensor;
 use example_firmware::semihosting::{Arguments, exit};
-use example_firmware::trio::Trio;
+use example_firmware::trio::{Kind, Shared, Trio};
 
 /// The exit code where all was decided.
 const DONE: u8 = 0;
@@ -26,32 +25,26 @@ const TOO_LONG: u8 = 3;
 const TICKS_MAX: u32 = 0x00FF_FFFF;
 
 type Sensors = Trio<
-    sensor::Machine,
+    Shared<sensor::Machine, { sensor::Member::OUTBOX_MIN + sensor::CLIENTS }, 8>,
     { sensor::WINDOW },
     { sensor::CLIENTS },
     { sensor::PAGE },
-    { sensor::Member::OUTBOX_MIN + sensor::CLIENTS },
-    8,
 >;
 
 #[cfg(not(board = "microbit"))]
 type Controllers = Trio<
-    controller::Machine,
+    Shared<controller::Machine, { controller::Member::OUTBOX_MIN + controller::CLIENTS }, 16>,
     { controller::WINDOW },
     { controller::CLIENTS },
     { controller::PAGE },
-    { controller::Member::OUTBOX_MIN + controller::CLIENTS },
-    16,
 >;
 
 #[cfg(board = "mps2-an386")]
 type Gateways = Trio<
-    gateway::Machine,
+    Shared<gateway::Machine, { gateway::Member::OUTBOX_MIN + gateway::CLIENTS }, 64>,
     { gateway::WINDOW },
     { gateway::CLIENTS },
     { gateway::PAGE },
-    { gateway::Member::OUTBOX_MIN + gateway::CLIENTS },
-    64,
 >;
 
 #[entry]
@@ -85,15 +78,8 @@ fn main() -> ! {
 }
 
 /// Lets a cluster decide commands of so many clients, and says how long that took.
-fn measure<
-    M: Settable,
-    const W: usize,
-    const C: usize,
-    const P: usize,
-    const ROOM: usize,
-    const QUEUE: usize,
->(
-    trio: &mut Trio<M, W, C, P, ROOM, QUEUE>,
+fn measure<K: Kind<P>, const W: usize, const C: usize, const P: usize>(
+    trio: &mut Trio<K, W, C, P>,
     clients: u32,
     commands: u32,
     timer: &mut SYST,

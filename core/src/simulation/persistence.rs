@@ -1,42 +1,31 @@
 //! Storage that takes its time, or loses what it has: what a node wants done waits until what it wants written is durable.
 
-use super::held::{Held, Rooms};
-use super::nemesis::Nemesis;
+use super::event_loop::{Simulation, Stamped};
+use super::node_storage::{Failed, Stores};
 use super::observer::{Observer, Stand};
+use super::pending_output::Held;
+use super::room::{EventQueue, List, Room, RoomOutbox};
 use super::scheduler::Happening;
-use super::stores::{Failed, Stores};
+use super::setting::Setting;
 use super::violation::Violation;
-use super::workload::Workload;
-use super::world::{Simulation, Stamped};
 use crate::mutant::Mutant;
-use crate::{Duration, Halt, Instant, Node, NodeId, Outbox, StateMachine, Tracer};
+use crate::{AnyOutbox, Duration, Halt, Instant, Node, NodeId, Tracer};
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
-{
-    fn held(&self, node: NodeId) -> Option<&Held<M, PAGE>> {
-        self.held.all().get(usize::from(node.0))
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
+    fn held(&self, node: NodeId) -> Option<&Held<<S::Room as Room>::Outbox, S::Machine, P>> {
+        self.held.get(usize::from(node.0))
     }
 
-    pub(super) fn held_mut(&mut self, node: NodeId) -> Option<&mut Held<M, PAGE>> {
-        self.held.all_mut().get_mut(usize::from(node.0))
+    pub(super) fn held_mut(
+        &mut self,
+        node: NodeId,
+    ) -> Option<&mut Held<<S::Room as Room>::Outbox, S::Machine, P>> {
+        self.held.get_mut(usize::from(node.0))
     }
 
     /// Whether a step of a node finds room for what it may want done.
     pub(super) fn has_room(&self, node: NodeId) -> bool {
-        let least = Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
+        let least = Node::<S::Machine, W, C, P>::OUTBOX_MIN;
         self.held(node)
             .is_some_and(|held| held.batch(false).outbox.room() >= least)
     }
@@ -46,9 +35,9 @@ impl<
         &self,
         node: NodeId,
         covered: bool,
-    ) -> Option<&Outbox<M, PAGE, OUTBOX>> {
-        if S::LASTING {
-            self.held.outbox(usize::from(node.0), covered)
+    ) -> Option<&RoomOutbox<S::Room, S::Machine, P>> {
+        if Self::LASTING {
+            Some(&self.held(node)?.batch(covered).outbox)
         } else {
             Some(&self.outbox)
         }
@@ -56,21 +45,33 @@ impl<
 
     /// That has left the node.
     pub(super) fn emptied(&mut self, node: NodeId, covered: bool) {
-        if !S::LASTING {
+        if !Self::LASTING {
             self.outbox.clear();
         } else if let Some(held) = self.held_mut(node) {
             held.batch_mut(covered).clear();
         }
     }
 
+    /// Makes room for so many nodes, of which none holds anything.
+    pub(super) fn reset_held(&mut self, nodes: usize) {
+        if !Self::LASTING {
+            return;
+        }
+        for held in self.held.iter_mut() {
+            held.reset();
+        }
+        // What no run has needed yet is not touched: it is large.
+        while self.held.len() < nodes && self.held.push(Held::new()).is_ok() {}
+    }
+
     /// The most that was to be done at once.
     pub(super) fn outbox_peak(&self) -> usize {
-        let held = self.held.all().iter().map(Held::peak);
+        let held = self.held.iter().map(Held::peak);
         held.fold(self.outbox.peak(), usize::max)
     }
 
     /// A step is over: what it wants done waits for the sync that is under way, or is written.
-    pub(super) fn keep<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub(super) fn keep<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
@@ -128,28 +129,26 @@ impl<
     }
 
     /// Writes all that is gathered.
-    fn commit<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    fn commit<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
         observer: &mut O,
     ) {
         let (index, local) = (usize::from(node.0), self.local(node));
-        let (Some(member), Some(held)) = (
-            self.members.get_mut(index),
-            self.held.all_mut().get_mut(index),
-        ) else {
+        let (Some(member), Some(held)) = (self.members.get_mut(index), self.held.get_mut(index))
+        else {
             return;
         };
         let batch = held.batch_mut(false);
         batch.stand = Stand::of(&member.node);
         if !member.node.is_voter() {
             // Nobody relies on what it would write, and it has no storage for it.
-            batch.outbox.writes.clear();
+            batch.outbox.clear_writes();
             batch.seams.clear();
             return self.release(node, false, tracer, observer);
         }
-        let writes = &batch.outbox.writes;
+        let writes = batch.outbox.writes();
         self.counts.writes += crate::outbox::run_len(writes.len());
         match self.stores.write(local, &mut member.node, writes) {
             Ok(Duration::ZERO) => self.release(node, false, tracer, observer),
@@ -171,7 +170,7 @@ impl<
 
     /// A sync is done, unless that is a stale one: what it covered leaves the node, and what was gathered meanwhile is
     /// written.
-    pub(super) fn synced<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub(super) fn synced<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
@@ -200,7 +199,7 @@ impl<
     }
 
     /// What a node wanted written is not durable.
-    fn failed<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    fn failed<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         failed: Failed,
@@ -214,10 +213,8 @@ impl<
             return self.end_torn(node);
         }
         let (index, at, local) = (usize::from(node.0), self.now, self.local(node));
-        let (Some(member), Some(held)) = (
-            self.members.get_mut(index),
-            self.held.all_mut().get_mut(index),
-        ) else {
+        let (Some(member), Some(held)) = (self.members.get_mut(index), self.held.get_mut(index))
+        else {
             return;
         };
         let mut tracer = Stamped { at, tracer };
@@ -232,7 +229,7 @@ impl<
         if member.node.halted().is_some() {
             return held.lose();
         }
-        batch.outbox.writes.clear();
+        batch.outbox.clear_writes();
         batch.seams.clear();
         batch.stand = Stand::of(&member.node);
         self.release(node, false, tracer.tracer, observer);

@@ -1,20 +1,17 @@
 //! The simulation: pops what happens next, lets a node take its step, and carries what comes of it.
 
 use super::client::Client;
-use super::held::{OUTBOX_DEFAULT, Rooms};
 use super::nemesis::Nemesis;
-use super::network::Network;
+use super::node_storage::{Durability, Stores};
 use super::observer::Observer;
 use super::report::{Bound, Mark, Report, Verdict};
-use super::scenario::{CLIENTS_MAX, KILLS_MAX, Kill};
-use super::scheduler::{Happening, Scheduler};
-use super::stores::{Perfect, Stores};
+use super::room::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
+use super::scenario::{KILLS_MAX, Kill};
+use super::scheduler::Happening;
+use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
-use crate::window::Window;
-use crate::{
-    Duration, Envelope, Instant, Node, NodeId, Outbox, Record, Slot, StateMachine, Tracer, Way,
-};
+use crate::{Duration, Envelope, Instant, Node, NodeId, Record, Slot, StateMachine, Tracer, Way};
 use heapless::Vec;
 
 /// One node of the simulation.
@@ -31,6 +28,24 @@ pub(super) struct Member<
     pub(super) wake: Instant,
 }
 
+/// The commands of a setting's machine.
+pub(super) type Command<S, const W: usize, const C: usize, const P: usize> =
+    <<S as Setting<W, C, P>>::Machine as StateMachine>::Command;
+/// The outputs of a setting's machine.
+pub(super) type Output<S, const W: usize, const C: usize, const P: usize> =
+    <<S as Setting<W, C, P>>::Machine as StateMachine>::Output;
+/// When what a node writes is durable in a setting.
+type Durable<S, const W: usize, const C: usize, const P: usize> =
+    <<S as Setting<W, C, P>>::Stores as Stores<
+        <S as Setting<W, C, P>>::Machine, W, C, P>>::Durability;
+/// What has not left each node yet in a setting.
+type Pending<S, const W: usize, const C: usize, const P: usize> =
+    <Durable<S, W, C, P> as Durability>::Pending<
+        <S as Setting<W, C, P>>::Room,
+        <S as Setting<W, C, P>>::Machine,
+        P,
+    >;
+
 /// What a run has come to so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
@@ -43,58 +58,38 @@ pub(super) struct Counts {
     pub(super) gathered: u64,
 }
 
-/// A simulated cluster of up to `NODES` nodes, with up to `EVENTS` happenings in store.
+/// A simulated cluster, as a [`Setting`] says.
 ///
-/// The other capacities are those of its [`Node`]s. Fixed as it is, it is a large value: on a host, run it in a thread
-/// with a stack to match; on a target, place it in a `static`.
-///
-/// `EVENTS` should hold what is under way at once: for each node a few broadcasts to all the others, a wake with a
-/// handful of stale ones, and the clients. A message for which there is no room is lost and traced.
-///
-/// Three more have defaults that are ample, and are named where memory is dear: `OUTBOX`, at least
-/// [`Node::OUTBOX_MIN`] (storage that takes its time knows only the default); `LEDGER`, how many slots back the applied
-/// prefixes of the nodes are compared, a power of two; and `CALLERS`, how many clients there can be. None of them changes
-/// the facts of a run that they have room for.
+/// The capacities are those of its [`Node`]s; how many of these there can be, and of all else, is the
+/// [room](Setting::Room) of the setting. Fixed as it is, it is a large value: on a host, run it in a thread with a stack to
+/// match; on a target, place it in a `static`.
 ///
 /// ```
 /// use synod::machines::Kv;
-/// use synod::simulation::{KvScript, Scenario, Simulation, Verdict};
+/// use synod::simulation::{Calm, KvScript, Scenario, Simulation, Verdict};
 ///
 /// let scenario = Scenario::of(6, 3);
 /// let mut simulation =
-///     Simulation::<Kv<16>, KvScript, 16, 16, 2, 3, 256>::new(&scenario, KvScript::new(11))?;
+///     Simulation::<Calm<Kv<16>, KvScript, 3, 256>, 16, 16, 2>::new(&scenario, KvScript::new(11))?;
 /// assert_eq!(simulation.run(&mut ()), Verdict::Done);
 /// assert_eq!(simulation.report().right, 121);
 /// # Ok::<(), synod::simulation::ScenarioError>(())
 /// ```
 #[derive(Debug)]
-pub struct Simulation<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N = Network,
-    S: Stores<M, WINDOW, CLIENTS, PAGE> = Perfect,
-    const OUTBOX: usize = OUTBOX_DEFAULT,
-    const LEDGER: usize = 1024,
-    const CALLERS: usize = CLIENTS_MAX,
-> {
+pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
     pub(super) now: Instant,
-    pub(super) scheduler: Scheduler<M, PAGE, EVENTS>,
-    pub(super) nemesis: N,
-    pub(super) members: Vec<Member<M, WINDOW, CLIENTS, PAGE>, NODES>,
-    pub(super) clients: Vec<Client<M::Command>, CALLERS>,
-    pub(super) workload: Option<L>,
-    pub(super) outbox: Outbox<M, PAGE, OUTBOX>,
-    pub(super) stores: S,
+    pub(super) scheduler: Events<S::Room, S::Machine, P>,
+    pub(super) nemesis: S::Nemesis,
+    pub(super) members: Nodes<S::Room, Member<S::Machine, W, C, P>>,
+    pub(super) clients: Clients<S::Room, Client<Command<S, W, C, P>>>,
+    pub(super) workload: Option<S::Workload>,
+    pub(super) outbox: RoomOutbox<S::Room, S::Machine, P>,
+    pub(super) stores: S::Stores,
     /// What has not left each node yet, where storage takes its time.
-    pub(super) held: S::Room,
+    pub(super) held: Pending<S, W, C, P>,
     pub(super) kills: Vec<Kill, KILLS_MAX>,
     /// The digest of what was applied up to a slot, as the first node to get there had it.
-    pub(super) ledger: Window<u64, LEDGER>,
+    pub(super) ledger: Ledger<S::Room, u64>,
     pub(super) violation: Option<Violation>,
     pub(super) busy_clients: u16,
     pub(super) run_seed: u64,
@@ -106,31 +101,25 @@ pub struct Simulation<
     pub(super) counts: Counts,
 }
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
+    /// Whether the nemesis may have a plan.
+    pub(super) const PLANS: bool = S::Nemesis::PLANS;
+    /// Whether storage can lose anything or take time.
+    pub(super) const LASTING: bool = <Durable<S, W, C, P>>::IS_DEFERRED;
+    pub(super) const NODES: usize = <S::Room as Room>::Nodes::MAX;
+    pub(super) const EVENTS: usize = <S::Room as Room>::Events::MAX;
+    pub(super) const OUTBOX: usize = <S::Room as Room>::Outbox::MAX;
+
     /// Runs to the end: until done, until a rule is broken, or until a bound is reached.
-    pub fn run(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Verdict {
+    pub fn run(&mut self, tracer: &mut impl Tracer<S::Machine, P>) -> Verdict {
         self.run_observed(tracer, &mut ())
     }
 
     /// Runs to the end under the eyes of an observer.
     pub fn run_observed(
         &mut self,
-        tracer: &mut impl Tracer<M, PAGE>,
-        observer: &mut impl Observer<M, WINDOW, CLIENTS, PAGE>,
+        tracer: &mut impl Tracer<S::Machine, P>,
+        observer: &mut impl Observer<S::Machine, W, C, P>,
     ) -> Verdict {
         loop {
             if let Some(verdict) = self.step_observed(tracer, observer) {
@@ -140,13 +129,13 @@ impl<
     }
 
     /// Lets one thing happen; answers how the run ended, once it has.
-    pub fn step(&mut self, tracer: &mut impl Tracer<M, PAGE>) -> Option<Verdict> {
+    pub fn step(&mut self, tracer: &mut impl Tracer<S::Machine, P>) -> Option<Verdict> {
         self.step_observed(tracer, &mut ())
     }
 
     /// Lets one thing happen under the eyes of an observer; answers how the run ended, once it has.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub fn step_observed<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub fn step_observed<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         tracer: &mut T,
         observer: &mut O,
@@ -182,9 +171,9 @@ impl<
             Happening::Wake(node) => self.wake(node, tracer, observer),
             Happening::Client(index) => self.client_acts(index, tracer, observer),
             Happening::Kill(index) => self.kill(index, tracer),
-            Happening::Begin(index) if N::PLANS => self.begin_fault(index, tracer),
-            Happening::End(index) if N::PLANS => self.end_fault(index, tracer, observer),
-            Happening::Synced(node) if S::LASTING => self.synced(node, tracer, observer),
+            Happening::Begin(index) if Self::PLANS => self.begin_fault(index, tracer),
+            Happening::End(index) if Self::PLANS => self.end_fault(index, tracer, observer),
+            Happening::Synced(node) if Self::LASTING => self.synced(node, tracer, observer),
             Happening::Begin(_) | Happening::End(_) | Happening::Synced(_) => {}
         }
         None
@@ -211,16 +200,16 @@ impl<
         reason = "called in one place; a call of its own would cost more than it does"
     )]
     #[inline(always)]
-    fn deliver<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    fn deliver<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
-        envelope: &Envelope<M, PAGE>,
+        envelope: &Envelope<S::Machine, P>,
         tracer: &mut T,
         observer: &mut O,
     ) {
         let to = envelope.to;
         let local = self.local(to);
         if let Some((member, now, outbox)) = self.live(to) {
-            if N::PLANS {
+            if Self::PLANS {
                 let mut tracer = Stamped {
                     at: now,
                     tracer: &mut *tracer,
@@ -242,29 +231,29 @@ impl<
     }
 
     /// What works against the cluster, and what it has recorded.
-    pub fn nemesis(&self) -> &N {
+    pub fn nemesis(&self) -> &S::Nemesis {
         &self.nemesis
     }
 
     /// Where the nodes keep what must outlive a loss of power.
-    pub fn stores(&self) -> &S {
+    pub fn stores(&self) -> &S::Stores {
         &self.stores
     }
 
     /// The same, to do something about it.
-    pub fn stores_mut(&mut self) -> &mut S {
+    pub fn stores_mut(&mut self) -> &mut S::Stores {
         &mut self.stores
     }
 
     /// A node, killed or not.
-    pub fn node(&self, node: NodeId) -> Option<&Node<M, WINDOW, CLIENTS, PAGE>> {
+    pub fn node(&self, node: NodeId) -> Option<&Node<S::Machine, W, C, P>> {
         self.members
             .get(usize::from(node.0))
             .map(|member| &member.node)
     }
 
     /// Every node, killed or not, in the order of their numbers.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {
+    pub fn nodes(&self) -> impl Iterator<Item = &Node<S::Machine, W, C, P>> {
         self.members.iter().map(|member| &member.node)
     }
 
@@ -312,14 +301,14 @@ impl<
                 .unwrap_or(0)
         };
         [
-            ("window", most(|marks| marks.window), WINDOW),
-            ("votes", most(|marks| marks.votes), WINDOW),
-            ("waiting", most(|marks| marks.waiting), CLIENTS),
-            ("pending", most(|marks| marks.pending), CLIENTS),
-            ("requesters", most(|marks| marks.requesters), CLIENTS),
-            ("sessions", most(|marks| marks.sessions), CLIENTS),
-            ("outbox", self.outbox_peak(), OUTBOX),
-            ("scheduler", self.scheduler.peak(), EVENTS),
+            ("window", most(|marks| marks.window), W),
+            ("votes", most(|marks| marks.votes), W),
+            ("waiting", most(|marks| marks.waiting), C),
+            ("pending", most(|marks| marks.pending), C),
+            ("requesters", most(|marks| marks.requesters), C),
+            ("sessions", most(|marks| marks.sessions), C),
+            ("outbox", self.outbox_peak(), Self::OUTBOX),
+            ("scheduler", self.scheduler.peak(), Self::EVENTS),
         ]
         .into_iter()
         .map(|(name, peak, capacity)| Mark {
@@ -341,16 +330,16 @@ impl<
         &mut self,
         node: NodeId,
     ) -> Option<(
-        &mut Member<M, WINDOW, CLIENTS, PAGE>,
+        &mut Member<S::Machine, W, C, P>,
         Instant,
-        &mut Outbox<M, PAGE, OUTBOX>,
+        &mut RoomOutbox<S::Room, S::Machine, P>,
     )> {
         let member = self
             .members
             .get_mut(usize::from(node.0))
             .filter(|member| member.live)?;
-        let outbox = if S::LASTING {
-            self.held.step(usize::from(node.0))?
+        let outbox = if Self::LASTING {
+            self.held.get_mut(usize::from(node.0))?.step()
         } else {
             &mut self.outbox
         };
@@ -358,7 +347,7 @@ impl<
     }
 
     /// A node's wake has come, unless it is a stale one; a deadline that has moved on only moves the wake.
-    fn wake<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    fn wake<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
@@ -377,7 +366,7 @@ impl<
             .next_deadline()
             .is_some_and(|deadline| deadline <= local)
         {
-            if N::PLANS {
+            if Self::PLANS {
                 let mut tracer = Stamped {
                     at: now,
                     tracer: &mut *tracer,
@@ -394,7 +383,7 @@ impl<
 
     /// Keeps a wake in store at or before the node's deadline. A later deadline is left to the wake that is there.
     pub(super) fn schedule_wake(&mut self, node: NodeId) {
-        if S::LASTING && !self.has_room(node) {
+        if Self::LASTING && !self.has_room(node) {
             // It could do nothing now. It is woken when what it holds has left it.
             return;
         }

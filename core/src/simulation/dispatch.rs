@@ -1,71 +1,55 @@
 //! Carrying what a step wants done: writes, messages, replies.
 
-use super::conditions::Passage;
+use super::event_loop::Simulation;
 use super::fault::FaultKind;
-use super::held::Rooms;
 use super::nemesis::{Fate, Nemesis, Passing};
+use super::network_conditions::Passage;
 use super::observer::{Observer, Stand, Taken};
 use super::plan::Plan;
+use super::room::EventQueue;
 use super::scheduler::Happening;
-use super::stores::Stores;
-use super::workload::Workload;
-use super::world::Simulation;
-use crate::{Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer, Way};
+use super::setting::Setting;
+use crate::{AnyOutbox, Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer, Way};
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     /// Carries what a step wants done, in order: writes, messages, replies.
-    pub(super) fn after_step<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub(super) fn after_step<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
         observer: &mut O,
     ) {
         self.schedule_wake(node);
-        if S::LASTING {
+        if Self::LASTING {
             return self.keep(node, tracer, observer);
         }
         self.check(node);
-        self.counts.writes += crate::outbox::run_len(self.outbox.writes.len());
+        self.counts.writes += crate::outbox::run_len(self.outbox.writes().len());
         self.release(node, false, tracer, observer);
     }
 
     /// What a node holds leaves it, as what it wanted written is durable: what a sync has covered, or else all that was
     /// gathered.
-    pub(super) fn release<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub(super) fn release<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         covered: bool,
         tracer: &mut T,
         observer: &mut O,
     ) {
-        if S::LASTING {
+        if Self::LASTING {
             self.check_released(node, covered);
         }
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
-        let (outbox, stand, seams) = if S::LASTING {
+        let (outbox, stand, seams) = if Self::LASTING {
             let index = usize::from(node.0);
-            let held = self.held.all().get(index);
-            let (Some(held), Some(outbox)) = (held, self.held.outbox(index, covered)) else {
+            let Some(held) = self.held.get(index) else {
                 return;
             };
             let batch = held.batch(covered);
-            (outbox, batch.stand, batch.seams.as_slice())
+            (&batch.outbox, batch.stand, batch.seams.as_slice())
         } else {
             (&self.outbox, Stand::of(&member.node), &[][..])
         };
@@ -74,16 +58,16 @@ impl<
             node: &member.node,
             stand,
             seams,
-            writes: &outbox.writes,
-            messages: &outbox.messages,
-            replies: &outbox.replies,
+            writes: outbox.writes(),
+            messages: outbox.messages(),
+            replies: outbox.replies(),
         });
         // A message may be lost; a turn of a client, a wake or a fault would never come again. Room is kept for those.
         // What is torn may end twice: soon after, and when that was planned.
         let ahead = self.nemesis.plan().map_or(0, Plan::len) * 2;
-        let syncs = if S::LASTING { self.members.len() } else { 0 };
+        let syncs = if Self::LASTING { self.members.len() } else { 0 };
         let spare = self.clients.len() + self.members.len() + syncs + ahead;
-        for outgoing in &outbox.messages {
+        for outgoing in outbox.messages() {
             let message = &outgoing.message;
             tracer.on_way(Way::Leaves { from: node });
             for to in outgoing.to.iter() {
@@ -102,7 +86,7 @@ impl<
                     say(Event::Lost { to, message });
                     continue;
                 };
-                if N::PLANS
+                if Self::PLANS
                     && let Some(cause) = fate.late
                 {
                     say(Event::Delayed {
@@ -112,13 +96,13 @@ impl<
                         cause,
                     });
                 }
-                if N::PLANS && fate.again.is_some() {
+                if Self::PLANS && fate.again.is_some() {
                     say(Event::Duplicated { to, message });
                 }
                 let mut next = Some(delay);
                 while let Some(delay) = next {
                     let envelope = member.node.envelope(to, outgoing);
-                    let is_full = self.scheduler.len() + spare >= EVENTS;
+                    let is_full = self.scheduler.queued() + spare >= Self::EVENTS;
                     let at = self.now + delay;
                     if is_full
                         || self
@@ -134,14 +118,14 @@ impl<
                             copy: self.scheduler.last(),
                         });
                     }
-                    next = if N::PLANS { fate.again.take() } else { None };
+                    next = if Self::PLANS { fate.again.take() } else { None };
                 }
             }
         }
-        let replies = outbox.replies.len();
+        let replies = outbox.replies().len();
         for index in 0..replies {
             let outbox = self.outbox_of(node, covered);
-            if let Some(reply) = outbox.and_then(|outbox| outbox.replies.get(index).copied()) {
+            if let Some(reply) = outbox.and_then(|outbox| outbox.replies().get(index).copied()) {
                 self.client_hears(reply.key, reply.outcome, observer);
             }
         }

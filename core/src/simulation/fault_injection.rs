@@ -2,38 +2,24 @@
 
 use super::client::Progress;
 use super::clock::Clock;
+use super::event_loop::Simulation;
 use super::fault::Fault;
-use super::held::Rooms;
 use super::nemesis::Nemesis;
+use super::node_storage::{Birth, Stores};
 use super::observer::Observer;
 use super::plan::Strain;
+use super::room::EventQueue;
 use super::scenario::Target;
 use super::scheduler::Happening;
-use super::stores::{Birth, Stores};
-use super::workload::Workload;
-use super::world::Simulation;
-use crate::{Ballot, Duration, Event, Instant, NodeId, Record, Role, StateMachine, Tracer};
+use super::setting::Setting;
+use crate::{Ballot, Duration, Event, Instant, NodeId, Record, Role, Tracer};
 
 /// How soon a fault that strikes the leader looks again where nobody leads.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     /// Stops a node for good. Its clients go elsewhere after a while.
-    pub(super) fn kill(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+    pub(super) fn kill(&mut self, index: u16, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some(kill) = self.kills.get(usize::from(index)) else {
             return;
         };
@@ -58,13 +44,13 @@ impl<
         }
     }
 
-    fn again(&mut self, after: Duration, happening: Happening<M, PAGE>) {
+    fn again(&mut self, after: Duration, happening: Happening<S::Machine, P>) {
         // There is room: one happening has just been taken out.
         let _ = self.scheduler.push(self.now + after, happening);
     }
 
     /// A node loses power.
-    pub(super) fn stop(&mut self, node: NodeId, tracer: &mut impl Tracer<M, PAGE>) {
+    pub(super) fn stop(&mut self, node: NodeId, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some((member, at, _)) = self.live(node) else {
             return;
         };
@@ -76,13 +62,13 @@ impl<
             role,
             event,
         });
-        if S::LASTING {
+        if Self::LASTING {
             self.stores.crash(node);
             if let Some(held) = self.held_mut(node) {
                 held.lose();
             }
         }
-        for (index, client) in (0..).zip(&self.clients) {
+        for (index, client) in (0..).zip(self.clients.iter()) {
             if client.node == node && client.progress != Progress::Done {
                 let _ = self
                     .scheduler
@@ -98,7 +84,7 @@ impl<
     }
 
     /// A planned fault begins.
-    pub(super) fn begin_fault(&mut self, index: u16, tracer: &mut impl Tracer<M, PAGE>) {
+    pub(super) fn begin_fault(&mut self, index: u16, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some(planned) = self.nemesis.plan().and_then(|plan| plan.fault(index)) else {
             return;
         };
@@ -163,7 +149,7 @@ impl<
     }
 
     /// A planned fault is over.
-    pub(super) fn end_fault<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    pub(super) fn end_fault<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         index: u16,
         tracer: &mut T,
@@ -246,7 +232,7 @@ impl<
     }
 
     /// A node that lost power starts again: from what it made durable, or anew where nobody relied on it yet.
-    fn restart<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    fn restart<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
@@ -294,7 +280,7 @@ impl<
     }
 
     /// A fault of a node's disk is over. A node that is down or fenced for want of its disk is started again.
-    fn mended<T: Tracer<M, PAGE>, O: Observer<M, WINDOW, CLIENTS, PAGE>>(
+    fn mended<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         fault: &Fault,
@@ -322,7 +308,10 @@ impl<
     }
 
     /// Whether a happening is for a node that stands still.
-    pub(super) fn waits_for_a_pause(&self, happening: &Happening<M, PAGE>) -> Option<Instant> {
+    pub(super) fn waits_for_a_pause(
+        &self,
+        happening: &Happening<S::Machine, P>,
+    ) -> Option<Instant> {
         self.nemesis.plan()?;
         let node = match happening {
             Happening::Deliver(envelope) => envelope.to,
@@ -334,7 +323,7 @@ impl<
     }
 
     /// Puts a happening off until the node that it is for goes on.
-    pub(super) fn put_off(&mut self, happening: Happening<M, PAGE>, until: Instant) {
+    pub(super) fn put_off(&mut self, happening: Happening<S::Machine, P>, until: Instant) {
         if let Happening::Wake(node) = &happening
             && let Some(member) = self.members.get_mut(usize::from(node.0))
             && member.wake == self.now

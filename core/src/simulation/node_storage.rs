@@ -1,7 +1,9 @@
 //! Storage of the nodes of a simulation: where they keep what must outlive a loss of power.
 
 use super::fault::Fault;
+use super::pending_output::Held;
 use super::report::Mark;
+use super::room::{List, NoList, Nodes, Room};
 use super::scenario::Scenario;
 use super::violation::Violation;
 use crate::{Config, Duration, Instant, Node, NodeId, StateMachine, Write};
@@ -52,6 +54,42 @@ impl fmt::Display for Failed {
 
 impl core::error::Error for Failed {}
 
+/// When what a node writes is durable. [`Immediate`] and [`Deferred`] are the only implementations.
+pub trait Durability: Debug + sealed::Sealed {
+    /// Whether anything can be lost or take time. Where not, the code for that is left out of the program.
+    const IS_DEFERRED: bool;
+
+    /// What has not left each node yet.
+    #[doc(hidden)]
+    type Pending<R: Room, M: StateMachine, const PAGE: usize>: List<Held<R::Outbox, M, PAGE>>;
+}
+
+/// Storage in which everything is durable as soon as it is written, so that no output of a node waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Immediate;
+
+/// Storage that takes time or loses what it has: the output of a node waits until what it rests on is durable.
+#[derive(Clone, Copy, Debug)]
+pub struct Deferred;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Immediate {}
+    impl Sealed for super::Deferred {}
+}
+
+impl Durability for Immediate {
+    const IS_DEFERRED: bool = false;
+
+    type Pending<R: Room, M: StateMachine, const PAGE: usize> = NoList<Held<R::Outbox, M, PAGE>>;
+}
+
+impl Durability for Deferred {
+    const IS_DEFERRED: bool = true;
+
+    type Pending<R: Room, M: StateMachine, const PAGE: usize> = Nodes<R, Held<R::Outbox, M, PAGE>>;
+}
+
 /// Where the nodes of a simulation keep what must outlive a loss of power.
 ///
 /// [`Perfect`] forgets nothing, takes no time and costs nothing. [`Disks`](super::Disks) are simulated ones, which can do
@@ -65,11 +103,8 @@ impl core::error::Error for Failed {}
 pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>:
     Debug
 {
-    /// Whether anything can be lost or take time. Where not, the code for that is left out of the program.
-    const LASTING: bool;
-
-    /// [Room](super::Rooms) for what has not left each node; `()` where nothing is ever held back.
-    type Room;
+    /// When what is written is durable: [`Immediate`] or [`Deferred`].
+    type Durability: Durability;
 
     /// A run begins.
     fn begin(&mut self, scenario: &Scenario) {
@@ -141,9 +176,7 @@ pub struct Perfect;
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Stores<M, WINDOW, CLIENTS, PAGE> for Perfect
 {
-    const LASTING: bool = false;
-
-    type Room = ();
+    type Durability = Immediate;
 
     #[inline]
     fn start(

@@ -1,104 +1,58 @@
 //! Setting a run up: nodes, clients and kills, in place.
 
 use super::client::Client;
-use super::held::Rooms;
+use super::event_loop::{Counts, Member, Simulation};
 use super::nemesis::Nemesis;
 use super::network::Network;
+use super::node_storage::{Birth, Perfect, Stores};
 use super::plan::Plan;
+use super::room::{Capacity, EventQueue, List, Ring, Room};
 use super::scenario::{Placement, Scenario, ScenarioError};
-use super::scheduler::{Happening, Scheduler};
-use super::stores::{Birth, Perfect, Stores};
-use super::workload::Workload;
-use super::world::{Counts, Member, Simulation};
+use super::scheduler::Happening;
+use super::setting::Setting;
 use crate::random::{Purpose, stream};
-use crate::window::Window;
-use crate::{Duration, Instant, Node, NodeId, Outbox, Slot, StateMachine};
-use heapless::Vec;
+use crate::{AnyOutbox, Duration, Instant, Node, NodeId};
 use rand_core::Rng;
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>
+impl<S, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P>
+where
+    S: Setting<W, C, P, Nemesis = Network, Stores = Perfect>,
 {
     /// A run at its beginning: node 0 founds the cluster and the others join it.
     ///
     /// # Errors
     ///
     /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be.
-    pub fn new(scenario: &Scenario, workload: L) -> Result<Self, ScenarioError> {
+    pub fn new(scenario: &Scenario, workload: S::Workload) -> Result<Self, ScenarioError> {
         let mut simulation = Self::idle();
         simulation.start(scenario, workload)?;
         Ok(simulation)
     }
-}
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
->
-    Simulation<
-        M,
-        L,
-        WINDOW,
-        CLIENTS,
-        PAGE,
-        NODES,
-        EVENTS,
-        Network,
-        Perfect,
-        OUTBOX,
-        LEDGER,
-        CALLERS,
-    >
-{
     /// Forgets the run that was, if any, and puts another at its beginning, on a network that only loses and delays.
     ///
     /// # Errors
     ///
     /// [`ScenarioError`]: what in the scenario there is no room for, or cannot be. Nothing was changed then.
-    pub fn start(&mut self, scenario: &Scenario, workload: L) -> Result<(), ScenarioError> {
+    pub fn start(
+        &mut self,
+        scenario: &Scenario,
+        workload: S::Workload,
+    ) -> Result<(), ScenarioError> {
         let network = Network::new(scenario.link, scenario.run_seed);
         self.start_against(scenario, workload, network)
     }
 }
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     const CHECKED: () = {
         assert!(
-            Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN <= OUTBOX,
-            "WINDOW or CLIENTS is too large for the simulation's OUTBOX"
+            Node::<S::Machine, W, C, P>::OUTBOX_MIN <= Self::OUTBOX,
+            "WINDOW or CLIENTS is too large for the outbox of the simulation's room"
         );
         assert!(
-            EVENTS > NODES + CLIENTS,
-            "EVENTS must hold a wake for every node and a turn for every client"
+            Self::EVENTS > Self::NODES + C,
+            "the room of a simulation must hold a wake for every node and a turn for every client among its events"
         );
     };
 
@@ -106,26 +60,26 @@ impl<
     /// start one again for the next seed, spares copying a large value.
     pub fn idle() -> Self
     where
-        S: Default,
+        S::Stores: Default,
     {
-        Self::idle_on(S::default())
+        Self::idle_on(S::Stores::default())
     }
 
     /// The same, with storage of the nodes that may have a past.
-    pub fn idle_on(stores: S) -> Self {
+    pub fn idle_on(stores: S::Stores) -> Self {
         let () = Self::CHECKED;
         Self {
             now: Instant::ZERO,
-            scheduler: Scheduler::new(),
-            nemesis: N::default(),
-            members: Vec::new(),
-            clients: Vec::new(),
+            scheduler: EventQueue::new(),
+            nemesis: S::Nemesis::default(),
+            members: List::new(),
+            clients: List::new(),
             workload: None,
-            outbox: Outbox::new(),
+            outbox: AnyOutbox::new(),
             stores,
-            held: S::Room::default(),
-            kills: Vec::new(),
-            ledger: Window::new(Slot::ZERO),
+            held: List::new(),
+            kills: heapless::Vec::new(),
+            ledger: Ring::new(),
             violation: None,
             busy_clients: 0,
             run_seed: 0,
@@ -146,11 +100,12 @@ impl<
     pub fn start_against(
         &mut self,
         scenario: &Scenario,
-        workload: L,
-        nemesis: N,
+        workload: S::Workload,
+        nemesis: S::Nemesis,
     ) -> Result<(), ScenarioError> {
         // A turn of every client must find room; that a node has fewer sessions than there are clients costs some their own.
-        scenario.validate(NODES, EVENTS.saturating_sub(NODES + 1).min(CALLERS))?;
+        let turns = Self::EVENTS.saturating_sub(Self::NODES + 1);
+        scenario.validate(Self::NODES, turns.min(<S::Room as Room>::Clients::MAX))?;
         for planned in nemesis.plan().into_iter().flat_map(Plan::faults) {
             planned.validate(scenario.nodes)?;
         }
@@ -162,7 +117,7 @@ impl<
         self.workload = Some(workload);
         self.outbox.reset();
         self.stores.begin(scenario);
-        self.held.reset(scenario.nodes.into());
+        self.reset_held(scenario.nodes.into());
         self.kills.clone_from(&scenario.kills);
         self.ledger.clear();
         self.violation = None;
@@ -197,7 +152,7 @@ impl<
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
-        let built = if S::LASTING {
+        let built = if Self::LASTING {
             let birth = Birth {
                 now: Instant::ZERO,
                 config,
@@ -250,9 +205,30 @@ mod tests {
     use super::*;
     use crate::Digest;
     use crate::machines::Kv;
-    use crate::simulation::{KvScript, Verdict};
+    use crate::simulation::{Calm, KvScript, Size, Verdict};
 
-    type Small = Simulation<Kv<16>, KvScript, 16, 16, 2, 3, 256>;
+    type Small = Simulation<Calm<Kv<16>, KvScript, 3, 256>, 16, 16, 2>;
+
+    /// The same in less room.
+    #[derive(Debug)]
+    struct Scant;
+
+    impl Setting<16, 16, 2> for Scant {
+        type Machine = Kv<16>;
+        type Workload = KvScript;
+        type Nemesis = Network;
+        type Stores = Perfect;
+        type Room = Self;
+    }
+
+    impl Room for Scant {
+        type Nodes = Size<3>;
+        type Events = Size<256>;
+        type Outbox = Size<46>;
+        type Ledger = Size<16>;
+        type Clients = Size<11>;
+        type History = Size<16>;
+    }
 
     fn run(simulation: &mut Small) -> Digest {
         let mut digest = Digest::new();
@@ -273,7 +249,7 @@ mod tests {
 
     #[test]
     fn less_room_gives_the_same_facts() {
-        type Tight = Simulation<Kv<16>, KvScript, 16, 16, 2, 3, 256, Network, Perfect, 46, 16, 11>;
+        type Tight = Simulation<Scant, 16, 16, 2>;
         let scenario = Scenario::of(6, 3);
         let mut ample = Small::new(&scenario, KvScript::new(11)).unwrap();
         let (mut tight, mut digest) = (Tight::idle(), Digest::new());

@@ -1,30 +1,14 @@
 //! What a simulation looks for: rules that were broken, and whether all is done.
 
-use super::held::Rooms;
-use super::nemesis::Nemesis;
-use super::stores::Stores;
+use super::event_loop::Simulation;
+use super::room::Ring;
+use super::setting::Setting;
 use super::violation::Violation;
-use super::workload::Workload;
-use super::world::Simulation;
-use crate::{Node, NodeId, Slot, StateMachine};
+use crate::{Node, NodeId, Slot};
 
-impl<
-    M: StateMachine,
-    L: Workload<M>,
-    const WINDOW: usize,
-    const CLIENTS: usize,
-    const PAGE: usize,
-    const NODES: usize,
-    const EVENTS: usize,
-    N: Nemesis,
-    S: Stores<M, WINDOW, CLIENTS, PAGE, Room: Rooms<M, PAGE, OUTBOX>>,
-    const OUTBOX: usize,
-    const LEDGER: usize,
-    const CALLERS: usize,
-> Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
-{
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn live_nodes(&self) -> impl Iterator<Item = &Node<M, WINDOW, CLIENTS, PAGE>> {
+    fn live_nodes(&self) -> impl Iterator<Item = &Node<S::Machine, W, C, P>> {
         let live = self.members.iter().filter(|member| member.live);
         live.map(|member| &member.node)
     }
@@ -35,7 +19,7 @@ impl<
         let Some(first) = live.next() else {
             return false;
         };
-        let same = |node: &Node<M, WINDOW, CLIENTS, PAGE>| {
+        let same = |node: &Node<S::Machine, W, C, P>| {
             node.is_active() && node.applied() == first.applied() && node.chain() == first.chain()
         };
         same(first) && live.all(same)
@@ -46,7 +30,7 @@ impl<
     pub(super) fn diverged(&self) -> Option<NodeId> {
         let mut live = self.live_nodes();
         let first = live.next()?;
-        let differs = |node: &&Node<M, WINDOW, CLIENTS, PAGE>| node.machine() != first.machine();
+        let differs = |node: &&Node<S::Machine, W, C, P>| node.machine() != first.machine();
         live.find(differs).map(Node::id)
     }
 
@@ -70,7 +54,7 @@ impl<
             if *known != chain {
                 self.violation = Some(Violation::Disagreement { node, slot });
             }
-        } else if let Some(place) = self.ledger.admit(slot, slot) {
+        } else if let Some(place) = self.ledger.admit(slot) {
             *place = Some(chain);
         }
     }
@@ -80,7 +64,7 @@ impl<
 mod tests {
     extern crate std;
     use crate::machines::{Key, Kv, KvCommand, KvReply};
-    use crate::simulation::{KvScript, Scenario, Simulation, Verdict, Violation, Workload};
+    use crate::simulation::{Calm, KvScript, Scenario, Simulation, Verdict, Violation, Workload};
     use crate::{MalformedPage, NodeId, Reader, RequestNumber, Slot, StateMachine, Value, Writer};
     use core::cell::Cell;
 
@@ -104,7 +88,8 @@ mod tests {
     #[test]
     fn a_wrong_answer_is_a_violation() {
         let mut simulation =
-            Simulation::<Kv<4>, Liar, 8, 16, 2, 3, 256>::new(&Scenario::of(6, 3), Liar).unwrap();
+            Simulation::<Calm<Kv<4>, Liar, 3, 256>, 8, 16, 2>::new(&Scenario::of(6, 3), Liar)
+                .unwrap();
         assert!(matches!(
             simulation.run(&mut ()),
             Verdict::Violated(Violation::WrongAnswer {
@@ -162,7 +147,8 @@ mod tests {
     #[test]
     fn r5_a_state_machine_that_follows_its_mood_is_a_violation() {
         let mut simulation =
-            Simulation::<Moody, Once, 8, 16, 2, 3, 256>::new(&Scenario::of(6, 3), Once).unwrap();
+            Simulation::<Calm<Moody, Once, 3, 256>, 8, 16, 2>::new(&Scenario::of(6, 3), Once)
+                .unwrap();
         assert_eq!(
             simulation.run(&mut ()),
             Verdict::Violated(Violation::Divergence { node: NodeId(1) })
@@ -172,9 +158,11 @@ mod tests {
     #[test]
     fn a_node_that_applied_something_else_is_a_violation() {
         let scenario = Scenario::of(6, 3);
-        let mut simulation =
-            Simulation::<Kv<16>, KvScript, 8, 16, 2, 3, 256>::new(&scenario, KvScript::new(11))
-                .unwrap();
+        let mut simulation = Simulation::<Calm<Kv<16>, KvScript, 3, 256>, 8, 16, 2>::new(
+            &scenario,
+            KvScript::new(11),
+        )
+        .unwrap();
         let (slot, node) = (Slot::new(20), NodeId(2));
         while simulation.node(node).unwrap().applied() < slot {
             assert_eq!(simulation.step(&mut ()), None);

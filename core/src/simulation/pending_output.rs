@@ -1,0 +1,180 @@
+//! What nodes want done that has not left them yet, as it rests on what is not durable yet.
+
+use super::observer::{Seam, Stand};
+use super::room::{Capacity, List};
+use crate::{AnyOutbox, Instant, StateMachine};
+
+/// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
+#[derive(Clone, Debug)]
+pub struct Held<O: Capacity, M: StateMachine, const PAGE: usize> {
+    batches: [Batch<O, M, PAGE>; 2],
+    /// Whether it is the second of the two that is gathered.
+    is_second: bool,
+    /// When the sync that is under way is done, or the driver empties what it gathers; [`Instant::FAR_FUTURE`] where it does
+    /// neither.
+    pub(super) until: Instant,
+    /// Whether no sync is under way: the driver gathers steps before it empties the outbox.
+    pub(super) is_gathering: bool,
+}
+
+/// The steps of a node that leave it together.
+#[derive(Clone, Debug)]
+pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
+    pub(super) outbox: O::Outbox<M, PAGE>,
+    /// Where one step ends in the outbox and the next begins. Each has something more in it than the last.
+    pub(super) seams: Seams<O>,
+    /// Where the node stood after the last of the steps.
+    pub(super) stand: Stand,
+}
+
+/// The boundaries between steps: up to two for each place of an outbox, as each step adds a write or a message.
+///
+/// They are stored in pairs, since the language cannot double a capacity that is a type.
+#[derive(Clone, Debug)]
+pub(super) struct Seams<O: Capacity> {
+    pairs: O::List<[Seam; 2]>,
+    /// Whether the second of the last pair is not used yet.
+    is_odd: bool,
+}
+
+impl<O: Capacity> Seams<O> {
+    fn new() -> Self {
+        Self {
+            pairs: List::new(),
+            is_odd: false,
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Seam] {
+        let all = self.pairs.as_flattened();
+        let len = all.len() - usize::from(self.is_odd);
+        all.get(..len).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    fn push(&mut self, seam: Seam) {
+        if self.is_odd
+            && let Some([_, second]) = self.pairs.last_mut()
+        {
+            *second = seam;
+            self.is_odd = false;
+        } else {
+            // There is room: each seam has a write or a message more than the last.
+            self.is_odd = self.pairs.push([seam; 2]).is_ok();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.pairs.clear();
+        self.is_odd = false;
+    }
+}
+
+impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
+    fn new() -> Self {
+        Self {
+            outbox: AnyOutbox::new(),
+            seams: Seams::new(),
+            stand: Stand::NONE,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.outbox.clear();
+        self.seams.clear();
+    }
+}
+
+impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
+    /// Nothing is held.
+    pub(super) fn new() -> Self {
+        Self {
+            batches: [Batch::new(), Batch::new()],
+            is_second: false,
+            until: Instant::FAR_FUTURE,
+            is_gathering: false,
+        }
+    }
+
+    pub(super) const fn is_syncing(&self) -> bool {
+        self.until.as_micros() < Instant::FAR_FUTURE.as_micros() && !self.is_gathering
+    }
+
+    /// The driver gathers what steps want done, and empties the outbox at `until`.
+    pub(super) fn gather(&mut self, until: Instant) {
+        self.until = until;
+        self.is_gathering = true;
+    }
+
+    /// What was gathered is written now; says whether the driver was waiting for that.
+    pub(super) fn end_gathering(&mut self) -> bool {
+        if self.is_gathering {
+            self.until = Instant::FAR_FUTURE;
+        }
+        core::mem::take(&mut self.is_gathering)
+    }
+
+    /// What a sync that is under way, or was, covers; or else what a step is added to.
+    pub(super) const fn batch(&self, covered: bool) -> &Batch<O, M, PAGE> {
+        let [one, other] = &self.batches;
+        if covered == self.is_second {
+            one
+        } else {
+            other
+        }
+    }
+
+    pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<O, M, PAGE> {
+        let [one, other] = &mut self.batches;
+        if covered == self.is_second {
+            one
+        } else {
+            other
+        }
+    }
+
+    /// A step begins: what it wants done goes behind all that is gathered.
+    pub(super) fn step(&mut self) -> &mut O::Outbox<M, PAGE> {
+        let Batch { outbox, seams, .. } = self.batch_mut(false);
+        let seam = Seam {
+            writes: outbox.writes().len(),
+            messages: outbox.messages().len(),
+        };
+        if seam != Seam::default() && seams.as_slice().last() != Some(&seam) {
+            seams.push(seam);
+        }
+        outbox
+    }
+
+    /// A sync begins that covers all that is gathered.
+    pub(super) fn sync(&mut self, until: Instant) {
+        self.is_second = !self.is_second;
+        self.until = until;
+    }
+
+    /// Forgets everything: the node has lost power.
+    pub(super) fn lose(&mut self) {
+        for batch in &mut self.batches {
+            batch.clear();
+        }
+        (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
+    }
+
+    /// Forgets everything, the peaks too.
+    pub(super) fn reset(&mut self) {
+        for batch in &mut self.batches {
+            batch.outbox.reset();
+            batch.seams.clear();
+        }
+        (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
+    }
+
+    /// The most that either outbox has held.
+    pub(super) fn peak(&self) -> usize {
+        let [one, other] = &self.batches;
+        one.outbox.peak().max(other.outbox.peak())
+    }
+}
