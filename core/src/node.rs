@@ -168,7 +168,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`ConfigError`]: the first relation of the settings that does not hold.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self::founding(config, run_seed, now))
@@ -189,7 +188,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`ConfigError`]: the first relation of the settings that does not hold.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self::joining(config, run_seed, now, true))
@@ -254,7 +252,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// link that echoes leaves that out.
     ///
     /// An outbox without [`Node::OUTBOX_MIN`] of room makes the message as good as lost (rule N4).
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle_message<const ROOM: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,

@@ -66,7 +66,6 @@ impl NodeSet {
     }
 
     /// Adds a node and says whether it was new. A number out of range is never added.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn insert(&mut self, node: NodeId) -> bool {
         let with = self.0 | Self::only(node).0;
         let new = with != self.0;

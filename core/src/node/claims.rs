@@ -199,7 +199,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// What every claim must be, whoever makes it.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
         if ballot.leader() != from {
             return Err(Reason::Malformed);

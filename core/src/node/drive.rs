@@ -98,7 +98,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers

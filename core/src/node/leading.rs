@@ -158,7 +158,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
     }
 
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn count_beat(&mut self) {
         self.beats = self.beats.saturating_add(1);
         if self.beats >= SETTLED_BEATS {

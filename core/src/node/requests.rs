@@ -137,7 +137,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         requester.is_some_and(|requester| requester.proposal.is(proposal))
     }
 
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn requester(&self, key: RequestKey) -> Option<usize> {
         let waits = |requester: &Requester<M::Command>| requester.key == key;
         self.requesters.find(key.client.0, waits)
@@ -192,7 +191,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Requesters that have waited ask again.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn on_request_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
