@@ -135,7 +135,11 @@ impl NodeSet {
 
     /// The `index`th node in rising order, or `None` past the end; the way to draw one at random.
     pub fn nth(self, index: u32) -> Option<NodeId> {
-        self.iter().nth(usize::try_from(index).ok()?)
+        let mut rest = self.0;
+        for _ in 0..index.min(u64::BITS) {
+            rest &= rest.wrapping_sub(1);
+        }
+        Self(rest).iter().next()
     }
 
     /// The set as bits, node 0 the lowest.
