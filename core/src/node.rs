@@ -27,8 +27,8 @@ use crate::roles::seed::Seed;
 use crate::table::Table;
 use crate::timer::{Timer, Timers};
 use crate::{
-    Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId, Outbox,
-    Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
+    Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId, NodeSet,
+    Outbox, Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
 use contact::{Contact, Relay};
 use rand_xorshift::XorShiftRng;
@@ -319,14 +319,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         from: NodeId,
         message: &Message<M, PAGE>,
     ) -> Result<(), Reason> {
-        let served = match (&self.phase, message) {
-            (Phase::Active, _)
-            | (_, Message::Response { .. } | Message::Join { .. } | Message::Welcome { .. }) => {
-                true
-            }
-            (Phase::Founding(_) | Phase::Joining(_), _) => false,
-        };
-        if !served {
+        let may_come_early = matches!(
+            message,
+            Message::Join { .. } | Message::Welcome { .. } | Message::Response { .. }
+        );
+        if !self.is_active() && !may_come_early {
             return Err(Reason::WrongPhase);
         }
         match message {
@@ -385,25 +382,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Which role a kind of message is for; the node itself, where it has no such role yet.
     fn receiver(&self, kind: MessageKind) -> Role {
         match kind {
+            _ if self.is_active() => kind.receiver(),
             MessageKind::Join if matches!(self.phase, Phase::Founding(_)) => Role::Seed,
             MessageKind::Welcome if matches!(self.phase, Phase::Joining(_)) => Role::Initializer,
             // It has none of the other roles before it has joined.
-            _ if !matches!(self.phase, Phase::Active) => Role::Node,
-            MessageKind::Join
-            | MessageKind::Welcome
-            | MessageKind::Decision
-            | MessageKind::Learn
-            | MessageKind::Decisions
-            | MessageKind::Request
-            | MessageKind::Heartbeat => Role::Replica,
-            MessageKind::Probe
-            | MessageKind::ProbeReply
-            | MessageKind::HeartbeatReply
-            | MessageKind::Propose => Role::Leader,
-            MessageKind::Prepare | MessageKind::Accept => Role::Acceptor,
-            MessageKind::Promise => Role::Scout,
-            MessageKind::Accepted => Role::Commander,
-            MessageKind::Response => Role::Requester,
+            _ => Role::Node,
         }
     }
 
@@ -486,8 +469,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// One of the others at random.
     fn random_peer(&mut self) -> Option<NodeId> {
-        let peers = self.config.peers();
-        peers.nth(crate::random::below(&mut self.rng, peers.len()))
+        self.random_of(self.config.peers())
+    }
+
+    /// One of some nodes at random.
+    #[inline(never)]
+    fn random_of(&mut self, nodes: NodeSet) -> Option<NodeId> {
+        nodes.nth(crate::random::below(&mut self.rng, nodes.len()))
     }
 
     /// What must hold between steps; checked in builds with debug assertions.

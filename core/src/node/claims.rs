@@ -3,7 +3,7 @@
 use super::{Contact, Node, Phase, Step};
 #[cfg(feature = "mutants")]
 use crate::Mutant;
-use crate::random::span_below;
+use crate::random::{span_below, span_from};
 use crate::roles::acceptor::Prepared;
 use crate::roles::scout::Promised;
 #[cfg(feature = "mutants")]
@@ -38,7 +38,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.config.learn_delay
             } else {
                 let timeout = self.config.election_timeout;
-                timeout.saturating_add(span_below(&mut self.rng, timeout))
+                span_from(&mut self.rng, timeout)
             };
         self.timers.arm_after(Timer::Election, &step.now, &delay);
     }
@@ -230,7 +230,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if prepared != Prepared::Refused {
             // Whoever claims, and still asks for pages, gets the time to win before this node claims itself.
             let timeout = self.config.election_timeout;
-            let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
+            let delay = span_from(&mut self.rng, timeout);
             self.timers.postpone(Timer::Election, step.now + delay);
             self.contact = Contact::Promised;
             self.leader_hint = None;

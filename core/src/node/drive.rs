@@ -255,7 +255,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.follow(step, ballot);
         }
         self.replica.on_claimed(ballot, *decided);
-        if !self.apply_ready(step) {
+        if self.replica.is_behind() && !self.apply_ready(step) {
             return Ok(());
         }
         let mut slot = first;
