@@ -137,7 +137,6 @@ impl Slot {
     }
 
     /// How many slots lie in (`earlier`, `self`]; zero where `earlier` is not earlier.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn distance(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

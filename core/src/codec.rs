@@ -12,7 +12,6 @@ pub trait Sink {
     fn put(&mut self, bytes: &[u8]);
 
     /// Takes a 64-bit word.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put_u64(&mut self, word: u64) {
         self.put(&word.to_le_bytes());
     }
@@ -119,7 +118,6 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn u8(&mut self) -> Option<u8> {
         self.array().map(|[byte]| byte)
     }

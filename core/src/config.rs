@@ -119,7 +119,6 @@ impl Config {
     /// # Errors
     ///
     /// The first relation that does not hold; no node is built from such settings.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn validate(&self) -> Result<(), ConfigError> {
         if self.members.is_empty() {
             return Err(ConfigError::NoMembers);

@@ -99,16 +99,21 @@ impl Digest {
     }
 
     fn outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
+        self.word(match outcome {
+            Outcome::Applied { .. } => 0,
+            Outcome::Registered { .. } => 1,
+            Outcome::Stale => 2,
+            Outcome::Evicted => 3,
+            Outcome::Reused => 4,
+            Outcome::Busy => 5,
+        });
         match outcome {
             Outcome::Applied { slot, output } => {
-                self.words([0, slot.number()]);
+                self.word(slot.number());
                 output.encode(self);
             }
-            Outcome::Registered { client } => self.words([1, client.0]),
-            Outcome::Stale => self.word(2),
-            Outcome::Evicted => self.word(3),
-            Outcome::Reused => self.word(4),
-            Outcome::Busy => self.word(5),
+            Outcome::Registered { client } => self.word(client.0),
+            Outcome::Stale | Outcome::Evicted | Outcome::Reused | Outcome::Busy => {}
         }
     }
 

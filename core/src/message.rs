@@ -4,7 +4,7 @@
 //! refusal is a reply whose `promised` is above that ballot; there is no kind of its own for it.
 
 use crate::{
-    Ballot, ClientId, Entry, NodeId, Outcome, Proposal, RequestKey, SNAPSHOT_PAGE, Slot,
+    Ballot, ClientId, Entry, NodeId, Outcome, Proposal, RequestKey, Role, SNAPSHOT_PAGE, Slot,
     StateMachine,
 };
 use heapless::Vec;
@@ -237,6 +237,24 @@ impl MessageKind {
         Self::Request,
         Self::Response,
     ];
+
+    /// The role that it is for, in a node that has joined.
+    pub(crate) const fn receiver(self) -> Role {
+        match self {
+            Self::Join
+            | Self::Welcome
+            | Self::Decision
+            | Self::Learn
+            | Self::Decisions
+            | Self::Request
+            | Self::Heartbeat => Role::Replica,
+            Self::Probe | Self::ProbeReply | Self::HeartbeatReply | Self::Propose => Role::Leader,
+            Self::Prepare | Self::Accept => Role::Acceptor,
+            Self::Promise => Role::Scout,
+            Self::Accepted => Role::Commander,
+            Self::Response => Role::Requester,
+        }
+    }
 
     /// Its place in [`MessageKind::ALL`].
     pub const fn index(self) -> usize {

@@ -28,7 +28,7 @@ use crate::table::Table;
 use crate::timer::{Timer, Timers};
 use crate::{
     AnyOutbox, Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId,
-    Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
+    NodeSet, Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
 use contact::{Contact, Relay};
 use rand_xorshift::XorShiftRng;
@@ -167,7 +167,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`ConfigError`]: the first relation of the settings that does not hold.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self::founding(config, run_seed, now))
@@ -188,7 +187,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// # Errors
     ///
     /// [`ConfigError`]: the first relation of the settings that does not hold.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self::joining(config, run_seed, now, true))
@@ -252,7 +250,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// link that echoes leaves that out.
     ///
     /// An outbox without [`Node::OUTBOX_MIN`] of room makes the message as good as lost (rule N4).
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle_message<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -320,14 +317,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         from: NodeId,
         message: &Message<M, PAGE>,
     ) -> Result<(), Reason> {
-        let served = match (&self.phase, message) {
-            (Phase::Active, _)
-            | (_, Message::Response { .. } | Message::Join { .. } | Message::Welcome { .. }) => {
-                true
-            }
-            (Phase::Founding(_) | Phase::Joining(_), _) => false,
-        };
-        if !served {
+        let may_come_early = matches!(
+            message,
+            Message::Join { .. } | Message::Welcome { .. } | Message::Response { .. }
+        );
+        if !self.is_active() && !may_come_early {
             return Err(Reason::WrongPhase);
         }
         match message {
@@ -386,25 +380,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Which role a kind of message is for; the node itself, where it has no such role yet.
     fn receiver(&self, kind: MessageKind) -> Role {
         match kind {
+            _ if self.is_active() => kind.receiver(),
             MessageKind::Join if matches!(self.phase, Phase::Founding(_)) => Role::Seed,
             MessageKind::Welcome if matches!(self.phase, Phase::Joining(_)) => Role::Initializer,
             // It has none of the other roles before it has joined.
-            _ if !matches!(self.phase, Phase::Active) => Role::Node,
-            MessageKind::Join
-            | MessageKind::Welcome
-            | MessageKind::Decision
-            | MessageKind::Learn
-            | MessageKind::Decisions
-            | MessageKind::Request
-            | MessageKind::Heartbeat => Role::Replica,
-            MessageKind::Probe
-            | MessageKind::ProbeReply
-            | MessageKind::HeartbeatReply
-            | MessageKind::Propose => Role::Leader,
-            MessageKind::Prepare | MessageKind::Accept => Role::Acceptor,
-            MessageKind::Promise => Role::Scout,
-            MessageKind::Accepted => Role::Commander,
-            MessageKind::Response => Role::Requester,
+            _ => Role::Node,
         }
     }
 
@@ -487,8 +467,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// One of the others at random.
     fn random_peer(&mut self) -> Option<NodeId> {
-        let peers = self.config.peers();
-        peers.nth(crate::random::below(&mut self.rng, peers.len()))
+        self.random_of(self.config.peers())
+    }
+
+    /// One of some nodes at random.
+    #[inline(never)]
+    fn random_of(&mut self, nodes: NodeSet) -> Option<NodeId> {
+        nodes.nth(crate::random::below(&mut self.rng, nodes.len()))
     }
 
     /// What must hold between steps; checked in builds with debug assertions.

@@ -66,7 +66,6 @@ impl NodeSet {
     }
 
     /// Adds a node and says whether it was new. A number out of range is never added.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn insert(&mut self, node: NodeId) -> bool {
         let with = self.0 | Self::only(node).0;
         let new = with != self.0;
@@ -136,7 +135,11 @@ impl NodeSet {
 
     /// The `index`th node in rising order, or `None` past the end; the way to draw one at random.
     pub fn nth(self, index: u32) -> Option<NodeId> {
-        self.iter().nth(usize::try_from(index).ok()?)
+        let mut rest = self.0;
+        for _ in 0..index.min(u64::BITS) {
+            rest &= rest.wrapping_sub(1);
+        }
+        Self(rest).iter().next()
     }
 
     /// The set as bits, node 0 the lowest.

@@ -50,7 +50,7 @@ impl RequestKey {
 }
 
 /// What a leader proposes for a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Proposal<C> {
     /// Fills a hole that a former leader left; changes nothing.
@@ -69,6 +69,26 @@ pub enum Proposal<C> {
         /// What the state machine is asked to do.
         command: C,
     },
+}
+
+/// As it would be derived, compiled once on small targets and not in the midst of each page that is copied.
+impl<C: Clone> Clone for Proposal<C> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn clone(&self) -> Self {
+        match self {
+            Self::Noop => Self::Noop,
+            Self::Register { nonce } => Self::Register { nonce: *nonce },
+            Self::Request {
+                client,
+                number,
+                command,
+            } => Self::Request {
+                client: *client,
+                number: *number,
+                command: command.clone(),
+            },
+        }
+    }
 }
 
 impl<C> Proposal<C> {

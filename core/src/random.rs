@@ -94,6 +94,12 @@ pub(crate) fn span_below(rng: &mut impl Rng, limit: Duration) -> Duration {
     Duration::from_micros(u64::from(below(rng, bound)))
 }
 
+/// A span from `span` up to but not including twice that.
+#[inline(never)]
+pub(crate) fn span_from(rng: &mut impl Rng, span: Duration) -> Duration {
+    span.saturating_add(span_below(rng, span))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

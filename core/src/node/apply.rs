@@ -49,8 +49,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             chain,
             outcome,
             fingerprint,
-            waiter,
-            others,
+            diverged,
         }) = self.replica.apply_next()
         else {
             return true;
@@ -64,26 +63,25 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 chain,
             },
         );
-        let overruled = self.leader.is_overruled(slot, proposal);
-        if self.replica.has_diverged() {
+        let key = proposal.key();
+        if diverged {
             self.diverge(step);
             return false;
         }
-        if overruled {
+        if self.leader.is_overruled(slot, proposal) {
             self.step_down(step);
         }
         self.learn_repeats = 0;
         self.leader.advance(slot);
-        if let (Some((waiter, key)), Some(outcome)) = (waiter, outcome) {
+        if self.replica.pending() > 0
+            && let (Some(key), Some(outcome)) = (key, outcome)
+        {
             let reply = Reply {
                 key,
                 fingerprint,
                 outcome,
             };
-            self.respond(step, waiter, reply);
-        }
-        if others {
-            self.respond_to_overtaken(step);
+            self.respond_to_waiting(step, reply);
         }
         true
     }
@@ -133,6 +131,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Brings everything that hangs on the applied prefix in line with it.
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.replica.is_behind() {
             self.apply_ready(step);

@@ -208,12 +208,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Arms the timer for missing decisions while there are some, or while there may be some that nobody tells of (rule
     /// L8). They may be on their way: the first question waits. A node that has halted in this step asks nothing more.
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn watch_gap<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let asks = self.replica.is_behind() || self.is_lost();
-        if self.halt.is_some() || !asks {
+        if (self.replica.is_behind() || self.is_lost()) && self.halt.is_none() {
+            self.expect_decisions(step);
+        } else {
             self.timers.cancel(Timer::Learn);
             self.learn_until = self.replica.applied();
-        } else if !self.timers.is_armed(Timer::Learn) {
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn expect_decisions<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        if !self.timers.is_armed(Timer::Learn) {
             let delay = if self.replica.is_behind() {
                 self.config.learn_delay
             } else {

@@ -2,7 +2,7 @@
 
 use super::{Contact, Node, Phase, Step};
 use crate::mutant::Mutant;
-use crate::random::span_below;
+use crate::random::{span_below, span_from};
 use crate::roles::acceptor::Prepared;
 use crate::roles::scout::{Promised, Scout};
 use crate::timer::Timer;
@@ -35,7 +35,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.config.learn_delay
             } else {
                 let timeout = self.config.election_timeout;
-                timeout.saturating_add(span_below(&mut self.rng, timeout))
+                span_from(&mut self.rng, timeout)
             };
         self.timers.arm_after(Timer::Election, &step.now, &delay);
     }
@@ -194,7 +194,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// What every claim must be, whoever makes it.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
         if ballot.leader() != from {
             return Err(Reason::Malformed);
@@ -226,7 +225,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if prepared != Prepared::Refused {
             // Whoever claims, and still asks for pages, gets the time to win before this node claims itself.
             let timeout = self.config.election_timeout;
-            let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
+            let delay = span_from(&mut self.rng, timeout);
             self.timers.postpone(Timer::Election, step.now + delay);
             self.contact = Contact::Promised;
             self.leader_hint = None;

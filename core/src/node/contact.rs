@@ -51,13 +51,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Rule L8: whether this node has looked for a leader and hears none, so that nobody tells it what is decided. It asks,
     /// again and again.
     pub(super) fn is_lost(&self) -> bool {
-        self.is_active()
-            && (self.leader.is_idle() || self.leader.is_probing())
-            && match self.contact {
-                Contact::Waiting => true,
-                Contact::Missing => !self.voter || self.relay.is_some(),
-                Contact::New | Contact::Following | Contact::Promised => false,
-            }
+        let looks = match self.contact {
+            Contact::New | Contact::Following | Contact::Promised => return false,
+            Contact::Missing => !self.voter || self.relay.is_some(),
+            Contact::Waiting => true,
+        };
+        looks && self.is_active() && (self.leader.is_idle() || self.leader.is_probing())
     }
 
     /// Rule L8: somebody hears a leader that this node does not hear. It passes on what waits here, and tells what is
@@ -101,7 +100,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.around = !around;
         let peers = self.config.peers();
         let others = usual.map_or(peers, |usual| peers.without(usual));
-        let other = others.nth(crate::random::below(&mut self.rng, others.len()));
+        let other = self.random_of(others);
         if around {
             other.or(usual)
         } else {

@@ -97,7 +97,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
@@ -256,7 +255,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.follow(step, ballot);
         }
         self.replica.on_claimed(ballot, *decided);
-        if !self.apply_ready(step) {
+        if self.replica.is_behind() && !self.apply_ready(step) {
             return Ok(());
         }
         let mut slot = first;

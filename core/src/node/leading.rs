@@ -2,7 +2,7 @@
 
 use super::{Contact, Node, Step};
 use crate::mutant::Mutant;
-use crate::random::span_below;
+use crate::random::span_from;
 use crate::timer::Timer;
 use crate::{
     Ballot, Duration, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
@@ -16,13 +16,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Rules F1 and F2: a leader was heard. Only the highest ballot's owner counts; whoever it is, a claim of one's own
     /// under a lower ballot is over.
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "a few stores for each message of a leader that is followed"
+        ),
+        inline(always)
+    )]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn follow<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
     ) {
         self.observe(step, ballot);
-        let leader = ballot.leader();
         if self.leader.is_probing() {
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
@@ -31,24 +39,40 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.relay = None;
         self.timers
             .arm_after(Timer::Election, &step.now, &self.config.election_timeout);
-        if self.leader_hint != Some(leader) {
-            self.leader_hint = Some(leader);
-            self.beats = 0;
-            step.trace(Role::Leader, Event::Accepting { leader });
-            self.propose_pending(step, true);
+        if self.leader_hint != Some(ballot.leader()) {
+            self.accept_leader(step, ballot.leader());
         }
     }
 
+    /// Another one leads than did before: it is handed what waits here.
+    #[cold]
+    #[inline(never)]
+    fn accept_leader<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        leader: NodeId,
+    ) {
+        self.leader_hint = Some(leader);
+        self.beats = 0;
+        step.trace(Role::Leader, Event::Accepting { leader });
+        self.propose_pending(step, true);
+    }
+
     /// Keeps the highest ballot that was heard of, and gives up a claim that it ends.
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn observe<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
     ) {
         self.seen = self.seen.max(ballot);
-        if self.leader.is_idle() {
-            return;
+        if !self.leader.is_idle() {
+            self.give_way(step, ballot);
         }
+    }
+
+    #[inline(never)]
+    fn give_way<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, ballot: Ballot) {
         if let Some(mine) = self.leader.ballot()
             && mine < ballot
             && !self.leader.is_probing()
@@ -101,18 +125,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let doublings = self.failures.min(self.config.backoff_doublings_max);
         self.failures = self.failures.saturating_add(1);
         let timeout = self.config.election_timeout;
-        let span = timeout * (1 << doublings);
-        let delay = span.saturating_add(span_below(&mut self.rng, span));
+        let twice = |span: Duration| span.saturating_add(span);
+        let span = (0..doublings).fold(timeout, |span, _| twice(span));
+        let delay = span_from(&mut self.rng, span);
         self.patience = step.now + delay;
-        let looks = (timeout * 2).saturating_add(span_below(&mut self.rng, timeout * 2));
+        let looks = span_from(&mut self.rng, twice(timeout));
         self.wait(step, delay.min(looks));
     }
 
     /// An attempt came to nothing, and no rival was about: nobody has answered, or others hear a leader. To wait longer
     /// each time would help nobody, and would outlive the trouble.
     pub(super) fn rest<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let timeout = self.config.election_timeout;
-        let delay = timeout.saturating_add(span_below(&mut self.rng, timeout));
+        let delay = span_from(&mut self.rng, self.config.election_timeout);
         self.wait(step, delay);
     }
 
@@ -156,7 +180,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
     }
 
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn count_beat(&mut self) {
         self.beats = self.beats.saturating_add(1);
         if self.beats >= SETTLED_BEATS {

@@ -2,7 +2,7 @@
 
 use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
-use crate::random::{Purpose, mix, span_below, stream};
+use crate::random::{Purpose, mix, span_from, stream};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::snapshot::State;
 use crate::timer::{Timer, Timers};
@@ -135,7 +135,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let seed = run_seed ^ mix(u64::from(incarnation));
         let mut rng = stream(seed, Purpose::Node(config.node.0));
         let timeout = config.election_timeout;
-        let delay = timeout.saturating_add(span_below(&mut rng, timeout));
+        let delay = span_from(&mut rng, timeout);
         let mut timers = Timers::new();
         timers.arm_after(Timer::Election, &now, &delay);
         Self::new(config, Phase::Active, (rng, timers), true, durable)

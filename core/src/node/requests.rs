@@ -7,9 +7,8 @@ use crate::roles::replica::Requested;
 use crate::roles::requester::Requester;
 use crate::timer::Timer;
 use crate::{
-    AnyOutbox, ClientId, Event, Instant, Message, NodeId, NodeSet, Outcome, Proposal, Queue,
-    Reason, Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer,
-    WithdrawError,
+    AnyOutbox, ClientId, Instant, Message, NodeId, NodeSet, Outcome, Proposal, Queue, Reason,
+    Reply, RequestError, RequestKey, RequestNumber, Role, StateMachine, Tracer, WithdrawError,
 };
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -83,7 +82,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if step.room() < Self::OUTBOX_MIN {
             return Err(RequestError::OutboxFull);
         }
-        if let Some(number) = self.outstanding(key) {
+        if let Some((_, requester)) = self.asking(key) {
+            let number = requester.key.number;
             return Err(RequestError::Outstanding { number });
         }
         let requester = Requester::new(proposal, key);
@@ -114,9 +114,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// [`WithdrawError`]: nothing was withdrawn.
     pub fn withdraw(&mut self, key: RequestKey) -> Result<(), WithdrawError> {
-        let index = self.requester(key).ok_or(WithdrawError::NotOutstanding)?;
-        let asked = self.requesters.at(index);
-        let fingerprint = asked.map_or(0, |requester| requester.fingerprint);
+        let (index, requester) = self.asked(key).ok_or(WithdrawError::NotOutstanding)?;
+        let fingerprint = requester.fingerprint;
         self.requesters.remove(index);
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
@@ -129,35 +128,28 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Whether a request that was made at this node has no answer yet.
     pub fn is_outstanding(&self, key: RequestKey) -> bool {
-        self.requester(key).is_some()
+        self.asked(key).is_some()
     }
 
     /// Whether just this was asked at this node, and has no answer yet: not only something under the same key.
     pub(crate) fn is_asking(&self, proposal: &Proposal<M::Command>) -> bool {
-        let index = proposal.key().and_then(|key| self.requester(key));
-        let requester = index.and_then(|index| self.requesters.at(index));
-        requester.is_some_and(|requester| requester.proposal.is(proposal))
+        let asked = proposal.key().and_then(|key| self.asked(key));
+        asked.is_some_and(|(_, requester)| requester.proposal.is(proposal))
     }
 
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn requester(&self, key: RequestKey) -> Option<usize> {
-        let waits = |requester: &Requester<M::Command>| requester.key == key;
-        self.requesters.find(key.client.0, waits)
+    /// The requester of a request, and where it is.
+    fn asked(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+        self.asking(key)
+            .filter(|(_, requester)| requester.key == key)
     }
 
-    /// What a client has outstanding here: it asks one thing at a time.
-    fn outstanding(&self, key: RequestKey) -> Option<RequestNumber> {
-        let same_client = |known: RequestKey| {
-            let (registers, known_registers) = (
-                key.number == RequestNumber::REGISTRATION,
-                known.number == RequestNumber::REGISTRATION,
-            );
-            known.client == key.client && registers == known_registers
-        };
-        let index = self
-            .requesters
-            .find(key.client.0, |requester| same_client(requester.key))?;
-        Some(self.requesters.at(index)?.key.number)
+    /// What a client has outstanding here, under whatever number: it asks one thing at a time, beside registering.
+    fn asking(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+        let registers = |key: RequestKey| key.number == RequestNumber::REGISTRATION;
+        let index = self.requesters.find(key.client.0, |known| {
+            known.key.client == key.client && registers(known.key) == registers(key)
+        })?;
+        Some((index, self.requesters.at(index)?))
     }
 
     /// A requester asks the replica of its own node, by a call; or, as long as that has not joined, somebody else's.
@@ -168,33 +160,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         fingerprint: u32,
     ) {
         let me = self.config.node;
-        let message = Message::Request {
+        let message = || Message::Request {
             proposal: *proposal,
         };
         if self.is_active() {
-            step.trace(
-                Role::Requester,
-                Event::Sent {
-                    to: NodeSet::only(me),
-                    message: &message,
-                },
-            );
-            step.trace(
-                Role::Replica,
-                Event::Received {
-                    from: me,
-                    message: &message,
-                },
-            );
+            step.say(me, (Role::Requester, Role::Replica), message);
             // What keeps it from being taken is traced there, and the requester asks again.
             let _ = self.on_request(step, me, (proposal, fingerprint));
         } else if let Some(peer) = self.random_peer() {
-            step.send(Role::Requester, NodeSet::only(peer), message);
+            step.send(Role::Requester, NodeSet::only(peer), message());
         }
     }
 
     /// Requesters that have waited ask again.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn on_request_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -272,29 +250,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         retry: bool,
     ) {
         let me = self.config.node;
-        let message = Message::Propose {
+        let message = || Message::Propose {
             proposal: *proposal,
             retry,
         };
         match to {
             Some(leader) if leader == me => {
-                step.trace(
-                    Role::Replica,
-                    Event::Sent {
-                        to: NodeSet::only(me),
-                        message: &message,
-                    },
-                );
-                step.trace(
-                    Role::Leader,
-                    Event::Received {
-                        from: me,
-                        message: &message,
-                    },
-                );
+                step.say(me, (Role::Replica, Role::Leader), message);
                 self.enqueue(step, proposal, retry);
             }
-            Some(leader) => step.send(Role::Replica, NodeSet::only(leader), message),
+            Some(leader) => step.send(Role::Replica, NodeSet::only(leader), message()),
             None => {}
         }
     }
@@ -363,16 +328,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !leads && passed_on.is_none() {
             return Err(Reason::NotLeading);
         }
-        let fingerprint = proposal.fingerprint();
-        if retry && let Some(outcome) = self.replica.look_up(proposal, fingerprint) {
-            // The replica that asks is behind: it gets the answer, instead of the log a second entry.
-            let message = response(Reply {
-                key,
-                fingerprint,
-                outcome,
-            });
-            step.send(Role::Replica, NodeSet::only(from), message);
-            return Err(Reason::Known);
+        if retry {
+            let fingerprint = proposal.fingerprint();
+            if let Some(outcome) = self.replica.look_up(proposal, fingerprint) {
+                // The replica that asks is behind: it gets the answer, instead of the log a second entry.
+                let message = response(Reply {
+                    key,
+                    fingerprint,
+                    outcome,
+                });
+                step.send(Role::Replica, NodeSet::only(from), message);
+                return Err(Reason::Known);
+            }
         }
         if let Some(next) = passed_on.filter(|_| !leads) {
             let proposal = *proposal;
@@ -396,22 +363,28 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         waiter: NodeId,
         reply: Reply<M::Output>,
     ) {
-        let message = response(reply);
         let me = self.config.node;
         if waiter != me {
-            return step.send(Role::Replica, NodeSet::only(waiter), message);
+            return step.send(Role::Replica, NodeSet::only(waiter), response(reply));
         }
-        let message = &message;
-        step.trace(
-            Role::Replica,
-            Event::Sent {
-                to: NodeSet::only(me),
-                message,
-            },
-        );
-        step.trace(Role::Requester, Event::Received { from: me, message });
+        step.say(me, (Role::Replica, Role::Requester), || response(reply));
         // A requester that has its answer already is gone.
         let _ = self.answer(step, reply);
+    }
+
+    /// Rule R3: answers who waits here for what was applied, and who was overtaken by it.
+    #[inline(never)]
+    pub(super) fn respond_to_waiting<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        reply: Reply<M::Output>,
+    ) {
+        if let Some(waiter) = self.replica.on_answer(reply.key, reply.fingerprint) {
+            self.respond(step, waiter, reply);
+        }
+        if self.replica.is_asked_by(reply.key.client) {
+            self.respond_to_overtaken(step);
+        }
     }
 
     /// Answers who waits here and was overtaken: by a snapshot, or by another command under the same number or a later
@@ -455,12 +428,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             // The requester asks again.
             return Ok(());
         }
-        let waits = |requester: &Requester<M::Command>| {
-            requester.key == reply.key && requester.fingerprint == reply.fingerprint
-        };
-        let index = self
-            .requesters
-            .find(reply.key.client.0, waits)
+        let (index, _) = self
+            .asked(reply.key)
+            .filter(|(_, requester)| requester.fingerprint == reply.fingerprint)
             .ok_or(Reason::UnknownRequest)?;
         self.requesters.remove(index);
         if self.requesters.len() == 0 {

@@ -133,6 +133,23 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         });
     }
 
+    /// Traces what the node says to itself, one of its roles to another: that is a call.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    pub(super) fn say(
+        &mut self,
+        me: NodeId,
+        (from, to): (Role, Role),
+        message: impl FnOnce() -> Message<M, PAGE>,
+    ) {
+        let message = &message();
+        let sent = Event::Sent {
+            to: NodeSet::only(me),
+            message,
+        };
+        self.trace(from, sent);
+        self.trace(to, Event::Received { from: me, message });
+    }
+
     pub(super) fn ignore(&mut self, role: Role, from: NodeId, kind: MessageKind, reason: Reason) {
         self.trace(role, Event::Ignored { from, kind, reason });
     }

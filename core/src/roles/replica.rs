@@ -13,7 +13,8 @@ use crate::mutant::{Mistake, Mutant};
 use crate::table::{Numbered, Table};
 use crate::window::Window;
 use crate::{
-    Ballot, Conflict, Divergence, NodeId, Outcome, Proposal, Reply, RequestKey, Slot, StateMachine,
+    Ballot, ClientId, Conflict, Divergence, NodeId, Outcome, Proposal, Reply, RequestKey,
+    RequestNumber, Slot, StateMachine,
 };
 use heapless::Vec;
 
@@ -66,10 +67,8 @@ pub(crate) struct Applied<'a, C, O> {
     pub(crate) outcome: Option<Outcome<O>>,
     /// [`Proposal::fingerprint`] of what was applied.
     pub(crate) fingerprint: u32,
-    /// Who waits for the outcome here, and for which request.
-    pub(crate) waiter: Option<(NodeId, RequestKey)>,
-    /// Whether a request of the same client still waits here, which may be answered by what was applied.
-    pub(crate) others: bool,
+    /// Whether this is another history than a leader has told of.
+    pub(crate) diverged: bool,
 }
 
 /// What became of a request.
@@ -206,23 +205,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         };
         let proposal = self.log.get(slot)?;
         let (outcome, fingerprint) = self.state.apply(slot, proposal);
-        let (mut waiter, mut others) = (None, false);
-        if self.pending.len() > 0
-            && let Some(key) = proposal.key()
-        {
-            let found = self.pending.find(key.client.0, is(key, fingerprint));
-            waiter = answered(&mut self.pending, found).map(|waiter| (waiter, key));
-            let of_client = |pending: &Pending<M::Command>| pending.key.client == key.client;
-            others = self.pending.find(key.client.0, of_client).is_some();
-        }
         Some(Applied {
             slot,
             proposal,
             chain: self.state.chain,
             outcome,
             fingerprint,
-            waiter,
-            others,
+            diverged: self.has_diverged(),
         })
     }
 
@@ -286,11 +275,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         sessions.look_up((proposal, fingerprint), applied)
     }
 
-    /// Rule X1: an answer came from elsewhere; who waited for it here. Who waits under the same key for another command is
-    /// not meant.
+    /// Rule X1: there is an answer; who waited for it here. Who waits under the same key for another command is not meant.
     pub(crate) fn on_answer(&mut self, key: RequestKey, fingerprint: u32) -> Option<NodeId> {
-        let index = self.pending.find(key.client.0, is(key, fingerprint));
-        answered(&mut self.pending, index)
+        let index = self.find(key.client, Some((key.number, fingerprint)))?;
+        let waiter = self.pending.at(index)?.waiter;
+        self.pending.remove(index);
+        Some(waiter)
+    }
+
+    /// Whether anything waits here that a client has asked for.
+    pub(crate) fn is_asked_by(&self, client: ClientId) -> bool {
+        self.find(client, None).is_some()
+    }
+
+    /// Where the request of a client waits that has a number and a fingerprint; or any of that client.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    fn find(&self, client: ClientId, request: Option<(RequestNumber, u32)>) -> Option<usize> {
+        self.pending.find(client.0, |pending| {
+            let is = |request| (pending.key.number, pending.fingerprint) == request;
+            pending.key.client == client && request.is_none_or(is)
+        })
     }
 
     /// A request of a client, with its fingerprint, whose answer goes to `waiter`.
@@ -311,11 +315,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let Some(key) = proposal.key() else {
             return Requested::Known;
         };
-        let known = self.pending.find(key.client.0, is(key, fingerprint));
         if let Some(outcome) = self.look_up(proposal, fingerprint) {
-            answered(&mut self.pending, known);
+            self.on_answer(key, fingerprint);
             return Requested::Answered(outcome);
         }
+        let known = self.find(key.client, Some((key.number, fingerprint)));
         if let Some(pending) = known.and_then(|index| self.pending.at_mut(index)) {
             pending.waiter = waiter;
             return Requested::Known;
@@ -359,15 +363,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let State {
             sessions, applied, ..
         } = &self.state;
-        let (index, waiter, reply) = self.pending.iter().find_map(|(index, pending)| {
-            let outcome = sessions.look_up((&pending.proposal, pending.fingerprint), *applied)?;
-            let reply = Reply {
+        let (index, outcome) = self.pending.iter().find_map(|(index, pending)| {
+            let request = (&pending.proposal, pending.fingerprint);
+            Some((index, sessions.look_up(request, *applied)?))
+        })?;
+        let pending = self.pending.at(index)?;
+        let (waiter, reply) = (
+            pending.waiter,
+            Reply {
                 key: pending.key,
                 fingerprint: pending.fingerprint,
                 outcome,
-            };
-            Some((index, pending.waiter, reply))
-        })?;
+            },
+        );
         self.pending.remove(index);
         Some((waiter, reply))
     }
@@ -400,22 +408,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             "a decision that could be applied was not"
         );
     }
-}
-
-/// Whether a request is the one that is meant.
-fn is<C>(key: RequestKey, fingerprint: u32) -> impl Fn(&Pending<C>) -> bool {
-    move |pending| pending.key == key && pending.fingerprint == fingerprint
-}
-
-/// The request is answered: who waited for it here.
-fn answered<C, const CLIENTS: usize>(
-    pending: &mut Table<Pending<C>, CLIENTS>,
-    index: Option<usize>,
-) -> Option<NodeId> {
-    let index = index?;
-    let waiter = pending.at(index)?.waiter;
-    pending.remove(index);
-    Some(waiter)
 }
 
 #[cfg(test)]
@@ -494,8 +486,9 @@ mod tests {
             "its slot went to another"
         );
         replica.decide(Slot::new(3), &mine).unwrap();
-        let applied = replica.apply_next().unwrap();
-        assert_eq!(applied.waiter.map(|(waiter, _)| waiter), Some(HERE));
+        let fingerprint = replica.apply_next().unwrap().fingerprint;
+        let waiter = replica.on_answer(mine.key().unwrap(), fingerprint);
+        assert_eq!(waiter, Some(HERE));
         assert_eq!(replica.pending(), 0);
     }
 
@@ -505,9 +498,11 @@ mod tests {
         let (mine, other) = (set(1, 7, 99), set(1, 7, 7));
         assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
         replica.decide(Slot::new(2), &other).unwrap();
-        let applied = replica.apply_next().unwrap();
-        assert_eq!(applied.waiter, None, "it is not what waits here");
-        assert!(applied.others);
+        let fingerprint = replica.apply_next().unwrap().fingerprint;
+        let key = other.key().unwrap();
+        let waiter = replica.on_answer(key, fingerprint);
+        assert_eq!(waiter, None, "it is not what waits here");
+        assert!(replica.is_asked_by(key.client));
         let (waiter, reply) = replica.next_answered().unwrap();
         assert_eq!((waiter, reply.outcome), (HERE, Outcome::Reused));
         assert_eq!(reply.fingerprint, mine.fingerprint());

@@ -135,28 +135,23 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 client,
                 number,
                 command,
-            } => {
+            } => 'old: {
                 let session = self.find(*client);
-                let session = session.and_then(|index| self.table.get_mut(index));
-                let answer = match &session {
-                    None => Some(Outcome::Evicted),
-                    Some(session) => session.answer(*number, fingerprint),
+                let Some(session) = session.and_then(|index| self.table.get_mut(index)) else {
+                    break 'old Outcome::Evicted;
                 };
-                let answer = answer
-                    .filter(|_| session.is_none() || !self.mistake.is(Mutant::SessionSkipped));
-                match (session, answer) {
-                    (Some(session), None) => {
-                        let output = machine.apply(command);
-                        session.number = *number;
-                        session.fingerprint = fingerprint;
-                        session.reply = Some(output);
-                        session.used = slot;
-                        output.encode(chain);
-                        return Some(Outcome::Applied { slot, output });
-                    }
-                    (_, Some(answer)) => answer,
-                    (None, None) => Outcome::Evicted,
+                let answer = session.answer(*number, fingerprint);
+                let answer = answer.filter(|_| !self.mistake.is(Mutant::SessionSkipped));
+                if let Some(answer) = answer {
+                    break 'old answer;
                 }
+                let output = machine.apply(command);
+                session.number = *number;
+                session.fingerprint = fingerprint;
+                session.reply = Some(output);
+                session.used = slot;
+                output.encode(chain);
+                return Some(Outcome::Applied { slot, output });
             }
         };
         chain.chain_outcome(&old);
