@@ -81,7 +81,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Starts a commander for a new proposal at once, if none waits before it and the window has a slot.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn start<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -97,7 +96,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         true
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
@@ -106,7 +104,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn drive<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -145,7 +142,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// The leader's own acceptor votes by a call. The vote is written ahead of every message that rests on it, and so may
     /// be counted at once (rule C4).
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -175,7 +171,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Rules C1 and C2: one vote of one member for one slot under this very ballot.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn count_vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
