@@ -400,7 +400,6 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Queues a message.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn send(&mut self, outgoing: Outgoing<M, PAGE>) -> Result<(), Queue> {
         if cfg!(not(target_pointer_width = "32")) {
             return self.messages.push(outgoing).map_err(|_| Queue::Outbox);
@@ -430,7 +429,6 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// The last message, if it is for the same recipients.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn last(&mut self, to: NodeSet) -> Option<&mut Message<M, PAGE>> {
         let last = self.messages.last_mut()?;
@@ -438,7 +436,6 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Asks for one more proposal to be accepted: in the page that waits already, if its slot follows there.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn accept(
         &mut self,
         to: NodeSet,
@@ -490,7 +487,6 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Answers an accept: with the answer that waits already, if the runs of slots are one.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn accepted(
         &mut self,
         to: NodeSet,
@@ -531,7 +527,6 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Says how far the log is decided: with the last message, if that can say it.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn decision(
         &mut self,
         to: NodeSet,

@@ -72,6 +72,10 @@ pub enum Proposal<C> {
 }
 
 /// As it would be derived, compiled once on small targets and not in the midst of each page that is copied.
+#[expect(
+    clippy::expl_impl_clone_on_copy,
+    reason = "a derived one cannot have an attribute"
+)]
 impl<C: Clone> Clone for Proposal<C> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn clone(&self) -> Self {

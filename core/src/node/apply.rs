@@ -131,7 +131,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Brings everything that hangs on the applied prefix in line with it.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.replica.is_behind() {
             self.apply_ready(step);

@@ -208,7 +208,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Arms the timer for missing decisions while there are some, or while there may be some that nobody tells of (rule
     /// L8). They may be on their way: the first question waits. A node that has halted in this step asks nothing more.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn watch_gap<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if (self.replica.is_behind() || self.is_lost()) && self.halt.is_none() {
             self.expect_decisions(step);

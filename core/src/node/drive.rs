@@ -80,7 +80,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Starts a commander for a new proposal at once, if none waits before it and the window has a slot.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn start<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -96,7 +95,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         true
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
@@ -105,7 +103,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn drive<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -143,7 +140,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// The leader's own acceptor votes by a call. The vote is written ahead of every message that rests on it, and so may
     /// be counted at once (rule C4).
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -172,7 +168,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Rules C1 and C2: one vote of one member for one slot under this very ballot.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     fn count_vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -59,7 +59,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Keeps the highest ballot that was heard of, and gives up a claim that it ends.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn observe<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -68,7 +68,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Begins a step. Whatever is handed to a node comes by here.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn step<'a, O: AnyOutbox<M, PAGE>, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -111,7 +110,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     }
 
     /// Ends the step: what it has put in the outbox is traced as it stands there.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn finish(self) {
         for Outgoing { role, to, message } in self.outbox.since(self.before) {
             self.tracer.record(&Record {
@@ -123,7 +121,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn trace(&mut self, role: Role, event: Event<'_, M, PAGE>) {
         self.tracer.record(&Record {
             at: self.now,
@@ -134,7 +131,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     }
 
     /// Traces what the node says to itself, one of its roles to another: that is a call.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn say(
         &mut self,
         me: NodeId,
@@ -184,7 +180,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     }
 
     /// Sends to other nodes; to nobody where there are none.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn send(&mut self, role: Role, to: NodeSet, message: Message<M, PAGE>) {
         if !to.is_empty() {
@@ -193,7 +188,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn accept(
         &mut self,
         to: NodeSet,
@@ -208,7 +202,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn accepted(
         &mut self,
         to: NodeSet,
