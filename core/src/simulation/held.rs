@@ -10,8 +10,8 @@ pub(super) const OUTBOX_DEFAULT: usize = 256;
 
 /// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
 #[derive(Clone, Debug)]
-pub struct Held<M: StateMachine, const PAGE: usize> {
-    batches: [Batch<M, PAGE>; 2],
+pub struct Held<M: StateMachine, const PAGE: usize, const OUTBOX: usize = OUTBOX_DEFAULT> {
+    batches: [Batch<M, PAGE, OUTBOX>; 2],
     /// Whether it is the second of the two that is gathered.
     is_second: bool,
     /// When the sync that is under way is done, or the driver empties what it gathers; [`Instant::FAR_FUTURE`] where it does
@@ -23,15 +23,16 @@ pub struct Held<M: StateMachine, const PAGE: usize> {
 
 /// The steps of a node that leave it together.
 #[derive(Clone, Debug)]
-pub(super) struct Batch<M: StateMachine, const PAGE: usize> {
-    pub(super) outbox: Outbox<M, PAGE, OUTBOX_DEFAULT>,
-    /// Where one step ends in the outbox and the next begins. Each has something more in it than the last.
+pub(super) struct Batch<M: StateMachine, const PAGE: usize, const OUTBOX: usize> {
+    pub(super) outbox: Outbox<M, PAGE, OUTBOX>,
+    /// Where one step ends in the outbox and the next begins. Each has something more in it than the last. [`Room`], which alone
+    /// holds anything, has outboxes of the default.
     pub(super) seams: Vec<Seam, { 2 * OUTBOX_DEFAULT }>,
     /// Where the node stood after the last of the steps.
     pub(super) stand: Stand,
 }
 
-impl<M: StateMachine, const PAGE: usize> Batch<M, PAGE> {
+impl<M: StateMachine, const PAGE: usize, const OUTBOX: usize> Batch<M, PAGE, OUTBOX> {
     const fn new() -> Self {
         Self {
             outbox: Outbox::new(),
@@ -46,13 +47,13 @@ impl<M: StateMachine, const PAGE: usize> Batch<M, PAGE> {
     }
 }
 
-impl<M: StateMachine, const PAGE: usize> Default for Held<M, PAGE> {
+impl<M: StateMachine, const PAGE: usize, const OUTBOX: usize> Default for Held<M, PAGE, OUTBOX> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
+impl<M: StateMachine, const PAGE: usize, const OUTBOX: usize> Held<M, PAGE, OUTBOX> {
     /// Nothing is held.
     pub const fn new() -> Self {
         Self {
@@ -82,7 +83,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     }
 
     /// What a sync that is under way, or was, covers; or else what a step is added to.
-    pub(super) const fn batch(&self, covered: bool) -> &Batch<M, PAGE> {
+    pub(super) const fn batch(&self, covered: bool) -> &Batch<M, PAGE, OUTBOX> {
         let [one, other] = &self.batches;
         if covered == self.is_second {
             one
@@ -91,7 +92,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
         }
     }
 
-    pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<M, PAGE> {
+    pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<M, PAGE, OUTBOX> {
         let [one, other] = &mut self.batches;
         if covered == self.is_second {
             one
@@ -101,7 +102,7 @@ impl<M: StateMachine, const PAGE: usize> Held<M, PAGE> {
     }
 
     /// A step begins: what it wants done goes behind all that is gathered.
-    pub(super) fn step(&mut self) -> &mut Outbox<M, PAGE, OUTBOX_DEFAULT> {
+    pub(super) fn step(&mut self) -> &mut Outbox<M, PAGE, OUTBOX> {
         let Batch { outbox, seams, .. } = self.batch_mut(false);
         let seam = Seam {
             writes: outbox.writes.len(),
@@ -149,10 +150,10 @@ pub trait Rooms<M: StateMachine, const PAGE: usize, const OUTBOX: usize = OUTBOX
     Default + Debug
 {
     /// Each node's.
-    fn all(&self) -> &[Held<M, PAGE>];
+    fn all(&self) -> &[Held<M, PAGE, OUTBOX>];
 
     /// The same, to put something in.
-    fn all_mut(&mut self) -> &mut [Held<M, PAGE>];
+    fn all_mut(&mut self) -> &mut [Held<M, PAGE, OUTBOX>];
 
     /// Where a step of a node puts what it wants done, behind all that is gathered.
     fn step(&mut self, node: usize) -> Option<&mut Outbox<M, PAGE, OUTBOX>>;
@@ -166,11 +167,11 @@ pub trait Rooms<M: StateMachine, const PAGE: usize, const OUTBOX: usize = OUTBOX
 
 /// No room, where nothing is ever held.
 impl<M: StateMachine, const PAGE: usize, const OUTBOX: usize> Rooms<M, PAGE, OUTBOX> for () {
-    fn all(&self) -> &[Held<M, PAGE>] {
+    fn all(&self) -> &[Held<M, PAGE, OUTBOX>] {
         &[]
     }
 
-    fn all_mut(&mut self) -> &mut [Held<M, PAGE>] {
+    fn all_mut(&mut self) -> &mut [Held<M, PAGE, OUTBOX>] {
         &mut []
     }
 

@@ -25,11 +25,11 @@ impl<
     const CALLERS: usize,
 > Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, N, S, OUTBOX, LEDGER, CALLERS>
 {
-    fn held(&self, node: NodeId) -> Option<&Held<M, PAGE>> {
+    fn held(&self, node: NodeId) -> Option<&Held<M, PAGE, OUTBOX>> {
         self.held.all().get(usize::from(node.0))
     }
 
-    pub(super) fn held_mut(&mut self, node: NodeId) -> Option<&mut Held<M, PAGE>> {
+    pub(super) fn held_mut(&mut self, node: NodeId) -> Option<&mut Held<M, PAGE, OUTBOX>> {
         self.held.all_mut().get_mut(usize::from(node.0))
     }
 
