@@ -212,7 +212,7 @@ fn budget(case: &Case) -> Budget {
         budget.spare_slots = u64::MAX;
     }
     // A node has as many requesters as sessions. Who finds none free asks again after a round trip, and the others may be quicker
-    // each time: that takes 2 round trips in most runs, and 71 at most (seed 3525).
+    // each time: that takes 2 round trips in most runs, and 71 at most in the first 3,526 (seed 3525).
     if scenario.clients > room.sessions() {
         budget.longest_wait *= 3;
     }
