@@ -260,30 +260,51 @@ fn t5_a_sound_disk_without_room_is_a_broken_rule() {
     );
 }
 
-/// Nodes lose power in the middle of checkpoints, again and again, on disks that have just enough room.
+/// A window whose decisions are told in more than one message: of those that are lost or late, the others are known beyond a gap.
+const WIDE: usize = 16;
+
+type WideStore = Disks<NODES, 20_480>;
+type WideCluster = Simulation<Machine, KvScript, WIDE, CLIENTS, 2, NODES, 256, Faults, WideStore>;
+
+/// Every node loses power where it hurts, again and again, on disks that have just enough room.
 #[test]
-fn power_goes_in_checkpoints_and_nothing_is_forgotten() {
-    let cut = with_room(|| {
-        let mut cut = 0;
-        let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WINDOW>(4);
-        let mut cluster = Box::new(Cluster::idle_on(Store::sized(least * 4)));
-        for seed in 0..20 {
-            let plan: Vec<_> = (0..20)
-                .map(|number| {
-                    planned(
-                        700 * number,
-                        600,
-                        Fault::Torn(node(u16::try_from(number % 3).unwrap())),
-                    )
-                })
-                .collect();
-            start(&mut cluster, seed, 40, &plan);
-            finish(&mut cluster, &mut Checkers::new());
-            cut += cluster.stores().figures().cut_checkpoints;
+fn power_goes_in_checkpoints_over_gaps_and_where_votes_have_lost_and_nothing_is_forgotten() {
+    let [checkpoints, over_gaps, overruled] = with_room(|| {
+        let mut sum = [0; 3];
+        let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WIDE>(4);
+        let mut cluster = Box::new(WideCluster::idle_on(WideStore::sized(least * 4)));
+        for seed in 0..40 {
+            let mut scenario = scenario(seed);
+            scenario.link.loss_ppm = 100_000;
+            scenario.clients = 4;
+            scenario.think = Duration::from_millis(50);
+            let torn = |number: u16| {
+                let begins = 700 * u64::from(number);
+                planned(begins, 600, Fault::Torn(node(number % 3)))
+            };
+            let cut = |number: u16| {
+                let side = [NodeId(number % 3)].into_iter().collect();
+                planned(2_000 * u64::from(number), 900, Fault::Partition(side))
+            };
+            let plan: Vec<_> = (0..20).map(torn).chain((0..7).map(cut)).collect();
+            let faults = Faults::new(&scenario, Weather::CALM, &plan);
+            let workload = KvScript::new(100);
+            cluster.start_against(&scenario, workload, faults).unwrap();
+            let mut checkers = Invariants::<Machine, WIDE, CLIENTS, NODES, 512>::new();
+            let verdict = cluster.run_observed(&mut (), &mut checkers);
+            let report = cluster.report();
+            assert_eq!(verdict, Verdict::Done, "seed {seed}: {report:?}");
+            assert_eq!(report.right, report.expected, "seed {seed}");
+            assert_eq!(checkers.ended(cluster.nodes()), Ok(()), "seed {seed}");
+            let figures = cluster.stores().figures();
+            sum[0] += figures.cut_checkpoints;
+            sum[1] += figures.cut_over_gaps;
+            sum[2] += figures.cut_overruled;
         }
-        cut
+        sum
     });
-    assert!(cut > 5, "{cut}");
+    assert!(checkpoints > 5, "{checkpoints}");
+    assert!(over_gaps > 0 && overruled > 0, "{over_gaps}, {overruled}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn disks_tear_fail_fill_up_and_rot() {
     let disks = finished.disks;
     assert!(disks.torn >= 1 && disks.slow > 10 && finished.report.grouped > 5);
     assert_eq!((disks.failed, disks.full, disks.damaged), (2, 1, 1));
-    assert_eq!((finished.tally.fenced, finished.tally.restarted), (2, 3));
+    assert_eq!((finished.tally.fenced, finished.tally.restarted), (2, 4));
     let storage = finished.marks.iter().find(|mark| mark.name == "storage");
     assert!(storage.is_some_and(|mark| mark.peak > 0 && mark.peak <= mark.capacity));
 }

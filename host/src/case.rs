@@ -230,9 +230,10 @@ fn budget(case: &Case) -> Budget {
     if scenario.clients >= room.sessions() {
         budget.spare_slots = u64::MAX;
     }
-    // A node has as many requesters as sessions. Who finds none free asks again, and the others may be quicker each time.
+    // A node has as many requesters as sessions. Who finds none free asks again after a round trip, and the others may be quicker
+    // each time: that takes 2 round trips in most runs, and 71 at most in the first 3,526 (seed 3525).
     if scenario.clients > room.sessions() {
-        budget.longest_wait = u64::MAX;
+        budget.longest_wait *= 3;
     }
     // What a node takes for a long time may have been a short one, and what it says leaves it late.
     let hides_time = |planned: &Planned| {
@@ -243,13 +244,6 @@ fn budget(case: &Case) -> Budget {
     };
     if plan.iter().any(hides_time) {
         budget.hasty_claims = u64::MAX;
-    }
-    // An answer to what a node asked in a former life may be taken for one to what it asks now.
-    let starts_again = |planned: &Planned| {
-        matches!(planned.kind(), FaultKind::Restart) || planned.kind().is_of_disk()
-    };
-    if plan.iter().any(starts_again) {
-        budget.denied_claims = u64::MAX;
     }
     budget
 }

@@ -12,6 +12,7 @@ use crate::{
     Ballot, Config, Duration, Instant, Message, NODES_MAX, Node, NodeId, NodeSet, Outcome, Slot,
     StateMachine,
 };
+use heapless::HistoryBuf;
 
 #[expect(clippy::as_conversions, reason = "u16 to usize, in a const")]
 const NODES: usize = NODES_MAX as usize;
@@ -44,7 +45,7 @@ pub struct Figures {
     /// jump or disks are slow that says nothing.
     pub hasty_claims: u64,
     /// Ballots that a node claimed though too few of the others could be taken to miss their leader, as they had said that they
-    /// hear that of the highest ballot of all (rule L7). Where nodes start again answers to a former life may count.
+    /// hear that of the highest ballot of all (rule L7).
     pub denied_claims: u64,
 }
 
@@ -147,31 +148,29 @@ pub struct Pace {
     promised: Ballot,
     claimed_at: [Instant; NODES],
     /// What each node asked about last, before it claims.
-    probes: [Asking; NODES],
+    probes: [Ballot; NODES],
+    /// What nodes said to those who asked, the newest of it: an answer may be taken for one to a later question about the same
+    /// ballot, which a node asks that has started again.
+    said: HistoryBuf<Said, SAID>,
     applied: Slot,
     applied_then: Slot,
     figures: Figures,
 }
 
-/// What a node asks before it claims, and what it is told.
+/// What a node said to one that asked who misses the leader.
 #[derive(Clone, Copy, Debug)]
-struct Asking {
+struct Said {
+    by: NodeId,
+    to: NodeSet,
     ballot: Ballot,
-    consents: NodeSet,
-    denials: NodeSet,
-    /// The lowest of the ballots whose owners those hear who deny: what they say is in vain once the asker has heard of a
-    /// higher one, which may come later than the denial was said.
-    heard: Option<Ballot>,
+    granted: bool,
+    /// The highest ballot that it had seen: a denial is in vain once the asker has heard of a higher one, which may come later
+    /// than the denial was said.
+    highest: Ballot,
 }
 
-impl Asking {
-    const NOTHING: Self = Self {
-        ballot: Ballot::NULL,
-        consents: NodeSet::EMPTY,
-        denials: NodeSet::EMPTY,
-        heard: None,
-    };
-}
+/// How many answers are remembered.
+const SAID: usize = 256;
 
 impl Default for Pace {
     fn default() -> Self {
@@ -190,7 +189,8 @@ impl Pace {
             claimed: [Ballot::NULL; NODES],
             promised: Ballot::NULL,
             claimed_at: [Instant::FAR_FUTURE; NODES],
-            probes: [Asking::NOTHING; NODES],
+            probes: [Ballot::NULL; NODES],
+            said: HistoryBuf::new(),
             applied: Slot::ZERO,
             applied_then: Slot::ZERO,
             figures: Figures {
@@ -225,46 +225,31 @@ impl Pace {
 
     /// A node asks who misses the leader.
     fn probe(&mut self, node: NodeId, ballot: Ballot) {
-        if let Some(probe) = self.probes.get_mut(usize::from(node.0))
-            && probe.ballot != ballot
-        {
-            *probe = Asking {
-                ballot,
-                ..Asking::NOTHING
-            };
+        if let Some(probe) = self.probes.get_mut(usize::from(node.0)) {
+            *probe = ballot;
         }
     }
 
-    /// A node says whether it misses the leader, and the highest ballot that it has seen.
-    fn answer(
-        &mut self,
-        from: NodeId,
-        to: NodeSet,
-        ballot: Ballot,
-        (granted, highest): (bool, Ballot),
-    ) {
-        for node in to.iter() {
-            if let Some(probe) = self.probes.get_mut(usize::from(node.0))
-                && probe.ballot == ballot
-            {
-                if granted {
-                    probe.consents.insert(from);
-                } else {
-                    probe.denials.insert(from);
-                    probe.heard = Some(probe.heard.map_or(highest, |heard| heard.min(highest)));
-                }
+    /// Who may have been taken to miss the leader by a node that asked about a ballot, itself included.
+    fn consents(&self, node: NodeId, ballot: Ballot) -> NodeSet {
+        let mut consents = NodeSet::only(node);
+        for said in self.said.as_slice() {
+            let counts = said.granted || self.promised > said.highest;
+            if counts && said.ballot == ballot && said.to.contains(node) {
+                consents.insert(said.by);
             }
         }
+        consents
     }
 
     /// A node claims a ballot, or asks for more of what it was promised.
     fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) {
         let index = usize::from(node.0);
-        let (Some(claimed), Some(at), Some(probe)) = (
-            self.claimed.get_mut(index),
-            self.claimed_at.get_mut(index),
-            self.probes.get(index),
-        ) else {
+        let asked = self.probes.get(index).copied().unwrap_or(Ballot::NULL);
+        let consents = self.consents(node, asked);
+        let (Some(claimed), Some(at)) =
+            (self.claimed.get_mut(index), self.claimed_at.get_mut(index))
+        else {
             return;
         };
         if *claimed >= ballot {
@@ -276,10 +261,6 @@ impl Pace {
         *claimed = ballot;
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
-        let mut consents = probe.consents.union(NodeSet::only(node));
-        if probe.heard.is_some_and(|heard| self.promised > heard) {
-            consents = consents.union(probe.denials);
-        }
         figures.denied_claims += u64::from(!consents.is_quorum(config.members));
         figures.claims_in_all += 1;
         figures.claims += u64::from(self.healed.is_some());
@@ -320,7 +301,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     ballot,
                     granted,
                     highest,
-                } => self.answer(me, outgoing.to, *ballot, (*granted, *highest)),
+                } => self.said.write(Said {
+                    by: me,
+                    to: outgoing.to,
+                    ballot: *ballot,
+                    granted: *granted,
+                    highest: *highest,
+                }),
                 _ => {}
             }
         }
@@ -369,5 +356,52 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.figures.longest_wait = self.figures.longest_wait.max(wait);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l7_a_claim_needs_a_quorum_of_those_who_were_asked_about_its_ballot() {
+        let (me, config) = (NodeId(0), Config::new(NodeId(0), 5));
+        let mut ballot = Ballot::NULL;
+        let mut next = || {
+            ballot = Ballot::succeeding(ballot, NodeId(0)).unwrap();
+            ballot
+        };
+        let [heard, higher, asked, later] = [next(), next(), next(), next()];
+        let say = |pace: &mut Pace, by: u16, ballot, granted| {
+            pace.said.write(Said {
+                by: NodeId(by),
+                to: NodeSet::only(me),
+                ballot,
+                granted,
+                highest: heard,
+            });
+        };
+        let denied = |pace: &Pace| {
+            let mut pace = pace.clone();
+            pace.claim(me, later, &config);
+            pace.figures.denied_claims
+        };
+        let mut pace = Pace::new();
+        pace.probe(me, asked);
+        say(&mut pace, 1, asked, true);
+        say(&mut pace, 1, asked, true);
+        say(&mut pace, 2, asked, false);
+        say(&mut pace, 3, later, true);
+        pace.promised = heard;
+        assert_eq!(denied(&pace), 1, "two of five");
+        pace.promised = higher;
+        assert_eq!(denied(&pace), 0, "a denial is in vain");
+        pace.promised = heard;
+        // It asks about something else, starts again, and asks about the same once more: a late answer counts.
+        pace.probe(me, later);
+        say(&mut pace, 4, asked, true);
+        assert_eq!(denied(&pace), 1, "two of five about the other one");
+        pace.probe(me, asked);
+        assert_eq!(denied(&pace), 0, "three of five");
     }
 }

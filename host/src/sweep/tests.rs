@@ -401,6 +401,9 @@ fn a_scenario_that_cannot_be_run_is_an_error() {
 /// A figure of single runs, in tenths, in rising order.
 fn spread(name: &str, mut tenths: Vec<u64>) {
     tenths.sort_unstable();
+    if tenths.is_empty() {
+        return;
+    }
     let at = |share: usize| tenths[(tenths.len() * share / 1_000).min(tenths.len() - 1)];
     let [half, ninety, most_of_all, nearly_all] = [500, 900, 990, 999].map(at);
     let most = tenths.last().unwrap();
@@ -415,7 +418,7 @@ fn the_pace_of_runs_is_printed() {
     let seeds: u64 = count.and_then(|count| count.parse().ok()).unwrap_or(20_000);
     let (means, spreads) = case::in_thread(|| {
         let (mut means, mut paces) = (Vec::new(), Paces::default());
-        let mut spreads = vec![Vec::new(); 6];
+        let mut spreads = vec![Vec::new(); 7];
         for seed in 0..seeds {
             let case = Sweep::new(SEEDS).source.case(seed);
             let finished = case::run_here(&case, &mut ())?;
@@ -431,6 +434,9 @@ fn the_pace_of_runs_is_printed() {
             let trip = scenario.round_trip.unwrap_or(usual).max(usual).as_micros();
             let work = figures.work(scenario.config(synod::NodeId(0)).heartbeat);
             let first = figures.first_answer.unwrap_or_default();
+            if scenario.clients > case.trial.room.sessions() {
+                spreads[6].push(figures.longest_wait.as_micros() * 10 / trip);
+            }
             for (spread, tenths) in spreads.iter_mut().zip([
                 first.as_micros() * 10 / trip,
                 figures.longest_wait.as_micros() * 10 / trip,
@@ -453,6 +459,7 @@ fn the_pace_of_runs_is_printed() {
         "late-claims",
         "messages",
         "slots",
+        "crowded-wait",
     ];
     for (name, spread_of) in names.into_iter().zip(spreads) {
         spread(name, spread_of);
