@@ -264,7 +264,18 @@ fn t5_a_sound_disk_without_room_is_a_broken_rule() {
 const WIDE: usize = 16;
 
 type WideStore = Disks<NODES, 20_480>;
-type WideCluster = Simulation<Machine, KvScript, WIDE, CLIENTS, 2, NODES, 256, Faults, WideStore>;
+type WideCluster = Simulation<OnWideDisks, WIDE, CLIENTS, 2>;
+
+#[derive(Debug)]
+struct OnWideDisks;
+
+impl Setting<WIDE, CLIENTS, 2> for OnWideDisks {
+    type Machine = Machine;
+    type Workload = KvScript;
+    type Nemesis = Faults;
+    type Stores = WideStore;
+    type Room = Fixed<NODES, 256, 512>;
+}
 
 /// Every node loses power where it hurts, again and again, on disks that have just enough room.
 #[test]
@@ -290,7 +301,7 @@ fn power_goes_in_checkpoints_over_gaps_and_where_votes_have_lost_and_nothing_is_
             let faults = Faults::new(&scenario, Weather::CALM, &plan);
             let workload = KvScript::new(100);
             cluster.start_against(&scenario, workload, faults).unwrap();
-            let mut checkers = Invariants::<Machine, WIDE, CLIENTS, NODES, 512>::new();
+            let mut checkers = Invariants::<OnWideDisks, WIDE, CLIENTS, 2>::new();
             let verdict = cluster.run_observed(&mut (), &mut checkers);
             let report = cluster.report();
             assert_eq!(verdict, Verdict::Done, "seed {seed}: {report:?}");
