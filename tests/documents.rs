@@ -16,10 +16,57 @@ fn block<'a>(document: &'a str, language: &str, contains: &str) -> &'a str {
 }
 
 #[test]
-fn the_loop_in_the_readme_is_that_of_the_example() {
-    let readme = read("README.md");
-    let quoted = block(&readme, "rust", "fn drive(");
-    assert!(read("examples/threads/src/main.rs").contains(quoted));
+fn the_loop_in_the_guide_is_that_of_the_example() {
+    let chapter = read("core/guide/link.md");
+    let quoted = block(&chapter, "rust", "fn drive(");
+    let (_, body) = quoted.split_once("fn drive(").unwrap();
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    let example = read("examples/threads/src/main.rs");
+    assert!(example.contains(&format!("fn drive({body}\n}}\n")));
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = read("README.md").lines().count();
+    assert!(
+        lines <= 180,
+        "{lines} lines: longer texts belong into the guide"
+    );
+}
+
+#[test]
+fn every_chapter_of_the_guide_is_in_its_index_and_in_the_library() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/guide");
+    let (index, module) = (read("core/guide/README.md"), read("core/src/guide.rs"));
+    let links = read("core/guide/rustdoc-links.txt");
+    let mut chapters = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if path.extension().is_none_or(|extension| extension != "md") || name == "README" {
+            continue;
+        }
+        chapters += 1;
+        let row = index
+            .lines()
+            .find(|line| line.ends_with('|') && line.contains(&format!("][{name}] |")));
+        assert!(row.is_some(), "the index has no row for {name}");
+        assert!(
+            index.contains(&format!("\n[{name}]: {name}.md\n")),
+            "{name}"
+        );
+        assert!(
+            module.contains(&format!("guide/{name}.md\")]\npub mod {name} {{}}")),
+            "{name}"
+        );
+        assert!(
+            links.contains(&format!("[{name}]: crate::guide::{name}\n")),
+            "{name}"
+        );
+    }
+    assert_eq!(chapters, 8);
 }
 
 #[test]
