@@ -16,10 +16,210 @@ fn block<'a>(document: &'a str, language: &str, contains: &str) -> &'a str {
 }
 
 #[test]
-fn the_loop_in_the_readme_is_that_of_the_example() {
-    let readme = read("README.md");
-    let quoted = block(&readme, "rust", "fn drive(");
-    assert!(read("examples/threads/src/main.rs").contains(quoted));
+fn the_loop_in_the_guide_is_that_of_the_example() {
+    let chapter = read("core/guide/link.md");
+    let quoted = block(&chapter, "rust", "fn drive(");
+    let (_, body) = quoted.split_once("fn drive(").unwrap();
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    let example = read("examples/threads/src/main.rs");
+    assert!(example.contains(&format!("fn drive({body}\n}}\n")));
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = read("README.md").lines().count();
+    assert!(
+        lines <= 180,
+        "{lines} lines: longer texts belong into the guide"
+    );
+}
+
+#[test]
+fn every_chapter_of_the_guide_is_in_its_index_and_in_the_library() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/guide");
+    let (index, module) = (read("core/guide/README.md"), read("core/src/guide.rs"));
+    let links = read("core/guide/rustdoc-links.txt");
+    let mut chapters = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if path.extension().is_none_or(|extension| extension != "md") || name == "README" {
+            continue;
+        }
+        chapters += 1;
+        let row = index
+            .lines()
+            .find(|line| line.ends_with('|') && line.contains(&format!("][{name}] |")));
+        assert!(row.is_some(), "the index has no row for {name}");
+        assert!(
+            index.contains(&format!("\n[{name}]: {name}.md\n")),
+            "{name}"
+        );
+        assert!(
+            module.contains(&format!("guide/{name}.md\")]\npub mod {name} {{}}")),
+            "{name}"
+        );
+        assert!(
+            links.contains(&format!("[{name}]: crate::guide::{name}\n")),
+            "{name}"
+        );
+    }
+    assert_eq!(chapters, 8);
+}
+
+/// The documents that people read in the repository, with the folder of each.
+fn documents() -> Vec<(String, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders = vec![
+        root.join("core/guide"),
+        root.join("core/museum"),
+        root.join("core"),
+    ];
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        folders.push(entry.unwrap().path());
+    }
+    folders.push(root.clone());
+    let mut documents = Vec::new();
+    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let path = path
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                documents.push((path.clone(), read(&path)));
+            }
+        }
+    }
+    documents
+}
+
+/// A document without what stands between backticks or fences, and in comments.
+fn prose(document: &str) -> String {
+    let mut prose = String::new();
+    let mut fenced = false;
+    for line in document.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    prose
+}
+
+/// The heading as the end of a link to it.
+fn anchor(heading: &str) -> String {
+    let lower = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = lower
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut links = 0;
+    for (path, text) in documents() {
+        let prose = prose(&text);
+        let inline = prose
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        let defined = prose
+            .lines()
+            .filter_map(|line| line.strip_prefix('[')?.split_once("]: ").map(|(_, to)| to));
+        for link in inline.chain(defined) {
+            if link.starts_with("http") || link.contains("::") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let folder = root.join(&path);
+            let target = match file {
+                "" => folder,
+                _ => folder.parent().unwrap().join(file),
+            };
+            assert!(
+                target.exists(),
+                "{path} links to {link}, which is not there"
+            );
+            if !heading.is_empty() {
+                let there = std::fs::read_to_string(&target).unwrap();
+                let found = there
+                    .lines()
+                    .any(|line| line.starts_with('#') && anchor(line) == heading);
+                assert!(found, "{path} links to {link}, which has no such heading");
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 100, "{links} links");
+}
+
+#[test]
+fn every_path_that_a_document_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["core/", "host/", "tests/", "examples/", ".ci/", ".cargo/"];
+    let mut paths = 0;
+    for (document, text) in documents() {
+        // What changed is what was.
+        if document == "CHANGELOG.md" {
+            continue;
+        }
+        for span in prose(&text).split('`').skip(1).step_by(2) {
+            if folders.iter().any(|folder| span.starts_with(folder)) && !span.contains(' ') {
+                assert!(
+                    root.join(span).exists(),
+                    "{document} names {span}, which is not there"
+                );
+                paths += 1;
+            }
+        }
+    }
+    assert!(paths > 100, "{paths} paths");
+}
+
+#[test]
+fn every_label_of_a_link_is_defined_for_a_forge() {
+    for (path, text) in documents() {
+        let prose = prose(&text);
+        let is_defined = |label: &str| {
+            prose
+                .lines()
+                .any(|line| line.starts_with(&format!("[{label}]: ")))
+        };
+        for (before, rest) in prose.match_indices('[').map(|(at, _)| prose.split_at(at)) {
+            let Some((label, after)) = rest.get(1..).and_then(|rest| rest.split_once(']')) else {
+                continue;
+            };
+            let is_code = before
+                .rsplit('\n')
+                .next()
+                .unwrap_or_default()
+                .matches('`')
+                .count()
+                % 2
+                == 1;
+            let is_definition =
+                (before.is_empty() || before.ends_with('\n')) && after.starts_with(": ");
+            if is_code || is_definition || after.starts_with(['(', '[']) {
+                continue;
+            }
+            // What is left is a shortcut such as [`Node`], the label of [text][label], or no link.
+            let is_link = label.starts_with('`') || before.ends_with(']');
+            assert!(
+                !is_link || is_defined(label),
+                "{path} does not define [{label}]"
+            );
+        }
+    }
 }
 
 #[test]

@@ -12,12 +12,13 @@
 //!
 //! # Where to start
 //!
+//! - The [`guide`] explains a run, and how to link, replicate, store, test and measure: begin there.
 //! - To **link it** to a radio, a UART or sockets: [`Node`], which says how to drive it, then [`Outbox`], which says what
-//!   a driver owes.
-//! - To **ask from outside of the cluster**: [`client`].
+//!   a driver must do.
+//! - To **ask from outside the cluster**: [`client`].
 //! - To **replicate something of your own**: [`StateMachine`].
 //! - To **see it run**: [`simulation::Simulation`], or the program `synod` of the host package.
-//! - To **know why it is right**: [`rules`].
+//! - To **know why it is correct**: [`rules`].
 //!
 //! # The roles
 //!
@@ -89,6 +90,8 @@ mod digest;
 mod display;
 mod error;
 pub mod fields;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod machine;
 pub mod machines;
 mod message;

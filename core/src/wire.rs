@@ -1,3 +1,4 @@
+#![doc = include_str!("../guide/rustdoc-links.txt")]
 #![doc = include_str!("../WIRE.md")]
 
 mod body;

@@ -21,8 +21,16 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// The documents that show figures.
-pub const DOCUMENTS: [&str; 6] = [
+pub const DOCUMENTS: [&str; 14] = [
     "README.md",
+    "core/guide/run.md",
+    "core/guide/link.md",
+    "core/guide/machine.md",
+    "core/guide/storage.md",
+    "core/guide/faults.md",
+    "core/guide/checking.md",
+    "core/guide/costs.md",
+    "core/guide/design.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "core/RULES.md",

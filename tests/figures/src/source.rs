@@ -21,7 +21,7 @@ pub const SOURCES: [Source; 7] = [
     Source {
         name: "log",
         command: "cargo run --release -- 6 --nodes 3 --clients 1 --requests 3",
-        figures: &["log"],
+        figures: &["election", "log"],
         measure: log,
     },
     Source {
@@ -121,7 +121,7 @@ fn number(text: &str) -> Result<String, Failure> {
     Ok(grouped(number))
 }
 
-/// The piece of the golden log from the first scout to the first accept that a follower receives.
+/// Two pieces of the golden log: the first election, and the first command.
 fn log() -> Result<Vec<String>, Failure> {
     let log = synod(&[
         "6",
@@ -134,7 +134,7 @@ fn log() -> Result<Vec<String>, Failure> {
         "--color",
         "never",
     ])?;
-    Ok(vec![first_election(&log)?])
+    Ok(vec![first_election(&log)?, first_command(&log)?])
 }
 
 /// The first election of a log, up to the first accept that somebody receives.
@@ -143,19 +143,38 @@ fn log() -> Result<Vec<String>, Failure> {
 ///
 /// There is none.
 pub fn first_election(log: &str) -> Result<String, Failure> {
+    let begins = |line: &str| line.contains(".Scout ") && line.ends_with(" started");
+    let ends = |line: &str| line.contains(".Acceptor ") && line.contains(" received accept(");
+    piece(log, begins, ends, 1).ok_or_else(|| Failure::new("the log has no election"))
+}
+
+/// The first command of a log, from the leader's queue to the third node that applies it.
+///
+/// # Errors
+///
+/// There is none, or fewer nodes.
+pub fn first_command(log: &str) -> Result<String, Failure> {
+    let begins = |line: &str| line.contains(".Leader ") && line.contains(" received propose(");
+    let ends = |line: &str| line.contains(" applied(slot=1,");
+    piece(log, begins, ends, 3).ok_or_else(|| Failure::new("the log has no command"))
+}
+
+/// The lines from the first one that begins a piece to the nth one that ends it.
+fn piece(
+    log: &str,
+    begins: impl Fn(&str) -> bool,
+    ends: impl Fn(&str) -> bool,
+    nth: usize,
+) -> Option<String> {
     let lines: Vec<&str> = log.lines().collect();
-    let is_end = |line: &&str| line.contains(".Acceptor") && line.contains(" received accept(");
-    let start = lines
+    let start = lines.iter().position(|line| begins(line))?;
+    let (end, _) = lines
         .iter()
-        .position(|line| line.contains(".Scout ") && line.ends_with(" started"));
-    let end = lines.iter().position(is_end);
-    match (start, end) {
-        (Some(start), Some(end)) => {
-            let piece = lines.get(start..=end).unwrap_or_default();
-            Ok(block(&piece.join("\n")))
-        }
-        _ => Err(Failure::new("the log has no election")),
-    }
+        .enumerate()
+        .skip(start)
+        .filter(|(_, line)| ends(line))
+        .nth(nth - 1)?;
+    Some(block(&lines.get(start..=end)?.join("\n")))
 }
 
 /// The worlds that are visited, as options of `synod check`.

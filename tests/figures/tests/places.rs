@@ -1,7 +1,7 @@
 //! Every figure that a document shows has a source, and every source is shown.
 
 use std::collections::BTreeSet;
-use synod_figures::source::{SOURCES, first_election};
+use synod_figures::source::{SOURCES, first_command, first_election};
 use synod_figures::{DOCUMENTS, assert_shown, places, read, replaced};
 
 #[test]
@@ -28,9 +28,10 @@ fn every_figure_has_a_source_and_every_source_is_shown() {
 }
 
 #[test]
-fn the_log_is_a_piece_of_the_golden_one() {
+fn the_logs_are_pieces_of_the_golden_one() {
     let golden = read("tests/golden/three-nodes.log").unwrap();
-    assert_shown("log", &first_election(&golden).unwrap());
+    assert_shown("election", &first_election(&golden).unwrap());
+    assert_shown("log", &first_command(&golden).unwrap());
 }
 
 #[test]

@@ -11,7 +11,8 @@ use synod_boards::budget::{Costs, Group, Limits};
 use synod_boards::image::{compiler, root};
 
 const LIMITS: &str = "tests/boards/budget.toml";
-const README: &str = "README.md";
+/// The chapter with the tables.
+const COSTS: &str = "core/guide/costs.md";
 
 #[derive(Parser)]
 #[command(
@@ -39,7 +40,7 @@ struct Options {
     /// What to measure; everything, if nothing is named
     #[arg(value_parser = PossibleValuesParser::new(Group::ALL.map(Group::name)))]
     groups: Vec<String>,
-    /// Exit with 1 where a figure is above its limit in tests/boards/budget.toml, or README.md shows another table
+    /// Exit with 1 where a figure is above its limit in tests/boards/budget.toml, or core/guide/costs.md shows another table
     #[arg(long)]
     check: bool,
     /// Print limits a little above the figures, in the form of tests/boards/budget.toml, in place of tables
@@ -90,7 +91,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     if is_all {
         sentences.extend(limits.idle(&figures));
     }
-    sentences.extend(untrue(&read(README)?, &all)?);
+    sentences.extend(untrue(&read(COSTS)?, &all)?);
     for sentence in &sentences {
         say(sentence);
     }
@@ -103,19 +104,19 @@ fn run(options: &Options) -> Result<bool, Failure> {
     Ok(sentences.is_empty())
 }
 
-/// The tables that the README shows otherwise. They are another compiler's to be different.
-fn untrue(readme: &str, all: &[Costs]) -> Result<Vec<String>, Failure> {
+/// The tables that the chapter shows differently. Another compiler may produce other figures.
+fn untrue(chapter: &str, all: &[Costs]) -> Result<Vec<String>, Failure> {
     let compiler = compiler()?;
-    if !readme.contains(&compiler) {
+    if !chapter.contains(&compiler) {
         say(&format!(
-            "the tables of README.md were not made with {compiler}, and are not compared"
+            "the tables of {COSTS} were not made with {compiler}, and are not compared"
         ));
         return Ok(Vec::new());
     }
     let tables = all.iter().flat_map(|costs| &costs.tables);
-    let others = tables.filter(|(_, table)| !readme.contains(&table.to_string()));
+    let others = tables.filter(|(_, table)| !chapter.contains(&table.to_string()));
     let sentence = |(title, _): &(String, _)| {
-        format!("README.md has another table (cargo budget prints the new one): {title}")
+        format!("{COSTS} has another table (cargo budget prints the new one): {title}")
     };
     Ok(others.map(sentence).collect())
 }
