@@ -116,7 +116,7 @@ fn refuse(error: &clap::Error) -> Exit {
 /// Prints a page, whose commands begin with what the program was called.
 fn print(page: &StyledStr) -> io::Result<()> {
     let mut stdout = io::stdout();
-    let text = if run::coloured(Colour::Auto, &stdout) {
+    let text = if Colour::Auto.is_on(&stdout) {
         page.ansi().to_string()
     } else {
         page.to_string()

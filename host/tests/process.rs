@@ -764,3 +764,27 @@ fn what_cannot_be_recorded_or_shrunk_is_said_in_one_line() {
         assert_eq!(text(&output.stderr).lines().count(), 1, "{line}");
     }
 }
+
+/// Conventions of terminals: <https://no-color.org>, <https://bixense.com/clicolors>.
+#[test]
+fn variables_of_the_environment_decide_about_colours_and_options_overrule_them() {
+    let is_coloured = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = synod("6 --nodes 1 --clients 1 --requests 1");
+        command.args(arguments).envs(variables.iter().copied());
+        command.output().unwrap().stdout.contains(&0x1b)
+    };
+    for (variables, on) in [
+        (&[][..], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "0")], false),
+        (&[("CLICOLOR", "1")], false),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("CLICOLOR", "0")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")], true),
+    ] {
+        assert_eq!(is_coloured(&[], variables), on, "{variables:?}");
+        assert!(is_coloured(&["--color", "always"], variables));
+        assert!(!is_coloured(&["--color", "never"], variables));
+    }
+}

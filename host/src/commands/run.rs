@@ -10,8 +10,7 @@ use crate::progress::{self, Progress};
 use crate::run::{Finished, HostTracer, run as simulate};
 use crate::signals::{self, Runs};
 use crate::summary::Summary;
-use std::env;
-use std::ffi::OsString;
+use anstream::{AutoStream, ColorChoice};
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
 use std::process;
@@ -43,17 +42,13 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Whether there are colours where the output is a terminal, or is none, and the variables of the environment are these.
-    /// Of those the first that says something decides: `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`.
-    fn is_on(self, terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
-        let set = |name| variable(name).filter(|value| !value.is_empty());
+    /// Whether the standard output is coloured. The conventions of terminals are those of `anstream`: the first of
+    /// `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR` and `TERM` that is set to something decides.
+    pub(crate) fn is_on(self, stdout: &Stdout) -> bool {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto if set("NO_COLOR").is_some() => false,
-            Self::Auto if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
-            Self::Auto if set("CLICOLOR").is_some_and(|value| value == "0") => false,
-            Self::Auto => terminal && set("TERM").is_none_or(|term| term != "dumb"),
+            Self::Auto => AutoStream::choice(stdout) != ColorChoice::Never,
         }
     }
 }
@@ -235,7 +230,7 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
     }
     let format = match command.form {
         Form::Json => Format::Json(Json),
-        Form::Text if coloured(command.colour, &stdout) => Format::Text(Text::coloured()),
+        Form::Text if command.colour.is_on(&stdout) => Format::Text(Text::coloured()),
         Form::Text => Format::Text(Text::plain()),
     };
     let mut screen = Screen(Log::new(format, command.filter.clone(), output));
@@ -263,10 +258,6 @@ fn watched(
     }
     let progress = subject.progress();
     progress::run_shown(&progress, || subject.run(&mut (tracer, &progress)))
-}
-
-pub(crate) fn coloured(colour: Colour, stdout: &Stdout) -> bool {
-    colour.is_on(stdout.is_terminal(), |name| env::var_os(name))
 }
 
 fn fail(error: &DataError) -> Exit {
@@ -299,35 +290,6 @@ mod tests {
     use super::*;
     use synod::simulation::{Bound, Verdict, Violation};
     use synod::{NodeId, Slot};
-
-    #[test]
-    fn the_first_variable_that_says_something_decides_about_colours() {
-        let is_on = |colour: Colour, terminal, set: &[(&str, &str)]| {
-            let find = |name: &str| set.iter().find(|(known, _)| *known == name);
-            colour.is_on(terminal, |name| find(name).map(|(_, value)| value.into()))
-        };
-        for (terminal, set, on) in [
-            (true, &[][..], true),
-            (false, &[], false),
-            (true, &[("NO_COLOR", "1")], false),
-            (true, &[("NO_COLOR", "")], true),
-            (false, &[("CLICOLOR_FORCE", "1")], true),
-            (false, &[("CLICOLOR_FORCE", "0")], false),
-            (false, &[("CLICOLOR_FORCE", "")], false),
-            (true, &[("CLICOLOR_FORCE", "0")], true),
-            (true, &[("CLICOLOR", "0")], false),
-            (true, &[("CLICOLOR", "1")], true),
-            (false, &[("CLICOLOR", "1")], false),
-            (true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
-            (false, &[("CLICOLOR_FORCE", "1"), ("CLICOLOR", "0")], true),
-            (true, &[("TERM", "dumb")], false),
-            (false, &[("TERM", "dumb"), ("CLICOLOR_FORCE", "1")], true),
-        ] {
-            assert_eq!(is_on(Colour::Auto, terminal, set), on, "{terminal} {set:?}");
-            assert!(is_on(Colour::Always, terminal, set), "the option decides");
-            assert!(!is_on(Colour::Never, terminal, set), "the option decides");
-        }
-    }
 
     #[test]
     fn the_exit_code_tells_what_came_of_the_run() {

@@ -1,7 +1,7 @@
 //! `synod shrink`: a failing run, made as small as it can be, and its story.
 
 use super::record::outcome;
-use super::run::{Colour, coloured};
+use super::run::Colour;
 use crate::case;
 use crate::cli::replay_command;
 use crate::exit::{Exit, complain};
@@ -71,7 +71,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
 /// Prints the story of what is left, and what came of it.
 fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
     let stdout = io::stdout();
-    let text = if coloured(command.colour, &stdout) {
+    let text = if command.colour.is_on(&stdout) {
         Text::coloured()
     } else {
         Text::plain()
