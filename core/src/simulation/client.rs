@@ -3,7 +3,7 @@
 use super::event_loop::{Output, Simulation, Stamped};
 use super::observer::{Answered, Asked, Observer};
 use super::room::EventQueue;
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
@@ -28,7 +28,7 @@ pub(super) enum Progress {
 /// One client.
 /// Where a client goes on that has asked in an earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Past {
+pub struct ClientResume {
     /// Which client, from 0.
     pub client: u16,
     /// Its session.
@@ -96,7 +96,7 @@ impl<C: Copy> Client<C> {
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     /// Lets a client go on where an earlier run has left it, on nodes that have that run's past. Call it after the start and
     /// before the first step. What it knows of a client that there is not changes nothing.
-    pub fn resume(&mut self, past: Past) {
+    pub fn resume(&mut self, past: ClientResume) {
         let Some(client) = self.clients.get_mut(usize::from(past.client)) else {
             return;
         };
@@ -177,7 +177,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         // There is room: messages leave some for a turn of every client.
         let _ = self
             .scheduler
-            .push(self.now + self.think, Happening::Client(index));
+            .push(self.now + self.think, SimEvent::Client(index));
     }
 
     /// A client takes its turn: registers, asks, or asks elsewhere.
@@ -239,7 +239,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.after_step(node, tracer, observer);
         if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
             // There is room: a turn of this client has just been taken from it.
-            let _ = self.scheduler.push(retry, Happening::Client(index));
+            let _ = self.scheduler.push(retry, SimEvent::Client(index));
         }
     }
 

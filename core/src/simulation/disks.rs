@@ -2,7 +2,7 @@
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
-use super::node_storage::{Birth, Deferred, Failed, Refused, Stores};
+use super::node_storage::{Deferred, Failed, NodeStart, Refused, Stores};
 use super::report::Mark;
 use super::scenario::Scenario;
 use super::violation::Violation;
@@ -322,19 +322,19 @@ impl<
 
     fn start(
         &mut self,
-        birth: Birth,
+        start: NodeStart,
         #[cfg_attr(
             not(feature = "mutants"),
             expect(unused_variables, reason = "says which mistake is made")
         )]
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
-        let Birth {
+        let NodeStart {
             now,
             config,
             run_seed,
             incarnation,
-        } = birth;
+        } = start;
         let place = self.places.get_mut(usize::from(config.node.0));
         let place = place.ok_or(Refused)?;
         let disk = place.close(&mut self.figures);

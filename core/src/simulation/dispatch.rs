@@ -2,12 +2,12 @@
 
 use super::event_loop::Simulation;
 use super::fault::FaultKind;
-use super::nemesis::{Fate, Nemesis, Passing};
-use super::network_conditions::Passage;
-use super::observer::{Observer, Stand, Taken};
+use super::nemesis::{Fate, InTransit, Nemesis};
+use super::network_conditions::LinkEffect;
+use super::observer::{NodeProgress, Observer, StepsTaken};
 use super::plan::Plan;
 use super::room::EventQueue;
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use crate::{AnyOutbox, Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer, Way};
 
@@ -43,21 +43,21 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
-        let (outbox, stand, seams) = if Self::LASTING {
+        let (outbox, progress, boundaries) = if Self::LASTING {
             let index = usize::from(node.0);
             let Some(held) = self.held.get(index) else {
                 return;
             };
             let batch = held.batch(covered);
-            (&batch.outbox, batch.stand, batch.seams.as_slice())
+            (&batch.outbox, batch.progress, batch.boundaries.as_slice())
         } else {
-            (&self.outbox, Stand::of(&member.node), &[][..])
+            (&self.outbox, NodeProgress::of(&member.node), &[][..])
         };
-        let seen = observer.stepped(&Taken {
+        let seen = observer.stepped(&StepsTaken {
             at: self.now,
             node: &member.node,
-            stand,
-            seams,
+            progress,
+            boundaries,
             writes: outbox.writes(),
             messages: outbox.messages(),
             replies: outbox.replies(),
@@ -72,14 +72,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             tracer.on_way(Way::Leaves { from: node });
             for to in outgoing.to.iter() {
                 let mut say = |event| record(tracer, self.now, node, event);
-                let fate = self.nemesis.fate(Passing {
+                let fate = self.nemesis.fate(InTransit {
                     at: self.now,
                     from: node,
                     to,
                     kind: message.kind(),
                 });
                 let mut fate = match self.nemesis.plan() {
-                    Some(plan) => bend(fate, plan.conditions.passage(self.now, node, to)),
+                    Some(plan) => bend(fate, plan.conditions.effect(self.now, node, to)),
                     None => fate,
                 };
                 let Some(delay) = fate.delay else {
@@ -107,7 +107,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                     if is_full
                         || self
                             .scheduler
-                            .push(at, Happening::Deliver(envelope))
+                            .push(at, SimEvent::Deliver(envelope))
                             .is_err()
                     {
                         let queue = Queue::Scheduler;
@@ -153,11 +153,11 @@ fn record<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize>(
 }
 
 /// What a planned fault makes of a message's fate.
-fn bend(mut fate: Fate, passage: Passage) -> Fate {
-    match passage {
-        Passage::Free => fate,
-        Passage::Cut => Fate::default(),
-        Passage::Stuck(wait) => {
+fn bend(mut fate: Fate, effect: LinkEffect) -> Fate {
+    match effect {
+        LinkEffect::None => fate,
+        LinkEffect::Drop => Fate::default(),
+        LinkEffect::Delay(wait) => {
             if fate.delay.is_some_and(|delay| delay < wait) {
                 fate.late = Some(FaultKind::Clog);
             }

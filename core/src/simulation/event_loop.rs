@@ -7,7 +7,7 @@ use super::observer::Observer;
 use super::report::{Bound, Mark, Report, Verdict};
 use super::room::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
 use super::scenario::{KILLS_MAX, Kill};
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
@@ -152,9 +152,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         debug_assert!(next.at >= self.now, "time goes back");
         self.now = next.at;
         self.counts.events += 1;
-        if let Some(until) = self.waits_for_a_pause(&next.happening) {
-            let is_message = matches!(next.happening, Happening::Deliver(_));
-            self.put_off(next.happening, until);
+        if let Some(until) = self.waits_for_a_pause(&next.event) {
+            let is_message = matches!(next.event, SimEvent::Deliver(_));
+            self.put_off(next.event, until);
             if is_message {
                 tracer.on_way(Way::PutOff {
                     copy: next.number,
@@ -163,18 +163,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             }
             return None;
         }
-        match next.happening {
-            Happening::Deliver(envelope) => {
+        match next.event {
+            SimEvent::Deliver(envelope) => {
                 tracer.on_way(Way::Arrives { copy: next.number });
                 self.deliver(&envelope, tracer, observer);
             }
-            Happening::Wake(node) => self.wake(node, tracer, observer),
-            Happening::Client(index) => self.client_acts(index, tracer, observer),
-            Happening::Kill(index) => self.kill(index, tracer),
-            Happening::Begin(index) if Self::PLANS => self.begin_fault(index, tracer),
-            Happening::End(index) if Self::PLANS => self.end_fault(index, tracer, observer),
-            Happening::Synced(node) if Self::LASTING => self.synced(node, tracer, observer),
-            Happening::Begin(_) | Happening::End(_) | Happening::Synced(_) => {}
+            SimEvent::Wake(node) => self.wake(node, tracer, observer),
+            SimEvent::Client(index) => self.client_acts(index, tracer, observer),
+            SimEvent::Kill(index) => self.kill(index, tracer),
+            SimEvent::BeginFault(index) if Self::PLANS => self.begin_fault(index, tracer),
+            SimEvent::EndFault(index) if Self::PLANS => self.end_fault(index, tracer, observer),
+            SimEvent::Synced(node) if Self::LASTING => self.synced(node, tracer, observer),
+            SimEvent::BeginFault(_) | SimEvent::EndFault(_) | SimEvent::Synced(_) => {}
         }
         None
     }
@@ -397,7 +397,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Some(plan) => plan.strain(node).clock.when(deadline, self.now),
             None => deadline.max(self.now),
         };
-        if at < member.wake && self.scheduler.push(at, Happening::Wake(node)).is_ok() {
+        if at < member.wake && self.scheduler.push(at, SimEvent::Wake(node)).is_ok() {
             member.wake = at;
         }
     }

@@ -5,12 +5,12 @@ use super::clock::Clock;
 use super::event_loop::Simulation;
 use super::fault::Fault;
 use super::nemesis::Nemesis;
-use super::node_storage::{Birth, Stores};
+use super::node_storage::{NodeStart, Stores};
 use super::observer::Observer;
-use super::plan::Strain;
+use super::plan::NodeFaults;
 use super::room::EventQueue;
 use super::scenario::Target;
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use crate::{Ballot, Duration, Event, Instant, NodeId, Record, Role, Tracer};
 
@@ -26,7 +26,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         match self.victim(kill.target) {
             Some(node) => self.stop(node, tracer),
             // Nobody leads now: looks again soon.
-            None => self.again(LOOK_AGAIN, Happening::Kill(index)),
+            None => self.again(LOOK_AGAIN, SimEvent::Kill(index)),
         }
     }
 
@@ -44,9 +44,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    fn again(&mut self, after: Duration, happening: Happening<S::Machine, P>) {
-        // There is room: one happening has just been taken out.
-        let _ = self.scheduler.push(self.now + after, happening);
+    fn again(&mut self, after: Duration, event: SimEvent<S::Machine, P>) {
+        // There is room: one event has just been taken out.
+        let _ = self.scheduler.push(self.now + after, event);
     }
 
     /// A node loses power.
@@ -72,7 +72,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             if client.node == node && client.progress != Progress::Done {
                 let _ = self
                     .scheduler
-                    .push(at + self.retry, Happening::Client(index));
+                    .push(at + self.retry, SimEvent::Client(index));
             }
         }
     }
@@ -91,7 +91,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let fault = planned.fault;
         let struck = match fault.target().map(|target| self.victim(target)) {
             None => None,
-            Some(None) => return self.again(LOOK_AGAIN, Happening::Begin(index)),
+            Some(None) => return self.again(LOOK_AGAIN, SimEvent::BeginFault(index)),
             Some(Some(node)) if self.is_up(node) => Some(node),
             // What is down or stands still already is left alone.
             Some(Some(_)) => {
@@ -142,7 +142,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
         match planned.lasts {
             Some(lasts) if !matches!(fault, Fault::Jump { .. }) => {
-                self.again(lasts, Happening::End(index));
+                self.again(lasts, SimEvent::EndFault(index));
             }
             _ => self.close(),
         }
@@ -193,7 +193,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let after = self.retry * 2;
         let plan = self.nemesis.plan_mut();
         if let Some(index) = plan.and_then(|plan| plan.spend_torn(node)) {
-            self.again(after, Happening::End(index));
+            self.again(after, SimEvent::EndFault(index));
         }
     }
 
@@ -204,7 +204,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    fn strain(&mut self, node: NodeId) -> Option<&mut Strain> {
+    fn strain(&mut self, node: NodeId) -> Option<&mut NodeFaults> {
         self.nemesis.plan_mut()?.strain_mut(node)
     }
 
@@ -249,13 +249,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(member) = self.members.get_mut(usize::from(node.0)) else {
             return;
         };
-        let birth = Birth {
+        let start = NodeStart {
             now: local,
             config: member.node.config().clone(),
             run_seed,
             incarnation,
         };
-        let built = self.stores.start(birth, Some(&member.node));
+        let built = self.stores.start(start, Some(&member.node));
         self.violation = self.violation.or(self.stores.broken());
         let Ok(built) = built else {
             return self.darken(node);
@@ -311,30 +311,27 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Whether a happening is for a node that stands still.
-    pub(super) fn waits_for_a_pause(
-        &self,
-        happening: &Happening<S::Machine, P>,
-    ) -> Option<Instant> {
+    /// Whether an event is for a node that stands still.
+    pub(super) fn waits_for_a_pause(&self, event: &SimEvent<S::Machine, P>) -> Option<Instant> {
         self.nemesis.plan()?;
-        let node = match happening {
-            Happening::Deliver(envelope) => envelope.to,
-            Happening::Wake(node) | Happening::Synced(node) => *node,
-            Happening::Client(index) => self.clients.get(usize::from(*index))?.node,
-            Happening::Kill(_) | Happening::Begin(_) | Happening::End(_) => return None,
+        let node = match event {
+            SimEvent::Deliver(envelope) => envelope.to,
+            SimEvent::Wake(node) | SimEvent::Synced(node) => *node,
+            SimEvent::Client(index) => self.clients.get(usize::from(*index))?.node,
+            SimEvent::Kill(_) | SimEvent::BeginFault(_) | SimEvent::EndFault(_) => return None,
         };
         self.paused_until(node)
     }
 
-    /// Puts a happening off until the node that it is for goes on.
-    pub(super) fn put_off(&mut self, happening: Happening<S::Machine, P>, until: Instant) {
-        if let Happening::Wake(node) = &happening
+    /// Puts an event off until the node that it is for goes on.
+    pub(super) fn put_off(&mut self, event: SimEvent<S::Machine, P>, until: Instant) {
+        if let SimEvent::Wake(node) = &event
             && let Some(member) = self.members.get_mut(usize::from(node.0))
             && member.wake == self.now
         {
             member.wake = until;
         }
-        if let Happening::Synced(node) = &happening
+        if let SimEvent::Synced(node) = &event
             && let (node, now) = (*node, self.now)
             && let Some(held) = self.held_mut(node)
             && held.until == now
@@ -342,6 +339,6 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             held.until = until;
         }
         // There is room: it has just been taken out.
-        let _ = self.scheduler.push(until, happening);
+        let _ = self.scheduler.push(until, event);
     }
 }

@@ -11,7 +11,7 @@ use rand_xorshift::XorShiftRng;
 
 /// A message on its way: what a [`Nemesis`] is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Passing {
+pub struct InTransit {
     /// When it was sent.
     pub at: Instant,
     /// By whom.
@@ -52,14 +52,14 @@ pub trait Nemesis: Default + Debug {
     }
 
     /// Decides the fate of a message. What a node sends to itself is not asked about.
-    fn fate(&mut self, passing: Passing) -> Fate;
+    fn fate(&mut self, passing: InTransit) -> Fate;
 }
 
 impl Nemesis for Network {
     const PLANS: bool = false;
 
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn fate(&mut self, _passing: Passing) -> Fate {
+    fn fate(&mut self, _passing: InTransit) -> Fate {
         Fate {
             delay: self.carry(),
             ..Fate::default()
@@ -206,7 +206,7 @@ impl Nemesis for Faults {
     }
 
     #[inline]
-    fn fate(&mut self, passing: Passing) -> Fate {
+    fn fate(&mut self, passing: InTransit) -> Fate {
         let fate = self.network.fate(passing);
         if self.weather.is_storm(passing.at) {
             self.storm(fate)
@@ -228,7 +228,7 @@ mod tests {
         let mut faults = Faults::new(&Scenario::of(6, 3), weather, &[]);
         (0..4_000)
             .map(|at| {
-                faults.fate(Passing {
+                faults.fate(InTransit {
                     at: Instant::from_micros(at),
                     from: NodeId(0),
                     to: NodeId(1),

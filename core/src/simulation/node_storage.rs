@@ -1,7 +1,7 @@
 //! Storage of the nodes of a simulation: where they keep what must outlive a loss of power.
 
 use super::fault::Fault;
-use super::pending_output::Held;
+use super::pending_output::PendingOutput;
 use super::report::Mark;
 use super::room::{List, NoList, Nodes, Room};
 use super::scenario::Scenario;
@@ -11,7 +11,7 @@ use core::fmt::{self, Debug};
 
 /// What a node starts with, the first time and every later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Birth {
+pub struct NodeStart {
     /// What its own clock says.
     pub now: Instant,
     /// Its settings.
@@ -61,7 +61,9 @@ pub trait Durability: Debug + sealed::Sealed {
 
     /// What has not left each node yet.
     #[doc(hidden)]
-    type Pending<R: Room, M: StateMachine, const PAGE: usize>: List<Held<R::Outbox, M, PAGE>>;
+    type Pending<R: Room, M: StateMachine, const PAGE: usize>: List<
+        PendingOutput<R::Outbox, M, PAGE>,
+    >;
 }
 
 /// Storage in which everything is durable as soon as it is written, so that no output of a node waits.
@@ -81,13 +83,15 @@ mod sealed {
 impl Durability for Immediate {
     const IS_DEFERRED: bool = false;
 
-    type Pending<R: Room, M: StateMachine, const PAGE: usize> = NoList<Held<R::Outbox, M, PAGE>>;
+    type Pending<R: Room, M: StateMachine, const PAGE: usize> =
+        NoList<PendingOutput<R::Outbox, M, PAGE>>;
 }
 
 impl Durability for Deferred {
     const IS_DEFERRED: bool = true;
 
-    type Pending<R: Room, M: StateMachine, const PAGE: usize> = Nodes<R, Held<R::Outbox, M, PAGE>>;
+    type Pending<R: Room, M: StateMachine, const PAGE: usize> =
+        Nodes<R, PendingOutput<R::Outbox, M, PAGE>>;
 }
 
 /// Where the nodes of a simulation keep what must outlive a loss of power.
@@ -119,7 +123,7 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
     /// [`Refused`]: the node stays down.
     fn start(
         &mut self,
-        birth: Birth,
+        start: NodeStart,
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused>;
 
@@ -181,15 +185,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[inline]
     fn start(
         &mut self,
-        birth: Birth,
+        start: NodeStart,
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
-        let Birth {
+        let NodeStart {
             now,
             config,
             run_seed,
             incarnation,
-        } = birth;
+        } = start;
         let built = match before.and_then(Node::durable) {
             Some(durable) => Node::recover(config, durable, run_seed, incarnation, now),
             None if config.node == config.founder => Node::found(config, run_seed, now),

@@ -8,16 +8,21 @@ use crate::{
 /// A step that a node has taken, or a few that leave it together: what it wants done, of which the writes are durable and
 /// nothing else has left the node yet.
 #[derive(Debug)]
-pub struct Taken<'a, M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
-{
+pub struct StepsTaken<
+    'a,
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+> {
     /// When.
     pub at: Instant,
     /// The node as it is now. Where it takes time until something is durable, it may have taken further steps already.
     pub node: &'a Node<M, WINDOW, CLIENTS, PAGE>,
     /// Where it stood after the last of these steps.
-    pub stand: Stand,
+    pub progress: NodeProgress,
     /// Where one step ends and the next begins, if they are more than one.
-    pub seams: &'a [Seam],
+    pub boundaries: &'a [StepBoundary],
     /// What it has made durable.
     pub writes: &'a [Write<M::Command>],
     /// What it says to others after that.
@@ -28,7 +33,7 @@ pub struct Taken<'a, M: StateMachine, const WINDOW: usize, const CLIENTS: usize,
 
 /// Where a node stands between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Stand {
+pub struct NodeProgress {
     /// The highest ballot that its acceptor has promised.
     pub promised: Ballot,
     /// Up to here its acceptor has forgotten what it accepted.
@@ -39,7 +44,7 @@ pub struct Stand {
     pub chain: u64,
 }
 
-impl Stand {
+impl NodeProgress {
     /// Where a node stands that has done nothing.
     pub(super) const NONE: Self = Self {
         promised: Ballot::NULL,
@@ -64,7 +69,7 @@ impl Stand {
 /// The end of one step among those that leave a node together: how many writes and messages there were by then. A message
 /// that says that something was accepted, or asks for it, may have grown since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Seam {
+pub struct StepBoundary {
     /// How many writes.
     pub writes: usize,
     /// How many messages.
@@ -110,7 +115,10 @@ pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, c
     /// # Errors
     ///
     /// The rule that the step breaks.
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(
+        &mut self,
+        taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
         let _ = taken;
         Ok(())
     }
@@ -156,7 +164,10 @@ where
     M: StateMachine,
     O: Observer<M, WINDOW, CLIENTS, PAGE> + ?Sized,
 {
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(
+        &mut self,
+        taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
         (**self).stepped(taken)
     }
 
@@ -184,7 +195,10 @@ where
     A: Observer<M, WINDOW, CLIENTS, PAGE>,
     B: Observer<M, WINDOW, CLIENTS, PAGE>,
 {
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(
+        &mut self,
+        taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
         self.0.stepped(taken)?;
         self.1.stepped(taken)
     }

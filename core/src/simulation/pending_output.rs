@@ -1,12 +1,12 @@
 //! What nodes want done that has not left them yet, as it rests on what is not durable yet.
 
-use super::observer::{Seam, Stand};
+use super::observer::{NodeProgress, StepBoundary};
 use super::room::{Capacity, List};
 use crate::{AnyOutbox, Instant, StateMachine};
 
 /// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
 #[derive(Clone, Debug)]
-pub struct Held<O: Capacity, M: StateMachine, const PAGE: usize> {
+pub struct PendingOutput<O: Capacity, M: StateMachine, const PAGE: usize> {
     batches: [Batch<O, M, PAGE>; 2],
     /// Whether it is the second of the two that is gathered.
     is_second: bool,
@@ -22,22 +22,22 @@ pub struct Held<O: Capacity, M: StateMachine, const PAGE: usize> {
 pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
     pub(super) outbox: O::Outbox<M, PAGE>,
     /// Where one step ends in the outbox and the next begins. Each has something more in it than the last.
-    pub(super) seams: Seams<O>,
+    pub(super) boundaries: StepBoundaries<O>,
     /// Where the node stood after the last of the steps.
-    pub(super) stand: Stand,
+    pub(super) progress: NodeProgress,
 }
 
 /// The boundaries between steps: up to two for each place of an outbox, as each step adds a write or a message.
 ///
 /// They are stored in pairs, since the language cannot double a capacity that is a type.
 #[derive(Clone, Debug)]
-pub(super) struct Seams<O: Capacity> {
-    pairs: O::List<[Seam; 2]>,
+pub(super) struct StepBoundaries<O: Capacity> {
+    pairs: O::List<[StepBoundary; 2]>,
     /// Whether the second of the last pair is not used yet.
     is_odd: bool,
 }
 
-impl<O: Capacity> Seams<O> {
+impl<O: Capacity> StepBoundaries<O> {
     fn new() -> Self {
         Self {
             pairs: List::new(),
@@ -45,7 +45,7 @@ impl<O: Capacity> Seams<O> {
         }
     }
 
-    pub(super) fn as_slice(&self) -> &[Seam] {
+    pub(super) fn as_slice(&self) -> &[StepBoundary] {
         let all = self.pairs.as_flattened();
         let len = all.len() - usize::from(self.is_odd);
         all.get(..len).unwrap_or_default()
@@ -55,15 +55,15 @@ impl<O: Capacity> Seams<O> {
         self.pairs.is_empty()
     }
 
-    fn push(&mut self, seam: Seam) {
+    fn push(&mut self, boundary: StepBoundary) {
         if self.is_odd
             && let Some([_, second]) = self.pairs.last_mut()
         {
-            *second = seam;
+            *second = boundary;
             self.is_odd = false;
         } else {
-            // There is room: each seam has a write or a message more than the last.
-            self.is_odd = self.pairs.push([seam; 2]).is_ok();
+            // There is room: each boundary has a write or a message more than the last.
+            self.is_odd = self.pairs.push([boundary; 2]).is_ok();
         }
     }
 
@@ -77,18 +77,18 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
     fn new() -> Self {
         Self {
             outbox: AnyOutbox::new(),
-            seams: Seams::new(),
-            stand: Stand::NONE,
+            boundaries: StepBoundaries::new(),
+            progress: NodeProgress::NONE,
         }
     }
 
     pub(super) fn clear(&mut self) {
         self.outbox.clear();
-        self.seams.clear();
+        self.boundaries.clear();
     }
 }
 
-impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
+impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> {
     /// Nothing is held.
     pub(super) fn new() -> Self {
         Self {
@@ -138,13 +138,15 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
 
     /// A step begins: what it wants done goes behind all that is gathered.
     pub(super) fn step(&mut self) -> &mut O::Outbox<M, PAGE> {
-        let Batch { outbox, seams, .. } = self.batch_mut(false);
-        let seam = Seam {
+        let Batch {
+            outbox, boundaries, ..
+        } = self.batch_mut(false);
+        let boundary = StepBoundary {
             writes: outbox.writes().len(),
             messages: outbox.messages().len(),
         };
-        if seam != Seam::default() && seams.as_slice().last() != Some(&seam) {
-            seams.push(seam);
+        if boundary != StepBoundary::default() && boundaries.as_slice().last() != Some(&boundary) {
+            boundaries.push(boundary);
         }
         outbox
     }
@@ -167,7 +169,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
     pub(super) fn reset(&mut self) {
         for batch in &mut self.batches {
             batch.outbox.reset();
-            batch.seams.clear();
+            batch.boundaries.clear();
         }
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }

@@ -2,23 +2,26 @@
 
 use super::event_loop::{Simulation, Stamped};
 use super::node_storage::{Failed, Stores};
-use super::observer::{Observer, Stand};
-use super::pending_output::Held;
+use super::observer::{NodeProgress, Observer};
+use super::pending_output::PendingOutput;
 use super::room::{EventQueue, List, Room, RoomOutbox};
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use crate::{AnyOutbox, Duration, Halt, Instant, Node, NodeId, Tracer};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    fn held(&self, node: NodeId) -> Option<&Held<<S::Room as Room>::Outbox, S::Machine, P>> {
+    fn held(
+        &self,
+        node: NodeId,
+    ) -> Option<&PendingOutput<<S::Room as Room>::Outbox, S::Machine, P>> {
         self.held.get(usize::from(node.0))
     }
 
     pub(super) fn held_mut(
         &mut self,
         node: NodeId,
-    ) -> Option<&mut Held<<S::Room as Room>::Outbox, S::Machine, P>> {
+    ) -> Option<&mut PendingOutput<<S::Room as Room>::Outbox, S::Machine, P>> {
         self.held.get_mut(usize::from(node.0))
     }
 
@@ -60,12 +63,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             held.reset();
         }
         // What no run has needed yet is not touched: it is large.
-        while self.held.len() < nodes && self.held.push(Held::new()).is_ok() {}
+        while self.held.len() < nodes && self.held.push(PendingOutput::new()).is_ok() {}
     }
 
     /// The most that was to be done at once.
     pub(super) fn outbox_peak(&self) -> usize {
-        let held = self.held.iter().map(Held::peak);
+        let held = self.held.iter().map(PendingOutput::peak);
         held.fold(self.outbox.peak(), usize::max)
     }
 
@@ -89,7 +92,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 }
             }
             Some(false) => self.violation = Some(Violation::Halted { node }),
-            None if self.held(node).is_some_and(Held::is_syncing) => {}
+            None if self.held(node).is_some_and(PendingOutput::is_syncing) => {}
             None if self.gathers(node) => {}
             None => self.commit(node, tracer, observer),
         }
@@ -115,15 +118,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             }
             held.gather(at);
             // There is room: messages leave some for a sync of every node.
-            let _ = self.scheduler.push(at, Happening::Synced(node));
+            let _ = self.scheduler.push(at, SimEvent::Synced(node));
         }
         true
     }
 
     /// Compares what a node had applied after the steps that leave it with what others had.
     pub(super) fn check_released(&mut self, node: NodeId, covered: bool) {
-        if let Some(stand) = self.held(node).map(|held| held.batch(covered).stand) {
-            self.check_prefix(node, stand.applied, stand.chain);
+        if let Some(progress) = self.held(node).map(|held| held.batch(covered).progress) {
+            self.check_prefix(node, progress.applied, progress.chain);
         }
     }
 
@@ -140,11 +143,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return;
         };
         let batch = held.batch_mut(false);
-        batch.stand = Stand::of(&member.node);
+        batch.progress = NodeProgress::of(&member.node);
         if !member.node.is_voter() {
             // Nobody relies on what it would write, and it has no storage for it.
             batch.outbox.clear_writes();
-            batch.seams.clear();
+            batch.boundaries.clear();
             return self.release(node, false, tracer, observer);
         }
         let writes = batch.outbox.writes();
@@ -153,10 +156,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Ok(Duration::ZERO) => self.release(node, false, tracer, observer),
             Ok(wait) => {
                 let at = self.now + wait;
-                self.counts.grouped += u64::from(!batch.seams.is_empty());
+                self.counts.grouped += u64::from(!batch.boundaries.is_empty());
                 held.sync(at);
                 // There is room: messages leave some for a sync of every node.
-                let _ = self.scheduler.push(at, Happening::Synced(node));
+                let _ = self.scheduler.push(at, SimEvent::Synced(node));
                 #[cfg(feature = "mutants")]
                 if member.node.mutant() == Some(crate::Mutant::SentBeforeSynced) {
                     self.release(node, true, tracer, observer);
@@ -181,7 +184,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return;
         };
         if held.end_gathering() {
-            self.counts.gathered += u64::from(!held.batch(false).seams.is_empty());
+            self.counts.gathered += u64::from(!held.batch(false).boundaries.is_empty());
             self.commit(node, tracer, observer);
             return self.schedule_wake(node);
         }
@@ -230,8 +233,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return held.lose();
         }
         batch.outbox.clear_writes();
-        batch.seams.clear();
-        batch.stand = Stand::of(&member.node);
+        batch.boundaries.clear();
+        batch.progress = NodeProgress::of(&member.node);
         self.release(node, false, tracer.tracer, observer);
         self.schedule_wake(node);
     }

@@ -2,13 +2,13 @@
 
 use super::clock::Clock;
 use super::fault::{Fault, PLAN_MAX, Planned};
-use super::network_conditions::Conditions;
+use super::network_conditions::NetworkConditions;
 use crate::{Instant, NODES_MAX, NodeId};
 use heapless::Vec;
 
 /// What planned faults have made of a node.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Strain {
+pub(super) struct NodeFaults {
     /// What it takes for the time.
     pub(super) clock: Clock,
     /// Until then it stands still.
@@ -19,7 +19,7 @@ pub(super) struct Strain {
     pub(super) is_dark: bool,
 }
 
-impl Strain {
+impl NodeFaults {
     const NONE: Self = Self {
         clock: Clock::RIGHT,
         paused: Instant::ZERO,
@@ -34,8 +34,8 @@ pub struct Plan {
     faults: Vec<Ahead, PLAN_MAX>,
     /// How many of them are still to begin or to end.
     pub(super) open: u16,
-    pub(super) conditions: Conditions,
-    strains: [Strain; NODES],
+    pub(super) conditions: NetworkConditions,
+    strains: [NodeFaults; NODES],
 }
 
 #[expect(clippy::as_conversions, reason = "u16 to usize, in a const")]
@@ -72,8 +72,8 @@ impl Plan {
         Self {
             open: 0,
             faults,
-            conditions: Conditions::default(),
-            strains: [Strain::NONE; NODES],
+            conditions: NetworkConditions::default(),
+            strains: [NodeFaults::NONE; NODES],
         }
     }
 
@@ -144,13 +144,13 @@ impl Plan {
         }
     }
 
-    pub(super) fn strain(&self, node: NodeId) -> &Strain {
+    pub(super) fn strain(&self, node: NodeId) -> &NodeFaults {
         self.strains
             .get(usize::from(node.0))
-            .unwrap_or(&Strain::NONE)
+            .unwrap_or(&NodeFaults::NONE)
     }
 
-    pub(super) fn strain_mut(&mut self, node: NodeId) -> Option<&mut Strain> {
+    pub(super) fn strain_mut(&mut self, node: NodeId) -> Option<&mut NodeFaults> {
         self.strains.get_mut(usize::from(node.0))
     }
 }

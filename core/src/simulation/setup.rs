@@ -4,11 +4,11 @@ use super::client::Client;
 use super::event_loop::{Counts, Member, Simulation};
 use super::nemesis::Nemesis;
 use super::network::Network;
-use super::node_storage::{Birth, Perfect, Stores};
+use super::node_storage::{NodeStart, Perfect, Stores};
 use super::plan::Plan;
 use super::room::{Capacity, EventQueue, List, Ring, Room};
 use super::scenario::{Placement, Scenario, ScenarioError};
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use crate::random::{Purpose, stream};
 use crate::{AnyOutbox, Duration, Instant, Node, NodeId};
@@ -134,13 +134,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
         self.add_clients(scenario);
         for (index, kill) in (0..).zip(&scenario.kills) {
-            let _ = self.scheduler.push(kill.at, Happening::Kill(index));
+            let _ = self.scheduler.push(kill.at, SimEvent::Kill(index));
         }
         if let Some(plan) = self.nemesis.plan_mut() {
             let mut open = 0;
             for (index, planned) in (0..).zip(plan.faults()) {
                 // Where the scheduler has no room, the fault does not come.
-                let begin = Happening::Begin(index);
+                let begin = SimEvent::BeginFault(index);
                 open += u16::from(self.scheduler.push(planned.at, begin).is_ok());
             }
             plan.open = open;
@@ -153,13 +153,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
         let built = if Self::LASTING {
-            let birth = Birth {
+            let start = NodeStart {
                 now: Instant::ZERO,
                 config,
                 run_seed: scenario.run_seed,
                 incarnation: 0,
             };
-            let built = self.stores.start(birth, None);
+            let built = self.stores.start(start, None);
             Ok(built.map_err(|_| ScenarioError::Refused(node))?)
         } else if config.node == config.founder {
             Node::found(config, scenario.run_seed, Instant::ZERO)
@@ -197,7 +197,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             let _ = self
                 .clients
                 .push(Client::new(node, u64::from(rng.next_u32())));
-            let _ = self.scheduler.push(Instant::ZERO, Happening::Client(index));
+            let _ = self.scheduler.push(Instant::ZERO, SimEvent::Client(index));
         }
     }
 }
