@@ -14,7 +14,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// Whether every live node has joined and applied the same.
-    pub(super) fn agree(&self) -> bool {
+    pub(super) fn all_agree(&self) -> bool {
         let mut live = self.live_nodes();
         let Some(first) = live.next() else {
             return false;

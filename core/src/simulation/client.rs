@@ -117,7 +117,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// A client gets an answer: checks it, and acts on it at once.
-    pub(super) fn client_hears<O: Observer<S::Machine, W, C, P>>(
+    pub(super) fn handle_reply<O: Observer<S::Machine, W, C, P>>(
         &mut self,
         key: RequestKey,
         outcome: Outcome<Output<S, W, C, P>>,
@@ -181,7 +181,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// A client takes its turn: registers, asks, or asks elsewhere.
-    pub(super) fn client_acts<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+    pub(super) fn run_client<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         index: u16,
         tracer: &mut T,
@@ -220,8 +220,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             command: question.command(),
         });
         let retry = self.now + self.retry;
-        let local = self.local(node);
-        let asked = match self.live(node) {
+        let local = self.local_time(node);
+        let asked = match self.live_member(node) {
             Some((member, now, outbox)) if member.node.is_active() => {
                 if Self::PLANS {
                     let mut tracer = Stamped {

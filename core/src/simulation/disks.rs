@@ -136,7 +136,7 @@ impl<const BYTES: usize> Place<BYTES> {
     }
 
     /// Looks whether what a loss of power waits for is there; says so where it comes now.
-    fn spring<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    fn check_trap<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
@@ -392,7 +392,7 @@ impl<
         let written = journal.write(now, node, writes);
         let overruled = overruled(node, writes);
         self.figures.overruled += u64::from(overruled.is_some());
-        match place.spring(node, writes, overruled) {
+        match place.check_trap(node, writes, overruled) {
             Some(Trap::Gap { .. }) => {
                 self.figures.cut_over_gaps += 1;
                 self.disarm(node.id());
@@ -442,7 +442,7 @@ impl<
         }
     }
 
-    fn strain(&mut self, node: NodeId, fault: &Fault, begins: bool) {
+    fn inject_fault(&mut self, node: NodeId, fault: &Fault, begins: bool) {
         if matches!(fault, Fault::Torn(_)) && !begins {
             self.disarm(NodeId(u16::MAX));
         }

@@ -86,7 +86,7 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) outbox: RoomOutbox<S::Room, S::Machine, P>,
     pub(super) stores: S::Stores,
     /// What has not left each node yet, where storage takes its time.
-    pub(super) held: Pending<S, W, C, P>,
+    pub(super) pending: Pending<S, W, C, P>,
     pub(super) kills: Vec<Kill, KILLS_MAX>,
     /// The digest of what was applied up to a slot, as the first node to get there had it.
     pub(super) ledger: Ledger<S::Room, u64>,
@@ -105,7 +105,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     /// Whether the nemesis may have a plan.
     pub(super) const PLANS: bool = S::Nemesis::PLANS;
     /// Whether storage can lose anything or take time.
-    pub(super) const LASTING: bool = <Durable<S, W, C, P>>::IS_DEFERRED;
+    pub(super) const DEFERRED: bool = <Durable<S, W, C, P>>::IS_DEFERRED;
     pub(super) const NODES: usize = <S::Room as Room>::Nodes::MAX;
     pub(super) const EVENTS: usize = <S::Room as Room>::Events::MAX;
     pub(super) const OUTBOX: usize = <S::Room as Room>::Outbox::MAX;
@@ -152,9 +152,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         debug_assert!(next.at >= self.now, "time goes back");
         self.now = next.at;
         self.counts.events += 1;
-        if let Some(until) = self.waits_for_a_pause(&next.event) {
+        if let Some(until) = self.recipient_resumes_at(&next.event) {
             let is_message = matches!(next.event, SimEvent::Deliver(_));
-            self.put_off(next.event, until);
+            self.postpone(next.event, until);
             if is_message {
                 tracer.on_way(Way::PutOff {
                     copy: next.number,
@@ -169,11 +169,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 self.deliver(&envelope, tracer, observer);
             }
             SimEvent::Wake(node) => self.wake(node, tracer, observer),
-            SimEvent::Client(index) => self.client_acts(index, tracer, observer),
+            SimEvent::Client(index) => self.run_client(index, tracer, observer),
             SimEvent::Kill(index) => self.kill(index, tracer),
             SimEvent::BeginFault(index) if Self::PLANS => self.begin_fault(index, tracer),
             SimEvent::EndFault(index) if Self::PLANS => self.end_fault(index, tracer, observer),
-            SimEvent::Synced(node) if Self::LASTING => self.synced(node, tracer, observer),
+            SimEvent::Synced(node) if Self::DEFERRED => self.synced(node, tracer, observer),
             SimEvent::BeginFault(_) | SimEvent::EndFault(_) | SimEvent::Synced(_) => {}
         }
         None
@@ -185,7 +185,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return Some(Verdict::Violated(violation));
         }
         let waits = self.nemesis.plan().is_some_and(|plan| plan.open > 0);
-        if self.busy_clients == 0 && !waits && self.agree() {
+        if self.busy_clients == 0 && !waits && self.all_agree() {
             return Some(match self.diverged() {
                 Some(node) => Verdict::Violated(Violation::Divergence { node }),
                 None => Verdict::Done,
@@ -207,8 +207,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         observer: &mut O,
     ) {
         let to = envelope.to;
-        let local = self.local(to);
-        if let Some((member, now, outbox)) = self.live(to) {
+        let local = self.local_time(to);
+        if let Some((member, now, outbox)) = self.live_member(to) {
             if Self::PLANS {
                 let mut tracer = Stamped {
                     at: now,
@@ -279,7 +279,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             live,
             joined,
             applied,
-            agree: self.agree(),
+            agree: self.all_agree(),
             answered: self.counts.answered,
             right: self.counts.right,
             expected,
@@ -320,13 +320,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// What a node takes for the time.
-    pub(super) fn local(&self, node: NodeId) -> Instant {
+    pub(super) fn local_time(&self, node: NodeId) -> Instant {
         let plan = self.nemesis.plan();
-        plan.map_or(self.now, |plan| plan.strain(node).clock.at(self.now))
+        plan.map_or(self.now, |plan| plan.node_faults(node).clock.at(self.now))
     }
 
     /// A node that was not killed, with what its step needs.
-    pub(super) fn live(
+    pub(super) fn live_member(
         &mut self,
         node: NodeId,
     ) -> Option<(
@@ -338,8 +338,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             .members
             .get_mut(usize::from(node.0))
             .filter(|member| member.live)?;
-        let outbox = if Self::LASTING {
-            self.held.get_mut(usize::from(node.0))?.step()
+        let outbox = if Self::DEFERRED {
+            self.pending.get_mut(usize::from(node.0))?.begin_step()
         } else {
             &mut self.outbox
         };
@@ -353,8 +353,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         tracer: &mut T,
         observer: &mut O,
     ) {
-        let local = self.local(node);
-        let Some((member, now, outbox)) = self.live(node) else {
+        let local = self.local_time(node);
+        let Some((member, now, outbox)) = self.live_member(node) else {
             return;
         };
         if member.wake != now {
@@ -383,7 +383,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
 
     /// Keeps a wake in store at or before the node's deadline. A later deadline is left to the wake that is there.
     pub(super) fn schedule_wake(&mut self, node: NodeId) {
-        if Self::LASTING && !self.has_room(node) {
+        if Self::DEFERRED && !self.has_room(node) {
             // It could do nothing now. It is woken when what it holds has left it.
             return;
         }
@@ -394,7 +394,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return;
         };
         let at = match self.nemesis.plan() {
-            Some(plan) => plan.strain(node).clock.when(deadline, self.now),
+            Some(plan) => plan.node_faults(node).clock.when(deadline, self.now),
             None => deadline.max(self.now),
         };
         if at < member.wake && self.scheduler.push(at, SimEvent::Wake(node)).is_ok() {

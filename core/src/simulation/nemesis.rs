@@ -61,7 +61,7 @@ impl Nemesis for Network {
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn fate(&mut self, _passing: InTransit) -> Fate {
         Fate {
-            delay: self.carry(),
+            delay: self.transit_time(),
             ..Fate::default()
         }
     }

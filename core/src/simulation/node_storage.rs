@@ -162,7 +162,7 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
     }
 
     /// A fault of a node's storage begins, or is over.
-    fn strain(&mut self, node: NodeId, fault: &Fault, begins: bool) {
+    fn inject_fault(&mut self, node: NodeId, fault: &Fault, begins: bool) {
         let _ = (node, fault, begins);
     }
 

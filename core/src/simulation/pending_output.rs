@@ -137,7 +137,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
     }
 
     /// A step begins: what it wants done goes behind all that is gathered.
-    pub(super) fn step(&mut self) -> &mut O::Outbox<M, PAGE> {
+    pub(super) fn begin_step(&mut self) -> &mut O::Outbox<M, PAGE> {
         let Batch {
             outbox, boundaries, ..
         } = self.batch_mut(false);
@@ -152,13 +152,13 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
     }
 
     /// A sync begins that covers all that is gathered.
-    pub(super) fn sync(&mut self, until: Instant) {
+    pub(super) fn begin_sync(&mut self, until: Instant) {
         self.is_second = !self.is_second;
         self.until = until;
     }
 
     /// Forgets everything: the node has lost power.
-    pub(super) fn lose(&mut self) {
+    pub(super) fn discard(&mut self) {
         for batch in &mut self.batches {
             batch.clear();
         }

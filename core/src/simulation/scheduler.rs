@@ -136,7 +136,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     /// [`SchedulerFull`]: there is no room for it, and it will not happen.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn push(&mut self, at: Instant, event: SimEvent<M, PAGE>) -> Result<(), SchedulerFull> {
-        let place = self.keep(event).ok_or(SchedulerFull)?;
+        let place = self.store(event).ok_or(SchedulerFull)?;
         let sequence = self.sequence;
         let turn = Turn {
             at,
@@ -152,7 +152,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
 
     /// Puts an event where it stays until its turn.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn keep(&mut self, event: SimEvent<M, PAGE>) -> Option<u16> {
+    fn store(&mut self, event: SimEvent<M, PAGE>) -> Option<u16> {
         if let Some(place) = self.free.pop() {
             *self.places.get_mut(usize::from(place))? = Some(event);
             return Some(place);

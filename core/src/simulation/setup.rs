@@ -77,7 +77,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             workload: None,
             outbox: AnyOutbox::new(),
             stores,
-            held: List::new(),
+            pending: List::new(),
             kills: heapless::Vec::new(),
             ledger: Ring::new(),
             violation: None,
@@ -117,7 +117,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.workload = Some(workload);
         self.outbox.reset();
         self.stores.begin(scenario);
-        self.reset_held(scenario.nodes.into());
+        self.reset_pending(scenario.nodes.into());
         self.kills.clone_from(&scenario.kills);
         self.ledger.clear();
         self.violation = None;
@@ -152,7 +152,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
-        let built = if Self::LASTING {
+        let built = if Self::DEFERRED {
             let start = NodeStart {
                 now: Instant::ZERO,
                 config,
