@@ -1,4 +1,4 @@
-//! Clients that contend for the same keys: what a history of theirs must look like is not known beforehand.
+//! A workload of clients that contend for the same keys, so that the right answers are not known beforehand.
 
 use super::workload::Workload;
 use crate::StateMachine;

@@ -1,4 +1,4 @@
-//! A disk for each node of a simulation, with the journal of the node on it.
+//! Simulated disks for the nodes of a simulation, each with the journal of its node.
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
@@ -135,7 +135,7 @@ impl<const BYTES: usize> Place<BYTES> {
         }
     }
 
-    /// Looks whether what a loss of power waits for is there; says so where it comes now.
+    /// Checks whether the condition of a trap holds; returns the trap if power is to fail now.
     fn check_trap<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,

@@ -1,4 +1,4 @@
-//! Carrying what a step wants done: writes, messages, replies.
+//! Dispatching the output of a step: writes, then messages, then replies.
 
 use super::event_loop::Simulation;
 use super::fault::FaultKind;
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    /// Carries what a step wants done, in order: writes, messages, replies.
+    /// Handles the output of a step: writes, then messages, then replies.
     pub(super) fn after_step<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -31,8 +31,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.dispatch(node, false, tracer, observer);
     }
 
-    /// What a node holds leaves it, as what it wanted written is durable: what a sync has covered, or else all that was
-    /// gathered.
+    /// Dispatches output whose writes are durable: that which a sync has covered, or else all that was gathered.
     pub(super) fn dispatch<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -84,7 +83,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             }
         }
         self.clear_dispatched(node, covered);
-        // What an observer finds in a step says more than what comes of it.
+        // A violation that an observer finds in a step is closer to the cause than one in its consequences.
         if let Err(violation) = seen {
             self.violation = Some(violation);
         }
@@ -221,7 +220,7 @@ fn record<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize>(
     });
 }
 
-/// What a planned fault makes of a message's fate.
+/// Applies the effect of network faults to the fate of a message.
 fn apply_effect(mut fate: Fate, effect: LinkEffect) -> Fate {
     match effect {
         LinkEffect::None => fate,

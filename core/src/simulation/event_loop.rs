@@ -1,4 +1,4 @@
-//! The simulation: pops what happens next, lets a node take its step, and carries what comes of it.
+//! The event loop of a simulation: it pops the next event, runs the step of a node, and dispatches its output.
 
 use super::client::Client;
 use super::nemesis::Nemesis;
@@ -14,7 +14,7 @@ use super::workload::Workload;
 use crate::{Duration, Envelope, Instant, Node, NodeId, Record, Slot, StateMachine, Tracer, Way};
 use heapless::Vec;
 
-/// One node of the simulation.
+/// A node of the simulation.
 #[derive(Clone, Debug)]
 pub(super) struct Member<
     M: StateMachine,
@@ -24,7 +24,7 @@ pub(super) struct Member<
 > {
     pub(super) node: Node<M, WINDOW, CLIENTS, PAGE>,
     pub(super) live: bool,
-    /// When its live wake is due; a popped wake for another time is a stale one.
+    /// When its current wake is due; a wake for any other time is stale.
     pub(super) wake: Instant,
 }
 
@@ -34,11 +34,11 @@ pub(super) type Command<S, const W: usize, const C: usize, const P: usize> =
 /// The outputs of a setting's machine.
 pub(super) type Output<S, const W: usize, const C: usize, const P: usize> =
     <<S as Setting<W, C, P>>::Machine as StateMachine>::Output;
-/// When what a node writes is durable in a setting.
+/// The durability of the storage in a setting.
 type Durable<S, const W: usize, const C: usize, const P: usize> =
     <<S as Setting<W, C, P>>::Stores as Stores<
         <S as Setting<W, C, P>>::Machine, W, C, P>>::Durability;
-/// What has not left each node yet in a setting.
+/// The pending output of the nodes in a setting.
 type Pending<S, const W: usize, const C: usize, const P: usize> =
     <Durable<S, W, C, P> as Durability>::Pending<
         <S as Setting<W, C, P>>::Room,
@@ -46,7 +46,7 @@ type Pending<S, const W: usize, const C: usize, const P: usize> =
         P,
     >;
 
-/// What a run has come to so far.
+/// Counters of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) answered: u64,
@@ -85,10 +85,10 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) workload: Option<S::Workload>,
     pub(super) outbox: RoomOutbox<S::Room, S::Machine, P>,
     pub(super) stores: S::Stores,
-    /// What has not left each node yet, where storage takes its time.
+    /// Output of each node that waits for its writes to be durable.
     pub(super) pending: Pending<S, W, C, P>,
     pub(super) kills: Vec<Kill, KILLS_MAX>,
-    /// The digest of what was applied up to a slot, as the first node to get there had it.
+    /// For each slot, the digest of the prefix up to it as the first node had applied it.
     pub(super) ledger: Ledger<S::Room, u64>,
     pub(super) violation: Option<Violation>,
     pub(super) busy_clients: u16,
@@ -115,7 +115,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.run_observed(tracer, &mut ())
     }
 
-    /// Runs to the end under the eyes of an observer.
+    /// Runs to the end with an observer.
     pub fn run_observed(
         &mut self,
         tracer: &mut impl Tracer<S::Machine, P>,
@@ -128,12 +128,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Lets one thing happen; answers how the run ended, once it has.
+    /// Handles the next event; returns the verdict once the run has ended.
     pub fn step(&mut self, tracer: &mut impl Tracer<S::Machine, P>) -> Option<Verdict> {
         self.step_observed(tracer, &mut ())
     }
 
-    /// Lets one thing happen under the eyes of an observer; answers how the run ended, once it has.
+    /// Handles the next event with an observer; returns the verdict once the run has ended.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn step_observed<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
@@ -179,7 +179,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         None
     }
 
-    /// How the run has ended, if it has.
+    /// The verdict, if the run has ended.
     fn ended(&self) -> Option<Verdict> {
         if let Some(violation) = self.violation {
             return Some(Verdict::Violated(violation));
@@ -194,7 +194,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         (self.counts.events >= self.events_max).then_some(Verdict::Stalled(Bound::Events))
     }
 
-    /// A message arrives.
+    /// Delivers a message.
     #[expect(
         clippy::inline_always,
         reason = "called in one place; a call of its own would cost more than it does"
@@ -230,17 +230,17 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.now
     }
 
-    /// What works against the cluster, and what it has recorded.
+    /// The nemesis, and what it has recorded.
     pub fn nemesis(&self) -> &S::Nemesis {
         &self.nemesis
     }
 
-    /// Where the nodes keep what must outlive a loss of power.
+    /// The storage of the nodes.
     pub fn stores(&self) -> &S::Stores {
         &self.stores
     }
 
-    /// The same, to do something about it.
+    /// The storage of the nodes, to change it.
     pub fn stores_mut(&mut self) -> &mut S::Stores {
         &mut self.stores
     }
@@ -257,7 +257,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.members.iter().map(|member| &member.node)
     }
 
-    /// Where the run stands.
+    /// The state of the run.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn report(&self) -> Report {
         let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
@@ -291,7 +291,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// How full each fixed structure became.
+    /// The high-water mark of each fixed structure.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
         let most = |of: fn(&crate::Marks) -> usize| {
             self.members
@@ -319,13 +319,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         .chain(self.stores.mark())
     }
 
-    /// What a node takes for the time.
+    /// The time on the local clock of a node.
     pub(super) fn local_time(&self, node: NodeId) -> Instant {
         let plan = self.nemesis.plan();
         plan.map_or(self.now, |plan| plan.node_faults(node).clock.at(self.now))
     }
 
-    /// A node that was not killed, with what its step needs.
+    /// A node that is up, with the time and the outbox that a step needs.
     pub(super) fn live_member(
         &mut self,
         node: NodeId,
@@ -346,7 +346,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         Some((member, self.now, outbox))
     }
 
-    /// A node's wake has come, unless it is a stale one; a deadline that has moved on only moves the wake.
+    /// Handles the wake of a node, unless it is stale. If the deadline has moved, the wake moves with it.
     fn wake<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -381,7 +381,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Keeps a wake in store at or before the node's deadline. A later deadline is left to the wake that is there.
+    /// Schedules a wake at the deadline of a node, unless an earlier wake is scheduled already.
     pub(super) fn schedule_wake(&mut self, node: NodeId) {
         if Self::DEFERRED && !self.has_room(node) {
             // It could do nothing now. It is woken when what it holds has left it.
@@ -403,7 +403,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 }
 
-/// Gives records the time of the simulation instead of that of the node's own clock.
+/// A tracer whose records carry the time of the simulation instead of that of the node's local clock.
 #[derive(Debug)]
 pub(super) struct Stamped<'a, T> {
     pub(super) at: Instant,

@@ -1,4 +1,4 @@
-//! What strikes nodes: kills, and the faults of a plan.
+//! Injecting faults into nodes: kills, and the faults of a plan.
 
 use super::client::Progress;
 use super::clock::Clock;
@@ -14,11 +14,11 @@ use super::scheduler::SimEvent;
 use super::setting::Setting;
 use crate::{Ballot, Duration, Event, Instant, NodeId, Record, Role, Tracer};
 
-/// How soon a fault that strikes the leader looks again where nobody leads.
+/// The delay after which a fault on the leader is retried while no node leads.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    /// Stops a node for good. Its clients go elsewhere after a while.
+    /// Kills a node for good. Its clients move to other nodes after a while.
     pub(super) fn kill(&mut self, index: u16, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some(kill) = self.kills.get(usize::from(index)) else {
             return;
@@ -30,7 +30,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Who is meant; `None` where that is a leader, and nobody leads.
+    /// The node that a target stands for; `None` if that is the leader and no node leads.
     fn resolve_target(&self, target: Target) -> Option<NodeId> {
         match target {
             Target::Node(node) => Some(node),
@@ -44,12 +44,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
+    /// Schedules an event that has just been popped once more.
     fn reschedule(&mut self, after: Duration, event: SimEvent<S::Machine, P>) {
         // There is room: one event has just been taken out.
         let _ = self.scheduler.push(self.now + after, event);
     }
 
-    /// A node loses power.
+    /// Cuts the power of a node.
     pub(super) fn cut_power(&mut self, node: NodeId, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some((member, at, _)) = self.live_member(node) else {
             return;
@@ -77,13 +78,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Marks the node that a planned fault is about: of a set, the first.
+    /// The node under which a planned fault is traced: its target, or the first of a set.
     fn primary_node(fault: &Fault, struck: Option<NodeId>) -> NodeId {
         let first = fault.between().and_then(|(from, ..)| from.nth(0));
         struck.or(first).unwrap_or(NodeId(0))
     }
 
-    /// A planned fault begins.
+    /// Begins a planned fault.
     pub(super) fn begin_fault(&mut self, index: u16, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some(planned) = self.nemesis.plan().and_then(|plan| plan.fault(index)) else {
             return;
@@ -148,7 +149,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// A planned fault is over.
+    /// Ends a planned fault.
     pub(super) fn end_fault<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         index: u16,
@@ -188,7 +189,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// What a node did was torn: it has power again soon.
+    /// Schedules the end of a fault that has torn a write, so that its node is up again soon.
     pub(super) fn end_torn(&mut self, node: NodeId) {
         let after = self.retry * 2;
         let plan = self.nemesis.plan_mut();
@@ -197,7 +198,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// A fault is over, or was over as soon as it began.
+    /// Counts a fault as over.
     fn close_fault(&mut self) {
         if let Some(plan) = self.nemesis.plan_mut() {
             plan.open -= 1;
@@ -213,7 +214,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         member.is_some_and(|member| member.live) && self.paused_until(node).is_none()
     }
 
-    /// Until when a node stands still, if it does.
+    /// Until when a node is paused, if it is.
     fn paused_until(&self, node: NodeId) -> Option<Instant> {
         let until = self.nemesis.plan()?.node_faults(node).paused;
         (until > self.now).then_some(until)
@@ -231,7 +232,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// A node that lost power starts again: from what it made durable, or anew where nobody relied on it yet.
+    /// Restarts a node from its durable state, or as a new one where no other node relied on it yet.
     fn restart<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -283,7 +284,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.schedule_wake(node);
     }
 
-    /// A fault of a node's disk is over. A node that is down or fenced for want of its disk is started again.
+    /// Ends a fault of a node's storage. A node that is down or fenced because of it is restarted.
     fn end_storage_fault<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -306,14 +307,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// A node is down for want of its storage, until a fault of that is over.
+    /// Marks a node as down until a fault of its storage ends.
     pub(super) fn mark_storage_down(&mut self, node: NodeId) {
         if let Some(faults) = self.node_faults(node) {
             faults.is_storage_down = true;
         }
     }
 
-    /// Whether an event is for a node that stands still.
+    /// When the node that an event is for resumes, if it is paused.
     pub(super) fn recipient_resumes_at(&self, event: &SimEvent<S::Machine, P>) -> Option<Instant> {
         self.nemesis.plan()?;
         let node = match event {
@@ -325,7 +326,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.paused_until(node)
     }
 
-    /// Puts an event off until the node that it is for goes on.
+    /// Postpones an event until the node that it is for resumes.
     pub(super) fn postpone(&mut self, event: SimEvent<S::Machine, P>, until: Instant) {
         if let SimEvent::Wake(node) = &event
             && let Some(member) = self.members.get_mut(usize::from(node.0))

@@ -1,4 +1,4 @@
-//! The rules of the protocol, checked after every step of a simulated cluster.
+//! Checkers of the protocol's invariants, which observe every step of a simulated cluster.
 //!
 //! What is checked follows from what nodes write, say, answer and apply, and from what clients ask: never from how a node
 //! does it. What is compared with what is kept for a bounded number of slots; what is older is counted as not checked.

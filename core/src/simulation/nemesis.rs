@@ -1,4 +1,4 @@
-//! The nemesis: what works against a cluster.
+//! The nemesis, which decides the fate of each message and plans faults.
 
 use super::fault::{Fault, FaultKind, Planned, Weather};
 use super::network::{Link, Network};
@@ -9,7 +9,7 @@ use crate::{Duration, Instant, MessageKind, NodeId};
 use core::fmt::Debug;
 use rand_xorshift::XorShiftRng;
 
-/// A message on its way: what a [`Nemesis`] is told of it.
+/// A message in transit, as a [`Nemesis`] sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InTransit {
     /// When it was sent.
@@ -22,7 +22,7 @@ pub struct InTransit {
     pub kind: MessageKind,
 }
 
-/// What becomes of a message.
+/// The fate of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Fate {
     /// How long it takes; `None` when it is lost.
@@ -33,7 +33,7 @@ pub struct Fate {
     pub late: Option<FaultKind>,
 }
 
-/// What works against a cluster: it decides the fate of every message, and brings the faults of a plan.
+/// The adversary of a cluster: it decides the fate of each message and has a plan of faults.
 ///
 /// [`Network`] only loses and delays, and costs no more than that. [`Faults`] can do all that there is. A recorder or a
 /// script of one's own can stand in their place.

@@ -1,4 +1,4 @@
-//! The simulated network: loses messages and takes its time, from streams of its own.
+//! The simulated network, which loses and delays messages at random.
 
 use crate::Duration;
 use crate::random::{Purpose, below, span_below, stream};

@@ -1,18 +1,18 @@
-//! What planned faults have made of the network at present.
+//! Network faults that are active: partitions, one-way and partial cuts, and clogged links.
 
 use super::fault::{Fault, PLAN_MAX};
 use crate::{Duration, Instant, NodeId, NodeSet};
 use heapless::Vec;
 
-/// A fault between two sets of nodes that has begun and is not over.
+/// An active fault between two sets of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Between {
-    /// Its place in the plan.
+    /// Its index in the plan.
     index: u16,
     from: NodeSet,
     to: NodeSet,
     both: bool,
-    /// When what is stuck comes loose; `None` where it is lost.
+    /// When delayed messages are delivered; `None` where messages are lost.
     until: Option<Instant>,
 }
 
@@ -27,14 +27,14 @@ pub(super) enum LinkEffect {
     Delay(Duration),
 }
 
-/// The cuts and the clogs that there are now.
+/// The active network faults.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NetworkConditions {
     between: Vec<Between, PLAN_MAX>,
 }
 
 impl NetworkConditions {
-    /// A fault of the plan begins; it will be over at `until`.
+    /// Begins a planned fault, which ends at `until`.
     pub(super) fn begin(&mut self, index: u16, fault: &Fault, until: Instant) {
         let Some((from, to, both)) = fault.between() else {
             return;
@@ -50,12 +50,12 @@ impl NetworkConditions {
         });
     }
 
-    /// A fault of the plan is over.
+    /// Ends a planned fault.
     pub(super) fn end(&mut self, index: u16) {
         self.between.retain(|between| between.index != index);
     }
 
-    /// What becomes of a message that leaves now.
+    /// The effect of the active faults on a message that is sent now.
     pub(super) fn effect(&self, now: Instant, from: NodeId, to: NodeId) -> LinkEffect {
         let mut effect = LinkEffect::None;
         for between in &self.between {

@@ -1,4 +1,4 @@
-//! The pace of a run once all faults are over: how soon it answers again, and what that costs.
+//! The pace of a run after its last fault: how soon requests are answered again, and at what cost.
 //!
 //! A run that ends in time may still be a sick one: a node that claims again and again, a message that is repeated without
 //! end, a timer that nobody arms. So what a run takes after its faults is held against a [`Budget`] that is drawn from what

@@ -1,4 +1,4 @@
-//! Storage that takes its time, or loses what it has: what a node wants done waits until what it wants written is durable.
+//! Group commit: the output of a node waits until the writes that it rests on are durable.
 
 use super::event_loop::{Simulation, Stamped};
 use super::node_storage::{Failed, Stores};
@@ -25,14 +25,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.pending.get_mut(usize::from(node.0))
     }
 
-    /// Whether a step of a node finds room for what it may want done.
+    /// Whether there is room for the output of one more step of a node.
     pub(super) fn has_room(&self, node: NodeId) -> bool {
         let least = Node::<S::Machine, W, C, P>::OUTBOX_MIN;
         self.pending_of(node)
             .is_some_and(|pending| pending.batch(false).outbox.room() >= least)
     }
 
-    /// What a step of a node wants done, or a sync of it has covered.
+    /// The output of a node that steps are added to, or that the latest sync covers.
     pub(super) fn outbox_of(
         &self,
         node: NodeId,
@@ -45,7 +45,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// That has left the node.
+    /// Clears output that was dispatched.
     pub(super) fn clear_dispatched(&mut self, node: NodeId, covered: bool) {
         if !Self::DEFERRED {
             self.outbox.clear();
@@ -54,7 +54,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Makes room for so many nodes, of which none holds anything.
+    /// Prepares for a number of nodes, none of which has pending output.
     pub(super) fn reset_pending(&mut self, nodes: usize) {
         if !Self::DEFERRED {
             return;
@@ -66,13 +66,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         while self.pending.len() < nodes && self.pending.push(PendingOutput::new()).is_ok() {}
     }
 
-    /// The most that was to be done at once.
+    /// The high-water mark of all outboxes.
     pub(super) fn outbox_peak(&self) -> usize {
         let pending = self.pending.iter().map(PendingOutput::peak);
         pending.fold(self.outbox.peak(), usize::max)
     }
 
-    /// A step is over: what it wants done waits for the sync that is under way, or is written.
+    /// Handles the output of a step: it waits for the current sync, or its writes begin.
     pub(super) fn persist<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -98,8 +98,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Whether the driver of a node gathers one more step: not where the next might find no room, and no longer than its
-    /// span from the first of them.
+    /// Whether the driver of a node gathers one more step: only as long as the next is sure to find room, and for a bounded
+    /// time from the first.
     fn gathers(&mut self, node: NodeId) -> bool {
         if self.gather == Duration::ZERO {
             return false;
@@ -123,7 +123,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         true
     }
 
-    /// Compares what a node had applied after the steps that leave it with what others had.
+    /// Compares the prefix that a node had applied after the dispatched steps with that of other nodes.
     pub(super) fn check_dispatched(&mut self, node: NodeId, covered: bool) {
         if let Some(progress) = self
             .pending_of(node)
@@ -133,7 +133,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Writes all that is gathered.
+    /// Writes all output that is gathered.
     fn commit<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -175,7 +175,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.schedule_wake(node);
     }
 
-    /// A sync is done, unless that is a stale one: what it covered leaves the node, and what was gathered meanwhile is
+    /// Completes a sync, unless it is stale: the output that it covers is dispatched, and what was gathered meanwhile is
     /// written.
     pub(super) fn synced<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
@@ -208,7 +208,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.schedule_wake(node);
     }
 
-    /// What a node wanted written is not durable.
+    /// Handles the failure of a write or a sync.
     fn failed<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,

@@ -1,4 +1,4 @@
-//! The faults that a nemesis has planned, and what they have made of the cluster at present.
+//! The planned faults of a run, and the state into which they have put the nodes and the network.
 
 use super::clock::Clock;
 use super::fault::{Fault, PLAN_MAX, Planned};
@@ -6,16 +6,16 @@ use super::network_conditions::NetworkConditions;
 use crate::{Instant, NODES_MAX, NodeId};
 use heapless::Vec;
 
-/// What planned faults have made of a node.
+/// The effect of planned faults on a node.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NodeFaults {
-    /// What it takes for the time.
+    /// Its local clock.
     pub(super) clock: Clock,
-    /// Until then it stands still.
+    /// It is paused until then.
     pub(super) paused: Instant,
-    /// How often it has started again.
+    /// How often it has restarted.
     pub(super) incarnation: u32,
-    /// Whether it is down for want of its storage, until a fault of that is over.
+    /// Whether it is down until a fault of its storage ends.
     pub(super) is_storage_down: bool,
 }
 
@@ -32,7 +32,7 @@ impl NodeFaults {
 #[derive(Clone, Debug)]
 pub struct Plan {
     faults: Vec<Entry, PLAN_MAX>,
-    /// How many of them are still to begin or to end.
+    /// How many of them have still to begin or to end.
     pub(super) open: u16,
     pub(super) conditions: NetworkConditions,
     node_faults: [NodeFaults; NODES],
@@ -41,14 +41,14 @@ pub struct Plan {
 #[expect(clippy::as_conversions, reason = "u16 to usize, in a const")]
 const NODES: usize = NODES_MAX as usize;
 
-/// A planned fault, and the node that it has struck.
+/// A planned fault and its target.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     planned: Planned,
     target: Option<NodeId>,
     began: bool,
     ended: bool,
-    /// Whether what was torn has been torn, so that it ends soon.
+    /// Whether it has torn a write already, so that it ends soon.
     is_spent: bool,
 }
 
@@ -97,14 +97,14 @@ impl Plan {
         self.faults.iter().map(|entry| &entry.planned)
     }
 
-    /// A fault is over; says whether it was not before.
+    /// Ends a fault; returns whether it had not ended before.
     pub(super) fn end(&mut self, index: u16) -> bool {
         let entry = self.faults.get_mut(usize::from(index));
         entry.is_some_and(|entry| !core::mem::replace(&mut entry.ended, true))
     }
 
-    /// What a node did was torn. Says by which fault: one that was aimed at the node, or else one that has waited for
-    /// whichever node it would be. From now on that fault is about this node.
+    /// Attributes a torn write of a node to a fault, and returns its index: one that targets the node, or else one that waits
+    /// for any node, which targets this one from now on.
     pub(super) fn mark_torn(&mut self, node: NodeId) -> Option<u16> {
         let is_torn = |entry: &Entry| {
             matches!(entry.planned.fault, Fault::Torn(_))
@@ -132,7 +132,7 @@ impl Plan {
         Some(entry.planned)
     }
 
-    /// Which node a fault has struck.
+    /// The target of a fault.
     pub(super) fn target(&self, index: u16) -> Option<NodeId> {
         self.faults.get(usize::from(index))?.target
     }

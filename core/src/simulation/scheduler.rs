@@ -1,4 +1,4 @@
-//! What happens next: a fixed heap in the total order of time and sequence.
+//! The event queue: a heap of fixed capacity in the total order of time and sequence number.
 
 use crate::{Envelope, Instant, NodeId, StateMachine};
 use core::cmp::Ordering;
@@ -6,22 +6,22 @@ use core::fmt;
 use heapless::Vec;
 use heapless::binary_heap::{BinaryHeap, Min};
 
-/// What a simulation has in store.
+/// An event of a simulation.
 #[derive(Clone, Debug)]
 pub enum SimEvent<M: StateMachine, const PAGE: usize> {
     /// A message arrives.
     Deliver(Envelope<M, PAGE>),
-    /// A node's deadline has come.
+    /// The deadline of a node is due.
     Wake(NodeId),
-    /// A client does what is next for it.
+    /// A client takes its next turn.
     Client(u16),
     /// One of the scenario's kills is due.
     Kill(u16),
     /// A planned fault begins.
     BeginFault(u16),
-    /// A planned fault is over.
+    /// A planned fault ends.
     EndFault(u16),
-    /// What a node has written is durable.
+    /// The sync of a node, or its gathering, is done.
     Synced(NodeId),
 }
 
@@ -36,7 +36,7 @@ pub struct Scheduled<M: StateMachine, const PAGE: usize> {
     pub event: SimEvent<M, PAGE>,
 }
 
-/// What the heap orders: small, so that to sift it moves little. The event itself stays in its place until its turn.
+/// An entry of the heap. It is small, so that sifting moves little; the event itself stays in its place until its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Turn {
     at: Instant,
@@ -120,7 +120,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         }
     }
 
-    /// Forgets everything in store, and how it came there.
+    /// Removes all events, and resets the sequence and the peak.
     pub fn clear(&mut self) {
         self.turns.clear();
         self.places.clear();
@@ -150,7 +150,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         Ok(())
     }
 
-    /// Puts an event where it stays until its turn.
+    /// Stores an event in the place where it stays until its turn.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn store(&mut self, event: SimEvent<M, PAGE>) -> Option<u16> {
         if let Some(place) = self.free.pop() {
@@ -186,17 +186,17 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         self.sequence.wrapping_sub(1)
     }
 
-    /// How many events are in store.
+    /// How many events are scheduled.
     pub fn len(&self) -> usize {
         self.turns.len()
     }
 
-    /// Whether nothing is in store.
+    /// Whether no event is scheduled.
     pub fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
-    /// The most that were in store at once, of `EVENTS`.
+    /// The most events that were scheduled at once, of `EVENTS`.
     pub fn peak(&self) -> usize {
         self.peak
     }

@@ -1,4 +1,4 @@
-//! Setting a run up: nodes, clients and kills, in place.
+//! The setup of a run: its nodes, clients, kills and planned faults are created in place.
 
 use super::client::Client;
 use super::event_loop::{Counts, Member, Simulation};
@@ -18,7 +18,7 @@ impl<S, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P>
 where
     S: Setting<W, C, P, Nemesis = Network, Stores = Perfect>,
 {
-    /// A run at its beginning: node 0 founds the cluster and the others join it.
+    /// A simulation at the beginning of a run: node 0 founds the cluster and the others join it.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ where
         Ok(simulation)
     }
 
-    /// Forgets the run that was, if any, and puts another at its beginning, on a network that only loses and delays.
+    /// Discards the present run, if any, and sets up another, on a network that only loses and delays.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         Self::idle_on(S::Stores::default())
     }
 
-    /// The same, with storage of the nodes that may have a past.
+    /// As [`Simulation::idle`], with storage that may hold the state of earlier runs.
     pub fn idle_on(stores: S::Stores) -> Self {
         let () = Self::CHECKED;
         Self {
@@ -92,7 +92,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Forgets the run that was, if any, and puts another at its beginning, against a nemesis.
+    /// Discards the present run, if any, and sets up another, against a nemesis.
     ///
     /// # Errors
     ///
@@ -148,7 +148,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         Ok(())
     }
 
-    /// On a target it has a frame of its own: a node lies in it for a moment, and the run needs the stack for other things.
+    /// Adds a node. On a target the function has a stack frame of its own: the node lies in it for a moment, and the run needs
+    /// the stack for other things.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);

@@ -1,4 +1,4 @@
-//! The swarm: draws a whole trial from a seed, faults and all.
+//! The swarm, which draws a whole trial with its faults from a seed.
 //!
 //! Each seed first draws which kinds of fault there are, each as likely as not, and then how strong each is: runs that have
 //! everything at once are stuck most of the time, and find less. Source: Groce, Zhang, Eide, Chen and Regehr, *Swarm

@@ -1,4 +1,4 @@
-//! What each acceptor has written, and what it may therefore say.
+//! The durable state of each acceptor, and the messages that it permits.
 
 use super::ballots::{Ballots, Known};
 use super::seen::Seen;

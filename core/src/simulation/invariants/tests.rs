@@ -1,4 +1,4 @@
-//! Broken worlds: each rule is broken by what a node is said to have written, said, answered or become.
+//! Tests that each rule is found broken, from steps that are forged to break it.
 
 extern crate std;
 use super::*;
