@@ -46,6 +46,13 @@ type Pending<S, const W: usize, const C: usize, const P: usize> =
         P,
     >;
 
+/// A node that is up, with the time and the outbox that a step needs.
+type Active<'a, S, const W: usize, const C: usize, const P: usize> = (
+    &'a mut Member<<S as Setting<W, C, P>>::Machine, W, C, P>,
+    Instant,
+    &'a mut RoomOutbox<<S as Setting<W, C, P>>::Room, <S as Setting<W, C, P>>::Machine, P>,
+);
+
 /// Counters of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
@@ -326,14 +333,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// A node that is up, with the time and the outbox that a step needs.
-    pub(super) fn live_member(
-        &mut self,
-        node: NodeId,
-    ) -> Option<(
-        &mut Member<S::Machine, W, C, P>,
-        Instant,
-        &mut RoomOutbox<S::Room, S::Machine, P>,
-    )> {
+    pub(super) fn live_member(&mut self, node: NodeId) -> Option<Active<'_, S, W, C, P>> {
         let member = self
             .members
             .get_mut(usize::from(node.0))
