@@ -2,7 +2,7 @@
 
 use crate::cluster::{CLIENTS, Cluster, Machine, WINDOW, is, millis};
 use crate::log::What;
-use synod::simulation::{Calm, Happening, KvScript, Scenario, Scheduler, Simulation, Verdict};
+use synod::simulation::{Calm, KvScript, Scenario, Scheduler, SimEvent, Simulation, Verdict};
 use synod::{
     Event, Instant, MessageKind, NodeId, Outcome, Proposal, Queue, Reason, Record, RequestError,
     Tracer,
@@ -131,12 +131,12 @@ fn keys_of_the_machine() {
 fn the_scheduler() {
     let mut scheduler = Scheduler::<Machine, 2, 2>::new();
     let at = Instant::ZERO;
-    scheduler.push(at, Happening::Wake(NodeId(0))).unwrap();
-    scheduler.push(at, Happening::Wake(NodeId(1))).unwrap();
-    assert!(scheduler.push(at, Happening::Wake(NodeId(2))).is_err());
+    scheduler.push(at, SimEvent::Wake(NodeId(0))).unwrap();
+    scheduler.push(at, SimEvent::Wake(NodeId(1))).unwrap();
+    assert!(scheduler.push(at, SimEvent::Wake(NodeId(2))).is_err());
     assert_eq!((scheduler.len(), scheduler.peak()), (2, 2));
     scheduler.pop();
-    scheduler.push(at, Happening::Wake(NodeId(2))).unwrap();
+    scheduler.push(at, SimEvent::Wake(NodeId(2))).unwrap();
 }
 
 /// Counts what the scheduler had no room for.

@@ -4,18 +4,18 @@
 use crate::trouble::trouble;
 use synod::Digest;
 use synod::machines::{Bank, Kv};
-use synod::simulation::{Contest, Faulty, Invariants, Rule, Seen, Simulation, Verdict};
+use synod::simulation::{Contention, Faulty, Invariants, Rule, Seen, Simulation, Verdict};
 use synod_host::history::{History, Objects};
 
-type Stormy<M> = Faulty<M, Contest, 5, 512>;
+type Stormy<M> = Faulty<M, Contention, 5, 512>;
 
 /// Runs one seed with all checkers, and again without: that must make no difference.
 fn chaos<M: Objects>(seed: u64) -> Seen
 where
-    Contest: synod::simulation::Workload<M>,
+    Contention: synod::simulation::Workload<M>,
 {
     let (scenario, faults) = trouble(seed);
-    let contest = Contest::new(seed, 40, 3);
+    let contest = Contention::new(seed, 40, 3);
     let mut world = Box::new(Simulation::<Stormy<M>, 16, 8, 2>::idle());
     let mut invariants = Box::new(Invariants::<Stormy<M>, 16, 8, 2>::new());
     let mut history = History::new(1_000);

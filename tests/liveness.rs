@@ -3,13 +3,14 @@
 use crate::trouble::trouble;
 use synod::machines::Kv;
 use synod::simulation::{
-    Bound, Contest, Fault, Faults, Faulty, Planned, Scenario, Simulation, Target, Verdict, Weather,
+    Bound, Contention, Fault, Faults, Faulty, Planned, Scenario, Simulation, Target, Verdict,
+    Weather,
 };
 use synod::{Duration, Instant, NodeId, NodeSet};
 
 const REQUESTS: u32 = 40;
 
-type World = Simulation<Faulty<Kv<8>, Contest, 5, 512>, 16, 16, 2>;
+type World = Simulation<Faulty<Kv<8>, Contention, 5, 512>, 16, 16, 2>;
 
 /// Runs a scenario until it has settled, or should have; says how it ended, and how long that took since it was healed.
 fn settle(mut scenario: Scenario, faults: Faults) -> (Verdict, Duration) {
@@ -17,7 +18,7 @@ fn settle(mut scenario: Scenario, faults: Faults) -> (Verdict, Duration) {
     let bound = scenario.settles_within(REQUESTS);
     scenario.time_max = healed.since(Instant::ZERO).saturating_add(bound);
     let mut world = Box::new(World::idle());
-    let contest = Contest::new(scenario.run_seed, REQUESTS, 3);
+    let contest = Contention::new(scenario.run_seed, REQUESTS, 3);
     world.start_against(&scenario, contest, faults).unwrap();
     let verdict = world.run(&mut ());
     (verdict, world.now().since(healed))

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Bank, BankCommand, Key, Kv, KvCommand, KvReply, Opaque};
-use synod::simulation::{Happening, Scheduler, SchedulerFull};
+use synod::simulation::{Scheduler, SchedulerFull, SimEvent};
 use synod::{
     Ballot, ClientId, Digest, Duration, Instant, NODES_MAX, NodeId, NodeSet, Proposal, Reader,
     RequestNumber, SNAPSHOT_PAGE, Sink, Slot, StateMachine, Value, Writer,
@@ -276,7 +276,7 @@ proptest! {
             if let Some(at) = deed {
                 let at = Instant::from_micros(at);
                 sequence += 1;
-                let pushed = scheduler.push(at, Happening::Client(sequence));
+                let pushed = scheduler.push(at, SimEvent::Client(sequence));
                 if map.len() < 8 {
                     prop_assert_eq!(pushed, Ok(()));
                     map.insert((at, sequence), sequence);
@@ -285,8 +285,8 @@ proptest! {
                 }
                 peak = peak.max(map.len());
             } else {
-                let popped = scheduler.pop().map(|next| match next.happening {
-                    Happening::Client(client) => (next.at, client),
+                let popped = scheduler.pop().map(|next| match next.event {
+                    SimEvent::Client(client) => (next.at, client),
                     _ => (next.at, 0),
                 });
                 let known = map.pop_first().map(|((at, _), client)| (at, client));

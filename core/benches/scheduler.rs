@@ -11,7 +11,7 @@ use core::hint::black_box;
 use support::{grouped, measures, median, nanoseconds, quotient, verdict};
 use synod::machines::Kv;
 use synod::simulation::{
-    Calm, Happening, KvScript, Report, Scenario, Scheduled, Scheduler, Simulation, Verdict,
+    Calm, KvScript, Report, Scenario, Scheduled, Scheduler, SimEvent, Simulation, Verdict,
 };
 use synod::{Duration, Envelope, Event, Instant, Record, Tracer};
 
@@ -88,7 +88,7 @@ fn filled(sample: &[Envelope<Machine, PAGE>], depth: usize, delays: &[Duration])
     let mut heap = Box::new(Heap::new());
     for (envelope, delay) in sample.iter().cycle().zip(delays.iter().cycle()).take(depth) {
         // The depth is far below the room.
-        let _ = heap.push(Instant::ZERO + *delay, Happening::Deliver(envelope.clone()));
+        let _ = heap.push(Instant::ZERO + *delay, SimEvent::Deliver(envelope.clone()));
     }
     heap
 }
@@ -98,9 +98,9 @@ fn hold(heap: &mut Heap, delays: &[Duration], count: u64) {
     let mut delays = delays.iter().cycle();
     for _ in 0..count {
         if let (Some(next), Some(delay)) = (heap.pop(), delays.next()) {
-            let Scheduled { at, happening, .. } = next;
+            let Scheduled { at, event, .. } = next;
             // One was taken, so that there is room for one.
-            let _ = heap.push(at + *delay, black_box(happening));
+            let _ = heap.push(at + *delay, black_box(event));
         }
     }
 }

@@ -36,9 +36,9 @@ mod swarm;
 mod violation;
 mod workload;
 
-pub use client::Past;
+pub use client::ClientResume;
 pub use clock::SKEW_MAX;
-pub use contention::Contest;
+pub use contention::Contention;
 pub use disk::{Disk, DiskError};
 pub use disks::{DiskFigures, Disks};
 pub use event_loop::Simulation;
@@ -46,16 +46,18 @@ pub use fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
 #[cfg(feature = "flash")]
 pub use flash::{FlashFault, SimulatedFlash};
 pub use invariants::{Invariants, Seen};
-pub use nemesis::{Fate, Faults, Nemesis, Passing};
+pub use nemesis::{Fate, Faults, InTransit, Nemesis};
 pub use network::{Link, Network};
-pub use node_storage::{Birth, Deferred, Durability, Failed, Immediate, Perfect, Refused, Stores};
-pub use observer::{Answered, Asked, Observer, Seam, Stand, Taken};
+pub use node_storage::{
+    Deferred, Durability, Failed, Immediate, NodeStart, Perfect, Refused, Stores,
+};
+pub use observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, StepsTaken};
 pub use pace::{Budget, Figures, Pace};
 pub use plan::Plan;
 pub use report::{Bound, Mark, Report, Verdict};
 pub use room::{Capacity, Fixed, Room, Size};
 pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
-pub use scheduler::{Happening, Scheduled, Scheduler, SchedulerFull};
+pub use scheduler::{Scheduled, Scheduler, SchedulerFull, SimEvent};
 pub use setting::{Calm, Faulty, Setting};
 pub use swarm::{Capacities, Swarm, Trial};
 pub use violation::{Rule, Violation};

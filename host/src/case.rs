@@ -20,7 +20,7 @@ use asking::Asking;
 use core::marker::PhantomData;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Budget, Capacities, Contest, Disk, Disks, FaultKind, Faults, Fixed, Invariants,
+    BankScript, Budget, Capacities, Contention, Disk, Disks, FaultKind, Faults, Fixed, Invariants,
     KvScript, Nemesis, Pace, Plan, Planned, Room, ScenarioError, Setting, Simulation, Stores,
     Trial, Verdict, Violation, Weather, Workload,
 };
@@ -149,13 +149,17 @@ fn play_sized<M: Objects, L: Workload<M>>(
 ) -> Result<(Finished, Option<Script>), ScenarioError>
 where
     for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
-    Contest: Workload<M>,
+    Contention: Workload<M>,
 {
     let scenario = &case.trial.scenario;
     let is_small = scenario.nodes <= 16 && scenario.clients <= 16;
     let workload = match case.trial.contended {
         0 => Asking::Apart(script),
-        keys => Asking::Contest(Contest::new(scenario.run_seed, case.trial.requests, keys)),
+        keys => Asking::Contention(Contention::new(
+            scenario.run_seed,
+            case.trial.requests,
+            keys,
+        )),
     };
     if case.trial.room == Capacities::Tight {
         play_in::<OnDisks<M, _, Fixed<16, 512, 256>, Disks<16, 16_384>>, 4, 4, _, _>(

@@ -24,8 +24,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Bound, Fixed, KvScript, Network, Past, Scenario, Setting, Simulation, Verdict,
-    Violation, Workload,
+    BankScript, Bound, ClientResume, Fixed, KvScript, Network, Scenario, Setting, Simulation,
+    Verdict, Violation, Workload,
 };
 use synod::{Durable, NodeId, StateMachine, Tracer};
 use vouch::{Evidence, follows};
@@ -93,7 +93,7 @@ pub fn run(
 #[derive(Debug)]
 pub struct Contents<M: StateMachine> {
     /// What the clients know.
-    pub clients: Vec<Past>,
+    pub clients: Vec<ClientResume>,
     /// What each node must not forget; `None` where it has not joined.
     pub nodes: Vec<Option<Durable<M, WINDOW, FEW>>>,
 }

@@ -29,11 +29,11 @@ const STEPS_MAX: u64 = 200_000;
 ///
 /// ```
 /// use synod::machines::Kv;
-/// use synod::simulation::{Calm, Contest, Scenario, Simulation, Verdict};
+/// use synod::simulation::{Calm, Contention, Scenario, Simulation, Verdict};
 /// use synod_host::history::History;
 ///
 /// let mut history = History::<Kv<16>>::new(10_000);
-/// let mut simulation = Simulation::<Calm<_, _, 3, 256>, 16, 16, 2>::new(&Scenario::of(6, 3), Contest::new(6, 11, 2))?;
+/// let mut simulation = Simulation::<Calm<_, _, 3, 256>, 16, 16, 2>::new(&Scenario::of(6, 3), Contention::new(6, 11, 2))?;
 /// assert_eq!(simulation.run_observed(&mut (), &mut history), Verdict::Done);
 /// let checked = history.check().expect("the log is one order of all requests");
 /// assert_eq!((checked.requests, checked.unchecked), (121, 0));

@@ -1,4 +1,4 @@
-//! What a simulation looks for: rules that were broken, and whether all is done.
+//! Checks of a simulation that all live nodes agree on what they have applied.
 
 use super::event_loop::Simulation;
 use super::room::Ring;
@@ -13,8 +13,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         live.map(|member| &member.node)
     }
 
-    /// Whether every live node has joined and applied the same.
-    pub(super) fn agree(&self) -> bool {
+    /// Whether every live node has joined and has applied the same prefix of the log.
+    pub(super) fn all_agree(&self) -> bool {
         let mut live = self.live_nodes();
         let Some(first) = live.next() else {
             return false;
@@ -25,8 +25,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         same(first) && live.all(same)
     }
 
-    /// Rule R5: a live node whose state machine is in another state than the first one's, though both have applied the
-    /// same.
+    /// Rule R5: a live node whose state machine differs from that of the first live node, although both have applied the
+    /// same prefix.
     pub(super) fn diverged(&self) -> Option<NodeId> {
         let mut live = self.live_nodes();
         let first = live.next()?;
@@ -34,7 +34,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         live.find(differs).map(Node::id)
     }
 
-    /// Looks for a broken rule after a node's step.
+    /// Checks the rules that a step of a node may have broken.
     pub(super) fn check(&mut self, node: NodeId) {
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
@@ -47,7 +47,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.check_prefix(node, slot, chain);
     }
 
-    /// Compares what a node has applied with what others had when they were as far.
+    /// Compares the digest of an applied prefix with that of the first node to have applied as much.
     #[inline]
     pub(super) fn check_prefix(&mut self, node: NodeId, slot: Slot, chain: u64) {
         if let Some(known) = self.ledger.get(slot) {
@@ -68,7 +68,7 @@ mod tests {
     use crate::{MalformedPage, NodeId, Reader, RequestNumber, Slot, StateMachine, Value, Writer};
     use core::cell::Cell;
 
-    /// Expects what nobody promised.
+    /// A workload with a wrong expectation.
     struct Liar;
 
     impl Workload<Kv<4>> for Liar {
@@ -103,7 +103,7 @@ mod tests {
         static CHANCE: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Does what no state machine may: answers the same everywhere, but keeps something that the command does not imply.
+    /// A faulty state machine: its answers follow from its commands, and its state does not.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
     #[cfg_attr(feature = "defmt", derive(defmt::Format))]
     struct Moody(u64);

@@ -1,9 +1,9 @@
-//! A client of the simulation: registers, asks one thing after the other, and goes elsewhere when its node is gone.
+//! Simulated clients: each opens a session, makes one request after another, and moves to another node when its own is down.
 
 use super::event_loop::{Output, Simulation, Stamped};
 use super::observer::{Answered, Asked, Observer};
 use super::room::EventQueue;
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
@@ -12,23 +12,22 @@ use crate::{
     RequestNumber, StateMachine, Tracer,
 };
 
-/// Where a client is in its work.
+/// The progress of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It wants a session, under this nonce.
+    /// The client has no session yet and registers.
     Registering,
-    /// It has a session and asks for nothing at the moment.
+    /// The client has a session and no outstanding request.
     Ready,
-    /// It has asked and waits.
+    /// The client waits for the answer to its request.
     Waiting,
-    /// It has all of its answers.
+    /// The client has all of its answers.
     Done,
 }
 
-/// One client.
-/// Where a client goes on that has asked in an earlier run.
+/// The state of a client at the end of an earlier run, from which it resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Past {
+pub struct ClientResume {
     /// Which client, from 0.
     pub client: u16,
     /// Its session.
@@ -39,6 +38,7 @@ pub struct Past {
     pub answered: u32,
 }
 
+/// A client.
 #[derive(Clone, Debug)]
 pub(super) struct Client<C> {
     pub(super) node: NodeId,
@@ -66,7 +66,7 @@ impl<C: Copy> Client<C> {
         }
     }
 
-    /// What it wants now.
+    /// The question that the client asks next.
     fn question(&self) -> Question<C> {
         let key = RequestKey {
             client: self.id,
@@ -78,7 +78,7 @@ impl<C: Copy> Client<C> {
         }
     }
 
-    /// Whether an answer is the one that it waits for.
+    /// Whether the client waits for the answer with this key.
     pub(super) fn awaits(&self, key: RequestKey) -> bool {
         match self.progress {
             Progress::Registering => key == RequestKey::registration(self.nonce),
@@ -94,9 +94,9 @@ impl<C: Copy> Client<C> {
 }
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    /// Lets a client go on where an earlier run has left it, on nodes that have that run's past. Call it after the start and
-    /// before the first step. What it knows of a client that there is not changes nothing.
-    pub fn resume(&mut self, past: Past) {
+    /// Resumes a client from an earlier run, on nodes that have the state of that run. Call it after the start and before the
+    /// first step. The state of a client that does not exist is ignored.
+    pub fn resume(&mut self, past: ClientResume) {
         let Some(client) = self.clients.get_mut(usize::from(past.client)) else {
             return;
         };
@@ -116,8 +116,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         u16::try_from(index).ok()
     }
 
-    /// A client gets an answer: checks it, and acts on it at once.
-    pub(super) fn client_hears<O: Observer<S::Machine, W, C, P>>(
+    /// Hands a reply to the client that waits for it, which checks it and schedules its next turn.
+    pub(super) fn handle_reply<O: Observer<S::Machine, W, C, P>>(
         &mut self,
         key: RequestKey,
         outcome: Outcome<Output<S, W, C, P>>,
@@ -177,11 +177,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         // There is room: messages leave some for a turn of every client.
         let _ = self
             .scheduler
-            .push(self.now + self.think, Happening::Client(index));
+            .push(self.now + self.think, SimEvent::Client(index));
     }
 
-    /// A client takes its turn: registers, asks, or asks elsewhere.
-    pub(super) fn client_acts<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+    /// Runs the turn of a client: it registers, makes a request, or repeats its request at another node.
+    pub(super) fn run_client<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         index: u16,
         tracer: &mut T,
@@ -220,8 +220,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             command: question.command(),
         });
         let retry = self.now + self.retry;
-        let local = self.local(node);
-        let asked = match self.live(node) {
+        let local = self.local_time(node);
+        let asked = match self.live_member(node) {
             Some((member, now, outbox)) if member.node.is_active() => {
                 if Self::PLANS {
                     let mut tracer = Stamped {
@@ -239,11 +239,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.after_step(node, tracer, observer);
         if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
             // There is room: a turn of this client has just been taken from it.
-            let _ = self.scheduler.push(retry, Happening::Client(index));
+            let _ = self.scheduler.push(retry, SimEvent::Client(index));
         }
     }
 
-    /// Where a client asks: at its node, or at the next one that lives.
+    /// The node at which a client asks: its own, or the next one that is up.
     fn client_node(&self, index: u16) -> NodeId {
         let home = self
             .clients
@@ -257,12 +257,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 }
 
-/// What a client wants of a node.
+/// What a client asks of a node.
 #[derive(Clone, Copy, Debug)]
 enum Question<C> {
-    /// A session.
+    /// To open a session.
     Session(u64),
-    /// A command to be applied.
+    /// To apply a command.
     Command(RequestKey, C),
 }
 

@@ -1,4 +1,4 @@
-//! A node's own clock, which may run fast or slow, and jump.
+//! The local clock of a node, which may drift and jump.
 
 use crate::{Duration, Instant};
 

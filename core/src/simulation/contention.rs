@@ -1,4 +1,4 @@
-//! Clients that contend for the same keys: what a history of theirs must look like is not known beforehand.
+//! A workload of clients that contend for the same keys, so that the right answers are not known beforehand.
 
 use super::workload::Workload;
 use crate::StateMachine;
@@ -10,13 +10,13 @@ use crate::random::mix;
 ///
 /// Any answer is right here: what the clients were answered together is for an observer to judge.
 #[derive(Clone, Debug)]
-pub struct Contest {
+pub struct Contention {
     seed: u64,
     requests: u32,
     keys: u32,
 }
 
-impl Contest {
+impl Contention {
     /// Each client makes so many requests, about so many keys: the fewer, the more they are in each other's way.
     pub const fn new(seed: u64, requests: u32, keys: u32) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Contest {
     }
 }
 
-impl<const KEYS: usize> Workload<Kv<KEYS>> for Contest {
+impl<const KEYS: usize> Workload<Kv<KEYS>> for Contention {
     fn command(&mut self, client: u16, number: u32) -> Option<KvCommand> {
         let (key, kind, _) = self.draw(client, number)?;
         let value = i64::from(client) << 32 | i64::from(number);
@@ -61,7 +61,7 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for Contest {
     }
 }
 
-impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for Contest {
+impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for Contention {
     fn command(&mut self, client: u16, number: u32) -> Option<BankCommand> {
         let (account, kind, amount) = self.draw(client, number)?;
         Some(match kind {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_clients_use_the_same_keys_and_never_write_the_same() {
-        let mut contest = Contest::new(6, 50, 3);
+        let mut contest = Contention::new(6, 50, 3);
         let (mut keys, mut values, mut sets) = (BTreeSet::new(), BTreeSet::new(), 0);
         for client in 0..4 {
             for number in 1..=50 {

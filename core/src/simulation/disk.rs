@@ -1,4 +1,4 @@
-//! A disk that is simulated: it owes what storage owes and no more, and breaks where it is told to.
+//! A simulated disk, which keeps the contract of `Storage` and nothing beyond it, and fails on demand.
 
 use crate::random::{Purpose, below, stream};
 use crate::storage::{JOURNAL_RECORD_MAX, Storage, begins_checkpoint};

@@ -1,8 +1,8 @@
-//! A disk for each node of a simulation, with the journal of the node on it.
+//! Simulated disks for the nodes of a simulation, each with the journal of its node.
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
-use super::node_storage::{Birth, Deferred, Failed, Refused, Stores};
+use super::node_storage::{Deferred, Failed, NodeStart, Refused, Stores};
 use super::report::Mark;
 use super::scenario::Scenario;
 use super::violation::Violation;
@@ -136,8 +136,8 @@ impl<const BYTES: usize> Place<BYTES> {
         }
     }
 
-    /// Looks whether what a loss of power waits for is there; says so where it comes now.
-    fn spring<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    /// Checks whether the condition of a trap holds; returns the trap if power is to fail now.
+    fn check_trap<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
@@ -323,15 +323,15 @@ impl<
 
     fn start(
         &mut self,
-        birth: Birth,
+        start: NodeStart,
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
-        let Birth {
+        let NodeStart {
             now,
             config,
             run_seed,
             incarnation,
-        } = birth;
+        } = start;
         let place = self.places.get_mut(usize::from(config.node.0));
         let place = place.ok_or(Refused)?;
         let disk = place.close(&mut self.figures);
@@ -384,7 +384,7 @@ impl<
         let written = journal.write(now, node, writes);
         let overruled = overruled(node, writes);
         self.figures.overruled += u64::from(overruled.is_some());
-        match place.spring(node, writes, overruled) {
+        match place.check_trap(node, writes, overruled) {
             Some(Trap::Gap { .. }) => {
                 self.figures.cut_over_gaps += 1;
                 self.disarm(node.id());
@@ -434,7 +434,7 @@ impl<
         }
     }
 
-    fn strain(&mut self, node: NodeId, fault: &Fault, begins: bool) {
+    fn inject_fault(&mut self, node: NodeId, fault: &Fault, begins: bool) {
         if matches!(fault, Fault::Torn(_)) && !begins {
             self.disarm(NodeId(u16::MAX));
         }

@@ -1,18 +1,21 @@
-//! Carrying what a step wants done: writes, messages, replies.
+//! Dispatching the output of a step: writes, then messages, then replies.
 
 use super::event_loop::Simulation;
 use super::fault::FaultKind;
-use super::nemesis::{Fate, Nemesis, Passing};
-use super::network_conditions::Passage;
-use super::observer::{Observer, Stand, Taken};
+use super::nemesis::{Fate, InTransit, Nemesis};
+use super::network_conditions::LinkEffect;
+use super::observer::{NodeProgress, Observer, StepsTaken};
 use super::plan::Plan;
-use super::room::EventQueue;
-use super::scheduler::Happening;
+use super::room::{Capacity, EventQueue, Events, Room};
+use super::scheduler::SimEvent;
 use super::setting::Setting;
-use crate::{AnyOutbox, Event, Instant, NodeId, Queue, Record, Role, StateMachine, Tracer, Way};
+use crate::{
+    AnyOutbox, Duration, Event, Instant, MessageKind, Node, NodeId, Outgoing, Queue, Record, Role,
+    StateMachine, Tracer, Way,
+};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    /// Carries what a step wants done, in order: writes, messages, replies.
+    /// Handles the output of a step: writes, then messages, then replies.
     pub(super) fn after_step<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -20,119 +23,184 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         observer: &mut O,
     ) {
         self.schedule_wake(node);
-        if Self::LASTING {
-            return self.keep(node, tracer, observer);
+        if Self::DEFERRED {
+            return self.persist(node, tracer, observer);
         }
         self.check(node);
         self.counts.writes += crate::outbox::run_len(self.outbox.writes().len());
-        self.release(node, false, tracer, observer);
+        self.dispatch(node, false, tracer, observer);
     }
 
-    /// What a node holds leaves it, as what it wanted written is durable: what a sync has covered, or else all that was
-    /// gathered.
-    pub(super) fn release<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+    /// Dispatches output whose writes are durable: that which a sync has covered, or else all that was gathered.
+    pub(super) fn dispatch<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         covered: bool,
         tracer: &mut T,
         observer: &mut O,
     ) {
-        if Self::LASTING {
-            self.check_released(node, covered);
+        if Self::DEFERRED {
+            self.check_dispatched(node, covered);
         }
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
-        let (outbox, stand, seams) = if Self::LASTING {
+        let (outbox, progress, boundaries) = if Self::DEFERRED {
             let index = usize::from(node.0);
-            let Some(held) = self.held.get(index) else {
+            let Some(pending) = self.pending.get(index) else {
                 return;
             };
-            let batch = held.batch(covered);
-            (&batch.outbox, batch.stand, batch.seams.as_slice())
+            let batch = pending.batch(covered);
+            (&batch.outbox, batch.progress, batch.boundaries.as_slice())
         } else {
-            (&self.outbox, Stand::of(&member.node), &[][..])
+            (&self.outbox, NodeProgress::of(&member.node), &[][..])
         };
-        let seen = observer.stepped(&Taken {
+        let seen = observer.stepped(&StepsTaken {
             at: self.now,
             node: &member.node,
-            stand,
-            seams,
+            progress,
+            boundaries,
             writes: outbox.writes(),
             messages: outbox.messages(),
             replies: outbox.replies(),
         });
-        // A message may be lost; a turn of a client, a wake or a fault would never come again. Room is kept for those.
-        // What is torn may end twice: soon after, and when that was planned.
-        let ahead = self.nemesis.plan().map_or(0, Plan::len) * 2;
-        let syncs = if Self::LASTING { self.members.len() } else { 0 };
-        let spare = self.clients.len() + self.members.len() + syncs + ahead;
+        let spare = self.reserved();
+        let mut sender = Sender::<S, W, C, P> {
+            now: self.now,
+            node: &member.node,
+            nemesis: &mut self.nemesis,
+            scheduler: &mut self.scheduler,
+            spare,
+        };
         for outgoing in outbox.messages() {
-            let message = &outgoing.message;
-            tracer.on_way(Way::Leaves { from: node });
-            for to in outgoing.to.iter() {
-                let mut say = |event| record(tracer, self.now, node, event);
-                let fate = self.nemesis.fate(Passing {
-                    at: self.now,
-                    from: node,
-                    to,
-                    kind: message.kind(),
-                });
-                let mut fate = match self.nemesis.plan() {
-                    Some(plan) => bend(fate, plan.conditions.passage(self.now, node, to)),
-                    None => fate,
-                };
-                let Some(delay) = fate.delay else {
-                    say(Event::Lost { to, message });
-                    continue;
-                };
-                if Self::PLANS
-                    && let Some(cause) = fate.late
-                {
-                    say(Event::Delayed {
-                        to,
-                        message,
-                        by: delay,
-                        cause,
-                    });
-                }
-                if Self::PLANS && fate.again.is_some() {
-                    say(Event::Duplicated { to, message });
-                }
-                let mut next = Some(delay);
-                while let Some(delay) = next {
-                    let envelope = member.node.envelope(to, outgoing);
-                    let is_full = self.scheduler.queued() + spare >= Self::EVENTS;
-                    let at = self.now + delay;
-                    if is_full
-                        || self
-                            .scheduler
-                            .push(at, Happening::Deliver(envelope))
-                            .is_err()
-                    {
-                        let queue = Queue::Scheduler;
-                        record(tracer, self.now, node, Event::Full { queue });
-                        record(tracer, self.now, node, Event::Lost { to, message });
-                    } else {
-                        tracer.on_way(Way::Carried {
-                            copy: self.scheduler.last(),
-                        });
-                    }
-                    next = if Self::PLANS { fate.again.take() } else { None };
-                }
-            }
+            sender.send(outgoing, tracer);
         }
         let replies = outbox.replies().len();
         for index in 0..replies {
             let outbox = self.outbox_of(node, covered);
             if let Some(reply) = outbox.and_then(|outbox| outbox.replies().get(index).copied()) {
-                self.client_hears(reply.key, reply.outcome, observer);
+                self.handle_reply(reply.key, reply.outcome, observer);
             }
         }
-        self.emptied(node, covered);
-        // What an observer finds in a step says more than what comes of it.
+        self.clear_dispatched(node, covered);
+        // A violation that an observer finds in a step is closer to the cause than one in its consequences.
         if let Err(violation) = seen {
             self.violation = Some(violation);
+        }
+    }
+
+    /// Places in the scheduler that no message may take. A message may be lost, but a turn of a client, a wake or a fault
+    /// that is lost never happens. A torn write may end twice: soon after it, and when its fault was planned to end.
+    #[inline]
+    fn reserved(&self) -> usize {
+        let faults = self.nemesis.plan().map_or(0, Plan::len) * 2;
+        let syncs = if Self::DEFERRED {
+            self.members.len()
+        } else {
+            0
+        };
+        self.clients.len() + self.members.len() + syncs + faults
+    }
+}
+
+/// Sends the messages of one node over the simulated network.
+struct Sender<'a, S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
+    now: Instant,
+    node: &'a Node<S::Machine, W, C, P>,
+    nemesis: &'a mut S::Nemesis,
+    scheduler: &'a mut Events<S::Room, S::Machine, P>,
+    /// Places in the scheduler that no message may take.
+    spare: usize,
+}
+
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender<'_, S, W, C, P> {
+    /// Sends a message to each of its recipients.
+    #[expect(
+        clippy::inline_always,
+        reason = "called in one place; a call of its own would cost more than it does"
+    )]
+    #[inline(always)]
+    fn send<T: Tracer<S::Machine, P>>(
+        &mut self,
+        outgoing: &Outgoing<S::Machine, P>,
+        tracer: &mut T,
+    ) {
+        let message = &outgoing.message;
+        let from = self.node.id();
+        tracer.on_way(Way::Leaves { from });
+        for to in outgoing.to.iter() {
+            let mut fate = self.fate(to, message.kind());
+            let Some(delay) = fate.delay else {
+                record(tracer, self.now, from, Event::Lost { to, message });
+                continue;
+            };
+            if S::Nemesis::PLANS
+                && let Some(cause) = fate.late
+            {
+                let by = delay;
+                let event = Event::Delayed {
+                    to,
+                    message,
+                    by,
+                    cause,
+                };
+                record(tracer, self.now, from, event);
+            }
+            if S::Nemesis::PLANS && fate.again.is_some() {
+                record(tracer, self.now, from, Event::Duplicated { to, message });
+            }
+            let mut next = Some(delay);
+            while let Some(delay) = next {
+                self.schedule(to, outgoing, delay, tracer);
+                next = if S::Nemesis::PLANS {
+                    fate.again.take()
+                } else {
+                    None
+                };
+            }
+        }
+    }
+
+    /// Decides the fate of a message: what the nemesis makes of it, and then the faults that are active.
+    #[inline]
+    fn fate(&mut self, to: NodeId, kind: MessageKind) -> Fate {
+        let from = self.node.id();
+        let fate = self.nemesis.fate(InTransit {
+            at: self.now,
+            from,
+            to,
+            kind,
+        });
+        match self.nemesis.plan() {
+            Some(plan) => apply_effect(fate, plan.conditions.effect(self.now, from, to)),
+            None => fate,
+        }
+    }
+
+    /// Schedules the delivery of one copy of a message. Where the scheduler has no room for it, the copy is lost.
+    #[expect(
+        clippy::inline_always,
+        reason = "called in one place; a call of its own would cost more than it does"
+    )]
+    #[inline(always)]
+    fn schedule<T: Tracer<S::Machine, P>>(
+        &mut self,
+        to: NodeId,
+        outgoing: &Outgoing<S::Machine, P>,
+        delay: Duration,
+        tracer: &mut T,
+    ) {
+        let envelope = self.node.envelope(to, outgoing);
+        let is_full = self.scheduler.queued() + self.spare >= <S::Room as Room>::Events::MAX;
+        let at = self.now + delay;
+        let event = SimEvent::Deliver(envelope);
+        if is_full || self.scheduler.push(at, event).is_err() {
+            let (from, queue, message) = (self.node.id(), Queue::Scheduler, &outgoing.message);
+            record(tracer, self.now, from, Event::Full { queue });
+            record(tracer, self.now, from, Event::Lost { to, message });
+        } else {
+            let copy = self.scheduler.last();
+            tracer.on_way(Way::Carried { copy });
         }
     }
 }
@@ -152,12 +220,12 @@ fn record<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize>(
     });
 }
 
-/// What a planned fault makes of a message's fate.
-fn bend(mut fate: Fate, passage: Passage) -> Fate {
-    match passage {
-        Passage::Free => fate,
-        Passage::Cut => Fate::default(),
-        Passage::Stuck(wait) => {
+/// Applies the effect of network faults to the fate of a message.
+fn apply_effect(mut fate: Fate, effect: LinkEffect) -> Fate {
+    match effect {
+        LinkEffect::None => fate,
+        LinkEffect::Drop => Fate::default(),
+        LinkEffect::Delay(wait) => {
             if fate.delay.is_some_and(|delay| delay < wait) {
                 fate.late = Some(FaultKind::Clog);
             }

@@ -1,4 +1,4 @@
-//! The simulation: pops what happens next, lets a node take its step, and carries what comes of it.
+//! The event loop of a simulation: it pops the next event, runs the step of a node, and dispatches its output.
 
 use super::client::Client;
 use super::nemesis::Nemesis;
@@ -7,14 +7,14 @@ use super::observer::Observer;
 use super::report::{Bound, Mark, Report, Verdict};
 use super::room::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
 use super::scenario::{KILLS_MAX, Kill};
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
 use crate::{Duration, Envelope, Instant, Node, NodeId, Record, Slot, StateMachine, Tracer, Way};
 use heapless::Vec;
 
-/// One node of the simulation.
+/// A node of the simulation.
 #[derive(Clone, Debug)]
 pub(super) struct Member<
     M: StateMachine,
@@ -24,7 +24,7 @@ pub(super) struct Member<
 > {
     pub(super) node: Node<M, WINDOW, CLIENTS, PAGE>,
     pub(super) live: bool,
-    /// When its live wake is due; a popped wake for another time is a stale one.
+    /// When its current wake is due; a wake for any other time is stale.
     pub(super) wake: Instant,
 }
 
@@ -34,11 +34,11 @@ pub(super) type Command<S, const W: usize, const C: usize, const P: usize> =
 /// The outputs of a setting's machine.
 pub(super) type Output<S, const W: usize, const C: usize, const P: usize> =
     <<S as Setting<W, C, P>>::Machine as StateMachine>::Output;
-/// When what a node writes is durable in a setting.
+/// The durability of the storage in a setting.
 type Durable<S, const W: usize, const C: usize, const P: usize> =
     <<S as Setting<W, C, P>>::Stores as Stores<
         <S as Setting<W, C, P>>::Machine, W, C, P>>::Durability;
-/// What has not left each node yet in a setting.
+/// The pending output of the nodes in a setting.
 type Pending<S, const W: usize, const C: usize, const P: usize> =
     <Durable<S, W, C, P> as Durability>::Pending<
         <S as Setting<W, C, P>>::Room,
@@ -46,7 +46,14 @@ type Pending<S, const W: usize, const C: usize, const P: usize> =
         P,
     >;
 
-/// What a run has come to so far.
+/// A node that is up, with the time and the outbox that a step needs.
+type Active<'a, S, const W: usize, const C: usize, const P: usize> = (
+    &'a mut Member<<S as Setting<W, C, P>>::Machine, W, C, P>,
+    Instant,
+    &'a mut RoomOutbox<<S as Setting<W, C, P>>::Room, <S as Setting<W, C, P>>::Machine, P>,
+);
+
+/// Counters of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) answered: u64,
@@ -85,10 +92,10 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) workload: Option<S::Workload>,
     pub(super) outbox: RoomOutbox<S::Room, S::Machine, P>,
     pub(super) stores: S::Stores,
-    /// What has not left each node yet, where storage takes its time.
-    pub(super) held: Pending<S, W, C, P>,
+    /// Output of each node that waits for its writes to be durable.
+    pub(super) pending: Pending<S, W, C, P>,
     pub(super) kills: Vec<Kill, KILLS_MAX>,
-    /// The digest of what was applied up to a slot, as the first node to get there had it.
+    /// For each slot, the digest of the prefix up to it as the first node had applied it.
     pub(super) ledger: Ledger<S::Room, u64>,
     pub(super) violation: Option<Violation>,
     pub(super) busy_clients: u16,
@@ -105,7 +112,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     /// Whether the nemesis may have a plan.
     pub(super) const PLANS: bool = S::Nemesis::PLANS;
     /// Whether storage can lose anything or take time.
-    pub(super) const LASTING: bool = <Durable<S, W, C, P>>::IS_DEFERRED;
+    pub(super) const DEFERRED: bool = <Durable<S, W, C, P>>::IS_DEFERRED;
     pub(super) const NODES: usize = <S::Room as Room>::Nodes::MAX;
     pub(super) const EVENTS: usize = <S::Room as Room>::Events::MAX;
     pub(super) const OUTBOX: usize = <S::Room as Room>::Outbox::MAX;
@@ -115,7 +122,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.run_observed(tracer, &mut ())
     }
 
-    /// Runs to the end under the eyes of an observer.
+    /// Runs to the end with an observer.
     pub fn run_observed(
         &mut self,
         tracer: &mut impl Tracer<S::Machine, P>,
@@ -128,12 +135,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Lets one thing happen; answers how the run ended, once it has.
+    /// Handles the next event; returns the verdict once the run has ended.
     pub fn step(&mut self, tracer: &mut impl Tracer<S::Machine, P>) -> Option<Verdict> {
         self.step_observed(tracer, &mut ())
     }
 
-    /// Lets one thing happen under the eyes of an observer; answers how the run ended, once it has.
+    /// Handles the next event with an observer; returns the verdict once the run has ended.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn step_observed<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
@@ -152,9 +159,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         debug_assert!(next.at >= self.now, "time goes back");
         self.now = next.at;
         self.counts.events += 1;
-        if let Some(until) = self.waits_for_a_pause(&next.happening) {
-            let is_message = matches!(next.happening, Happening::Deliver(_));
-            self.put_off(next.happening, until);
+        if let Some(until) = self.recipient_resumes_at(&next.event) {
+            let is_message = matches!(next.event, SimEvent::Deliver(_));
+            self.postpone(next.event, until);
             if is_message {
                 tracer.on_way(Way::PutOff {
                     copy: next.number,
@@ -163,29 +170,29 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             }
             return None;
         }
-        match next.happening {
-            Happening::Deliver(envelope) => {
+        match next.event {
+            SimEvent::Deliver(envelope) => {
                 tracer.on_way(Way::Arrives { copy: next.number });
                 self.deliver(&envelope, tracer, observer);
             }
-            Happening::Wake(node) => self.wake(node, tracer, observer),
-            Happening::Client(index) => self.client_acts(index, tracer, observer),
-            Happening::Kill(index) => self.kill(index, tracer),
-            Happening::Begin(index) if Self::PLANS => self.begin_fault(index, tracer),
-            Happening::End(index) if Self::PLANS => self.end_fault(index, tracer, observer),
-            Happening::Synced(node) if Self::LASTING => self.synced(node, tracer, observer),
-            Happening::Begin(_) | Happening::End(_) | Happening::Synced(_) => {}
+            SimEvent::Wake(node) => self.wake(node, tracer, observer),
+            SimEvent::Client(index) => self.run_client(index, tracer, observer),
+            SimEvent::Kill(index) => self.kill(index, tracer),
+            SimEvent::BeginFault(index) if Self::PLANS => self.begin_fault(index, tracer),
+            SimEvent::EndFault(index) if Self::PLANS => self.end_fault(index, tracer, observer),
+            SimEvent::Synced(node) if Self::DEFERRED => self.synced(node, tracer, observer),
+            SimEvent::BeginFault(_) | SimEvent::EndFault(_) | SimEvent::Synced(_) => {}
         }
         None
     }
 
-    /// How the run has ended, if it has.
+    /// The verdict, if the run has ended.
     fn ended(&self) -> Option<Verdict> {
         if let Some(violation) = self.violation {
             return Some(Verdict::Violated(violation));
         }
         let waits = self.nemesis.plan().is_some_and(|plan| plan.open > 0);
-        if self.busy_clients == 0 && !waits && self.agree() {
+        if self.busy_clients == 0 && !waits && self.all_agree() {
             return Some(match self.diverged() {
                 Some(node) => Verdict::Violated(Violation::Divergence { node }),
                 None => Verdict::Done,
@@ -194,7 +201,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         (self.counts.events >= self.events_max).then_some(Verdict::Stalled(Bound::Events))
     }
 
-    /// A message arrives.
+    /// Delivers a message.
     #[expect(
         clippy::inline_always,
         reason = "called in one place; a call of its own would cost more than it does"
@@ -207,8 +214,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         observer: &mut O,
     ) {
         let to = envelope.to;
-        let local = self.local(to);
-        if let Some((member, now, outbox)) = self.live(to) {
+        let local = self.local_time(to);
+        if let Some((member, now, outbox)) = self.live_member(to) {
             if Self::PLANS {
                 let mut tracer = Stamped {
                     at: now,
@@ -230,17 +237,17 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.now
     }
 
-    /// What works against the cluster, and what it has recorded.
+    /// The nemesis, and what it has recorded.
     pub fn nemesis(&self) -> &S::Nemesis {
         &self.nemesis
     }
 
-    /// Where the nodes keep what must outlive a loss of power.
+    /// The storage of the nodes.
     pub fn stores(&self) -> &S::Stores {
         &self.stores
     }
 
-    /// The same, to do something about it.
+    /// The storage of the nodes, to change it.
     pub fn stores_mut(&mut self) -> &mut S::Stores {
         &mut self.stores
     }
@@ -257,7 +264,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.members.iter().map(|member| &member.node)
     }
 
-    /// Where the run stands.
+    /// The state of the run.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn report(&self) -> Report {
         let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
@@ -279,7 +286,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             live,
             joined,
             applied,
-            agree: self.agree(),
+            agree: self.all_agree(),
             answered: self.counts.answered,
             right: self.counts.right,
             expected,
@@ -291,7 +298,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// How full each fixed structure became.
+    /// The high-water mark of each fixed structure.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
         let most = |of: fn(&crate::Marks) -> usize| {
             self.members
@@ -319,42 +326,35 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         .chain(self.stores.mark())
     }
 
-    /// What a node takes for the time.
-    pub(super) fn local(&self, node: NodeId) -> Instant {
+    /// The time on the local clock of a node.
+    pub(super) fn local_time(&self, node: NodeId) -> Instant {
         let plan = self.nemesis.plan();
-        plan.map_or(self.now, |plan| plan.strain(node).clock.at(self.now))
+        plan.map_or(self.now, |plan| plan.node_faults(node).clock.at(self.now))
     }
 
-    /// A node that was not killed, with what its step needs.
-    pub(super) fn live(
-        &mut self,
-        node: NodeId,
-    ) -> Option<(
-        &mut Member<S::Machine, W, C, P>,
-        Instant,
-        &mut RoomOutbox<S::Room, S::Machine, P>,
-    )> {
+    /// A node that is up, with the time and the outbox that a step needs.
+    pub(super) fn live_member(&mut self, node: NodeId) -> Option<Active<'_, S, W, C, P>> {
         let member = self
             .members
             .get_mut(usize::from(node.0))
             .filter(|member| member.live)?;
-        let outbox = if Self::LASTING {
-            self.held.get_mut(usize::from(node.0))?.step()
+        let outbox = if Self::DEFERRED {
+            self.pending.get_mut(usize::from(node.0))?.begin_step()
         } else {
             &mut self.outbox
         };
         Some((member, self.now, outbox))
     }
 
-    /// A node's wake has come, unless it is a stale one; a deadline that has moved on only moves the wake.
+    /// Handles the wake of a node, unless it is stale. If the deadline has moved, the wake moves with it.
     fn wake<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
         observer: &mut O,
     ) {
-        let local = self.local(node);
-        let Some((member, now, outbox)) = self.live(node) else {
+        let local = self.local_time(node);
+        let Some((member, now, outbox)) = self.live_member(node) else {
             return;
         };
         if member.wake != now {
@@ -381,9 +381,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Keeps a wake in store at or before the node's deadline. A later deadline is left to the wake that is there.
+    /// Schedules a wake at the deadline of a node, unless an earlier wake is scheduled already.
     pub(super) fn schedule_wake(&mut self, node: NodeId) {
-        if Self::LASTING && !self.has_room(node) {
+        if Self::DEFERRED && !self.has_room(node) {
             // It could do nothing now. It is woken when what it holds has left it.
             return;
         }
@@ -394,16 +394,16 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return;
         };
         let at = match self.nemesis.plan() {
-            Some(plan) => plan.strain(node).clock.when(deadline, self.now),
+            Some(plan) => plan.node_faults(node).clock.when(deadline, self.now),
             None => deadline.max(self.now),
         };
-        if at < member.wake && self.scheduler.push(at, Happening::Wake(node)).is_ok() {
+        if at < member.wake && self.scheduler.push(at, SimEvent::Wake(node)).is_ok() {
             member.wake = at;
         }
     }
 }
 
-/// Gives records the time of the simulation instead of that of the node's own clock.
+/// A tracer whose records carry the time of the simulation instead of that of the node's local clock.
 #[derive(Debug)]
 pub(super) struct Stamped<'a, T> {
     pub(super) at: Instant,

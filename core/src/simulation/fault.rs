@@ -1,4 +1,4 @@
-//! Faults: what can go wrong in a simulated cluster besides loss and delay.
+//! The faults that can be injected into a simulated cluster, besides loss and delay.
 
 use super::scenario::{ScenarioError, Target};
 use crate::{Duration, Instant, NODES_MAX, NodeSet};

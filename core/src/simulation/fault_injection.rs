@@ -1,37 +1,37 @@
-//! What strikes nodes: kills, and the faults of a plan.
+//! Injecting faults into nodes: kills, and the faults of a plan.
 
 use super::client::Progress;
 use super::clock::Clock;
 use super::event_loop::Simulation;
 use super::fault::Fault;
 use super::nemesis::Nemesis;
-use super::node_storage::{Birth, Stores};
+use super::node_storage::{NodeStart, Stores};
 use super::observer::Observer;
-use super::plan::Strain;
+use super::plan::NodeFaults;
 use super::room::EventQueue;
 use super::scenario::Target;
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use crate::{Ballot, Duration, Event, Instant, NodeId, Record, Role, Tracer};
 
-/// How soon a fault that strikes the leader looks again where nobody leads.
+/// The delay after which a fault on the leader is retried while no node leads.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    /// Stops a node for good. Its clients go elsewhere after a while.
+    /// Kills a node for good. Its clients move to other nodes after a while.
     pub(super) fn kill(&mut self, index: u16, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some(kill) = self.kills.get(usize::from(index)) else {
             return;
         };
-        match self.victim(kill.target) {
-            Some(node) => self.stop(node, tracer),
+        match self.resolve_target(kill.target) {
+            Some(node) => self.cut_power(node, tracer),
             // Nobody leads now: looks again soon.
-            None => self.again(LOOK_AGAIN, Happening::Kill(index)),
+            None => self.reschedule(LOOK_AGAIN, SimEvent::Kill(index)),
         }
     }
 
-    /// Who is meant; `None` where that is a leader, and nobody leads.
-    fn victim(&self, target: Target) -> Option<NodeId> {
+    /// The node that a target stands for; `None` if that is the leader and no node leads.
+    fn resolve_target(&self, target: Target) -> Option<NodeId> {
         match target {
             Target::Node(node) => Some(node),
             Target::Leader => {
@@ -44,14 +44,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    fn again(&mut self, after: Duration, happening: Happening<S::Machine, P>) {
-        // There is room: one happening has just been taken out.
-        let _ = self.scheduler.push(self.now + after, happening);
+    /// Schedules an event that has just been popped once more.
+    fn reschedule(&mut self, after: Duration, event: SimEvent<S::Machine, P>) {
+        // There is room: one event has just been taken out.
+        let _ = self.scheduler.push(self.now + after, event);
     }
 
-    /// A node loses power.
-    pub(super) fn stop(&mut self, node: NodeId, tracer: &mut impl Tracer<S::Machine, P>) {
-        let Some((member, at, _)) = self.live(node) else {
+    /// Cuts the power of a node.
+    pub(super) fn cut_power(&mut self, node: NodeId, tracer: &mut impl Tracer<S::Machine, P>) {
+        let Some((member, at, _)) = self.live_member(node) else {
             return;
         };
         member.live = false;
@@ -62,44 +63,44 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             role,
             event,
         });
-        if Self::LASTING {
+        if Self::DEFERRED {
             self.stores.crash(node);
-            if let Some(held) = self.held_mut(node) {
-                held.lose();
+            if let Some(pending) = self.pending_of_mut(node) {
+                pending.discard();
             }
         }
         for (index, client) in (0..).zip(self.clients.iter()) {
             if client.node == node && client.progress != Progress::Done {
                 let _ = self
                     .scheduler
-                    .push(at + self.retry, Happening::Client(index));
+                    .push(at + self.retry, SimEvent::Client(index));
             }
         }
     }
 
-    /// Marks the node that a planned fault is about: of a set, the first.
-    fn about(fault: &Fault, struck: Option<NodeId>) -> NodeId {
+    /// The node under which a planned fault is traced: its target, or the first of a set.
+    fn primary_node(fault: &Fault, struck: Option<NodeId>) -> NodeId {
         let first = fault.between().and_then(|(from, ..)| from.nth(0));
         struck.or(first).unwrap_or(NodeId(0))
     }
 
-    /// A planned fault begins.
+    /// Begins a planned fault.
     pub(super) fn begin_fault(&mut self, index: u16, tracer: &mut impl Tracer<S::Machine, P>) {
         let Some(planned) = self.nemesis.plan().and_then(|plan| plan.fault(index)) else {
             return;
         };
         let fault = planned.fault;
-        let struck = match fault.target().map(|target| self.victim(target)) {
+        let struck = match fault.target().map(|target| self.resolve_target(target)) {
             None => None,
-            Some(None) => return self.again(LOOK_AGAIN, Happening::Begin(index)),
+            Some(None) => return self.reschedule(LOOK_AGAIN, SimEvent::BeginFault(index)),
             Some(Some(node)) if self.is_up(node) => Some(node),
             // What is down or stands still already is left alone.
             Some(Some(_)) => {
-                self.close();
+                self.close_fault();
                 return;
             }
         };
-        let node = Self::about(&fault, struck);
+        let node = Self::primary_node(&fault, struck);
         let (at, role, event) = (self.now, Role::Network, Event::FaultBegan { planned });
         tracer.record(&Record {
             at,
@@ -111,22 +112,22 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             .lasts
             .map_or(Instant::FAR_FUTURE, |lasts| at + lasts);
         if let Some(plan) = self.nemesis.plan_mut() {
-            plan.strike(index, struck);
+            plan.begin(index, struck);
             plan.conditions.begin(index, &fault, until);
         }
         match fault {
-            Fault::Crash(_) => self.stop(node, tracer),
+            Fault::Crash(_) => self.cut_power(node, tracer),
             Fault::Rot(_) => {
-                self.stop(node, tracer);
-                self.stores.strain(node, &fault, true);
+                self.cut_power(node, tracer);
+                self.stores.inject_fault(node, &fault, true);
             }
             Fault::Torn(_)
             | Fault::SlowDisk { .. }
             | Fault::FailedWrite(_)
-            | Fault::FullDisk(_) => self.stores.strain(node, &fault, true),
+            | Fault::FullDisk(_) => self.stores.inject_fault(node, &fault, true),
             Fault::Pause(_) => {
-                if let Some(strain) = self.strain(node) {
-                    strain.paused = until;
+                if let Some(faults) = self.node_faults(node) {
+                    faults.paused = until;
                 }
             }
             Fault::Skew { rate_ppm, .. } => {
@@ -142,13 +143,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
         match planned.lasts {
             Some(lasts) if !matches!(fault, Fault::Jump { .. }) => {
-                self.again(lasts, Happening::End(index));
+                self.reschedule(lasts, SimEvent::EndFault(index));
             }
-            _ => self.close(),
+            _ => self.close_fault(),
         }
     }
 
-    /// A planned fault is over.
+    /// Ends a planned fault.
     pub(super) fn end_fault<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         index: u16,
@@ -163,13 +164,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if !is_first {
             return;
         }
-        self.close();
+        self.close_fault();
         let mut struck = None;
         if let Some(plan) = self.nemesis.plan_mut() {
             plan.conditions.end(index);
-            struck = plan.struck(index);
+            struck = plan.target(index);
         }
-        let node = Self::about(&fault, struck);
+        let node = Self::primary_node(&fault, struck);
         let (at, role, event) = (self.now, Role::Network, Event::FaultEnded { planned });
         tracer.record(&Record {
             at,
@@ -182,30 +183,30 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Fault::Torn(_)
             | Fault::SlowDisk { .. }
             | Fault::FailedWrite(_)
-            | Fault::FullDisk(_) => self.mended(node, &fault, tracer, observer),
+            | Fault::FullDisk(_) => self.end_storage_fault(node, &fault, tracer, observer),
             Fault::Skew { .. } => self.set_clock(node, |clock, now| clock.skew(now, 0)),
             _ => {}
         }
     }
 
-    /// What a node did was torn: it has power again soon.
+    /// Schedules the end of a fault that has torn a write, so that its node is up again soon.
     pub(super) fn end_torn(&mut self, node: NodeId) {
         let after = self.retry * 2;
         let plan = self.nemesis.plan_mut();
-        if let Some(index) = plan.and_then(|plan| plan.spend_torn(node)) {
-            self.again(after, Happening::End(index));
+        if let Some(index) = plan.and_then(|plan| plan.mark_torn(node)) {
+            self.reschedule(after, SimEvent::EndFault(index));
         }
     }
 
-    /// A fault is over, or was over as soon as it began.
-    fn close(&mut self) {
+    /// Counts a fault as over.
+    fn close_fault(&mut self) {
         if let Some(plan) = self.nemesis.plan_mut() {
             plan.open -= 1;
         }
     }
 
-    fn strain(&mut self, node: NodeId) -> Option<&mut Strain> {
-        self.nemesis.plan_mut()?.strain_mut(node)
+    fn node_faults(&mut self, node: NodeId) -> Option<&mut NodeFaults> {
+        self.nemesis.plan_mut()?.node_faults_mut(node)
     }
 
     fn is_up(&self, node: NodeId) -> bool {
@@ -213,52 +214,52 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         member.is_some_and(|member| member.live) && self.paused_until(node).is_none()
     }
 
-    /// Until when a node stands still, if it does.
+    /// Until when a node is paused, if it is.
     fn paused_until(&self, node: NodeId) -> Option<Instant> {
-        let until = self.nemesis.plan()?.strain(node).paused;
+        let until = self.nemesis.plan()?.node_faults(node).paused;
         (until > self.now).then_some(until)
     }
 
     fn set_clock(&mut self, node: NodeId, set: impl FnOnce(&mut Clock, Instant)) {
         let now = self.now;
-        if let Some(strain) = self.strain(node) {
-            set(&mut strain.clock, now);
+        if let Some(faults) = self.node_faults(node) {
+            set(&mut faults.clock, now);
         }
-        if let Some((member, ..)) = self.live(node) {
+        if let Some((member, ..)) = self.live_member(node) {
             // The wake that is there was for the clock as it was.
             member.wake = Instant::FAR_FUTURE;
             self.schedule_wake(node);
         }
     }
 
-    /// A node that lost power starts again: from what it made durable, or anew where nobody relied on it yet.
+    /// Restarts a node from its durable state, or as a new one where no other node relied on it yet.
     fn restart<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
         observer: &mut O,
     ) {
-        let (now, local, run_seed) = (self.now, self.local(node), self.run_seed);
+        let (now, local, run_seed) = (self.now, self.local_time(node), self.run_seed);
         let mut incarnation = 0;
-        if let Some(strain) = self.strain(node) {
-            strain.incarnation = strain.incarnation.saturating_add(1);
-            strain.paused = Instant::ZERO;
-            strain.is_dark = false;
-            incarnation = strain.incarnation;
+        if let Some(faults) = self.node_faults(node) {
+            faults.incarnation = faults.incarnation.saturating_add(1);
+            faults.paused = Instant::ZERO;
+            faults.is_storage_down = false;
+            incarnation = faults.incarnation;
         }
         let Some(member) = self.members.get_mut(usize::from(node.0)) else {
             return;
         };
-        let birth = Birth {
+        let start = NodeStart {
             now: local,
             config: member.node.config().clone(),
             run_seed,
             incarnation,
         };
-        let built = self.stores.start(birth, Some(&member.node));
+        let built = self.stores.start(start, Some(&member.node));
         self.violation = self.violation.or(self.stores.broken());
         let Ok(built) = built else {
-            return self.darken(node);
+            return self.mark_storage_down(node);
         };
         let mistake = member.node.mistake();
         member.node = built;
@@ -279,65 +280,64 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.schedule_wake(node);
     }
 
-    /// A fault of a node's disk is over. A node that is down or fenced for want of its disk is started again.
-    fn mended<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+    /// Ends a fault of a node's storage. A node that is down or fenced because of it is restarted.
+    fn end_storage_fault<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         fault: &Fault,
         tracer: &mut T,
         observer: &mut O,
     ) {
-        self.stores.strain(node, fault, false);
-        let is_dark = self.strain(node).is_some_and(|strain| strain.is_dark);
+        self.stores.inject_fault(node, fault, false);
+        let is_storage_down = self
+            .node_faults(node)
+            .is_some_and(|faults| faults.is_storage_down);
         let member = self.members.get(usize::from(node.0));
         let is_fenced = matches!(fault, Fault::FailedWrite(_) | Fault::FullDisk(_))
             && member.is_some_and(|member| member.live && !member.node.is_voter());
         if is_fenced {
-            self.stop(node, tracer);
+            self.cut_power(node, tracer);
         }
-        if is_dark || is_fenced {
+        if is_storage_down || is_fenced {
             self.restart(node, tracer, observer);
         }
     }
 
-    /// A node is down for want of its storage, until a fault of that is over.
-    pub(super) fn darken(&mut self, node: NodeId) {
-        if let Some(strain) = self.strain(node) {
-            strain.is_dark = true;
+    /// Marks a node as down until a fault of its storage ends.
+    pub(super) fn mark_storage_down(&mut self, node: NodeId) {
+        if let Some(faults) = self.node_faults(node) {
+            faults.is_storage_down = true;
         }
     }
 
-    /// Whether a happening is for a node that stands still.
-    pub(super) fn waits_for_a_pause(
-        &self,
-        happening: &Happening<S::Machine, P>,
-    ) -> Option<Instant> {
+    /// When the node that an event is for resumes, if it is paused.
+    pub(super) fn recipient_resumes_at(&self, event: &SimEvent<S::Machine, P>) -> Option<Instant> {
         self.nemesis.plan()?;
-        let node = match happening {
-            Happening::Deliver(envelope) => envelope.to,
-            Happening::Wake(node) | Happening::Synced(node) => *node,
-            Happening::Client(index) => self.clients.get(usize::from(*index))?.node,
-            Happening::Kill(_) | Happening::Begin(_) | Happening::End(_) => return None,
+        let node = match event {
+            SimEvent::Deliver(envelope) => envelope.to,
+            SimEvent::Wake(node) | SimEvent::Synced(node) => *node,
+            SimEvent::Client(index) => self.clients.get(usize::from(*index))?.node,
+            SimEvent::Kill(_) | SimEvent::BeginFault(_) | SimEvent::EndFault(_) => return None,
         };
         self.paused_until(node)
     }
 
-    /// Puts a happening off until the node that it is for goes on.
-    pub(super) fn put_off(&mut self, happening: Happening<S::Machine, P>, until: Instant) {
-        if let Happening::Wake(node) = &happening
+    /// Postpones an event until the node that it is for resumes.
+    pub(super) fn postpone(&mut self, event: SimEvent<S::Machine, P>, until: Instant) {
+        if let SimEvent::Wake(node) = &event
             && let Some(member) = self.members.get_mut(usize::from(node.0))
             && member.wake == self.now
         {
             member.wake = until;
         }
-        if let Happening::Synced(node) = &happening
+        if let SimEvent::Synced(node) = &event
             && let (node, now) = (*node, self.now)
-            && let Some(held) = self.held_mut(node)
-            && held.until == now
+            && let Some(pending) = self.pending_of_mut(node)
+            && pending.until == now
         {
-            held.until = until;
+            pending.until = until;
         }
         // There is room: it has just been taken out.
-        let _ = self.scheduler.push(until, happening);
+        let _ = self.scheduler.push(until, event);
     }
 }

@@ -1,5 +1,4 @@
-//! A NOR flash that is simulated: it keeps to what a data sheet promises and to no more, and loses its power where it is
-//! told to.
+//! A simulated NOR flash, which keeps what a data sheet promises and nothing beyond it, and loses power on demand.
 
 use crate::random::{Purpose, below, stream};
 use core::fmt;

@@ -1,4 +1,4 @@
-//! The rules of the protocol, checked after every step of a simulated cluster.
+//! Checkers of the protocol's invariants, which observe every step of a simulated cluster.
 //!
 //! What is checked follows from what nodes write, say, answer and apply, and from what clients ask: never from how a node
 //! does it. What is compared with what is kept for a bounded number of slots; what is older is counted as not checked.
@@ -13,7 +13,7 @@ mod seen;
 mod tests;
 
 use super::event_loop::{Command, Output};
-use super::observer::{Answered, Asked, Observer, Seam, Stand, Taken};
+use super::observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, StepsTaken};
 use super::room::{List, Nodes, Room};
 use super::setting::Setting;
 use super::violation::{Rule, Violation};
@@ -190,15 +190,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     /// is accepted after it.
     fn wrote_and_promised(
         &mut self,
-        taken: &Taken<'_, S::Machine, W, C, P>,
+        taken: &StepsTaken<'_, S::Machine, W, C, P>,
     ) -> Result<(), Violation> {
         let (id, members) = (taken.node.id(), taken.node.config().members);
-        let end = Seam {
+        let end = StepBoundary {
             writes: taken.writes.len(),
             messages: taken.messages.len(),
         };
-        let mut from = Seam::default();
-        for to in taken.seams.iter().copied().chain([end]) {
+        let mut from = StepBoundary::default();
+        for to in taken.boundaries.iter().copied().chain([end]) {
             let writes = taken.writes.get(from.writes..to.writes);
             for write in writes.into_iter().flatten() {
                 self.wrote(id, members, write)?;
@@ -242,10 +242,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     fn applied(
         &mut self,
         node: &Node<S::Machine, W, C, P>,
-        stand: &Stand,
+        progress: &NodeProgress,
         before: Slot,
     ) -> Result<(), Violation> {
-        let (id, applied) = (node.id(), stand.applied);
+        let (id, applied) = (node.id(), progress.applied);
         while !self.lost && self.log.applied() < applied {
             let Some(slot) = self.log.applied().next() else {
                 break;
@@ -260,7 +260,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         match self.log.chain(applied) {
             Known::Is(chain) if !self.lost => {
                 self.seen.check(Rule::Disagreement);
-                if chain != stand.chain {
+                if chain != progress.chain {
                     return Err(self.differs(node, applied, before));
                 }
             }
@@ -325,15 +325,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
     Observer<S::Machine, W, C, P> for Invariants<S, W, C, P>
 {
-    fn stepped(&mut self, taken: &Taken<'_, S::Machine, W, C, P>) -> Result<(), Violation> {
-        let (node, stand) = (taken.node, &taken.stand);
+    fn stepped(&mut self, taken: &StepsTaken<'_, S::Machine, W, C, P>) -> Result<(), Violation> {
+        let (node, progress) = (taken.node, &taken.progress);
         let (id, members) = (node.id(), node.config().members);
         let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
             self.seen.skip(Rule::PrefixWentBack);
             return Ok(());
         };
-        let before = memory.advance(id, stand, node.is_voter(), &mut self.seen)?;
-        let is_one = taken.seams.is_empty();
+        let before = memory.advance(id, progress, node.is_voter(), &mut self.seen)?;
+        let is_one = taken.boundaries.is_empty();
         if is_one {
             for write in taken.writes {
                 self.wrote(id, members, write)?;
@@ -345,10 +345,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         if let Some(memory) = self.memories.get(usize::from(id.0))
             && node.is_voter()
         {
-            memory.holds(id, stand.promised, &mut self.seen)?;
+            memory.holds(id, progress.promised, &mut self.seen)?;
         }
-        if stand.applied > before {
-            self.applied(node, stand, before)?;
+        if progress.applied > before {
+            self.applied(node, progress, before)?;
         }
         for outgoing in taken.messages {
             if is_one || !is_promise(outgoing) {
@@ -383,7 +383,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
                 self.lost = true;
             }
             // Its last steps were over when power failed, and what they wrote survived.
-            self.applied(node, &Stand::of(node), before)?;
+            self.applied(node, &NodeProgress::of(node), before)?;
         }
         self.state(node)
     }

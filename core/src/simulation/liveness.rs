@@ -1,4 +1,4 @@
-//! How soon a healthy cluster must have answered everything: the bound beyond which a run is not slow but stuck.
+//! The time within which a healthy cluster must have answered all requests; a run that takes longer is stuck.
 //!
 //! Liveness has no bound without assumptions. Those here: from some time on a majority of the nodes is up, all nodes that
 //! are up hear each other, messages take what the [`Link`] says and are lost as often as it says, and nodes take no longer

@@ -1,4 +1,4 @@
-//! The nemesis: what works against a cluster.
+//! The nemesis, which decides the fate of each message and plans faults.
 
 use super::fault::{Fault, FaultKind, Planned, Weather};
 use super::network::{Link, Network};
@@ -9,9 +9,9 @@ use crate::{Duration, Instant, MessageKind, NodeId};
 use core::fmt::Debug;
 use rand_xorshift::XorShiftRng;
 
-/// A message on its way: what a [`Nemesis`] is told of it.
+/// A message in transit, as a [`Nemesis`] sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Passing {
+pub struct InTransit {
     /// When it was sent.
     pub at: Instant,
     /// By whom.
@@ -22,7 +22,7 @@ pub struct Passing {
     pub kind: MessageKind,
 }
 
-/// What becomes of a message.
+/// The fate of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Fate {
     /// How long it takes; `None` when it is lost.
@@ -33,7 +33,7 @@ pub struct Fate {
     pub late: Option<FaultKind>,
 }
 
-/// What works against a cluster: it decides the fate of every message, and brings the faults of a plan.
+/// The adversary of a cluster: it decides the fate of each message and has a plan of faults.
 ///
 /// [`Network`] only loses and delays, and costs no more than that. [`Faults`] can do all that there is. A recorder or a
 /// script of one's own can stand in their place.
@@ -52,16 +52,16 @@ pub trait Nemesis: Default + Debug {
     }
 
     /// Decides the fate of a message. What a node sends to itself is not asked about.
-    fn fate(&mut self, passing: Passing) -> Fate;
+    fn fate(&mut self, passing: InTransit) -> Fate;
 }
 
 impl Nemesis for Network {
     const PLANS: bool = false;
 
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn fate(&mut self, _passing: Passing) -> Fate {
+    fn fate(&mut self, _passing: InTransit) -> Fate {
         Fate {
-            delay: self.carry(),
+            delay: self.transit_time(),
             ..Fate::default()
         }
     }
@@ -206,7 +206,7 @@ impl Nemesis for Faults {
     }
 
     #[inline]
-    fn fate(&mut self, passing: Passing) -> Fate {
+    fn fate(&mut self, passing: InTransit) -> Fate {
         let fate = self.network.fate(passing);
         if self.weather.is_storm(passing.at) {
             self.storm(fate)
@@ -228,7 +228,7 @@ mod tests {
         let mut faults = Faults::new(&Scenario::of(6, 3), weather, &[]);
         (0..4_000)
             .map(|at| {
-                faults.fate(Passing {
+                faults.fate(InTransit {
                     at: Instant::from_micros(at),
                     from: NodeId(0),
                     to: NodeId(1),

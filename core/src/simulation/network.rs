@@ -1,4 +1,4 @@
-//! The simulated network: loses messages and takes its time, from streams of its own.
+//! The simulated network, which loses and delays messages at random.
 
 use crate::Duration;
 use crate::random::{Purpose, below, span_below, stream};
@@ -59,7 +59,7 @@ impl Network {
     ///
     /// Both streams are drawn from for every message, so that another rate of loss moves no delay.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(super) fn carry(&mut self) -> Option<Duration> {
+    pub(super) fn transit_time(&mut self) -> Option<Duration> {
         let lost = below(&mut self.loss, Link::LOSS_MAX) < self.link.loss_ppm;
         let spread = (self.link.jitter * 2).saturating_add(Duration::from_micros(1));
         let delay = self
@@ -84,7 +84,7 @@ mod tests {
             loss_ppm,
         };
         let mut network = Network::new(link, 6);
-        (0..2_000).map(|_| network.carry()).collect()
+        (0..2_000).map(|_| network.transit_time()).collect()
     }
 
     #[test]

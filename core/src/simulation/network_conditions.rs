@@ -1,40 +1,40 @@
-//! What planned faults have made of the network at present.
+//! Network faults that are active: partitions, one-way and partial cuts, and clogged links.
 
 use super::fault::{Fault, PLAN_MAX};
 use crate::{Duration, Instant, NodeId, NodeSet};
 use heapless::Vec;
 
-/// A fault between two sets of nodes that has begun and is not over.
+/// An active fault between two sets of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Between {
-    /// Its place in the plan.
+    /// Its index in the plan.
     index: u16,
     from: NodeSet,
     to: NodeSet,
     both: bool,
-    /// When what is stuck comes loose; `None` where it is lost.
+    /// When delayed messages are delivered; `None` where messages are lost.
     until: Option<Instant>,
 }
 
-/// What planned faults do to a message.
+/// The effect of planned faults on a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passage {
-    /// Nothing.
-    Free,
-    /// It is lost.
-    Cut,
-    /// It arrives no sooner than after so long.
-    Stuck(Duration),
+pub(super) enum LinkEffect {
+    /// No effect.
+    None,
+    /// The message is lost.
+    Drop,
+    /// The message is delivered no earlier than after this time.
+    Delay(Duration),
 }
 
-/// The cuts and the clogs that there are now.
+/// The active network faults.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Conditions {
+pub(super) struct NetworkConditions {
     between: Vec<Between, PLAN_MAX>,
 }
 
-impl Conditions {
-    /// A fault of the plan begins; it will be over at `until`.
+impl NetworkConditions {
+    /// Begins a planned fault, which ends at `until`.
     pub(super) fn begin(&mut self, index: u16, fault: &Fault, until: Instant) {
         let Some((from, to, both)) = fault.between() else {
             return;
@@ -50,14 +50,14 @@ impl Conditions {
         });
     }
 
-    /// A fault of the plan is over.
+    /// Ends a planned fault.
     pub(super) fn end(&mut self, index: u16) {
         self.between.retain(|between| between.index != index);
     }
 
-    /// What becomes of a message that leaves now.
-    pub(super) fn passage(&self, now: Instant, from: NodeId, to: NodeId) -> Passage {
-        let mut passage = Passage::Free;
+    /// The effect of the active faults on a message that is sent now.
+    pub(super) fn effect(&self, now: Instant, from: NodeId, to: NodeId) -> LinkEffect {
+        let mut effect = LinkEffect::None;
         for between in &self.between {
             let forth = between.from.contains(from) && between.to.contains(to);
             let back = between.both && between.from.contains(to) && between.to.contains(from);
@@ -65,15 +65,15 @@ impl Conditions {
                 continue;
             }
             let Some(until) = between.until else {
-                return Passage::Cut;
+                return LinkEffect::Drop;
             };
             let wait = until.since(now);
-            passage = match passage {
-                Passage::Stuck(longer) if longer > wait => passage,
-                _ => Passage::Stuck(wait),
+            effect = match effect {
+                LinkEffect::Delay(longer) if longer > wait => effect,
+                _ => LinkEffect::Delay(wait),
             };
         }
-        passage
+        effect
     }
 }
 
@@ -83,29 +83,29 @@ mod tests {
 
     #[test]
     fn cuts_lose_and_clogs_hold_until_they_are_over() {
-        let mut conditions = Conditions::default();
+        let mut conditions = NetworkConditions::default();
         let (a, b) = (NodeId(0), NodeId(1));
         let (from, to) = (NodeSet::only(a), NodeSet::only(b));
         let at = Instant::from_micros;
         conditions.begin(4, &Fault::Clog { from, to }, at(90));
         assert_eq!(
-            conditions.passage(at(20), a, b),
-            Passage::Stuck(Duration::from_micros(70))
+            conditions.effect(at(20), a, b),
+            LinkEffect::Delay(Duration::from_micros(70))
         );
-        assert_eq!(conditions.passage(at(20), b, a), Passage::Free);
+        assert_eq!(conditions.effect(at(20), b, a), LinkEffect::None);
         conditions.begin(5, &Fault::OneWay { from, to }, at(50));
-        assert_eq!(conditions.passage(at(20), a, b), Passage::Cut);
+        assert_eq!(conditions.effect(at(20), a, b), LinkEffect::Drop);
         conditions.end(5);
         conditions.end(4);
-        assert_eq!(conditions.passage(at(20), a, b), Passage::Free);
+        assert_eq!(conditions.effect(at(20), a, b), LinkEffect::None);
     }
 
     #[test]
     fn partitions_cut_both_ways_and_partial_ones_leave_a_bridge() {
-        let mut conditions = Conditions::default();
+        let mut conditions = NetworkConditions::default();
         let (a, b, bridge) = (NodeId(0), NodeId(1), NodeId(2));
-        let passes = |conditions: &Conditions, from, to| {
-            conditions.passage(Instant::ZERO, from, to) == Passage::Free
+        let passes = |conditions: &NetworkConditions, from, to| {
+            conditions.effect(Instant::ZERO, from, to) == LinkEffect::None
         };
         let (one, other) = (NodeSet::only(a), NodeSet::only(b));
         conditions.begin(0, &Fault::Partial { one, other }, Instant::FAR_FUTURE);

@@ -1,7 +1,7 @@
-//! Storage of the nodes of a simulation: where they keep what must outlive a loss of power.
+//! Storage of the nodes of a simulation, for the state that must survive a loss of power.
 
 use super::fault::Fault;
-use super::pending_output::Held;
+use super::pending_output::PendingOutput;
 use super::report::Mark;
 use super::room::{List, NoList, Nodes, Room};
 use super::scenario::Scenario;
@@ -9,10 +9,10 @@ use super::violation::Violation;
 use crate::{Config, Duration, Instant, Node, NodeId, StateMachine, Write};
 use core::fmt::{self, Debug};
 
-/// What a node starts with, the first time and every later one.
+/// The parameters with which a node starts, for the first time or again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Birth {
-    /// What its own clock says.
+pub struct NodeStart {
+    /// The time on its local clock.
     pub now: Instant,
     /// Its settings.
     pub config: Config,
@@ -22,7 +22,7 @@ pub struct Birth {
     pub incarnation: u32,
 }
 
-/// A node that must not start from what its storage holds, or cannot.
+/// A node cannot start from its storage, or must not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Refused;
 
@@ -34,12 +34,12 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for Refused {}
 
-/// Why something is not durable.
+/// The reason why a write is not durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failed {
-    /// Storage says so: the node is fenced ([`Node::fence`]).
+    /// Storage has failed: the node is fenced ([`Node::fence`]).
     Storage,
-    /// Power was lost in the middle of it, and the node with it.
+    /// Power was lost during the write, and the node is down.
     Power,
 }
 
@@ -59,9 +59,11 @@ pub trait Durability: Debug + sealed::Sealed {
     /// Whether anything can be lost or take time. Where not, the code for that is left out of the program.
     const IS_DEFERRED: bool;
 
-    /// What has not left each node yet.
+    /// The pending output of each node.
     #[doc(hidden)]
-    type Pending<R: Room, M: StateMachine, const PAGE: usize>: List<Held<R::Outbox, M, PAGE>>;
+    type Pending<R: Room, M: StateMachine, const PAGE: usize>: List<
+        PendingOutput<R::Outbox, M, PAGE>,
+    >;
 }
 
 /// Storage in which everything is durable as soon as it is written, so that no output of a node waits.
@@ -81,16 +83,18 @@ mod sealed {
 impl Durability for Immediate {
     const IS_DEFERRED: bool = false;
 
-    type Pending<R: Room, M: StateMachine, const PAGE: usize> = NoList<Held<R::Outbox, M, PAGE>>;
+    type Pending<R: Room, M: StateMachine, const PAGE: usize> =
+        NoList<PendingOutput<R::Outbox, M, PAGE>>;
 }
 
 impl Durability for Deferred {
     const IS_DEFERRED: bool = true;
 
-    type Pending<R: Room, M: StateMachine, const PAGE: usize> = Nodes<R, Held<R::Outbox, M, PAGE>>;
+    type Pending<R: Room, M: StateMachine, const PAGE: usize> =
+        Nodes<R, PendingOutput<R::Outbox, M, PAGE>>;
 }
 
-/// Where the nodes of a simulation keep what must outlive a loss of power.
+/// Storage for the state of nodes that must survive a loss of power.
 ///
 /// [`Perfect`] forgets nothing, takes no time and costs nothing. [`Disks`](super::Disks) are simulated ones, which can do
 /// all that disks do; real files can stand in their place.
@@ -106,25 +110,25 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
     /// When what is written is durable: [`Immediate`] or [`Deferred`].
     type Durability: Durability;
 
-    /// A run begins.
+    /// Begins a run.
     fn begin(&mut self, scenario: &Scenario) {
         let _ = scenario;
     }
 
-    /// A node starts, for the first time or again. `before` is what it was when it lost power; only storage that is perfect
-    /// may look at it.
+    /// Starts a node, for the first time or again. `before` is the node as it was when it lost power; only perfect storage may
+    /// read it.
     ///
     /// # Errors
     ///
     /// [`Refused`]: the node stays down.
     fn start(
         &mut self,
-        birth: Birth,
+        start: NodeStart,
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused>;
 
-    /// Begins to write what a node wants durable, which may be nothing, and says how long it takes until it is. Where that
-    /// is a while nothing more is written for the node before [`Stores::synced`]. `now` is what the node's own clock says.
+    /// Begins the writes of a node, of which there may be none, and returns the time until they are durable. Unless that is
+    /// zero, nothing more is written for the node before [`Stores::synced`]. `now` is the time on the node's local clock.
     ///
     /// # Errors
     ///
@@ -136,7 +140,7 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
         writes: &[Write<M::Command>],
     ) -> Result<Duration, Failed>;
 
-    /// What [`Stores::write`] took a while for is durable now.
+    /// Completes the writes that [`Stores::write`] has begun: they are durable now.
     ///
     /// # Errors
     ///
@@ -146,29 +150,29 @@ pub trait Stores<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
         Ok(())
     }
 
-    /// A rule that was seen broken here since the run began: something is lost, or finds no room, that no fault accounts for.
-    /// It is asked for when a node has started again and when a write has failed.
+    /// A violation that storage has found since the run began: a loss or a lack of room that no fault accounts for. It is
+    /// asked for after each restart and each failed write.
     fn broken(&self) -> Option<Violation> {
         None
     }
 
-    /// A node loses power: what was not durable is lost, or may be.
+    /// Cuts the power of a node: what is not durable may be lost.
     fn crash(&mut self, node: NodeId) {
         let _ = node;
     }
 
-    /// A fault of a node's storage begins, or is over.
-    fn strain(&mut self, node: NodeId, fault: &Fault, begins: bool) {
+    /// Begins or ends a fault of a node's storage.
+    fn inject_fault(&mut self, node: NodeId, fault: &Fault, begins: bool) {
         let _ = (node, fault, begins);
     }
 
-    /// How full the storage of a node became, in bytes; of the nodes, whichever held most.
+    /// The high-water mark of the fullest storage of all nodes, in bytes.
     fn mark(&self) -> Option<Mark> {
         None
     }
 }
 
-/// Storage that forgets nothing and takes no time: a node that loses power comes back with all that it had between two
+/// Storage that loses nothing and takes no time: a node that loses power restarts with the state that it had between two
 /// steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Perfect;
@@ -181,15 +185,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[inline]
     fn start(
         &mut self,
-        birth: Birth,
+        start: NodeStart,
         before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
-        let Birth {
+        let NodeStart {
             now,
             config,
             run_seed,
             incarnation,
-        } = birth;
+        } = start;
         let built = match before.and_then(Node::durable) {
             Some(durable) => Node::recover(config, durable, run_seed, incarnation, now),
             None if config.node == config.founder => Node::found(config, run_seed, now),

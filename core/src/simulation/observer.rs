@@ -1,34 +1,39 @@
-//! Observers: see everything that a simulated cluster does, and change nothing.
+//! Observers, which see each step of a simulated cluster and cannot change it.
 
 use super::violation::Violation;
 use crate::{
     Ballot, Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, Slot, StateMachine, Write,
 };
 
-/// A step that a node has taken, or a few that leave it together: what it wants done, of which the writes are durable and
-/// nothing else has left the node yet.
+/// One or more steps of a node whose output is dispatched together: their writes are durable, and their messages and
+/// replies have not left the node yet.
 #[derive(Debug)]
-pub struct Taken<'a, M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
-{
+pub struct StepsTaken<
+    'a,
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+> {
     /// When.
     pub at: Instant,
     /// The node as it is now. Where it takes time until something is durable, it may have taken further steps already.
     pub node: &'a Node<M, WINDOW, CLIENTS, PAGE>,
-    /// Where it stood after the last of these steps.
-    pub stand: Stand,
-    /// Where one step ends and the next begins, if they are more than one.
-    pub seams: &'a [Seam],
-    /// What it has made durable.
+    /// The progress of the node after the last of these steps.
+    pub progress: NodeProgress,
+    /// The boundaries between the steps, if there is more than one.
+    pub boundaries: &'a [StepBoundary],
+    /// The writes, which are durable.
     pub writes: &'a [Write<M::Command>],
-    /// What it says to others after that.
+    /// The messages to other nodes.
     pub messages: &'a [Outgoing<M, PAGE>],
-    /// What it answers to clients after that.
+    /// The replies to clients.
     pub replies: &'a [Reply<M::Output>],
 }
 
-/// Where a node stands between two steps.
+/// The progress of a node between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Stand {
+pub struct NodeProgress {
     /// The highest ballot that its acceptor has promised.
     pub promised: Ballot,
     /// Up to here its acceptor has forgotten what it accepted.
@@ -39,8 +44,8 @@ pub struct Stand {
     pub chain: u64,
 }
 
-impl Stand {
-    /// Where a node stands that has done nothing.
+impl NodeProgress {
+    /// The progress of a new node.
     pub(super) const NONE: Self = Self {
         promised: Ballot::NULL,
         low_water: Slot::ZERO,
@@ -48,7 +53,7 @@ impl Stand {
         chain: 0,
     };
 
-    /// Where a node stands now.
+    /// The present progress of a node.
     pub fn of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
     ) -> Self {
@@ -61,10 +66,10 @@ impl Stand {
     }
 }
 
-/// The end of one step among those that leave a node together: how many writes and messages there were by then. A message
-/// that says that something was accepted, or asks for it, may have grown since.
+/// The boundary between two steps whose output is dispatched together: how many writes and messages there were by then. An
+/// accept or accepted message may have grown since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Seam {
+pub struct StepBoundary {
     /// How many writes.
     pub writes: usize,
     /// How many messages.
@@ -99,18 +104,20 @@ pub struct Answered<'a, O> {
     pub outcome: &'a Outcome<O>,
 }
 
-/// Sees everything that a simulated cluster does, and says when a rule is broken. It is given references only, so that it
-/// can change nothing: a run is the same with it and without.
+/// Observes all that a simulated cluster does, and reports violations. It is given shared references only, so that a run is
+/// the same with and without it.
 ///
 /// Every method has a default that sees nothing; `()` is the observer of nothing, and a pair of observers is one.
 pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
-    /// A node has taken a step, or a few, and what they wanted written is durable. Steps that were lost with the power are
-    /// never told of.
+    /// A node has taken one or more steps whose writes are durable. Steps that were lost with the power are never observed.
     ///
     /// # Errors
     ///
     /// The rule that the step breaks.
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(
+        &mut self,
+        taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
         let _ = taken;
         Ok(())
     }
@@ -156,7 +163,10 @@ where
     M: StateMachine,
     O: Observer<M, WINDOW, CLIENTS, PAGE> + ?Sized,
 {
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(
+        &mut self,
+        taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
         (**self).stepped(taken)
     }
 
@@ -184,7 +194,10 @@ where
     A: Observer<M, WINDOW, CLIENTS, PAGE>,
     B: Observer<M, WINDOW, CLIENTS, PAGE>,
 {
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(
+        &mut self,
+        taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
         self.0.stepped(taken)?;
         self.1.stepped(taken)
     }

@@ -1,10 +1,10 @@
-//! The pace of a run once all faults are over: how soon it answers again, and what that costs.
+//! The pace of a run after its last fault: how soon requests are answered again, and at what cost.
 //!
 //! A run that ends in time may still be a sick one: a node that claims again and again, a message that is repeated without
 //! end, a timer that nobody arms. So what a run takes after its faults is held against a [`Budget`] that is drawn from what
 //! runs usually take.
 
-use super::observer::{Answered, Asked, Observer, Taken};
+use super::observer::{Answered, Asked, Observer, StepsTaken};
 use super::report::Bound;
 use super::scenario::{CLIENTS_MAX, Scenario};
 use super::violation::Violation;
@@ -283,9 +283,12 @@ impl Pace {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Observer<M, WINDOW, CLIENTS, PAGE> for Pace
 {
-    fn stepped(&mut self, taken: &Taken<'_, M, WINDOW, CLIENTS, PAGE>) -> Result<(), Violation> {
+    fn stepped(
+        &mut self,
+        taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
         self.now = taken.at;
-        self.applied = self.applied.max(taken.stand.applied);
+        self.applied = self.applied.max(taken.progress.applied);
         let is_healed = self.is_healed();
         for outgoing in taken.messages {
             let copies = u64::from(outgoing.to.len());
@@ -312,7 +315,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
         }
         // Last, as who claims has promised its own ballot, and that is not what it had heard.
-        self.promised = self.promised.max(taken.stand.promised);
+        self.promised = self.promised.max(taken.progress.promised);
         Ok(())
     }
 

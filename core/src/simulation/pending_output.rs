@@ -1,43 +1,42 @@
-//! What nodes want done that has not left them yet, as it rests on what is not durable yet.
+//! Output of a node that is held back until the writes that it rests on are durable.
 
-use super::observer::{Seam, Stand};
+use super::observer::{NodeProgress, StepBoundary};
 use super::room::{Capacity, List};
 use crate::{AnyOutbox, Instant, StateMachine};
 
-/// What has not left a node: what a sync that is under way covers, and what is gathered meanwhile.
+/// The pending output of a node: a batch that the current sync covers, and one that is gathered meanwhile.
 #[derive(Clone, Debug)]
-pub struct Held<O: Capacity, M: StateMachine, const PAGE: usize> {
+pub struct PendingOutput<O: Capacity, M: StateMachine, const PAGE: usize> {
     batches: [Batch<O, M, PAGE>; 2],
-    /// Whether it is the second of the two that is gathered.
+    /// Whether the second of the two batches is the one that is gathered.
     is_second: bool,
-    /// When the sync that is under way is done, or the driver empties what it gathers; [`Instant::FAR_FUTURE`] where it does
-    /// neither.
+    /// When the current sync is done, or gathering ends; [`Instant::FAR_FUTURE`] if neither is going on.
     pub(super) until: Instant,
-    /// Whether no sync is under way: the driver gathers steps before it empties the outbox.
+    /// Whether the driver gathers steps before it empties the outbox, and no sync is going on.
     pub(super) is_gathering: bool,
 }
 
-/// The steps of a node that leave it together.
+/// Steps of a node whose output is dispatched together.
 #[derive(Clone, Debug)]
 pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
     pub(super) outbox: O::Outbox<M, PAGE>,
-    /// Where one step ends in the outbox and the next begins. Each has something more in it than the last.
-    pub(super) seams: Seams<O>,
-    /// Where the node stood after the last of the steps.
-    pub(super) stand: Stand,
+    /// The boundaries between the steps in the outbox. Each has at least one more write or message than the one before.
+    pub(super) boundaries: StepBoundaries<O>,
+    /// The progress of the node after the last of the steps.
+    pub(super) progress: NodeProgress,
 }
 
 /// The boundaries between steps: up to two for each place of an outbox, as each step adds a write or a message.
 ///
 /// They are stored in pairs, since the language cannot double a capacity that is a type.
 #[derive(Clone, Debug)]
-pub(super) struct Seams<O: Capacity> {
-    pairs: O::List<[Seam; 2]>,
+pub(super) struct StepBoundaries<O: Capacity> {
+    pairs: O::List<[StepBoundary; 2]>,
     /// Whether the second of the last pair is not used yet.
     is_odd: bool,
 }
 
-impl<O: Capacity> Seams<O> {
+impl<O: Capacity> StepBoundaries<O> {
     fn new() -> Self {
         Self {
             pairs: List::new(),
@@ -45,7 +44,7 @@ impl<O: Capacity> Seams<O> {
         }
     }
 
-    pub(super) fn as_slice(&self) -> &[Seam] {
+    pub(super) fn as_slice(&self) -> &[StepBoundary] {
         let all = self.pairs.as_flattened();
         let len = all.len() - usize::from(self.is_odd);
         all.get(..len).unwrap_or_default()
@@ -55,15 +54,15 @@ impl<O: Capacity> Seams<O> {
         self.pairs.is_empty()
     }
 
-    fn push(&mut self, seam: Seam) {
+    fn push(&mut self, boundary: StepBoundary) {
         if self.is_odd
             && let Some([_, second]) = self.pairs.last_mut()
         {
-            *second = seam;
+            *second = boundary;
             self.is_odd = false;
         } else {
-            // There is room: each seam has a write or a message more than the last.
-            self.is_odd = self.pairs.push([seam; 2]).is_ok();
+            // There is room: each boundary has a write or a message more than the last.
+            self.is_odd = self.pairs.push([boundary; 2]).is_ok();
         }
     }
 
@@ -77,19 +76,19 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
     fn new() -> Self {
         Self {
             outbox: AnyOutbox::new(),
-            seams: Seams::new(),
-            stand: Stand::NONE,
+            boundaries: StepBoundaries::new(),
+            progress: NodeProgress::NONE,
         }
     }
 
     pub(super) fn clear(&mut self) {
         self.outbox.clear();
-        self.seams.clear();
+        self.boundaries.clear();
     }
 }
 
-impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
-    /// Nothing is held.
+impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> {
+    /// No pending output.
     pub(super) fn new() -> Self {
         Self {
             batches: [Batch::new(), Batch::new()],
@@ -103,13 +102,13 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
         self.until.as_micros() < Instant::FAR_FUTURE.as_micros() && !self.is_gathering
     }
 
-    /// The driver gathers what steps want done, and empties the outbox at `until`.
+    /// Begins to gather the output of steps until a time.
     pub(super) fn gather(&mut self, until: Instant) {
         self.until = until;
         self.is_gathering = true;
     }
 
-    /// What was gathered is written now; says whether the driver was waiting for that.
+    /// Ends gathering; returns whether it was going on.
     pub(super) fn end_gathering(&mut self) -> bool {
         if self.is_gathering {
             self.until = Instant::FAR_FUTURE;
@@ -117,7 +116,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
         core::mem::take(&mut self.is_gathering)
     }
 
-    /// What a sync that is under way, or was, covers; or else what a step is added to.
+    /// The batch that the latest sync covers, or else the one that steps are added to.
     pub(super) const fn batch(&self, covered: bool) -> &Batch<O, M, PAGE> {
         let [one, other] = &self.batches;
         if covered == self.is_second {
@@ -136,43 +135,45 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Held<O, M, PAGE> {
         }
     }
 
-    /// A step begins: what it wants done goes behind all that is gathered.
-    pub(super) fn step(&mut self) -> &mut O::Outbox<M, PAGE> {
-        let Batch { outbox, seams, .. } = self.batch_mut(false);
-        let seam = Seam {
+    /// Begins a step, whose output is appended to what is gathered.
+    pub(super) fn begin_step(&mut self) -> &mut O::Outbox<M, PAGE> {
+        let Batch {
+            outbox, boundaries, ..
+        } = self.batch_mut(false);
+        let boundary = StepBoundary {
             writes: outbox.writes().len(),
             messages: outbox.messages().len(),
         };
-        if seam != Seam::default() && seams.as_slice().last() != Some(&seam) {
-            seams.push(seam);
+        if boundary != StepBoundary::default() && boundaries.as_slice().last() != Some(&boundary) {
+            boundaries.push(boundary);
         }
         outbox
     }
 
-    /// A sync begins that covers all that is gathered.
-    pub(super) fn sync(&mut self, until: Instant) {
+    /// Begins a sync that covers all that is gathered.
+    pub(super) fn begin_sync(&mut self, until: Instant) {
         self.is_second = !self.is_second;
         self.until = until;
     }
 
-    /// Forgets everything: the node has lost power.
-    pub(super) fn lose(&mut self) {
+    /// Discards all pending output, as the node has lost power.
+    pub(super) fn discard(&mut self) {
         for batch in &mut self.batches {
             batch.clear();
         }
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }
 
-    /// Forgets everything, the peaks too.
+    /// Discards all pending output and the peaks.
     pub(super) fn reset(&mut self) {
         for batch in &mut self.batches {
             batch.outbox.reset();
-            batch.seams.clear();
+            batch.boundaries.clear();
         }
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }
 
-    /// The most that either outbox has held.
+    /// The high-water mark of the two outboxes.
     pub(super) fn peak(&self) -> usize {
         let [one, other] = &self.batches;
         one.outbox.peak().max(other.outbox.peak())

@@ -1,77 +1,80 @@
-//! Storage that takes its time, or loses what it has: what a node wants done waits until what it wants written is durable.
+//! Group commit: the output of a node waits until the writes that it rests on are durable.
 
 use super::event_loop::{Simulation, Stamped};
 use super::node_storage::{Failed, Stores};
-use super::observer::{Observer, Stand};
-use super::pending_output::Held;
+use super::observer::{NodeProgress, Observer};
+use super::pending_output::PendingOutput;
 use super::room::{EventQueue, List, Room, RoomOutbox};
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use crate::mutant::Mutant;
 use crate::{AnyOutbox, Duration, Halt, Instant, Node, NodeId, Tracer};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    fn held(&self, node: NodeId) -> Option<&Held<<S::Room as Room>::Outbox, S::Machine, P>> {
-        self.held.get(usize::from(node.0))
+    fn pending_of(
+        &self,
+        node: NodeId,
+    ) -> Option<&PendingOutput<<S::Room as Room>::Outbox, S::Machine, P>> {
+        self.pending.get(usize::from(node.0))
     }
 
-    pub(super) fn held_mut(
+    pub(super) fn pending_of_mut(
         &mut self,
         node: NodeId,
-    ) -> Option<&mut Held<<S::Room as Room>::Outbox, S::Machine, P>> {
-        self.held.get_mut(usize::from(node.0))
+    ) -> Option<&mut PendingOutput<<S::Room as Room>::Outbox, S::Machine, P>> {
+        self.pending.get_mut(usize::from(node.0))
     }
 
-    /// Whether a step of a node finds room for what it may want done.
+    /// Whether there is room for the output of one more step of a node.
     pub(super) fn has_room(&self, node: NodeId) -> bool {
         let least = Node::<S::Machine, W, C, P>::OUTBOX_MIN;
-        self.held(node)
-            .is_some_and(|held| held.batch(false).outbox.room() >= least)
+        self.pending_of(node)
+            .is_some_and(|pending| pending.batch(false).outbox.room() >= least)
     }
 
-    /// What a step of a node wants done, or a sync of it has covered.
+    /// The output of a node that steps are added to, or that the latest sync covers.
     pub(super) fn outbox_of(
         &self,
         node: NodeId,
         covered: bool,
     ) -> Option<&RoomOutbox<S::Room, S::Machine, P>> {
-        if Self::LASTING {
-            Some(&self.held(node)?.batch(covered).outbox)
+        if Self::DEFERRED {
+            Some(&self.pending_of(node)?.batch(covered).outbox)
         } else {
             Some(&self.outbox)
         }
     }
 
-    /// That has left the node.
-    pub(super) fn emptied(&mut self, node: NodeId, covered: bool) {
-        if !Self::LASTING {
+    /// Clears output that was dispatched.
+    pub(super) fn clear_dispatched(&mut self, node: NodeId, covered: bool) {
+        if !Self::DEFERRED {
             self.outbox.clear();
-        } else if let Some(held) = self.held_mut(node) {
-            held.batch_mut(covered).clear();
+        } else if let Some(pending) = self.pending_of_mut(node) {
+            pending.batch_mut(covered).clear();
         }
     }
 
-    /// Makes room for so many nodes, of which none holds anything.
-    pub(super) fn reset_held(&mut self, nodes: usize) {
-        if !Self::LASTING {
+    /// Prepares for a number of nodes, none of which has pending output.
+    pub(super) fn reset_pending(&mut self, nodes: usize) {
+        if !Self::DEFERRED {
             return;
         }
-        for held in self.held.iter_mut() {
-            held.reset();
+        for pending in self.pending.iter_mut() {
+            pending.reset();
         }
         // What no run has needed yet is not touched: it is large.
-        while self.held.len() < nodes && self.held.push(Held::new()).is_ok() {}
+        while self.pending.len() < nodes && self.pending.push(PendingOutput::new()).is_ok() {}
     }
 
-    /// The most that was to be done at once.
+    /// The high-water mark of all outboxes.
     pub(super) fn outbox_peak(&self) -> usize {
-        let held = self.held.iter().map(Held::peak);
-        held.fold(self.outbox.peak(), usize::max)
+        let pending = self.pending.iter().map(PendingOutput::peak);
+        pending.fold(self.outbox.peak(), usize::max)
     }
 
-    /// A step is over: what it wants done waits for the sync that is under way, or is written.
-    pub(super) fn keep<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+    /// Handles the output of a step: it waits for the current sync, or its writes begin.
+    pub(super) fn persist<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
@@ -85,81 +88,85 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         match halted.map(|cause| matches!(cause, Halt::StorageFailed)) {
             // Nothing that such a node has applied was ever said.
             Some(true) => {
-                if let Some(held) = self.held_mut(node) {
-                    held.lose();
+                if let Some(pending) = self.pending_of_mut(node) {
+                    pending.discard();
                 }
             }
             Some(false) => self.violation = Some(Violation::Halted { node }),
-            None if self.held(node).is_some_and(Held::is_syncing) => {}
+            None if self.pending_of(node).is_some_and(PendingOutput::is_syncing) => {}
             None if self.gathers(node) => {}
             None => self.commit(node, tracer, observer),
         }
     }
 
-    /// Whether the driver of a node gathers one more step: not where the next might find no room, and no longer than its
-    /// span from the first of them.
+    /// Whether the driver of a node gathers one more step: only as long as the next is sure to find room, and for a bounded
+    /// time from the first.
     fn gathers(&mut self, node: NodeId) -> bool {
         if self.gather == Duration::ZERO {
             return false;
         }
         let (at, has_room) = (self.now + self.gather, self.has_room(node));
-        let Some(held) = self.held_mut(node) else {
+        let Some(pending) = self.pending_of_mut(node) else {
             return false;
         };
         if !has_room {
-            held.end_gathering();
+            pending.end_gathering();
             return false;
         }
-        if !held.is_gathering {
-            if held.batch(false).outbox.is_empty() {
+        if !pending.is_gathering {
+            if pending.batch(false).outbox.is_empty() {
                 return false;
             }
-            held.gather(at);
+            pending.gather(at);
             // There is room: messages leave some for a sync of every node.
-            let _ = self.scheduler.push(at, Happening::Synced(node));
+            let _ = self.scheduler.push(at, SimEvent::Synced(node));
         }
         true
     }
 
-    /// Compares what a node had applied after the steps that leave it with what others had.
-    pub(super) fn check_released(&mut self, node: NodeId, covered: bool) {
-        if let Some(stand) = self.held(node).map(|held| held.batch(covered).stand) {
-            self.check_prefix(node, stand.applied, stand.chain);
+    /// Compares the prefix that a node had applied after the dispatched steps with that of other nodes.
+    pub(super) fn check_dispatched(&mut self, node: NodeId, covered: bool) {
+        if let Some(progress) = self
+            .pending_of(node)
+            .map(|pending| pending.batch(covered).progress)
+        {
+            self.check_prefix(node, progress.applied, progress.chain);
         }
     }
 
-    /// Writes all that is gathered.
+    /// Writes all output that is gathered.
     fn commit<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
         tracer: &mut T,
         observer: &mut O,
     ) {
-        let (index, local) = (usize::from(node.0), self.local(node));
-        let (Some(member), Some(held)) = (self.members.get_mut(index), self.held.get_mut(index))
+        let (index, local) = (usize::from(node.0), self.local_time(node));
+        let (Some(member), Some(pending)) =
+            (self.members.get_mut(index), self.pending.get_mut(index))
         else {
             return;
         };
-        let batch = held.batch_mut(false);
-        batch.stand = Stand::of(&member.node);
+        let batch = pending.batch_mut(false);
+        batch.progress = NodeProgress::of(&member.node);
         if !member.node.is_voter() {
             // Nobody relies on what it would write, and it has no storage for it.
             batch.outbox.clear_writes();
-            batch.seams.clear();
-            return self.release(node, false, tracer, observer);
+            batch.boundaries.clear();
+            return self.dispatch(node, false, tracer, observer);
         }
         let writes = batch.outbox.writes();
         self.counts.writes += crate::outbox::run_len(writes.len());
         match self.stores.write(local, &mut member.node, writes) {
-            Ok(Duration::ZERO) => self.release(node, false, tracer, observer),
+            Ok(Duration::ZERO) => self.dispatch(node, false, tracer, observer),
             Ok(wait) => {
                 let at = self.now + wait;
-                self.counts.grouped += u64::from(!batch.seams.is_empty());
-                held.sync(at);
+                self.counts.grouped += u64::from(!batch.boundaries.is_empty());
+                pending.begin_sync(at);
                 // There is room: messages leave some for a sync of every node.
-                let _ = self.scheduler.push(at, Happening::Synced(node));
+                let _ = self.scheduler.push(at, SimEvent::Synced(node));
                 if member.node.makes(Mutant::SentBeforeSynced) {
-                    self.release(node, true, tracer, observer);
+                    self.dispatch(node, true, tracer, observer);
                 }
             }
             Err(failed) => return self.failed(node, failed, tracer, observer),
@@ -168,7 +175,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.schedule_wake(node);
     }
 
-    /// A sync is done, unless that is a stale one: what it covered leaves the node, and what was gathered meanwhile is
+    /// Completes a sync, unless it is stale: the output that it covers is dispatched, and what was gathered meanwhile is
     /// written.
     pub(super) fn synced<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
@@ -177,19 +184,22 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         observer: &mut O,
     ) {
         let now = self.now;
-        let Some(held) = self.held_mut(node).filter(|held| held.until == now) else {
+        let Some(pending) = self
+            .pending_of_mut(node)
+            .filter(|pending| pending.until == now)
+        else {
             return;
         };
-        if held.end_gathering() {
-            self.counts.gathered += u64::from(!held.batch(false).seams.is_empty());
+        if pending.end_gathering() {
+            self.counts.gathered += u64::from(!pending.batch(false).boundaries.is_empty());
             self.commit(node, tracer, observer);
             return self.schedule_wake(node);
         }
-        held.until = Instant::FAR_FUTURE;
+        pending.until = Instant::FAR_FUTURE;
         if let Err(failed) = self.stores.synced(node) {
             return self.failed(node, failed, tracer, observer);
         }
-        self.release(node, true, tracer, observer);
+        self.dispatch(node, true, tracer, observer);
         let gathered = self.outbox_of(node, false);
         if gathered.is_some_and(|outbox| !outbox.is_empty()) && self.violation.is_none() {
             self.commit(node, tracer, observer);
@@ -198,7 +208,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.schedule_wake(node);
     }
 
-    /// What a node wanted written is not durable.
+    /// Handles the failure of a write or a sync.
     fn failed<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -208,31 +218,32 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     ) {
         self.violation = self.violation.or(self.stores.broken());
         if failed == Failed::Power {
-            self.darken(node);
-            self.stop(node, tracer);
+            self.mark_storage_down(node);
+            self.cut_power(node, tracer);
             return self.end_torn(node);
         }
-        let (index, at, local) = (usize::from(node.0), self.now, self.local(node));
-        let (Some(member), Some(held)) = (self.members.get_mut(index), self.held.get_mut(index))
+        let (index, at, local) = (usize::from(node.0), self.now, self.local_time(node));
+        let (Some(member), Some(pending)) =
+            (self.members.get_mut(index), self.pending.get_mut(index))
         else {
             return;
         };
         let mut tracer = Stamped { at, tracer };
-        if held.is_syncing() {
-            held.until = Instant::FAR_FUTURE;
-            let covered = held.batch_mut(true);
+        if pending.is_syncing() {
+            pending.until = Instant::FAR_FUTURE;
+            let covered = pending.batch_mut(true);
             member.node.fence(local, &mut covered.outbox, &mut tracer);
             covered.clear();
         }
-        let batch = held.batch_mut(false);
+        let batch = pending.batch_mut(false);
         member.node.fence(local, &mut batch.outbox, &mut tracer);
         if member.node.halted().is_some() {
-            return held.lose();
+            return pending.discard();
         }
         batch.outbox.clear_writes();
-        batch.seams.clear();
-        batch.stand = Stand::of(&member.node);
-        self.release(node, false, tracer.tracer, observer);
+        batch.boundaries.clear();
+        batch.progress = NodeProgress::of(&member.node);
+        self.dispatch(node, false, tracer.tracer, observer);
         self.schedule_wake(node);
     }
 }

@@ -1,54 +1,54 @@
-//! The faults that a nemesis has planned, and what they have made of the cluster at present.
+//! The planned faults of a run, and the state into which they have put the nodes and the network.
 
 use super::clock::Clock;
 use super::fault::{Fault, PLAN_MAX, Planned};
-use super::network_conditions::Conditions;
+use super::network_conditions::NetworkConditions;
 use crate::{Instant, NODES_MAX, NodeId};
 use heapless::Vec;
 
-/// What planned faults have made of a node.
+/// The effect of planned faults on a node.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Strain {
-    /// What it takes for the time.
+pub(super) struct NodeFaults {
+    /// Its local clock.
     pub(super) clock: Clock,
-    /// Until then it stands still.
+    /// It is paused until then.
     pub(super) paused: Instant,
-    /// How often it has started again.
+    /// How often it has restarted.
     pub(super) incarnation: u32,
-    /// Whether it is down for want of its storage, until a fault of that is over.
-    pub(super) is_dark: bool,
+    /// Whether it is down until a fault of its storage ends.
+    pub(super) is_storage_down: bool,
 }
 
-impl Strain {
+impl NodeFaults {
     const NONE: Self = Self {
         clock: Clock::RIGHT,
         paused: Instant::ZERO,
         incarnation: 0,
-        is_dark: false,
+        is_storage_down: false,
     };
 }
 
 /// The faults that a [`Nemesis`](super::Nemesis) has planned, up to [`PLAN_MAX`], and how far they have come.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    faults: Vec<Ahead, PLAN_MAX>,
-    /// How many of them are still to begin or to end.
+    faults: Vec<Entry, PLAN_MAX>,
+    /// How many of them have still to begin or to end.
     pub(super) open: u16,
-    pub(super) conditions: Conditions,
-    strains: [Strain; NODES],
+    pub(super) conditions: NetworkConditions,
+    node_faults: [NodeFaults; NODES],
 }
 
 #[expect(clippy::as_conversions, reason = "u16 to usize, in a const")]
 const NODES: usize = NODES_MAX as usize;
 
-/// A planned fault, and the node that it has struck.
+/// A planned fault and its target.
 #[derive(Clone, Copy, Debug)]
-struct Ahead {
+struct Entry {
     planned: Planned,
-    struck: Option<NodeId>,
+    target: Option<NodeId>,
     began: bool,
     ended: bool,
-    /// Whether what was torn has been torn, so that it ends soon.
+    /// Whether it has torn a write already, so that it ends soon.
     is_spent: bool,
 }
 
@@ -61,19 +61,19 @@ impl Default for Plan {
 impl Plan {
     /// A plan of these faults, in any order; what is beyond [`PLAN_MAX`] is left out.
     pub fn new(faults: &[Planned]) -> Self {
-        let ahead = |planned: &Planned| Ahead {
+        let entry = |planned: &Planned| Entry {
             planned: *planned,
-            struck: None,
+            target: None,
             began: false,
             ended: false,
             is_spent: false,
         };
-        let faults: Vec<Ahead, PLAN_MAX> = faults.iter().take(PLAN_MAX).map(ahead).collect();
+        let faults: Vec<Entry, PLAN_MAX> = faults.iter().take(PLAN_MAX).map(entry).collect();
         Self {
             open: 0,
             faults,
-            conditions: Conditions::default(),
-            strains: [Strain::NONE; NODES],
+            conditions: NetworkConditions::default(),
+            node_faults: [NodeFaults::NONE; NODES],
         }
     }
 
@@ -94,29 +94,29 @@ impl Plan {
 
     /// The faults, in their order.
     pub fn faults(&self) -> impl Iterator<Item = &Planned> {
-        self.faults.iter().map(|ahead| &ahead.planned)
+        self.faults.iter().map(|entry| &entry.planned)
     }
 
-    /// A fault is over; says whether it was not before.
+    /// Ends a fault; returns whether it had not ended before.
     pub(super) fn end(&mut self, index: u16) -> bool {
-        let ahead = self.faults.get_mut(usize::from(index));
-        ahead.is_some_and(|ahead| !core::mem::replace(&mut ahead.ended, true))
+        let entry = self.faults.get_mut(usize::from(index));
+        entry.is_some_and(|entry| !core::mem::replace(&mut entry.ended, true))
     }
 
-    /// What a node did was torn. Says by which fault: one that was aimed at the node, or else one that has waited for
-    /// whichever node it would be. From now on that fault is about this node.
-    pub(super) fn spend_torn(&mut self, node: NodeId) -> Option<u16> {
-        let is_torn = |ahead: &Ahead| {
-            matches!(ahead.planned.fault, Fault::Torn(_))
-                && ahead.began
-                && !ahead.ended
-                && !ahead.is_spent
+    /// Attributes a torn write of a node to a fault, and returns its index: one that targets the node, or else one that waits
+    /// for any node, which targets this one from now on.
+    pub(super) fn mark_torn(&mut self, node: NodeId) -> Option<u16> {
+        let is_torn = |entry: &Entry| {
+            matches!(entry.planned.fault, Fault::Torn(_))
+                && entry.began
+                && !entry.ended
+                && !entry.is_spent
         };
         let faults = || self.faults.iter();
-        let aimed = faults().position(|ahead| is_torn(ahead) && ahead.struck == Some(node));
+        let aimed = faults().position(|entry| is_torn(entry) && entry.target == Some(node));
         let index = aimed.or_else(|| faults().position(is_torn))?;
-        let ahead = self.faults.get_mut(index)?;
-        (ahead.is_spent, ahead.struck) = (true, Some(node));
+        let entry = self.faults.get_mut(index)?;
+        (entry.is_spent, entry.target) = (true, Some(node));
         u16::try_from(index).ok()
     }
 
@@ -124,33 +124,33 @@ impl Plan {
     /// was left out.
     pub fn began(&self) -> u64 {
         let bits = self.faults.iter().rev();
-        bits.fold(0, |bits, ahead| bits << 1 | u64::from(ahead.began))
+        bits.fold(0, |bits, entry| bits << 1 | u64::from(entry.began))
     }
 
     pub(super) fn fault(&self, index: u16) -> Option<Planned> {
-        let ahead = self.faults.get(usize::from(index))?;
-        Some(ahead.planned)
+        let entry = self.faults.get(usize::from(index))?;
+        Some(entry.planned)
     }
 
-    /// Which node a fault has struck.
-    pub(super) fn struck(&self, index: u16) -> Option<NodeId> {
-        self.faults.get(usize::from(index))?.struck
+    /// The target of a fault.
+    pub(super) fn target(&self, index: u16) -> Option<NodeId> {
+        self.faults.get(usize::from(index))?.target
     }
 
-    pub(super) fn strike(&mut self, index: u16, node: Option<NodeId>) {
-        if let Some(ahead) = self.faults.get_mut(usize::from(index)) {
-            ahead.struck = node;
-            ahead.began = true;
+    pub(super) fn begin(&mut self, index: u16, node: Option<NodeId>) {
+        if let Some(entry) = self.faults.get_mut(usize::from(index)) {
+            entry.target = node;
+            entry.began = true;
         }
     }
 
-    pub(super) fn strain(&self, node: NodeId) -> &Strain {
-        self.strains
+    pub(super) fn node_faults(&self, node: NodeId) -> &NodeFaults {
+        self.node_faults
             .get(usize::from(node.0))
-            .unwrap_or(&Strain::NONE)
+            .unwrap_or(&NodeFaults::NONE)
     }
 
-    pub(super) fn strain_mut(&mut self, node: NodeId) -> Option<&mut Strain> {
-        self.strains.get_mut(usize::from(node.0))
+    pub(super) fn node_faults_mut(&mut self, node: NodeId) -> Option<&mut NodeFaults> {
+        self.node_faults.get_mut(usize::from(node.0))
     }
 }

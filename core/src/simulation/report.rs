@@ -1,4 +1,4 @@
-//! How a run ended, where it stands, and how full it became.
+//! The report on a run: its verdict, its counters, and its high-water marks.
 
 use super::violation::Violation;
 use crate::{Instant, Slot};

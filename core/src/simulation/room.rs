@@ -4,7 +4,7 @@
 //! take the length of an array from an associated constant. An associated type can say what has that length.
 
 use super::scenario::CLIENTS_MAX;
-use super::scheduler::{Happening, Scheduled, Scheduler, SchedulerFull};
+use super::scheduler::{Scheduled, Scheduler, SchedulerFull, SimEvent};
 use crate::window::Window;
 use crate::{AnyOutbox, Instant, Outbox, Slot, StateMachine};
 use core::fmt::Debug;
@@ -190,7 +190,7 @@ pub trait EventQueue<M: StateMachine, const PAGE: usize>: Debug {
     /// # Errors
     ///
     /// See there.
-    fn push(&mut self, at: Instant, happening: Happening<M, PAGE>) -> Result<(), SchedulerFull>;
+    fn push(&mut self, at: Instant, event: SimEvent<M, PAGE>) -> Result<(), SchedulerFull>;
 
     /// See [`Scheduler::pop`].
     fn pop(&mut self) -> Option<Scheduled<M, PAGE>>;
@@ -219,8 +219,8 @@ impl<M: StateMachine, const PAGE: usize, const N: usize> EventQueue<M, PAGE>
     }
 
     #[inline]
-    fn push(&mut self, at: Instant, happening: Happening<M, PAGE>) -> Result<(), SchedulerFull> {
-        Self::push(self, at, happening)
+    fn push(&mut self, at: Instant, event: SimEvent<M, PAGE>) -> Result<(), SchedulerFull> {
+        Self::push(self, at, event)
     }
 
     #[inline]

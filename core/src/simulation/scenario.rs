@@ -1,4 +1,4 @@
-//! What a run is to be: everything that, with the run seed, decides it.
+//! The scenario of a run: all parameters that, with the run seed, determine it.
 
 use super::network::Link;
 use crate::mutant::Mistake;

@@ -1,4 +1,4 @@
-//! What happens next: a fixed heap in the total order of time and sequence.
+//! The event queue: a heap of fixed capacity in the total order of time and sequence number.
 
 use crate::{Envelope, Instant, NodeId, StateMachine};
 use core::cmp::Ordering;
@@ -6,26 +6,26 @@ use core::fmt;
 use heapless::Vec;
 use heapless::binary_heap::{BinaryHeap, Min};
 
-/// What a simulation has in store.
+/// An event of a simulation.
 #[derive(Clone, Debug)]
-pub enum Happening<M: StateMachine, const PAGE: usize> {
+pub enum SimEvent<M: StateMachine, const PAGE: usize> {
     /// A message arrives.
     Deliver(Envelope<M, PAGE>),
-    /// A node's deadline has come.
+    /// The deadline of a node is due.
     Wake(NodeId),
-    /// A client does what is next for it.
+    /// A client takes its next turn.
     Client(u16),
     /// One of the scenario's kills is due.
     Kill(u16),
     /// A planned fault begins.
-    Begin(u16),
-    /// A planned fault is over.
-    End(u16),
-    /// What a node has written is durable.
+    BeginFault(u16),
+    /// A planned fault ends.
+    EndFault(u16),
+    /// The sync of a node, or its gathering, is done.
     Synced(NodeId),
 }
 
-/// A happening with its time. Of two for one instant the one that was scheduled first happens first.
+/// An event with its time. Of two for one instant the one that was scheduled first happens first.
 #[derive(Clone, Debug)]
 pub struct Scheduled<M: StateMachine, const PAGE: usize> {
     /// When it happens.
@@ -33,10 +33,10 @@ pub struct Scheduled<M: StateMachine, const PAGE: usize> {
     /// How many were scheduled before it.
     pub number: u64,
     /// What happens.
-    pub happening: Happening<M, PAGE>,
+    pub event: SimEvent<M, PAGE>,
 }
 
-/// What the heap orders: small, so that to sift it moves little. The happening itself stays in its place until its turn.
+/// An entry of the heap. It is small, so that sifting moves little; the event itself stays in its place until its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Turn {
     at: Instant,
@@ -56,7 +56,7 @@ impl Ord for Turn {
     }
 }
 
-/// There was no room for a happening; it was dropped, as a message that is lost.
+/// There was no room for an event; it was dropped, as a message that is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchedulerFull;
 
@@ -68,21 +68,21 @@ impl fmt::Display for SchedulerFull {
 
 impl core::error::Error for SchedulerFull {}
 
-/// Up to `EVENTS` happenings, in the total order of (time, sequence): no two are ever equal, so that the order does not
+/// Up to `EVENTS` events, in the total order of (time, sequence): no two are ever equal, so that the order does not
 /// depend on how the heap is built.
 ///
 /// ```
 /// use synod::Instant;
 /// use synod::machines::Opaque;
-/// use synod::simulation::{Happening, Scheduler};
+/// use synod::simulation::{SimEvent, Scheduler};
 ///
 /// let mut scheduler = Scheduler::<Opaque, 2, 3>::new();
 /// for (at, client) in [(5, 0), (1, 1), (5, 2)] {
-///     scheduler.push(Instant::from_micros(at), Happening::Client(client)).unwrap();
+///     scheduler.push(Instant::from_micros(at), SimEvent::Client(client)).unwrap();
 /// }
-/// assert!(scheduler.push(Instant::ZERO, Happening::Client(3)).is_err(), "full is a value");
-/// let order = core::iter::from_fn(|| scheduler.pop()).map(|next| match next.happening {
-///     Happening::Client(client) => client,
+/// assert!(scheduler.push(Instant::ZERO, SimEvent::Client(3)).is_err(), "full is a value");
+/// let order = core::iter::from_fn(|| scheduler.pop()).map(|next| match next.event {
+///     SimEvent::Client(client) => client,
 ///     _ => unreachable!(),
 /// });
 /// assert_eq!(order.collect::<Vec<_>>(), [1, 0, 2]);
@@ -90,7 +90,7 @@ impl core::error::Error for SchedulerFull {}
 #[derive(Clone, Debug)]
 pub struct Scheduler<M: StateMachine, const PAGE: usize, const EVENTS: usize> {
     turns: BinaryHeap<Turn, Min, EVENTS>,
-    places: Vec<Option<Happening<M, PAGE>>, EVENTS>,
+    places: Vec<Option<SimEvent<M, PAGE>>, EVENTS>,
     /// Places that were used and are free again.
     free: Vec<u16, EVENTS>,
     sequence: u64,
@@ -120,7 +120,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         }
     }
 
-    /// Forgets everything in store, and how it came there.
+    /// Removes all events, and resets the sequence and the peak.
     pub fn clear(&mut self) {
         self.turns.clear();
         self.places.clear();
@@ -129,18 +129,14 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         self.peak = 0;
     }
 
-    /// Schedules a happening.
+    /// Schedules an event.
     ///
     /// # Errors
     ///
     /// [`SchedulerFull`]: there is no room for it, and it will not happen.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub fn push(
-        &mut self,
-        at: Instant,
-        happening: Happening<M, PAGE>,
-    ) -> Result<(), SchedulerFull> {
-        let place = self.keep(happening).ok_or(SchedulerFull)?;
+    pub fn push(&mut self, at: Instant, event: SimEvent<M, PAGE>) -> Result<(), SchedulerFull> {
+        let place = self.store(event).ok_or(SchedulerFull)?;
         let sequence = self.sequence;
         let turn = Turn {
             at,
@@ -148,25 +144,25 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
             place,
         };
         self.turns.push(turn).map_err(|_| SchedulerFull)?;
-        // 2⁶⁴ happenings are more than any run has.
+        // 2⁶⁴ events are more than any run has.
         self.sequence = sequence.wrapping_add(1);
         self.peak = self.peak.max(self.turns.len());
         Ok(())
     }
 
-    /// Puts a happening where it stays until its turn.
+    /// Stores an event in the place where it stays until its turn.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn keep(&mut self, happening: Happening<M, PAGE>) -> Option<u16> {
+    fn store(&mut self, event: SimEvent<M, PAGE>) -> Option<u16> {
         if let Some(place) = self.free.pop() {
-            *self.places.get_mut(usize::from(place))? = Some(happening);
+            *self.places.get_mut(usize::from(place))? = Some(event);
             return Some(place);
         }
         let place = u16::try_from(self.places.len()).ok()?;
-        self.places.push(Some(happening)).ok()?;
+        self.places.push(Some(event)).ok()?;
         Some(place)
     }
 
-    /// Takes the earliest happening.
+    /// Takes the earliest event.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn pop(&mut self) -> Option<Scheduled<M, PAGE>> {
         let Turn {
@@ -174,33 +170,33 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
             sequence,
             place,
         } = self.turns.pop()?;
-        let happening = self.places.get_mut(usize::from(place))?.take()?;
+        let event = self.places.get_mut(usize::from(place))?.take()?;
         // There is room: as many places as turns.
         let _ = self.free.push(place);
         Some(Scheduled {
             at,
             number: sequence,
-            happening,
+            event,
         })
     }
 
-    /// The number of the happening that was scheduled last: how many were scheduled before it.
+    /// The number of the event that was scheduled last: how many were scheduled before it.
     #[inline]
     pub fn last(&self) -> u64 {
         self.sequence.wrapping_sub(1)
     }
 
-    /// How many happenings are in store.
+    /// How many events are scheduled.
     pub fn len(&self) -> usize {
         self.turns.len()
     }
 
-    /// Whether nothing is in store.
+    /// Whether no event is scheduled.
     pub fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
-    /// The most that were in store at once, of `EVENTS`.
+    /// The most events that were scheduled at once, of `EVENTS`.
     pub fn peak(&self) -> usize {
         self.peak
     }

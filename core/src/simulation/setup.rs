@@ -1,14 +1,14 @@
-//! Setting a run up: nodes, clients and kills, in place.
+//! The setup of a run: its nodes, clients, kills and planned faults are created in place.
 
 use super::client::Client;
 use super::event_loop::{Counts, Member, Simulation};
 use super::nemesis::Nemesis;
 use super::network::Network;
-use super::node_storage::{Birth, Perfect, Stores};
+use super::node_storage::{NodeStart, Perfect, Stores};
 use super::plan::Plan;
 use super::room::{Capacity, EventQueue, List, Ring, Room};
 use super::scenario::{Placement, Scenario, ScenarioError};
-use super::scheduler::Happening;
+use super::scheduler::SimEvent;
 use super::setting::Setting;
 use crate::random::{Purpose, stream};
 use crate::{AnyOutbox, Duration, Instant, Node, NodeId};
@@ -18,7 +18,7 @@ impl<S, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P>
 where
     S: Setting<W, C, P, Nemesis = Network, Stores = Perfect>,
 {
-    /// A run at its beginning: node 0 founds the cluster and the others join it.
+    /// A simulation at the beginning of a run: node 0 founds the cluster and the others join it.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ where
         Ok(simulation)
     }
 
-    /// Forgets the run that was, if any, and puts another at its beginning, on a network that only loses and delays.
+    /// Discards the present run, if any, and sets up another, on a network that only loses and delays.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         Self::idle_on(S::Stores::default())
     }
 
-    /// The same, with storage of the nodes that may have a past.
+    /// As [`Simulation::idle`], with storage that may hold the state of earlier runs.
     pub fn idle_on(stores: S::Stores) -> Self {
         let () = Self::CHECKED;
         Self {
@@ -77,7 +77,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             workload: None,
             outbox: AnyOutbox::new(),
             stores,
-            held: List::new(),
+            pending: List::new(),
             kills: heapless::Vec::new(),
             ledger: Ring::new(),
             violation: None,
@@ -92,7 +92,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Forgets the run that was, if any, and puts another at its beginning, against a nemesis.
+    /// Discards the present run, if any, and sets up another, against a nemesis.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.workload = Some(workload);
         self.outbox.reset();
         self.stores.begin(scenario);
-        self.reset_held(scenario.nodes.into());
+        self.reset_pending(scenario.nodes.into());
         self.kills.clone_from(&scenario.kills);
         self.ledger.clear();
         self.violation = None;
@@ -134,13 +134,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
         self.add_clients(scenario);
         for (index, kill) in (0..).zip(&scenario.kills) {
-            let _ = self.scheduler.push(kill.at, Happening::Kill(index));
+            let _ = self.scheduler.push(kill.at, SimEvent::Kill(index));
         }
         if let Some(plan) = self.nemesis.plan_mut() {
             let mut open = 0;
             for (index, planned) in (0..).zip(plan.faults()) {
                 // Where the scheduler has no room, the fault does not come.
-                let begin = Happening::Begin(index);
+                let begin = SimEvent::BeginFault(index);
                 open += u16::from(self.scheduler.push(planned.at, begin).is_ok());
             }
             plan.open = open;
@@ -148,18 +148,19 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         Ok(())
     }
 
-    /// On a target it has a frame of its own: a node lies in it for a moment, and the run needs the stack for other things.
+    /// Adds a node. On a target the function has a stack frame of its own: the node lies in it for a moment, and the run needs
+    /// the stack for other things.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
-        let built = if Self::LASTING {
-            let birth = Birth {
+        let built = if Self::DEFERRED {
+            let start = NodeStart {
                 now: Instant::ZERO,
                 config,
                 run_seed: scenario.run_seed,
                 incarnation: 0,
             };
-            let built = self.stores.start(birth, None);
+            let built = self.stores.start(start, None);
             Ok(built.map_err(|_| ScenarioError::Refused(node))?)
         } else if config.node == config.founder {
             Node::found(config, scenario.run_seed, Instant::ZERO)
@@ -195,7 +196,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             let _ = self
                 .clients
                 .push(Client::new(node, u64::from(rng.next_u32())));
-            let _ = self.scheduler.push(Instant::ZERO, Happening::Client(index));
+            let _ = self.scheduler.push(Instant::ZERO, SimEvent::Client(index));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The swarm: draws a whole trial from a seed, faults and all.
+//! The swarm, which draws a whole trial with its faults from a seed.
 //!
 //! Each seed first draws which kinds of fault there are, each as likely as not, and then how strong each is: runs that have
 //! everything at once are stuck most of the time, and find less. Source: Groce, Zhang, Eide, Chen and Regehr, *Swarm
@@ -111,18 +111,8 @@ impl Swarm {
         scenario.link = link;
         scenario.clients = u16::try_from(clients).unwrap_or(1);
         scenario.placement = Placement::Spread;
-        // The work lasts as long as the trouble; now and then it is over sooner, and trouble meets an idle cluster.
-        scenario.think =
-            (storms / u64::from(requests)).saturating_sub(unit) * u64::from(draw.below(4)) / 3;
-        scenario.round_trip = draw.chance(1, 4).then(|| {
-            let tenths = *draw.pick(&[3, 5, 20, 40]).unwrap_or(&10);
-            unit * tenths / 10
-        });
-        let gathers = drivers.chance(1, 3);
-        let gather = drivers.between(unit / 64, unit / 4);
-        scenario.gather = if gathers { gather } else { Duration::ZERO };
-        let misled = drivers.chance(1, 8);
-        scenario.second_founder = (misled && nodes > 1).then_some(NodeId(1));
+        draw.timings(&mut scenario, storms / u64::from(requests));
+        drivers.drivers(&mut scenario);
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
         // Nodes that do not vote at the end; a majority must be left.
@@ -135,15 +125,7 @@ impl Swarm {
         drivers.deposition(all, unit, until, nodes, &mut plan);
         drivers.founding(all, unit, nodes, &mut spare, &mut plan);
         let healed = Faults::new(&scenario, weather, &plan).healed(&scenario);
-        let settles = scenario.settles_within(requests);
-        // Who takes round trips for shorter than they are repeats itself, and elects, more often than it helps.
-        let hasty = scenario
-            .round_trip
-            .is_some_and(|round_trip| round_trip < unit);
-        scenario.time_max =
-            healed
-                .since(Instant::ZERO)
-                .saturating_add(if hasty { settles * 3 } else { settles });
+        scenario.time_max = time_max(&scenario, healed, requests);
         Trial {
             scenario,
             weather,
@@ -157,11 +139,43 @@ impl Swarm {
     }
 }
 
+/// The simulated time after which a trial is stalled, when its faults are healed at some time.
+fn time_max(scenario: &Scenario, healed: Instant, requests: u32) -> Duration {
+    let settles = scenario.settles_within(requests);
+    // A node that takes round trips to be shorter than they are repeats itself, and elects, more often than it helps.
+    let unit = scenario.link.round_trip_max();
+    let is_hasty = scenario.round_trip.is_some_and(|taken| taken < unit);
+    let settles = if is_hasty { settles * 3 } else { settles };
+    healed.since(Instant::ZERO).saturating_add(settles)
+}
+
 /// Draws one thing after the other.
 #[derive(Debug)]
 struct Draw(XorShiftRng);
 
 impl Draw {
+    /// Draws how long clients think, where a request has a share of the time with trouble, and what the nodes take for a
+    /// round trip.
+    fn timings(&mut self, scenario: &mut Scenario, share: Duration) {
+        let unit = scenario.link.round_trip_max();
+        // The work lasts as long as the trouble; now and then it is over sooner, and trouble meets an idle cluster.
+        scenario.think = share.saturating_sub(unit) * u64::from(self.below(4)) / 3;
+        scenario.round_trip = self.chance(1, 4).then(|| {
+            let tenths = *self.pick(&[3, 5, 20, 40]).unwrap_or(&10);
+            unit * tenths / 10
+        });
+    }
+
+    /// Draws how long drivers gather output, and whether an operator has made a second founder by mistake.
+    fn drivers(&mut self, scenario: &mut Scenario) {
+        let unit = scenario.link.round_trip_max();
+        let gathers = self.chance(1, 3);
+        let gather = self.between(unit / 64, unit / 4);
+        scenario.gather = if gathers { gather } else { Duration::ZERO };
+        let is_misled = self.chance(1, 8);
+        scenario.second_founder = (is_misled && scenario.nodes > 1).then_some(NodeId(1));
+    }
+
     fn below(&mut self, bound: u32) -> u32 {
         below(&mut self.0, bound)
     }

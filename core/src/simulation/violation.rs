@@ -1,4 +1,4 @@
-//! Broken rules: what was found, and what the rule is called.
+//! Violations of the rules that are checked in a run, and the names of the rules.
 
 use crate::{Ballot, NodeId, RequestNumber, Slot};
 use core::fmt;

@@ -1,4 +1,4 @@
-//! What the clients ask, and what they must be answered.
+//! Workloads: what clients ask for, and which answers are right.
 
 use super::scenario::CLIENTS_MAX;
 use crate::StateMachine;

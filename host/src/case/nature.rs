@@ -1,7 +1,7 @@
 //! What works against the cluster of a case: chance, chance that is written down, or a script.
 
 use std::collections::BTreeMap;
-use synod::simulation::{Fate, FaultKind, Faults, Nemesis, Passing, Plan};
+use synod::simulation::{Fate, FaultKind, Faults, InTransit, Nemesis, Plan};
 use synod::{Duration, NodeId};
 
 /// Which message: the `nth` that one node sent to another in a run, counted from 0.
@@ -153,8 +153,8 @@ impl Nemesis for Nature {
         }
     }
 
-    fn fate(&mut self, passing: Passing) -> Fate {
-        let Passing { from, to, .. } = passing;
+    fn fate(&mut self, passing: InTransit) -> Fate {
+        let InTransit { from, to, .. } = passing;
         let fate = match &mut self.source {
             Source::Drawn(faults) => faults.fate(passing),
             Source::Scripted(_, script) => script.fate(self.counts.peek(from, to)),

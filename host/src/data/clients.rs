@@ -2,7 +2,7 @@
 
 use super::error::DataError;
 use crate::store::{DataDir, FileStorage, Seen, StoreError};
-use synod::simulation::{Answered, Observer, Past, Violation};
+use synod::simulation::{Answered, ClientResume, Observer, Violation};
 use synod::storage::Storage;
 use synod::{ClientId, Outcome, Reader, RequestNumber, Sink, StateMachine, Writer};
 
@@ -19,7 +19,7 @@ const NOTE: usize = 2 + 8 + 4 + 4;
 pub(super) struct Diary {
     storage: FileStorage,
     /// The last note of each client.
-    notes: Vec<Option<Past>>,
+    notes: Vec<Option<ClientResume>>,
     /// How many notes there are in the file.
     count: usize,
     error: Option<DataError>,
@@ -50,7 +50,7 @@ impl Diary {
     }
 
     /// Where the clients go on, as many as there ever were.
-    pub(super) fn pasts(&self) -> Vec<Past> {
+    pub(super) fn pasts(&self) -> Vec<ClientResume> {
         self.notes.iter().copied().flatten().collect()
     }
 
@@ -63,7 +63,7 @@ impl Diary {
         self.error.take()
     }
 
-    fn write(&mut self, past: Past) -> Result<(), StoreError> {
+    fn write(&mut self, past: ClientResume) -> Result<(), StoreError> {
         note(&mut self.notes, past);
         self.append(past)?;
         if self.count >= SPARE + 2 * self.notes.len() {
@@ -82,14 +82,14 @@ impl Diary {
         self.storage.sync()
     }
 
-    fn append(&mut self, past: Past) -> Result<(), StoreError> {
+    fn append(&mut self, past: ClientResume) -> Result<(), StoreError> {
         self.count += 1;
         self.storage.append(&encode(past))
     }
 }
 
 /// The last note of a client is what counts.
-fn note(notes: &mut Vec<Option<Past>>, past: Past) {
+fn note(notes: &mut Vec<Option<ClientResume>>, past: ClientResume) {
     let index = usize::from(past.client);
     if notes.len() <= index {
         notes.resize(index + 1, None);
@@ -99,7 +99,7 @@ fn note(notes: &mut Vec<Option<Past>>, past: Past) {
     }
 }
 
-fn encode(past: Past) -> [u8; NOTE] {
+fn encode(past: ClientResume) -> [u8; NOTE] {
     let mut bytes = [0; NOTE];
     let mut writer = Writer::new(&mut bytes);
     writer.put(&past.client.to_le_bytes());
@@ -109,9 +109,9 @@ fn encode(past: Past) -> [u8; NOTE] {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<Past> {
+fn decode(bytes: &[u8]) -> Option<ClientResume> {
     let mut reader = Reader::new(bytes);
-    let past = Past {
+    let past = ClientResume {
         client: u16::from_le_bytes(reader.array()?),
         session: ClientId(reader.u64()?),
         number: RequestNumber(reader.u32()?),
@@ -127,13 +127,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let known = self.notes.get(usize::from(answered.client));
         let count = known.copied().flatten().map_or(0, |past| past.answered);
         let past = match answered.outcome {
-            Outcome::Registered { client } => Past {
+            Outcome::Registered { client } => ClientResume {
                 client: answered.client,
                 session: *client,
                 number: RequestNumber::REGISTRATION,
                 answered: count,
             },
-            Outcome::Applied { .. } => Past {
+            Outcome::Applied { .. } => ClientResume {
                 client: answered.client,
                 session: answered.key.client,
                 number: answered.key.number,

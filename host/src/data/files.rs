@@ -5,7 +5,7 @@ use crate::run::{PAGE, WINDOW};
 use crate::store::{DataDir, FileStorage, Seen};
 use core::mem;
 use std::path::PathBuf;
-use synod::simulation::{Birth, Deferred, Failed, Mark, Refused, Scenario, Stores};
+use synod::simulation::{Deferred, Failed, Mark, NodeStart, Refused, Scenario, Stores};
 use synod::storage::{Journal, Opened, Storage};
 use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
 
@@ -114,15 +114,15 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
 
     fn start(
         &mut self,
-        birth: Birth,
+        start: NodeStart,
         _before: Option<&Node<M, WINDOW, CLIENTS, PAGE>>,
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
-        let Birth {
+        let NodeStart {
             now,
             config,
             run_seed,
             ..
-        } = birth;
+        } = start;
         let node = config.node;
         let file = self.nodes.get_mut(usize::from(node.0)).ok_or(Refused)?;
         let opened = match mem::replace(file, File::Failed) {

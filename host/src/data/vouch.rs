@@ -8,7 +8,7 @@
 use super::error::DataError;
 use crate::run::WINDOW;
 use std::path::Path;
-use synod::simulation::{Past, Workload};
+use synod::simulation::{ClientResume, Workload};
 use synod::{ClientId, Durable, NodeId, Proposal, RequestKey, RequestNumber, StateMachine};
 
 /// What is in a directory.
@@ -17,7 +17,7 @@ pub(super) struct Evidence<'a, M: StateMachine, const CLIENTS: usize> {
     /// The file of the clients' notes.
     pub(super) path: &'a Path,
     /// The last note of each client.
-    pub(super) notes: &'a [Past],
+    pub(super) notes: &'a [ClientResume],
     /// What each node must not forget, where it has storage and has joined.
     pub(super) nodes: Vec<(NodeId, &'a Durable<M, WINDOW, CLIENTS>)>,
     /// How many nodes have storage that is not used.
@@ -43,7 +43,7 @@ impl<M: StateMachine, const CLIENTS: usize> Evidence<'_, M, CLIENTS> {
     }
 
     /// What a client was answered, enough nodes have.
-    fn check_nodes(&self, note: &Past) -> Result<(), DataError> {
+    fn check_nodes(&self, note: &ClientResume) -> Result<(), DataError> {
         let has = |durable: &Durable<M, WINDOW, CLIENTS>| newest_of(durable, note.session);
         let holders = self.nodes.iter();
         let holders = holders.filter(|(_, durable)| has(durable) >= Some(note.number));
@@ -79,7 +79,7 @@ impl<M: StateMachine, const CLIENTS: usize> Evidence<'_, M, CLIENTS> {
         })
     }
 
-    fn note_of(&self, key: RequestKey) -> Option<&Past> {
+    fn note_of(&self, key: RequestKey) -> Option<&ClientResume> {
         self.notes.iter().find(|note| note.session == key.client)
     }
 
@@ -128,7 +128,7 @@ impl<M: StateMachine, const CLIENTS: usize> Evidence<'_, M, CLIENTS> {
 /// Whether the state of a node is what the requests make of it that it has applied; `true` where that cannot be said.
 pub(super) fn follows<M: StateMachine, L: Workload<M>, const CLIENTS: usize>(
     durable: &Durable<M, WINDOW, CLIENTS>,
-    notes: &[Past],
+    notes: &[ClientResume],
     mut script: L,
 ) -> bool {
     let mut expected = M::default();
@@ -151,7 +151,7 @@ pub(super) fn follows<M: StateMachine, L: Workload<M>, const CLIENTS: usize>(
     *durable.machine() == expected
 }
 
-fn key_of(note: &Past) -> RequestKey {
+fn key_of(note: &ClientResume) -> RequestKey {
     RequestKey {
         client: note.session,
         number: note.number,

@@ -1,4 +1,4 @@
-//! What stands in each slot under each ballot, who has voted for it, and what is chosen by that.
+//! The votes of all nodes for each slot and ballot, and the value that they choose.
 
 use super::seen::Seen;
 use crate::simulation::room::{Capacity, Ring};

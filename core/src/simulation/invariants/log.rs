@@ -1,4 +1,4 @@
-//! The log as it was chosen, played once more in the simplest words: the state, the sessions and the answers that it gives.
+//! A reference execution of the chosen log: the state, the sessions and the answers that it gives.
 
 use super::ballots::Known;
 use crate::simulation::room::{Capacity, Ring};

@@ -1,8 +1,8 @@
-//! What each acceptor has written, and what it may therefore say.
+//! The durable state of each acceptor, and the messages that it permits.
 
 use super::ballots::{Ballots, Known};
 use super::seen::Seen;
-use crate::simulation::observer::Stand;
+use crate::simulation::observer::NodeProgress;
 use crate::simulation::room::Capacity;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
@@ -75,14 +75,14 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     pub(super) fn advance(
         &mut self,
         node: NodeId,
-        stand: &Stand,
+        progress: &NodeProgress,
         is_voter: bool,
         seen: &mut Seen,
     ) -> Result<Slot, Violation> {
         let before = self.applied;
-        let Stand {
+        let NodeProgress {
             applied, low_water, ..
-        } = *stand;
+        } = *progress;
         seen.check(Rule::PrefixWentBack);
         let low_water = if is_voter {
             low_water

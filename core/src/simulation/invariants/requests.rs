@@ -1,4 +1,4 @@
-//! What clients have asked for, and since when.
+//! The requests of clients, and when each was made.
 
 use super::ballots::Known;
 use super::seen::Seen;

@@ -1,4 +1,4 @@
-//! What nodes say: to each other, and to clients.
+//! Checks of the messages and replies of nodes.
 
 use super::Invariants;
 use super::ballots::{Claim, Known};

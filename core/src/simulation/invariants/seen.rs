@@ -1,4 +1,4 @@
-//! How often each rule was checked: a checker that never looked finds nothing.
+//! Counters of how often each rule was checked, since a rule that is never checked is never broken.
 
 use crate::simulation::Rule;
 use core::ops::AddAssign;

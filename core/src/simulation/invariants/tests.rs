@@ -1,4 +1,4 @@
-//! Broken worlds: each rule is broken by what a node is said to have written, said, answered or become.
+//! Tests that each rule is found broken, from steps that are forged to break it.
 
 extern crate std;
 use super::*;
@@ -92,11 +92,11 @@ impl Scene {
                 message: message.clone(),
             })
             .collect();
-        self.checkers.stepped(&Taken {
+        self.checkers.stepped(&StepsTaken {
             at: self.world.now(),
             node,
-            stand: Stand::of(node),
-            seams: &[],
+            progress: NodeProgress::of(node),
+            boundaries: &[],
             writes,
             messages: &messages,
             replies,
@@ -335,7 +335,7 @@ fn a_promise_that_leaves_out_or_changes_a_vote_is_found() {
 
 #[test]
 fn a_promise_tells_what_was_accepted_by_its_step_and_not_what_a_later_one_accepts() {
-    for (seams, found) in [(1, true), (0, false)] {
+    for (boundaries, found) in [(1, true), (0, false)] {
         let mut scene = Scene::new();
         let (node, ballot) = (scene.node(FOLLOWER), scene.higher());
         // What nobody has voted for yet.
@@ -354,19 +354,19 @@ fn a_promise_tells_what_was_accepted_by_its_step_and_not_what_a_later_one_accept
             to: NodeSet::only(LEADER),
             message: promise,
         }];
-        let seam = Seam {
+        let boundary = StepBoundary {
             writes: 1,
             messages: 1,
         };
-        let stepped = scene.checkers.stepped(&Taken {
+        let stepped = scene.checkers.stepped(&StepsTaken {
             at: scene.world.now(),
             node: &node,
-            stand: Stand {
+            progress: NodeProgress {
                 promised: ballot,
                 low_water: node.applied(),
-                ..Stand::of(&node)
+                ..NodeProgress::of(&node)
             },
-            seams: &[seam][..seams],
+            boundaries: &[boundary][..boundaries],
             writes: &[Write::Promised(ballot), vote(slot, ballot, Proposal::Noop)],
             messages: &messages,
             replies: &[],
@@ -478,17 +478,17 @@ fn votes_that_are_given_up_too_early_are_found() {
     let mut memory = Memory::<16>::new();
     let mut seen = Seen::new();
     let (node, applied, slot) = (FOLLOWER, Slot::new(3), Slot::new(4));
-    let stand = |low_water| Stand {
+    let progress = |low_water| NodeProgress {
         low_water,
         applied,
-        ..Stand::NONE
+        ..NodeProgress::NONE
     };
     assert_eq!(
-        memory.advance(node, &stand(applied), true, &mut seen),
+        memory.advance(node, &progress(applied), true, &mut seen),
         Ok(Slot::ZERO)
     );
     assert_eq!(
-        memory.advance(node, &stand(slot), true, &mut seen),
+        memory.advance(node, &progress(slot), true, &mut seen),
         Err(Violation::ForgotUnapplied { node, slot })
     );
 }
@@ -526,7 +526,7 @@ fn what_was_never_chosen_is_found_where_it_is_applied_or_told() {
 struct Blind(Box<Checkers>, Slot);
 
 impl Observer<Machine, 16, 16, 2> for Blind {
-    fn stepped(&mut self, taken: &Taken<'_, Machine, 16, 16, 2>) -> Result<(), Violation> {
+    fn stepped(&mut self, taken: &StepsTaken<'_, Machine, 16, 16, 2>) -> Result<(), Violation> {
         let blind = |write: &Write<KvCommand>| match *write {
             Write::Accepted(entry) if entry.slot == self.1 => {
                 vote(entry.slot, entry.ballot, Proposal::Noop)
@@ -535,7 +535,7 @@ impl Observer<Machine, 16, 16, 2> for Blind {
         };
         let writes: std::vec::Vec<_> = taken.writes.iter().map(blind).collect();
         let (writes, messages) = (&writes[..], &[][..]);
-        self.0.stepped(&Taken {
+        self.0.stepped(&StepsTaken {
             writes,
             messages,
             ..*taken
