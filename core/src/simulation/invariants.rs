@@ -379,6 +379,11 @@ impl<
             self.applied(node, stand, before)?;
         }
         for outgoing in taken.messages {
+            if node.is_voter() {
+                self.names(id, &outgoing.message)?;
+            } else {
+                self.speaks(id, &outgoing.message)?;
+            }
             if is_one || !is_promise(outgoing) {
                 self.said(id, outgoing)?;
             }
