@@ -224,6 +224,7 @@ fn budget(case: &Case) -> Budget {
     };
     if plan.iter().any(hides_time) {
         budget.hasty_claims = u64::MAX;
+        budget.hasty_probes = u64::MAX;
     }
     // An answer to what a node asked in a former life may be taken for one to what it asks now.
     let starts_again = |planned: &Planned| {
