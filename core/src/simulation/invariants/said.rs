@@ -79,8 +79,13 @@ impl<
                 self.accepted(node, *ballot, *first, *count)
             }
             Message::Decisions {
-                first, proposals, ..
-            } => self.decided(node, *first, proposals),
+                first,
+                applied,
+                proposals,
+            } => {
+                memory.decides(node, *applied, seen)?;
+                self.decided(node, *first, proposals)
+            }
             Message::Decision { decided, .. } => memory.decides(node, *decided, seen),
             Message::Welcome { .. } if outgoing.role == Role::Seed => {
                 self.founds(node, outgoing.to)

@@ -577,6 +577,11 @@ fn c3_who_says_that_more_is_decided_than_it_has_applied_is_found() {
             ballot,
             first,
             decided,
+            proposals: proposals.clone(),
+        },
+        Message::Decisions {
+            first: applied,
+            applied: decided,
             proposals,
         },
     ] {
