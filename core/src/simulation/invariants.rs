@@ -351,6 +351,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
             self.applied(node, progress, before)?;
         }
         for outgoing in taken.messages {
+            if node.is_voter() {
+                self.names(id, &outgoing.message)?;
+            } else {
+                self.speaks(id, &outgoing.message)?;
+            }
             if is_one || !is_promise(outgoing) {
                 self.said(id, outgoing)?;
             }

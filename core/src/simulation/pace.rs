@@ -44,6 +44,9 @@ pub struct Figures {
     /// Ballots that a node claimed sooner than half an election timeout after another one of its own (rule L5). Where clocks
     /// jump or disks are slow that says nothing.
     pub hasty_claims: u64,
+    /// Times that a node asked who misses the leader, or said that it does, sooner than half an election timeout after it had
+    /// promised another's claim, which may still win by then (rule L7). This says nothing either where time is hidden.
+    pub hasty_probes: u64,
     /// Ballots that a node claimed though too few of the others could be taken to miss their leader, as they had said that they
     /// hear that of the highest ballot of all (rule L7).
     pub denied_claims: u64,
@@ -63,6 +66,8 @@ pub struct Budget {
     pub late_claims: u64,
     /// Ballots claimed too soon after one that came to nothing, in the whole run.
     pub hasty_claims: u64,
+    /// Questions, and consents to those of others, too soon after a promise, in the whole run.
+    pub hasty_probes: u64,
     /// Ballots claimed against the word of others, in the whole run.
     pub denied_claims: u64,
     /// Messages for each node and each unit of work: see [`Figures::work`].
@@ -86,6 +91,7 @@ impl Budget {
         claims: 9,
         late_claims: 5,
         hasty_claims: 0,
+        hasty_probes: 0,
         denied_claims: 0,
         messages: 4,
         spare_slots: 60,
@@ -121,6 +127,7 @@ impl Figures {
         } else if self.claims > budget.claims
             || self.late_claims > budget.late_claims
             || self.hasty_claims > budget.hasty_claims
+            || self.hasty_probes > budget.hasty_probes
             || self.denied_claims > budget.denied_claims
         {
             Some(Bound::Claims)
@@ -147,6 +154,10 @@ pub struct Pace {
     /// The highest ballot that anybody has promised: one may be claimed by a node that lost power before it could say so.
     promised: Ballot,
     claimed_at: [Instant; NODES],
+    /// When each node last promised another's claim.
+    promised_at: [Instant; NODES],
+    /// When each node last asked about another ballot than before.
+    probed_at: [Instant; NODES],
     /// What each node asked about last, before it claims.
     probes: [Ballot; NODES],
     /// What nodes said to those who asked, the newest of it: an answer may be taken for one to a later question about the same
@@ -189,6 +200,8 @@ impl Pace {
             claimed: [Ballot::NULL; NODES],
             promised: Ballot::NULL,
             claimed_at: [Instant::FAR_FUTURE; NODES],
+            promised_at: [Instant::FAR_FUTURE; NODES],
+            probed_at: [Instant::FAR_FUTURE; NODES],
             probes: [Ballot::NULL; NODES],
             said: HistoryBuf::new(),
             applied: Slot::ZERO,
@@ -205,6 +218,7 @@ impl Pace {
                 claims_in_all: 0,
                 messages_in_all: 0,
                 hasty_claims: 0,
+                hasty_probes: 0,
                 denied_claims: 0,
             },
         }
@@ -224,9 +238,43 @@ impl Pace {
     }
 
     /// A node asks who misses the leader.
-    fn probe(&mut self, node: NodeId, ballot: Ballot) {
-        if let Some(probe) = self.probes.get_mut(usize::from(node.0)) {
+    fn probe(&mut self, node: NodeId, ballot: Ballot, config: &Config) {
+        let index = usize::from(node.0);
+        if let (Some(probe), Some(at)) = (self.probes.get_mut(index), self.probed_at.get_mut(index))
+            && *probe != ballot
+        {
             *probe = ballot;
+            *at = self.now;
+            self.figures.hasty_probes += u64::from(self.has_just_promised(node, config));
+        }
+    }
+
+    /// Whether a node has promised another's claim less than half an election timeout ago.
+    fn has_just_promised(&self, node: NodeId, config: &Config) -> bool {
+        self.since(&self.promised_at, node)
+            .is_some_and(|since| since < config.election_timeout / 2)
+    }
+
+    /// How long ago something was at a node, if it was at all.
+    fn since(&self, times: &[Instant; NODES], node: NodeId) -> Option<Duration> {
+        let at = times.get(usize::from(node.0)).copied();
+        let at = at.filter(|at| *at < Instant::FAR_FUTURE)?;
+        Some(self.now.since(at))
+    }
+
+    /// A node that has promised another's claim would have a third one claim. Who was asking itself when it promised goes on
+    /// with that, and may be done with it.
+    fn consent(&mut self, node: NodeId, config: &Config) {
+        let asked = self.since(&self.probed_at, node);
+        let asks = asked.is_some_and(|since| since < config.election_timeout * 8);
+        let is_hasty = !asks && self.has_just_promised(node, config);
+        self.figures.hasty_probes += u64::from(is_hasty);
+    }
+
+    /// A node promises a claim.
+    fn promise(&mut self, node: NodeId) {
+        if let Some(at) = self.promised_at.get_mut(usize::from(node.0)) {
+            *at = self.now;
         }
     }
 
@@ -299,18 +347,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let me = taken.node.id();
             match &outgoing.message {
                 Message::Prepare { ballot, .. } => self.claim(me, *ballot, taken.node.config()),
-                Message::Probe { ballot } => self.probe(me, *ballot),
+                Message::Probe { ballot } => self.probe(me, *ballot, taken.node.config()),
+                Message::Promise {
+                    ballot, promised, ..
+                } if ballot == promised => self.promise(me),
                 Message::ProbeReply {
                     ballot,
                     granted,
                     highest,
-                } => self.said.write(Said {
-                    by: me,
-                    to: outgoing.to,
-                    ballot: *ballot,
-                    granted: *granted,
-                    highest: *highest,
-                }),
+                } => {
+                    if *granted {
+                        self.consent(me, taken.node.config());
+                    }
+                    self.said.write(Said {
+                        by: me,
+                        to: outgoing.to,
+                        ballot: *ballot,
+                        granted: *granted,
+                        highest: *highest,
+                    });
+                }
                 _ => {}
             }
         }
@@ -325,6 +381,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
     ) -> Result<(), Violation> {
         self.promised = self.promised.max(node.promised());
+        // It does not know any more when it promised, nor what it asked.
+        let index = usize::from(node.id().0);
+        for times in [&mut self.promised_at, &mut self.probed_at] {
+            if let Some(at) = times.get_mut(index) {
+                *at = Instant::FAR_FUTURE;
+            }
+        }
         Ok(())
     }
 
@@ -365,6 +428,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machines::Kv;
+    use crate::simulation::NodeProgress;
+    use crate::{Outgoing, Role};
 
     #[test]
     fn l7_a_claim_needs_a_quorum_of_those_who_were_asked_about_its_ballot() {
@@ -390,7 +456,7 @@ mod tests {
             pace.figures.denied_claims
         };
         let mut pace = Pace::new();
-        pace.probe(me, asked);
+        pace.probe(me, asked, &config);
         say(&mut pace, 1, asked, true);
         say(&mut pace, 1, asked, true);
         say(&mut pace, 2, asked, false);
@@ -401,10 +467,92 @@ mod tests {
         assert_eq!(denied(&pace), 0, "a denial is in vain");
         pace.promised = heard;
         // It asks about something else, starts again, and asks about the same once more: a late answer counts.
-        pace.probe(me, later);
+        pace.probe(me, later, &config);
         say(&mut pace, 4, asked, true);
         assert_eq!(denied(&pace), 1, "two of five about the other one");
-        pace.probe(me, asked);
+        pace.probe(me, asked, &config);
         assert_eq!(denied(&pace), 0, "three of five");
+    }
+
+    type Small = Node<Kv<4>, 8, 4, 2>;
+
+    const OTHER: NodeId = NodeId(2);
+
+    /// What a node says, so many tenths of an election timeout after the beginning.
+    fn says(pace: &mut Pace, node: &Small, tenths: u64, message: Message<Kv<4>, 2>) -> u64 {
+        let messages = [Outgoing {
+            role: Role::Node,
+            to: NodeSet::only(OTHER),
+            message,
+        }];
+        let stepped = pace.stepped(&StepsTaken {
+            at: Instant::ZERO + node.config().election_timeout * tenths / 10,
+            node,
+            progress: NodeProgress::of(node),
+            boundaries: &[],
+            writes: &[],
+            messages: &messages,
+            replies: &[],
+        });
+        assert_eq!(stepped, Ok(()));
+        pace.figures().hasty_probes
+    }
+
+    fn consent(granted: bool) -> Message<Kv<4>, 2> {
+        Message::ProbeReply {
+            ballot: Ballot::new(3, OTHER),
+            granted,
+            highest: Ballot::NULL,
+        }
+    }
+
+    fn promise(promised: Ballot) -> Message<Kv<4>, 2> {
+        Message::Promise {
+            ballot: Ballot::new(2, OTHER),
+            promised,
+            from: Slot::FIRST,
+            low_water: Slot::ZERO,
+            last: true,
+            entries: crate::message::Entries::<Kv<4>, 2>::new(),
+        }
+    }
+
+    #[test]
+    fn l7_who_has_just_promised_a_claim_and_is_for_another_is_counted() {
+        let node = Small::join(Config::new(NodeId(1), 3), 6, Instant::ZERO).unwrap();
+        let (given, refused) = (
+            promise(Ballot::new(2, OTHER)),
+            promise(Ballot::new(9, OTHER)),
+        );
+        let probe = |round| Message::Probe {
+            ballot: Ballot::new(round, NodeId(1)),
+        };
+        let mut pace = Pace::new();
+        assert_eq!(says(&mut pace, &node, 0, consent(true)), 0, "no promise");
+        assert_eq!(says(&mut pace, &node, 1, refused), 0);
+        assert_eq!(says(&mut pace, &node, 2, consent(true)), 0, "it refused");
+        assert_eq!(says(&mut pace, &node, 3, given.clone()), 0);
+        assert_eq!(says(&mut pace, &node, 4, consent(false)), 0);
+        assert_eq!(says(&mut pace, &node, 5, consent(true)), 1, "too soon");
+        assert_eq!(says(&mut pace, &node, 8, consent(true)), 1, "in time");
+        // Who asks itself too soon, but not again and again about the same.
+        assert_eq!(says(&mut pace, &node, 10, given.clone()), 1);
+        assert_eq!(says(&mut pace, &node, 12, probe(3)), 2);
+        assert_eq!(says(&mut pace, &node, 13, probe(3)), 2);
+        assert_eq!(says(&mut pace, &node, 14, consent(true)), 2, "it asked");
+        assert_eq!(says(&mut pace, &node, 200, given), 2);
+        // A restart forgets the promise.
+        let recovered = pace.recovered(Instant::ZERO, &node);
+        assert_eq!(recovered, Ok(()));
+        assert_eq!(says(&mut pace, &node, 201, consent(true)), 2);
+        let (budget, scenario) = (Budget::USUAL, Scenario::of(6, 3));
+        let over = |hasty_probes| {
+            let figures = Figures {
+                hasty_probes,
+                ..Figures::default()
+            };
+            figures.over(&budget, &scenario)
+        };
+        assert_eq!((over(0), over(1)), (None, Some(Bound::Claims)));
     }
 }

@@ -22,6 +22,8 @@ pub enum Rule {
     Invented,
     BallotWentBack,
     BallotUsedTwice,
+    ClaimTooLow,
+    NotVoting,
     UnwrittenPromise,
     UnwrittenVote,
     UntoldVote,
@@ -40,7 +42,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the variants.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Disagreement,
         Self::WrongAnswer,
         Self::Divergence,
@@ -51,6 +53,8 @@ impl Rule {
         Self::Invented,
         Self::BallotWentBack,
         Self::BallotUsedTwice,
+        Self::ClaimTooLow,
+        Self::NotVoting,
         Self::UnwrittenPromise,
         Self::UnwrittenVote,
         Self::UntoldVote,
@@ -88,6 +92,8 @@ impl Rule {
             Self::Invented => "invented-value",
             Self::BallotWentBack => "ballot-went-back",
             Self::BallotUsedTwice => "ballot-used-twice",
+            Self::ClaimTooLow => "claim-too-low",
+            Self::NotVoting => "not-voting",
             Self::UnwrittenPromise => "unwritten-promise",
             Self::UnwrittenVote => "unwritten-vote",
             Self::UntoldVote => "untold-vote",
@@ -185,6 +191,19 @@ pub enum Violation {
         node: NodeId,
         /// The ballot.
         ballot: Ballot,
+    },
+    /// A node claims a ballot whose round is no higher than one that it had named to others since its last start (rule S1).
+    ClaimTooLow {
+        /// The node.
+        node: NodeId,
+        /// The ballot that it claims.
+        ballot: Ballot,
+    },
+    /// A node that does not vote says what only a voter may say, or is one of those with whom a cluster is founded (rules D1,
+    /// D2 and J1).
+    NotVoting {
+        /// The node that says so, or that founds.
+        node: NodeId,
     },
     /// A node holds or tells a promise, or claims a ballot, that it has not written (rules S1 and A1).
     UnwrittenPromise {
@@ -301,6 +320,8 @@ impl Violation {
             Self::Invented { .. } => Rule::Invented,
             Self::BallotWentBack { .. } => Rule::BallotWentBack,
             Self::BallotUsedTwice { .. } => Rule::BallotUsedTwice,
+            Self::ClaimTooLow { .. } => Rule::ClaimTooLow,
+            Self::NotVoting { .. } => Rule::NotVoting,
             Self::UnwrittenPromise { .. } => Rule::UnwrittenPromise,
             Self::UnwrittenVote { .. } => Rule::UnwrittenVote,
             Self::UntoldVote { .. } => Rule::UntoldVote,
@@ -363,6 +384,13 @@ impl fmt::Display for Violation {
             ),
             Self::BallotUsedTwice { node, ballot } => {
                 write!(f, "{node} uses ballot {ballot} again after its restart")
+            }
+            Self::ClaimTooLow { node, ballot } => write!(
+                f,
+                "{node} claims ballot {ballot}, and has heard of a round as high"
+            ),
+            Self::NotVoting { node } => {
+                write!(f, "{node} says what only nodes that vote can answer for")
             }
             Self::UnwrittenPromise { node, ballot } => {
                 write!(f, "{node} has not written its promise of ballot {ballot}")

@@ -23,6 +23,10 @@ pub(super) struct Memory<const WINDOW: usize> {
     claimed: Ballot,
     /// The highest ballot that it had claimed before its last start.
     spent: Ballot,
+    /// The highest ballot of another node that it has named since its last start.
+    named: Ballot,
+    /// Whether it has asked to join as one that votes.
+    joins: bool,
     /// How far it has applied the log.
     pub(super) applied: Slot,
 }
@@ -44,6 +48,8 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             votes: Window::new(Slot::ZERO),
             claimed: Ballot::NULL,
             spent: Ballot::NULL,
+            named: Ballot::NULL,
+            joins: false,
             applied: Slot::ZERO,
         }
     }
@@ -157,6 +163,69 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         Ok(())
     }
 
+    /// A node asks for promises under a ballot: where that is a new one its round is above all that it has named.
+    pub(super) fn prepares(
+        &mut self,
+        node: NodeId,
+        ballot: Ballot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        if ballot > self.claimed {
+            seen.check(Rule::ClaimTooLow);
+            if ballot.round() <= self.named.round() {
+                return Err(Violation::ClaimTooLow { node, ballot });
+            }
+        }
+        Ok(())
+    }
+
+    /// A node tells others of a ballot, and so has seen it. What it claims itself is not what it has heard of.
+    pub(super) fn names(&mut self, node: NodeId, ballot: Ballot) {
+        if ballot.leader() != node {
+            self.named = self.named.max(ballot);
+        }
+    }
+
+    /// A node that votes asks to join.
+    pub(super) fn joins(&mut self) {
+        self.joins = true;
+    }
+
+    /// Whether a node has ever asked to join as one that votes.
+    pub(super) fn has_joined(&self) -> bool {
+        self.joins
+    }
+
+    /// A node says that the log is decided up to a slot: it has applied that.
+    pub(super) fn decides(
+        &self,
+        node: NodeId,
+        decided: Slot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        seen.check(Rule::NotChosen);
+        if decided > self.applied {
+            let slot = decided;
+            return Err(Violation::NotChosen { node, slot });
+        }
+        Ok(())
+    }
+
+    /// A node says up to where it has given up its votes: it has applied that.
+    pub(super) fn gave_up(
+        &self,
+        node: NodeId,
+        low_water: Slot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        seen.check(Rule::ForgotUnapplied);
+        if low_water > self.applied {
+            let slot = low_water;
+            return Err(Violation::ForgotUnapplied { node, slot });
+        }
+        Ok(())
+    }
+
     /// A page of a promise: it tells the votes from a slot on as they were written, and leaves out none of them.
     pub(super) fn tells<C: Copy + Debug + Eq, H: Capacity>(
         &self,
@@ -207,6 +276,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     ) -> Result<(), Violation> {
         let id = node.id();
         self.spent = self.claimed;
+        self.named = Ballot::NULL;
         self.applied = node.applied();
         if !node.is_voter() {
             return Ok(());

@@ -2,12 +2,12 @@
 
 use super::Invariants;
 use super::ballots::{Claim, Known};
-use super::memory::Told;
+use super::memory::{Memory, Told};
 use crate::outbox::run_len;
 use crate::simulation::event_loop::{Command, Output};
 use crate::simulation::setting::Setting;
 use crate::simulation::violation::{Rule, Violation};
-use crate::{Ballot, Message, NodeId, Outgoing, Proposal, Reply, Slot};
+use crate::{Ballot, Message, NodeId, NodeSet, Outgoing, Proposal, Reply, Role, Slot};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
     /// A message leaves: whatever it says of the past is so.
@@ -29,16 +29,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 chain,
             } => {
                 memory.claims(node, *ballot, seen)?;
+                memory.decides(node, *decided, seen)?;
                 self.chained(node, *decided, *chain)
             }
             Message::Promise {
                 ballot,
                 promised,
                 from,
+                low_water,
                 last,
                 entries,
-                ..
             } => {
+                memory.gave_up(node, *low_water, seen)?;
                 let told = Told {
                     ballot: *ballot,
                     promised: *promised,
@@ -51,10 +53,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             Message::Accept {
                 ballot,
                 first,
+                decided,
                 proposals,
-                ..
             } => {
                 memory.claims(node, *ballot, seen)?;
+                memory.decides(node, *decided, seen)?;
                 self.proposed(node, *ballot, *first, proposals)
             }
             Message::Accepted {
@@ -62,15 +65,92 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 promised,
                 first,
                 count,
-                ..
+                low_water,
             } => {
                 memory.says(node, *promised, seen)?;
+                memory.gave_up(node, *low_water, seen)?;
                 self.accepted(node, *ballot, *first, *count)
             }
             Message::Decisions {
-                first, proposals, ..
-            } => self.decided(node, *first, proposals),
+                first,
+                applied,
+                proposals,
+            } => {
+                memory.decides(node, *applied, seen)?;
+                self.decided(node, *first, proposals)
+            }
+            Message::Decision { decided, .. } => memory.decides(node, *decided, seen),
+            Message::Welcome { .. } if outgoing.role == Role::Seed => {
+                self.founds(node, outgoing.to)
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// A message leaves, in the order in which it was said: what it names its node has seen, and claims nothing under that.
+    pub(super) fn names(
+        &mut self,
+        node: NodeId,
+        message: &Message<S::Machine, P>,
+    ) -> Result<(), Violation> {
+        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
+            return Ok(());
+        };
+        match message {
+            Message::Prepare { ballot, .. } => {
+                return memory.prepares(node, *ballot, &mut self.seen);
+            }
+            Message::Promise { promised, .. } | Message::Accepted { promised, .. } => {
+                memory.names(node, *promised);
+            }
+            Message::ProbeReply {
+                highest: ballot, ..
+            }
+            | Message::HeartbeatReply { ballot } => memory.names(node, *ballot),
+            Message::Join { page: 0, .. } => memory.joins(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A node that does not vote speaks: not as an acceptor, nor as one that leads or claims to (rules D1 and D2).
+    pub(super) fn speaks(
+        &mut self,
+        node: NodeId,
+        message: &Message<S::Machine, P>,
+    ) -> Result<(), Violation> {
+        self.seen.check(Rule::NotVoting);
+        match message {
+            Message::Probe { .. }
+            | Message::ProbeReply { .. }
+            | Message::Prepare { .. }
+            | Message::Promise { .. }
+            | Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Decision { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatReply { .. } => Err(Violation::NotVoting { node }),
+            Message::Join { .. }
+            | Message::Welcome { .. }
+            | Message::Propose { .. }
+            | Message::Learn { .. }
+            | Message::Decisions { .. }
+            | Message::Request { .. }
+            | Message::Response { .. } => Ok(()),
+        }
+    }
+
+    /// A founder welcomes those with whom it founds: each of them has asked as one that votes (rule J1).
+    fn founds(&mut self, node: NodeId, with: NodeSet) -> Result<(), Violation> {
+        self.seen.check(Rule::NotVoting);
+        let joined = |member: NodeId| {
+            let memory = self.memories.get(usize::from(member.0));
+            memory.is_none_or(Memory::has_joined)
+        };
+        if with.iter().all(joined) {
+            Ok(())
+        } else {
+            Err(Violation::NotVoting { node })
         }
     }
 

@@ -9,7 +9,7 @@ use crate::simulation::{
 };
 use crate::{
     Ballot, ClientId, Envelope, MalformedPage, Message, Outbox, Outgoing, Reader, Reply,
-    RequestKey, RequestNumber, Role, Writer,
+    RequestKey, RequestNumber, Role, SnapshotId, Writer,
 };
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -461,6 +461,184 @@ fn a_node_that_leads_on_after_a_restart_is_found() {
         scene.says(node, beat),
         Violation::BallotUsedTwice { node, ballot }
     );
+}
+
+#[test]
+fn s1_a_claim_under_a_round_that_was_heard_of_is_found() {
+    let (above, heard) = (Ballot::new(90, FOLLOWER), Ballot::new(90, LEADER));
+    let reply = Message::HeartbeatReply { ballot: heard };
+    let probe_reply = Message::ProbeReply {
+        ballot: heard,
+        granted: true,
+        highest: heard,
+    };
+    let from = Slot::FIRST;
+    let prepare = |ballot| Message::Prepare { ballot, from };
+    let node = FOLLOWER;
+    let low = Violation::ClaimTooLow {
+        node,
+        ballot: above,
+    };
+    for named in [reply, probe_reply] {
+        let mut scene = Scene::new();
+        let follower = scene.node(node);
+        assert_eq!(scene.step(&follower, &[], &[named], &[]), Ok(()));
+        let mut again = scene.checkers.clone();
+        // The round is as high, and only the node's number is higher.
+        assert!(above > heard);
+        assert_eq!(scene.says(node, prepare(above)), low);
+        // The next round is high enough, and a restart forgets what was not written.
+        let ballot = Ballot::new(91, node);
+        let unwritten = Violation::UnwrittenPromise { node, ballot };
+        assert_eq!(scene.says(node, prepare(ballot)), unwritten);
+        assert_eq!(again.recovered(scene.world.now(), &follower), Ok(()));
+        scene.checkers = again;
+        let ballot = above;
+        let unwritten = Violation::UnwrittenPromise { node, ballot };
+        assert_eq!(scene.says(node, prepare(above)), unwritten);
+    }
+}
+
+#[test]
+fn d1_a_fenced_node_that_speaks_as_a_voter_is_found() {
+    let mut scene = Scene::new();
+    let mut fenced = scene.node(FOLLOWER);
+    let mut outbox = Outbox::<Machine, 2, { Small::OUTBOX_MIN }>::new();
+    fenced.fence(scene.world.now(), &mut outbox, &mut ());
+    let (ballot, node) = (scene.ballot(), FOLLOWER);
+    let from = fenced.applied();
+    let learn = Message::Learn { from };
+    assert_eq!(scene.step(&fenced, &[], &[learn], &[]), Ok(()));
+    let highest = ballot;
+    let granted = false;
+    for message in [
+        Message::HeartbeatReply { ballot },
+        Message::ProbeReply {
+            ballot,
+            granted,
+            highest,
+        },
+        Message::Prepare { ballot, from },
+        Message::Decision {
+            ballot,
+            decided: from,
+        },
+    ] {
+        assert_eq!(
+            scene.step(&fenced, &[], &[message], &[]),
+            Err(Violation::NotVoting { node })
+        );
+    }
+}
+
+#[test]
+fn j1_a_founder_that_counts_a_node_that_does_not_vote_is_found() {
+    for (page, found) in [(0, false), (1, true)] {
+        let mut scene = Scene::new();
+        scene.checkers.reset();
+        let config = |node| scene.node(node).config().clone();
+        let now = scene.world.now();
+        let founder = Small::found(config(LEADER), 6, now).unwrap();
+        let joiner = if page == 0 {
+            Small::join(config(FOLLOWER), 6, now).unwrap()
+        } else {
+            Small::learn(config(FOLLOWER), 6, now).unwrap()
+        };
+        let snapshot = None;
+        let join = Message::Join { snapshot, page };
+        assert_eq!(scene.step(&joiner, &[], &[join], &[]), Ok(()));
+        let welcome = Message::Welcome {
+            snapshot: SnapshotId {
+                at: Slot::ZERO,
+                digest: 0,
+            },
+            page: 0,
+            pages: 2,
+            bytes: heapless::Vec::new(),
+        };
+        let messages = [Outgoing {
+            role: Role::Seed,
+            to: NodeSet::only(FOLLOWER),
+            message: welcome,
+        }];
+        let stepped = scene.checkers.stepped(&StepsTaken {
+            at: now,
+            node: &founder,
+            progress: NodeProgress::of(&founder),
+            boundaries: &[],
+            writes: &[],
+            messages: &messages,
+            replies: &[],
+        });
+        let counted = Err(Violation::NotVoting { node: LEADER });
+        assert_eq!(stepped, if found { counted } else { Ok(()) });
+    }
+}
+
+#[test]
+fn c3_who_says_that_more_is_decided_than_it_has_applied_is_found() {
+    let mut scene = Scene::new();
+    let (node, ballot) = (LEADER, scene.ballot());
+    let applied = scene.node(node).applied();
+    let decided = applied.next().unwrap();
+    let (chain, slot) = (0, decided);
+    let proposals = Proposals::<Machine, 2>::from_slice(&[Proposal::Noop]).unwrap();
+    let first = decided.checked_add(9).unwrap();
+    for message in [
+        Message::Decision { ballot, decided },
+        Message::Heartbeat {
+            ballot,
+            decided,
+            chain,
+        },
+        Message::Accept {
+            ballot,
+            first,
+            decided,
+            proposals: proposals.clone(),
+        },
+        Message::Decisions {
+            first: applied,
+            applied: decided,
+            proposals,
+        },
+    ] {
+        assert_eq!(
+            scene.says(node, message),
+            Violation::NotChosen { node, slot }
+        );
+    }
+    let leader = scene.node(node);
+    let decided = applied;
+    let told = Message::Decision { ballot, decided };
+    assert_eq!(scene.step(&leader, &[], &[told], &[]), Ok(()));
+}
+
+#[test]
+fn t1_who_says_that_it_gave_up_more_than_it_has_applied_is_found() {
+    let mut scene = Scene::new();
+    let (node, ballot) = (FOLLOWER, scene.ballot());
+    let slot = scene.node(node).applied().next().unwrap();
+    let (low_water, from) = (slot, slot);
+    let accepted = Message::Accepted {
+        ballot,
+        promised: ballot,
+        first: slot,
+        count: 0,
+        low_water,
+    };
+    let promise = Message::Promise {
+        ballot,
+        promised: ballot,
+        from,
+        low_water,
+        last: true,
+        entries: Entries::<Machine, 2>::new(),
+    };
+    for message in [accepted, promise] {
+        let gave_up = Violation::ForgotUnapplied { node, slot };
+        assert_eq!(scene.says(node, message), gave_up);
+    }
 }
 
 #[test]
