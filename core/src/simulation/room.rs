@@ -218,12 +218,12 @@ impl<M: StateMachine, const PAGE: usize, const N: usize> EventQueue<M, PAGE>
         Self::clear(self);
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn push(&mut self, at: Instant, event: SimEvent<M, PAGE>) -> Result<(), SchedulerFull> {
         Self::push(self, at, event)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn pop(&mut self) -> Option<Scheduled<M, PAGE>> {
         Self::pop(self)
     }
