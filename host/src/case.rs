@@ -1,22 +1,21 @@
 //! A case: everything that decides one run with faults, and the run itself.
 
-mod asking;
-mod effect;
+mod fates;
 mod file;
+mod invalid;
 mod keys;
 mod limits;
-mod nature;
-mod table;
-mod wrong;
+mod schema;
+mod vacuity;
+mod workload;
 
+pub use fates::{Fates, LinkMessage, Script, ScriptedFate};
 pub use file::{FileError, keys, parse, print, read, try_write, write};
-pub use nature::{Choice, Nature, Passage, Script};
-pub use table::{Outcome, planned_kinds};
+pub use schema::{Outcome, planned_kinds};
 
 use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
-use crate::run::{self, Finished, HostTracer, KEYS, Looks, PAGE, RunError};
-use asking::Asking;
+use crate::run::{self, Checks, Finished, HostTracer, KEYS, PAGE, RunError};
 use synod::Tracer;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
@@ -26,6 +25,7 @@ use synod::simulation::{
 };
 use synod::storage::Journal;
 use synod::{Duration, Instant};
+use workload::CaseWorkload;
 
 /// One run with faults: two runs of equal cases have equal traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,21 +55,21 @@ impl Case {
     }
 
     /// What works against its cluster.
-    fn nature(&self, recorded: bool) -> Nature {
+    fn fates(&self, recorded: bool) -> Fates {
         let Trial {
             scenario,
             weather,
             plan,
             ..
         } = &self.trial;
-        let nature = match &self.script {
-            Some(script) => Nature::scripted(script.clone(), Plan::new(plan)),
-            None => Nature::drawn(Faults::new(scenario, *weather, plan)),
+        let fates = match &self.script {
+            Some(script) => Fates::scripted(script.clone(), Plan::new(plan)),
+            None => Fates::drawn(Faults::new(scenario, *weather, plan)),
         };
         if recorded {
-            nature.recorded(scenario.link.delay)
+            fates.recorded(scenario.link.delay)
         } else {
-            nature
+            fates
         }
     }
 }
@@ -154,8 +154,8 @@ where
     let scenario = &case.trial.scenario;
     let is_small = scenario.nodes <= 16 && scenario.clients <= 16;
     let workload = match case.trial.contended {
-        0 => Asking::Apart(script),
-        keys => Asking::Contest(Contest::new(scenario.run_seed, case.trial.requests, keys)),
+        0 => CaseWorkload::Separate(script),
+        keys => CaseWorkload::Contest(Contest::new(scenario.run_seed, case.trial.requests, keys)),
     };
     if case.trial.room == Capacities::Tight {
         play_in::<M, _, 4, 4, 16, 512, 256, 16_384>(case, workload, tracer, recorded)
@@ -183,8 +183,8 @@ fn is_usual(case: &Case) -> bool {
     let scenario = &case.trial.scenario;
     let trip = scenario.link.round_trip_max();
     // Where what becomes of messages was written by hand, nobody says when that is over.
-    let is_told = case.script.is_none() || case.trial.weather != Weather::CALM;
-    is_told
+    let has_known_calm = case.script.is_none() || case.trial.weather != Weather::CALM;
+    has_known_calm
         && scenario.link.loss_ppm == 0
         && scenario.kills.is_empty()
         && scenario.round_trip.is_none_or(|taken| taken >= trip)
@@ -243,7 +243,7 @@ fn storage<M: Objects, const WINDOW: usize, const CLIENTS: usize, const BYTES: u
 }
 
 /// The verdict on a run that is over, and what its history has shown: a broken rule outweighs all else.
-fn judge(
+fn final_verdict(
     verdict: Verdict,
     look: impl FnOnce() -> Result<Checked, Violation>,
 ) -> (Verdict, Checked) {
@@ -284,16 +284,16 @@ where
         PAGE,
         NODES,
         EVENTS,
-        Nature,
+        Fates,
         Disks<NODES, BYTES>,
     >::idle_on(Disks::sized(storage::<M, WINDOW, CLIENTS, BYTES>(case)));
-    simulation.start_against(&case.trial.scenario, workload, case.nature(recorded))?;
-    let mut tracers = (tracer, run::Watchers::default());
+    simulation.start_against(&case.trial.scenario, workload, case.fates(recorded))?;
+    let mut tracers = (tracer, run::RunTracers::default());
     let invariants = Invariants::<M, WINDOW, CLIENTS, NODES, SLOTS>::new();
     let history = History::<M>::new(OPERATIONS_MAX);
     let mut observers = (invariants, (history, Pace::new()));
     let calm = calm_from(case);
-    let verdict = run::to_the_end(|| {
+    let verdict = run::run_until_verdict(|| {
         let verdict = simulation.step_observed(&mut tracers, &mut observers);
         let pace = &mut observers.1.1;
         if verdict.is_none()
@@ -305,9 +305,9 @@ where
         }
         verdict
     });
-    let (_, (digest, (tally, reigns))) = tracers;
+    let (_, (digest, (tally, leaderships))) = tracers;
     let (mut invariants, (history, pace)) = observers;
-    let (verdict, checked) = judge(verdict, || {
+    let (verdict, checked) = final_verdict(verdict, || {
         invariants.ended(simulation.nodes())?;
         history.check()
     });
@@ -319,10 +319,10 @@ where
         report: simulation.report(),
         digest,
         tally,
-        reigns,
+        leaderships,
         marks: simulation.marks().collect(),
         earlier: 0,
-        looks: Some(Looks {
+        checks: Some(Checks {
             seen: *invariants.seen(),
             history: checked,
         }),

@@ -27,30 +27,30 @@
 //!
 //! After every step, and from outside alone: from what was written, sent, applied and answered. See [`Invariant`].
 
+mod coverage;
 mod explorer;
-mod heal;
+mod initial_state;
+mod interning;
 mod invariant;
-mod judge;
+mod ledger;
+mod liveness;
 mod machine;
-mod memo;
 mod schedule;
 mod scope;
 mod search;
-mod sight;
-mod start;
 mod walk;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
+pub use coverage::{Coverage, Situation};
 pub use explorer::Explorer;
+pub use initial_state::StartError;
 pub use invariant::{Broken, Invariant};
 pub use machine::Tape;
 pub use schedule::{Line, schedule};
 pub use scope::{Network, Scope};
 pub use search::{Bounds, End, Explored, Violation, Watch, search};
-pub use sight::{Reached, Sight};
-pub use start::StartError;
 pub use walk::walks;
 pub use world::{Action, Letter, Member, PAGE, World};

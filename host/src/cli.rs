@@ -11,7 +11,7 @@ mod shrink;
 mod sweep;
 
 #[cfg(test)]
-mod pasted;
+mod round_trip;
 #[cfg(test)]
 mod tests;
 
@@ -22,14 +22,14 @@ use crate::case::Outcome;
 use crate::commands;
 #[cfg(feature = "check")]
 use crate::commands::check::CheckCommand;
-use crate::commands::run::{self, Colour, Form, RunCommand, Subject};
+use crate::commands::run::{self, Colour, OutputFormat, RunCommand, Subject};
 use crate::commands::shrink::ShrinkCommand;
 use crate::commands::sweep::SweepCommand;
 use crate::data::Data;
-use crate::exit::{Exit, complain};
+use crate::exit::{Exit, print_error};
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
-use crate::shell;
+use crate::shell_quoting;
 use crate::values;
 use clap::builder::StyledStr;
 use clap::error::ErrorKind;
@@ -64,7 +64,7 @@ pub enum Command {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<_> = args.into_iter().collect();
     if let Some(program) = args.first() {
-        shell::set_program(program);
+        shell_quoting::set_program(program);
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -79,7 +79,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         #[cfg(feature = "mutants")]
         Ok(Command::Museum(command)) => commands::museum::run(&command),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             Exit::Usage
         }
     }
@@ -109,7 +109,7 @@ fn refuse(error: &clap::Error) -> Exit {
             Err(error) => Exit::from_output(&error),
         };
     }
-    complain(&UsageError::from(error));
+    print_error(&UsageError::from(error));
     Exit::Usage
 }
 
@@ -121,14 +121,14 @@ fn print(page: &StyledStr) -> io::Result<()> {
     } else {
         page.to_string()
     };
-    stdout.write_all(shell::with_program(&text).as_bytes())?;
+    stdout.write_all(shell_quoting::with_program(&text).as_bytes())?;
     stdout.flush()
 }
 
 #[derive(Debug, Parser)]
 #[command(
     name = "synod",
-    bin_name = shell::program(),
+    bin_name = shell_quoting::program(),
     version,
     about = help::ABOUT,
     long_about = help::LONG_ABOUT,
@@ -262,7 +262,7 @@ struct ShowArgs {
     quiet: bool,
     /// Lines for people or JSON for programs
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: Form,
+    format: OutputFormat,
     /// Whether each role has a colour
     #[arg(
         long,
@@ -293,7 +293,7 @@ struct ShowArgs {
 #[derive(Clone, Copy, Debug)]
 struct Place(Option<Placement>);
 
-fn parse_place(text: &str) -> Result<Place, values::Takes> {
+fn parse_place(text: &str) -> Result<Place, values::Expected> {
     values::place(text).map(Place)
 }
 
@@ -325,7 +325,7 @@ impl RunArgs {
             None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
         };
         let subject = match (subject, self.data) {
-            (Subject::Plain(options), Some(path)) => kept(options, path, self.learner)?,
+            (Subject::Plain(options), Some(path)) => stored(options, path, self.learner)?,
             (subject, _) => subject,
         };
         #[cfg(feature = "mutants")]
@@ -345,12 +345,12 @@ impl RunArgs {
 }
 
 /// A run on the files of a directory.
-fn kept(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
+fn stored(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
     for learner in &learners {
         check_node("--learner", *learner, &learner.0, options.nodes)?;
     }
     let data = Data { path, learners };
-    Ok(Subject::Kept { options, data })
+    Ok(Subject::Stored { options, data })
 }
 
 impl ShowArgs {

@@ -3,21 +3,22 @@
 //! The process can be killed at any instant. The next run with the same directory goes on: every node from its own file,
 //! and every client after the last answer that it has heard.
 
-mod clients;
+mod client_log;
+mod consistency;
 mod error;
 mod files;
-mod vouch;
 
 pub use error::DataError;
 
 use crate::options::{Machine, Options};
 use crate::run::{
-    FEW_PLACES as FEW, Finished, HostTracer, KEYS, PAGE, RunError, WINDOW, Watchers, in_thread,
-    is_small, to_the_end,
+    Finished, HostTracer, KEYS, PAGE, RunError, RunTracers, SMALL_CAPACITY as FEW, WINDOW,
+    in_thread, is_small, run_until_verdict,
 };
-use crate::shell;
+use crate::shell_quoting;
 use crate::store::{Cluster, DataDir};
-use clients::Diary;
+use client_log::ClientLog;
+use consistency::{StoredCluster, follows};
 use files::Files;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -26,7 +27,6 @@ use synod::simulation::{
     BankScript, Bound, KvScript, Network, Past, Scenario, Simulation, Verdict, Violation, Workload,
 };
 use synod::{Durable, NodeId, StateMachine, Tracer};
-use vouch::{Evidence, follows};
 
 /// How many bytes of records the storage of a node has room for: more than twice what four checkpoints of the largest state
 /// take that there can be, so that they are written in pages.
@@ -45,9 +45,9 @@ impl Data {
     /// The options that name it on the command line.
     pub fn command(&self) -> String {
         let mut line = String::new();
-        shell::push_option(&mut line, "--data", self.path.as_os_str());
+        shell_quoting::push_option(&mut line, "--data", self.path.as_os_str());
         for learner in &self.learners {
-            shell::push_option(&mut line, "--learner", learner.0.to_string().as_ref());
+            shell_quoting::push_option(&mut line, "--learner", learner.0.to_string().as_ref());
         }
         line
     }
@@ -101,10 +101,12 @@ pub struct Contents<M: StateMachine> {
 /// # Errors
 ///
 /// [`DataError`], as [`run`].
-pub fn look<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
+pub fn inspect<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
     let scenario = options.scenario();
-    let Opened { diary, files, .. } = Opened::<M, FEW, FEW>::open(options, &scenario, data)?;
-    let clients = diary.pasts();
+    let Opened {
+        client_log, files, ..
+    } = Opened::<M, FEW, FEW>::open(options, &scenario, data)?;
+    let clients = client_log.pasts();
     let nodes = files.remembered().map(Option::<&_>::cloned).collect();
     Ok(Contents { clients, nodes })
 }
@@ -137,21 +139,21 @@ impl Scripted for Bank<KEYS> {
 /// The files of a directory, which fit together.
 struct Opened<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
     dir: DataDir,
-    diary: Diary,
+    client_log: ClientLog,
     files: Files<M, CLIENTS, NODES>,
 }
 
 impl<M: Scripted, const CLIENTS: usize, const NODES: usize> Opened<M, CLIENTS, NODES> {
     fn open(options: &Options, scenario: &Scenario, data: &Data) -> Result<Self, DataError> {
         let mut dir = open::<CLIENTS>(options, scenario, data)?;
-        let diary = Diary::open(&mut dir)?;
-        let notes = diary.pasts();
+        let client_log = ClientLog::open(&mut dir)?;
+        let notes = client_log.pasts();
         if !notes.is_empty() && !dir.has_nodes() {
             return Err(DataError::Manifest(dir.notes()));
         }
         let files = Files::open(&mut dir, scenario, &data.learners)?;
         let remembered = (0..).map(NodeId).zip(files.remembered());
-        let evidence = Evidence {
+        let evidence = StoredCluster {
             path: &dir.notes(),
             notes: &notes,
             nodes: remembered
@@ -161,11 +163,15 @@ impl<M: Scripted, const CLIENTS: usize, const NODES: usize> Opened<M, CLIENTS, N
             majority: usize::from(scenario.nodes) / 2 + 1,
         };
         evidence.check(|| M::script(u32::MAX))?;
-        let seen = files.seen().into_iter().chain([diary.seen()]);
+        let seen = files.seen().into_iter().chain([client_log.seen()]);
         for seen in seen {
             dir.must_be_newest(seen).map_err(DataError::Store)?;
         }
-        Ok(Self { dir, diary, files })
+        Ok(Self {
+            dir,
+            client_log,
+            files,
+        })
     }
 }
 
@@ -216,10 +222,10 @@ where
     let opened = Opened::<M, CLIENTS, NODES>::open(options, scenario, data)?;
     let Opened {
         mut dir,
-        mut diary,
+        mut client_log,
         files,
     } = opened;
-    remember(&mut dir, &files, &diary)?;
+    remember(&mut dir, &files, &client_log)?;
     let mut simulation =
         Simulation::<M, M::Script, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, _>::idle_on(
             files,
@@ -231,7 +237,7 @@ where
         return Err(failed.unwrap_or(DataError::Run(RunError::Scenario(error))));
     }
     let (mut earlier, mut beyond) = (0, 0);
-    for past in diary.pasts() {
+    for past in client_log.pasts() {
         if past.client < scenario.clients {
             earlier += u64::from(past.answered);
             // Who has asked for more in an earlier run has been answered that as well.
@@ -239,21 +245,21 @@ where
             simulation.resume(past);
         }
     }
-    let mut observers = (tracer, Watchers::default());
+    let mut observers = (tracer, RunTracers::default());
     let mut failed = None;
-    let mut verdict = to_the_end(|| {
-        let ended = simulation.step_observed(&mut observers, &mut diary);
+    let mut verdict = run_until_verdict(|| {
+        let ended = simulation.step_observed(&mut observers, &mut client_log);
         // What is wrong with one file is likely to be wrong with all.
         failed = simulation.stores_mut().take_error();
-        failed = failed.take().or_else(|| diary.take_error());
+        failed = failed.take().or_else(|| client_log.take_error());
         ended.or(failed.is_some().then_some(Verdict::Stalled(Bound::Stopped)))
     });
     if let Some(error) = failed {
         return Err(error);
     }
-    remember(&mut dir, simulation.stores(), &diary)?;
+    remember(&mut dir, simulation.stores(), &client_log)?;
     if verdict == Verdict::Done {
-        let notes = diary.pasts();
+        let notes = client_log.pasts();
         let wrong = simulation.nodes().find(|node| {
             let durable = node.durable();
             durable.is_some_and(|durable| !follows(&durable, &notes, M::script(u32::MAX)))
@@ -273,9 +279,9 @@ where
 fn remember<M: StateMachine, const CLIENTS: usize, const NODES: usize>(
     dir: &mut DataDir,
     files: &Files<M, CLIENTS, NODES>,
-    diary: &Diary,
+    client_log: &ClientLog,
 ) -> Result<(), DataError> {
-    let seen = files.seen().into_iter().chain([diary.seen()]);
+    let seen = files.seen().into_iter().chain([client_log.seen()]);
     dir.remember(seen).map_err(DataError::Store)
 }
 

@@ -46,7 +46,7 @@ impl Exit {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::Done;
         }
-        complain(&format_args!(
+        print_error(&format_args!(
             "cannot write to the standard output: {error}"
         ));
         Self::Usage
@@ -60,7 +60,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Says one line on the standard error. Where that fails too, there is nobody left to tell.
-pub(crate) fn complain(what: &impl core::fmt::Display) {
+pub(crate) fn print_error(what: &impl core::fmt::Display) {
     use io::Write;
     let _ = writeln!(io::stderr().lock(), "synod: {what}");
 }

@@ -1,17 +1,17 @@
 //! The log of a run: which records are shown, in which form, and where they go.
 
 pub(crate) mod bytes;
+mod colours;
 mod context;
 mod filter;
 mod json;
 mod output;
-mod paint;
 pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use context::{MessageId, Notes, Why};
+pub use context::{Annotations, MessageId, ProbeReason};
 pub use filter::{Filter, Level, level};
 pub use json::Json;
 pub use output::Output;
@@ -47,7 +47,7 @@ impl Format {
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
     ) {
         match self {
             Self::Text(text) => text.line(out, record, notes),
@@ -80,7 +80,7 @@ impl<W: Write> Log<'_, W> {
     fn record_for_slots<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
         is_asked_for: bool,
     ) {
         let Self {
@@ -91,16 +91,16 @@ impl<W: Write> Log<'_, W> {
         } = self;
         let applies = context.applies(record);
         let applies = applies.is_some_and(|(first, last)| filter.admits_between(first, last));
-        if applies && let Some(line) = context.brought(record.node, record.at) {
+        if applies && let Some(line) = context.received(record.node, record.at) {
             output.append(|out| out.extend_from_slice(&line));
         }
         if is_asked_for || applies {
             output.append(|out| format.line(out, record, notes));
             if matches!(record.event, Event::Received { .. }) {
-                context.forget(record.node);
+                context.forget_received(record.node);
             }
         } else {
-            context.keep(record, |out| format.line(out, record, notes));
+            context.keep_received(record, |out| format.line(out, record, notes));
         }
     }
 }

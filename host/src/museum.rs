@@ -6,7 +6,7 @@
 use crate::case::{Case, in_thread, run_here};
 #[cfg(feature = "check")]
 use crate::check::{Bounds, Explorer, Scope, walks};
-use crate::storm::{Conditions, Watch, walk};
+use crate::random_walk::{CheckSet, Conditions, walk};
 use synod::Mutant;
 use synod::simulation::{FaultSet, Swarm};
 
@@ -34,26 +34,26 @@ pub struct Catch {
     pub steps: u64,
 }
 
-/// Random walks over seeds from a first one on: see [`crate::storm`].
+/// Random walks over seeds from a first one on: see [`crate::random_walk`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RandomWalks {
     /// Which checks count.
-    pub watch: Watch,
+    pub checks: CheckSet,
     /// The seed of the first walk.
     pub first: u64,
 }
 
 impl Hunter for RandomWalks {
     fn name(&self) -> &'static str {
-        match self.watch {
-            Watch::Everything => "first sign",
-            Watch::Harm => "harm",
+        match self.checks {
+            CheckSet::All => "first sign",
+            CheckSet::UserVisible => "harm",
         }
     }
 
     fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
         let conditions = Conditions {
-            watch: self.watch,
+            checks: self.checks,
             mutant,
         };
         (1..=tries).find_map(|tries| {

@@ -1,6 +1,6 @@
 //! What to simulate: everything that decides the trace of a run, and nothing that only decides how it is shown.
 
-use crate::shell;
+use crate::shell_quoting;
 use crate::values::UNTIL_MAX;
 use core::fmt::{self, Write};
 use synod::simulation::{KILLS_MAX, Kill, Link, Placement, Scenario, Target};
@@ -155,7 +155,7 @@ impl Options {
 
     fn write_command(&self, line: &mut String) -> fmt::Result {
         let default = Self::new(self.run_seed);
-        write!(line, "{} {}", shell::program(), self.run_seed)?;
+        write!(line, "{} {}", shell_quoting::program(), self.run_seed)?;
         if self.nodes != default.nodes {
             write!(line, " --nodes {}", self.nodes)?;
         }

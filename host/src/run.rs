@@ -2,8 +2,8 @@
 
 use crate::exit::Exit;
 use crate::history::Checked;
+use crate::leadership::Leaderships;
 use crate::options::{Machine, Options};
-use crate::reigns::Reigns;
 use crate::signals;
 use core::fmt;
 use std::io;
@@ -27,9 +27,9 @@ pub(crate) const STACK: usize = 64 << 20;
 
 /// How many nodes and clients the smaller of the two simulations has room for, and 1,024 events on their way. The larger
 /// one has room for 64 of both and 8,192 events; to touch its memory would take a short run most of its time.
-const FEW: u16 = 16;
+const SMALL_MAX: u16 = 16;
 /// The same, as a capacity.
-pub(crate) const FEW_PLACES: usize = 16;
+pub(crate) const SMALL_CAPACITY: usize = 16;
 
 /// A tracer for every machine that the host runs.
 ///
@@ -51,7 +51,7 @@ pub struct Finished {
     /// What happened how often.
     pub tally: Tally,
     /// Who led, from when to when.
-    pub reigns: Reigns,
+    pub leaderships: Leaderships,
     /// How full each fixed structure was at its fullest.
     pub marks: Vec<Mark>,
     /// Which of the planned faults have begun, as a bit for each from the lowest on.
@@ -59,7 +59,7 @@ pub struct Finished {
     /// How many messages were lost on the way, those aside that a planned fault cut off and those that found no room.
     pub lost: u64,
     /// What the checkers have looked at, where there were any.
-    pub looks: Option<Looks>,
+    pub checks: Option<Checks>,
     /// What a run with faults has taken once they were over, where that can be held against what others took.
     pub pace: Option<Figures>,
     /// How many of the requests were answered in earlier runs on the same files.
@@ -69,11 +69,11 @@ pub struct Finished {
 }
 
 /// What watches every run.
-pub(crate) type Watchers = (Digest, (Tally, Reigns));
+pub(crate) type RunTracers = (Digest, (Tally, Leaderships));
 
 /// What the checkers of a run have looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Looks {
+pub struct Checks {
     /// How often each rule was checked, and how often it could not be.
     pub seen: Seen,
     /// What the look at the clients' history has covered.
@@ -92,7 +92,7 @@ impl Finished {
     >(
         simulation: &Simulation<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS, Network, S>,
         verdict: Verdict,
-        (digest, (tally, reigns)): Watchers,
+        (digest, (tally, leaderships)): RunTracers,
     ) -> Self {
         Self {
             verdict,
@@ -100,9 +100,9 @@ impl Finished {
             digest,
             lost: tally.lost_total() - tally.full(Queue::Scheduler),
             tally,
-            reigns,
+            leaderships,
             marks: simulation.marks().collect(),
-            looks: None,
+            checks: None,
             began: 0,
             pace: None,
             earlier: 0,
@@ -190,12 +190,12 @@ pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, R
 
 /// Lets one thing after the other happen until a run has ended, or is to be cut short.
 #[inline]
-pub(crate) fn to_the_end(mut step: impl FnMut() -> Option<Verdict>) -> Verdict {
+pub(crate) fn run_until_verdict(mut step: impl FnMut() -> Option<Verdict>) -> Verdict {
     loop {
         if let Some(verdict) = step() {
             return verdict;
         }
-        if signals::cut_runs() {
+        if signals::must_stop_run() {
             return Verdict::Stalled(Bound::Stopped);
         }
     }
@@ -203,7 +203,7 @@ pub(crate) fn to_the_end(mut step: impl FnMut() -> Option<Verdict>) -> Verdict {
 
 /// Whether the smaller of the two simulations has room for it.
 pub(crate) const fn is_small(scenario: &Scenario) -> bool {
-    scenario.nodes <= FEW && scenario.clients <= FEW
+    scenario.nodes <= SMALL_MAX && scenario.clients <= SMALL_MAX
 }
 
 /// Runs in as small a simulation as will do. Which one that is follows from the options, so it cannot part two traces.
@@ -216,7 +216,7 @@ where
     for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
 {
     if is_small(scenario) {
-        simulate_in::<M, L, FEW_PLACES, FEW_PLACES, 1024>(scenario, workload, tracer)
+        simulate_in::<M, L, SMALL_CAPACITY, SMALL_CAPACITY, 1024>(scenario, workload, tracer)
     } else {
         simulate_in::<M, L, 64, 64, 8192>(scenario, workload, tracer)
     }
@@ -243,7 +243,7 @@ where
 {
     let mut simulation = Simulation::<M, L, WINDOW, CLIENTS, PAGE, NODES, EVENTS>::idle();
     simulation.start(scenario, workload)?;
-    let mut observers = (tracer, Watchers::default());
-    let verdict = to_the_end(|| simulation.step(&mut observers));
+    let mut observers = (tracer, RunTracers::default());
+    let verdict = run_until_verdict(|| simulation.step(&mut observers));
     Ok(Finished::of(&simulation, verdict, observers.1))
 }

@@ -6,16 +6,16 @@
 //! happen, and messages that do not matter are lost. Source of the piece by piece: Zeller and Hildebrandt, *Simplifying
 //! and Isolating Failure-Inducing Input* (2002).
 
+mod explanation;
 mod messages;
-mod story;
 mod trials;
 
-pub use story::{Story, Teller};
+pub use explanation::{Explanation, FactFilter};
 
 use crate::case::{Case, run_here};
 use crate::run::Finished;
 use crate::signals;
-use story::Lines;
+use explanation::LineCount;
 use synod::simulation::{Bound, ScenarioError, Trial, Verdict, Weather};
 
 /// How small a failing run is; less is better, in this order.
@@ -49,7 +49,7 @@ pub struct Shrunk {
 }
 
 /// How far a shrinking has come: how many runs it took so far, and what is left now.
-pub type Watch<'a> = &'a mut (dyn FnMut(u64, Size) + Send);
+pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, Size) + Send);
 
 /// Shrinks a failing run, with at most so many runs; `None` where it does not fail in the first place. The thread must have a
 /// stack that is large enough: see [`in_thread`](crate::case::in_thread).
@@ -60,7 +60,7 @@ pub type Watch<'a> = &'a mut (dyn FnMut(u64, Size) + Send);
 pub fn shrink(
     case: &Case,
     tries_max: u64,
-    watch: Watch<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Option<Shrunk>, ScenarioError> {
     let (before, finished) = measure(case)?;
     let Some(failure) = finished.failure() else {
@@ -74,7 +74,7 @@ pub fn shrink(
         size: before,
         tries: 1,
         tries_max,
-        watch,
+        on_progress,
     };
     if case.script.is_none() || case.trial.weather != Weather::CALM {
         shrinking.redraw(tries_max / 4);
@@ -99,7 +99,7 @@ pub fn shrink(
 
 /// Runs a case, and says how small it is.
 fn measure(case: &Case) -> Result<(Size, Finished), ScenarioError> {
-    let mut lines = Lines::default();
+    let mut lines = LineCount::default();
     let finished = run_here(case, &mut lines)?;
     let trial = &case.trial;
     let size = Size {
@@ -146,7 +146,7 @@ struct Shrinking<'a> {
     size: Size,
     tries: u64,
     tries_max: u64,
-    watch: Watch<'a>,
+    on_progress: OnProgress<'a>,
 }
 
 impl Shrinking<'_> {
@@ -157,7 +157,7 @@ impl Shrinking<'_> {
             return false;
         }
         self.tries += 1;
-        (self.watch)(self.tries, self.size);
+        (self.on_progress)(self.tries, self.size);
         match measure(&candidate) {
             Ok((size, finished))
                 if finished.failure() == Some(self.failure) && size < self.size =>
@@ -171,7 +171,7 @@ impl Shrinking<'_> {
     }
 
     fn is_spent(&self) -> bool {
-        self.tries >= self.tries_max || signals::have_come()
+        self.tries >= self.tries_max || signals::is_stop_requested()
     }
 }
 

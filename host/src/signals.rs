@@ -1,6 +1,6 @@
 //! Signals that ask the program to stop: Ctrl-C, SIGTERM, SIGHUP. The first is heeded, the second ends the program at once.
 
-use crate::exit::complain;
+use crate::exit::print_error;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::io;
 use std::process;
@@ -9,58 +9,58 @@ use std::process;
 const INTERRUPT: u8 = 2;
 
 /// Whether a signal has come.
-static CAME: AtomicBool = AtomicBool::new(false);
+static STOP_REQUESTED: AtomicBool = AtomicBool::new(false);
 /// Whether runs under way end where they are once a signal has come.
-static CUTS: AtomicBool = AtomicBool::new(false);
+static STOPS_RUNS: AtomicBool = AtomicBool::new(false);
 /// Which signal came first.
-static FIRST: AtomicU8 = AtomicU8::new(INTERRUPT);
+static FIRST_SIGNAL: AtomicU8 = AtomicU8::new(INTERRUPT);
 
 /// What becomes of a run that is under way when the first signal comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Runs {
+pub(crate) enum FirstSignal {
     /// It ends where it is.
-    Cut,
+    StopsRun,
     /// It comes to its end, and this is said.
-    Finish(&'static str),
+    FinishesRun(&'static str),
 }
 
 /// Heeds signals from now on; where that cannot be, they end the program at once, and that is said.
-pub(crate) fn heed(runs: Runs) {
-    CUTS.store(runs == Runs::Cut, Ordering::Relaxed);
-    if let Err(error) = watch(move |signal| came(signal, runs)) {
-        complain(&format_args!("Ctrl-C will end it at once: {error}"));
+pub(crate) fn install(first: FirstSignal) {
+    STOPS_RUNS.store(first == FirstSignal::StopsRun, Ordering::Relaxed);
+    if let Err(error) = watch(move |signal| on_signal(signal, first)) {
+        print_error(&format_args!("Ctrl-C will end it at once: {error}"));
     }
 }
 
 /// Whether a signal has come: nothing more is to be begun.
-pub(crate) fn came_flag() -> &'static AtomicBool {
-    &CAME
+pub(crate) fn stop_flag() -> &'static AtomicBool {
+    &STOP_REQUESTED
 }
 
 /// Whether a signal has come.
 #[inline]
-pub(crate) fn have_come() -> bool {
-    CAME.load(Ordering::Relaxed)
+pub(crate) fn is_stop_requested() -> bool {
+    STOP_REQUESTED.load(Ordering::Relaxed)
 }
 
 /// Whether a run that is under way is to end where it is.
 #[inline]
-pub(crate) fn cut_runs() -> bool {
-    have_come() && CUTS.load(Ordering::Relaxed)
+pub(crate) fn must_stop_run() -> bool {
+    is_stop_requested() && STOPS_RUNS.load(Ordering::Relaxed)
 }
 
 /// What a shell calls the end of a process by the signal that came: 130, 143 or 129.
 pub(crate) fn exit_code() -> u8 {
-    FIRST.load(Ordering::Relaxed).saturating_add(128)
+    FIRST_SIGNAL.load(Ordering::Relaxed).saturating_add(128)
 }
 
-fn came(signal: u8, runs: Runs) {
-    if CAME.swap(true, Ordering::Relaxed) {
+fn on_signal(signal: u8, first: FirstSignal) {
+    if STOP_REQUESTED.swap(true, Ordering::Relaxed) {
         process::exit(i32::from(signal) + 128);
     }
-    FIRST.store(signal, Ordering::Relaxed);
-    if let Runs::Finish(say) = runs {
-        complain(&say);
+    FIRST_SIGNAL.store(signal, Ordering::Relaxed);
+    if let FirstSignal::FinishesRun(say) = first {
+        print_error(&say);
     }
 }
 

@@ -3,24 +3,24 @@
 //! Seeds are handed out in rising order and what came of them is added up in rising order, so that a sweep comes to the
 //! same, whatever the number of its threads.
 
-mod due;
+mod coverage;
+mod non_vacuity;
 mod pace;
 mod seeds;
-mod sights;
 #[cfg(test)]
 mod tests;
-mod work;
+mod workers;
 
-pub use due::{Due, Missing, possible};
+pub use coverage::{Coverage, Occurrences, RareEvent};
+pub use non_vacuity::{Expectations, Missing, possible};
 pub use pace::{MANY_RUNS, Paces, Take};
 pub use seeds::{Seeds, Shard};
-pub use sights::{Rarity, Sight, Sights};
-pub use work::{Progress, current_seed, sweep};
+pub use workers::{Progress, current_seed, sweep};
 
 use crate::case::Case;
 use crate::exit::Exit;
 use crate::run::Finished;
-use crate::shell;
+use crate::shell_quoting;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,11 @@ impl Source {
 
     /// The command that shows the run of a seed.
     pub fn command(&self, run_seed: u64) -> String {
-        format!("{} run {run_seed}{}", shell::program(), self.options())
+        format!(
+            "{} run {run_seed}{}",
+            shell_quoting::program(),
+            self.options()
+        )
     }
 
     /// The options that name it, each with a space before it.
@@ -109,18 +113,18 @@ impl Source {
         let mut line = String::new();
         match self {
             Self::Swarm(Swarm { faults, nodes }) => {
-                shell::push_option(&mut line, "--faults", faults_text(*faults).as_ref());
+                shell_quoting::push_option(&mut line, "--faults", faults_text(*faults).as_ref());
                 if let Some(nodes) = nodes {
-                    shell::push_option(&mut line, "--nodes", nodes.to_string().as_ref());
+                    shell_quoting::push_option(&mut line, "--nodes", nodes.to_string().as_ref());
                 }
             }
             Self::Scenario { path, .. } => {
-                shell::push_option(&mut line, "--scenario", path.as_os_str());
+                shell_quoting::push_option(&mut line, "--scenario", path.as_os_str());
             }
             #[cfg(feature = "mutants")]
             Self::Mutated(source, mutant) => {
                 line = source.options();
-                shell::push_option(&mut line, "--mutant", mutant.name().as_ref());
+                shell_quoting::push_option(&mut line, "--mutant", mutant.name().as_ref());
             }
         }
         line
@@ -142,9 +146,9 @@ pub fn faults_text(faults: FaultSet) -> String {
 impl Sweep {
     /// The command that sweeps these seeds in the same way, its time aside.
     pub fn command(&self, seeds: Seeds) -> String {
-        let mut line = format!("{} sweep --seeds {seeds}", shell::program());
+        let mut line = format!("{} sweep --seeds {seeds}", shell_quoting::program());
         if self.shard != Shard::WHOLE {
-            shell::push_option(&mut line, "--shard", self.shard.to_string().as_ref());
+            shell_quoting::push_option(&mut line, "--shard", self.shard.to_string().as_ref());
         }
         line.push_str(&self.source.options());
         for (flag, is_set) in [
@@ -185,7 +189,7 @@ pub struct Swept {
     /// The runs that failed, in rising order of their seeds.
     pub failures: Vec<Failure>,
     /// What the runs have seen.
-    pub sights: Sights,
+    pub coverage: Coverage,
     /// What they should have seen, and have not. It is not asked for where the sweep was ended early.
     pub missing: Vec<Missing>,
     /// What the runs took.
@@ -264,7 +268,7 @@ impl Swept {
             runs: 0,
             next: first,
             failures: Vec::new(),
-            sights: Sights::default(),
+            coverage: Coverage::default(),
             missing: Vec::new(),
             paces: Paces::default(),
             unusual: Vec::new(),
@@ -303,7 +307,7 @@ impl Swept {
         self.runs += 1;
         let failure = Failure::of(run_seed, finished, again);
         self.failures.extend(failure);
-        self.sights.add(finished);
+        self.coverage.add(finished);
         self.paces.add(trial, finished);
         self.answered += finished.report.answered;
         self.decided += finished.report.applied.number();

@@ -16,15 +16,15 @@ pub(crate) const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
 pub(crate) const UNTIL_MAX: Duration = Duration::from_secs(1_000_000 * 3_600);
 
 /// What an option takes, said to someone who gave it something else.
-pub(crate) type Takes = &'static str;
+pub(crate) type Expected = &'static str;
 
 /// A seed: a whole number up to 2⁶⁴ − 1.
-pub(crate) fn seed(text: &str) -> Result<u64, Takes> {
+pub(crate) fn seed(text: &str) -> Result<u64, Expected> {
     number(text).ok_or("a whole number from 0 to 18446744073709551615")
 }
 
 /// Seeds from one to the one before another, `0..1000`; or from one on, `1000..`.
-pub(crate) fn seeds(text: &str) -> Result<Seeds, Takes> {
+pub(crate) fn seeds(text: &str) -> Result<Seeds, Expected> {
     let parsed = text.split_once("..").and_then(|(first, end)| {
         let first = number(first)?;
         let end = match end {
@@ -38,7 +38,7 @@ pub(crate) fn seeds(text: &str) -> Result<Seeds, Takes> {
 }
 
 /// One of some shares: `1/4`.
-pub(crate) fn shard(text: &str) -> Result<Shard, Takes> {
+pub(crate) fn shard(text: &str) -> Result<Shard, Expected> {
     let parsed = text.split_once('/').and_then(|(index, count)| {
         let [index, count] = [index, count].map(|text| u32::try_from(number(text)?).ok());
         let (index, count) = (index?, count?);
@@ -50,7 +50,7 @@ pub(crate) fn shard(text: &str) -> Result<Shard, Takes> {
 }
 
 /// How many runs at once.
-pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Takes> {
+pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Expected> {
     within(text, 1..=1024)
         .and_then(|jobs| NonZeroUsize::new(jobs.into()))
         .ok_or("a whole number from 1 to 1024")
@@ -90,17 +90,17 @@ pub(crate) fn listed<T: Copy>(every: &[T], name: impl Fn(T) -> &'static str) -> 
 }
 
 /// How many nodes.
-pub(crate) fn nodes(text: &str) -> Result<u16, Takes> {
+pub(crate) fn nodes(text: &str) -> Result<u16, Expected> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
 /// How many clients.
-pub(crate) fn clients(text: &str) -> Result<u16, Takes> {
+pub(crate) fn clients(text: &str) -> Result<u16, Expected> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
 /// How many requests for each client.
-pub(crate) fn requests(text: &str) -> Result<u32, Takes> {
+pub(crate) fn requests(text: &str) -> Result<u32, Expected> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| *number >= 1 && *number < u32::MAX)
@@ -109,21 +109,21 @@ pub(crate) fn requests(text: &str) -> Result<u32, Takes> {
 
 /// How many nodes a small cluster has.
 #[cfg(feature = "check")]
-pub(crate) fn few_nodes(text: &str) -> Result<u16, Takes> {
+pub(crate) fn small_cluster(text: &str) -> Result<u16, Expected> {
     within(text, 1..=5).ok_or("a whole number from 1 to 5")
 }
 
 /// How often something happens in a small cluster.
 #[cfg(feature = "check")]
-pub(crate) fn few(text: &str) -> Result<u8, Takes> {
+pub(crate) fn small_count(text: &str) -> Result<u8, Expected> {
     let number = within(text, 0..=8).and_then(|number| u8::try_from(number).ok());
     number.ok_or("a whole number from 0 to 8")
 }
 
 /// The same where it happens at least once.
 #[cfg(feature = "check")]
-pub(crate) fn some(text: &str) -> Result<u8, Takes> {
-    few(text)
+pub(crate) fn small_count_from_one(text: &str) -> Result<u8, Expected> {
+    small_count(text)
         .ok()
         .filter(|number| *number >= 1)
         .ok_or("a whole number from 1 to 8")
@@ -131,7 +131,7 @@ pub(crate) fn some(text: &str) -> Result<u8, Takes> {
 
 /// How many steps.
 #[cfg(feature = "check")]
-pub(crate) fn depth(text: &str) -> Result<u32, Takes> {
+pub(crate) fn depth(text: &str) -> Result<u32, Expected> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| (1..=1_000_000).contains(number))
@@ -161,14 +161,14 @@ pub(crate) fn names<T: Copy>(
 }
 
 /// A bound on events.
-pub(crate) fn events(text: &str) -> Result<u64, Takes> {
+pub(crate) fn events(text: &str) -> Result<u64, Expected> {
     number(text)
         .filter(|number| *number >= 1)
         .ok_or("a whole number from 1, such as 10_000_000")
 }
 
 /// A share, in millionths: `5%`, `0.5%`, or `0`.
-pub(crate) fn percent(text: &str) -> Result<u32, Takes> {
+pub(crate) fn percent(text: &str) -> Result<u32, Expected> {
     let takes = "a percentage from 0% to 100%, such as 5% or 0.5%";
     let parsed = match text.strip_suffix('%') {
         Some(number) => decimal(number, 10_000),
@@ -181,33 +181,33 @@ pub(crate) fn percent(text: &str) -> Result<u32, Takes> {
 }
 
 /// A span of time: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
-pub(crate) fn duration(text: &str) -> Result<Duration, Takes> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Expected> {
     span(text).ok_or("a duration such as 30ms, 1.5s or 2m")
 }
 
 /// A span of time that something takes on its way.
-pub(crate) fn delay(text: &str) -> Result<Duration, Takes> {
+pub(crate) fn delay(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| *span <= DELAY_MAX)
         .ok_or("a duration of at most 24h, such as 30ms, 1.5s or 2m")
 }
 
 /// A bound on simulated time, which cannot be zero.
-pub(crate) fn until(text: &str) -> Result<Duration, Takes> {
+pub(crate) fn until(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| (Duration::from_micros(1)..=UNTIL_MAX).contains(span))
         .ok_or("a duration above zero and of at most 1000000h, such as 90s or 10m")
 }
 
 /// A bound on time, which cannot be zero.
-pub(crate) fn bound(text: &str) -> Result<Duration, Takes> {
+pub(crate) fn time_limit(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| *span > Duration::ZERO)
         .ok_or("a duration above zero, such as 90s or 10m")
 }
 
 /// A node: `3` or `NODE_3`. Whether there is such a node depends on how many there are, and is asked later.
-pub(crate) fn node(text: &str) -> Result<NodeId, Takes> {
+pub(crate) fn node(text: &str) -> Result<NodeId, Expected> {
     node_id(text).ok_or("a node such as 3 or NODE_3")
 }
 
@@ -225,7 +225,7 @@ pub(crate) fn role_names() -> String {
 }
 
 /// A slot or a range of slots: `7` or `7-12`.
-pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
+pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Expected> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     number(first)
         .zip(number(last))
@@ -235,7 +235,7 @@ pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
 }
 
 /// Where the clients are; `None` for the last node.
-pub(crate) fn place(text: &str) -> Result<Option<Placement>, Takes> {
+pub(crate) fn place(text: &str) -> Result<Option<Placement>, Expected> {
     match text {
         "last" => Ok(None),
         "spread" => Ok(Some(Placement::Spread)),
@@ -246,7 +246,7 @@ pub(crate) fn place(text: &str) -> Result<Option<Placement>, Takes> {
 }
 
 /// Who is killed, and when: `3@1s`, `NODE_3@1.5s` or `leader@800ms`.
-pub(crate) fn kill(text: &str) -> Result<Kill, Takes> {
+pub(crate) fn kill(text: &str) -> Result<Kill, Expected> {
     let parsed = text.split_once('@').and_then(|(target, at)| {
         let target = if target.eq_ignore_ascii_case("leader") {
             Target::Leader
@@ -368,7 +368,7 @@ mod tests {
         ] {
             assert!(duration(text).is_err(), "{text}");
         }
-        assert!(bound("0s").is_err(), "a bound of nothing");
+        assert!(time_limit("0s").is_err(), "a bound of nothing");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::thread;
 use synod::machines::Kv;
 use synod::{Digest, Proposal, RequestKey, Sink};
 use synod_host::Options;
-use synod_host::data::{Contents, Data, look};
+use synod_host::data::{Contents, Data, inspect};
 use synod_host::run::KEYS;
 
 /// A cluster that is small, so that a run takes no time, and three clients.
@@ -109,7 +109,7 @@ fn check(path: &Path) -> u32 {
         path: path.to_path_buf(),
         learners: Vec::new(),
     };
-    let Contents { clients, nodes } = look::<Kv<KEYS>>(&options, &data).unwrap();
+    let Contents { clients, nodes } = inspect::<Kv<KEYS>>(&options, &data).unwrap();
     for past in &clients {
         let key = RequestKey {
             client: past.session,

@@ -1,10 +1,12 @@
 //! Cases as files: TOML that a person can write, and that a recorded run is written as.
 
-use super::effect;
+use super::fates::{LinkMessage, Script, ScriptedFate};
+use super::invalid::{Invalid, line_of};
 use super::limits;
-use super::nature::{Choice, Passage, Script};
-use super::table::{FaultTable, LinkTable, Outcome, Seed, Share, Span, WeatherTable, Whole};
-use super::wrong::{Wrong, line_of};
+use super::schema::{
+    DurationText, FaultTable, LinkTable, NodeOrWord, Outcome, PercentText, SeedValue, WeatherTable,
+};
+use super::vacuity;
 use super::{Case, keys::of as keys_of};
 use crate::options::{Machine, Options};
 use crate::values;
@@ -51,7 +53,7 @@ impl core::error::Error for FileError {}
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<Seed>,
+    seed: Option<SeedValue>,
     nodes: Option<u16>,
     clients: Option<u16>,
     requests: Option<u32>,
@@ -63,17 +65,17 @@ struct File {
     mutant: Option<String>,
     /// About how many keys the clients contend.
     contended: Option<u32>,
-    place: Option<Whole>,
-    think: Option<Span>,
+    place: Option<NodeOrWord>,
+    think: Option<DurationText>,
     /// How long a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
-    gather: Option<Span>,
+    gather: Option<DurationText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     second_founder: Option<u16>,
-    until: Option<Span>,
+    until: Option<DurationText>,
     events: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    round_trip: Option<Span>,
+    round_trip: Option<DurationText>,
     link: LinkTable,
     #[serde(skip_serializing_if = "Option::is_none")]
     weather: Option<WeatherTable>,
@@ -89,7 +91,7 @@ struct File {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ScriptTable {
-    usual: Span,
+    usual: DurationText,
     messages: Vec<String>,
 }
 
@@ -154,7 +156,7 @@ pub fn try_write(path: &Path) -> Result<(), FileError> {
 /// What in it is not as it must be, in one line.
 pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
     let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
-    file.case().map_err(|wrong| wrong.in_text(text))
+    file.case().map_err(|invalid| invalid.in_text(text))
 }
 
 fn located(text: &str, error: &toml::de::Error) -> String {
@@ -189,11 +191,11 @@ impl File {
             ..
         } = &case.trial;
         let place = match scenario.placement {
-            Placement::Spread => Whole::Word("spread".to_owned()),
-            Placement::One(node) => Whole::Number(node.0),
+            Placement::Spread => NodeOrWord::Word("spread".to_owned()),
+            Placement::One(node) => NodeOrWord::Number(node.0),
         };
         Self {
-            seed: Some(Seed(scenario.run_seed)),
+            seed: Some(SeedValue(scenario.run_seed)),
             nodes: Some(scenario.nodes),
             clients: Some(scenario.clients),
             requests: Some(*requests),
@@ -210,16 +212,16 @@ impl File {
             mutant: mutant_of(scenario),
             contended: (*contended > 0).then_some(*contended),
             place: Some(place),
-            think: Some(Span(scenario.think)),
-            gather: (scenario.gather > Duration::ZERO).then_some(Span(scenario.gather)),
+            think: Some(DurationText(scenario.think)),
+            gather: (scenario.gather > Duration::ZERO).then_some(DurationText(scenario.gather)),
             second_founder: scenario.second_founder.map(|node| node.0),
-            until: Some(Span(scenario.time_max)),
+            until: Some(DurationText(scenario.time_max)),
             events: Some(scenario.events_max),
-            round_trip: scenario.round_trip.map(Span),
+            round_trip: scenario.round_trip.map(DurationText),
             link: LinkTable {
-                delay: Some(Span(scenario.link.delay)),
-                jitter: Some(Span(scenario.link.jitter)),
-                loss: Some(Share(scenario.link.loss_ppm)),
+                delay: Some(DurationText(scenario.link.delay)),
+                jitter: Some(DurationText(scenario.link.jitter)),
+                loss: Some(PercentText(scenario.link.loss_ppm)),
             },
             weather: (*weather != Weather::CALM).then(|| WeatherTable::of(weather)),
             outcome: None,
@@ -228,8 +230,8 @@ impl File {
         }
     }
 
-    fn case(self) -> Result<(Case, Option<Outcome>), Wrong> {
-        let run_seed = self.seed.unwrap_or(Seed(0)).0;
+    fn case(self) -> Result<(Case, Option<Outcome>), Invalid> {
+        let run_seed = self.seed.unwrap_or(SeedValue(0)).0;
         let mut options = Options::new(run_seed);
         options.nodes = self.nodes.unwrap_or(options.nodes);
         options.clients = self.clients.unwrap_or(options.clients);
@@ -237,7 +239,7 @@ impl File {
         let is_bank = match self.machine.as_deref() {
             None | Some("kv") => false,
             Some("bank") => true,
-            Some(other) => return Err(Wrong::value("machine", &other, &"kv or bank")),
+            Some(other) => return Err(Invalid::value("machine", &other, &"kv or bank")),
         };
         options.machine = if is_bank { Machine::Bank } else { Machine::Kv };
         let room = match self.room.as_deref() {
@@ -245,13 +247,13 @@ impl File {
             Some("tight") => Capacities::Tight,
             Some("wide") => Capacities::Wide,
             Some(other) => {
-                return Err(Wrong::value("room", &other, &"tight, roomy or wide"));
+                return Err(Invalid::value("room", &other, &"tight, roomy or wide"));
             }
         };
         let has_least_storage = match self.storage.as_deref() {
             None | Some("ample") => false,
             Some("least") => true,
-            Some(other) => return Err(Wrong::value("storage", &other, &"least or ample")),
+            Some(other) => return Err(Invalid::value("storage", &other, &"least or ample")),
         };
         let link = self.link.link(&options);
         (options.delay, options.jitter, options.loss_ppm) =
@@ -267,16 +269,16 @@ impl File {
         if self.faults.len() > PLAN_MAX {
             let many = self.faults.len();
             let what = format!("there are {many} faults, but at most {PLAN_MAX} fit");
-            return Err(Wrong::new(what).nth(PLAN_MAX).under("fault"));
+            return Err(Invalid::new(what).at_index(PLAN_MAX).under("fault"));
         }
         if let Some(name) = &self.mutant {
-            mutate(&mut scenario, name).map_err(|what| Wrong::new(what).under("mutant"))?;
+            mutate(&mut scenario, name).map_err(|what| Invalid::new(what).under("mutant"))?;
         }
         let plan = self.faults.iter().enumerate().map(|(index, fault)| {
-            let wrong = |wrong: Wrong| wrong.nth(index).under("fault");
-            fault.planned().map_err(wrong)
+            let invalid = |invalid: Invalid| invalid.at_index(index).under("fault");
+            fault.planned().map_err(invalid)
         });
-        let plan: Result<_, Wrong> = plan.collect();
+        let plan: Result<_, Invalid> = plan.collect();
         let trial = Trial {
             weather: self.weather.map_or(Weather::CALM, |table| table.weather()),
             plan: plan?,
@@ -289,7 +291,7 @@ impl File {
         };
         limits::check(&trial)?;
         let script = self.script.map(ScriptTable::script).transpose()?;
-        effect::check(&trial, script.as_ref())?;
+        vacuity::check(&trial, script.as_ref())?;
         Ok((Case { trial, script }, self.outcome))
     }
 }
@@ -322,8 +324,8 @@ fn mutate(_scenario: &mut Scenario, name: &str) -> Result<(), String> {
 
 impl ScriptTable {
     fn of(script: &Script) -> Self {
-        let line = |(passage, choice): (&Passage, &Choice)| {
-            let Passage { from, to, nth } = passage;
+        let line = |(message, choice): (&LinkMessage, &ScriptedFate)| {
+            let LinkMessage { from, to, nth } = message;
             let way = format!("{}>{} #{nth}", from.0, to.0);
             match (choice.delay, choice.again) {
                 (None, _) => format!("{way} lost"),
@@ -332,22 +334,23 @@ impl ScriptTable {
             }
         };
         Self {
-            usual: Span(script.usual),
+            usual: DurationText(script.usual),
             messages: script.choices.iter().map(line).collect(),
         }
     }
 
-    fn script(self) -> Result<Script, Wrong> {
+    fn script(self) -> Result<Script, Invalid> {
         let choice = |(index, line): (usize, &String)| {
             let bad = || {
-                Wrong::new(format!(
+                Invalid::new(format!(
                     "messages has '{line}', but takes FROM>TO #NTH lost, or FROM>TO #NTH and one or two durations"
                 ))
             };
-            let under = |wrong: Wrong| wrong.nth(index).under("messages").under("script");
+            let under =
+                |invalid: Invalid| invalid.at_index(index).under("messages").under("script");
             message(line).ok_or_else(bad).map_err(under)
         };
-        let choices: Result<_, Wrong> = self.messages.iter().enumerate().map(choice).collect();
+        let choices: Result<_, Invalid> = self.messages.iter().enumerate().map(choice).collect();
         Ok(Script {
             usual: self.usual.0,
             choices: choices?,
@@ -356,27 +359,27 @@ impl ScriptTable {
 }
 
 /// `0>1 #17 lost`, `0>1 #17 30ms`, or `0>1 #17 30ms 45ms` for two copies.
-fn message(line: &str) -> Option<(Passage, Choice)> {
+fn message(line: &str) -> Option<(LinkMessage, ScriptedFate)> {
     let mut words = line.split_whitespace();
     let (from, to) = words.next()?.split_once('>')?;
-    let passage = Passage {
+    let message = LinkMessage {
         from: NodeId(from.parse().ok()?),
         to: NodeId(to.parse().ok()?),
         nth: words.next()?.strip_prefix('#')?.parse().ok()?,
     };
     let first = words.next()?;
     let choice = if first == "lost" {
-        Choice {
+        ScriptedFate {
             delay: None,
             again: None,
         }
     } else {
-        Choice {
+        ScriptedFate {
             delay: Some(values::duration(first).ok()?),
             again: words.next().map(values::duration).transpose().ok()?,
         }
     };
-    words.next().is_none().then_some((passage, choice))
+    words.next().is_none().then_some((message, choice))
 }
 
 #[cfg(test)]

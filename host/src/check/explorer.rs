@@ -1,12 +1,12 @@
 //! What can happen in a small cluster, and what comes of it.
 
+use super::coverage::{Coverage, SharedCoverage, Situation};
+use super::initial_state::{self, ROOM, Restarted, StartError, sent};
 use super::invariant::{Broken, Invariant};
-use super::judge::Facts;
-use super::sight::{Reached, Sight, Sights};
-use super::start::{self, ROOM, Restarted, StartError, sent};
-use super::world::{Action, Member, Memos, PAGE, World};
+use super::ledger::Facts;
+use super::world::{Action, Interners, Member, PAGE, World};
 use super::{Network, Scope, Tape};
-use crate::cut::CutStorage;
+use crate::power_cut::PowerCutStorage;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub struct Explorer {
     round_max: u64,
     /// The last slot that may be used.
     slot_max: u64,
-    memos: Memos,
-    sights: Sights,
+    interners: Interners,
+    coverage: SharedCoverage,
 }
 
 /// After how many operations of the storage power may fail in the middle of a step, where every state is visited. A step
@@ -37,7 +37,7 @@ pub struct Explorer {
 const TORN_AFTER: core::ops::RangeInclusive<u8> = 1..=3;
 
 /// Of so many states one is healed.
-const HEAL_EVERY: u64 = 128;
+const LIVENESS_CHECK_EVERY: u64 = 128;
 
 impl Explorer {
     /// Explores a scope.
@@ -46,7 +46,7 @@ impl Explorer {
     ///
     /// [`StartError`]: there is nothing to explore.
     pub fn new(scope: Scope) -> Result<Self, StartError> {
-        let nodes = start::start(scope.nodes)?;
+        let nodes = initial_state::start(scope.nodes)?;
         Ok(Self::from(scope, nodes))
     }
 
@@ -57,7 +57,7 @@ impl Explorer {
     /// [`StartError`]: there is nothing to explore.
     #[cfg(feature = "mutants")]
     pub fn making(mutant: Option<synod::Mutant>, scope: Scope) -> Result<Self, StartError> {
-        let mut nodes = start::start(scope.nodes)?;
+        let mut nodes = initial_state::start(scope.nodes)?;
         for restarted in &mut nodes {
             restarted.after.node.mutate(mutant);
         }
@@ -71,10 +71,10 @@ impl Explorer {
             .iter()
             .map(|restarted| restarted.before.promised().round());
         let round_max = rounds.max().unwrap_or(0) + u64::from(scope.rounds);
-        let memos = Memos::default();
-        let mut start = World::new(nodes, &memos);
+        let interners = Interners::default();
+        let mut start = World::new(nodes, &interners);
         if scope.crashes == 0 {
-            start.drop_storage(&memos);
+            start.drop_storage(&interners);
         }
         let slot_max = start.ledger.value.last_slot().number() + u64::from(scope.slots);
         Self {
@@ -84,8 +84,8 @@ impl Explorer {
             start,
             round_max,
             slot_max,
-            memos,
-            sights: Sights::default(),
+            interners,
+            coverage: SharedCoverage::default(),
         }
     }
 
@@ -93,7 +93,7 @@ impl Explorer {
     #[must_use]
     pub fn with_letters(mut self, forged: impl IntoIterator<Item = Envelope<Tape, PAGE>>) -> Self {
         for envelope in forged {
-            self.start.post(envelope, &self.memos);
+            self.start.post(envelope, &self.interners);
         }
         self
     }
@@ -114,8 +114,8 @@ impl Explorer {
     }
 
     /// What was reached so far.
-    pub fn reached(&self) -> Reached {
-        self.sights.reached()
+    pub fn coverage(&self) -> Coverage {
+        self.coverage.coverage()
     }
 
     /// All that can happen in a state: with every place in each of these steps at which power may fail.
@@ -218,17 +218,17 @@ impl Explorer {
     }
 
     /// As [`Explorer::step`]; and of some of the states, which follow from what they are, whether the cluster comes to rest from there.
-    pub(super) fn step_and_heal(&self, world: &World, action: &Action) -> World {
+    pub(super) fn step_and_check_liveness(&self, world: &World, action: &Action) -> World {
         let mut next = self.step(world, action);
-        if next.is_within() && next.fingerprint().is_multiple_of(HEAL_EVERY) {
-            self.mend(&mut next);
+        if next.is_within() && next.fingerprint().is_multiple_of(LIVENESS_CHECK_EVERY) {
+            self.record_liveness(&mut next);
         }
         next
     }
 
     /// Looks whether the cluster comes to rest from here.
-    pub(super) fn mend(&self, world: &mut World) {
-        if let Some(broken) = self.heal(world) {
+    pub(super) fn record_liveness(&self, world: &mut World) {
+        if let Some(broken) = self.check_liveness(world) {
             world.broken = Some(Arc::new(broken));
         }
     }
@@ -290,7 +290,7 @@ impl Explorer {
             world.used.requests = world.used.requests.saturating_add(1);
             let mut ledger = world.ledger.value.clone();
             ledger.ask(proposal);
-            world.remember(ledger, &self.memos);
+            world.remember(ledger, &self.interners);
         }
         if let Proposal::Request {
             client,
@@ -329,7 +329,7 @@ impl Explorer {
         let taken = catch_unwind(AssertUnwindSafe(|| {
             step(&mut seat.node, &mut outbox, &mut facts);
             let checkpoints = seat.journal.as_ref().map(Journal::checkpoints);
-            let kept = start::keep(&mut seat, &outbox);
+            let kept = initial_state::keep(&mut seat, &outbox);
             (
                 kept,
                 checkpoints < seat.journal.as_ref().map(Journal::checkpoints),
@@ -341,33 +341,33 @@ impl Explorer {
         };
         if torn.is_some() {
             let storage = seat.journal.map(Journal::into_storage);
-            return self.come_back(world, at, storage, Sight::Torn);
+            return self.come_back(world, at, storage, Situation::Torn);
         }
         if let Err(what) = kept {
             return Self::breaks(world, Invariant::Storage, what);
         }
-        let mut reached = facts.0.reached;
+        let mut coverage = facts.0.coverage;
         let learnt = |write: &&Write<u32>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
-        reached.add(Sight::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
+        coverage.add(Situation::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
         let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
-        reached.add(Sight::Answered, answered);
-        reached.add(Sight::Checkpoint, checkpoint.into());
+        coverage.add(Situation::Answered, answered);
+        coverage.add(Situation::Checkpoint, checkpoint.into());
         if !world.healing {
-            self.sights.add(&reached);
+            self.coverage.add(&coverage);
         }
         let mut ledger = world.ledger.value.clone();
         let judged = ledger.see(&before, &seat.node, &outbox, &facts.0, &self.scope);
         world.broken = judged.err().map(Arc::new);
         world.outside |= ledger.last_slot().number() > self.slot_max;
-        world.remember(ledger, &self.memos);
+        world.remember(ledger, &self.interners);
         for envelope in sent(&seat.node, &outbox) {
             world.outside |= self.is_outside(&envelope);
             if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
-                world.post(envelope, &self.memos);
+                world.post(envelope, &self.interners);
             }
         }
-        world.put(seat, &self.memos);
+        world.put(seat, &self.interners);
     }
 
     fn breaks(world: &mut World, invariant: Invariant, what: String) {
@@ -387,17 +387,24 @@ impl Explorer {
     fn crash(&self, world: &mut World, at: NodeId) {
         let journal = world.seat(at).and_then(|seat| seat.journal.clone());
         let storage = journal.map(Journal::into_storage);
-        self.come_back(world, at, storage, Sight::Restarted);
+        self.come_back(world, at, storage, Situation::Restarted);
     }
 
     /// Power comes back at a node: it is what its storage makes of it.
-    fn come_back(&self, world: &mut World, at: NodeId, storage: Option<CutStorage>, how: Sight) {
+    fn come_back(
+        &self,
+        world: &mut World,
+        at: NodeId,
+        storage: Option<PowerCutStorage>,
+        how: Situation,
+    ) {
         world.used.crashes = world.used.crashes.saturating_add(1);
         let (Some(storage), Some(before)) = (storage, world.node(at)) else {
             return;
         };
         let config = before.config();
-        let seat = match catch_unwind(AssertUnwindSafe(|| start::recover(config, storage))) {
+        let seat = match catch_unwind(AssertUnwindSafe(|| initial_state::recover(config, storage)))
+        {
             Ok(Ok(seat)) => seat,
             Ok(Err(what)) => return Self::breaks(world, Invariant::Storage, what),
             Err(_) => {
@@ -411,29 +418,29 @@ impl Explorer {
             seat.node.mutate(self.mutant);
             seat
         };
-        let mut reached = Reached::default();
-        reached.add(how, 1);
-        self.sights.add(&reached);
+        let mut coverage = Coverage::default();
+        coverage.add(how, 1);
+        self.coverage.add(&coverage);
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.restart(&seat.node, how == Sight::Torn);
+        let judged = ledger.restart(&seat.node, how == Situation::Torn);
         world.broken = judged.err().map(Arc::new);
-        world.remember(ledger, &self.memos);
-        world.put(seat, &self.memos);
+        world.remember(ledger, &self.interners);
+        world.put(seat, &self.interners);
         if world.used.crashes >= self.scope.crashes {
-            world.drop_storage(&self.memos);
+            world.drop_storage(&self.interners);
         }
     }
 
     /// What states share.
-    pub(super) fn memos(&self) -> &Memos {
-        &self.memos
+    pub(super) fn interners(&self) -> &Interners {
+        &self.interners
     }
 
     /// Notes that it was looked whether a cluster comes to rest.
-    pub(super) fn note_healed(&self) {
-        let mut reached = Reached::default();
-        reached.add(Sight::Healed, 1);
-        self.sights.add(&reached);
+    pub(super) fn count_liveness_check(&self) {
+        let mut coverage = Coverage::default();
+        coverage.add(Situation::Healed, 1);
+        self.coverage.add(&coverage);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every state, breadth first, by `stateright`.
 
-use super::{Action, Broken, Explorer, Reached, World};
+use super::{Action, Broken, Coverage, Explorer, World};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::sync::Arc;
@@ -113,7 +113,7 @@ pub struct Explored {
     /// How many walks there were.
     pub walks: u64,
     /// What was reached, by all that this explorer has explored.
-    pub reached: Reached,
+    pub coverage: Coverage,
     /// The first broken rule.
     pub violation: Option<Violation>,
 }
@@ -132,7 +132,7 @@ pub struct Explored {
 /// # Ok::<(), synod_host::check::StartError>(())
 /// ```
 pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> Explored {
-    if let Some(broken) = explorer.heal(explorer.start()) {
+    if let Some(broken) = explorer.check_liveness(explorer.start()) {
         return Explored::at_the_start(explorer, broken);
     }
     let states = Searched {
@@ -164,7 +164,7 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
     let states = count(checker.state_count());
     let depth = checker.max_depth().saturating_sub(1);
     let depth = count(bounds.depth.map_or(depth, |bound| depth.min(bound)));
-    let reached = explorer.reached();
+    let coverage = explorer.coverage();
     // The path to a violation is walked once more, whatever the bounds are.
     checker.model().traces.store(true, Ordering::Relaxed);
     let violation = checker.discoveries().into_values().next().and_then(|path| {
@@ -187,7 +187,7 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
         },
         applied: watch.applied(),
         walks: 0,
-        reached,
+        coverage,
         violation,
     }
 }
@@ -202,7 +202,7 @@ impl Explored {
             end: End::Violated,
             applied: 0,
             walks: 0,
-            reached: explorer.reached(),
+            coverage: explorer.coverage(),
             violation: Some(Violation {
                 broken,
                 schedule: Vec::new(),
@@ -245,7 +245,7 @@ impl Model for Searched {
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
-        Some(self.explorer.step_and_heal(world, &action))
+        Some(self.explorer.step_and_check_liveness(world, &action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -1,7 +1,7 @@
 //! A few states, far away, at random from a seed.
 
 use super::search::{Bounds, End, Explored, Violation, Watch};
-use super::{Action, Explorer, Invariant, Reached, World};
+use super::{Action, Coverage, Explorer, Invariant, World};
 use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 use synod::Timer;
@@ -28,7 +28,7 @@ pub fn walks(
         end: End::Walked,
         applied: 0,
         walks: 0,
-        reached: Reached::default(),
+        coverage: Coverage::default(),
         violation: None,
     };
     let mut known = BTreeSet::from([explorer.start().fingerprint()]);
@@ -54,11 +54,11 @@ pub fn walks(
         let steps = u64::try_from(walk.schedule.len()).unwrap_or(u64::MAX);
         found.depth = found.depth.max(steps);
         if !watch.is_stopped() {
-            explorer.mend(&mut walk.world);
+            explorer.record_liveness(&mut walk.world);
         }
         if let Some(broken) = walk.world.broken() {
             // What it takes to cut the schedule down is not counted.
-            found.reached = explorer.reached();
+            found.coverage = explorer.coverage();
             let broken = broken.clone();
             let schedule = shrink(explorer, walk.schedule, broken.invariant);
             found.end = End::Violated;
@@ -71,7 +71,7 @@ pub fn walks(
         }
     }
     if found.violation.is_none() {
-        found.reached = explorer.reached();
+        found.coverage = explorer.coverage();
     }
     found.applied = watch.applied();
     found.unique = u64::try_from(known.len()).unwrap_or(u64::MAX);
@@ -273,7 +273,7 @@ fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, Inva
         }
         world = next;
     }
-    explorer.mend(&mut world);
+    explorer.record_liveness(&mut world);
     let broken = world.broken()?.invariant;
     Some((taken, broken))
 }

@@ -1,11 +1,11 @@
 //! A small cluster as one value: some nodes, the messages that may come, and what the judge remembers.
 
 use super::Tape;
+use super::initial_state::Restarted;
+use super::interning::{Internable, Interned, Interner, hash_of};
 use super::invariant::Broken;
-use super::judge::Ledger;
-use super::memo::{Kept, Memo, Memorable, hash_of};
-use super::start::Restarted;
-use crate::cut::CutStorage;
+use super::ledger::Ledger;
+use crate::power_cut::PowerCutStorage;
 use core::hash::{Hash, Hasher};
 use std::sync::Arc;
 use synod::storage::Journal;
@@ -26,17 +26,17 @@ pub type Member = Node<Tape, WINDOW, CLIENTS, PAGE>;
 pub(super) struct Seat {
     pub(super) node: Member,
     /// As long as power may still fail: afterwards what is in it makes no difference.
-    pub(super) journal: Option<Journal<CutStorage>>,
+    pub(super) journal: Option<Journal<PowerCutStorage>>,
 }
 
 impl Seat {
     /// What is in the storage. All that a journal remembers besides follows from that.
-    fn records(&self) -> Option<&CutStorage> {
+    fn records(&self) -> Option<&PowerCutStorage> {
         self.journal.as_ref().map(Journal::storage)
     }
 }
 
-impl Memorable for Seat {
+impl Internable for Seat {
     fn fingerprint(&self) -> u64 {
         hash_of(&(self.node.id(), self.node.essence(), self.records()))
     }
@@ -48,7 +48,7 @@ impl Memorable for Seat {
     }
 }
 
-impl Memorable for Envelope<Tape, PAGE> {
+impl Internable for Envelope<Tape, PAGE> {
     fn fingerprint(&self) -> u64 {
         hash_of(self)
     }
@@ -58,7 +58,7 @@ impl Memorable for Envelope<Tape, PAGE> {
     }
 }
 
-impl Memorable for Ledger {
+impl Internable for Ledger {
     fn fingerprint(&self) -> u64 {
         hash_of(self)
     }
@@ -70,7 +70,7 @@ impl Memorable for Ledger {
 
 /// A message that may come.
 #[derive(Clone, Debug)]
-pub struct Letter(Arc<Kept<Envelope<Tape, PAGE>>>);
+pub struct Letter(Arc<Interned<Envelope<Tape, PAGE>>>);
 
 impl Letter {
     /// The message with its ends.
@@ -93,7 +93,7 @@ impl PartialEq for Letter {
 impl Eq for Letter {}
 
 /// Whether two values are the same; mostly they are kept at one place or have two hashes.
-fn is_same<T: Memorable>(one: &Arc<Kept<T>>, other: &Arc<Kept<T>>) -> bool {
+fn is_same<T: Internable>(one: &Arc<Interned<T>>, other: &Arc<Interned<T>>) -> bool {
     Arc::ptr_eq(one, other) || (one.hash == other.hash && one.value.is(&other.value))
 }
 
@@ -145,12 +145,12 @@ impl Action {
 /// A state: the nodes, the messages that may still come, how much of the scope is used up, and what the judge remembers.
 #[derive(Clone, Debug)]
 pub struct World {
-    nodes: Vec<Arc<Kept<Seat>>>,
+    nodes: Vec<Arc<Interned<Seat>>>,
     /// In the order in which they were first sent.
     letters: Arc<Vec<Letter>>,
     /// The sum of the letters' hashes, which no order changes.
     letters_hash: u64,
-    pub(super) ledger: Arc<Kept<Ledger>>,
+    pub(super) ledger: Arc<Interned<Ledger>>,
     pub(super) used: Used,
     pub(super) broken: Option<Arc<Broken>>,
     /// Whether it lies outside of the scope.
@@ -169,22 +169,22 @@ pub(super) struct Used {
 
 /// What states share.
 #[derive(Debug, Default)]
-pub(super) struct Memos {
-    nodes: Memo<Seat>,
-    letters: Memo<Envelope<Tape, PAGE>>,
-    ledgers: Memo<Ledger>,
+pub(super) struct Interners {
+    nodes: Interner<Seat>,
+    letters: Interner<Envelope<Tape, PAGE>>,
+    ledgers: Interner<Ledger>,
 }
 
 impl World {
     /// Some nodes that have come back from a loss of power, and nothing under way. What they forgot by it is held against
     /// them like everything else.
-    pub(super) fn new(nodes: Vec<Restarted>, memos: &Memos) -> Self {
+    pub(super) fn new(nodes: Vec<Restarted>, interners: &Interners) -> Self {
         let mut ledger = Ledger::new(nodes.iter().map(|node| &node.before));
         let mut restarts = nodes.iter();
         let judged = restarts.try_for_each(|node| ledger.restart(&node.after.node, false));
-        let keep = |node: Restarted| memos.nodes.keep(node.after);
+        let keep = |node: Restarted| interners.nodes.intern(node.after);
         Self {
-            ledger: memos.ledgers.keep(ledger),
+            ledger: interners.ledgers.intern(ledger),
             nodes: nodes.into_iter().map(keep).collect(),
             letters: Arc::default(),
             letters_hash: 0,
@@ -236,18 +236,18 @@ impl World {
     }
 
     /// Puts a node in the place of the one of its number.
-    pub(super) fn put(&mut self, seat: Seat, memos: &Memos) {
+    pub(super) fn put(&mut self, seat: Seat, interners: &Interners) {
         if let Some(place) = self.nodes.get_mut(usize::from(seat.node.id().0)) {
-            *place = memos.nodes.keep(seat);
+            *place = interners.nodes.intern(seat);
         }
     }
 
     /// Power fails no more: what is stored makes no difference any longer.
-    pub(super) fn drop_storage(&mut self, memos: &Memos) {
+    pub(super) fn drop_storage(&mut self, interners: &Interners) {
         for place in &mut self.nodes {
             if place.value.journal.is_some() {
                 let node = place.value.node.clone();
-                *place = memos.nodes.keep(Seat {
+                *place = interners.nodes.intern(Seat {
                     node,
                     journal: None,
                 });
@@ -262,15 +262,15 @@ impl World {
     }
 
     /// What the judge remembers from now on.
-    pub(super) fn remember(&mut self, ledger: Ledger, memos: &Memos) {
+    pub(super) fn remember(&mut self, ledger: Ledger, interners: &Interners) {
         if ledger != self.ledger.value {
-            self.ledger = memos.ledgers.keep(ledger);
+            self.ledger = interners.ledgers.intern(ledger);
         }
     }
 
     /// Adds a message, unless it is under way already.
-    pub(super) fn post(&mut self, envelope: Envelope<Tape, PAGE>, memos: &Memos) {
-        let letter = Letter(memos.letters.keep(envelope));
+    pub(super) fn post(&mut self, envelope: Envelope<Tape, PAGE>, interners: &Interners) {
+        let letter = Letter(interners.letters.intern(envelope));
         if !self.letters.contains(&letter) {
             self.letters_hash = self.letters_hash.wrapping_add(letter.0.hash);
             Arc::make_mut(&mut self.letters).push(letter);

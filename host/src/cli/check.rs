@@ -4,7 +4,7 @@ use super::error::UsageError;
 use super::{help, lists, mutants};
 use crate::check::{Network, Scope};
 use crate::commands::check::{CheckCommand, Part};
-use crate::commands::run::Form;
+use crate::commands::run::OutputFormat;
 use crate::values;
 use clap::Args;
 use synod::{Duration, MessageKind, Timer};
@@ -26,7 +26,7 @@ pub(super) struct CheckArgs {
     mutant: Option<mutants::Mutant>,
     /// Lines for people or JSON for programs
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: Form,
+    format: OutputFormat,
 }
 
 /// What can happen.
@@ -38,28 +38,28 @@ pub(super) struct CheckArgs {
 #[command(next_help_heading = "The cluster, and what may happen to it")]
 struct ScopeArgs {
     /// How many nodes, 1 to 5 [default: 3]
-    #[arg(long, value_name = "N", value_parser = values::few_nodes, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::small_cluster, allow_hyphen_values = true)]
     nodes: Option<u16>,
     /// How many of them may claim to lead [default: 1; all with --walks]
-    #[arg(long, value_name = "N", value_parser = values::few_nodes, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::small_cluster, allow_hyphen_values = true)]
     claimants: Option<u16>,
     /// How many different requests are made, 0 to 8 [default: 1; 4 with --walks]
     ///
     /// There are two clients, one at node 0 and one at node 1, who take turns. Each waits for its answer before it asks
     /// for something else.
-    #[arg(long, value_name = "N", value_parser = values::few, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     requests: Option<u8>,
     /// How often a client asks once more, at any node, 0 to 8 [default: 0; 2 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::few, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     retries: Option<u8>,
     /// How many rounds of ballots, 1 to 8 [default: 1; 3 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::some, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::small_count_from_one, allow_hyphen_values = true)]
     rounds: Option<u8>,
     /// How many slots the log may grow by, 1 to 8 [default: one for each request; 6 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::some, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::small_count_from_one, allow_hyphen_values = true)]
     slots: Option<u8>,
     /// How often a node loses its power, 0 to 8 [default: 0; 2 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::few, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     crashes: Option<u8>,
     /// Which timers may fire: all, or some of them by name [default: election; all with --walks]
     #[arg(long, value_name = "TIMERS", value_parser = parse_timers, allow_hyphen_values = true, long_help = lists::timers())]
@@ -93,7 +93,7 @@ struct BoundArgs {
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     states: Option<u64>,
     /// How long it takes at most [default: 1m; 5m for all parts]
-    #[arg(long, value_name = "TIME", value_parser = values::bound, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     time: Option<Duration>,
 }
 
@@ -113,7 +113,7 @@ fn parse_kinds(text: &str) -> Result<Kinds, String> {
     values::names(text, ("none", &[]), &MessageKind::ALL, MessageKind::name).map(Kinds)
 }
 
-fn parse_network(text: &str) -> Result<Network, values::Takes> {
+fn parse_network(text: &str) -> Result<Network, values::Expected> {
     match text {
         "once" => Ok(Network::Once),
         "again" => Ok(Network::Again),

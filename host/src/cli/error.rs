@@ -1,6 +1,6 @@
 //! A bad command line gets one line that names the option, what it got and what it takes.
 
-use crate::shell;
+use crate::shell_quoting;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use core::error::Error;
 use core::fmt;
@@ -113,7 +113,7 @@ fn name_of(arg: &str) -> String {
 }
 
 fn see_help() -> String {
-    format!("see: {} --help", shell::program())
+    format!("see: {} --help", shell_quoting::program())
 }
 
 fn first_line(text: &str) -> String {

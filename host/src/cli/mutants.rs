@@ -8,7 +8,7 @@ pub(super) use without::{MuseumArgs, Mutant, help, mutant};
 #[cfg(feature = "mutants")]
 mod with {
     use crate::commands::museum::MuseumCommand;
-    use crate::commands::run::Form;
+    use crate::commands::run::OutputFormat;
     use crate::values::listed;
     pub(in crate::cli) use synod::Mutant;
 
@@ -53,7 +53,7 @@ mod with {
         stories: bool,
         /// Lines for people or JSON for programs
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-        format: Form,
+        format: OutputFormat,
     }
 
     impl MuseumArgs {

@@ -4,7 +4,7 @@ use super::ShowArgs;
 use super::error::UsageError;
 use crate::case;
 use crate::commands::run::{RunCommand, Subject};
-use crate::shell;
+use crate::shell_quoting;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -33,8 +33,8 @@ pub(super) struct ReplayArgs {
 
 /// The command that replays a file.
 pub(crate) fn command_of(file: &Path) -> String {
-    let mut line = format!("{} replay", shell::program());
-    shell::push_operand(&mut line, file.as_os_str());
+    let mut line = format!("{} replay", shell_quoting::program());
+    shell_quoting::push_operand(&mut line, file.as_os_str());
     line
 }
 

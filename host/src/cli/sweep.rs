@@ -4,7 +4,7 @@ use super::error::UsageError;
 use super::{help, lists, mutants};
 use crate::case::{self, Case};
 use crate::commands::run::Subject;
-use crate::commands::sweep::{Shape, SweepCommand};
+use crate::commands::sweep::{ReportFormat, SweepCommand};
 use crate::sweep::{Seeds, Shard, Source, Sweep, faults_text, possible};
 use crate::values;
 use clap::Args;
@@ -33,7 +33,7 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "A..B", value_parser = values::seeds, allow_hyphen_values = true)]
     seeds: Option<Seeds>,
     /// Begin no more runs after so long, such as 90s or 10m
-    #[arg(long = "for", value_name = "TIME", value_parser = values::bound, allow_hyphen_values = true)]
+    #[arg(long = "for", value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     time: Option<Duration>,
     /// Only this share of the seeds: 1/4, 2/4, 3/4 and 4/4 are all of them
     ///
@@ -64,7 +64,7 @@ pub(super) struct SweepArgs {
     verify: bool,
     /// Lines for people, JSON for programs, or JUnit's XML for build servers
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: Shape,
+    format: ReportFormat,
     /// Only what failed and how it ended; no progress either
     #[arg(short, long)]
     quiet: bool,

@@ -1,7 +1,7 @@
 //! What people type, and what comes of it.
 
 use super::*;
-use crate::commands::sweep::Shape;
+use crate::commands::sweep::ReportFormat;
 use crate::sweep::{Seeds, Shard, Source, Sweep};
 use synod::Instant;
 use synod::simulation::{FaultKind, FaultSet, Swarm};
@@ -16,7 +16,7 @@ fn run_of(line: &str) -> RunCommand {
 
 fn options_of(command: &RunCommand) -> &Options {
     match &command.subject {
-        Subject::Plain(options) | Subject::Kept { options, .. } => options,
+        Subject::Plain(options) | Subject::Stored { options, .. } => options,
         Subject::Case { command, .. } => panic!("{command}"),
     }
 }
@@ -88,7 +88,10 @@ fn every_option_arrives() {
         slots: vec![4..=4, 7..=9],
     };
     assert_eq!(command.filter, filter);
-    assert_eq!((command.form, command.colour), (Form::Json, Colour::Always));
+    assert_eq!(
+        (command.form, command.colour),
+        (OutputFormat::Json, Colour::Always)
+    );
     assert!(command.quiet && command.verify && !command.drawn);
 }
 
@@ -269,7 +272,7 @@ fn a_sweep_alone_is_a_thousand_seeds_with_all_faults() {
     });
     assert_eq!(command.sweep, expected);
     assert!(!command.drawn && !command.quiet);
-    assert_eq!(command.shape, Shape::Text);
+    assert_eq!(command.shape, ReportFormat::Text);
 }
 
 #[test]
@@ -295,7 +298,7 @@ fn every_option_of_a_sweep_arrives() {
     };
     assert_eq!(command.sweep, expected);
     assert!(command.quiet && !command.drawn);
-    assert_eq!(command.shape, Shape::Junit);
+    assert_eq!(command.shape, ReportFormat::Junit);
 }
 
 #[test]

@@ -5,13 +5,13 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use super::run::Form;
-use crate::check::{End, Network, Reached, Scope, Sight, Watch};
+use super::run::OutputFormat;
+use crate::check::{Coverage, End, Network, Scope, Situation, Watch};
 use crate::exit::Exit;
 use crate::log::Output;
 use crate::progress;
-use crate::shell;
-use crate::signals::{self, Runs};
+use crate::shell_quoting;
+use crate::signals::{self, FirstSignal};
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration as Elapsed;
@@ -42,7 +42,7 @@ pub enum Part {
     /// Walks through a world at random: how many, and the seed of the first.
     Walks(Scope, u64, u64),
     /// Walks under weather, with time in them, through clusters of all sizes: how many, and the seed of the first. See
-    /// [`crate::storm`].
+    /// [`crate::random_walk`].
     Storms(u64, u64),
 }
 
@@ -61,7 +61,7 @@ pub struct CheckCommand {
     #[cfg(feature = "mutants")]
     pub mutant: Option<synod::Mutant>,
     /// How it is shown.
-    pub form: Form,
+    pub form: OutputFormat,
 }
 
 impl Part {
@@ -76,8 +76,8 @@ impl Part {
     }
 
     /// What must have happened in it, or that no rule is broken says nothing.
-    pub fn due(&self) -> Vec<Sight> {
-        let mut due = vec![Sight::Elected];
+    pub fn due(&self) -> Vec<Situation> {
+        let mut due = vec![Situation::Elected];
         let (requests, crashes) = match self {
             Self::World(scope) => (scope.requests, scope.crashes),
             Self::Walks(scope, count, _) if *count >= MANY => (scope.requests, scope.crashes),
@@ -85,10 +85,10 @@ impl Part {
             Self::Walks(..) | Self::Storms(..) => return Vec::new(),
         };
         if requests > 0 {
-            due.extend([Sight::Applied, Sight::Answered]);
+            due.extend([Situation::Applied, Situation::Answered]);
         }
         if crashes > 0 {
-            due.extend([Sight::Restarted, Sight::Torn]);
+            due.extend([Situation::Restarted, Situation::Torn]);
         }
         due
     }
@@ -104,7 +104,7 @@ impl CheckCommand {
             states: STATES,
             #[cfg(feature = "mutants")]
             mutant: None,
-            form: Form::Text,
+            form: OutputFormat::Text,
         }
     }
 
@@ -152,7 +152,7 @@ impl CheckCommand {
     }
 
     fn write_command(&self, line: &mut String) -> fmt::Result {
-        write!(line, "{} check", shell::program())?;
+        write!(line, "{} check", shell_quoting::program())?;
         match &self.part {
             None => {}
             Some(Part::World(scope)) => {
@@ -244,10 +244,10 @@ fn joined(names: impl Iterator<Item = &'static str>) -> String {
 
 /// Does what the command says: the report to the standard output, everything else to the standard error.
 pub fn check(command: &CheckCommand) -> Exit {
-    signals::heed(Runs::Cut);
+    signals::install(FirstSignal::StopsRun);
     let mut output = Output::new(io::stdout());
     let mut exit = Exit::Done;
-    output.append(|out| exit = reported(command, signals::came_flag(), out));
+    output.append(|out| exit = reported(command, signals::stop_flag(), out));
     match output.finish() {
         Ok(_) => exit,
         Err(error) => Exit::from_output(&error),
@@ -272,8 +272,8 @@ fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>)
         elapsed,
     };
     match command.form {
-        Form::Text => report.text(out),
-        Form::Json => report.json(out),
+        OutputFormat::Text => report.text(out),
+        OutputFormat::Json => report.json(out),
     }
     account.exit()
 }
@@ -281,40 +281,43 @@ fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>)
 /// What came of all parts.
 struct Account {
     done: Vec<Done>,
-    reached: Reached,
+    coverage: Coverage,
     /// What should have happened, and did not.
-    missing: Vec<Sight>,
+    missing: Vec<Situation>,
     interrupted: bool,
 }
 
 impl Account {
     fn of(command: &CheckCommand, done: Vec<Done>, interrupted: bool) -> Self {
-        let mut reached = Reached::default();
+        let mut coverage = Coverage::default();
         for done in &done {
-            reached.add_all(&done.reached);
+            coverage.add_all(&done.coverage);
         }
         let cut = done.iter().any(Done::is_cut);
-        let mut missing: Vec<Sight> = Vec::new();
+        let mut missing: Vec<Situation> = Vec::new();
         for done in &done {
             // A part of many that was cut short says that it was.
             if command.part.is_some() || !done.is_cut() {
                 let due = done.part.due().into_iter();
-                missing.extend(due.filter(|sight| done.reached.of(*sight) == 0));
+                missing.extend(due.filter(|situation| done.coverage.of(*situation) == 0));
             }
         }
         if command.part.is_none() {
             let due = if cut {
-                vec![Sight::Elected, Sight::Answered]
+                vec![Situation::Elected, Situation::Answered]
             } else {
-                Sight::ALL.to_vec()
+                Situation::ALL.to_vec()
             };
-            missing.extend(due.into_iter().filter(|sight| reached.of(*sight) == 0));
+            missing.extend(
+                due.into_iter()
+                    .filter(|situation| coverage.of(*situation) == 0),
+            );
         }
         missing.sort();
         missing.dedup();
         Self {
             done,
-            reached,
+            coverage,
             missing,
             // What was through by then was not interrupted.
             interrupted: interrupted && cut,
@@ -358,7 +361,11 @@ impl Account {
             return format!("{}: {}", bad.rule, bad.what);
         }
         if !self.interrupted && !self.missing.is_empty() {
-            let missing: Vec<_> = self.missing.iter().map(|sight| sight.missing()).collect();
+            let missing: Vec<_> = self
+                .missing
+                .iter()
+                .map(|situation| situation.missing())
+                .collect();
             return format!("{}, so that nothing is shown by it", missing.join(", "));
         }
         let visited = if self.interrupted {

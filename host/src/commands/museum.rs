@@ -1,14 +1,14 @@
 //! `synod museum`: lets every mutant loose, hunts it, and prints the table.
 
 use crate::case::in_thread;
-use crate::commands::run::Form;
+use crate::commands::run::OutputFormat;
 use crate::exit::Exit;
 use crate::json::{self, Object};
 #[cfg(feature = "check")]
 use crate::museum::Worlds;
 use crate::museum::{Catch, Hunter, RandomWalks, Trials};
+use crate::random_walk::CheckSet;
 use crate::shrink::shrink;
-use crate::storm::Watch;
 use std::io::{self, Write};
 use synod::Mutant;
 
@@ -27,7 +27,7 @@ pub struct MuseumCommand {
     /// Whether what the sweep caught is shrunk, for the lines of its story to be counted.
     pub stories: bool,
     /// Lines for people or JSON for programs.
-    pub form: Form,
+    pub form: OutputFormat,
 }
 
 /// How many runs it may take to shrink one catch.
@@ -40,8 +40,8 @@ impl MuseumCommand {
             vec![(Box::new(Trials { first: 0 }), self.seeds)];
         #[cfg(feature = "check")]
         hunters.push((Box::new(Worlds { first: 0 }), self.worlds));
-        for watch in [Watch::Everything, Watch::Harm] {
-            hunters.push((Box::new(RandomWalks { watch, first: 0 }), self.walks));
+        for checks in [CheckSet::All, CheckSet::UserVisible] {
+            hunters.push((Box::new(RandomWalks { checks, first: 0 }), self.walks));
         }
         hunters
     }
@@ -69,7 +69,7 @@ pub fn run(command: &MuseumCommand) -> Exit {
 fn hunt(command: &MuseumCommand) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     let hunters = command.hunters();
-    if command.form == Form::Text {
+    if command.form == OutputFormat::Text {
         let names = hunters.iter().map(|(hunter, _)| hunter.name().to_owned());
         let rules = hunters.iter().map(|_| "---".to_owned());
         let story = |word: &str| command.stories.then(|| word.to_owned());
@@ -97,8 +97,8 @@ fn hunt(command: &MuseumCommand) -> io::Result<bool> {
             lines,
         };
         let told = match command.form {
-            Form::Text => row.text(command.stories),
-            Form::Json => row.object(),
+            OutputFormat::Text => row.text(command.stories),
+            OutputFormat::Json => row.object(),
         };
         out.write_all(&told)?;
         out.flush()?;

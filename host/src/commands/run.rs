@@ -3,12 +3,12 @@
 use super::record::{outcome, record};
 use crate::case::{self, Case, Outcome};
 use crate::data::{self, Data, DataError};
-use crate::exit::{Exit, complain};
+use crate::exit::{Exit, print_error};
 use crate::log::{Filter, Format, Json, Log, Output, Text};
 use crate::options::Options;
 use crate::progress::{self, Progress};
 use crate::run::{Finished, HostTracer, run as simulate};
-use crate::signals::{self, Runs};
+use crate::signals::{self, FirstSignal};
 use crate::summary::Summary;
 use std::env;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use synod::{Record, StateMachine, Tracer, Way};
 
 /// What the log looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Form {
+pub enum OutputFormat {
     /// Lines for people.
     #[default]
     Text,
@@ -64,7 +64,7 @@ pub enum Subject {
     /// What options say.
     Plain(Options),
     /// What options say, on the files of a directory.
-    Kept {
+    Stored {
         /// The options.
         options: Options,
         /// Where the nodes keep what they must not forget.
@@ -83,7 +83,7 @@ impl Subject {
     /// The seed of the run.
     pub const fn run_seed(&self) -> u64 {
         match self {
-            Self::Plain(options) | Self::Kept { options, .. } => options.run_seed,
+            Self::Plain(options) | Self::Stored { options, .. } => options.run_seed,
             Self::Case { case, .. } => case.trial.scenario.run_seed,
         }
     }
@@ -91,7 +91,7 @@ impl Subject {
     /// How many nodes there are.
     pub const fn nodes(&self) -> u16 {
         match self {
-            Self::Plain(options) | Self::Kept { options, .. } => options.nodes,
+            Self::Plain(options) | Self::Stored { options, .. } => options.nodes,
             Self::Case { case, .. } => case.trial.scenario.nodes,
         }
     }
@@ -100,7 +100,7 @@ impl Subject {
     pub fn command(&self) -> String {
         match self {
             Self::Plain(options) => options.command(),
-            Self::Kept { options, data } => format!("{}{}", options.command(), data.command()),
+            Self::Stored { options, data } => format!("{}{}", options.command(), data.command()),
             Self::Case { command, .. } => command.clone(),
         }
     }
@@ -109,14 +109,14 @@ impl Subject {
     fn run(&self, tracer: &mut dyn HostTracer) -> Result<Finished, DataError> {
         match self {
             Self::Plain(options) => simulate(options, tracer).map_err(DataError::from),
-            Self::Kept { options, data } => data::run(options, data, tracer),
+            Self::Stored { options, data } => data::run(options, data, tracer),
             Self::Case { case, .. } => case::run(case, tracer).map_err(DataError::from),
         }
     }
 
     fn progress(&self) -> Progress {
         match self {
-            Self::Plain(options) | Self::Kept { options, .. } => {
+            Self::Plain(options) | Self::Stored { options, .. } => {
                 Progress::new(options.clients, options.requests)
             }
             Self::Case { case, .. } => {
@@ -136,7 +136,7 @@ pub struct RunCommand {
     /// Whether only the summary is shown.
     pub quiet: bool,
     /// What the log looks like.
-    pub form: Form,
+    pub form: OutputFormat,
     /// When it is coloured.
     pub colour: Colour,
     /// Which records are shown.
@@ -153,14 +153,14 @@ pub struct RunCommand {
 pub fn run(command: &RunCommand) -> Exit {
     let subject = &command.subject;
     if command.drawn {
-        complain(&format_args!("the seed is {}", subject.run_seed()));
+        print_error(&format_args!("the seed is {}", subject.run_seed()));
     }
     // Not after an hour of work.
     if let Some(Err(error)) = command.record.as_deref().map(case::try_write) {
-        complain(&format_args!("nothing was run: {error}"));
+        print_error(&format_args!("nothing was run: {error}"));
         return Exit::Usage;
     }
-    signals::heed(Runs::Cut);
+    signals::install(FirstSignal::StopsRun);
     let mut output = Output::new(io::stdout());
     let finished = match logged(command, &mut output) {
         Ok(finished) => finished,
@@ -177,13 +177,13 @@ pub fn run(command: &RunCommand) -> Exit {
         verified,
     };
     output.append(|out| match command.form {
-        Form::Text => {
+        OutputFormat::Text => {
             if !command.quiet {
                 out.push(b'\n');
             }
             summary.text(out);
         }
-        Form::Json => summary.json(out),
+        OutputFormat::Json => summary.json(out),
     });
     if let Err(error) = output.finish() {
         return Exit::from_output(&error);
@@ -194,7 +194,7 @@ pub fn run(command: &RunCommand) -> Exit {
     if let (Subject::Case { case, .. }, Some(path)) = (subject, &command.record)
         && let Err(error) = record(case, path)
     {
-        complain(&error);
+        print_error(&error);
         return Exit::Usage;
     }
     let same = [verified, as_recorded(command, &finished)];
@@ -209,7 +209,7 @@ fn as_recorded(command: &RunCommand, finished: &Finished) -> Option<bool> {
     let recorded = command.recorded.as_ref()?;
     let found = outcome(finished);
     if found != *recorded {
-        complain(&format_args!(
+        print_error(&format_args!(
             "this run was recorded as {} with the digest {}: another version of the program wrote it, or the file was changed",
             recorded.verdict, recorded.digest
         ));
@@ -234,9 +234,9 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
         return watched(subject, true, &mut ());
     }
     let format = match command.form {
-        Form::Json => Format::Json(Json),
-        Form::Text if coloured(command.colour, &stdout) => Format::Text(Text::coloured()),
-        Form::Text => Format::Text(Text::plain()),
+        OutputFormat::Json => Format::Json(Json),
+        OutputFormat::Text if coloured(command.colour, &stdout) => Format::Text(Text::coloured()),
+        OutputFormat::Text => Format::Text(Text::plain()),
     };
     let mut screen = Screen(Log::new(format, command.filter.clone(), output));
     watched(subject, !stdout.is_terminal(), &mut screen)
@@ -270,7 +270,7 @@ pub(crate) fn coloured(colour: Colour, stdout: &Stdout) -> bool {
 }
 
 fn fail(error: &DataError) -> Exit {
-    complain(error);
+    print_error(error);
     Exit::Usage
 }
 

@@ -4,11 +4,11 @@ use super::record::outcome;
 use super::run::{Colour, coloured};
 use crate::case;
 use crate::cli::replay_command;
-use crate::exit::{Exit, complain};
+use crate::exit::{Exit, print_error};
 use crate::log::{Filter, Format, Log, Output, Text};
 use crate::progress;
-use crate::shrink::{Shrunk, Story, shrink as shrink_case};
-use crate::signals::{self, Runs};
+use crate::shrink::{Explanation, Shrunk, shrink as shrink_case};
+use crate::signals::{self, FirstSignal};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub fn shrink(command: &ShrinkCommand) -> Exit {
     match try_shrink(command) {
         Ok(exit) => exit,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             Exit::Usage
         }
     }
@@ -39,7 +39,7 @@ pub fn shrink(command: &ShrinkCommand) -> Exit {
 fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Error>> {
     let (case, _) = case::read(&command.file)?;
     case::try_write(&command.output)?;
-    signals::heed(Runs::Finish(
+    signals::install(FirstSignal::FinishesRun(
         "what is left so far is written; Ctrl-C once more ends it at once",
     ));
     let shrunk = progress::counted("runs", command.tries, |count| {
@@ -50,7 +50,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         })
     })?;
     let Some(shrunk) = shrunk else {
-        complain(&format_args!(
+        print_error(&format_args!(
             "{}: this run does not fail",
             command.file.display()
         ));
@@ -62,7 +62,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         Some(&outcome(&shrunk.finished)),
     )?;
     match tell(command, &shrunk) {
-        Ok(()) if signals::have_come() => Ok(Exit::Interrupted),
+        Ok(()) if signals::is_stop_requested() => Ok(Exit::Interrupted),
         Ok(()) => Ok(Exit::Done),
         Err(error) => Ok(Exit::from_output(&error)),
     }
@@ -77,8 +77,9 @@ fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
         Text::plain()
     };
     let mut output = Output::new(stdout);
-    let mut story = Story::new(Log::new(Format::Text(text), Filter::default(), &mut output));
-    case::run(&shrunk.case, &mut story).map_err(io::Error::other)?;
+    let mut explanation =
+        Explanation::new(Log::new(Format::Text(text), Filter::default(), &mut output));
+    case::run(&shrunk.case, &mut explanation).map_err(io::Error::other)?;
     let (before, after) = (shrunk.before, shrunk.after);
     output.append(|out| {
         // A vector never refuses.

@@ -6,9 +6,9 @@ mod junit;
 mod tests;
 mod text;
 
-use crate::exit::{Exit, complain};
+use crate::exit::{Exit, print_error};
 use crate::progress::{self, SweepProgress};
-use crate::signals::{self, Runs};
+use crate::signals::{self, FirstSignal};
 use crate::sweep::{self, End, Failure, Seeds, Source, Sweep, Swept};
 use core::sync::atomic::AtomicBool;
 use std::io::{self, IsTerminal, Write};
@@ -17,7 +17,7 @@ use synod::simulation::Verdict;
 
 /// What the account of a sweep looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Shape {
+pub enum ReportFormat {
     /// Lines for people.
     #[default]
     Text,
@@ -51,23 +51,23 @@ pub struct SweepCommand {
     /// Whether only what failed and the end are shown.
     pub quiet: bool,
     /// What the account looks like.
-    pub shape: Shape,
+    pub shape: ReportFormat,
 }
 
 /// Does what the command says: the account to the standard output, everything else to the standard error.
 pub fn run(command: &SweepCommand) -> Exit {
     let sweep = &command.sweep;
-    signals::heed(Runs::Finish(
+    signals::install(FirstSignal::FinishesRun(
         "the runs under way come to their end; Ctrl-C once more ends it at once",
     ));
     name_seeds_that_panic(&sweep.source);
     if command.drawn {
-        complain(&format_args!("the first seed is {}", sweep.seeds.first));
+        print_error(&format_args!("the first seed is {}", sweep.seeds.first));
     }
-    let swept = match watched(command, signals::came_flag()) {
+    let swept = match watched(command, signals::stop_flag()) {
         Ok(swept) => swept,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             return Exit::Usage;
         }
     };
@@ -78,9 +78,9 @@ pub fn run(command: &SweepCommand) -> Exit {
     };
     let mut out = Vec::new();
     match command.shape {
-        Shape::Text => text::write(&account, &mut out),
-        Shape::Json => json::write(&account, &mut out),
-        Shape::Junit => junit::write(&account, &mut out),
+        ReportFormat::Text => text::write(&account, &mut out),
+        ReportFormat::Json => json::write(&account, &mut out),
+        ReportFormat::Junit => junit::write(&account, &mut out),
     }
     let mut stdout = io::stdout().lock();
     match stdout.write_all(&out).and_then(|()| stdout.flush()) {
@@ -97,7 +97,7 @@ fn name_seeds_that_panic(source: &Source) {
         usual(info);
         if let Some(run_seed) = sweep::current_seed() {
             let command = source.command(run_seed);
-            complain(&format_args!(
+            print_error(&format_args!(
                 "the run of seed {run_seed} panicked; see it again: {command}"
             ));
         }

@@ -5,11 +5,11 @@ use synod::{Event, Instant, Message, NodeId, Record, Slot, StateMachine, Way};
 
 /// What is said of a record besides what is in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Notes {
+pub struct Annotations {
     /// The message that the record is about.
     pub id: Option<MessageId>,
     /// Why a probe went out.
-    pub why: Option<Why>,
+    pub reason: Option<ProbeReason>,
 }
 
 /// Which message: the `nth` that a node has sent, counted from 0. All of its recipients and all of its copies share it.
@@ -26,7 +26,7 @@ pub struct MessageId {
 
 /// Why a node probes: asks the others whether they miss their leader, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum ProbeReason {
     /// It has heard of no leader since it started.
     NoLeaderYet,
     /// It was to hear of a leader by now, and has heard of none.
@@ -41,7 +41,7 @@ pub enum Why {
     Again,
 }
 
-impl Why {
+impl ProbeReason {
     /// Its name for programs: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,9 +55,11 @@ impl Why {
     }
 
     /// Who was silent.
-    pub const fn whom(self) -> Option<NodeId> {
+    pub const fn silent_node(self) -> Option<NodeId> {
         match self {
-            Self::LeaderSilent(whom) | Self::ClaimantSilent(whom) => Some(whom),
+            Self::LeaderSilent(silent_node) | Self::ClaimantSilent(silent_node) => {
+                Some(silent_node)
+            }
             _ => None,
         }
     }
@@ -78,7 +80,7 @@ impl Why {
 /// What a log remembers.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    nodes: BTreeMap<NodeId, Known>,
+    nodes: BTreeMap<NodeId, NodeContext>,
     /// Which message each copy is that is on its way.
     copies: BTreeMap<u64, MessageId>,
     /// The message that has left its sender last, or arrives: what the network does is done to it.
@@ -87,30 +89,30 @@ pub(super) struct Context {
 
 /// What is known of a node.
 #[derive(Debug)]
-struct Known {
+struct NodeContext {
     /// How many messages it has sent.
     sent: u64,
     /// Those that have not left it.
     waiting: VecDeque<MessageId>,
     /// Why it would probe now.
-    why: Why,
+    reason: ProbeReason,
     /// The round of its last probe.
     probed: Option<u64>,
     /// Up to where it has applied the log.
     applied: Slot,
     /// What it has received last, in words, where it said that something is decided, and when.
-    brought: Option<(Instant, Vec<u8>)>,
+    received: Option<(Instant, Vec<u8>)>,
 }
 
-impl Known {
+impl NodeContext {
     const fn new() -> Self {
         Self {
             sent: 0,
             waiting: VecDeque::new(),
-            why: Why::NoLeaderYet,
+            reason: ProbeReason::NoLeaderYet,
             probed: None,
             applied: Slot::ZERO,
-            brought: None,
+            received: None,
         }
     }
 
@@ -126,28 +128,32 @@ impl Known {
 
     /// Takes note of what makes it probe.
     fn learn<M: StateMachine, const PAGE: usize>(&mut self, record: &Record<'_, M, PAGE>) {
-        self.why = match &record.event {
-            Event::Suspected { leader } if *leader == record.node => Why::NoLeader,
-            Event::Suspected { leader } => Why::LeaderSilent(*leader),
-            Event::BackedOff { .. } => Why::BackOffOver,
-            Event::Restarted => Why::NoLeaderYet,
+        self.reason = match &record.event {
+            Event::Suspected { leader } if *leader == record.node => ProbeReason::NoLeader,
+            Event::Suspected { leader } => ProbeReason::LeaderSilent(*leader),
+            Event::BackedOff { .. } => ProbeReason::BackOffOver,
+            Event::Restarted => ProbeReason::NoLeaderYet,
             Event::Received {
                 from,
                 message: Message::Prepare { .. },
-            } if *from != record.node => Why::ClaimantSilent(*from),
-            _ => self.why,
+            } if *from != record.node => ProbeReason::ClaimantSilent(*from),
+            _ => self.reason,
         };
     }
 
-    fn probes(&mut self, round: u64) -> Why {
+    fn probes(&mut self, round: u64) -> ProbeReason {
         let is_first = self.probed.replace(round) != Some(round);
-        if is_first { self.why } else { Why::Again }
+        if is_first {
+            self.reason
+        } else {
+            ProbeReason::Again
+        }
     }
 }
 
 impl Context {
-    fn node(&mut self, node: NodeId) -> &mut Known {
-        self.nodes.entry(node).or_insert_with(Known::new)
+    fn node(&mut self, node: NodeId) -> &mut NodeContext {
+        self.nodes.entry(node).or_insert_with(NodeContext::new)
     }
 
     /// Takes note of where a message is.
@@ -172,7 +178,7 @@ impl Context {
     pub(super) fn note<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
-    ) -> Notes {
+    ) -> Annotations {
         let (node, present) = (record.node, self.present);
         let known = self.node(node);
         known.learn(record);
@@ -193,14 +199,14 @@ impl Context {
             }
             _ => None,
         };
-        let why = match &record.event {
+        let reason = match &record.event {
             Event::Sent {
                 message: Message::Probe { ballot },
                 ..
             } => Some(known.probes(ballot.round())),
             _ => None,
         };
-        Notes { id, why }
+        Annotations { id, reason }
     }
 
     /// The slots that a node applies with this record, from the first to the last.
@@ -224,7 +230,7 @@ impl Context {
     }
 
     /// Keeps what a node has received last, if it says that something is decided: it may bring a slot that is asked for.
-    pub(super) fn keep<M: StateMachine, const PAGE: usize>(
+    pub(super) fn keep_received<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
         write: impl FnOnce(&mut Vec<u8>),
@@ -243,7 +249,7 @@ impl Context {
                 | Message::Decisions { .. }
                 | Message::Welcome { .. }
         );
-        self.node(record.node).brought = brings.then(|| {
+        self.node(record.node).received = brings.then(|| {
             let mut line = Vec::new();
             write(&mut line);
             (record.at, line)
@@ -251,13 +257,13 @@ impl Context {
     }
 
     /// Forgets what a node has received last, as it was shown.
-    pub(super) fn forget(&mut self, node: NodeId) {
-        self.node(node).brought = None;
+    pub(super) fn forget_received(&mut self, node: NodeId) {
+        self.node(node).received = None;
     }
 
     /// What has brought what a node applies now, if it was not shown.
-    pub(super) fn brought(&mut self, node: NodeId, now: Instant) -> Option<Vec<u8>> {
-        let (at, line) = self.node(node).brought.take()?;
+    pub(super) fn received(&mut self, node: NodeId, now: Instant) -> Option<Vec<u8>> {
+        let (at, line) = self.node(node).received.take()?;
         (at == now).then_some(line)
     }
 }

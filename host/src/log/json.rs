@@ -19,7 +19,7 @@
 //! | `to` | the numbers of its recipients, a list (`sent`, `lost`, `duplicated`, `delayed`) |
 //! | `why` | why a probe went out (`sent`): `no_leader_yet`, `no_leader`, `leader_silent`, `claimant_silent`, `back_off_over` or `again` |
 //! | `whom` | the number of the node that was silent (where `why` says that one was) |
-//! | `reason` | why it came to nothing (`ignored`) |
+//! | `why` | why it came to nothing (`ignored`) |
 //!
 //! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed` and `ignored`, an object `fields` with the fields of the message or of
 //! the event under the names that they have in the text. In it
@@ -36,7 +36,7 @@
 //! The last line is the summary; its `event` is `summary`. New keys may be added; these keep their names and meanings.
 
 use super::bytes;
-use super::context::{MessageId, Notes};
+use super::context::{Annotations, MessageId};
 use crate::json::{Object, list};
 use synod::fields::{self, Fields};
 use synod::{
@@ -54,7 +54,7 @@ impl Json {
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
     ) {
         let mut object = Object::begin(out);
         object.number("t_us", record.at.as_micros());
@@ -109,10 +109,10 @@ impl Json {
                 inner.end();
             }
         }
-        if let Some(why) = notes.why {
-            object.word("why", why.name());
-            if let Some(whom) = why.whom() {
-                node(object.key("whom"), whom);
+        if let Some(reason) = notes.reason {
+            object.word("why", reason.name());
+            if let Some(silent_node) = reason.silent_node() {
+                node(object.key("whom"), silent_node);
             }
         }
         object.end();

@@ -54,13 +54,13 @@ fn line(write: impl FnOnce(&mut Vec<u8>)) -> String {
 
 /// The line, which is what the record displays: who links the core reads the same words.
 fn text_of(event: Fact<'_>) -> String {
-    let text = line(|out| Text::plain().line(out, &record(event), &Notes::default()));
+    let text = line(|out| Text::plain().line(out, &record(event), &Annotations::default()));
     assert!(text.starts_with(&record(event).to_string()), "{text}");
     text
 }
 
 fn json_of(event: Fact<'_>) -> String {
-    line(|out| Json.line(out, &record(event), &Notes::default()))
+    line(|out| Json.line(out, &record(event), &Annotations::default()))
 }
 
 /// Every kind of message, with its text and the JSON of its fields.
@@ -541,7 +541,7 @@ fn names_of_every_length_end_in_one_column() {
                 role,
                 event: Event::Started,
             };
-            let line = line(|out| Text::plain().line(out, &record, &Notes::default()));
+            let line = line(|out| Text::plain().line(out, &record, &Annotations::default()));
             assert_eq!(line.find(" ---> T=0.0000 started"), Some(19), "{line}");
             assert_eq!(record.to_string(), line);
         }
@@ -559,8 +559,8 @@ fn colours_change_nothing_but_colours() {
                     message: &message,
                 })
             };
-            let coloured = line(|out| Text::coloured().line(out, &record, &Notes::default()));
-            let plain = line(|out| Text::plain().line(out, &record, &Notes::default()));
+            let coloured = line(|out| Text::coloured().line(out, &record, &Annotations::default()));
+            let plain = line(|out| Text::plain().line(out, &record, &Annotations::default()));
             assert_ne!(coloured, plain);
             assert_eq!(without_escapes(&coloured), plain);
         }
@@ -897,13 +897,13 @@ fn a_slot_is_shown_with_what_brought_it_to_each_node() {
                 .split_whitespace()
                 .find(|word| word.starts_with("T="))
                 .unwrap();
-            let brought = lines[..index].iter().rev().find(|line| {
+            let received = lines[..index].iter().rev().find(|line| {
                 line.starts_with(&format!("{node}."))
                     && line.contains(time)
                     && line.contains(" received ")
             });
-            assert!(brought.is_some(), "slot {slot}: {line}");
-            others += usize::from(!brought.unwrap().contains(&format!("first={slot},")));
+            assert!(received.is_some(), "slot {slot}: {line}");
+            others += usize::from(!received.unwrap().contains(&format!("first={slot},")));
         }
     }
     assert!(others > 20, "{others}");
@@ -914,7 +914,7 @@ struct Compared(u64);
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Compared {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
-        let line = line(|out| Text::plain().line(out, record, &Notes::default()));
+        let line = line(|out| Text::plain().line(out, record, &Annotations::default()));
         assert!(line.starts_with(&record.to_string()), "{line}");
         self.0 += 1;
     }

@@ -9,8 +9,8 @@
 //! sequences of its colours taken out, a coloured line is the plain one, byte for byte.
 
 use super::bytes;
-use super::context::{Notes, registered};
-use super::paint::{Palette, RESET};
+use super::colours::{Palette, RESET};
+use super::context::{Annotations, registered};
 use synod::fields::{self, Fields};
 use synod::{
     Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
@@ -48,7 +48,7 @@ impl Text {
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
     ) {
         self.head(out, record);
         match &record.event {
@@ -107,12 +107,12 @@ impl Text {
             bytes::number(out, slot.number());
             out.push(b')');
         }
-        if let Some(why) = notes.why {
-            let (before, after) = why.words();
+        if let Some(reason) = notes.reason {
+            let (before, after) = reason.words();
             out.extend_from_slice(b": ");
             out.extend_from_slice(before.as_bytes());
-            if let Some(whom) = why.whom() {
-                bytes::node(out, whom);
+            if let Some(silent_node) = reason.silent_node() {
+                bytes::node(out, silent_node);
             }
             out.extend_from_slice(after.as_bytes());
         }
@@ -199,7 +199,7 @@ pub(crate) fn fact<M: StateMachine, const PAGE: usize>(
 
 /// The style of a role's name, for those who print a legend.
 pub fn style(role: Role) -> anstyle::Style {
-    super::paint::style(role)
+    super::colours::style(role)
 }
 
 /// Appends `NODE_1`, or `[NODE_0, NODE_1]` where there are several.

@@ -1,7 +1,7 @@
 //! What became of each message, taken back piece by piece.
 
 use super::{Liveness, Shrinking, piecewise};
-use crate::case::{Case, Choice, Passage, Script, record_here};
+use crate::case::{Case, LinkMessage, Script, ScriptedFate, record_here};
 use synod::simulation::Weather;
 
 impl Shrinking<'_> {
@@ -49,7 +49,7 @@ impl Shrinking<'_> {
 
     /// Lets messages be as they usually are: all at once, then all that are not lost, then piece by piece.
     fn take_back_choices(&mut self) {
-        let passages: Vec<Passage> = match &self.best.script {
+        let passages: Vec<LinkMessage> = match &self.best.script {
             Some(script) => script.choices.keys().copied().collect(),
             None => return,
         };
@@ -106,8 +106,8 @@ impl Shrinking<'_> {
         };
         let arrived = case.script.into_iter().flat_map(|script| script.choices);
         let arrived = arrived.filter(|(_, choice)| choice.delay.is_some());
-        let passages: Vec<Passage> = arrived.map(|(passage, _)| passage).collect();
-        let lost = Choice {
+        let passages: Vec<LinkMessage> = arrived.map(|(passage, _)| passage).collect();
+        let lost = ScriptedFate {
             delay: None,
             again: None,
         };

@@ -2,7 +2,7 @@
 
 use super::error::{Problem, StoreError};
 use super::file::{FileStorage, sync_directory, write_whole};
-use super::look;
+use super::inspection;
 use super::manifest::{Cluster, Manifest};
 use super::superblock::{CLIENTS, Label};
 use core::hash::BuildHasher;
@@ -267,7 +267,7 @@ fn must_be_empty(path: &Path) -> Result<(), StoreError> {
 
 fn lock(path: &Path) -> Result<File, StoreError> {
     let at = path.join(LOCK);
-    let open = || look::locked(File::create(&at).map_err(Problem::of)?);
+    let open = || inspection::locked(File::create(&at).map_err(Problem::of)?);
     open().map_err(|problem| match problem {
         Problem::InUse => Problem::InUse.at(path),
         problem => problem.at(&at),

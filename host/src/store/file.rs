@@ -2,8 +2,8 @@
 
 use super::backend::Body;
 use super::error::{Problem, StoreError};
+use super::inspection;
 use super::log::{Extent, Log};
-use super::look;
 use super::medium::{Disk, Medium, Memory};
 use super::superblock::{CLIENTS, Label, Mark, SUPERBLOCK};
 use core::fmt;
@@ -83,7 +83,7 @@ impl FileStorage {
     /// What is wrong with it, or is not as the label says.
     pub fn open(path: &Path, label: Label) -> Result<Self, StoreError> {
         let open = || {
-            let disk = Disk::new(look::exclusive(path, label.node)?);
+            let disk = Disk::new(inspection::open_locked(path, label.node)?);
             Self::on(Arc::new(disk), path, label)
         };
         open().map_err(|problem| problem.at(path))
@@ -91,10 +91,10 @@ impl FileStorage {
 
     /// A store on any medium.
     pub(super) fn on(medium: Arc<dyn Medium>, path: &Path, label: Label) -> Result<Self, Problem> {
-        let mark = look::over(&*medium, label)?;
+        let mark = inspection::inspect(&*medium, label)?;
         let body = Body {
             medium: medium.clone(),
-            len_max: look::len_max(label.capacity),
+            len_max: inspection::len_max(label.capacity),
         };
         let log = Log::open(body)?;
         let mut storage = Self {
@@ -228,7 +228,7 @@ pub(super) fn blank(label: Label) -> Result<Vec<u8>, Problem> {
     superblock().map_err(Problem::Io)?;
     Log::create(Body {
         medium: memory.clone(),
-        len_max: look::len_max(label.capacity),
+        len_max: inspection::len_max(label.capacity),
     })?;
     Ok(memory.bytes())
 }

@@ -52,7 +52,7 @@ impl Log {
 
     /// What it holds, after a look at every record.
     pub(super) fn extent<S: Storage>(&self) -> Result<Extent, Problem> {
-        let look = || {
+        let count = || {
             let transaction = self.database.begin_read()?;
             let floor = transaction.open_table(FLOOR)?.get(())?;
             let mut extent = floor.map(|floor| Extent {
@@ -70,7 +70,7 @@ impl Log {
             }
             Ok::<_, redb::Error>(extent)
         };
-        look()?.ok_or_else(|| Problem::Damaged("its records are not consecutive".to_owned()))
+        count()?.ok_or_else(|| Problem::Damaged("its records are not consecutive".to_owned()))
     }
 
     pub(super) fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), redb::Error> {

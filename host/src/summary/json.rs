@@ -2,7 +2,7 @@
 
 use super::Summary;
 use crate::json::{Object, list};
-use crate::reigns::Reign;
+use crate::leadership::Leadership;
 use synod::{Queue, Reason};
 
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
@@ -41,18 +41,22 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     counts(summary, &mut object);
 
     object.number("elections", tally.adopted);
-    let reigns = finished.reigns.all();
-    list(object.key("leaders"), reigns, |out, reign: &Reign| {
-        let mut object = Object::begin(out);
-        object.number("node", u64::from(reign.ballot.leader().0));
-        object.number("round", reign.ballot.round());
-        object.number("from_us", reign.from.as_micros());
-        if let Some((at, ending)) = reign.end {
-            object.number("to_us", at.as_micros());
-            object.word("ended", ending.name());
-        }
-        object.end();
-    });
+    let leaderships = finished.leaderships.all();
+    list(
+        object.key("leaders"),
+        leaderships,
+        |out, leadership: &Leadership| {
+            let mut object = Object::begin(out);
+            object.number("node", u64::from(leadership.ballot.leader().0));
+            object.number("round", leadership.ballot.round());
+            object.number("from_us", leadership.from.as_micros());
+            if let Some((at, ending)) = leadership.end {
+                object.number("to_us", at.as_micros());
+                object.word("ended", ending.name());
+            }
+            object.end();
+        },
+    );
     object.number("preempted", tally.preempted);
     object.number("stepped_down", tally.stepped_down);
     object.number("suspected", tally.suspected);

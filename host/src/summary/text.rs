@@ -90,12 +90,12 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
 
 /// Writes who led, from when to when, a line for each.
 fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
-    let reigns = finished.reigns.all();
+    let leaderships = finished.leaderships.all();
     let mut name = "leaders";
-    for reign in reigns.iter().take(LEADERS_MAX) {
-        let (node, round) = (reign.ballot.leader(), reign.ballot.round());
-        write!(out, "{name:<12}{node} from {}s to ", reign.from)?;
-        match reign.end {
+    for leadership in leaderships.iter().take(LEADERS_MAX) {
+        let (node, round) = (leadership.ballot.leader(), leadership.ballot.round());
+        write!(out, "{name:<12}{node} from {}s to ", leadership.from)?;
+        match leadership.end {
             None => writeln!(out, "the end, round {round}")?,
             Some((at, ending)) => {
                 let ending = ending.name().replace('_', " ");
@@ -104,8 +104,8 @@ fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
         }
         name = "";
     }
-    let hidden = reigns.len().saturating_sub(LEADERS_MAX);
-    let more = finished.reigns.more() + u64::try_from(hidden).unwrap_or(u64::MAX);
+    let hidden = leaderships.len().saturating_sub(LEADERS_MAX);
+    let more = finished.leaderships.more() + u64::try_from(hidden).unwrap_or(u64::MAX);
     match more {
         0 => Ok(()),
         more => writeln!(out, "{:<12}and {more} more; --format json names them", ""),

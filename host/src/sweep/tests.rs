@@ -55,7 +55,12 @@ fn three_hundred_seeds_with_all_faults_are_done() {
         (swept.runs, swept.next, swept.end),
         (300, 300, End::Through)
     );
-    assert!(swept.sights.faults().all(|(_, sight)| sight.runs > 30));
+    assert!(
+        swept
+            .coverage
+            .faults()
+            .all(|(_, occurrences)| occurrences.runs > 30)
+    );
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn the_shards_are_the_whole() {
     for of in [
         |swept: &Swept| swept.answered,
         |swept: &Swept| swept.deliveries,
-        |swept: &Swept| swept.sights.struck(),
+        |swept: &Swept| swept.coverage.struck(),
     ] {
         assert_eq!(shards.iter().map(of).sum::<u64>(), of(&whole));
     }
@@ -174,10 +179,10 @@ fn what_a_scenario_plans_and_never_strikes_is_missed() {
     let text = format!("nodes = 3\n[link]\nloss = \"0%\"\n{calm}\n{fault}");
     let swept = swept(&of_scenario(&text));
     assert_eq!(swept.missing, [Missing::Fault(FaultKind::Duplicate)]);
-    let sight = |wanted| swept.sights.faults().find(|(kind, _)| *kind == wanted);
-    let (_, partitions) = sight(FaultKind::Partition).unwrap();
+    let occurrences = |wanted| swept.coverage.faults().find(|(kind, _)| *kind == wanted);
+    let (_, partitions) = occurrences(FaultKind::Partition).unwrap();
     assert_eq!((partitions.runs, partitions.times), (40, 40));
-    let (_, losses) = sight(FaultKind::Loss).unwrap();
+    let (_, losses) = occurrences(FaultKind::Loss).unwrap();
     assert_eq!(
         losses.runs, 0,
         "what a partition cuts off is no loss by chance"
@@ -187,13 +192,13 @@ fn what_a_scenario_plans_and_never_strikes_is_missed() {
 #[test]
 fn everything_is_due_some_time_where_all_faults_are_on() {
     let all = Sweep::new(SEEDS);
-    let due = Due::of(&all);
+    let due = Expectations::of(&all);
     assert!(
         FaultKind::ALL
             .iter()
             .all(|kind| due.fault(*kind) == Some(100))
     );
-    assert_eq!(due.rarity(Rarity::Snapshot), Some(1_000));
+    assert_eq!(due.rare_event(RareEvent::Snapshot), Some(1_000));
     let mut nothing = Swept::new(0);
     nothing.answered = 1;
     for (runs, missing) in [
@@ -217,12 +222,16 @@ fn everything_is_due_some_time_where_all_faults_are_on() {
         nodes: Some(2),
         ..*swarm
     });
-    let two = Due::of(&Sweep { source, ..all });
+    let two = Expectations::of(&Sweep { source, ..all });
     assert_eq!(two.fault(FaultKind::Partition), Some(100));
     for cannot in [FaultKind::Partial, FaultKind::Crash, FaultKind::Rot] {
         assert_eq!(two.fault(cannot), None, "{cannot} among two nodes");
     }
-    assert_eq!(two.rarity(Rarity::Snapshot), None, "sizes are not drawn");
+    assert_eq!(
+        two.rare_event(RareEvent::Snapshot),
+        None,
+        "sizes are not drawn"
+    );
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use super::{CheckCommand, Part};
 use crate::check::{
-    Bounds, End, Explored, Explorer, Line, Reached, Scope, Sight, Watch, schedule, search, walks,
+    Bounds, Coverage, End, Explored, Explorer, Line, Scope, Situation, Watch, schedule, search,
+    walks,
 };
-use crate::storm::{self, Conditions, walk};
+use crate::random_walk::{self, Conditions, walk};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -20,7 +21,7 @@ pub(super) struct Done {
     pub(super) depth: u64,
     pub(super) applied: u64,
     pub(super) walks: u64,
-    pub(super) reached: Reached,
+    pub(super) coverage: Coverage,
     pub(super) bad: Option<Bad>,
 }
 
@@ -44,7 +45,7 @@ impl Done {
             depth: 0,
             applied: 0,
             walks: 0,
-            reached: Reached::default(),
+            coverage: Coverage::default(),
             bad: None,
         }
     }
@@ -64,7 +65,7 @@ impl Done {
             depth: found.depth,
             applied: found.applied,
             walks: found.walks,
-            reached: found.reached,
+            coverage: found.coverage,
             bad,
         }
     }
@@ -186,7 +187,7 @@ fn storms(
 ) -> Done {
     let mut done = Done::new(part, End::Walked);
     let conditions = Conditions {
-        watch: storm::Watch::Everything,
+        checks: random_walk::CheckSet::All,
         #[cfg(feature = "mutants")]
         mutant: command.mutant,
     };
@@ -198,23 +199,23 @@ fn storms(
         let seed = first.saturating_add(nth);
         let walked = walk(seed, &conditions);
         let (tally, power) = (&walked.tally, &walked.power);
-        for (sight, times) in [
-            (Sight::Elected, tally.adopted),
-            (Sight::Reproposed, tally.reproposed),
-            (Sight::Noop, tally.noops),
-            (Sight::Preempted, tally.preempted),
-            (Sight::SteppedDown, tally.stepped_down),
-            (Sight::Applied, tally.applied),
-            (Sight::Answered, walked.answered),
-            (Sight::Paged, tally.paged),
-            (Sight::Learnt, walked.learnt),
-            (Sight::Installed, tally.installed),
-            (Sight::Restarted, power.lost),
-            (Sight::Torn, power.torn),
-            (Sight::Checkpoint, power.checkpoints),
-            (Sight::Healed, u64::from(walked.broken.is_none())),
+        for (situation, times) in [
+            (Situation::Elected, tally.adopted),
+            (Situation::Reproposed, tally.reproposed),
+            (Situation::Noop, tally.noops),
+            (Situation::Preempted, tally.preempted),
+            (Situation::SteppedDown, tally.stepped_down),
+            (Situation::Applied, tally.applied),
+            (Situation::Answered, walked.answered),
+            (Situation::Paged, tally.paged),
+            (Situation::Learnt, walked.learnt),
+            (Situation::Installed, tally.installed),
+            (Situation::Restarted, power.lost),
+            (Situation::Torn, power.torn),
+            (Situation::Checkpoint, power.checkpoints),
+            (Situation::Healed, u64::from(walked.broken.is_none())),
         ] {
-            done.reached.add(sight, times);
+            done.coverage.add(situation, times);
         }
         watch.count(walked.steps);
         done.walks += 1;

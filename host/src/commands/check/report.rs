@@ -2,7 +2,7 @@
 
 use super::parts::Done;
 use super::{Account, CheckCommand, Part};
-use crate::check::Sight;
+use crate::check::Situation;
 use crate::json::{self, Object};
 use core::time::Duration as Elapsed;
 use std::io::{self, Write as _};
@@ -94,16 +94,27 @@ impl Report<'_> {
 
     /// What was reached, and how often.
     fn write_reached(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        let reached = |sight: &Sight| self.account.reached.of(*sight) > 0;
-        let words = Sight::ALL.into_iter().filter(reached);
-        let words =
-            words.map(|sight| format!("{} {}", sight.name(), self.account.reached.of(sight)));
+        let coverage = |situation: &Situation| self.account.coverage.of(*situation) > 0;
+        let words = Situation::ALL.into_iter().filter(coverage);
+        let words = words.map(|situation| {
+            format!(
+                "{} {}",
+                situation.name(),
+                self.account.coverage.of(situation)
+            )
+        });
         wrapped(out, "reached", words)?;
         if self.account.broken().is_some() {
             return Ok(());
         }
-        let never = Sight::ALL.into_iter().filter(|sight| !reached(sight));
-        wrapped(out, "never", never.map(|sight| sight.name().to_owned()))
+        let never = Situation::ALL
+            .into_iter()
+            .filter(|situation| !coverage(situation));
+        wrapped(
+            out,
+            "never",
+            never.map(|situation| situation.name().to_owned()),
+        )
     }
 
     pub(super) fn json(&self, out: &mut Vec<u8>) {
@@ -121,16 +132,16 @@ impl Report<'_> {
         let most = |of: fn(&Done) -> u64| account.done.iter().map(of).max().unwrap_or(0);
         object.number("depth", most(|done| done.depth));
         object.number("applied", most(|done| done.applied));
-        let mut reached = object.object("reached");
-        for sight in Sight::ALL {
-            reached.number(sight.name(), account.reached.of(sight));
+        let mut coverage = object.object("reached");
+        for situation in Situation::ALL {
+            coverage.number(situation.name(), account.coverage.of(situation));
         }
-        reached.end();
+        coverage.end();
         json::list(
             object.key("missing"),
             account.missing.iter(),
-            |out, sight| {
-                json::string(out, format_args!("{}", sight.name()));
+            |out, situation| {
+                json::string(out, format_args!("{}", situation.name()));
             },
         );
         json::list(object.key("parts"), account.done.iter(), |out, done| {

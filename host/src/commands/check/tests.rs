@@ -44,8 +44,8 @@ fn told(command: &CheckCommand, done: Vec<Done>, interrupted: bool) -> (String, 
     };
     let mut out = Vec::new();
     match command.form {
-        Form::Text => report.text(&mut out),
-        Form::Json => report.json(&mut out),
+        OutputFormat::Text => report.text(&mut out),
+        OutputFormat::Json => report.json(&mut out),
     }
     (String::from_utf8(out).unwrap(), account.exit())
 }
@@ -81,7 +81,7 @@ fn a_violation_is_told_step_by_step_with_the_command_that_shows_it_again() {
 fn a_walk_is_shown_again_by_its_seed() {
     let (scope, explorer) = forged(Network::Again);
     let command = CheckCommand {
-        form: Form::Json,
+        form: OutputFormat::Json,
         ..CheckCommand::new(Some(Part::Walks(scope.clone(), 500, 7)))
     };
     let (text, exit) = account_of(&command, explorer, false);

@@ -1,9 +1,9 @@
-//! The account of a sweep for programs: a line for each failure, and one at the end. Its keys are those of [`Shape::Json`](super::Shape::Json).
+//! The account of a sweep for programs: a line for each failure, and one at the end. Its keys are those of [`ReportFormat::Json`](super::ReportFormat::Json).
 
 use super::Account;
 use crate::exit::Exit;
 use crate::json::{Object, list, string};
-use crate::sweep::{Due, Failure, Missing, Sight, Take};
+use crate::sweep::{Expectations, Failure, Missing, Occurrences, Take};
 
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     for failure in &account.swept.failures {
@@ -53,7 +53,7 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
     object.size("diverged", swept.failed(Exit::Diverged));
     object.size("stalled", swept.failed(Exit::Stalled));
     if !account.quiet {
-        write_sights(account, &mut object);
+        write_occurrencess(account, &mut object);
     }
     list(
         object.key("missing"),
@@ -62,7 +62,7 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
             string(out, format_args!("{missing}"));
         },
     );
-    if Due::of(sweep).is_wild() {
+    if Expectations::of(sweep).is_unrestricted() {
         let mut pace = object.object("pace");
         for take in Take::ALL {
             let (least, most) = take.usual();
@@ -94,24 +94,34 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-fn write_sights(account: &Account<'_>, object: &mut Object<'_>) {
-    let (sights, due) = (&account.swept.sights, Due::of(account.sweep));
+fn write_occurrencess(account: &Account<'_>, object: &mut Object<'_>) {
+    let (coverage, due) = (&account.swept.coverage, Expectations::of(account.sweep));
     let mut faults = object.object("faults");
-    for (kind, sight) in sights.faults() {
-        write_sight(&mut faults, kind.name(), sight, due.fault(kind));
+    for (kind, occurrences) in coverage.faults() {
+        write_occurrences(&mut faults, kind.name(), occurrences, due.fault(kind));
     }
     faults.end();
     let mut happened = object.object("happened");
-    for (rarity, sight) in sights.rarities() {
-        write_sight(&mut happened, rarity.name(), sight, due.rarity(rarity));
+    for (rare_event, occurrences) in coverage.rare_events() {
+        write_occurrences(
+            &mut happened,
+            rare_event.name(),
+            occurrences,
+            due.rare_event(rare_event),
+        );
     }
     happened.end();
 }
 
-fn write_sight(object: &mut Object<'_>, name: &str, sight: Sight, due: Option<u64>) {
+fn write_occurrences(
+    object: &mut Object<'_>,
+    name: &str,
+    occurrences: Occurrences,
+    due: Option<u64>,
+) {
     let mut inner = object.object(name);
-    inner.number("runs", sight.runs);
-    inner.number("times", sight.times);
+    inner.number("runs", occurrences.runs);
+    inner.number("times", occurrences.times);
     if let Some(due) = due {
         inner.number("due_from", due);
     }

@@ -6,7 +6,7 @@
 //! each thing that a sweep is to see: it fails where that is due and was not seen, and is skipped where it is neither.
 
 use super::Account;
-use crate::sweep::{Due, End, Failure, Shard, Sight};
+use crate::sweep::{End, Expectations, Failure, Occurrences, Shard};
 use core::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
@@ -37,9 +37,9 @@ pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
 fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let mut writer = Writer::new_with_indent(out, b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let (runs, sights) = (runs(account), sights(account));
+    let (runs, coverage) = (runs(account), coverage(account));
     let took = account.swept.took;
-    let (of_runs, of_sights) = (counts(&runs), counts(&sights));
+    let (of_runs, of_sights) = (counts(&runs), counts(&coverage));
     let both = of_runs.iter().zip(of_sights);
     let both = both.map(|(one, other)| (one + other).to_string());
     let counted = ["tests", "failures", "skipped"].into_iter().zip(both);
@@ -56,7 +56,7 @@ fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
                 shard => format!("{name} of shard {shard}"),
             };
             write_suite(writer, &of_shard("runs"), &runs, took)?;
-            write_suite(writer, &of_shard("sights"), &sights, Duration::ZERO)
+            write_suite(writer, &of_shard("sights"), &coverage, Duration::ZERO)
         })?;
     Ok(())
 }
@@ -88,16 +88,18 @@ fn runs(account: &Account<'_>) -> Vec<Case> {
     cases
 }
 
-fn sights(account: &Account<'_>) -> Vec<Case> {
-    let (swept, due) = (account.swept, Due::of(account.sweep));
-    let faults = swept.sights.faults();
-    let faults = faults.map(|(kind, sight)| (kind.name(), sight, due.fault(kind)));
-    let rarities = swept.sights.rarities();
-    let rarities = rarities.map(|(rarity, sight)| (rarity.name(), sight, due.rarity(rarity)));
-    let seen = |(name, sight, due): (&str, Sight, Option<u64>)| Case {
+fn coverage(account: &Account<'_>) -> Vec<Case> {
+    let (swept, due) = (account.swept, Expectations::of(account.sweep));
+    let faults = swept.coverage.faults();
+    let faults = faults.map(|(kind, occurrences)| (kind.name(), occurrences, due.fault(kind)));
+    let rare_events = swept.coverage.rare_events();
+    let rare_events = rare_events.map(|(rare_event, occurrences)| {
+        (rare_event.name(), occurrences, due.rare_event(rare_event))
+    });
+    let seen = |(name, occurrences, due): (&str, Occurrences, Option<u64>)| Case {
         name: name.to_owned(),
         result: match due {
-            _ if sight.runs > 0 => Result::Passed,
+            _ if occurrences.runs > 0 => Result::Passed,
             Some(due) if swept.runs >= due => Result::Failed {
                 kind: "vacuous".to_owned(),
                 message: format!("never seen in {} runs", swept.runs),
@@ -107,7 +109,7 @@ fn sights(account: &Account<'_>) -> Vec<Case> {
             None => Result::Skipped("not due".to_owned()),
         },
     };
-    faults.chain(rarities).map(seen).collect()
+    faults.chain(rare_events).map(seen).collect()
 }
 
 /// How many cases there are, how many failed, and how many were skipped.

@@ -9,11 +9,11 @@ use std::path::Path;
 use synod::Digest;
 
 /// A sweep over a scenario that never loses what it says it may, and in which one run took too long.
-fn account(shape: Shape, quiet: bool) -> String {
+fn account(shape: ReportFormat, quiet: bool) -> String {
     account_of(Shard::WHOLE, shape, quiet)
 }
 
-fn account_of(shard: Shard, shape: Shape, quiet: bool) -> String {
+fn account_of(shard: Shard, shape: ReportFormat, quiet: bool) -> String {
     let text = "nodes = 3\n[link]\nloss = \"0%\"\n[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"0s\"";
     let (case, _) = case::parse(text).unwrap();
     let seeds = Seeds {
@@ -44,9 +44,9 @@ fn account_of(shard: Shard, shape: Shape, quiet: bool) -> String {
     };
     let mut out = Vec::new();
     match shape {
-        Shape::Text => text::write(&account, &mut out),
-        Shape::Json => json::write(&account, &mut out),
-        Shape::Junit => junit::write(&account, &mut out),
+        ReportFormat::Text => text::write(&account, &mut out),
+        ReportFormat::Json => json::write(&account, &mut out),
+        ReportFormat::Junit => junit::write(&account, &mut out),
     }
     String::from_utf8(out).unwrap()
 }
@@ -63,8 +63,8 @@ command     synod sweep --seeds 4..9 --scenario 'a&b <\"c\">.toml' --keep-going
 runs        5, 1 stalled
 digest=0000000000000def
 ";
-    assert_eq!(account(Shape::Text, true), expected);
-    let all = account(Shape::Text, false);
+    assert_eq!(account(ReportFormat::Text, true), expected);
+    let all = account(ReportFormat::Text, false);
     for line in [
         "\ntime        2.5 s, 2 seeds a second, 2 at once\n",
         "\nduplicate                          0           0           1\n",
@@ -85,13 +85,13 @@ fn the_json_has_a_line_for_each_failure_and_one_at_the_end() {
         r#""seeds":{"first":4,"next":9},"shard":{"index":1,"count":1},"ended":"through","runs":5,"#,
         r#""violated":0,"diverged":0,"stalled":1,"missing":["duplicate"],"#,
     );
-    let quiet = account(Shape::Json, true);
+    let quiet = account(ReportFormat::Json, true);
     assert!(quiet.starts_with(expected), "{quiet}");
     assert!(
         quiet.ends_with("\"jobs\":2,\"took_ms\":2500,\"digest\":\"0000000000000def\"}\n"),
         "{quiet}"
     );
-    let all = account(Shape::Json, false);
+    let all = account(ReportFormat::Json, false);
     for piece in [
         r#""faults":{"loss":{"runs":0,"times":0},"duplicate":{"runs":0,"times":0,"due_from":1},"#,
         r#""happened":{"reelection":{"runs":0,"times":0},"#,
@@ -102,7 +102,7 @@ fn the_json_has_a_line_for_each_failure_and_one_at_the_end() {
 
 #[test]
 fn the_xml_has_a_case_for_each_failure_and_for_all_that_is_to_be_seen() {
-    let xml = account(Shape::Junit, false);
+    let xml = account(ReportFormat::Junit, false);
     for piece in [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"synod sweep --seeds 4..9 --scenario",
         "tests=\"45\" failures=\"2\" ",
@@ -137,7 +137,7 @@ fn the_cases_of_all_shards_differ() {
     let mut all = BTreeSet::new();
     let mut count = 0;
     for index in 1..=3 {
-        let xml = account_of(Shard { index, count: 3 }, Shape::Junit, false);
+        let xml = account_of(Shard { index, count: 3 }, ReportFormat::Junit, false);
         let suite = format!("<testsuite name=\"runs of shard {index}/3\" ");
         assert!(xml.contains(&suite), "{xml}");
         let cases = cases(&xml);

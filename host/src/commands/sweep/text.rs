@@ -3,7 +3,7 @@
 use super::{Account, thousandths};
 use crate::exit::Exit;
 use crate::progress::per_second;
-use crate::sweep::{Due, End, Sight, Take};
+use crate::sweep::{End, Expectations, Occurrences, Take};
 use std::io::{self, Write};
 
 /// How many failures are told one by one.
@@ -13,7 +13,7 @@ pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     // A byte buffer never refuses.
     let _ = failures(account, out)
         .and_then(|()| facts(account, out))
-        .and_then(|()| sights(account, out))
+        .and_then(|()| coverage(account, out))
         .and_then(|()| writeln!(out, "digest={}", account.swept.digest));
 }
 
@@ -91,19 +91,19 @@ fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// Writes what the runs have seen.
-fn sights(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     if account.quiet {
         return Ok(());
     }
-    let (sights, due) = (&account.swept.sights, Due::of(account.sweep));
+    let (coverage, due) = (&account.swept.coverage, Expectations::of(account.sweep));
     let heading = "faults that struck";
     writeln!(
         out,
         "\n{heading:<24}{:>12}{:>12}{:>12}",
         "runs", "times", "due from"
     )?;
-    for (kind, sight) in sights.faults() {
-        line(out, kind.name(), sight, due.fault(kind))?;
+    for (kind, occurrences) in coverage.faults() {
+        line(out, kind.name(), occurrences, due.fault(kind))?;
     }
     let heading = "what else happened";
     writeln!(
@@ -111,10 +111,15 @@ fn sights(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "\n{heading:<24}{:>12}{:>12}{:>12}",
         "runs", "times", "due from"
     )?;
-    for (rarity, sight) in sights.rarities() {
-        line(out, rarity.name(), sight, due.rarity(rarity))?;
+    for (rare_event, occurrences) in coverage.rare_events() {
+        line(
+            out,
+            rare_event.name(),
+            occurrences,
+            due.rare_event(rare_event),
+        )?;
     }
-    if due.is_wild() {
+    if due.is_unrestricted() {
         let heading = "what runs took";
         writeln!(
             out,
@@ -131,8 +136,13 @@ fn sights(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(out)
 }
 
-fn line(out: &mut Vec<u8>, name: &str, sight: Sight, due: Option<u64>) -> io::Result<()> {
-    let Sight { runs, times } = sight;
+fn line(
+    out: &mut Vec<u8>,
+    name: &str,
+    occurrences: Occurrences,
+    due: Option<u64>,
+) -> io::Result<()> {
+    let Occurrences { runs, times } = occurrences;
     let due = due.map_or_else(|| "-".to_owned(), |due| due.to_string());
     writeln!(out, "{name:<24}{runs:>12}{times:>12}{due:>12}")
 }

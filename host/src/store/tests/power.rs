@@ -1,14 +1,14 @@
 //! A medium whose calls fail, and one that loses power: what was synced is there afterwards.
 
 use super::*;
-use crate::store::look;
+use crate::store::inspection;
 use std::io;
 use std::sync::Mutex;
 use synod::{Digest, Sink};
 
 /// What a medium is told to do from some call on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+enum WriteFault {
     /// Every call that would change something fails.
     Fails,
     /// The same, but a write does half of its work first.
@@ -22,7 +22,7 @@ enum Trouble {
 struct Failing {
     inner: Arc<Memory>,
     left: Mutex<u32>,
-    trouble: Trouble,
+    fault: WriteFault,
 }
 
 impl Failing {
@@ -30,9 +30,9 @@ impl Failing {
     fn works(&self) -> bool {
         let mut left = self.left.lock().unwrap();
         let works = *left > 0;
-        *left = match (works, self.trouble) {
+        *left = match (works, self.fault) {
             (true, _) => *left - 1,
-            (false, Trouble::FailsOnce) => u32::MAX,
+            (false, WriteFault::FailsOnce) => u32::MAX,
             (false, _) => 0,
         };
         works
@@ -56,7 +56,7 @@ impl Medium for Failing {
         if self.works() {
             return self.inner.write(offset, bytes);
         }
-        if self.trouble == Trouble::Tears {
+        if self.fault == WriteFault::Tears {
             self.inner.write(offset, &bytes[..bytes.len() / 2])?;
         }
         Err(Self::error())
@@ -107,7 +107,7 @@ fn work(storage: &mut FileStorage, told: &mut Told, syncs: u64) -> Result<(), St
 
 /// Opens what is left, which must be in order and hold all that was synced.
 fn keeps_what_was_synced(left: &[u8], told: &Told, what: &str) {
-    let mark = look::over(&Memory::new(left.to_vec()), LABEL);
+    let mark = inspection::inspect(&Memory::new(left.to_vec()), LABEL);
     let mark = mark.unwrap_or_else(|problem| panic!("{what}: {problem}"));
     assert!(mark.records >= told.synced, "{what}: {mark:?} of {told:?}");
     let medium = Arc::new(Memory::new(left.to_vec()));
@@ -122,7 +122,11 @@ fn keeps_what_was_synced(left: &[u8], told: &Told, what: &str) {
     );
     assert!(end <= told.appended, "{what}: {end} of {told:?}");
     // From now on it may be acted on, and must not be missing again.
-    assert_eq!(look::over(&*medium, LABEL).unwrap().records, end, "{what}");
+    assert_eq!(
+        inspection::inspect(&*medium, LABEL).unwrap().records,
+        end,
+        "{what}"
+    );
     // And it is as good as new.
     append(&mut storage, end..end + 1).unwrap();
     storage.sync().unwrap();
@@ -130,15 +134,15 @@ fn keeps_what_was_synced(left: &[u8], told: &Told, what: &str) {
 
 #[test]
 fn a_call_that_fails_is_a_value_and_everything_after_it_is_refused() {
-    for trouble in [Trouble::Fails, Trouble::Tears, Trouble::FailsOnce] {
+    for fault in [WriteFault::Fails, WriteFault::Tears, WriteFault::FailsOnce] {
         let mut failures = 0;
         for calls in 0.. {
-            let what = format!("{trouble:?} after {calls} calls");
+            let what = format!("{fault:?} after {calls} calls");
             let inner = Arc::new(Memory::new(blank(LABEL).unwrap()));
             let medium = Arc::new(Failing {
                 inner: inner.clone(),
                 left: Mutex::new(calls),
-                trouble,
+                fault,
             });
             let mut told = Told::default();
             match on(medium) {
@@ -162,7 +166,7 @@ fn a_call_that_fails_is_a_value_and_everything_after_it_is_refused() {
             keeps_what_was_synced(&inner.bytes(), &told, &what);
             failures += 1;
         }
-        assert!(failures > 30, "{trouble:?}: {failures}");
+        assert!(failures > 30, "{fault:?}: {failures}");
     }
 }
 
@@ -354,7 +358,7 @@ fn a_file_is_never_longer_than_its_bound() {
                 }
             }
             storage.sync().unwrap();
-            let (now, most) = (memory.len().unwrap(), look::len_max(LABEL.capacity));
+            let (now, most) = (memory.len().unwrap(), inspection::len_max(LABEL.capacity));
             assert!(
                 now <= most / 2,
                 "{len} bytes, {batch} a sync: {now} of {most}"

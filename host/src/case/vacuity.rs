@@ -1,0 +1,126 @@
+//! What in a case can have no effect, which is refused: a run that was spared what its author planned proves nothing.
+//!
+//! What may have an effect, and then has none in any run, such as a pause of a node that is down, is for a sweep to notice:
+//! see [`Due`](crate::sweep::Due).
+
+use super::Script;
+use super::invalid::Invalid;
+use core::fmt::Display;
+use synod::simulation::{Fault, Planned, SKEW_MAX, Trial};
+use synod::{Duration, NodeId, NodeSet};
+
+/// Checks a case whose nodes are there and whose faults begin in time: see [`limits`](super::limits).
+///
+/// # Errors
+///
+/// The first thing that can have no effect, with its key, in one line.
+pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Invalid> {
+    let scenario = &trial.scenario;
+    let nodes = scenario.nodes;
+    if let Some(node) = scenario.second_founder
+        && (node == NodeId(0) || node.0 >= nodes)
+    {
+        let takes = format!("a node from 1 to {}", nodes.saturating_sub(1));
+        return Err(Invalid::value("second-founder", &node.0, &takes));
+    }
+    let weather = &trial.weather;
+    for (key, rate_ppm, most) in [
+        ("spike", weather.spike_ppm, weather.spike),
+        ("reorder", weather.reorder_ppm, weather.reorder),
+    ] {
+        if rate_ppm > 0 && most == Duration::ZERO {
+            let what =
+                format!("{key} in [weather] delays messages by nothing: {key}-max must be above 0");
+            return Err(Invalid::new(what).under(key).under("weather"));
+        }
+    }
+    for (index, planned) in trial.plan.iter().enumerate() {
+        let at = FaultCheck {
+            number: index + 1,
+            planned,
+            nodes,
+        };
+        at.check()?;
+    }
+    for message in script.into_iter().flat_map(|script| script.choices.keys()) {
+        let (from, to) = (message.from, message.to);
+        if from == to || from.0 >= nodes || to.0 >= nodes {
+            let what = format!(
+                "messages in [script] has {}>{}, but a message goes from one node to another, and they go from 0 to {}",
+                from.0,
+                to.0,
+                nodes.saturating_sub(1)
+            );
+            return Err(Invalid::new(what).under("messages").under("script"));
+        }
+    }
+    Ok(())
+}
+
+/// A planned fault, and where it stands.
+struct FaultCheck<'a> {
+    /// Which it is in its file, from 1.
+    number: usize,
+    planned: &'a Planned,
+    nodes: u16,
+}
+
+impl FaultCheck<'_> {
+    fn invalid(&self, what: impl Display) -> Invalid {
+        let what = format!("fault {} ({}): {what}", self.number, self.planned.kind());
+        Invalid::new(what).at_index(self.number - 1).under("fault")
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let Planned { lasts, fault, .. } = self.planned;
+        if *lasts == Some(Duration::ZERO) && !matches!(fault, Fault::Jump { .. }) {
+            return Err(self.invalid("lasts is 0, so that it is over when it begins"));
+        }
+        match *fault {
+            Fault::Partition(side) => {
+                let others = NodeSet::first(self.nodes).minus(side);
+                if side.is_empty() || others.is_empty() {
+                    return Err(self.invalid(format_args!(
+                        "side has {} of the {} nodes, so that nobody is cut off from anybody",
+                        side.len(),
+                        self.nodes
+                    )));
+                }
+                Ok(())
+            }
+            Fault::OneWay { from, to } | Fault::Clog { from, to } => {
+                self.between(("from", from), ("to", to))
+            }
+            Fault::Partial { one, other } => self.between(("one", one), ("other", other)),
+            Fault::Skew { rate_ppm, .. } if rate_ppm == 0 || rate_ppm.abs() > SKEW_MAX => Err(self
+                .invalid(format_args!(
+                    "rate-ppm is {rate_ppm}, but takes 1 to {SKEW_MAX}, or as much below 0"
+                ))),
+            Fault::Jump { by_micros: 0, .. } => {
+                Err(self.invalid("by-us is 0: the clock stays as it is"))
+            }
+            Fault::SlowDisk { sync, .. } if sync == Duration::ZERO => {
+                Err(self.invalid("sync is 0: the disk takes no time"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is a message that it stops: what a node says to itself is none.
+    fn between(&self, one: (&str, NodeSet), other: (&str, NodeSet)) -> Result<(), Invalid> {
+        for (key, nodes) in [one, other] {
+            if nodes.is_empty() {
+                return Err(
+                    self.invalid(format_args!("{key} is empty, so that it stops no message"))
+                );
+            }
+        }
+        let ((key, from), (other_key, to)) = (one, other);
+        if from == to && from.len() == 1 {
+            return Err(self.invalid(format_args!(
+                "{key} and {other_key} are the same node, so that it stops no message"
+            )));
+        }
+        Ok(())
+    }
+}

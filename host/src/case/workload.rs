@@ -1,0 +1,46 @@
+//! What the clients of a case ask for: one type for both workloads, so that each simulation is compiled for one.
+
+use synod::StateMachine;
+use synod::simulation::{Contest, Workload};
+
+/// The workload of a case.
+#[derive(Clone, Debug)]
+pub(super) enum CaseWorkload<S> {
+    /// Each client has a key or an account of its own, and follows a script.
+    Separate(S),
+    /// All clients contend for a few keys or accounts.
+    Contest(Contest),
+}
+
+impl<M: StateMachine, S: Workload<M>> Workload<M> for CaseWorkload<S>
+where
+    Contest: Workload<M>,
+{
+    fn command(&mut self, client: u16, number: u32) -> Option<M::Command> {
+        match self {
+            Self::Separate(script) => script.command(client, number),
+            Self::Contest(contest) => contest.command(client, number),
+        }
+    }
+
+    fn check(&mut self, client: u16, number: u32, output: &M::Output) -> bool {
+        match self {
+            Self::Separate(script) => script.check(client, number, output),
+            Self::Contest(contest) => contest.check(client, number, output),
+        }
+    }
+
+    fn requests(&self, client: u16) -> u64 {
+        match self {
+            Self::Separate(script) => script.requests(client),
+            Self::Contest(contest) => Workload::<M>::requests(contest, client),
+        }
+    }
+
+    fn skip(&mut self, client: u16, number: u32) {
+        match self {
+            Self::Separate(script) => script.skip(client, number),
+            Self::Contest(contest) => Workload::<M>::skip(contest, client, number),
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! Knows only what nodes wrote, said and traced, and looks for a broken rule in that.
+
+use super::check::{Check, CheckSet, Violation};
+use super::facts::Fact;
+use super::ledger::Ledger;
+use super::{Asked, Machine};
+use std::collections::{BTreeMap, BTreeSet};
+use synod::machines::KvCommand;
+use synod::{Ballot, Entry, Message, Node, Proposal, Slot, Write};
+
+/// What an acceptor has written: its promise, and its last vote for each slot. And how far its node has applied.
+#[derive(Clone, Default)]
+struct Memory {
+    promised: Ballot,
+    votes: BTreeMap<Slot, (Ballot, Asked)>,
+    applied: Slot,
+}
+
+/// The value of a ballot in a slot, and who has accepted it.
+struct Vote {
+    proposal: Asked,
+    voters: BTreeSet<u16>,
+}
+
+/// Everything that was seen, and what follows from it.
+pub(super) struct Checker {
+    checks: CheckSet,
+    quorum: usize,
+    memories: Vec<Memory>,
+    /// What of that is durable.
+    durable: Vec<Memory>,
+    ballots: BTreeMap<(Slot, Ballot), Vote>,
+    /// The first ballot under which a quorum has accepted, and what.
+    chosen: BTreeMap<Slot, (Ballot, Asked)>,
+    /// How far each ballot's leader has said that the log is decided.
+    claims: BTreeMap<Ballot, Slot>,
+    pub(super) ledger: Ledger,
+}
+
+/// What a promise says.
+struct Promise<'a> {
+    ballot: Ballot,
+    promised: Ballot,
+    from: Slot,
+    low_water: Slot,
+    last: bool,
+    entries: &'a [Entry<KvCommand>],
+}
+
+impl Checker {
+    pub(super) fn new(checks: CheckSet, size: u16, sessions_max: usize) -> Self {
+        Self {
+            checks,
+            quorum: usize::from(size) / 2 + 1,
+            memories: (0..size).map(|_| Memory::default()).collect(),
+            durable: (0..size).map(|_| Memory::default()).collect(),
+            ballots: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            ledger: Ledger::new(checks, sessions_max),
+        }
+    }
+
+    pub(super) fn quorum(&self) -> usize {
+        self.quorum
+    }
+
+    /// What is known of a node; every node that is walked with has its place.
+    fn memory(&self, node: u16) -> Option<&Memory> {
+        self.memories.get(usize::from(node))
+    }
+
+    /// Whether a node has written a promise or a vote that is durable.
+    pub(super) fn has_promised(&self, node: u16) -> bool {
+        self.memory(node)
+            .is_some_and(|memory| memory.promised > Ballot::NULL)
+    }
+
+    fn applied(&self, node: u16) -> Slot {
+        self.memory(node)
+            .map_or(Slot::ZERO, |memory| memory.applied)
+    }
+
+    /// A node wants something written down, and holds itself to it from then on.
+    pub(super) fn see_write(
+        &mut self,
+        node: u16,
+        write: &Write<KvCommand>,
+    ) -> Result<(), Violation> {
+        let checks = self.checks;
+        let Some(memory) = self.memories.get_mut(usize::from(node)) else {
+            return Ok(());
+        };
+        match write {
+            Write::Promised(ballot) => {
+                checks.ensure(Check::Memory, memory.promised < *ballot, || {
+                    format!(
+                        "NODE_{node} promised {}, and then {ballot}",
+                        memory.promised
+                    )
+                })?;
+                memory.promised = *ballot;
+                Ok(())
+            }
+            Write::Accepted(entry) => {
+                checks.ensure(Check::Memory, memory.promised <= entry.ballot, || {
+                    format!(
+                        "NODE_{node} promised {}, and accepted {entry:?}",
+                        memory.promised
+                    )
+                })?;
+                memory.promised = entry.ballot;
+                let vote = (entry.ballot, entry.proposal);
+                memory.votes.insert(entry.slot, vote);
+                Ok(())
+            }
+            Write::Decided { .. } | Write::Installed(_) => Ok(()),
+        }
+    }
+
+    /// All that a node wanted written is durable: only now its votes count.
+    pub(super) fn see_kept(
+        &mut self,
+        node: u16,
+        writes: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let places = (
+            self.memories.get(usize::from(node)),
+            self.durable.get_mut(usize::from(node)),
+        );
+        if let (Some(memory), Some(durable)) = places {
+            *durable = memory.clone();
+        }
+        for write in writes {
+            if let Write::Accepted(entry) = write {
+                self.see_vote(node, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Power failed at a node: what was not durable is gone.
+    pub(super) fn see_crash(&mut self, node: u16) {
+        let places = (
+            self.memories.get_mut(usize::from(node)),
+            self.durable.get(usize::from(node)),
+        );
+        if let (Some(memory), Some(durable)) = places {
+            *memory = durable.clone();
+        }
+    }
+
+    fn see_vote(&mut self, node: u16, entry: &Entry<KvCommand>) -> Result<(), Violation> {
+        let checks = self.checks;
+        let (slot, ballot, proposal) = (entry.slot, entry.ballot, entry.proposal);
+        checks.ensure(Check::Validity, self.ledger.is_asked(&proposal), || {
+            format!("nobody asked for {proposal:?}")
+        })?;
+        let vote = self.ballots.entry((slot, ballot)).or_insert_with(|| Vote {
+            proposal,
+            voters: BTreeSet::new(),
+        });
+        checks.ensure(Check::OneValue, vote.proposal == proposal, || {
+            format!(
+                "slot {slot} under {ballot}: {:?} and {proposal:?}",
+                vote.proposal
+            )
+        })?;
+        vote.voters.insert(node);
+        let is_chosen = vote.voters.len() >= self.quorum;
+        if let Some((under, chosen)) = self.chosen.get(&slot) {
+            let safe = ballot <= *under || *chosen == proposal;
+            checks.ensure(Check::SafeProposal, safe, || {
+                format!(
+                    "slot {slot}: {chosen:?} was chosen under {under}; NODE_{node} accepts {proposal:?} under {ballot}"
+                )
+            })?;
+        }
+        if is_chosen {
+            self.see_quorum(slot, ballot, &proposal)?;
+        }
+        if self.claims.get(&ballot).is_some_and(|told| slot <= *told) {
+            let decided = self.ledger.decision(slot) == Some(&proposal);
+            checks.ensure(Check::Claim, decided, || {
+                format!("slot {slot} was said to be decided under {ballot}; NODE_{node} accepts {proposal:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A quorum has accepted one thing under one ballot.
+    fn see_quorum(
+        &mut self,
+        slot: Slot,
+        ballot: Ballot,
+        proposal: &Asked,
+    ) -> Result<(), Violation> {
+        let checks = self.checks;
+        let (under, first) = *self.chosen.entry(slot).or_insert((ballot, *proposal));
+        checks.ensure(Check::Chosen, first == *proposal, || {
+            format!("slot {slot}: {first:?} was chosen under {under}, {proposal:?} under {ballot}")
+        })?;
+        let later = self.ballots.range((slot, ballot)..);
+        for ((_, above), vote) in later.take_while(|((of, _), _)| *of == slot) {
+            checks.ensure(Check::SafeProposal, vote.proposal == *proposal, || {
+                format!(
+                    "slot {slot}: {proposal:?} was chosen under {ballot}; {:?} was accepted under {above}",
+                    vote.proposal
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A node traced something.
+    pub(super) fn see_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        let checks = self.checks;
+        match fact {
+            Fact::Chosen {
+                slot,
+                ballot,
+                proposal,
+            } => {
+                let voters = self
+                    .ballots
+                    .get(&(*slot, *ballot))
+                    .map_or(0, |vote| vote.voters.len());
+                checks.ensure(Check::Quorum, voters >= self.quorum, || {
+                    format!("slot {slot}: taken for chosen under {ballot} with {voters} votes")
+                })?;
+                let chosen = self.chosen.get(slot).map(|(_, chosen)| chosen);
+                checks.ensure(Check::Quorum, chosen == Some(proposal), || {
+                    format!("slot {slot}: {proposal:?} taken for chosen, and not {chosen:?}")
+                })
+            }
+            Fact::Applied {
+                slot,
+                proposal,
+                outcome,
+                chain,
+            } => {
+                let chosen = self.chosen.get(slot).map(|(_, chosen)| chosen);
+                checks.ensure(Check::Chosen, chosen == Some(proposal), || {
+                    format!("slot {slot}: {proposal:?} was applied, and {chosen:?} chosen")
+                })?;
+                self.ledger.see_applied(*slot, proposal, *outcome, *chain)
+            }
+        }
+    }
+
+    /// A node stands still after a step.
+    pub(super) fn see_node<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let (checks, number, applied) = (self.checks, node.id().0, node.applied());
+        checks.ensure(Check::Halt, node.halted().is_none(), || {
+            format!("NODE_{number}: {:?}", node.halted())
+        })?;
+        let Some(memory) = self.memories.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        checks.ensure(Check::Memory, node.promised() == memory.promised, || {
+            format!(
+                "NODE_{number} holds {} for its promise, and wrote {}",
+                node.promised(),
+                memory.promised
+            )
+        })?;
+        checks.ensure(Check::Order, memory.applied <= applied, || {
+            format!(
+                "NODE_{number} went back from slot {} to {applied}",
+                memory.applied
+            )
+        })?;
+        memory.applied = applied;
+        self.ledger
+            .see_state(number, applied, node.chain(), node.machine().iter())
+    }
+
+    /// A node came back: it must have what was durable. Of what was being written when power failed it may have some.
+    pub(super) fn see_recovered<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+        torn: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let number = node.id().0;
+        self.see_torn(node, torn)?;
+        let Some(memory) = self.memories.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        // Which slots were applied is not written for each.
+        memory.applied = node.applied();
+        let kept = node
+            .votes()
+            .map(|entry| (entry.slot, (entry.ballot, entry.proposal)));
+        let above = node.low_water().next().unwrap_or(Slot::FIRST);
+        let wrote = memory
+            .votes
+            .range(above..)
+            .map(|(slot, vote)| (*slot, *vote));
+        self.checks.ensure(Check::Memory, kept.eq(wrote), || {
+            format!("NODE_{number} came back without votes that it had written")
+        })?;
+        self.see_node(node)
+    }
+
+    /// What of the last writes is there although power failed while they were written.
+    fn see_torn<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+        torn: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let number = node.id().0;
+        let mut there = Vec::new();
+        for write in torn {
+            let is_there = match write {
+                Write::Accepted(entry) => node.votes().any(|vote| vote == *entry),
+                Write::Promised(ballot) => node.promised() >= *ballot,
+                Write::Decided { .. } | Write::Installed(_) => false,
+            };
+            // What a checkpoint holds of a vote that is applied, it need not hold as a vote.
+            if is_there
+                && self.memory(number).is_some_and(|memory| match write {
+                    Write::Promised(ballot) => memory.promised < *ballot,
+                    _ => true,
+                })
+            {
+                self.see_write(number, write)?;
+                there.push(*write);
+            }
+        }
+        // A checkpoint holds the promise of such a vote all the same.
+        let promised = node.promised();
+        let wrote = |write: &Write<KvCommand>| match write {
+            Write::Promised(ballot) => *ballot == promised,
+            Write::Accepted(entry) => entry.ballot == promised,
+            Write::Decided { .. } | Write::Installed(_) => false,
+        };
+        let known = self.memory(number).map(|memory| memory.promised);
+        if known < Some(promised) && torn.iter().any(wrote) {
+            self.see_write(number, &Write::Promised(promised))?;
+        }
+        self.see_kept(number, &there)
+    }
+
+    /// A node says something that is not to be held against what it wrote before it said more.
+    pub(super) fn see_message<const PAGE: usize>(
+        &mut self,
+        node: u16,
+        message: &Message<Machine, PAGE>,
+    ) -> Result<(), Violation> {
+        let checks = self.checks;
+        match message {
+            Message::Accepted {
+                ballot,
+                promised,
+                first,
+                count,
+                low_water,
+            } => {
+                let written = self.memory(node).map(|memory| memory.promised);
+                checks.ensure(Check::Memory, Some(*promised) <= written, || {
+                    format!("NODE_{node} says that it promised {promised}, and wrote {written:?}")
+                })?;
+                self.see_low_water(node, *low_water)?;
+                let slots = (0..u64::from(*count)).filter_map(|offset| first.checked_add(offset));
+                for slot in slots {
+                    let vote = self.ballots.get(&(slot, *ballot));
+                    let voted = vote.is_some_and(|vote| vote.voters.contains(&node));
+                    checks.ensure(Check::Memory, voted, || {
+                        format!("NODE_{node} says that it accepted slot {slot} under {ballot}, and did not write it")
+                    })?;
+                }
+                Ok(())
+            }
+            Message::Decision { ballot, decided }
+            | Message::Heartbeat {
+                ballot, decided, ..
+            }
+            | Message::Accept {
+                ballot, decided, ..
+            } => self.see_claim(node, *ballot, *decided),
+            Message::Decisions {
+                first, proposals, ..
+            } => {
+                let mut slot = Some(*first);
+                for proposal in proposals {
+                    let decided = slot.and_then(|slot| self.ledger.decision(slot));
+                    checks.ensure(Check::Agreement, decided == Some(proposal), || {
+                        format!("NODE_{node} passes on {proposal:?} for {decided:?} in {slot:?}")
+                    })?;
+                    slot = slot.and_then(Slot::next);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn see_low_water(&self, node: u16, low_water: Slot) -> Result<(), Violation> {
+        let applied = self.applied(node);
+        self.checks.ensure(Check::Memory, low_water <= applied, || {
+            format!("NODE_{node} forgot up to slot {low_water}, and has applied up to {applied}")
+        })
+    }
+
+    /// What the leader of a ballot says to be decided is that, and so is every vote under this ballot in it.
+    fn see_claim(&mut self, node: u16, ballot: Ballot, decided: Slot) -> Result<(), Violation> {
+        let checks = self.checks;
+        checks.ensure(Check::Claim, decided <= self.applied(node), || {
+            format!("NODE_{node} says that slot {decided} is decided, and has not applied it")
+        })?;
+        let told = self.claims.entry(ballot).or_default();
+        while *told < decided
+            && let Some(next) = told.next()
+        {
+            *told = next;
+            if let Some(vote) = self.ballots.get(&(next, ballot)) {
+                let right = self.ledger.decision(next) == Some(&vote.proposal);
+                checks.ensure(Check::Claim, right, || {
+                    format!("NODE_{node} passes off {:?} in slot {next} as decided, as it was accepted under {ballot}", vote.proposal)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A node promises: now, while what it has written is what it had written when it said so.
+    pub(super) fn see_promise<const PAGE: usize>(
+        &self,
+        node: u16,
+        message: &Message<Machine, PAGE>,
+    ) -> Result<(), Violation> {
+        let Message::Promise {
+            ballot,
+            promised,
+            from,
+            low_water,
+            last,
+            entries,
+        } = message
+        else {
+            return Ok(());
+        };
+        self.check_promise(
+            node,
+            &Promise {
+                ballot: *ballot,
+                promised: *promised,
+                from: *from,
+                low_water: *low_water,
+                last: *last,
+                entries,
+            },
+        )
+    }
+
+    fn check_promise(&self, node: u16, promise: &Promise<'_>) -> Result<(), Violation> {
+        let checks = self.checks;
+        let Some(memory) = self.memory(node) else {
+            return Ok(());
+        };
+        let (said, written) = (promise.promised, memory.promised);
+        checks.ensure(Check::Memory, said == written, || {
+            format!("NODE_{node} says that it promised {said}, and wrote {written}")
+        })?;
+        self.see_low_water(node, promise.low_water)?;
+        if said != promise.ballot {
+            return Ok(());
+        }
+        let above = promise.low_water.next().unwrap_or(Slot::FIRST);
+        let mut votes = memory.votes.range(promise.from.max(above)..);
+        for entry in promise.entries {
+            let vote = votes.next();
+            let told = (entry.slot, entry.ballot, entry.proposal);
+            let right =
+                vote.is_some_and(|(slot, (under, proposal))| told == (*slot, *under, *proposal));
+            checks.ensure(Check::Memory, right, || {
+                format!("NODE_{node} says that it accepted {entry:?}, and wrote {vote:?}")
+            })?;
+        }
+        let rest = votes.next();
+        checks.ensure(Check::Memory, promise.last == rest.is_none(), || {
+            format!("NODE_{node} leaves out that it accepted {rest:?}")
+        })
+    }
+
+    /// A client asks something.
+    pub(super) fn see_asked(&mut self, proposal: &Proposal<KvCommand>) {
+        self.ledger.see_asked(proposal);
+    }
+}

@@ -1,0 +1,468 @@
+//! One walk: nodes, the messages between them, and a step after the other.
+
+use super::check::{Check, Violation};
+use super::checker::Checker;
+use super::clients::Clients;
+use super::facts::Facts;
+use super::network_conditions::{NetworkConditions, Order, WalkParameters};
+use super::random_source::RandomSource;
+use super::{Asked, Conditions, Machine, Power};
+use crate::power_cut::PowerCutStorage;
+use synod::machines::{KvCommand, KvReply};
+use synod::storage::Journal;
+use synod::{Envelope, Instant, Message, Node, NodeId, Outbox, Proposal, Reply, Tally, Write};
+
+/// Room for a few steps of the largest of the nodes that walk here.
+const ROOM: usize = 64;
+/// How many messages are under way at most; beyond that some are lost.
+const IN_FLIGHT_MAX: usize = 250;
+/// How many messages of the past are kept, to come once more.
+const PAST_MAX: usize = 600;
+
+/// What a node is driven with.
+type Room<const PAGE: usize> = Outbox<Machine, PAGE, ROOM>;
+
+/// A place for a node, with what is around it.
+pub(super) struct Seat<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    pub(super) node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
+    pub(super) outbox: Room<PAGE>,
+    pub(super) clock: Instant,
+    pub(super) stopped: bool,
+    /// Where it keeps what it must not forget.
+    pub(super) journal: Option<Journal<PowerCutStorage>>,
+    /// What is left of a node that has no power.
+    pub(super) storage: Option<PowerCutStorage>,
+    /// Its power fails after so many operations of its storage, the next time that it writes.
+    pub(super) cut: Option<u32>,
+    /// What was being written when its power failed.
+    pub(super) torn: Vec<Write<KvCommand>>,
+}
+
+/// What a walk does next.
+#[derive(Clone, Copy)]
+enum Move {
+    Deliver,
+    Tick,
+    Ask,
+    Start,
+    Stop,
+    Crash,
+    StaleRequest,
+}
+
+/// Everything that there is in a walk.
+pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    pub(super) conditions: &'a Conditions,
+    pub(super) seed: u64,
+    pub(super) size: u16,
+    pub(super) random: RandomSource,
+    pub(super) seats: Vec<Seat<WINDOW, CLIENTS, PAGE>>,
+    pub(super) in_flight: Vec<Envelope<Machine, PAGE>>,
+    past: Vec<Envelope<Machine, PAGE>>,
+    pub(super) checker: Checker,
+    pub(super) clients: Clients,
+    pub(super) parameters: WalkParameters,
+    network: NetworkConditions,
+    pub(super) replies: Vec<Reply<KvReply>>,
+    pub(super) healing: bool,
+    pub(super) steps: u64,
+    /// What happened to power, and to storage.
+    pub(super) power: Power,
+    /// What decides when and how it fails.
+    pub(super) power_random: RandomSource,
+    /// How many decisions were passed on and kept.
+    pub(super) learnt: u64,
+    /// How many bytes each storage has room for, of four checkpoints.
+    pub(super) room: u64,
+    facts: Facts,
+}
+
+impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Walk<'a, WINDOW, CLIENTS, PAGE>
+{
+    pub(super) fn new(seed: u64, conditions: &'a Conditions) -> Self {
+        let mut random = RandomSource::new(seed);
+        let size = random.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
+        let parameters = WalkParameters::draw(&mut random, CLIENTS);
+        // Apart from all else, so that a walk in which power never fails is the same whatever is drawn here.
+        let mut power_random = RandomSource::new(!seed);
+        // Half of the walks have storage of the least size, in which checkpoints are written at once.
+        let room = power_random.one(&[4, 4, 6, 6]).unwrap_or(4);
+        let seat = |_| Seat {
+            node: None,
+            outbox: Outbox::new(),
+            clock: Instant::ZERO,
+            stopped: false,
+            journal: None,
+            storage: None,
+            cut: None,
+            torn: Vec::new(),
+        };
+        Self {
+            conditions,
+            seed,
+            size,
+            random,
+            seats: (0..size).map(seat).collect(),
+            in_flight: Vec::new(),
+            past: Vec::new(),
+            checker: Checker::new(conditions.checks, size, CLIENTS),
+            clients: Clients::new(),
+            parameters,
+            network: NetworkConditions::calm(),
+            replies: Vec::new(),
+            healing: false,
+            steps: 0,
+            power: Power::default(),
+            power_random,
+            learnt: 0,
+            room,
+            facts: Facts::default(),
+        }
+    }
+
+    pub(super) fn into_tally(self) -> Tally {
+        self.facts.tally
+    }
+
+    /// From a founder alone to a cluster that serves a client after all that it went through.
+    pub(super) fn run(&mut self) -> Result<(), Violation> {
+        self.start(0)?;
+        let late = self.random.percent(30);
+        for number in 1..self.size {
+            if !late || usize::from(number) < self.checker.quorum() {
+                self.start(number)?;
+            }
+        }
+        if self.parameters.rests_first {
+            let at_rest = self.eventually(500, Self::is_at_rest)?;
+            self.expect(at_rest, "the cluster does not begin")?;
+        }
+        for _ in 0..300 + self.random.below(1_500) {
+            self.step()?;
+        }
+        for number in 0..self.size {
+            self.recover(number)?;
+            self.start(number)?;
+            if let Some(seat) = self.seat(number) {
+                seat.cut = None;
+            }
+        }
+        let at_rest = self.eventually(3_000, Self::is_at_rest)?;
+        self.expect(at_rest, "the cluster does not come to rest")?;
+        let leads = |walk: &Self| {
+            let live = walk.live().into_iter();
+            live.filter_map(|it| walk.node(it)?.leading()).max()
+        };
+        // Far longer than any leader is waited for.
+        let leader = leads(self);
+        self.eventually(80, |_| false)?;
+        self.expect(
+            leads(self) == leader,
+            "a leader that all follow does not stay",
+        )?;
+        let served = self.is_served()?;
+        self.expect(served, "a client is not served")
+    }
+
+    pub(super) fn expect(&self, holds: bool, what: &str) -> Result<(), Violation> {
+        let checks = self.conditions.checks;
+        checks.ensure(Check::Liveness, holds, || {
+            let line = |number| format!("\n{:?}", self.node(number));
+            let nodes: String = self.live().into_iter().map(line).collect();
+            format!("{what}{nodes}")
+        })
+    }
+
+    /// The nodes that run.
+    pub(super) fn live(&self) -> Vec<u16> {
+        let runs = |number: &u16| self.node(*number).is_some();
+        (0..self.size).filter(runs).collect()
+    }
+
+    pub(super) fn any_live(&mut self) -> Option<u16> {
+        let live = self.live();
+        self.random.one(&live)
+    }
+
+    pub(super) fn seat(&mut self, number: u16) -> Option<&mut Seat<WINDOW, CLIENTS, PAGE>> {
+        self.seats.get_mut(usize::from(number))
+    }
+
+    /// A node that runs.
+    pub(super) fn node(&self, number: u16) -> Option<&Node<Machine, WINDOW, CLIENTS, PAGE>> {
+        let seat = self.seats.get(usize::from(number))?;
+        seat.node.as_ref().filter(|_| !seat.stopped)
+    }
+
+    /// Lets a node take a step, and judges it.
+    fn act(
+        &mut self,
+        number: u16,
+        step: impl FnOnce(
+            Instant,
+            &mut Node<Machine, WINDOW, CLIENTS, PAGE>,
+            &mut Room<PAGE>,
+            &mut Facts,
+        ),
+    ) -> Result<(), Violation> {
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        let Some(node) = seat.node.as_mut().filter(|_| !seat.stopped) else {
+            return Ok(());
+        };
+        self.steps += 1;
+        let (facts, checker, outbox) = (&mut self.facts, &mut self.checker, &mut seat.outbox);
+        facts.seen.clear();
+        let (writes, messages) = (outbox.writes.len(), outbox.messages.len());
+        step(seat.clock, node, outbox, facts);
+        let said = outbox.messages.len().saturating_sub(messages);
+        let wrote = outbox.writes.len().saturating_sub(writes);
+        let least = Node::<Machine, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
+        let checks = self.conditions.checks;
+        checks.ensure(Check::Bounds, said.max(wrote) <= least, || {
+            format!("NODE_{number} said {said} and wrote {wrote} in a step, of {least}")
+        })?;
+        for write in outbox.writes.iter().skip(writes) {
+            checker.see_write(number, write)?;
+        }
+        for fact in &facts.seen {
+            checker.see_fact(fact)?;
+        }
+        checker.see_node(node)?;
+        for outgoing in outbox.messages.iter().skip(messages) {
+            checker.see_promise(number, &outgoing.message)?;
+        }
+        let full = ROOM - outbox.peak() < least;
+        if full || self.healing || !self.random.percent(self.parameters.gather) {
+            self.flush(number)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what waits in a node's outbox.
+    pub(super) fn flush(&mut self, number: u16) -> Result<(), Violation> {
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        if !self.healing && seat.cut.is_some() && !seat.outbox.writes.is_empty() {
+            let cut = seat.cut;
+            self.lose_power(number, cut);
+            return Ok(());
+        }
+        let outbox = core::mem::take(&mut seat.outbox);
+        let (Some(node), Some(journal)) = (&mut seat.node, &mut seat.journal) else {
+            return Ok(());
+        };
+        let checkpoints = journal.checkpoints();
+        let written = journal.write(seat.clock, node, &outbox.writes);
+        let kept = written.and_then(|()| journal.sync());
+        let learnt = |write: &&Write<KvCommand>| matches!(write, Write::Decided { .. });
+        let learnt = outbox.writes.iter().filter(learnt).count();
+        self.learnt += u64::try_from(learnt).unwrap_or(u64::MAX);
+        self.power.checkpoints += u64::from(journal.checkpoints() > checkpoints);
+        self.conditions
+            .checks
+            .ensure(Check::Storage, kept.is_ok(), || {
+                format!("NODE_{number} cannot write, and its storage is in order: {kept:?}")
+            })?;
+        let node = &*node;
+        self.checker.see_kept(number, &outbox.writes)?;
+        for outgoing in &outbox.messages {
+            self.checker.see_message(number, &outgoing.message)?;
+            for envelope in outgoing.to.iter().map(|to| node.envelope(to, outgoing)) {
+                if self.parameters.again > 0 && !self.healing {
+                    if self.past.len() == PAST_MAX {
+                        self.past.swap_remove(self.random.index(PAST_MAX));
+                    }
+                    self.past.push(envelope.clone());
+                }
+                self.in_flight.push(envelope);
+            }
+        }
+        for reply in &outbox.replies {
+            self.checker.ledger.see_reply(reply)?;
+            self.clients.see_reply(reply);
+            self.replies.push(*reply);
+        }
+        while !self.healing && self.in_flight.len() > IN_FLIGHT_MAX {
+            self.in_flight.remove(self.random.index(IN_FLIGHT_MAX));
+        }
+        Ok(())
+    }
+
+    /// A node's clock runs to its next deadline.
+    pub(super) fn tick(&mut self, number: u16) -> Result<(), Violation> {
+        let Some(deadline) = self.node(number).and_then(Node::next_deadline) else {
+            return Ok(());
+        };
+        if let Some(seat) = self.seat(number) {
+            seat.clock = seat.clock.max(deadline);
+        }
+        self.act(number, |now, node, outbox, facts| {
+            node.handle_timeout(now, outbox, facts);
+        })
+    }
+
+    pub(super) fn deliver(&mut self, envelope: &Envelope<Machine, PAGE>) -> Result<(), Violation> {
+        self.act(envelope.to.0, |now, node, outbox, facts| {
+            node.handle_message(now, envelope, outbox, facts);
+        })
+    }
+
+    /// A client asks at a node.
+    pub(super) fn ask(&mut self, number: u16, proposal: Asked) -> Result<(), Violation> {
+        self.checker.see_asked(&proposal);
+        self.act(number, |now, node, outbox, facts| {
+            // What does not fit now is asked again some day.
+            let _ = match proposal {
+                Proposal::Noop => Ok(()),
+                Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
+                Proposal::Request {
+                    client,
+                    number,
+                    command,
+                } => node.request(now, client, number, command, outbox, facts),
+            };
+        })
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        if self.network.passes() {
+            let leads = |number: &u16| self.node(*number).is_some_and(|it| it.leading().is_some());
+            let leaders: Vec<u16> = (0..self.size).filter(leads).collect();
+            self.network =
+                NetworkConditions::draw(&mut self.random, &self.parameters, self.size, &leaders);
+        }
+        let parameters = &self.parameters;
+        let next = self.random.weighted(&[
+            (parameters.deliver, Move::Deliver),
+            (parameters.tick, Move::Tick),
+            (parameters.ask, Move::Ask),
+            (parameters.start, Move::Start),
+            (parameters.stop, Move::Stop),
+            (parameters.stale_request, Move::StaleRequest),
+            (parameters.crash, Move::Crash),
+        ]);
+        match next.unwrap_or(Move::Tick) {
+            Move::Deliver => self.deliver_next(),
+            Move::Tick => {
+                let fast_node = self.network.fast_node;
+                let hurries = self.node(fast_node).is_some()
+                    && self.random.percent(self.network.fast_percent);
+                let number = if hurries {
+                    Some(fast_node)
+                } else {
+                    self.any_live()
+                };
+                number.map_or(Ok(()), |number| self.tick(number))
+            }
+            Move::Ask => match self.any_live() {
+                Some(node) => {
+                    let proposal = self.clients.ask(&mut self.random, self.parameters.clients);
+                    self.ask(node, proposal)
+                }
+                None => Ok(()),
+            },
+            Move::Start => {
+                let dark = self.seats.iter().position(|seat| seat.node.is_none());
+                if let Some(number) = dark.and_then(|dark| u16::try_from(dark).ok()) {
+                    self.recover(number)?;
+                    self.start(number)?;
+                }
+                Ok(())
+            }
+            Move::Crash => {
+                // Power comes back about as often as it fails.
+                let number = self.random.number(self.size);
+                if self.node(number).is_some() {
+                    self.crash(number);
+                    Ok(())
+                } else {
+                    self.recover(number)
+                }
+            }
+            Move::StaleRequest => {
+                self.stale_request();
+                Ok(())
+            }
+            Move::Stop => {
+                self.stop();
+                Ok(())
+            }
+        }
+    }
+
+    /// A question for decisions or for a snapshot, as the node may have asked it before it led.
+    fn stale_request(&mut self) {
+        let to = NodeId(self.random.number(self.size));
+        let asks_log = self.random.percent(70);
+        let asker = self.any_live().and_then(|number| self.node(number));
+        let Some(node) = asker.filter(|node| node.is_active() && node.id() != to) else {
+            return;
+        };
+        let Some(next) = node.applied().next() else {
+            return;
+        };
+        let message = if asks_log {
+            Message::Learn { from: next }
+        } else {
+            Message::Join {
+                snapshot: None,
+                page: 0,
+            }
+        };
+        let (cluster, from) = (node.fingerprint(), node.id());
+        self.in_flight.push(Envelope {
+            cluster,
+            from,
+            to,
+            message,
+        });
+    }
+
+    /// The place of the message that comes next.
+    fn pick(&mut self) -> Option<usize> {
+        let len = self.in_flight.len();
+        let start = match self.network.order {
+            _ if len == 0 => return None,
+            Order::Any => self.random.index(len),
+            Order::Oldest | Order::Newest => 0,
+        };
+        let comes = |index: &usize| {
+            let envelope = self.in_flight.get(*index);
+            envelope.is_some_and(|envelope| !self.network.holds(envelope))
+        };
+        match self.network.order {
+            Order::Newest => (0..len).rev().find(comes),
+            Order::Oldest | Order::Any => (start..len).chain(0..start).find(comes),
+        }
+    }
+
+    /// A message that came long ago, or never came, comes once more; or one comes that is under way, or does not.
+    fn deliver_next(&mut self) -> Result<(), Violation> {
+        if !self.past.is_empty() && self.random.percent(self.parameters.again) {
+            let index = self.random.index(self.past.len());
+            let envelope = self.past.get(index).cloned();
+            return match envelope.filter(|envelope| !self.network.holds(envelope)) {
+                Some(envelope) => self.deliver(&envelope),
+                None => Ok(()),
+            };
+        }
+        let Some(index) = self.pick() else {
+            let number = self.any_live();
+            return number.map_or(Ok(()), |number| self.tick(number));
+        };
+        if self.random.percent(self.network.loss) {
+            self.in_flight.remove(index);
+            return Ok(());
+        }
+        let envelope = if self.random.percent(self.network.duplicate) {
+            self.in_flight.get(index).cloned()
+        } else {
+            Some(self.in_flight.remove(index))
+        };
+        envelope.map_or(Ok(()), |envelope| self.deliver(&envelope))
+    }
+}

@@ -1,0 +1,190 @@
+//! What a sweep should have seen, lest it prove nothing.
+//!
+//! - At least one run.
+//! - At least one answer to a client, and, of a scenario, each planned fault, in one run or another: what strikes a node that
+//!   is down, or waits for a leader that there never is, has proved nothing.
+//! - Each kind of fault that was asked for by its name, or that is in the scenario, at least once, however few the runs.
+//! - With all faults: each kind that a cluster of the size can have, in [`LIKELY_AFTER`] runs or more.
+//! - With all faults and sizes as they are drawn: each [`RareEvent`] that is [due](Rarity::due) by then.
+
+use super::coverage::{Occurrences, RareEvent};
+use super::{Source, Sweep, Swept};
+use crate::case::Case;
+use core::fmt;
+use synod::simulation::{FaultKind, FaultSet, PLAN_MAX, Swarm};
+
+/// From so many runs on every kind of fault must have struck. Each is drawn for every second run; that one of them strikes
+/// in none of a hundred is as likely as that a coin falls on one side so often.
+const LIKELY_AFTER: u64 = 100;
+
+/// What never happened, though it should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Missing {
+    /// A run.
+    Run,
+    /// A fault of a kind.
+    Fault(FaultKind),
+    /// Something else.
+    RareEvent(RareEvent),
+    /// A fault that is planned in a scenario: which, from 1, and of which kind.
+    Planned(u32, FaultKind),
+    /// An answer to any request.
+    Answer,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run => f.write_str("run"),
+            Self::Fault(kind) => f.write_str(kind.name()),
+            Self::RareEvent(rare_event) => f.write_str(rare_event.name()),
+            Self::Planned(number, kind) => write!(f, "fault {number} ({kind})"),
+            Self::Answer => f.write_str("answer"),
+        }
+    }
+}
+
+impl RareEvent {
+    /// From how many runs with all faults on it is due: at least ten times as many as it takes on average, rounded up to
+    /// a plain number.
+    ///
+    /// Counted over 100,000 seeds from 0: `synod sweep --seeds 0..100_000 --keep-going`.
+    pub const fn due(self) -> u64 {
+        match self {
+            Self::Noop | Self::FullRequesters => 2_000,
+            Self::FullWaiting => 10_000,
+            Self::CutOverruled => 20_000,
+            Self::CutOverGap => 100_000,
+            // Once in some ten thousand runs.
+            Self::FullScheduler => 200_000,
+            _ => 1_000,
+        }
+    }
+}
+
+/// The kinds of fault that a cluster can have; `None` for a cluster of any size.
+pub fn possible(nodes: Option<u16>) -> FaultSet {
+    let mut possible = FaultSet::ALL;
+    for kind in FaultKind::ALL {
+        let least = match kind {
+            FaultKind::Pause
+            | FaultKind::Skew
+            | FaultKind::Jump
+            | FaultKind::Restart
+            | FaultKind::Torn
+            | FaultKind::SlowDisk
+            | FaultKind::FailedWrite
+            | FaultKind::FullDisk => 1,
+            // A majority must be left.
+            FaultKind::Partial | FaultKind::Crash | FaultKind::Rot => 3,
+            _ => 2,
+        };
+        if nodes.is_some_and(|nodes| nodes < least) {
+            possible = possible.without(kind);
+        }
+    }
+    possible
+}
+
+/// The kinds of fault that are in a case.
+fn faults_of(case: &Case) -> FaultSet {
+    let (weather, link) = (&case.trial.weather, &case.trial.scenario.link);
+    let mut faults = FaultSet::NONE;
+    for (kind, rate_ppm) in [
+        (FaultKind::Loss, weather.loss_ppm.max(link.loss_ppm)),
+        (FaultKind::Duplicate, weather.duplicate_ppm),
+        (FaultKind::Spike, weather.spike_ppm),
+        (FaultKind::Reorder, weather.reorder_ppm),
+    ] {
+        if rate_ppm > 0 {
+            faults = faults.with(kind);
+        }
+    }
+    let planned = case.trial.plan.iter();
+    planned.fold(faults, |faults, fault| faults.with(fault.kind()))
+}
+
+/// From how many runs on a sweep should have seen what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Expectations {
+    /// At once.
+    asked: FaultSet,
+    /// From [`LIKELY_AFTER`] runs on.
+    likely: FaultSet,
+    /// Whether everything else is to be seen, too.
+    is_unrestricted: bool,
+    /// The kinds of the faults that are planned in a scenario, in their order.
+    planned: [Option<FaultKind>; PLAN_MAX],
+}
+
+impl Expectations {
+    /// What is due in a sweep.
+    pub fn of(sweep: &Sweep) -> Self {
+        let mut planned = [None; PLAN_MAX];
+        if let Source::Scenario { case, .. } = sweep.source.unmutated() {
+            for (place, fault) in planned.iter_mut().zip(&case.trial.plan) {
+                *place = Some(fault.kind());
+            }
+        }
+        let (asked, likely, is_unrestricted) = match sweep.source.unmutated() {
+            Source::Scenario { case, .. } => (faults_of(case), FaultSet::NONE, false),
+            Source::Swarm(Swarm { faults, nodes }) if *faults == FaultSet::ALL => {
+                (FaultSet::NONE, possible(*nodes), nodes.is_none())
+            }
+            Source::Swarm(Swarm { faults, .. }) => (*faults, FaultSet::NONE, false),
+            #[cfg(feature = "mutants")]
+            Source::Mutated(..) => (FaultSet::NONE, FaultSet::NONE, false),
+        };
+        Self {
+            asked,
+            likely,
+            is_unrestricted,
+            planned,
+        }
+    }
+
+    /// Whether all faults and sizes are drawn.
+    pub const fn is_unrestricted(self) -> bool {
+        self.is_unrestricted
+    }
+
+    /// From how many runs on a kind of fault should have struck, if at all.
+    pub fn fault(self, kind: FaultKind) -> Option<u64> {
+        if self.asked.contains(kind) {
+            Some(1)
+        } else {
+            self.likely.contains(kind).then_some(LIKELY_AFTER)
+        }
+    }
+
+    /// From how many runs on something else should have happened, if at all.
+    pub fn rare_event(self, rare_event: RareEvent) -> Option<u64> {
+        self.is_unrestricted.then(|| rare_event.due())
+    }
+
+    /// What should have been seen by now, and was not.
+    pub(super) fn missing(self, swept: &Swept) -> Vec<Missing> {
+        if swept.runs == 0 {
+            return vec![Missing::Run];
+        }
+        let lacks = |occurrences: Occurrences, due: Option<u64>| {
+            occurrences.runs == 0 && due.is_some_and(|due| due <= swept.runs)
+        };
+        let faults = swept.coverage.faults();
+        let faults = faults.filter(|(kind, occurrences)| lacks(*occurrences, self.fault(*kind)));
+        let rare_events = swept.coverage.rare_events();
+        let rare_events = rare_events
+            .filter(|(rare_event, occurrences)| lacks(*occurrences, self.rare_event(*rare_event)));
+        let planned = (0..).zip(self.planned.iter().flatten());
+        let planned = planned.filter(|(index, _)| !swept.coverage.has_begun(*index));
+        let planned = planned.map(|(index, kind)| Missing::Planned(index + 1, *kind));
+        let nobody = swept.answered == 0 && swept.failures.is_empty();
+        let answer = nobody.then_some(Missing::Answer);
+        faults
+            .map(|(kind, _)| Missing::Fault(kind))
+            .chain(rare_events.map(|(rare_event, _)| Missing::RareEvent(rare_event)))
+            .chain(planned)
+            .chain(answer)
+            .collect()
+    }
+}
