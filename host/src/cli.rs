@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how.
+//! Command line parser: the subcommands, their options, and the validation of each value.
 
 #[cfg(feature = "check")]
 mod check;
@@ -43,24 +43,24 @@ use std::path::PathBuf;
 use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
 use synod::{Duration, NodeId, Role};
 
-/// What the program was asked for.
+/// A parsed command, ready to be executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// One run.
+    /// `synod run`: one simulation.
     Run(RunCommand),
-    /// Many runs.
+    /// `synod sweep`: many simulations.
     Sweep(SweepCommand),
-    /// Shrink a failing run.
+    /// `synod shrink`: reduces a failing run to a counterexample.
     Shrink(ShrinkCommand),
-    /// Every state of a small cluster.
+    /// `synod check`: model checking of small clusters, and random walks.
     #[cfg(feature = "check")]
     Check(CheckCommand),
-    /// The hunt for mutants.
+    /// `synod museum`: finds out which check catches each mutant.
     #[cfg(feature = "mutants")]
     Museum(commands::museum::MuseumCommand),
 }
 
-/// The whole program: reads the command line, does what it says, and answers how it ended.
+/// Runs the program: parses `args`, executes the command, and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<_> = args.into_iter().collect();
     if let Some(program) = args.first() {
@@ -85,11 +85,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Reads a command line, the name of the program first.
+/// Parses a command line whose first word is the name of the program.
 ///
 /// # Errors
 ///
-/// [`UsageError`] for a command line that makes no sense, and for one that asks for help or the version.
+/// [`UsageError`] if the command line is invalid, and also if it asks for help or the version.
 pub fn parse<T: Into<OsString> + Clone>(
     args: impl IntoIterator<Item = T>,
 ) -> Result<Command, UsageError> {
@@ -98,7 +98,7 @@ pub fn parse<T: Into<OsString> + Clone>(
         .command()
 }
 
-/// Prints the help or the version where that was asked for, and otherwise one line on what is wrong.
+/// Prints the help or the version if that was requested, and otherwise a one-line error.
 fn refuse(error: &clap::Error) -> Exit {
     if matches!(
         error.kind(),
@@ -113,7 +113,7 @@ fn refuse(error: &clap::Error) -> Exit {
     Exit::Usage
 }
 
-/// Prints a page, whose commands begin with what the program was called.
+/// Prints a help page, with the program's name in its examples as the user typed it.
 fn print(page: &StyledStr) -> io::Result<()> {
     let mut stdout = io::stdout();
     let text = if run::coloured(Colour::Auto, &stdout) {
@@ -146,7 +146,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// One simulated run; what 'synod' does when no command is named
+    /// Runs one simulation; the default when no command is named
     #[command(
         long_about = help::LONG_ABOUT,
         after_help = help::AFTER,
@@ -154,116 +154,118 @@ enum Action {
     )]
     Run(Box<RunArgs>),
     Sweep(sweep::SweepArgs),
-    /// Runs what was recorded of a run, and says whether the same came of it
+    /// Replays a recorded run and reports whether the outcome is the same
     #[command(long_about = replay::LONG_ABOUT, after_long_help = replay::AFTER_LONG)]
     Replay(replay::ReplayArgs),
-    /// Shrinks a run that fails to the least that still fails in the same way
+    /// Shrinks a failing run to a smaller one that fails in the same way
     #[command(long_about = shrink::LONG_ABOUT, after_long_help = shrink::AFTER_LONG)]
     Shrink(shrink::ShrinkArgs),
-    /// Every state of a small cluster of real nodes, or walks through a larger one
+    /// Model checks small clusters of real nodes, and walks through larger ones at random
     #[cfg(feature = "check")]
     Check(check::CheckArgs),
-    /// Nodes that make a mistake each, and which check catches it first
+    /// Runs nodes that each contain a planted mistake, and shows which check catches it first
     #[command(hide = cfg!(not(feature = "mutants")))]
     Museum(mutants::MuseumArgs),
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// What all chance follows from; without it one is drawn and printed first
+    /// Seed of all random choices, 0 to 18446744073709551615 [default: drawn at random and printed first]
     #[arg(value_parser = values::seed, allow_negative_numbers = true)]
     seed: Option<u64>,
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
     case: sweep::CaseArgs,
-    /// Write down what became of each message, for 'synod replay' and 'synod shrink'; with --faults or --scenario
+    /// Record the fate of each message in this file, for 'synod replay' and 'synod shrink'; needs --faults or
+    /// --scenario
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Keep what the nodes must not forget in this directory, and go on where an earlier run has left off
+    /// Keep the durable state of all nodes in this directory, and continue where an earlier run stopped
     ///
-    /// Each node has a file there, and the clients have one. The process may be killed at any instant: nothing that was
-    /// shown as answered is lost. A new directory founds a cluster; later runs take the same nodes and machine. Files that do
-    /// not fit together, such as older copies of some of them, are refused.
+    /// The directory has one file for each node and one for the clients. The process may be killed at any instant: no
+    /// answer that was shown is lost. A new directory founds a new cluster; later runs must use the same number of
+    /// nodes and the same machine. Files that are inconsistent with each other, such as older copies of some of them,
+    /// are refused.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["faults", "scenario", "record", "verify", "mutant"])]
     data: Option<PathBuf>,
-    /// Let a node whose file in --data is gone or damaged come back as a learner, which never votes; can be repeated
+    /// Restart a node whose file in --data is missing or damaged as a learner, which never votes; can be repeated
     #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
     learner: Vec<NodeId>,
     #[command(flatten)]
     show: ShowArgs,
 }
 
-/// What decides the trace of a run.
+/// Options that determine the trace of a run.
 #[derive(Debug, Args)]
 #[expect(
     clippy::doc_markdown,
-    reason = "the comments are the help, where backticks would be noise"
+    reason = "clap prints these comments as help, where backticks would be noise"
 )]
-#[command(next_help_heading = "The cluster and its network")]
+#[command(next_help_heading = "Cluster and network")]
 struct ClusterArgs {
-    /// How many nodes, 1 to 64 [default: 14]
+    /// Number of nodes, 1 to 64 [default: 14]
     #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
     nodes: Option<u16>,
-    /// How many messages are lost, such as 5% or 0.5% [default: 5%]
+    /// Share of messages that are lost, 0% to 100%, such as 5% or 0.5% [default: 5%]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
     loss: Option<u32>,
-    /// How long a message travels, at most 24h [default: 30ms]
+    /// Mean delay of a message, 0 to 24h [default: 30ms]
     #[arg(long, value_name = "TIME", value_parser = values::delay, allow_hyphen_values = true)]
     delay: Option<Duration>,
-    /// How much longer or shorter than that it may take, at most the delay and at most 35m [default: 20ms, or the delay]
+    /// Greatest deviation from the delay, up or down; at most the delay and at most 35m [default: 20ms, or the delay if
+    /// that is less]
     #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
     jitter: Option<Duration>,
-    /// Stop a node for good: 3@1s, NODE_3@1.5s, or leader@800ms for whoever leads then; up to eight times
+    /// Crash a node for good: 3@1s, NODE_3@1.5s, or leader@800ms for the leader at that time; up to 8 times
     ///
-    /// Where nobody leads at that time, whoever leads next is stopped. Clients of a node that is stopped go on at the next
-    /// one that lives.
+    /// If no node leads at that time, the next leader is crashed. Clients of a crashed node continue at the next live
+    /// one.
     #[arg(long, value_name = "NODE@TIME", value_parser = values::kill, allow_hyphen_values = true)]
     kill: Vec<Kill>,
-    /// What is replicated: a key-value store or a bank
+    /// Replicated state machine: a key-value store or a bank
     #[arg(long, value_name = "MACHINE", value_enum, default_value_t)]
     machine: Machine,
-    /// How many clients ask, 1 to 64 [default: 11]
+    /// Number of clients, 1 to 64 [default: 11]
     #[arg(long, value_name = "N", value_parser = values::clients, allow_hyphen_values = true)]
     clients: Option<u16>,
-    /// How often each client asks [default: 11]
+    /// Number of requests of each client, 1 to 4294967294 [default: 11]
     #[arg(long, value_name = "N", value_parser = values::requests, allow_hyphen_values = true)]
     requests: Option<u32>,
-    /// Where the clients are: on the last node, spread over all, or on the one that is named [default:
-    /// last]
+    /// Node that the clients are on: the last one, spread over all, or a given node [default: last]
     #[arg(long, value_name = "last|spread|NODE", value_parser = parse_place, allow_hyphen_values = true)]
     place: Option<Place>,
-    /// Give up after so much simulated time, at most 1000000h
+    /// Stop after this much simulated time, above 0 and at most 1000000h
     ///
-    /// [default: 2m; more where messages travel for more than 50 ms or there are more than 60 requests: 40 times the
-    /// longest way of a message for each request of a client]
+    /// [default: 2m; with delays above 50 ms or more than 60 requests for each client: 40 times the longest delay for
+    /// each request of a client]
     #[arg(long, value_name = "TIME", value_parser = values::until, allow_hyphen_values = true)]
     until: Option<Duration>,
-    /// Give up after so many events
+    /// Stop after this many events, at least 1
     ///
-    /// [default: 10 million; more where there are more than 1,000 requests: 10,000 for each]
+    /// [default: 10 million; with more than 1,000 requests in all: 10,000 for each]
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     events: Option<u64>,
-    /// Have every node make the mistake of this name: see 'synod museum'
+    /// Plant this mistake in every node: see 'synod museum'
     #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
     mutant: Option<mutants::Mutant>,
 }
 
-/// What decides how a run is shown.
+/// Options that determine how a run is shown.
 #[derive(Debug, Args)]
 #[expect(
     clippy::doc_markdown,
-    reason = "the comments are the help, where backticks would be noise"
+    reason = "clap prints these comments as help, where backticks would be noise"
 )]
-#[command(next_help_heading = "What is shown")]
+#[command(next_help_heading = "Output")]
 struct ShowArgs {
-    /// Only the summary
+    /// Print only the summary
     #[arg(short, long)]
     quiet: bool,
-    /// Lines for people or JSON for programs
+    /// Output format: text for people, or JSON, one object a line
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: OutputFormat,
-    /// Whether each role has a colour
+    /// Colour of roles in the log
     #[arg(
         long,
         alias = "colour",
@@ -272,24 +274,24 @@ struct ShowArgs {
         default_value_t
     )]
     color: Colour,
-    /// How much is shown; each level shows what those before it show
+    /// Detail of the log; each level includes those before it
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
     log_level: Level,
-    /// Only this node: 3 or NODE_3; can be repeated
+    /// Show only this node, such as 3 or NODE_3; can be repeated
     #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true)]
     node: Vec<NodeId>,
-    /// Only this role, such as scout; can be repeated
+    /// Show only this role, such as scout; can be repeated
     #[arg(long, value_name = "ROLE", value_parser = values::role, allow_hyphen_values = true, long_help = lists::roles())]
     role: Vec<Role>,
-    /// Only what is about this slot, or these, and what brought it to each node: 7 or 7-12; can be repeated
+    /// Show only messages and events about these slots, 7 or 7-12, and what decided them at each node; can be repeated
     #[arg(long, value_name = "SLOT", value_parser = values::slots, allow_hyphen_values = true)]
     slot: Vec<RangeInclusive<u64>>,
-    /// Run twice and compare the traces
+    /// Run twice and compare the digests of the two traces
     #[arg(long)]
     verify: bool,
 }
 
-/// Where clients are, as asked for; a type of its own, since clap takes an `Option` in an argument for its absence.
+/// Placement of the clients. A type of its own, because clap treats an `Option` as an optional argument.
 #[derive(Clone, Copy, Debug)]
 struct Place(Option<Placement>);
 
@@ -344,7 +346,7 @@ impl RunArgs {
     }
 }
 
-/// A run on the files of a directory.
+/// A run on the files of a directory, after a check that every learner is one of the nodes.
 fn stored(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
     for learner in &learners {
         check_node("--learner", *learner, &learner.0, options.nodes)?;
@@ -384,7 +386,7 @@ impl ShowArgs {
 }
 
 impl ClusterArgs {
-    /// The options, once the values have been held against each other.
+    /// Returns the options, after checks of values that depend on each other.
     fn options(self, run_seed: u64) -> Result<Options, UsageError> {
         let default = Options::new(run_seed);
         let options = Options {
@@ -447,7 +449,7 @@ impl ClusterArgs {
     }
 }
 
-/// Checks that a node that an option names exists.
+/// Checks that a node named by an option exists.
 fn check_node(
     option: &str,
     node: NodeId,
@@ -464,7 +466,8 @@ fn check_node(
     Err(UsageError::value(option, &got.to_string(), &takes))
 }
 
-/// A seed out of the operating system's chance, short enough to be typed: the one thing here that no seed decides.
+/// Draws a seed from the operating system's randomness, short enough to be typed. This is the only choice that no seed
+/// determines.
 fn draw_seed() -> u64 {
     RandomState::new().hash_one(()) >> 40
 }

@@ -1,6 +1,7 @@
-//! Values as people write them: durations, percentages, nodes. Everything is exact; no float is involved.
+//! Parsers for the values of options and scenario keys: durations, percentages, nodes, seeds. All are exact; no float
+//! is involved.
 //!
-//! What each parser answers on failure is the end of a sentence that begins with "takes".
+//! The error of each parser completes a sentence that begins with "takes".
 
 use crate::sweep::{Seeds, Shard};
 use core::num::NonZeroUsize;
@@ -8,22 +9,22 @@ use core::ops::RangeInclusive;
 use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Target};
 use synod::{Duration, Instant, NodeId, Role};
 
-/// The longest time that anything may take on its way.
+/// Longest mean delay of a message.
 pub(crate) const DELAY_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// The most jitter that the simulation's generator can draw.
+/// Greatest jitter that the random generator of the simulation can draw.
 pub(crate) const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
-/// The longest bound on simulated time: more than a century.
+/// Greatest bound on simulated time: more than a century.
 pub(crate) const UNTIL_MAX: Duration = Duration::from_secs(1_000_000 * 3_600);
 
-/// What an option takes, said to someone who gave it something else.
+/// Description of the values that an option accepts; completes "takes …".
 pub(crate) type Expected = &'static str;
 
-/// A seed: a whole number up to 2⁶⁴ − 1.
+/// Parses a seed: a whole number from 0 to 2⁶⁴ − 1.
 pub(crate) fn seed(text: &str) -> Result<u64, Expected> {
     number(text).ok_or("a whole number from 0 to 18446744073709551615")
 }
 
-/// Seeds from one to the one before another, `0..1000`; or from one on, `1000..`.
+/// Parses a range of seeds: `0..1000` excludes its end, `1000..` has none.
 pub(crate) fn seeds(text: &str) -> Result<Seeds, Expected> {
     let parsed = text.split_once("..").and_then(|(first, end)| {
         let first = number(first)?;
@@ -37,7 +38,7 @@ pub(crate) fn seeds(text: &str) -> Result<Seeds, Expected> {
     parsed.ok_or("a range such as 0..1000, or 1000.. with --for")
 }
 
-/// One of some shares: `1/4`.
+/// Parses a share of the seeds, `1/4`.
 pub(crate) fn shard(text: &str) -> Result<Shard, Expected> {
     let parsed = text.split_once('/').and_then(|(index, count)| {
         let [index, count] = [index, count].map(|text| u32::try_from(number(text)?).ok());
@@ -46,17 +47,17 @@ pub(crate) fn shard(text: &str) -> Result<Shard, Expected> {
             .contains(&index)
             .then_some(Shard { index, count })
     });
-    parsed.ok_or("which of how many, from 1/1: 1/4, 2/4, 3/4 and 4/4 are all")
+    parsed.ok_or("a share I/N with I from 1 to N, such as 1/4")
 }
 
-/// How many runs at once.
+/// Parses the number of runs at a time.
 pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Expected> {
     within(text, 1..=1024)
         .and_then(|jobs| NonZeroUsize::new(jobs.into()))
         .ok_or("a whole number from 1 to 1024")
 }
 
-/// Kinds of fault: `all`, `none`, or names between commas.
+/// Parses a set of faults: `all`, `none`, or names separated by commas.
 pub(crate) fn faults(text: &str) -> Result<FaultSet, String> {
     match text {
         "all" => return Ok(FaultSet::ALL),
@@ -78,28 +79,28 @@ pub(crate) fn faults(text: &str) -> Result<FaultSet, String> {
     Ok(faults)
 }
 
-/// The names of all kinds of fault, with commas between them.
+/// Returns the names of all kinds of faults, separated by commas.
 pub(crate) fn fault_names() -> String {
     listed(&FaultKind::ALL, FaultKind::name)
 }
 
-/// The names of all of a vocabulary, with commas between them.
+/// Returns the names of a vocabulary, separated by commas.
 pub(crate) fn listed<T: Copy>(every: &[T], name: impl Fn(T) -> &'static str) -> String {
     let names: Vec<_> = every.iter().map(|item| name(*item)).collect();
     names.join(", ")
 }
 
-/// How many nodes.
+/// Parses the number of nodes.
 pub(crate) fn nodes(text: &str) -> Result<u16, Expected> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
-/// How many clients.
+/// Parses the number of clients.
 pub(crate) fn clients(text: &str) -> Result<u16, Expected> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
-/// How many requests for each client.
+/// Parses the number of requests of each client.
 pub(crate) fn requests(text: &str) -> Result<u32, Expected> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
@@ -107,20 +108,20 @@ pub(crate) fn requests(text: &str) -> Result<u32, Expected> {
         .ok_or("a whole number from 1 to 4294967294, such as 10_000")
 }
 
-/// How many nodes a small cluster has.
+/// Parses the number of nodes of a cluster that is model checked.
 #[cfg(feature = "check")]
 pub(crate) fn small_cluster(text: &str) -> Result<u16, Expected> {
     within(text, 1..=5).ok_or("a whole number from 1 to 5")
 }
 
-/// How often something happens in a small cluster.
+/// Parses how often an action may happen in a cluster that is model checked.
 #[cfg(feature = "check")]
 pub(crate) fn small_count(text: &str) -> Result<u8, Expected> {
     let number = within(text, 0..=8).and_then(|number| u8::try_from(number).ok());
     number.ok_or("a whole number from 0 to 8")
 }
 
-/// The same where it happens at least once.
+/// Like [`small_count`], but at least 1.
 #[cfg(feature = "check")]
 pub(crate) fn small_count_from_one(text: &str) -> Result<u8, Expected> {
     small_count(text)
@@ -129,7 +130,7 @@ pub(crate) fn small_count_from_one(text: &str) -> Result<u8, Expected> {
         .ok_or("a whole number from 1 to 8")
 }
 
-/// How many steps.
+/// Parses a number of steps.
 #[cfg(feature = "check")]
 pub(crate) fn depth(text: &str) -> Result<u32, Expected> {
     number(text)
@@ -138,7 +139,8 @@ pub(crate) fn depth(text: &str) -> Result<u32, Expected> {
         .ok_or("a whole number from 1 to 1000000")
 }
 
-/// Some of a vocabulary, by name and with commas between them, in the order of the vocabulary; or a word for all or none.
+/// Parses a subset of a vocabulary: names separated by commas, returned in the order of the vocabulary, or `word` for
+/// `these`.
 #[cfg(feature = "check")]
 pub(crate) fn names<T: Copy>(
     text: &str,
@@ -160,14 +162,14 @@ pub(crate) fn names<T: Copy>(
     Ok(every.iter().copied().filter(named).collect())
 }
 
-/// A bound on events.
+/// Parses a bound on events.
 pub(crate) fn events(text: &str) -> Result<u64, Expected> {
     number(text)
         .filter(|number| *number >= 1)
         .ok_or("a whole number from 1, such as 10_000_000")
 }
 
-/// A share, in millionths: `5%`, `0.5%`, or `0`.
+/// Parses a percentage, as millionths: `5%`, `0.5%`, or `0`.
 pub(crate) fn percent(text: &str) -> Result<u32, Expected> {
     let takes = "a percentage from 0% to 100%, such as 5% or 0.5%";
     let parsed = match text.strip_suffix('%') {
@@ -180,38 +182,38 @@ pub(crate) fn percent(text: &str) -> Result<u32, Expected> {
         .ok_or(takes)
 }
 
-/// A span of time: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
+/// Parses a duration: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
 pub(crate) fn duration(text: &str) -> Result<Duration, Expected> {
     span(text).ok_or("a duration such as 30ms, 1.5s or 2m")
 }
 
-/// A span of time that something takes on its way.
+/// Parses the delay of a message, at most [`DELAY_MAX`].
 pub(crate) fn delay(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| *span <= DELAY_MAX)
         .ok_or("a duration of at most 24h, such as 30ms, 1.5s or 2m")
 }
 
-/// A bound on simulated time, which cannot be zero.
+/// Parses a bound on simulated time, above zero and at most [`UNTIL_MAX`].
 pub(crate) fn until(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| (Duration::from_micros(1)..=UNTIL_MAX).contains(span))
         .ok_or("a duration above zero and of at most 1000000h, such as 90s or 10m")
 }
 
-/// A bound on time, which cannot be zero.
+/// Parses a time budget, above zero.
 pub(crate) fn time_limit(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| *span > Duration::ZERO)
         .ok_or("a duration above zero, such as 90s or 10m")
 }
 
-/// A node: `3` or `NODE_3`. Whether there is such a node depends on how many there are, and is asked later.
+/// Parses a node: `3` or `NODE_3`. Whether the node exists depends on the number of nodes and is checked later.
 pub(crate) fn node(text: &str) -> Result<NodeId, Expected> {
     node_id(text).ok_or("a node such as 3 or NODE_3")
 }
 
-/// A role, in upper or lower case.
+/// Parses a role, in upper or lower case.
 pub(crate) fn role(text: &str) -> Result<Role, String> {
     Role::ALL
         .into_iter()
@@ -219,12 +221,12 @@ pub(crate) fn role(text: &str) -> Result<Role, String> {
         .ok_or_else(|| format!("one of {}", role_names()))
 }
 
-/// The names of all roles, in lower case and with commas between them.
+/// Returns the names of all roles in lower case, separated by commas.
 pub(crate) fn role_names() -> String {
     listed(&Role::ALL, Role::name).to_lowercase()
 }
 
-/// A slot or a range of slots: `7` or `7-12`.
+/// Parses a slot or a range of slots: `7` or `7-12`.
 pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Expected> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     number(first)
@@ -234,7 +236,7 @@ pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Expected> {
         .ok_or("a slot from 1 or a range of slots, such as 7 or 7-12")
 }
 
-/// Where the clients are; `None` for the last node.
+/// Parses the placement of the clients; `None` for the last node.
 pub(crate) fn place(text: &str) -> Result<Option<Placement>, Expected> {
     match text {
         "last" => Ok(None),
@@ -245,7 +247,7 @@ pub(crate) fn place(text: &str) -> Result<Option<Placement>, Expected> {
     }
 }
 
-/// Who is killed, and when: `3@1s`, `NODE_3@1.5s` or `leader@800ms`.
+/// Parses a crash for good: `3@1s`, `NODE_3@1.5s` or `leader@800ms`.
 pub(crate) fn kill(text: &str) -> Result<Kill, Expected> {
     let parsed = text.split_once('@').and_then(|(target, at)| {
         let target = if target.eq_ignore_ascii_case("leader") {
@@ -272,7 +274,7 @@ fn within(text: &str, range: RangeInclusive<u16>) -> Option<u16> {
     range.contains(&number).then_some(number)
 }
 
-/// A whole number, with underscores between its digits where they help: `10_000`.
+/// Parses a whole number that may have underscores between its digits: `10_000`.
 fn number(text: &str) -> Option<u64> {
     let outside = text.starts_with('_') || text.ends_with('_') || text.contains("__");
     let digits: String = text.chars().filter(|char| *char != '_').collect();
@@ -283,7 +285,7 @@ fn number(text: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// A number with a unit of time, exact to the microsecond.
+/// Parses a number with a unit of time, exact to the microsecond.
 fn span(text: &str) -> Option<Duration> {
     let unit_at = text
         .find(|char: char| !(char.is_ascii_digit() || char == '.' || char == '_'))
@@ -301,7 +303,8 @@ fn span(text: &str) -> Option<Duration> {
     decimal(value, micros).map(Duration::from_micros)
 }
 
-/// A decimal number of units, each of `unit` parts, in parts; `None` where it is not a whole number of them.
+/// Parses a decimal number of units that consist of `unit` parts each, and returns the number of parts, or `None` if
+/// that is not whole.
 fn decimal(text: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = match text.split_once('.') {
         Some((_, "")) => return None,
@@ -312,7 +315,8 @@ fn decimal(text: &str, unit: u64) -> Option<u64> {
     let mut place = unit;
     for byte in fraction.trim_end_matches('0').bytes() {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        // Sixty minutes an hour: a place of such a unit may not be whole, though the digit times it is.
+        // With 60 minutes to the hour, the value of a decimal place may be fractional although its product with the
+        // digit is whole.
         let worth = u64::from(digit).checked_mul(place)?;
         if !worth.is_multiple_of(10) {
             return None;
@@ -331,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_people_write_them() {
+    fn durations_are_parsed_with_their_units() {
         for (text, micros) in [
             ("30ms", 30_000),
             ("1.5s", 1_500_000),
@@ -349,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn invalid_durations_are_refused() {
         for text in [
             "",
             "30",
@@ -372,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn percentages_read_as_people_write_them() {
+    fn percentages_are_parsed_to_millionths() {
         for (text, ppm) in [
             ("5%", 50_000),
             ("0.5%", 5_000),
@@ -437,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_come_as_ranges_and_shares_of_them_as_fractions() {
+    fn seeds_are_ranges_and_shares_are_fractions() {
         let of = |first, end| Ok(Seeds { first, end });
         assert_eq!(seeds("0..1_000"), of(0, Some(1_000)));
         assert_eq!(seeds("7.."), of(7, None));
@@ -454,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_by_their_names() {
+    fn faults_are_parsed_by_name() {
         for set in [FaultSet::ALL, FaultSet::NONE] {
             assert_eq!(faults(&crate::sweep::faults_text(set)), Ok(set));
         }
@@ -473,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_come_alone_and_in_ranges() {
+    fn slots_are_single_or_ranges() {
         assert_eq!(slots("7"), Ok(7..=7));
         assert_eq!(slots("7-12"), Ok(7..=12));
         for text in ["0", "12-7", "7-", "-7", "a"] {
@@ -482,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_read_in_any_case() {
+    fn roles_are_parsed_in_any_case() {
         assert_eq!(role("scout"), Ok(Role::Scout));
         assert_eq!(role("Initializer"), Ok(Role::Initializer));
         assert!(role("parliament").is_err());

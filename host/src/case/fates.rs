@@ -1,40 +1,40 @@
-//! What works against the cluster of a case: chance, chance that is written down, or a script.
+//! Message fates: drawn at random, drawn and recorded, or scripted.
 
 use std::collections::BTreeMap;
 use synod::simulation::{Fate, FaultKind, Faults, Nemesis, Passing, Plan};
 use synod::{Duration, NodeId};
 
-/// Which message: the `nth` that one node sent to another in a run, counted from 0.
+/// Identifies a message: the `nth` that one node sent to another in a run, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkMessage {
-    /// Its sender.
+    /// Sender.
     pub from: NodeId,
-    /// Its addressee.
+    /// Recipient.
     pub to: NodeId,
-    /// How many were sent that way before it.
+    /// Number of messages on the same link before it.
     pub nth: u32,
 }
 
-/// What became of a message.
+/// Fate of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScriptedFate {
-    /// How long it took; `None` when it was lost.
+    /// Delay; `None` if the message was lost.
     pub delay: Option<Duration>,
-    /// How long a second copy took, if there was one.
+    /// Delay of a second copy, if there was one.
     pub again: Option<Duration>,
 }
 
-/// What became of the messages of a run: the usual, but for those that are named.
+/// Fates of all messages of a run: a default, and exceptions for single messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// How long a message takes that is not named.
+    /// Delay of a message without an entry in `choices`.
     pub usual: Duration,
-    /// What became of the others.
+    /// Fates of single messages.
     pub choices: BTreeMap<LinkMessage, ScriptedFate>,
 }
 
 impl Script {
-    /// What becomes of a message that is not named.
+    /// Returns the fate of a message without an entry in `choices`.
     pub const fn usual(&self) -> ScriptedFate {
         ScriptedFate {
             delay: Some(self.usual),
@@ -45,14 +45,14 @@ impl Script {
     fn fate(&self, message: LinkMessage) -> Fate {
         let ScriptedFate { delay, again } =
             self.choices.get(&message).copied().unwrap_or(self.usual());
-        // What takes twice as long as usual is late for a reason.
+        // More than twice the usual delay counts as a delay spike, so that it appears in the log.
         let late = delay.is_some_and(|delay| delay > self.usual * 2);
         let late = late.then_some(FaultKind::Spike);
         Fate { delay, again, late }
     }
 }
 
-/// How many messages each node has sent to each other.
+/// Number of messages sent on each link so far.
 #[derive(Clone, Debug, Default)]
 struct SentCounts(BTreeMap<(NodeId, NodeId), u32>);
 
@@ -69,21 +69,21 @@ impl SentCounts {
     }
 }
 
-/// What works against the cluster of a case.
+/// Source of the message fates and planned faults of a case.
 #[derive(Clone, Debug)]
 pub struct Fates {
     source: Source,
     counts: SentCounts,
-    /// What became of each message, where that is to be written down.
+    /// Record of the fates so far, if they are recorded.
     record: Option<Script>,
     lost: u64,
 }
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// Chance.
+    /// Random fates and planned faults.
     Drawn(Box<Faults>),
-    /// What was written down; and what is planned besides.
+    /// Scripted fates, with planned faults.
     Scripted(Box<Plan>, Script),
 }
 
@@ -96,7 +96,8 @@ impl Fates {
         Self::from(Source::Scripted(Box::new(plan), script))
     }
 
-    /// Writes down what becomes of each message from now on; a script says how long one usually takes.
+    /// Records the fate of each message from now on. `usual` is the default delay of the record, unless a script has
+    /// its own.
     pub(super) fn recorded(self, usual: Duration) -> Self {
         let choices = BTreeMap::new();
         let usual = match &self.source {
@@ -109,12 +110,12 @@ impl Fates {
         }
     }
 
-    /// How many messages were lost, those aside that a planned fault cut off.
+    /// Returns the number of messages lost, without those that a planned fault cut off.
     pub(super) const fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// What became of each message, where that was written down.
+    /// Returns the recorded fates, if they are recorded.
     pub(super) const fn record(&self) -> Option<&Script> {
         self.record.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Cases as files: TOML that a person can write, and that a recorded run is written as.
+//! Scenario files: reads and writes cases as TOML, both those written by hand and recorded runs.
 
 use super::fates::{LinkMessage, Script, ScriptedFate};
 use super::invalid::{Invalid, line_of};
@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 use synod::simulation::{Capacities, PLAN_MAX, Placement, Scenario, Trial, Weather};
 use synod::{Duration, NodeId};
 
-/// Why a file is no case.
+/// Reason why a file could not be read or written as a case.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
-    /// It could not be read or written.
+    /// The file could not be read or written.
     Io(PathBuf, io::Error),
-    /// It is not what a case looks like.
+    /// The content is not a valid case.
     Form(PathBuf, String),
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for FileError {
     }
 }
 
-/// How a file is called in a message.
+/// Returns the name of a file in error messages.
 fn name_of(path: &Path) -> impl fmt::Display {
     if path == Path::new("-") {
         Path::new("the standard input").display()
@@ -48,7 +48,7 @@ fn name_of(path: &Path) -> impl fmt::Display {
 
 impl core::error::Error for FileError {}
 
-/// A case as it stands in a file. What is left out is as in the default run.
+/// Top-level table of a scenario file. Missing keys have the values of the default run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct File {
@@ -61,13 +61,13 @@ struct File {
     room: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     storage: Option<String>,
-    /// The mistake that every node makes.
+    /// Mistake planted in every node.
     mutant: Option<String>,
-    /// About how many keys the clients contend.
+    /// Number of keys that the clients contend for.
     contended: Option<u32>,
     place: Option<NodeOrWord>,
     think: Option<DurationText>,
-    /// How long a driver gathers steps.
+    /// Time for which a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     gather: Option<DurationText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +87,7 @@ struct File {
     script: Option<ScriptTable>,
 }
 
-/// What became of messages.
+/// Scripted fates of messages.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ScriptTable {
@@ -95,7 +95,7 @@ struct ScriptTable {
     messages: Vec<String>,
 }
 
-/// The tables of a case's file and their keys.
+/// Returns the tables of a scenario file with their keys.
 pub fn keys() -> [(&'static str, &'static [&'static str]); 6] {
     [
         ("at the top", keys_of::<File>()),
@@ -107,11 +107,11 @@ pub fn keys() -> [(&'static str, &'static [&'static str]); 6] {
     ]
 }
 
-/// Reads a case, from the standard input where the path is `-`; and what came of it when it was recorded, if it was.
+/// Reads a case from a file, or from the standard input if the path is `-`, with the outcome if it was recorded.
 ///
 /// # Errors
 ///
-/// [`FileError`]: what in the file is not as it must be, and where.
+/// [`FileError`], which names what is invalid and its line.
 pub fn read(path: &Path) -> Result<(Case, Option<Outcome>), FileError> {
     let text = if path == Path::new("-") {
         io::read_to_string(io::stdin())
@@ -122,21 +122,21 @@ pub fn read(path: &Path) -> Result<(Case, Option<Outcome>), FileError> {
     parse(&text).map_err(|what| FileError::Form(path.into(), what))
 }
 
-/// Writes a case, with what came of it.
+/// Writes a case to a file, with its outcome if there is one.
 ///
 /// # Errors
 ///
-/// [`FileError`]: why it could not be written.
+/// [`FileError`] if the file cannot be written.
 pub fn write(path: &Path, case: &Case, outcome: Option<&Outcome>) -> Result<(), FileError> {
     let text = print(case, outcome).map_err(|what| FileError::Form(path.into(), what))?;
     fs::write(path, text).map_err(|error| FileError::Io(path.into(), error))
 }
 
-/// Checks that a case can be written to a path, and leaves what is there as it is.
+/// Checks that a file can be written, without changing an existing one.
 ///
 /// # Errors
 ///
-/// [`FileError`]: why it cannot.
+/// [`FileError`] if it cannot.
 pub fn try_write(path: &Path) -> Result<(), FileError> {
     let file = |options: &mut OpenOptions| options.write(true).open(path);
     let tried = match file(OpenOptions::new().create_new(true)) {
@@ -149,11 +149,11 @@ pub fn try_write(path: &Path) -> Result<(), FileError> {
     tried.map_err(|error| FileError::Io(path.into(), error))
 }
 
-/// A case from the text of a file.
+/// Parses the text of a scenario file.
 ///
 /// # Errors
 ///
-/// What in it is not as it must be, in one line.
+/// One line that says what is invalid and where.
 pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
     let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
     file.case().map_err(|invalid| invalid.in_text(text))
@@ -167,11 +167,11 @@ fn located(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-/// A case as the text of a file.
+/// Formats a case as the text of a scenario file.
 ///
 /// # Errors
 ///
-/// What of it has no place in a file.
+/// One line that says what cannot be represented.
 pub fn print(case: &Case, outcome: Option<&Outcome>) -> Result<String, String> {
     let mut file = File::of(case);
     file.outcome = outcome.cloned();
@@ -296,7 +296,7 @@ impl File {
     }
 }
 
-/// The name of the mistake that the nodes of a scenario make.
+/// Returns the name of the mutant of a scenario, if it has one.
 #[cfg(feature = "mutants")]
 fn mutant_of(scenario: &Scenario) -> Option<String> {
     scenario.mutant.map(|mutant| mutant.name().to_owned())
@@ -307,7 +307,7 @@ const fn mutant_of(_scenario: &Scenario) -> Option<String> {
     None
 }
 
-/// Has the nodes of a scenario make a mistake.
+/// Plants a mistake in the nodes of a scenario.
 #[cfg(feature = "mutants")]
 fn mutate(scenario: &mut Scenario, name: &str) -> Result<(), String> {
     let mutant = name.parse();
@@ -358,7 +358,7 @@ impl ScriptTable {
     }
 }
 
-/// `0>1 #17 lost`, `0>1 #17 30ms`, or `0>1 #17 30ms 45ms` for two copies.
+/// Parses a scripted fate: `0>1 #17 lost`, `0>1 #17 30ms`, or `0>1 #17 30ms 45ms` for two copies.
 fn message(line: &str) -> Option<(LinkMessage, ScriptedFate)> {
     let mut words = line.split_whitespace();
     let (from, to) = words.next()?.split_once('>')?;
@@ -394,7 +394,7 @@ mod tests {
     };
 
     #[test]
-    fn what_was_printed_reads_as_it_was() {
+    fn a_printed_case_parses_to_the_same_case() {
         for seed in 0..200 {
             let case = Case::of(ALL.draw(seed));
             let text = print(&case, None).unwrap();
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_run_needs_no_chance_and_reads_as_it_was() {
+    fn a_recorded_run_replays_without_randomness() {
         let drawn = Case::of(ALL.draw(11));
         let (mut recorded, first) = record(&drawn).unwrap();
         recorded.trial.weather = Weather::CALM;
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_as_in_the_default_run() {
+    fn missing_keys_have_the_values_of_the_default_run() {
         let (case, _) = parse("").unwrap();
         let default = Options::new(0).scenario();
         assert_eq!((case.trial.scenario, case.trial.requests), (default, 11));
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_that_toml_has_no_number_for_stand_in_quotes() {
+    fn seeds_beyond_the_integers_of_toml_are_strings() {
         let (case, _) = parse("seed = \"18446744073709551615\"").unwrap();
         assert_eq!(case.trial.scenario.run_seed, u64::MAX);
         assert!(
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_of_a_file_is_the_one_that_is_said() {
+    fn documented_limits_of_keys_are_enforced() {
         for (before, key, most, more) in [
             ("", "nodes", "64", "65"),
             ("room = \"tight\"\n", "nodes", "16", "17"),
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_have_no_effect_is_refused_with_its_key() {
+    fn faults_without_effect_are_refused_with_their_key() {
         let fault = |kind: &str, rest: &str| {
             format!("nodes = 3\nuntil = \"9s\"\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n{rest}")
         };
@@ -619,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_of_two_faults_is_named_by_its_own_line() {
+    fn an_error_in_the_second_fault_has_the_line_of_that_fault() {
         let text = "nodes = 3\n\n[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\n\n# Too many cooks.\n[[fault]]\n\
                     kind = \"crash\"\nat = \"1s\"\nnode = 7\n";
         let error = parse(text).unwrap_err();
@@ -632,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line() {
+    fn errors_are_one_line() {
         for (text, said) in [
             (
                 "nodes = \"many\"",

@@ -1,23 +1,23 @@
-//! What is wrong with a case's file, and where: the line, by the key that it is about.
+//! Errors in a scenario file, each located by the path of the key that it is about.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A step from a table of a file to what is in it.
+/// A step from a table or list to one of its elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathStep {
-    /// What stands under a key.
+    /// The value of a key.
     Key(&'static str),
-    /// The nth of a list, from 0.
+    /// The element of a list at an index, from 0.
     Index(usize),
 }
 
-/// Something in a file that is not as it must be.
+/// An invalid value in a scenario file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Invalid {
-    /// The way to it, the last step first.
+    /// Path to the value, innermost step first.
     path: Vec<PathStep>,
-    /// What it is.
+    /// Description of the problem.
     problem: String,
 }
 
@@ -29,7 +29,7 @@ impl Invalid {
         }
     }
 
-    /// A value that a key does not take.
+    /// A value that its key does not accept.
     pub(super) fn value(
         key: &'static str,
         got: &dyn core::fmt::Display,
@@ -38,21 +38,22 @@ impl Invalid {
         Self::new(format!("{key} is '{got}', but takes {takes}")).under(key)
     }
 
-    /// The same, seen from the table that has it under a key.
+    /// Adds the key of the table that contains the value.
     #[must_use]
     pub(super) fn under(mut self, key: &'static str) -> Self {
         self.path.push(PathStep::Key(key));
         self
     }
 
-    /// The same, seen from the list that has it in a place.
+    /// Adds the index in the list that contains the value.
     #[must_use]
     pub(super) fn at_index(mut self, index: usize) -> Self {
         self.path.push(PathStep::Index(index));
         self
     }
 
-    /// What is wrong in a text, with the line that it is about: that of the key, or of the table that lacks it.
+    /// Returns the problem with the number of the line that it is about: that of the key, or of the table that lacks
+    /// it.
     pub(super) fn in_text(&self, text: &str) -> String {
         match self.offset(text) {
             Some(at) => format!("line {}: {}", line_of(text, at), self.problem),
@@ -60,7 +61,7 @@ impl Invalid {
         }
     }
 
-    /// Where in a text it begins, as far as the way leads.
+    /// Returns the offset of the value in the text, as far as the path can be followed.
     fn offset(&self, text: &str) -> Option<usize> {
         let table = DeTable::parse(text).ok()?;
         let root = DeValue::Table(table.into_inner());
@@ -86,7 +87,7 @@ impl Invalid {
     }
 }
 
-/// The number of the line that a place in a text is in, from 1.
+/// Returns the number of the line that contains an offset, from 1.
 pub(super) fn line_of(text: &str, at: usize) -> usize {
     let before = text.get(..at).unwrap_or_default();
     before.matches('\n').count() + 1

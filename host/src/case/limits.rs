@@ -1,4 +1,4 @@
-//! What a case's file may ask for: no more than a run can do, and nothing that comes after it.
+//! Limits of the values in a scenario file: capacities of the simulation, and times within the run.
 
 use super::invalid::Invalid;
 use crate::values::{DELAY_MAX, JITTER_MAX, UNTIL_MAX};
@@ -6,12 +6,12 @@ use core::fmt::Display;
 use synod::simulation::{Capacities, Fault, Placement, Planned, Scenario, Target, Trial, Weather};
 use synod::{Duration, Instant, NodeId, NodeSet};
 
-/// The most nodes and clients of a run.
+/// Greatest number of nodes and of clients.
 const MOST: u16 = 64;
-/// The most nodes of a run without room to spare.
+/// Greatest number of nodes in a run with the smallest capacities.
 const MOST_IN_TIGHT: u16 = 16;
 
-/// Checks all that was read.
+/// Checks all values of a trial.
 pub(super) fn check(trial: &Trial) -> Result<(), Invalid> {
     let Trial {
         scenario,
@@ -119,7 +119,7 @@ fn exist(key: &'static str, set: NodeSet, scenario: &Scenario) -> Result<(), Inv
     set.iter().try_for_each(|node| exists(key, node, scenario))
 }
 
-/// A fault is about nodes that there are, and is over before the run is given up.
+/// Checks that a fault refers to existing nodes and ends before the run is given up.
 fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Invalid> {
     let (kind, until) = (planned.kind(), scenario.time_max);
     let at = planned.at.since(Instant::ZERO);

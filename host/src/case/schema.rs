@@ -1,4 +1,4 @@
-//! The tables of a case's file, and the values in them as people write them.
+//! Schema of a scenario file: its tables, and the text forms of durations, percentages and seeds.
 
 use super::invalid::Invalid;
 use crate::options::{Options, Percent};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use synod::simulation::{Fault, FaultKind, Link, Placement, Planned, Target, Weather};
 use synod::{Duration, Instant, NODES_MAX, NodeId, NodeSet};
 
-/// A span of time: `"30ms"`.
+/// A duration as text: `"30ms"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DurationText(pub(super) Duration);
 
@@ -26,7 +26,7 @@ impl<'de> Deserialize<'de> for DurationText {
     }
 }
 
-/// A share, in millionths: `"5%"`.
+/// A ratio in millionths, as text: `"5%"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PercentText(pub(super) u32);
 
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for PercentText {
     }
 }
 
-/// A seed: a number, or a string where TOML has no number as large.
+/// A seed: an integer, or a string if it exceeds the integers of TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SeedValue(pub(super) u64);
 
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for SeedValue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "takes a node such as 3, or a word in quotes")]
 pub(super) enum NodeOrWord {
-    /// A node.
+    /// The number of a node.
     Number(u16),
     /// `"leader"`, `"spread"` or `"last"`.
     Word(String),
@@ -114,17 +114,17 @@ impl NodeOrWord {
     }
 }
 
-/// What came of a recorded run.
+/// Outcome of a recorded run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
-    /// `done`, `stalled`, or the name of the rule that was broken.
+    /// `done`, `stalled`, or the name of the violated rule.
     pub verdict: String,
-    /// The digest of its trace.
+    /// Digest of the trace, as hexadecimal digits.
     pub digest: String,
 }
 
-/// The links.
+/// The table `[link]`: properties of every link.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct LinkTable {
@@ -145,33 +145,34 @@ impl LinkTable {
     }
 }
 
-/// The weather. What is left out does not happen; `storm` and `until` must be there.
+/// The table `[weather]`: message faults that happen by chance. Missing keys disable a fault; `storm` and `until` are
+/// required.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct WeatherTable {
-    #[serde(default = "never")]
+    #[serde(default = "no_share")]
     loss: PercentText,
-    #[serde(default = "never")]
+    #[serde(default = "no_share")]
     duplicate: PercentText,
-    #[serde(default = "never")]
+    #[serde(default = "no_share")]
     spike: PercentText,
-    #[serde(default = "nothing")]
+    #[serde(default = "no_time")]
     spike_max: DurationText,
-    #[serde(default = "never")]
+    #[serde(default = "no_share")]
     reorder: PercentText,
-    #[serde(default = "nothing")]
+    #[serde(default = "no_time")]
     reorder_max: DurationText,
     storm: DurationText,
-    #[serde(default = "nothing")]
+    #[serde(default = "no_time")]
     calm: DurationText,
     until: DurationText,
 }
 
-const fn never() -> PercentText {
+const fn no_share() -> PercentText {
     PercentText(0)
 }
 
-const fn nothing() -> DurationText {
+const fn no_time() -> DurationText {
     DurationText(Duration::ZERO)
 }
 
@@ -205,7 +206,7 @@ impl WeatherTable {
     }
 }
 
-/// The names of the kinds of fault that can be planned, with commas between them.
+/// Returns the names of the kinds of faults that can be planned, separated by commas.
 pub fn planned_kinds() -> String {
     let kinds = FaultKind::ALL.into_iter();
     let names: Vec<_> = kinds
@@ -215,7 +216,7 @@ pub fn planned_kinds() -> String {
     names.join(", ")
 }
 
-/// Whether a kind of fault happens by chance, as part of the weather.
+/// True if a kind of fault happens by chance and is configured in `[weather]`.
 const fn is_chance(kind: FaultKind) -> bool {
     matches!(
         kind,
@@ -223,7 +224,7 @@ const fn is_chance(kind: FaultKind) -> bool {
     )
 }
 
-/// A planned fault.
+/// A table `[[fault]]`: a planned fault.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct FaultTable {
@@ -236,11 +237,11 @@ pub(super) struct FaultTable {
     to: Option<Vec<u16>>,
     one: Option<Vec<u16>>,
     other: Option<Vec<u16>>,
-    /// By how many millionths a clock is fast.
+    /// Clock rate error, in millionths; positive if the clock is fast.
     rate_ppm: Option<i32>,
-    /// By how many microseconds a clock jumps.
+    /// Clock jump, in microseconds.
     by_us: Option<i64>,
-    /// How long a sync takes.
+    /// Duration of a sync.
     sync: Option<DurationText>,
 }
 

@@ -1,7 +1,7 @@
-//! What in a case can have no effect, which is refused: a run that was spared what its author planned proves nothing.
+//! Refusal of faults that can have no effect in a case, because a run without its planned faults proves nothing.
 //!
-//! What may have an effect, and then has none in any run, such as a pause of a node that is down, is for a sweep to notice:
-//! see [`Due`](crate::sweep::Due).
+//! A fault that can have an effect but has none in any run, such as a pause of a node that is down, is reported by a
+//! sweep: see [`Expectations`](crate::sweep::Expectations).
 
 use super::Script;
 use super::invalid::Invalid;
@@ -9,11 +9,11 @@ use core::fmt::Display;
 use synod::simulation::{Fault, Planned, SKEW_MAX, Trial};
 use synod::{Duration, NodeId, NodeSet};
 
-/// Checks a case whose nodes are there and whose faults begin in time: see [`limits`](super::limits).
+/// Checks a case that has passed [`limits`](super::limits).
 ///
 /// # Errors
 ///
-/// The first thing that can have no effect, with its key, in one line.
+/// The first fault or key without effect, in one line.
 pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Invalid> {
     let scenario = &trial.scenario;
     let nodes = scenario.nodes;
@@ -57,9 +57,9 @@ pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Invali
     Ok(())
 }
 
-/// A planned fault, and where it stands.
+/// Check of one planned fault.
 struct FaultCheck<'a> {
-    /// Which it is in its file, from 1.
+    /// Number of the fault in its file, from 1.
     number: usize,
     planned: &'a Planned,
     nodes: u16,
@@ -106,7 +106,8 @@ impl FaultCheck<'_> {
         }
     }
 
-    /// Whether there is a message that it stops: what a node says to itself is none.
+    /// Checks that the fault stops at least one message. A node's messages to itself do not count, as they never leave
+    /// it.
     fn between(&self, one: (&str, NodeSet), other: (&str, NodeSet)) -> Result<(), Invalid> {
         for (key, nodes) in [one, other] {
             if nodes.is_empty() {

@@ -1,12 +1,12 @@
-//! What the clients of a case ask for: one type for both workloads, so that each simulation is compiled for one.
+//! Workload of a case: one type for both kinds, so that each simulation is compiled only once.
 
 use synod::StateMachine;
 use synod::simulation::{Contest, Workload};
 
-/// The workload of a case.
+/// Workload of a case.
 #[derive(Clone, Debug)]
 pub(super) enum CaseWorkload<S> {
-    /// Each client has a key or an account of its own, and follows a script.
+    /// Each client follows a script on a key or account of its own.
     Separate(S),
     /// All clients contend for a few keys or accounts.
     Contest(Contest),

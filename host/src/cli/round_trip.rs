@@ -1,4 +1,4 @@
-//! What is printed to be pasted is read by a shell and by the program as it was meant.
+//! Round trips of printed commands: a POSIX shell and the program must read them back unchanged.
 
 #![cfg(unix)]
 
@@ -14,7 +14,7 @@ use std::process;
 use synod::Instant;
 use synod::simulation::{FaultKind, FaultSet, Swarm};
 
-/// The words that a POSIX shell makes of a line.
+/// Splits a line into words as a POSIX shell does.
 fn shell_words(line: &str) -> Vec<OsString> {
     let script = format!("set -- {line}\nprintf '%s\\0' \"$@\"");
     let output = process::Command::new("sh")
@@ -32,12 +32,12 @@ fn shell_words(line: &str) -> Vec<OsString> {
         .collect()
 }
 
-/// What the program makes of a line that is pasted.
+/// Parses a line as the program does after it was pasted into a shell.
 fn pasted(line: &str) -> Command {
     parse(shell_words(line)).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
-/// Names of files as nobody should give them.
+/// Generates file names with characters that need quoting.
 fn name() -> impl Strategy<Value = PathBuf> {
     let byte = prop_oneof![
         any::<u8>(),
@@ -95,7 +95,7 @@ fn options() -> impl Strategy<Value = Options> {
     )
 }
 
-/// The same with what is said by default said aloud.
+/// Returns the same options with every default made explicit.
 fn whole(options: &Options) -> Options {
     Options {
         jitter: Some(options.jitter()),
@@ -162,7 +162,7 @@ proptest! {
 
     #[test]
     fn a_file_that_is_pasted_is_the_same_file(name in name()) {
-        // A name with a slash is a path, and these are one below the other.
+        // A name with a slash would name a file in another directory.
         let name = name.as_os_str().as_bytes().iter().map(|byte| if *byte == b'/' { b'_' } else { *byte });
         let name = OsString::from_vec(name.collect());
         prop_assume!(name != "." && name != "..");
