@@ -1,9 +1,9 @@
-//! Just enough JSON: objects written front to back into a byte buffer, without a tree and without a copy.
+//! Minimal JSON writer: appends objects to a byte buffer, without a tree in memory.
 
 use crate::log::bytes;
 use core::fmt::{self, Write};
 
-/// An object that is being written. It is closed by [`Object::end`].
+/// An object being written. [`Object::end`] closes it.
 #[derive(Debug)]
 #[must_use = "an object must be ended"]
 pub(crate) struct Object<'a> {
@@ -25,7 +25,7 @@ impl<'a> Object<'a> {
         self.out.push(b'}');
     }
 
-    /// Writes a key and hands out the buffer for its value. Keys are plain words of this program, never escaped.
+    /// Writes a key and returns the buffer for its value. Keys are literals of this program and never escaped.
     #[inline]
     pub(crate) fn key(&mut self, key: &str) -> &mut Vec<u8> {
         self.out
@@ -36,18 +36,18 @@ impl<'a> Object<'a> {
         self.out
     }
 
-    /// A number.
+    /// Writes a number.
     #[inline]
     pub(crate) fn number(&mut self, key: &str, number: u64) {
         bytes::number(self.key(key), number);
     }
 
-    /// A number that counts places in memory.
+    /// Writes a size in memory.
     pub(crate) fn size(&mut self, key: &str, size: usize) {
         bytes::display(self.key(key), &size);
     }
 
-    /// Sixteen hexadecimal digits; as a string, since many readers keep numbers in 53 bits.
+    /// Writes sixteen hexadecimal digits, as a string because many JSON readers keep only 53 bits of a number.
     pub(crate) fn hex(&mut self, key: &str, word: u64) {
         let out = self.key(key);
         out.push(b'"');
@@ -55,13 +55,13 @@ impl<'a> Object<'a> {
         out.push(b'"');
     }
 
-    /// A yes or a no.
+    /// Writes a boolean.
     pub(crate) fn flag(&mut self, key: &str, flag: bool) {
         self.key(key)
             .extend_from_slice(if flag { b"true" } else { b"false" });
     }
 
-    /// A word of this program, which needs no escapes.
+    /// Writes a literal of this program, which needs no escapes.
     #[inline]
     pub(crate) fn word(&mut self, key: &str, word: &str) {
         let out = self.key(key);
@@ -70,17 +70,17 @@ impl<'a> Object<'a> {
         out.push(b'"');
     }
 
-    /// What a value displays, as a string.
+    /// Writes a displayed value as a string.
     pub(crate) fn text(&mut self, key: &str, text: &impl fmt::Display) {
         string(self.key(key), format_args!("{text}"));
     }
 
-    /// What a value shows of itself for debugging, as a string.
+    /// Writes a value in its debug format as a string.
     pub(crate) fn debug(&mut self, key: &str, value: &impl fmt::Debug) {
         string(self.key(key), format_args!("{value:?}"));
     }
 
-    /// An object in the object.
+    /// Begins a nested object.
     pub(crate) fn object(&mut self, key: &str) -> Object<'_> {
         Object::begin(self.key(key))
     }
@@ -102,10 +102,10 @@ pub(crate) fn list<T>(
     out.push(b']');
 }
 
-/// Appends a string with its quotation marks, escaped where it must be.
+/// Appends a string with quotation marks and escapes.
 pub(crate) fn string(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     out.push(b'"');
-    // A byte buffer never refuses.
+    // Writing to a byte buffer never fails.
     let _ = Escaped(out).write_fmt(text);
     out.push(b'"');
 }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_escaped_where_json_asks_for_it() {
+    fn strings_are_escaped_as_json_requires() {
         let mut out = Vec::new();
         string(&mut out, format_args!("a \"b\" \\ \n\t\u{1} é"));
         assert_eq!(
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_nest() {
+    fn objects_can_be_nested() {
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         object.number("n", 7);

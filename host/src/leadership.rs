@@ -1,38 +1,38 @@
-//! Who led, from when to when.
+//! Leaderships: the time spans in which a node led.
 
 use synod::{Ballot, Event, Instant, NodeId, Record, StateMachine, Tracer};
 
-/// How many reigns are kept one by one.
+/// Number of leaderships that are kept; further ones are only counted.
 const LEADERSHIPS_MAX: usize = 1_000;
 
-/// The time for which a node led.
+/// A span in which one node led.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Leadership {
-    /// Who led, and in which round.
+    /// Ballot of the leader.
     pub ballot: Ballot,
-    /// From when on: when it had adopted what a quorum had accepted.
+    /// Start: the time at which the leader had adopted what a quorum had accepted.
     pub from: Instant,
-    /// When it ended, and how; `None` where it led to the end.
+    /// End and its reason; `None` if the node led until the run ended.
     pub end: Option<(Instant, Ending)>,
 }
 
-/// How a reign ended.
+/// Reason why a leadership ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
-    /// It heard of a higher ballot.
+    /// The leader received a higher ballot.
     Preempted,
-    /// It gave up: it heard from too few, or learnt of decisions that others had made.
+    /// The leader stepped down: it heard from too few nodes, or learnt of decisions that others had made.
     SteppedDown,
-    /// It was stopped from outside.
+    /// The node crashed.
     Killed,
-    /// Its storage failed.
+    /// The node's storage failed.
     Fenced,
-    /// It halted because of what it saw.
+    /// The node halted because it saw a violation.
     Halted,
 }
 
 impl Ending {
-    /// Its name: lower case, words joined by underscores.
+    /// Returns the name: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Preempted => "preempted",
@@ -44,7 +44,7 @@ impl Ending {
     }
 }
 
-/// Takes note of who leads. A new leader may be elected before the one before it has heard of that.
+/// Records all leaderships. They may overlap, because a new leader may be elected before the last one learns of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaderships {
     leaderships: Vec<Leadership>,
@@ -52,12 +52,12 @@ pub struct Leaderships {
 }
 
 impl Leaderships {
-    /// The first thousand, in the order in which they began.
+    /// Returns the first thousand, in the order in which they began.
     pub fn all(&self) -> &[Leadership] {
         &self.leaderships
     }
 
-    /// How many there were after those.
+    /// Returns the number of leaderships beyond those.
     pub const fn more(&self) -> u64 {
         self.more
     }

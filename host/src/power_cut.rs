@@ -1,25 +1,25 @@
-//! Storage in memory whose power can be cut between any two operations, for nodes that are explored.
+//! Storage in memory whose power can be cut between any two operations, for model checking and random walks.
 
 use core::fmt;
 use synod::storage::{JOURNAL_RECORD_MAX, Storage};
 
-/// Records behind each other. Whatever is done costs one unit of power, where that is limited; the operation at which it
-/// ends is done by half, and nothing after it.
+/// A sequence of records in memory. If power is limited, each operation consumes one unit; the first one without power
+/// is done in half, and the later ones not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PowerCutStorage {
-    /// Of each record its length, in two bytes, and its bytes.
+    /// Records, each as its length in two bytes followed by its bytes.
     bytes: Vec<u8>,
     capacity: usize,
-    /// How many operations are done before power fails; `None` where it does not.
+    /// Number of operations before power is lost; `None` if it is not.
     power: Option<u32>,
 }
 
-/// Why nothing more is written.
+/// Reason why an operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PowerCutError {
-    /// Power has failed.
+    /// Power was lost.
     PowerLost,
-    /// There is no room for a record.
+    /// There is no room for the record.
     Full,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for PowerCutError {
 impl core::error::Error for PowerCutError {}
 
 impl PowerCutStorage {
-    /// Nothing yet, and room for so many bytes.
+    /// Returns empty storage with a capacity in bytes.
     pub(crate) const fn new(capacity: usize) -> Self {
         Self {
             bytes: Vec::new(),
@@ -44,12 +44,12 @@ impl PowerCutStorage {
         }
     }
 
-    /// Lets power fail after so many operations.
+    /// Cuts the power after a number of further operations.
     pub(crate) const fn cut_after(&mut self, operations: u32) {
         self.power = Some(operations);
     }
 
-    /// What is there when power comes back.
+    /// Returns the storage with power restored.
     pub(crate) fn with_power(self) -> Self {
         Self {
             power: None,
@@ -57,7 +57,7 @@ impl PowerCutStorage {
         }
     }
 
-    /// Takes the power for one operation; says whether there was any.
+    /// Consumes the power for one operation, and returns false if there was none.
     const fn consume_power(&mut self) -> bool {
         match &mut self.power {
             None => true,
@@ -70,7 +70,7 @@ impl PowerCutStorage {
     }
 }
 
-/// The first record and all that is behind it.
+/// Splits off the first record.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     rest.split_at_checked(u16::from_le_bytes(*len).into())
@@ -101,7 +101,7 @@ impl Storage for PowerCutStorage {
             return Err(PowerCutError::Full);
         }
         let whole = self.consume_power();
-        // A record that is cut is there in part. Nothing comes after it, as a journal ends with its first error.
+        // A torn record is present in part. Nothing follows it, because a journal ends at its first error.
         let there = if whole {
             record
         } else {

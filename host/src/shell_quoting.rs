@@ -1,34 +1,33 @@
-//! Commands that are printed for people to paste into a shell.
+//! Shell quoting of commands that are printed for people to paste.
 
 use std::ffi::OsStr;
 use std::sync::OnceLock;
 
-/// What the program is called where nobody has called it by another name.
+/// Name of the program if it was not called by another one.
 const NAME: &str = "synod";
 
-/// How the program was called.
+/// Name under which the program was called, quoted for a shell.
 static PROGRAM: OnceLock<String> = OnceLock::new();
 
-/// Remembers how the program was called: the first word of its command line, which is a name that the shell has found, or
-/// a path. Only the first call counts.
+/// Stores the first word of the command line: a name found in the `PATH`, or a path. Only the first call has an effect.
 pub(crate) fn set_program(word: &OsStr) {
     if !word.is_empty() {
         let _ = PROGRAM.set(quoted(word));
     }
 }
 
-/// How to call the program again, as a shell takes it.
+/// Returns the word that calls the program again, quoted for a shell.
 pub(crate) fn program() -> &'static str {
     PROGRAM.get().map_or(NAME, String::as_str)
 }
 
-/// A text about the program, in which the commands begin with `synod`, with what it was called in the place of that.
+/// Replaces the word `synod` in the commands of a text by the word that calls the program.
 pub(crate) fn with_program(text: &str) -> String {
     let call = program();
     let mut out = String::with_capacity(text.len());
     for (index, part) in text.split("synod ").enumerate() {
         if index > 0 {
-            // What only ends in it is another word, or a path.
+            // A longer word or a path that only ends in the name stays as it is.
             let goes_on = |char: char| char.is_alphanumeric() || "/.-_".contains(char);
             let is_call = !out.ends_with(goes_on);
             out.push_str(if is_call { call } else { NAME });
@@ -39,7 +38,7 @@ pub(crate) fn with_program(text: &str) -> String {
     out
 }
 
-/// A word as a POSIX shell takes it, whatever is in it.
+/// Quotes a word for a POSIX shell.
 pub(crate) fn quoted(word: &OsStr) -> String {
     let is_plain = |char: char| char.is_alphanumeric() || "/._-+:@%,".contains(char);
     if let Some(text) = word.to_str().filter(|text| !text.is_empty())
@@ -53,7 +52,7 @@ pub(crate) fn quoted(word: &OsStr) -> String {
             match char {
                 '\'' => quoted.bare("\\'"),
                 '\n' => quoted.text(char),
-                // A terminal would act on it.
+                // A terminal would interpret a control character.
                 _ if char.is_control() => quoted.bytes(char.encode_utf8(&mut [0; 4]).as_bytes()),
                 _ => quoted.text(char),
             }
@@ -63,7 +62,7 @@ pub(crate) fn quoted(word: &OsStr) -> String {
     quoted.finish()
 }
 
-/// A word on its way to be quoted.
+/// A word that is being quoted.
 #[derive(Default)]
 struct Quoted {
     word: String,
@@ -71,7 +70,7 @@ struct Quoted {
 }
 
 impl Quoted {
-    /// Takes a character that means nothing between quotation marks.
+    /// Appends a character inside of quotation marks.
     fn text(&mut self, char: char) {
         if !self.is_open {
             self.word.push('\'');
@@ -80,7 +79,7 @@ impl Quoted {
         self.word.push(char);
     }
 
-    /// Takes what stands outside of quotation marks.
+    /// Appends text outside of quotation marks.
     fn bare(&mut self, text: &str) {
         if self.is_open {
             self.word.push('\'');
@@ -89,7 +88,7 @@ impl Quoted {
         self.word.push_str(text);
     }
 
-    /// Takes bytes that have no place on a screen.
+    /// Appends bytes that are not printable, as escapes.
     fn bytes(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -110,7 +109,7 @@ impl Quoted {
     }
 }
 
-/// Appends an option with its value. A value that looks like an option is tied to its own.
+/// Appends an option with its value. A value that looks like an option is joined to it with `=`.
 pub(crate) fn push_option(line: &mut String, name: &str, value: &OsStr) {
     line.push(' ');
     line.push_str(name);
@@ -118,7 +117,7 @@ pub(crate) fn push_option(line: &mut String, name: &str, value: &OsStr) {
     line.push_str(&quoted(value));
 }
 
-/// Appends the last argument of a command, which is not an option, whatever it looks like.
+/// Appends the last argument of a command so that it is not read as an option.
 pub(crate) fn push_operand(line: &mut String, value: &OsStr) {
     line.push_str(if is_like_an_option(value) {
         " -- "
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_quoted_where_a_shell_would_read_something_into_it() {
+    fn words_with_special_characters_are_quoted() {
         for (word, quotes) in [
             ("cluster", "cluster"),
             ("a/b-1_2.toml", "a/b-1_2.toml"),
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_looks_like_an_option_is_none() {
+    fn values_that_look_like_options_are_joined_to_their_option() {
         let mut line = "synod".to_owned();
         push_option(&mut line, "--data", "-x".as_ref());
         push_option(&mut line, "--scenario", "-".as_ref());
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_name_the_program_as_it_was_called() {
+    fn texts_contain_the_name_under_which_the_program_was_called() {
         assert_eq!(
             with_program("see 'synod --help', or mysynod 6"),
             format!("see '{} --help', or mysynod 6", program())

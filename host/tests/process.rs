@@ -195,7 +195,7 @@ fn a_small_world_is_visited_whole() {
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     let report = text(&output.stdout);
     assert!(
-        report.starts_with("outcome     done: every state was visited, and no rule is broken\n"),
+        report.starts_with("outcome     done: every state was visited, and no invariant is violated\n"),
         "{report}"
     );
     assert!(
@@ -217,7 +217,7 @@ fn a_check_tells_programs_and_refuses_nonsense() {
     let output = finished("check --nodes 2 --format json");
     let report = text(&output.stdout);
     assert_eq!(report.lines().count(), 1, "{report}");
-    let start = r#"{"event":"check","outcome":"done","reason":"every state was visited, and no rule is broken","exhausted":true,"states":"#;
+    let start = r#"{"event":"check","outcome":"done","reason":"every state was visited, and no invariant is violated","exhausted":true,"states":"#;
     assert!(report.starts_with(start), "{report}");
     for line in ["check 6", "check --nodes 9", "check --seed 6"] {
         let output = finished(line);
@@ -283,7 +283,7 @@ fn the_command_of_a_failure_shows_it_again() {
         let (_, rest) = account.split_once(label).unwrap();
         rest.lines().next().unwrap().trim()
     };
-    let command = after("see it again: synod ");
+    let command = after("repeat with: synod ");
     let again = finished(command);
     assert_eq!(again.status.code(), Some(3));
     assert_eq!(digest_of(&again), after("\n  digest "));
@@ -454,7 +454,7 @@ fn a_check_that_is_stopped_says_how_far_it_came() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(
         report.starts_with(
-            "outcome     interrupted: not everything was visited, and no rule is broken\n"
+            "outcome     interrupted: not everything was visited, and no invariant is violated\n"
         ),
         "{report}"
     );

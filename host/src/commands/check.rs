@@ -1,4 +1,4 @@
-//! `synod check`: every state of small clusters, and walks through larger ones.
+//! `synod check`: model checking of small clusters, and random walks through larger ones.
 
 mod parts;
 mod report;
@@ -21,51 +21,51 @@ use std::io;
 use std::sync::Arc;
 use synod::{Duration, MessageKind, Timer};
 
-/// How many states of a world are followed up, unless told otherwise: about a gigabyte of them.
+/// Default bound on the distinct states of a world, which take about a gigabyte.
 const STATES: u64 = 10_000_000;
-/// How long it takes at most, unless told otherwise.
+/// Default time budget of one part.
 const TIME: Duration = Duration::from_secs(60);
-/// The same for all parts together.
+/// Default time budget of all parts together.
 const TIME_OF_ALL: Duration = Duration::from_secs(300);
-/// How many walks are taken where nothing is said.
+/// Number of walks through the large world if all parts are explored.
 const WALKS: u64 = 2_000;
-/// How many storms are weathered where nothing is said.
+/// Number of walks under drawn network conditions if all parts are explored.
 const STORMS: u64 = 6_000;
-/// From so many walks on something must have happened in them.
+/// Number of walks after which an expected event must have occurred.
 const MANY: u64 = 20;
 
-/// What is explored.
+/// A part of the exploration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Every state of a world.
     World(Scope),
-    /// Walks through a world at random: how many, and the seed of the first.
+    /// Random walks through a world: their number, and the seed of the first.
     Walks(Scope, u64, u64),
-    /// Walks under weather, with time in them, through clusters of all sizes: how many, and the seed of the first. See
+    /// Random walks under drawn network conditions: their number, and the seed of the first. See
     /// [`crate::random_walk`].
     Storms(u64, u64),
 }
 
-/// What is explored, how far, and how it is shown.
+/// Options of `synod check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckCommand {
-    /// One part; without it, each of those that are chosen so that together they see the most.
+    /// The part to explore; `None` for all parts, which together have the widest coverage.
     pub part: Option<Part>,
-    /// How many steps from the start.
+    /// Greatest number of steps from the initial state.
     pub depth: Option<u32>,
-    /// How many states of a world are followed up.
+    /// Greatest number of distinct states of a world.
     pub states: u64,
-    /// How long it takes at most.
+    /// Time budget.
     pub time: Duration,
-    /// The mistake that every node makes.
+    /// Mistake planted in every node.
     #[cfg(feature = "mutants")]
     pub mutant: Option<synod::Mutant>,
-    /// How it is shown.
+    /// Format of the report.
     pub form: OutputFormat,
 }
 
 impl Part {
-    /// The parts that are explored where nothing is said: small worlds, each visited whole, and walks through larger ones.
+    /// Returns all parts: small worlds that are explored completely, and random walks through larger ones.
     pub fn all() -> Vec<Self> {
         let mut parts = vec![
             Self::Storms(STORMS, 0),
@@ -75,7 +75,7 @@ impl Part {
         parts
     }
 
-    /// What must have happened in it, or that no rule is broken says nothing.
+    /// Returns the situations that must occur, as the absence of violations proves nothing without them.
     pub fn due(&self) -> Vec<Situation> {
         let mut due = vec![Situation::Elected];
         let (requests, crashes) = match self {
@@ -95,7 +95,7 @@ impl Part {
 }
 
 impl CheckCommand {
-    /// What is done where nothing but the part is said.
+    /// Returns the default options for a part.
     pub fn new(part: Option<Part>) -> Self {
         Self {
             time: Self::time_of(part.as_ref()),
@@ -115,7 +115,7 @@ impl CheckCommand {
         }
     }
 
-    /// The parts, in their order.
+    /// Returns the parts to explore, in order.
     pub fn parts(&self) -> Vec<Part> {
         match &self.part {
             Some(part) => vec![part.clone()],
@@ -123,15 +123,15 @@ impl CheckCommand {
         }
     }
 
-    /// The shortest command that does the same.
+    /// Returns the shortest command that repeats the exploration.
     pub fn command(&self) -> String {
         let mut line = String::new();
-        // A string never refuses.
+        // Writing to a string never fails.
         let _ = self.write_command(&mut line);
         line
     }
 
-    /// The shortest command that explores one of the parts.
+    /// Returns the shortest command that explores one of the parts.
     fn alone(&self, part: &Part) -> String {
         Self {
             part: Some(part.clone()),
@@ -141,7 +141,7 @@ impl CheckCommand {
         .command()
     }
 
-    /// The shortest command that shows again what a part has found.
+    /// Returns the shortest command that repeats the violation found by a part.
     fn again(&self, done: &Done) -> String {
         let part = match (&done.part, done.bad.as_ref().and_then(|bad| bad.seed)) {
             (Part::Walks(scope, ..), Some(seed)) => Part::Walks(scope.clone(), 1, seed),
@@ -157,7 +157,7 @@ impl CheckCommand {
             None => {}
             Some(Part::World(scope)) => {
                 write_scope(line, scope, &Scope::small())?;
-                // Without any option it would be all parts.
+                // Without any option the command would explore all parts.
                 if *scope == Scope::small() && self.depth.is_none() {
                     write!(line, " --nodes {}", scope.nodes)?;
                 }
@@ -242,7 +242,7 @@ fn joined(names: impl Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// Does what the command says: the report to the standard output, everything else to the standard error.
+/// Executes the command. The report goes to the standard output, everything else to the standard error.
 pub fn check(command: &CheckCommand) -> Exit {
     signals::install(FirstSignal::StopsRun);
     let mut output = Output::new(io::stdout());
@@ -254,7 +254,7 @@ pub fn check(command: &CheckCommand) -> Exit {
     }
 }
 
-/// Explores, and appends the report.
+/// Explores and appends the report to `out`.
 fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>) -> Exit {
     let parts = command.parts();
     let watches: Vec<Arc<Watch>> = parts.iter().map(|_| Arc::default()).collect();
@@ -278,11 +278,11 @@ fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>)
     account.exit()
 }
 
-/// What came of all parts.
+/// Results of all parts.
 struct Account {
     done: Vec<Done>,
     coverage: Coverage,
-    /// What should have happened, and did not.
+    /// Expected situations that never occurred.
     missing: Vec<Situation>,
     interrupted: bool,
 }
@@ -296,7 +296,7 @@ impl Account {
         let cut = done.iter().any(Done::is_cut);
         let mut missing: Vec<Situation> = Vec::new();
         for done in &done {
-            // A part of many that was cut short says that it was.
+            // In a check of several parts, a part that was cut short is reported as such instead.
             if command.part.is_some() || !done.is_cut() {
                 let due = done.part.due().into_iter();
                 missing.extend(due.filter(|situation| done.coverage.of(*situation) == 0));
@@ -319,12 +319,12 @@ impl Account {
             done,
             coverage,
             missing,
-            // What was through by then was not interrupted.
+            // A part that was complete when the signal arrived counts as complete.
             interrupted: interrupted && cut,
         }
     }
 
-    /// The first part, in their order, in which a rule is broken.
+    /// Returns the first part, in their order, with a violation.
     fn broken(&self) -> Option<&Done> {
         self.done.iter().find(|done| done.bad.is_some())
     }
@@ -343,7 +343,7 @@ impl Account {
         }
     }
 
-    /// How it ended, in a word.
+    /// Returns the outcome as a word.
     fn outcome(&self) -> &'static str {
         match self.exit() {
             Exit::Violated => "violated",
@@ -354,7 +354,7 @@ impl Account {
         }
     }
 
-    /// Why it ended, in words.
+    /// Returns the reason of the outcome as text.
     fn reason(&self) -> String {
         let end = |end: End| self.done.iter().any(|done| done.end == end);
         if let Some(bad) = self.broken().and_then(|done| done.bad.as_ref()) {
@@ -366,12 +366,12 @@ impl Account {
                 .iter()
                 .map(|situation| situation.missing())
                 .collect();
-            return format!("{}, so that nothing is shown by it", missing.join(", "));
+            return format!("{}, so that the check proves nothing", missing.join(", "));
         }
         let visited = if self.interrupted {
-            "not everything was visited"
+            "the exploration is incomplete"
         } else if end(End::Stopped) {
-            "--time was over before everything was visited"
+            "--time was over before the exploration was complete"
         } else if end(End::States) {
             "there are more states than --states"
         } else if end(End::Depth) {
@@ -379,10 +379,10 @@ impl Account {
         } else if self.done.iter().all(|done| done.end == End::Exhausted) {
             "every state was visited"
         } else if self.done.iter().all(|done| done.end == End::Walked) {
-            "every walk was taken"
+            "every walk was completed"
         } else {
-            "every state was visited, and every walk taken"
+            "every state was visited, every walk was completed"
         };
-        format!("{visited}, and no rule is broken")
+        format!("{visited}, and no invariant is violated")
     }
 }

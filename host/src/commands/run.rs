@@ -1,4 +1,4 @@
-//! `synod run`: one simulated run, its log and its summary.
+//! `synod run`: one simulated run with its log and summary.
 
 use super::record::{outcome, record};
 use crate::case::{self, Case, Outcome};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process;
 use synod::{Record, StateMachine, Tracer, Way};
 
-/// What the log looks like.
+/// Output format of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum OutputFormat {
     /// Lines for people.
@@ -27,13 +27,13 @@ pub enum OutputFormat {
     Json,
 }
 
-/// When the log is coloured.
+/// When to colour the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Colour {
-    /// On a terminal, unless `NO_COLOR`, `CLICOLOR=0` or `TERM=dumb` is set; anywhere where `CLICOLOR_FORCE` is.
+    /// On a terminal, unless `NO_COLOR`, `CLICOLOR=0` or `TERM=dumb` is set; and everywhere if `CLICOLOR_FORCE` is set.
     #[default]
     #[value(
-        help = "On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb is set; anywhere where CLICOLOR_FORCE is, and NO_COLOR is not"
+        help = "On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb is set; everywhere if CLICOLOR_FORCE is set and NO_COLOR is not"
     )]
     Auto,
     /// Always.
@@ -43,8 +43,8 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Whether there are colours where the output is a terminal, or is none, and the variables of the environment are these.
-    /// Of those the first that says something decides: `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`.
+    /// True if the output is coloured, given whether it is a terminal and the variables of the environment. The first
+    /// variable that is set decides: `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, `TERM`.
     fn is_on(self, terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
         let set = |name| variable(name).filter(|value| !value.is_empty());
         match self {
@@ -58,29 +58,29 @@ impl Colour {
     }
 }
 
-/// What is run.
+/// The run to execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// What options say.
+    /// A run without planned faults, described by options.
     Plain(Options),
-    /// What options say, on the files of a directory.
+    /// The same with durable state in the files of a directory.
     Stored {
-        /// The options.
+        /// Options of the run.
         options: Options,
-        /// Where the nodes keep what they must not forget.
+        /// Directory with the durable state of the nodes.
         data: Data,
     },
-    /// A case, with faults.
+    /// A run with faults.
     Case {
         /// The case.
         case: Box<Case>,
-        /// The command that runs it.
+        /// Command that repeats it.
         command: String,
     },
 }
 
 impl Subject {
-    /// The seed of the run.
+    /// Returns the seed of the run.
     pub const fn run_seed(&self) -> u64 {
         match self {
             Self::Plain(options) | Self::Stored { options, .. } => options.run_seed,
@@ -88,7 +88,7 @@ impl Subject {
         }
     }
 
-    /// How many nodes there are.
+    /// Returns the number of nodes.
     pub const fn nodes(&self) -> u16 {
         match self {
             Self::Plain(options) | Self::Stored { options, .. } => options.nodes,
@@ -96,7 +96,7 @@ impl Subject {
         }
     }
 
-    /// The shortest command that repeats the run.
+    /// Returns the shortest command that repeats the run.
     pub fn command(&self) -> String {
         match self {
             Self::Plain(options) => options.command(),
@@ -105,7 +105,7 @@ impl Subject {
         }
     }
 
-    /// Runs it.
+    /// Executes the run.
     fn run(&self, tracer: &mut dyn HostTracer) -> Result<Finished, DataError> {
         match self {
             Self::Plain(options) => simulate(options, tracer).map_err(DataError::from),
@@ -126,36 +126,36 @@ impl Subject {
     }
 }
 
-/// One run, and how it is shown.
+/// Options of `synod run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunCommand {
-    /// What is run.
+    /// The run.
     pub subject: Subject,
-    /// Whether the seed was drawn, and must be told first.
+    /// Whether the seed was drawn and must be printed before the run.
     pub drawn: bool,
-    /// Whether only the summary is shown.
+    /// Whether only the summary is printed.
     pub quiet: bool,
-    /// What the log looks like.
+    /// Output format.
     pub form: OutputFormat,
-    /// When it is coloured.
+    /// When to colour the log.
     pub colour: Colour,
-    /// Which records are shown.
+    /// Records to show in the log.
     pub filter: Filter,
-    /// Whether to run twice and compare.
+    /// Whether to run twice and compare the digests.
     pub verify: bool,
-    /// Where to write down what became of each message.
+    /// File for the fate of each message, if it is recorded.
     pub record: Option<PathBuf>,
-    /// What came of it when it was recorded, if it was.
+    /// Outcome in the recorded file, if the run is a replay.
     pub recorded: Option<Outcome>,
 }
 
-/// Does what the command says: log and summary to the standard output, everything else to the standard error.
+/// Executes the command. Log and summary go to the standard output, everything else to the standard error.
 pub fn run(command: &RunCommand) -> Exit {
     let subject = &command.subject;
     if command.drawn {
         print_error(&format_args!("the seed is {}", subject.run_seed()));
     }
-    // Not after an hour of work.
+    // An unusable file is reported before the run, which may take long.
     if let Some(Err(error)) = command.record.as_deref().map(case::try_write) {
         print_error(&format_args!("nothing was run: {error}"));
         return Exit::Usage;
@@ -204,7 +204,7 @@ pub fn run(command: &RunCommand) -> Exit {
     )
 }
 
-/// Whether a run ended as it was recorded, where it was; where not, says so.
+/// Compares the outcome of a replay with the recorded one, and reports a difference. `None` if the run is not a replay.
 fn as_recorded(command: &RunCommand, finished: &Finished) -> Option<bool> {
     let recorded = command.recorded.as_ref()?;
     let found = outcome(finished);
@@ -217,7 +217,8 @@ fn as_recorded(command: &RunCommand, finished: &Finished) -> Option<bool> {
     Some(found == *recorded)
 }
 
-/// A broken rule is worse than two traces, and those are worse than everything else.
+/// Returns the exit of the whole command: a violation takes precedence over different traces, and those over everything
+/// else.
 const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     match (finished, verified) {
         (Exit::Violated, _) => Exit::Violated,
@@ -226,7 +227,7 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     }
 }
 
-/// Runs once, with the log.
+/// Executes the run with a log.
 fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, DataError> {
     let stdout = io::stdout();
     let subject = &command.subject;
@@ -242,7 +243,7 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
     watched(subject, !stdout.is_terminal(), &mut screen)
 }
 
-/// Runs a second time, without a log, where that was asked for, and compares.
+/// Executes the run a second time without a log, if requested, and compares the digests.
 fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataError> {
     if !command.verify || first.exit() == Exit::Interrupted {
         return Ok(None);
@@ -252,7 +253,7 @@ fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataEr
     Ok(is_whole.then_some(second.digest == first.digest))
 }
 
-/// Runs, and shows how far it is where that takes long and a person is watching.
+/// Executes the run, with a progress bar if it takes long and the standard error is a terminal.
 fn watched(
     subject: &Subject,
     free: bool,
@@ -274,7 +275,7 @@ fn fail(error: &DataError) -> Exit {
     Exit::Usage
 }
 
-/// A log to the standard output, for a process that has nothing left to do once nobody reads that.
+/// A log on the standard output, which ends the process once that is closed.
 struct Screen<'a>(Log<'a, Stdout>);
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
@@ -282,8 +283,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.0.record(record);
         if let Some(error) = self.0.error() {
-            // A run of a million requests must not go on for a reader that has left. Nothing needs tidying up: the
-            // standard output is gone, and nothing else is open.
+            // A run of a million requests must not continue without a reader. An immediate exit is safe, as no other
+            // file is open.
             process::exit(Exit::from_output(error).code().into());
         }
     }
@@ -301,7 +302,7 @@ mod tests {
     use synod::{NodeId, Slot};
 
     #[test]
-    fn the_first_variable_that_says_something_decides_about_colours() {
+    fn the_first_variable_that_is_set_decides_about_colours() {
         let is_on = |colour: Colour, terminal, set: &[(&str, &str)]| {
             let find = |name: &str| set.iter().find(|(known, _)| *known == name);
             colour.is_on(terminal, |name| find(name).map(|(_, value)| value.into()))
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_what_came_of_the_run() {
+    fn the_exit_code_follows_from_the_outcome_of_the_run() {
         let mut finished = simulate(&Options::new(6), &mut ()).unwrap();
         let violation = Violation::Disagreement {
             node: NodeId(3),

@@ -1,4 +1,4 @@
-//! `synod shrink`: a failing run, made as small as it can be, and its story.
+//! `synod shrink`: reduces a failing run to a small counterexample, and explains it.
 
 use super::record::outcome;
 use super::run::{Colour, coloured};
@@ -12,20 +12,20 @@ use crate::signals::{self, FirstSignal};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// What `synod shrink` was asked.
+/// Options of `synod shrink`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShrinkCommand {
-    /// The run.
+    /// File of the failing run.
     pub file: PathBuf,
-    /// Where the least that still fails is written.
+    /// File for the counterexample.
     pub output: PathBuf,
-    /// How many runs it may take.
+    /// Greatest number of runs to try.
     pub tries: u64,
-    /// Whether the story is coloured.
+    /// When to colour the explanation.
     pub colour: Colour,
 }
 
-/// Shrinks a run, writes what is left, and tells its story.
+/// Shrinks a run, writes the counterexample, and prints its explanation.
 pub fn shrink(command: &ShrinkCommand) -> Exit {
     match try_shrink(command) {
         Ok(exit) => exit,
@@ -40,7 +40,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
     let (case, _) = case::read(&command.file)?;
     case::try_write(&command.output)?;
     signals::install(FirstSignal::FinishesRun(
-        "what is left so far is written; Ctrl-C once more ends it at once",
+        "writing the smallest run so far; Ctrl-C once more ends it at once",
     ));
     let shrunk = progress::counted("runs", command.tries, |count| {
         case::in_thread(|| {
@@ -68,7 +68,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
     }
 }
 
-/// Prints the story of what is left, and what came of it.
+/// Prints the explanation of the counterexample, and its outcome.
 fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
     let stdout = io::stdout();
     let text = if coloured(command.colour, &stdout) {
@@ -82,7 +82,7 @@ fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
     case::run(&shrunk.case, &mut explanation).map_err(io::Error::other)?;
     let (before, after) = (shrunk.before, shrunk.after);
     output.append(|out| {
-        // A vector never refuses.
+        // Writing to a vector never fails.
         let _ = writeln!(out, "\n{}", shrunk.finished.verdict);
         let _ = writeln!(
             out,

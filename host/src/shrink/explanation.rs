@@ -1,25 +1,26 @@
-//! The story of a run: the few facts of its log that a person needs to follow what went wrong.
+//! Explanation of a run: the few facts of its log that a person needs to understand the failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{Ballot, Event, Message, NodeId, Record, Slot, StateMachine, Tracer, Way};
 
-/// Tells which facts belong to the story.
+/// Selects the facts that belong to the explanation.
 ///
-/// It is told what arrived from another node and changed something there, what that was, and what was done to the cluster.
-/// It is not told what shows anyway: that something was sent (it arrives, or is of no account), was on its way to be
-/// proposed (it is accepted), or was accepted (it is chosen then); that somebody asked before it claimed (it prepares), or
-/// asked for what it misses (that comes), or fetched a snapshot (it installs it, unless that takes many pages: then it is told when they begin to come); that an
-/// accept came once more; that a node applied what another one had applied before it; signs of life, and what was ignored.
+/// Selected are messages from other nodes that changed something, the changes themselves, and injected faults. Left out
+/// are facts that follow from others: a message sent (it arrives or does not matter), a proposal forwarded (it is
+/// accepted), an accept answered (the value is chosen), a probe before a claim (a prepare follows), a question for
+/// missing decisions or a snapshot (the answer follows; of a snapshot with many pages, the first page is selected), a
+/// repeated accept, an application of a slot that another node has applied with the same result, heartbeats, and
+/// ignored messages.
 #[derive(Debug, Default)]
 pub struct FactFilter {
-    /// Which accepts have arrived where: by node, ballot and first slot.
+    /// Accepts that have arrived, by node, ballot and first slot.
     accepts: BTreeSet<(NodeId, Ballot, Slot)>,
-    /// What came of each slot where it was applied first.
+    /// Digest of the log up to each slot, as of its first application.
     applied: BTreeMap<Slot, u64>,
 }
 
 impl FactFilter {
-    /// Whether a fact belongs to the story. It must be asked about each, in their order.
+    /// True if a fact belongs to the explanation. The method must be called for each fact, in order.
     pub fn is_shown<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
@@ -60,7 +61,7 @@ impl FactFilter {
     }
 }
 
-/// Whether that a message arrived says something that no other fact does.
+/// True if the arrival of a message is not implied by another fact.
 const fn adds_information<M: StateMachine, const PAGE: usize>(message: &Message<M, PAGE>) -> bool {
     match message {
         Message::Heartbeat { .. }
@@ -72,13 +73,13 @@ const fn adds_information<M: StateMachine, const PAGE: usize>(message: &Message<
         | Message::Learn { .. } => false,
         Message::Welcome { page, pages, .. } => *page == 0 && *pages > 1,
 
-        // One without a run is a refusal.
+        // An accepted without a run is a refusal.
         Message::Accepted { count, .. } => *count == 0,
         _ => true,
     }
 }
 
-/// Hands on only what belongs to the story.
+/// A tracer that passes on only the facts of the explanation.
 #[derive(Debug)]
 pub struct Explanation<T> {
     tracer: T,
@@ -86,7 +87,7 @@ pub struct Explanation<T> {
 }
 
 impl<T> Explanation<T> {
-    /// A story for a tracer.
+    /// Returns a filter in front of a tracer.
     pub fn new(tracer: T) -> Self {
         Self {
             tracer,
@@ -107,7 +108,7 @@ impl<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize> Tracer<M, PAGE> for
     }
 }
 
-/// Counts the lines of a story.
+/// Counts the lines of an explanation.
 #[derive(Debug, Default)]
 pub(super) struct LineCount {
     count: u64,

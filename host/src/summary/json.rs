@@ -1,4 +1,4 @@
-//! The summary for programs.
+//! JSON summary of a run.
 
 use super::Summary;
 use crate::json::{Object, list};
@@ -82,7 +82,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Writes what is counted by kind; only what occurred.
+/// Writes the counts that are not zero.
 fn counts(summary: &Summary<'_>, object: &mut Object<'_>) {
     let tally = &summary.finished.tally;
     let mut messages = object.object("messages");

@@ -1,4 +1,4 @@
-//! The summary of a small story, in both forms.
+//! Summaries of a small run, in both formats.
 
 use super::*;
 use crate::commands::run::OutputFormat;
@@ -10,7 +10,7 @@ use synod::{
     Tracer,
 };
 
-/// Two nodes that led.
+/// Returns the leaderships of two nodes.
 fn leaderships() -> Leaderships {
     let mut leaderships = Leaderships::default();
     let adopted = |node: u16| Event::Adopted {
@@ -111,7 +111,7 @@ fn written(verified: Option<bool>, form: OutputFormat) -> String {
 }
 
 #[test]
-fn the_text_says_what_happened_and_ends_with_the_digest() {
+fn the_text_ends_with_the_digest() {
     let expected = "\
 outcome     stalled: the simulated time is up
 seed        6
@@ -141,7 +141,7 @@ digest=0000000000000abc
 }
 
 #[test]
-fn the_json_says_the_same_in_one_line() {
+fn the_json_is_one_line_with_the_same_contents() {
     let expected = concat!(
         r#"{"event":"summary","outcome":"stalled","reason":"the simulated time is up","run_seed":6,"#,
         r#""command":"synod 6 --nodes 3","nodes":{"started":3,"live":2,"joined":1},"#,

@@ -1,68 +1,68 @@
-//! What the runs of a sweep have seen: which faults struck, and what happened that does not happen in a quiet run.
+//! Coverage of a sweep: the faults that struck, and rare events of the protocol.
 
 use crate::run::Finished;
 use synod::Queue;
 use synod::simulation::FaultKind;
 
-/// Something that a quiet run never sees, and that a protocol must get right all the same.
+/// A rare event: one that never occurs without faults, and that the protocol must handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RareEvent {
-    /// An election beyond the first.
+    /// An election after the first.
     Reelection,
-    /// A scout or a leader that a higher ballot ended.
+    /// A scout or a leader preempted by a higher ballot.
     Preemption,
-    /// A leader that gave up because it no longer heard from a quorum.
+    /// A leader that stepped down because it no longer heard from a quorum.
     StepDown,
     /// A proposal that a new leader proposed again.
     Reproposal,
-    /// A hole that a new leader filled with a no-op.
+    /// A gap that a new leader filled with a no-op.
     Noop,
-    /// A promise that did not fit into one page.
+    /// A promise of more than one page.
     PagedPromise,
-    /// A node that was brought up by a snapshot.
+    /// A snapshot installed by a node.
     Snapshot,
-    /// A node that started again from what it had made durable.
+    /// A restart of a node from its durable state.
     Restart,
-    /// A loss of power after which something was missing that had been written.
+    /// A loss of power that lost written data.
     LostWrite,
-    /// Several steps of a node whose writes were made durable by one sync.
+    /// Writes of several steps made durable by one sync.
     GroupCommit,
-    /// A snapshot that was written, after which the log before it was dropped.
+    /// A checkpoint, after which the log before it was trimmed.
     Checkpoint,
-    /// A loss of power in the middle of a checkpoint.
+    /// A loss of power during a checkpoint.
     CutCheckpoint,
-    /// A loss of power after a checkpoint that was written over a gap in the decisions.
+    /// A loss of power after a checkpoint that was written with a gap in the decisions.
     CutOverGap,
-    /// A vote of a node that lost to what was decided, as another one told it.
+    /// A vote of a node superseded by a decision that it learnt from another node.
     Overruled,
-    /// A loss of power of such a node, which starts from that decision.
+    /// A loss of power of such a node, which restarts from that decision.
     CutOverruled,
-    /// Several steps of a node that its driver gathered before it emptied the outbox.
+    /// Several steps of a node gathered by its driver before the outbox was emptied.
     Gathered,
-    /// A node that stopped voting as its disk failed.
+    /// A node fenced because its disk failed.
     Fenced,
-    /// A node that came back and may not vote, as its disk had lost something.
+    /// A node that restarted as a learner because its disk had lost data.
     LostStorage,
-    /// A client that was told that its session was given up.
+    /// A client told that its session was evicted.
     Eviction,
-    /// A window with all of its slots in use.
+    /// A window with all slots in use.
     FullWindow,
-    /// A table of sessions with no room left.
+    /// A full session table.
     FullSessions,
-    /// A table of requests that wait for their decision, with no room left.
+    /// A full table of pending requests.
     FullPending,
-    /// A leader's proposals that wait for a slot, of which one did not fit.
+    /// A proposal that found no room in a leader's queue of waiting proposals.
     FullWaiting,
-    /// A node's requesters, of which one did not fit.
+    /// A request that found no free requester.
     FullRequesters,
-    /// The simulation's scheduler, for which a message was one too many.
+    /// A message that found no room in the scheduler of the simulation.
     FullScheduler,
 }
 
 const RARE_EVENTS: usize = 25;
 
 impl RareEvent {
-    /// Every one.
+    /// All rare events.
     pub const ALL: [Self; RARE_EVENTS] = [
         Self::Reelection,
         Self::Preemption,
@@ -91,7 +91,7 @@ impl RareEvent {
         Self::FullScheduler,
     ];
 
-    /// Its name: lower case, words joined by hyphens.
+    /// Returns the name: lower case, words joined by hyphens.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reelection => "reelection",
@@ -122,7 +122,7 @@ impl RareEvent {
         }
     }
 
-    /// How often it happened in a run; of what stays full, once.
+    /// Returns the number of occurrences in a run; a peak counts once.
     fn times(self, finished: &Finished) -> u64 {
         let tally = &finished.tally;
         let full = |name: &str| {
@@ -159,12 +159,12 @@ impl RareEvent {
     }
 }
 
-/// In how many runs something happened, and how often in all.
+/// Occurrences of a fault or rare event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Occurrences {
-    /// In how many runs.
+    /// Number of runs in which it occurred.
     pub runs: u64,
-    /// How often in all.
+    /// Number of occurrences in all runs.
     pub times: u64,
 }
 
@@ -175,35 +175,34 @@ impl Occurrences {
     }
 }
 
-/// What runs have seen.
+/// Coverage of all runs so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     faults: [Occurrences; FaultKind::ALL.len()],
     rare_events: [Occurrences; RARE_EVENTS],
-    /// Which of the planned faults have begun in any run.
+    /// Planned faults that have begun in any run, one bit each.
     began: u64,
 }
 
 impl Coverage {
-    /// The kinds of fault, with how often each struck.
+    /// Returns the occurrences of each kind of fault.
     pub fn faults(&self) -> impl Iterator<Item = (FaultKind, Occurrences)> {
         FaultKind::ALL.into_iter().zip(self.faults)
     }
 
-    /// What does not happen in a quiet run, with how often it did.
+    /// Returns the occurrences of each rare event.
     pub fn rare_events(&self) -> impl Iterator<Item = (RareEvent, Occurrences)> {
         RareEvent::ALL.into_iter().zip(self.rare_events)
     }
 
-    /// Whether the planned fault at this place of its plan has begun in any run. It says nothing where each run has a plan of
-    /// its own.
+    /// True if the planned fault at an index has begun in any run. Meaningless if each run has a plan of its own.
     pub fn has_begun(&self, index: u32) -> bool {
         self.began
             .checked_shr(index)
             .is_some_and(|bits| bits & 1 == 1)
     }
 
-    /// How often anything went wrong.
+    /// Returns the number of faults that struck in all runs.
     pub fn struck(&self) -> u64 {
         self.faults
             .iter()
@@ -215,7 +214,7 @@ impl Coverage {
         self.began |= finished.began;
         for (occurrences, kind) in self.faults.iter_mut().zip(FaultKind::ALL) {
             occurrences.add(match kind {
-                // What a partition cuts off is not for want of luck.
+                // A message cut off by a partition is not a random loss.
                 FaultKind::Loss => finished.lost,
                 _ => finished.tally.faults(kind),
             });

@@ -1,11 +1,11 @@
-//! What a sweep should have seen, lest it prove nothing.
+//! Non-vacuity of a sweep: the faults and events that it must have covered for its result to mean anything.
 //!
 //! - At least one run.
-//! - At least one answer to a client, and, of a scenario, each planned fault, in one run or another: what strikes a node that
-//!   is down, or waits for a leader that there never is, has proved nothing.
-//! - Each kind of fault that was asked for by its name, or that is in the scenario, at least once, however few the runs.
-//! - With all faults: each kind that a cluster of the size can have, in [`LIKELY_AFTER`] runs or more.
-//! - With all faults and sizes as they are drawn: each [`RareEvent`] that is [due](Rarity::due) by then.
+//! - At least one answer to a client and, in a scenario, each planned fault in at least one run. A fault that strikes a
+//!   node that is down, or waits for a leader that is never elected, proves nothing.
+//! - Each kind of fault that was requested by name or is in the scenario, however few the runs.
+//! - With all faults: each kind that the size of the cluster allows, after [`LIKELY_AFTER`] runs.
+//! - With all faults and all sizes: each [`RareEvent`] that is [due](RareEvent::due) by then.
 
 use super::coverage::{Occurrences, RareEvent};
 use super::{Source, Sweep, Swept};
@@ -13,20 +13,20 @@ use crate::case::Case;
 use core::fmt;
 use synod::simulation::{FaultKind, FaultSet, PLAN_MAX, Swarm};
 
-/// From so many runs on every kind of fault must have struck. Each is drawn for every second run; that one of them strikes
-/// in none of a hundred is as likely as that a coin falls on one side so often.
+/// Number of runs after which every kind of fault must have struck. Each is drawn for every second run, so that the
+/// probability of none in a hundred runs is 2⁻¹⁰⁰.
 const LIKELY_AFTER: u64 = 100;
 
-/// What never happened, though it should have.
+/// Something expected that never occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Missing {
     /// A run.
     Run,
-    /// A fault of a kind.
+    /// A kind of fault.
     Fault(FaultKind),
-    /// Something else.
+    /// A rare event.
     RareEvent(RareEvent),
-    /// A fault that is planned in a scenario: which, from 1, and of which kind.
+    /// A planned fault of a scenario: its number, from 1, and its kind.
     Planned(u32, FaultKind),
     /// An answer to any request.
     Answer,
@@ -45,8 +45,8 @@ impl fmt::Display for Missing {
 }
 
 impl RareEvent {
-    /// From how many runs with all faults on it is due: at least ten times as many as it takes on average, rounded up to
-    /// a plain number.
+    /// Returns the number of runs with all faults after which the event is expected: at least ten times the average
+    /// number of runs for one occurrence, rounded up.
     ///
     /// Counted over 100,000 seeds from 0: `synod sweep --seeds 0..100_000 --keep-going`.
     pub const fn due(self) -> u64 {
@@ -55,14 +55,14 @@ impl RareEvent {
             Self::FullWaiting => 10_000,
             Self::CutOverruled => 20_000,
             Self::CutOverGap => 100_000,
-            // Once in some ten thousand runs.
+            // About once in ten thousand runs.
             Self::FullScheduler => 200_000,
             _ => 1_000,
         }
     }
 }
 
-/// The kinds of fault that a cluster can have; `None` for a cluster of any size.
+/// Returns the kinds of faults that a cluster can have; `None` for a cluster of any size.
 pub fn possible(nodes: Option<u16>) -> FaultSet {
     let mut possible = FaultSet::ALL;
     for kind in FaultKind::ALL {
@@ -86,7 +86,7 @@ pub fn possible(nodes: Option<u16>) -> FaultSet {
     possible
 }
 
-/// The kinds of fault that are in a case.
+/// Returns the kinds of faults in a case.
 fn faults_of(case: &Case) -> FaultSet {
     let (weather, link) = (&case.trial.weather, &case.trial.scenario.link);
     let mut faults = FaultSet::NONE;
@@ -104,21 +104,21 @@ fn faults_of(case: &Case) -> FaultSet {
     planned.fold(faults, |faults, fault| faults.with(fault.kind()))
 }
 
-/// From how many runs on a sweep should have seen what.
+/// Numbers of runs after which a sweep must have covered each fault and event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Expectations {
-    /// At once.
+    /// Faults expected in the first run.
     asked: FaultSet,
-    /// From [`LIKELY_AFTER`] runs on.
+    /// Faults expected after [`LIKELY_AFTER`] runs.
     likely: FaultSet,
-    /// Whether everything else is to be seen, too.
+    /// Whether rare events are expected as well.
     is_unrestricted: bool,
-    /// The kinds of the faults that are planned in a scenario, in their order.
+    /// Kinds of the planned faults of a scenario, in their order.
     planned: [Option<FaultKind>; PLAN_MAX],
 }
 
 impl Expectations {
-    /// What is due in a sweep.
+    /// Returns the expectations for a sweep.
     pub fn of(sweep: &Sweep) -> Self {
         let mut planned = [None; PLAN_MAX];
         if let Source::Scenario { case, .. } = sweep.source.unmutated() {
@@ -143,12 +143,12 @@ impl Expectations {
         }
     }
 
-    /// Whether all faults and sizes are drawn.
+    /// True if all faults and sizes are drawn.
     pub const fn is_unrestricted(self) -> bool {
         self.is_unrestricted
     }
 
-    /// From how many runs on a kind of fault should have struck, if at all.
+    /// Returns the number of runs after which a kind of fault is expected, if it is.
     pub fn fault(self, kind: FaultKind) -> Option<u64> {
         if self.asked.contains(kind) {
             Some(1)
@@ -157,12 +157,12 @@ impl Expectations {
         }
     }
 
-    /// From how many runs on something else should have happened, if at all.
+    /// Returns the number of runs after which a rare event is expected, if it is.
     pub fn rare_event(self, rare_event: RareEvent) -> Option<u64> {
         self.is_unrestricted.then(|| rare_event.due())
     }
 
-    /// What should have been seen by now, and was not.
+    /// Returns what was expected by now and never occurred.
     pub(super) fn missing(self, swept: &Swept) -> Vec<Missing> {
         if swept.runs == 0 {
             return vec![Missing::Run];

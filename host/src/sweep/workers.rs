@@ -1,4 +1,4 @@
-//! The threads of a sweep: each takes the next seed, runs it, and hands in what came of it.
+//! Worker threads of a sweep: each takes the next seed, runs it, and submits the result.
 
 use super::{End, Expectations, Failure, MANY_RUNS, Sweep, Swept};
 use crate::case::run_here;
@@ -14,41 +14,41 @@ use std::time::Instant as Clock;
 use synod::Digest;
 use synod::simulation::{ScenarioError, Trial};
 
-/// How many runs may be begun while an earlier one is still under way: what they come to waits for it in memory.
+/// Greatest number of runs begun while an earlier one is still in progress, as their results wait for it in memory.
 const AHEAD: u64 = 10_000;
 
 thread_local! {
-    /// The seed that this thread runs.
+    /// Seed of the run in progress on this thread.
     static CURRENT: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// The seed that this thread of a sweep runs at present: for a panic to name.
+/// Returns the seed that this thread is running, for the panic message.
 pub fn current_seed() -> Option<u64> {
     CURRENT.get()
 }
 
-/// How far a sweep is.
+/// Progress of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Progress {
-    /// How many runs are done.
+    /// Number of completed runs.
     pub runs: u64,
-    /// How many of them failed.
+    /// Number of failed runs.
     pub failed: usize,
-    /// How often a fault struck.
+    /// Number of faults that struck.
     pub struck: u64,
-    /// How long it took so far.
+    /// Duration so far.
     pub took: Duration,
 }
 
-/// Sweeps. After each run it says how far it is; once `stop` is set no further run is begun,
-/// though each thread has begun one.
+/// Executes a sweep, and calls `on_progress` after each run. Once `stop` is set, no further run begins, but each thread
+/// has begun at least one.
 ///
-/// Without [`Sweep::keep_going`] it ends with the first failure: the one with the smallest seed, and what is added up is
-/// what came of the seeds up to that one.
+/// Without [`Sweep::keep_going`], the sweep ends with its first failure: the one with the smallest seed. The results
+/// then cover exactly the seeds up to that one.
 ///
 /// # Errors
 ///
-/// [`RunError`] where there were no runs at all. A run that fails is no error but a [`Failure`].
+/// [`RunError`] if runs could not start. A failed run is not an error but a [`Failure`].
 ///
 /// ```
 /// use synod_host::sweep::{Seeds, Sweep, sweep};
@@ -108,13 +108,13 @@ pub fn sweep(
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "how long a sweep may take is a matter of the wall clock; what a run comes to is not"
+    reason = "the time budget uses the wall clock; the results of runs do not depend on it"
 )]
 fn now() -> Clock {
     Clock::now()
 }
 
-/// What a run came to.
+/// Result of a run.
 struct RunOutcome {
     trial: Trial,
     finished: Finished,
@@ -122,11 +122,11 @@ struct RunOutcome {
 }
 
 struct State {
-    /// How many seeds were handed out.
+    /// Number of seeds assigned.
     begun: u64,
-    /// What came of seeds, while an earlier one is still under way.
+    /// Results of seeds that wait for an earlier one.
     ahead: BTreeMap<u64, RunOutcome>,
-    /// Why no more seeds are handed out.
+    /// Reason why no more seeds are assigned.
     over: Option<End>,
     error: Option<RunError>,
     swept: Swept,
@@ -144,22 +144,22 @@ impl State {
     }
 }
 
-/// What the threads share.
+/// State shared by the threads.
 struct Shared<'a> {
     sweep: &'a Sweep,
     began: Clock,
     stop: &'a AtomicBool,
     on_progress: &'a (dyn Fn(Progress) + Sync),
     state: Mutex<State>,
-    /// Something was handed in.
+    /// Signals that a result was submitted.
     progressed: Condvar,
 }
 
 impl Shared<'_> {
     fn work(&self) {
-        // Where a run panics, the others must not wait for it.
+        // The other threads must not wait for a run that panicked.
         let _guard = PanicGuard(self);
-        // Who stops a sweep that has hardly begun is told of a run for each thread, and not of nothing.
+        // A sweep that is stopped early still reports a run of each thread.
         let mut observes_stop = false;
         while let Some((nth, run_seed)) = self.next_seed(observes_stop) {
             observes_stop = true;
@@ -174,7 +174,7 @@ impl Shared<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next seed, and how many were handed out before it.
+    /// Returns the next seed and the number of seeds assigned before it.
     fn next_seed(&self, observes_stop: bool) -> Option<(u64, u64)> {
         let mut state = self.lock();
         while state.over.is_none() && state.begun - state.swept.runs >= AHEAD {
@@ -219,13 +219,13 @@ impl Shared<'_> {
         })
     }
 
-    /// Takes in what came of a seed, and adds up what can be added in order.
+    /// Stores the result of a seed, and adds up all results that are next in order.
     fn submit(&self, nth: u64, ran: RunOutcome) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let failed = Failure::of(0, &ran.finished, ran.again).is_some();
         if failed && !self.sweep.keep_going {
-            // Every smaller seed has been handed out already.
+            // Every smaller seed has been assigned already.
             state.over.get_or_insert(End::Failed);
         }
         state.ahead.insert(nth, ran);
@@ -240,7 +240,7 @@ impl Shared<'_> {
             state.swept.next = seeds.below(shard, state.swept.runs);
             let failed = !state.swept.failures.is_empty() && !self.sweep.keep_going;
             if failed && state.swept.end != End::Stopped {
-                // What was begun later is left out: whether it was done by now is a matter of luck.
+                // Later runs are left out, because which of them are completed by now depends on timing.
                 state.swept.end = End::Failed;
             }
             (self.on_progress)(Progress {

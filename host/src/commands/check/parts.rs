@@ -1,4 +1,4 @@
-//! Each part of a check is explored, as many at once as there are processors.
+//! Exploration of the parts of a check, as many at a time as there are processors.
 
 use super::{CheckCommand, Part};
 use crate::check::{
@@ -10,13 +10,13 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// What came of a part.
+/// Result of a part.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) part: Part,
     pub(super) end: End,
     pub(super) states: u64,
-    /// How many of them are different, where that is known.
+    /// Number of distinct states, if known.
     pub(super) unique: u64,
     pub(super) depth: u64,
     pub(super) applied: u64,
@@ -25,7 +25,7 @@ pub(super) struct Done {
     pub(super) bad: Option<Bad>,
 }
 
-/// A broken rule, and what shows it.
+/// A violation with its counterexample.
 #[derive(Debug)]
 pub(super) struct Bad {
     pub(super) rule: &'static str,
@@ -35,7 +35,7 @@ pub(super) struct Bad {
 }
 
 impl Done {
-    /// Nothing yet.
+    /// Returns the result of a part that has not begun.
     fn new(part: &Part, end: End) -> Self {
         Self {
             part: part.clone(),
@@ -70,14 +70,14 @@ impl Done {
         }
     }
 
-    /// Whether there would have been more.
+    /// True if the part ended before it was complete.
     pub(super) fn is_cut(&self) -> bool {
         matches!(self.end, End::Stopped | End::States | End::Depth)
     }
 }
 
-/// Explores all parts. What comes after one in which a rule is broken is stopped; what comes before it goes on, so that
-/// the first one is the same with any number of processors.
+/// Explores all parts. A violation stops the parts after it but not those before it, so that the first one reported
+/// does not depend on the number of processors.
 pub(super) fn explored(
     command: &CheckCommand,
     parts: &[Part],
@@ -137,11 +137,12 @@ fn explore(command: &CheckCommand, part: &Part, watch: &Arc<Watch>) -> Done {
     }
 }
 
-/// The explorer of a world. Where there is none, its nodes do not come to a beginning although nothing is in their way.
+/// Returns the explorer of a world. If its nodes cannot found a cluster without faults, that is a violation of
+/// progress.
 fn explorer(
     #[cfg_attr(
         not(feature = "mutants"),
-        expect(unused_variables, reason = "a mutant that there is not")
+        expect(unused_variables, reason = "used only under the feature `mutants`")
     )]
     command: &CheckCommand,
     scope: &Scope,
@@ -174,11 +175,11 @@ pub(super) fn explore_with(
     Done::of(part, explorer, found)
 }
 
-/// Walks under weather.
+/// Makes random walks under drawn network conditions.
 fn storms(
     #[cfg_attr(
         not(feature = "mutants"),
-        expect(unused_variables, reason = "a mutant that there is not")
+        expect(unused_variables, reason = "used only under the feature `mutants`")
     )]
     command: &CheckCommand,
     part: &Part,
@@ -226,7 +227,7 @@ fn storms(
             done.end = End::Violated;
             done.bad = Some(Bad {
                 rule: broken.check.name(),
-                // What follows are the nodes as they stand then.
+                // The further lines are the debug output of the nodes.
                 what: broken.what.lines().next().unwrap_or_default().to_owned(),
                 schedule: Vec::new(),
                 seed: Some(seed),

@@ -1,4 +1,4 @@
-//! What came of a check, as lines or as JSON.
+//! Report of a check, as text or as JSON.
 
 use super::parts::Done;
 use super::{Account, CheckCommand, Part};
@@ -7,7 +7,7 @@ use crate::json::{self, Object};
 use core::time::Duration as Elapsed;
 use std::io::{self, Write as _};
 
-/// How long a line of what was reached may be.
+/// Greatest width of a line of the coverage, in columns.
 const WIDTH: usize = 100;
 
 pub(super) struct Report<'a> {
@@ -18,7 +18,7 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     pub(super) fn text(&self, out: &mut Vec<u8>) {
-        // A byte buffer never refuses.
+        // Writing to a byte buffer never fails.
         let _ = self.write_text(out);
     }
 
@@ -73,7 +73,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// A line for each part: how much there was of it, how it ended, and the command for it alone.
+    /// Writes a line for each part: its extent, how it ended, and the command that explores it alone.
     fn write_parts(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for done in &self.account.done {
             let (count, what) = match done.part {
@@ -92,7 +92,7 @@ impl Report<'_> {
         writeln!(out)
     }
 
-    /// What was reached, and how often.
+    /// Writes the coverage: each situation with the number of its occurrences, and the situations that never occurred.
     fn write_reached(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let coverage = |situation: &Situation| self.account.coverage.of(*situation) > 0;
         let words = Situation::ALL.into_iter().filter(coverage);
@@ -184,7 +184,7 @@ impl Report<'_> {
     }
 }
 
-/// A heading, and words behind it with commas between them, in as many lines as it takes.
+/// Writes a heading and a list of words separated by commas, wrapped to [`WIDTH`].
 fn wrapped(
     out: &mut Vec<u8>,
     heading: &str,

@@ -1,4 +1,5 @@
-//! The account of a sweep for programs: a line for each failure, and one at the end. Its keys are those of [`ReportFormat::Json`](super::ReportFormat::Json).
+//! JSON report of a sweep: a line for each failure, and one at the end.
+//! [`ReportFormat::Json`](super::ReportFormat::Json) lists the keys.
 
 use super::Account;
 use crate::exit::Exit;

@@ -1,4 +1,4 @@
-//! The account of a small sweep, in its three shapes.
+//! Reports of a small sweep, in all three formats.
 
 use super::*;
 use crate::case;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use synod::Digest;
 
-/// A sweep over a scenario that never loses what it says it may, and in which one run took too long.
+/// Returns the report of a sweep of a scenario in which an expected fault never struck and one run stalled.
 fn account(shape: ReportFormat, quiet: bool) -> String {
     account_of(Shard::WHOLE, shape, quiet)
 }
@@ -52,11 +52,11 @@ fn account_of(shard: Shard, shape: ReportFormat, quiet: bool) -> String {
 }
 
 #[test]
-fn the_text_tells_the_failures_first_and_ends_with_the_digest() {
+fn the_text_begins_with_the_failures_and_ends_with_the_digest() {
     let expected = "\
 seed 6 stalled: the simulated time is up
   digest       0000000000000abc
-  see it again: synod run 6 --scenario 'a&b <\"c\">.toml'
+  repeat it with: synod run 6 --scenario 'a&b <\"c\">.toml'
 
 outcome     stalled: 1 of 5 runs failed
 command     synod sweep --seeds 4..9 --scenario 'a&b <\"c\">.toml' --keep-going
@@ -75,7 +75,7 @@ digest=0000000000000def
 }
 
 #[test]
-fn the_json_has_a_line_for_each_failure_and_one_at_the_end() {
+fn the_json_has_a_line_for_each_failure_and_a_last_line() {
     let expected = concat!(
         r#"{"event":"failure","run_seed":6,"outcome":"stalled","reason":"the simulated time is up","#,
         r#""command":"synod run 6 --scenario 'a&b <\"c\">.toml'","digest":"0000000000000abc"}"#,
@@ -101,7 +101,7 @@ fn the_json_has_a_line_for_each_failure_and_one_at_the_end() {
 }
 
 #[test]
-fn the_xml_has_a_case_for_each_failure_and_for_all_that_is_to_be_seen() {
+fn the_xml_has_a_case_for_each_failure_and_each_expected_event() {
     let xml = account(ReportFormat::Junit, false);
     for piece in [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"synod sweep --seeds 4..9 --scenario",
@@ -120,7 +120,7 @@ fn the_xml_has_a_case_for_each_failure_and_for_all_that_is_to_be_seen() {
     assert!(xml.ends_with("</testsuites>\n"), "{xml}");
 }
 
-/// The class and the name of every case of an account.
+/// Returns the class and the name of every case in a report.
 fn cases(xml: &str) -> Vec<String> {
     let cases = xml.split("<testcase ").skip(1);
     let attributes = cases.map(|case| {
@@ -133,7 +133,7 @@ fn cases(xml: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_cases_of_all_shards_differ() {
+fn cases_of_different_shards_have_different_names() {
     let mut all = BTreeSet::new();
     let mut count = 0;
     for index in 1..=3 {
