@@ -1,7 +1,7 @@
-//! A run on real files: a simulated network, and nodes that keep what they must not forget in a directory.
+//! Runs with durable state: a simulated network, and nodes whose journals are files in a directory.
 //!
-//! The process can be killed at any instant. The next run with the same directory goes on: every node from its own file,
-//! and every client after the last answer that it has heard.
+//! The process may be killed at any instant. The next run with the same directory continues: every node from its own
+//! file, and every client after the last answer that it has received.
 
 mod client_log;
 mod consistency;
@@ -18,7 +18,7 @@ use crate::run::{
 use crate::shell_quoting;
 use crate::store::{Cluster, DataDir};
 use client_log::ClientLog;
-use consistency::{StoredCluster, follows};
+use consistency::{StoredCluster, state_follows};
 use files::Files;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,21 +28,21 @@ use synod::simulation::{
 };
 use synod::{Durable, NodeId, StateMachine, Tracer};
 
-/// How many bytes of records the storage of a node has room for: more than twice what four checkpoints of the largest state
-/// take that there can be, so that they are written in pages.
+/// Capacity of a node's storage, in bytes of records: more than twice the size of four checkpoints of the largest
+/// possible state, so that checkpoints are written in pages.
 const ROOM: u32 = 1 << 18;
 
-/// Where the nodes of a run keep what they must not forget.
+/// Directory with the durable state of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
-    /// The directory.
+    /// Path of the directory.
     pub path: PathBuf,
-    /// Nodes whose storage is not used: they come back as learners, which never vote.
+    /// Nodes whose storage is not used: they restart as learners, which never vote.
     pub learners: Vec<NodeId>,
 }
 
 impl Data {
-    /// The options that name it on the command line.
+    /// Returns the options for this directory on the command line, each preceded by a space.
     pub fn command(&self) -> String {
         let mut line = String::new();
         shell_quoting::push_option(&mut line, "--data", self.path.as_os_str());
@@ -53,12 +53,12 @@ impl Data {
     }
 }
 
-/// Runs what the options say on the files of a directory, which is made where there is none; goes on where an earlier run
-/// has left off. It ends early when a file cannot be written.
+/// Executes a run on the files of a directory, which is created if it does not exist, and continues an earlier run. The
+/// run ends early if a file cannot be written.
 ///
 /// # Errors
 ///
-/// [`DataError`]: what of the directory cannot be used, and what to do.
+/// [`DataError`] if the directory cannot be used, with the remedy.
 ///
 /// ```
 /// use synod_host::Options;
@@ -87,16 +87,16 @@ pub fn run(
     })?
 }
 
-/// What is in the directory of a run whose options these are, of at most 16 nodes and clients.
+/// Durable state in the directory of a run with at most 16 nodes and clients.
 #[derive(Debug)]
 pub struct Contents<M: StateMachine> {
-    /// What the clients know.
+    /// State of each client.
     pub clients: Vec<Past>,
-    /// What each node must not forget; `None` where it has not joined.
+    /// State of each node; `None` if it has not joined.
     pub nodes: Vec<Option<Durable<M, WINDOW, FEW>>>,
 }
 
-/// Looks at what is in the directory of a run, without starting its nodes. What is recorded in it stays as it is.
+/// Reads the directory of a run without starting its nodes, and without changing its records.
 ///
 /// # Errors
 ///
@@ -111,12 +111,12 @@ pub fn inspect<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M
     Ok(Contents { clients, nodes })
 }
 
-/// A machine whose clients have a script.
+/// A state machine whose clients follow a script.
 pub trait Scripted: StateMachine {
     /// The script.
     type Script: Workload<Self>;
 
-    /// The script of clients that make so many requests each.
+    /// Returns the script of clients that make `requests` requests each.
     fn script(requests: u32) -> Self::Script;
 }
 
@@ -136,7 +136,7 @@ impl Scripted for Bank<KEYS> {
     }
 }
 
-/// The files of a directory, which fit together.
+/// The files of a directory, found to be consistent.
 struct Opened<M: StateMachine, const CLIENTS: usize, const NODES: usize> {
     dir: DataDir,
     client_log: ClientLog,
@@ -147,15 +147,15 @@ impl<M: Scripted, const CLIENTS: usize, const NODES: usize> Opened<M, CLIENTS, N
     fn open(options: &Options, scenario: &Scenario, data: &Data) -> Result<Self, DataError> {
         let mut dir = open::<CLIENTS>(options, scenario, data)?;
         let client_log = ClientLog::open(&mut dir)?;
-        let notes = client_log.pasts();
-        if !notes.is_empty() && !dir.has_nodes() {
-            return Err(DataError::Manifest(dir.notes()));
+        let entries = client_log.pasts();
+        if !entries.is_empty() && !dir.has_nodes() {
+            return Err(DataError::Manifest(dir.client_log()));
         }
         let files = Files::open(&mut dir, scenario, &data.learners)?;
         let remembered = (0..).map(NodeId).zip(files.remembered());
         let evidence = StoredCluster {
-            path: &dir.notes(),
-            notes: &notes,
+            path: &dir.client_log(),
+            entries: &entries,
             nodes: remembered
                 .filter_map(|(node, durable)| Some((node, durable?)))
                 .collect(),
@@ -191,7 +191,7 @@ fn open<const CLIENTS: usize>(
     DataDir::open_or_found(&data.path, &cluster).map_err(DataError::Store)
 }
 
-/// In as small a simulation as will do, as runs without files are.
+/// Executes the run in the smaller simulation if that suffices, as runs without files do.
 fn sized<M: Scripted>(
     options: &Options,
     data: &Data,
@@ -240,7 +240,7 @@ where
     for past in client_log.pasts() {
         if past.client < scenario.clients {
             earlier += u64::from(past.answered);
-            // Who has asked for more in an earlier run has been answered that as well.
+            // A client that made more requests in an earlier run has been answered those, too.
             beyond += u64::from(past.answered.saturating_sub(options.requests));
             simulation.resume(past);
         }
@@ -249,7 +249,7 @@ where
     let mut failed = None;
     let mut verdict = run_until_verdict(|| {
         let ended = simulation.step_observed(&mut observers, &mut client_log);
-        // What is wrong with one file is likely to be wrong with all.
+        // The first error suffices, as a cause of one file's failure usually affects all.
         failed = simulation.stores_mut().take_error();
         failed = failed.take().or_else(|| client_log.take_error());
         ended.or(failed.is_some().then_some(Verdict::Stalled(Bound::Stopped)))
@@ -259,10 +259,10 @@ where
     }
     remember(&mut dir, simulation.stores(), &client_log)?;
     if verdict == Verdict::Done {
-        let notes = client_log.pasts();
+        let entries = client_log.pasts();
         let wrong = simulation.nodes().find(|node| {
             let durable = node.durable();
-            durable.is_some_and(|durable| !follows(&durable, &notes, M::script(u32::MAX)))
+            durable.is_some_and(|durable| !state_follows(&durable, &entries, M::script(u32::MAX)))
         });
         if let Some(node) = wrong {
             let (node, slot) = (node.id(), node.applied());
@@ -275,7 +275,7 @@ where
     Ok(finished)
 }
 
-/// Writes down how many records there are in each file.
+/// Stores the number of records of each file in the manifest.
 fn remember<M: StateMachine, const CLIENTS: usize, const NODES: usize>(
     dir: &mut DataDir,
     files: &Files<M, CLIENTS, NODES>,
@@ -293,7 +293,7 @@ mod tests {
     use synod::storage::Journal;
 
     #[test]
-    fn there_is_room_for_the_checkpoints_of_the_largest_state() {
+    fn storage_has_room_for_four_checkpoints_of_the_largest_state() {
         let mut machine = Kv::<KEYS>::default();
         for key in (0..).take(KEYS) {
             machine.apply(&KvCommand::Set(Key::numbered(key), i64::MAX));

@@ -1,4 +1,4 @@
-//! The log of a run: which records are shown, in which form, and where they go.
+//! Log of a run: which records are shown, in which format, and where they are written.
 
 pub(crate) mod bytes;
 mod colours;
@@ -21,18 +21,18 @@ use context::Context;
 use std::io::{self, Write};
 use synod::{Event, Record, StateMachine, Tracer, Way};
 
-/// What a record is turned into.
+/// Format of a log.
 #[derive(Debug)]
 pub enum Format {
-    /// A line for people.
+    /// Lines for people.
     Text(Text),
-    /// A JSON object for programs.
+    /// JSON objects for programs.
     Json(Json),
 }
 
-/// Writes down the records that a filter admits.
+/// A tracer that writes the records admitted by a filter.
 ///
-/// After the first error of the output it writes nothing more, and [`Log::error`] says which error that was.
+/// After the first error of the output, which [`Log::error`] returns, nothing more is written.
 #[derive(Debug)]
 pub struct Log<'a, W> {
     format: Format,
@@ -42,7 +42,7 @@ pub struct Log<'a, W> {
 }
 
 impl Format {
-    /// Appends the line of a record, with what is said of it besides.
+    /// Appends the line of a record and its annotations.
     fn line<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -57,7 +57,7 @@ impl Format {
 }
 
 impl<'a, W: Write> Log<'a, W> {
-    /// A log of what `filter` admits, in a form, to an output.
+    /// Returns a log with a filter, a format and an output.
     pub fn new(format: Format, filter: Filter, output: &'a mut Output<W>) -> Self {
         Self {
             format,
@@ -67,7 +67,7 @@ impl<'a, W: Write> Log<'a, W> {
         }
     }
 
-    /// The error that ended the output.
+    /// Returns the error that ended the output.
     #[inline]
     pub const fn error(&self) -> Option<&io::Error> {
         self.output.error()
@@ -75,8 +75,8 @@ impl<'a, W: Write> Log<'a, W> {
 }
 
 impl<W: Write> Log<'_, W> {
-    /// Writes down a record where only some slots are asked for. A node applies such a slot when it hears that it is decided,
-    /// which the message says that it has received, though it may be about other slots: that is written down first.
+    /// Writes a record if the log shows only some slots. A node applies such a slot upon a message that says the slot
+    /// is decided but may be about other slots. That message is written first.
     fn record_for_slots<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,

@@ -1,10 +1,11 @@
-//! Random walks: real nodes in weather that no script would think of.
+//! Random walks over real nodes, under network conditions drawn from a seed.
 //!
-//! A walk draws from its seed how large the cluster is, what may happen, and how likely that is. Each step delivers,
-//! repeats or loses any message that was ever sent, lets one node's clock run to its next deadline, takes the power from a
-//! node or gives it back, or lets a client ask something; the weather keeps some kinds of messages or some links back for
-//! long and releases them late. After every step a judge, who knows only what was written, said and traced, looks for a
-//! broken rule. At the end the network heals, and everything that was asked must be answered.
+//! A walk draws the size of the cluster, the possible events and their probabilities. Each step delivers, repeats or
+//! loses a message that was sent at any time, advances the clock of a node to its next deadline, cuts or restores the
+//! power of a node, or lets a client make a request. The network conditions hold back some kinds of messages or some
+//! links for long and release them late. After every step a checker, which knows only writes, messages and traces,
+//! looks for violations. At the end all faults end, and everything that was requested must be answered.
+//!
 //!
 //! ```
 //! use synod_host::random_walk::{Conditions, walk};
@@ -29,25 +30,25 @@ pub use check::{Check, CheckSet, Violation};
 use synod::machines::{Kv, KvCommand};
 use synod::{Proposal, Tally};
 
-/// How many keys the nodes that walk have room for.
+/// Capacity of the key-value store of the nodes.
 const KEYS: usize = 4;
 
 type Machine = Kv<KEYS>;
 type Asked = Proposal<KvCommand>;
 
-/// What a walk is told beside its seed. There is more in it under the feature `mutants`.
+/// Settings of a walk beside its seed. The feature `mutants` adds a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conditions {
-    /// Which checks end it.
+    /// Checks that end a walk.
     pub checks: CheckSet,
-    /// The mistake that every node makes, if they make one.
+    /// Mistake planted in every node, if any.
     #[cfg(feature = "mutants")]
     pub mutant: Option<synod::Mutant>,
 }
 
 impl Default for Conditions {
-    /// All checks, and nodes that make no mistake.
+    /// All checks, and no mutant.
     fn default() -> Self {
         Self {
             checks: CheckSet::All,
@@ -57,38 +58,38 @@ impl Default for Conditions {
     }
 }
 
-/// What came of a walk.
+/// Result of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walked {
-    /// How many steps the nodes took in all.
+    /// Number of steps of all nodes.
     pub steps: u64,
-    /// What happened how often.
+    /// Number of events of each kind.
     pub tally: Tally,
-    /// What happened to power, and to storage.
+    /// Losses of power, and checkpoints.
     pub power: Power,
-    /// How many answers clients were given.
+    /// Number of answers to clients.
     pub answered: u64,
-    /// How many decisions replicas learnt from each other.
+    /// Number of decisions that replicas learnt from each other.
     pub learnt: u64,
-    /// How many slots were applied.
+    /// Number of slots applied.
     pub slots: u64,
-    /// The check that failed, if one did.
+    /// Check that failed, if one did.
     pub broken: Option<Violation>,
 }
 
-/// How often power failed, and what was kept.
+/// Losses of power, and checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Power {
-    /// How often it failed between two steps, with what waited to be written lost.
+    /// Number of losses of power between two steps, with all pending writes lost.
     pub lost: u64,
-    /// How often it failed while something was being written.
+    /// Number of losses of power during a write.
     pub torn: u64,
-    /// How many checkpoints were completed.
+    /// Number of completed checkpoints.
     pub checkpoints: u64,
 }
 
-/// Walks once. Equal seeds and conditions give equal walks. A quarter of the seeds have a window of two slots, a quarter
-/// pages of two entries; all others have windows of four, and all have two sessions.
+/// Makes one walk. Equal seeds and conditions give equal walks. A quarter of the seeds have a window of two slots, and
+/// a quarter pages of two entries; all others have windows of four, and all have two sessions.
 pub fn walk(seed: u64, conditions: &Conditions) -> Walked {
     match seed % 4 {
         0 | 1 => walk_of::<4, 2, 1>(seed, conditions),

@@ -29,7 +29,9 @@ pub(crate) enum FirstSignal {
 pub(crate) fn install(first: FirstSignal) {
     STOPS_RUNS.store(first == FirstSignal::StopsRun, Ordering::Relaxed);
     if let Err(error) = watch(move |signal| on_signal(signal, first)) {
-        print_error(&format_args!("Ctrl-C will end the program at once: {error}"));
+        print_error(&format_args!(
+            "Ctrl-C will end the program at once: {error}"
+        ));
     }
 }
 

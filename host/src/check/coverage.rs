@@ -1,42 +1,42 @@
-//! What was reached while states were explored: without it, that no rule is broken says nothing.
+//! Coverage of an exploration. Without it, the absence of violations proves nothing.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Something that a small cluster can come to.
+/// A situation that a small cluster can get into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Situation {
-    /// A node took office.
+    /// A node became leader.
     Elected,
-    /// A new leader proposed again what it had adopted.
+    /// A new leader proposed an adopted value again.
     Reproposed,
-    /// A new leader filled a hole with a no-op.
+    /// A new leader filled a gap with a no-op.
     Noop,
-    /// A claim or a reign was ended by a higher ballot.
+    /// A claim or a leadership was ended by a higher ballot.
     Preempted,
-    /// A leader stepped down without one.
+    /// A leader stepped down without a higher ballot.
     SteppedDown,
-    /// A slot was applied somewhere.
+    /// A node applied a slot.
     Applied,
-    /// A client was answered.
+    /// A client received an answer.
     Answered,
     /// A promise took more than one page.
     Paged,
-    /// A node learnt a decision that another one passed on.
+    /// A node learnt a decision from another replica.
     Learnt,
-    /// A node went on from another one's snapshot.
+    /// A node installed a snapshot of another one.
     Installed,
-    /// Power failed between two steps, and the node came back from its storage.
+    /// Power failed between two steps, and the node restarted from its storage.
     Restarted,
-    /// Power failed in the middle of what a step wrote, and the node came back from its storage.
+    /// Power failed during the writes of a step, and the node restarted from its storage.
     Torn,
     /// A checkpoint was completed.
     Checkpoint,
-    /// The network healed, and it was looked whether the cluster comes to rest.
+    /// Liveness was checked.
     Healed,
 }
 
 impl Situation {
-    /// Every one, in the order of the variants.
+    /// All situations, in the order of the variants.
     pub const ALL: [Self; 14] = [
         Self::Elected,
         Self::Reproposed,
@@ -54,7 +54,7 @@ impl Situation {
         Self::Healed,
     ];
 
-    /// Its name: lower case, words joined by underscores.
+    /// Returns the name: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Elected => "elected",
@@ -74,23 +74,23 @@ impl Situation {
         }
     }
 
-    /// What did not happen where it is missing, as the rest of a sentence.
+    /// Returns the statement that the situation never occurred.
     pub const fn missing(self) -> &'static str {
         match self {
             Self::Elected => "no leader was elected",
             Self::Reproposed => "no new leader had anything to propose again",
-            Self::Noop => "no new leader had a hole to fill",
-            Self::Preempted => "nobody was preempted",
+            Self::Noop => "no new leader had a gap to fill",
+            Self::Preempted => "no node was preempted",
             Self::SteppedDown => "no leader stepped down",
             Self::Applied => "no slot was applied",
             Self::Answered => "no client was answered",
             Self::Paged => "no promise took more than one page",
-            Self::Learnt => "nobody learnt a decision from another replica",
-            Self::Installed => "nobody installed a snapshot",
-            Self::Restarted => "no node lost its power",
-            Self::Torn => "no node lost its power in the middle of a step",
+            Self::Learnt => "no node learnt a decision from another replica",
+            Self::Installed => "no node installed a snapshot",
+            Self::Restarted => "no node lost power",
+            Self::Torn => "no node lost power during a step",
             Self::Checkpoint => "no checkpoint was completed",
-            Self::Healed => "it was never looked whether a cluster comes to rest",
+            Self::Healed => "liveness was never checked",
         }
     }
 
@@ -100,24 +100,24 @@ impl Situation {
     }
 }
 
-/// How often each was reached, each state as often as it was.
+/// Number of occurrences of each situation, counted once for each time that a state is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage([u64; Situation::ALL.len()]);
 
 impl Coverage {
-    /// How often.
+    /// Returns the number of occurrences of a situation.
     pub fn of(&self, situation: Situation) -> u64 {
         self.0.get(situation.index()).copied().unwrap_or(0)
     }
 
-    /// Counts.
+    /// Adds occurrences of a situation.
     pub(crate) fn add(&mut self, situation: Situation, times: u64) {
         if let Some(count) = self.0.get_mut(situation.index()) {
             *count = count.saturating_add(times);
         }
     }
 
-    /// Counts what another one has counted.
+    /// Adds the occurrences counted elsewhere.
     pub(crate) fn add_all(&mut self, other: &Self) {
         for situation in Situation::ALL {
             self.add(situation, other.of(situation));
@@ -125,7 +125,7 @@ impl Coverage {
     }
 }
 
-/// The same, for several threads at once.
+/// Coverage shared by several threads.
 #[derive(Debug, Default)]
 pub(super) struct SharedCoverage([AtomicU64; Situation::ALL.len()]);
 

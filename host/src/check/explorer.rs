@@ -1,4 +1,4 @@
-//! What can happen in a small cluster, and what comes of it.
+//! Explorer: the actions that are possible in a small cluster, and their effects.
 
 use super::coverage::{Coverage, SharedCoverage, Situation};
 use super::initial_state::{self, ROOM, Restarted, StartError, sent};
@@ -16,45 +16,45 @@ use synod::{
     Write,
 };
 
-/// Knows where a scope begins and what can happen within it.
+/// The initial state of a scope, and the actions within its bounds.
 #[derive(Debug)]
 pub struct Explorer {
     scope: Scope,
-    /// The mistake that every node makes, if they make one.
+    /// Mistake planted in every node, if any.
     #[cfg(feature = "mutants")]
     mutant: Option<synod::Mutant>,
     start: World,
-    /// The highest round that may be claimed.
+    /// Highest round that may be claimed.
     round_max: u64,
-    /// The last slot that may be used.
+    /// Last slot that may be used.
     slot_max: u64,
     interners: Interners,
     coverage: SharedCoverage,
 }
 
-/// After how many operations of the storage power may fail in the middle of a step, where every state is visited. A step
-/// writes a beginning after a restart, a record or two, and a seal.
+/// Numbers of storage operations after which power may fail during a step, if every state is visited. A step writes an
+/// opening record after a restart, a record or two, and a seal.
 const TORN_AFTER: core::ops::RangeInclusive<u8> = 1..=3;
 
-/// Of so many states one is healed.
+/// Liveness is checked in one of this many states.
 const LIVENESS_CHECK_EVERY: u64 = 128;
 
 impl Explorer {
-    /// Explores a scope.
+    /// Returns the explorer of a scope.
     ///
     /// # Errors
     ///
-    /// [`StartError`]: there is nothing to explore.
+    /// [`StartError`] if there is no initial state.
     pub fn new(scope: Scope) -> Result<Self, StartError> {
         let nodes = initial_state::start(scope.nodes)?;
         Ok(Self::from(scope, nodes))
     }
 
-    /// Explores a scope with nodes that make a mistake, from the state that honest ones have founded.
+    /// Returns the explorer of a scope with a mutant in every node, from the initial state of correct nodes.
     ///
     /// # Errors
     ///
-    /// [`StartError`]: there is nothing to explore.
+    /// [`StartError`] if there is no initial state.
     #[cfg(feature = "mutants")]
     pub fn making(mutant: Option<synod::Mutant>, scope: Scope) -> Result<Self, StartError> {
         let mut nodes = initial_state::start(scope.nodes)?;
@@ -89,7 +89,7 @@ impl Explorer {
         }
     }
 
-    /// Puts messages in the network that no node has sent: what a broken one would say.
+    /// Adds messages that no node has sent, as a broken node would.
     #[must_use]
     pub fn with_letters(mut self, forged: impl IntoIterator<Item = Envelope<Tape, PAGE>>) -> Self {
         for envelope in forged {
@@ -98,27 +98,27 @@ impl Explorer {
         self
     }
 
-    /// The bounds.
+    /// Returns the bounds.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// The first state.
+    /// Returns the initial state.
     pub fn start(&self) -> &World {
         &self.start
     }
 
-    /// Whether power may still fail.
+    /// True if power may still fail.
     pub(super) fn may_crash(&self, world: &World) -> bool {
         world.used.crashes < self.scope.crashes
     }
 
-    /// What was reached so far.
+    /// Returns the coverage so far.
     pub fn coverage(&self) -> Coverage {
         self.coverage.coverage()
     }
 
-    /// All that can happen in a state: with every place in each of these steps at which power may fail.
+    /// Returns all actions in a state, including a loss of power after each of the first storage operations of a step.
     pub fn all_actions(&self, world: &World, actions: &mut Vec<Action>) {
         self.actions(world, actions);
         if !self.may_crash(world) {
@@ -137,7 +137,7 @@ impl Explorer {
         }
     }
 
-    /// What can happen in a state, in an order that follows from how it came about. Nothing does once a rule was broken.
+    /// Returns the actions in a state, in an order that depends on its history. There are none after a violation.
     pub fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         if world.broken.is_some() {
             return;
@@ -175,8 +175,8 @@ impl Explorer {
         (0..self.scope.nodes).map(NodeId)
     }
 
-    /// Among how many chances it makes a difference: where a node draws which of its peers it asks, so many that each of
-    /// them comes up.
+    /// Returns the number of random choices that make a difference: if the node draws a peer to ask, enough to draw
+    /// each.
     pub(super) fn chances(&self, timer: Timer) -> u64 {
         match (timer, self.scope.nodes) {
             (Timer::Learn | Timer::Join, 3) => 4,
@@ -185,7 +185,7 @@ impl Explorer {
         }
     }
 
-    /// Requests are made one after the other; each client waits for its answer before it asks for something else.
+    /// Requests are made in order; each client waits for its answer before its next request.
     fn may_ask(&self, world: &World, request: u8) -> bool {
         if request < world.used.requests {
             return world.used.retries < self.scope.retries;
@@ -195,7 +195,7 @@ impl Explorer {
         request == world.used.requests && before.is_none_or(|before| ledger.is_answered(&before))
     }
 
-    /// Whether an action that was possible in one state is so in another one, too.
+    /// True if an action that was possible in one state is possible in another one, too.
     pub fn can(&self, world: &World, action: &Action) -> bool {
         if world.broken.is_some() {
             return false;
@@ -211,13 +211,13 @@ impl Explorer {
         }
     }
 
-    /// What comes of an action, and what the judge says to it.
+    /// Returns the state after an action, with the result of the checks.
     #[must_use]
     pub fn step(&self, world: &World, action: &Action) -> World {
         self.traced(world, action, &mut ())
     }
 
-    /// As [`Explorer::step`]; and of some of the states, which follow from what they are, whether the cluster comes to rest from there.
+    /// Like [`Explorer::step`], but also checks liveness in some states, selected by their fingerprints.
     pub(super) fn step_and_check_liveness(&self, world: &World, action: &Action) -> World {
         let mut next = self.step(world, action);
         if next.is_within() && next.fingerprint().is_multiple_of(LIVENESS_CHECK_EVERY) {
@@ -226,14 +226,14 @@ impl Explorer {
         next
     }
 
-    /// Looks whether the cluster comes to rest from here.
+    /// Checks liveness in a state, and records a violation in it.
     pub(super) fn record_liveness(&self, world: &mut World) {
         if let Some(broken) = self.check_liveness(world) {
             world.broken = Some(Arc::new(broken));
         }
     }
 
-    /// As [`Explorer::step`], for somebody who wants to see how.
+    /// Like [`Explorer::step`], with a tracer.
     pub(super) fn traced<T: Tracer<Tape, PAGE>>(
         &self,
         world: &World,
@@ -245,7 +245,7 @@ impl Explorer {
         next
     }
 
-    /// Lets something happen; `torn` where power fails in it, after so many operations of the storage.
+    /// Performs an action. With `torn`, power fails after that many storage operations.
     fn take<T: Tracer<Tape, PAGE>>(
         &self,
         next: &mut World,
@@ -299,13 +299,13 @@ impl Explorer {
         } = proposal
         {
             self.act(world, at, tracer, |node, outbox, facts| {
-                // A node at which it is outstanding already refuses it, and nothing happens.
+                // A node that is already processing the request refuses it, and nothing happens.
                 let _ = node.request(Instant::ZERO, client, number, command, outbox, facts);
             });
         }
     }
 
-    /// Lets a node take a step, makes durable what it writes, sends what it says, and judges it.
+    /// Performs a step of a node, makes its writes durable, sends its messages, and checks the invariants.
     pub(super) fn act<T: Tracer<Tape, PAGE>>(
         &self,
         world: &mut World,
@@ -325,7 +325,7 @@ impl Explorer {
         }
         let mut outbox = Outbox::new();
         let mut facts = (Facts::default(), tracer);
-        // Where an assertion fails, the node is left half-way and looked at no more.
+        // After a failed assertion the node is inconsistent and not used any more.
         let taken = catch_unwind(AssertUnwindSafe(|| {
             step(&mut seat.node, &mut outbox, &mut facts);
             let checkpoints = seat.journal.as_ref().map(Journal::checkpoints);
@@ -374,7 +374,7 @@ impl Explorer {
         world.broken = Some(Arc::new(Broken { invariant, what }));
     }
 
-    /// Whether a message is a claim that the scope does not have.
+    /// True if a message is a claim outside of the scope.
     fn is_outside(&self, envelope: &Envelope<Tape, PAGE>) -> bool {
         match envelope.message {
             Message::Probe { ballot } | Message::Prepare { ballot, .. } => {
@@ -390,7 +390,7 @@ impl Explorer {
         self.come_back(world, at, storage, Situation::Restarted);
     }
 
-    /// Power comes back at a node: it is what its storage makes of it.
+    /// Restarts a node from its storage.
     fn come_back(
         &self,
         world: &mut World,
@@ -431,12 +431,12 @@ impl Explorer {
         }
     }
 
-    /// What states share.
+    /// Returns the interners of the parts that states share.
     pub(super) fn interners(&self) -> &Interners {
         &self.interners
     }
 
-    /// Notes that it was looked whether a cluster comes to rest.
+    /// Counts a check of liveness.
     pub(super) fn count_liveness_check(&self) {
         let mut coverage = Coverage::default();
         coverage.add(Situation::Healed, 1);
@@ -446,7 +446,7 @@ impl Explorer {
 
 #[cfg(test)]
 impl Explorer {
-    /// What comes of a step in which an assertion of a node fails.
+    /// Returns the state after a failed assertion in a node.
     pub(super) fn panicked(&self, at: NodeId) -> World {
         let mut world = self.start.clone();
         self.act(&mut world, (at, None), &mut (), |_, _, _| {
@@ -456,7 +456,7 @@ impl Explorer {
     }
 }
 
-/// What a request asks for: each something else.
+/// Returns the proposal of a request; each has a different command.
 fn proposal_of(request: u8) -> Proposal<u32> {
     Proposal::Request {
         client: ClientId(1 + u64::from(request % Scope::CLIENTS)),

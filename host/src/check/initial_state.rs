@@ -1,4 +1,4 @@
-//! The state that every exploration begins in: a cluster that was founded by the rules and has just lost its power.
+//! Initial state of every exploration: a cluster founded by the rules that has just restarted after a loss of power.
 
 use super::world::{CLIENTS, Member, PAGE, Seat, WINDOW};
 use crate::power_cut::{PowerCutError, PowerCutStorage};
@@ -9,20 +9,20 @@ use synod::{Config, ConfigError, Envelope, Instant, NodeId, Outbox, Timer, Write
 
 use super::Tape;
 
-/// Room for one step.
+/// Capacity of an outbox: one step.
 pub(super) const ROOM: usize = Member::OUTBOX_MIN;
-/// Far more messages than it takes.
+/// Bound on the number of messages, far more than the founding takes.
 const MESSAGES_MAX: usize = 10_000;
 
-/// Why there is nothing to explore.
+/// Reason why there is no initial state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No node is built from such settings.
+    /// The settings of the nodes are invalid.
     Config(ConfigError),
     /// The cluster was not founded, although every message arrived.
     NotFounded,
-    /// A node of it did not come back from its storage.
+    /// A node did not restart from its storage.
     NotRecovered(String),
 }
 
@@ -46,22 +46,22 @@ impl From<ConfigError> for StartError {
     }
 }
 
-/// A node before and after it lost its power.
+/// A node before and after its loss of power.
 pub(super) struct Restarted {
     pub(super) before: Member,
     pub(super) after: Seat,
 }
 
-/// The pages of a snapshot in such a cluster: a header, the sessions and the tape.
+/// Number of pages of a snapshot: a header, the sessions and the tape.
 const PAGES: u32 = 3;
 
-/// The least storage that a journal takes: four checkpoints.
+/// Returns storage of the smallest size for a journal: four checkpoints.
 fn storage() -> PowerCutStorage {
     let checkpoint = Journal::<PowerCutStorage>::checkpoint_max::<Tape, WINDOW>(PAGES);
     PowerCutStorage::new(4 * checkpoint)
 }
 
-/// Power comes back: the node that its storage makes.
+/// Restarts a node from its storage.
 pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<Seat, String> {
     let node = config.node;
     let opened = Journal::open::<Tape, WINDOW, CLIENTS>(storage.with_power(), config.clone());
@@ -85,7 +85,7 @@ pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<Seat,
     }
 }
 
-/// Makes durable what a step wants written.
+/// Makes the writes of a step durable.
 pub(super) fn keep(seat: &mut Seat, outbox: &Outbox<Tape, PAGE, ROOM>) -> Result<(), String> {
     let Some(journal) = &mut seat.journal else {
         return Ok(());
@@ -99,14 +99,14 @@ pub(super) fn keep(seat: &mut Seat, outbox: &Outbox<Tape, PAGE, ROOM>) -> Result
     })
 }
 
-/// Founds a cluster of so many nodes, opens a session for each client, lets all apply that, and takes the power away.
+/// Founds a cluster, opens a session for each client, waits until all nodes have applied that, and cuts the power.
 pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
     let mut calm = Calm::new(size)?;
     calm.fire(Timer::Join);
     calm.fire_at(0, Timer::Election);
     for nonce in 1..=u64::try_from(CLIENTS).unwrap_or(u64::MAX) {
         calm.act(0, |node, outbox| {
-            // A node that leads and is asked nothing else takes it.
+            // A leader without other work accepts the registration.
             let _ = node.register(Instant::ZERO, nonce, outbox, &mut ());
         });
     }
@@ -119,7 +119,7 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
         return Err(StartError::NotFounded);
     }
     let recovered = calm.seats.into_iter().map(|mut seat| {
-        // A checkpoint, so that what is applied so far is not lost with the power.
+        // A checkpoint keeps the applied slots through the loss of power.
         let mut outbox = Outbox::new();
         let installed = outbox.writes.push(Write::Installed(seat.node.applied()));
         debug_assert!(installed.is_ok(), "it is the first");
@@ -133,7 +133,7 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
     recovered.collect()
 }
 
-/// Some nodes in a network that delivers everything at once, in the order in which it was sent.
+/// Nodes on a network that delivers every message at once, in the order of sending.
 struct Calm {
     seats: Vec<Seat>,
     letters: VecDeque<Envelope<Tape, PAGE>>,
@@ -162,7 +162,7 @@ impl Calm {
         })
     }
 
-    /// Lets a node take a step, and then delivers all that is under way.
+    /// Performs a step of a node, and then delivers all messages in flight.
     fn act(&mut self, number: u16, step: impl FnOnce(&mut Member, &mut Outbox<Tape, PAGE, ROOM>)) {
         let mut outbox = Outbox::new();
         if let Some(seat) = self.seats.get_mut(usize::from(number)) {
@@ -182,10 +182,10 @@ impl Calm {
         }
     }
 
-    /// What a step says is durable, and leaves.
+    /// Makes the writes of a step durable, and sends its messages.
     fn release(&mut self, number: u16, outbox: &Outbox<Tape, PAGE, ROOM>) {
         if let Some(seat) = self.seats.get_mut(usize::from(number)) {
-            // What is not durable is not said, and then nothing comes of the cluster.
+            // Without durable writes nothing is sent, and the founding fails.
             if keep(seat, outbox).is_ok() {
                 self.letters.extend(sent(&seat.node, outbox));
             }
@@ -196,8 +196,8 @@ impl Calm {
         self.act(number, |node, outbox| node.fire(timer, 0, outbox, &mut ()));
     }
 
-    /// Lets a timer fire at every node, from the last to the first, so that those who join have asked before the founder
-    /// looks who is there.
+    /// Fires a timer at every node, from the last to the first, so that joining nodes have asked before the founder
+    /// counts them.
     fn fire(&mut self, timer: Timer) {
         for number in (0..u16::try_from(self.seats.len()).unwrap_or(u16::MAX)).rev() {
             self.fire_at(number, timer);
@@ -205,7 +205,7 @@ impl Calm {
     }
 }
 
-/// What a node sends, letter by letter.
+/// Returns the envelopes of the messages that a node sends.
 pub(super) fn sent<'a>(
     node: &'a Member,
     outbox: &'a Outbox<Tape, PAGE, ROOM>,

@@ -1,37 +1,36 @@
-//! One of each: what millions of states have in common is kept once.
+//! Interning: parts that millions of states have in common are stored once.
 
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many values are kept; beyond that it begins anew, which costs memory and nothing else.
+/// Greatest number of interned values. The interner is then cleared, which costs memory and changes nothing else.
 const INTERNED_MAX: usize = 1_000_000;
 
-/// What can be kept.
+/// A value that can be interned.
 pub(super) trait Internable {
-    /// A hash that is the same in every process.
+    /// Returns a hash that is the same in every process.
     fn fingerprint(&self) -> u64;
-    /// Whether two of equal hash are the same.
+    /// True if two values with equal hashes are equal.
     fn is(&self, other: &Self) -> bool;
 }
 
-/// The hash of a value, the same in every process.
+/// Returns the hash of a value, the same in every process.
 pub(super) fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
 }
 
-/// A value, and the hash by which it is found.
+/// An interned value with its hash.
 #[derive(Debug)]
 pub(super) struct Interned<T> {
     pub(super) hash: u64,
     pub(super) value: T,
 }
 
-/// Keeps values, each once. What it gives back is the same as what it was given, so that nothing depends on what was kept
-/// before.
+/// Stores equal values once. The returned value equals the given one, so that results do not depend on earlier calls.
 #[derive(Debug)]
 pub(super) struct Interner<T>(Mutex<BTreeMap<u64, Arc<Interned<T>>>>);
 
@@ -42,10 +41,10 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Internable> Interner<T> {
-    /// Keeps a value, or gives back the same one that is kept already.
+    /// Returns the stored value that equals the given one, after storing it if there is none.
     pub(super) fn intern(&self, value: T) -> Arc<Interned<T>> {
         let hash = value.fingerprint();
-        // Nobody is interrupted half-way through a change of the map.
+        // A panic of another thread leaves the map consistent.
         let mut interned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = interned.get(&hash) {
             if known.value.is(&value) {

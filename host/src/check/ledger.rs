@@ -1,6 +1,7 @@
-//! The judge: knows what was asked, written, sent, applied and answered, and what may follow from that.
+//! Ledger: the record of all requests, writes, messages, applications and answers, against which the invariants are
+//! checked.
 //!
-//! It looks into no node beyond what everybody can see of it, and shares no code with what it judges.
+//! It uses only the public view of a node, and shares no code with the nodes.
 
 use super::coverage::{Coverage, Situation};
 use super::initial_state::ROOM;
@@ -15,7 +16,7 @@ use synod::{
 
 type Asked = Proposal<u32>;
 
-/// The facts of one step that the judge wants to see.
+/// Facts of one step that the ledger needs.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     applied: Vec<(Slot, Asked, u64)>,
@@ -59,7 +60,7 @@ impl Tracer<Tape, PAGE> for Facts {
     }
 }
 
-/// Fails with an invariant and a line unless a condition holds.
+/// Returns a violation of an invariant unless a condition holds.
 macro_rules! must {
     ($condition:expr, $invariant:ident, $($what:tt)+) => {
         if !$condition {
@@ -72,7 +73,7 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
-/// Who has ever accepted what for a slot under a ballot.
+/// Nodes that have accepted a value for a slot under a ballot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Poll {
     slot: Slot,
@@ -81,7 +82,7 @@ struct Poll {
     voters: NodeSet,
 }
 
-/// A proposal as people read it in a log.
+/// A proposal displayed as in the log of a run.
 struct Named<'a>(&'a Asked);
 
 impl fmt::Display for Named<'_> {
@@ -92,15 +93,15 @@ impl fmt::Display for Named<'_> {
     }
 }
 
-/// A slot that was applied somewhere.
+/// A slot that some node has applied.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Decided {
     proposal: Asked,
-    /// The digest of the log up to here; `None` where whoever applied it lost its power in that step.
+    /// Digest of the log up to the slot; `None` if the node that applied it lost power in that step.
     chain: Option<u64>,
 }
 
-/// A request that took effect: whose, which, what, and where.
+/// A request that took effect: its client, number, command and slot.
 struct Effect {
     client: ClientId,
     number: RequestNumber,
@@ -108,25 +109,25 @@ struct Effect {
     slot: Slot,
 }
 
-/// What the judge remembers of the past. It is a part of the world: two pasts that he must tell apart are two states.
+/// Everything that must be known about the past. It is a part of the world: states whose ledgers differ are different.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ledger {
     members: NodeSet,
-    /// The end of the log at the start, and its digest there. No request is in it.
+    /// End of the log in the initial state, and its digest there. No request is before it.
     base: (Slot, u64),
     polls: Vec<Poll>,
     log: Vec<Decided>,
     promised: Vec<Ballot>,
-    /// Which ballots were claimed, and by which incarnation of their node.
+    /// Claimed ballots, each with the incarnation of its node.
     claims: Vec<(Ballot, u8)>,
     incarnations: Vec<u8>,
     asked: Vec<Asked>,
-    /// The requests that were answered, where a client waits for that before it asks the next thing.
+    /// Answered requests whose clients wait for the answer before their next request.
     answered: Vec<Asked>,
 }
 
 impl Ledger {
-    /// What there is to know of a cluster at the start.
+    /// Returns the ledger of the initial state.
     pub(super) fn new<'a>(nodes: impl Iterator<Item = &'a Member>) -> Self {
         let nodes: Vec<&Member> = nodes.collect();
         let count = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
@@ -150,7 +151,7 @@ impl Ledger {
         ledger
     }
 
-    /// A client asks for something.
+    /// Records a request of a client.
     pub(super) fn ask(&mut self, proposal: Asked) {
         if !self.asked.contains(&proposal) {
             self.asked.push(proposal);
@@ -161,24 +162,24 @@ impl Ledger {
         self.answered.contains(proposal)
     }
 
-    /// Whether a request was decided and applied somewhere.
+    /// True if a request was decided and applied by some node.
     pub(super) fn is_decided(&self, proposal: &Asked) -> bool {
         self.log.iter().any(|decided| decided.proposal == *proposal)
     }
 
-    /// How many slots were applied since the start.
+    /// Returns the number of slots applied since the initial state.
     pub(super) fn applied(&self) -> u64 {
         u64::try_from(self.log.len()).unwrap_or(u64::MAX)
     }
 
-    /// The last slot that anything was ever accepted for.
+    /// Returns the last slot for which a value was accepted.
     pub(super) fn last_slot(&self) -> Slot {
         let slots = self.polls.iter().map(|poll| poll.slot);
         slots.max().unwrap_or(Slot::ZERO).max(self.base.0)
     }
 
-    /// A node came back from a loss of power: with all that it had written, unless that is applied there. Where it was torn
-    /// out of a step, some of what that wrote may be there as well.
+    /// Checks a node after a restart: it must have all votes that it had written for slots that it has not applied. If
+    /// power failed during a step, it may also have some of the writes of that step.
     pub(super) fn restart(&mut self, after: &Member, torn: bool) -> Result<(), Broken> {
         let node = after.id();
         if let Some(count) = self.incarnations.get_mut(usize::from(node.0)) {
@@ -211,7 +212,7 @@ impl Ledger {
         })
     }
 
-    /// A node took a step.
+    /// Checks a step of a node.
     pub(super) fn see(
         &mut self,
         before: &Member,
@@ -336,7 +337,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes a vote, and says what the first one for this slot under this ballot was for.
+    /// Records a vote, and returns the value of the first vote for this slot under this ballot.
     fn poll(&mut self, node: NodeId, entry: &Entry<u32>) -> Asked {
         let Entry {
             slot,
@@ -412,7 +413,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The first slot that nobody has applied.
+    /// Returns the first slot that no node has applied.
     fn end(&self) -> Slot {
         let applied = self.applied();
         Slot::new(
@@ -424,7 +425,7 @@ impl Ledger {
         )
     }
 
-    /// The place of a slot in the log.
+    /// Returns the index of a slot in the log.
     fn place(&self, slot: Slot) -> Option<usize> {
         let above = slot.number().checked_sub(self.base.0.number())?;
         usize::try_from(above.checked_sub(1)?).ok()
@@ -435,7 +436,8 @@ impl Ledger {
         self.log.get_mut(place)
     }
 
-    /// What a node has applied in a step in which its power failed: what a quorum had accepted by then.
+    /// Records the slots that a node applied in a step in which its power failed: those that a quorum had accepted by
+    /// then.
     fn see_applied_unseen(&mut self, applied: Slot) {
         while self.end() <= applied {
             let next = self.end();
@@ -449,7 +451,7 @@ impl Ledger {
         }
     }
 
-    /// What can be seen of the node itself, after a step.
+    /// Checks the public view of a node after a step.
     fn see_node(&mut self, before: &Member, after: &Member) -> Result<(), Broken> {
         let (node, was, now) = (after.id(), before.applied(), after.applied());
         must!(
@@ -460,7 +462,7 @@ impl Ledger {
         self.see_state(after)
     }
 
-    /// What can be seen of the node itself.
+    /// Checks the public view of a node.
     fn see_state(&mut self, after: &Member) -> Result<(), Broken> {
         let node = after.id();
         if let Some(halt) = after.halted() {
@@ -519,7 +521,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The requests of the log that take effect: the first of each client and number.
+    /// Returns the requests that take effect: the first of each client and number.
     fn effects(&self) -> impl Iterator<Item = Effect> {
         let slots = (1..).map(|above| Slot::new(self.base.0.number().saturating_add(above)));
         let mut done: Vec<(ClientId, RequestNumber)> = Vec::new();

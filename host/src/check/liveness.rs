@@ -1,9 +1,9 @@
-//! The network heals: from any state a cluster must come to rest and serve a client.
+//! Liveness check: from any state, once all faults end, a cluster must come to rest and serve a client.
 //!
-//! Everything that is sent arrives at once, in the order in which it was sent; what was under way before is lost. Timers
-//! fire in turns. Those that repeat something come first, and a node that follows a live leader never misses it, as every
-//! timeout is longer than a way there and back. That is what a network does which keeps its promises, with no clock in
-//! it: so whatever does not come to rest here waits for a timer that nobody has armed, or for a message that nobody sends.
+//! Every message sent from now on arrives at once and in order; those in flight are lost. Timers fire in turns. Those
+//! that repeat a message come first, and a node that follows a live leader never suspects it, as every timeout exceeds
+//! a round trip. This models a synchronous network without clocks: if the cluster does not come to rest, it waits for a
+//! timer that is not armed or for a message that no node sends.
 
 use super::invariant::Invariant;
 use super::world::{Action, Member, World};
@@ -11,11 +11,11 @@ use super::{Broken, Explorer};
 use std::sync::Arc;
 use synod::{ClientId, Instant, NodeId, Proposal, RequestNumber, Role, Timer};
 
-/// How many turns it may take until the cluster rests. Each node may have to claim twice, after others have failed.
+/// Greatest number of turns until the cluster is at rest. Each node may have to claim twice, after others have failed.
 const TURNS: u64 = 40;
-/// How many messages may follow from one timer.
+/// Greatest number of messages that may follow from one timer.
 const DELIVERIES_MAX: usize = 2_000;
-/// Timers by which something is asked, told or tried once more.
+/// Timers that repeat a message.
 const REPEATING: [Timer; 7] = [
     Timer::Join,
     Timer::Scout,
@@ -25,12 +25,12 @@ const REPEATING: [Timer; 7] = [
     Timer::Request,
     Timer::Learn,
 ];
-/// What a client asks for at the end, under a number that none was used before.
+/// Number of the last request, which was not used before.
 const LAST: RequestNumber = RequestNumber(1_000);
 
 impl Explorer {
-    /// What does not hold where the network heals in this state, if anything does not: the cluster comes to rest and
-    /// serves a client, and then once more without its leader, where a majority is left without it.
+    /// Returns the violation if the cluster does not come to rest and serve a client from this state, and then again
+    /// without its leader if a majority is left.
     pub fn check_liveness(&self, world: &World) -> Option<Broken> {
         if world.broken().is_some() {
             return None;
@@ -82,7 +82,7 @@ impl LivenessCheck<'_> {
         nodes.filter(|node| Some(*node) != self.dark).collect()
     }
 
-    /// Who leads under the highest ballot.
+    /// Returns the leader with the highest ballot.
     fn leader(&self) -> Option<NodeId> {
         let nodes = self.world.nodes();
         let live = nodes.filter(|node| Some(node.id()) != self.dark);
@@ -97,16 +97,15 @@ impl LivenessCheck<'_> {
                 format!(" and {dark}, which led, has stopped")
             });
             return self.fails(format!(
-                "the network has healed{after}, and the cluster does not come to rest: {why}"
+                "the faults have ended{after}, and the cluster does not come to rest: {why}"
             ));
         }
         if !self.stays_at_rest() {
             return self.fails(
-                "the network has healed, and a leader that everybody follows does not stay"
-                    .to_owned(),
+                "the faults have ended, and a leader that all follow does not stay".to_owned(),
             );
         }
-        // The one that does not lead, so that the request has a way to go.
+        // A node that does not lead, so that the request must be forwarded.
         let leader = self.leader();
         let mut live = self.live().into_iter();
         let Some(at) = live.find(|node| Some(*node) != leader).or(leader) else {
@@ -137,12 +136,12 @@ impl LivenessCheck<'_> {
         if !self.eventually(served) {
             let why = self.why_not_at_rest();
             self.fails(format!(
-                "the network has healed, and a client is not served at {at}: {why}"
+                "the faults have ended, and a client is not served at {at}: {why}"
             ));
         }
     }
 
-    /// Nothing changes while nothing happens: signs of life and their answers keep the leader in office.
+    /// True if heartbeats keep the leader while nothing else happens.
     fn stays_at_rest(&mut self) -> bool {
         let ballot = |check: &Self| check.world.nodes().filter_map(Member::leading).max();
         let before = ballot(self);
@@ -155,15 +154,15 @@ impl LivenessCheck<'_> {
         self.world.broken.is_some() || (ballot(self) == before && self.is_at_rest())
     }
 
-    /// Everybody follows one leader, has applied as much, and waits for nothing.
+    /// True if all nodes follow one leader, have applied the same slots, and have no pending request.
     fn is_at_rest(&self) -> bool {
         self.why_not_at_rest().is_empty()
     }
 
-    /// What keeps it from that.
+    /// Returns the reason why the cluster is not at rest.
     fn why_not_at_rest(&self) -> String {
         let Some(leader) = self.leader() else {
-            return "nobody leads".to_owned();
+            return "no node leads".to_owned();
         };
         let applied = self.world.node(leader).map(Member::applied);
         for id in self.live() {
@@ -211,7 +210,7 @@ impl LivenessCheck<'_> {
         }
     }
 
-    /// Those who follow nobody notice that, and one of them after the other gets its turn to claim.
+    /// Fires the election timer of nodes that do not follow the leader. One after the other gets its turn to claim.
     fn suspect_leaders(&mut self, turn: u64) {
         let leader = self.leader();
         let lost: Vec<NodeId> = self
@@ -222,7 +221,7 @@ impl LivenessCheck<'_> {
                 leader.is_none() || hint != leader
             })
             .collect();
-        // All notice before any of them claims; who is idle and has noticed claims with its next turn.
+        // All of them notice before one claims; a node that has noticed claims at its next turn.
         let claimant = usize::try_from(turn).unwrap_or(0) % lost.len().max(1);
         for (index, id) in lost.iter().enumerate() {
             if index != claimant
@@ -257,7 +256,7 @@ impl LivenessCheck<'_> {
         self.deliver_all();
     }
 
-    /// All messages arrive, and those that follow from them.
+    /// Delivers all messages, and those that follow from them.
     fn deliver_all(&mut self) {
         for _ in 0..DELIVERIES_MAX {
             let Some(letter) = self.world.letters().first().cloned() else {
@@ -272,6 +271,6 @@ impl LivenessCheck<'_> {
             }
             self.world = self.explorer.step(&self.world, &Action::Deliver(letter));
         }
-        self.fails("the network has healed, and the nodes do not stop talking".to_owned());
+        self.fails("the faults have ended, and the nodes do not stop sending".to_owned());
     }
 }

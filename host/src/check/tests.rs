@@ -1,4 +1,4 @@
-//! Small worlds, honest ones and forged ones.
+//! Exploration of small worlds, with correct nodes and with forged messages.
 
 use super::*;
 use crate::check::world::Action;
@@ -19,7 +19,7 @@ fn searched(scope: Scope) -> Explored {
     search(&Arc::new(explorer(scope)), ALL, &Arc::default())
 }
 
-/// A message that no node has sent.
+/// Returns a message that no node has sent.
 fn forged(nodes: u16, from: u16, to: u16, message: Message<Tape, PAGE>) -> Envelope<Tape, PAGE> {
     let (from, to) = (NodeId(from), NodeId(to));
     let cluster = Member::fingerprint_of(&Config::new(to, nodes));
@@ -31,11 +31,11 @@ fn forged(nodes: u16, from: u16, to: u16, message: Message<Tape, PAGE>) -> Envel
     }
 }
 
-/// The first slot after the start, and the first ballot that node 0 claims.
+/// First slot after the initial state, and first ballot that node 0 claims.
 const NEXT: Slot = Slot::new(3);
 const CLAIM: Ballot = Ballot::new(2, NodeId(0));
 
-/// That a node has accepted what it has not.
+/// Returns a vote that its sender never cast.
 fn forged_vote() -> Envelope<Tape, PAGE> {
     let message = Message::Accepted {
         ballot: CLAIM,
@@ -47,7 +47,7 @@ fn forged_vote() -> Envelope<Tape, PAGE> {
     forged(3, 1, 0, message)
 }
 
-/// That a node promises, and has accepted nothing.
+/// Returns a promise that conceals the votes of its sender.
 fn forged_promise() -> Envelope<Tape, PAGE> {
     let ballot = Ballot::new(3, NodeId(1));
     let message = Message::Promise {
@@ -61,7 +61,7 @@ fn forged_promise() -> Envelope<Tape, PAGE> {
     forged(3, 2, 1, message)
 }
 
-/// That node 1 leads, and wants something accepted.
+/// Returns an accept in the name of node 1, which does not lead.
 fn forged_accept(proposal: Proposal<u32>) -> Envelope<Tape, PAGE> {
     let ballot = Ballot::new(2, NodeId(1));
     let (first, decided) = (NEXT, Slot::new(2));
@@ -80,7 +80,7 @@ fn forged_accept(proposal: Proposal<u32>) -> Envelope<Tape, PAGE> {
 }
 
 #[test]
-fn small_worlds_are_visited_whole_and_no_rule_is_broken() {
+fn small_worlds_are_explored_completely_without_violations() {
     let small = Scope::small();
     let two = Scope {
         nodes: 2,
@@ -149,7 +149,7 @@ fn small_worlds_are_visited_whole_and_no_rule_is_broken() {
 }
 
 #[test]
-fn a_search_says_what_cut_it_short() {
+fn a_search_reports_the_bound_that_ended_it() {
     let shallow = Bounds {
         depth: Some(4),
         ..ALL
@@ -175,7 +175,7 @@ fn a_search_says_what_cut_it_short() {
 }
 
 #[test]
-fn a_forged_vote_is_found_by_the_shortest_way() {
+fn a_forged_vote_is_found_by_the_shortest_schedule() {
     let explorer = Arc::new(explorer(Scope::small()).with_letters([forged_vote()]));
     let found = search(&explorer, ALL, &Arc::default());
     let violation = found.violation.expect("one vote is no quorum");
@@ -217,7 +217,7 @@ fn two_values_under_one_ballot_halt_a_node() {
     let letters = [forged_accept(Proposal::Noop), forged_accept(request)];
     let explorer = Arc::new(explorer(Scope::small()).with_letters(letters));
     let violation = search(&explorer, ALL, &Arc::default()).violation.unwrap();
-    // It is the nearer one: nobody has asked for the request yet.
+    // This violation is nearer, because the request was not made yet.
     assert_eq!(violation.broken.invariant, Invariant::Validity);
 
     let mut world = explorer.start().clone();
@@ -242,7 +242,7 @@ fn two_values_under_one_ballot_halt_a_node() {
 }
 
 #[test]
-fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
+fn walks_find_a_forged_promise_and_shrink_its_schedule() {
     let scope = Scope {
         nodes: 3,
         crashes: 0,
@@ -275,7 +275,7 @@ fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
         assert!(!same || !world.is_within(), "step {left_out} is not needed");
     }
 
-    // The walk that found it, alone and with nothing before it, finds it in the same way.
+    // The walk finds the same violation when it is the first one.
     let seed = violation.seed.unwrap();
     assert!(seed > 0, "the first walk finds it, and nothing is compared");
     let scope = explorer.scope().clone();
@@ -290,7 +290,7 @@ fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
 }
 
 #[test]
-fn no_walk_breaks_a_rule() {
+fn random_walks_violate_no_invariant() {
     let found = walks(&explorer(Scope::large()), 0..=59, ALL, &Watch::default());
     assert!(found.violation.is_none(), "{:?}", found.violation);
     assert_eq!(
@@ -302,7 +302,7 @@ fn no_walk_breaks_a_rule() {
 }
 
 #[test]
-fn every_peer_is_asked_under_some_chance() {
+fn every_peer_is_asked_for_some_random_choice() {
     for nodes in [2, 3, 4, 5] {
         let explorer = explorer(Scope {
             nodes,
@@ -317,7 +317,7 @@ fn every_peer_is_asked_under_some_chance() {
             let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
             let letter = forged(nodes, leader, id, decided);
             node.handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
-            // The leader is asked first, and only then anybody.
+            // The leader is asked first, and then any node.
             node.fire(Timer::Learn, 0, &mut outbox, &mut ());
             let asked = |chance| {
                 let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
@@ -331,14 +331,14 @@ fn every_peer_is_asked_under_some_chance() {
 }
 
 #[test]
-fn an_assertion_that_fails_in_a_node_is_a_broken_rule() {
+fn a_failed_assertion_in_a_node_is_a_violation() {
     let explorer = explorer(Scope::small());
     let world = explorer.panicked(NodeId(1));
     assert_eq!(world.broken().unwrap().invariant, Invariant::Assertion);
 }
 
 #[test]
-fn states_that_differ_only_in_how_they_came_about_are_one() {
+fn states_that_differ_only_in_their_history_are_equal() {
     let explorer = explorer(Scope {
         claimants: 2,
         ..Scope::small()

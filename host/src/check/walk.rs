@@ -1,4 +1,4 @@
-//! A few states, far away, at random from a seed.
+//! Random walks through a scope, from a seed.
 
 use super::search::{Bounds, End, Explored, Violation, Watch};
 use super::{Action, Coverage, Explorer, Invariant, World};
@@ -6,15 +6,15 @@ use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 use synod::Timer;
 
-/// How many steps a walk has where nothing bounds it.
+/// Default number of steps of a walk.
 const STEPS: usize = 150;
-/// How many steps a link is held for, where it is.
+/// Number of steps for which links are held.
 const PHASE: usize = 20;
-/// How often of a hundred a message comes that has not come yet, where there is one.
+/// Percentage of deliveries that choose a message not delivered before, if there is one.
 const FRESH: u64 = 80;
 
-/// Walks through a scope, once for each seed, until a rule is broken, a bound is reached, or the watch says so. The
-/// schedule of a violation is cut down to the steps that it takes.
+/// Walks through a scope once for each seed, until an invariant is violated, a bound is reached, or the watch stops it.
+/// The schedule of a violation is shrunk.
 pub fn walks(
     explorer: &Explorer,
     seeds: RangeInclusive<u64>,
@@ -57,7 +57,7 @@ pub fn walks(
             explorer.record_liveness(&mut walk.world);
         }
         if let Some(broken) = walk.world.broken() {
-            // What it takes to cut the schedule down is not counted.
+            // The coverage is read before shrinking, which would add to it.
             found.coverage = explorer.coverage();
             let broken = broken.clone();
             let schedule = shrink(explorer, walk.schedule, broken.invariant);
@@ -78,7 +78,7 @@ pub fn walks(
     found
 }
 
-/// A stream of numbers that follows from a seed: Steele, Lea and Flood's `SplitMix`.
+/// A stream of random numbers from a seed: `SplitMix`, by Steele, Lea and Flood.
 struct Dice(u64);
 
 impl Dice {
@@ -105,15 +105,15 @@ struct Walk<'a> {
     dice: Dice,
     world: World,
     schedule: Vec<Action>,
-    /// The messages that have come.
+    /// Messages delivered so far.
     come: BTreeSet<u64>,
-    /// Of a hundred, how often something else than a message comes: a walk has its own pace.
+    /// Percentage of steps other than deliveries, which differs from walk to walk.
     haste: u64,
-    /// The timers that never fire in this walk: what all of them would soon undo comes about where some are missing.
+    /// Timers that never fire in this walk. Their absence leads to states that they would soon leave.
     quiet: u64,
-    /// The links on which nothing comes for a while: a bit for each pair of nodes.
+    /// Links on which nothing is delivered for a while, as a bit for each pair of nodes.
     held: u64,
-    /// Of a hundred steps, in how many power fails, as long as it may.
+    /// Percentage of steps during which power fails, as long as it may.
     torn: u64,
     actions: Vec<Action>,
 }
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes a step within the scope that changes something; says whether there was one.
+    /// Performs an action within the scope that changes something. Returns false if there is none.
     fn step(&mut self) -> bool {
         self.actions.clear();
         self.explorer.actions(&self.world, &mut self.actions);
@@ -171,20 +171,20 @@ impl<'a> Walk<'a> {
         false
     }
 
-    /// Now and then power fails in the middle of a step.
+    /// Sometimes lets power fail during the step.
     fn maybe_torn(&mut self, action: Action) -> Action {
         let torn = !matches!(action, Action::Crash { .. }) && self.dice.percent(self.torn);
         if !torn || !self.explorer.may_crash(&self.world) {
             return action;
         }
-        // Half of the time in what most steps write, and else somewhere in a checkpoint.
+        // Half of the time power fails during the writes that most steps have, otherwise during a checkpoint.
         let most = if self.dice.percent(50) { 4 } else { 16 };
         let kept = u8::try_from(self.dice.below(most)).unwrap_or(0);
         let step = Box::new(action);
         Action::Torn { kept, step }
     }
 
-    /// Chooses among what can happen: mostly a message, and mostly one that has not come yet.
+    /// Chooses an action: mostly a delivery, and mostly of a message not delivered before.
     fn pick(&mut self) -> Option<usize> {
         let len = self.actions.len();
         let is_letter = |action: &Action| matches!(action, Action::Deliver(_));
@@ -207,7 +207,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a walk in which some timers are quiet and some links are held does this for now.
+/// True if an action is allowed while some timers are quiet and some links are held.
 fn may(action: &Action, quiet: u64, held: u64) -> bool {
     match action {
         Action::Deliver(letter) => {
@@ -224,7 +224,8 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
     }
 }
 
-/// Leaves out of a schedule what the violation at its end does not need, as long as the same rule is broken.
+/// Removes actions that the violation at the end of a schedule does not need, as long as the same invariant is
+/// violated.
 fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> Vec<Action> {
     let mut shortest = schedule;
     let mut piece = shortest.len() / 2;
@@ -246,7 +247,7 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> V
                 _ => start += piece,
             }
         }
-        // Small pieces may fit out only after others are gone.
+        // Small pieces may become removable only after others.
         if piece > 1 || shortest.len() == before {
             piece /= 2;
         }
@@ -254,8 +255,8 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> V
     shortest
 }
 
-/// Takes the steps of a schedule that can be taken, until a rule is broken, by them or when the network heals behind them:
-/// the steps that were taken, and the rule.
+/// Performs the actions of a schedule that are possible, until an invariant is violated by them or by the liveness
+/// check after them. Returns the actions performed and the invariant.
 fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, Invariant)> {
     let mut world = explorer.start().clone();
     let mut taken = Vec::new();

@@ -13,8 +13,7 @@ The run ends when all requests have been answered and every live node has applie
 
 All random choices follow from the seed: the same seed with the same options gives the same run, byte for byte.";
 
-pub(super) const AFTER: &str =
-    "Try 'synod --help' for the log format, examples and exit codes.";
+pub(super) const AFTER: &str = "Try 'synod --help' for the log format, examples and exit codes.";
 
 pub(super) const READING: &str = "\
 How to read a log line:
@@ -57,7 +56,8 @@ Exit codes:
   130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; the summary covers the run
      so far, and a second signal ends the program at once";
 
-pub(super) const SWEEP_ABOUT: &str = "Runs many seeds with injected faults, checks each run, and reports failures and coverage";
+pub(super) const SWEEP_ABOUT: &str =
+    "Runs many seeds with injected faults, checks each run, and reports failures and coverage";
 
 pub(super) const SWEEP_LONG_ABOUT: &str = "\
 Runs many simulated clusters, one for each seed, and checks each of them.

@@ -24,13 +24,14 @@ mod with {
     /// Returns the help of an option that takes a mutant.
     pub(in crate::cli) fn help() -> String {
         let names = names();
-        format!(
-            "Plant this mistake in every node: see 'synod museum'\n\nThe names: {names}"
-        )
+        format!("Plant this mistake in every node: see 'synod museum'\n\nThe names: {names}")
     }
 
     fn museum_help() -> String {
-        format!("Only these mutants [default: all]\n\nThe names: {}", names())
+        format!(
+            "Only these mutants [default: all]\n\nThe names: {}",
+            names()
+        )
     }
 
     #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! The notes of the clients: which of their requests were answered.
+//! Client log: a durable file of the answers that the clients have received.
 
 use super::error::DataError;
 use crate::store::{DataDir, FileStorage, Seen, StoreError};
@@ -6,21 +6,21 @@ use synod::simulation::{Answered, Observer, Past, Violation};
 use synod::storage::Storage;
 use synod::{ClientId, Outcome, Reader, RequestNumber, Sink, StateMachine, Writer};
 
-/// How many notes are kept besides the last one of each client.
-const SPARE: usize = 1_000;
+/// Number of entries kept besides the last one of each client.
+const SPARE_ENTRIES: usize = 1_000;
 
-/// Bytes of a note.
-const NOTE: usize = 2 + 8 + 4 + 4;
+/// Size of an entry, in bytes.
+const ENTRY_BYTES: usize = 2 + 8 + 4 + 4;
 
-/// Keeps in a file what the clients of a run know: so they can go on in the next run.
+/// Records the answers to the clients of a run, so that they continue in the next run.
 ///
-/// A note is durable before anybody is told that the answer has come: what the program has shown as answered is answered.
+/// An entry is durable before the answer is shown, so that an answer shown by the program is never lost.
 #[derive(Debug)]
 pub(super) struct ClientLog {
     storage: FileStorage,
-    /// The last note of each client.
-    notes: Vec<Option<Past>>,
-    /// How many notes there are in the file.
+    /// Last entry of each client.
+    entries: Vec<Option<Past>>,
+    /// Number of entries in the file.
     count: usize,
     error: Option<DataError>,
 }
@@ -28,35 +28,35 @@ pub(super) struct ClientLog {
 impl ClientLog {
     pub(super) fn open(dir: &mut DataDir) -> Result<Self, DataError> {
         let mut storage = dir.clients().map_err(DataError::Store)?;
-        let (mut notes, mut count, mut sound) = (Vec::new(), 0, true);
+        let (mut entries, mut count, mut sound) = (Vec::new(), 0, true);
         storage
             .read(|record| match decode(record) {
                 Some(past) => {
-                    note(&mut notes, past);
+                    entry(&mut entries, past);
                     count += 1;
                 }
                 None => sound = false,
             })
             .map_err(DataError::Store)?;
         if !sound {
-            return Err(DataError::Notes(storage.path().to_path_buf()));
+            return Err(DataError::ClientLog(storage.path().to_path_buf()));
         }
         Ok(Self {
             storage,
-            notes,
+            entries,
             count,
             error: None,
         })
     }
 
-    /// Where the clients go on, as many as there ever were.
+    /// Returns the state of every client that ever had an entry.
     pub(super) fn pasts(&self) -> Vec<Past> {
-        self.notes.iter().copied().flatten().collect()
+        self.entries.iter().copied().flatten().collect()
     }
 
-    /// How many records there have been in the file.
+    /// Returns the number of records that the file has had.
     pub(super) fn seen(&self) -> Seen {
-        Seen::of_notes(&self.storage)
+        Seen::of_client_log(&self.storage)
     }
 
     pub(super) fn take_error(&mut self) -> Option<DataError> {
@@ -64,11 +64,11 @@ impl ClientLog {
     }
 
     fn write(&mut self, past: Past) -> Result<(), StoreError> {
-        note(&mut self.notes, past);
+        entry(&mut self.entries, past);
         self.append(past)?;
-        if self.count >= SPARE + 2 * self.notes.len() {
+        if self.count >= SPARE_ENTRIES + 2 * self.entries.len() {
             let mut stale = self.count;
-            for past in self.notes.clone().into_iter().flatten() {
+            for past in self.entries.clone().into_iter().flatten() {
                 self.append(past)?;
             }
             self.storage.sync()?;
@@ -88,19 +88,19 @@ impl ClientLog {
     }
 }
 
-/// The last note of a client is what counts.
-fn note(notes: &mut Vec<Option<Past>>, past: Past) {
+/// Replaces the last entry of a client.
+fn entry(entries: &mut Vec<Option<Past>>, past: Past) {
     let index = usize::from(past.client);
-    if notes.len() <= index {
-        notes.resize(index + 1, None);
+    if entries.len() <= index {
+        entries.resize(index + 1, None);
     }
-    if let Some(place) = notes.get_mut(index) {
+    if let Some(place) = entries.get_mut(index) {
         *place = Some(past);
     }
 }
 
-fn encode(past: Past) -> [u8; NOTE] {
-    let mut bytes = [0; NOTE];
+fn encode(past: Past) -> [u8; ENTRY_BYTES] {
+    let mut bytes = [0; ENTRY_BYTES];
     let mut writer = Writer::new(&mut bytes);
     writer.put(&past.client.to_le_bytes());
     writer.put_u64(past.session.0);
@@ -124,7 +124,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     Observer<M, WINDOW, CLIENTS, PAGE> for ClientLog
 {
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
-        let known = self.notes.get(usize::from(answered.client));
+        let known = self.entries.get(usize::from(answered.client));
         let count = known.copied().flatten().map_or(0, |past| past.answered);
         let past = match answered.outcome {
             Outcome::Registered { client } => Past {

@@ -1,9 +1,10 @@
-//! Holds what the clients know against what the nodes have: a run says nothing about earlier ones that it has not looked at.
+//! Consistency check of a data directory: compares the client log with the state of the nodes, and the nodes with each
+//! other.
 //!
-//! What a client was answered a majority has accepted, and so each of their stores has it, as a vote or applied; and a
-//! client asks for nothing before the answer to what it asked last is noted. So neither side can be far ahead of the other,
-//! unless somebody has put an older copy in the place of a file. Whoever puts older copies in the place of all of them is not
-//! noticed: that is the cluster as it was.
+//! An answered request has been accepted by a majority, so each of their stores has it, voted for or applied. A client
+//! makes its next request only after the answer to the last one was logged. So neither side can be far ahead of the
+//! other, unless a file was replaced by an older copy. Older copies of all files together are not detected: they are
+//! the cluster as it was.
 
 use super::error::DataError;
 use crate::run::WINDOW;
@@ -11,93 +12,95 @@ use std::path::Path;
 use synod::simulation::{Past, Workload};
 use synod::{ClientId, Durable, NodeId, Proposal, RequestKey, RequestNumber, StateMachine};
 
-/// What is in a directory.
+/// Contents of a data directory.
 #[derive(Debug)]
 pub(super) struct StoredCluster<'a, M: StateMachine, const CLIENTS: usize> {
-    /// The file of the clients' notes.
+    /// Path of the client log.
     pub(super) path: &'a Path,
-    /// The last note of each client.
-    pub(super) notes: &'a [Past],
-    /// What each node must not forget, where it has storage and has joined.
+    /// Last entry of each client.
+    pub(super) entries: &'a [Past],
+    /// Durable state of each node that has storage and has joined.
     pub(super) nodes: Vec<(NodeId, &'a Durable<M, WINDOW, CLIENTS>)>,
-    /// How many nodes have storage that is not used.
+    /// Number of nodes whose storage is not used.
     pub(super) learners: usize,
-    /// How many are a majority.
+    /// Size of a majority.
     pub(super) majority: usize,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
-    /// Checks that all of it is of one cluster, and of one time.
+    /// Checks that all files belong to one cluster and are of the same time.
     pub(super) fn check<L: Workload<M>>(&self, script: impl Fn() -> L) -> Result<(), DataError> {
-        for note in self.notes {
-            self.check_nodes(note)?;
+        for entry in self.entries {
+            self.check_nodes(entry)?;
         }
-        self.check_notes()?;
+        self.check_client_log()?;
         self.check_logs()?;
         for (node, durable) in &self.nodes {
-            if !follows(durable, self.notes, script()) {
+            if !state_follows(durable, self.entries, script()) {
                 return Err(DataError::State(self.path.to_path_buf(), *node));
             }
         }
         Ok(())
     }
 
-    /// What a client was answered, enough nodes have.
-    fn check_nodes(&self, note: &Past) -> Result<(), DataError> {
-        let has = |durable: &Durable<M, WINDOW, CLIENTS>| newest_of(durable, note.session);
+    /// Checks that enough nodes have the last answered request of a client.
+    fn check_nodes(&self, entry: &Past) -> Result<(), DataError> {
+        let has = |durable: &Durable<M, WINDOW, CLIENTS>| newest_of(durable, entry.session);
         let holders = self.nodes.iter();
-        let holders = holders.filter(|(_, durable)| has(durable) >= Some(note.number));
+        let holders = holders.filter(|(_, durable)| has(durable) >= Some(entry.number));
         let holders: Vec<_> = holders.map(|(node, _)| *node).collect();
         let furthest = self.furthest();
         let known = furthest.and_then(|(_, durable)| has(durable));
-        // Where the table is full, the session may have been given up for another.
+        // If the session table is full, the session may have been evicted.
         let is_full = furthest.is_some_and(|(_, durable)| durable.sessions().count() >= CLIENTS);
         if holders.len() + self.learners >= self.majority || known.is_none() && is_full {
             return Ok(());
         }
         Err(DataError::NodesOld {
             path: self.path.to_path_buf(),
-            answered: key_of(note),
+            answered: key_of(entry),
             holders,
             majority: self.majority,
         })
     }
 
-    /// What a node has heard of, the client has asked for: what was answered last, or the next thing.
-    fn check_notes(&self) -> Result<(), DataError> {
+    /// Checks that the clients made every request that a node has: the last answered one, or the next.
+    fn check_client_log(&self) -> Result<(), DataError> {
         let heard = self.nodes.iter();
         let heard = heard.flat_map(|(node, durable)| newest(durable).map(|key| (*node, key)));
         let unknown = heard.filter(|(node, key)| !self.may_know_of(*node, *key));
         let Some((node, asked)) = unknown.max_by_key(|(_, key)| key.number) else {
             return Ok(());
         };
-        Err(DataError::NotesOld {
+        Err(DataError::ClientLogOld {
             path: self.path.to_path_buf(),
             node,
             asked,
-            answered: self.note_of(asked).map(key_of),
+            answered: self.entry_of(asked).map(key_of),
         })
     }
 
-    fn note_of(&self, key: RequestKey) -> Option<&Past> {
-        self.notes.iter().find(|note| note.session == key.client)
+    fn entry_of(&self, key: RequestKey) -> Option<&Past> {
+        self.entries
+            .iter()
+            .find(|entry| entry.session == key.client)
     }
 
-    /// Whether a node may have heard of a request, going by the notes.
+    /// True if a node may have a request, judging by the client log.
     fn may_know_of(&self, node: NodeId, key: RequestKey) -> bool {
-        let known = self.note_of(key);
-        // Of a client that was killed before it heard of its session nobody knows.
-        let may_be = known.map_or(RequestNumber::REGISTRATION, |note| {
-            RequestNumber(note.number.0.saturating_add(1))
+        let known = self.entry_of(key);
+        // The log lacks a client that was killed before it received its session.
+        let may_be = known.map_or(RequestNumber::REGISTRATION, |entry| {
+            RequestNumber(entry.number.0.saturating_add(1))
         });
-        // A node that is behind may have a session that was given up since.
+        // A node that is behind may have a session that was evicted since.
         let is_furthest = self
             .furthest()
             .is_some_and(|(furthest, _)| furthest == node);
         key.number <= may_be || known.is_none() && !is_furthest
     }
 
-    /// Nodes that have applied as far have applied the same.
+    /// Checks that nodes that have applied the same slots have the same state.
     fn check_logs(&self) -> Result<(), DataError> {
         for (one, durable) in &self.nodes {
             let differs = |other: &Durable<M, WINDOW, CLIENTS>| {
@@ -118,32 +121,32 @@ impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
         Ok(())
     }
 
-    /// The node that has applied most.
+    /// Returns the node that has applied most.
     fn furthest(&self) -> Option<(NodeId, &Durable<M, WINDOW, CLIENTS>)> {
         let nodes = self.nodes.iter().copied();
         nodes.max_by_key(|(_, durable)| durable.applied())
     }
 }
 
-/// Whether the state of a node is what the requests make of it that it has applied; `true` where that cannot be said.
-pub(super) fn follows<M: StateMachine, L: Workload<M>, const CLIENTS: usize>(
+/// True if the state of a node follows from the requests that it has applied, or if that cannot be determined.
+pub(super) fn state_follows<M: StateMachine, L: Workload<M>, const CLIENTS: usize>(
     durable: &Durable<M, WINDOW, CLIENTS>,
-    notes: &[Past],
+    entries: &[Past],
     mut script: L,
 ) -> bool {
     let mut expected = M::default();
-    for note in notes {
-        let (answered, last_noted) = (u64::from(note.answered), u64::from(note.number.0));
-        let applied = match durable.last_request(note.session) {
+    for entry in entries {
+        let (answered, last_noted) = (u64::from(entry.answered), u64::from(entry.number.0));
+        let applied = match durable.last_request(entry.session) {
             Some(last) => (answered + u64::from(last.0)).checked_sub(last_noted),
             None => (answered == last_noted).then_some(0),
         };
-        // It has not seen the client's present session, and the client had another before.
+        // The node has not applied the client's current session, and the client had another one before.
         let Some(applied) = applied else {
             return true;
         };
         for number in 1..=u32::try_from(applied).unwrap_or(u32::MAX) {
-            if let Some(command) = script.command(note.client, number) {
+            if let Some(command) = script.command(entry.client, number) {
                 expected.apply(&command);
             }
         }
@@ -151,14 +154,14 @@ pub(super) fn follows<M: StateMachine, L: Workload<M>, const CLIENTS: usize>(
     *durable.machine() == expected
 }
 
-fn key_of(note: &Past) -> RequestKey {
+fn key_of(entry: &Past) -> RequestKey {
     RequestKey {
-        client: note.session,
-        number: note.number,
+        client: entry.session,
+        number: entry.number,
     }
 }
 
-/// The newest request of each client that a node has applied or voted for.
+/// Returns the newest request of each client that a node has applied or voted for.
 fn newest<M: StateMachine, const CLIENTS: usize>(
     durable: &Durable<M, WINDOW, CLIENTS>,
 ) -> impl Iterator<Item = RequestKey> {
@@ -171,7 +174,7 @@ fn newest<M: StateMachine, const CLIENTS: usize>(
     applied.chain(voted)
 }
 
-/// The newest request of a client that a node has applied or voted for; its registration is the first.
+/// Returns the newest request of a client that a node has applied or voted for. The registration counts as the first.
 fn newest_of<M: StateMachine, const CLIENTS: usize>(
     durable: &Durable<M, WINDOW, CLIENTS>,
     session: ClientId,

@@ -1,6 +1,6 @@
-//! A colour for each role: ten that differ from each other and can be read on black and on white alike.
+//! Colours of the roles: ten that differ from each other and are readable on black and on white.
 //!
-//! They are of the 256-colour cube, where a terminal's theme does not move them, and of middling luminance: each has a
+//! They are from the 256-colour cube, which themes of terminals do not change, and of medium luminance: each has a
 //! contrast of at least 3.5 to both black and white.
 
 use anstyle::{Ansi256Color, Color, Effects, Style};
@@ -9,7 +9,7 @@ use synod::{Event, Role, StateMachine};
 /// Ends a style.
 pub(crate) const RESET: &[u8] = b"\x1b[0m";
 
-/// The escape sequences that start each style, made once.
+/// Escape sequences that start each style, computed once.
 #[derive(Debug)]
 pub(crate) struct Palette {
     names: [Vec<u8>; Role::ALL.len()],
@@ -28,14 +28,14 @@ impl Palette {
         }
     }
 
-    /// What starts a role's name.
+    /// Returns the sequence that starts the name of a role.
     #[inline]
     pub(crate) fn name(&self, role: Role) -> &[u8] {
         self.names.get(role.index()).map_or(&[][..], Vec::as_slice)
     }
 
-    /// What starts the word for what happened: the role's colour for messages, bold for what changes the cluster, dim for
-    /// what came to nothing.
+    /// Returns the sequence that starts the word for an event: the role's colour for messages, bold for events that
+    /// change the cluster, dim for messages without effect.
     #[inline]
     pub(crate) fn verb<M: StateMachine, const PAGE: usize>(
         &self,
@@ -66,7 +66,7 @@ impl Palette {
     }
 }
 
-/// The style of a role's name.
+/// Returns the style of a role's name.
 pub(crate) fn style(role: Role) -> Style {
     let number = match role {
         Role::Acceptor => 27,
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_roles_look_alike() {
+    fn all_roles_have_different_colours() {
         for (index, role) in Role::ALL.iter().enumerate() {
             for other in Role::ALL.iter().skip(index + 1) {
                 assert_ne!(style(*role), style(*other), "{role:?} and {other:?}");

@@ -1,4 +1,4 @@
-//! The log as JSON for programs: one object a line.
+//! JSON format of the log, for programs: one object a line.
 //!
 //! Every record has
 //!
@@ -9,17 +9,17 @@
 //! | `role` | `Acceptor`, `Replica`, `Leader`, `Scout`, `Commander`, `Requester`, `Seed`, `Initializer`, `Node` or `Network` |
 //! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted`, `fenced` or `killed` |
 //!
-//! and, where the event is about a message,
+//! and, if the event is about a message,
 //!
 //! | key | is |
 //! |---|---|
 //! | `message` | its kind: `prepare`, `promise` and so on |
-//! | `id` | which message it is, such as `"3.17"`: the message that node 3 sent after seventeen others. All recipients and all copies share it, so that with `to` or `node` it says which `received` belongs to which `sent`. What a node says to itself (`from` is `node`) has none |
+//! | `id` | the identity of the message, such as `"3.17"`: the one that node 3 sent after seventeen others. All recipients and all copies share it, so that with `to` or `node` it links each `received` to its `sent`. A message of a node to itself (`from` is `node`) has none |
 //! | `from` | the number of its sender (`received`, `ignored`) |
 //! | `to` | the numbers of its recipients, a list (`sent`, `lost`, `duplicated`, `delayed`) |
 //! | `why` | why a probe went out (`sent`): `no_leader_yet`, `no_leader`, `leader_silent`, `claimant_silent`, `back_off_over` or `again` |
-//! | `whom` | the number of the node that was silent (where `why` says that one was) |
-//! | `why` | why it came to nothing (`ignored`) |
+//! | `whom` | the number of the node that was silent (if `why` refers to one) |
+//! | `why` | why the message was ignored (`ignored`) |
 //!
 //! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed` and `ignored`, an object `fields` with the fields of the message or of
 //! the event under the names that they have in the text. In it

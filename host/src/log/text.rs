@@ -1,12 +1,12 @@
-//! The log as lines for people: who, when, what, and with whom.
+//! Text format of the log, for people: one line a record, with node, role, time, event and peers.
 //!
 //! ```text
 //! NODE_3.Scout        ---> T=1.0518 received promise(ballot=(1, NODE_3), from=4, low_water=3, last, entries=[]) from NODE_2
 //! ```
 //!
-//! The names are padded to one width, so that what follows stands in columns. In text, a flag is its name where it is
-//! set and nothing where it is not, and `promised` is left out where it is the ballot that is answered. With the escape
-//! sequences of its colours taken out, a coloured line is the plain one, byte for byte.
+//! The names are padded to one width, so that the lines form columns. A flag is its name if it is set and nothing
+//! otherwise, and `promised` is left out if it is the ballot that is answered. Without its escape sequences, a coloured
+//! line equals the plain one, byte for byte.
 
 use super::bytes;
 use super::colours::{Palette, RESET};
@@ -17,9 +17,9 @@ use synod::{
     RequestKey, RequestNumber, Role, Slot, SnapshotId, StateMachine, Value,
 };
 
-/// The width of the longest name, `NODE_63.Initializer`.
+/// Width of the longest name, `NODE_63.Initializer`.
 const NAME_WIDTH: usize = 19;
-/// What lies between a name and its time; the spaces before it fill up names shorter than [`NAME_WIDTH`].
+/// Separator between a name and its time; its leading spaces pad names shorter than [`NAME_WIDTH`].
 const ARROW: &[u8] = b"                    ---> T=";
 const ARROW_LEN_MIN: usize = 8;
 
@@ -30,20 +30,20 @@ pub struct Text {
 }
 
 impl Text {
-    /// Plain lines.
+    /// Returns a writer of plain lines.
     pub const fn plain() -> Self {
         Self { palette: None }
     }
 
-    /// Lines with a colour for each role.
+    /// Returns a writer of lines with a colour for each role.
     pub fn coloured() -> Self {
         Self {
             palette: Some(Box::new(Palette::new())),
         }
     }
 
-    /// Appends the line of a record, with its line feed. Of what is said of it besides, there is why a probe went out; a line
-    /// says, too, who was registered.
+    /// Appends the line of a record, with a line feed. Two annotations are shown: the reason of a probe, and the client
+    /// of a registration.
     pub fn line<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -119,7 +119,7 @@ impl Text {
         out.push(b'\n');
     }
 
-    /// Appends what became of a message on its way to a node.
+    /// Appends the event of the network that befell a message.
     fn fated<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -134,7 +134,7 @@ impl Text {
         bytes::node(out, to);
     }
 
-    /// Appends who and when.
+    /// Appends the node, the role and the time.
     fn head<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -158,7 +158,7 @@ impl Text {
         out.push(b' ');
     }
 
-    /// Appends what happened, and to which kind of message.
+    /// Appends the word for the event, and the kind of its message.
     fn verb<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -187,7 +187,7 @@ pub(crate) fn message<M: StateMachine, const PAGE: usize>(
     fields_of(out, |fields| fields::message(message, fields));
 }
 
-/// Appends a fact that is not about a message: its name and its fields.
+/// Appends an event that is not about a message: its name and its fields.
 #[cfg(feature = "check")]
 pub(crate) fn fact<M: StateMachine, const PAGE: usize>(
     out: &mut Vec<u8>,
@@ -197,7 +197,7 @@ pub(crate) fn fact<M: StateMachine, const PAGE: usize>(
     fields_of(out, |fields| fields::event(event, fields));
 }
 
-/// The style of a role's name, for those who print a legend.
+/// Returns the style of a role's name, for a legend.
 pub fn style(role: Role) -> anstyle::Style {
     super::colours::style(role)
 }
@@ -240,7 +240,7 @@ impl TextFields<'_> {
         self.first = false;
     }
 
-    /// Starts a field and hands out the buffer for its value.
+    /// Starts a field and returns the buffer for its value.
     #[inline]
     fn name(&mut self, name: &'static str) -> &mut Vec<u8> {
         self.separator();
@@ -313,7 +313,7 @@ impl Fields for TextFields<'_> {
         bytes::duration(self.name(name), span);
     }
 
-    /// How many there are; what is in them would fill the line and tell nobody anything.
+    /// Appends the number of bytes; their contents would fill the line without informing anybody.
     fn bytes(&mut self, name: &'static str, bytes: &[u8]) {
         bytes::display(self.name(name), &bytes.len());
     }
@@ -378,7 +378,8 @@ impl Fields for TextFields<'_> {
         }
     }
 
-    /// The output alone where it is this slot's; a retry that was decided once more shows where it was applied first.
+    /// Appends the output alone if the outcome is of this slot; a retry decided again also shows the slot of its first
+    /// application.
     fn applied<O: Value>(&mut self, slot: Slot, outcome: Option<&Outcome<O>>) {
         match outcome {
             None => {}

@@ -1,45 +1,46 @@
-//! What is looked for, and what was found.
+//! Checks of a random walk, and their violations.
 
 use core::fmt;
 
-/// Something that must hold in every walk.
+/// A property that must hold in every walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Check {
-    /// An acceptor says and keeps what it has written: its promise rises, and no vote is forgotten, changed or left out.
+    /// An acceptor reports and keeps what it has written: its promise increases, and no vote is lost, changed or left
+    /// out.
     Memory,
-    /// Under one ballot a slot has one value.
+    /// A ballot has at most one value for a slot.
     OneValue,
-    /// What is accepted above a ballot under which something was chosen is the same thing.
+    /// A value accepted above a ballot under which a value was chosen is the same value.
     SafeProposal,
-    /// What a leader takes for chosen a quorum has accepted.
+    /// A value that a leader takes for chosen was accepted by a quorum.
     Quorum,
-    /// What a leader says to be decided is that, and so is every vote under its ballot.
+    /// A value that a leader announces as decided is decided, and so is every vote under its ballot.
     Claim,
-    /// A quorum never accepts two things for one slot, and only what a quorum has accepted is applied.
+    /// A quorum never accepts two values for one slot, and only values accepted by a quorum are applied.
     Chosen,
-    /// All nodes apply the same in a slot.
+    /// All nodes apply the same value in a slot.
     Agreement,
-    /// What is accepted somebody has asked for.
+    /// Only values that a client requested are accepted.
     Validity,
-    /// Slots are applied one after the other, and a node never goes back.
+    /// Slots are applied in order, and a node never goes back.
     Order,
-    /// What a slot did, and what the state is after it, is what the log says in the simplest reading.
+    /// The effect of a slot, and the state after it, are those of the reference implementation.
     State,
-    /// A client is answered what the log says, by what is no older than what anybody knew when it asked.
+    /// An answer to a client is that of the log, and not older than any answer known when the request was made.
     Answer,
-    /// No node halts: it would have seen a rule broken.
+    /// No node halts because it saw a violation.
     Halt,
-    /// Storage that nothing but losses of power happened to opens whole, and has room.
+    /// Undamaged storage opens intact after losses of power, and has room.
     Storage,
-    /// A step says no more than there is room for.
+    /// A step produces no more output than the outbox has room for.
     Bounds,
-    /// When the network has healed, the cluster comes to rest and serves a client.
+    /// After all faults have ended, the cluster comes to rest and serves a client.
     Liveness,
 }
 
 impl Check {
-    /// Its name.
+    /// Returns the name: lower case, words joined by hyphens.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -60,7 +61,7 @@ impl Check {
         }
     }
 
-    /// Whether whoever uses the cluster would notice, without a look at what acceptors and leaders do.
+    /// True if a user of the cluster would notice the violation, without a view of acceptors and leaders.
     pub const fn is_user_visible(self) -> bool {
         matches!(
             self,
@@ -82,18 +83,18 @@ impl fmt::Display for Check {
     }
 }
 
-/// Which checks end a walk.
+/// Set of checks that end a walk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CheckSet {
-    /// All of them: the earliest sign of a mistake.
+    /// All checks, which reveal a mistake at its earliest sign.
     #[default]
     All,
-    /// Only those of which [`Check::is_user_visible`] is true: what the mistake leads to.
+    /// The checks for which [`Check::is_user_visible`] is true, which reveal the consequences of a mistake.
     UserVisible,
 }
 
 impl CheckSet {
-    /// Whether a check ends a walk.
+    /// True if a check ends a walk.
     pub const fn includes(self, check: Check) -> bool {
         match self {
             Self::All => true,
@@ -102,12 +103,12 @@ impl CheckSet {
     }
 }
 
-/// A check that failed.
+/// A failed check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The check.
     pub check: Check,
-    /// What was seen.
+    /// Description of the evidence.
     pub what: String,
 }
 
@@ -118,7 +119,7 @@ impl fmt::Display for Violation {
 }
 
 impl CheckSet {
-    /// Goes on if the check holds, or is not minded.
+    /// Returns an error if a check of this set fails.
     pub(super) fn ensure(
         self,
         check: Check,

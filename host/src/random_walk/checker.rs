@@ -1,4 +1,4 @@
-//! Knows only what nodes wrote, said and traced, and looks for a broken rule in that.
+//! Checker: looks for violations in the writes, messages and traces of nodes.
 
 use super::check::{Check, CheckSet, Violation};
 use super::facts::Fact;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
 use synod::{Ballot, Entry, Message, Node, Proposal, Slot, Write};
 
-/// What an acceptor has written: its promise, and its last vote for each slot. And how far its node has applied.
+/// Writes of an acceptor: its promise and its last vote for each slot, with the last slot applied by its node.
 #[derive(Clone, Default)]
 struct Memory {
     promised: Ballot,
@@ -16,28 +16,28 @@ struct Memory {
     applied: Slot,
 }
 
-/// The value of a ballot in a slot, and who has accepted it.
+/// Value of a ballot in a slot, and the nodes that have accepted it.
 struct Vote {
     proposal: Asked,
     voters: BTreeSet<u16>,
 }
 
-/// Everything that was seen, and what follows from it.
+/// Everything observed so far, and what follows from it.
 pub(super) struct Checker {
     checks: CheckSet,
     quorum: usize,
     memories: Vec<Memory>,
-    /// What of that is durable.
+    /// The durable part of `written`.
     durable: Vec<Memory>,
     ballots: BTreeMap<(Slot, Ballot), Vote>,
-    /// The first ballot under which a quorum has accepted, and what.
+    /// First ballot of each slot under which a quorum has accepted, and the value.
     chosen: BTreeMap<Slot, (Ballot, Asked)>,
-    /// How far each ballot's leader has said that the log is decided.
+    /// Last slot that the leader of each ballot has announced as decided.
     claims: BTreeMap<Ballot, Slot>,
     pub(super) ledger: Ledger,
 }
 
-/// What a promise says.
+/// Contents of a promise.
 struct Promise<'a> {
     ballot: Ballot,
     promised: Ballot,
@@ -65,12 +65,12 @@ impl Checker {
         self.quorum
     }
 
-    /// What is known of a node; every node that is walked with has its place.
+    /// Returns the writes of a node.
     fn memory(&self, node: u16) -> Option<&Memory> {
         self.memories.get(usize::from(node))
     }
 
-    /// Whether a node has written a promise or a vote that is durable.
+    /// True if a node has a durable promise or vote.
     pub(super) fn has_promised(&self, node: u16) -> bool {
         self.memory(node)
             .is_some_and(|memory| memory.promised > Ballot::NULL)
@@ -81,7 +81,7 @@ impl Checker {
             .map_or(Slot::ZERO, |memory| memory.applied)
     }
 
-    /// A node wants something written down, and holds itself to it from then on.
+    /// Checks a pending write of a node, which the node is held to from then on.
     pub(super) fn see_write(
         &mut self,
         node: u16,
@@ -118,7 +118,7 @@ impl Checker {
         }
     }
 
-    /// All that a node wanted written is durable: only now its votes count.
+    /// Records that all pending writes of a node are durable. Only now its votes count.
     pub(super) fn see_kept(
         &mut self,
         node: u16,
@@ -139,7 +139,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Power failed at a node: what was not durable is gone.
+    /// Records a loss of power, which loses writes that are not durable.
     pub(super) fn see_crash(&mut self, node: u16) {
         let places = (
             self.memories.get_mut(usize::from(node)),
@@ -188,7 +188,7 @@ impl Checker {
         Ok(())
     }
 
-    /// A quorum has accepted one thing under one ballot.
+    /// Checks a value that a quorum has accepted under one ballot.
     fn see_quorum(
         &mut self,
         slot: Slot,
@@ -212,7 +212,7 @@ impl Checker {
         Ok(())
     }
 
-    /// A node traced something.
+    /// Checks a traced fact of a node.
     pub(super) fn see_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
         let checks = self.checks;
         match fact {
@@ -248,7 +248,7 @@ impl Checker {
         }
     }
 
-    /// A node stands still after a step.
+    /// Checks the public view of a node after a step.
     pub(super) fn see_node<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
@@ -278,7 +278,8 @@ impl Checker {
             .see_state(number, applied, node.chain(), node.machine().iter())
     }
 
-    /// A node came back: it must have what was durable. Of what was being written when power failed it may have some.
+    /// Checks a node after a restart: it must have all durable writes, and may have some of those during which power
+    /// failed.
     pub(super) fn see_recovered<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
@@ -289,7 +290,7 @@ impl Checker {
         let Some(memory) = self.memories.get_mut(usize::from(number)) else {
             return Ok(());
         };
-        // Which slots were applied is not written for each.
+        // Applied slots are not written one by one.
         memory.applied = node.applied();
         let kept = node
             .votes()
@@ -305,7 +306,7 @@ impl Checker {
         self.see_node(node)
     }
 
-    /// What of the last writes is there although power failed while they were written.
+    /// Finds the part of the last writes that became durable although power failed during them.
     fn see_torn<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
@@ -319,7 +320,7 @@ impl Checker {
                 Write::Promised(ballot) => node.promised() >= *ballot,
                 Write::Decided { .. } | Write::Installed(_) => false,
             };
-            // What a checkpoint holds of a vote that is applied, it need not hold as a vote.
+            // A checkpoint that contains the effect of a vote need not contain the vote.
             if is_there
                 && self.memory(number).is_some_and(|memory| match write {
                     Write::Promised(ballot) => memory.promised < *ballot,
@@ -330,7 +331,7 @@ impl Checker {
                 there.push(*write);
             }
         }
-        // A checkpoint holds the promise of such a vote all the same.
+        // But it contains the promise implied by such a vote.
         let promised = node.promised();
         let wrote = |write: &Write<KvCommand>| match write {
             Write::Promised(ballot) => *ballot == promised,
@@ -344,7 +345,7 @@ impl Checker {
         self.see_kept(number, &there)
     }
 
-    /// A node says something that is not to be held against what it wrote before it said more.
+    /// Checks a message when it is sent. A promise is checked earlier, by `see_promise`.
     pub(super) fn see_message<const PAGE: usize>(
         &mut self,
         node: u16,
@@ -405,7 +406,8 @@ impl Checker {
         })
     }
 
-    /// What the leader of a ballot says to be decided is that, and so is every vote under this ballot in it.
+    /// Checks that everything the leader of a ballot announces as decided is decided, and so is every vote under this
+    /// ballot in it.
     fn see_claim(&mut self, node: u16, ballot: Ballot, decided: Slot) -> Result<(), Violation> {
         let checks = self.checks;
         checks.ensure(Check::Claim, decided <= self.applied(node), || {
@@ -426,7 +428,7 @@ impl Checker {
         Ok(())
     }
 
-    /// A node promises: now, while what it has written is what it had written when it said so.
+    /// Checks a promise at the time of the step, when the writes of the node are those that the promise reports.
     pub(super) fn see_promise<const PAGE: usize>(
         &self,
         node: u16,
@@ -486,7 +488,7 @@ impl Checker {
         })
     }
 
-    /// A client asks something.
+    /// Records a request of a client.
     pub(super) fn see_asked(&mut self, proposal: &Proposal<KvCommand>) {
         self.ledger.see_asked(proposal);
     }

@@ -1,4 +1,4 @@
-//! Clients that mostly do what they should, and at times what they should not.
+//! Clients that mostly follow the rules, and sometimes break them.
 
 use super::Asked;
 use super::random_source::RandomSource;
@@ -12,7 +12,7 @@ struct Client {
     last: Option<KvCommand>,
 }
 
-/// Everybody who asks.
+/// All clients.
 pub(super) struct Clients {
     known: Vec<Client>,
     nonce: u64,
@@ -28,13 +28,13 @@ impl Clients {
         }
     }
 
-    /// A nonce that nobody has.
+    /// Draws an unused nonce.
     pub(super) fn draw_nonce(&mut self) -> u64 {
         self.nonce += 1;
         self.nonce
     }
 
-    /// What some client asks next.
+    /// Returns the next request of a random client.
     pub(super) fn ask(&mut self, random: &mut RandomSource, clients_max: usize) -> Asked {
         if self.known.len() < clients_max {
             let nonce = self.draw_nonce();
@@ -62,7 +62,7 @@ impl Clients {
             return Proposal::Register { nonce };
         };
         let (number, command) = match (habit, client.last) {
-            // The last once more, perhaps elsewhere.
+            // A repetition of the last request, perhaps at another node.
             (1..30, Some(last)) => (client.number, last),
             // Another command under the same number, or an old number.
             (30..34, Some(_)) => (client.number, command),
@@ -80,7 +80,7 @@ impl Clients {
         }
     }
 
-    /// A client learns its identity, or that it must register anew.
+    /// Updates the client with the identity of its session, or with the loss of it.
     pub(super) fn see_reply(&mut self, reply: &Reply<KvReply>) {
         for client in &mut self.known {
             match reply.outcome {

@@ -1,17 +1,17 @@
-//! The facts of one step that the judge wants to see, out of all that a node traces.
+//! Traced facts of one step that the checker needs.
 
 use super::{Asked, Machine};
 use synod::machines::KvReply;
 use synod::{Ballot, Event, Outcome, Record, Slot, Tally, Tracer};
 
-/// What a step did, and what happened so far in all.
+/// Facts of a step, and counts of all events so far.
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) seen: Vec<Fact>,
     pub(super) tally: Tally,
 }
 
-/// Something that a node did and that no message says.
+/// A fact that no message contains.
 pub(super) enum Fact {
     Chosen {
         slot: Slot,

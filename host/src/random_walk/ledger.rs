@@ -1,4 +1,4 @@
-//! What the log says, told once more in the simplest words: what each slot did, to whom, and what the state is after it.
+//! Reference implementation of the log: the effect of each slot on sessions and contents, in the simplest form.
 
 use super::check::{Check, CheckSet, Violation};
 use super::{Asked, KEYS};
@@ -8,7 +8,7 @@ use synod::{ClientId, Outcome, Proposal, Reply, RequestKey, RequestNumber, Slot}
 
 type Contents = BTreeMap<Key, i64>;
 
-/// A session, kept apart from how the nodes keep theirs.
+/// A session, independent of the nodes' session table.
 struct Session {
     client: ClientId,
     nonce: u64,
@@ -16,7 +16,7 @@ struct Session {
     number: RequestNumber,
 }
 
-/// The state after a slot, and what the slot's request was answered.
+/// State after a slot, and the outcome of the slot's request.
 pub(super) struct Prefix {
     proposal: Asked,
     pub(super) chain: u64,
@@ -24,9 +24,9 @@ pub(super) struct Prefix {
     outcome: Option<Outcome<KvReply>>,
 }
 
-/// When something was asked first, and in which words.
+/// First invocation of a request.
 struct First {
-    /// The highest slot that anybody had an answer from by then.
+    /// Highest slot of an answer known to any client at that time.
     known: Slot,
     asked: Vec<Asked>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Ledger {
     evicted: BTreeSet<u64>,
     registered: BTreeMap<u64, Vec<ClientId>>,
     firsts: BTreeMap<(u64, u32), First>,
-    /// The highest slot that anybody has an answer from.
+    /// Highest slot of an answer known to any client.
     known: Slot,
 }
 
@@ -54,7 +54,7 @@ fn in_key(key: RequestKey) -> (u64, u32) {
     (key.client.0, key.number.0)
 }
 
-/// What a command does to the contents, and its answer.
+/// Applies a command to the contents, and returns its reply.
 fn play(contents: &mut Contents, command: KvCommand) -> KvReply {
     match command {
         KvCommand::Get(key) => contents
@@ -92,22 +92,22 @@ impl Ledger {
         }
     }
 
-    /// How many slots were applied.
+    /// Returns the number of applied slots.
     pub(super) fn end(&self) -> u64 {
         u64::try_from(self.prefixes.len().saturating_sub(1)).unwrap_or(u64::MAX)
     }
 
-    /// What was applied in a slot, as far as anybody has.
+    /// Returns the value of a slot, if any node has applied it.
     pub(super) fn decision(&self, slot: Slot) -> Option<&Asked> {
         self.after(slot).map(|prefix| &prefix.proposal)
     }
 
-    /// The state after a slot, as far as anybody has applied it.
+    /// Returns the state after a slot, if any node has applied it.
     pub(super) fn after(&self, slot: Slot) -> Option<&Prefix> {
         self.prefixes.get(place(slot))
     }
 
-    /// A client asks something.
+    /// Records a request of a client.
     pub(super) fn see_asked(&mut self, proposal: &Asked) {
         let Some(key) = proposal.key() else { return };
         let (known, asked) = (self.known, Vec::new());
@@ -118,7 +118,7 @@ impl Ledger {
         }
     }
 
-    /// Whether somebody has asked for it.
+    /// True if a client made the request.
     pub(super) fn is_asked(&self, proposal: &Asked) -> bool {
         proposal.key().is_none_or(|key| {
             let first = self.firsts.get(&in_key(key));
@@ -126,7 +126,7 @@ impl Ledger {
         })
     }
 
-    /// A node applied a slot: the first to do so says what is in the log, and all others must say the same.
+    /// Checks an applied slot. The first node to apply it defines the log, and all others must agree.
     pub(super) fn see_applied(
         &mut self,
         slot: Slot,
@@ -161,7 +161,7 @@ impl Ledger {
         })
     }
 
-    /// The state of a node that has applied up to a slot.
+    /// Checks the state of a node that has applied up to a slot.
     pub(super) fn see_state(
         &self,
         node: u16,
@@ -259,7 +259,7 @@ impl Ledger {
         Ok(Outcome::Applied { slot, output })
     }
 
-    /// A client has an answer: it must be one that the log gives.
+    /// Checks an answer to a client against the log.
     pub(super) fn see_reply(&mut self, reply: &Reply<KvReply>) -> Result<(), Violation> {
         let key = in_key(reply.key);
         let right = match reply.outcome {
@@ -281,8 +281,8 @@ impl Ledger {
         })
     }
 
-    /// Whether a request may be answered with an output and a slot: it took effect there, after all that anybody knew
-    /// when it was asked first; or it changes nothing, and that is its answer after a slot that is as new.
+    /// True if a request may have this output at this slot: it took effect there, after all answers known when it was
+    /// made; or it is a read with this result after a slot that is as recent.
     fn is_applied(&self, key: (u64, u32), slot: Slot, output: KvReply) -> bool {
         let Some(first) = self.firsts.get(&key) else {
             return false;

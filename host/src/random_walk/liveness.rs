@@ -1,16 +1,16 @@
-//! The end of a walk: the network heals, and everything that was asked must be answered.
+//! Liveness at the end of a walk: all faults end, and everything that was requested must be answered.
 
 use super::check::Violation;
 use super::walk::Walk;
 use synod::machines::{Key, KvCommand};
 use synod::{Node, Outcome, Proposal, RequestKey, RequestNumber, Role};
 
-/// How many messages may follow from one deadline at most.
+/// Greatest number of messages that may follow from one deadline.
 const DELIVERIES_MAX: u32 = 20_000;
 
 impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WINDOW, CLIENTS, PAGE> {
-    /// From now on every message arrives, in the order in which they were sent, before any clock moves. Says whether
-    /// something comes true within so many deadlines.
+    /// Delivers every message in the order of sending before any clock advances. Returns true if a condition holds
+    /// within a number of deadlines.
     pub(super) fn eventually(
         &mut self,
         ticks: u64,
@@ -38,7 +38,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             for envelope in core::mem::take(&mut self.in_flight) {
                 self.deliver(&envelope)?;
                 delivered += 1;
-                self.expect(delivered < DELIVERIES_MAX, "the nodes do not stop talking")?;
+                self.expect(delivered < DELIVERIES_MAX, "the nodes do not stop sending")?;
                 if delivered >= DELIVERIES_MAX {
                     self.in_flight.clear();
                     return Ok(());
@@ -48,7 +48,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         Ok(())
     }
 
-    /// All clocks move on to the next deadline of any.
+    /// Advances all clocks to the next deadline of any node.
     fn wait(&mut self) -> Result<(), Violation> {
         let live = self.live();
         let rest = |number: &u16| {
@@ -67,7 +67,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         self.tick(number)
     }
 
-    /// Everybody follows one leader, has applied as much, and waits for nothing.
+    /// True if all nodes follow one leader, have applied the same slots, and have no pending request.
     pub(super) fn is_at_rest(&self) -> bool {
         let live: Vec<_> = self
             .live()
@@ -85,7 +85,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         })
     }
 
-    /// A new client gets a session and an answer.
+    /// True if a new client gets a session and an answer.
     pub(super) fn is_served(&mut self) -> Result<bool, Violation> {
         let Some(node) = self.any_live() else {
             return Ok(false);

@@ -1,10 +1,10 @@
-//! What a walk may do, how likely that is, and what the network does for a while.
+//! Parameters of a walk, and the network conditions that change during it.
 
 use super::Machine;
 use super::random_source::RandomSource;
 use synod::{Envelope, MessageKind};
 
-/// The kinds of messages by which a node catches up.
+/// Kinds of messages by which a node catches up.
 const CATCHING_UP: u32 = 1 << MessageKind::Join.index()
     | 1 << MessageKind::Welcome.index()
     | 1 << MessageKind::Learn.index()
@@ -12,27 +12,27 @@ const CATCHING_UP: u32 = 1 << MessageKind::Join.index()
 
 const KINDS: usize = MessageKind::ALL.len();
 
-/// What a walk does, and how likely: weights of the kinds of steps, and of a hundred.
+/// Parameters of a walk: weights of the kinds of steps, and percentages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WalkParameters {
     pub(super) deliver: u64,
     pub(super) tick: u64,
     pub(super) ask: u64,
-    /// A node is started that was not.
+    /// Weight of starting a node that is not running.
     pub(super) start: u64,
-    /// A node is stopped for good.
+    /// Weight of stopping a node for good.
     pub(super) stop: u64,
-    /// A node loses power, or gets it back.
+    /// Weight of cutting or restoring the power of a node.
     pub(super) crash: u64,
-    /// A node asks to be brought up although it need not.
+    /// Weight of an unnecessary request to catch up.
     pub(super) stale_request: u64,
-    /// Of a hundred, how often a message of the past comes once more.
+    /// Percentage of deliveries that repeat an old message.
     pub(super) again: u64,
-    /// Of a hundred, how often a node's outbox is not emptied after a step.
+    /// Percentage of steps after which a node's outbox is not emptied.
     pub(super) gather: u64,
-    /// How many clients there are.
+    /// Number of clients.
     pub(super) clients: usize,
-    /// Whether the cluster comes to rest before it begins.
+    /// Whether the cluster comes to rest before the walk begins.
     pub(super) rests_first: bool,
     change: u64,
     holds: u64,
@@ -62,7 +62,7 @@ impl WalkParameters {
     }
 }
 
-/// Messages that are kept back: of these kinds, from these nodes, to these nodes.
+/// Messages held back: kinds, senders and recipients, as bit sets.
 #[derive(Clone, Copy)]
 struct Hold {
     kinds: u32,
@@ -70,7 +70,7 @@ struct Hold {
     to: u32,
 }
 
-/// In which order the messages come that are not kept back.
+/// Order of delivery of messages that are not held back.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
     Any,
@@ -78,14 +78,14 @@ pub(super) enum Order {
     Newest,
 }
 
-/// What the network does for a while.
+/// Network conditions for a number of steps.
 pub(super) struct NetworkConditions {
     lasts: u64,
     holds: Vec<Hold>,
     pub(super) order: Order,
     pub(super) loss: u64,
     pub(super) duplicate: u64,
-    /// Whose clock runs faster than the others'.
+    /// Node whose clock is faster than those of the others.
     pub(super) fast_node: u16,
     pub(super) fast_percent: u64,
 }
@@ -110,7 +110,7 @@ impl NetworkConditions {
         }
     }
 
-    /// Whether it is over with this step.
+    /// True if the conditions end with this step.
     pub(super) fn passes(&mut self) -> bool {
         let over = self.lasts == 0;
         self.lasts = self.lasts.saturating_sub(1);
@@ -127,7 +127,7 @@ impl NetworkConditions {
         holds.any(|hold| hold.kinds & kind != 0 && hold.from & from != 0 && hold.to & to != 0)
     }
 
-    /// Another weather, in which those who lead are in the way more often than others.
+    /// Draws new conditions. Leaders are affected more often than other nodes.
     pub(super) fn draw(
         random: &mut RandomSource,
         parameters: &WalkParameters,
@@ -149,7 +149,7 @@ impl NetworkConditions {
             let kinds = match random.below(6) {
                 0 => kind(random),
                 1 => kind(random) | kind(random) | kind(random),
-                // Whatever has a ballot; who is behind still catches up.
+                // All messages with a ballot; a node that is behind can still catch up.
                 2 | 3 => !CATCHING_UP,
                 _ => u32::MAX,
             };
@@ -162,7 +162,7 @@ impl NetworkConditions {
                 0 => holds.push(hold(group, all)),
                 1 => holds.push(hold(all, group)),
                 2 => holds.push(hold(group, one(random))),
-                // A partition, or one that only some kinds cannot cross.
+                // A partition, possibly only for some kinds of messages.
                 _ => holds.extend([hold(group, all & !group), hold(all & !group, group)]),
             }
         }

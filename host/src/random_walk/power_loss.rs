@@ -1,4 +1,4 @@
-//! Nodes that are switched on, stopped for good, or lose their power and get it back.
+//! Lifecycle of the nodes of a walk: start, loss of power, restart, and permanent stop.
 
 use super::check::{Check, Violation};
 use super::walk::Walk;
@@ -7,13 +7,13 @@ use crate::power_cut::PowerCutStorage;
 use synod::storage::{Journal, Opened};
 use synod::{Config, Instant, Node, NodeId};
 
-/// The pages of a snapshot at most: a header, two for the sessions, one for the keys.
+/// Greatest number of pages of a snapshot: a header, two for the sessions, one for the keys.
 const PAGES: u32 = 4;
 
 impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WINDOW, CLIENTS, PAGE> {
     /// Starts a node that never ran.
     pub(super) fn start(&mut self, number: u16) -> Result<(), Violation> {
-        // Clocks that were never set alike.
+        // The clocks of the nodes are not synchronized.
         let now = Instant::from_micros(self.random.below(5_000_000));
         let never = |seat: &super::walk::Seat<WINDOW, CLIENTS, PAGE>| {
             seat.node.is_none() && seat.storage.is_none()
@@ -29,12 +29,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         )
     }
 
-    /// Power fails at a node: now, so that all that waits in its outbox is lost, or the next time that it writes something.
+    /// Cuts the power of a node: now, so that its pending output is lost, or during its next write.
     pub(super) fn crash(&mut self, number: u16) {
         if self.power_random.percent(50) {
             return self.lose_power(number, None);
         }
-        // Somewhere in what a step writes, or somewhere in a checkpoint.
+        // During the writes of a step, or during a checkpoint.
         let most = if self.power_random.percent(50) { 5 } else { 24 };
         let after = u32::try_from(self.power_random.below(most)).unwrap_or(0);
         if let Some(seat) = self.seat(number) {
@@ -42,7 +42,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         }
     }
 
-    /// Power fails at a node: `after` so many operations of its storage, where it is writing.
+    /// Cuts the power of a node: now, or `after` that many storage operations of its pending writes.
     pub(super) fn lose_power(&mut self, number: u16, after: Option<u32>) {
         let Some(seat) = self.seats.get_mut(usize::from(number)) else {
             return;
@@ -54,7 +54,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         let outbox = core::mem::take(&mut seat.outbox);
         if let Some(after) = after {
             journal.storage_mut().cut_after(after);
-            // It comes to an error, or power fails just behind it: nobody hears of it either way.
+            // Whether the writes failed or power was lost right after them, nothing of the step is sent.
             let _ = journal
                 .write(seat.clock, &mut node, &outbox.writes)
                 .and_then(|()| journal.sync());
@@ -67,7 +67,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         self.checker.see_crash(number);
     }
 
-    /// Power comes back.
+    /// Restores the power of a node.
     pub(super) fn recover(&mut self, number: u16) -> Result<(), Violation> {
         let now = Instant::from_micros(self.random.below(5_000_000));
         match self.seat(number).and_then(|seat| seat.storage.take()) {
@@ -76,7 +76,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         }
     }
 
-    /// A node is what its storage makes of it.
+    /// Restarts a node from its storage.
     fn switch_on(
         &mut self,
         (number, now): (u16, Instant),
@@ -116,7 +116,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         self.checker.see_recovered(node, &torn)
     }
 
-    /// Stops a node for good, if a quorum of nodes that have joined goes on.
+    /// Stops a node for good, if a quorum of nodes that have joined keeps running.
     pub(super) fn stop(&mut self) {
         let gone = self.random.number(self.size);
         let joined =
@@ -131,7 +131,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     }
 }
 
-/// A node that was just made, as the conditions have it.
+/// Plants the mutant of the conditions in a new node.
 #[cfg(feature = "mutants")]
 fn prepared<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     conditions: &Conditions,
@@ -141,7 +141,7 @@ fn prepared<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     node
 }
 
-/// A node that was just made, as the conditions have it.
+/// Returns the node unchanged, as there are no mutants.
 #[cfg(not(feature = "mutants"))]
 fn prepared<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     _conditions: &Conditions,

@@ -1,6 +1,6 @@
-//! Chance that follows from a seed.
+//! Random numbers from a seed.
 
-/// A stream of numbers: Steele, Lea and Flood's `SplitMix`.
+/// A stream of random numbers: `SplitMix`, by Steele, Lea and Flood.
 #[derive(Clone, Debug)]
 pub(super) struct RandomSource(u64);
 
@@ -17,7 +17,7 @@ impl RandomSource {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number under a bound; 0 where there is none.
+    /// Returns a number below a bound; 0 if the bound is 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         (self.next() >> 16).checked_rem(bound).unwrap_or(0)
     }
@@ -35,13 +35,13 @@ impl RandomSource {
         u16::try_from(self.below(u64::from(bound))).unwrap_or(0)
     }
 
-    /// One of several; `None` of none.
+    /// Returns a random element; `None` if there are none.
     pub(super) fn one<T: Copy>(&mut self, of: &[T]) -> Option<T> {
         let index = self.index(of.len());
         of.get(index).copied()
     }
 
-    /// One of a few things, each with its weight.
+    /// Returns a random element with probability proportional to its weight.
     pub(super) fn weighted<T: Copy>(&mut self, weights: &[(u64, T)]) -> Option<T> {
         let mut drawn = self.below(weights.iter().map(|(weight, _)| weight).sum());
         let chosen = weights.iter().find(|(weight, _)| {
@@ -52,7 +52,7 @@ impl RandomSource {
         chosen.map(|(_, thing)| *thing)
     }
 
-    /// Now and then a number from 1 to `most`, and otherwise 0.
+    /// Returns a number from 1 to `most` with a probability in percent, and otherwise 0.
     pub(super) fn rarely(&mut self, percent: u64, most: u64) -> u64 {
         if self.percent(percent) {
             1 + self.below(most)

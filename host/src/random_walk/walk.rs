@@ -1,4 +1,4 @@
-//! One walk: nodes, the messages between them, and a step after the other.
+//! A random walk: the nodes, the messages between them, and the steps.
 
 use super::check::{Check, Violation};
 use super::checker::Checker;
@@ -12,33 +12,33 @@ use synod::machines::{KvCommand, KvReply};
 use synod::storage::Journal;
 use synod::{Envelope, Instant, Message, Node, NodeId, Outbox, Proposal, Reply, Tally, Write};
 
-/// Room for a few steps of the largest of the nodes that walk here.
+/// Capacity of an outbox, for a few steps of the largest node.
 const ROOM: usize = 64;
-/// How many messages are under way at most; beyond that some are lost.
+/// Greatest number of messages in flight; beyond that some are lost.
 const IN_FLIGHT_MAX: usize = 250;
-/// How many messages of the past are kept, to come once more.
+/// Greatest number of old messages that are kept to be repeated.
 const PAST_MAX: usize = 600;
 
-/// What a node is driven with.
+/// Outbox of a node.
 type Room<const PAGE: usize> = Outbox<Machine, PAGE, ROOM>;
 
-/// A place for a node, with what is around it.
+/// A node with its environment.
 pub(super) struct Seat<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     pub(super) node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
     pub(super) outbox: Room<PAGE>,
     pub(super) clock: Instant,
     pub(super) stopped: bool,
-    /// Where it keeps what it must not forget.
+    /// Journal of the running node.
     pub(super) journal: Option<Journal<PowerCutStorage>>,
-    /// What is left of a node that has no power.
+    /// Storage of a node without power.
     pub(super) storage: Option<PowerCutStorage>,
-    /// Its power fails after so many operations of its storage, the next time that it writes.
+    /// Number of storage operations after which power fails, during the next write.
     pub(super) cut: Option<u32>,
-    /// What was being written when its power failed.
+    /// Writes during which power failed.
     pub(super) torn: Vec<Write<KvCommand>>,
 }
 
-/// What a walk does next.
+/// Kind of the next step.
 #[derive(Clone, Copy)]
 enum Move {
     Deliver,
@@ -50,7 +50,7 @@ enum Move {
     StaleRequest,
 }
 
-/// Everything that there is in a walk.
+/// State of a walk.
 pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     pub(super) conditions: &'a Conditions,
     pub(super) seed: u64,
@@ -66,13 +66,13 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) replies: Vec<Reply<KvReply>>,
     pub(super) healing: bool,
     pub(super) steps: u64,
-    /// What happened to power, and to storage.
+    /// Losses of power, and checkpoints.
     pub(super) power: Power,
-    /// What decides when and how it fails.
+    /// Random choices about losses of power.
     pub(super) power_random: RandomSource,
-    /// How many decisions were passed on and kept.
+    /// Number of decisions learnt from other replicas.
     pub(super) learnt: u64,
-    /// How many bytes each storage has room for, of four checkpoints.
+    /// Capacity of each storage, in checkpoints.
     pub(super) room: u64,
     facts: Facts,
 }
@@ -84,9 +84,9 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let mut random = RandomSource::new(seed);
         let size = random.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
         let parameters = WalkParameters::draw(&mut random, CLIENTS);
-        // Apart from all else, so that a walk in which power never fails is the same whatever is drawn here.
+        // A separate source, so that walks without losses of power do not depend on these draws.
         let mut power_random = RandomSource::new(!seed);
-        // Half of the walks have storage of the least size, in which checkpoints are written at once.
+        // Half of the walks have storage of the smallest size, in which checkpoints are not paged.
         let room = power_random.one(&[4, 4, 6, 6]).unwrap_or(4);
         let seat = |_| Seat {
             node: None,
@@ -125,7 +125,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.facts.tally
     }
 
-    /// From a founder alone to a cluster that serves a client after all that it went through.
+    /// Performs the whole walk, from the founding to the liveness check at the end.
     pub(super) fn run(&mut self) -> Result<(), Violation> {
         self.start(0)?;
         let late = self.random.percent(30);
@@ -136,7 +136,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         }
         if self.parameters.rests_first {
             let at_rest = self.eventually(500, Self::is_at_rest)?;
-            self.expect(at_rest, "the cluster does not begin")?;
+            self.expect(at_rest, "the cluster is not founded")?;
         }
         for _ in 0..300 + self.random.below(1_500) {
             self.step()?;
@@ -154,7 +154,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             let live = walk.live().into_iter();
             live.filter_map(|it| walk.node(it)?.leading()).max()
         };
-        // Far longer than any leader is waited for.
+        // Far longer than any election timeout.
         let leader = leads(self);
         self.eventually(80, |_| false)?;
         self.expect(
@@ -174,7 +174,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         })
     }
 
-    /// The nodes that run.
+    /// Returns the running nodes.
     pub(super) fn live(&self) -> Vec<u16> {
         let runs = |number: &u16| self.node(*number).is_some();
         (0..self.size).filter(runs).collect()
@@ -189,13 +189,13 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.seats.get_mut(usize::from(number))
     }
 
-    /// A node that runs.
+    /// Returns a node if it is running.
     pub(super) fn node(&self, number: u16) -> Option<&Node<Machine, WINDOW, CLIENTS, PAGE>> {
         let seat = self.seats.get(usize::from(number))?;
         seat.node.as_ref().filter(|_| !seat.stopped)
     }
 
-    /// Lets a node take a step, and judges it.
+    /// Performs a step of a node, and checks it.
     fn act(
         &mut self,
         number: u16,
@@ -241,7 +241,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         Ok(())
     }
 
-    /// Sends what waits in a node's outbox.
+    /// Makes the pending writes of a node durable, and sends its messages.
     pub(super) fn flush(&mut self, number: u16) -> Result<(), Violation> {
         let Some(seat) = self.seats.get_mut(usize::from(number)) else {
             return Ok(());
@@ -292,7 +292,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         Ok(())
     }
 
-    /// A node's clock runs to its next deadline.
+    /// Advances the clock of a node to its next deadline.
     pub(super) fn tick(&mut self, number: u16) -> Result<(), Violation> {
         let Some(deadline) = self.node(number).and_then(Node::next_deadline) else {
             return Ok(());
@@ -311,11 +311,11 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         })
     }
 
-    /// A client asks at a node.
+    /// Makes a request of a client at a node.
     pub(super) fn ask(&mut self, number: u16, proposal: Asked) -> Result<(), Violation> {
         self.checker.see_asked(&proposal);
         self.act(number, |now, node, outbox, facts| {
-            // What does not fit now is asked again some day.
+            // A request that finds no room is repeated later.
             let _ = match proposal {
                 Proposal::Noop => Ok(()),
                 Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
@@ -374,7 +374,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 Ok(())
             }
             Move::Crash => {
-                // Power comes back about as often as it fails.
+                // Power is restored about as often as it is cut.
                 let number = self.random.number(self.size);
                 if self.node(number).is_some() {
                     self.crash(number);
@@ -394,7 +394,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         }
     }
 
-    /// A question for decisions or for a snapshot, as the node may have asked it before it led.
+    /// Sends a question for decisions or for a snapshot, as the node may have sent it before it became leader.
     fn stale_request(&mut self) {
         let to = NodeId(self.random.number(self.size));
         let asks_log = self.random.percent(70);
@@ -422,7 +422,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         });
     }
 
-    /// The place of the message that comes next.
+    /// Returns the index of the next message to deliver.
     fn pick(&mut self) -> Option<usize> {
         let len = self.in_flight.len();
         let start = match self.network.order {
@@ -440,7 +440,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         }
     }
 
-    /// A message that came long ago, or never came, comes once more; or one comes that is under way, or does not.
+    /// Repeats an old message, or delivers, duplicates or loses one in flight.
     fn deliver_next(&mut self) -> Result<(), Violation> {
         if !self.past.is_empty() && self.random.percent(self.parameters.again) {
             let index = self.random.index(self.past.len());

@@ -1,4 +1,4 @@
-//! The part of a store that belongs to `redb`: everything behind the superblock.
+//! Backend of `redb`: the part of a store after the superblock.
 
 use super::medium::Medium;
 use super::superblock::SUPERBLOCK;
@@ -6,7 +6,7 @@ use redb::StorageBackend;
 use std::io;
 use std::sync::Arc;
 
-/// A medium without its first page, and with a bound on what may follow.
+/// A medium without its first page, and with a bound on the rest.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) medium: Arc<dyn Medium>,

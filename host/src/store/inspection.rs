@@ -1,4 +1,4 @@
-//! What is looked at before a store is opened, and without changing it.
+//! Read-only inspection of a store before it is opened.
 
 use super::backend::Body;
 use super::error::Problem;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use synod::NodeId;
 
-/// A file to read and write, and its lock, which goes with it.
+/// Opens and locks a file for reading and writing.
 pub(super) fn open_locked(path: &Path, node: NodeId) -> Result<File, Problem> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
@@ -25,7 +25,7 @@ pub(super) fn open_locked(path: &Path, node: NodeId) -> Result<File, Problem> {
     locked(file)
 }
 
-/// A file with its lock.
+/// Locks a file. The lock lasts as long as the file is open.
 pub(super) fn locked(file: File) -> Result<File, Problem> {
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -34,8 +34,7 @@ pub(super) fn locked(file: File) -> Result<File, Problem> {
     }
 }
 
-/// Looks at all of a store: whose it is, whether its bytes are as they were written, whether it has every record that was
-/// synced. Its newest mark.
+/// Verifies a whole store: its label, its checksums, and that it has every synced record. Returns its newest mark.
 pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Mark, Problem> {
     let len = medium.len().map_err(Problem::Io)?;
     label_of(medium, len)?.must_be(&label)?;
@@ -100,7 +99,8 @@ fn mark_of(medium: &dyn Medium) -> Result<Mark, Problem> {
     Mark::newer(marks).ok_or_else(unreadable)
 }
 
-/// Opens a copy of the database in memory, so that what the opening writes goes there. What the copy holds.
+/// Opens a copy of the database in memory, so that the recovery writes only to the copy, and returns the extent of its
+/// log.
 fn recover_copy(medium: &dyn Medium, len: u64, capacity: u32) -> Result<Extent, Problem> {
     let most = len_max(capacity);
     let bytes = usize::try_from(len).ok().filter(|_| len <= most);
@@ -109,7 +109,7 @@ fn recover_copy(medium: &dyn Medium, len: u64, capacity: u32) -> Result<Extent, 
     })?;
     let mut copy = vec![0; bytes];
     medium.read(0, &mut copy).map_err(Problem::Io)?;
-    // Nothing but damage can go wrong in memory, also where bytes are read that are not there.
+    // In memory, every error is due to damage, including reads beyond the end.
     let damaged = |error: redb::Error| Problem::Damaged(error.to_string().replace('\n', " "));
     let body = Body {
         medium: Arc::new(Memory::new(copy)),
@@ -119,8 +119,9 @@ fn recover_copy(medium: &dyn Medium, len: u64, capacity: u32) -> Result<Extent, 
     log.extent::<FileStorage>()
 }
 
-/// The longest file that a store with this capacity can become. A database takes half a megabyte at least, once it has
-/// grown; its pages may be half empty, some are still needed by the commit before, and it grows by doubling.
+/// Returns the greatest length of the file of a store with a capacity in bytes. A database that has grown takes at
+/// least half a megabyte; its pages may be half empty, some are still needed by the previous commit, and it grows by
+/// doubling.
 pub(super) fn len_max(capacity: u32) -> u64 {
     8 * u64::from(capacity) + (1 << 20)
 }

@@ -1,4 +1,4 @@
-//! What nodes say to each other and to clients, held against what they have done.
+//! Checks of the messages that nodes send to each other and to clients, against their writes.
 
 use super::{Ledger, Poll};
 use crate::check::world::{Member, PAGE};
@@ -91,7 +91,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// A page of a promise: every vote that was ever written from a slot on, each the last one for its slot.
+    /// Checks a page of a promise: it must contain every vote ever written from a slot on, the last one of each slot.
     pub(super) fn see_page(
         &self,
         id: NodeId,
@@ -105,7 +105,7 @@ impl Ledger {
             .iter()
             .filter(|poll| poll.slot >= from && poll.voters.contains(id))
         {
-            // They stand in the order of slots and ballots: the last one of a slot counts.
+            // Votes are in the order of slots and ballots, and the last one of a slot counts.
             written.retain(|other| other.slot != poll.slot);
             written.push(poll);
         }
@@ -162,7 +162,7 @@ impl Ledger {
             .asked
             .iter()
             .find(|asked| asked.key() == Some(reply.key));
-        // Only where somebody waits for it: else it would only part states that are one.
+        // Only an answer that a client waits for is recorded; others would distinguish states without a difference.
         if let Some(asked) = asked.copied().filter(|asked| scope.awaits(asked))
             && !self.answered.contains(&asked)
         {

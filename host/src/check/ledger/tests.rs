@@ -1,4 +1,4 @@
-//! The judge hears of what no node does, one broken rule at a time.
+//! Violations of each invariant, reported to the ledger one by one.
 
 use super::*;
 use crate::check::{Explorer, Invariant};
@@ -27,7 +27,7 @@ fn vote(slot: u64, ballot: Ballot, command: u32) -> Entry<u32> {
     }
 }
 
-/// Three nodes with two slots behind them, and what the judge knows of them once two requests were made.
+/// Returns three nodes with two slots in the log, and their ledger after two requests.
 fn court() -> (Vec<Member>, Ledger) {
     let explorer = Explorer::new(Scope::small()).unwrap();
     let nodes: Vec<Member> = explorer.start().nodes().cloned().collect();
@@ -42,7 +42,7 @@ fn broken(verdict: Result<(), Broken>) -> Invariant {
 }
 
 #[test]
-fn a_node_that_keeps_the_rules_is_not_accused() {
+fn a_correct_node_violates_nothing() {
     let (_, mut ledger) = court();
     ledger.see_promised(N[0], ballot(2, N[0])).unwrap();
     for node in N {
@@ -72,7 +72,7 @@ fn one_ballot_has_one_value() {
 #[test]
 fn no_two_quorums_choose_two_values() {
     let (_, mut ledger) = court();
-    // Two of them say only now what they had accepted.
+    // Two of them reveal only now what they had accepted.
     ledger.poll(N[1], &vote(3, ballot(3, N[2]), 1));
     ledger.poll(N[2], &vote(3, ballot(3, N[2]), 1));
     ledger.poll(N[0], &vote(3, ballot(2, N[0]), 0));
@@ -81,7 +81,7 @@ fn no_two_quorums_choose_two_values() {
 }
 
 #[test]
-fn nothing_else_is_accepted_once_a_value_is_chosen() {
+fn no_other_value_is_accepted_after_one_was_chosen() {
     let (_, mut ledger) = court();
     for node in [N[0], N[1]] {
         ledger
@@ -93,7 +93,7 @@ fn nothing_else_is_accepted_once_a_value_is_chosen() {
 }
 
 #[test]
-fn what_is_applied_was_chosen_and_is_the_same_everywhere() {
+fn applied_values_were_chosen_and_are_the_same_everywhere() {
     let (_, mut ledger) = court();
     ledger
         .see_accepted(N[0], &vote(3, ballot(2, N[0]), 0))
@@ -113,14 +113,14 @@ fn what_is_applied_was_chosen_and_is_the_same_everywhere() {
 }
 
 #[test]
-fn only_what_was_asked_for_is_accepted() {
+fn only_requested_values_are_accepted() {
     let (_, mut ledger) = court();
     let invented = ledger.see_accepted(N[0], &vote(3, ballot(2, N[0]), 7));
     assert_eq!(broken(invented), Invariant::Validity);
 }
 
 #[test]
-fn promises_never_fall_and_claims_are_made_once() {
+fn promises_never_decrease_and_ballots_are_claimed_once() {
     let (nodes, mut ledger) = court();
     ledger.see_promised(N[0], ballot(3, N[1])).unwrap();
     let lower = ledger.see_promised(N[0], ballot(2, N[1]));
@@ -143,7 +143,7 @@ fn promises_never_fall_and_claims_are_made_once() {
     );
 }
 
-/// The same node, once it has accepted something for slot 3.
+/// Returns the node after it has voted for slot 3.
 fn voter(node: &Member) -> Member {
     let mut node = node.clone();
     let message = Message::Accept {
@@ -165,7 +165,7 @@ fn voter(node: &Member) -> Member {
 }
 
 #[test]
-fn an_acceptor_reports_all_that_it_has_accepted() {
+fn an_acceptor_reports_all_its_votes() {
     let (nodes, mut ledger) = court();
     ledger
         .see_accepted(N[1], &vote(3, ballot(2, N[0]), 0))
@@ -178,13 +178,13 @@ fn an_acceptor_reports_all_that_it_has_accepted() {
     let old = [vote(3, ballot(1, N[0]), 0)];
     let other = ledger.see_page(N[1], Slot::new(3), true, &old);
     assert_eq!(broken(other), Invariant::Memory);
-    // What is written is in the node as well, and the other way round.
+    // Written votes must be in the node as well, and vice versa.
     assert_eq!(broken(ledger.restart(&nodes[1], false)), Invariant::Memory);
     let (_, mut forgetful) = court();
     forgetful.see_promised(N[1], ballot(2, N[0])).unwrap();
     let voted = voter(&nodes[1]);
     assert_eq!(broken(forgetful.restart(&voted, false)), Invariant::Memory);
-    // What it was writing when power failed it may have, or not.
+    // A write during which power failed may be present or not.
     let (_, mut torn) = court();
     torn.restart(&voted, true).unwrap();
     assert!(torn.has_voted(N[1], &vote(3, ballot(2, N[0]), 0)));
@@ -192,7 +192,7 @@ fn an_acceptor_reports_all_that_it_has_accepted() {
 }
 
 #[test]
-fn who_has_applied_as_far_is_in_the_same_state() {
+fn nodes_that_have_applied_the_same_slots_have_the_same_state() {
     let (nodes, mut ledger) = court();
     ledger.base.1 ^= 1;
     assert_eq!(broken(ledger.restart(&nodes[0], false)), Invariant::State);
@@ -201,12 +201,12 @@ fn who_has_applied_as_far_is_in_the_same_state() {
 #[test]
 fn a_request_takes_effect_once() {
     let (nodes, mut ledger) = court();
-    // The judge has seen a request in slot 2, and the node has nothing of it.
+    // The ledger has a request in slot 2 that the node lacks.
     let (proposal, chain) = (asks(0), Some(ledger.base.1));
     ledger.base = (Slot::new(1), 0);
     ledger.log.push(Decided { proposal, chain });
     assert_eq!(broken(ledger.restart(&nodes[0], false)), Invariant::Once);
-    // The same once more has no effect, and its answer is the first one.
+    // A repeated request has no effect, and the same answer.
     ledger.log.push(Decided { proposal, chain });
     let key = RequestKey {
         client: ClientId(1),
@@ -227,7 +227,7 @@ fn a_request_takes_effect_once() {
 }
 
 #[test]
-fn what_a_leader_says_to_be_chosen_was_accepted_by_a_quorum() {
+fn a_value_announced_by_a_leader_was_accepted_by_a_quorum() {
     let (nodes, mut ledger) = court();
     let scope = Scope::small();
     let mut facts = Facts::default();
