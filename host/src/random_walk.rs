@@ -23,6 +23,7 @@ mod liveness;
 mod network_conditions;
 mod power_loss;
 mod random_source;
+mod step;
 mod walk;
 
 pub use check::{Check, CheckSet, Violation};

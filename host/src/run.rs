@@ -146,7 +146,9 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scenario(error) => write!(f, "nothing was run: {error}"),
-            Self::Thread(error) => write!(f, "nothing was run: there is no thread for it: {error}"),
+            Self::Thread(error) => {
+                write!(f, "nothing was run: no thread could be created: {error}")
+            }
         }
     }
 }

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
     use crate::case::{in_thread, parse};
 
-    /// Five nodes in bad weather, three of which crash, so that no majority can answer.
+    /// Five nodes with heavy message faults, three of which crash, so that no majority can answer.
     const STALLED: &str = r#"
         seed = 4
         nodes = 5

@@ -282,6 +282,27 @@ impl FaultTable {
             let names = values::fault_names();
             Invalid::value("kind", &self.kind, &format_args!("one of {names}"))
         })?;
+        let fault = self.fault(kind)?;
+        let missing = |key: &str| Invalid::new(format!("a {kind} needs '{key}'"));
+        let lasts = self.lasts.map(|span| span.0);
+        match (kind, lasts) {
+            (FaultKind::Crash, Some(_)) => {
+                let what = "a crash is for good: one that lasts is a restart";
+                return Err(Invalid::new(what).under("lasts"));
+            }
+            (FaultKind::Crash | FaultKind::Jump, None) | (_, Some(_)) => {}
+            _ => return Err(missing("lasts")),
+        }
+        let at = self.at.ok_or_else(|| missing("at"))?;
+        Ok(Planned {
+            at: Instant::ZERO + at.0,
+            lasts,
+            fault,
+        })
+    }
+
+    /// Returns the fault of a kind, from the keys that the kind needs.
+    fn fault(&self, kind: FaultKind) -> Result<Fault, Invalid> {
         let missing = |key: &str| Invalid::new(format!("a {kind} needs '{key}'"));
         let target = || self.node.as_ref().ok_or_else(|| missing("node"))?.target();
         let nodes = |list: &Option<Vec<u16>>, key: &'static str| -> Result<NodeSet, Invalid> {
@@ -294,7 +315,7 @@ impl FaultTable {
                 None => Ok(list.iter().map(|node| NodeId(*node)).collect()),
             }
         };
-        let fault = match kind {
+        Ok(match kind {
             FaultKind::Crash | FaultKind::Restart => Fault::Crash(target()?),
             FaultKind::Pause => Fault::Pause(target()?),
             FaultKind::Partition => Fault::Partition(nodes(&self.side, "side")?),
@@ -330,21 +351,6 @@ impl FaultTable {
                 let what = format!("{kind} happens by chance: it belongs to [weather]");
                 return Err(Invalid::new(what).under("kind"));
             }
-        };
-        let lasts = self.lasts.map(|span| span.0);
-        match (kind, lasts) {
-            (FaultKind::Crash, Some(_)) => {
-                let what = "a crash is for good: one that lasts is a restart";
-                return Err(Invalid::new(what).under("lasts"));
-            }
-            (FaultKind::Crash | FaultKind::Jump, None) | (_, Some(_)) => {}
-            _ => return Err(missing("lasts")),
-        }
-        let at = self.at.ok_or_else(|| missing("at"))?;
-        Ok(Planned {
-            at: Instant::ZERO + at.0,
-            lasts,
-            fault,
         })
     }
 }

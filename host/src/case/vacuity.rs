@@ -81,7 +81,7 @@ impl FaultCheck<'_> {
                 let others = NodeSet::first(self.nodes).minus(side);
                 if side.is_empty() || others.is_empty() {
                     return Err(self.invalid(format_args!(
-                        "side has {} of the {} nodes, so that nobody is cut off from anybody",
+                        "side has {} of the {} nodes, so that no node is cut off",
                         side.len(),
                         self.nodes
                     )));
@@ -100,7 +100,7 @@ impl FaultCheck<'_> {
                 Err(self.invalid("by-us is 0: the clock stays as it is"))
             }
             Fault::SlowDisk { sync, .. } if sync == Duration::ZERO => {
-                Err(self.invalid("sync is 0: the disk takes no time"))
+                Err(self.invalid("sync is 0: the disk is not slow"))
             }
             _ => Ok(()),
         }

@@ -239,7 +239,7 @@ impl Ledger {
             must!(
                 chosen,
                 Decision,
-                "{node} says that slot {slot} is chosen under {ballot}, and no quorum has accepted it"
+                "{node} announces slot {slot} as chosen under {ballot}, but no quorum has accepted it"
             );
         }
         for (slot, proposal, chain) in &facts.applied {
@@ -295,7 +295,7 @@ impl Ledger {
         must!(
             asked,
             Validity,
-            "{node} accepts {}, which nobody asked for",
+            "{node} accepts {}, which no client requested",
             Named(&proposal)
         );
         let known = self.poll(node, entry);

@@ -165,7 +165,7 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
     let depth = checker.max_depth().saturating_sub(1);
     let depth = count(bounds.depth.map_or(depth, |bound| depth.min(bound)));
     let coverage = explorer.coverage();
-    // The path to a violation is walked once more, regardless of the bounds.
+    // The path to a violation is walked again, regardless of the bounds.
     checker.model().traces.store(true, Ordering::Relaxed);
     let violation = checker.discoveries().into_values().next().and_then(|path| {
         let broken = path.last_state().broken()?.clone();
@@ -250,9 +250,10 @@ impl Model for Searched {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("no rule is broken", |_, world: &World| {
-            world.broken().is_none()
-        })]
+        vec![Property::always(
+            "no invariant is violated",
+            |_, world: &World| world.broken().is_none(),
+        )]
     }
 
     fn within_boundary(&self, world: &World) -> bool {

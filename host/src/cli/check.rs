@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(scope.lost, [MessageKind::Decision, MessageKind::Heartbeat]);
         assert_eq!(scope.slots, 3, "a slot for each request");
         let five = world_of("synod check --nodes 5 --walks 1");
-        assert_eq!(five.claimants, 5, "everybody");
+        assert_eq!(five.claimants, 5, "all nodes");
     }
 
     #[test]

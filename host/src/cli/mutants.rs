@@ -49,7 +49,7 @@ mod with {
         /// Greatest number of random walks for each mutant
         #[arg(long, value_name = "N", default_value_t = 20_000)]
         walks: u64,
-        /// Shrink the failure that the sweep found, and show the number of lines of its explanation
+        /// Shrink the failure that the sweep found, and show the length of its explanation in lines
         #[arg(long)]
         stories: bool,
         /// Output format: text for people, or JSON, one object a line

@@ -1,7 +1,7 @@
 //! Command line of `synod replay`.
 
-use super::ShowArgs;
 use super::error::UsageError;
+use super::run::ShowArgs;
 use crate::case;
 use crate::commands::run::{RunCommand, Subject};
 use crate::shell_quoting;

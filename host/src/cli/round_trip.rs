@@ -3,16 +3,19 @@
 #![cfg(unix)]
 
 use super::*;
+use crate::commands::run::Subject;
+use crate::data::Data;
+use crate::options::{Machine, Options};
 use crate::sweep::{Seeds, Shard, Source, Sweep};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
-use synod::Instant;
-use synod::simulation::{FaultKind, FaultSet, Swarm};
+use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Swarm, Target};
+use synod::{Duration, Instant, NodeId};
 
 /// Splits a line into words as a POSIX shell does.
 fn shell_words(line: &str) -> Vec<OsString> {

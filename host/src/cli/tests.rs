@@ -1,10 +1,13 @@
 //! Parsing of whole command lines, and the errors and help pages that they produce.
 
 use super::*;
+use crate::commands::run::{OutputFormat, Subject};
 use crate::commands::sweep::ReportFormat;
+use crate::log::{Filter, Level};
+use crate::options::{Machine, Options};
 use crate::sweep::{Seeds, Shard, Source, Sweep};
-use synod::Instant;
-use synod::simulation::{FaultKind, FaultSet, Swarm};
+use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Swarm, Target};
+use synod::{Duration, Instant, NodeId, Role};
 
 fn run_of(line: &str) -> RunCommand {
     match parse(words(line)) {

@@ -40,7 +40,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
     let (case, _) = case::read(&command.file)?;
     case::try_write(&command.output)?;
     signals::install(FirstSignal::FinishesRun(
-        "writing the smallest run so far; Ctrl-C once more ends it at once",
+        "writing the smallest run so far; Ctrl-C again ends the program at once",
     ));
     let shrunk = progress::counted("runs", command.tries, |count| {
         case::in_thread(|| {

@@ -60,7 +60,7 @@ pub struct SweepCommand {
 pub fn run(command: &SweepCommand) -> Exit {
     let sweep = &command.sweep;
     signals::install(FirstSignal::FinishesRun(
-        "finishing the runs in progress; Ctrl-C once more ends it at once",
+        "finishing the runs in progress; Ctrl-C again ends the program at once",
     ));
     name_seeds_that_panic(&sweep.source);
     if command.drawn {

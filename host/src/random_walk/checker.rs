@@ -1,12 +1,14 @@
 //! Checker: looks for violations in the writes, messages and traces of nodes.
 
+mod messages;
+
 use super::check::{Check, CheckSet, Violation};
 use super::facts::Fact;
 use super::ledger::Ledger;
 use super::{Asked, Machine};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
-use synod::{Ballot, Entry, Message, Node, Proposal, Slot, Write};
+use synod::{Ballot, Entry, Node, Proposal, Slot, Write};
 
 /// Writes of an acceptor: its promise and its last vote for each slot, with the last slot applied by its node.
 #[derive(Clone, Default)]
@@ -27,7 +29,7 @@ pub(super) struct Checker {
     checks: CheckSet,
     quorum: usize,
     memories: Vec<Memory>,
-    /// The durable part of `written`.
+    /// The durable part of `memories`.
     durable: Vec<Memory>,
     ballots: BTreeMap<(Slot, Ballot), Vote>,
     /// First ballot of each slot under which a quorum has accepted, and the value.
@@ -35,16 +37,6 @@ pub(super) struct Checker {
     /// Last slot that the leader of each ballot has announced as decided.
     claims: BTreeMap<Ballot, Slot>,
     pub(super) ledger: Ledger,
-}
-
-/// Contents of a promise.
-struct Promise<'a> {
-    ballot: Ballot,
-    promised: Ballot,
-    from: Slot,
-    low_water: Slot,
-    last: bool,
-    entries: &'a [Entry<KvCommand>],
 }
 
 impl Checker {
@@ -154,7 +146,7 @@ impl Checker {
         let checks = self.checks;
         let (slot, ballot, proposal) = (entry.slot, entry.ballot, entry.proposal);
         checks.ensure(Check::Validity, self.ledger.is_asked(&proposal), || {
-            format!("nobody asked for {proposal:?}")
+            format!("no client requested {proposal:?}")
         })?;
         let vote = self.ballots.entry((slot, ballot)).or_insert_with(|| Vote {
             proposal,
@@ -343,149 +335,6 @@ impl Checker {
             self.see_write(number, &Write::Promised(promised))?;
         }
         self.see_kept(number, &there)
-    }
-
-    /// Checks a message when it is sent. A promise is checked earlier, by `see_promise`.
-    pub(super) fn see_message<const PAGE: usize>(
-        &mut self,
-        node: u16,
-        message: &Message<Machine, PAGE>,
-    ) -> Result<(), Violation> {
-        let checks = self.checks;
-        match message {
-            Message::Accepted {
-                ballot,
-                promised,
-                first,
-                count,
-                low_water,
-            } => {
-                let written = self.memory(node).map(|memory| memory.promised);
-                checks.ensure(Check::Memory, Some(*promised) <= written, || {
-                    format!("NODE_{node} says that it promised {promised}, and wrote {written:?}")
-                })?;
-                self.see_low_water(node, *low_water)?;
-                let slots = (0..u64::from(*count)).filter_map(|offset| first.checked_add(offset));
-                for slot in slots {
-                    let vote = self.ballots.get(&(slot, *ballot));
-                    let voted = vote.is_some_and(|vote| vote.voters.contains(&node));
-                    checks.ensure(Check::Memory, voted, || {
-                        format!("NODE_{node} says that it accepted slot {slot} under {ballot}, and did not write it")
-                    })?;
-                }
-                Ok(())
-            }
-            Message::Decision { ballot, decided }
-            | Message::Heartbeat {
-                ballot, decided, ..
-            }
-            | Message::Accept {
-                ballot, decided, ..
-            } => self.see_claim(node, *ballot, *decided),
-            Message::Decisions {
-                first, proposals, ..
-            } => {
-                let mut slot = Some(*first);
-                for proposal in proposals {
-                    let decided = slot.and_then(|slot| self.ledger.decision(slot));
-                    checks.ensure(Check::Agreement, decided == Some(proposal), || {
-                        format!("NODE_{node} passes on {proposal:?} for {decided:?} in {slot:?}")
-                    })?;
-                    slot = slot.and_then(Slot::next);
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn see_low_water(&self, node: u16, low_water: Slot) -> Result<(), Violation> {
-        let applied = self.applied(node);
-        self.checks.ensure(Check::Memory, low_water <= applied, || {
-            format!("NODE_{node} forgot up to slot {low_water}, and has applied up to {applied}")
-        })
-    }
-
-    /// Checks that everything the leader of a ballot announces as decided is decided, and so is every vote under this
-    /// ballot in it.
-    fn see_claim(&mut self, node: u16, ballot: Ballot, decided: Slot) -> Result<(), Violation> {
-        let checks = self.checks;
-        checks.ensure(Check::Claim, decided <= self.applied(node), || {
-            format!("NODE_{node} says that slot {decided} is decided, and has not applied it")
-        })?;
-        let told = self.claims.entry(ballot).or_default();
-        while *told < decided
-            && let Some(next) = told.next()
-        {
-            *told = next;
-            if let Some(vote) = self.ballots.get(&(next, ballot)) {
-                let right = self.ledger.decision(next) == Some(&vote.proposal);
-                checks.ensure(Check::Claim, right, || {
-                    format!("NODE_{node} passes off {:?} in slot {next} as decided, as it was accepted under {ballot}", vote.proposal)
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks a promise at the time of the step, when the writes of the node are those that the promise reports.
-    pub(super) fn see_promise<const PAGE: usize>(
-        &self,
-        node: u16,
-        message: &Message<Machine, PAGE>,
-    ) -> Result<(), Violation> {
-        let Message::Promise {
-            ballot,
-            promised,
-            from,
-            low_water,
-            last,
-            entries,
-        } = message
-        else {
-            return Ok(());
-        };
-        self.check_promise(
-            node,
-            &Promise {
-                ballot: *ballot,
-                promised: *promised,
-                from: *from,
-                low_water: *low_water,
-                last: *last,
-                entries,
-            },
-        )
-    }
-
-    fn check_promise(&self, node: u16, promise: &Promise<'_>) -> Result<(), Violation> {
-        let checks = self.checks;
-        let Some(memory) = self.memory(node) else {
-            return Ok(());
-        };
-        let (said, written) = (promise.promised, memory.promised);
-        checks.ensure(Check::Memory, said == written, || {
-            format!("NODE_{node} says that it promised {said}, and wrote {written}")
-        })?;
-        self.see_low_water(node, promise.low_water)?;
-        if said != promise.ballot {
-            return Ok(());
-        }
-        let above = promise.low_water.next().unwrap_or(Slot::FIRST);
-        let mut votes = memory.votes.range(promise.from.max(above)..);
-        for entry in promise.entries {
-            let vote = votes.next();
-            let told = (entry.slot, entry.ballot, entry.proposal);
-            let right =
-                vote.is_some_and(|(slot, (under, proposal))| told == (*slot, *under, *proposal));
-            checks.ensure(Check::Memory, right, || {
-                format!("NODE_{node} says that it accepted {entry:?}, and wrote {vote:?}")
-            })?;
-        }
-        let rest = votes.next();
-        checks.ensure(Check::Memory, promise.last == rest.is_none(), || {
-            format!("NODE_{node} leaves out that it accepted {rest:?}")
-        })
     }
 
     /// Records a request of a client.

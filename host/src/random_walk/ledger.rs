@@ -170,7 +170,7 @@ impl Ledger {
         contents: impl Iterator<Item = (Key, i64)>,
     ) -> Result<(), Violation> {
         let Some(prefix) = self.after(slot) else {
-            let what = format!("NODE_{node} has slot {slot} and nobody applied it");
+            let what = format!("NODE_{node} has slot {slot}, which no node has applied");
             let check = Check::Order;
             return Err(Violation { check, what });
         };

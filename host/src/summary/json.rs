@@ -42,21 +42,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
 
     object.number("elections", tally.adopted);
     let leaderships = finished.leaderships.all();
-    list(
-        object.key("leaders"),
-        leaderships,
-        |out, leadership: &Leadership| {
-            let mut object = Object::begin(out);
-            object.number("node", u64::from(leadership.ballot.leader().0));
-            object.number("round", leadership.ballot.round());
-            object.number("from_us", leadership.from.as_micros());
-            if let Some((at, ending)) = leadership.end {
-                object.number("to_us", at.as_micros());
-                object.word("ended", ending.name());
-            }
-            object.end();
-        },
-    );
+    list(object.key("leaders"), leaderships, write_leadership);
     object.number("preempted", tally.preempted);
     object.number("stepped_down", tally.stepped_down);
     object.number("suspected", tally.suspected);
@@ -80,6 +66,18 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     object.hex("digest", finished.digest.value());
     object.end();
     out.push(b'\n');
+}
+
+fn write_leadership(out: &mut Vec<u8>, leadership: &Leadership) {
+    let mut object = Object::begin(out);
+    object.number("node", u64::from(leadership.ballot.leader().0));
+    object.number("round", leadership.ballot.round());
+    object.number("from_us", leadership.from.as_micros());
+    if let Some((at, ending)) = leadership.end {
+        object.number("to_us", at.as_micros());
+        object.word("ended", ending.name());
+    }
+    object.end();
 }
 
 /// Writes the counts that are not zero.

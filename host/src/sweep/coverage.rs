@@ -43,7 +43,7 @@ pub enum RareEvent {
     Fenced,
     /// A node that restarted as a learner because its disk had lost data.
     LostStorage,
-    /// A client told that its session was evicted.
+    /// A client informed of the eviction of its session.
     Eviction,
     /// A window with all slots in use.
     FullWindow,

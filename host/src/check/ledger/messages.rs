@@ -26,7 +26,7 @@ impl Ledger {
                 must!(
                     written == *promised,
                     Memory,
-                    "{id} says that it has promised {promised}, and has written {written}"
+                    "{id} reports the promise {promised}, but has written {written}"
                 );
                 if promised == ballot {
                     self.see_page(
@@ -54,7 +54,7 @@ impl Ledger {
                     must!(
                         voted,
                         Memory,
-                        "{} says that it has accepted slot {slot} under {ballot}, and has not",
+                        "{} reports that it has accepted slot {slot} under {ballot}, but has not",
                         node.id()
                     );
                     slot = slot.next().unwrap_or(slot);
@@ -76,7 +76,7 @@ impl Ledger {
             must!(
                 *by == incarnation,
                 Promise,
-                "{node} claims {ballot} once more after a loss of power"
+                "{node} claims {ballot} again after a loss of power"
             );
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Ledger {
         must!(
             right,
             Once,
-            "{node} answers {:?} to request {} of {}, which is not what the log says",
+            "{node} answers {:?} to request {} of {}, which differs from the log",
             reply.outcome,
             key.number.0,
             key.client
