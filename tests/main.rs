@@ -52,6 +52,8 @@ mod mutants;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod random_walk;
+#[cfg(test)]
 mod reaching;
 #[cfg(test)]
 mod recovery;
@@ -59,8 +61,6 @@ mod recovery;
 mod scenarios;
 #[cfg(test)]
 mod sizes;
-#[cfg(test)]
-mod storm;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]

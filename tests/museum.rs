@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use synod::Mutant;
 use synod_host::case::{self, in_thread};
 use synod_host::museum::{Hunter, RandomWalks, Trials, Worlds};
+use synod_host::random_walk::CheckSet;
 use synod_host::shrink::shrink;
-use synod_host::storm::Watch;
 use synod_host::{Options, run};
 
 const TABLE: &str = include_str!("../core/museum/README.md");
@@ -93,9 +93,12 @@ fn every_mutant_is_caught_as_the_table_says() {
         if let Some(told) = &row.check {
             is_caught(*mutant, told, |first| Worlds { first });
         }
-        for (watch, told) in [(Watch::Everything, &row.sign), (Watch::Harm, &row.harm)] {
+        for (checks, told) in [
+            (CheckSet::All, &row.sign),
+            (CheckSet::UserVisible, &row.harm),
+        ] {
             if let Some(told) = told {
-                is_caught(*mutant, told, |first| RandomWalks { watch, first });
+                is_caught(*mutant, told, |first| RandomWalks { checks, first });
             }
         }
     }
@@ -130,8 +133,8 @@ fn what_a_mutant_breaks_is_told_in_fewer_than_sixty_lines() {
 
 #[test]
 fn who_makes_no_mistake_is_not_caught() {
-    for watch in [Watch::Everything, Watch::Harm] {
-        let hunter = RandomWalks { watch, first: 0 };
+    for checks in [CheckSet::All, CheckSet::UserVisible] {
+        let hunter = RandomWalks { checks, first: 0 };
         assert_eq!(hunter.hunt(None, 50), None);
     }
     assert_eq!(Trials { first: 0 }.hunt(None, 20), None);

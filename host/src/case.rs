@@ -1,22 +1,21 @@
-//! A case: everything that decides one run with faults, and the run itself.
+//! A case: everything that determines one run with faults, and the execution of that run.
 
-mod asking;
-mod effect;
+mod fates;
 mod file;
+mod invalid;
 mod keys;
 mod limits;
-mod nature;
-mod table;
-mod wrong;
+mod schema;
+mod vacuity;
+mod workload;
 
+pub use fates::{Fates, LinkMessage, Script, ScriptedFate};
 pub use file::{FileError, keys, parse, print, read, try_write, write};
-pub use nature::{Choice, Nature, Passage, Script};
-pub use table::{Outcome, planned_kinds};
+pub use schema::{Outcome, planned_kinds};
 
 use crate::history::{Checked, History, Objects};
 use crate::options::Machine;
-use crate::run::{self, Finished, HostTracer, KEYS, Looks, PAGE, RunError};
-use asking::Asking;
+use crate::run::{self, Checks, Finished, HostTracer, KEYS, PAGE, RunError};
 use core::marker::PhantomData;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
@@ -26,18 +25,19 @@ use synod::simulation::{
 };
 use synod::storage::Journal;
 use synod::{Duration, Instant, StateMachine, Tracer};
+use workload::CaseWorkload;
 
-/// One run with faults: two runs of equal cases have equal traces.
+/// A run with faults. Two runs of equal cases have equal traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// The cluster, its clients, and what is to go wrong.
+    /// The cluster, its clients, and the faults to inject.
     pub trial: Trial,
-    /// What became of each message, where that is not left to chance.
+    /// The fate of each message, if that is recorded and not random.
     pub script: Option<Script>,
 }
 
 impl Case {
-    /// A case that leaves messages to chance.
+    /// Returns a case with random message fates.
     pub const fn of(trial: Trial) -> Self {
         Self {
             trial,
@@ -45,7 +45,7 @@ impl Case {
         }
     }
 
-    /// Which state machine is replicated.
+    /// Returns the replicated state machine.
     pub const fn machine(&self) -> Machine {
         if self.trial.is_bank {
             Machine::Bank
@@ -54,72 +54,72 @@ impl Case {
         }
     }
 
-    /// What works against its cluster.
-    fn nature(&self, recorded: bool) -> Nature {
+    /// Returns the source of message fates and planned faults.
+    fn fates(&self, recorded: bool) -> Fates {
         let Trial {
             scenario,
             weather,
             plan,
             ..
         } = &self.trial;
-        let nature = match &self.script {
-            Some(script) => Nature::scripted(script.clone(), Plan::new(plan)),
-            None => Nature::drawn(Faults::new(scenario, *weather, plan)),
+        let fates = match &self.script {
+            Some(script) => Fates::scripted(script.clone(), Plan::new(plan)),
+            None => Fates::drawn(Faults::new(scenario, *weather, plan)),
         };
         if recorded {
-            nature.recorded(scenario.link.delay)
+            fates.recorded(scenario.link.delay)
         } else {
-            nature
+            fates
         }
     }
 }
 
-/// How many requests of a run are kept for a look at their history.
+/// Greatest number of requests of a run whose history is checked.
 const OPERATIONS_MAX: usize = 4_096;
 
-/// Runs a case in the present thread, which must have a stack that is large enough: see [`in_thread`].
+/// Runs a case in the current thread, which must have a large enough stack: see [`in_thread`].
 ///
 /// # Errors
 ///
-/// [`ScenarioError`] where there was no run at all.
+/// [`ScenarioError`] if the run could not start.
 pub fn run_here(case: &Case, tracer: &mut dyn HostTracer) -> Result<Finished, ScenarioError> {
     Ok(play(case, tracer, false)?.0)
 }
 
-/// Runs a case, in a thread with a stack that is large enough.
+/// Runs a case in a thread with a large enough stack.
 ///
 /// # Errors
 ///
-/// [`RunError`] where there was no run at all.
+/// [`RunError`] if the run could not start.
 pub fn run(case: &Case, tracer: &mut dyn HostTracer) -> Result<Finished, RunError> {
     Ok(in_thread(|| play(case, tracer, false))?.0)
 }
 
-/// Runs a case and writes down what became of each message: the case that leaves nothing to chance any more.
+/// Runs a case and records the fate of each message. The returned case is free of randomness.
 ///
 /// # Errors
 ///
-/// [`RunError`] where there was no run at all.
+/// [`RunError`] if the run could not start.
 pub fn record(case: &Case) -> Result<(Case, Finished), RunError> {
     in_thread(|| record_here(case))
 }
 
-/// As [`record`], in the present thread, which must have a stack that is large enough: see [`in_thread`].
+/// Like [`record`], but in the current thread, which must have a large enough stack: see [`in_thread`].
 ///
 /// # Errors
 ///
-/// [`ScenarioError`] where there was no run at all.
+/// [`ScenarioError`] if the run could not start.
 pub fn record_here(case: &Case) -> Result<(Case, Finished), ScenarioError> {
     let (finished, script) = play(case, &mut (), true)?;
     let trial = case.trial.clone();
     Ok((Case { trial, script }, finished))
 }
 
-/// Does something in a thread with a stack that is large enough for a simulation.
+/// Calls a function in a thread with a stack large enough for a simulation.
 ///
 /// # Errors
 ///
-/// [`RunError`] where it fails, or where there is no thread.
+/// [`RunError`] if the function fails or no thread can be created.
 pub fn in_thread<T: Send>(
     work: impl FnOnce() -> Result<T, ScenarioError> + Send,
 ) -> Result<T, RunError> {
@@ -140,7 +140,7 @@ fn play(
     }
 }
 
-/// Runs in as small a simulation as will do, or in one without room to spare.
+/// Runs the case in the smallest simulation that has the capacities it needs.
 fn play_sized<M: Objects, L: Workload<M>>(
     case: &Case,
     script: L,
@@ -154,8 +154,8 @@ where
     let scenario = &case.trial.scenario;
     let is_small = scenario.nodes <= 16 && scenario.clients <= 16;
     let workload = match case.trial.contended {
-        0 => Asking::Apart(script),
-        keys => Asking::Contention(Contention::new(
+        0 => CaseWorkload::Separate(script),
+        keys => CaseWorkload::Contention(Contention::new(
             scenario.run_seed,
             case.trial.requests,
             keys,
@@ -180,9 +180,9 @@ where
     }
 }
 
-/// The simulation of a case, in a room `R` and with `D` as storage.
+/// Setting of the simulation of a case, with the capacities `R` and the storage `D`.
 #[derive(Debug)]
-struct OnDisks<M, L, R, D>(PhantomData<fn() -> (M, L, R, D)>);
+struct OnDisks<M, L, R, D>(PhantomData<(M, L, R, D)>);
 
 impl<M, L, R, D, const WINDOW: usize, const CLIENTS: usize> Setting<WINDOW, CLIENTS, PAGE>
     for OnDisks<M, L, R, D>
@@ -194,12 +194,12 @@ where
 {
     type Machine = M;
     type Workload = L;
-    type Nemesis = Nature;
+    type Nemesis = Fates;
     type Stores = D;
     type Room = R;
 }
 
-/// From when on no message is lost or late by chance. Those that were under way before may be late all the same.
+/// Returns the time after which no message is lost or delayed by chance. Messages sent before it may still be late.
 fn calm_from(case: &Case) -> Instant {
     let weather = &case.trial.weather;
     let is_on = |rate_ppm: u32, late| if rate_ppm > 0 { late } else { Duration::ZERO };
@@ -208,21 +208,21 @@ fn calm_from(case: &Case) -> Instant {
     weather.until + late
 }
 
-/// Whether the pace of a run can be held against that of others: links that lose nothing, nodes that do not take round trips
-/// for shorter than they are, and drivers that do not hold everything back for as long.
+/// True if the duration and effort of the run are comparable with those of others: links without loss, no
+/// underestimated round trips, and drivers that gather for less than a round trip.
 fn is_usual(case: &Case) -> bool {
     let scenario = &case.trial.scenario;
     let trip = scenario.link.round_trip_max();
-    // Where what becomes of messages was written by hand, nobody says when that is over.
-    let is_told = case.script.is_none() || case.trial.weather != Weather::CALM;
-    is_told
+    // A script written by hand does not say when its faults end.
+    let has_known_calm = case.script.is_none() || case.trial.weather != Weather::CALM;
+    has_known_calm
         && scenario.link.loss_ppm == 0
         && scenario.kills.is_empty()
         && scenario.round_trip.is_none_or(|taken| taken >= trip)
         && scenario.gather <= trip / 4
 }
 
-/// What a run may take. Clients for which there are not enough sessions give each other's up, and ask again in new ones.
+/// Returns the effort that the run may take. Clients that outnumber the sessions evict each other and register again.
 fn budget(case: &Case) -> Budget {
     let Trial {
         scenario,
@@ -234,12 +234,12 @@ fn budget(case: &Case) -> Budget {
     if scenario.clients >= room.sessions() {
         budget.spare_slots = u64::MAX;
     }
-    // A node has as many requesters as sessions. Who finds none free asks again after a round trip, and the others may be quicker
-    // each time: that takes 2 round trips in most runs, and 71 at most in the first 3,526 (seed 3525).
+    // A node has as many requesters as sessions. A client that finds none free retries after a round trip, and others may
+    // be faster each time. That takes 2 round trips in most runs, and at most 71 in the first 3,526 (seed 3525).
     if scenario.clients > room.sessions() {
         budget.longest_wait *= 3;
     }
-    // What a node takes for a long time may have been a short one, and what it says leaves it late.
+    // A long time on the clock of such a node may be a short one in fact, and its messages leave it late.
     let hides_time = |planned: &Planned| {
         matches!(
             planned.kind(),
@@ -253,8 +253,8 @@ fn budget(case: &Case) -> Budget {
     budget
 }
 
-/// How large the disk of each node is. The least that will do is four checkpoints of what the clients of a case can bring
-/// about: a header, their sessions, and a key or an account for each of them.
+/// Returns the size of each node's disk, in bytes. The least is four checkpoints of the largest state that the clients
+/// of the case can create: a header, their sessions, and a key or account each.
 fn storage<M: Objects, const WINDOW: usize, const CLIENTS: usize, const BYTES: usize>(
     case: &Case,
 ) -> usize {
@@ -268,8 +268,8 @@ fn storage<M: Objects, const WINDOW: usize, const CLIENTS: usize, const BYTES: u
     (checkpoint * 4).min(BYTES)
 }
 
-/// The verdict on a run that is over, and what its history has shown: a broken rule outweighs all else.
-fn judge(
+/// Combines the verdict on a finished run with the check of its history. A violation takes precedence over a stall.
+fn final_verdict(
     verdict: Verdict,
     look: impl FnOnce() -> Result<Checked, Violation>,
 ) -> (Verdict, Checked) {
@@ -282,7 +282,8 @@ fn judge(
     }
 }
 
-/// Runs to the end and gathers what came of it. It is never inlined, so that no stack frame holds two simulations.
+/// Runs the simulation to its end and collects the results. It is never inlined, so that no stack frame holds two
+/// simulations.
 #[inline(never)]
 fn play_in<S, const WINDOW: usize, const CLIENTS: usize, const NODES: usize, const BYTES: usize>(
     case: &Case,
@@ -291,19 +292,19 @@ fn play_in<S, const WINDOW: usize, const CLIENTS: usize, const NODES: usize, con
     recorded: bool,
 ) -> Result<(Finished, Option<Script>), ScenarioError>
 where
-    S: Setting<WINDOW, CLIENTS, PAGE, Nemesis = Nature, Stores = Disks<NODES, BYTES>>,
+    S: Setting<WINDOW, CLIENTS, PAGE, Nemesis = Fates, Stores = Disks<NODES, BYTES>>,
     S::Machine: Objects,
     for<'t> dyn HostTracer + 't: Tracer<S::Machine, PAGE>,
 {
     let disks = Disks::sized(storage::<S::Machine, WINDOW, CLIENTS, BYTES>(case));
     let mut simulation = Simulation::<S, WINDOW, CLIENTS, PAGE>::idle_on(disks);
-    simulation.start_against(&case.trial.scenario, workload, case.nature(recorded))?;
-    let mut tracers = (tracer, run::Watchers::default());
+    simulation.start_against(&case.trial.scenario, workload, case.fates(recorded))?;
+    let mut tracers = (tracer, run::RunTracers::default());
     let invariants = Invariants::<S, WINDOW, CLIENTS, PAGE>::new();
     let history = History::<S::Machine>::new(OPERATIONS_MAX);
     let mut observers = (invariants, (history, Pace::new()));
     let calm = calm_from(case);
-    let verdict = run::to_the_end(|| {
+    let verdict = run::run_until_verdict(|| {
         let verdict = simulation.step_observed(&mut tracers, &mut observers);
         let pace = &mut observers.1.1;
         if verdict.is_none()
@@ -315,9 +316,9 @@ where
         }
         verdict
     });
-    let (_, (digest, (tally, reigns))) = tracers;
+    let (_, (digest, (tally, leaderships))) = tracers;
     let (mut invariants, (history, pace)) = observers;
-    let (verdict, checked) = judge(verdict, || {
+    let (verdict, checked) = final_verdict(verdict, || {
         invariants.ended(simulation.nodes())?;
         history.check()
     });
@@ -329,10 +330,10 @@ where
         report: simulation.report(),
         digest,
         tally,
-        reigns,
+        leaderships,
         marks: simulation.marks().collect(),
         earlier: 0,
-        looks: Some(Looks {
+        checks: Some(Checks {
             seen: *invariants.seen(),
             history: checked,
         }),

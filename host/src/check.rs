@@ -1,56 +1,56 @@
-//! Every state that a small cluster can be in: real nodes, a network that may do anything, and a judge.
+//! Model checking: visits every state of a small cluster of real nodes, on a network that may do anything.
 //!
-//! A [`Scope`] says how small: how many nodes, requests, rounds and losses of power. An [`Explorer`] knows where such a
-//! cluster begins, what can happen in each of its states, and what comes of that: a [`World`] after the other, each a few
-//! real nodes ([`Member`]), the messages that may still come, and what the judge remembers. [`search`] visits all of them,
-//! breadth first, by `stateright`; [`walks`] goes through a few of them at random, as deep as one likes, from a seed.
+//! A [`Scope`] bounds the cluster: the numbers of nodes, requests, rounds and losses of power. An [`Explorer`] knows
+//! the initial state, the actions that are possible in each state, and their effects. A state is a [`World`]: a few
+//! real nodes ([`Member`]), the messages in flight, and the ledger of past events. [`search`] visits all states breadth
+//! first with `stateright`; [`walks`] makes random walks of any depth from a seed.
 //!
-//! # What is left out
+//! # Abstractions
 //!
-//! - **Time.** A timer that is armed may fire now or later, before or after every other one. So every order of timers is
-//!   there that any clocks could produce, and jitter is of no account.
-//! - **Loss, delay and order.** A message that was sent may come at any time, or never: nothing ever removes it, and so it
-//!   may also come again. With [`Network::Once`] it comes at most once.
-//! - **How a cluster is founded.** Each exploration starts from one that was founded by the rules, with plain settings; a
-//!   client's session for each of the first two requests is open, and every node has just come back from a loss of
-//!   power. So nobody leads, nothing is under way, and no old message is left.
+//! - **Time.** An armed timer may fire now or later, before or after every other one. This covers every order of timers
+//!   that any clocks could produce, so jitter has no effect.
+//! - **Loss, delay and order.** A message that was sent may arrive at any time or never. Nothing removes it, so it may
+//!   also arrive again. With [`Network::Once`] it arrives at most once.
+//! - **Founding.** Each exploration starts from a cluster founded by the rules with default settings. A client's
+//!   session for each of the first two requests is open, and every node has just restarted after a loss of power. So no
+//!   node leads, no message is in flight, and none is left over.
 //!
-//! # Power, and the end of trouble
+//! # Power loss and liveness
 //!
-//! Each node keeps a journal on storage of the least size, as on a board, for as long as power may still fail. It fails
-//! between two steps, or after any of the first operations of the storage in one; the node that comes back is what its
-//! storage makes of it, and nothing else. From some of the states, and from the end of each walk, the network heals:
-//! everything arrives, timers fire in turns, and the cluster must come to rest, serve a client, and do so once more when
-//! its leader has stopped.
+//! Each node keeps a journal on storage of the smallest size, as on a board, as long as power may still fail. Power
+//! fails between two steps, or after any of the first storage operations of a step; the node then restarts from its
+//! storage. From some of the states, and from the end of each walk, all faults end: every message arrives, timers fire
+//! in turns, and the cluster must come to rest, serve a client, and do so again after its leader has stopped.
 //!
-//! # What is judged
+//! # Checks
 //!
-//! After every step, and from outside alone: from what was written, sent, applied and answered. See [`Invariant`].
+//! After every step, the invariants are checked from the outside: by what was written, sent, applied and answered. See
+//! [`Invariant`].
 
+mod coverage;
 mod explorer;
-mod heal;
+mod initial_state;
+mod interning;
 mod invariant;
-mod judge;
+mod ledger;
+mod liveness;
 mod machine;
-mod memo;
 mod schedule;
 mod scope;
 mod search;
-mod sight;
-mod start;
 mod walk;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
+pub use coverage::{Coverage, Situation};
 pub use explorer::Explorer;
+pub use initial_state::StartError;
 pub use invariant::{Broken, Invariant};
 pub use machine::Tape;
 pub use schedule::{Line, schedule};
 pub use scope::{Network, Scope};
 pub use search::{Bounds, End, Explored, Violation, Watch, search};
-pub use sight::{Reached, Sight};
-pub use start::StartError;
 pub use walk::walks;
 pub use world::{Action, Letter, Member, PAGE, World};

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how.
+//! Command line parser: the subcommands, their options, and the validation of each value.
 
 #[cfg(feature = "check")]
 mod check;
@@ -7,71 +7,63 @@ mod help;
 mod lists;
 mod mutants;
 mod replay;
+mod run;
 mod shrink;
 mod sweep;
 
 #[cfg(test)]
-mod pasted;
+mod round_trip;
 #[cfg(test)]
 mod tests;
 
 pub use error::UsageError;
 pub(crate) use replay::command_of as replay_command;
 
-use crate::case::Outcome;
 use crate::commands;
 #[cfg(feature = "check")]
 use crate::commands::check::CheckCommand;
-use crate::commands::run::{self, Colour, Form, RunCommand, Subject};
+use crate::commands::run::{self as run_command, Colour, RunCommand};
 use crate::commands::shrink::ShrinkCommand;
 use crate::commands::sweep::SweepCommand;
-use crate::data::Data;
-use crate::exit::{Exit, complain};
-use crate::log::{Filter, Level};
-use crate::options::{Machine, Options};
-use crate::shell;
-use crate::values;
+use crate::exit::{Exit, print_error};
+use crate::shell_quoting;
 use clap::builder::StyledStr;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use core::hash::BuildHasher;
-use core::ops::RangeInclusive;
 use std::ffi::OsString;
 use std::hash::RandomState;
 use std::io::{self, Write};
-use std::path::PathBuf;
-use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
-use synod::{Duration, NodeId, Role};
 
-/// What the program was asked for.
+/// A parsed command, ready to be executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// One run.
+    /// `synod run`: one simulation.
     Run(RunCommand),
-    /// Many runs.
+    /// `synod sweep`: many simulations.
     Sweep(SweepCommand),
-    /// Shrink a failing run.
+    /// `synod shrink`: reduces a failing run to a counterexample.
     Shrink(ShrinkCommand),
-    /// Every state of a small cluster.
+    /// `synod check`: model checking of small clusters, and random walks.
     #[cfg(feature = "check")]
     Check(CheckCommand),
-    /// The hunt for mutants.
+    /// `synod museum`: finds out which check catches each mutant.
     #[cfg(feature = "mutants")]
     Museum(commands::museum::MuseumCommand),
 }
 
-/// The whole program: reads the command line, does what it says, and answers how it ended.
+/// Runs the program: parses `args`, executes the command, and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<_> = args.into_iter().collect();
     if let Some(program) = args.first() {
-        shell::set_program(program);
+        shell_quoting::set_program(program);
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
     match cli.command() {
-        Ok(Command::Run(command)) => run::run(&command),
+        Ok(Command::Run(command)) => run_command::run(&command),
         Ok(Command::Sweep(command)) => commands::sweep::run(&command),
         Ok(Command::Shrink(command)) => commands::shrink::shrink(&command),
         #[cfg(feature = "check")]
@@ -79,17 +71,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         #[cfg(feature = "mutants")]
         Ok(Command::Museum(command)) => commands::museum::run(&command),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             Exit::Usage
         }
     }
 }
 
-/// Reads a command line, the name of the program first.
+/// Parses a command line whose first word is the name of the program.
 ///
 /// # Errors
 ///
-/// [`UsageError`] for a command line that makes no sense, and for one that asks for help or the version.
+/// [`UsageError`] if the command line is invalid, and also if it asks for help or the version.
 pub fn parse<T: Into<OsString> + Clone>(
     args: impl IntoIterator<Item = T>,
 ) -> Result<Command, UsageError> {
@@ -98,7 +90,7 @@ pub fn parse<T: Into<OsString> + Clone>(
         .command()
 }
 
-/// Prints the help or the version where that was asked for, and otherwise one line on what is wrong.
+/// Prints the help or the version if that was requested, and otherwise a one-line error.
 fn refuse(error: &clap::Error) -> Exit {
     if matches!(
         error.kind(),
@@ -109,11 +101,11 @@ fn refuse(error: &clap::Error) -> Exit {
             Err(error) => Exit::from_output(&error),
         };
     }
-    complain(&UsageError::from(error));
+    print_error(&UsageError::from(error));
     Exit::Usage
 }
 
-/// Prints a page, whose commands begin with what the program was called.
+/// Prints a help page, with the program's name in its examples as the user typed it.
 fn print(page: &StyledStr) -> io::Result<()> {
     let mut stdout = io::stdout();
     let text = if Colour::Auto.is_on(&stdout) {
@@ -121,14 +113,14 @@ fn print(page: &StyledStr) -> io::Result<()> {
     } else {
         page.to_string()
     };
-    stdout.write_all(shell::with_program(&text).as_bytes())?;
+    stdout.write_all(shell_quoting::with_program(&text).as_bytes())?;
     stdout.flush()
 }
 
 #[derive(Debug, Parser)]
 #[command(
     name = "synod",
-    bin_name = shell::program(),
+    bin_name = shell_quoting::program(),
     version,
     about = help::ABOUT,
     long_about = help::LONG_ABOUT,
@@ -141,160 +133,31 @@ struct Cli {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    run: RunArgs,
+    run: run::RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// One simulated run; what 'synod' does when no command is named
+    /// Runs one simulation; the default when no command is named
     #[command(
         long_about = help::LONG_ABOUT,
         after_help = help::AFTER,
         after_long_help = lists::after_long()
     )]
-    Run(Box<RunArgs>),
+    Run(Box<run::RunArgs>),
     Sweep(sweep::SweepArgs),
-    /// Runs what was recorded of a run, and says whether the same came of it
+    /// Replays a recorded run and reports whether the outcome is the same
     #[command(long_about = replay::LONG_ABOUT, after_long_help = replay::AFTER_LONG)]
     Replay(replay::ReplayArgs),
-    /// Shrinks a run that fails to the least that still fails in the same way
+    /// Shrinks a failing run to a smaller one that fails in the same way
     #[command(long_about = shrink::LONG_ABOUT, after_long_help = shrink::AFTER_LONG)]
     Shrink(shrink::ShrinkArgs),
-    /// Every state of a small cluster of real nodes, or walks through a larger one
+    /// Model checks small clusters of real nodes, and walks through larger ones at random
     #[cfg(feature = "check")]
     Check(check::CheckArgs),
-    /// Nodes that make a mistake each, and which check catches it first
+    /// Runs nodes that each contain a planted mistake, and shows which check catches it first
     #[command(hide = cfg!(not(feature = "mutants")))]
     Museum(mutants::MuseumArgs),
-}
-
-#[derive(Debug, Args)]
-struct RunArgs {
-    /// What all chance follows from; without it one is drawn and printed first
-    #[arg(value_parser = values::seed, allow_negative_numbers = true)]
-    seed: Option<u64>,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    case: sweep::CaseArgs,
-    /// Write down what became of each message, for 'synod replay' and 'synod shrink'; with --faults or --scenario
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
-    /// Keep what the nodes must not forget in this directory, and go on where an earlier run has left off
-    ///
-    /// Each node has a file there, and the clients have one. The process may be killed at any instant: nothing that was
-    /// shown as answered is lost. A new directory founds a cluster; later runs take the same nodes and machine. Files that do
-    /// not fit together, such as older copies of some of them, are refused.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["faults", "scenario", "record", "verify", "mutant"])]
-    data: Option<PathBuf>,
-    /// Let a node whose file in --data is gone or damaged come back as a learner, which never votes; can be repeated
-    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
-    learner: Vec<NodeId>,
-    #[command(flatten)]
-    show: ShowArgs,
-}
-
-/// What decides the trace of a run.
-#[derive(Debug, Args)]
-#[expect(
-    clippy::doc_markdown,
-    reason = "the comments are the help, where backticks would be noise"
-)]
-#[command(next_help_heading = "The cluster and its network")]
-struct ClusterArgs {
-    /// How many nodes, 1 to 64 [default: 14]
-    #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
-    nodes: Option<u16>,
-    /// How many messages are lost, such as 5% or 0.5% [default: 5%]
-    #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
-    loss: Option<u32>,
-    /// How long a message travels, at most 24h [default: 30ms]
-    #[arg(long, value_name = "TIME", value_parser = values::delay, allow_hyphen_values = true)]
-    delay: Option<Duration>,
-    /// How much longer or shorter than that it may take, at most the delay and at most 35m [default: 20ms, or the delay]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
-    jitter: Option<Duration>,
-    /// Stop a node for good: 3@1s, NODE_3@1.5s, or leader@800ms for whoever leads then; up to eight times
-    ///
-    /// Where nobody leads at that time, whoever leads next is stopped. Clients of a node that is stopped go on at the next
-    /// one that lives.
-    #[arg(long, value_name = "NODE@TIME", value_parser = values::kill, allow_hyphen_values = true)]
-    kill: Vec<Kill>,
-    /// What is replicated: a key-value store or a bank
-    #[arg(long, value_name = "MACHINE", value_enum, default_value_t)]
-    machine: Machine,
-    /// How many clients ask, 1 to 64 [default: 11]
-    #[arg(long, value_name = "N", value_parser = values::clients, allow_hyphen_values = true)]
-    clients: Option<u16>,
-    /// How often each client asks [default: 11]
-    #[arg(long, value_name = "N", value_parser = values::requests, allow_hyphen_values = true)]
-    requests: Option<u32>,
-    /// Where the clients are: on the last node, spread over all, or on the one that is named [default:
-    /// last]
-    #[arg(long, value_name = "last|spread|NODE", value_parser = parse_place, allow_hyphen_values = true)]
-    place: Option<Place>,
-    /// Give up after so much simulated time, at most 1000000h
-    ///
-    /// [default: 2m; more where messages travel for more than 50 ms or there are more than 60 requests: 40 times the
-    /// longest way of a message for each request of a client]
-    #[arg(long, value_name = "TIME", value_parser = values::until, allow_hyphen_values = true)]
-    until: Option<Duration>,
-    /// Give up after so many events
-    ///
-    /// [default: 10 million; more where there are more than 1,000 requests: 10,000 for each]
-    #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
-    events: Option<u64>,
-    /// Have every node make the mistake of this name: see 'synod museum'
-    #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
-    mutant: Option<mutants::Mutant>,
-}
-
-/// What decides how a run is shown.
-#[derive(Debug, Args)]
-#[expect(
-    clippy::doc_markdown,
-    reason = "the comments are the help, where backticks would be noise"
-)]
-#[command(next_help_heading = "What is shown")]
-struct ShowArgs {
-    /// Only the summary
-    #[arg(short, long)]
-    quiet: bool,
-    /// Lines for people or JSON for programs
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: Form,
-    /// Whether each role has a colour
-    #[arg(
-        long,
-        alias = "colour",
-        value_name = "WHEN",
-        value_enum,
-        default_value_t
-    )]
-    color: Colour,
-    /// How much is shown; each level shows what those before it show
-    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
-    log_level: Level,
-    /// Only this node: 3 or NODE_3; can be repeated
-    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true)]
-    node: Vec<NodeId>,
-    /// Only this role, such as scout; can be repeated
-    #[arg(long, value_name = "ROLE", value_parser = values::role, allow_hyphen_values = true, long_help = lists::roles())]
-    role: Vec<Role>,
-    /// Only what is about this slot, or these, and what brought it to each node: 7 or 7-12; can be repeated
-    #[arg(long, value_name = "SLOT", value_parser = values::slots, allow_hyphen_values = true)]
-    slot: Vec<RangeInclusive<u64>>,
-    /// Run twice and compare the traces
-    #[arg(long)]
-    verify: bool,
-}
-
-/// Where clients are, as asked for; a type of its own, since clap takes an `Option` in an argument for its absence.
-#[derive(Clone, Copy, Debug)]
-struct Place(Option<Placement>);
-
-fn parse_place(text: &str) -> Result<Place, values::Takes> {
-    values::place(text).map(Place)
 }
 
 impl Cli {
@@ -315,156 +178,8 @@ impl Cli {
     }
 }
 
-impl RunArgs {
-    fn command(self) -> Result<RunCommand, UsageError> {
-        let drawn = self.seed.is_none() && self.case.scenario.is_none();
-        #[cfg(feature = "mutants")]
-        let mutant = self.cluster.mutant;
-        let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
-            Some(subject) => subject,
-            None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
-        };
-        let subject = match (subject, self.data) {
-            (Subject::Plain(options), Some(path)) => kept(options, path, self.learner)?,
-            (subject, _) => subject,
-        };
-        #[cfg(feature = "mutants")]
-        let subject = match (subject, mutant) {
-            (Subject::Case { mut case, command }, Some(mutant)) => {
-                case.trial.scenario.mutant = Some(mutant);
-                let command = format!("{command} --mutant {mutant}");
-                Subject::Case { case, command }
-            }
-            (subject, _) => subject,
-        };
-        if self.record.is_some() && matches!(subject, Subject::Plain(_)) {
-            return Err(UsageError::alone("--record", "--faults or --scenario"));
-        }
-        self.show.command(subject, drawn, self.record, None)
-    }
-}
-
-/// A run on the files of a directory.
-fn kept(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
-    for learner in &learners {
-        check_node("--learner", *learner, &learner.0, options.nodes)?;
-    }
-    let data = Data { path, learners };
-    Ok(Subject::Kept { options, data })
-}
-
-impl ShowArgs {
-    fn command(
-        self,
-        subject: Subject,
-        drawn: bool,
-        record: Option<PathBuf>,
-        recorded: Option<Outcome>,
-    ) -> Result<RunCommand, UsageError> {
-        for node in &self.node {
-            check_node("--node", *node, &node.0, subject.nodes())?;
-        }
-        Ok(RunCommand {
-            subject,
-            drawn,
-            quiet: self.quiet,
-            form: self.format,
-            colour: self.color,
-            filter: Filter {
-                level: self.log_level,
-                nodes: self.node.into_iter().collect(),
-                roles: self.role,
-                slots: self.slot,
-            },
-            verify: self.verify,
-            record,
-            recorded,
-        })
-    }
-}
-
-impl ClusterArgs {
-    /// The options, once the values have been held against each other.
-    fn options(self, run_seed: u64) -> Result<Options, UsageError> {
-        let default = Options::new(run_seed);
-        let options = Options {
-            run_seed,
-            nodes: self.nodes.unwrap_or(default.nodes),
-            loss_ppm: self.loss.unwrap_or(default.loss_ppm),
-            delay: self.delay.unwrap_or(default.delay),
-            jitter: self.jitter,
-            machine: self.machine,
-            requests: self.requests.unwrap_or(default.requests),
-            clients: self.clients.unwrap_or(default.clients),
-            placement: self.place.and_then(|place| place.0),
-            kills: self.kill,
-            until: self.until,
-            events: self.events,
-            #[cfg(feature = "mutants")]
-            mutant: self.mutant,
-        };
-        if options.jitter() > values::JITTER_MAX {
-            let got = options.jitter().to_string();
-            return Err(UsageError::value("--jitter", &got, &"at most 35m"));
-        }
-        let until = options.until.unwrap_or_else(|| options.default_until());
-        if options.nodes > 1 && options.delay >= until {
-            let takes = format!("less than --until ({until}), as nothing would arrive in time");
-            let got = options.delay.to_string();
-            return Err(UsageError::value("--delay", &got, &takes));
-        }
-        if options.jitter() > options.delay {
-            let takes = format!("at most the delay ({})", options.delay);
-            return Err(UsageError::value(
-                "--jitter",
-                &options.jitter().to_string(),
-                &takes,
-            ));
-        }
-        if let Some(Placement::One(node)) = options.placement {
-            check_node("--place", node, &node.0, options.nodes)?;
-        }
-        if options.kills.len() > KILLS_MAX {
-            let got = format!("{} kills", options.kills.len());
-            let takes = format!("at most {KILLS_MAX}");
-            return Err(UsageError::value("--kill", &got, &takes));
-        }
-        for kill in &options.kills {
-            let at = Duration::from_micros(kill.at.as_micros());
-            let got = match kill.target {
-                Target::Node(node) => format!("{}@{at}", node.0),
-                Target::Leader => format!("leader@{at}"),
-            };
-            if let Target::Node(node) = kill.target {
-                check_node("--kill", node, &got, options.nodes)?;
-            }
-            if at >= until {
-                let takes = format!("a time before --until ({until}), when the run is given up");
-                return Err(UsageError::value("--kill", &got, &takes));
-            }
-        }
-        Ok(options)
-    }
-}
-
-/// Checks that a node that an option names exists.
-fn check_node(
-    option: &str,
-    node: NodeId,
-    got: &dyn core::fmt::Display,
-    nodes: u16,
-) -> Result<(), UsageError> {
-    if node.0 < nodes {
-        return Ok(());
-    }
-    let takes = match nodes {
-        1 => "only node 0: there is one node".to_owned(),
-        _ => format!("a node from 0 to {}: there are {nodes} nodes", nodes - 1),
-    };
-    Err(UsageError::value(option, &got.to_string(), &takes))
-}
-
-/// A seed out of the operating system's chance, short enough to be typed: the one thing here that no seed decides.
+/// Draws a seed from the operating system's randomness, short enough to be typed. This is the only choice that no seed
+/// determines.
 fn draw_seed() -> u64 {
     RandomState::new().hash_one(()) >> 40
 }

@@ -1,4 +1,4 @@
-//! What the program can be asked to do, one module a command.
+//! Execution of the commands, one module for each.
 
 #[cfg(feature = "check")]
 pub mod check;

@@ -1,23 +1,24 @@
-//! A run on real files: a simulated network, and nodes that keep what they must not forget in a directory.
+//! Runs with durable state: a simulated network, and nodes whose journals are files in a directory.
 //!
-//! The process can be killed at any instant. The next run with the same directory goes on: every node from its own file,
-//! and every client after the last answer that it has heard.
+//! The process may be killed at any instant. The next run with the same directory continues: every node from its own
+//! file, and every client after the last answer that it has received.
 
-mod clients;
+mod client_log;
+mod consistency;
 mod error;
 mod files;
-mod vouch;
 
 pub use error::DataError;
 
 use crate::options::{Machine, Options};
 use crate::run::{
-    FEW_PLACES as FEW, Finished, HostTracer, KEYS, PAGE, RunError, WINDOW, Watchers, in_thread,
-    is_small, to_the_end,
+    Finished, HostTracer, KEYS, PAGE, RunError, RunTracers, SMALL_CAPACITY as FEW, WINDOW,
+    in_thread, is_small, run_until_verdict,
 };
-use crate::shell;
+use crate::shell_quoting;
 use crate::store::{Cluster, DataDir};
-use clients::Diary;
+use client_log::ClientLog;
+use consistency::{StoredCluster, state_follows};
 use core::marker::PhantomData;
 use files::Files;
 use std::collections::BTreeSet;
@@ -28,39 +29,38 @@ use synod::simulation::{
     Verdict, Violation, Workload,
 };
 use synod::{Durable, NodeId, StateMachine, Tracer};
-use vouch::{Evidence, follows};
 
-/// How many bytes of records the storage of a node has room for: more than twice what four checkpoints of the largest state
-/// take that there can be, so that they are written in pages.
+/// Capacity of a node's storage, in bytes of records: more than twice the size of four checkpoints of the largest
+/// possible state, so that checkpoints are written in pages.
 const ROOM: u32 = 1 << 18;
 
-/// Where the nodes of a run keep what they must not forget.
+/// Directory with the durable state of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
-    /// The directory.
+    /// Path of the directory.
     pub path: PathBuf,
-    /// Nodes whose storage is not used: they come back as learners, which never vote.
+    /// Nodes whose storage is not used: they restart as learners, which never vote.
     pub learners: Vec<NodeId>,
 }
 
 impl Data {
-    /// The options that name it on the command line.
+    /// Returns the options for this directory on the command line, each preceded by a space.
     pub fn command(&self) -> String {
         let mut line = String::new();
-        shell::push_option(&mut line, "--data", self.path.as_os_str());
+        shell_quoting::push_option(&mut line, "--data", self.path.as_os_str());
         for learner in &self.learners {
-            shell::push_option(&mut line, "--learner", learner.0.to_string().as_ref());
+            shell_quoting::push_option(&mut line, "--learner", learner.0.to_string().as_ref());
         }
         line
     }
 }
 
-/// Runs what the options say on the files of a directory, which is made where there is none; goes on where an earlier run
-/// has left off. It ends early when a file cannot be written.
+/// Executes a run on the files of a directory, which is created if it does not exist, and continues an earlier run. The
+/// run ends early if a file cannot be written.
 ///
 /// # Errors
 ///
-/// [`DataError`]: what of the directory cannot be used, and what to do.
+/// [`DataError`] if the directory cannot be used, with the remedy.
 ///
 /// ```
 /// use synod_host::Options;
@@ -89,34 +89,36 @@ pub fn run(
     })?
 }
 
-/// What is in the directory of a run whose options these are, of at most 16 nodes and clients.
+/// Durable state in the directory of a run with at most 16 nodes and clients.
 #[derive(Debug)]
 pub struct Contents<M: StateMachine> {
-    /// What the clients know.
+    /// State of each client.
     pub clients: Vec<ClientResume>,
-    /// What each node must not forget; `None` where it has not joined.
+    /// State of each node; `None` if it has not joined.
     pub nodes: Vec<Option<Durable<M, WINDOW, FEW>>>,
 }
 
-/// Looks at what is in the directory of a run, without starting its nodes. What is recorded in it stays as it is.
+/// Reads the directory of a run without starting its nodes, and without changing its records.
 ///
 /// # Errors
 ///
 /// [`DataError`], as [`run`].
-pub fn look<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
+pub fn inspect<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
     let scenario = options.scenario();
-    let Opened { diary, files, .. } = Opened::<M, FEW>::open(options, &scenario, data)?;
-    let clients = diary.pasts();
+    let Opened {
+        client_log, files, ..
+    } = Opened::<M, FEW>::open(options, &scenario, data)?;
+    let clients = client_log.pasts();
     let nodes = files.remembered().map(Option::<&_>::cloned).collect();
     Ok(Contents { clients, nodes })
 }
 
-/// A machine whose clients have a script.
+/// A state machine whose clients follow a script.
 pub trait Scripted: StateMachine {
     /// The script.
     type Script: Workload<Self>;
 
-    /// The script of clients that make so many requests each.
+    /// Returns the script of clients that make `requests` requests each.
     fn script(requests: u32) -> Self::Script;
 }
 
@@ -136,26 +138,26 @@ impl Scripted for Bank<KEYS> {
     }
 }
 
-/// The files of a directory, which fit together.
+/// The files of a directory, found to be consistent.
 struct Opened<M: StateMachine, const CLIENTS: usize> {
     dir: DataDir,
-    diary: Diary,
+    client_log: ClientLog,
     files: Files<M, CLIENTS>,
 }
 
 impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
     fn open(options: &Options, scenario: &Scenario, data: &Data) -> Result<Self, DataError> {
         let mut dir = open::<CLIENTS>(options, scenario, data)?;
-        let diary = Diary::open(&mut dir)?;
-        let notes = diary.pasts();
-        if !notes.is_empty() && !dir.has_nodes() {
-            return Err(DataError::Manifest(dir.notes()));
+        let client_log = ClientLog::open(&mut dir)?;
+        let entries = client_log.pasts();
+        if !entries.is_empty() && !dir.has_nodes() {
+            return Err(DataError::Manifest(dir.client_log()));
         }
         let files = Files::open(&mut dir, scenario, &data.learners)?;
         let remembered = (0..).map(NodeId).zip(files.remembered());
-        let evidence = Evidence {
-            path: &dir.notes(),
-            notes: &notes,
+        let evidence = StoredCluster {
+            path: &dir.client_log(),
+            entries: &entries,
             nodes: remembered
                 .filter_map(|(node, durable)| Some((node, durable?)))
                 .collect(),
@@ -163,11 +165,15 @@ impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
             majority: usize::from(scenario.nodes) / 2 + 1,
         };
         evidence.check(|| M::script(u32::MAX))?;
-        let seen = files.seen().into_iter().chain([diary.seen()]);
+        let seen = files.seen().into_iter().chain([client_log.seen()]);
         for seen in seen {
             dir.must_be_newest(seen).map_err(DataError::Store)?;
         }
-        Ok(Self { dir, diary, files })
+        Ok(Self {
+            dir,
+            client_log,
+            files,
+        })
     }
 }
 
@@ -187,7 +193,7 @@ fn open<const CLIENTS: usize>(
     DataDir::open_or_found(&data.path, &cluster).map_err(DataError::Store)
 }
 
-/// In as small a simulation as will do, as runs without files are.
+/// Executes the run in the smaller simulation if that suffices, as runs without files do.
 fn sized<M: Scripted>(
     options: &Options,
     data: &Data,
@@ -231,10 +237,10 @@ where
     let opened = Opened::<M, CLIENTS>::open(options, scenario, data)?;
     let Opened {
         mut dir,
-        mut diary,
+        mut client_log,
         files,
     } = opened;
-    remember(&mut dir, &files, &diary)?;
+    remember(&mut dir, &files, &client_log)?;
     let mut simulation =
         Simulation::<OnFiles<M, NODES, EVENTS>, WINDOW, CLIENTS, PAGE>::idle_on(files);
     let network = Network::new(scenario.link, scenario.run_seed);
@@ -244,32 +250,32 @@ where
         return Err(failed.unwrap_or(DataError::Run(RunError::Scenario(error))));
     }
     let (mut earlier, mut beyond) = (0, 0);
-    for past in diary.pasts() {
+    for past in client_log.pasts() {
         if past.client < scenario.clients {
             earlier += u64::from(past.answered);
-            // Who has asked for more in an earlier run has been answered that as well.
+            // A client that made more requests in an earlier run has been answered those, too.
             beyond += u64::from(past.answered.saturating_sub(options.requests));
             simulation.resume(past);
         }
     }
-    let mut observers = (tracer, Watchers::default());
+    let mut observers = (tracer, RunTracers::default());
     let mut failed = None;
-    let mut verdict = to_the_end(|| {
-        let ended = simulation.step_observed(&mut observers, &mut diary);
-        // What is wrong with one file is likely to be wrong with all.
+    let mut verdict = run_until_verdict(|| {
+        let ended = simulation.step_observed(&mut observers, &mut client_log);
+        // The first error suffices, as a cause of one file's failure usually affects all.
         failed = simulation.stores_mut().take_error();
-        failed = failed.take().or_else(|| diary.take_error());
+        failed = failed.take().or_else(|| client_log.take_error());
         ended.or(failed.is_some().then_some(Verdict::Stalled(Bound::Stopped)))
     });
     if let Some(error) = failed {
         return Err(error);
     }
-    remember(&mut dir, simulation.stores(), &diary)?;
+    remember(&mut dir, simulation.stores(), &client_log)?;
     if verdict == Verdict::Done {
-        let notes = diary.pasts();
+        let entries = client_log.pasts();
         let wrong = simulation.nodes().find(|node| {
             let durable = node.durable();
-            durable.is_some_and(|durable| !follows(&durable, &notes, M::script(u32::MAX)))
+            durable.is_some_and(|durable| !state_follows(&durable, &entries, M::script(u32::MAX)))
         });
         if let Some(node) = wrong {
             let (node, slot) = (node.id(), node.applied());
@@ -282,13 +288,13 @@ where
     Ok(finished)
 }
 
-/// Writes down how many records there are in each file.
+/// Stores the number of records of each file in the manifest.
 fn remember<M: StateMachine, const CLIENTS: usize>(
     dir: &mut DataDir,
     files: &Files<M, CLIENTS>,
-    diary: &Diary,
+    client_log: &ClientLog,
 ) -> Result<(), DataError> {
-    let seen = files.seen().into_iter().chain([diary.seen()]);
+    let seen = files.seen().into_iter().chain([client_log.seen()]);
     dir.remember(seen).map_err(DataError::Store)
 }
 
@@ -300,7 +306,7 @@ mod tests {
     use synod::storage::Journal;
 
     #[test]
-    fn there_is_room_for_the_checkpoints_of_the_largest_state() {
+    fn storage_has_room_for_four_checkpoints_of_the_largest_state() {
         let mut machine = Kv::<KEYS>::default();
         for key in (0..).take(KEYS) {
             machine.apply(&KvCommand::Set(Key::numbered(key), i64::MAX));

@@ -1,32 +1,32 @@
-//! What a process says with its exit code.
+//! Exit codes of the program, and errors on the standard error.
 
 use crate::signals;
 use std::io;
 use std::process::ExitCode;
 
-/// How a command ended.
+/// Outcome of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
-    /// Everything was done, and as it should be; also where nobody reads the output any more.
+    /// Success; also if the reader of the output has closed it.
     Done,
-    /// A rule that must always hold was broken.
+    /// A safety rule was violated.
     Violated,
-    /// The command line makes no sense, or the output failed.
+    /// The command line was invalid, or a file or the output failed.
     Usage,
-    /// A run came to a bound before it was done.
+    /// A run reached a bound before it was done.
     Stalled,
-    /// The same seed gave two different traces.
+    /// Two runs of the same seed had different traces.
     Diverged,
-    /// A sweep or a check went through, and something that it was to show never happened.
+    /// A sweep or a check was completed, but something that it should have covered never happened.
     Vacuous,
-    /// A bound ended a check before everything was visited that it was to visit. No rule was broken so far.
+    /// A check reached a bound before it had visited everything. No rule was violated so far.
     CutShort,
-    /// It was stopped from outside: by Ctrl-C, SIGTERM or SIGHUP.
+    /// The program was stopped by Ctrl-C, SIGTERM or SIGHUP.
     Interrupted,
 }
 
 impl Exit {
-    /// The exit code; of what was stopped from outside it is 128 and the number of the signal: 130, 143 or 129.
+    /// Returns the exit code. After a signal it is 128 plus the number of the signal: 130, 143 or 129.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -40,13 +40,13 @@ impl Exit {
         }
     }
 
-    /// What an error of the standard output means: a reader that has gone away has seen what it wanted, anything else is
-    /// reported in one line.
+    /// Returns the outcome for an error of the standard output. A closed pipe is a success, because its reader has seen
+    /// enough; any other error is reported in one line.
     pub fn from_output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::Done;
         }
-        complain(&format_args!(
+        print_error(&format_args!(
             "cannot write to the standard output: {error}"
         ));
         Self::Usage
@@ -59,8 +59,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Says one line on the standard error. Where that fails too, there is nobody left to tell.
-pub(crate) fn complain(what: &impl core::fmt::Display) {
+/// Prints one line on the standard error. A failure to do so is ignored, as there is nowhere to report it.
+pub(crate) fn print_error(what: &impl core::fmt::Display) {
     use io::Write;
     let _ = writeln!(io::stderr().lock(), "synod: {what}");
 }

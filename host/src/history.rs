@@ -1,9 +1,9 @@
-//! What the clients of a run asked and were answered, and whether one state machine alone could have answered so.
+//! History of the clients' operations, and its linearizability check.
 //!
-//! A history is linearizable if each request can be given one moment between its question and its answer, so that a state
-//! machine that took the requests in the order of these moments would have answered the same (Herlihy and Wing,
-//! *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). It is so if that of each object is, which keeps
-//! the search small.
+//! A history is linearizable if each request can be assigned one instant between its invocation and its response, such
+//! that a state machine that executes the requests in the order of these instants gives the same answers (Herlihy and
+//! Wing, *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). A history is linearizable if and
+//! only if its part for each object is, which keeps the search small.
 
 mod objects;
 mod search;
@@ -17,15 +17,16 @@ use synod::machines::Key;
 use synod::simulation::{Answered, Asked, Observer, Violation};
 use synod::{Outcome, RequestKey};
 
-/// How many requests of one object are looked at; beyond that the search would take too much memory.
+/// Greatest number of requests of one object that is checked, as the search takes memory for each.
 const OBJECT_MAX: usize = 10_000;
-/// How many steps the search takes for one object before it is given up: far more than an order that is there needs.
+/// Greatest number of steps of the search for one object, far more than it takes to find an existing order.
 const STEPS_MAX: u64 = 200_000;
 
-/// An [`Observer`] that keeps what the clients asked and were answered, for a look at all of it when the run is over.
+/// An [`Observer`] that records the invocations and responses of the clients, to be checked after the run.
 ///
-/// A request that is asked again under the same key is one request. One that was never answered may have been done or not,
-/// at any moment after it was asked. A registration touches no object and is not kept.
+/// A request repeated under the same key is one request. A request without a response may have been executed or not, at
+/// any time after its invocation. A registration touches no object and is not recorded.
+///
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -43,15 +44,15 @@ const STEPS_MAX: u64 = 200_000;
 pub struct History<M: Objects> {
     requests: Vec<Request<M>>,
     requests_max: usize,
-    /// The last request of each client, by its place.
+    /// Last request of each client, as an index.
     last: Vec<Option<usize>>,
-    /// How many questions and answers there were, which is the time here.
+    /// Number of invocations and responses so far, which serves as the clock.
     moments: u64,
-    /// Requests that there was no room for, by what they were about.
+    /// Number of requests that were not recorded for lack of room, by object.
     left_out: BTreeMap<Key, u64>,
 }
 
-/// One request of a client.
+/// A request of a client.
 #[derive(Clone, Debug)]
 struct Request<M: Objects> {
     client: u16,
@@ -61,17 +62,17 @@ struct Request<M: Objects> {
     answered: Option<(u64, M::Output)>,
 }
 
-/// What a check of a [`History`] that found nothing wrong has looked at.
+/// Coverage of a check of a [`History`] that found no violation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Requests of objects for which an order was found.
+    /// Number of requests of objects for which an order was found.
     pub requests: u64,
-    /// Requests of objects that were not looked at to the end, because there were too many of them, or too many orders.
+    /// Number of requests of objects that were not fully checked, because there are too many requests or orders.
     pub unchecked: u64,
 }
 
 impl<M: Objects> History<M> {
-    /// An empty history, which keeps up to `requests_max` requests. An object with one more is not checked.
+    /// Returns an empty history with room for `requests_max` requests. An object with more is not checked.
     pub const fn new(requests_max: usize) -> Self {
         Self {
             requests: Vec::new(),
@@ -82,7 +83,7 @@ impl<M: Objects> History<M> {
         }
     }
 
-    /// Forgets everything, for the next run.
+    /// Clears the history for the next run.
     pub fn clear(&mut self) {
         self.requests.clear();
         self.last.clear();
@@ -90,14 +91,14 @@ impl<M: Objects> History<M> {
         self.left_out.clear();
     }
 
-    /// Whether one state machine that takes one request after the other could have answered so.
+    /// Checks that the history is linearizable.
     ///
-    /// It takes about as many steps as there are requests where they do not overlap, and many more where they do. It is
-    /// the same for the same history: no clock bounds it.
+    /// The check takes about as many steps as there are requests if they do not overlap, and many more if they do. Its
+    /// result depends only on the history, not on time.
     ///
     /// # Errors
     ///
-    /// [`Violation::NotLinearizable`] where none could, with the answer that no order got past.
+    /// [`Violation::NotLinearizable`] if no order explains all responses, with the response that no order could pass.
     pub fn check(&self) -> Result<Checked, Violation> {
         self.check_within(STEPS_MAX)
     }
@@ -137,7 +138,7 @@ impl<M: Objects> History<M> {
         Ok(checked)
     }
 
-    /// The last request of a client, if it has this key.
+    /// Returns the last request of a client, if it has this key.
     fn known(&mut self, client: u16, key: RequestKey) -> Option<&mut Request<M>> {
         let last = self.last.get(usize::from(client)).copied().flatten()?;
         self.requests
@@ -146,7 +147,7 @@ impl<M: Objects> History<M> {
     }
 }
 
-/// The questions and answers of some requests in the order of time.
+/// Returns the invocations and responses of some requests in the order of time.
 fn entries<M: Objects>(requests: &[&Request<M>]) -> Vec<Entry> {
     let mut moments = BTreeMap::new();
     for (index, request) in requests.iter().enumerate() {
@@ -191,7 +192,8 @@ impl<M: Objects, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         });
     }
 
-    /// Only an output is an answer here: whoever loses its session does not know whether its request was done.
+    /// Only an output counts as a response: a client whose session was evicted does not know whether its request was
+    /// executed.
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
         let Outcome::Applied { output, .. } = answered.outcome else {
             return Ok(());

@@ -1,17 +1,17 @@
-//! JSON by `serde_json`: what the log and the reports need besides, to write their values as they go.
+//! JSON values of the log and the reports, written with `serde_json` without a tree in memory.
 
 use core::cell::Cell;
 use core::fmt;
 use serde::ser::{Serialize, Serializer};
 
-/// Appends a value as one line.
+/// Appends a value as one line of JSON.
 pub(crate) fn line(out: &mut Vec<u8>, value: &impl Serialize) {
-    // A byte buffer never refuses, no map has keys that are not strings, and no value here has an error of its own.
+    // This cannot fail: a byte buffer takes all bytes, all keys of maps are strings, and no value returns an error.
     let _ = serde_json::to_writer(&mut *out, value);
     out.push(b'\n');
 }
 
-/// Sixteen hexadecimal digits; as a string, since many readers keep numbers in 53 bits.
+/// Sixteen hexadecimal digits, as a string because many JSON readers keep only 53 bits of a number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hex(pub(crate) u64);
 
@@ -22,7 +22,7 @@ impl Serialize for Hex {
     }
 }
 
-/// Two hexadecimal digits for each byte, as a string.
+/// Bytes as a string of two hexadecimal digits each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HexBytes<'a>(pub(crate) &'a [u8]);
 
@@ -38,7 +38,7 @@ impl fmt::Display for HexBytes<'_> {
     }
 }
 
-/// What a value displays, as a string.
+/// A displayed value as a string.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<T>(pub(crate) T);
 
@@ -48,7 +48,7 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
-/// A list of the items of an iterator. It can be written once.
+/// The items of an iterator as a list. Can be written once.
 pub(crate) struct List<I>(Cell<Option<I>>);
 
 impl<I: Iterator> List<I> {
@@ -63,7 +63,7 @@ impl<I: Iterator<Item: Serialize>> Serialize for List<I> {
     }
 }
 
-/// An object of the pairs of an iterator, in their order. It can be written once.
+/// The pairs of an iterator as the entries of an object, in their order. Can be written once.
 pub(crate) struct Pairs<I>(Cell<Option<I>>);
 
 impl<I: Iterator> Pairs<I> {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_written_front_to_back() {
+    fn values_have_the_expected_json() {
         let mut out = Vec::new();
         line(
             &mut out,

@@ -1,31 +1,31 @@
-//! Runs simulated Multi-Paxos clusters from a seed and prints what every node says.
+//! Host side of Synod: runs simulated Multi-Paxos clusters from a seed, checks them, and prints what every node does.
 //!
-//! The program `synod` is a thin shell around this library: [`cli`] reads the command line, [`commands`] does what it
-//! asks for, [`run()`] runs one simulation and [`sweep()`](sweep::sweep) many without printing anything, [`log`] and [`summary`] write down what happened.
-//! Nothing here decides anything about the protocol; all of that is in the package `synod`.
+//! The binary `synod` is a thin wrapper around this library. [`cli`] parses the command line and [`commands`] executes
+//! it. [`run()`] runs one simulation and [`sweep()`](sweep::sweep) many; neither prints anything. [`log`] and
+//! [`summary`] format the results. The protocol itself is in the package `synod`; nothing here takes part in it.
 
 pub mod case;
 #[cfg(feature = "check")]
 pub mod check;
 pub mod cli;
 pub mod commands;
-mod cut;
 pub mod data;
 pub mod exit;
 pub mod history;
 mod json;
+pub mod leadership;
 pub mod log;
 #[cfg(feature = "mutants")]
 pub mod museum;
 pub mod options;
+mod power_cut;
 mod progress;
-pub mod reigns;
+pub mod random_walk;
 pub mod run;
-mod shell;
+mod shell_quoting;
 pub mod shrink;
 mod signals;
 pub mod store;
-pub mod storm;
 pub mod summary;
 pub mod sweep;
 mod values;

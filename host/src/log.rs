@@ -1,17 +1,17 @@
-//! The log of a run: which records are shown, in which form, and where they go.
+//! Log of a run: which records are shown, in which format, and where they are written.
 
 pub(crate) mod bytes;
+mod colours;
 mod context;
 mod filter;
 mod json;
 mod output;
-mod paint;
 pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use context::{MessageId, Notes, Why};
+pub use context::{Annotations, MessageId, ProbeReason};
 pub use filter::{Filter, Level, level};
 pub use json::Json;
 pub use output::Output;
@@ -21,18 +21,18 @@ use context::Context;
 use std::io::{self, Write};
 use synod::{Event, Record, StateMachine, Tracer, Way};
 
-/// What a record is turned into.
+/// Format of a log.
 #[derive(Debug)]
 pub enum Format {
-    /// A line for people.
+    /// Lines for people.
     Text(Text),
-    /// A JSON object for programs.
+    /// JSON objects for programs.
     Json(Json),
 }
 
-/// Writes down the records that a filter admits.
+/// A tracer that writes the records admitted by a filter.
 ///
-/// After the first error of the output it writes nothing more, and [`Log::error`] says which error that was.
+/// After the first error of the output, which [`Log::error`] returns, nothing more is written.
 #[derive(Debug)]
 pub struct Log<'a, W> {
     format: Format,
@@ -42,12 +42,12 @@ pub struct Log<'a, W> {
 }
 
 impl Format {
-    /// Appends the line of a record, with what is said of it besides.
+    /// Appends the line of a record and its annotations.
     fn line<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
     ) {
         match self {
             Self::Text(text) => text.line(out, record, notes),
@@ -57,7 +57,7 @@ impl Format {
 }
 
 impl<'a, W: Write> Log<'a, W> {
-    /// A log of what `filter` admits, in a form, to an output.
+    /// Returns a log with a filter, a format and an output.
     pub fn new(format: Format, filter: Filter, output: &'a mut Output<W>) -> Self {
         Self {
             format,
@@ -67,7 +67,7 @@ impl<'a, W: Write> Log<'a, W> {
         }
     }
 
-    /// The error that ended the output.
+    /// Returns the error that ended the output.
     #[inline]
     pub const fn error(&self) -> Option<&io::Error> {
         self.output.error()
@@ -75,12 +75,12 @@ impl<'a, W: Write> Log<'a, W> {
 }
 
 impl<W: Write> Log<'_, W> {
-    /// Writes down a record where only some slots are asked for. A node applies such a slot when it hears that it is decided,
-    /// which the message says that it has received, though it may be about other slots: that is written down first.
+    /// Writes a record if the log shows only some slots. A node applies such a slot upon a message that says the slot
+    /// is decided but may be about other slots. That message is written first.
     fn record_for_slots<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
         is_asked_for: bool,
     ) {
         let Self {
@@ -91,16 +91,16 @@ impl<W: Write> Log<'_, W> {
         } = self;
         let applies = context.applies(record);
         let applies = applies.is_some_and(|(first, last)| filter.admits_between(first, last));
-        if applies && let Some(line) = context.brought(record.node, record.at) {
+        if applies && let Some(line) = context.received(record.node, record.at) {
             output.append(|out| out.extend_from_slice(&line));
         }
         if is_asked_for || applies {
             output.append(|out| format.line(out, record, notes));
             if matches!(record.event, Event::Received { .. }) {
-                context.forget(record.node);
+                context.forget_received(record.node);
             }
         } else {
-            context.keep(record, |out| format.line(out, record, notes));
+            context.keep_received(record, |out| format.line(out, record, notes));
         }
     }
 }

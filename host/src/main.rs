@@ -1,4 +1,4 @@
-//! The program `synod`; all of it is in the library.
+//! Entry point of the binary `synod`; everything else is in the library.
 
 use std::process::ExitCode;
 

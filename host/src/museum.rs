@@ -1,59 +1,59 @@
-//! The bug museum: every mutant is let loose, and hunted.
+//! The bug museum: runs each mutant against every kind of checking.
 //!
-//! A [`Hunter`] is a way to look for broken rules. It is handed a mutant, has all nodes make that mistake, and tells how
-//! soon a check failed and which. [`RandomWalks`] is one; whatever else runs real nodes under checks can be another.
+//! A [`Hunter`] is one kind of checking, such as [`RandomWalks`]. It runs real nodes that contain a planted mistake,
+//! and reports which check failed first and after how many tries.
 
 use crate::case::{Case, in_thread, run_here};
 #[cfg(feature = "check")]
 use crate::check::{Bounds, Explorer, Scope, walks};
-use crate::storm::{Conditions, Watch, walk};
+use crate::random_walk::{CheckSet, Conditions, walk};
 use synod::Mutant;
 use synod::simulation::{FaultSet, Swarm};
 
-/// A way to look for broken rules.
+/// A way to look for violations.
 pub trait Hunter {
-    /// Its name.
+    /// Returns the name.
     fn name(&self) -> &'static str;
 
-    /// Tries so many times to catch a mutant, or whatever is to be caught where no node makes a mistake.
+    /// Tries to find a violation in nodes with a mutant, or in correct nodes if there is none.
     fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch>;
 }
 
-/// How a mutant was caught.
+/// A violation found in a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catch {
     /// The check that failed.
     pub check: &'static str,
-    /// What was seen.
+    /// Description of the violation.
     pub what: String,
-    /// How many tries it took, this one included.
+    /// Number of tries, including this one.
     pub tries: u64,
-    /// What repeats the try: the seed of a walk.
+    /// Seed that repeats the try.
     pub seed: u64,
-    /// How many steps the nodes had taken in it.
+    /// Number of steps of all nodes in the try.
     pub steps: u64,
 }
 
-/// Random walks over seeds from a first one on: see [`crate::storm`].
+/// Random walks with consecutive seeds: see [`crate::random_walk`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RandomWalks {
-    /// Which checks count.
-    pub watch: Watch,
-    /// The seed of the first walk.
+    /// Checks that end a walk.
+    pub checks: CheckSet,
+    /// Seed of the first walk.
     pub first: u64,
 }
 
 impl Hunter for RandomWalks {
     fn name(&self) -> &'static str {
-        match self.watch {
-            Watch::Everything => "first sign",
-            Watch::Harm => "harm",
+        match self.checks {
+            CheckSet::All => "first sign",
+            CheckSet::UserVisible => "harm",
         }
     }
 
     fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
         let conditions = Conditions {
-            watch: self.watch,
+            checks: self.checks,
             mutant,
         };
         (1..=tries).find_map(|tries| {
@@ -70,21 +70,21 @@ impl Hunter for RandomWalks {
     }
 }
 
-/// The trials of a sweep with all faults, over seeds from a first one on: see [`crate::sweep`].
+/// Trials of a sweep with all faults, with consecutive seeds: see [`crate::sweep`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trials {
-    /// The first seed.
+    /// First seed.
     pub first: u64,
 }
 
-/// A trial whose nodes do so much is stuck: honest ones do less than a tenth.
+/// Bound on the events of a trial, beyond which it counts as stalled: correct nodes take less than a tenth.
 const EVENTS_MAX: u64 = 1_000_000;
 
 impl Trials {
-    /// What this hunter is called.
+    /// Name of this hunter.
     pub const NAME: &'static str = "sweep";
 
-    /// The trial of a seed, with nodes that make a mistake.
+    /// Returns the trial of a seed, with a mutant in all nodes.
     pub fn case(mutant: Option<Mutant>, seed: u64) -> Case {
         let swarm = Swarm {
             faults: FaultSet::ALL,
@@ -121,16 +121,16 @@ impl Hunter for Trials {
             }
             Ok(None)
         };
-        // What a swarm draws can be run.
+        // A trial drawn by a swarm always starts.
         in_thread(hunt).ok().flatten()
     }
 }
 
-/// Random walks of the check through its large world, over seeds from a first one on: see [`crate::check`].
+/// Random walks of the model checker through its large world, with consecutive seeds: see [`crate::check`].
 #[cfg(feature = "check")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Worlds {
-    /// The seed of the first walk.
+    /// Seed of the first walk.
     pub first: u64,
 }
 
@@ -148,7 +148,7 @@ impl Hunter for Worlds {
         };
         (1..=tries).find_map(|tries| {
             let seed = self.first.checked_add(tries - 1)?;
-            // Each walk is watched alone, so that its steps are its own.
+            // A watch for each walk, so that it counts the steps of that walk alone.
             let watch = crate::check::Watch::default();
             let found = walks(&explorer, seed..=seed, bounds, &watch);
             found.violation.map(|violation| Catch {

@@ -1,26 +1,26 @@
-//! What to simulate: everything that decides the trace of a run, and nothing that only decides how it is shown.
+//! Options of a run: everything that determines its trace, and nothing that only changes how it is shown.
 
-use crate::shell;
+use crate::shell_quoting;
 use crate::values::UNTIL_MAX;
 use core::fmt::{self, Write};
 use synod::simulation::{KILLS_MAX, Kill, Link, Placement, Scenario, Target};
 use synod::{Duration, NodeId};
 
-/// Requests of each client, unless told otherwise: the script of the default run has eleven.
+/// Number of requests of each client by default; the script of the default run has eleven.
 pub const REQUESTS: u32 = 11;
 
-/// Which state machine is replicated, and with it what the clients ask for.
+/// Replicated state machine, which also determines the requests of the clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Machine {
-    /// A key-value store: get and set.
+    /// A key-value store with `get` and `set`.
     #[default]
     Kv,
-    /// A bank: balance, deposit and withdraw.
+    /// A bank with `balance`, `deposit` and `withdraw`.
     Bank,
 }
 
 impl Machine {
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Kv => "kv",
@@ -29,7 +29,7 @@ impl Machine {
     }
 }
 
-/// One run: two runs of equal options have equal traces.
+/// Options of one run. Two runs with equal options have equal traces.
 ///
 /// ```
 /// use synod_host::Options;
@@ -42,37 +42,37 @@ impl Machine {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive] // There is more in it under the feature `mutants`.
 pub struct Options {
-    /// What all chance in the run follows from.
+    /// Seed of all random choices in the run.
     pub run_seed: u64,
-    /// How many nodes there are, 1 to 64.
+    /// Number of nodes, 1 to 64.
     pub nodes: u16,
-    /// How many messages of a million are lost.
+    /// Probability that a message is lost, in millionths.
     pub loss_ppm: u32,
-    /// How long a message travels, give or take the jitter.
+    /// Mean delay of a message.
     pub delay: Duration,
-    /// How much longer or shorter than that it may take; `None` for the default, at most the delay.
+    /// Greatest deviation from the delay, at most the delay; `None` for the default.
     pub jitter: Option<Duration>,
-    /// What is replicated.
+    /// Replicated state machine.
     pub machine: Machine,
-    /// How many requests each client makes.
+    /// Number of requests of each client.
     pub requests: u32,
-    /// How many clients there are, 1 to 64.
+    /// Number of clients, 1 to 64.
     pub clients: u16,
-    /// Where the clients are; `None` for the last node.
+    /// Placement of the clients; `None` for the last node.
     pub placement: Option<Placement>,
-    /// Who is stopped for good, and when; at most [`KILLS_MAX`].
+    /// Nodes that crash for good, with the time of each crash; at most [`KILLS_MAX`].
     pub kills: Vec<Kill>,
-    /// The bound on simulated time; `None` for [`Options::default_until`].
+    /// Bound on simulated time; `None` for [`Options::default_until`].
     pub until: Option<Duration>,
-    /// The bound on events; `None` for [`Options::default_events`].
+    /// Bound on the number of events; `None` for [`Options::default_events`].
     pub events: Option<u64>,
-    /// The mistake that every node makes, if they make one.
+    /// Mistake planted in every node, if any.
     #[cfg(feature = "mutants")]
     pub mutant: Option<synod::Mutant>,
 }
 
 impl Options {
-    /// The default run under a seed.
+    /// Returns the options of the default run under a seed.
     pub fn new(run_seed: u64) -> Self {
         let default = Scenario::new(run_seed);
         Self {
@@ -93,24 +93,24 @@ impl Options {
         }
     }
 
-    /// The jitter of the default run, or the delay where that is shorter.
+    /// Returns the default jitter: 20 ms, or the delay if that is less.
     pub fn default_jitter(&self) -> Duration {
         Scenario::new(self.run_seed).link.jitter.min(self.delay)
     }
 
-    /// The jitter that is used.
+    /// Returns the jitter in use.
     pub fn jitter(&self) -> Duration {
         self.jitter.unwrap_or_else(|| self.default_jitter())
     }
 
-    /// Where the clients are by default: all on the last node.
+    /// Returns the default placement: all clients on the last node.
     pub fn default_placement(&self) -> Placement {
         Placement::One(NodeId(self.nodes.saturating_sub(1)))
     }
 
-    /// Two minutes, and more where messages travel for more than 50 ms or clients ask more than sixty times: forty times
-    /// the longest way of a message for each request of a client, ten times what a quiet cluster takes. It is never more
-    /// than a million hours.
+    /// Returns the default bound on simulated time: two minutes, or, with delays above 50 ms or more than sixty
+    /// requests for each client, forty times the longest delay for each request of a client, which is ten times what a
+    /// cluster without faults takes. At most a million hours.
     pub fn default_until(&self) -> Duration {
         let way = self.delay.saturating_add(self.jitter());
         let until = way.max(Duration::from_millis(50))
@@ -118,13 +118,14 @@ impl Options {
         until.min(UNTIL_MAX)
     }
 
-    /// Ten million, and more where there are more than a thousand requests: ten thousand for each.
+    /// Returns the default bound on events: ten million, or ten thousand for each request if there are more than a
+    /// thousand.
     pub fn default_events(&self) -> u64 {
         let requests = u64::from(self.requests) * u64::from(self.clients);
         requests.saturating_mul(10_000).max(10_000_000)
     }
 
-    /// The scenario for the simulation. Kills beyond [`KILLS_MAX`] are left out.
+    /// Returns the scenario to simulate. Kills beyond [`KILLS_MAX`] are dropped.
     pub fn scenario(&self) -> Scenario {
         let mut scenario = Scenario::new(self.run_seed);
         scenario.nodes = self.nodes;
@@ -145,17 +146,17 @@ impl Options {
         scenario
     }
 
-    /// The shortest command that repeats the run: the seed and what differs from the default.
+    /// Returns the shortest command that repeats the run: the seed, and every option that differs from its default.
     pub fn command(&self) -> String {
         let mut line = String::new();
-        // A string never refuses.
+        // Writing to a string never fails.
         let _ = self.write_command(&mut line);
         line
     }
 
     fn write_command(&self, line: &mut String) -> fmt::Result {
         let default = Self::new(self.run_seed);
-        write!(line, "{} {}", shell::program(), self.run_seed)?;
+        write!(line, "{} {}", shell_quoting::program(), self.run_seed)?;
         if self.nodes != default.nodes {
             write!(line, " --nodes {}", self.nodes)?;
         }
@@ -208,7 +209,7 @@ impl Options {
     }
 }
 
-/// Millionths, shown as people write them: `5%`, `0.5%`.
+/// A ratio in millionths, displayed as a percentage: `5%`, `0.5%`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Percent(pub(crate) u32);
 
@@ -230,7 +231,7 @@ mod tests {
     use synod::Instant;
 
     #[test]
-    fn the_command_names_only_what_differs_from_the_default() {
+    fn the_command_omits_options_at_their_default() {
         let mut options = Options::new(6);
         options.placement = Some(options.default_placement());
         options.jitter = Some(options.default_jitter());
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_names_everything_that_differs() {
+    fn the_command_contains_every_option_that_differs() {
         let options = Options {
             nodes: 5,
             loss_ppm: 5_000,
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_grow_with_the_work() {
+    fn the_default_bounds_grow_with_the_number_of_requests() {
         let mut options = Options::new(6);
         assert_eq!(options.default_until(), Duration::from_secs(120));
         options.requests = 1_000_000;
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn percentages_print_as_people_write_them() {
+    fn percentages_are_displayed_without_trailing_zeros() {
         for (ppm, text) in [
             (0, "0%"),
             (50_000, "5%"),

@@ -1,4 +1,4 @@
-//! How far a long run is, on the standard error, for a person who waits.
+//! Progress bars of long commands, on the standard error.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +10,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use synod::{Event, Record, StateMachine, Tracer};
 
-/// Runs that take less than this are over before anybody wonders.
+/// Time before a progress bar appears.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the bar moves.
+/// Time between two updates of a progress bar.
 const STEP: Duration = Duration::from_millis(100);
 
-/// How many slots have been applied somewhere: a [`Tracer`] that one thread feeds and another one reads.
+/// Number of slots applied by at least one node: a [`Tracer`] written by one thread and read by another.
 #[derive(Debug)]
 pub(crate) struct Progress {
     applied: AtomicU64,
@@ -23,9 +23,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Nothing done yet of a run in which each of some clients asks so often.
+    /// Returns the progress of a run that has not begun, with `requests` requests of each client.
     pub(crate) fn new(clients: u16, requests: u32) -> Self {
-        // A client's session takes a slot, too.
+        // The session of each client takes a slot, too.
         let slots = u64::from(requests) + 1;
         Self {
             applied: AtomicU64::new(0),
@@ -43,8 +43,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for &Progress {
     }
 }
 
-/// Does some work, and shows how far it is once it has taken more than a second: a bar of a length, looks as told, and is
-/// moved on from time to time.
+/// Calls `work`, and shows a bar of the given length and style once it has taken more than a second. `update` is called
+/// at each step.
 fn shown<T>(
     len: u64,
     template: &str,
@@ -73,17 +73,17 @@ fn shown<T>(
     })
 }
 
-/// Does some work, and shows how many slots are applied once it has taken more than a second.
+/// Executes a run, and shows the number of applied slots once it has taken more than a second.
 pub(crate) fn run_shown<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     let template = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} slots, {eta} to go";
     let applied = |bar: &ProgressBar| bar.set_position(progress.applied.load(Ordering::Relaxed));
     shown(progress.expected, template, applied, work)
 }
 
-/// How far a sweep is.
+/// Progress of a sweep.
 #[derive(Debug)]
 pub(crate) struct SweepProgress {
-    /// How many runs there are to be, and for how long: whichever is through first ends it.
+    /// Number of runs and time budget; whichever is reached first ends the sweep.
     expected: (Option<u64>, Option<Duration>),
     runs: AtomicU64,
     failed: AtomicU64,
@@ -92,7 +92,7 @@ pub(crate) struct SweepProgress {
 }
 
 impl SweepProgress {
-    /// Nothing done yet of so many runs, or of so much time.
+    /// Returns the progress of a sweep that has not begun.
     pub(crate) fn new(runs: Option<u64>, time: Option<Duration>) -> Self {
         Self {
             expected: (runs, time),
@@ -103,7 +103,7 @@ impl SweepProgress {
         }
     }
 
-    /// So far it is now.
+    /// Stores the current progress.
     pub(crate) fn set(&self, progress: crate::sweep::Progress) {
         let failed = u64::try_from(progress.failed).unwrap_or(u64::MAX);
         self.runs.store(progress.runs, Ordering::Relaxed);
@@ -113,7 +113,7 @@ impl SweepProgress {
         self.took_ms.store(took_ms, Ordering::Relaxed);
     }
 
-    /// Which part of a whole is done.
+    /// Returns the completed part of a bar of length `whole`.
     fn position(&self, whole: u64) -> u64 {
         let part = |of: u128, all: u128| {
             let part = of * u128::from(whole) / all.max(1);
@@ -143,13 +143,13 @@ impl SweepProgress {
     }
 }
 
-/// How many there are a second, rounded down.
+/// Returns the rate per second, rounded down.
 pub(crate) fn per_second(count: u64, took: Duration) -> u64 {
     let millis = took.as_millis().max(1);
     u64::try_from(u128::from(count) * 1_000 / millis).unwrap_or(u64::MAX)
 }
 
-/// Does a sweep, and shows how far it is once it has taken more than a second.
+/// Executes a sweep, and shows its progress once it has taken more than a second.
 pub(crate) fn sweep_shown<T>(progress: &SweepProgress, work: impl FnOnce() -> T) -> T {
     const WHOLE: u64 = 10_000;
     let template = "{elapsed_precise} {wide_bar} {msg}, {eta} to go";
@@ -160,8 +160,8 @@ pub(crate) fn sweep_shown<T>(progress: &SweepProgress, work: impl FnOnce() -> T)
     shown(WHOLE, template, move_on, work)
 }
 
-/// Does some work that counts what it has done, and shows that, with a note, once it has taken more than a second. The
-/// work is given a function to call with how much is done and the note.
+/// Calls `work`, and shows a count and a note once it has taken more than a second. `work` is given a function that
+/// sets both.
 pub(crate) fn counted<T>(
     what: &'static str,
     len: u64,
@@ -188,8 +188,8 @@ pub(crate) fn counted<T>(
     shown(len, &template, move_on, || work(&count))
 }
 
-/// Does some work, and says how long it took. When it is `over`, which depends on how long it has taken so far, it is asked
-/// to `stop`; how far it is, is shown once it has taken more than a second.
+/// Calls `work` and returns how long it took. Once `over`, given the time so far, returns true, `stop` is called. The
+/// progress is shown once it has taken more than a second.
 #[cfg(feature = "check")]
 pub(crate) fn timed<T>(
     over: impl Fn(Duration) -> bool + Sync,
@@ -197,7 +197,7 @@ pub(crate) fn timed<T>(
     stop: impl Fn() + Sync,
     work: impl FnOnce() -> T,
 ) -> (T, Duration) {
-    // Nothing is drawn where the standard error is no terminal.
+    // Nothing is drawn unless the standard error is a terminal.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) =
         ProgressStyle::with_template("{elapsed_precise} {human_pos} states, {per_sec}")

@@ -1,9 +1,9 @@
-//! One run, from options to what came of it, without a word printed.
+//! Execution of one simulated run, from its options to its results. Prints nothing.
 
 use crate::exit::Exit;
 use crate::history::Checked;
+use crate::leadership::Leaderships;
 use crate::options::{Machine, Options};
-use crate::reigns::Reigns;
 use crate::signals;
 use core::fmt;
 use std::io;
@@ -16,76 +16,77 @@ use synod::simulation::{
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
-/// Entries of a page: what fits in a small message.
+/// Capacity of a page, in entries: as many as fit in a small message.
 pub const PAGE: usize = 2;
-/// Slots under way.
+/// Capacity of the window, in slots.
 pub const WINDOW: usize = 64;
-/// Keys of the key-value store and accounts of the bank: one for each client that there can be.
+/// Capacity of the key-value store, in keys, and of the bank, in accounts: one for each of the most clients.
 pub const KEYS: usize = 64;
-/// The stack of a run. The simulation is one value of several megabytes, which unoptimised builds copy more than once.
+/// Stack size of a run, in bytes. The simulation is a value of several megabytes, which unoptimised builds copy several
+/// times.
 pub(crate) const STACK: usize = 64 << 20;
 
-/// How many nodes and clients the smaller of the two simulations has room for, and 1,024 events on their way. The larger
-/// one has room for 64 of both and 8,192 events; to touch its memory would take a short run most of its time.
-const FEW: u16 = 16;
-/// The same, as a capacity.
-pub(crate) const FEW_PLACES: usize = 16;
+/// Capacity of the smaller of the two simulations in nodes and in clients; it queues 1,024 events. The larger one has
+/// room for 64 of each and 8,192 events, and initializing its memory would take most of the time of a short run.
+const SMALL_MAX: u16 = 16;
+/// [`SMALL_MAX`] as a const generic argument.
+pub(crate) const SMALL_CAPACITY: usize = 16;
 
-/// A tracer for every machine that the host runs.
+/// A tracer for every state machine that the host runs.
 ///
-/// Runs take it as `&mut dyn HostTracer`: a run that is compiled once for all tracers costs a virtual call for each record,
-/// and saves more than half of the time that the whole program takes to compile.
+/// Runs take it as `&mut dyn HostTracer`. A run compiled once for all tracers costs a virtual call for each record, and
+/// saves more than half of the compile time of the whole program.
 pub trait HostTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send {}
 
 impl<T: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send> HostTracer for T {}
 
-/// What came of a run.
+/// Results of a run.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// Verdict on the run.
     pub verdict: Verdict,
-    /// Where it stood then.
+    /// State of the cluster at the end.
     pub report: Report,
-    /// The digest of its trace: equal options give equal digests.
+    /// Digest of the trace. Equal options give equal digests.
     pub digest: Digest,
-    /// What happened how often.
+    /// Number of events of each kind.
     pub tally: Tally,
-    /// Who led, from when to when.
-    pub reigns: Reigns,
-    /// How full each fixed structure was at its fullest.
+    /// Leaderships in the run.
+    pub leaderships: Leaderships,
+    /// Peak use of each fixed capacity.
     pub marks: Vec<Mark>,
-    /// Which of the planned faults have begun, as a bit for each from the lowest on.
+    /// Planned faults that have begun, one bit each from the lowest on.
     pub began: u64,
-    /// How many messages were lost on the way, those aside that a planned fault cut off and those that found no room.
+    /// Number of messages lost on the network, without those cut off by a planned fault or dropped for lack of room.
     pub lost: u64,
-    /// What the checkers have looked at, where there were any.
-    pub looks: Option<Looks>,
-    /// What a run with faults has taken once they were over, where that can be held against what others took.
+    /// Coverage of the checkers, if there were any.
+    pub checks: Option<Checks>,
+    /// Effort of a run with faults after they were over, if it is comparable with that of other runs.
     pub pace: Option<Figures>,
-    /// How many of the requests were answered in earlier runs on the same files.
+    /// Number of requests answered in earlier runs on the same files.
     pub earlier: u64,
-    /// What happened on the disks of the nodes; nothing where they had none.
+    /// Events on the disks of the nodes; all zero without disks.
     pub disks: DiskFigures,
 }
 
-/// What watches every run.
-pub(crate) type Watchers = (Digest, (Tally, Reigns));
+/// Tracers of every run: the digest, the counts of events, and the leaderships.
+pub(crate) type RunTracers = (Digest, (Tally, Leaderships));
 
-/// What the checkers of a run have looked at.
+/// Coverage of the checkers of a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Looks {
-    /// How often each rule was checked, and how often it could not be.
+pub struct Checks {
+    /// Number of checks of each rule, done and skipped.
     pub seen: Seen,
-    /// What the look at the clients' history has covered.
+    /// Coverage of the linearizability check.
     pub history: Checked,
 }
 
 impl Finished {
-    /// What came of a run on a network that only loses and delays, with nobody looking on.
+    /// Collects the results of a run without planned faults and without checkers.
     pub(crate) fn of<S: Setting<WINDOW, CLIENTS, PAGE, Nemesis = Network>, const CLIENTS: usize>(
         simulation: &Simulation<S, WINDOW, CLIENTS, PAGE>,
         verdict: Verdict,
-        (digest, (tally, reigns)): Watchers,
+        (digest, (tally, leaderships)): RunTracers,
     ) -> Self {
         Self {
             verdict,
@@ -93,9 +94,9 @@ impl Finished {
             digest,
             lost: tally.lost_total() - tally.full(Queue::Scheduler),
             tally,
-            reigns,
+            leaderships,
             marks: simulation.marks().collect(),
-            looks: None,
+            checks: None,
             began: 0,
             pace: None,
             earlier: 0,
@@ -103,8 +104,8 @@ impl Finished {
         }
     }
 
-    /// How the run failed, in one word that stays the same when the run shrinks: the name of the bound that it ran into, such
-    /// as `stalled`, or of the rule that was broken; `stopped` where it was stopped from outside; `None` where it did not fail.
+    /// Returns the kind of failure as one word, which stays the same when the run is shrunk: the name of the exceeded
+    /// bound, such as `stalled`, or of the violated rule; `stopped` after a signal; `None` if the run did not fail.
     pub const fn failure(&self) -> Option<&'static str> {
         match self.verdict {
             Verdict::Done => None,
@@ -113,7 +114,7 @@ impl Finished {
         }
     }
 
-    /// The exit code that the run deserves.
+    /// Returns the exit status for the run.
     pub const fn exit(&self) -> Exit {
         match self.verdict {
             Verdict::Done => Exit::Done,
@@ -124,13 +125,13 @@ impl Finished {
     }
 }
 
-/// Why there was no run.
+/// Reason why a run could not start.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The simulation does not take such options.
+    /// The simulation refuses the options.
     Scenario(ScenarioError),
-    /// The operating system gave no thread to run in.
+    /// The operating system refused to create a thread.
     Thread(io::Error),
 }
 
@@ -138,18 +139,20 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scenario(error) => write!(f, "nothing was run: {error}"),
-            Self::Thread(error) => write!(f, "nothing was run: there is no thread for it: {error}"),
+            Self::Thread(error) => {
+                write!(f, "nothing was run: no thread could be created: {error}")
+            }
         }
     }
 }
 
 impl core::error::Error for RunError {}
 
-/// Runs what the options say, in a thread with a stack that is large enough, and gives every record to `tracer`.
+/// Executes a run in a thread with a large enough stack, and passes every record to `tracer`.
 ///
 /// # Errors
 ///
-/// [`RunError`] where there was no run at all. A run that stalls or breaks a rule is no error but a [`Verdict`].
+/// [`RunError`] if the run could not start. A run that stalls or violates a rule is not an error but has a [`Verdict`].
 ///
 /// ```
 /// use synod_host::{Options, run};
@@ -169,7 +172,7 @@ pub fn run(options: &Options, tracer: &mut dyn HostTracer) -> Result<Finished, R
     .map_err(RunError::Scenario)
 }
 
-/// Does something in a thread with a stack that is large enough for a simulation.
+/// Calls a function in a thread with a stack large enough for a simulation.
 pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, RunError> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()
@@ -181,25 +184,26 @@ pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, R
     })
 }
 
-/// Lets one thing after the other happen until a run has ended, or is to be cut short.
+/// Calls `step` until it returns a verdict or a signal requests to stop.
 #[inline]
-pub(crate) fn to_the_end(mut step: impl FnMut() -> Option<Verdict>) -> Verdict {
+pub(crate) fn run_until_verdict(mut step: impl FnMut() -> Option<Verdict>) -> Verdict {
     loop {
         if let Some(verdict) = step() {
             return verdict;
         }
-        if signals::cut_runs() {
+        if signals::must_stop_run() {
             return Verdict::Stalled(Bound::Stopped);
         }
     }
 }
 
-/// Whether the smaller of the two simulations has room for it.
+/// True if the smaller of the two simulations has room for the scenario.
 pub(crate) const fn is_small(scenario: &Scenario) -> bool {
-    scenario.nodes <= FEW && scenario.clients <= FEW
+    scenario.nodes <= SMALL_MAX && scenario.clients <= SMALL_MAX
 }
 
-/// Runs in as small a simulation as will do. Which one that is follows from the options, so it cannot part two traces.
+/// Executes the run in the smaller simulation if that suffices. The choice follows from the options, so equal options
+/// still have equal traces.
 fn simulate<M: StateMachine, L: Workload<M>>(
     scenario: &Scenario,
     workload: L,
@@ -209,16 +213,16 @@ where
     for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
 {
     if is_small(scenario) {
-        simulate_in::<Calm<M, L, FEW_PLACES, 1024>, FEW_PLACES>(scenario, workload, tracer)
+        simulate_in::<Calm<M, L, SMALL_CAPACITY, 1024>, SMALL_CAPACITY>(scenario, workload, tracer)
     } else {
         simulate_in::<Calm<M, L, 64, 8192>, 64>(scenario, workload, tracer)
     }
 }
 
-/// Runs to the end and gathers what came of it.
+/// Executes the run to its end and collects the results.
 ///
-/// It is never inlined: in one function with its twin, the stack frame would hold a simulation of each size, and the
-/// entry would touch every page of both.
+/// It is never inlined: inlined twice into one function, the stack frame would hold simulations of both sizes, and
+/// entering it would touch every page of both.
 #[inline(never)]
 fn simulate_in<S, const CLIENTS: usize>(
     scenario: &Scenario,
@@ -231,7 +235,7 @@ where
 {
     let mut simulation = Simulation::<S, WINDOW, CLIENTS, PAGE>::idle();
     simulation.start(scenario, workload)?;
-    let mut observers = (tracer, Watchers::default());
-    let verdict = to_the_end(|| simulation.step(&mut observers));
+    let mut observers = (tracer, RunTracers::default());
+    let verdict = run_until_verdict(|| simulation.step(&mut observers));
     Ok(Finished::of(&simulation, verdict, observers.1))
 }

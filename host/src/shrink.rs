@@ -1,66 +1,66 @@
-//! Shrinking: from a run that fails to the least that still fails in the same way, for a person to read.
+//! Shrinking of a failing run to a counterexample that a person can read, and that fails in the same way.
 //!
-//! First the trial is made smaller as long as some seed still fails (fewer nodes, clients, requests, faults), as the run
-//! that fails soonest is most of the way to the one that fails with least. Then what became of each message is written
-//! down, and taken back piece by piece: delays that do not matter become the usual one, losses that do not matter do not
-//! happen, and messages that do not matter are lost. Source of the piece by piece: Zeller and Hildebrandt, *Simplifying
-//! and Isolating Failure-Inducing Input* (2002).
+//! First the trial is reduced as long as some seed still fails: fewer nodes, clients, requests and faults. The seed
+//! that fails soonest usually gives the smallest counterexample. Then the fate of each message is recorded, and
+//! simplified piece by piece: delays that do not matter become the usual one, losses that do not matter are undone, and
+//! messages that do not matter are lost. Source of the piecewise reduction: Zeller and Hildebrandt, *Simplifying and
+//! Isolating Failure-Inducing Input* (2002).
 
+mod explanation;
 mod messages;
-mod story;
 mod trials;
 
-pub use story::{Story, Teller};
+pub use explanation::{Explanation, FactFilter};
 
 use crate::case::{Case, run_here};
 use crate::run::Finished;
 use crate::signals;
-use story::Lines;
+use explanation::LineCount;
 use synod::simulation::{Bound, ScenarioError, Trial, Verdict, Weather};
 
-/// How small a failing run is; less is better, in this order.
+/// Size of a failing run. Sizes are compared by their fields in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
-    /// Lines of its story.
+    /// Lines of the explanation.
     pub lines: u64,
     /// Planned faults.
     pub planned: usize,
-    /// Messages that do not take the usual time.
+    /// Messages with other than the usual delay.
     pub choices: usize,
     /// Requests of all clients.
     pub requests: u64,
 }
 
-/// What is left of a failing run.
+/// Result of shrinking.
 #[derive(Clone, Debug)]
 pub struct Shrunk {
-    /// The least that still fails, with a script.
+    /// The smallest failing run, with a script.
     pub case: Case,
-    /// What comes of it.
+    /// Results of that run.
     pub finished: Finished,
-    /// How it fails, as the run that it was shrunk from does.
+    /// Kind of failure, the same as that of the original run.
     pub failure: &'static str,
-    /// What it was shrunk from.
+    /// Size of the original run.
     pub before: Size,
-    /// What is left.
+    /// Size of the shrunk run.
     pub after: Size,
-    /// How many runs that took.
+    /// Number of runs tried.
     pub tries: u64,
 }
 
-/// How far a shrinking has come: how many runs it took so far, and what is left now.
-pub type Watch<'a> = &'a mut (dyn FnMut(u64, Size) + Send);
+/// Callback for the number of runs tried so far and the current size.
+pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, Size) + Send);
 
-/// Shrinks a failing run, with at most so many runs; `None` where it does not fail in the first place. The thread must have a
-/// stack that is large enough: see [`in_thread`](crate::case::in_thread).
+/// Shrinks a failing run with at most `tries_max` runs; `None` if it does not fail. The thread must have a large enough
+/// stack: see [`in_thread`](crate::case::in_thread).
 ///
 /// # Errors
 ///
-/// [`ScenarioError`] where there was no run at all.
+/// [`ScenarioError`] if the run could not start.
 pub fn shrink(
     case: &Case,
     tries_max: u64,
-    watch: Watch<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Option<Shrunk>, ScenarioError> {
     let (before, finished) = measure(case)?;
     let Some(failure) = finished.failure() else {
@@ -74,7 +74,7 @@ pub fn shrink(
         size: before,
         tries: 1,
         tries_max,
-        watch,
+        on_progress,
     };
     if case.script.is_none() || case.trial.weather != Weather::CALM {
         shrinking.redraw(tries_max / 4);
@@ -97,9 +97,9 @@ pub fn shrink(
     }))
 }
 
-/// Runs a case, and says how small it is.
+/// Runs a case and measures its size.
 fn measure(case: &Case) -> Result<(Size, Finished), ScenarioError> {
-    let mut lines = Lines::default();
+    let mut lines = LineCount::default();
     let finished = run_here(case, &mut lines)?;
     let trial = &case.trial;
     let size = Size {
@@ -114,15 +114,15 @@ fn measure(case: &Case) -> Result<(Size, Finished), ScenarioError> {
     Ok((size, finished))
 }
 
-/// What a failure has to do with time.
+/// Relation of a failure to liveness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Liveness {
-    /// Nothing.
+    /// A safety violation.
     Unharmed,
-    /// The run was not done in time.
+    /// The run did not finish within its bounds.
     Stuck,
-    /// It took more than it may, once its faults were over. Every message that is lost by hand makes it slower, so that such a
-    /// run is not taken apart message by message.
+    /// The run took more than its time budget after its faults were over. As each scripted loss slows a run down, such
+    /// a failure is not reduced message by message.
     Slow,
 }
 
@@ -136,28 +136,28 @@ impl Liveness {
     }
 }
 
-/// A shrinking on its way.
+/// State of a shrinking in progress.
 struct Shrinking<'a> {
     failure: &'static str,
     liveness: Liveness,
-    /// Whether a majority was left in the run that is shrunk.
+    /// Whether a majority was left in the original run.
     fair: bool,
     best: Case,
     size: Size,
     tries: u64,
     tries_max: u64,
-    watch: Watch<'a>,
+    on_progress: OnProgress<'a>,
 }
 
 impl Shrinking<'_> {
-    /// Keeps a candidate if it fails in the same way and is smaller.
+    /// Adopts a candidate if it fails in the same way and is smaller.
     fn offer(&mut self, candidate: Case) -> bool {
-        // Whoever loses its majority is stuck for no fault of its own.
+        // A cluster without a majority stalls legitimately.
         if self.liveness != Liveness::Unharmed && self.fair && !keeps_majority(&candidate.trial) {
             return false;
         }
         self.tries += 1;
-        (self.watch)(self.tries, self.size);
+        (self.on_progress)(self.tries, self.size);
         match measure(&candidate) {
             Ok((size, finished))
                 if finished.failure() == Some(self.failure) && size < self.size =>
@@ -171,21 +171,20 @@ impl Shrinking<'_> {
     }
 
     fn is_spent(&self) -> bool {
-        self.tries >= self.tries_max || signals::have_come()
+        self.tries >= self.tries_max || signals::is_stop_requested()
     }
 }
 
-/// Whether more than half of the nodes keep their votes.
+/// True if more than half of the nodes keep their votes.
 fn keeps_majority(trial: &Trial) -> bool {
     let lost = trial.plan.iter().filter(|planned| planned.takes_a_vote());
     lost.count() * 2 < usize::from(trial.scenario.nodes)
 }
 
-/// Goes over `items` in pieces, from half of them down to single ones, and offers to take each piece away. `take` says
-/// whether that was accepted.
+/// Tries to remove pieces of `items`, from halves down to single ones. `take` returns true if the removal was accepted.
 fn piecewise<T: Clone>(items: &[T], mut take: impl FnMut(&[T]) -> bool) {
     let mut left = items.to_vec();
-    // The last pieces first: what happened late matters least.
+    // The last pieces come first, because late events matter least.
     left.reverse();
     let mut size = left.len().div_ceil(2);
     while size > 0 && !left.is_empty() {
@@ -207,7 +206,7 @@ mod tests {
     use super::*;
     use crate::case::{in_thread, parse};
 
-    /// Five nodes in a storm, of which three are killed: nobody is left to answer.
+    /// Five nodes with heavy message faults, three of which crash, so that no majority can answer.
     const STALLED: &str = r#"
         seed = 4
         nodes = 5
@@ -237,7 +236,7 @@ mod tests {
     "#;
 
     #[test]
-    fn a_stalled_run_shrinks_to_a_few_lines_that_stall_again() {
+    fn a_stalled_run_shrinks_to_a_short_run_that_stalls() {
         let (case, _) = parse(STALLED).unwrap();
         let least = in_thread(|| shrink(&case, 1_000, &mut |_, _| ()));
         let shrunk = least.unwrap().unwrap();
@@ -253,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_does_not_fail_is_not_shrunk() {
+    fn a_run_that_succeeds_is_not_shrunk() {
         let (case, _) = parse("nodes = 3").unwrap();
         let shrunk = in_thread(|| shrink(&case, 10, &mut |_, _| ())).unwrap();
         assert!(shrunk.is_none());
     }
 
     #[test]
-    fn piecewise_leaves_only_what_is_needed() {
+    fn piecewise_removal_leaves_only_the_needed_items() {
         let items: Vec<u32> = (0..100).collect();
         let mut left = items.clone();
         let mut asked = 0;

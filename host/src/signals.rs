@@ -1,66 +1,69 @@
-//! Signals that ask the program to stop: Ctrl-C, SIGTERM, SIGHUP. The first is heeded, the second ends the program at once.
+//! Signals that request the program to stop: Ctrl-C, SIGTERM and SIGHUP. The first one stops it in an orderly way, a
+//! second one at once.
 
-use crate::exit::complain;
+use crate::exit::print_error;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::io;
 use std::process;
 
-/// The number of SIGINT: what Ctrl-C sends.
+/// Number of SIGINT, which Ctrl-C sends.
 const INTERRUPT: u8 = 2;
 
-/// Whether a signal has come.
-static CAME: AtomicBool = AtomicBool::new(false);
-/// Whether runs under way end where they are once a signal has come.
-static CUTS: AtomicBool = AtomicBool::new(false);
-/// Which signal came first.
-static FIRST: AtomicU8 = AtomicU8::new(INTERRUPT);
+/// Whether a signal has arrived.
+static STOP_REQUESTED: AtomicBool = AtomicBool::new(false);
+/// Whether a run in progress is stopped by the first signal.
+static STOPS_RUNS: AtomicBool = AtomicBool::new(false);
+/// Number of the first signal.
+static FIRST_SIGNAL: AtomicU8 = AtomicU8::new(INTERRUPT);
 
-/// What becomes of a run that is under way when the first signal comes.
+/// Effect of the first signal on a run in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Runs {
-    /// It ends where it is.
-    Cut,
-    /// It comes to its end, and this is said.
-    Finish(&'static str),
+pub(crate) enum FirstSignal {
+    /// The run is stopped.
+    StopsRun,
+    /// The run is finished, and this text is printed.
+    FinishesRun(&'static str),
 }
 
-/// Heeds signals from now on; where that cannot be, they end the program at once, and that is said.
-pub(crate) fn heed(runs: Runs) {
-    CUTS.store(runs == Runs::Cut, Ordering::Relaxed);
-    if let Err(error) = watch(move |signal| came(signal, runs)) {
-        complain(&format_args!("Ctrl-C will end it at once: {error}"));
+/// Installs the signal handlers. If that fails, signals end the program at once, and a message says so.
+pub(crate) fn install(first: FirstSignal) {
+    STOPS_RUNS.store(first == FirstSignal::StopsRun, Ordering::Relaxed);
+    if let Err(error) = watch(move |signal| on_signal(signal, first)) {
+        print_error(&format_args!(
+            "Ctrl-C will end the program at once: {error}"
+        ));
     }
 }
 
-/// Whether a signal has come: nothing more is to be begun.
-pub(crate) fn came_flag() -> &'static AtomicBool {
-    &CAME
+/// Returns the flag that is set once a signal has arrived, after which nothing new is begun.
+pub(crate) fn stop_flag() -> &'static AtomicBool {
+    &STOP_REQUESTED
 }
 
-/// Whether a signal has come.
+/// True if a signal has arrived.
 #[inline]
-pub(crate) fn have_come() -> bool {
-    CAME.load(Ordering::Relaxed)
+pub(crate) fn is_stop_requested() -> bool {
+    STOP_REQUESTED.load(Ordering::Relaxed)
 }
 
-/// Whether a run that is under way is to end where it is.
+/// True if a run in progress must be stopped.
 #[inline]
-pub(crate) fn cut_runs() -> bool {
-    have_come() && CUTS.load(Ordering::Relaxed)
+pub(crate) fn must_stop_run() -> bool {
+    is_stop_requested() && STOPS_RUNS.load(Ordering::Relaxed)
 }
 
-/// What a shell calls the end of a process by the signal that came: 130, 143 or 129.
+/// Returns the exit code that a shell reports for a process ended by the signal: 130, 143 or 129.
 pub(crate) fn exit_code() -> u8 {
-    FIRST.load(Ordering::Relaxed).saturating_add(128)
+    FIRST_SIGNAL.load(Ordering::Relaxed).saturating_add(128)
 }
 
-fn came(signal: u8, runs: Runs) {
-    if CAME.swap(true, Ordering::Relaxed) {
+fn on_signal(signal: u8, first: FirstSignal) {
+    if STOP_REQUESTED.swap(true, Ordering::Relaxed) {
         process::exit(i32::from(signal) + 128);
     }
-    FIRST.store(signal, Ordering::Relaxed);
-    if let Runs::Finish(say) = runs {
-        complain(&say);
+    FIRST_SIGNAL.store(signal, Ordering::Relaxed);
+    if let FirstSignal::FinishesRun(say) = first {
+        print_error(&say);
     }
 }
 
@@ -69,7 +72,7 @@ fn watch(mut act: impl FnMut(u8) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     let wanted = [SIGINT, SIGTERM, SIGHUP];
-    // Whoever starts a program with 'nohup' wants it to outlive that.
+    // A program started with `nohup` must survive SIGHUP.
     let ignored = ignored();
     let wanted = wanted
         .into_iter()
@@ -84,7 +87,7 @@ fn watch(mut act: impl FnMut(u8) + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// The signals that are ignored, as bits from the first; none where the system does not say.
+/// Returns the signals that are ignored, as bits from the first; none if the system does not tell.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

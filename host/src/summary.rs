@@ -1,4 +1,4 @@
-//! The last words of a run: what came of it, how to repeat it, and what it took.
+//! Summary of a run: its outcome, the command that repeats it, and its cost.
 
 mod json;
 mod text;
@@ -10,35 +10,36 @@ use crate::run::Finished;
 use synod::MessageKind;
 use synod::simulation::{Bound, Verdict};
 
-/// Everything that a summary is made of.
+/// Contents of a summary.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
-    /// The seed of the run.
+    /// Seed of the run.
     pub run_seed: u64,
-    /// The command that repeats it.
+    /// Command that repeats it.
     pub command: &'a str,
-    /// What came of it.
+    /// Results of the run.
     pub finished: &'a Finished,
-    /// Whether a second run had the same digest; `None` where there was none.
+    /// Whether a second run had the same digest; `None` without a second run.
     pub verified: Option<bool>,
 }
 
 impl Summary<'_> {
-    /// Appends the summary as lines for people; the last is `digest=` and sixteen hexadecimal digits.
+    /// Appends the summary as lines for people. The last line is `digest=` and sixteen hexadecimal digits.
     pub fn text(&self, out: &mut Vec<u8>) {
         text::write(self, out);
     }
 
     /// Appends the summary as one JSON object and a line feed.
     ///
-    /// Its keys: `event` (`summary`), `outcome` (`done`, `violated`, `stalled` or `interrupted`), `reason` (where it is not done),
-    /// `run_seed`, `command`, `nodes` (`started`, `live`, `joined`), `requests` (`answered`, `right`, `expected`, and `earlier` where some were answered in earlier runs
-    /// on the same files), `slots`
-    /// (`decided`, `agree`, `noops`, `installed`), `messages` (for each kind that occurred `sent`, `delivered`, `lost`),
-    /// `ignored` (a count for each reason that occurred), `full` (a count for each queue that ever was), `elections`, `leaders` (a list: `node`, `round`, `from_us`,
-    /// and where it did not lead to the end `to_us` and `ended`: `preempted`, `stepped_down`, `killed`, `fenced` or `halted`),
-    /// `preempted`, `stepped_down`, `suspected`, `killed`, `halted`, `t_us`, `events`, `deliveries`, `writes`, `marks` (for each fixed
-    /// structure `peak` and `capacity`), `verified` (where it was asked for) and `digest`.
+    /// Its keys: `event` (`summary`), `outcome` (`done`, `violated`, `stalled` or `interrupted`), `reason` (unless
+    /// done), `run_seed`, `command`, `nodes` (`started`, `live`, `joined`), `requests` (`answered`, `right`,
+    /// `expected`, and `earlier` if some were answered in earlier runs on the same files), `slots` (`decided`, `agree`,
+    /// `noops`, `installed`), `messages` (for each kind that occurred `sent`, `delivered`, `lost`), `ignored` (a count
+    /// for each reason that occurred), `full` (a count for each queue that was ever full), `elections`, `leaders` (a
+    /// list: `node`, `round`, `from_us`, and unless the node led to the end `to_us` and `ended`: `preempted`,
+    /// `stepped_down`, `killed`, `fenced` or `halted`), `preempted`, `stepped_down`, `suspected`, `killed`, `halted`,
+    /// `t_us`, `events`, `deliveries`, `writes`, `marks` (for each fixed capacity `peak` and `capacity`), `verified`
+    /// (if requested) and `digest`.
     pub fn json(&self, out: &mut Vec<u8>) {
         json::write(self, out);
     }
@@ -52,7 +53,7 @@ impl Summary<'_> {
         }
     }
 
-    /// The kinds of messages that occurred, with how many were sent, delivered and lost.
+    /// Returns each kind of message that occurred, with the numbers sent, delivered and lost.
     fn traffic(&self) -> impl Iterator<Item = (MessageKind, [u64; 3])> {
         let tally = &self.finished.tally;
         MessageKind::ALL.into_iter().filter_map(|kind| {

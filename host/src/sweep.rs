@@ -1,70 +1,70 @@
-//! A sweep: many seeds with faults, each run checked, and what all of them together have shown. Prints nothing.
+//! Sweeps: runs of many seeds with faults, each checked, and their common coverage. Prints nothing.
 //!
-//! Seeds are handed out in rising order and what came of them is added up in rising order, so that a sweep comes to the
-//! same, whatever the number of its threads.
+//! Seeds are assigned in rising order, and results are added up in rising order, so that the result of a sweep does not
+//! depend on the number of threads.
 
-mod due;
+mod coverage;
+mod non_vacuity;
 mod pace;
 mod seeds;
-mod sights;
 #[cfg(test)]
 mod tests;
-mod work;
+mod workers;
 
-pub use due::{Due, Missing, possible};
+pub use coverage::{Coverage, Occurrences, RareEvent};
+pub use non_vacuity::{Expectations, Missing, possible};
 pub use pace::{MANY_RUNS, Paces, Take};
 pub use seeds::{Seeds, Shard};
-pub use sights::{Rarity, Sight, Sights};
-pub use work::{Progress, current_seed, sweep};
+pub use workers::{Progress, current_seed, sweep};
 
 use crate::case::Case;
 use crate::exit::Exit;
 use crate::run::Finished;
-use crate::shell;
+use crate::shell_quoting;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 use synod::simulation::{FaultKind, FaultSet, Swarm, Trial, Verdict};
 use synod::{Digest, Instant};
 
-/// What is swept, and how.
+/// Options of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
-    /// Which seeds.
+    /// Seeds to run.
     pub seeds: Seeds,
-    /// Which share of them.
+    /// Share of the seeds to run.
     pub shard: Shard,
-    /// What is run under each.
+    /// Source of the run of each seed.
     pub source: Source,
-    /// How many runs there are at once.
+    /// Number of runs at a time.
     pub jobs: NonZeroUsize,
-    /// After so long no more runs are begun; `None` for no bound.
+    /// Time budget, after which no run begins; `None` for no bound.
     pub time: Option<Duration>,
-    /// Whether a failure does not end it.
+    /// Whether the sweep continues after a failure.
     pub keep_going: bool,
-    /// Whether every seed is run twice, and the digests are compared.
+    /// Whether every seed is run twice and the digests compared.
     pub verify: bool,
 }
 
-/// Where the run of a seed comes from.
+/// Source of the run of each seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// It is drawn.
+    /// Each seed draws its trial.
     Swarm(Swarm),
-    /// It is always the same but for its seed.
+    /// Each seed runs the same scenario.
     Scenario {
-        /// What is run.
+        /// The scenario.
         case: Box<Case>,
-        /// The file that it stands in.
+        /// Path of its file.
         path: PathBuf,
     },
-    /// The same, and every node makes a mistake.
+    /// Another source, with a mutant in every node.
     #[cfg(feature = "mutants")]
     Mutated(Box<Self>, synod::Mutant),
 }
 
 impl Source {
-    /// A case that stands in a file.
+    /// Returns the source for a case read from a file.
     pub fn scenario(case: Case, path: &Path) -> Self {
         Self::Scenario {
             case: Box::new(case),
@@ -72,7 +72,7 @@ impl Source {
         }
     }
 
-    /// What is run under a seed.
+    /// Returns the case of a seed.
     pub fn case(&self, run_seed: u64) -> Case {
         match self {
             Self::Swarm(swarm) => Case::of(swarm.draw(run_seed)),
@@ -90,7 +90,7 @@ impl Source {
         }
     }
 
-    /// The same with nodes that make no mistake, unless a file says so.
+    /// Returns the source without the mutant, unless the file itself contains one.
     pub(crate) fn unmutated(&self) -> &Self {
         match self {
             #[cfg(feature = "mutants")]
@@ -99,35 +99,39 @@ impl Source {
         }
     }
 
-    /// The command that shows the run of a seed.
+    /// Returns the command that executes the run of a seed.
     pub fn command(&self, run_seed: u64) -> String {
-        format!("{} run {run_seed}{}", shell::program(), self.options())
+        format!(
+            "{} run {run_seed}{}",
+            shell_quoting::program(),
+            self.options()
+        )
     }
 
-    /// The options that name it, each with a space before it.
+    /// Returns the options that select this source, each preceded by a space.
     pub fn options(&self) -> String {
         let mut line = String::new();
         match self {
             Self::Swarm(Swarm { faults, nodes }) => {
-                shell::push_option(&mut line, "--faults", faults_text(*faults).as_ref());
+                shell_quoting::push_option(&mut line, "--faults", faults_text(*faults).as_ref());
                 if let Some(nodes) = nodes {
-                    shell::push_option(&mut line, "--nodes", nodes.to_string().as_ref());
+                    shell_quoting::push_option(&mut line, "--nodes", nodes.to_string().as_ref());
                 }
             }
             Self::Scenario { path, .. } => {
-                shell::push_option(&mut line, "--scenario", path.as_os_str());
+                shell_quoting::push_option(&mut line, "--scenario", path.as_os_str());
             }
             #[cfg(feature = "mutants")]
             Self::Mutated(source, mutant) => {
                 line = source.options();
-                shell::push_option(&mut line, "--mutant", mutant.name().as_ref());
+                shell_quoting::push_option(&mut line, "--mutant", mutant.name().as_ref());
             }
         }
         line
     }
 }
 
-/// A set of kinds of fault as it is typed.
+/// Formats a set of faults as on the command line.
 pub fn faults_text(faults: FaultSet) -> String {
     if faults == FaultSet::ALL {
         return "all".to_owned();
@@ -140,11 +144,11 @@ pub fn faults_text(faults: FaultSet) -> String {
 }
 
 impl Sweep {
-    /// The command that sweeps these seeds in the same way, its time aside.
+    /// Returns the command that sweeps these seeds in the same way, without the time budget.
     pub fn command(&self, seeds: Seeds) -> String {
-        let mut line = format!("{} sweep --seeds {seeds}", shell::program());
+        let mut line = format!("{} sweep --seeds {seeds}", shell_quoting::program());
         if self.shard != Shard::WHOLE {
-            shell::push_option(&mut line, "--shard", self.shard.to_string().as_ref());
+            shell_quoting::push_option(&mut line, "--shard", self.shard.to_string().as_ref());
         }
         line.push_str(&self.source.options());
         for (flag, is_set) in [
@@ -156,7 +160,7 @@ impl Sweep {
         line
     }
 
-    /// All faults under these seeds, on every processor there is.
+    /// Returns the default sweep: all faults, on every processor.
     pub fn new(seeds: Seeds) -> Self {
         Self {
             seeds,
@@ -173,68 +177,67 @@ impl Sweep {
     }
 }
 
-/// What came of a sweep. But for the time it took it hangs on the seeds alone that were run.
+/// Result of a sweep. Except for the duration, it depends only on the seeds that were run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swept {
-    /// How it ended.
+    /// Reason why the sweep ended.
     pub end: End,
-    /// How many seeds were run.
+    /// Number of seeds that were run.
     pub runs: u64,
-    /// Every seed of the shard that is below this one was run, and no other.
+    /// Exactly the seeds of the shard below this one were run.
     pub next: u64,
-    /// The runs that failed, in rising order of their seeds.
+    /// Failed runs, in rising order of their seeds.
     pub failures: Vec<Failure>,
-    /// What the runs have seen.
-    pub sights: Sights,
-    /// What they should have seen, and have not. It is not asked for where the sweep was ended early.
+    /// Coverage of all runs.
+    pub coverage: Coverage,
+    /// Expected faults and events that never occurred; empty if the sweep ended early.
     pub missing: Vec<Missing>,
-    /// What the runs took.
+    /// Averages over all runs.
     pub paces: Paces,
-    /// What they took more of, or less, than runs do on average. It is not asked for where the sweep was ended early, or where
-    /// not all faults and sizes are drawn.
+    /// Averages that are out of their bounds; empty if the sweep ended early, or if not all faults and sizes are drawn.
     pub unusual: Vec<Take>,
-    /// Requests answered.
+    /// Number of answered requests.
     pub answered: u64,
-    /// Slots decided.
+    /// Number of decided slots.
     pub decided: u64,
-    /// Messages delivered.
+    /// Number of delivered messages.
     pub deliveries: u64,
-    /// The longest simulated time that a run took, and its seed.
+    /// Longest simulated time of a run, and its seed.
     pub longest: Option<(Instant, u64)>,
-    /// The digest of all digests.
+    /// Digest of the digests of all runs.
     pub digest: Digest,
-    /// How long it took.
+    /// Duration of the sweep.
     pub took: Duration,
 }
 
-/// How a sweep ended.
+/// Reason why a sweep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// All seeds were run.
     Through,
-    /// Its time was up.
+    /// The time budget was spent.
     Time,
     /// A run failed.
     Failed,
-    /// It was told to stop.
+    /// The sweep was requested to stop.
     Stopped,
 }
 
-/// A run that failed.
+/// A failed run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Its seed.
+    /// Seed of the run.
     pub run_seed: u64,
-    /// How it ended.
+    /// Verdict on the run.
     pub verdict: Verdict,
-    /// The digest of its trace.
+    /// Digest of the trace.
     pub digest: Digest,
-    /// The digest of its second run, where that is another one.
+    /// Digest of the second run, if it differs.
     pub other: Option<Digest>,
 }
 
 impl Failure {
-    /// What is wrong with a run, if anything; `again` is the digest of a second one.
+    /// Returns the failure of a run, if it failed; `again` is the digest of a second run.
     fn of(run_seed: u64, finished: &Finished, again: Option<Digest>) -> Option<Self> {
         let failure = Self {
             run_seed,
@@ -245,7 +248,7 @@ impl Failure {
         (failure.exit() != Exit::Done).then_some(failure)
     }
 
-    /// The exit code that it deserves. A broken rule is worse than two traces, and those are worse than a stalled run.
+    /// Returns the exit status. A violation takes precedence over different traces, and those over a stall.
     pub const fn exit(&self) -> Exit {
         match (self.verdict, self.other) {
             (Verdict::Violated(_), _) => Exit::Violated,
@@ -257,14 +260,14 @@ impl Failure {
 }
 
 impl Swept {
-    /// Nothing swept yet.
+    /// Returns the result of a sweep that has not begun.
     fn new(first: u64) -> Self {
         Self {
             end: End::Through,
             runs: 0,
             next: first,
             failures: Vec::new(),
-            sights: Sights::default(),
+            coverage: Coverage::default(),
             missing: Vec::new(),
             paces: Paces::default(),
             unusual: Vec::new(),
@@ -277,14 +280,13 @@ impl Swept {
         }
     }
 
-    /// How many failures deserve an exit code.
+    /// Returns the number of failures with an exit status.
     pub fn failed(&self, exit: Exit) -> usize {
         let failed = self.failures.iter().filter(|failed| failed.exit() == exit);
         failed.count()
     }
 
-    /// The exit code that it deserves: that of its worst failure; or that it was stopped, or that its runs took too much on
-    /// average, or that it has shown too little.
+    /// Returns the exit status: that of the worst failure, or else interrupted, averages out of bounds, or vacuous.
     pub fn exit(&self) -> Exit {
         let worst = [Exit::Violated, Exit::Diverged, Exit::Stalled];
         let worst = worst.into_iter().find(|exit| self.failed(*exit) > 0);
@@ -297,13 +299,13 @@ impl Swept {
         }
     }
 
-    /// Adds a run.
+    /// Adds the results of a run.
     fn add(&mut self, trial: &Trial, finished: &Finished, again: Option<Digest>) {
         let run_seed = trial.scenario.run_seed;
         self.runs += 1;
         let failure = Failure::of(run_seed, finished, again);
         self.failures.extend(failure);
-        self.sights.add(finished);
+        self.coverage.add(finished);
         self.paces.add(trial, finished);
         self.answered += finished.report.answered;
         self.decided += finished.report.applied.number();
@@ -316,7 +318,7 @@ impl Swept {
     }
 }
 
-/// A digest of digests: each is mixed in as the words of a trace are.
+/// Mixes a digest into the digest of all runs, in the same way as the words of a trace.
 fn folded(digests: Digest, digest: Digest) -> Digest {
     let product = (digests.value() ^ digest.value()).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     Digest::resume(product ^ product >> 32)

@@ -1,6 +1,10 @@
-//! Values as people write them: durations, percentages, nodes. Everything is exact; no float is involved.
+//! Parsers for the values of options and scenario keys: durations, percentages, nodes, seeds. All are exact; no float
+//! is involved.
 //!
-//! What each parser answers on failure is the end of a sentence that begins with "takes".
+//! The error of each parser completes a sentence that begins with "takes".
+
+#[cfg(test)]
+mod tests;
 
 use crate::sweep::{Seeds, Shard};
 use core::num::NonZeroUsize;
@@ -8,23 +12,23 @@ use core::ops::RangeInclusive;
 use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Target};
 use synod::{Duration, Instant, NodeId, Role};
 
-/// The longest time that anything may take on its way.
+/// Longest mean delay of a message.
 pub(crate) const DELAY_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// The most jitter that the simulation's generator can draw.
+/// Greatest jitter that the random generator of the simulation can draw.
 pub(crate) const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
-/// The longest bound on simulated time: more than a century.
+/// Greatest bound on simulated time: more than a century.
 pub(crate) const UNTIL_MAX: Duration = Duration::from_secs(1_000_000 * 3_600);
 
-/// What an option takes, said to someone who gave it something else.
-pub(crate) type Takes = &'static str;
+/// Description of the values that an option accepts; completes "takes …".
+pub(crate) type Expected = &'static str;
 
-/// A seed: a whole number up to 2⁶⁴ − 1.
-pub(crate) fn seed(text: &str) -> Result<u64, Takes> {
+/// Parses a seed: a whole number from 0 to 2⁶⁴ − 1.
+pub(crate) fn seed(text: &str) -> Result<u64, Expected> {
     number(text).ok_or("a whole number from 0 to 18446744073709551615")
 }
 
-/// Seeds from one to the one before another, `0..1000`; or from one on, `1000..`.
-pub(crate) fn seeds(text: &str) -> Result<Seeds, Takes> {
+/// Parses a range of seeds: `0..1000` excludes its end, `1000..` has none.
+pub(crate) fn seeds(text: &str) -> Result<Seeds, Expected> {
     let parsed = text.split_once("..").and_then(|(first, end)| {
         let first = number(first)?;
         let end = match end {
@@ -37,8 +41,8 @@ pub(crate) fn seeds(text: &str) -> Result<Seeds, Takes> {
     parsed.ok_or("a range such as 0..1000, or 1000.. with --for")
 }
 
-/// One of some shares: `1/4`.
-pub(crate) fn shard(text: &str) -> Result<Shard, Takes> {
+/// Parses a share of the seeds, `1/4`.
+pub(crate) fn shard(text: &str) -> Result<Shard, Expected> {
     let parsed = text.split_once('/').and_then(|(index, count)| {
         let [index, count] = [index, count].map(|text| u32::try_from(number(text)?).ok());
         let (index, count) = (index?, count?);
@@ -46,17 +50,17 @@ pub(crate) fn shard(text: &str) -> Result<Shard, Takes> {
             .contains(&index)
             .then_some(Shard { index, count })
     });
-    parsed.ok_or("which of how many, from 1/1: 1/4, 2/4, 3/4 and 4/4 are all")
+    parsed.ok_or("a share I/N with I from 1 to N, such as 1/4")
 }
 
-/// How many runs at once.
-pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Takes> {
+/// Parses the number of runs at a time.
+pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Expected> {
     within(text, 1..=1024)
         .and_then(|jobs| NonZeroUsize::new(jobs.into()))
         .ok_or("a whole number from 1 to 1024")
 }
 
-/// Kinds of fault: `all`, `none`, or names between commas.
+/// Parses a set of faults: `all`, `none`, or names separated by commas.
 pub(crate) fn faults(text: &str) -> Result<FaultSet, String> {
     match text {
         "all" => return Ok(FaultSet::ALL),
@@ -78,67 +82,68 @@ pub(crate) fn faults(text: &str) -> Result<FaultSet, String> {
     Ok(faults)
 }
 
-/// The names of all kinds of fault, with commas between them.
+/// Returns the names of all kinds of faults, separated by commas.
 pub(crate) fn fault_names() -> String {
     listed(&FaultKind::ALL, FaultKind::name)
 }
 
-/// The names of all of a vocabulary, with commas between them.
+/// Returns the names of a vocabulary, separated by commas.
 pub(crate) fn listed<T: Copy>(every: &[T], name: impl Fn(T) -> &'static str) -> String {
     let names: Vec<_> = every.iter().map(|item| name(*item)).collect();
     names.join(", ")
 }
 
-/// How many nodes.
-pub(crate) fn nodes(text: &str) -> Result<u16, Takes> {
+/// Parses the number of nodes.
+pub(crate) fn nodes(text: &str) -> Result<u16, Expected> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
-/// How many clients.
-pub(crate) fn clients(text: &str) -> Result<u16, Takes> {
+/// Parses the number of clients.
+pub(crate) fn clients(text: &str) -> Result<u16, Expected> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
-/// How many requests for each client.
-pub(crate) fn requests(text: &str) -> Result<u32, Takes> {
+/// Parses the number of requests of each client.
+pub(crate) fn requests(text: &str) -> Result<u32, Expected> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| *number >= 1 && *number < u32::MAX)
         .ok_or("a whole number from 1 to 4294967294, such as 10_000")
 }
 
-/// How many nodes a small cluster has.
+/// Parses the number of nodes of a cluster that is model checked.
 #[cfg(feature = "check")]
-pub(crate) fn few_nodes(text: &str) -> Result<u16, Takes> {
+pub(crate) fn small_cluster(text: &str) -> Result<u16, Expected> {
     within(text, 1..=5).ok_or("a whole number from 1 to 5")
 }
 
-/// How often something happens in a small cluster.
+/// Parses how often an action may happen in a cluster that is model checked.
 #[cfg(feature = "check")]
-pub(crate) fn few(text: &str) -> Result<u8, Takes> {
+pub(crate) fn small_count(text: &str) -> Result<u8, Expected> {
     let number = within(text, 0..=8).and_then(|number| u8::try_from(number).ok());
     number.ok_or("a whole number from 0 to 8")
 }
 
-/// The same where it happens at least once.
+/// Like [`small_count`], but at least 1.
 #[cfg(feature = "check")]
-pub(crate) fn some(text: &str) -> Result<u8, Takes> {
-    few(text)
+pub(crate) fn small_count_from_one(text: &str) -> Result<u8, Expected> {
+    small_count(text)
         .ok()
         .filter(|number| *number >= 1)
         .ok_or("a whole number from 1 to 8")
 }
 
-/// How many steps.
+/// Parses a number of steps.
 #[cfg(feature = "check")]
-pub(crate) fn depth(text: &str) -> Result<u32, Takes> {
+pub(crate) fn depth(text: &str) -> Result<u32, Expected> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| (1..=1_000_000).contains(number))
         .ok_or("a whole number from 1 to 1000000")
 }
 
-/// Some of a vocabulary, by name and with commas between them, in the order of the vocabulary; or a word for all or none.
+/// Parses a subset of a vocabulary: names separated by commas, returned in the order of the vocabulary, or `word` for
+/// `these`.
 #[cfg(feature = "check")]
 pub(crate) fn names<T: Copy>(
     text: &str,
@@ -160,15 +165,15 @@ pub(crate) fn names<T: Copy>(
     Ok(every.iter().copied().filter(named).collect())
 }
 
-/// A bound on events.
-pub(crate) fn events(text: &str) -> Result<u64, Takes> {
+/// Parses a bound on events.
+pub(crate) fn events(text: &str) -> Result<u64, Expected> {
     number(text)
         .filter(|number| *number >= 1)
         .ok_or("a whole number from 1, such as 10_000_000")
 }
 
-/// A share, in millionths: `5%`, `0.5%`, or `0`.
-pub(crate) fn percent(text: &str) -> Result<u32, Takes> {
+/// Parses a percentage, as millionths: `5%`, `0.5%`, or `0`.
+pub(crate) fn percent(text: &str) -> Result<u32, Expected> {
     let takes = "a percentage from 0% to 100%, such as 5% or 0.5%";
     let parsed = match text.strip_suffix('%') {
         Some(number) => decimal(number, 10_000),
@@ -180,38 +185,38 @@ pub(crate) fn percent(text: &str) -> Result<u32, Takes> {
         .ok_or(takes)
 }
 
-/// A span of time: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
-pub(crate) fn duration(text: &str) -> Result<Duration, Takes> {
+/// Parses a duration: `30ms`, `1.5s`, `250us`, `2m`, `1h`, or `0`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Expected> {
     span(text).ok_or("a duration such as 30ms, 1.5s or 2m")
 }
 
-/// A span of time that something takes on its way.
-pub(crate) fn delay(text: &str) -> Result<Duration, Takes> {
+/// Parses the delay of a message, at most [`DELAY_MAX`].
+pub(crate) fn delay(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| *span <= DELAY_MAX)
         .ok_or("a duration of at most 24h, such as 30ms, 1.5s or 2m")
 }
 
-/// A bound on simulated time, which cannot be zero.
-pub(crate) fn until(text: &str) -> Result<Duration, Takes> {
+/// Parses a bound on simulated time, above zero and at most [`UNTIL_MAX`].
+pub(crate) fn until(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| (Duration::from_micros(1)..=UNTIL_MAX).contains(span))
         .ok_or("a duration above zero and of at most 1000000h, such as 90s or 10m")
 }
 
-/// A bound on time, which cannot be zero.
-pub(crate) fn bound(text: &str) -> Result<Duration, Takes> {
+/// Parses a time budget, above zero.
+pub(crate) fn time_limit(text: &str) -> Result<Duration, Expected> {
     span(text)
         .filter(|span| *span > Duration::ZERO)
         .ok_or("a duration above zero, such as 90s or 10m")
 }
 
-/// A node: `3` or `NODE_3`. Whether there is such a node depends on how many there are, and is asked later.
-pub(crate) fn node(text: &str) -> Result<NodeId, Takes> {
+/// Parses a node: `3` or `NODE_3`. Whether the node exists depends on the number of nodes and is checked later.
+pub(crate) fn node(text: &str) -> Result<NodeId, Expected> {
     node_id(text).ok_or("a node such as 3 or NODE_3")
 }
 
-/// A role, in upper or lower case.
+/// Parses a role, in upper or lower case.
 pub(crate) fn role(text: &str) -> Result<Role, String> {
     Role::ALL
         .into_iter()
@@ -219,13 +224,13 @@ pub(crate) fn role(text: &str) -> Result<Role, String> {
         .ok_or_else(|| format!("one of {}", role_names()))
 }
 
-/// The names of all roles, in lower case and with commas between them.
+/// Returns the names of all roles in lower case, separated by commas.
 pub(crate) fn role_names() -> String {
     listed(&Role::ALL, Role::name).to_lowercase()
 }
 
-/// A slot or a range of slots: `7` or `7-12`.
-pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
+/// Parses a slot or a range of slots: `7` or `7-12`.
+pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Expected> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     number(first)
         .zip(number(last))
@@ -234,8 +239,8 @@ pub(crate) fn slots(text: &str) -> Result<RangeInclusive<u64>, Takes> {
         .ok_or("a slot from 1 or a range of slots, such as 7 or 7-12")
 }
 
-/// Where the clients are; `None` for the last node.
-pub(crate) fn place(text: &str) -> Result<Option<Placement>, Takes> {
+/// Parses the placement of the clients; `None` for the last node.
+pub(crate) fn place(text: &str) -> Result<Option<Placement>, Expected> {
     match text {
         "last" => Ok(None),
         "spread" => Ok(Some(Placement::Spread)),
@@ -245,8 +250,8 @@ pub(crate) fn place(text: &str) -> Result<Option<Placement>, Takes> {
     }
 }
 
-/// Who is killed, and when: `3@1s`, `NODE_3@1.5s` or `leader@800ms`.
-pub(crate) fn kill(text: &str) -> Result<Kill, Takes> {
+/// Parses a crash for good: `3@1s`, `NODE_3@1.5s` or `leader@800ms`.
+pub(crate) fn kill(text: &str) -> Result<Kill, Expected> {
     let parsed = text.split_once('@').and_then(|(target, at)| {
         let target = if target.eq_ignore_ascii_case("leader") {
             Target::Leader
@@ -272,7 +277,7 @@ fn within(text: &str, range: RangeInclusive<u16>) -> Option<u16> {
     range.contains(&number).then_some(number)
 }
 
-/// A whole number, with underscores between its digits where they help: `10_000`.
+/// Parses a whole number that may have underscores between its digits: `10_000`.
 fn number(text: &str) -> Option<u64> {
     let outside = text.starts_with('_') || text.ends_with('_') || text.contains("__");
     let digits: String = text.chars().filter(|char| *char != '_').collect();
@@ -283,7 +288,7 @@ fn number(text: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// A number with a unit of time, exact to the microsecond.
+/// Parses a number with a unit of time, exact to the microsecond.
 fn span(text: &str) -> Option<Duration> {
     let unit_at = text
         .find(|char: char| !(char.is_ascii_digit() || char == '.' || char == '_'))
@@ -301,7 +306,8 @@ fn span(text: &str) -> Option<Duration> {
     decimal(value, micros).map(Duration::from_micros)
 }
 
-/// A decimal number of units, each of `unit` parts, in parts; `None` where it is not a whole number of them.
+/// Parses a decimal number of units that consist of `unit` parts each, and returns the number of parts, or `None` if
+/// that is not whole.
 fn decimal(text: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = match text.split_once('.') {
         Some((_, "")) => return None,
@@ -312,7 +318,8 @@ fn decimal(text: &str, unit: u64) -> Option<u64> {
     let mut place = unit;
     for byte in fraction.trim_end_matches('0').bytes() {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        // Sixty minutes an hour: a place of such a unit may not be whole, though the digit times it is.
+        // With 60 minutes to the hour, the value of a decimal place may be fractional although its product with the
+        // digit is whole.
         let worth = u64::from(digit).checked_mul(place)?;
         if !worth.is_multiple_of(10) {
             return None;
@@ -324,167 +331,4 @@ fn decimal(text: &str, unit: u64) -> Option<u64> {
         place /= 10;
     }
     Some(parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_as_people_write_them() {
-        for (text, micros) in [
-            ("30ms", 30_000),
-            ("1.5s", 1_500_000),
-            ("0.25ms", 250),
-            ("250us", 250),
-            ("2m", 120_000_000),
-            ("1.5h", 5_400_000_000),
-            ("0", 0),
-            ("0s", 0),
-            ("1_000ms", 1_000_000),
-            ("1.000001s", 1_000_001),
-        ] {
-            assert_eq!(duration(text), Ok(Duration::from_micros(micros)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "30",
-            "ms",
-            "-1s",
-            "1.s",
-            ".5s",
-            "1.5.5s",
-            "0.5us",
-            "1.0000001s",
-            "1 s",
-            "1e3s",
-            "99999999999999h",
-            "30MS",
-            "é",
-        ] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-        assert!(bound("0s").is_err(), "a bound of nothing");
-    }
-
-    #[test]
-    fn percentages_read_as_people_write_them() {
-        for (text, ppm) in [
-            ("5%", 50_000),
-            ("0.5%", 5_000),
-            ("0", 0),
-            ("0%", 0),
-            ("100%", 1_000_000),
-            ("0.0001%", 1),
-            ("33.3333%", 333_333),
-        ] {
-            assert_eq!(percent(text), Ok(ppm), "{text}");
-        }
-        for text in [
-            "",
-            "%",
-            "5",
-            "200%",
-            "100.0001%",
-            "0.00001%",
-            "-5%",
-            "5%%",
-            "half",
-            "1e1%",
-        ] {
-            assert!(percent(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn kills_name_a_node_or_the_leader_and_a_time() {
-        let at = |micros| Instant::from_micros(micros);
-        for (text, target, when) in [
-            ("3@1s", Target::Node(NodeId(3)), at(1_000_000)),
-            ("NODE_3@1.5s", Target::Node(NodeId(3)), at(1_500_000)),
-            ("leader@800ms", Target::Leader, at(800_000)),
-        ] {
-            assert_eq!(kill(text), Ok(Kill { target, at: when }), "{text}");
-        }
-        for text in [
-            "", "3", "@", "3@", "@1s", "65536@1s", "boss@1s", "3@soon", "3@1s@2s",
-        ] {
-            assert!(kill(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn numbers_may_have_underscores_between_digits() {
-        assert_eq!(seed("10_000"), Ok(10_000));
-        assert_eq!(seed("18446744073709551615"), Ok(u64::MAX));
-        for text in [
-            "",
-            "_1",
-            "1_",
-            "1__0",
-            "+1",
-            "-1",
-            "0x10",
-            "18446744073709551616",
-            "six",
-        ] {
-            assert!(seed(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn seeds_come_as_ranges_and_shares_of_them_as_fractions() {
-        let of = |first, end| Ok(Seeds { first, end });
-        assert_eq!(seeds("0..1_000"), of(0, Some(1_000)));
-        assert_eq!(seeds("7.."), of(7, None));
-        for text in [
-            "", "..", "7", "..7", "7..7", "8..7", "0...7", "0..=7", "a..b",
-        ] {
-            assert!(seeds(text).is_err(), "{text}");
-        }
-        assert_eq!(shard("2/4"), Ok(Shard { index: 2, count: 4 }));
-        for text in ["", "1", "0/4", "5/4", "0/0", "/", "1/", "1/2/3"] {
-            assert!(shard(text).is_err(), "{text}");
-        }
-        assert!(jobs("0").is_err() && jobs("2").is_ok());
-    }
-
-    #[test]
-    fn faults_come_by_their_names() {
-        for set in [FaultSet::ALL, FaultSet::NONE] {
-            assert_eq!(faults(&crate::sweep::faults_text(set)), Ok(set));
-        }
-        let named = faults("loss,ONE-WAY,loss").unwrap();
-        assert!(named.iter().eq([FaultKind::Loss, FaultKind::OneWay]));
-        assert_eq!(faults(&crate::sweep::faults_text(named)), Ok(named));
-        for text in ["", "loss,", "fire", "all,loss", "loss crash"] {
-            assert!(faults(text).is_err(), "{text}");
-        }
-        let takes = faults("fire").unwrap_err();
-        assert!(
-            FaultKind::ALL
-                .iter()
-                .all(|kind| takes.contains(kind.name()))
-        );
-    }
-
-    #[test]
-    fn slots_come_alone_and_in_ranges() {
-        assert_eq!(slots("7"), Ok(7..=7));
-        assert_eq!(slots("7-12"), Ok(7..=12));
-        for text in ["0", "12-7", "7-", "-7", "a"] {
-            assert!(slots(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn roles_read_in_any_case() {
-        assert_eq!(role("scout"), Ok(Role::Scout));
-        assert_eq!(role("Initializer"), Ok(Role::Initializer));
-        assert!(role("parliament").is_err());
-    }
 }

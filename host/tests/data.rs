@@ -1,10 +1,8 @@
-//! Runs on files: killed at any moment, gone on with, refused where something is wrong. Each is the program itself.
+//! Runs on files, each in a process of its own: killed at any instant, continued, and refused if files are
+//! inconsistent.
 
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says so when it fails, helpers included"
-)]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -16,10 +14,10 @@ use std::thread;
 use synod::machines::Kv;
 use synod::{Digest, Proposal, RequestKey, Sink};
 use synod_host::Options;
-use synod_host::data::{Contents, Data, look};
+use synod_host::data::{Contents, Data, inspect};
 use synod_host::run::KEYS;
 
-/// A cluster that is small, so that a run takes no time, and three clients.
+/// A cluster so small that a run takes no time, with three clients.
 const SMALL: &str = "6 --nodes 3 --clients 3 --quiet";
 
 fn directory(name: &str) -> PathBuf {
@@ -44,14 +42,14 @@ fn text(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).unwrap()
 }
 
-/// The words of a line of the summary.
+/// Returns the rest of a line of the summary.
 fn line<'a>(output: &'a Output, name: &str) -> &'a str {
     let lines = text(&output.stdout).lines();
     let found = lines.into_iter().find_map(|line| line.strip_prefix(name));
     found.map_or("", str::trim)
 }
 
-/// Checks that a run was refused in one line, and gives it back.
+/// Asserts that a run was refused with a one-line error, and returns it.
 fn refused(output: &Output) -> &str {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
@@ -60,7 +58,7 @@ fn refused(output: &Output) -> &str {
     error
 }
 
-/// Every file of a directory and what is in it.
+/// Returns every file of a directory with its contents.
 fn bytes(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let entries = fs::read_dir(path).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -73,7 +71,7 @@ fn bytes(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn d1_a_run_goes_on_where_an_earlier_one_has_left_off() {
+fn d1_a_run_continues_an_earlier_one() {
     let path = directory("goes-on");
     let first = finished(SMALL, &path);
     assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
@@ -101,7 +99,7 @@ fn d1_a_run_goes_on_where_an_earlier_one_has_left_off() {
     assert_eq!(third.status.code(), Some(0));
 }
 
-/// Checks that everything that was acknowledged is what the files imply: a majority has applied it or voted for it.
+/// Asserts that the files imply everything that was acknowledged: a majority has applied it or voted for it.
 fn check(path: &Path) -> u32 {
     let mut options = Options::new(6);
     (options.nodes, options.clients) = (3, 3);
@@ -109,7 +107,7 @@ fn check(path: &Path) -> u32 {
         path: path.to_path_buf(),
         learners: Vec::new(),
     };
-    let Contents { clients, nodes } = look::<Kv<KEYS>>(&options, &data).unwrap();
+    let Contents { clients, nodes } = inspect::<Kv<KEYS>>(&options, &data).unwrap();
     for past in &clients {
         let key = RequestKey {
             client: past.session,
@@ -128,7 +126,7 @@ fn check(path: &Path) -> u32 {
     clients.iter().map(|past| past.answered).sum()
 }
 
-/// Kills a run with SIGKILL at moments that follow from a seed, so many times, and looks at the files after each.
+/// Kills a run with SIGKILL at instants drawn from a seed, and checks the files after each kill.
 fn kill_at_any_moment(name: &str, rounds: u64) {
     let path = directory(name);
     let (mut answered, mut progressed) = (0, 0);
@@ -140,7 +138,7 @@ fn kill_at_any_moment(name: &str, rounds: u64) {
             .unwrap();
         let mut digest = Digest::new();
         digest.put_u64(round);
-        // It goes on while its log is read. Every fourth has only just begun.
+        // The run continues while its log is read. Every fourth kill comes shortly after the start.
         let lines = digest.value() % if round % 4 == 0 { 2 } else { 3_000 };
         let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
         for _ in 0..lines {
@@ -174,17 +172,17 @@ fn kill_at_any_moment(name: &str, rounds: u64) {
 }
 
 #[test]
-fn d1_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
+fn d1_a_killed_process_loses_no_acknowledged_request() {
     kill_at_any_moment("killed", 25);
 }
 
 #[test]
 #[ignore = "the same a hundred times"]
-fn d1_nothing_that_was_acknowledged_is_lost_in_a_hundred_kills() {
+fn d1_a_hundred_kills_lose_no_acknowledged_request() {
     kill_at_any_moment("killed-a-hundred-times", 100);
 }
 
-/// Puts back what was in a directory.
+/// Restores the files of a directory.
 fn restore(path: &Path, files: &[(PathBuf, Vec<u8>)]) {
     fs::remove_dir_all(path).unwrap();
     fs::create_dir(path).unwrap();
@@ -193,8 +191,8 @@ fn restore(path: &Path, files: &[(PathBuf, Vec<u8>)]) {
     }
 }
 
-/// Does something to a file of a cluster that has run, and checks that the next run is refused with such an error. It
-/// leaves the file as it is; and when that is put back as it was, nothing is lost.
+/// Alters a file of a cluster that has run, and asserts that the next run is refused with an error and without changing
+/// the file, and that nothing is lost after the file is restored.
 fn is_refused(name: &str, options: &str, file: &str, spoil: impl FnOnce(&Path), says: &[&str]) {
     let path = directory(name);
     assert_eq!(finished(SMALL, &path).status.code(), Some(0));
@@ -218,7 +216,7 @@ fn is_refused(name: &str, options: &str, file: &str, spoil: impl FnOnce(&Path), 
 }
 
 #[test]
-fn d3_a_file_that_was_cut_short_is_refused() {
+fn d3_a_truncated_file_is_refused() {
     let cut = |file: &Path| {
         let bytes = fs::read(file).unwrap();
         fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
@@ -228,13 +226,14 @@ fn d3_a_file_that_was_cut_short_is_refused() {
 }
 
 #[test]
-fn d3_a_bit_that_has_changed_in_a_record_is_refused_or_was_not_needed() {
+fn d3_a_changed_bit_in_a_record_in_use_is_refused() {
     let path = directory("bit");
     assert_eq!(finished(SMALL, &path).status.code(), Some(0));
     let before = bytes(&path);
     let file = path.join("node-2.store");
     let whole = fs::read(&file).unwrap();
-    // What the clients wrote last, wherever it stands: in records that are needed, and in pages that are free again.
+    // The last entry of the client log, at every place of the file: in records in use, and in pages that are free
+    // again.
     let needle = 77_i64.to_le_bytes();
     let found = whole.windows(8).enumerate();
     let places = found.filter_map(|(at, window)| (window == needle).then_some(at));
@@ -274,7 +273,7 @@ fn d2_the_directory_of_another_cluster_is_refused() {
         &["nodes 3, where 5"],
     );
     let bank = "6 --nodes 3 --clients 3 --machine bank --quiet";
-    is_refused("other-machine", bank, manifest, |_| {}, &["kv, where bank"]);
+    is_refused("other-machine", bank, manifest, |_| {}, &["kv, but bank"]);
     let swap = |file: &Path| {
         fs::copy(file.with_file_name("node-1.store"), file).unwrap();
     };
@@ -282,7 +281,7 @@ fn d2_the_directory_of_another_cluster_is_refused() {
     is_refused("swapped", SMALL, "node-2.store", swap, &says);
 }
 
-/// Keeps a copy of a directory, and puts some of its files back into what has become of it since. That, too, is given.
+/// Copies a directory, runs the cluster again, and restores some files from the copy. The copy is returned, too.
 fn with_older_files(name: &str, files: &[&str]) -> (PathBuf, Vec<(PathBuf, Vec<u8>)>) {
     let (path, copy) = (directory(name), directory(&format!("{name}-copy")));
     let of = |requests| format!("6 --nodes 3 --clients 2 -q --requests {requests}");
@@ -300,11 +299,11 @@ fn with_older_files(name: &str, files: &[&str]) -> (PathBuf, Vec<(PathBuf, Vec<u
     (path, newest)
 }
 
-/// The stores of all nodes.
+/// Stores of all nodes.
 const STORES: [&str; 3] = ["node-0.store", "node-1.store", "node-2.store"];
 
 #[test]
-fn d2_older_copies_of_files_are_refused_whatever_is_left_to_do() {
+fn d2_older_copies_of_files_are_refused() {
     let [node, other, last] = STORES;
     let (notes, manifest) = ("clients.store", "cluster.toml");
     let never = "never an older copy";
@@ -313,7 +312,7 @@ fn d2_older_copies_of_files_are_refused_whatever_is_left_to_do() {
             "old-nodes",
             &STORES[..],
             &[
-                "clients.store: these notes of the clients know that request 60 of client_",
+                "clients.store: according to this client log request 60 of client_",
                 "no node's store knows",
                 never,
             ][..],
@@ -354,7 +353,7 @@ fn d2_older_copies_of_files_are_refused_whatever_is_left_to_do() {
         (
             "old-notes-and-manifest",
             &[notes, manifest],
-            &["these notes are an older copy", never],
+            &["this client log is an older copy", never],
         ),
     ] {
         let (path, newest) = with_older_files(name, files);
@@ -377,7 +376,7 @@ fn d2_older_copies_of_files_are_refused_whatever_is_left_to_do() {
 }
 
 #[test]
-fn d2_an_older_copy_is_noticed_after_a_kill_too() {
+fn d2_an_older_copy_is_detected_after_a_kill_too() {
     let path = directory("old-after-kill");
     assert_eq!(finished(SMALL, &path).status.code(), Some(0));
     let copy = fs::read(path.join("node-1.store")).unwrap();
@@ -397,7 +396,7 @@ fn d2_an_older_copy_is_noticed_after_a_kill_too() {
 }
 
 #[test]
-fn d2_a_directory_that_is_older_as_a_whole_is_the_cluster_as_it_was() {
+fn d2_an_older_copy_of_a_whole_directory_is_the_earlier_cluster() {
     let mut files = STORES.to_vec();
     files.extend(["clients.store", "cluster.toml"]);
     let (path, _) = with_older_files("old-whole", &files);
@@ -412,7 +411,7 @@ fn d2_a_directory_that_is_older_as_a_whole_is_the_cluster_as_it_was() {
 #[test]
 fn d2_the_files_of_another_directory_are_refused() {
     let (path, other) = (directory("here"), directory("there"));
-    // The same in everything but their identities.
+    // The directories differ only in their identities.
     for path in [&path, &other] {
         assert_eq!(finished(SMALL, path).status.code(), Some(0));
     }
@@ -424,11 +423,11 @@ fn d2_the_files_of_another_directory_are_refused() {
         ),
         (
             "clients.store",
-            "clients.store: these are not the notes of the clients of this directory",
+            "clients.store: this is not the client log of this directory",
         ),
         (
             "cluster.toml",
-            "clients.store: these are not the notes of the clients of this directory",
+            "clients.store: this is not the client log of this directory",
         ),
     ] {
         fs::copy(other.join(file), path.join(file)).unwrap();
@@ -450,15 +449,12 @@ fn d2_the_files_of_another_directory_are_refused() {
 }
 
 #[test]
-fn d3_damaged_notes_of_the_clients_are_told_of_in_their_own_words() {
+fn d3_a_damaged_client_log_has_errors_of_its_own() {
     let cut = |file: &Path| {
         let bytes = fs::read(file).unwrap();
         fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
     };
-    let says = [
-        "clients.store: the notes of the clients are damaged",
-        "new directory",
-    ];
+    let says = ["clients.store: the client log is damaged", "new directory"];
     is_refused("notes-cut", SMALL, "clients.store", cut, &says);
     let garble = |file: &Path| {
         let mut bytes = fs::read(file).unwrap();
@@ -470,7 +466,7 @@ fn d3_damaged_notes_of_the_clients_are_told_of_in_their_own_words() {
         SMALL,
         "clients.store",
         garble,
-        &["these are not the notes of the clients"],
+        &["this is not the client log"],
     );
     let swap = |file: &Path| {
         fs::copy(file.with_file_name("node-1.store"), file).unwrap();
@@ -480,7 +476,7 @@ fn d3_damaged_notes_of_the_clients_are_told_of_in_their_own_words() {
         SMALL,
         "clients.store",
         swap,
-        &["these are not the notes of the clients"],
+        &["this is not the client log"],
     );
     let gone = |file: &Path| fs::remove_file(file).unwrap();
     is_refused(
@@ -488,9 +484,9 @@ fn d3_damaged_notes_of_the_clients_are_told_of_in_their_own_words() {
         SMALL,
         "clients.store",
         gone,
-        &["the notes of the clients are gone"],
+        &["the client log is missing"],
     );
-    // Nothing that is said of a node helps here.
+    // Remedies for nodes do not apply here.
     for name in ["notes-cut", "notes-garbled", "notes-swapped", "notes-gone"] {
         let path = directory(name);
         assert_eq!(finished(SMALL, &path).status.code(), Some(0));
@@ -511,7 +507,7 @@ fn d3_damaged_notes_of_the_clients_are_told_of_in_their_own_words() {
 }
 
 #[test]
-fn d3_a_manifest_that_is_damaged_or_gone_is_refused() {
+fn d3_a_damaged_or_missing_manifest_is_refused() {
     let manifest = "cluster.toml";
     let gone = |file: &Path| fs::remove_file(file).unwrap();
     is_refused(
@@ -519,7 +515,7 @@ fn d3_a_manifest_that_is_damaged_or_gone_is_refused() {
         SMALL,
         manifest,
         gone,
-        &["the manifest that says whose they are is gone"],
+        &["its manifest is missing"],
     );
     let older = |file: &Path| {
         let text = fs::read_to_string(file).unwrap();
@@ -530,33 +526,28 @@ fn d3_a_manifest_that_is_damaged_or_gone_is_refused() {
         SMALL,
         manifest,
         older,
-        &["the manifest is not as it was written"],
+        &["the manifest is damaged"],
     );
     let only_notes = directory("only-notes");
     assert_eq!(finished(SMALL, &only_notes).status.code(), Some(0));
     for file in STORES.into_iter().chain([manifest]) {
         fs::remove_file(only_notes.join(file)).unwrap();
     }
-    assert!(
-        refused(&finished(SMALL, &only_notes))
-            .contains("the manifest that says whose they are is gone")
-    );
+    assert!(refused(&finished(SMALL, &only_notes)).contains("its manifest is missing"));
     let without_notes = directory("only-nodes");
     assert_eq!(finished(SMALL, &without_notes).status.code(), Some(0));
     fs::remove_file(without_notes.join("clients.store")).unwrap();
-    assert!(
-        refused(&finished(SMALL, &without_notes)).contains("the notes of the clients are gone")
-    );
+    assert!(refused(&finished(SMALL, &without_notes)).contains("the client log is missing"));
     let no_nodes = directory("no-nodes");
     assert_eq!(finished(SMALL, &no_nodes).status.code(), Some(0));
     for file in STORES {
         fs::remove_file(no_nodes.join(file)).unwrap();
     }
-    assert!(refused(&finished(SMALL, &no_nodes)).contains("the storage of NODE_0 is gone"));
+    assert!(refused(&finished(SMALL, &no_nodes)).contains("the storage of NODE_0 is missing"));
 }
 
 #[test]
-fn d1_other_clients_and_fewer_requests_go_on_with_the_same_files() {
+fn d1_other_clients_and_fewer_requests_continue_with_the_same_files() {
     let path = directory("other-numbers");
     assert_eq!(finished(SMALL, &path).status.code(), Some(0));
     for (options, requests, earlier) in [
@@ -596,12 +587,12 @@ fn d1_other_clients_and_fewer_requests_go_on_with_the_same_files() {
     }
     assert!(
         refused(&finished("6 --nodes 3 -q --clients 17", &path))
-            .contains("clients 16, where 64 was expected")
+            .contains("clients 16, but 64 was expected")
     );
 }
 
 #[test]
-fn what_may_not_be_written_is_refused() {
+fn files_without_write_permission_are_refused() {
     let path = directory("read-only");
     assert_eq!(finished(SMALL, &path).status.code(), Some(0));
     let before = bytes(&path);
@@ -610,7 +601,7 @@ fn what_may_not_be_written_is_refused() {
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o555)).unwrap();
     let command = synod(SMALL, &path);
-    // Who is root may write everything; without privileges root may not.
+    // The superuser may write everything, unless the capability was dropped.
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let output = if is_root {
         Command::new("setpriv")
@@ -628,7 +619,7 @@ fn what_may_not_be_written_is_refused() {
 }
 
 #[test]
-fn d2_a_node_whose_file_is_gone_comes_back_as_a_learner_only() {
+fn d2_a_node_without_its_file_restarts_only_as_a_learner() {
     let path = directory("gone");
     assert_eq!(finished(SMALL, &path).status.code(), Some(0));
     let file = path.join("node-0.store");
@@ -636,7 +627,7 @@ fn d2_a_node_whose_file_is_gone_comes_back_as_a_learner_only() {
     let output = finished(SMALL, &path);
     let error = refused(&output);
     assert!(
-        error.contains("NODE_0 is gone") && error.contains("learner"),
+        error.contains("NODE_0 is missing") && error.contains("learner"),
         "{error}"
     );
     let output = finished(&format!("{SMALL} --requests 20 --learner 0"), &path);
@@ -646,7 +637,7 @@ fn d2_a_node_whose_file_is_gone_comes_back_as_a_learner_only() {
 }
 
 #[test]
-fn a_full_disk_ends_a_run_with_one_line_and_costs_nothing() {
+fn a_full_disk_ends_a_run_with_one_line_and_loses_nothing() {
     let path = directory("full-disk");
     assert_eq!(finished(SMALL, &path).status.code(), Some(0));
     let more = synod(&format!("{SMALL} --requests 4000"), &path);
@@ -680,7 +671,7 @@ fn a_directory_in_use_is_refused() {
 }
 
 #[test]
-fn what_is_no_place_for_a_cluster_is_refused() {
+fn paths_that_cannot_hold_a_cluster_are_refused() {
     let nowhere = directory("nowhere").join("below");
     assert!(refused(&finished(SMALL, &nowhere)).contains("make that one first"));
     let taken = directory("taken");
@@ -693,7 +684,7 @@ fn what_is_no_place_for_a_cluster_is_refused() {
 }
 
 #[test]
-fn options_that_mean_nothing_on_files_are_refused() {
+fn options_without_meaning_on_files_are_refused() {
     let path = directory("options");
     for options in ["6 --verify", "6 --faults all", "6 --learner 1 --nodes 1"] {
         let output = finished(options, &path);

@@ -1,9 +1,6 @@
-//! The program as its users meet it: a process with streams and an exit code.
+//! The program as a process with streams and an exit code.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says so when it fails, helpers included"
-)]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +12,7 @@ use std::process::Child;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The program, called by its name.
+/// Returns the program with a command line.
 fn synod(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
     #[cfg(unix)]
@@ -59,7 +56,7 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
-fn how_a_run_is_shown_does_not_change_it() {
+fn output_options_do_not_change_the_run() {
     let plain = finished("6 --nodes 3");
     for show in [
         "--quiet",
@@ -75,7 +72,7 @@ fn how_a_run_is_shown_does_not_change_it() {
 }
 
 #[test]
-fn a_pipe_gets_no_colours_unless_they_are_asked_for() {
+fn a_pipe_gets_no_colours_unless_requested() {
     assert!(!finished("6 --nodes 1").stdout.contains(&0x1b));
     assert!(
         finished("6 --nodes 1 --color always")
@@ -96,7 +93,7 @@ fn a_drawn_seed_is_printed_first_and_repeats_the_run() {
 }
 
 #[test]
-fn a_bad_command_line_gets_one_line_and_exit_code_2() {
+fn an_invalid_command_line_gets_one_line_and_exit_code_2() {
     for line in [
         "--bogus",
         "--nodes 0",
@@ -116,7 +113,7 @@ fn a_bad_command_line_gets_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn a_run_that_cannot_end_is_stalled_and_says_why() {
+fn a_run_that_cannot_finish_is_stalled_with_a_reason() {
     let output = finished("6 --nodes 3 --loss 100% --until 5s --quiet");
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stdout).starts_with("outcome     stalled: "));
@@ -145,7 +142,7 @@ fn every_line_of_json_is_one_object() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_the_program_quietly() {
+fn a_closed_pipe_ends_the_program_quietly() {
     let mut child = synod("6 --requests 1_000_000 --until 1000h")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -162,7 +159,7 @@ fn a_reader_that_leaves_ends_the_program_quietly() {
 }
 
 #[test]
-fn the_help_teaches_and_the_version_is_told() {
+fn help_and_version_are_printed() {
     let help = finished("--help");
     assert_eq!(help.status.code(), Some(0));
     for part in ["How to read a log line", "Examples", "Exit codes", "--kill"] {
@@ -189,13 +186,15 @@ fn a_full_disk_is_an_error_of_one_line() {
 
 #[cfg(feature = "check")]
 #[test]
-fn a_small_world_is_visited_whole() {
+fn a_small_world_is_explored_completely() {
     let output = finished("check --nodes 2 --claimants 2 --crashes 1");
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     let report = text(&output.stdout);
     assert!(
-        report.starts_with("outcome     done: every state was visited, and no rule is broken\n"),
+        report.starts_with(
+            "outcome     done: every state was visited, and no invariant is violated\n"
+        ),
         "{report}"
     );
     assert!(
@@ -213,11 +212,11 @@ fn a_small_world_is_visited_whole() {
 
 #[cfg(feature = "check")]
 #[test]
-fn a_check_tells_programs_and_refuses_nonsense() {
+fn a_check_prints_json_and_refuses_invalid_options() {
     let output = finished("check --nodes 2 --format json");
     let report = text(&output.stdout);
     assert_eq!(report.lines().count(), 1, "{report}");
-    let start = r#"{"event":"check","outcome":"done","reason":"every state was visited, and no rule is broken","exhausted":true,"states":"#;
+    let start = r#"{"event":"check","outcome":"done","reason":"every state was visited, and no invariant is violated","exhausted":true,"states":"#;
     assert!(report.starts_with(start), "{report}");
     for line in ["check 6", "check --nodes 9", "check --seed 6"] {
         let output = finished(line);
@@ -239,7 +238,7 @@ fn a_check_tells_programs_and_refuses_nonsense() {
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
 }
 
-/// A scenario in which nothing can be answered in time.
+/// Returns a scenario in which no request can be answered in time.
 fn hopeless() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
@@ -250,7 +249,7 @@ fn hopeless() -> &'static Path {
 }
 
 #[test]
-fn a_sweep_that_goes_well_says_what_it_has_seen() {
+fn a_successful_sweep_reports_its_coverage() {
     let output = finished("sweep --seeds 0..20");
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
@@ -269,7 +268,7 @@ fn a_sweep_that_goes_well_says_what_it_has_seen() {
 }
 
 #[test]
-fn the_command_of_a_failure_shows_it_again() {
+fn the_command_of_a_failure_repeats_it() {
     let path = hopeless().to_str().unwrap();
     let output = finished(&format!(
         "sweep --scenario {path} --format json --seeds 3.."
@@ -283,7 +282,7 @@ fn the_command_of_a_failure_shows_it_again() {
         let (_, rest) = account.split_once(label).unwrap();
         rest.lines().next().unwrap().trim()
     };
-    let command = after("see it again: synod ");
+    let command = after("repeat with: synod ");
     let again = finished(command);
     assert_eq!(again.status.code(), Some(3));
     assert_eq!(digest_of(&again), after("\n  digest "));
@@ -303,7 +302,7 @@ fn a_seed_of_a_sweep_can_be_run_alone_and_with_its_log() {
 }
 
 #[test]
-fn a_sweep_that_shows_nothing_is_vacuous() {
+fn a_sweep_without_expected_faults_is_vacuous() {
     let output = finished("sweep --seeds 1..2 --faults pause");
     assert_eq!(output.status.code(), Some(5));
     let account = text(&output.stdout);
@@ -314,7 +313,7 @@ fn a_sweep_that_shows_nothing_is_vacuous() {
 }
 
 #[test]
-fn a_sweep_speaks_to_build_servers() {
+fn a_sweep_prints_junit_xml() {
     let path = hopeless().to_str().unwrap();
     let output = finished(&format!(
         "sweep --scenario {path} --seeds 0..3 --keep-going --format junit"
@@ -326,7 +325,7 @@ fn a_sweep_speaks_to_build_servers() {
 }
 
 #[test]
-fn a_bad_sweep_gets_one_line_and_exit_code_2() {
+fn an_invalid_sweep_gets_one_line_and_exit_code_2() {
     for line in [
         "sweep --seeds 7",
         "sweep --faults fire",
@@ -358,7 +357,7 @@ fn send(signal: &str, child: &Child) {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_sweep_says_how_far_it_came() {
+fn an_interrupted_sweep_reports_the_runs_so_far() {
     let mut child = synod("sweep --for 1000h --jobs 2")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -366,7 +365,7 @@ fn an_interrupted_sweep_says_how_far_it_came() {
         .unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    // From when on it says so, it heeds interrupts.
+    // The program prints this once it handles interrupts.
     errors.read_line(&mut line).unwrap();
     assert!(line.starts_with("synod: the first seed is "), "{line}");
     interrupt(&child);
@@ -377,17 +376,20 @@ fn an_interrupted_sweep_says_how_far_it_came() {
         account.starts_with("outcome     interrupted\n"),
         "{account}"
     );
-    assert!(account.contains("; then it was stopped\n"), "{account}");
+    assert!(
+        account.contains("; a signal ended the sweep\n"),
+        "{account}"
+    );
     assert_eq!(digest_of(&output).len(), 16);
 }
 
-/// Every signal that asks a process to stop, and the exit code that tells of it.
+/// Every signal that requests a process to stop, and its exit code.
 #[cfg(unix)]
 const SIGNALS: [(&str, i32); 3] = [("INT", 130), ("TERM", 143), ("HUP", 129)];
 
 #[cfg(unix)]
 #[test]
-fn every_signal_that_asks_a_sweep_to_stop_gets_the_account() {
+fn every_signal_that_stops_a_sweep_gives_a_report() {
     for (signal, code) in SIGNALS {
         let mut child = synod("sweep --for 1000h --jobs 1")
             .stdout(Stdio::piped())
@@ -409,13 +411,13 @@ fn every_signal_that_asks_a_sweep_to_stop_gets_the_account() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_that_is_stopped_says_how_far_it_came() {
+fn a_stopped_run_prints_its_summary() {
     for (signal, code) in SIGNALS {
         for form in ["text", "json"] {
             let line = format!("6 --requests 1_000_000 --until 1000h --format {form}");
             let mut child = synod(&line).stdout(Stdio::piped()).spawn().unwrap();
             let mut log = BufReader::new(child.stdout.take().unwrap());
-            // From when on it has a log, it heeds signals.
+            // The program handles signals once it has a log.
             log.read_line(&mut String::new()).unwrap();
             send(signal, &child);
             let mut rest = String::new();
@@ -434,15 +436,15 @@ fn a_run_that_is_stopped_says_how_far_it_came() {
 
 #[cfg(all(unix, feature = "check"))]
 #[test]
-fn a_check_that_is_stopped_says_how_far_it_came() {
+fn a_stopped_check_prints_its_report() {
     let mut child = synod(
         "check --claimants 2 --crashes 2 --requests 2 --time 10h --states 18446744073709551615",
     )
     .stdout(Stdio::piped())
     .spawn()
     .unwrap();
-    // It heeds signals soon, and nothing tells when; those that are not heeded end it.
-    wait_until_signals_are_heeded(&child);
+    // Nothing tells when the program handles signals, and earlier ones end it.
+    wait_until_signals_are_handled(&child);
     send("TERM", &child);
     let mut report = String::new();
     child
@@ -454,15 +456,15 @@ fn a_check_that_is_stopped_says_how_far_it_came() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(
         report.starts_with(
-            "outcome     interrupted: not everything was visited, and no rule is broken\n"
+            "outcome     interrupted: the exploration is incomplete, and no invariant is violated\n"
         ),
         "{report}"
     );
 }
 
-/// Waits until the system says that the process catches SIGTERM.
+/// Waits until the system reports that the process catches SIGTERM.
 #[cfg(all(unix, feature = "check"))]
-fn wait_until_signals_are_heeded(child: &Child) {
+fn wait_until_signals_are_handled(child: &Child) {
     let status = format!("/proc/{}/status", child.id());
     let catches = |status: String| {
         let bits = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -476,7 +478,7 @@ fn wait_until_signals_are_heeded(child: &Child) {
 
 #[cfg(unix)]
 #[test]
-fn a_hangup_that_is_ignored_stays_ignored() {
+fn an_ignored_hangup_stays_ignored() {
     let line = "trap '' HUP; exec \"$@\"";
     let sweep = synod("sweep --for 1000h --jobs 1");
     let mut child = Command::new("sh")
@@ -501,7 +503,7 @@ fn a_hangup_that_is_ignored_stays_ignored() {
 
 #[cfg(unix)]
 #[test]
-fn a_command_that_is_printed_can_be_pasted_however_the_program_was_called() {
+fn printed_commands_can_be_pasted_under_any_name_of_the_program() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it's a folder");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).unwrap();
@@ -559,7 +561,7 @@ fn a_second_interrupt_ends_a_sweep_at_once() {
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     for begins in [
         "synod: the first seed is ",
-        "synod: the runs under way come to their end; ",
+        "synod: finishing the runs in progress; ",
     ] {
         let mut line = String::new();
         errors.read_line(&mut line).unwrap();
@@ -571,14 +573,14 @@ fn a_second_interrupt_ends_a_sweep_at_once() {
     assert!(output.stdout.is_empty());
 }
 
-/// A file in the folder for tests.
+/// Returns the path of a temporary file.
 fn scratch(name: &str) -> String {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     path.to_str().unwrap().to_owned()
 }
 
 #[test]
-fn what_was_recorded_can_be_replayed() {
+fn a_recorded_run_can_be_replayed() {
     let path = scratch("recorded.toml");
     let first = finished(&format!("run 17 --faults all --quiet --record {path}"));
     assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
@@ -595,7 +597,7 @@ fn what_was_recorded_can_be_replayed() {
 }
 
 #[test]
-fn a_replay_that_ends_otherwise_says_so() {
+fn a_replay_with_another_outcome_is_reported() {
     let path = scratch("altered.toml");
     let recorded = finished(&format!("run 18 --faults loss --quiet --record {path}"));
     assert_eq!(recorded.status.code(), Some(0));
@@ -614,7 +616,7 @@ fn a_replay_that_ends_otherwise_says_so() {
 }
 
 #[test]
-fn a_failure_shrinks_to_a_story_whose_command_fails_again() {
+fn a_failure_shrinks_to_an_explanation_whose_command_fails_again() {
     let (path, least) = (hopeless().to_str().unwrap(), scratch("least.toml"));
     let shrunk = finished(&format!("shrink {path} --tries 300 --output {least}"));
     assert_eq!(shrunk.status.code(), Some(0), "{}", text(&shrunk.stderr));
@@ -627,11 +629,11 @@ fn a_failure_shrinks_to_a_story_whose_command_fails_again() {
 }
 
 #[test]
-fn a_path_that_cannot_be_written_is_refused_before_the_run() {
+fn an_unwritable_path_is_refused_before_the_run() {
     let (path, folder) = (scratch("there.toml"), scratch("no-such-folder"));
     fs::write(&path, "nodes = 3\n").unwrap();
     for line in [
-        // It would take for ever.
+        // Without the check, this run would take forever.
         format!("run --scenario {} --record {folder}/x.toml", endless()),
         format!(
             "run --scenario {} --record {}",
@@ -650,7 +652,7 @@ fn a_path_that_cannot_be_written_is_refused_before_the_run() {
             text(&output.stderr)
         );
     }
-    // A run that is refused leaves what is there, and nothing where nothing is.
+    // A refused run does not change an existing file and leaves no new one.
     let new = scratch("not-there.toml");
     let _ = fs::remove_file(&new);
     for record in [&path, &new] {
@@ -661,7 +663,7 @@ fn a_path_that_cannot_be_written_is_refused_before_the_run() {
     assert!(!Path::new(&new).exists());
 }
 
-/// A scenario that takes longer than anybody waits.
+/// Returns a scenario that never ends.
 fn endless() -> String {
     let path = scratch("endless-run.toml");
     fs::write(
@@ -714,7 +716,7 @@ fn a_scenario_can_come_from_the_standard_input() {
 }
 
 #[test]
-fn a_scenario_that_makes_no_sense_is_named_with_its_line() {
+fn an_invalid_scenario_is_reported_with_its_line() {
     let path = scratch("nonsense.toml");
     for (scenario, says) in [
         (
@@ -749,7 +751,7 @@ fn a_scenario_that_makes_no_sense_is_named_with_its_line() {
 }
 
 #[test]
-fn what_cannot_be_recorded_or_shrunk_is_said_in_one_line() {
+fn errors_of_recording_and_shrinking_are_one_line() {
     let path = scratch("sound.toml");
     fs::write(&path, "nodes = 3\n").unwrap();
     for (line, code) in [
@@ -767,7 +769,7 @@ fn what_cannot_be_recorded_or_shrunk_is_said_in_one_line() {
 
 /// Conventions of terminals: <https://no-color.org>, <https://bixense.com/clicolors>.
 #[test]
-fn variables_of_the_environment_decide_about_colours_and_options_overrule_them() {
+fn environment_variables_decide_about_colours_unless_an_option_does() {
     let is_coloured = |arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = synod("6 --nodes 1 --clients 1 --requests 1");
         command.args(arguments).envs(variables.iter().copied());

@@ -1,11 +1,8 @@
-//! Stores and processes: one that is killed, one that meets another, one that may not write, one whose disk is full. Each
-//! is this program once more, as the test `child`.
+//! Stores and processes: a killed one, two at once, one without write permission, one with a full disk. Each is this
+//! program started again as the test `child`.
 
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says so when it fails, helpers included"
-)]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 use core::convert::Infallible;
 use std::fs;
@@ -22,10 +19,10 @@ const LABEL: Label = Label {
     capacity: 1 << 16,
 };
 
-/// How many of the newest records are kept.
+/// Number of newest records that are kept.
 const KEPT: u64 = 100;
 
-/// Names the store that a child works on.
+/// Variable that names the store for a child.
 const PATH: &str = "SYNOD_TEST_STORE";
 
 fn draw(seed: u64, place: u64) -> u64 {
@@ -36,7 +33,7 @@ fn draw(seed: u64, place: u64) -> u64 {
     digest.value() >> 8
 }
 
-/// A record that begins with its number and follows from it.
+/// Returns a record that begins with its number and is determined by it.
 fn record(number: u64) -> Vec<u8> {
     let mut bytes = number.to_le_bytes().to_vec();
     for place in 0..draw(number, 0) % 40 {
@@ -55,7 +52,7 @@ fn path(name: &str) -> PathBuf {
     path
 }
 
-/// The first number and the one after the last, of records that must be consecutive and as they were appended.
+/// Returns the first number, and the last plus one, of records that must be consecutive and as they were appended.
 fn extent(storage: &mut FileStorage) -> (u64, u64) {
     let mut found: Option<(u64, u64)> = None;
     let read = storage.read(|bytes| {
@@ -69,7 +66,7 @@ fn extent(storage: &mut FileStorage) -> (u64, u64) {
     found.unwrap_or((0, 0))
 }
 
-/// This program as the child that works on a store, begun by another one where `through` says so.
+/// Returns this program as the child that works on a store, started through another program if `through` names one.
 fn process(through: &[&str], path: &Path) -> Command {
     let exe = std::env::current_exe().unwrap();
     let mut words = through.iter().map(Path::new).chain([exe.as_path()]);
@@ -81,12 +78,12 @@ fn process(through: &[&str], path: &Path) -> Command {
     command
 }
 
-/// The numbers in the lines that begin with a word; the last line counts only if it is whole.
+/// Returns the numbers in the lines that begin with a word; an incomplete last line is ignored.
 fn said(line: &str, word: &str) -> Option<u64> {
     line.strip_suffix('\n')?.strip_prefix(word)?.parse().ok()
 }
 
-/// What a child says that comes to an end by itself: how many records it has synced, and its error.
+/// Waits for a child to end, and returns the number of records that it synced and its error.
 fn ended(command: &mut Command) -> (u64, String) {
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -100,7 +97,7 @@ fn ended(command: &mut Command) -> (u64, String) {
     )
 }
 
-/// Appends and syncs until something fails; says how far it has come.
+/// Appends and syncs until an error, and prints each synced number.
 fn work(path: &Path) -> Result<Infallible, StoreError> {
     let mut storage = if path.exists() {
         FileStorage::open(path, LABEL)?
@@ -133,7 +130,7 @@ fn child() {
 }
 
 #[test]
-fn d1_what_was_synced_is_there_after_every_one_of_twenty_kills() {
+fn d1_twenty_kills_lose_no_synced_record() {
     let path = path("killed.store");
     let mut before = 0;
     for round in 0..20 {
@@ -152,7 +149,7 @@ fn d1_what_was_synced_is_there_after_every_one_of_twenty_kills() {
                 left = left.saturating_sub(1);
             }
             if left == 0 {
-                // At some moment of what it does next; more often than once does no harm.
+                // At some point of the next operations; several overlapping kills do no harm.
                 for _ in 0..draw(round, 4) % 300_000 {
                     core::hint::spin_loop();
                 }
@@ -179,7 +176,7 @@ fn d1_what_was_synced_is_there_after_every_one_of_twenty_kills() {
 }
 
 #[test]
-fn another_process_is_told_that_a_store_is_in_use() {
+fn a_store_in_use_is_refused_to_another_process() {
     let path = path("in-use.store");
     let storage = FileStorage::create(&path, LABEL).unwrap();
     let (synced, error) = ended(&mut process(&[], &path));
@@ -192,9 +189,9 @@ fn another_process_is_told_that_a_store_is_in_use() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_costs_nothing_that_was_synced() {
+fn a_full_disk_is_an_error_and_loses_no_synced_record() {
     let path = path("full.store");
-    // No file may be longer than 100 KiB, which a store soon would be; and it is an error, not the end of the process.
+    // No file may exceed 100 KiB, which the store soon would; ignoring SIGXFSZ makes that an error.
     let limit = "trap '' XFSZ; ulimit -f 200; exec \"$@\"";
     let (synced, error) = ended(&mut process(&["sh", "-c", limit, "sh"], &path));
     assert!(
@@ -209,7 +206,7 @@ fn a_full_disk_is_an_error_and_costs_nothing_that_was_synced() {
     storage.sync().unwrap();
 }
 
-/// The superuser may write everything, unless that is taken from him too.
+/// The superuser may write everything, unless the capability is dropped.
 #[cfg(target_os = "linux")]
 fn without_privileges() -> &'static [&'static str] {
     use std::os::unix::fs::MetadataExt;
@@ -221,7 +218,7 @@ fn without_privileges() -> &'static [&'static str] {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_may_not_be_written_is_refused_and_left_as_it_is() {
+fn a_store_without_write_permission_is_refused_and_unchanged() {
     use std::os::unix::fs::PermissionsExt;
     let allow =
         |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

@@ -1,10 +1,15 @@
-//! Cases as files: TOML that a person can write, and that a recorded run is written as.
+//! Scenario files: reads and writes cases as TOML, both those written by hand and recorded runs.
 
-use super::effect;
+#[cfg(test)]
+mod tests;
+
+use super::fates::{LinkMessage, Script, ScriptedFate};
+use super::invalid::{Invalid, line_of};
 use super::limits;
-use super::nature::{Choice, Passage, Script};
-use super::table::{FaultTable, LinkTable, Outcome, Seed, Share, Span, WeatherTable, Whole};
-use super::wrong::{Wrong, line_of};
+use super::schema::{
+    DurationText, FaultTable, LinkTable, NodeOrWord, Outcome, PercentText, SeedValue, WeatherTable,
+};
+use super::vacuity;
 use super::{Case, keys::of as keys_of};
 use crate::options::{Machine, Options};
 use crate::values;
@@ -17,13 +22,13 @@ use std::path::{Path, PathBuf};
 use synod::simulation::{Capacities, PLAN_MAX, Placement, Scenario, Trial, Weather};
 use synod::{Duration, NodeId};
 
-/// Why a file is no case.
+/// Reason why a file could not be read or written as a case.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
-    /// It could not be read or written.
+    /// The file could not be read or written.
     Io(PathBuf, io::Error),
-    /// It is not what a case looks like.
+    /// The content is not a valid case.
     Form(PathBuf, String),
 }
 
@@ -36,7 +41,7 @@ impl fmt::Display for FileError {
     }
 }
 
-/// How a file is called in a message.
+/// Returns the name of a file in error messages.
 fn name_of(path: &Path) -> impl fmt::Display {
     if path == Path::new("-") {
         Path::new("the standard input").display()
@@ -47,12 +52,12 @@ fn name_of(path: &Path) -> impl fmt::Display {
 
 impl core::error::Error for FileError {}
 
-/// A case as it stands in a file. What is left out is as in the default run.
+/// Top-level table of a scenario file. Missing keys have the values of the default run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<Seed>,
+    seed: Option<SeedValue>,
     nodes: Option<u16>,
     clients: Option<u16>,
     requests: Option<u32>,
@@ -60,21 +65,21 @@ struct File {
     room: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     storage: Option<String>,
-    /// The mistake that every node makes.
+    /// Mistake planted in every node.
     mutant: Option<String>,
-    /// About how many keys the clients contend.
+    /// Number of keys that the clients contend for.
     contended: Option<u32>,
-    place: Option<Whole>,
-    think: Option<Span>,
-    /// How long a driver gathers steps.
+    place: Option<NodeOrWord>,
+    think: Option<DurationText>,
+    /// Time for which a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
-    gather: Option<Span>,
+    gather: Option<DurationText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     second_founder: Option<u16>,
-    until: Option<Span>,
+    until: Option<DurationText>,
     events: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    round_trip: Option<Span>,
+    round_trip: Option<DurationText>,
     link: LinkTable,
     #[serde(skip_serializing_if = "Option::is_none")]
     weather: Option<WeatherTable>,
@@ -86,15 +91,15 @@ struct File {
     script: Option<ScriptTable>,
 }
 
-/// What became of messages.
+/// Scripted fates of messages.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ScriptTable {
-    usual: Span,
+    usual: DurationText,
     messages: Vec<String>,
 }
 
-/// The tables of a case's file and their keys.
+/// Returns the tables of a scenario file with their keys.
 pub fn keys() -> [(&'static str, &'static [&'static str]); 6] {
     [
         ("at the top", keys_of::<File>()),
@@ -106,11 +111,11 @@ pub fn keys() -> [(&'static str, &'static [&'static str]); 6] {
     ]
 }
 
-/// Reads a case, from the standard input where the path is `-`; and what came of it when it was recorded, if it was.
+/// Reads a case from a file, or from the standard input if the path is `-`, with the outcome if it was recorded.
 ///
 /// # Errors
 ///
-/// [`FileError`]: what in the file is not as it must be, and where.
+/// [`FileError`], which names what is invalid and its line.
 pub fn read(path: &Path) -> Result<(Case, Option<Outcome>), FileError> {
     let text = if path == Path::new("-") {
         io::read_to_string(io::stdin())
@@ -121,21 +126,21 @@ pub fn read(path: &Path) -> Result<(Case, Option<Outcome>), FileError> {
     parse(&text).map_err(|what| FileError::Form(path.into(), what))
 }
 
-/// Writes a case, with what came of it.
+/// Writes a case to a file, with its outcome if there is one.
 ///
 /// # Errors
 ///
-/// [`FileError`]: why it could not be written.
+/// [`FileError`] if the file cannot be written.
 pub fn write(path: &Path, case: &Case, outcome: Option<&Outcome>) -> Result<(), FileError> {
     let text = print(case, outcome).map_err(|what| FileError::Form(path.into(), what))?;
     fs::write(path, text).map_err(|error| FileError::Io(path.into(), error))
 }
 
-/// Checks that a case can be written to a path, and leaves what is there as it is.
+/// Checks that a file can be written, without changing an existing one.
 ///
 /// # Errors
 ///
-/// [`FileError`]: why it cannot.
+/// [`FileError`] if it cannot.
 pub fn try_write(path: &Path) -> Result<(), FileError> {
     let file = |options: &mut OpenOptions| options.write(true).open(path);
     let tried = match file(OpenOptions::new().create_new(true)) {
@@ -148,14 +153,14 @@ pub fn try_write(path: &Path) -> Result<(), FileError> {
     tried.map_err(|error| FileError::Io(path.into(), error))
 }
 
-/// A case from the text of a file.
+/// Parses the text of a scenario file.
 ///
 /// # Errors
 ///
-/// What in it is not as it must be, in one line.
+/// One line that says what is invalid and where.
 pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
     let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
-    file.case().map_err(|wrong| wrong.in_text(text))
+    file.case().map_err(|invalid| invalid.in_text(text))
 }
 
 fn located(text: &str, error: &toml::de::Error) -> String {
@@ -166,11 +171,11 @@ fn located(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-/// A case as the text of a file.
+/// Formats a case as the text of a scenario file.
 ///
 /// # Errors
 ///
-/// What of it has no place in a file.
+/// One line that says what cannot be represented.
 pub fn print(case: &Case, outcome: Option<&Outcome>) -> Result<String, String> {
     let mut file = File::of(case);
     file.outcome = outcome.cloned();
@@ -190,11 +195,11 @@ impl File {
             ..
         } = &case.trial;
         let place = match scenario.placement {
-            Placement::Spread => Whole::Word("spread".to_owned()),
-            Placement::One(node) => Whole::Number(node.0),
+            Placement::Spread => NodeOrWord::Word("spread".to_owned()),
+            Placement::One(node) => NodeOrWord::Number(node.0),
         };
         Self {
-            seed: Some(Seed(scenario.run_seed)),
+            seed: Some(SeedValue(scenario.run_seed)),
             nodes: Some(scenario.nodes),
             clients: Some(scenario.clients),
             requests: Some(*requests),
@@ -211,16 +216,16 @@ impl File {
             mutant: mutant_of(scenario),
             contended: (*contended > 0).then_some(*contended),
             place: Some(place),
-            think: Some(Span(scenario.think)),
-            gather: (scenario.gather > Duration::ZERO).then_some(Span(scenario.gather)),
+            think: Some(DurationText(scenario.think)),
+            gather: (scenario.gather > Duration::ZERO).then_some(DurationText(scenario.gather)),
             second_founder: scenario.second_founder.map(|node| node.0),
-            until: Some(Span(scenario.time_max)),
+            until: Some(DurationText(scenario.time_max)),
             events: Some(scenario.events_max),
-            round_trip: scenario.round_trip.map(Span),
+            round_trip: scenario.round_trip.map(DurationText),
             link: LinkTable {
-                delay: Some(Span(scenario.link.delay)),
-                jitter: Some(Span(scenario.link.jitter)),
-                loss: Some(Share(scenario.link.loss_ppm)),
+                delay: Some(DurationText(scenario.link.delay)),
+                jitter: Some(DurationText(scenario.link.jitter)),
+                loss: Some(PercentText(scenario.link.loss_ppm)),
             },
             weather: (*weather != Weather::CALM).then(|| WeatherTable::of(weather)),
             outcome: None,
@@ -229,8 +234,8 @@ impl File {
         }
     }
 
-    fn case(self) -> Result<(Case, Option<Outcome>), Wrong> {
-        let run_seed = self.seed.unwrap_or(Seed(0)).0;
+    fn case(self) -> Result<(Case, Option<Outcome>), Invalid> {
+        let run_seed = self.seed.unwrap_or(SeedValue(0)).0;
         let mut options = Options::new(run_seed);
         options.nodes = self.nodes.unwrap_or(options.nodes);
         options.clients = self.clients.unwrap_or(options.clients);
@@ -238,7 +243,7 @@ impl File {
         let is_bank = match self.machine.as_deref() {
             None | Some("kv") => false,
             Some("bank") => true,
-            Some(other) => return Err(Wrong::value("machine", &other, &"kv or bank")),
+            Some(other) => return Err(Invalid::value("machine", &other, &"kv or bank")),
         };
         options.machine = if is_bank { Machine::Bank } else { Machine::Kv };
         let room = match self.room.as_deref() {
@@ -246,13 +251,13 @@ impl File {
             Some("tight") => Capacities::Tight,
             Some("wide") => Capacities::Wide,
             Some(other) => {
-                return Err(Wrong::value("room", &other, &"tight, roomy or wide"));
+                return Err(Invalid::value("room", &other, &"tight, roomy or wide"));
             }
         };
         let has_least_storage = match self.storage.as_deref() {
             None | Some("ample") => false,
             Some("least") => true,
-            Some(other) => return Err(Wrong::value("storage", &other, &"least or ample")),
+            Some(other) => return Err(Invalid::value("storage", &other, &"least or ample")),
         };
         let link = self.link.link(&options);
         (options.delay, options.jitter, options.loss_ppm) =
@@ -268,16 +273,16 @@ impl File {
         if self.faults.len() > PLAN_MAX {
             let many = self.faults.len();
             let what = format!("there are {many} faults, but at most {PLAN_MAX} fit");
-            return Err(Wrong::new(what).nth(PLAN_MAX).under("fault"));
+            return Err(Invalid::new(what).at_index(PLAN_MAX).under("fault"));
         }
         if let Some(name) = &self.mutant {
-            mutate(&mut scenario, name).map_err(|what| Wrong::new(what).under("mutant"))?;
+            mutate(&mut scenario, name).map_err(|what| Invalid::new(what).under("mutant"))?;
         }
         let plan = self.faults.iter().enumerate().map(|(index, fault)| {
-            let wrong = |wrong: Wrong| wrong.nth(index).under("fault");
-            fault.planned().map_err(wrong)
+            let invalid = |invalid: Invalid| invalid.at_index(index).under("fault");
+            fault.planned().map_err(invalid)
         });
-        let plan: Result<_, Wrong> = plan.collect();
+        let plan: Result<_, Invalid> = plan.collect();
         let weather = self.weather.map(|table| table.weather()).transpose()?;
         let trial = Trial {
             weather: weather.unwrap_or(Weather::CALM),
@@ -291,12 +296,12 @@ impl File {
         };
         limits::check(&trial)?;
         let script = self.script.map(ScriptTable::script).transpose()?;
-        effect::check(&trial, script.as_ref())?;
+        vacuity::check(&trial, script.as_ref())?;
         Ok((Case { trial, script }, self.outcome))
     }
 }
 
-/// The name of the mistake that the nodes of a scenario make.
+/// Returns the name of the mutant of a scenario, if it has one.
 #[cfg(feature = "mutants")]
 fn mutant_of(scenario: &Scenario) -> Option<String> {
     scenario.mutant.map(|mutant| mutant.name().to_owned())
@@ -307,7 +312,7 @@ const fn mutant_of(_scenario: &Scenario) -> Option<String> {
     None
 }
 
-/// Has the nodes of a scenario make a mistake.
+/// Plants a mistake in the nodes of a scenario.
 #[cfg(feature = "mutants")]
 fn mutate(scenario: &mut Scenario, name: &str) -> Result<(), String> {
     let mutant = name.parse();
@@ -324,8 +329,8 @@ fn mutate(_scenario: &mut Scenario, name: &str) -> Result<(), String> {
 
 impl ScriptTable {
     fn of(script: &Script) -> Self {
-        let line = |(passage, choice): (&Passage, &Choice)| {
-            let Passage { from, to, nth } = passage;
+        let line = |(message, choice): (&LinkMessage, &ScriptedFate)| {
+            let LinkMessage { from, to, nth } = message;
             let way = format!("{}>{} #{nth}", from.0, to.0);
             match (choice.delay, choice.again) {
                 (None, _) => format!("{way} lost"),
@@ -334,29 +339,30 @@ impl ScriptTable {
             }
         };
         Self {
-            usual: Span(script.usual),
+            usual: DurationText(script.usual),
             messages: script.choices.iter().map(line).collect(),
         }
     }
 
-    fn script(self) -> Result<Script, Wrong> {
+    fn script(self) -> Result<Script, Invalid> {
         let choice = |(index, line): (usize, &String)| {
             let bad = || {
-                Wrong::new(format!(
+                Invalid::new(format!(
                     "messages has '{line}', but takes FROM>TO #NTH lost, or FROM>TO #NTH and one or two durations"
                 ))
             };
-            let under = |wrong: Wrong| wrong.nth(index).under("messages").under("script");
+            let under =
+                |invalid: Invalid| invalid.at_index(index).under("messages").under("script");
             message(line).ok_or_else(bad).map_err(under)
         };
         let mut choices = BTreeMap::new();
         for (index, line) in self.messages.iter().enumerate() {
-            let (passage, decided) = choice((index, line))?;
-            if choices.insert(passage, decided).is_some() {
-                let Passage { from, to, nth } = passage;
+            let (message, fate) = choice((index, line))?;
+            if choices.insert(message, fate).is_some() {
+                let LinkMessage { from, to, nth } = message;
                 let what = format!("messages has {}>{} #{nth} twice", from.0, to.0);
-                let wrong = Wrong::new(what).nth(index);
-                return Err(wrong.under("messages").under("script"));
+                let invalid = Invalid::new(what).at_index(index);
+                return Err(invalid.under("messages").under("script"));
             }
         }
         Ok(Script {
@@ -366,466 +372,26 @@ impl ScriptTable {
     }
 }
 
-/// `0>1 #17 lost`, `0>1 #17 30ms`, or `0>1 #17 30ms 45ms` for two copies.
-fn message(line: &str) -> Option<(Passage, Choice)> {
+/// Parses a scripted fate: `0>1 #17 lost`, `0>1 #17 30ms`, or `0>1 #17 30ms 45ms` for two copies.
+fn message(line: &str) -> Option<(LinkMessage, ScriptedFate)> {
     let mut words = line.split_whitespace();
     let (from, to) = words.next()?.split_once('>')?;
-    let passage = Passage {
+    let message = LinkMessage {
         from: NodeId(from.parse().ok()?),
         to: NodeId(to.parse().ok()?),
         nth: words.next()?.strip_prefix('#')?.parse().ok()?,
     };
     let first = words.next()?;
     let choice = if first == "lost" {
-        Choice {
+        ScriptedFate {
             delay: None,
             again: None,
         }
     } else {
-        Choice {
+        ScriptedFate {
             delay: Some(values::duration(first).ok()?),
             again: words.next().map(values::duration).transpose().ok()?,
         }
     };
-    words.next().is_none().then_some((passage, choice))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::case::{record, run};
-    use synod::simulation::{FaultSet, Swarm};
-
-    const ALL: Swarm = Swarm {
-        faults: FaultSet::ALL,
-        nodes: None,
-    };
-
-    #[test]
-    fn what_was_printed_reads_as_it_was() {
-        for seed in 0..200 {
-            let case = Case::of(ALL.draw(seed));
-            let text = print(&case, None).unwrap();
-            assert_eq!(parse(&text).unwrap(), (case, None), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_recorded_run_needs_no_chance_and_reads_as_it_was() {
-        let drawn = Case::of(ALL.draw(11));
-        let (mut recorded, first) = record(&drawn).unwrap();
-        recorded.trial.weather = Weather::CALM;
-        let text = print(&recorded, None).unwrap();
-        let (read, _) = parse(&text).unwrap();
-        assert_eq!(read, recorded);
-        let again = run(&read, &mut ()).unwrap();
-        assert_eq!((again.verdict, again.report), (first.verdict, first.report));
-        assert_eq!(again.tally.lost_total(), first.tally.lost_total());
-    }
-
-    #[test]
-    fn what_is_left_out_is_as_in_the_default_run() {
-        let (case, _) = parse("").unwrap();
-        let default = Options::new(0).scenario();
-        assert_eq!((case.trial.scenario, case.trial.requests), (default, 11));
-        assert_eq!(case.trial.weather, Weather::CALM);
-    }
-
-    #[test]
-    fn seeds_that_toml_has_no_number_for_stand_in_quotes() {
-        let (case, _) = parse("seed = \"18446744073709551615\"").unwrap();
-        assert_eq!(case.trial.scenario.run_seed, u64::MAX);
-        assert!(
-            print(&case, None)
-                .unwrap()
-                .starts_with("seed = \"18446744073709551615\"")
-        );
-    }
-
-    #[test]
-    fn every_limit_of_a_file_is_the_one_that_is_said() {
-        for (before, key, most, more) in [
-            ("", "nodes", "64", "65"),
-            ("room = \"tight\"\n", "nodes", "16", "17"),
-            ("", "clients", "64", "65"),
-            ("", "requests", "4294967294", "4294967295"),
-            ("", "until", "\"1000000h\"", "\"1000001h\""),
-            ("", "think", "\"24h\"", "\"24.1h\""),
-            ("", "round-trip", "\"24h\"", "\"24.1h\""),
-            (
-                "until = \"100h\"\n[link]\njitter = \"0\"\n",
-                "delay",
-                "\"24h\"",
-                "\"24.1h\"",
-            ),
-            (
-                "until = \"100h\"\n[link]\ndelay = \"24h\"\n",
-                "jitter",
-                "\"35m\"",
-                "\"36m\"",
-            ),
-            ("[link]\n", "loss", "\"100%\"", "\"101%\""),
-            (
-                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\nspike = \"1%\"\n",
-                "spike-max",
-                "\"24h\"",
-                "\"24.1h\"",
-            ),
-            (
-                "[weather]\nstorm = \"1s\"\nuntil = \"1s\"\nreorder = \"1%\"\n",
-                "reorder-max",
-                "\"24h\"",
-                "\"24.1h\"",
-            ),
-            ("", "place", "13", "14"),
-            (
-                "[[fault]]\nkind = \"crash\"\nnode = 1\n",
-                "at",
-                "\"119s\"",
-                "\"120s\"",
-            ),
-            (
-                "[[fault]]\nkind = \"pause\"\nnode = 1\nat = \"20s\"\n",
-                "lasts",
-                "\"100s\"",
-                "\"101s\"",
-            ),
-            (
-                "[[fault]]\nkind = \"crash\"\nat = \"1s\"\n",
-                "node",
-                "13",
-                "14",
-            ),
-            (
-                "[[fault]]\nkind = \"partition\"\nat = \"1s\"\nlasts = \"1s\"\n",
-                "side",
-                "[13]",
-                "[14]",
-            ),
-            (
-                "[[fault]]\nkind = \"slow-disk\"\nnode = 1\nat = \"1s\"\nlasts = \"1s\"\n",
-                "sync",
-                "\"24h\"",
-                "\"24.1h\"",
-            ),
-        ] {
-            let line = before.lines().count() + 1;
-            let taken = parse(&format!("{before}{key} = {most}"));
-            assert!(taken.is_ok(), "{key} = {most}: {taken:?}");
-            let error = parse(&format!("{before}{key} = {more}")).unwrap_err();
-            assert!(
-                error.starts_with(&format!("line {line}: ")),
-                "{key}: {error}"
-            );
-            assert!(!error.contains('\n'), "{error}");
-        }
-        for (key, less) in [
-            ("nodes", "0"),
-            ("requests", "0"),
-            ("events", "0"),
-            ("until", "\"0s\""),
-        ] {
-            let error = parse(&format!("seed = 1\n{key} = {less}")).unwrap_err();
-            assert!(
-                error.starts_with(&format!("line 2: {key} is '0")),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_that_is_drawn_is_refused() {
-        for nodes in [None, Some(1), Some(2), Some(3), Some(14)] {
-            let swarm = Swarm { nodes, ..ALL };
-            for seed in 0..1_000 {
-                let case = Case::of(swarm.draw(seed));
-                let text = print(&case, None).unwrap();
-                let read = parse(&text);
-                assert!(read.is_ok(), "{nodes:?} {seed}: {read:?}\n{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn weather_that_strikes_nothing_is_refused() {
-        let weather = |rest: &str| format!("nodes = 3\nuntil = \"9s\"\n[weather]\n{rest}");
-        let lossy = |rest: &str| weather(&format!("loss = \"5%\"\n{rest}"));
-        for (text, said) in [
-            (
-                weather("storm = \"1s\"\nuntil = \"5s\""),
-                "line 3: [weather] needs one of 'loss', 'duplicate', 'spike' and 'reorder'",
-            ),
-            (
-                lossy("storm = \"1s\"\nuntil = \"5s\"\nspike-max = \"1s\""),
-                "line 7: spike-max in [weather] needs 'spike'",
-            ),
-            (
-                lossy("storm = \"1s\"\nuntil = \"5s\"\nreorder-max = \"1s\""),
-                "line 7: reorder-max in [weather] needs 'reorder'",
-            ),
-            (
-                lossy("storm = \"0s\"\nuntil = \"5s\""),
-                "line 5: storm in [weather] is 0, so that it is always calm",
-            ),
-            (
-                lossy("storm = \"1s\"\nuntil = \"0s\""),
-                "line 6: until in [weather] is 0s, and the first storm begins after 0s of calm",
-            ),
-            (
-                lossy("storm = \"1s\"\nuntil = \"2s\"\ncalm = \"2s\""),
-                "line 6: until in [weather] is 2s, and the first storm begins after 2s of calm",
-            ),
-            (
-                lossy("storm = \"1s\"\nuntil = \"20s\"\ncalm = \"9s\""),
-                "line 7: calm in [weather] is 9s, and the run is given up at 9s",
-            ),
-        ] {
-            let error = parse(&text).unwrap_err();
-            assert!(error.starts_with(said) && !error.contains('\n'), "{error}");
-        }
-        for taken in [
-            lossy("storm = \"1s\"\nuntil = \"2s\"\ncalm = \"1.9s\""),
-            lossy("storm = \"1s\"\nuntil = \"20s\"\ncalm = \"8.9s\""),
-            // It is drawn so.
-            lossy("storm = \"1s\"\nuntil = \"2s\"").replace("nodes = 3", "nodes = 1"),
-            // Who says that nothing happens means it.
-            weather("loss = \"0%\"\nstorm = \"0s\"\nuntil = \"0s\""),
-            lossy("storm = \"1s\"\nuntil = \"2s\"\nspike = \"0%\"\nspike-max = \"1s\""),
-        ] {
-            assert!(parse(&taken).is_ok(), "{taken}: {:?}", parse(&taken));
-        }
-    }
-
-    #[test]
-    fn a_key_that_says_nothing_about_a_fault_is_refused() {
-        let all = [
-            ("node", "1"),
-            ("side", "[1]"),
-            ("from", "[1]"),
-            ("to", "[2]"),
-            ("one", "[1]"),
-            ("other", "[2]"),
-            ("rate-ppm", "100"),
-            ("by-us", "100"),
-            ("sync", "\"1ms\""),
-        ];
-        for (kind, keys) in [
-            ("crash", &["node"][..]),
-            ("restart", &["node"]),
-            ("pause", &["node"]),
-            ("partition", &["side"]),
-            ("one-way", &["from", "to"]),
-            ("clog", &["from", "to"]),
-            ("partial", &["one", "other"]),
-            ("skew", &["node", "rate-ppm"]),
-            ("jump", &["node", "by-us"]),
-            ("torn", &["node"]),
-            ("slow-disk", &["node", "sync"]),
-            ("failed-write", &["node"]),
-            ("full-disk", &["node"]),
-            ("rot", &["node"]),
-        ] {
-            let mut text = format!("nodes = 3\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n");
-            if kind != "crash" {
-                text.push_str("lasts = \"1s\"\n");
-            }
-            for (key, value) in all.iter().filter(|(key, _)| keys.contains(key)) {
-                text.push_str(&format!("{key} = {value}\n"));
-            }
-            assert!(parse(&text).is_ok(), "{text}: {:?}", parse(&text));
-            let line = text.lines().count() + 1;
-            for (key, value) in all.iter().filter(|(key, _)| !keys.contains(key)) {
-                let error = parse(&format!("{text}{key} = {value}\n")).unwrap_err();
-                assert_eq!(error, format!("line {line}: a {kind} has no '{key}'"));
-            }
-        }
-    }
-
-    #[test]
-    fn what_can_have_no_effect_is_refused_with_its_key() {
-        let fault = |kind: &str, rest: &str| {
-            format!("nodes = 3\nuntil = \"9s\"\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n{rest}")
-        };
-        let lasting = |kind: &str, rest: &str| fault(kind, &format!("lasts = \"1s\"\n{rest}"));
-        for (text, said) in [
-            (
-                lasting("partition", "side = [0, 1, 2]"),
-                "fault 1 (partition): side has 3 of the 3",
-            ),
-            (
-                lasting("partition", "side = []"),
-                "fault 1 (partition): side has 0 of the 3",
-            ),
-            (
-                lasting("partition", "side = [0, 3]"),
-                "side is '3', but takes a node from 0 to 2",
-            ),
-            (
-                lasting("one-way", "from = []\nto = [1]"),
-                "fault 1 (one-way): from is empty",
-            ),
-            (
-                lasting("one-way", "from = [1]\nto = []"),
-                "fault 1 (one-way): to is empty",
-            ),
-            (
-                lasting("clog", "from = [1]\nto = [1]"),
-                "fault 1 (clog): from and to are the same",
-            ),
-            (
-                lasting("clog", "from = [1]\nto = [7]"),
-                "to is '7', but takes a node from 0 to 2",
-            ),
-            (
-                lasting("partial", "one = [2]\nother = [2]"),
-                "fault 1 (partial): one and other are",
-            ),
-            (
-                lasting("pause", "node = 3"),
-                "node is '3', but takes a node from 0 to 2",
-            ),
-            (
-                lasting("skew", "node = 1\nrate-ppm = 0"),
-                "fault 1 (skew): rate-ppm is 0, but takes",
-            ),
-            (
-                lasting("skew", "node = 1\nrate-ppm = 600000"),
-                "fault 1 (skew): rate-ppm is 600000",
-            ),
-            (
-                lasting("skew", "node = 1\nrate-ppm = -2147483648"),
-                "fault 1 (skew): rate-ppm is -2147483648",
-            ),
-            (
-                fault("jump", "node = 1\nby-us = 0"),
-                "fault 1 (jump): by-us is 0",
-            ),
-            (
-                lasting("slow-disk", "node = 1\nsync = \"0s\""),
-                "fault 1 (slow-disk): sync is 0",
-            ),
-            (
-                fault("restart", "node = 1\nlasts = \"0s\""),
-                "fault 1 (restart): lasts is 0",
-            ),
-            (
-                fault("pause", "node = 1\nlasts = \"0s\""),
-                "fault 1 (pause): lasts is 0",
-            ),
-            (
-                lasting("pause", "node = 1").replace("at = \"1s\"", "at = \"9s\""),
-                "at is '9s', but takes a time before until (9s)",
-            ),
-            (
-                "nodes = 3\nsecond-founder = 0".to_owned(),
-                "second-founder is '0', but takes a node from 1 to 2",
-            ),
-            (
-                "nodes = 1\nsecond-founder = 1".to_owned(),
-                "second-founder is '1', but takes no node, as there is one",
-            ),
-            (
-                "nodes = 3\n[script]\nusual = \"1ms\"\nmessages = [\"0>1 #0 lost\", \"0>1 #0 1ms\"]".to_owned(),
-                "line 4: messages has 0>1 #0 twice",
-            ),
-            (
-                "nodes = 3\nuntil = \"1s\"\n[script]\nusual = \"1s\"\nmessages = []".to_owned(),
-                "line 4: usual in [script] is 1s, but must be less than until (1s)",
-            ),
-            (
-                "[weather]\nspike = \"5%\"\nstorm = \"1s\"\nuntil = \"5s\"".to_owned(),
-                "spike in [weather] delays messages by nothing: spike-max must be above 0",
-            ),
-            (
-                "[weather]\nreorder = \"5%\"\nstorm = \"1s\"\nuntil = \"5s\"".to_owned(),
-                "reorder in [weather] delays messages by nothing: reorder-max must be above 0",
-            ),
-            (
-                "nodes = 3\n[script]\nusual = \"1ms\"\nmessages = [\"1>1 #0 lost\"]".to_owned(),
-                "messages in [script] has 1>1, but a message goes from one node to another",
-            ),
-        ] {
-            let error = parse(&text).unwrap_err();
-            assert!(error.contains(said) && !error.contains('\n'), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_second_of_two_faults_is_named_by_its_own_line() {
-        let text = "nodes = 3\n\n[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\n\n# Too many cooks.\n[[fault]]\n\
-                    kind = \"crash\"\nat = \"1s\"\nnode = 7\n";
-        let error = parse(text).unwrap_err();
-        assert_eq!(
-            error,
-            "line 12: node is '7', but takes a node from 0 to 2: there are 3 nodes"
-        );
-        let lacks = parse(&text.replace("node = 7\n", "")).unwrap_err();
-        assert_eq!(lacks, "line 9: a crash needs 'node'");
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_in_one_line() {
-        for (text, said) in [
-            (
-                "nodes = \"many\"",
-                "line 1: invalid type: string \"many\", expected u16",
-            ),
-            ("\n\nnodse = 3", "line 3: unknown field `nodse`"),
-            (
-                "think = \"30\"",
-                "line 1: got '30', but takes a duration such as 30ms, 1.5s or 2m",
-            ),
-            (
-                "room = \"large\"",
-                "line 1: room is 'large', but takes tight, roomy or wide",
-            ),
-            (
-                "storage = \"huge\"",
-                "line 1: storage is 'huge', but takes least or ample",
-            ),
-            (
-                "machine = \"cat\"",
-                "line 1: machine is 'cat', but takes kv or bank",
-            ),
-            (
-                "[link]\ndelay = \"1ms\"\njitter = \"2ms\"",
-                "line 3: jitter is '2ms', but takes at most the delay (1ms)",
-            ),
-            (
-                "[[fault]]\nkind = \"fire\"",
-                "line 2: kind is 'fire', but takes one of loss,",
-            ),
-            (
-                "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nlasts = \"1s\"",
-                "line 1: a pause needs 'node'",
-            ),
-            (
-                "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nnode = 1",
-                "line 1: a pause needs 'lasts'",
-            ),
-            (
-                "[[fault]]\nkind = \"pause\"\nat = \"1s\"\nnode = \"king\"\nlasts = \"1s\"",
-                "line 4: node is 'king', but takes leader or a node",
-            ),
-            (
-                "[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\nlasts = \"1s\"",
-                "line 5: a crash is for good: one that lasts is a restart",
-            ),
-            (
-                "[[fault]]\nkind = \"loss\"\nat = \"1s\"",
-                "line 2: loss happens by chance: it belongs to [weather]",
-            ),
-            (
-                "[[fault]]\nkind = \"partition\"\nat = \"1s\"\nlasts = \"1s\"\nside = [64]",
-                "line 5: side has 64, but nodes go from 0 to 63",
-            ),
-            (
-                "[script]\nusual = \"1ms\"\nmessages = [\"0 to 1\"]",
-                "line 3: messages has '0 to 1', but takes FROM>TO #NTH",
-            ),
-        ] {
-            let error = parse(text).unwrap_err();
-            assert!(error.contains(said) && !error.contains('\n'), "{error}");
-        }
-    }
+    words.next().is_none().then_some((message, choice))
 }

@@ -1,18 +1,18 @@
-//! The keys of a case's file, as the types say that read it.
+//! Names of the keys of a scenario file, taken from the types that deserialize it.
 
 use core::fmt::Display;
 use serde::de::{Deserialize, Deserializer, Error, Visitor, value};
 use serde::forward_to_deserialize_any;
 
-/// The keys of a table, in the order of their fields.
+/// Returns the keys of a table, in the order of its fields.
 pub(super) fn of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut asked = Asked(&[]);
-    // It asks for its fields, and gets none.
+    // The call records the names of the fields; its result is always an error.
     let _ = T::deserialize(&mut asked);
     asked.0
 }
 
-/// What a table has asked for.
+/// A deserializer that records the field names requested from it.
 struct Asked(&'static [&'static str]);
 
 impl<'de> Deserializer<'de> for &mut Asked {

@@ -1,18 +1,18 @@
-//! What a case's file may ask for: no more than a run can do, and nothing that comes after it.
+//! Limits of the values in a scenario file: capacities of the simulation, and times within the run.
 
-use super::wrong::Wrong;
+use super::invalid::Invalid;
 use crate::values::{DELAY_MAX, JITTER_MAX, UNTIL_MAX};
 use core::fmt::Display;
 use synod::simulation::{Capacities, Fault, Placement, Planned, Scenario, Target, Trial, Weather};
 use synod::{Duration, Instant, NodeId, NodeSet};
 
-/// The most nodes and clients of a run.
+/// Greatest number of nodes and of clients.
 const MOST: u16 = 64;
-/// The most nodes of a run without room to spare.
+/// Greatest number of nodes in a run with the smallest capacities.
 const MOST_IN_TIGHT: u16 = 16;
 
-/// Checks all that was read.
-pub(super) fn check(trial: &Trial) -> Result<(), Wrong> {
+/// Checks all values of a trial.
+pub(super) fn check(trial: &Trial) -> Result<(), Invalid> {
     let Trial {
         scenario,
         weather,
@@ -29,23 +29,23 @@ pub(super) fn check(trial: &Trial) -> Result<(), Wrong> {
     within("requests", (*requests).into(), 1, u64::from(u32::MAX) - 1)?;
     within("events", scenario.events_max, 1, u64::MAX)?;
     check_times(scenario)?;
-    check_weather(weather).map_err(|wrong| wrong.under("weather"))?;
+    check_weather(weather).map_err(|invalid| invalid.under("weather"))?;
     if let Placement::One(node) = scenario.placement {
         exists("place", node, scenario)?;
     }
     for (index, planned) in plan.iter().enumerate() {
         let checked = check_fault(planned, scenario);
-        checked.map_err(|wrong| wrong.nth(index).under("fault"))?;
+        checked.map_err(|invalid| invalid.at_index(index).under("fault"))?;
     }
     Ok(())
 }
 
-fn within(key: &'static str, got: u64, least: u64, most: u64) -> Result<(), Wrong> {
+fn within(key: &'static str, got: u64, least: u64, most: u64) -> Result<(), Invalid> {
     if (least..=most).contains(&got) {
         return Ok(());
     }
     let takes = format_args!("a whole number from {least} to {most}").to_string();
-    Err(Wrong::value(key, &got, &takes))
+    Err(Invalid::value(key, &got, &takes))
 }
 
 fn at_most(
@@ -53,17 +53,17 @@ fn at_most(
     got: Duration,
     most: Duration,
     what: &dyn Display,
-) -> Result<(), Wrong> {
+) -> Result<(), Invalid> {
     if got <= most {
         return Ok(());
     }
-    Err(Wrong::value(key, &got, &format!("at most {what}")))
+    Err(Invalid::value(key, &got, &format!("at most {what}")))
 }
 
-fn check_times(scenario: &Scenario) -> Result<(), Wrong> {
+fn check_times(scenario: &Scenario) -> Result<(), Invalid> {
     let (link, until) = (scenario.link, scenario.time_max);
     if until == Duration::ZERO {
-        return Err(Wrong::value("until", &until, &"a duration above zero"));
+        return Err(Invalid::value("until", &until, &"a duration above zero"));
     }
     at_most("until", until, UNTIL_MAX, &"1000000h")?;
     at_most("think", scenario.think, DELAY_MAX, &"24h")?;
@@ -76,14 +76,14 @@ fn check_times(scenario: &Scenario) -> Result<(), Wrong> {
         at_most("jitter", link.jitter, JITTER_MAX, &"35m")?;
         if scenario.nodes > 1 && link.delay >= until {
             let takes = format!("less than until ({until}), as nothing would arrive in time");
-            return Err(Wrong::value("delay", &link.delay, &takes));
+            return Err(Invalid::value("delay", &link.delay, &takes));
         }
         Ok(())
     };
-    times().map_err(|wrong: Wrong| wrong.under("link"))
+    times().map_err(|invalid: Invalid| invalid.under("link"))
 }
 
-fn check_weather(weather: &Weather) -> Result<(), Wrong> {
+fn check_weather(weather: &Weather) -> Result<(), Invalid> {
     for (key, span) in [
         ("spike-max", weather.spike),
         ("reorder-max", weather.reorder),
@@ -100,32 +100,32 @@ fn check_weather(weather: &Weather) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn exists(key: &'static str, node: NodeId, scenario: &Scenario) -> Result<(), Wrong> {
+fn exists(key: &'static str, node: NodeId, scenario: &Scenario) -> Result<(), Invalid> {
     match scenario.nodes {
         nodes if node.0 < nodes => Ok(()),
-        1 => Err(Wrong::value(
+        1 => Err(Invalid::value(
             key,
             &node.0,
             &"only node 0: there is one node",
         )),
         nodes => {
             let takes = format!("a node from 0 to {}: there are {nodes} nodes", nodes - 1);
-            Err(Wrong::value(key, &node.0, &takes))
+            Err(Invalid::value(key, &node.0, &takes))
         }
     }
 }
 
-fn exist(key: &'static str, set: NodeSet, scenario: &Scenario) -> Result<(), Wrong> {
+fn exist(key: &'static str, set: NodeSet, scenario: &Scenario) -> Result<(), Invalid> {
     set.iter().try_for_each(|node| exists(key, node, scenario))
 }
 
-/// A fault is about nodes that there are, and is over before the run is given up.
-fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Wrong> {
+/// Checks that a fault refers to existing nodes and ends before the run is given up.
+fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Invalid> {
     let (kind, until) = (planned.kind(), scenario.time_max);
     let at = planned.at.since(Instant::ZERO);
     if at >= until {
         let takes = format!("a time before until ({until}), when the run is given up");
-        return Err(Wrong::value("at", &at, &takes));
+        return Err(Invalid::value("at", &at, &takes));
     }
     if let Some(lasts) = planned.lasts
         && lasts > Duration::from_micros(until.as_micros() - at.as_micros())
@@ -133,7 +133,7 @@ fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Wrong> {
         let takes = format!(
             "less: this {kind} would be over after until ({until}), when the run is given up"
         );
-        return Err(Wrong::value("lasts", &lasts, &takes));
+        return Err(Invalid::value("lasts", &lasts, &takes));
     }
     if let Some(Target::Node(node)) = planned.fault.target() {
         exists("node", node, scenario)?;

@@ -1,12 +1,12 @@
-//! What can happen in a small cluster, and what comes of it.
+//! Explorer: the actions that are possible in a small cluster, and their effects.
 
+use super::coverage::{Coverage, SharedCoverage, Situation};
+use super::initial_state::{self, ROOM, Restarted, StartError, sent};
 use super::invariant::{Broken, Invariant};
-use super::judge::Facts;
-use super::sight::{Reached, Sight, Sights};
-use super::start::{self, ROOM, Restarted, StartError, sent};
-use super::world::{Action, Member, Memos, PAGE, World};
+use super::ledger::Facts;
+use super::world::{Action, Interners, Member, PAGE, World};
 use super::{Network, Scope, Tape};
-use crate::cut::CutStorage;
+use crate::power_cut::PowerCutStorage;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -16,48 +16,48 @@ use synod::{
     Write,
 };
 
-/// Knows where a scope begins and what can happen within it.
+/// The initial state of a scope, and the actions within its bounds.
 #[derive(Debug)]
 pub struct Explorer {
     scope: Scope,
-    /// The mistake that every node makes, if they make one.
+    /// Mistake planted in every node, if any.
     #[cfg(feature = "mutants")]
     mutant: Option<synod::Mutant>,
     start: World,
-    /// The highest round that may be claimed.
+    /// Highest round that may be claimed.
     round_max: u64,
-    /// The last slot that may be used.
+    /// Last slot that may be used.
     slot_max: u64,
-    memos: Memos,
-    sights: Sights,
+    interners: Interners,
+    coverage: SharedCoverage,
 }
 
-/// After how many operations of the storage power may fail in the middle of a step, where every state is visited. A step
-/// writes a beginning after a restart, a record or two, and a seal.
+/// Numbers of storage operations after which power may fail during a step, if every state is visited. A step writes an
+/// opening record after a restart, a record or two, and a seal.
 const TORN_AFTER: core::ops::RangeInclusive<u8> = 1..=3;
 
-/// Of so many states one is healed.
-const HEAL_EVERY: u64 = 128;
+/// Liveness is checked in one of this many states.
+const LIVENESS_CHECK_EVERY: u64 = 128;
 
 impl Explorer {
-    /// Explores a scope.
+    /// Returns the explorer of a scope.
     ///
     /// # Errors
     ///
-    /// [`StartError`]: there is nothing to explore.
+    /// [`StartError`] if there is no initial state.
     pub fn new(scope: Scope) -> Result<Self, StartError> {
-        let nodes = start::start(scope.nodes)?;
+        let nodes = initial_state::start(scope.nodes)?;
         Ok(Self::from(scope, nodes))
     }
 
-    /// Explores a scope with nodes that make a mistake, from the state that honest ones have founded.
+    /// Returns the explorer of a scope with a mutant in every node, from the initial state of correct nodes.
     ///
     /// # Errors
     ///
-    /// [`StartError`]: there is nothing to explore.
+    /// [`StartError`] if there is no initial state.
     #[cfg(feature = "mutants")]
     pub fn making(mutant: Option<synod::Mutant>, scope: Scope) -> Result<Self, StartError> {
-        let mut nodes = start::start(scope.nodes)?;
+        let mut nodes = initial_state::start(scope.nodes)?;
         for restarted in &mut nodes {
             restarted.after.node.mutate(mutant);
         }
@@ -71,10 +71,10 @@ impl Explorer {
             .iter()
             .map(|restarted| restarted.before.promised().round());
         let round_max = rounds.max().unwrap_or(0) + u64::from(scope.rounds);
-        let memos = Memos::default();
-        let mut start = World::new(nodes, &memos);
+        let interners = Interners::default();
+        let mut start = World::new(nodes, &interners);
         if scope.crashes == 0 {
-            start.drop_storage(&memos);
+            start.drop_storage(&interners);
         }
         let slot_max = start.ledger.value.last_slot().number() + u64::from(scope.slots);
         Self {
@@ -84,41 +84,41 @@ impl Explorer {
             start,
             round_max,
             slot_max,
-            memos,
-            sights: Sights::default(),
+            interners,
+            coverage: SharedCoverage::default(),
         }
     }
 
-    /// Puts messages in the network that no node has sent: what a broken one would say.
+    /// Adds messages that no node has sent, as a broken node would.
     #[must_use]
     pub fn with_letters(mut self, forged: impl IntoIterator<Item = Envelope<Tape, PAGE>>) -> Self {
         for envelope in forged {
-            self.start.post(envelope, &self.memos);
+            self.start.post(envelope, &self.interners);
         }
         self
     }
 
-    /// The bounds.
+    /// Returns the bounds.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// The first state.
+    /// Returns the initial state.
     pub fn start(&self) -> &World {
         &self.start
     }
 
-    /// Whether power may still fail.
+    /// True if power may still fail.
     pub(super) fn may_crash(&self, world: &World) -> bool {
         world.used.crashes < self.scope.crashes
     }
 
-    /// What was reached so far.
-    pub fn reached(&self) -> Reached {
-        self.sights.reached()
+    /// Returns the coverage so far.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage.coverage()
     }
 
-    /// All that can happen in a state: with every place in each of these steps at which power may fail.
+    /// Returns all actions in a state, including a loss of power after each of the first storage operations of a step.
     pub fn all_actions(&self, world: &World, actions: &mut Vec<Action>) {
         self.actions(world, actions);
         if !self.may_crash(world) {
@@ -137,7 +137,7 @@ impl Explorer {
         }
     }
 
-    /// What can happen in a state, in an order that follows from how it came about. Nothing does once a rule was broken.
+    /// Returns the actions in a state, in an order that depends on its history. There are none after a violation.
     pub fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         if world.broken.is_some() {
             return;
@@ -175,8 +175,8 @@ impl Explorer {
         (0..self.scope.nodes).map(NodeId)
     }
 
-    /// Among how many chances it makes a difference: where a node draws which of its peers it asks or hands something to, so
-    /// many that each of them comes up; and whether it has lost patience before its probe is answered.
+    /// Returns the number of random choices that make a difference. If the node draws a peer to ask or to hand something
+    /// to, that is enough to draw each; a scout has 2, as its probe may be answered before or after it lost patience.
     pub(super) fn chances(&self, timer: Timer) -> u64 {
         match (timer, self.scope.nodes) {
             (Timer::Scout, 2..) => 2,
@@ -186,7 +186,7 @@ impl Explorer {
         }
     }
 
-    /// Requests are made one after the other; each client waits for its answer before it asks for something else.
+    /// Requests are made in order; each client waits for its answer before its next request.
     fn may_ask(&self, world: &World, request: u8) -> bool {
         if request < world.used.requests {
             return world.used.retries < self.scope.retries;
@@ -196,7 +196,7 @@ impl Explorer {
         request == world.used.requests && before.is_none_or(|before| ledger.is_answered(&before))
     }
 
-    /// Whether an action that was possible in one state is so in another one, too.
+    /// True if an action that was possible in one state is possible in another one, too.
     pub fn can(&self, world: &World, action: &Action) -> bool {
         if world.broken.is_some() {
             return false;
@@ -212,29 +212,29 @@ impl Explorer {
         }
     }
 
-    /// What comes of an action, and what the judge says to it.
+    /// Returns the state after an action, with the result of the checks.
     #[must_use]
     pub fn step(&self, world: &World, action: &Action) -> World {
         self.traced(world, action, &mut ())
     }
 
-    /// As [`Explorer::step`]; and of some of the states, which follow from what they are, whether the cluster comes to rest from there.
-    pub(super) fn step_and_heal(&self, world: &World, action: &Action) -> World {
+    /// Like [`Explorer::step`], but also checks liveness in some states, selected by their fingerprints.
+    pub(super) fn step_and_check_liveness(&self, world: &World, action: &Action) -> World {
         let mut next = self.step(world, action);
-        if next.is_within() && next.fingerprint().is_multiple_of(HEAL_EVERY) {
-            self.mend(&mut next);
+        if next.is_within() && next.fingerprint().is_multiple_of(LIVENESS_CHECK_EVERY) {
+            self.record_liveness(&mut next);
         }
         next
     }
 
-    /// Looks whether the cluster comes to rest from here.
-    pub(super) fn mend(&self, world: &mut World) {
-        if let Some(broken) = self.heal(world) {
+    /// Checks liveness in a state, and records a violation in it.
+    pub(super) fn record_liveness(&self, world: &mut World) {
+        if let Some(broken) = self.check_liveness(world) {
             world.broken = Some(Arc::new(broken));
         }
     }
 
-    /// As [`Explorer::step`], for somebody who wants to see how.
+    /// Like [`Explorer::step`], with a tracer.
     pub(super) fn traced<T: Tracer<Tape, PAGE>>(
         &self,
         world: &World,
@@ -246,7 +246,7 @@ impl Explorer {
         next
     }
 
-    /// Lets something happen; `torn` where power fails in it, after so many operations of the storage.
+    /// Performs an action. With `torn`, power fails after that many storage operations.
     fn take<T: Tracer<Tape, PAGE>>(
         &self,
         next: &mut World,
@@ -291,7 +291,7 @@ impl Explorer {
             world.used.requests = world.used.requests.saturating_add(1);
             let mut ledger = world.ledger.value.clone();
             ledger.ask(proposal);
-            world.remember(ledger, &self.memos);
+            world.remember(ledger, &self.interners);
         }
         if let Proposal::Request {
             client,
@@ -300,13 +300,13 @@ impl Explorer {
         } = proposal
         {
             self.act(world, at, tracer, |node, outbox, facts| {
-                // A node at which it is outstanding already refuses it, and nothing happens.
+                // A node that is already processing the request refuses it, and nothing happens.
                 let _ = node.request(Instant::ZERO, client, number, command, outbox, facts);
             });
         }
     }
 
-    /// Lets a node take a step, makes durable what it writes, sends what it says, and judges it.
+    /// Performs a step of a node, makes its writes durable, sends its messages, and checks the invariants.
     pub(super) fn act<T: Tracer<Tape, PAGE>>(
         &self,
         world: &mut World,
@@ -326,11 +326,11 @@ impl Explorer {
         }
         let mut outbox = Outbox::new();
         let mut facts = (Facts::default(), tracer);
-        // Where an assertion fails, the node is left half-way and looked at no more.
+        // After a failed assertion the node is inconsistent and not used any more.
         let taken = catch_unwind(AssertUnwindSafe(|| {
             step(&mut seat.node, &mut outbox, &mut facts);
             let checkpoints = seat.journal.as_ref().map(Journal::checkpoints);
-            let kept = start::keep(&mut seat, &outbox);
+            let kept = initial_state::keep(&mut seat, &outbox);
             (
                 kept,
                 checkpoints < seat.journal.as_ref().map(Journal::checkpoints),
@@ -342,40 +342,40 @@ impl Explorer {
         };
         if torn.is_some() {
             let storage = seat.journal.map(Journal::into_storage);
-            return self.come_back(world, at, storage, Sight::Torn);
+            return self.come_back(world, at, storage, Situation::Torn);
         }
         if let Err(what) = kept {
             return Self::breaks(world, Invariant::Storage, what);
         }
-        let mut reached = facts.0.reached;
+        let mut coverage = facts.0.coverage;
         let learnt = |write: &&Write<u32>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
-        reached.add(Sight::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
+        coverage.add(Situation::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
         let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
-        reached.add(Sight::Answered, answered);
-        reached.add(Sight::Checkpoint, checkpoint.into());
+        coverage.add(Situation::Answered, answered);
+        coverage.add(Situation::Checkpoint, checkpoint.into());
         if !world.healing {
-            self.sights.add(&reached);
+            self.coverage.add(&coverage);
         }
         let mut ledger = world.ledger.value.clone();
         let judged = ledger.see(&before, &seat.node, &outbox, &facts.0, &self.scope);
         world.broken = judged.err().map(Arc::new);
         world.outside |= ledger.last_slot().number() > self.slot_max;
-        world.remember(ledger, &self.memos);
+        world.remember(ledger, &self.interners);
         for envelope in sent(&seat.node, &outbox) {
             world.outside |= self.is_outside(&envelope);
             if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
-                world.post(envelope, &self.memos);
+                world.post(envelope, &self.interners);
             }
         }
-        world.put(seat, &self.memos);
+        world.put(seat, &self.interners);
     }
 
     fn breaks(world: &mut World, invariant: Invariant, what: String) {
         world.broken = Some(Arc::new(Broken { invariant, what }));
     }
 
-    /// Whether a message is a claim that the scope does not have.
+    /// True if a message is a claim outside of the scope.
     fn is_outside(&self, envelope: &Envelope<Tape, PAGE>) -> bool {
         match envelope.message {
             Message::Probe { ballot } | Message::Prepare { ballot, .. } => {
@@ -388,17 +388,24 @@ impl Explorer {
     fn crash(&self, world: &mut World, at: NodeId) {
         let journal = world.seat(at).and_then(|seat| seat.journal.clone());
         let storage = journal.map(Journal::into_storage);
-        self.come_back(world, at, storage, Sight::Restarted);
+        self.come_back(world, at, storage, Situation::Restarted);
     }
 
-    /// Power comes back at a node: it is what its storage makes of it.
-    fn come_back(&self, world: &mut World, at: NodeId, storage: Option<CutStorage>, how: Sight) {
+    /// Restarts a node from its storage.
+    fn come_back(
+        &self,
+        world: &mut World,
+        at: NodeId,
+        storage: Option<PowerCutStorage>,
+        how: Situation,
+    ) {
         world.used.crashes = world.used.crashes.saturating_add(1);
         let (Some(storage), Some(before)) = (storage, world.node(at)) else {
             return;
         };
         let config = before.config();
-        let seat = match catch_unwind(AssertUnwindSafe(|| start::recover(config, storage))) {
+        let seat = match catch_unwind(AssertUnwindSafe(|| initial_state::recover(config, storage)))
+        {
             Ok(Ok(seat)) => seat,
             Ok(Err(what)) => return Self::breaks(world, Invariant::Storage, what),
             Err(_) => {
@@ -412,35 +419,35 @@ impl Explorer {
             seat.node.mutate(self.mutant);
             seat
         };
-        let mut reached = Reached::default();
-        reached.add(how, 1);
-        self.sights.add(&reached);
+        let mut coverage = Coverage::default();
+        coverage.add(how, 1);
+        self.coverage.add(&coverage);
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.restart(&seat.node, how == Sight::Torn);
+        let judged = ledger.restart(&seat.node, how == Situation::Torn);
         world.broken = judged.err().map(Arc::new);
-        world.remember(ledger, &self.memos);
-        world.put(seat, &self.memos);
+        world.remember(ledger, &self.interners);
+        world.put(seat, &self.interners);
         if world.used.crashes >= self.scope.crashes {
-            world.drop_storage(&self.memos);
+            world.drop_storage(&self.interners);
         }
     }
 
-    /// What states share.
-    pub(super) fn memos(&self) -> &Memos {
-        &self.memos
+    /// Returns the interners of the parts that states share.
+    pub(super) fn interners(&self) -> &Interners {
+        &self.interners
     }
 
-    /// Notes that it was looked whether a cluster comes to rest.
-    pub(super) fn note_healed(&self) {
-        let mut reached = Reached::default();
-        reached.add(Sight::Healed, 1);
-        self.sights.add(&reached);
+    /// Counts a check of liveness.
+    pub(super) fn count_liveness_check(&self) {
+        let mut coverage = Coverage::default();
+        coverage.add(Situation::Healed, 1);
+        self.coverage.add(&coverage);
     }
 }
 
 #[cfg(test)]
 impl Explorer {
-    /// What comes of a step in which an assertion of a node fails.
+    /// Returns the state after a failed assertion in a node.
     pub(super) fn panicked(&self, at: NodeId) -> World {
         let mut world = self.start.clone();
         self.act(&mut world, (at, None), &mut (), |_, _, _| {
@@ -450,7 +457,7 @@ impl Explorer {
     }
 }
 
-/// What a request asks for: each something else.
+/// Returns the proposal of a request; each has a different command.
 fn proposal_of(request: u8) -> Proposal<u32> {
     Proposal::Request {
         client: ClientId(1 + u64::from(request % Scope::CLIENTS)),

@@ -1,41 +1,42 @@
-//! What must hold in every state.
+//! Invariants: what must hold in every state.
 
 use core::fmt;
 
-/// What must hold after every step.
+/// A property that must hold after every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
-    /// One ballot has one value for a slot.
+    /// A ballot has at most one value for a slot.
     OneValue,
-    /// One value is chosen for a slot: no two quorums accept two.
+    /// At most one value is chosen for a slot: no two quorums accept different ones.
     Agreement,
-    /// Above a ballot under which a value was chosen, nothing else is accepted.
+    /// Above a ballot under which a value was chosen, no other value is accepted.
     Succession,
-    /// What is applied, or said to be chosen, was chosen; and the log is the same everywhere and for ever.
+    /// A value that is applied, or announced as decided, was chosen; and the log is the same everywhere and never
+    /// changes.
     Decision,
-    /// Nothing is accepted that nobody asked for, no-ops apart.
+    /// Only values that a client requested are accepted, except no-ops.
     Validity,
-    /// What a node has promised never falls, and no claim is made twice.
+    /// The promise of a node never decreases, and no ballot is claimed twice.
     Promise,
-    /// What an acceptor holds and reports is what it has written; all of it, until it is applied there.
+    /// The votes that an acceptor holds and reports are exactly those it has written, until it has applied their slots.
     Memory,
-    /// Nodes that have applied as far are in the same state.
+    /// Nodes that have applied the same slots are in the same state.
     State,
-    /// A request takes effect once, and its answer is the one of that time.
+    /// A request takes effect once, and its answers are those of that time.
     Once,
-    /// No node finds proof of a broken rule, and halts.
+    /// No node halts because it saw a violation.
     Halt,
-    /// No assertion in a node fails; seen in builds with debug assertions.
+    /// No assertion in a node fails; checked in builds with debug assertions.
     Assertion,
-    /// Storage that nothing but losses of power happened to opens whole, and has room.
+    /// Undamaged storage opens intact after losses of power, and has room.
     Storage,
-    /// Once the network has healed, the cluster comes to rest and serves a client; also without its leader, where a majority
-    /// is left.
+    /// After all faults have ended, the cluster comes to rest and serves a client; also without its leader if a
+    /// majority is left.
     Progress,
 }
 
 impl Invariant {
-    /// Every one, in the order of the variants.
+    /// All invariants, in the order of the variants.
     pub const ALL: [Self; 13] = [
         Self::OneValue,
         Self::Agreement,
@@ -52,7 +53,7 @@ impl Invariant {
         Self::Progress,
     ];
 
-    /// Its name: lower case, words joined by underscores.
+    /// Returns the name: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
             Self::OneValue => "one_value",
@@ -72,12 +73,12 @@ impl Invariant {
     }
 }
 
-/// An invariant that does not hold, and what shows it.
+/// A violated invariant with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Broken {
-    /// Which one.
+    /// The invariant.
     pub invariant: Invariant,
-    /// What happened, in one line.
+    /// Description of the evidence, in one line.
     pub what: String,
 }
 

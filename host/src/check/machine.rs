@@ -1,11 +1,11 @@
-//! What is replicated while every state is explored: the least in which a command that took effect twice is seen.
+//! State machine of the model checker: the smallest one in which a command applied twice is visible.
 
 use synod::{MalformedPage, Reader, Sink, StateMachine, Writer};
 
-/// The most commands that it keeps; further ones are counted only.
+/// Greatest number of commands that are stored; further ones are only counted.
 const KEPT: usize = 8;
 
-/// Keeps the commands that were applied, in their order, and answers how many there are.
+/// Stores the applied commands in order, and answers with their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tape {
     count: u32,

@@ -1,20 +1,20 @@
-//! A schedule in words: what happens, step by step, and what comes of it.
+//! Schedules as text: each action with its effects.
 
 use super::world::{Action, PAGE, World};
 use super::{Explorer, Tape};
 use crate::log::text;
 use synod::{Event, Message, NodeId, Record, Tracer};
 
-/// One step of a schedule.
+/// A step of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What happens.
+    /// The action.
     pub what: String,
-    /// What the node does in turn, in the order in which it does it.
+    /// Reactions of the node, in order.
     pub then: Vec<String>,
 }
 
-/// Takes the steps of a schedule once more, and says what each of them is and what comes of it.
+/// Performs the actions of a schedule, and describes each with its effects.
 pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
     let mut world = explorer.start().clone();
     let lines = actions.iter().map(|action| {
@@ -28,7 +28,7 @@ pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
     lines.collect()
 }
 
-/// What happens in a step.
+/// Describes an action.
 fn sentence(world: &World, action: &Action) -> String {
     match action {
         Action::Deliver(letter) => {
@@ -53,14 +53,14 @@ fn sentence(world: &World, action: &Action) -> String {
     }
 }
 
-/// A message with its fields, as in the log of a run.
+/// Formats a message with its fields, as in the log of a run.
 fn said(message: &Message<Tape, PAGE>) -> String {
     let mut out = Vec::new();
     text::message(&mut out, message);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Gathers what a node does in a step.
+/// Collects the reactions of a node in a step.
 #[derive(Default)]
 struct Effects(Vec<String>);
 
@@ -68,7 +68,7 @@ impl Effects {
     fn words(node: NodeId, event: &Event<'_, Tape, PAGE>) -> Option<String> {
         Some(match event {
             Event::Sent { to, message } if !to.contains(node) => {
-                // What it says is shown when it arrives.
+                // A sent message is shown when it arrives.
                 let kind = message.kind().name();
                 match to.nth(0).filter(|_| to.len() == 1) {
                     Some(to) => format!("sends {kind} to {to}"),

@@ -1,4 +1,4 @@
-//! How small a cluster must be for all of its states to be visited.
+//! Scopes: the bounds of a cluster whose states are explored.
 
 use super::world::CLIENTS;
 use synod::{MessageKind, NodeId, Proposal, Timer};
@@ -9,11 +9,11 @@ pub enum Network {
     /// Deliver it at any time, once or never.
     #[default]
     Once,
-    /// Deliver it at any time, any number of times, or never: more states.
+    /// Deliver it at any time, any number of times, or never. This gives more states.
     Again,
 }
 
-/// The bounds of a small cluster. Within them everything happens that can happen.
+/// Bounds of a small cluster. Within them, every possible action is explored.
 ///
 /// ```
 /// use synod_host::check::Scope;
@@ -22,37 +22,37 @@ pub enum Network {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// How many nodes there are, 1 to 5.
+    /// Number of nodes, 1 to 5.
     pub nodes: u16,
-    /// How many of them, from node 0 on, may claim to lead; the others only vote and follow.
+    /// Number of nodes, from node 0 on, that may claim a ballot; the others only vote and follow.
     pub claimants: u16,
-    /// How many different requests are made, 0 to 8. There are two clients, the one at node 0 and the other at node 1, who
-    /// take turns; each waits for its answer before it asks for something else.
+    /// Number of distinct requests, 0 to 8. Two clients, one at node 0 and one at node 1, take turns; each waits for
+    /// its answer before its next request.
     pub requests: u8,
-    /// How often a client asks once more, at any node, for what it has asked for already.
+    /// Number of times a client repeats a request, at any node.
     pub retries: u8,
-    /// How many rounds of ballots there are above the first one.
+    /// Number of rounds of ballots above the initial one.
     pub rounds: u8,
-    /// How many slots the log may grow by.
+    /// Number of slots that the log may grow by.
     pub slots: u8,
-    /// How often power is lost at a node.
+    /// Number of losses of power.
     pub crashes: u8,
-    /// Which timers may fire, in the order of [`Timer::ALL`].
+    /// Timers that may fire, in the order of [`Timer::ALL`].
     pub timers: Vec<Timer>,
-    /// Of which kinds all messages are lost, in the order of [`MessageKind::ALL`].
+    /// Kinds of messages that are always lost, in the order of [`MessageKind::ALL`].
     pub lost: Vec<MessageKind>,
-    /// What the network may do with the others.
+    /// What the network may do with other messages.
     pub network: Network,
 }
 
 impl Scope {
-    /// How many clients there are.
+    /// Number of clients.
     pub(super) const CLIENTS: u8 = {
         assert!(CLIENTS == 2, "the two are one number");
         2
     };
 
-    /// So small that a search visits all of it in a second: three nodes, one of which claims to lead, and no signs of life.
+    /// Returns a scope that is explored completely in a second: three nodes, one claimant, no heartbeats.
     pub fn small() -> Self {
         Self {
             nodes: 3,
@@ -72,8 +72,8 @@ impl Scope {
         }
     }
 
-    /// Small worlds that together see the most, each of which a search visits whole in seconds: elections, claims against
-    /// each other, more than one slot, pages that follow each other, power that fails anywhere, and signs of life.
+    /// Returns small scopes that together have the widest coverage, each explored completely in seconds: elections,
+    /// competing claims, several slots, promises of several pages, losses of power anywhere, and heartbeats.
     pub fn worlds() -> Vec<Self> {
         let small = Self::small();
         vec![
@@ -123,7 +123,7 @@ impl Scope {
         ]
     }
 
-    /// So large that no search visits all of it, for walks: whatever three nodes can do in a few rounds.
+    /// Returns a scope for random walks, too large for a search: everything that three nodes can do in a few rounds.
     pub fn large() -> Self {
         Self {
             nodes: 3,
@@ -139,7 +139,7 @@ impl Scope {
         }
     }
 
-    /// How many of so many nodes may claim where this scope is what is not told otherwise.
+    /// Returns the default number of claimants for a number of nodes, if the rest is as in this scope.
     pub(crate) fn claimants_of(&self, nodes: u16) -> u16 {
         if self.claimants == self.nodes {
             nodes
@@ -148,12 +148,12 @@ impl Scope {
         }
     }
 
-    /// Where a request is made the first time.
+    /// Returns the node at which a request is made first.
     pub(super) fn home(&self, request: u8) -> NodeId {
         NodeId(u16::from(request % Self::CLIENTS) % self.nodes.max(1))
     }
 
-    /// Whether a client waits for the answer to this before it asks for something else.
+    /// True if a client waits for the answer to this request before its next one.
     pub(super) fn awaits(&self, asked: &Proposal<u32>) -> bool {
         match asked {
             Proposal::Request { command, .. } => {

@@ -1,20 +1,20 @@
-//! Every state, breadth first, by `stateright`.
+//! Exhaustive search: breadth first, with `stateright`.
 
-use super::{Action, Broken, Explorer, Reached, World};
+use super::{Action, Broken, Coverage, Explorer, World};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::sync::Arc;
 
-/// How far an exploration goes.
+/// Bounds of an exploration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// How many steps from the start.
+    /// Greatest number of steps from the initial state.
     pub depth: Option<usize>,
-    /// How many different states are followed up, as each of them takes memory.
+    /// Greatest number of distinct states to expand, each of which takes memory.
     pub states: u64,
 }
 
-/// How far an exploration is, for one thread to read while another one explores; and the way to end it early.
+/// Progress of an exploration, readable by another thread, which can also stop it.
 #[derive(Debug, Default)]
 pub struct Watch {
     states: AtomicU64,
@@ -23,68 +23,68 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// How many states were followed up.
+    /// Returns the number of expanded states.
     pub fn states(&self) -> u64 {
         self.states.load(Ordering::Relaxed)
     }
 
-    /// Ends the exploration soon.
+    /// Requests the exploration to stop.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is to end soon.
+    /// True if the exploration was requested to stop.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Counts steps that are no states.
+    /// Adds steps of a walk to the number of states.
     pub fn count(&self, steps: u64) {
         self.states.fetch_add(steps, Ordering::Relaxed);
     }
 
-    /// How many slots some node had applied, at most.
+    /// Returns the greatest number of slots that a node had applied.
     pub(super) fn applied(&self) -> u64 {
         self.applied.load(Ordering::Relaxed)
     }
 
-    /// Counts a state that is followed up.
+    /// Counts an expanded state.
     pub(super) fn see(&self, world: &World) {
         self.states.fetch_add(1, Ordering::Relaxed);
         self.applied.fetch_max(world.applied(), Ordering::Relaxed);
     }
 }
 
-/// A broken rule, and the way to it.
+/// A violation with its schedule.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// What does not hold.
+    /// The violated invariant.
     pub broken: Broken,
-    /// What happened, from the start on.
+    /// Actions from the initial state on.
     pub schedule: Vec<Action>,
-    /// The seed of the walk that found it.
+    /// Seed of the walk that found it.
     pub seed: Option<u64>,
 }
 
-/// Why an exploration ended.
+/// Reason why an exploration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// There are no more states.
+    /// All states were visited.
     Exhausted,
-    /// There are no more states within the depth that was asked for.
+    /// All states within the depth were visited.
     Depth,
-    /// As many states were followed up as was asked for.
+    /// The bound on the number of states was reached.
     States,
-    /// It was stopped.
+    /// The exploration was stopped.
     Stopped,
-    /// All walks were taken.
+    /// All walks were completed.
     Walked,
-    /// A rule was broken.
+    /// An invariant was violated.
     Violated,
 }
 
 impl End {
-    /// Its name: lower case.
+    /// Returns the name, in lower case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Exhausted => "exhausted",
@@ -97,29 +97,29 @@ impl End {
     }
 }
 
-/// What came of an exploration.
+/// Result of an exploration.
 #[derive(Clone, Debug)]
 pub struct Explored {
-    /// How many states were reached, each as often as it was.
+    /// Number of states reached, counted once for each time.
     pub states: u64,
-    /// How many different ones.
+    /// Number of distinct states.
     pub unique: u64,
-    /// How many steps the furthest of them is from the start.
+    /// Number of steps from the initial state to the furthest one.
     pub depth: u64,
-    /// Why it ended.
+    /// Reason why the exploration ended.
     pub end: End,
-    /// How many slots some node has applied since the start, in the state in which that is the most.
+    /// Greatest number of slots applied by a node since the initial state.
     pub applied: u64,
-    /// How many walks there were.
+    /// Number of walks.
     pub walks: u64,
-    /// What was reached, by all that this explorer has explored.
-    pub reached: Reached,
-    /// The first broken rule.
+    /// Coverage of all explorations by this explorer.
+    pub coverage: Coverage,
+    /// First violation.
     pub violation: Option<Violation>,
 }
 
-/// Visits every state of a scope, the nearest to the start first, until there are no more, a rule is broken, a bound is
-/// reached, or the watch says so. The schedule of a violation is as short as can be.
+/// Visits every state of a scope in the order of distance from the initial state, until all are visited, an invariant
+/// is violated, a bound is reached, or the watch stops it. The schedule of a violation is as short as possible.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -132,7 +132,7 @@ pub struct Explored {
 /// # Ok::<(), synod_host::check::StartError>(())
 /// ```
 pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> Explored {
-    if let Some(broken) = explorer.heal(explorer.start()) {
+    if let Some(broken) = explorer.check_liveness(explorer.start()) {
         return Explored::at_the_start(explorer, broken);
     }
     let states = Searched {
@@ -143,12 +143,12 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
     };
     let mut builder = states.checker().finish_when(HasDiscoveries::Any);
     if let Some(depth) = bounds.depth {
-        // It counts states, and skips the last of them unseen.
+        // Stateright counts states, and skips the last one unvisited.
         builder = builder.target_max_depth(depth.saturating_add(2));
     }
     let checker = builder.spawn_bfs().join();
     let unique = count(checker.unique_state_count());
-    // Every different state is followed up once, unless something keeps it from that.
+    // Every distinct state is expanded once, unless a bound prevents it.
     let cut = if watch.is_stopped() {
         End::Stopped
     } else if watch.states() >= bounds.states {
@@ -164,8 +164,8 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
     let states = count(checker.state_count());
     let depth = checker.max_depth().saturating_sub(1);
     let depth = count(bounds.depth.map_or(depth, |bound| depth.min(bound)));
-    let reached = explorer.reached();
-    // The path to a violation is walked once more, whatever the bounds are.
+    let coverage = explorer.coverage();
+    // The path to a violation is walked again, regardless of the bounds.
     checker.model().traces.store(true, Ordering::Relaxed);
     let violation = checker.discoveries().into_values().next().and_then(|path| {
         let broken = path.last_state().broken()?.clone();
@@ -187,13 +187,13 @@ pub fn search(explorer: &Arc<Explorer>, bounds: Bounds, watch: &Arc<Watch>) -> E
         },
         applied: watch.applied(),
         walks: 0,
-        reached,
+        coverage,
         violation,
     }
 }
 
 impl Explored {
-    /// Something does not hold before anything has happened.
+    /// Returns the result if the initial state itself violates an invariant.
     fn at_the_start(explorer: &Explorer, broken: Broken) -> Self {
         Self {
             states: 1,
@@ -202,7 +202,7 @@ impl Explored {
             end: End::Violated,
             applied: 0,
             walks: 0,
-            reached: explorer.reached(),
+            coverage: explorer.coverage(),
             violation: Some(Violation {
                 broken,
                 schedule: Vec::new(),
@@ -216,12 +216,13 @@ fn count(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// An explorer in the words of `stateright`. Its own bound on time is not used: a single thread never looks at it.
+/// An explorer as a model of `stateright`. The time limit of `stateright` is not used, because a single thread never
+/// checks it.
 struct Searched {
     explorer: Arc<Explorer>,
     bounds: Bounds,
     watch: Arc<Watch>,
-    /// Whether the search is over and only a path is walked once more.
+    /// Whether the search is over and a path is being walked.
     traces: AtomicBool,
 }
 
@@ -233,7 +234,7 @@ impl Model for Searched {
         vec![self.explorer.start().clone()]
     }
 
-    /// Only what is possible is offered, so that there is a next state for each action: its absence would be taken ill.
+    /// Only possible actions are returned, so that each has a next state; `stateright` would report a missing one.
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         if !self.traces.load(Ordering::Relaxed) {
             if self.watch.is_stopped() || self.watch.states() >= self.bounds.states {
@@ -245,13 +246,14 @@ impl Model for Searched {
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
-        Some(self.explorer.step_and_heal(world, &action))
+        Some(self.explorer.step_and_check_liveness(world, &action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("no rule is broken", |_, world: &World| {
-            world.broken().is_none()
-        })]
+        vec![Property::always(
+            "no invariant is violated",
+            |_, world: &World| world.broken().is_none(),
+        )]
     }
 
     fn within_boundary(&self, world: &World) -> bool {

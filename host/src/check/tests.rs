@@ -1,4 +1,4 @@
-//! Small worlds, honest ones and forged ones.
+//! Exploration of small worlds, with correct nodes and with forged messages.
 
 use super::*;
 use crate::check::world::Action;
@@ -19,7 +19,7 @@ fn searched(scope: Scope) -> Explored {
     search(&Arc::new(explorer(scope)), ALL, &Arc::default())
 }
 
-/// A message that no node has sent.
+/// Returns a message that no node has sent.
 fn forged(nodes: u16, from: u16, to: u16, message: Message<Tape, PAGE>) -> Envelope<Tape, PAGE> {
     let (from, to) = (NodeId(from), NodeId(to));
     let cluster = Member::fingerprint_of(&Config::new(to, nodes));
@@ -31,11 +31,11 @@ fn forged(nodes: u16, from: u16, to: u16, message: Message<Tape, PAGE>) -> Envel
     }
 }
 
-/// The first slot after the start, and the first ballot that node 0 claims.
+/// First slot after the initial state, and first ballot that node 0 claims.
 const NEXT: Slot = Slot::new(3);
 const CLAIM: Ballot = Ballot::new(2, NodeId(0));
 
-/// That a node has accepted what it has not.
+/// Returns a vote that its sender never cast.
 fn forged_vote() -> Envelope<Tape, PAGE> {
     let message = Message::Accepted {
         ballot: CLAIM,
@@ -47,7 +47,7 @@ fn forged_vote() -> Envelope<Tape, PAGE> {
     forged(3, 1, 0, message)
 }
 
-/// That a node promises, and has accepted nothing.
+/// Returns a promise that conceals the votes of its sender.
 fn forged_promise() -> Envelope<Tape, PAGE> {
     let ballot = Ballot::new(3, NodeId(1));
     let message = Message::Promise {
@@ -61,7 +61,7 @@ fn forged_promise() -> Envelope<Tape, PAGE> {
     forged(3, 2, 1, message)
 }
 
-/// That node 1 leads, and wants something accepted.
+/// Returns an accept in the name of node 1, which does not lead.
 fn forged_accept(proposal: Proposal<u32>) -> Envelope<Tape, PAGE> {
     let ballot = Ballot::new(2, NodeId(1));
     let (first, decided) = (NEXT, Slot::new(2));
@@ -80,7 +80,7 @@ fn forged_accept(proposal: Proposal<u32>) -> Envelope<Tape, PAGE> {
 }
 
 #[test]
-fn small_worlds_are_visited_whole_and_no_rule_is_broken() {
+fn small_worlds_are_explored_completely_without_violations() {
     let small = Scope::small();
     let two = Scope {
         nodes: 2,
@@ -149,7 +149,7 @@ fn small_worlds_are_visited_whole_and_no_rule_is_broken() {
 }
 
 #[test]
-fn a_search_says_what_cut_it_short() {
+fn a_search_reports_the_bound_that_ended_it() {
     let shallow = Bounds {
         depth: Some(4),
         ..ALL
@@ -175,7 +175,7 @@ fn a_search_says_what_cut_it_short() {
 }
 
 #[test]
-fn a_forged_vote_is_found_by_the_shortest_way() {
+fn a_forged_vote_is_found_by_the_shortest_schedule() {
     let explorer = Arc::new(explorer(Scope::small()).with_letters([forged_vote()]));
     let found = search(&explorer, ALL, &Arc::default());
     let violation = found.violation.expect("one vote is no quorum");
@@ -217,7 +217,7 @@ fn two_values_under_one_ballot_halt_a_node() {
     let letters = [forged_accept(Proposal::Noop), forged_accept(request)];
     let explorer = Arc::new(explorer(Scope::small()).with_letters(letters));
     let violation = search(&explorer, ALL, &Arc::default()).violation.unwrap();
-    // It is the nearer one: nobody has asked for the request yet.
+    // This violation is nearer, because the request was not made yet.
     assert_eq!(violation.broken.invariant, Invariant::Validity);
 
     let mut world = explorer.start().clone();
@@ -242,7 +242,7 @@ fn two_values_under_one_ballot_halt_a_node() {
 }
 
 #[test]
-fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
+fn walks_find_a_forged_promise_and_shrink_its_schedule() {
     let scope = Scope {
         nodes: 3,
         crashes: 0,
@@ -275,7 +275,7 @@ fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
         assert!(!same || !world.is_within(), "step {left_out} is not needed");
     }
 
-    // The walk that found it, alone and with nothing before it, finds it in the same way.
+    // The walk finds the same violation when it is the first one.
     let seed = violation.seed.unwrap();
     assert!(seed > 0, "the first walk finds it, and nothing is compared");
     let scope = explorer.scope().clone();
@@ -289,7 +289,7 @@ fn walks_find_a_forged_promise_and_leave_out_what_it_does_not_need() {
     assert_eq!(again.schedule, violation.schedule);
 }
 
-/// Worlds that differ in what may happen in them, for walks.
+/// Returns scopes for walks that differ in nodes, crashes and network.
 fn worlds() -> [Scope; 4] {
     let large = Scope::large();
     [
@@ -315,14 +315,14 @@ fn worlds() -> [Scope; 4] {
 }
 
 #[test]
-fn a_walk_alone_is_what_it_is_among_others_in_any_order() {
+fn a_walk_does_not_depend_on_walks_before_or_beside_it() {
     const WALKS: u64 = 10;
     for scope in worlds() {
-        let alone = |seed| walk::told(&explorer(scope.clone()), seed);
+        let alone = |seed| walk::trace(&explorer(scope.clone()), seed);
         let alone: Vec<_> = (0..WALKS).map(alone).collect();
         let shared = explorer(scope.clone());
         for seed in (0..WALKS).rev() {
-            let among = walk::told(&shared, seed);
+            let among = walk::trace(&shared, seed);
             let index = usize::try_from(seed).unwrap();
             assert!(among == alone[index], "walk {seed} through {scope:?}");
         }
@@ -332,7 +332,7 @@ fn a_walk_alone_is_what_it_is_among_others_in_any_order() {
             for first in 0..4 {
                 threads.spawn(move || {
                     for (seed, alone) in (0..).zip(alone).skip(first).step_by(3) {
-                        let among = walk::told(shared, seed);
+                        let among = walk::trace(shared, seed);
                         assert!(among == *alone, "walk {seed} beside others");
                     }
                 });
@@ -341,9 +341,9 @@ fn a_walk_alone_is_what_it_is_among_others_in_any_order() {
     }
 }
 
-/// What is kept once stands for every state that is the same, and what follows from it must be the same, too.
+/// An interned value stands for all equal ones, which must therefore have the same successors.
 #[test]
-fn whatever_was_visited_before_a_search_finds_the_same() {
+fn a_search_does_not_depend_on_states_visited_before() {
     let scope = Scope {
         nodes: 2,
         claimants: 2,
@@ -366,7 +366,7 @@ fn whatever_was_visited_before_a_search_finds_the_same() {
 }
 
 #[test]
-fn no_walk_breaks_a_rule() {
+fn random_walks_violate_no_invariant() {
     let found = walks(&explorer(Scope::large()), 0..=59, ALL, &Watch::default());
     assert!(found.violation.is_none(), "{:?}", found.violation);
     assert_eq!(
@@ -378,7 +378,7 @@ fn no_walk_breaks_a_rule() {
 }
 
 #[test]
-fn every_peer_is_asked_under_some_chance() {
+fn every_peer_is_asked_for_some_random_choice() {
     for nodes in [2, 3, 4, 5] {
         let explorer = explorer(Scope {
             nodes,
@@ -393,7 +393,7 @@ fn every_peer_is_asked_under_some_chance() {
             let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
             let letter = forged(nodes, leader, id, decided);
             node.handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
-            // The leader is asked first, and only then anybody.
+            // The leader is asked first, and then any node.
             node.fire(Timer::Learn, 0, &mut outbox, &mut ());
             let asked = |chance| {
                 let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
@@ -407,7 +407,7 @@ fn every_peer_is_asked_under_some_chance() {
 }
 
 #[test]
-fn what_waits_is_handed_to_every_peer_under_some_chance() {
+fn a_waiting_request_is_handed_to_each_peer_by_some_random_choice() {
     for nodes in [2, 3, 4, 5] {
         let explorer = explorer(Scope {
             nodes,
@@ -418,7 +418,7 @@ fn what_waits_is_handed_to_every_peer_under_some_chance() {
             let (client, number) = (synod::ClientId(1), synod::RequestNumber(1));
             node.request(Instant::ZERO, client, number, 0, &mut outbox, &mut ())
                 .unwrap();
-            // No leader is known. What has just been asked waits once more.
+            // No leader is known. A new request waits for one more timer.
             node.fire(Timer::Propose, 0, &mut outbox, &mut ());
             let handed = |chance| {
                 let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
@@ -432,14 +432,14 @@ fn what_waits_is_handed_to_every_peer_under_some_chance() {
 }
 
 #[test]
-fn an_assertion_that_fails_in_a_node_is_a_broken_rule() {
+fn a_failed_assertion_in_a_node_is_a_violation() {
     let explorer = explorer(Scope::small());
     let world = explorer.panicked(NodeId(1));
     assert_eq!(world.broken().unwrap().invariant, Invariant::Assertion);
 }
 
 #[test]
-fn states_that_differ_only_in_how_they_came_about_are_one() {
+fn states_that_differ_only_in_their_history_are_equal() {
     let explorer = explorer(Scope {
         claimants: 2,
         ..Scope::small()

@@ -1,20 +1,20 @@
-//! A few states, far away, at random from a seed.
+//! Random walks through a scope, from a seed.
 
 use super::search::{Bounds, End, Explored, Violation, Watch};
-use super::{Action, Explorer, Invariant, Reached, World};
+use super::{Action, Coverage, Explorer, Invariant, World};
 use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 use synod::Timer;
 
-/// How many steps a walk has where nothing bounds it.
+/// Default number of steps of a walk.
 const STEPS: usize = 150;
-/// How many steps a link is held for, where it is.
+/// Number of steps for which links are held.
 const PHASE: usize = 20;
-/// How often of a hundred a message comes that has not come yet, where there is one.
+/// Percentage of deliveries that choose a message not delivered before, if there is one.
 const FRESH: u64 = 80;
 
-/// Walks through a scope, once for each seed, until a rule is broken, a bound is reached, or the watch says so. The
-/// schedule of a violation is cut down to the steps that it takes.
+/// Walks through a scope once for each seed, until an invariant is violated, a bound is reached, or the watch stops it.
+/// The schedule of a violation is shrunk.
 pub fn walks(
     explorer: &Explorer,
     seeds: RangeInclusive<u64>,
@@ -28,7 +28,7 @@ pub fn walks(
         end: End::Walked,
         applied: 0,
         walks: 0,
-        reached: Reached::default(),
+        coverage: Coverage::default(),
         violation: None,
     };
     let mut known = BTreeSet::from([explorer.start().fingerprint()]);
@@ -51,11 +51,11 @@ pub fn walks(
         let steps = u64::try_from(walk.schedule.len()).unwrap_or(u64::MAX);
         found.depth = found.depth.max(steps);
         if !watch.is_stopped() {
-            explorer.mend(&mut walk.world);
+            explorer.record_liveness(&mut walk.world);
         }
         if let Some(broken) = walk.world.broken() {
-            // What it takes to cut the schedule down is not counted.
-            found.reached = explorer.reached();
+            // The coverage is read before shrinking, which would add to it.
+            found.coverage = explorer.coverage();
             let broken = broken.clone();
             let schedule = shrink(explorer, walk.schedule, broken.invariant);
             found.end = End::Violated;
@@ -68,14 +68,14 @@ pub fn walks(
         }
     }
     if found.violation.is_none() {
-        found.reached = explorer.reached();
+        found.coverage = explorer.coverage();
     }
     found.applied = watch.applied();
     found.unique = u64::try_from(known.len()).unwrap_or(u64::MAX);
     found
 }
 
-/// A stream of numbers that follows from a seed: Steele, Lea and Flood's `SplitMix`.
+/// A stream of random numbers from a seed: `SplitMix`, by Steele, Lea and Flood.
 struct Dice(u64);
 
 impl Dice {
@@ -97,22 +97,21 @@ impl Dice {
     }
 }
 
-/// A walk on its way. All that comes of it follows from the scope and the seed, whoever else has walked with the same
-/// explorer.
+/// A walk in progress. Its results depend on the scope and the seed alone, even if walks share an explorer.
 struct Walk<'a> {
     explorer: &'a Explorer,
     dice: Dice,
     world: World,
     schedule: Vec<Action>,
-    /// The messages that have come.
+    /// Messages delivered so far.
     come: BTreeSet<u64>,
-    /// Of a hundred, how often something else than a message comes: a walk has its own pace.
+    /// Percentage of steps other than deliveries, which differs from walk to walk.
     haste: u64,
-    /// The timers that never fire in this walk: what all of them would soon undo comes about where some are missing.
+    /// Timers that never fire in this walk. Their absence leads to states that they would soon leave.
     quiet: u64,
-    /// The links on which nothing comes for a while: a bit for each pair of nodes.
+    /// Links on which nothing is delivered for a while, as a bit for each pair of nodes.
     held: u64,
-    /// Of a hundred steps, in how many power fails, as long as it may.
+    /// Percentage of steps during which power fails, as long as it may.
     torn: u64,
     actions: Vec<Action>,
 }
@@ -138,7 +137,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes so many steps, or as many as there are, and shows what each of them leads to.
+    /// Performs up to `steps` actions, and passes the state after each to `see`.
     fn go(&mut self, steps: usize, mut see: impl FnMut(&World)) {
         for _ in 0..steps {
             if !self.step() {
@@ -148,7 +147,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes a step within the scope that changes something; says whether there was one.
+    /// Performs an action within the scope that changes something. Returns false if there is none.
     fn step(&mut self) -> bool {
         self.actions.clear();
         self.explorer.actions(&self.world, &mut self.actions);
@@ -180,20 +179,20 @@ impl<'a> Walk<'a> {
         false
     }
 
-    /// Now and then power fails in the middle of a step.
+    /// Sometimes lets power fail during the step.
     fn maybe_torn(&mut self, action: Action) -> Action {
         let torn = !matches!(action, Action::Crash { .. }) && self.dice.percent(self.torn);
         if !torn || !self.explorer.may_crash(&self.world) {
             return action;
         }
-        // Half of the time in what most steps write, and else somewhere in a checkpoint.
+        // Half of the time power fails during the writes that most steps have, otherwise during a checkpoint.
         let most = if self.dice.percent(50) { 4 } else { 16 };
         let kept = u8::try_from(self.dice.below(most)).unwrap_or(0);
         let step = Box::new(action);
         Action::Torn { kept, step }
     }
 
-    /// Chooses among what can happen: mostly a message, and mostly one that has not come yet.
+    /// Chooses an action: mostly a delivery, and mostly of a message not delivered before.
     fn pick(&mut self) -> Option<usize> {
         let len = self.actions.len();
         let is_letter = |action: &Action| matches!(action, Action::Deliver(_));
@@ -216,7 +215,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a walk in which some timers are quiet and some links are held does this for now.
+/// True if an action is allowed while some timers are quiet and some links are held.
 fn may(action: &Action, quiet: u64, held: u64) -> bool {
     match action {
         Action::Deliver(letter) => {
@@ -233,7 +232,8 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
     }
 }
 
-/// Leaves out of a schedule what the violation at its end does not need, as long as the same rule is broken.
+/// Removes actions that the violation at the end of a schedule does not need, as long as the same invariant is
+/// violated.
 fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> Vec<Action> {
     let mut shortest = schedule;
     let mut piece = shortest.len() / 2;
@@ -255,7 +255,7 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> V
                 _ => start += piece,
             }
         }
-        // Small pieces may fit out only after others are gone.
+        // Small pieces may become removable only after others.
         if piece > 1 || shortest.len() == before {
             piece /= 2;
         }
@@ -263,8 +263,8 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> V
     shortest
 }
 
-/// Takes the steps of a schedule that can be taken, until a rule is broken, by them or when the network heals behind them:
-/// the steps that were taken, and the rule.
+/// Performs the actions of a schedule that are possible, until an invariant is violated by them or by the liveness
+/// check after them. Returns the actions performed and the invariant.
 fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, Invariant)> {
     let mut world = explorer.start().clone();
     let mut taken = Vec::new();
@@ -282,21 +282,21 @@ fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, Inva
         }
         world = next;
     }
-    explorer.mend(&mut world);
+    explorer.record_liveness(&mut world);
     let broken = world.broken()?.invariant;
     Some((taken, broken))
 }
 
-/// The steps of a walk, the fingerprint of each state that it comes to, and what is broken at its end.
+/// Returns the actions of a walk, the fingerprint of each state on it, and the violation at its end.
 #[cfg(test)]
-pub(super) fn told(
+pub(super) fn trace(
     explorer: &Explorer,
     seed: u64,
 ) -> (Vec<Action>, Vec<u64>, Option<super::Broken>) {
     let mut walk = Walk::new(explorer, seed);
     let mut states = Vec::new();
     walk.go(STEPS, |world| states.push(world.fingerprint()));
-    explorer.mend(&mut walk.world);
+    explorer.record_liveness(&mut walk.world);
     let broken = walk.world.broken().cloned();
     (walk.schedule, states, broken)
 }

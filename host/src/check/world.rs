@@ -1,43 +1,43 @@
-//! A small cluster as one value: some nodes, the messages that may come, and what the judge remembers.
+//! World: a state of a small cluster as one value, with its nodes, the messages in flight, and the ledger.
 
 use super::Tape;
+use super::initial_state::Restarted;
+use super::interning::{Internable, Interned, Interner, hash_of};
 use super::invariant::Broken;
-use super::judge::Ledger;
-use super::memo::{Kept, Memo, Memorable, hash_of};
-use super::start::Restarted;
-use crate::cut::CutStorage;
+use super::ledger::Ledger;
+use crate::power_cut::PowerCutStorage;
 use core::hash::{Hash, Hasher};
 use std::sync::Arc;
 use synod::storage::Journal;
 use synod::{Envelope, Node, NodeId, Timer};
 
-/// Slots of the window: the fewest that there can be.
+/// Capacity of the window, in slots: the smallest possible.
 pub(super) const WINDOW: usize = 2;
-/// Clients, each with a session.
+/// Number of clients, each with a session.
 pub(super) const CLIENTS: usize = 2;
-/// Entries of a page: so few that a promise may take more than one.
+/// Capacity of a page, in entries: so small that a promise may take several pages.
 pub const PAGE: usize = 1;
 
-/// A node as it is explored: the real one, with the smallest structures.
+/// A node of an explored cluster, with the smallest capacities.
 pub type Member = Node<Tape, WINDOW, CLIENTS, PAGE>;
 
-/// A node and its storage.
+/// A node with its journal.
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
     pub(super) node: Member,
-    /// As long as power may still fail: afterwards what is in it makes no difference.
-    pub(super) journal: Option<Journal<CutStorage>>,
+    /// Journal; dropped once power cannot fail any more, as its contents then make no difference.
+    pub(super) journal: Option<Journal<PowerCutStorage>>,
 }
 
 impl Seat {
-    /// What is in the storage, and what the journal remembers besides.
-    fn records(&self) -> Option<(&CutStorage, impl Eq + Hash)> {
+    /// Returns the contents of the storage, and the other state of the journal.
+    fn records(&self) -> Option<(&PowerCutStorage, impl Eq + Hash)> {
         let journal = self.journal.as_ref()?;
         Some((journal.storage(), journal.essence()))
     }
 }
 
-impl Memorable for Seat {
+impl Internable for Seat {
     fn fingerprint(&self) -> u64 {
         hash_of(&(self.node.id(), self.node.essence(), self.records()))
     }
@@ -48,14 +48,14 @@ impl Memorable for Seat {
             && self.records() == other.records()
     }
 
-    /// The essence of a node leaves out when and by what chance; of two that differ in this the one that came first would
-    /// be kept, and what comes of it would depend on that.
+    /// The essence of a node leaves out times and random draws. The interner would keep those of the first of two equal
+    /// nodes, and later steps would depend on them.
     fn distill(&mut self) {
         self.node.distill();
     }
 }
 
-impl Memorable for Envelope<Tape, PAGE> {
+impl Internable for Envelope<Tape, PAGE> {
     fn fingerprint(&self) -> u64 {
         hash_of(self)
     }
@@ -65,7 +65,7 @@ impl Memorable for Envelope<Tape, PAGE> {
     }
 }
 
-impl Memorable for Ledger {
+impl Internable for Ledger {
     fn fingerprint(&self) -> u64 {
         hash_of(self)
     }
@@ -75,17 +75,17 @@ impl Memorable for Ledger {
     }
 }
 
-/// A message that may come.
+/// A message in flight.
 #[derive(Clone, Debug)]
-pub struct Letter(Arc<Kept<Envelope<Tape, PAGE>>>);
+pub struct Letter(Arc<Interned<Envelope<Tape, PAGE>>>);
 
 impl Letter {
-    /// The message with its ends.
+    /// Returns the message with its sender and recipient.
     pub fn envelope(&self) -> &Envelope<Tape, PAGE> {
         &self.0.value
     }
 
-    /// A hash of it.
+    /// Returns a hash of the message.
     pub(super) fn hash(&self) -> u64 {
         self.0.hash
     }
@@ -99,48 +99,48 @@ impl PartialEq for Letter {
 
 impl Eq for Letter {}
 
-/// Whether two values are the same; mostly they are kept at one place or have two hashes.
-fn is_same<T: Memorable>(one: &Arc<Kept<T>>, other: &Arc<Kept<T>>) -> bool {
+/// True if two values are equal. Mostly they are interned at one place or have different hashes.
+fn is_same<T: Internable>(one: &Arc<Interned<T>>, other: &Arc<Interned<T>>) -> bool {
     Arc::ptr_eq(one, other) || (one.hash == other.hash && one.value.is(&other.value))
 }
 
-/// One thing that can happen.
+/// An action: a step of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A message arrives.
     Deliver(Letter),
     /// An armed timer fires.
     Fire {
-        /// Where.
+        /// The node.
         node: NodeId,
-        /// Which one.
+        /// The timer.
         timer: Timer,
-        /// What the node draws from.
+        /// Random choice of the node.
         chance: u64,
     },
-    /// A client makes a request, numbered from 0, for the first time or once more.
+    /// A client makes or repeats a request, numbered from 0.
     Ask {
-        /// Where.
+        /// The node.
         node: NodeId,
-        /// Which one.
+        /// The request.
         request: u8,
     },
-    /// Power is lost between two steps, and comes back.
+    /// Power fails between two steps, and the node restarts.
     Crash {
-        /// Where.
+        /// The node.
         node: NodeId,
     },
-    /// Power is lost in the middle of a step, before anything of it has left, and comes back.
+    /// Power fails during a step, before any message of it was sent, and the node restarts.
     Torn {
-        /// How many operations of the storage were done by then.
+        /// Number of storage operations that were done.
         kept: u8,
-        /// The step: anything but a loss of power.
+        /// The step: any action except a loss of power.
         step: Box<Self>,
     },
 }
 
 impl Action {
-    /// What happens, whether power fails in it or not.
+    /// Returns the action without its loss of power.
     pub(super) fn step(&self) -> &Self {
         match self {
             Self::Torn { step, .. } => step,
@@ -149,24 +149,24 @@ impl Action {
     }
 }
 
-/// A state: the nodes, the messages that may still come, how much of the scope is used up, and what the judge remembers.
+/// A state: the nodes, the messages in flight, the used part of the scope, and the ledger.
 #[derive(Clone, Debug)]
 pub struct World {
-    nodes: Vec<Arc<Kept<Seat>>>,
-    /// In the order in which they were first sent.
+    nodes: Vec<Arc<Interned<Seat>>>,
+    /// Messages in the order in which they were first sent.
     letters: Arc<Vec<Letter>>,
-    /// The sum of the letters' hashes, which no order changes.
+    /// Sum of the messages' hashes, which is independent of their order.
     letters_hash: u64,
-    pub(super) ledger: Arc<Kept<Ledger>>,
+    pub(super) ledger: Arc<Interned<Ledger>>,
     pub(super) used: Used,
     pub(super) broken: Option<Arc<Broken>>,
-    /// Whether it lies outside of the scope.
+    /// Whether the state is outside of the scope.
     pub(super) outside: bool,
-    /// Whether the network has healed. No such state is followed up.
+    /// Whether liveness is being checked. Such a state is not expanded.
     pub(super) healing: bool,
 }
 
-/// How much of a scope is used up.
+/// Used part of a scope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Used {
     pub(super) requests: u8,
@@ -174,24 +174,24 @@ pub(super) struct Used {
     pub(super) crashes: u8,
 }
 
-/// What states share.
+/// Interners of the parts that states share.
 #[derive(Debug, Default)]
-pub(super) struct Memos {
-    nodes: Memo<Seat>,
-    letters: Memo<Envelope<Tape, PAGE>>,
-    ledgers: Memo<Ledger>,
+pub(super) struct Interners {
+    nodes: Interner<Seat>,
+    letters: Interner<Envelope<Tape, PAGE>>,
+    ledgers: Interner<Ledger>,
 }
 
 impl World {
-    /// Some nodes that have come back from a loss of power, and nothing under way. What they forgot by it is held against
-    /// them like everything else.
-    pub(super) fn new(nodes: Vec<Restarted>, memos: &Memos) -> Self {
+    /// Returns a state of nodes that have restarted after a loss of power, without messages. The ledger is of the time
+    /// before, so that anything they lost is a violation.
+    pub(super) fn new(nodes: Vec<Restarted>, interners: &Interners) -> Self {
         let mut ledger = Ledger::new(nodes.iter().map(|node| &node.before));
         let mut restarts = nodes.iter();
         let judged = restarts.try_for_each(|node| ledger.restart(&node.after.node, false));
-        let keep = |node: Restarted| memos.nodes.keep(node.after);
+        let keep = |node: Restarted| interners.nodes.intern(node.after);
         Self {
-            ledger: memos.ledgers.keep(ledger),
+            ledger: interners.ledgers.intern(ledger),
             nodes: nodes.into_iter().map(keep).collect(),
             letters: Arc::default(),
             letters_hash: 0,
@@ -202,59 +202,59 @@ impl World {
         }
     }
 
-    /// The nodes.
+    /// Returns the nodes.
     pub fn nodes(&self) -> impl Iterator<Item = &Member> {
         self.nodes.iter().map(|kept| &kept.value.node)
     }
 
-    /// The messages that may still come.
+    /// Returns the messages in flight.
     pub fn letters(&self) -> &[Letter] {
         &self.letters
     }
 
-    /// What does not hold in it, if anything does not.
+    /// Returns the violated invariant, if any.
     pub fn broken(&self) -> Option<&Broken> {
         self.broken.as_deref()
     }
 
-    /// How many slots some node has applied since the start, at most.
+    /// Returns the greatest number of slots that a node has applied since the initial state.
     pub fn applied(&self) -> u64 {
         self.ledger.value.applied()
     }
 
-    /// Whether it lies in the scope.
+    /// True if the state is within the scope.
     pub fn is_within(&self) -> bool {
         !self.outside
     }
 
-    /// A hash of all that it is.
+    /// Returns a hash of the whole state.
     pub fn fingerprint(&self) -> u64 {
         hash_of(self)
     }
 
-    /// One node.
+    /// Returns a node.
     pub(super) fn node(&self, id: NodeId) -> Option<&Member> {
         self.seat(id).map(|seat| &seat.node)
     }
 
-    /// One node, with its storage.
+    /// Returns a node with its journal.
     pub(super) fn seat(&self, id: NodeId) -> Option<&Seat> {
         self.nodes.get(usize::from(id.0)).map(|kept| &kept.value)
     }
 
-    /// Puts a node in the place of the one of its number.
-    pub(super) fn put(&mut self, seat: Seat, memos: &Memos) {
+    /// Replaces a node.
+    pub(super) fn put(&mut self, seat: Seat, interners: &Interners) {
         if let Some(place) = self.nodes.get_mut(usize::from(seat.node.id().0)) {
-            *place = memos.nodes.keep(seat);
+            *place = interners.nodes.intern(seat);
         }
     }
 
-    /// Power fails no more: what is stored makes no difference any longer.
-    pub(super) fn drop_storage(&mut self, memos: &Memos) {
+    /// Drops the journals once power cannot fail any more, as their contents then make no difference.
+    pub(super) fn drop_storage(&mut self, interners: &Interners) {
         for place in &mut self.nodes {
             if place.value.journal.is_some() {
                 let node = place.value.node.clone();
-                *place = memos.nodes.keep(Seat {
+                *place = interners.nodes.intern(Seat {
                     node,
                     journal: None,
                 });
@@ -262,29 +262,29 @@ impl World {
         }
     }
 
-    /// All messages that are under way are lost.
+    /// Removes all messages in flight.
     pub(super) fn lose_letters(&mut self) {
         self.letters = Arc::default();
         self.letters_hash = 0;
     }
 
-    /// What the judge remembers from now on.
-    pub(super) fn remember(&mut self, ledger: Ledger, memos: &Memos) {
+    /// Replaces the ledger.
+    pub(super) fn remember(&mut self, ledger: Ledger, interners: &Interners) {
         if ledger != self.ledger.value {
-            self.ledger = memos.ledgers.keep(ledger);
+            self.ledger = interners.ledgers.intern(ledger);
         }
     }
 
-    /// Adds a message, unless it is under way already.
-    pub(super) fn post(&mut self, envelope: Envelope<Tape, PAGE>, memos: &Memos) {
-        let letter = Letter(memos.letters.keep(envelope));
+    /// Adds a message unless an equal one is in flight.
+    pub(super) fn post(&mut self, envelope: Envelope<Tape, PAGE>, interners: &Interners) {
+        let letter = Letter(interners.letters.intern(envelope));
         if !self.letters.contains(&letter) {
             self.letters_hash = self.letters_hash.wrapping_add(letter.0.hash);
             Arc::make_mut(&mut self.letters).push(letter);
         }
     }
 
-    /// Takes a message out of the network.
+    /// Removes a message.
     pub(super) fn forget(&mut self, letter: &Letter) {
         if self.letters.contains(letter) {
             self.letters_hash = self.letters_hash.wrapping_sub(letter.0.hash);

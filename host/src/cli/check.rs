@@ -1,10 +1,10 @@
-//! `synod check` on the command line.
+//! Command line of `synod check`.
 
 use super::error::UsageError;
 use super::{help, lists, mutants};
 use crate::check::{Network, Scope};
 use crate::commands::check::{CheckCommand, Part};
-use crate::commands::run::Form;
+use crate::commands::run::OutputFormat;
 use crate::values;
 use clap::Args;
 use synod::{Duration, MessageKind, Timer};
@@ -21,87 +21,88 @@ pub(super) struct CheckArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     bounds: BoundArgs,
-    /// Have every node make the mistake of this name: see 'synod museum'
+    /// Plant this mistake in every node: see 'synod museum'
     #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
     mutant: Option<mutants::Mutant>,
-    /// Lines for people or JSON for programs
+    /// Output format: text for people, or JSON, one object in all
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: Form,
+    format: OutputFormat,
 }
 
-/// What can happen.
+/// Options of the world: the cluster and the actions that may happen to it.
 #[derive(Debug, Args)]
 #[expect(
     clippy::doc_markdown,
-    reason = "the comments are the help, where backticks would be noise"
+    reason = "clap prints these comments as help, where backticks would be noise"
 )]
-#[command(next_help_heading = "The cluster, and what may happen to it")]
+#[command(next_help_heading = "World: the cluster and its actions")]
 struct ScopeArgs {
-    /// How many nodes, 1 to 5 [default: 3]
-    #[arg(long, value_name = "N", value_parser = values::few_nodes, allow_hyphen_values = true)]
+    /// Number of nodes, 1 to 5 [default: 3]
+    #[arg(long, value_name = "N", value_parser = values::small_cluster, allow_hyphen_values = true)]
     nodes: Option<u16>,
-    /// How many of them may claim to lead [default: 1; all with --walks]
-    #[arg(long, value_name = "N", value_parser = values::few_nodes, allow_hyphen_values = true)]
+    /// Number of nodes that may claim a ballot, 1 to the number of nodes [default: 1; all with --walks]
+    #[arg(long, value_name = "N", value_parser = values::small_cluster, allow_hyphen_values = true)]
     claimants: Option<u16>,
-    /// How many different requests are made, 0 to 8 [default: 1; 4 with --walks]
+    /// Number of distinct requests, 0 to 8 [default: 1; 4 with --walks]
     ///
-    /// There are two clients, one at node 0 and one at node 1, who take turns. Each waits for its answer before it asks
-    /// for something else.
-    #[arg(long, value_name = "N", value_parser = values::few, allow_hyphen_values = true)]
+    /// Two clients, one at node 0 and one at node 1, take turns. Each waits for the answer to its request before its
+    /// next one.
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     requests: Option<u8>,
-    /// How often a client asks once more, at any node, 0 to 8 [default: 0; 2 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::few, allow_hyphen_values = true)]
+    /// Number of times a client repeats a request, at any node, 0 to 8 [default: 0; 2 with --walks]
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     retries: Option<u8>,
-    /// How many rounds of ballots, 1 to 8 [default: 1; 3 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::some, allow_hyphen_values = true)]
+    /// Number of rounds of ballots above the founding one, 1 to 8 [default: 1; 3 with --walks]
+    #[arg(long, value_name = "N", value_parser = values::small_count_from_one, allow_hyphen_values = true)]
     rounds: Option<u8>,
-    /// How many slots the log may grow by, 1 to 8 [default: one for each request; 6 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::some, allow_hyphen_values = true)]
+    /// Number of slots the log may grow by, 1 to 8 [default: one for each request; 6 with --walks]
+    #[arg(long, value_name = "N", value_parser = values::small_count_from_one, allow_hyphen_values = true)]
     slots: Option<u8>,
-    /// How often a node loses its power, 0 to 8 [default: 0; 2 with --walks]
-    #[arg(long, value_name = "N", value_parser = values::few, allow_hyphen_values = true)]
+    /// Number of times a node loses power and restarts, 0 to 8 [default: 0; 2 with --walks]
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     crashes: Option<u8>,
-    /// Which timers may fire: all, or some of them by name [default: election; all with --walks]
+    /// Timers that may fire: all, or names with commas between them [default: election; all with --walks]
     #[arg(long, value_name = "TIMERS", value_parser = parse_timers, allow_hyphen_values = true, long_help = lists::timers())]
     timers: Option<Timers>,
-    /// Messages of which kinds are always lost: none, or some of them by name [default: decision,heartbeat,heartbeat_reply;
-    /// none with --walks]
+    /// Kinds of messages that are always lost: none, or names with commas between them [default:
+    /// decision,heartbeat,heartbeat_reply; none with --walks]
     #[arg(long, value_name = "KINDS", value_parser = parse_kinds, allow_hyphen_values = true, long_help = lists::messages())]
     lost: Option<Kinds>,
-    /// How often a message may come, if it does [default: once; again with --walks]
+    /// Whether a message may be delivered at most once, or again and again [default: once; again with --walks]
     #[arg(long, value_name = "once|again", value_parser = parse_network, allow_hyphen_values = true)]
     network: Option<Network>,
 }
 
-/// How far it goes.
+/// Options that bound the exploration.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "How far it goes")]
+#[command(next_help_heading = "Bounds")]
 struct BoundArgs {
-    /// Walk at random, so many times, instead of visiting every state
+    /// Make this many random walks through the world, at least 1, instead of visiting every state
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     walks: Option<u64>,
-    /// Walk at random through weather, so many times: clusters of 2 to 5 nodes, with clocks, from their founding on
+    /// Make this many random walks under drawn network conditions, at least 1: 2 to 5 nodes with clocks, from the
+    /// founding on
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true, conflicts_with = "walks")]
     storms: Option<u64>,
-    /// The seed of the first walk or storm; each further one has the next [default: 0]
+    /// Seed of the first walk, 0 to 18446744073709551615; each further walk has the next one [default: 0]
     #[arg(long, value_name = "SEED", value_parser = values::seed, allow_negative_numbers = true)]
     seed: Option<u64>,
-    /// How many steps from the start, 1 to 1000000 [default: no bound; 150 with --walks]
+    /// Number of steps from the initial state, 1 to 1000000 [default: no bound; 150 with --walks]
     #[arg(long, value_name = "N", value_parser = values::depth, allow_hyphen_values = true)]
     depth: Option<u32>,
-    /// How many states of a world are followed up; each different one takes memory [default: 10 million]
+    /// Number of distinct states to expand in a world, at least 1; each takes memory [default: 10 million]
     #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
     states: Option<u64>,
-    /// How long it takes at most [default: 1m; 5m for all parts]
-    #[arg(long, value_name = "TIME", value_parser = values::bound, allow_hyphen_values = true)]
+    /// Time budget, above 0, such as 90s or 10m [default: 1m; 5m for all parts]
+    #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     time: Option<Duration>,
 }
 
-/// Timers, as asked for; a type of its own, since clap takes a `Vec` in an argument for its repetition.
+/// A list of timers. A type of its own, because clap treats a `Vec` as a repeated argument.
 #[derive(Clone, Debug)]
 struct Timers(Vec<Timer>);
 
-/// Kinds of messages, as asked for.
+/// A list of kinds of messages.
 #[derive(Clone, Debug)]
 struct Kinds(Vec<MessageKind>);
 
@@ -113,7 +114,7 @@ fn parse_kinds(text: &str) -> Result<Kinds, String> {
     values::names(text, ("none", &[]), &MessageKind::ALL, MessageKind::name).map(Kinds)
 }
 
-fn parse_network(text: &str) -> Result<Network, values::Takes> {
+fn parse_network(text: &str) -> Result<Network, values::Expected> {
     match text {
         "once" => Ok(Network::Once),
         "again" => Ok(Network::Again),
@@ -137,7 +138,7 @@ impl CheckArgs {
         })
     }
 
-    /// What is to be explored: all parts where nothing is said of the world.
+    /// Returns the part to explore, or `None` for all parts if no option selects one.
     fn part(&self) -> Result<Option<Part>, UsageError> {
         let bounds = &self.bounds;
         let count = bounds.walks.or(bounds.storms);
@@ -145,14 +146,14 @@ impl CheckArgs {
         match count {
             None => {
                 if let Some(seed) = bounds.seed {
-                    let takes = "a seed only with --walks or --storms, as nothing else is drawn";
+                    let takes = "a seed only with --walks or --storms; nothing else is random";
                     return Err(UsageError::value("--seed", &seed.to_string(), &takes));
                 }
             }
-            // The last walk has a seed, too.
+            // The last walk must have a seed, too.
             Some(count) if first.checked_add(count - 1).is_none() => {
                 let most = u64::MAX - (count - 1);
-                let takes = format!("at most {most}, from which on there are {count} seeds");
+                let takes = format!("at most {most}, so that {count} seeds follow");
                 return Err(UsageError::value("--seed", &first.to_string(), &takes));
             }
             Some(_) => {}
@@ -161,7 +162,7 @@ impl CheckArgs {
             if let Some(option) = self.scope.first().or(bounds.depth.map(|_| "--depth")) {
                 return Err(UsageError::alone(
                     option,
-                    "a world, and the clusters of --storms are drawn",
+                    "a world; --storms draws its clusters from the seed",
                 ));
             }
             return Ok(Some(Part::Storms(count, first)));
@@ -178,7 +179,7 @@ impl CheckArgs {
 }
 
 impl ScopeArgs {
-    /// The first option of these that was given.
+    /// Returns the name of the first of these options that was given.
     fn first(&self) -> Option<&'static str> {
         let given = [
             ("--nodes", self.nodes.is_some()),
@@ -196,7 +197,7 @@ impl ScopeArgs {
         given.next().map(|(name, _)| name)
     }
 
-    /// The scope, once the values have been held against each other.
+    /// Returns the scope, after checks of values that depend on each other.
     fn scope(&self, default: Scope) -> Result<Scope, UsageError> {
         let nodes = self.nodes.unwrap_or(default.nodes);
         if let Some(claimants) = self.claimants.filter(|claimants| *claimants > nodes) {
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_all_parts_and_any_option_of_the_world_is_that_world() {
+    fn no_option_explores_all_parts_and_a_world_option_explores_that_world() {
         assert_eq!(check_of("synod check").part, None);
         assert_eq!(check_of("synod check --time 9m --states 7").part, None);
         for small in ["synod check --nodes 3", "synod check --depth 4"] {
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_arrives_and_the_shortest_command_names_it() {
+    fn every_option_is_parsed_and_appears_in_the_shortest_command() {
         for line in [
             "synod check",
             "synod check --time 600s",
@@ -292,11 +293,11 @@ mod tests {
         assert_eq!(scope.lost, [MessageKind::Decision, MessageKind::Heartbeat]);
         assert_eq!(scope.slots, 3, "a slot for each request");
         let five = world_of("synod check --nodes 5 --walks 1");
-        assert_eq!(five.claimants, 5, "everybody");
+        assert_eq!(five.claimants, 5, "all nodes");
     }
 
     #[test]
-    fn what_makes_no_sense_is_named() {
+    fn invalid_options_are_named_in_the_error() {
         for (line, part) in [
             (
                 "--nodes 6",
@@ -325,11 +326,11 @@ mod tests {
             ),
             (
                 "--walks 3 --seed 18446744073709551615",
-                "at most 18446744073709551613, from which on there are 3 seeds",
+                "at most 18446744073709551613, so that 3 seeds follow",
             ),
             (
                 "--storms 2 --seed 18446744073709551615",
-                "at most 18446744073709551614, from which on there are 2 seeds",
+                "at most 18446744073709551614, so that 2 seeds follow",
             ),
             ("--storms 3 --nodes 3", "--nodes needs a world"),
             ("--storms 3 --depth 3", "--depth needs a world"),

@@ -1,26 +1,26 @@
-//! A bad command line gets one line that names the option, what it got and what it takes.
+//! Errors of the command line: one line each, which names the option, the value given, and the values accepted.
 
-use crate::shell;
+use crate::shell_quoting;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use core::error::Error;
 use core::fmt;
 
-/// Why a command line makes no sense.
+/// Reason why a command line is invalid, as one line of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
 impl UsageError {
-    /// An option that got something which it does not take.
+    /// An option with a value that it does not accept.
     pub(super) fn value(option: &str, got: &str, takes: &dyn fmt::Display) -> Self {
         Self(format!("{option} got '{got}', but takes {takes}"))
     }
 
-    /// An option that means nothing without another.
+    /// An option that requires another one.
     pub(super) fn alone(option: &str, needs: &str) -> Self {
         Self(format!("{option} needs {needs}"))
     }
 
-    /// A file that is not there, or not as it must be.
+    /// A file that is missing or invalid.
     pub(super) fn file(error: &crate::case::FileError) -> Self {
         Self(first_line(&error.to_string()))
     }
@@ -28,7 +28,7 @@ impl UsageError {
 
 #[cfg(not(feature = "mutants"))]
 impl UsageError {
-    /// A command that needs mutants, in a program without them.
+    /// A command that requires mutants, in a program built without them.
     pub(super) fn without_mutants() -> Self {
         let how = "cargo run --release --features mutants -- museum";
         Self(format!(
@@ -85,7 +85,7 @@ impl From<&clap::Error> for UsageError {
             ErrorKind::ArgumentConflict => {
                 let other = text(ContextKind::PriorArg).unwrap_or_default();
                 match text(ContextKind::InvalidSubcommand) {
-                    // Whatever stands after the seed is taken for a command.
+                    // Clap takes a word after the seed for a subcommand.
                     Some(word) => Self(format!(
                         "there is no argument '{word}' after {} ({})",
                         name_of(&other),
@@ -106,14 +106,14 @@ impl From<&clap::Error> for UsageError {
     }
 }
 
-/// The name of an argument as it is typed: `--nodes` of `--nodes <N>`, `SEED` of `[SEED]`.
+/// Returns the name of an argument as it is typed: `--nodes` for `--nodes <N>`, `SEED` for `[SEED]`.
 fn name_of(arg: &str) -> String {
     let word = arg.split([' ', '=']).next().unwrap_or_default();
     word.trim_matches(['[', ']', '<', '>', '.']).to_owned()
 }
 
 fn see_help() -> String {
-    format!("see: {} --help", shell::program())
+    format!("see: {} --help", shell_quoting::program())
 }
 
 fn first_line(text: &str) -> String {

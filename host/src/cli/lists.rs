@@ -1,4 +1,4 @@
-//! The parts of `--help` that list what there is: made from the types, so that nothing is left out.
+//! Lists in the `--help` pages, generated from the types so that they are complete.
 
 use super::help;
 use crate::case;
@@ -11,10 +11,10 @@ use synod::simulation::Rule;
 #[cfg(feature = "check")]
 use synod::{MessageKind, Timer};
 
-/// How wide the lists are.
+/// Width of a list, in columns.
 const WIDTH: usize = 78;
 
-/// Words in lines of one width, each of which begins with the indent.
+/// Wraps words into lines of at most [`WIDTH`] columns, each beginning with `indent`.
 fn wrapped(words: &str, indent: &str) -> String {
     let mut lines = String::new();
     let mut width = usize::MAX;
@@ -35,25 +35,25 @@ fn wrapped(words: &str, indent: &str) -> String {
     lines
 }
 
-/// What a role does, in a few words.
-const fn does(role: Role) -> &'static str {
+/// Returns a short description of a role.
+const fn description(role: Role) -> &'static str {
     match role {
         Role::Acceptor => "promises and accepts",
-        Role::Replica => "keeps and applies the log",
+        Role::Replica => "keeps the log and applies it",
         Role::Leader => "leads, or follows",
         Role::Scout => "claims a ballot",
         Role::Commander => "drives one slot",
-        Role::Requester => "stands for one request",
+        Role::Requester => "carries one request of a client",
         Role::Seed => "founds the cluster",
-        Role::Initializer => "joins it",
+        Role::Initializer => "joins the cluster",
         Role::Node => "no role: the node as a whole",
-        Role::Network => "no role: what lies between the nodes",
+        Role::Network => "no role: the network between the nodes",
     }
 }
 
-/// What follows the options of `synod` and `synod run`.
+/// Returns the text after the options of `synod` and `synod run`.
 pub(super) fn after_long() -> String {
-    let role = |role: Role| format!("  {:<12} {}\n", role.name(), does(role));
+    let role = |role: Role| format!("  {:<12} {}\n", role.name(), description(role));
     let roles: String = Role::ALL.into_iter().map(role).collect();
     format!(
         "{}\n\nThe roles:\n{roles}\n{}\n\n{}",
@@ -63,26 +63,26 @@ pub(super) fn after_long() -> String {
     )
 }
 
-/// What follows the options of `synod sweep`.
+/// Returns the text after the options of `synod sweep`.
 pub(super) fn sweep_after_long() -> String {
     let rules = listed(&Rule::ALL, Rule::name);
     format!(
-        "{}\n\nThe rules that no run may break, by the names that reports give them:\n{}\n\n{}",
+        "{}\n\nThe rules that are checked, by their names in reports:\n{}\n\n{}",
         help::SWEEP_AFTER_LONG,
         wrapped(&rules, "  "),
         scenario()
     )
 }
 
-/// The keys of a scenario's file.
+/// Returns the list of the keys of a scenario file.
 fn scenario() -> String {
     let mut text =
-        "A scenario is a file in TOML. What it leaves out is as in the default run, with no\n\
-                    faults; FILE may be - for the standard input. Its keys:\n"
+        "A scenario is a file in TOML. Missing keys have the values of the default run,\n\
+                    without faults; FILE may be - for the standard input. The keys:\n"
             .to_owned();
     for (table, keys) in case::keys() {
         let lines = wrapped(&keys.join(", "), "             ");
-        // A string never refuses.
+        // Writing to a string never fails.
         let _ = writeln!(text, "  {table:<11}{}", lines.trim_start());
     }
     text.push_str("The kinds of a [[fault]]:\n");
@@ -90,73 +90,73 @@ fn scenario() -> String {
     text
 }
 
-/// The kinds of fault, for an option that takes some of them.
+/// Returns the help of an option that takes a list of faults.
 pub(super) fn faults(begins: &str) -> String {
     format!(
-        "{begins}\n\nThe names: {}. Each seed draws which of them it has, each as likely as not, and how strong they are.",
+        "{begins}\n\nThe names: {}. Each seed has each of these faults with probability one half, and draws its strength.",
         values::fault_names()
     )
 }
 
-/// The roles, for an option that takes one of them.
+/// Returns the help of an option that takes a role.
 pub(super) fn roles() -> String {
     format!(
-        "Only this role, such as scout; can be repeated\n\nThe names: {}",
+        "Show only this role, such as scout; can be repeated\n\nThe names: {}",
         values::role_names()
     )
 }
 
-/// The timers, for an option that takes some of them.
+/// Returns the help of an option that takes a list of timers.
 #[cfg(feature = "check")]
 pub(super) fn timers() -> String {
     format!(
-        "Which timers may fire: all, or some of them by name, with commas between them [default: election; all with \
+        "Timers that may fire: all, or names with commas between them [default: election; all with \
          --walks]\n\nThe names: {}",
         listed(&Timer::ALL, Timer::name)
     )
 }
 
-/// The kinds of messages, for an option that takes some of them.
+/// Returns the help of an option that takes a list of message kinds.
 #[cfg(feature = "check")]
 pub(super) fn messages() -> String {
     format!(
-        "Messages of which kinds are always lost: none, or some of them by name, with commas between them [default: \
+        "Kinds of messages that are always lost: none, or names with commas between them [default: \
          decision,heartbeat,heartbeat_reply; none with --walks]\n\nThe names: {}",
         listed(&MessageKind::ALL, MessageKind::name)
     )
 }
 
-/// What follows the options of `synod check`.
+/// Returns the text after the options of `synod check`.
 #[cfg(feature = "check")]
 pub(super) fn check_after_long() -> String {
-    let line = |rule: Invariant| format!("  {:<11} {}\n", rule.name(), is_broken_by(rule));
+    let line = |rule: Invariant| format!("  {:<11} {}\n", rule.name(), violation(rule));
     let rules: String = Invariant::ALL.into_iter().map(line).collect();
     format!(
-        "What is looked for in worlds, from what nodes write, send, apply and answer:\n{rules}\
-         Storms look for the same and more; core/museum/README.md has their checks.\n\n{}",
+        "Violations that are detected in worlds:\n{rules}\
+         The walks of --storms detect these and more: see core/museum/README.md.\n\n{}",
         help::CHECK_AFTER_LONG
     )
 }
 
-/// What breaks an invariant, in a few words.
+/// Returns a short description of a violation of an invariant.
 #[cfg(feature = "check")]
-const fn is_broken_by(invariant: Invariant) -> &'static str {
+const fn violation(invariant: Invariant) -> &'static str {
     match invariant {
         Invariant::OneValue => "two values for a slot under one ballot",
         Invariant::Agreement => "two values chosen for a slot",
-        Invariant::Succession => "another value accepted above a ballot under which one was chosen",
-        Invariant::Decision => "something applied that was not chosen, or a log that changes",
-        Invariant::Validity => "something accepted that nobody asked for",
-        Invariant::Promise => "a promise that falls, or a claim that is made twice",
-        Invariant::Memory => "an acceptor that reports less, or more, than it has accepted",
-        Invariant::State => "two nodes that have applied as far and differ",
-        Invariant::Once => "a request that takes effect twice, or a wrong answer",
-        Invariant::Halt => "a node that finds proof of a broken rule",
+        Invariant::Succession => "a value accepted above a ballot under which another was chosen",
+        Invariant::Decision => "a value applied that was not chosen, or a log that changes",
+        Invariant::Validity => "a value accepted that no client requested",
+        Invariant::Promise => "a promise that decreases, or a ballot claimed twice",
+        Invariant::Memory => "an acceptor that reports other votes than it has cast",
+        Invariant::State => "two nodes with different states after the same slot",
+        Invariant::Once => "a request applied twice, or a wrong answer",
+        Invariant::Halt => "a node that halts because it saw a violation",
         Invariant::Assertion => "an assertion in a node (only where debug assertions are on)",
-        Invariant::Storage => "storage that nothing has damaged, and that opens damaged or is full",
+        Invariant::Storage => "undamaged storage that opens as damaged, or is full",
         Invariant::Progress => {
-            "a cluster that does not come to rest, or serves nobody, once the\n              \
-             network has healed; also without its leader"
+            "a cluster that does not come to rest or serve a client after\n              \
+             all faults have ended; also without its leader"
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the command line says about mutants. In a program that was built without them it says how to build one with.
+//! Options about mutants. A program built without the feature `mutants` explains how to build one with it.
 
 #[cfg(feature = "mutants")]
 pub(super) use with::{MuseumArgs, Mutant, help, mutant};
@@ -8,11 +8,11 @@ pub(super) use without::{MuseumArgs, Mutant, help, mutant};
 #[cfg(feature = "mutants")]
 mod with {
     use crate::commands::museum::MuseumCommand;
-    use crate::commands::run::Form;
+    use crate::commands::run::OutputFormat;
     use crate::values::listed;
     pub(in crate::cli) use synod::Mutant;
 
-    /// A mutant by its name.
+    /// Parses the name of a mutant.
     pub(in crate::cli) fn mutant(name: &str) -> Result<Mutant, String> {
         name.parse().map_err(|_| format!("one of {}", names()))
     }
@@ -21,39 +21,40 @@ mod with {
         listed(Mutant::ALL, Mutant::name)
     }
 
-    /// The mutants, for an option that takes one of them.
+    /// Returns the help of an option that takes a mutant.
     pub(in crate::cli) fn help() -> String {
         let names = names();
-        format!(
-            "Have every node make the mistake of this name: see 'synod museum'\n\nThe names: {names}"
-        )
+        format!("Plant this mistake in every node: see 'synod museum'\n\nThe names: {names}")
     }
 
     fn museum_help() -> String {
-        format!("Only these mutants\n\nThe names: {}", names())
+        format!(
+            "Only these mutants [default: all]\n\nThe names: {}",
+            names()
+        )
     }
 
     #[derive(Debug, clap::Args)]
     pub(in crate::cli) struct MuseumArgs {
-        /// Only these mutants
+        /// Only these mutants [default: all]
         #[arg(value_name = "NAME", value_parser = mutant, long_help = museum_help())]
         names: Vec<Mutant>,
-        /// How many seeds of a sweep a hunt may take
+        /// Greatest number of seeds to sweep for each mutant
         #[arg(long, value_name = "N", default_value_t = 1_000)]
         seeds: u64,
-        /// How many walks through a world of 'synod check' a hunt may take
+        /// Greatest number of walks through a world of 'synod check' for each mutant
         #[cfg(feature = "check")]
         #[arg(long, value_name = "N", default_value_t = 500)]
         worlds: u64,
-        /// How many random walks a hunt may take
+        /// Greatest number of random walks for each mutant
         #[arg(long, value_name = "N", default_value_t = 20_000)]
         walks: u64,
-        /// Shrink what the sweep caught, and count the lines of its story
+        /// Shrink the failure that the sweep found, and show the length of its explanation in lines
         #[arg(long)]
         stories: bool,
-        /// Lines for people or JSON for programs
+        /// Output format: text for people, or JSON, one object a line
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-        format: Form,
+        format: OutputFormat,
     }
 
     impl MuseumArgs {
@@ -81,17 +82,17 @@ mod with {
 mod without {
     use core::convert::Infallible;
 
-    /// There is none.
+    /// A type without values: there are no mutants.
     pub(in crate::cli) type Mutant = Infallible;
 
     /// Refuses every name.
     pub(in crate::cli) fn mutant(_name: &str) -> Result<Mutant, &'static str> {
-        Err("a name only where mutants are: cargo run --release --features mutants")
+        Err("a name only in a program built with mutants: cargo run --release --features mutants")
     }
 
-    /// Never shown.
+    /// Help of an option that is never shown.
     pub(in crate::cli) const fn help() -> &'static str {
-        "Have every node make a mistake"
+        "Plant a mistake in every node"
     }
 
     #[derive(Debug, clap::Args)]

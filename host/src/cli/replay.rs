@@ -1,40 +1,40 @@
-//! `synod replay`: its options.
+//! Command line of `synod replay`.
 
-use super::ShowArgs;
 use super::error::UsageError;
+use super::run::ShowArgs;
 use crate::case;
 use crate::commands::run::{RunCommand, Subject};
-use crate::shell;
+use crate::shell_quoting;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// What `synod replay --help` says beyond its options.
+/// Long description of `synod replay --help`.
 pub(super) const LONG_ABOUT: &str = "\
-Runs what was recorded of a run, and says whether the same came of it.
+Replays a recorded run and reports whether the outcome is the same.
 
-FILE was written by 'synod run --record FILE' or by 'synod shrink': it says what became of each message, so that nothing \
-is left to chance, and how the run ended. The log and the summary are those of 'synod run'.";
+FILE was written by 'synod run --record FILE' or by 'synod shrink'. It holds the fate of each message, so that nothing is \
+random, and the outcome of the run. The log and the summary are those of 'synod run'.";
 
 pub(super) const AFTER_LONG: &str = "\
 Examples:
-  synod run 17 --faults all --record 17.toml   records what became of each message
-  synod replay 17.toml --slot 4                the same run, and of its log what was said about slot 4
+  synod run 17 --faults all --record 17.toml   records the fate of each message
+  synod replay 17.toml --slot 4                the same run; shows only slot 4 in the log
 
-Exit codes are those of 'synod run'; 4 is also for a run that did not end as it was recorded.";
+Exit codes are those of 'synod run'; 4 also means that the outcome differs from the recorded one.";
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// What was recorded; - for the standard input
+    /// Recorded run; - for the standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
     show: ShowArgs,
 }
 
-/// The command that replays a file.
+/// Returns the command that replays a file.
 pub(crate) fn command_of(file: &Path) -> String {
-    let mut line = format!("{} replay", shell::program());
-    shell::push_operand(&mut line, file.as_os_str());
+    let mut line = format!("{} replay", shell_quoting::program());
+    shell_quoting::push_operand(&mut line, file.as_os_str());
     line
 }
 

@@ -1,10 +1,10 @@
-//! The command line of `synod sweep`.
+//! Command line of `synod sweep`, and of a single run of a sweep.
 
 use super::error::UsageError;
 use super::{help, lists, mutants};
 use crate::case::{self, Case};
 use crate::commands::run::Subject;
-use crate::commands::sweep::{Shape, SweepCommand};
+use crate::commands::sweep::{ReportFormat, SweepCommand};
 use crate::sweep::{Seeds, Shard, Source, Sweep, faults_text, possible};
 use crate::values;
 use clap::Args;
@@ -13,59 +13,61 @@ use std::path::{Path, PathBuf};
 use synod::Duration;
 use synod::simulation::{FaultSet, Swarm};
 
-/// What is swept unless told otherwise.
+/// Seeds of a sweep without `--seeds` and `--for`.
 const SEEDS: Seeds = Seeds {
     first: 0,
     end: Some(1_000),
 };
 
-/// The most nodes of a drawn trial: the least room that its nodes may have comes in clusters of this size.
+/// Greatest number of nodes of a drawn trial. The smallest capacities that a seed may draw suffice for clusters of this
+/// size.
 const NODES_MAX: u16 = 16;
 
 #[derive(Debug, Args)]
 #[command(about = help::SWEEP_ABOUT, long_about = help::SWEEP_LONG_ABOUT, after_help = help::SWEEP_AFTER, after_long_help = lists::sweep_after_long())]
 #[expect(
     clippy::doc_markdown,
-    reason = "the comments are the help, where backticks would be noise"
+    reason = "clap prints these comments as help, where backticks would be noise"
 )]
 pub(super) struct SweepArgs {
-    /// Which seeds, the last not among them; 1000.. with --for [default: 0..1000, or drawn with --for]
+    /// Seeds from A to B - 1, such as 0..1000, or 1000.. with --for [default: 0..1000; with --for, from a drawn seed
+    /// on]
     #[arg(long, value_name = "A..B", value_parser = values::seeds, allow_hyphen_values = true)]
     seeds: Option<Seeds>,
-    /// Begin no more runs after so long, such as 90s or 10m
-    #[arg(long = "for", value_name = "TIME", value_parser = values::bound, allow_hyphen_values = true)]
+    /// Time budget, above 0, such as 90s or 10m; no run begins after it
+    #[arg(long = "for", value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     time: Option<Duration>,
-    /// Only this share of the seeds: 1/4, 2/4, 3/4 and 4/4 are all of them
+    /// Run only this share of the seeds: 1/4, 2/4, 3/4 and 4/4 together are all of them
     ///
-    /// Of every N seeds it takes the I-th, so that every share has its part of what is hard.
+    /// Share I takes every N-th seed, so that expensive seeds are spread evenly over the shares.
     #[arg(long, value_name = "I/N", value_parser = values::shard, allow_hyphen_values = true)]
     shard: Option<Shard>,
-    /// How many runs at once [default: one for each processor]
+    /// Number of runs at a time, 1 to 1024 [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = values::jobs, allow_hyphen_values = true)]
     jobs: Option<NonZeroUsize>,
-    /// What may go wrong: all, none, or names with commas between them [default: all]
+    /// Faults to inject: all, none, or names with commas between them [default: all]
     #[arg(long, value_name = "LIST", value_parser = values::faults, allow_hyphen_values = true,
-        long_help = lists::faults("What may go wrong: all, none, or names with commas between them [default: all]"))]
+        long_help = lists::faults("Faults to inject: all, none, or names with commas between them [default: all]"))]
     faults: Option<FaultSet>,
-    /// How many nodes, 1 to 16 [default: each seed draws it, from 1 to 7]
+    /// Number of nodes, 1 to 16 [default: each seed draws it, from 1 to 7]
     #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
     nodes: Option<u16>,
-    /// Run what this file says under every seed, faults and all, instead of what the seed draws; - for the standard input
+    /// Run this scenario, with its faults, under every seed instead of a drawn cluster; - for the standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "nodes"])]
     scenario: Option<PathBuf>,
-    /// Have every node make the mistake of this name: see 'synod museum'
+    /// Plant this mistake in every node: see 'synod museum'
     #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
     mutant: Option<mutants::Mutant>,
-    /// Go on after a failure
+    /// Continue after a failure
     #[arg(long)]
     keep_going: bool,
-    /// Run every seed twice and compare the traces
+    /// Run every seed twice and compare the digests of the two traces
     #[arg(long)]
     verify: bool,
-    /// Lines for people, JSON for programs, or JUnit's XML for build servers
+    /// Output format: text for people, JSON for programs, or JUnit XML for build servers
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: Shape,
-    /// Only what failed and how it ended; no progress either
+    format: ReportFormat,
+    /// Print only the failures and the result, and show no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -122,27 +124,27 @@ impl SweepArgs {
     }
 }
 
-/// What `synod run` takes in the place of a cluster that is described by options: a run of a sweep.
+/// Options of `synod run` that select a run of a sweep instead of describing a cluster.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "A run of a sweep")]
+#[command(next_help_heading = "One run of a sweep")]
 pub(super) struct CaseArgs {
-    /// What the seed draws in a sweep with such faults: all, none, or names with commas between them
+    /// Run what a sweep with these faults runs under the seed: all, none, or names with commas between them
     #[arg(long, value_name = "LIST", value_parser = values::faults, allow_hyphen_values = true, conflicts_with_all = CLUSTER,
-        long_help = lists::faults("What the seed draws in a sweep with such faults: all, none, or names with commas between \
-        them\n\nOf the other options for the cluster only --nodes and --mutant go with it."))]
+        long_help = lists::faults("Run what a sweep with these faults runs under the seed: all, none, or names with commas between \
+        them\n\nOf the other options for the cluster, only --nodes and --mutant can be combined with it."))]
     faults: Option<FaultSet>,
-    /// What this file says, under its seed or the one that is given; - for the standard input
+    /// Run this scenario, under its own seed or the given one; - for the standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = CLUSTER, conflicts_with_all = ["faults", "nodes"])]
     pub(super) scenario: Option<PathBuf>,
 }
 
-/// What describes a cluster, but for its size.
+/// Options that describe a cluster, except for its size.
 const CLUSTER: [&str; 10] = [
     "loss", "delay", "jitter", "kill", "machine", "clients", "requests", "place", "until", "events",
 ];
 
 impl CaseArgs {
-    /// What is to be run, if it is one of these.
+    /// Returns the run that these options select, if any.
     pub(super) fn subject(
         &self,
         run_seed: Option<u64>,
@@ -167,21 +169,21 @@ impl CaseArgs {
     }
 }
 
-/// What seeds draw from: faults that were asked for by name must be possible.
+/// Returns the distribution that seeds draw from. Faults requested by name must be possible with this number of nodes.
 pub(super) fn swarm(faults: Option<FaultSet>, nodes: Option<u16>) -> Result<Swarm, UsageError> {
     let swarm = Swarm {
         faults: faults.unwrap_or(FaultSet::ALL),
         nodes,
     };
     if let Some(nodes) = nodes.filter(|nodes| *nodes > NODES_MAX) {
-        let takes = format!("at most {NODES_MAX} where a seed draws the rest");
+        let takes = format!("at most {NODES_MAX} in a drawn cluster");
         return Err(UsageError::value("--nodes", &nodes.to_string(), &takes));
     }
     let can = possible(nodes);
     let cannot = swarm.faults.iter().find(|kind| !can.contains(*kind));
     match cannot.filter(|_| swarm.faults != FaultSet::ALL) {
         Some(kind) => {
-            let takes = format!("what so few nodes can have: {}", faults_text(can));
+            let takes = format!("faults that so few nodes can have: {}", faults_text(can));
             Err(UsageError::value("--faults", kind.name(), &takes))
         }
         None => Ok(swarm),
@@ -193,12 +195,12 @@ fn read(path: &Path) -> Result<Case, UsageError> {
     Ok(case)
 }
 
-/// A scenario for all seeds.
+/// Reads a scenario to run under many seeds.
 fn scenario(path: &Path) -> Result<Source, UsageError> {
     let case = read(path)?;
     if case.script.is_some() {
         let got = path.display().to_string();
-        let takes = "a file without a script, which leaves nothing for seeds to decide";
+        let takes = "a file without a [script], as seeds decide nothing in a scripted run";
         return Err(UsageError::value("--scenario", &got, &takes));
     }
     Ok(Source::scenario(case, path))

@@ -1,10 +1,13 @@
-//! What people type, and what comes of it.
+//! Parsing of whole command lines, and the errors and help pages that they produce.
 
 use super::*;
-use crate::commands::sweep::Shape;
+use crate::commands::run::{OutputFormat, Subject};
+use crate::commands::sweep::ReportFormat;
+use crate::log::{Filter, Level};
+use crate::options::{Machine, Options};
 use crate::sweep::{Seeds, Shard, Source, Sweep};
-use synod::Instant;
-use synod::simulation::{FaultKind, FaultSet, Swarm};
+use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Swarm, Target};
+use synod::{Duration, Instant, NodeId, Role};
 
 fn run_of(line: &str) -> RunCommand {
     match parse(words(line)) {
@@ -16,7 +19,7 @@ fn run_of(line: &str) -> RunCommand {
 
 fn options_of(command: &RunCommand) -> &Options {
     match &command.subject {
-        Subject::Plain(options) | Subject::Kept { options, .. } => options,
+        Subject::Plain(options) | Subject::Stored { options, .. } => options,
         Subject::Case { command, .. } => panic!("{command}"),
     }
 }
@@ -40,7 +43,7 @@ fn a_seed_alone_is_the_default_run() {
 }
 
 #[test]
-fn without_a_seed_one_is_drawn() {
+fn a_missing_seed_is_drawn() {
     let command = run_of("--nodes 3");
     assert!(command.drawn);
     assert!(
@@ -51,7 +54,7 @@ fn without_a_seed_one_is_drawn() {
 }
 
 #[test]
-fn every_option_arrives() {
+fn every_option_is_parsed() {
     let command = run_of(
         "run 7 --nodes 5 --loss 0.5% --delay 10ms --jitter 1.5ms --machine bank --requests 1_000 --clients 2 \
          --place spread --kill 3@1.5s --kill leader@800ms --until 10m --events 9 -q --format json --color always \
@@ -88,12 +91,15 @@ fn every_option_arrives() {
         slots: vec![4..=4, 7..=9],
     };
     assert_eq!(command.filter, filter);
-    assert_eq!((command.form, command.colour), (Form::Json, Colour::Always));
+    assert_eq!(
+        (command.form, command.colour),
+        (OutputFormat::Json, Colour::Always)
+    );
     assert!(command.quiet && command.verify && !command.drawn);
 }
 
 #[test]
-fn the_command_of_the_summary_gives_the_same_run() {
+fn the_command_in_the_summary_repeats_the_run() {
     for line in [
         "6",
         "6 --place 3 --nodes 5",
@@ -108,7 +114,7 @@ fn the_command_of_the_summary_gives_the_same_run() {
 }
 
 #[test]
-fn a_bad_value_is_named_with_what_the_option_takes() {
+fn an_invalid_value_is_named_with_the_values_accepted() {
     for (line, error) in [
         (
             "--nodes 0",
@@ -187,7 +193,7 @@ fn a_bad_value_is_named_with_what_the_option_takes() {
 
 #[cfg(not(feature = "mutants"))]
 #[test]
-fn without_mutants_the_program_says_how_to_build_one_with_them() {
+fn a_program_without_mutants_explains_how_to_build_one_with_them() {
     for line in [
         "6 --mutant amnesia",
         "sweep --mutant amnesia",
@@ -203,7 +209,7 @@ fn without_mutants_the_program_says_how_to_build_one_with_them() {
 
 #[cfg(feature = "mutants")]
 #[test]
-fn a_mutant_is_named_and_an_unknown_one_gets_the_names() {
+fn an_unknown_mutant_is_refused_with_the_list_of_names() {
     let command = run_of("6 --mutant amnesia");
     let options = options_of(&command);
     assert_eq!(options.mutant, Some(synod::Mutant::Amnesia));
@@ -221,7 +227,7 @@ fn a_mutant_is_named_and_an_unknown_one_gets_the_names() {
 
 #[cfg(feature = "mutants")]
 #[test]
-fn a_sweep_of_mutants_names_the_mistake_in_its_commands() {
+fn a_sweep_of_mutants_names_the_mutant_in_its_commands() {
     let Sweep { source, .. } = sweep_of("sweep --faults loss --mutant amnesia").sweep;
     let mutant = Some(synod::Mutant::Amnesia);
     assert_eq!(source.case(3).trial.scenario.mutant, mutant);
@@ -239,7 +245,7 @@ fn a_sweep_of_mutants_names_the_mistake_in_its_commands() {
 }
 
 #[test]
-fn nine_kills_are_one_too_many() {
+fn more_than_eight_kills_are_refused() {
     let kills = " --kill 1@1s".repeat(9);
     assert_eq!(
         error_of(&kills),
@@ -248,7 +254,7 @@ fn nine_kills_are_one_too_many() {
 }
 
 #[test]
-fn the_definition_of_the_command_line_is_sound() {
+fn the_definition_of_the_command_line_is_valid() {
     <Cli as clap::CommandFactory>::command().debug_assert();
 }
 
@@ -261,7 +267,7 @@ fn sweep_of(line: &str) -> SweepCommand {
 }
 
 #[test]
-fn a_sweep_alone_is_a_thousand_seeds_with_all_faults() {
+fn a_sweep_without_options_runs_a_thousand_seeds_with_all_faults() {
     let command = sweep_of("sweep");
     let expected = Sweep::new(Seeds {
         first: 0,
@@ -269,11 +275,11 @@ fn a_sweep_alone_is_a_thousand_seeds_with_all_faults() {
     });
     assert_eq!(command.sweep, expected);
     assert!(!command.drawn && !command.quiet);
-    assert_eq!(command.shape, Shape::Text);
+    assert_eq!(command.shape, ReportFormat::Text);
 }
 
 #[test]
-fn every_option_of_a_sweep_arrives() {
+fn every_option_of_a_sweep_is_parsed() {
     let command = sweep_of(
         "sweep --seeds 10..2_000 --for 90s --shard 2/4 --jobs 3 --faults loss,crash --nodes 5 --keep-going --verify \
          --format junit -q",
@@ -295,11 +301,11 @@ fn every_option_of_a_sweep_arrives() {
     };
     assert_eq!(command.sweep, expected);
     assert!(command.quiet && !command.drawn);
-    assert_eq!(command.shape, Shape::Junit);
+    assert_eq!(command.shape, ReportFormat::Junit);
 }
 
 #[test]
-fn a_sweep_for_a_time_begins_where_it_is_told_or_anywhere() {
+fn a_sweep_with_a_time_budget_begins_at_the_given_or_a_drawn_seed() {
     let drawn = sweep_of("sweep --for 10m");
     assert!(drawn.drawn);
     assert_eq!(drawn.sweep.seeds.end, None);
@@ -309,7 +315,7 @@ fn a_sweep_for_a_time_begins_where_it_is_told_or_anywhere() {
 }
 
 #[test]
-fn a_seed_of_a_sweep_is_run_alone() {
+fn one_seed_of_a_sweep_can_be_run_alone() {
     for (line, swarm) in [
         (
             "7 --faults all",
@@ -336,7 +342,7 @@ fn a_seed_of_a_sweep_is_run_alone() {
 }
 
 #[test]
-fn a_bad_sweep_is_named_with_what_it_takes() {
+fn invalid_sweep_options_are_named_with_the_values_accepted() {
     for (line, error) in [
         (
             "sweep --seeds 5..5",
@@ -360,12 +366,12 @@ fn a_bad_sweep_is_named_with_what_it_takes() {
         ),
         (
             "sweep --faults loss,crash --nodes 2",
-            "--faults got 'crash', but takes what so few nodes can have: \
+            "--faults got 'crash', but takes faults that so few nodes can have: \
              loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump,torn,slow-disk,failed-write,full-disk",
         ),
         (
             "7 --faults all --nodes 17",
-            "--nodes got '17', but takes at most 16 where a seed draws the rest",
+            "--nodes got '17', but takes at most 16 in a drawn cluster",
         ),
         (
             "sweep --format yaml",
@@ -400,7 +406,7 @@ fn a_bad_sweep_is_named_with_what_it_takes() {
     }
 }
 
-/// The page that `--help` shows for a command.
+/// Returns the `--help` page of a command.
 fn long_help(command: &str) -> String {
     let mut words: Vec<_> = command.split_whitespace().collect();
     words.push("--help");
@@ -409,7 +415,7 @@ fn long_help(command: &str) -> String {
     error.render().to_string()
 }
 
-/// Checks that a page has every one of a vocabulary as a word of its own.
+/// Asserts that a page contains every name of a vocabulary as a word of its own.
 fn lists<T: Copy>(command: &str, every: &[T], name: impl Fn(T) -> &'static str) {
     let page = long_help(command);
     let is_of_word = |char: char| char.is_alphanumeric() || char == '-' || char == '_';
@@ -420,7 +426,7 @@ fn lists<T: Copy>(command: &str, every: &[T], name: impl Fn(T) -> &'static str) 
 }
 
 #[test]
-fn every_list_in_the_help_names_all_that_there_is() {
+fn every_list_in_the_help_is_complete() {
     for command in ["", "run", "sweep"] {
         lists(command, &FaultKind::ALL, FaultKind::name);
         for (_, keys) in crate::case::keys() {
@@ -455,7 +461,7 @@ fn every_list_in_the_help_names_all_that_there_is() {
 }
 
 #[test]
-fn every_list_in_an_error_names_all_that_there_is() {
+fn every_list_in_an_error_is_complete() {
     let error = error_of("sweep --faults fire");
     assert!(
         FaultKind::ALL
@@ -493,7 +499,7 @@ fn help_is_a_command_too() {
 }
 
 #[test]
-fn what_is_said_to_be_the_most_is_taken_and_one_more_is_refused() {
+fn documented_limits_are_accepted_and_values_beyond_them_refused() {
     for (option, least, most) in [
         ("--nodes", "1", "64"),
         ("--clients", "1", "64"),
@@ -525,7 +531,7 @@ fn what_is_said_to_be_the_most_is_taken_and_one_more_is_refused() {
         #[cfg(feature = "check")]
         ("check --depth", "1", "1000000"),
     ] {
-        // What takes long is given the time for it.
+        // Long delays need a long bound on simulated time.
         let until = if option == "--delay" {
             " --until 1000h --jitter 0"
         } else {
@@ -557,7 +563,7 @@ fn what_is_said_to_be_the_most_is_taken_and_one_more_is_refused() {
 }
 
 #[test]
-fn a_seed_draws_as_many_nodes_as_the_help_says() {
+fn seeds_draw_the_documented_range_of_nodes() {
     let swarm = Swarm {
         faults: FaultSet::ALL,
         nodes: None,
@@ -571,7 +577,7 @@ fn a_seed_draws_as_many_nodes_as_the_help_says() {
 }
 
 #[test]
-fn what_comes_after_the_end_is_refused() {
+fn times_after_the_end_of_the_run_are_refused() {
     for (line, error) in [
         (
             "--kill 3@2m",

@@ -1,17 +1,17 @@
-//! `synod check`: every state of small clusters, and walks through larger ones.
+//! `synod check`: model checking of small clusters, and random walks through larger ones.
 
 mod parts;
 mod report;
 #[cfg(test)]
 mod tests;
 
-use super::run::Form;
-use crate::check::{End, Network, Reached, Scope, Sight, Watch};
+use super::run::OutputFormat;
+use crate::check::{Coverage, End, Network, Scope, Situation, Watch};
 use crate::exit::Exit;
 use crate::log::Output;
 use crate::progress;
-use crate::shell;
-use crate::signals::{self, Runs};
+use crate::shell_quoting;
+use crate::signals::{self, FirstSignal};
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration as Elapsed;
@@ -21,51 +21,51 @@ use std::io;
 use std::sync::Arc;
 use synod::{Duration, MessageKind, Timer};
 
-/// How many states of a world are followed up, unless told otherwise: about a gigabyte of them.
+/// Default bound on the distinct states of a world, which take about a gigabyte.
 const STATES: u64 = 10_000_000;
-/// How long it takes at most, unless told otherwise.
+/// Default time budget of one part.
 const TIME: Duration = Duration::from_secs(60);
-/// The same for all parts together.
+/// Default time budget of all parts together.
 const TIME_OF_ALL: Duration = Duration::from_secs(300);
-/// How many walks are taken where nothing is said.
+/// Number of walks through the large world if all parts are explored.
 const WALKS: u64 = 2_000;
-/// How many storms are weathered where nothing is said.
+/// Number of walks under drawn network conditions if all parts are explored.
 const STORMS: u64 = 6_000;
-/// From so many walks on something must have happened in them.
+/// Number of walks after which an expected event must have occurred.
 const MANY: u64 = 20;
 
-/// What is explored.
+/// A part of the exploration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Every state of a world.
     World(Scope),
-    /// Walks through a world at random: how many, and the seed of the first.
+    /// Random walks through a world: their number, and the seed of the first.
     Walks(Scope, u64, u64),
-    /// Walks under weather, with time in them, through clusters of all sizes: how many, and the seed of the first. See
-    /// [`crate::storm`].
+    /// Random walks under drawn network conditions: their number, and the seed of the first. See
+    /// [`crate::random_walk`].
     Storms(u64, u64),
 }
 
-/// What is explored, how far, and how it is shown.
+/// Options of `synod check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckCommand {
-    /// One part; without it, each of those that are chosen so that together they see the most.
+    /// The part to explore; `None` for all parts, which together have the widest coverage.
     pub part: Option<Part>,
-    /// How many steps from the start.
+    /// Greatest number of steps from the initial state.
     pub depth: Option<u32>,
-    /// How many states of a world are followed up.
+    /// Greatest number of distinct states of a world.
     pub states: u64,
-    /// How long it takes at most.
+    /// Time budget.
     pub time: Duration,
-    /// The mistake that every node makes.
+    /// Mistake planted in every node.
     #[cfg(feature = "mutants")]
     pub mutant: Option<synod::Mutant>,
-    /// How it is shown.
-    pub form: Form,
+    /// Format of the report.
+    pub form: OutputFormat,
 }
 
 impl Part {
-    /// The parts that are explored where nothing is said: small worlds, each visited whole, and walks through larger ones.
+    /// Returns all parts: small worlds that are explored completely, and random walks through larger ones.
     pub fn all() -> Vec<Self> {
         let mut parts = vec![
             Self::Storms(STORMS, 0),
@@ -75,9 +75,9 @@ impl Part {
         parts
     }
 
-    /// What must have happened in it, or that no rule is broken says nothing.
-    pub fn due(&self) -> Vec<Sight> {
-        let mut due = vec![Sight::Elected];
+    /// Returns the situations that must occur, as the absence of violations proves nothing without them.
+    pub fn due(&self) -> Vec<Situation> {
+        let mut due = vec![Situation::Elected];
         let (requests, crashes) = match self {
             Self::World(scope) => (scope.requests, scope.crashes),
             Self::Walks(scope, count, _) if *count >= MANY => (scope.requests, scope.crashes),
@@ -85,17 +85,17 @@ impl Part {
             Self::Walks(..) | Self::Storms(..) => return Vec::new(),
         };
         if requests > 0 {
-            due.extend([Sight::Applied, Sight::Answered]);
+            due.extend([Situation::Applied, Situation::Answered]);
         }
         if crashes > 0 {
-            due.extend([Sight::Restarted, Sight::Torn]);
+            due.extend([Situation::Restarted, Situation::Torn]);
         }
         due
     }
 }
 
 impl CheckCommand {
-    /// What is done where nothing but the part is said.
+    /// Returns the default options for a part.
     pub fn new(part: Option<Part>) -> Self {
         Self {
             time: Self::time_of(part.as_ref()),
@@ -104,7 +104,7 @@ impl CheckCommand {
             states: STATES,
             #[cfg(feature = "mutants")]
             mutant: None,
-            form: Form::Text,
+            form: OutputFormat::Text,
         }
     }
 
@@ -115,7 +115,7 @@ impl CheckCommand {
         }
     }
 
-    /// The parts, in their order.
+    /// Returns the parts to explore, in order.
     pub fn parts(&self) -> Vec<Part> {
         match &self.part {
             Some(part) => vec![part.clone()],
@@ -123,15 +123,15 @@ impl CheckCommand {
         }
     }
 
-    /// The shortest command that does the same.
+    /// Returns the shortest command that repeats the exploration.
     pub fn command(&self) -> String {
         let mut line = String::new();
-        // A string never refuses.
+        // Writing to a string never fails.
         let _ = self.write_command(&mut line);
         line
     }
 
-    /// The shortest command that explores one of the parts.
+    /// Returns the shortest command that explores one of the parts.
     fn alone(&self, part: &Part) -> String {
         Self {
             part: Some(part.clone()),
@@ -141,7 +141,7 @@ impl CheckCommand {
         .command()
     }
 
-    /// The shortest command that shows again what a part has found.
+    /// Returns the shortest command that repeats the violation found by a part.
     fn again(&self, done: &Done) -> String {
         let part = match (&done.part, done.bad.as_ref().and_then(|bad| bad.seed)) {
             (Part::Walks(scope, ..), Some(seed)) => Part::Walks(scope.clone(), 1, seed),
@@ -150,7 +150,7 @@ impl CheckCommand {
         };
         let is_one = matches!(part, Part::Walks(_, 1, _) | Part::Storms(1, _));
         let again = Self {
-            // What all parts had time for, a search for the same state has.
+            // The time that sufficed for all parts suffices for one walk.
             time: if is_one && self.part.is_none() {
                 TIME
             } else {
@@ -163,12 +163,12 @@ impl CheckCommand {
     }
 
     fn write_command(&self, line: &mut String) -> fmt::Result {
-        write!(line, "{} check", shell::program())?;
+        write!(line, "{} check", shell_quoting::program())?;
         match &self.part {
             None => {}
             Some(Part::World(scope)) => {
                 write_scope(line, scope, &Scope::small())?;
-                // Without any option it would be all parts.
+                // Without any option the command would explore all parts.
                 if *scope == Scope::small() && self.depth.is_none() {
                     write!(line, " --nodes {}", scope.nodes)?;
                 }
@@ -253,19 +253,19 @@ fn joined(names: impl Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// Does what the command says: the report to the standard output, everything else to the standard error.
+/// Executes the command. The report goes to the standard output, everything else to the standard error.
 pub fn check(command: &CheckCommand) -> Exit {
-    signals::heed(Runs::Cut);
+    signals::install(FirstSignal::StopsRun);
     let mut output = Output::new(io::stdout());
     let mut exit = Exit::Done;
-    output.append(|out| exit = reported(command, signals::came_flag(), out));
+    output.append(|out| exit = reported(command, signals::stop_flag(), out));
     match output.finish() {
         Ok(_) => exit,
         Err(error) => Exit::from_output(&error),
     }
 }
 
-/// Explores, and appends the report.
+/// Explores and appends the report to `out`.
 fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>) -> Exit {
     let parts = command.parts();
     let watches: Vec<Arc<Watch>> = parts.iter().map(|_| Arc::default()).collect();
@@ -283,56 +283,59 @@ fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>)
         elapsed,
     };
     match command.form {
-        Form::Text => report.text(out),
-        Form::Json => report.json(out),
+        OutputFormat::Text => report.text(out),
+        OutputFormat::Json => report.json(out),
     }
     account.exit()
 }
 
-/// What came of all parts.
+/// Results of all parts.
 struct Account {
     done: Vec<Done>,
-    reached: Reached,
-    /// What should have happened, and did not.
-    missing: Vec<Sight>,
+    coverage: Coverage,
+    /// Expected situations that never occurred.
+    missing: Vec<Situation>,
     interrupted: bool,
 }
 
 impl Account {
     fn of(command: &CheckCommand, done: Vec<Done>, interrupted: bool) -> Self {
-        let mut reached = Reached::default();
+        let mut coverage = Coverage::default();
         for done in &done {
-            reached.add_all(&done.reached);
+            coverage.add_all(&done.coverage);
         }
         let cut = done.iter().any(Done::is_cut);
-        let mut missing: Vec<Sight> = Vec::new();
+        let mut missing: Vec<Situation> = Vec::new();
         for done in &done {
-            // A part of many that was cut short says that it was.
+            // In a check of several parts, a part that was cut short is reported as such instead.
             if command.part.is_some() || !done.is_cut() {
                 let due = done.part.due().into_iter();
-                missing.extend(due.filter(|sight| done.reached.of(*sight) == 0));
+                missing.extend(due.filter(|situation| done.coverage.of(*situation) == 0));
             }
         }
         if command.part.is_none() {
             let due = if cut {
-                vec![Sight::Elected, Sight::Answered]
+                vec![Situation::Elected, Situation::Answered]
             } else {
-                Sight::ALL.to_vec()
+                Situation::ALL.to_vec()
             };
-            missing.extend(due.into_iter().filter(|sight| reached.of(*sight) == 0));
+            missing.extend(
+                due.into_iter()
+                    .filter(|situation| coverage.of(*situation) == 0),
+            );
         }
         missing.sort();
         missing.dedup();
         Self {
             done,
-            reached,
+            coverage,
             missing,
-            // What was through by then was not interrupted.
+            // A part that was complete when the signal arrived counts as complete.
             interrupted: interrupted && cut,
         }
     }
 
-    /// The first part, in their order, in which a rule is broken.
+    /// Returns the first part, in their order, with a violation.
     fn broken(&self) -> Option<&Done> {
         self.done.iter().find(|done| done.bad.is_some())
     }
@@ -351,7 +354,7 @@ impl Account {
         }
     }
 
-    /// How it ended, in a word.
+    /// Returns the outcome as a word.
     fn outcome(&self) -> &'static str {
         match self.exit() {
             Exit::Violated => "violated",
@@ -362,20 +365,24 @@ impl Account {
         }
     }
 
-    /// Why it ended, in words.
+    /// Returns the reason of the outcome as text.
     fn reason(&self) -> String {
         let end = |end: End| self.done.iter().any(|done| done.end == end);
         if let Some(bad) = self.broken().and_then(|done| done.bad.as_ref()) {
             return format!("{}: {}", bad.rule, bad.what);
         }
         if !self.interrupted && !self.missing.is_empty() {
-            let missing: Vec<_> = self.missing.iter().map(|sight| sight.missing()).collect();
-            return format!("{}, so that nothing is shown by it", missing.join(", "));
+            let missing: Vec<_> = self
+                .missing
+                .iter()
+                .map(|situation| situation.missing())
+                .collect();
+            return format!("{}, so that the check proves nothing", missing.join(", "));
         }
         let visited = if self.interrupted {
-            "not everything was visited"
+            "the exploration is incomplete"
         } else if end(End::Stopped) {
-            "--time was over before everything was visited"
+            "--time was over before the exploration was complete"
         } else if end(End::States) {
             "there are more states than --states"
         } else if end(End::Depth) {
@@ -383,10 +390,10 @@ impl Account {
         } else if self.done.iter().all(|done| done.end == End::Exhausted) {
             "every state was visited"
         } else if self.done.iter().all(|done| done.end == End::Walked) {
-            "every walk was taken"
+            "every walk was completed"
         } else {
-            "every state was visited, and every walk taken"
+            "every state was visited, every walk was completed"
         };
-        format!("{visited}, and no rule is broken")
+        format!("{visited}, and no invariant is violated")
     }
 }

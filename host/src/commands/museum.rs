@@ -1,63 +1,63 @@
-//! `synod museum`: lets every mutant loose, hunts it, and prints the table.
+//! `synod museum`: runs every mutant against each kind of checking, and prints the table of first violations.
 
 use crate::case::in_thread;
-use crate::commands::run::Form;
+use crate::commands::run::OutputFormat;
 use crate::exit::Exit;
 use crate::json::{self, List, Text};
 #[cfg(feature = "check")]
 use crate::museum::Worlds;
 use crate::museum::{Catch, Hunter, RandomWalks, Trials};
+use crate::random_walk::CheckSet;
 use crate::shrink::shrink;
-use crate::storm::Watch;
 use serde::Serialize;
 use std::io::{self, Write};
 use synod::Mutant;
 
-/// What `synod museum` was asked for.
+/// Options of `synod museum`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MuseumCommand {
-    /// Which mutants are let loose.
+    /// Mutants to run.
     pub mutants: Vec<Mutant>,
-    /// How many seeds of a sweep a hunt may take.
+    /// Greatest number of seeds to sweep for each mutant.
     pub seeds: u64,
-    /// How many walks through a world of `synod check` a hunt may take.
+    /// Greatest number of walks through a world of `synod check` for each mutant.
     #[cfg(feature = "check")]
     pub worlds: u64,
-    /// How many random walks a hunt may take.
+    /// Greatest number of random walks for each mutant.
     pub walks: u64,
-    /// Whether what the sweep caught is shrunk, for the lines of its story to be counted.
+    /// Whether the failure found by the sweep is shrunk, to count the lines of its explanation.
     pub stories: bool,
-    /// Lines for people or JSON for programs.
-    pub form: Form,
+    /// Output format.
+    pub form: OutputFormat,
 }
 
-/// How many runs it may take to shrink one catch.
+/// Greatest number of runs to shrink one failure.
 const TRIES: u64 = 40_000;
 
 impl MuseumCommand {
-    /// Who hunts, and how long.
+    /// Returns the hunters, with the greatest number of tries for each.
     fn hunters(&self) -> Vec<(Box<dyn Hunter>, u64)> {
         let mut hunters: Vec<(Box<dyn Hunter>, u64)> =
             vec![(Box::new(Trials { first: 0 }), self.seeds)];
         #[cfg(feature = "check")]
         hunters.push((Box::new(Worlds { first: 0 }), self.worlds));
-        for watch in [Watch::Everything, Watch::Harm] {
-            hunters.push((Box::new(RandomWalks { watch, first: 0 }), self.walks));
+        for checks in [CheckSet::All, CheckSet::UserVisible] {
+            hunters.push((Box::new(RandomWalks { checks, first: 0 }), self.walks));
         }
         hunters
     }
 }
 
-/// A mutant, and how each hunter caught it.
+/// A mutant, and the violation found by each hunter.
 struct Row {
     mutant: Mutant,
     caught: Vec<(&'static str, Option<Catch>)>,
-    /// The lines of the story of what the sweep caught.
+    /// Number of lines of the explanation of the failure that the sweep found.
     lines: Option<u64>,
 }
 
-/// Hunts, and prints a line for each mutant as soon as it is caught. A mutant that no hunter catches is a rule that
-/// nobody watches.
+/// Runs all mutants, and prints a line for each as soon as it is done. A mutant that no hunter catches violates a rule
+/// that no check covers.
 pub fn run(command: &MuseumCommand) -> Exit {
     match hunt(command) {
         Ok(true) => Exit::Done,
@@ -66,11 +66,11 @@ pub fn run(command: &MuseumCommand) -> Exit {
     }
 }
 
-/// Says whether all were caught.
+/// Returns true if every mutant was caught.
 fn hunt(command: &MuseumCommand) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     let hunters = command.hunters();
-    if command.form == Form::Text {
+    if command.form == OutputFormat::Text {
         let names = hunters.iter().map(|(hunter, _)| hunter.name().to_owned());
         let rules = hunters.iter().map(|_| "---".to_owned());
         let story = |word: &str| command.stories.then(|| word.to_owned());
@@ -98,8 +98,8 @@ fn hunt(command: &MuseumCommand) -> io::Result<bool> {
             lines,
         };
         let told = match command.form {
-            Form::Text => row.text(command.stories),
-            Form::Json => row.object(),
+            OutputFormat::Text => row.text(command.stories),
+            OutputFormat::Json => row.object(),
         };
         out.write_all(&told)?;
         out.flush()?;
@@ -107,14 +107,14 @@ fn hunt(command: &MuseumCommand) -> io::Result<bool> {
     Ok(all)
 }
 
-/// How many lines tell what the trial of a seed shows, when it is shrunk.
+/// Returns the number of lines that explain the trial of a seed after it was shrunk.
 fn story(mutant: Mutant, seed: u64) -> Option<u64> {
     let case = Trials::case(Some(mutant), seed);
     let shrunk = in_thread(|| shrink(&case, TRIES, &mut |_, _| ()));
     Some(shrunk.ok()??.after.lines)
 }
 
-/// A line of a table that is one in a page of documentation as well.
+/// Formats a line of a table in Markdown, which the documentation contains as well.
 fn line(mutant: &str, rule: &str, cells: impl Iterator<Item = String>) -> String {
     let cells = cells.map(|cell| format!(" {cell:<26} |"));
     format!(

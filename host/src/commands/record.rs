@@ -1,16 +1,16 @@
-//! What became of each message of a run, written to a file that `synod replay` runs and `synod shrink` shrinks.
+//! Recording of a run: the fate of each message, in a file for `synod replay` and `synod shrink`.
 
 use crate::case::{self, Case, FileError, Outcome};
 use crate::run::{Finished, RunError};
 use core::fmt;
 use std::path::Path;
 
-/// Why nothing was recorded.
+/// Reason why a run was not recorded.
 #[derive(Debug)]
 pub(super) enum RecordError {
-    /// There was no run.
+    /// The run could not start.
     Run(RunError),
-    /// It could not be written.
+    /// The file could not be written.
     File(FileError),
 }
 
@@ -23,15 +23,16 @@ impl fmt::Display for RecordError {
     }
 }
 
-/// Runs a case, and writes it down as one that leaves nothing to chance, with what comes of that.
+/// Runs a case and writes it to a file with the fate of each message and the outcome.
 pub(super) fn record(case: &Case, path: &Path) -> Result<(), RecordError> {
-    // The weather stays, though the script says all that it did: a shrinker looks for other trials in it.
+    // The weather stays in the file although the script contains its effects, because shrinking draws other trials from
+    // it.
     let (recorded, _) = case::record(case).map_err(RecordError::Run)?;
     let finished = case::run(&recorded, &mut ()).map_err(RecordError::Run)?;
     case::write(path, &recorded, Some(&outcome(&finished))).map_err(RecordError::File)
 }
 
-/// How a run ended, as a file says it.
+/// Returns the outcome of a run in the form of a scenario file.
 pub(super) fn outcome(finished: &Finished) -> Outcome {
     Outcome {
         verdict: finished.failure().unwrap_or("done").to_owned(),

@@ -1,14 +1,14 @@
-//! `synod run`: one simulated run, its log and its summary.
+//! `synod run`: one simulated run with its log and summary.
 
 use super::record::{outcome, record};
 use crate::case::{self, Case, Outcome};
 use crate::data::{self, Data, DataError};
-use crate::exit::{Exit, complain};
+use crate::exit::{Exit, print_error};
 use crate::log::{Filter, Format, Json, Log, Output, Text};
 use crate::options::Options;
 use crate::progress::{self, Progress};
 use crate::run::{Finished, HostTracer, run as simulate};
-use crate::signals::{self, Runs};
+use crate::signals::{self, FirstSignal};
 use crate::summary::Summary;
 use anstream::{AutoStream, ColorChoice};
 use std::io::{self, IsTerminal, Stdout};
@@ -16,9 +16,9 @@ use std::path::PathBuf;
 use std::process;
 use synod::{Record, StateMachine, Tracer, Way};
 
-/// What the log looks like.
+/// Output format of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Form {
+pub enum OutputFormat {
     /// Lines for people.
     #[default]
     Text,
@@ -26,13 +26,13 @@ pub enum Form {
     Json,
 }
 
-/// When the log is coloured.
+/// When to colour the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Colour {
-    /// On a terminal, unless `NO_COLOR`, `CLICOLOR=0` or `TERM=dumb` is set; anywhere where `CLICOLOR_FORCE` is.
+    /// On a terminal, unless `NO_COLOR`, `CLICOLOR=0` or `TERM=dumb` is set; and everywhere if `CLICOLOR_FORCE` is set.
     #[default]
     #[value(
-        help = "On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb is set; anywhere where CLICOLOR_FORCE is, and NO_COLOR is not"
+        help = "On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb is set; everywhere if CLICOLOR_FORCE is set and NO_COLOR is not"
     )]
     Auto,
     /// Always.
@@ -42,8 +42,8 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Whether the standard output is coloured. The conventions of terminals are those of `anstream`: the first of
-    /// `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR` and `TERM` that is set to something decides.
+    /// True if the standard output is coloured. Follows the conventions of `anstream`: the first of `NO_COLOR`,
+    /// `CLICOLOR_FORCE`, `CLICOLOR` and `TERM` that is set decides.
     pub(crate) fn is_on(self, stdout: &Stdout) -> bool {
         match self {
             Self::Always => true,
@@ -53,65 +53,65 @@ impl Colour {
     }
 }
 
-/// What is run.
+/// The run to execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// What options say.
+    /// A run without planned faults, described by options.
     Plain(Options),
-    /// What options say, on the files of a directory.
-    Kept {
-        /// The options.
+    /// The same with durable state in the files of a directory.
+    Stored {
+        /// Options of the run.
         options: Options,
-        /// Where the nodes keep what they must not forget.
+        /// Directory with the durable state of the nodes.
         data: Data,
     },
-    /// A case, with faults.
+    /// A run with faults.
     Case {
         /// The case.
         case: Box<Case>,
-        /// The command that runs it.
+        /// Command that repeats it.
         command: String,
     },
 }
 
 impl Subject {
-    /// The seed of the run.
+    /// Returns the seed of the run.
     pub const fn run_seed(&self) -> u64 {
         match self {
-            Self::Plain(options) | Self::Kept { options, .. } => options.run_seed,
+            Self::Plain(options) | Self::Stored { options, .. } => options.run_seed,
             Self::Case { case, .. } => case.trial.scenario.run_seed,
         }
     }
 
-    /// How many nodes there are.
+    /// Returns the number of nodes.
     pub const fn nodes(&self) -> u16 {
         match self {
-            Self::Plain(options) | Self::Kept { options, .. } => options.nodes,
+            Self::Plain(options) | Self::Stored { options, .. } => options.nodes,
             Self::Case { case, .. } => case.trial.scenario.nodes,
         }
     }
 
-    /// The shortest command that repeats the run.
+    /// Returns the shortest command that repeats the run.
     pub fn command(&self) -> String {
         match self {
             Self::Plain(options) => options.command(),
-            Self::Kept { options, data } => format!("{}{}", options.command(), data.command()),
+            Self::Stored { options, data } => format!("{}{}", options.command(), data.command()),
             Self::Case { command, .. } => command.clone(),
         }
     }
 
-    /// Runs it.
+    /// Executes the run.
     fn run(&self, tracer: &mut dyn HostTracer) -> Result<Finished, DataError> {
         match self {
             Self::Plain(options) => simulate(options, tracer).map_err(DataError::from),
-            Self::Kept { options, data } => data::run(options, data, tracer),
+            Self::Stored { options, data } => data::run(options, data, tracer),
             Self::Case { case, .. } => case::run(case, tracer).map_err(DataError::from),
         }
     }
 
     fn progress(&self) -> Progress {
         match self {
-            Self::Plain(options) | Self::Kept { options, .. } => {
+            Self::Plain(options) | Self::Stored { options, .. } => {
                 Progress::new(options.clients, options.requests)
             }
             Self::Case { case, .. } => {
@@ -121,41 +121,41 @@ impl Subject {
     }
 }
 
-/// One run, and how it is shown.
+/// Options of `synod run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunCommand {
-    /// What is run.
+    /// The run.
     pub subject: Subject,
-    /// Whether the seed was drawn, and must be told first.
+    /// Whether the seed was drawn and must be printed before the run.
     pub drawn: bool,
-    /// Whether only the summary is shown.
+    /// Whether only the summary is printed.
     pub quiet: bool,
-    /// What the log looks like.
-    pub form: Form,
-    /// When it is coloured.
+    /// Output format.
+    pub form: OutputFormat,
+    /// When to colour the log.
     pub colour: Colour,
-    /// Which records are shown.
+    /// Records to show in the log.
     pub filter: Filter,
-    /// Whether to run twice and compare.
+    /// Whether to run twice and compare the digests.
     pub verify: bool,
-    /// Where to write down what became of each message.
+    /// File for the fate of each message, if it is recorded.
     pub record: Option<PathBuf>,
-    /// What came of it when it was recorded, if it was.
+    /// Outcome in the recorded file, if the run is a replay.
     pub recorded: Option<Outcome>,
 }
 
-/// Does what the command says: log and summary to the standard output, everything else to the standard error.
+/// Executes the command. Log and summary go to the standard output, everything else to the standard error.
 pub fn run(command: &RunCommand) -> Exit {
     let subject = &command.subject;
     if command.drawn {
-        complain(&format_args!("the seed is {}", subject.run_seed()));
+        print_error(&format_args!("the seed is {}", subject.run_seed()));
     }
-    // Not after an hour of work.
+    // An unusable file is reported before the run, which may take long.
     if let Some(Err(error)) = command.record.as_deref().map(case::try_write) {
-        complain(&format_args!("nothing was run: {error}"));
+        print_error(&format_args!("nothing was run: {error}"));
         return Exit::Usage;
     }
-    signals::heed(Runs::Cut);
+    signals::install(FirstSignal::StopsRun);
     let mut output = Output::new(io::stdout());
     let finished = match logged(command, &mut output) {
         Ok(finished) => finished,
@@ -172,13 +172,13 @@ pub fn run(command: &RunCommand) -> Exit {
         verified,
     };
     output.append(|out| match command.form {
-        Form::Text => {
+        OutputFormat::Text => {
             if !command.quiet {
                 out.push(b'\n');
             }
             summary.text(out);
         }
-        Form::Json => summary.json(out),
+        OutputFormat::Json => summary.json(out),
     });
     if let Err(error) = output.finish() {
         return Exit::from_output(&error);
@@ -189,7 +189,7 @@ pub fn run(command: &RunCommand) -> Exit {
     if let (Subject::Case { case, .. }, Some(path)) = (subject, &command.record)
         && let Err(error) = record(case, path)
     {
-        complain(&error);
+        print_error(&error);
         return Exit::Usage;
     }
     let same = [verified, as_recorded(command, &finished)];
@@ -199,12 +199,12 @@ pub fn run(command: &RunCommand) -> Exit {
     )
 }
 
-/// Whether a run ended as it was recorded, where it was; where not, says so.
+/// Compares the outcome of a replay with the recorded one, and reports a difference. `None` if the run is not a replay.
 fn as_recorded(command: &RunCommand, finished: &Finished) -> Option<bool> {
     let recorded = command.recorded.as_ref()?;
     let found = outcome(finished);
     if found != *recorded {
-        complain(&format_args!(
+        print_error(&format_args!(
             "this run was recorded as {} with the digest {}: another version of the program wrote it, or the file was changed",
             recorded.verdict, recorded.digest
         ));
@@ -212,7 +212,8 @@ fn as_recorded(command: &RunCommand, finished: &Finished) -> Option<bool> {
     Some(found == *recorded)
 }
 
-/// A broken rule is worse than two traces, and those are worse than everything else.
+/// Returns the exit of the whole command: a violation takes precedence over different traces, and those over everything
+/// else.
 const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     match (finished, verified) {
         (Exit::Violated, _) => Exit::Violated,
@@ -221,7 +222,7 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     }
 }
 
-/// Runs once, with the log.
+/// Executes the run with a log.
 fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, DataError> {
     let stdout = io::stdout();
     let subject = &command.subject;
@@ -229,15 +230,15 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
         return watched(subject, true, &mut ());
     }
     let format = match command.form {
-        Form::Json => Format::Json(Json),
-        Form::Text if command.colour.is_on(&stdout) => Format::Text(Text::coloured()),
-        Form::Text => Format::Text(Text::plain()),
+        OutputFormat::Json => Format::Json(Json),
+        OutputFormat::Text if command.colour.is_on(&stdout) => Format::Text(Text::coloured()),
+        OutputFormat::Text => Format::Text(Text::plain()),
     };
     let mut screen = Screen(Log::new(format, command.filter.clone(), output));
     watched(subject, !stdout.is_terminal(), &mut screen)
 }
 
-/// Runs a second time, without a log, where that was asked for, and compares.
+/// Executes the run a second time without a log, if requested, and compares the digests.
 fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataError> {
     if !command.verify || first.exit() == Exit::Interrupted {
         return Ok(None);
@@ -247,7 +248,7 @@ fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataEr
     Ok(is_whole.then_some(second.digest == first.digest))
 }
 
-/// Runs, and shows how far it is where that takes long and a person is watching.
+/// Executes the run, with a progress bar if it takes long and the standard error is a terminal.
 fn watched(
     subject: &Subject,
     free: bool,
@@ -261,11 +262,11 @@ fn watched(
 }
 
 fn fail(error: &DataError) -> Exit {
-    complain(error);
+    print_error(error);
     Exit::Usage
 }
 
-/// A log to the standard output, for a process that has nothing left to do once nobody reads that.
+/// A log on the standard output, which ends the process once that is closed.
 struct Screen<'a>(Log<'a, Stdout>);
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
@@ -273,8 +274,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.0.record(record);
         if let Some(error) = self.0.error() {
-            // A run of a million requests must not go on for a reader that has left. Nothing needs tidying up: the
-            // standard output is gone, and nothing else is open.
+            // A run of a million requests must not continue without a reader. An immediate exit is safe, as no other
+            // file is open.
             process::exit(Exit::from_output(error).code().into());
         }
     }
@@ -292,7 +293,7 @@ mod tests {
     use synod::{NodeId, Slot};
 
     #[test]
-    fn the_exit_code_tells_what_came_of_the_run() {
+    fn the_exit_code_follows_from_the_outcome_of_the_run() {
         let mut finished = simulate(&Options::new(6), &mut ()).unwrap();
         let violation = Violation::Disagreement {
             node: NodeId(3),

@@ -1,36 +1,36 @@
-//! `synod shrink`: a failing run, made as small as it can be, and its story.
+//! `synod shrink`: reduces a failing run to a small counterexample, and explains it.
 
 use super::record::outcome;
 use super::run::Colour;
 use crate::case;
 use crate::cli::replay_command;
-use crate::exit::{Exit, complain};
+use crate::exit::{Exit, print_error};
 use crate::log::{Filter, Format, Log, Output, Text};
 use crate::progress;
-use crate::shrink::{Shrunk, Story, shrink as shrink_case};
-use crate::signals::{self, Runs};
+use crate::shrink::{Explanation, Shrunk, shrink as shrink_case};
+use crate::signals::{self, FirstSignal};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// What `synod shrink` was asked.
+/// Options of `synod shrink`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShrinkCommand {
-    /// The run.
+    /// File of the failing run.
     pub file: PathBuf,
-    /// Where the least that still fails is written.
+    /// File for the counterexample.
     pub output: PathBuf,
-    /// How many runs it may take.
+    /// Greatest number of runs to try.
     pub tries: u64,
-    /// Whether the story is coloured.
+    /// When to colour the explanation.
     pub colour: Colour,
 }
 
-/// Shrinks a run, writes what is left, and tells its story.
+/// Shrinks a run, writes the counterexample, and prints its explanation.
 pub fn shrink(command: &ShrinkCommand) -> Exit {
     match try_shrink(command) {
         Ok(exit) => exit,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             Exit::Usage
         }
     }
@@ -39,8 +39,8 @@ pub fn shrink(command: &ShrinkCommand) -> Exit {
 fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Error>> {
     let (case, _) = case::read(&command.file)?;
     case::try_write(&command.output)?;
-    signals::heed(Runs::Finish(
-        "what is left so far is written; Ctrl-C once more ends it at once",
+    signals::install(FirstSignal::FinishesRun(
+        "writing the smallest run so far; Ctrl-C again ends the program at once",
     ));
     let shrunk = progress::counted("runs", command.tries, |count| {
         case::in_thread(|| {
@@ -50,7 +50,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         })
     })?;
     let Some(shrunk) = shrunk else {
-        complain(&format_args!(
+        print_error(&format_args!(
             "{}: this run does not fail",
             command.file.display()
         ));
@@ -62,13 +62,13 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         Some(&outcome(&shrunk.finished)),
     )?;
     match tell(command, &shrunk) {
-        Ok(()) if signals::have_come() => Ok(Exit::Interrupted),
+        Ok(()) if signals::is_stop_requested() => Ok(Exit::Interrupted),
         Ok(()) => Ok(Exit::Done),
         Err(error) => Ok(Exit::from_output(&error)),
     }
 }
 
-/// Prints the story of what is left, and what came of it.
+/// Prints the explanation of the counterexample, and its outcome.
 fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
     let stdout = io::stdout();
     let text = if command.colour.is_on(&stdout) {
@@ -77,11 +77,12 @@ fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
         Text::plain()
     };
     let mut output = Output::new(stdout);
-    let mut story = Story::new(Log::new(Format::Text(text), Filter::default(), &mut output));
-    case::run(&shrunk.case, &mut story).map_err(io::Error::other)?;
+    let mut explanation =
+        Explanation::new(Log::new(Format::Text(text), Filter::default(), &mut output));
+    case::run(&shrunk.case, &mut explanation).map_err(io::Error::other)?;
     let (before, after) = (shrunk.before, shrunk.after);
     output.append(|out| {
-        // A vector never refuses.
+        // Writing to a vector never fails.
         let _ = writeln!(out, "\n{}", shrunk.finished.verdict);
         let _ = writeln!(
             out,

@@ -1,4 +1,4 @@
-//! `synod sweep`: many seeds, what failed, and what they have shown.
+//! `synod sweep`: runs many seeds, and reports failures and coverage.
 
 mod json;
 mod junit;
@@ -6,68 +6,70 @@ mod junit;
 mod tests;
 mod text;
 
-use crate::exit::{Exit, complain};
+use crate::exit::{Exit, print_error};
 use crate::progress::{self, SweepProgress};
-use crate::signals::{self, Runs};
+use crate::signals::{self, FirstSignal};
 use crate::sweep::{self, End, Failure, Seeds, Source, Sweep, Swept};
 use core::sync::atomic::AtomicBool;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
 use synod::simulation::Verdict;
 
-/// What the account of a sweep looks like.
+/// Format of the report of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Shape {
+pub enum ReportFormat {
     /// Lines for people.
     #[default]
     Text,
-    /// One JSON object a line, for programs: one for each run that failed, and one at the end.
+    /// One JSON object a line, for programs: one for each failed run, and one at the end.
     ///
-    /// The keys of a line of the event `failure`: `event`, `run_seed`, `outcome` (`violated`, `diverged` or `stalled`), `reason`,
-    /// `command` (which shows the run again), `digest`, and `other` (the digest of its second run, where that is another one).
+    /// The keys of a line of the event `failure`: `event`, `run_seed`, `outcome` (`violated`, `diverged` or `stalled`),
+    /// `reason`, `command` (which repeats the run), `digest`, and `other` (the digest of the second run, if it
+    /// differs).
     ///
-    /// Those of the last line: `event` (`sweep`), `outcome` (`done`, `violated`, `diverged`, `stalled`, `vacuous` or
-    /// `interrupted`), `reason` (where it is not done), `command`, `seeds` (`first`, and `next`: all seeds of the shard below it
-    /// were run), `shard` (`index` and `count`), `ended` (`through`, `time`, `failed` or `stopped`), `runs`, `violated`,
-    /// `diverged`, `stalled` (how many), `faults` and `happened` (for each thing `runs`, `times`, and `due_from` where it is
-    /// due from some number of runs on), `missing` (the names of what is due and was not seen), `pace` (for each thing that runs take its average and what that may
-    /// be, `least` and `most`, in thousandths) and `unusual` (the names of those that are not), `answered`, `decided`,
-    /// `delivered`, `longest` (`t_us` and `run_seed`), `jobs`, `took_ms` and `digest`. With `--quiet`, `faults` and `happened`
-    /// are left out.
+    /// The keys of the last line: `event` (`sweep`), `outcome` (`done`, `violated`, `diverged`, `stalled`, `vacuous` or
+    /// `interrupted`), `reason` (unless done), `command`, `seeds` (`first`, and `next`: all seeds of the shard below it
+    /// were run), `shard` (`index` and `count`), `ended` (`through`, `time`, `failed` or `stopped`), `runs`,
+    /// `violated`, `diverged`, `stalled` (numbers of runs), `faults` and `happened` (for each fault or rare event
+    /// `runs`, `times`, and `due_from`, the number of runs after which it is expected, if it is), `missing` (names of
+    /// what was expected and never occurred), `pace` (for each measured quantity its average, and the bounds `least`
+    /// and `most`, in thousandths) and `unusual` (names of the quantities out of bounds), `answered`, `decided`,
+    /// `delivered`, `longest` (`t_us` and `run_seed`), `jobs`, `took_ms` and `digest`. With `--quiet`, `faults` and
+    /// `happened` are left out.
     #[value(help = "One JSON object a line, for programs")]
     Json,
-    /// The XML of `JUnit`, for build servers.
-    #[value(help = "The XML of JUnit, for build servers")]
+    /// `JUnit` XML, for build servers.
+    #[value(help = "JUnit XML, for build servers")]
     Junit,
 }
 
-/// A sweep, and how it is shown.
+/// Options of `synod sweep`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepCommand {
-    /// What is swept.
+    /// The sweep.
     pub sweep: Sweep,
-    /// Whether the first seed was drawn, and must be told first.
+    /// Whether the first seed was drawn and must be printed before the sweep.
     pub drawn: bool,
-    /// Whether only what failed and the end are shown.
+    /// Whether only failures and the result are printed.
     pub quiet: bool,
-    /// What the account looks like.
-    pub shape: Shape,
+    /// Format of the report.
+    pub shape: ReportFormat,
 }
 
-/// Does what the command says: the account to the standard output, everything else to the standard error.
+/// Executes the command. The report goes to the standard output, everything else to the standard error.
 pub fn run(command: &SweepCommand) -> Exit {
     let sweep = &command.sweep;
-    signals::heed(Runs::Finish(
-        "the runs under way come to their end; Ctrl-C once more ends it at once",
+    signals::install(FirstSignal::FinishesRun(
+        "finishing the runs in progress; Ctrl-C again ends the program at once",
     ));
     name_seeds_that_panic(&sweep.source);
     if command.drawn {
-        complain(&format_args!("the first seed is {}", sweep.seeds.first));
+        print_error(&format_args!("the first seed is {}", sweep.seeds.first));
     }
-    let swept = match watched(command, signals::came_flag()) {
+    let swept = match watched(command, signals::stop_flag()) {
         Ok(swept) => swept,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             return Exit::Usage;
         }
     };
@@ -78,9 +80,9 @@ pub fn run(command: &SweepCommand) -> Exit {
     };
     let mut out = Vec::new();
     match command.shape {
-        Shape::Text => text::write(&account, &mut out),
-        Shape::Json => json::write(&account, &mut out),
-        Shape::Junit => junit::write(&account, &mut out),
+        ReportFormat::Text => text::write(&account, &mut out),
+        ReportFormat::Json => json::write(&account, &mut out),
+        ReportFormat::Junit => junit::write(&account, &mut out),
     }
     let mut stdout = io::stdout().lock();
     match stdout.write_all(&out).and_then(|()| stdout.flush()) {
@@ -89,7 +91,7 @@ pub fn run(command: &SweepCommand) -> Exit {
     }
 }
 
-/// A run that panics takes the whole process with it: so at least its seed is named.
+/// Installs a panic hook that names the seed of the run, as a panic ends the whole process.
 fn name_seeds_that_panic(source: &Source) {
     let source = source.clone();
     let usual = panic::take_hook();
@@ -97,14 +99,14 @@ fn name_seeds_that_panic(source: &Source) {
         usual(info);
         if let Some(run_seed) = sweep::current_seed() {
             let command = source.command(run_seed);
-            complain(&format_args!(
-                "the run of seed {run_seed} panicked; see it again: {command}"
+            print_error(&format_args!(
+                "the run of seed {run_seed} panicked; repeat it with: {command}"
             ));
         }
     }));
 }
 
-/// Sweeps, and shows how far it is where that takes long and a person is watching.
+/// Executes the sweep, with a progress bar if it takes long and the standard error is a terminal.
 fn watched(command: &SweepCommand, stop: &AtomicBool) -> Result<Swept, crate::run::RunError> {
     let sweep = &command.sweep;
     if command.quiet || !io::stderr().is_terminal() {
@@ -116,12 +118,12 @@ fn watched(command: &SweepCommand, stop: &AtomicBool) -> Result<Swept, crate::ru
     })
 }
 
-/// A number of thousandths with its decimals.
+/// Formats a number of thousandths as a decimal.
 fn thousandths(number: u64) -> String {
     format!("{}.{:03}", number / 1_000, number % 1_000)
 }
 
-/// Everything that the account of a sweep is made of.
+/// Contents of the report of a sweep.
 struct Account<'a> {
     sweep: &'a Sweep,
     swept: &'a Swept,
@@ -129,7 +131,7 @@ struct Account<'a> {
 }
 
 impl Account<'_> {
-    /// How it ended, in a word, and why.
+    /// Returns the outcome as a word, and the reason for it.
     fn outcome(&self) -> (&'static str, Option<String>) {
         let swept = self.swept;
         let failures = |what: &str| {
@@ -150,23 +152,23 @@ impl Account<'_> {
         }
     }
 
-    /// What never happened though it should have.
+    /// Returns the names of what was expected and never occurred.
     fn missing(&self) -> String {
         let names: Vec<_> = self.swept.missing.iter().map(ToString::to_string).collect();
         names.join(", ")
     }
 
-    /// What the runs took more of, or less, than they usually do.
+    /// Returns the averages that are out of their bounds.
     fn unusual(&self) -> String {
         let told = self.swept.unusual.iter().map(|take| {
             let (least, most) = take.usual();
             let [mean, least, most] = [self.swept.paces.mean(*take), least, most].map(thousandths);
-            format!("{take} {mean} on average, and not from {least} to {most}")
+            format!("{take} is {mean} on average, outside of {least} to {most}")
         });
         told.collect::<Vec<_>>().join("; ")
     }
 
-    /// The seeds that were run.
+    /// Returns the seeds that were run.
     fn seeds(&self) -> Seeds {
         Seeds {
             end: Some(self.swept.next),
@@ -174,12 +176,12 @@ impl Account<'_> {
         }
     }
 
-    /// The command that runs the same seeds again.
+    /// Returns the command that runs the same seeds again.
     fn command(&self) -> String {
         self.sweep.command(self.seeds())
     }
 
-    /// What is wrong with a run, in a word and in a few.
+    /// Returns the kind of a failure as a word, and its description.
     fn fault(failure: &Failure) -> (&'static str, String) {
         match (failure.exit(), failure.verdict, failure.other) {
             (Exit::Diverged, _, Some(other)) => {
@@ -191,7 +193,7 @@ impl Account<'_> {
         }
     }
 
-    /// How it ended.
+    /// Returns the reason why the sweep ended, as a word.
     const fn end_word(&self) -> &'static str {
         match self.swept.end {
             End::Through => "through",

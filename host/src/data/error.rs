@@ -1,4 +1,4 @@
-//! Why a run on files did not take place, or ended early: one line each.
+//! Errors of runs on files, as one line each.
 
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -7,65 +7,65 @@ use std::path::PathBuf;
 use synod::storage::{Damage, JournalError, OpenError};
 use synod::{NodeId, RequestKey, RequestNumber, Slot};
 
-/// Why a run on files did not take place, or ended early. What was acknowledged is still in the directory.
+/// Reason why a run on files did not start, or ended early. Acknowledged requests are still in the directory.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataError {
-    /// Something about a file or the directory.
+    /// A store or the directory cannot be used.
     Store(StoreError),
-    /// What is in a node's file is not what was written.
+    /// A node's store is damaged.
     Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        node: NodeId,
-        /// What is wrong.
-        damage: Damage,
-    },
-    /// A node's file cannot be read, or is another node's.
-    Open(PathBuf, OpenError<StoreError>),
-    /// A node's file could not be written.
-    Write(NodeId, JournalError<StoreError>),
-    /// The notes of the clients are not what was written.
-    Notes(PathBuf),
-    /// The clients know answers that too few nodes know of: the stores of the nodes are older copies.
-    NodesOld {
-        /// The notes of the clients.
-        path: PathBuf,
-        /// The last request of a client that was answered.
-        answered: RequestKey,
-        /// The nodes that know of it.
-        holders: Vec<NodeId>,
-        /// How many must.
-        majority: usize,
-    },
-    /// A node knows of requests that the clients know nothing of: the notes of the clients are an older copy.
-    NotesOld {
-        /// The notes of the clients.
+        /// Path of the store.
         path: PathBuf,
         /// The node.
         node: NodeId,
-        /// What the node knows was asked for.
+        /// The damage found.
+        damage: Damage,
+    },
+    /// A node's store cannot be read, or belongs to another node.
+    Open(PathBuf, OpenError<StoreError>),
+    /// A node's store cannot be written.
+    Write(NodeId, JournalError<StoreError>),
+    /// The client log is damaged.
+    ClientLog(PathBuf),
+    /// The clients have answers that too few nodes know of: the stores of the nodes are older copies.
+    NodesOld {
+        /// Path of the client log.
+        path: PathBuf,
+        /// The last answered request of a client.
+        answered: RequestKey,
+        /// Nodes that know of it.
+        holders: Vec<NodeId>,
+        /// Number of nodes that must.
+        majority: usize,
+    },
+    /// A node knows of requests that the client log lacks: the client log is an older copy.
+    ClientLogOld {
+        /// Path of the client log.
+        path: PathBuf,
+        /// The node.
+        node: NodeId,
+        /// The request that the node knows of.
         asked: RequestKey,
-        /// The last request of that client that was answered, as far as its notes say.
+        /// The last answered request of that client in the client log.
         answered: Option<RequestKey>,
     },
-    /// Two nodes have applied as far, and something else.
+    /// Two nodes have applied the same slots with different results.
     Mixed {
-        /// The notes of the clients, beside which the stores are.
+        /// Path of the client log, in the directory of the stores.
         path: PathBuf,
-        /// A node.
+        /// One node.
         one: NodeId,
-        /// Another.
+        /// The other node.
         other: NodeId,
-        /// How far both have applied the log.
+        /// Last slot that both have applied.
         slot: Slot,
     },
-    /// The clients were answered, and the manifest names no node's store: it is an older copy.
+    /// The clients were answered, but the manifest lists no node's store: the manifest is an older copy.
     Manifest(PathBuf),
-    /// The state of a node does not follow from what its clients have asked for.
+    /// The state of a node does not follow from the requests of its clients.
     State(PathBuf, NodeId),
-    /// There was no run, whatever the files are like.
+    /// The run could not start, for a reason other than its files.
     Run(RunError),
 }
 
@@ -77,8 +77,8 @@ impl fmt::Display for DataError {
             | Self::Write(_, JournalError::Storage(error)) => error.fmt(f),
             Self::Damaged { path, node, damage } => write!(
                 f,
-                "{}: the storage of {node} is damaged ({damage}): put this very file back, as it was when the node last \
-                 stopped, or let the node come back as a learner, which never votes (--learner {})",
+                "{}: the storage of {node} is damaged ({damage}): restore this file as it was when the node last stopped, \
+                 or restart the node as a learner, which never votes (--learner {})",
                 path.display(),
                 node.0
             ),
@@ -86,36 +86,36 @@ impl fmt::Display for DataError {
             Self::Write(node, error) => {
                 write!(
                     f,
-                    "what {node} must not forget could not be written: {error}"
+                    "the durable state of {node} could not be written: {error}"
                 )
             }
-            Self::Notes(path) => write!(
+            Self::ClientLog(path) => write!(
                 f,
-                "{}: the notes of the clients are not what was written: put this very file back, or begin with a new directory",
+                "{}: the client log is damaged: restore this file, or begin with a new directory",
                 path.display()
             ),
             Self::Manifest(path) => write!(
                 f,
-                "{}: these notes of the clients know of answers, and the manifest in their directory knows of no node's store: the \
-                 manifest is an older copy: {UNFIT}",
+                "{}: this client log has answers, but the manifest in its directory lists no node's store: the manifest is an \
+                 older copy: {RESTORE_ALL}",
                 path.display()
             ),
             Self::NodesOld { .. }
-            | Self::NotesOld { .. }
+            | Self::ClientLogOld { .. }
             | Self::Mixed { .. }
-            | Self::State(..) => self.fmt_unfit(f),
+            | Self::State(..) => self.fmt_inconsistent(f),
             Self::Run(error) => error.fmt(f),
         }
     }
 }
 
-/// What to do about files that do not fit together.
-const UNFIT: &str = "put back all of them as they were when the cluster last stopped, and never an older copy of some; or \
-                     begin with a new directory";
+/// Remedy for inconsistent files.
+const RESTORE_ALL: &str = "restore all of them as they were when the cluster last stopped, never an older copy of some; or \
+                           begin with a new directory";
 
 impl DataError {
-    /// Says how files do not fit together.
-    fn fmt_unfit(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Formats the inconsistency of files.
+    fn fmt_inconsistent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodesOld {
                 path,
@@ -126,25 +126,25 @@ impl DataError {
                 let request = Request(*answered);
                 write!(
                     f,
-                    "{}: these notes of the clients know that {request} was answered, ",
+                    "{}: according to this client log {request} was answered, ",
                     path.display()
                 )?;
                 match holders.as_slice() {
                     [] => f.write_str(
-                        "and no node's store knows of it: the stores of the nodes are older copies",
+                        "but no node's store has it: the stores of the nodes are older copies",
                     )?,
                     some => {
                         let names: Vec<_> = some.iter().map(ToString::to_string).collect();
                         let names = names.join(", ");
                         write!(
                             f,
-                            "which {majority} stores of nodes must know of, and only that of {names} does: the others are older copies"
+                            "so {majority} stores of nodes must have it, but only that of {names} does: the others are older copies"
                         )?;
                     }
                 }
-                write!(f, " than these notes: {UNFIT}")
+                write!(f, " than this log: {RESTORE_ALL}")
             }
-            Self::NotesOld {
+            Self::ClientLogOld {
                 path,
                 node,
                 asked,
@@ -153,17 +153,17 @@ impl DataError {
                 let (path, asked) = (path.display(), Request(*asked));
                 write!(
                     f,
-                    "{path}: the store of {node} knows that {asked} was asked for, and these notes of the clients "
+                    "{path}: the store of {node} has {asked}, but this client log "
                 )?;
                 match answered {
                     Some(answered) => {
-                        write!(f, "know of no answer after that to {}", Request(*answered))?;
+                        write!(f, "has no answer after that to {}", Request(*answered))?;
                     }
-                    None => f.write_str("know nothing of that client")?,
+                    None => f.write_str("lacks that client")?,
                 }
                 write!(
                     f,
-                    ": these notes are an older copy than the stores of the nodes: {UNFIT}"
+                    ": this client log is an older copy than the stores of the nodes: {RESTORE_ALL}"
                 )
             }
             Self::Mixed {
@@ -174,13 +174,13 @@ impl DataError {
             } => write!(
                 f,
                 "{}: {one} and {other} have applied different logs up to slot {slot}: these are the stores of two clusters, or a \
-                 safety rule was broken in an earlier run: {UNFIT}",
+                 safety rule was violated in an earlier run: {RESTORE_ALL}",
                 path.display()
             ),
             Self::State(path, node) => write!(
                 f,
-                "{}: the state of {node} is not what the requests make of it that these notes of the clients tell of: the files are \
-                 not of one cluster: {UNFIT}",
+                "{}: the state of {node} does not follow from the requests in this client log: the files are of different \
+                 clusters: {RESTORE_ALL}",
                 path.display()
             ),
             _ => Ok(()),
@@ -188,7 +188,7 @@ impl DataError {
     }
 }
 
-/// A request as the log names it.
+/// A request as it is named in errors.
 struct Request(RequestKey);
 
 impl fmt::Display for Request {

@@ -1,4 +1,4 @@
-//! The files of a simulated cluster's nodes.
+//! Stores of the nodes of a simulated cluster, as files.
 
 use super::error::DataError;
 use crate::run::{PAGE, WINDOW};
@@ -13,26 +13,26 @@ use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
 #[derive(Debug)]
 pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
     nodes: Vec<File<M, CLIENTS>>,
-    /// How many records there were in each file when it was opened.
+    /// Number of records in each file when it was opened.
     opened: Vec<Seen>,
     error: Option<DataError>,
 }
 
-/// The file of a node.
+/// File of a node.
 #[derive(Debug)]
 enum File<M: StateMachine, const CLIENTS: usize> {
-    /// The node has not started yet.
+    /// Opened, but the node has not started.
     Opened(Box<Opened<FileStorage, M, WINDOW, CLIENTS>>),
-    /// The node is under way.
+    /// Open while the node is running.
     Open(Box<Journal<FileStorage>>),
-    /// The node has none, and is a learner.
+    /// Absent, because the node is a learner.
     None,
-    /// It could not be used.
+    /// Unusable.
     Failed,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
-    /// Opens the files of all nodes of a scenario but the learners.
+    /// Opens the files of all nodes of a scenario except the learners.
     pub(super) fn open(
         dir: &mut DataDir,
         scenario: &Scenario,
@@ -65,7 +65,7 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
         })
     }
 
-    /// How many records there are in each file.
+    /// Returns the number of records in each file.
     pub(super) fn seen(&self) -> Vec<Seen> {
         let mut seen = self.opened.clone();
         for (node, file) in (0..).map(NodeId).zip(&self.nodes) {
@@ -76,7 +76,7 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
         seen
     }
 
-    /// What each node must not forget, before it starts; `None` where it has not joined.
+    /// Returns the durable state of each node before it starts; `None` if it has not joined.
     pub(super) fn remembered(&self) -> impl Iterator<Item = Option<&Durable<M, WINDOW, CLIENTS>>> {
         self.nodes.iter().map(|file| match file {
             File::Opened(opened) => match &**opened {
@@ -87,13 +87,13 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
         })
     }
 
-    /// What went wrong first, if anything has.
+    /// Takes the first error, if there was one.
     pub(super) fn take_error(&mut self) -> Option<DataError> {
         self.error.take()
     }
 }
 
-/// Damaged storage makes no node.
+/// Refuses damaged storage.
 fn checked<M: StateMachine, const CLIENTS: usize>(
     opened: Opened<FileStorage, M, WINDOW, CLIENTS>,
     node: NodeId,

@@ -1,20 +1,19 @@
-//! The objects that the shipped machines keep, each told in the simplest words.
+//! Objects of the state machines in this package, in their simplest sequential specification.
 
 use core::fmt::Debug;
 use synod::StateMachine;
 use synod::machines::{Bank, BankCommand, BankReply, Key, Kv, KvCommand, KvReply};
 
-/// A state machine whose state is a number of objects that do not touch each other, so that the history of each can be
-/// checked alone.
+/// A state machine that consists of independent objects, so that the history of each can be checked alone.
 pub trait Objects: StateMachine {
-    /// The state of one object; [`Default`] is what it has before anybody used it.
+    /// State of one object; [`Default`] is the initial one.
     type State: Clone + Default + Ord + Debug;
 
-    /// Which object a command is about.
+    /// Returns the object of a command.
     fn object(command: &Self::Command) -> Key;
 
-    /// What a command makes of an object, if it can have answered this; where it has not answered, what it makes of it if
-    /// it is done at all.
+    /// Applies a command to an object and returns the new state, or `None` if the command cannot have had this output.
+    /// Without an output, any outcome is possible.
     fn step(
         state: &Self::State,
         command: &Self::Command,
@@ -22,8 +21,8 @@ pub trait Objects: StateMachine {
     ) -> Option<Self::State>;
 }
 
-/// An object is the value of a key. That the store is full says something of the other keys, too; of this one, that it has
-/// no value.
+/// An object is the value of a key. The output that the store is full depends on the other keys, and implies that this
+/// one has no value.
 impl<const KEYS: usize> Objects for Kv<KEYS> {
     type State = Option<i64>;
 
@@ -51,7 +50,7 @@ impl<const KEYS: usize> Objects for Kv<KEYS> {
     }
 }
 
-/// An object is the balance of an account. That the bank is full says of it that there is no such account.
+/// An object is the balance of an account. The output that the bank is full implies that the account does not exist.
 impl<const ACCOUNTS: usize> Objects for Bank<ACCOUNTS> {
     type State = u64;
 

@@ -1,29 +1,29 @@
-//! The search for an order of requests that explains their answers.
+//! Linearizability search: finds an order of requests that explains their responses.
 //!
-//! Source: Wing and Gong, *Testing and Verifying Concurrent Objects* (1993), with the memory of Lowe, *Testing for
-//! Linearizability* (2017): the same requests done with the same state need not be tried twice.
+//! Source: Wing and Gong, *Testing and Verifying Concurrent Objects* (1993), with the memoization of Lowe, *Testing for
+//! Linearizability* (2017): a set of executed requests with the same state is tried only once.
 
 use std::collections::BTreeSet;
 
-/// A question or an answer of the request of this place.
+/// Invocation or response of the request at an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Asked(usize),
     Answered(usize),
 }
 
-/// What the search found.
+/// Result of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// An order that explains every answer.
+    /// An order explains every response.
     Order,
-    /// That there is none: no order gets past this answer.
+    /// No order exists: none passes the response of this request.
     None(usize),
-    /// Nothing within the steps that it was given.
+    /// The search exceeded its number of steps.
     Unknown,
 }
 
-/// Entries that can be taken out and put back in the reverse order (Knuth's dancing links). Place 0 is before the first.
+/// Entries that can be removed, and restored in reverse order (Knuth's dancing links). Place 0 is before the first.
 struct Links {
     next: Vec<usize>,
     before: Vec<usize>,
@@ -69,7 +69,7 @@ impl Links {
     }
 }
 
-/// Which requests are done.
+/// Set of executed requests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Done(Vec<u64>);
 
@@ -81,7 +81,8 @@ impl Done {
     }
 }
 
-/// Where each request's answer is, and how many there are. One that never came is nowhere, and need not be explained.
+/// Returns the place of each request's response, and the number of responses. A request without a response need not be
+/// explained.
 fn answers(entries: &[Entry]) -> (Vec<Option<usize>>, usize) {
     let (mut answers, mut count) = (vec![None; entries.len()], 0);
     for (place, entry) in (1..).zip(entries) {
@@ -95,11 +96,11 @@ fn answers(entries: &[Entry]) -> (Vec<Option<usize>>, usize) {
     (answers, count)
 }
 
-/// Looks for an order, in at most so many steps. `step` says what a request makes of a state, if it can have answered as
-/// it did.
+/// Searches for an order in at most `steps_max` steps. `step` returns the state after a request, if the request can
+/// have had its response in this state.
 ///
-/// What comes next is first looked for among the requests that were answered, and only where none of them fits among those
-/// that never were: such a one fits anywhere, and to try it first would double the orders to try with each of them.
+/// Requests with a response are tried first, and those without one only if none of the former fits. The latter fit
+/// anywhere, and trying them first would double the number of orders with each of them.
 pub(super) fn linearize<S: Clone + Default + Ord>(
     entries: &[Entry],
     steps_max: u64,
@@ -145,7 +146,8 @@ pub(super) fn linearize<S: Clone + Default + Ord>(
             }
             _ if !unanswered => (place, unanswered) = (links.next(0), true),
             end => {
-                // An answer whose request is not done yet: nothing that was asked before it can be done first.
+                // The request of this response is not executed yet, so no request invoked after it can be executed
+                // first.
                 if let Some(Entry::Answered(request)) = end
                     && order.len() >= deepest
                 {

@@ -5,7 +5,7 @@ use synod::{ClientId, Instant, NodeId, RequestNumber, Slot};
 type Store = Kv<4>;
 type Eyes<'a, M> = &'a mut dyn Observer<M, 8, 8, 2>;
 
-/// Tells a history in the order of time.
+/// Builds a history in the order of time.
 struct Told<M: Objects>(History<M>);
 
 impl<M: Objects> Told<M> {
@@ -77,7 +77,7 @@ fn value(value: i64) -> KvReply {
 }
 
 #[test]
-fn requests_that_overlap_may_come_in_any_order() {
+fn overlapping_requests_may_be_in_any_order() {
     let told = || {
         Told::<Store>::new()
             .ask(1, 1, set(5))
@@ -94,7 +94,7 @@ fn requests_that_overlap_may_come_in_any_order() {
 }
 
 #[test]
-fn a_read_of_what_was_overwritten_before_it_began_is_found() {
+fn a_stale_read_is_detected() {
     let told = Told::<Store>::new()
         .ask(1, 1, set(5))
         .answer(1, 1, value(5))
@@ -106,7 +106,7 @@ fn a_read_of_what_was_overwritten_before_it_began_is_found() {
 }
 
 #[test]
-fn two_reads_that_see_two_writes_in_different_orders_are_found() {
+fn two_reads_that_see_two_writes_in_different_orders_are_detected() {
     let told = Told::<Store>::new()
         .ask(1, 1, set(5))
         .ask(2, 1, set(6))
@@ -120,7 +120,7 @@ fn two_reads_that_see_two_writes_in_different_orders_are_found() {
 }
 
 #[test]
-fn a_request_without_an_answer_was_done_or_not() {
+fn a_request_without_a_response_may_be_executed_or_not() {
     let open = || Told::<Store>::new().ask(1, 1, set(5));
     let none = open().ask(2, 1, get()).answer(2, 1, KvReply::None);
     assert_eq!(none.wrong(), None);
@@ -133,7 +133,7 @@ fn a_request_without_an_answer_was_done_or_not() {
 }
 
 #[test]
-fn a_request_that_is_asked_again_is_one_request() {
+fn a_repeated_request_is_one_request() {
     let told = Told::<Store>::new()
         .ask(1, 1, set(5))
         .ask(2, 1, set(6))
@@ -148,7 +148,7 @@ fn a_request_that_is_asked_again_is_one_request() {
 }
 
 #[test]
-fn money_that_comes_from_nowhere_is_found() {
+fn money_from_nowhere_is_detected() {
     let deposit = |amount| BankCommand::Deposit(a(), amount);
     let told = Told::<Bank<4>>::new()
         .ask(1, 1, deposit(10))
@@ -163,7 +163,7 @@ fn money_that_comes_from_nowhere_is_found() {
 }
 
 #[test]
-fn keys_do_not_touch_each_other() {
+fn keys_are_independent() {
     let other = Key::numbered(1);
     let told = Told::<Store>::new()
         .ask(1, 1, set(5))
@@ -174,7 +174,7 @@ fn keys_do_not_touch_each_other() {
 }
 
 #[test]
-fn what_is_too_much_is_counted_and_not_taken_for_wrong() {
+fn requests_beyond_the_limits_are_counted_as_unchecked() {
     let mut told = Told::<Store>(History::new(2));
     for number in 1..=3 {
         told = told.ask(1, number, set(5)).answer(1, number, value(7));
@@ -199,7 +199,7 @@ fn what_is_too_much_is_counted_and_not_taken_for_wrong() {
     assert_eq!(unchecked, 21, "too many orders to try");
 }
 
-/// Every order of every choice of the requests that must and may be done, one by one: the definition itself.
+/// Tries every order of every choice of requests: the definition itself.
 fn by_the_book(history: &History<Store>) -> bool {
     fn goes_on(requests: &[Request<Store>], done: &mut Vec<usize>, state: Option<i64>) -> bool {
         let open = |index: &usize| !done.contains(index);
@@ -229,7 +229,7 @@ fn by_the_book(history: &History<Store>) -> bool {
     goes_on(&history.requests, &mut Vec::new(), None)
 }
 
-/// Histories of three clients at one key, with answers drawn at random: some can be, and some cannot.
+/// Uses histories of three clients on one key with random responses, some linearizable and some not.
 #[test]
 fn the_search_agrees_with_the_definition_on_small_histories() {
     let mut seed = 6_u64;
@@ -254,7 +254,7 @@ fn the_search_agrees_with_the_definition_on_small_histories() {
                     KvCommand::Get(_) if drawn == 0 => KvReply::None,
                     KvCommand::Get(_) => value(drawn),
                 };
-                // Now and then a client gives up.
+                // Sometimes a client gives up.
                 if below(6) > 0 {
                     told = told.answer(client, number, output);
                 }

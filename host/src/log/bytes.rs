@@ -1,9 +1,9 @@
-//! Numbers and names, written into a byte buffer without the machinery of `core::fmt`: a log is mostly these.
+//! Formatting of numbers and names into a byte buffer. Logs consist mostly of these, and `core::fmt` would be slow.
 
 use core::fmt::{self, Write};
 use synod::{Ballot, Duration, Instant, NodeId};
 
-/// Appends a number in decimal. Most numbers in a log have one digit or two, and are not worth a copy of unknown length.
+/// Appends a number in decimal. Most numbers in a log have one or two digits, which are cheaper to push than to copy.
 #[inline]
 pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
     match u8::try_from(number) {
@@ -24,7 +24,7 @@ pub(crate) fn hex(out: &mut Vec<u8>, word: u64) {
     out.extend_from_slice(&digits);
 }
 
-/// The hexadecimal digit of the lowest four bits.
+/// Returns the hexadecimal digit of the lowest four bits.
 fn nibble(word: u64) -> u8 {
     match u8::try_from(word & 0xf) {
         Ok(digit @ 0..10) => b'0' + digit,
@@ -49,7 +49,7 @@ pub(crate) fn ballot(out: &mut Vec<u8>, ballot: Ballot) {
     out.push(b')');
 }
 
-/// Appends seconds with four decimal places, cut and not rounded: `1.0518`, as [`Instant`] displays itself.
+/// Appends seconds with four decimal places, truncated: `1.0518`, as [`Instant`] displays itself.
 pub(crate) fn seconds(out: &mut Vec<u8>, at: Instant) {
     let micros = at.as_micros();
     number(out, micros / 1_000_000);
@@ -62,24 +62,24 @@ pub(crate) fn seconds(out: &mut Vec<u8>, at: Instant) {
     out.extend_from_slice(&fraction);
 }
 
-/// Appends a span as [`Duration`] displays itself: `350ms`.
+/// Appends a duration as [`Duration`] displays itself: `350ms`.
 pub(crate) fn duration(out: &mut Vec<u8>, span: Duration) {
     display(out, &span);
 }
 
-/// Appends what a value displays.
+/// Appends a displayed value.
 pub(crate) fn display(out: &mut Vec<u8>, value: &impl fmt::Display) {
-    // A byte buffer never refuses.
+    // Writing to a byte buffer never fails.
     let _ = write!(Bytes(out), "{value}");
 }
 
-/// Appends what a value shows of itself for debugging: how commands and outputs name themselves.
+/// Appends a value in its debug format, in which commands and outputs are logged.
 #[inline]
 pub(crate) fn debug(out: &mut Vec<u8>, value: &impl fmt::Debug) {
     let _ = write!(Bytes(out), "{value:?}");
 }
 
-/// A byte buffer as the target of a `write!`.
+/// A byte buffer as the target of `write!`.
 struct Bytes<'a>(&'a mut Vec<u8>);
 
 impl Write for Bytes<'_> {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_by_hand_is_what_the_core_displays() {
+    fn the_formatting_agrees_with_that_of_the_core() {
         for micros in [0, 99, 100, 1_051_899, 999_999_999, 10_000_000, u64::MAX] {
             let at = Instant::from_micros(micros);
             assert_eq!(written(|out| seconds(out, at)), at.to_string());

@@ -1,48 +1,49 @@
-//! What a log remembers of the records before one, to say of it what is not in it.
+//! Context of a log: state derived from earlier records, from which later ones are annotated.
 
 use std::collections::{BTreeMap, VecDeque};
 use synod::{Event, Instant, Message, NodeId, Record, Slot, StateMachine, Way};
 
-/// What is said of a record besides what is in it.
+/// Annotations of a record: facts that are not in the record itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Notes {
+pub struct Annotations {
     /// The message that the record is about.
     pub id: Option<MessageId>,
-    /// Why a probe went out.
-    pub why: Option<Why>,
+    /// Reason why a probe was sent.
+    pub reason: Option<ProbeReason>,
 }
 
-/// Which message: the `nth` that a node has sent, counted from 0. All of its recipients and all of its copies share it.
+/// Identifies a message: the `nth` that a node has sent, counted from 0. All its recipients and all its copies share
+/// it.
 ///
-/// Where a message waits for a disk before it leaves, it may have grown by then, or an accept may have taken the place of a
-/// decision: what arrives says at least what was sent.
+/// A message that waits for a disk sync may be extended before it leaves, and an accept may replace a decision. So a
+/// received message contains at least what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId {
-    /// Its sender.
+    /// Sender.
     pub from: NodeId,
-    /// How many it had sent before.
+    /// Number of messages that it had sent before.
     pub nth: u64,
 }
 
-/// Why a node probes: asks the others whether they miss their leader, too.
+/// Reason why a node probes, that is, asks the others whether they miss their leader as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// It has heard of no leader since it started.
+pub enum ProbeReason {
+    /// The node has not heard of a leader since it started.
     NoLeaderYet,
-    /// It was to hear of a leader by now, and has heard of none.
+    /// The node expected to hear of a leader by now, and has not.
     NoLeader,
-    /// Its leader was silent for too long.
+    /// The node's leader was silent for too long.
     LeaderSilent(NodeId),
-    /// Somebody has claimed to lead, and was not heard of as a leader.
+    /// A claimant was not heard of as a leader.
     ClaimantSilent(NodeId),
-    /// It has claimed before, and waited for long enough since.
+    /// The back-off since the node's last claim is over.
     BackOffOver,
-    /// Not all have answered.
+    /// Not all nodes have answered the last probe.
     Again,
 }
 
-impl Why {
-    /// Its name for programs: lower case, words joined by underscores.
+impl ProbeReason {
+    /// Returns the name in JSON: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NoLeaderYet => "no_leader_yet",
@@ -54,15 +55,17 @@ impl Why {
         }
     }
 
-    /// Who was silent.
-    pub const fn whom(self) -> Option<NodeId> {
+    /// Returns the node that was silent.
+    pub const fn silent_node(self) -> Option<NodeId> {
         match self {
-            Self::LeaderSilent(whom) | Self::ClaimantSilent(whom) => Some(whom),
+            Self::LeaderSilent(silent_node) | Self::ClaimantSilent(silent_node) => {
+                Some(silent_node)
+            }
             _ => None,
         }
     }
 
-    /// In words: what comes before the name of whom it is about, if it is about anybody, and what comes after it.
+    /// Returns the text before and after the name of the silent node.
     pub const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::NoLeaderYet => ("it has heard of no leader yet", ""),
@@ -75,42 +78,42 @@ impl Why {
     }
 }
 
-/// What a log remembers.
+/// Context of a log.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    nodes: BTreeMap<NodeId, Known>,
-    /// Which message each copy is that is on its way.
+    nodes: BTreeMap<NodeId, NodeContext>,
+    /// Message of each copy in flight.
     copies: BTreeMap<u64, MessageId>,
-    /// The message that has left its sender last, or arrives: what the network does is done to it.
+    /// The message that left its sender last, or is arriving. Events of the network refer to it.
     present: Option<MessageId>,
 }
 
-/// What is known of a node.
+/// Context of a node.
 #[derive(Debug)]
-struct Known {
-    /// How many messages it has sent.
+struct NodeContext {
+    /// Number of messages sent.
     sent: u64,
-    /// Those that have not left it.
+    /// Messages that have not left the node.
     waiting: VecDeque<MessageId>,
-    /// Why it would probe now.
-    why: Why,
-    /// The round of its last probe.
+    /// Reason of a probe that would be sent now.
+    reason: ProbeReason,
+    /// Round of the last probe.
     probed: Option<u64>,
-    /// Up to where it has applied the log.
+    /// Last applied slot.
     applied: Slot,
-    /// What it has received last, in words, where it said that something is decided, and when.
-    brought: Option<(Instant, Vec<u8>)>,
+    /// Line of the last received message if it announced a decision, with its time.
+    received: Option<(Instant, Vec<u8>)>,
 }
 
-impl Known {
+impl NodeContext {
     const fn new() -> Self {
         Self {
             sent: 0,
             waiting: VecDeque::new(),
-            why: Why::NoLeaderYet,
+            reason: ProbeReason::NoLeaderYet,
             probed: None,
             applied: Slot::ZERO,
-            brought: None,
+            received: None,
         }
     }
 
@@ -124,33 +127,37 @@ impl Known {
         id
     }
 
-    /// Takes note of what makes it probe.
+    /// Updates the reason of the next probe.
     fn learn<M: StateMachine, const PAGE: usize>(&mut self, record: &Record<'_, M, PAGE>) {
-        self.why = match &record.event {
-            Event::Suspected { leader } if *leader == record.node => Why::NoLeader,
-            Event::Suspected { leader } => Why::LeaderSilent(*leader),
-            Event::BackedOff { .. } => Why::BackOffOver,
-            Event::Restarted => Why::NoLeaderYet,
+        self.reason = match &record.event {
+            Event::Suspected { leader } if *leader == record.node => ProbeReason::NoLeader,
+            Event::Suspected { leader } => ProbeReason::LeaderSilent(*leader),
+            Event::BackedOff { .. } => ProbeReason::BackOffOver,
+            Event::Restarted => ProbeReason::NoLeaderYet,
             Event::Received {
                 from,
                 message: Message::Prepare { .. },
-            } if *from != record.node => Why::ClaimantSilent(*from),
-            _ => self.why,
+            } if *from != record.node => ProbeReason::ClaimantSilent(*from),
+            _ => self.reason,
         };
     }
 
-    fn probes(&mut self, round: u64) -> Why {
+    fn probes(&mut self, round: u64) -> ProbeReason {
         let is_first = self.probed.replace(round) != Some(round);
-        if is_first { self.why } else { Why::Again }
+        if is_first {
+            self.reason
+        } else {
+            ProbeReason::Again
+        }
     }
 }
 
 impl Context {
-    fn node(&mut self, node: NodeId) -> &mut Known {
-        self.nodes.entry(node).or_insert_with(Known::new)
+    fn node(&mut self, node: NodeId) -> &mut NodeContext {
+        self.nodes.entry(node).or_insert_with(NodeContext::new)
     }
 
-    /// Takes note of where a message is.
+    /// Tracks the location of a message.
     pub(super) fn on_way(&mut self, way: Way) {
         match way {
             Way::Leaves { from } => self.present = self.node(from).waiting.pop_front(),
@@ -168,17 +175,17 @@ impl Context {
         }
     }
 
-    /// Takes note of a record, and says what is to be said of it.
+    /// Updates the context with a record, and returns the annotations of the record.
     pub(super) fn note<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
-    ) -> Notes {
+    ) -> Annotations {
         let (node, present) = (record.node, self.present);
         let known = self.node(node);
         known.learn(record);
         let from = |from: NodeId| present.filter(|id| id.from == from && from != node);
         let id = match &record.event {
-            // What it tells itself never leaves it.
+            // A node's message to itself never leaves it.
             Event::Sent { to, .. } => (!to.contains(node)).then(|| known.send(node)),
             Event::Received { from: sender, .. } | Event::Ignored { from: sender, .. } => {
                 from(*sender)
@@ -186,24 +193,24 @@ impl Context {
             Event::Lost { .. } | Event::Duplicated { .. } | Event::Delayed { .. } => {
                 present.filter(|id| id.from == node)
             }
-            // What has not left it never will.
+            // Messages that have not left the node are lost.
             Event::Killed | Event::Restarted | Event::Fenced | Event::Halted { .. } => {
                 known.waiting.clear();
                 None
             }
             _ => None,
         };
-        let why = match &record.event {
+        let reason = match &record.event {
             Event::Sent {
                 message: Message::Probe { ballot },
                 ..
             } => Some(known.probes(ballot.round())),
             _ => None,
         };
-        Notes { id, why }
+        Annotations { id, reason }
     }
 
-    /// The slots that a node applies with this record, from the first to the last.
+    /// Returns the first and the last slot that a node applies with this record.
     pub(super) fn applies<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
@@ -223,14 +230,14 @@ impl Context {
         Some((first, last))
     }
 
-    /// Keeps what a node has received last, if it says that something is decided: it may bring a slot that is asked for.
-    pub(super) fn keep<M: StateMachine, const PAGE: usize>(
+    /// Keeps the last received message if it announces decisions, as it may decide a slot that is shown.
+    pub(super) fn keep_received<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         let message = match &record.event {
-            // What a node tells itself comes of what it has received.
+            // A message of a node to itself follows from one that it received.
             Event::Received { from, message } if *from != record.node => message,
             _ => return,
         };
@@ -243,26 +250,26 @@ impl Context {
                 | Message::Decisions { .. }
                 | Message::Welcome { .. }
         );
-        self.node(record.node).brought = brings.then(|| {
+        self.node(record.node).received = brings.then(|| {
             let mut line = Vec::new();
             write(&mut line);
             (record.at, line)
         });
     }
 
-    /// Forgets what a node has received last, as it was shown.
-    pub(super) fn forget(&mut self, node: NodeId) {
-        self.node(node).brought = None;
+    /// Discards the last received message after it was shown.
+    pub(super) fn forget_received(&mut self, node: NodeId) {
+        self.node(node).received = None;
     }
 
-    /// What has brought what a node applies now, if it was not shown.
-    pub(super) fn brought(&mut self, node: NodeId, now: Instant) -> Option<Vec<u8>> {
-        let (at, line) = self.node(node).brought.take()?;
+    /// Returns the message due to which a node applies a slot now, if it was not shown.
+    pub(super) fn received(&mut self, node: NodeId, now: Instant) -> Option<Vec<u8>> {
+        let (at, line) = self.node(node).received.take()?;
         (at == now).then_some(line)
     }
 }
 
-/// The client that a slot has registered, if it has.
+/// Returns the client registered by a slot, if any.
 pub(super) fn registered<M: StateMachine, const PAGE: usize>(
     event: &Event<'_, M, PAGE>,
 ) -> Option<(synod::ClientId, Slot)> {

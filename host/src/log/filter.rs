@@ -1,26 +1,26 @@
-//! Which records are worth a line.
+//! Filters of the log: by level, node, role and slot.
 
 use core::ops::RangeInclusive;
 use synod::{Event, Halt, Message, NodeSet, Outcome, Reason, Record, Role, Slot, StateMachine};
 
-/// How much a record matters: a log at one level shows it and everything that matters more.
+/// Level of a record. A log at one level shows records of that level and of those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Level {
-    /// A node halted because of what it saw, or votes no more because its storage failed.
+    /// A node halted, or was fenced because its storage failed.
     Error,
-    /// A leader was missed or gave up, a node was killed, something did not fit.
+    /// A leader was suspected or stepped down, a node crashed, or a queue was full.
     Warn,
-    /// Everything that one needs to follow the protocol: roles, messages, losses, elections, decisions.
+    /// Roles, messages, losses, elections and decisions.
     #[default]
     Info,
-    /// What was received and not acted on, unless it was merely known already; what a node ignores because it has not joined
-    /// yet is shown before that.
+    /// Received messages that were ignored, unless their content was known already. Messages ignored because the node
+    /// has not joined yet are of level `Info`.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// The level of a kind of fact.
+/// Returns the level of an event.
 pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> Level {
     match event {
         Event::Halted { .. } | Event::Fenced => Level::Error,
@@ -36,7 +36,7 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
             reason: Reason::Known,
             ..
         } => Level::Trace,
-        // What is for a role that the node has not taken yet shows beside what was received.
+        // A message for a role that the node has not started yet is shown beside the received one.
         Event::Ignored { reason, .. } if *reason != Reason::WrongPhase => Level::Debug,
         Event::Ignored { .. }
         | Event::Started
@@ -56,28 +56,28 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
     }
 }
 
-/// Admits the records of a level that pass each of three sieves; an empty sieve lets everything through.
+/// A filter by level, node, role and slot. An empty list admits all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The least level that is shown.
+    /// Least important level that is shown.
     pub level: Level,
-    /// Only records of these nodes.
+    /// Nodes that are shown.
     pub nodes: NodeSet,
-    /// Only records of these roles.
+    /// Roles that are shown.
     pub roles: Vec<Role>,
-    /// Only records that are about one of these slots.
+    /// Slots that are shown.
     pub slots: Vec<RangeInclusive<u64>>,
 }
 
 impl Filter {
-    /// Whether a record is worth a line.
+    /// True if a record is shown.
     #[inline]
     pub fn admits<M: StateMachine, const PAGE: usize>(&self, record: &Record<'_, M, PAGE>) -> bool {
         self.admits_but_slots(record)
             && (self.slots.is_empty() || self.admits_slots_of(&record.event))
     }
 
-    /// Whether a record is worth a line, whichever slots it is about.
+    /// True if a record is shown, regardless of its slots.
     #[inline]
     pub(super) fn admits_but_slots<M: StateMachine, const PAGE: usize>(
         &self,
@@ -88,7 +88,7 @@ impl Filter {
             && (self.roles.is_empty() || self.roles.contains(&record.role))
     }
 
-    /// Whether one of some consecutive slots is asked for.
+    /// True if one of the slots from `first` to `last` is shown.
     pub(super) fn admits_between(&self, first: Slot, last: Slot) -> bool {
         let asked = |range: &RangeInclusive<u64>| {
             *range.start() <= last.number() && first.number() <= *range.end()
@@ -130,7 +130,7 @@ impl Filter {
                 first, proposals, ..
             } => self.admits_run(*first, proposals.len()),
             Message::Accepted { first, count, .. } => {
-                // An empty run is a refusal of the slot that it begins with.
+                // An empty run refuses the slot that it begins with.
                 let count = (*count).max(1);
                 self.admits_run(*first, usize::try_from(count).unwrap_or(usize::MAX))
             }
@@ -147,7 +147,7 @@ impl Filter {
         }
     }
 
-    /// Whether a run of slots touches one of those that are asked for.
+    /// True if a run of slots overlaps those that are shown.
     fn admits_run(&self, first: Slot, count: usize) -> bool {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         let end = first.number().saturating_add(count);

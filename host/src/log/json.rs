@@ -1,4 +1,4 @@
-//! The log as JSON for programs: one object a line.
+//! JSON format of the log, for programs: one object a line.
 //!
 //! Every record has
 //!
@@ -9,17 +9,17 @@
 //! | `role` | `Acceptor`, `Replica`, `Leader`, `Scout`, `Commander`, `Requester`, `Seed`, `Initializer`, `Node` or `Network` |
 //! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted`, `fenced` or `killed` |
 //!
-//! and, where the event is about a message,
+//! and, if the event is about a message,
 //!
 //! | key | is |
 //! |---|---|
 //! | `message` | its kind: `prepare`, `promise` and so on |
-//! | `id` | which message it is, such as `"3.17"`: the message that node 3 sent after seventeen others. All recipients and all copies share it, so that with `to` or `node` it says which `received` belongs to which `sent`. What a node says to itself (`from` is `node`) has none |
+//! | `id` | the identity of the message, such as `"3.17"`: the one that node 3 sent after seventeen others. All recipients and all copies share it, so that with `to` or `node` it links each `received` to its `sent`. A message of a node to itself (`from` is `node`) has none |
 //! | `from` | the number of its sender (`received`, `ignored`) |
 //! | `to` | the numbers of its recipients, a list (`sent`, `lost`, `duplicated`, `delayed`) |
 //! | `why` | why a probe went out (`sent`): `no_leader_yet`, `no_leader`, `leader_silent`, `claimant_silent`, `back_off_over` or `again` |
-//! | `whom` | the number of the node that was silent (where `why` says that one was) |
-//! | `reason` | why it came to nothing (`ignored`) |
+//! | `whom` | the number of the node that was silent (if `why` refers to one) |
+//! | `reason` | why the message was ignored (`ignored`) |
 //!
 //! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed` and `ignored`, an object `fields` with the fields of the message or of
 //! the event under the names that they have in the text. In it
@@ -35,7 +35,7 @@
 //!
 //! The last line is the summary; its `event` is `summary`. New keys may be added; these keep their names and meanings.
 
-use super::context::{MessageId, Notes};
+use super::context::{Annotations, MessageId};
 use crate::json::{self, Hex, HexBytes, List, Text};
 use core::fmt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -55,7 +55,7 @@ impl Json {
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
     ) {
         json::line(out, &Line { record, notes });
     }
@@ -63,7 +63,7 @@ impl Json {
 
 struct Line<'a, M: StateMachine, const PAGE: usize> {
     record: &'a Record<'a, M, PAGE>,
-    notes: &'a Notes,
+    notes: &'a Annotations,
 }
 
 impl<M: StateMachine, const PAGE: usize> Serialize for Line<'_, M, PAGE> {
@@ -78,17 +78,17 @@ impl<M: StateMachine, const PAGE: usize> Serialize for Line<'_, M, PAGE> {
             line.serialize_entry("id", &Text(format_args!("{}.{nth}", from.0)))?;
         }
         event(&record.event, &mut line)?;
-        if let Some(why) = notes.why {
-            line.serialize_entry("why", why.name())?;
-            if let Some(whom) = why.whom() {
-                line.serialize_entry("whom", &whom.0)?;
+        if let Some(reason) = notes.reason {
+            line.serialize_entry("why", reason.name())?;
+            if let Some(silent_node) = reason.silent_node() {
+                line.serialize_entry("whom", &silent_node.0)?;
             }
         }
         line.end()
     }
 }
 
-/// What is said of an event besides its name.
+/// Writes the entries of an event other than its name.
 fn event<M: StateMachine, const PAGE: usize, S: SerializeMap>(
     event: &Event<'_, M, PAGE>,
     line: &mut S,
@@ -160,7 +160,7 @@ impl<M: StateMachine, const PAGE: usize> Serialize for EventFields<'_, '_, M, PA
     }
 }
 
-/// The entries of an object, written as its fields are walked over. The first error of the serializer ends it.
+/// Writer of the entries of an object, one for each field. Writes nothing after the first error of the serializer.
 struct Entries<S: SerializeMap>(Result<S, S::Error>);
 
 impl<S: SerializeMap> Entries<S> {
@@ -391,7 +391,7 @@ impl<'a, O: Value> OutcomeObject<'a, O> {
     }
 }
 
-/// What a value shows of itself for debugging, as a string: commands and outputs are shown by their own words.
+/// A value in its debug format, as a string. Commands and outputs are written that way.
 struct Debugged<'a, T>(&'a T);
 
 impl<T: fmt::Debug> Serialize for Debugged<'_, T> {

@@ -1,15 +1,15 @@
-//! Lines on their way out: gathered, and written in large pieces.
+//! Buffered output of lines, written in large pieces.
 
 use std::io::{self, Write};
 
-/// How much is gathered before it is written.
+/// Number of bytes that are gathered before they are written.
 const GATHERED: usize = 128 * 1024;
 /// Room for the longest line beyond that, so that the buffer does not grow.
 const LINE_MAX: usize = 8 * 1024;
 
 /// Gathers lines and writes them in pieces of about 128 KiB; [`Output::flush`] writes the rest.
 ///
-/// The first error ends it: nothing is gathered or written after that, since a log with a hole would mislead.
+/// Nothing is gathered or written after the first error, because a log with a gap would mislead.
 #[derive(Debug)]
 pub struct Output<W> {
     sink: W,
@@ -18,7 +18,7 @@ pub struct Output<W> {
 }
 
 impl<W: Write> Output<W> {
-    /// An output that writes to `sink`, which need not gather for itself.
+    /// Returns an output to `sink`, which need not be buffered.
     pub fn new(sink: W) -> Self {
         Self {
             sink,
@@ -27,7 +27,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Lets `write` append whole lines.
+    /// Calls `write` to append whole lines.
     #[inline]
     pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if self.error.is_some() {
@@ -39,7 +39,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Writes what is gathered.
+    /// Writes the gathered lines.
     pub fn flush(&mut self) {
         if self.error.is_none() {
             let written = self.sink.write_all(&self.buffer);
@@ -48,17 +48,17 @@ impl<W: Write> Output<W> {
         self.buffer.clear();
     }
 
-    /// The error that ended the output.
+    /// Returns the error that ended the output.
     #[inline]
     pub const fn error(&self) -> Option<&io::Error> {
         self.error.as_ref()
     }
 
-    /// Writes the rest and ends the output.
+    /// Writes the rest and closes the output.
     ///
     /// # Errors
     ///
-    /// The first error of the sink; what was appended since the last piece before it is not written.
+    /// The first error of the sink. Lines appended after the last complete piece are lost.
     pub fn finish(mut self) -> io::Result<W> {
         self.flush();
         match self.error {
@@ -72,7 +72,7 @@ impl<W: Write> Output<W> {
 mod tests {
     use super::*;
 
-    /// Takes a few pieces and then fails.
+    /// A sink that accepts a few pieces and then fails.
     struct Pipe {
         pieces: usize,
     }

@@ -1,4 +1,4 @@
-//! One line for every fact and every message, in both forms, as they must stay.
+//! Lines of every fact and every message in both formats, which must stay as they are.
 
 use super::*;
 use heapless::Vec as Page;
@@ -52,18 +52,18 @@ fn line(write: impl FnOnce(&mut Vec<u8>)) -> String {
     text.strip_suffix('\n').unwrap().to_owned()
 }
 
-/// The line, which is what the record displays: who links the core reads the same words.
+/// Returns the text line of an event, after a comparison with the display format of the core.
 fn text_of(event: Fact<'_>) -> String {
-    let text = line(|out| Text::plain().line(out, &record(event), &Notes::default()));
+    let text = line(|out| Text::plain().line(out, &record(event), &Annotations::default()));
     assert!(text.starts_with(&record(event).to_string()), "{text}");
     text
 }
 
 fn json_of(event: Fact<'_>) -> String {
-    line(|out| Json.line(out, &record(event), &Notes::default()))
+    line(|out| Json.line(out, &record(event), &Annotations::default()))
 }
 
-/// Every kind of message, with its text and the JSON of its fields.
+/// Returns every kind of message with its text and the JSON of its fields.
 fn messages() -> Vec<(Said, &'static str, &'static str)> {
     let mut all = elections();
     all.extend(decisions());
@@ -283,7 +283,7 @@ fn requests() -> Vec<(Said, &'static str, &'static str)> {
 }
 
 #[test]
-fn every_kind_of_message_has_its_words() {
+fn every_kind_of_message_has_its_line() {
     for kind in MessageKind::ALL {
         assert!(
             messages().iter().any(|(said, ..)| said.kind() == kind),
@@ -310,7 +310,7 @@ fn every_kind_of_message_has_its_words() {
 }
 
 #[test]
-fn every_fact_about_a_message_names_its_ends() {
+fn every_fact_about_a_message_names_its_sender_and_recipients() {
     let message = Message::Learn { from: Slot::new(4) };
     let to = |count| NodeSet::first(count);
     for (event, text, json) in [
@@ -532,7 +532,7 @@ fn assert_line(event: Fact<'_>, text: &str, json: &str) {
 }
 
 #[test]
-fn names_of_every_length_end_in_one_column() {
+fn names_are_padded_to_one_width() {
     for node in [0, 9, 10, 63] {
         for role in Role::ALL {
             let record: Record<'_, Machine, 2> = Record {
@@ -541,7 +541,7 @@ fn names_of_every_length_end_in_one_column() {
                 role,
                 event: Event::Started,
             };
-            let line = line(|out| Text::plain().line(out, &record, &Notes::default()));
+            let line = line(|out| Text::plain().line(out, &record, &Annotations::default()));
             assert_eq!(line.find(" ---> T=0.0000 started"), Some(19), "{line}");
             assert_eq!(record.to_string(), line);
         }
@@ -549,7 +549,7 @@ fn names_of_every_length_end_in_one_column() {
 }
 
 #[test]
-fn colours_change_nothing_but_colours() {
+fn coloured_lines_have_the_same_text() {
     for (message, ..) in messages() {
         for role in Role::ALL {
             let record = Record {
@@ -559,8 +559,8 @@ fn colours_change_nothing_but_colours() {
                     message: &message,
                 })
             };
-            let coloured = line(|out| Text::coloured().line(out, &record, &Notes::default()));
-            let plain = line(|out| Text::plain().line(out, &record, &Notes::default()));
+            let coloured = line(|out| Text::coloured().line(out, &record, &Annotations::default()));
+            let plain = line(|out| Text::plain().line(out, &record, &Annotations::default()));
             assert_ne!(coloured, plain);
             assert_eq!(without_escapes(&coloured), plain);
         }
@@ -575,7 +575,7 @@ fn without_escapes(text: &str) -> String {
     })
 }
 
-/// How many records of a small story a filter admits.
+/// Returns the records of a small run that a filter admits.
 fn admitted(filter: &Filter) -> Vec<String> {
     let accept = Said::Accept {
         ballot: NEW,
@@ -657,7 +657,7 @@ fn admitted(filter: &Filter) -> Vec<String> {
 }
 
 #[test]
-fn each_level_shows_more_than_the_one_before() {
+fn each_level_includes_those_before_it() {
     for (level, lines) in [
         (Level::Error, 1),
         (Level::Warn, 2),
@@ -674,7 +674,7 @@ fn each_level_shows_more_than_the_one_before() {
 }
 
 #[test]
-fn filters_of_one_kind_add_up_and_of_two_kinds_narrow_down() {
+fn filters_of_one_kind_are_a_union_and_of_several_kinds_an_intersection() {
     let nodes = Filter {
         nodes: [NodeId(0), NodeId(2)].into_iter().collect(),
         ..Filter::default()
@@ -693,7 +693,7 @@ fn filters_of_one_kind_add_up_and_of_two_kinds_narrow_down() {
 }
 
 #[test]
-fn a_slot_is_found_in_the_middle_of_a_run() {
+fn a_slot_filter_finds_slots_inside_of_a_run() {
     let slots = |range| Filter {
         slots: vec![range],
         ..Filter::default()
@@ -711,14 +711,14 @@ fn a_slot_is_found_in_the_middle_of_a_run() {
     );
 }
 
-/// Holds every message that arrives against the one that was sent under its id.
+/// Compares every received message with the one sent under its id.
 #[derive(Default)]
 struct Arrows {
     context: Context,
     sent: std::collections::BTreeMap<MessageId, (NodeSet, MessageKind, String)>,
     arrived: usize,
     lost: usize,
-    /// Whether a message may have grown between being sent and leaving.
+    /// Whether a message may be extended before it leaves.
     grows: bool,
 }
 
@@ -751,7 +751,7 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Arrows {
         };
         let (recipients, kind, words) = &self.sent[&id.expect("it was sent")];
         assert!(recipients.contains(to), "{id:?}");
-        // An accept takes the place of a decision that waits to leave, and says as much.
+        // An accept that replaces a waiting decision says at least as much.
         let replaces = (*kind, message.kind()) == (MessageKind::Decision, MessageKind::Accept);
         assert!(*kind == message.kind() || self.grows && replaces, "{id:?}");
         if !self.grows {
@@ -765,7 +765,7 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Arrows {
 }
 
 #[test]
-fn every_message_that_arrives_has_the_id_of_the_one_that_was_sent() {
+fn every_received_message_has_the_id_of_the_sent_one() {
     let mut options = crate::Options::new(6);
     (options.nodes, options.loss_ppm) = (5, 100_000);
     let mut arrows = Arrows::default();
@@ -779,7 +779,7 @@ fn every_message_that_arrives_has_the_id_of_the_one_that_was_sent() {
 }
 
 #[test]
-fn ids_hold_where_messages_wait_for_a_disk_and_nodes_lose_their_power() {
+fn ids_are_correct_with_disks_and_losses_of_power() {
     let swarm = synod::simulation::Swarm {
         faults: synod::simulation::FaultSet::ALL,
         nodes: None,
@@ -798,7 +798,7 @@ fn ids_hold_where_messages_wait_for_a_disk_and_nodes_lose_their_power() {
     assert!(arrived > 10_000 && lost > 1_000, "{arrived} {lost}");
 }
 
-/// The log of a run, as text and as JSON.
+/// Returns the log of a run, as text and as JSON.
 fn logs_of(options: &crate::Options, filter: &Filter) -> [String; 2] {
     [Format::Text(Text::plain()), Format::Json(Json)].map(|format| {
         let mut output = Output::new(Vec::new());
@@ -809,7 +809,7 @@ fn logs_of(options: &crate::Options, filter: &Filter) -> [String; 2] {
 }
 
 #[test]
-fn the_first_probe_says_why_it_went_out_and_a_registration_who_was_registered() {
+fn the_first_probe_has_its_reason_and_a_registration_its_client() {
     let mut options = crate::Options::new(6);
     options.nodes = 5;
     options.kills = vec![synod::simulation::Kill {
@@ -853,7 +853,7 @@ fn the_first_probe_says_why_it_went_out_and_a_registration_who_was_registered() 
 }
 
 #[test]
-fn what_a_node_ignores_before_it_has_joined_is_shown_where_it_is_received() {
+fn messages_ignored_before_joining_are_shown_beside_the_received_ones() {
     let mut early = 0;
     for seed in 0..20 {
         let mut options = crate::Options::new(seed);
@@ -877,7 +877,7 @@ fn what_a_node_ignores_before_it_has_joined_is_shown_where_it_is_received() {
 }
 
 #[test]
-fn a_slot_is_shown_with_what_brought_it_to_each_node() {
+fn a_slot_is_shown_with_the_message_that_decided_it_at_each_node() {
     let mut options = crate::Options::new(6);
     (options.nodes, options.loss_ppm) = (3, 300_000);
     let mut others = 0;
@@ -897,31 +897,31 @@ fn a_slot_is_shown_with_what_brought_it_to_each_node() {
                 .split_whitespace()
                 .find(|word| word.starts_with("T="))
                 .unwrap();
-            let brought = lines[..index].iter().rev().find(|line| {
+            let received = lines[..index].iter().rev().find(|line| {
                 line.starts_with(&format!("{node}."))
                     && line.contains(time)
                     && line.contains(" received ")
             });
-            assert!(brought.is_some(), "slot {slot}: {line}");
-            others += usize::from(!brought.unwrap().contains(&format!("first={slot},")));
+            assert!(received.is_some(), "slot {slot}: {line}");
+            others += usize::from(!received.unwrap().contains(&format!("first={slot},")));
         }
     }
     assert!(others > 20, "{others}");
 }
 
-/// Compares the line of each fact with what it displays, behind which the log may add what it knows from other facts.
+/// Compares the line of each fact with its display format, to which the log may append annotations.
 struct Compared(u64);
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Compared {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
-        let line = line(|out| Text::plain().line(out, record, &Notes::default()));
+        let line = line(|out| Text::plain().line(out, record, &Annotations::default()));
         assert!(line.starts_with(&record.to_string()), "{line}");
         self.0 += 1;
     }
 }
 
 #[test]
-fn a_whole_run_reads_the_same_in_the_log_and_in_the_core() {
+fn the_log_of_a_run_agrees_with_the_display_formats_of_the_core() {
     let swarm = synod::simulation::Swarm {
         faults: synod::simulation::FaultSet::ALL,
         nodes: None,

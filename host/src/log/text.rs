@@ -1,25 +1,28 @@
-//! The log as lines for people: who, when, what, and with whom.
+//! Text format of the log, for people: one line a record, with node, role, time, event and peers.
 //!
 //! ```text
 //! NODE_3.Scout        ---> T=1.0518 received promise(ballot=(1, NODE_3), from=4, low_water=3, last, entries=[]) from NODE_2
 //! ```
 //!
-//! The names are padded to one width, so that what follows stands in columns. In text, a flag is its name where it is
-//! set and nothing where it is not, and `promised` is left out where it is the ballot that is answered. With the escape
-//! sequences of its colours taken out, a coloured line is the plain one, byte for byte.
+//! The names are padded to one width, so that the lines form columns. A flag is its name if it is set and nothing
+//! otherwise, and `promised` is left out if it is the ballot that is answered. Without its escape sequences, a coloured
+//! line equals the plain one, byte for byte.
+
+mod fields;
+
+#[cfg(feature = "check")]
+pub(crate) use fields::write_proposal;
 
 use super::bytes;
-use super::context::{Notes, registered};
-use super::paint::{Palette, RESET};
-use synod::fields::{self, Fields};
-use synod::{
-    Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
-    RequestKey, RequestNumber, Role, Slot, SnapshotId, StateMachine, Value,
-};
+use super::colours::{Palette, RESET};
+use super::context::{Annotations, registered};
+use fields::TextFields;
+use synod::fields as core_fields;
+use synod::{Event, Message, NodeId, NodeSet, Record, Role, StateMachine};
 
-/// The width of the longest name, `NODE_63.Initializer`.
+/// Width of the longest name, `NODE_63.Initializer`.
 const NAME_WIDTH: usize = 19;
-/// What lies between a name and its time; the spaces before it fill up names shorter than [`NAME_WIDTH`].
+/// Separator between a name and its time; its leading spaces pad names shorter than [`NAME_WIDTH`].
 const ARROW: &[u8] = b"                    ---> T=";
 const ARROW_LEN_MIN: usize = 8;
 
@@ -30,37 +33,37 @@ pub struct Text {
 }
 
 impl Text {
-    /// Plain lines.
+    /// Returns a writer of plain lines.
     pub const fn plain() -> Self {
         Self { palette: None }
     }
 
-    /// Lines with a colour for each role.
+    /// Returns a writer of lines with a colour for each role.
     pub fn coloured() -> Self {
         Self {
             palette: Some(Box::new(Palette::new())),
         }
     }
 
-    /// Appends the line of a record, with its line feed. Of what is said of it besides, there is why a probe went out; a line
-    /// says, too, who was registered.
+    /// Appends the line of a record, with a line feed. Two annotations are shown: the reason of a probe, and the client
+    /// of a registration.
     pub fn line<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,
-        notes: &Notes,
+        notes: &Annotations,
     ) {
         self.head(out, record);
         match &record.event {
             Event::Sent { to, message } => {
                 self.verb(out, record, b"sent ", message.kind().name());
-                fields_of(out, |fields| fields::message(message, fields));
+                fields_of(out, |fields| core_fields::message(message, fields));
                 out.extend_from_slice(b" to ");
                 recipients(out, *to);
             }
             Event::Received { from, message } => {
                 self.verb(out, record, b"received ", message.kind().name());
-                fields_of(out, |fields| fields::message(message, fields));
+                fields_of(out, |fields| core_fields::message(message, fields));
                 out.extend_from_slice(b" from ");
                 bytes::node(out, *from);
             }
@@ -93,11 +96,11 @@ impl Text {
             | Event::Fenced
             | Event::Killed
             | Event::Restarted => {
-                self.verb(out, record, b"", fields::event_name(&record.event));
+                self.verb(out, record, b"", core_fields::event_name(&record.event));
             }
             event => {
-                self.verb(out, record, b"", fields::event_name(event));
-                fields_of(out, |fields| fields::event(event, fields));
+                self.verb(out, record, b"", core_fields::event_name(event));
+                fields_of(out, |fields| core_fields::event(event, fields));
             }
         }
         if let Some((client, slot)) = registered(&record.event) {
@@ -107,19 +110,19 @@ impl Text {
             bytes::number(out, slot.number());
             out.push(b')');
         }
-        if let Some(why) = notes.why {
-            let (before, after) = why.words();
+        if let Some(reason) = notes.reason {
+            let (before, after) = reason.words();
             out.extend_from_slice(b": ");
             out.extend_from_slice(before.as_bytes());
-            if let Some(whom) = why.whom() {
-                bytes::node(out, whom);
+            if let Some(silent_node) = reason.silent_node() {
+                bytes::node(out, silent_node);
             }
             out.extend_from_slice(after.as_bytes());
         }
         out.push(b'\n');
     }
 
-    /// Appends what became of a message on its way to a node.
+    /// Appends the event of the network that befell a message.
     fn fated<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -129,12 +132,12 @@ impl Text {
         to: NodeId,
     ) {
         self.verb(out, record, verb, message.kind().name());
-        fields_of(out, |fields| fields::message(message, fields));
+        fields_of(out, |fields| core_fields::message(message, fields));
         out.extend_from_slice(b" to ");
         bytes::node(out, to);
     }
 
-    /// Appends who and when.
+    /// Appends the node, the role and the time.
     fn head<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -158,7 +161,7 @@ impl Text {
         out.push(b' ');
     }
 
-    /// Appends what happened, and to which kind of message.
+    /// Appends the word for the event, and the kind of its message.
     fn verb<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
@@ -184,22 +187,22 @@ pub(crate) fn message<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
 ) {
     out.extend_from_slice(message.kind().name().as_bytes());
-    fields_of(out, |fields| fields::message(message, fields));
+    fields_of(out, |fields| core_fields::message(message, fields));
 }
 
-/// Appends a fact that is not about a message: its name and its fields.
+/// Appends an event that is not about a message: its name and its fields.
 #[cfg(feature = "check")]
 pub(crate) fn fact<M: StateMachine, const PAGE: usize>(
     out: &mut Vec<u8>,
     event: &Event<'_, M, PAGE>,
 ) {
-    out.extend_from_slice(fields::event_name(event).as_bytes());
-    fields_of(out, |fields| fields::event(event, fields));
+    out.extend_from_slice(core_fields::event_name(event).as_bytes());
+    fields_of(out, |fields| core_fields::event(event, fields));
 }
 
-/// The style of a role's name, for those who print a legend.
+/// Returns the style of a role's name, for a legend.
 pub fn style(role: Role) -> anstyle::Style {
-    super::paint::style(role)
+    super::colours::style(role)
 }
 
 /// Appends `NODE_1`, or `[NODE_0, NODE_1]` where there are several.
@@ -225,205 +228,4 @@ fn fields_of(out: &mut Vec<u8>, walk: impl FnOnce(&mut TextFields<'_>)) {
     let mut fields = TextFields { out, first: true };
     walk(&mut fields);
     out.push(b')');
-}
-
-struct TextFields<'a> {
-    out: &'a mut Vec<u8>,
-    first: bool,
-}
-
-impl TextFields<'_> {
-    fn separator(&mut self) {
-        if !self.first {
-            self.out.extend_from_slice(b", ");
-        }
-        self.first = false;
-    }
-
-    /// Starts a field and hands out the buffer for its value.
-    #[inline]
-    fn name(&mut self, name: &'static str) -> &mut Vec<u8> {
-        self.separator();
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.push(b'=');
-        self.out
-    }
-
-    fn list<T>(
-        &mut self,
-        name: &'static str,
-        items: &[T],
-        mut write: impl FnMut(&mut Vec<u8>, &T),
-    ) {
-        let out = self.name(name);
-        out.push(b'[');
-        let mut separator: &[u8] = b"";
-        for item in items {
-            out.extend_from_slice(separator);
-            write(out, item);
-            separator = b", ";
-        }
-        out.push(b']');
-    }
-}
-
-impl Fields for TextFields<'_> {
-    fn number(&mut self, name: &'static str, number: u64) {
-        bytes::number(self.name(name), number);
-    }
-
-    fn flag(&mut self, name: &'static str, flag: bool) {
-        if flag {
-            self.separator();
-            self.out.extend_from_slice(name.as_bytes());
-        }
-    }
-
-    fn word(&mut self, name: &'static str, word: &'static str) {
-        self.name(name).extend_from_slice(word.as_bytes());
-    }
-
-    fn digest(&mut self, name: &'static str, digest: u64) {
-        bytes::hex(self.name(name), digest);
-    }
-
-    fn node(&mut self, name: &'static str, node: NodeId) {
-        bytes::node(self.name(name), node);
-    }
-
-    fn nodes(&mut self, name: &'static str, nodes: NodeSet) {
-        recipients(self.name(name), nodes);
-    }
-
-    fn signed(&mut self, name: &'static str, number: i64) {
-        bytes::display(self.name(name), &number);
-    }
-
-    fn ballot(&mut self, name: &'static str, ballot: Ballot) {
-        bytes::ballot(self.name(name), ballot);
-    }
-
-    fn promised(&mut self, answered: Ballot, promised: Ballot) {
-        if promised != answered {
-            self.ballot("promised", promised);
-        }
-    }
-
-    fn duration(&mut self, name: &'static str, span: Duration) {
-        bytes::duration(self.name(name), span);
-    }
-
-    /// How many there are; what is in them would fill the line and tell nobody anything.
-    fn bytes(&mut self, name: &'static str, bytes: &[u8]) {
-        bytes::display(self.name(name), &bytes.len());
-    }
-
-    fn snapshot(&mut self, name: &'static str, snapshot: Option<SnapshotId>) {
-        let out = self.name(name);
-        match snapshot {
-            None => out.extend_from_slice(b"any"),
-            Some(snapshot) => {
-                out.extend_from_slice(b"(at=");
-                bytes::number(out, snapshot.at.number());
-                out.extend_from_slice(b", digest=");
-                bytes::hex(out, snapshot.digest);
-                out.push(b')');
-            }
-        }
-    }
-
-    fn key(&mut self, name: &'static str, key: RequestKey) {
-        request_key(self.name(name), key);
-    }
-
-    fn proposal<C: Value>(&mut self, name: &'static str, proposal: &Proposal<C>) {
-        write_proposal(self.name(name), proposal);
-    }
-
-    fn proposals<C: Value>(&mut self, name: &'static str, proposals: &[Proposal<C>]) {
-        self.list(name, proposals, write_proposal);
-    }
-
-    fn entries<C: Value>(&mut self, name: &'static str, entries: &[Entry<C>]) {
-        self.list(name, entries, |out, entry| {
-            out.extend_from_slice(b"(slot=");
-            bytes::number(out, entry.slot.number());
-            out.extend_from_slice(b", ballot=");
-            bytes::ballot(out, entry.ballot);
-            out.extend_from_slice(b", proposal=");
-            write_proposal(out, &entry.proposal);
-            out.push(b')');
-        });
-    }
-
-    fn outcome<O: Value>(&mut self, name: &'static str, outcome: &Outcome<O>) {
-        let out = self.name(name);
-        match outcome {
-            Outcome::Applied { slot, output } => {
-                out.extend_from_slice(b"applied(slot=");
-                bytes::number(out, slot.number());
-                out.extend_from_slice(b", output=");
-                bytes::debug(out, output);
-                out.push(b')');
-            }
-            Outcome::Registered { client } => {
-                out.extend_from_slice(b"registered(client_");
-                bytes::number(out, client.0);
-                out.push(b')');
-            }
-            Outcome::Stale => out.extend_from_slice(b"stale"),
-            Outcome::Evicted => out.extend_from_slice(b"evicted"),
-            Outcome::Reused => out.extend_from_slice(b"reused"),
-            Outcome::Busy => out.extend_from_slice(b"busy"),
-        }
-    }
-
-    /// The output alone where it is this slot's; a retry that was decided once more shows where it was applied first.
-    fn applied<O: Value>(&mut self, slot: Slot, outcome: Option<&Outcome<O>>) {
-        match outcome {
-            None => {}
-            Some(Outcome::Applied { slot: at, output }) if *at == slot => {
-                bytes::debug(self.name("output"), output);
-            }
-            Some(outcome) => self.outcome("outcome", outcome),
-        }
-    }
-}
-
-/// Appends `client_12#3`, or `nonce_` and the nonce of a registration.
-fn request_key(out: &mut Vec<u8>, key: RequestKey) {
-    if key.number == RequestNumber::REGISTRATION {
-        out.extend_from_slice(b"nonce_");
-        bytes::hex(out, key.client.0);
-    } else {
-        out.extend_from_slice(b"client_");
-        bytes::number(out, key.client.0);
-        out.push(b'#');
-        bytes::number(out, u64::from(key.number.0));
-    }
-}
-
-/// Appends `client_12#3:set(A, 9)`, `register(nonce_…)` or `noop`.
-pub(crate) fn write_proposal<C: Value>(out: &mut Vec<u8>, proposal: &Proposal<C>) {
-    match proposal {
-        Proposal::Noop => out.extend_from_slice(b"noop"),
-        Proposal::Register { nonce } => {
-            out.extend_from_slice(b"register(");
-            request_key(out, RequestKey::registration(*nonce));
-            out.push(b')');
-        }
-        Proposal::Request {
-            client,
-            number,
-            command,
-        } => {
-            let key = RequestKey {
-                client: *client,
-                number: *number,
-            };
-            request_key(out, key);
-            out.push(b':');
-            bytes::debug(out, command);
-        }
-    }
 }

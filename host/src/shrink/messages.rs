@@ -1,11 +1,11 @@
-//! What became of each message, taken back piece by piece.
+//! Reduction of the fates of messages, piece by piece.
 
 use super::{Liveness, Shrinking, piecewise};
-use crate::case::{Case, Choice, Passage, Script, record_here};
+use crate::case::{Case, LinkMessage, Script, ScriptedFate, record_here};
 use synod::simulation::Weather;
 
 impl Shrinking<'_> {
-    /// Writes down what became of each message, and takes back what does not matter.
+    /// Records the fate of each message, and removes what the failure does not need.
     pub(super) fn messages(&mut self) {
         if self.best.script.is_none() && !self.write_down() {
             return;
@@ -15,7 +15,7 @@ impl Shrinking<'_> {
             self.take_back_choices();
             self.take_back_faults();
             self.ask_less();
-            // A cluster that loses whatever it says is stuck for no fault of its own.
+            // A cluster that loses all its messages stalls legitimately.
             if self.liveness == Liveness::Unharmed {
                 self.lose();
             }
@@ -25,12 +25,12 @@ impl Shrinking<'_> {
         }
     }
 
-    /// From chance to a script. The size is that of the script from now on: until now there was none.
+    /// Replaces random fates by a script. From then on, the size is that of the scripted run.
     fn write_down(&mut self) -> bool {
         let Ok((mut case, finished)) = record_here(&self.best) else {
             return false;
         };
-        // The script says all that the weather did.
+        // The script contains the effects of the weather.
         case.trial.weather = Weather::CALM;
         if let Some(script) = &mut case.script {
             let usual = script.usual();
@@ -47,9 +47,9 @@ impl Shrinking<'_> {
         Some(case)
     }
 
-    /// Lets messages be as they usually are: all at once, then all that are not lost, then piece by piece.
+    /// Gives messages the usual fate: all at once, then all that are not lost, then piece by piece.
     fn take_back_choices(&mut self) {
-        let passages: Vec<Passage> = match &self.best.script {
+        let passages: Vec<LinkMessage> = match &self.best.script {
             Some(script) => script.choices.keys().copied().collect(),
             None => return,
         };
@@ -70,7 +70,7 @@ impl Shrinking<'_> {
         });
     }
 
-    /// Lets planned faults not happen.
+    /// Removes planned faults.
     fn take_back_faults(&mut self) {
         for index in (0..self.best.trial.plan.len()).rev() {
             let mut case = self.best.clone();
@@ -79,7 +79,7 @@ impl Shrinking<'_> {
         }
     }
 
-    /// Lets clients ask for less, and be fewer.
+    /// Reduces the requests of each client, and the number of clients.
     fn ask_less(&mut self) {
         let less: [fn(&mut Case); 2] = [
             |case| case.trial.requests -= 1,
@@ -99,15 +99,15 @@ impl Shrinking<'_> {
         }
     }
 
-    /// Loses messages that do not matter: each is a line less, and all that would have come of it.
+    /// Loses messages that do not matter, which shortens the explanation by them and their consequences.
     fn lose(&mut self) {
         let Ok((case, _)) = record_here(&self.best) else {
             return;
         };
         let arrived = case.script.into_iter().flat_map(|script| script.choices);
         let arrived = arrived.filter(|(_, choice)| choice.delay.is_some());
-        let passages: Vec<Passage> = arrived.map(|(passage, _)| passage).collect();
-        let lost = Choice {
+        let passages: Vec<LinkMessage> = arrived.map(|(passage, _)| passage).collect();
+        let lost = ScriptedFate {
             delay: None,
             again: None,
         };

@@ -1,4 +1,4 @@
-//! Smaller trials of which some seed still fails.
+//! Reduction of the trial: smaller ones of which some seed still fails.
 
 use super::Shrinking;
 use crate::case::Case;
@@ -7,11 +7,11 @@ use synod::simulation::{
 };
 use synod::{Duration, NodeId, NodeSet};
 
-/// How many seeds are tried for each smaller trial.
+/// Number of seeds to try for each smaller trial.
 const SEEDS: u64 = 60;
 
 impl Shrinking<'_> {
-    /// Makes the trial smaller as long as that works, with at most so many runs.
+    /// Reduces the trial as long as possible, with at most `tries_max` runs.
     pub(super) fn trials(&mut self, tries_max: u64) {
         loop {
             let before = self.size;
@@ -33,8 +33,8 @@ impl Shrinking<'_> {
         }
     }
 
-    /// Looks for another trial that fails in the same way, among small ones that have no other kinds of fault, with so many
-    /// runs. A mistake that many trials show is shown by few lines somewhere.
+    /// Looks among small trials without other kinds of faults for one that fails in the same way, with at most `tries`
+    /// runs. A mistake that many trials reveal usually has a short explanation in one of them.
     pub(super) fn redraw(&mut self, tries: u64) {
         let base = self.best.trial.clone();
         let faults = kinds(&base);
@@ -57,7 +57,7 @@ impl Shrinking<'_> {
         }
     }
 
-    /// Looks for the seed whose run is shortest.
+    /// Looks for the seed with the shortest failing run.
     fn seeds(&mut self, tries_max: u64) {
         let mut trial = self.best.trial.clone();
         while self.tries < tries_max {
@@ -67,7 +67,7 @@ impl Shrinking<'_> {
     }
 }
 
-/// The kinds of fault that a trial has.
+/// Returns the kinds of faults in a trial.
 fn kinds(trial: &Trial) -> FaultSet {
     let weather = &trial.weather;
     let mut kinds = FaultSet::NONE;
@@ -85,7 +85,7 @@ fn kinds(trial: &Trial) -> FaultSet {
     planned.fold(kinds, FaultSet::with)
 }
 
-/// Trials that are smaller in one way each.
+/// Returns trials that are smaller in one way each.
 fn smaller(trial: &Trial) -> Vec<Trial> {
     let mut all = Vec::new();
     let mut add = |change: &dyn Fn(&mut Trial)| {
@@ -129,7 +129,7 @@ fn smaller(trial: &Trial) -> Vec<Trial> {
     all
 }
 
-/// A cluster of fewer nodes, without the faults that name others.
+/// Reduces the cluster to `nodes` nodes, without the faults that name others.
 fn shrink_cluster(trial: &mut Trial, nodes: u16) {
     let all = NodeSet::first(nodes);
     let here = |set: NodeSet| set.minus(all).is_empty();

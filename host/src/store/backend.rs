@@ -1,4 +1,4 @@
-//! The part of a store that belongs to `redb`: everything behind the superblock.
+//! Backend of `redb`: the part of a store after the superblock.
 
 use super::medium::Medium;
 use super::superblock::SUPERBLOCK;
@@ -6,7 +6,7 @@ use redb::StorageBackend;
 use std::io;
 use std::sync::Arc;
 
-/// A medium without its first page, and with a bound on what may follow.
+/// A medium without its first page, and with a bound on the rest.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) medium: Arc<dyn Medium>,
@@ -14,7 +14,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    fn behind(offset: u64) -> io::Result<u64> {
+    fn after_superblock(offset: u64) -> io::Result<u64> {
         offset
             .checked_add(SUPERBLOCK)
             .ok_or_else(|| io::ErrorKind::FileTooLarge.into())
@@ -27,11 +27,11 @@ impl StorageBackend for Body {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.medium.read(Self::behind(offset)?, out)
+        self.medium.read(Self::after_superblock(offset)?, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let len = Self::behind(len)?;
+        let len = Self::after_superblock(len)?;
         // A longer file would not be opened again.
         if len > self.len_max {
             return Err(io::ErrorKind::StorageFull.into());
@@ -44,6 +44,6 @@ impl StorageBackend for Body {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.medium.write(Self::behind(offset)?, data)
+        self.medium.write(Self::after_superblock(offset)?, data)
     }
 }

@@ -1,8 +1,8 @@
-//! A directory with a store for each node of a cluster.
+//! Data directory of a cluster: a manifest, a store for each node, and the client log.
 
 use super::error::{Problem, StoreError};
 use super::file::{FileStorage, sync_directory, write_whole};
-use super::look;
+use super::inspection;
 use super::manifest::{Cluster, Manifest};
 use super::superblock::{CLIENTS, Label};
 use core::hash::BuildHasher;
@@ -13,19 +13,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use synod::NodeId;
 
-/// The name of the manifest.
+/// Name of the manifest.
 const MANIFEST: &str = "cluster.toml";
-/// How many bytes of notes of the clients there is room for.
+/// Capacity of the client log, in bytes of records.
 const CLIENTS_ROOM: u32 = 1 << 17;
-/// The name of the store of the clients' notes.
-const NOTES: &str = "clients.store";
-/// The name of the file whose lock is that of the directory.
+/// Name of the client log.
+const CLIENT_LOG: &str = "clients.store";
+/// Name of the lock file.
 const LOCK: &str = "lock";
 
-/// A directory with a store for each node of a cluster, and a manifest that says which cluster that is and which nodes have
-/// been given storage. It is locked as long as this lives.
+/// A directory with a store for each node of a cluster, and a manifest that identifies the cluster and the nodes that
+/// have storage. The directory is locked for the lifetime of this value.
 ///
-/// A node is given storage once. Where that is gone, so is what the node voted, and it is not given new one.
+/// A node is given storage only once. If its store is lost, so are its votes, and it is never given a new one.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -34,12 +34,12 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens the directory of a cluster; or makes it one where there is nothing, or nothing in it.
+    /// Opens the directory of a cluster, or founds one in a missing or empty directory.
     ///
     /// # Errors
     ///
-    /// What is there instead, or what of the cluster in it is not as expected. Then nothing was changed but for an empty
-    /// file with the name `lock` in a directory that was opened.
+    /// The directory contains something else, or another cluster than expected. Then nothing was changed, except that a
+    /// directory that was opened may have an empty file `lock`.
     pub fn open_or_found(path: &Path, expected: &Cluster) -> Result<Self, StoreError> {
         if let Err(error) = fs::create_dir(path) {
             if error.kind() == io::ErrorKind::NotFound {
@@ -58,7 +58,7 @@ impl DataDir {
             must_be_empty(path)?;
         }
         let lock = lock(path)?;
-        // Once more, as whoever had the lock may have made the directory a cluster's.
+        // The manifest is read again, as the previous holder of the lock may have founded a cluster.
         let manifest = match read(&at)? {
             Some(manifest) => manifest,
             None => found(path, &at, expected)?,
@@ -74,16 +74,16 @@ impl DataDir {
         })
     }
 
-    /// Whether a node has been given storage here.
+    /// True if a node has been given storage here.
     pub fn is_provisioned(&self, node: NodeId) -> bool {
         self.manifest.provisioned.contains(&node)
     }
 
-    /// Opens the store of a node; makes it, where the node has not been given one.
+    /// Opens the store of a node, or creates it if the node has not been given one.
     ///
     /// # Errors
     ///
-    /// [`Problem::Gone`] where it has been given one that is not there, and anything that [`FileStorage::open`] says.
+    /// [`Problem::Gone`] if the node's store is missing, or any error of [`FileStorage::open`].
     pub fn storage(&mut self, node: NodeId) -> Result<FileStorage, StoreError> {
         let Cluster { nodes, room, .. } = self.manifest.cluster;
         if node.0 >= nodes {
@@ -94,13 +94,13 @@ impl DataDir {
         if self.is_provisioned(node) {
             return FileStorage::open(&path, label).map_err(of_this_directory);
         }
-        // A file that is there was made just before the power went, and nothing was ever written to it.
+        // An existing file was created just before a loss of power, and nothing was ever written to it.
         let storage = if path.exists() {
             FileStorage::open(&path, label).map_err(of_this_directory)?
         } else {
             FileStorage::create(&path, label)?
         };
-        // Before the node can act on it: from here on its loss is noticed.
+        // The manifest is written before the node can act on its store, so that from here on its loss is detected.
         let mut manifest = self.manifest.clone();
         manifest.provisioned.insert(node);
         write(&self.path.join(MANIFEST), &manifest)?;
@@ -108,35 +108,36 @@ impl DataDir {
         Ok(storage)
     }
 
-    /// Opens the store of the clients' notes; makes it, where no node has been given storage yet.
+    /// Opens the client log, or creates it if no node has been given storage yet.
     ///
     /// # Errors
     ///
-    /// [`Problem::NotesGone`] where it is not there and should be, and anything that [`FileStorage::open`] says.
+    /// [`Problem::ClientLogGone`] if it is missing, or any error of [`FileStorage::open`].
     pub fn clients(&mut self) -> Result<FileStorage, StoreError> {
         let label = self.label(CLIENTS, CLIENTS_ROOM);
-        let path = self.notes();
+        let path = self.client_log();
         let opened = if path.exists() {
             FileStorage::open(&path, label)
         } else if self.manifest.provisioned.is_empty() {
             FileStorage::create(&path, label)
         } else {
-            Err(Problem::NotesGone.at(&path))
+            Err(Problem::ClientLogGone.at(&path))
         };
-        opened.map_err(|StoreError { path, problem }| Problem::Notes(Box::new(problem)).at(&path))
+        opened
+            .map_err(|StoreError { path, problem }| Problem::ClientLog(Box::new(problem)).at(&path))
     }
 
-    /// Where the store of the clients' notes is.
-    pub fn notes(&self) -> PathBuf {
-        self.path.join(NOTES)
+    /// Returns the path of the client log.
+    pub fn client_log(&self) -> PathBuf {
+        self.path.join(CLIENT_LOG)
     }
 
-    /// Whether any node has been given storage here.
+    /// True if any node has been given storage here.
     pub fn has_nodes(&self) -> bool {
         !self.manifest.provisioned.is_empty()
     }
 
-    /// Checks that a store is not an older copy of what was here when [`DataDir::remember`] was last called.
+    /// Checks that a store is not an older copy of the one seen by the last [`DataDir::remember`].
     ///
     /// # Errors
     ///
@@ -152,18 +153,18 @@ impl DataDir {
             known,
         };
         Err(if node == CLIENTS {
-            Problem::Notes(Box::new(older)).at(&self.notes())
+            Problem::ClientLog(Box::new(older)).at(&self.client_log())
         } else {
             older.at(&self.store(node))
         })
     }
 
-    /// Writes down how many records there are in the stores: from now on an older copy of one of them is noticed, as long as
-    /// the manifest is not one, too.
+    /// Writes the numbers of records of the stores to the manifest. From then on an older copy of a store is detected,
+    /// unless the manifest is an older copy, too.
     ///
     /// # Errors
     ///
-    /// Why it could not be written.
+    /// The manifest cannot be written.
     pub fn remember(&mut self, stores: impl IntoIterator<Item = Seen>) -> Result<(), StoreError> {
         let mut manifest = self.manifest.clone();
         let stores = stores.into_iter();
@@ -181,7 +182,7 @@ impl DataDir {
         self.path.join(format!("node-{}.store", node.0))
     }
 
-    /// What a store here says of itself.
+    /// Returns the label of a store in this directory.
     pub(super) fn label(&self, node: NodeId, capacity: u32) -> Label {
         let Manifest {
             ref cluster,
@@ -196,29 +197,29 @@ impl DataDir {
     }
 }
 
-/// How many records there have been in a store.
+/// Number of records of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
-    /// Whose it is.
+    /// Node of the store.
     node: NodeId,
-    /// How many are synced.
+    /// Number of synced records so far.
     records: u64,
 }
 
 impl Seen {
-    /// What there is in the store of a node.
+    /// Returns the number of records in a node's store.
     pub fn of(node: NodeId, storage: &FileStorage) -> Self {
         let records = storage.synced();
         Self { node, records }
     }
 
-    /// What there is in the store of the clients' notes.
-    pub fn of_notes(storage: &FileStorage) -> Self {
+    /// Returns the number of records in the client log.
+    pub fn of_client_log(storage: &FileStorage) -> Self {
         Self::of(CLIENTS, storage)
     }
 }
 
-/// A store with another number in its label is another directory's.
+/// A store with another identity in its label belongs to another directory.
 fn of_this_directory(error: StoreError) -> StoreError {
     match error.problem {
         Problem::Other {
@@ -228,7 +229,7 @@ fn of_this_directory(error: StoreError) -> StoreError {
     }
 }
 
-/// A number that no other directory has: it is drawn from the operating system's chance.
+/// Draws the identity of a directory from the operating system's randomness.
 fn draw() -> u64 {
     RandomState::new().hash_one(())
 }
@@ -246,7 +247,7 @@ fn found(path: &Path, at: &Path, expected: &Cluster) -> Result<Manifest, StoreEr
     Ok(manifest)
 }
 
-/// A directory that is to become a cluster's must have nothing in it, besides what an attempt has left that was cut off.
+/// Checks that a directory is empty, except for leftovers of an interrupted founding.
 fn must_be_empty(path: &Path) -> Result<(), StoreError> {
     let wrong = |error: io::Error| Problem::of(error).at(path);
     for entry in fs::read_dir(path).map_err(wrong)? {
@@ -255,7 +256,7 @@ fn must_be_empty(path: &Path) -> Result<(), StoreError> {
         if name == LOCK || name == format!("{MANIFEST}.new") {
             continue;
         }
-        let is_store = name.starts_with("node-") && name.ends_with(".store") || name == NOTES;
+        let is_store = name.starts_with("node-") && name.ends_with(".store") || name == CLIENT_LOG;
         return Err(if is_store {
             Problem::ManifestGone.at(&path.join(MANIFEST))
         } else {
@@ -267,7 +268,7 @@ fn must_be_empty(path: &Path) -> Result<(), StoreError> {
 
 fn lock(path: &Path) -> Result<File, StoreError> {
     let at = path.join(LOCK);
-    let open = || look::locked(File::create(&at).map_err(Problem::of)?);
+    let open = || inspection::locked(File::create(&at).map_err(Problem::of)?);
     open().map_err(|problem| match problem {
         Problem::InUse => Problem::InUse.at(path),
         problem => problem.at(&at),

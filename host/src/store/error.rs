@@ -1,4 +1,4 @@
-//! Why a store or a data directory cannot be used: what is wrong, what was expected, and what to do about it.
+//! Errors of stores and data directories: the problem, what was expected, and the remedy.
 
 use core::fmt;
 use std::io;
@@ -6,123 +6,123 @@ use std::path::{Path, PathBuf};
 use synod::NodeId;
 use synod::storage::JOURNAL_RECORD_MAX;
 
-/// Why a store or a data directory cannot be used. Nothing was changed in it, unless it says so.
+/// Reason why a store or a data directory cannot be used. Nothing in it was changed unless the variant says so.
 ///
-/// Its text is one line.
+/// Displayed as one line.
 #[derive(Debug)]
 pub struct StoreError {
-    /// The file or directory.
+    /// Path of the file or directory.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What is wrong with a file or directory.
+/// Problem with a file or directory.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A node has storage, and its file is not there.
+    /// The store of a node is missing.
     Gone(NodeId),
-    /// The nodes have storage, and the notes of their clients are not there.
-    NotesGone,
-    /// There is something already where a store is to be made.
+    /// The nodes have storage, but the client log is missing.
+    ClientLogGone,
+    /// The path of a new store already exists.
     Exists,
-    /// It is no file.
+    /// The path is not a file.
     NotAFile,
-    /// It may not be read and written, or is on something that cannot be written.
+    /// Permission to read or write is missing, or the file system is read-only.
     Denied(io::Error),
     /// Another process has it open.
     InUse,
-    /// It never was a store.
+    /// The file is not a store.
     Foreign,
-    /// A program with another format wrote it; its number.
+    /// It was written in another format; the number of the format.
     Version(u64),
-    /// It is another one than was expected.
+    /// A property differs from the expected one.
     Other {
-        /// What differs.
+        /// Name of the property.
         what: &'static str,
-        /// How it is here.
+        /// Value found.
         found: String,
-        /// How it was expected to be.
+        /// Value expected.
         expected: String,
     },
-    /// Its bytes have changed since they were written, or some are missing.
+    /// The contents have changed since they were written, or are incomplete.
     Damaged(String),
-    /// It is in order, but an older copy of what was here.
+    /// It is an intact but older copy.
     Older {
-        /// How many records there have been, as far as it knows.
+        /// Number of records found.
         found: u64,
-        /// How many there had been when the cluster last ran.
+        /// Number of records when the cluster last ran.
         known: u64,
     },
-    /// The notes of the clients, with what is wrong with them.
-    Notes(Box<Self>),
+    /// A problem with the client log.
+    ClientLog(Box<Self>),
     /// It is the store of another directory.
     OtherDirectory,
-    /// It is in order, but as it was earlier: records that were synced are missing.
+    /// Synced records are missing at the end of an otherwise intact store.
     Lost {
-        /// How many records there have been, as far as it knows.
+        /// Number of records found.
         found: u64,
-        /// How many have been synced.
+        /// Number of records synced.
         synced: u64,
     },
-    /// A record that is larger than any may be; how many bytes. It was not appended.
+    /// A record exceeds the maximum length; its length in bytes. It was not appended.
     TooLong(usize),
-    /// It has no room for a record, which was not appended; how many bytes it has room for.
+    /// There is no room for a record, which was not appended; the capacity in bytes.
     Full(u32),
-    /// An operation failed. What was not synced before may be there or not.
+    /// An operation failed. Writes since the last sync may be present or not.
     Io(io::Error),
-    /// An operation failed earlier, and nothing was tried since.
+    /// An operation failed earlier, and nothing was attempted since.
     Failed,
-    /// It is no directory.
+    /// The path is not a directory.
     NotADirectory,
-    /// The directory that it is to be made in is not there.
+    /// The parent directory does not exist.
     NoParent,
-    /// A directory without a manifest that holds something else.
+    /// The directory has other contents and no manifest.
     NotEmpty(String),
-    /// A directory that holds stores, and whose manifest is not there.
+    /// The directory has stores but no manifest.
     ManifestGone,
-    /// A manifest that is not as it was written.
+    /// The manifest is damaged.
     ManifestDamaged(String),
     /// The cluster has no such node.
     NoSuchNode(NodeId),
 }
 
-/// What to do when what a node voted is gone.
-const AMNESIA: &str = "put this very file back, as it was when the node last stopped, and never an older copy of it; \
-                       or let the node come back as a learner, which never votes";
+/// Remedy for the loss of a node's votes.
+const RESTORE_OR_LEARN: &str = "restore this file as it was when the node last stopped, never an older copy; \
+                                or restart the node as a learner, which never votes";
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone(node) => write!(
                 f,
-                "the storage of {node} is gone, and with it what the node voted: {AMNESIA}"
+                "the storage of {node} is missing, and with it the votes of the node: {RESTORE_OR_LEARN}"
             ),
-            Self::NotesGone => write!(
+            Self::ClientLogGone => write!(
                 f,
-                "the notes of the clients are gone, and with them which requests were answered: {FORGETFUL}"
+                "the client log is missing, and with it the answers that the clients received: {RESTORE_OR_FOUND}"
             ),
-            Self::Notes(problem) => problem.fmt_of_notes(f),
-            Self::Older { found, known } => write!(f, "{}: {AMNESIA}", Older(*found, *known)),
+            Self::ClientLog(problem) => problem.fmt_of_client_log(f),
+            Self::Older { found, known } => write!(f, "{}: {RESTORE_OR_LEARN}", Older(*found, *known)),
             Self::OtherDirectory => f.write_str(
-                "this is the store of another directory: put back the one that was here, or name the directory that it is of",
+                "this is the store of another directory: restore the original one, or name the directory that it belongs to",
             ),
-            Self::Exists => f.write_str("there is something already where a new store was to be made"),
-            Self::NotAFile => f.write_str("this is no file, where the store of a node was expected"),
+            Self::Exists => f.write_str("a new store cannot be created here: the path already exists"),
+            Self::NotAFile => f.write_str("this is not a file, but the store of a node was expected"),
             Self::Denied(error) => write!(
                 f,
-                "this must be readable and writable, and is not ({error}): give this user the right to write it"
+                "this must be readable and writable, and is not ({error}): give this user permission to write it"
             ),
             Self::InUse => f.write_str(
-                "another process has this open: stop that one first, or name another directory",
+                "another process has this open: stop that process first, or name another directory",
             ),
             Self::Foreign => f.write_str(
-                "this is not the store of a node, where one was expected: name the right file or directory",
+                "this is not the store of a node: name the right file or directory",
             ),
             Self::Version(found) => write!(
                 f,
-                "this has format {found}, which this program does not read: use the program that wrote it"
+                "this has format {found}, which this program cannot read: use the program that wrote it"
             ),
             Self::Other {
                 what,
@@ -130,37 +130,37 @@ impl fmt::Display for Problem {
                 expected,
             } => write!(
                 f,
-                "this has {what} {found}, where {expected} was expected: name its own options or another directory"
+                "this has {what} {found}, but {expected} was expected: use the options of this cluster, or another directory"
             ),
-            Self::Damaged(what) => write!(f, "this store is damaged ({what}): {AMNESIA}"),
+            Self::Damaged(what) => write!(f, "this store is damaged ({what}): {RESTORE_OR_LEARN}"),
             Self::Lost { found, synced } => {
-                write!(f, "this store is damaged ({}): {AMNESIA}", Cut(*found, *synced))
+                write!(f, "this store is damaged ({}): {RESTORE_OR_LEARN}", Cut(*found, *synced))
             }
-            Self::TooLong(len) => write!(f, "a record of {len} bytes, where {JOURNAL_RECORD_MAX} are the most"),
+            Self::TooLong(len) => write!(f, "a record has {len} bytes, but at most {JOURNAL_RECORD_MAX} are allowed"),
             Self::Full(capacity) => {
                 write!(f, "there is no room for another record in {capacity} bytes")
             }
             Self::Io(error) => write!(
                 f,
-                "this cannot be read or written ({error}): see to the disk, and start the node again"
+                "this cannot be read or written ({error}): check the disk, and start the node again"
             ),
             Self::Failed => {
-                f.write_str("an operation on this failed earlier: see to the disk, and start the node again")
+                f.write_str("an operation on this failed earlier: check the disk, and start the node again")
             }
             Self::NoParent => f.write_str(
-                "this is to be made in a directory that does not exist: make that one first, or name another",
+                "the parent directory does not exist: create it first, or name another directory",
             ),
-            Self::NotADirectory => f.write_str("this is no directory, where one was expected"),
+            Self::NotADirectory => f.write_str("this is not a directory, but one was expected"),
             Self::NotEmpty(what) => write!(
                 f,
-                "there is no cluster in this directory, but there is {what}: name an empty directory or a new one"
+                "this directory holds no cluster, but it holds {what}: name an empty directory or a new one"
             ),
             Self::ManifestGone => f.write_str(
-                "there are stores in this directory, but the manifest that says whose they are is gone: put it back",
+                "this directory holds stores, but its manifest is missing: restore it",
             ),
             Self::ManifestDamaged(what) => write!(
                 f,
-                "the manifest is not as it was written ({what}): put back the one that was here"
+                "the manifest is damaged ({what}): restore it"
             ),
             Self::NoSuchNode(node) => write!(f, "there is no {node} in the cluster of this directory"),
         }
@@ -175,11 +175,11 @@ impl fmt::Display for StoreError {
 
 impl core::error::Error for StoreError {}
 
-/// What to do when it is gone what the clients know.
-const FORGETFUL: &str = "put this very file back, as it was when the cluster last stopped, and never an older copy of it; \
-                         or begin with a new directory";
+/// Remedy for the loss of the client log.
+const RESTORE_OR_FOUND: &str = "restore this file as it was when the cluster last stopped, never an older copy; \
+                                or begin with a new directory";
 
-/// How many records a store has, and how many it had.
+/// Number of records found in an older copy, and number known before.
 struct Older(u64, u64);
 
 impl fmt::Display for Older {
@@ -192,7 +192,7 @@ impl fmt::Display for Older {
     }
 }
 
-/// Where a store ends, and how many records were synced.
+/// Number of records found in an incomplete store, and number synced.
 struct Cut(u64, u64);
 
 impl fmt::Display for Cut {
@@ -203,31 +203,35 @@ impl fmt::Display for Cut {
 }
 
 impl Problem {
-    /// Says it of the notes of the clients: nothing that is said of nodes is of use here.
-    fn fmt_of_notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Formats a problem with the client log, where the remedies for nodes do not apply.
+    fn fmt_of_client_log(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged(what) => {
-                write!(f, "the notes of the clients are damaged ({what}): {FORGETFUL}")
+                write!(f, "the client log is damaged ({what}): {RESTORE_OR_FOUND}")
             }
             Self::Lost { found, synced } => {
                 let cut = Cut(*found, *synced);
-                write!(f, "the notes of the clients are damaged ({cut}): {FORGETFUL}")
+                write!(f, "the client log is damaged ({cut}): {RESTORE_OR_FOUND}")
             }
             Self::Older { found, known } => {
-                write!(f, "of the notes of the clients {}: {FORGETFUL}", Older(*found, *known))
+                write!(
+                    f,
+                    "the client log: {}: {RESTORE_OR_FOUND}",
+                    Older(*found, *known)
+                )
             }
-            Self::Gone(_) => fmt::Display::fmt(&Self::NotesGone, f),
-            Self::NotAFile => f.write_str("this is no file, where the notes of the clients were expected"),
+            Self::Gone(_) => fmt::Display::fmt(&Self::ClientLogGone, f),
+            Self::NotAFile => f.write_str("this is not a file, but the client log was expected"),
             Self::Foreign | Self::Other { .. } | Self::OtherDirectory => write!(
                 f,
-                "these are not the notes of the clients of this directory: {FORGETFUL}"
+                "this is not the client log of this directory: {RESTORE_OR_FOUND}"
             ),
             Self::Io(error) => write!(
                 f,
-                "this cannot be read or written ({error}): see to the disk, and give the same command again"
+                "this cannot be read or written ({error}): check the disk, and repeat the command"
             ),
             Self::Failed => f.write_str(
-                "an operation on this failed earlier: see to the disk, and give the same command again",
+                "an operation on this failed earlier: check the disk, and repeat the command",
             ),
             other => fmt::Display::fmt(other, f),
         }
@@ -240,7 +244,7 @@ impl Problem {
         }
     }
 
-    /// What an error says of a file or directory that is there.
+    /// Converts an error of an operation on an existing file or directory.
     pub(super) fn of(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

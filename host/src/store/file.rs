@@ -1,9 +1,9 @@
-//! The records of a node in a file.
+//! Record storage in a file: an implementation of `Storage` on `redb`.
 
 use super::backend::Body;
 use super::error::{Problem, StoreError};
+use super::inspection;
 use super::log::{Extent, Log};
-use super::look;
 use super::medium::{Disk, Medium, Memory};
 use super::superblock::{CLIENTS, Label, Mark, SUPERBLOCK};
 use core::fmt;
@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use synod::storage::{JOURNAL_RECORD_MAX, Storage};
 
-/// The records of a node in a file.
+/// Records of a node in a file.
 ///
-/// What is appended and trimmed gathers in a transaction; a sync commits it, makes it durable, and writes down how many
-/// records there have been, which takes two calls of the system's `fdatasync`. After an error of any of these nothing is
-/// tried any more: what a failed sync has left is known only when the file is opened again.
+/// Appends and trims are gathered in a transaction. A sync commits it, makes it durable, and writes the number of
+/// records so far, which takes two calls of `fdatasync`. After an error of any of these nothing more is attempted,
+/// because the effect of a failed sync is known only when the file is opened again.
+///
 ///
 /// ```
 /// use synod::NodeId;
@@ -46,7 +47,7 @@ pub struct FileStorage {
     extent: Extent,
     mark: Mark,
     failed: bool,
-    is_notes: bool,
+    is_client_log: bool,
 }
 
 impl fmt::Debug for FileStorage {
@@ -60,12 +61,12 @@ impl fmt::Debug for FileStorage {
 }
 
 impl FileStorage {
-    /// Makes an empty store where nothing is yet, and opens it. It is there whole or not at all: a loss of power may
-    /// leave a file of the same name with `.new` behind it, which is overwritten the next time.
+    /// Creates an empty store and opens it. The creation is atomic: a loss of power may leave a file with `.new`
+    /// appended to its name, which is overwritten the next time.
     ///
     /// # Errors
     ///
-    /// [`Problem::Exists`], or why it could not be written.
+    /// [`Problem::Exists`], or the file cannot be written.
     pub fn create(path: &Path, label: Label) -> Result<Self, StoreError> {
         if fs::symlink_metadata(path).is_ok() {
             return Err(Problem::Exists.at(path));
@@ -75,26 +76,26 @@ impl FileStorage {
         Self::open(path, label)
     }
 
-    /// Opens a store, which must be whole, as it was when it was last synced or newer, and have this label. It is locked
-    /// as long as it is open, and not changed before everything in it was found to be in order.
+    /// Opens a store with the given label. It must be intact and contain everything that was synced. It is locked while
+    /// it is open, and not changed before its contents were verified.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, or is not as the label says.
+    /// The store is damaged or incomplete, or its label differs.
     pub fn open(path: &Path, label: Label) -> Result<Self, StoreError> {
         let open = || {
-            let disk = Disk::new(look::exclusive(path, label.node)?);
+            let disk = Disk::new(inspection::open_locked(path, label.node)?);
             Self::on(Arc::new(disk), path, label)
         };
         open().map_err(|problem| problem.at(path))
     }
 
-    /// A store on any medium.
+    /// Opens a store on any medium.
     pub(super) fn on(medium: Arc<dyn Medium>, path: &Path, label: Label) -> Result<Self, Problem> {
-        let mark = look::over(&*medium, label)?;
+        let mark = inspection::inspect(&*medium, label)?;
         let body = Body {
             medium: medium.clone(),
-            len_max: look::len_max(label.capacity),
+            len_max: inspection::len_max(label.capacity),
         };
         let log = Log::open(body)?;
         let mut storage = Self {
@@ -105,34 +106,34 @@ impl FileStorage {
             capacity: label.capacity,
             mark,
             failed: false,
-            is_notes: label.node == CLIENTS,
+            is_client_log: label.node == CLIENTS,
         };
-        // What is read may be acted on, also where the power went before it was marked.
+        // The node may act on the records that it reads, also on those that a loss of power left unmarked.
         storage.mark().map_err(Problem::Io)?;
         Ok(storage)
     }
 
-    /// Where it is.
+    /// Returns the path of the store.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many records there have been in it, as far as they are synced.
+    /// Returns the number of synced records so far.
     pub fn synced(&self) -> u64 {
         self.mark.records
     }
 
     fn refused(&self, problem: Problem) -> StoreError {
-        // What is wrong with the notes of the clients is said in other words.
-        let problem = if self.is_notes {
-            Problem::Notes(Box::new(problem))
+        // Problems with the client log have errors of their own.
+        let problem = if self.is_client_log {
+            Problem::ClientLog(Box::new(problem))
         } else {
             problem
         };
         problem.at(&self.path)
     }
 
-    /// Does something that may fail, and nothing after that has failed once.
+    /// Performs an operation, unless an earlier one has failed.
     fn attempt<T>(
         &mut self,
         what: impl FnOnce(&mut Self) -> Result<T, Problem>,
@@ -146,7 +147,7 @@ impl FileStorage {
         })
     }
 
-    /// Writes down how many records there have been, now that they are durable.
+    /// Writes the number of records so far, after they were made durable.
     fn mark(&mut self) -> io::Result<()> {
         if self.extent.records == self.mark.records {
             return Ok(());
@@ -164,7 +165,7 @@ impl Storage for FileStorage {
 
     const RECORD_MAX: usize = JOURNAL_RECORD_MAX;
 
-    /// A number and where the record ends in its page.
+    /// The record's number, and the end of the record in its page.
     const OVERHEAD: usize = 16;
 
     fn capacity(&self) -> usize {
@@ -211,7 +212,7 @@ impl Storage for FileStorage {
     }
 }
 
-/// The bytes of a store without records.
+/// Returns the bytes of a store without records.
 pub(super) fn blank(label: Label) -> Result<Vec<u8>, Problem> {
     let memory = Arc::new(Memory::default());
     let mark = Mark::default();
@@ -228,12 +229,12 @@ pub(super) fn blank(label: Label) -> Result<Vec<u8>, Problem> {
     superblock().map_err(Problem::Io)?;
     Log::create(Body {
         medium: memory.clone(),
-        len_max: look::len_max(label.capacity),
+        len_max: inspection::len_max(label.capacity),
     })?;
     Ok(memory.bytes())
 }
 
-/// Writes a file so that it is there whole and durable, or not at all.
+/// Writes a file atomically and durably.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
@@ -245,13 +246,13 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::rename(&new, path)
     };
     write().inspect_err(|_| {
-        // What is half written is of no use; and where it stays, it is overwritten the next time.
+        // An incomplete file is useless, and is overwritten the next time if it cannot be removed.
         let _ = fs::remove_file(&new);
     })?;
     sync_directory(path.parent())
 }
 
-/// Makes the names in a directory durable, where a directory is something that can be synced.
+/// Makes the entries of a directory durable, on systems that can sync a directory.
 pub(super) fn sync_directory(path: Option<&Path>) -> io::Result<()> {
     match path {
         Some(path) if cfg!(unix) => {

@@ -1,35 +1,35 @@
-//! A log of numbered records in a `redb` database. It knows no files, marks or labels.
+//! A log of numbered records in a `redb` database, without files, marks and labels.
 
 use super::backend::Body;
 use super::error::Problem;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use synod::storage::Storage;
 
-/// The records by their numbers, which are consecutive.
+/// Records by their consecutive numbers.
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-/// The number of the oldest record that was not dropped.
+/// Number of the oldest record that was not trimmed.
 const FLOOR: TableDefinition<'_, (), u64> = TableDefinition::new("floor");
 
-/// How much memory is for pages that were read or not yet written.
+/// Size of the page cache, in bytes.
 const CACHE_BYTES: usize = 1 << 20;
 
-/// A log in a database, and the transaction that gathers what was done since the last commit.
+/// A log in a database, with the transaction since the last commit.
 pub(super) struct Log {
     open: Option<WriteTransaction>,
     database: Database,
 }
 
-/// What a log holds.
+/// Extent of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extent {
-    /// How many records there have been, those that were dropped included.
+    /// Number of records so far, including trimmed ones.
     pub(super) records: u64,
-    /// How many bytes there are now, as `Storage::capacity` counts them.
+    /// Number of bytes in the log, as counted by `Storage::capacity`.
     pub(super) bytes: usize,
 }
 
 impl Log {
-    /// A log without records, on a medium without bytes behind its first page.
+    /// Creates an empty log on a medium with nothing after its first page.
     pub(super) fn create(body: Body) -> Result<(), redb::Error> {
         let database = Database::builder().create_with_backend(body)?;
         let transaction = database.begin_write()?;
@@ -40,7 +40,7 @@ impl Log {
         Ok(())
     }
 
-    /// Opens a log after every checksum in it was compared, as one that was never closed is repaired. Writes.
+    /// Opens a log after verifying every checksum. May write, to repair a log that was not closed.
     pub(super) fn open(body: Body) -> Result<Self, redb::Error> {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
@@ -50,9 +50,9 @@ impl Log {
         Ok(Self { open, database })
     }
 
-    /// What it holds, after a look at every record.
+    /// Returns the extent after reading every record.
     pub(super) fn extent<S: Storage>(&self) -> Result<Extent, Problem> {
-        let look = || {
+        let count = || {
             let transaction = self.database.begin_read()?;
             let floor = transaction.open_table(FLOOR)?.get(())?;
             let mut extent = floor.map(|floor| Extent {
@@ -70,7 +70,7 @@ impl Log {
             }
             Ok::<_, redb::Error>(extent)
         };
-        look()?.ok_or_else(|| Problem::Damaged("its records are not consecutive".to_owned()))
+        count()?.ok_or_else(|| Problem::Damaged("its records are not consecutive".to_owned()))
     }
 
     pub(super) fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), redb::Error> {
@@ -86,7 +86,7 @@ impl Log {
         Ok(())
     }
 
-    /// Drops the oldest records, as long as they are stale; `dropped` is told how long each was.
+    /// Removes the oldest records as long as they are stale, and calls `dropped` with the length of each.
     pub(super) fn trim(
         &mut self,
         mut is_stale: impl FnMut(&[u8]) -> bool,
@@ -112,7 +112,7 @@ impl Log {
         Ok(())
     }
 
-    /// Makes durable what was done since the last commit. Says whether there was something.
+    /// Makes the transaction durable. Returns false if there was none.
     pub(super) fn commit(&mut self) -> Result<bool, redb::Error> {
         let Some(transaction) = self.open.take() else {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! What a data directory holds, as a file.
+//! Manifest of a data directory, as a file.
 
 use super::error::Problem;
 use super::superblock::CLIENTS;
@@ -7,42 +7,42 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{Digest, NodeId, Sink};
 
-/// The format that is written here; the one before it, which is read as well, has neither an identity nor records.
+/// Number of the format that is written. The previous one, which can be read, has neither an identity nor records.
 const FORMAT: u64 = 2;
 const FORMAT_BEFORE: u64 = 1;
 
-/// What a file begins with.
+/// First lines of a manifest.
 const HEAD: &str =
     "# Whose stores are in this directory. It is written by synod, and not to be changed.\n";
 
-/// The cluster that a data directory belongs to: everything that must be the same when it is opened again.
+/// Properties of the cluster of a data directory, which must be the same whenever it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// Its number, as in `Config::cluster`.
+    /// Number of the cluster, as in `Config::cluster`.
     pub number: u64,
-    /// How many nodes it has.
+    /// Number of nodes.
     pub nodes: u16,
-    /// The name of its state machine.
+    /// Name of the state machine.
     pub machine: String,
-    /// The capacities of its nodes: `WINDOW`, `CLIENTS` and `PAGE`.
+    /// Capacities of the nodes: `WINDOW`, `CLIENTS` and `PAGE`.
     pub capacities: [u32; 3],
-    /// How many bytes of records each store has room for; see `Storage::capacity`.
+    /// Capacity of each store, in bytes of records; see `Storage::capacity`.
     pub room: u32,
 }
 
-/// A cluster, and which of its nodes have storage.
+/// A cluster, and its nodes that have storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) cluster: Cluster,
-    /// The nodes that have storage, and must never be given new one.
+    /// Nodes that have storage, and must never be given new storage.
     pub(super) provisioned: BTreeSet<NodeId>,
-    /// A number that no other directory has.
+    /// Identity of the directory, which no other one has.
     pub(super) identity: Option<u64>,
-    /// How many records there had been in each store when that was last written down: there are never fewer.
+    /// Number of records in each store when it was last written down; a store never has fewer.
     pub(super) records: BTreeMap<NodeId, u64>,
 }
 
-/// A manifest as it stands in its file.
+/// Contents of a manifest file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
@@ -61,12 +61,12 @@ struct Table {
     records: BTreeMap<String, u64>,
 }
 
-/// The key of the clients among the records.
-const NOTES: &str = "clients";
+/// Key of the client log in the table of records.
+const CLIENT_LOG: &str = "clients";
 
 fn key_of(node: NodeId) -> String {
     if node == CLIENTS {
-        NOTES.to_owned()
+        CLIENT_LOG.to_owned()
     } else {
         node.0.to_string()
     }
@@ -74,7 +74,7 @@ fn key_of(node: NodeId) -> String {
 
 fn node_of(key: &str) -> Result<NodeId, Problem> {
     match key {
-        NOTES => Ok(CLIENTS),
+        CLIENT_LOG => Ok(CLIENTS),
         _ => key.parse().map(NodeId).map_err(damaged),
     }
 }
@@ -84,14 +84,14 @@ fn number_of(text: &str) -> Result<u64, Problem> {
     u64::from_str_radix(digits, 16).map_err(|_| damaged("its cluster is no number"))
 }
 
-/// What is read before anything else is.
+/// The part that is read first.
 #[derive(Deserialize)]
 struct Format {
     format: u64,
 }
 
 impl Manifest {
-    /// As the text of a file: the last line is the digest of the others.
+    /// Formats the manifest. The last line is the digest of the others.
     pub(super) fn print(&self) -> Result<String, Problem> {
         let Cluster {
             number,
@@ -125,7 +125,7 @@ impl Manifest {
         Ok(format!("{text}# digest {digest}\n"))
     }
 
-    /// From the text of a file, which must be to the byte what was once written.
+    /// Parses a manifest, which must equal what was written, byte for byte.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let Format { format } = toml::from_str(text).map_err(damaged)?;
         if !(FORMAT_BEFORE..=FORMAT).contains(&format) {
@@ -155,7 +155,7 @@ impl Manifest {
 }
 
 impl Cluster {
-    /// Compares with the cluster of a directory.
+    /// Compares the manifest with the expected one.
     pub(super) fn must_be(&self, expected: &Self) -> Result<(), Problem> {
         let pairs = |cluster: &Self| {
             let [window, clients, page] = cluster.capacities;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_records_is_of_the_format_before() {
+    fn a_manifest_without_records_has_the_previous_format() {
         let before = Manifest {
             identity: None,
             records: BTreeMap::new(),
@@ -221,19 +221,19 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_as_it_was_written() {
+    fn a_printed_manifest_parses_to_the_same_manifest() {
         let text = manifest().print().unwrap();
         assert_eq!(Manifest::parse(&text).unwrap(), manifest());
         assert!(text.contains("\nprovisioned = [0, 4]\n"), "{text}");
     }
 
     #[test]
-    fn not_a_bit_of_it_can_change_unnoticed() {
+    fn every_changed_bit_is_detected() {
         let text = manifest().print().unwrap();
         for bit in 0..8 * text.len() {
             let mut changed = text.clone().into_bytes();
             changed[bit / 8] ^= 1 << (bit % 8);
-            // What is no text at all is refused when the file is read.
+            // Bytes that are not text are refused when the file is read.
             if let Ok(changed) = core::str::from_utf8(&changed) {
                 assert!(Manifest::parse(changed).is_err(), "{changed}");
             }
@@ -244,20 +244,20 @@ mod tests {
     }
 
     #[test]
-    fn another_format_is_named_before_anything_else_is_looked_at() {
+    fn another_format_is_reported_before_any_other_problem() {
         let newer = "format = 3\nwhat = \"else\"\n";
         assert!(matches!(Manifest::parse(newer), Err(Problem::Version(3))));
     }
 
     #[test]
-    fn what_differs_between_two_clusters_is_named() {
+    fn differences_between_two_clusters_are_named() {
         let Manifest { cluster, .. } = manifest();
         assert!(cluster.must_be(&cluster).is_ok());
         let mut other = cluster.clone();
         other.capacities = [32, 8, 2];
         let problem = cluster.must_be(&other).unwrap_err().to_string();
         assert!(
-            problem.starts_with("this has window 16, where 32 was expected"),
+            problem.starts_with("this has window 16, but 32 was expected"),
             "{problem}"
         );
     }

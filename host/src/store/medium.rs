@@ -1,29 +1,29 @@
-//! What a store is kept on: bytes that can be read, written and synced. A file, or a copy of one in memory.
+//! Media of a store: bytes that can be read, written and synced, in a file or in memory.
 
 use core::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes that outlive the process, if all goes well.
+/// A sequence of bytes that outlives the process.
 pub(super) trait Medium: Debug + Send + Sync {
-    /// How many there are.
+    /// Returns the number of bytes.
     fn len(&self) -> io::Result<u64>;
 
-    /// Fills `out` with the bytes from `offset` on, all of which must be there.
+    /// Fills `out` with the bytes from `offset` on, all of which must exist.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
 
     /// Writes `bytes` from `offset` on.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Cuts the end off, or appends zeros.
+    /// Truncates, or appends zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Returns once everything that was written is durable.
+    /// Returns once all writes are durable.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A file. Whoever holds it holds its lock.
+/// A file, with its lock.
 #[derive(Debug)]
 pub(super) struct Disk(Mutex<File>);
 
@@ -116,7 +116,7 @@ fn place(offset: u64) -> io::Result<usize> {
     usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge.into())
 }
 
-/// Nothing is half done when a thread that holds one of these locks panics.
+/// A panic of another thread while it held the lock leaves nothing inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,50 +1,50 @@
-//! The first page of a store: whose it is, and the marks that say how many records were synced.
+//! Superblock of a store, its first page: the label, and the marks with the number of synced records.
 //!
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 40 | magic, version, cluster, node, capacity, and a digest of these |
-//! | 1024 | 24 | a mark: generation, how many records there have been, and a digest of both |
+//! | 1024 | 24 | a mark: generation, number of records so far, and a digest of both |
 //! | 2048 | 24 | the other mark |
 //!
-//! Numbers are little-endian. A new mark takes the place of the older one, in a sector of its own: a write that is cut off
-//! leaves the one before it.
+//! Numbers are little-endian. A new mark replaces the older one, in a sector of its own, so that a torn write leaves
+//! the newer one intact.
 
 use synod::{Digest, NodeId, Reader, Sink, Writer};
 
-/// How many bytes the superblock takes: a page, so that those of the database keep their places in pages.
+/// Size of the superblock, in bytes: a page, so that the pages of the database stay aligned.
 pub(super) const SUPERBLOCK: u64 = 4096;
-/// How many bytes of it say whose the store is.
+/// Size of the label, in bytes.
 pub(super) const LABEL_BYTES: usize = 40;
-/// How many bytes a mark has.
+/// Size of a mark, in bytes.
 pub(super) const MARK_BYTES: usize = 24;
-/// Where the two marks are.
+/// Offsets of the two marks.
 pub(super) const MARKS_AT: [u64; 2] = [1024, 2048];
 
 const MAGIC: &[u8; 8] = b"SYNODLOG";
 const VERSION: u32 = 1;
 
-/// What stands for the clients where a node is named.
+/// Node number that stands for the clients in the label of the client log.
 pub(super) const CLIENTS: NodeId = NodeId(u16::MAX);
 
-/// Whose a store is, and how much goes into it.
+/// Label of a store: its owner and capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
-    /// The number of the cluster, as in `Config::cluster`.
+    /// Number of the cluster, as in `Config::cluster`.
     pub cluster: u64,
     /// The node.
     pub node: NodeId,
-    /// How many bytes of records it has room for; see `Storage::capacity`.
+    /// Capacity in bytes of records; see `Storage::capacity`.
     pub capacity: u32,
 }
 
-/// Why forty bytes are no label.
+/// Reason why forty bytes are not a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LabelError {
-    /// They never were one.
+    /// The magic number is missing.
     Magic,
-    /// They were, and have changed.
+    /// The digest does not match.
     Digest,
-    /// Another version wrote them.
+    /// The version is another one.
     Version(u32),
 }
 
@@ -94,7 +94,7 @@ impl Label {
     }
 }
 
-/// How many records there have been when something was synced last.
+/// Number of records at the last sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     generation: u64,
@@ -102,7 +102,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// The mark that follows, and where it goes.
+    /// Returns the next mark.
     pub(super) fn next(self, records: u64) -> Self {
         Self {
             generation: self.generation.wrapping_add(1),
@@ -137,7 +137,7 @@ impl Mark {
         (mark.digest() == reader.u64()?).then_some(mark)
     }
 
-    /// The newer one of those that can be read.
+    /// Returns the newer of the readable marks.
     pub(super) fn newer(marks: [Option<Self>; 2]) -> Option<Self> {
         let [even, odd] = marks;
         [even, odd]
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_with_a_changed_bit_is_none() {
+    fn a_label_with_a_changed_bit_is_refused() {
         let label = Label {
             cluster: 0x0123_4567_89ab_cdef,
             node: NodeId(5),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_with_a_changed_bit_is_none_and_the_older_one_holds() {
+    fn a_mark_with_a_changed_bit_is_ignored_in_favour_of_the_other() {
         let older = Mark::default().next(7);
         let newer = older.next(9);
         assert_ne!(

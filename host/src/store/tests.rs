@@ -1,4 +1,4 @@
-//! A store that is used as a node uses it, and what becomes of it when its medium does its worst.
+//! Stores in normal use, on failing media, and after losses of power.
 
 mod damage;
 mod files;
@@ -19,7 +19,7 @@ const LABEL: Label = Label {
     capacity: 1 << 16,
 };
 
-/// A record that begins with its number, and is as long as the number says.
+/// Returns a record that begins with its number, which also determines its length.
 fn record(number: u64) -> Vec<u8> {
     let mut bytes = number.to_le_bytes().to_vec();
     let more = usize::try_from(number * 37 % 150).unwrap();
@@ -36,12 +36,12 @@ fn on(medium: Arc<dyn Medium>) -> Result<FileStorage, Problem> {
     FileStorage::on(medium, Path::new("store"), LABEL)
 }
 
-/// The bytes of a medium, opened as a store.
+/// Opens bytes as a store.
 fn opened(bytes: &[u8]) -> Result<FileStorage, Problem> {
     on(Arc::new(Memory::new(bytes.to_vec())))
 }
 
-/// The numbers of its records, each of which must be as it was appended.
+/// Returns the numbers of all records, each of which must be as it was appended.
 fn numbers(storage: &mut FileStorage) -> Vec<u64> {
     let mut numbers = Vec::new();
     let read = storage.read(|bytes| {
@@ -59,13 +59,13 @@ fn append(storage: &mut FileStorage, numbers: core::ops::Range<u64>) -> Result<(
     Ok(())
 }
 
-/// Drops what is older than a number.
+/// Trims the records before a number.
 fn trim(storage: &mut FileStorage, floor: u64) -> Result<(), StoreError> {
     storage.trim(|record| number(record) < floor)
 }
 
 #[test]
-fn records_are_read_in_their_order_before_and_after_a_sync() {
+fn records_are_read_in_order_before_and_after_a_sync() {
     let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
     let mut storage = on(memory.clone()).unwrap();
     assert!(numbers(&mut storage).is_empty());
@@ -80,7 +80,7 @@ fn records_are_read_in_their_order_before_and_after_a_sync() {
 }
 
 #[test]
-fn the_oldest_are_dropped_up_to_the_first_that_is_not_stale() {
+fn trimming_stops_at_the_first_record_that_is_not_stale() {
     let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
     let mut storage = on(memory.clone()).unwrap();
     append(&mut storage, 0..6).unwrap();
@@ -98,7 +98,7 @@ fn the_oldest_are_dropped_up_to_the_first_that_is_not_stale() {
     let again = numbers(&mut storage);
     assert!(again.ends_with(&[2, 3, 4, 5]), "{again:?}");
 
-    // All of them, those that were not synced too; and numbers go on behind them.
+    // All records are read, including those not synced, and later ones follow them.
     append(&mut storage, 6..8).unwrap();
     trim(&mut storage, 8).unwrap();
     storage.sync().unwrap();
@@ -112,7 +112,7 @@ fn the_oldest_are_dropped_up_to_the_first_that_is_not_stale() {
 }
 
 #[test]
-fn it_has_room_for_its_capacity_and_not_for_more() {
+fn a_store_has_room_for_exactly_its_capacity() {
     let mut storage = opened(&blank(LABEL).unwrap()).unwrap();
     let each = FileStorage::RECORD_MAX + FileStorage::OVERHEAD;
     let fits = storage.capacity() / each;

@@ -1,8 +1,8 @@
-//! The summary for programs.
+//! JSON summary of a run.
 
 use super::Summary;
 use crate::json::{self, Hex, List, Pairs, Text};
-use crate::reigns::Reign;
+use crate::leadership::Leadership;
 use serde::Serialize;
 use synod::{Queue, Reason};
 
@@ -13,7 +13,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     let some = |(name, count): (&'static str, u64)| (count > 0).then_some((name, count));
     let ignored = Reason::ALL.map(|reason| (reason.name(), tally.ignored(reason)));
     let full = Queue::ALL.map(|queue| (queue.name(), tally.full(queue)));
-    let leaders = finished.reigns.all();
+    let leaders = finished.leaderships.all();
     let marks = finished.marks.iter();
     json::line(
         out,
@@ -51,7 +51,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
             ignored: Pairs::of(ignored.into_iter().filter_map(some)),
             full: Pairs::of(full.into_iter().filter_map(some)),
             elections: tally.adopted,
-            leaders: List::of(leaders.into_iter().map(Leader::of)),
+            leaders: List::of(leaders.iter().map(Leader::of)),
             preempted: tally.preempted,
             stepped_down: tally.stepped_down,
             suspected: tally.suspected,
@@ -74,7 +74,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     );
 }
 
-/// The summary; what is counted by kind has only what occurred.
+/// The summary. Counts by kind leave out zeros.
 #[derive(Serialize)]
 struct Object<'a, R, M, I, F, L, P> {
     event: &'static str,
@@ -149,18 +149,18 @@ struct Leader {
 }
 
 impl Leader {
-    fn of(reign: &Reign) -> Self {
+    fn of(leadership: &Leadership) -> Self {
         Self {
-            node: reign.ballot.leader().0,
-            round: reign.ballot.round(),
-            from_us: reign.from.as_micros(),
-            to_us: reign.end.map(|(at, _)| at.as_micros()),
-            ended: reign.end.map(|(_, ending)| ending.name()),
+            node: leadership.ballot.leader().0,
+            round: leadership.ballot.round(),
+            from_us: leadership.from.as_micros(),
+            to_us: leadership.end.map(|(at, _)| at.as_micros()),
+            ended: leadership.end.map(|(_, ending)| ending.name()),
         }
     }
 }
 
-/// How full a fixed structure was at its fullest.
+/// Peak use of a fixed capacity.
 #[derive(Serialize)]
 struct Fullness {
     peak: usize,

@@ -1,8 +1,8 @@
-//! The summary of a small story, in both forms.
+//! Summaries of a small run, in both formats.
 
 use super::*;
-use crate::commands::run::Form;
-use crate::reigns::Reigns;
+use crate::commands::run::OutputFormat;
+use crate::leadership::Leaderships;
 use synod::machines::Opaque;
 use synod::simulation::{Bound, DiskFigures, Mark, Report};
 use synod::{
@@ -10,9 +10,9 @@ use synod::{
     Tracer,
 };
 
-/// Two nodes that led.
-fn reigns() -> Reigns {
-    let mut reigns = Reigns::default();
+/// Returns the leaderships of two nodes.
+fn leaderships() -> Leaderships {
+    let mut leaderships = Leaderships::default();
     let adopted = |node: u16| Event::Adopted {
         ballot: Ballot::new(u64::from(node) + 1, NodeId(node)),
         reproposed: 0,
@@ -25,14 +25,14 @@ fn reigns() -> Reigns {
         (0, 950, Event::Killed),
     ] {
         let event: Event<'_, Opaque, 2> = event;
-        reigns.record(&Record {
+        leaderships.record(&Record {
             at: Instant::from_micros(at * 1_000),
             node: NodeId(node),
             role: Role::Leader,
             event,
         });
     }
-    reigns
+    leaderships
 }
 
 fn finished() -> Finished {
@@ -80,14 +80,14 @@ fn finished() -> Finished {
         },
         digest: Digest::resume(0xabc),
         tally,
-        reigns: reigns(),
+        leaderships: leaderships(),
         marks: vec![Mark {
             name: "outbox",
             peak: 5,
             capacity: 40,
         }],
         lost: 1,
-        looks: None,
+        checks: None,
         pace: None,
         began: 0,
         earlier: 0,
@@ -95,7 +95,7 @@ fn finished() -> Finished {
     }
 }
 
-fn written(verified: Option<bool>, form: Form) -> String {
+fn written(verified: Option<bool>, form: OutputFormat) -> String {
     let summary = Summary {
         run_seed: 6,
         command: "synod 6 --nodes 3",
@@ -104,14 +104,14 @@ fn written(verified: Option<bool>, form: Form) -> String {
     };
     let mut out = Vec::new();
     match form {
-        Form::Text => summary.text(&mut out),
-        Form::Json => summary.json(&mut out),
+        OutputFormat::Text => summary.text(&mut out),
+        OutputFormat::Json => summary.json(&mut out),
     }
     String::from_utf8(out).unwrap()
 }
 
 #[test]
-fn the_text_says_what_happened_and_ends_with_the_digest() {
+fn the_text_ends_with_the_digest() {
     let expected = "\
 outcome     stalled: the simulated time is up
 seed        6
@@ -137,11 +137,11 @@ outbox                     5          40
 
 digest=0000000000000abc
 ";
-    assert_eq!(written(Some(true), Form::Text), expected);
+    assert_eq!(written(Some(true), OutputFormat::Text), expected);
 }
 
 #[test]
-fn the_json_says_the_same_in_one_line() {
+fn the_json_is_one_line_with_the_same_contents() {
     let expected = concat!(
         r#"{"event":"summary","outcome":"stalled","reason":"the simulated time is up","run_seed":6,"#,
         r#""command":"synod 6 --nodes 3","nodes":{"started":3,"live":2,"joined":1},"#,
@@ -154,5 +154,5 @@ fn the_json_says_the_same_in_one_line() {
         r#""digest":"0000000000000abc"}"#,
         "\n"
     );
-    assert_eq!(written(None, Form::Json), expected);
+    assert_eq!(written(None, OutputFormat::Json), expected);
 }

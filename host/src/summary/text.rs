@@ -1,22 +1,22 @@
-//! The summary for people.
+//! Text summary of a run, for people.
 
 use super::Summary;
 use crate::run::Finished;
 use std::io::{self, Write};
 use synod::{Queue, Reason};
 
-/// How many leaders are told of one by one.
+/// Greatest number of leaderships that are listed.
 const LEADERS_MAX: usize = 20;
 
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
-    // A byte buffer never refuses.
+    // Writing to a byte buffer never fails.
     let _ = facts(summary, out)
         .and_then(|()| traffic(summary, out))
         .and_then(|()| marks(summary, out))
         .and_then(|()| writeln!(out, "digest={}", summary.finished.digest));
 }
 
-/// Writes what came of the run, one fact a line.
+/// Writes the results of the run, one a line.
 fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let finished = summary.finished;
     let (report, tally) = (&finished.report, &finished.tally);
@@ -88,14 +88,14 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes who led, from when to when, a line for each.
+/// Writes a line for each leadership.
 fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
-    let reigns = finished.reigns.all();
+    let leaderships = finished.leaderships.all();
     let mut name = "leaders";
-    for reign in reigns.iter().take(LEADERS_MAX) {
-        let (node, round) = (reign.ballot.leader(), reign.ballot.round());
-        write!(out, "{name:<12}{node} from {}s to ", reign.from)?;
-        match reign.end {
+    for leadership in leaderships.iter().take(LEADERS_MAX) {
+        let (node, round) = (leadership.ballot.leader(), leadership.ballot.round());
+        write!(out, "{name:<12}{node} from {}s to ", leadership.from)?;
+        match leadership.end {
             None => writeln!(out, "the end, round {round}")?,
             Some((at, ending)) => {
                 let ending = ending.name().replace('_', " ");
@@ -104,15 +104,15 @@ fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
         }
         name = "";
     }
-    let hidden = reigns.len().saturating_sub(LEADERS_MAX);
-    let more = finished.reigns.more() + u64::try_from(hidden).unwrap_or(u64::MAX);
+    let hidden = leaderships.len().saturating_sub(LEADERS_MAX);
+    let more = finished.leaderships.more() + u64::try_from(hidden).unwrap_or(u64::MAX);
     match more {
         0 => Ok(()),
         more => writeln!(out, "{:<12}and {more} more; --format json names them", ""),
     }
 }
 
-/// Writes counts that are not zero in one line, or no line.
+/// Writes the counts that are not zero in one line, or nothing.
 fn listed<const N: usize>(
     out: &mut Vec<u8>,
     name: &str,
@@ -160,7 +160,7 @@ fn traffic(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes how full each fixed structure was at its fullest.
+/// Writes the peak use of each fixed capacity.
 fn marks(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(out, "\n{:<16}{:>12}{:>12}", "queues", "peak", "capacity")?;
     for mark in &summary.finished.marks {

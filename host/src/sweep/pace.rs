@@ -1,41 +1,41 @@
-//! What runs take on average: what hides in the spread of single runs shows in the average of many.
+//! Averages of the effort of runs, which reveal a change that the variance of single runs hides.
 //!
-//! A node that begins to claim too often, or repeats a message too soon, makes no run fail: some runs take as much anyway. A
-//! thousand runs of the same trials take the same on average, give or take a few parts in a hundred.
+//! A node that claims too often, or repeats a message too soon, makes no single run fail, as some runs take as much
+//! anyway. But averages over a thousand runs of the same distribution differ by only a few percent.
 
 use crate::run::Finished;
 use core::fmt;
 use synod::NodeId;
 use synod::simulation::Trial;
 
-/// Something that runs take.
+/// A quantity that is averaged over runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Take {
-    /// Ballots claimed in a run, over all of it.
+    /// Ballots claimed in a run.
     Claims,
-    /// Ballots claimed in a run after its faults were over and somebody was answered.
+    /// Ballots claimed in a run after its faults were over and a client was answered.
     LateClaims,
-    /// Messages for each node and each answer or heartbeat, over all of a run.
+    /// Messages per node and per answer or heartbeat, in the whole run.
     Messages,
-    /// The same, after the faults were over.
+    /// The same after the faults were over.
     LateMessages,
-    /// Slots for each answer after the faults were over.
+    /// Slots per answer after the faults were over.
     Slots,
     /// Round trips until the first answer after the faults were over.
     FirstAnswer,
-    /// Round trips that the slowest request of a run waited after that.
+    /// Round trips of the slowest request after that.
     LongestWait,
-    /// Round trips from when the faults were over until a run was done.
+    /// Round trips from the end of the faults until the run was done.
     Rest,
 }
 
 const TAKES: usize = 8;
 
-/// From so many runs on averages are judged.
+/// Number of runs after which averages are checked.
 pub const MANY_RUNS: u64 = 1_000;
 
 impl Take {
-    /// Every one.
+    /// All quantities.
     pub const ALL: [Self; TAKES] = [
         Self::Claims,
         Self::LateClaims,
@@ -47,7 +47,7 @@ impl Take {
         Self::Rest,
     ];
 
-    /// Its name: lower case, words joined by hyphens.
+    /// Returns the name: lower case, words joined by hyphens.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Claims => "claims",
@@ -61,10 +61,10 @@ impl Take {
         }
     }
 
-    /// What it may be on average, in thousandths, from the least to the most, where all faults and sizes are drawn.
+    /// Returns the bounds on the average, in thousandths, with all faults and sizes.
     ///
-    /// Source: the averages of 20 sweeps of 1,000 seeds each, from 0 on, and a margin of about twice their spread. This prints
-    /// them:
+    /// Source: the averages of 20 sweeps of 1,000 seeds each, from 0 on, with a margin of about twice their spread.
+    /// Printed by:
     ///
     /// ```sh
     /// cargo test --release -p synod-host --lib the_pace_of_runs_is_printed -- --ignored --nocapture
@@ -96,19 +96,19 @@ impl fmt::Display for Take {
     }
 }
 
-/// What a run takes of something, and of how much: an average is the sum of the ones over that of the others.
+/// A numerator and a denominator: the average is the sum of the first over the sum of the second.
 type Share = (u64, u64);
 
-/// What runs have taken so far.
+/// Averages over the runs so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paces {
     sums: [Share; TAKES],
-    /// How many runs there were whose pace can be held against that of others.
+    /// Number of runs with comparable figures.
     pub runs: u64,
 }
 
 impl Paces {
-    /// Adds a run, if its pace can be held against that of others.
+    /// Adds a run, if its figures are comparable.
     pub fn add(&mut self, trial: &Trial, finished: &Finished) {
         let Some(figures) = finished.pace else {
             return;
@@ -134,7 +134,7 @@ impl Paces {
                     nodes * (finished.report.answered + beats),
                 ),
                 Take::LateMessages => (figures.messages * 1_000, nodes * figures.work(heartbeat)),
-                // Clients for which there are not enough sessions give each other's up.
+                // Clients that outnumber the sessions evict each other and need more slots.
                 Take::Slots if scenario.clients >= trial.room.sessions() => (0, 0),
                 Take::Slots => (figures.slots * 1_000, figures.answers),
                 Take::FirstAnswer => match figures.first_answer {
@@ -151,13 +151,13 @@ impl Paces {
         self.runs += 1;
     }
 
-    /// An average, in thousandths.
+    /// Returns an average, in thousandths.
     pub fn mean(&self, take: Take) -> u64 {
         let (sum, of) = self.sums.get(take.index()).copied().unwrap_or_default();
         sum.checked_div(of).unwrap_or(0)
     }
 
-    /// The averages that are not what they usually are.
+    /// Returns the quantities whose averages are out of bounds.
     pub fn unusual(&self) -> impl Iterator<Item = Take> {
         let unusual = |take: &Take| {
             let (least, most) = take.usual();

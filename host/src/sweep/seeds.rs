@@ -1,32 +1,32 @@
-//! Which seeds a sweep runs.
+//! Ranges of seeds, and their shards.
 
 use core::fmt;
 
 /// A range of seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seeds {
-    /// The first.
+    /// First seed.
     pub first: u64,
-    /// The one after the last; `None` where only time ends it.
+    /// End of the range, excluded; `None` if only a time budget ends the sweep.
     pub end: Option<u64>,
 }
 
-/// A share of the seeds, so that several machines can sweep one range: of every `count` seeds the one at `index`.
+/// A share of the seeds, so that several machines can sweep one range: every `count`-th seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
-    /// Which share, from 1.
+    /// Number of the share, from 1.
     pub index: u32,
-    /// How many shares there are.
+    /// Number of shares.
     pub count: u32,
 }
 
 impl Shard {
-    /// All of them.
+    /// All seeds.
     pub const WHOLE: Self = Self { index: 1, count: 1 };
 }
 
 impl Seeds {
-    /// The `nth` seed of a shard, from 0.
+    /// Returns the `nth` seed of a shard, from 0.
     pub fn nth(&self, shard: Shard, nth: u64) -> Option<u64> {
         let past = nth.checked_mul(u64::from(shard.count))?;
         let before = u64::from(shard.index.checked_sub(1)?);
@@ -34,13 +34,13 @@ impl Seeds {
         self.end.is_none_or(|end| seed < end).then_some(seed)
     }
 
-    /// Below it are the first `nth` seeds of a shard, and no others.
+    /// Returns the seed below which the shard has exactly `nth` seeds.
     pub(super) fn below(&self, shard: Shard, nth: u64) -> u64 {
         let next = self.nth(shard, nth);
         next.unwrap_or(self.end.unwrap_or(u64::MAX))
     }
 
-    /// How many there are for a shard; `None` where only time ends it.
+    /// Returns the number of seeds of a shard; `None` if only a time budget ends the sweep.
     pub fn count(&self, shard: Shard) -> Option<u64> {
         let all = self.end?.saturating_sub(self.first);
         let before = u64::from(shard.index.saturating_sub(1));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_part_the_seeds() {
+    fn shards_partition_the_seeds() {
         for end in 5..20 {
             let seeds = Seeds {
                 first: 5,
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_seed_of_all_is_the_last() {
+    fn the_greatest_seed_ends_an_open_range() {
         let seeds = Seeds {
             first: u64::MAX - 2,
             end: None,

@@ -1,4 +1,4 @@
-//! Small sweeps: that they hang on their seeds alone, and what ends them.
+//! Small sweeps: their results depend only on the seeds, and each way to end.
 
 use super::*;
 use crate::case;
@@ -32,10 +32,10 @@ fn of_scenario(text: &str) -> Sweep {
     }
 }
 
-/// Of these clusters some are done within the time and some are not.
+/// A scenario in which some runs finish within the time bound and some do not.
 const TIGHT: &str = "nodes = 3\nclients = 2\nrequests = 3\nuntil = \"1100ms\"";
 
-/// What came of a sweep, without the time it took.
+/// Returns the result of a sweep with its duration set to zero.
 fn swept(of: &Sweep) -> Swept {
     let mut swept = sweep(of, &|_| {}, &AtomicBool::new(false)).unwrap();
     swept.took = Duration::ZERO;
@@ -43,7 +43,7 @@ fn swept(of: &Sweep) -> Swept {
 }
 
 #[test]
-fn three_hundred_seeds_with_all_faults_are_done() {
+fn three_hundred_seeds_with_all_faults_succeed() {
     let seeds = Seeds {
         first: 0,
         end: Some(300),
@@ -55,11 +55,16 @@ fn three_hundred_seeds_with_all_faults_are_done() {
         (swept.runs, swept.next, swept.end),
         (300, 300, End::Through)
     );
-    assert!(swept.sights.faults().all(|(_, sight)| sight.runs > 30));
+    assert!(
+        swept
+            .coverage
+            .faults()
+            .all(|(_, occurrences)| occurrences.runs > 30)
+    );
 }
 
 #[test]
-fn the_number_of_threads_does_not_matter() {
+fn the_result_does_not_depend_on_the_number_of_threads() {
     let [one, three] = [1, 3].map(|count| {
         swept(&Sweep {
             jobs: jobs(count),
@@ -71,7 +76,7 @@ fn the_number_of_threads_does_not_matter() {
 }
 
 #[test]
-fn the_shards_are_the_whole() {
+fn the_shards_together_are_the_whole_sweep() {
     let whole = swept(&Sweep::new(SEEDS));
     let shards = [1, 2, 3].map(|index| {
         swept(&Sweep {
@@ -84,7 +89,7 @@ fn the_shards_are_the_whole() {
     for of in [
         |swept: &Swept| swept.answered,
         |swept: &Swept| swept.deliveries,
-        |swept: &Swept| swept.sights.struck(),
+        |swept: &Swept| swept.coverage.struck(),
     ] {
         assert_eq!(shards.iter().map(of).sum::<u64>(), of(&whole));
     }
@@ -122,7 +127,7 @@ fn the_failure_with_the_smallest_seed_is_the_first() {
 }
 
 #[test]
-fn the_command_of_a_failure_names_its_run() {
+fn the_command_of_a_failure_repeats_its_run() {
     let sweep = of_scenario(TIGHT);
     let first = swept(&sweep).failures[0];
     assert_eq!(first.verdict, Verdict::Stalled(Bound::Time));
@@ -156,8 +161,8 @@ fn the_command_of_a_failure_names_its_run() {
 }
 
 #[test]
-fn what_was_asked_for_and_never_struck_is_missed() {
-    // No pause is drawn for seed 1.
+fn a_requested_fault_that_never_struck_is_missing() {
+    // Seed 1 draws no pause.
     let seeds = Seeds {
         first: 1,
         end: Some(2),
@@ -168,16 +173,16 @@ fn what_was_asked_for_and_never_struck_is_missed() {
 }
 
 #[test]
-fn what_a_scenario_plans_and_never_strikes_is_missed() {
+fn a_fault_of_a_scenario_that_never_struck_is_missing() {
     let calm = "[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"1us\"";
     let fault = "[[fault]]\nkind = \"partition\"\nat = \"100ms\"\nlasts = \"1s\"\nside = [1]";
     let text = format!("nodes = 3\n[link]\nloss = \"0%\"\n{calm}\n{fault}");
     let swept = swept(&of_scenario(&text));
     assert_eq!(swept.missing, [Missing::Fault(FaultKind::Duplicate)]);
-    let sight = |wanted| swept.sights.faults().find(|(kind, _)| *kind == wanted);
-    let (_, partitions) = sight(FaultKind::Partition).unwrap();
+    let occurrences = |wanted| swept.coverage.faults().find(|(kind, _)| *kind == wanted);
+    let (_, partitions) = occurrences(FaultKind::Partition).unwrap();
     assert_eq!((partitions.runs, partitions.times), (40, 40));
-    let (_, losses) = sight(FaultKind::Loss).unwrap();
+    let (_, losses) = occurrences(FaultKind::Loss).unwrap();
     assert_eq!(
         losses.runs, 0,
         "what a partition cuts off is no loss by chance"
@@ -185,15 +190,15 @@ fn what_a_scenario_plans_and_never_strikes_is_missed() {
 }
 
 #[test]
-fn everything_is_due_some_time_where_all_faults_are_on() {
+fn with_all_faults_every_event_is_expected_after_some_runs() {
     let all = Sweep::new(SEEDS);
-    let due = Due::of(&all);
+    let due = Expectations::of(&all);
     assert!(
         FaultKind::ALL
             .iter()
             .all(|kind| due.fault(*kind) == Some(100))
     );
-    assert_eq!(due.rarity(Rarity::Snapshot), Some(1_000));
+    assert_eq!(due.rare_event(RareEvent::Snapshot), Some(1_000));
     let mut nothing = Swept::new(0);
     nothing.answered = 1;
     for (runs, missing) in [
@@ -217,16 +222,20 @@ fn everything_is_due_some_time_where_all_faults_are_on() {
         nodes: Some(2),
         ..*swarm
     });
-    let two = Due::of(&Sweep { source, ..all });
+    let two = Expectations::of(&Sweep { source, ..all });
     assert_eq!(two.fault(FaultKind::Partition), Some(100));
     for cannot in [FaultKind::Partial, FaultKind::Crash, FaultKind::Rot] {
         assert_eq!(two.fault(cannot), None, "{cannot} among two nodes");
     }
-    assert_eq!(two.rarity(Rarity::Snapshot), None, "sizes are not drawn");
+    assert_eq!(
+        two.rare_event(RareEvent::Snapshot),
+        None,
+        "sizes are not drawn"
+    );
 }
 
 #[test]
-fn no_time_is_no_run() {
+fn a_time_budget_of_zero_allows_no_run() {
     let swept = swept(&Sweep {
         time: Some(Duration::ZERO),
         ..Sweep::new(Seeds {
@@ -240,7 +249,7 @@ fn no_time_is_no_run() {
 }
 
 #[test]
-fn a_sweep_that_is_stopped_before_it_began_has_begun_all_the_same() {
+fn a_sweep_stopped_at_once_still_runs_one_seed_per_thread() {
     let stop = AtomicBool::new(true);
     let all = Sweep {
         jobs: jobs(1),
@@ -255,7 +264,7 @@ fn a_sweep_that_is_stopped_before_it_began_has_begun_all_the_same() {
 }
 
 #[test]
-fn a_sweep_that_is_stopped_finishes_what_it_has_begun() {
+fn a_stopped_sweep_finishes_the_runs_in_progress() {
     let stop = AtomicBool::new(false);
     let all = Sweep {
         jobs: jobs(2),
@@ -282,14 +291,14 @@ fn a_sweep_that_is_stopped_finishes_what_it_has_begun() {
 }
 
 #[test]
-fn a_sweep_that_is_stopped_counts_nothing_behind_a_failure() {
+fn a_stopped_sweep_counts_no_run_after_a_failure() {
     let failing = Sweep {
         jobs: jobs(40),
         ..of_scenario(TIGHT)
     };
     let whole = swept(&failing);
     for _ in 0..20 {
-        // Each thread begins a run, if it comes to that: mostly there are some behind the one that fails.
+        // Each thread starts a run if it can, so that there are usually runs after the one that fails.
         let mut stopped = sweep(&failing, &|_| {}, &AtomicBool::new(true)).unwrap();
         if stopped.failures.is_empty() {
             assert!(stopped.runs < whole.runs);
@@ -297,12 +306,12 @@ fn a_sweep_that_is_stopped_counts_nothing_behind_a_failure() {
         }
         assert!(matches!(stopped.end, End::Stopped | End::Failed));
         (stopped.took, stopped.end) = (whole.took, whole.end);
-        assert_eq!(stopped, whole, "the same seeds come to the same");
+        assert_eq!(stopped, whole, "the same seeds have the same results");
     }
 }
 
 #[test]
-fn a_run_alone_is_what_it_is_among_others() {
+fn a_run_does_not_depend_on_other_runs_of_the_sweep() {
     for source in [Sweep::new(SEEDS), of_scenario(TIGHT)] {
         let among = swept(&Sweep {
             keep_going: true,
@@ -325,7 +334,7 @@ fn a_run_alone_is_what_it_is_among_others() {
 }
 
 #[test]
-fn links_that_lose_nothing_as_there_are_none_are_not_missed() {
+fn losses_are_not_missing_in_a_cluster_of_one_node() {
     let swept = swept(&of_scenario(
         "nodes = 1\nclients = 1\n[link]\nloss = \"5%\"",
     ));
@@ -336,7 +345,7 @@ fn links_that_lose_nothing_as_there_are_none_are_not_missed() {
 }
 
 #[test]
-fn every_run_is_made_twice_where_that_is_asked_for() {
+fn verification_runs_every_seed_twice() {
     let twice = swept(&Sweep {
         verify: true,
         ..Sweep::new(SEEDS)
@@ -362,7 +371,7 @@ fn every_run_is_made_twice_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_planned_fault_that_never_strikes_is_missed_by_its_name() {
+fn a_planned_fault_that_never_struck_is_missing_by_name() {
     let crash = "[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1";
     let dead = "[[fault]]\nkind = \"crash\"\nat = \"2s\"\nnode = 1";
     let text = format!("nodes = 3\n[link]\nloss = \"0%\"\n{crash}\n{dead}");
@@ -373,7 +382,7 @@ fn a_planned_fault_that_never_strikes_is_missed_by_its_name() {
 }
 
 #[test]
-fn a_scenario_in_which_nobody_is_answered_shows_nothing() {
+fn a_scenario_without_answers_is_vacuous() {
     let swept = swept(&of_scenario("nodes = 3\nclients = 0"));
     assert_eq!((swept.failures.len(), swept.answered), (0, 0));
     assert_eq!(
@@ -398,7 +407,7 @@ fn a_scenario_that_cannot_be_run_is_an_error() {
     );
 }
 
-/// A figure of single runs, in tenths, in rising order.
+/// Prints the distribution of a figure of single runs, given in tenths.
 fn spread(name: &str, mut tenths: Vec<u64>) {
     tenths.sort_unstable();
     if tenths.is_empty() {
@@ -410,7 +419,7 @@ fn spread(name: &str, mut tenths: Vec<u64>) {
     println!("{name:<16}{half:>8}{ninety:>8}{most_of_all:>8}{nearly_all:>8}{most:>8}");
 }
 
-/// Prints what `Budget::USUAL` and `Take::usual` rest on. `PACE_SEEDS` in the environment asks for another number of seeds.
+/// Prints the figures behind `Budget::USUAL` and `Take::usual`. The variable `PACE_SEEDS` sets the number of seeds.
 #[test]
 #[ignore = "takes minutes, and prints figures for a person to set limits by"]
 fn the_pace_of_runs_is_printed() {
@@ -477,7 +486,7 @@ fn the_pace_of_runs_is_printed() {
 }
 
 #[test]
-fn averages_that_are_not_as_usual_fail_a_sweep_that_no_run_fails() {
+fn averages_out_of_bounds_fail_a_sweep_without_failed_runs() {
     let mut swept = Swept::new(0);
     assert_eq!(swept.exit(), Exit::Done);
     swept.unusual = vec![Take::Claims];

@@ -1,30 +1,31 @@
-//! Each part of a check is explored, as many at once as there are processors.
+//! Exploration of the parts of a check, as many at a time as there are processors.
 
 use super::{CheckCommand, Part};
 use crate::check::{
-    Bounds, End, Explored, Explorer, Line, Reached, Scope, Sight, Watch, schedule, search, walks,
+    Bounds, Coverage, End, Explored, Explorer, Line, Scope, Situation, Watch, schedule, search,
+    walks,
 };
-use crate::storm::{self, Conditions, walk};
+use crate::random_walk::{self, Conditions, walk};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// What came of a part.
+/// Result of a part.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) part: Part,
     pub(super) end: End,
     pub(super) states: u64,
-    /// How many of them are different, where that is known.
+    /// Number of distinct states, if known.
     pub(super) unique: u64,
     pub(super) depth: u64,
     pub(super) applied: u64,
     pub(super) walks: u64,
-    pub(super) reached: Reached,
+    pub(super) coverage: Coverage,
     pub(super) bad: Option<Bad>,
 }
 
-/// A broken rule, and what shows it.
+/// A violation with its counterexample.
 #[derive(Debug)]
 pub(super) struct Bad {
     pub(super) rule: &'static str,
@@ -34,7 +35,7 @@ pub(super) struct Bad {
 }
 
 impl Done {
-    /// Nothing yet.
+    /// Returns the result of a part that has not begun.
     fn new(part: &Part, end: End) -> Self {
         Self {
             part: part.clone(),
@@ -44,7 +45,7 @@ impl Done {
             depth: 0,
             applied: 0,
             walks: 0,
-            reached: Reached::default(),
+            coverage: Coverage::default(),
             bad: None,
         }
     }
@@ -64,19 +65,19 @@ impl Done {
             depth: found.depth,
             applied: found.applied,
             walks: found.walks,
-            reached: found.reached,
+            coverage: found.coverage,
             bad,
         }
     }
 
-    /// Whether there would have been more.
+    /// True if the part ended before it was complete.
     pub(super) fn is_cut(&self) -> bool {
         matches!(self.end, End::Stopped | End::States | End::Depth)
     }
 }
 
-/// Explores all parts. What comes after one in which a rule is broken is stopped; what comes before it goes on, so that
-/// the first one is the same with any number of processors.
+/// Explores all parts. A violation stops the parts after it but not those before it, so that the first one reported
+/// does not depend on the number of processors.
 pub(super) fn explored(
     command: &CheckCommand,
     parts: &[Part],
@@ -136,11 +137,12 @@ fn explore(command: &CheckCommand, part: &Part, watch: &Arc<Watch>) -> Done {
     }
 }
 
-/// The explorer of a world. Where there is none, its nodes do not come to a beginning although nothing is in their way.
+/// Returns the explorer of a world. If its nodes cannot found a cluster without faults, that is a violation of
+/// progress.
 fn explorer(
     #[cfg_attr(
         not(feature = "mutants"),
-        expect(unused_variables, reason = "a mutant that there is not")
+        expect(unused_variables, reason = "used only under the feature `mutants`")
     )]
     command: &CheckCommand,
     scope: &Scope,
@@ -173,11 +175,11 @@ pub(super) fn explore_with(
     Done::of(part, explorer, found)
 }
 
-/// Walks under weather.
+/// Makes random walks under drawn network conditions.
 fn storms(
     #[cfg_attr(
         not(feature = "mutants"),
-        expect(unused_variables, reason = "a mutant that there is not")
+        expect(unused_variables, reason = "used only under the feature `mutants`")
     )]
     command: &CheckCommand,
     part: &Part,
@@ -186,7 +188,7 @@ fn storms(
 ) -> Done {
     let mut done = Done::new(part, End::Walked);
     let conditions = Conditions {
-        watch: storm::Watch::Everything,
+        checks: random_walk::CheckSet::All,
         #[cfg(feature = "mutants")]
         mutant: command.mutant,
     };
@@ -198,23 +200,23 @@ fn storms(
         let seed = first.saturating_add(nth);
         let walked = walk(seed, &conditions);
         let (tally, power) = (&walked.tally, &walked.power);
-        for (sight, times) in [
-            (Sight::Elected, tally.adopted),
-            (Sight::Reproposed, tally.reproposed),
-            (Sight::Noop, tally.noops),
-            (Sight::Preempted, tally.preempted),
-            (Sight::SteppedDown, tally.stepped_down),
-            (Sight::Applied, tally.applied),
-            (Sight::Answered, walked.answered),
-            (Sight::Paged, tally.paged),
-            (Sight::Learnt, walked.learnt),
-            (Sight::Installed, tally.installed),
-            (Sight::Restarted, power.lost),
-            (Sight::Torn, power.torn),
-            (Sight::Checkpoint, power.checkpoints),
-            (Sight::Healed, u64::from(walked.broken.is_none())),
+        for (situation, times) in [
+            (Situation::Elected, tally.adopted),
+            (Situation::Reproposed, tally.reproposed),
+            (Situation::Noop, tally.noops),
+            (Situation::Preempted, tally.preempted),
+            (Situation::SteppedDown, tally.stepped_down),
+            (Situation::Applied, tally.applied),
+            (Situation::Answered, walked.answered),
+            (Situation::Paged, tally.paged),
+            (Situation::Learnt, walked.learnt),
+            (Situation::Installed, tally.installed),
+            (Situation::Restarted, power.lost),
+            (Situation::Torn, power.torn),
+            (Situation::Checkpoint, power.checkpoints),
+            (Situation::Healed, u64::from(walked.broken.is_none())),
         ] {
-            done.reached.add(sight, times);
+            done.coverage.add(situation, times);
         }
         watch.count(walked.steps);
         done.walks += 1;
@@ -225,7 +227,7 @@ fn storms(
             done.end = End::Violated;
             done.bad = Some(Bad {
                 rule: broken.check.name(),
-                // What follows are the nodes as they stand then.
+                // The further lines are the debug output of the nodes.
                 what: broken.what.lines().next().unwrap_or_default().to_owned(),
                 schedule: Vec::new(),
                 seed: Some(seed),

@@ -1,14 +1,14 @@
-//! What came of a check, as lines or as JSON.
+//! Report of a check, as text or as JSON.
 
 use super::parts::Done;
 use super::{Account, CheckCommand, Part};
-use crate::check::{Line, Sight};
+use crate::check::{Line, Situation};
 use crate::json::{self, List, Pairs, Text};
 use core::time::Duration as Elapsed;
 use serde::Serialize;
 use std::io::{self, Write as _};
 
-/// How long a line of what was reached may be.
+/// Greatest width of a line of the coverage, in columns.
 const WIDTH: usize = 100;
 
 pub(super) struct Report<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     pub(super) fn text(&self, out: &mut Vec<u8>) {
-        // A byte buffer never refuses.
+        // Writing to a byte buffer never fails.
         let _ = self.write_text(out);
     }
 
@@ -74,7 +74,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// A line for each part: how much there was of it, how it ended, and the command for it alone.
+    /// Writes a line for each part: its extent, how it ended, and the command that explores it alone.
     fn write_parts(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for done in &self.account.done {
             let (count, what) = match done.part {
@@ -93,18 +93,29 @@ impl Report<'_> {
         writeln!(out)
     }
 
-    /// What was reached, and how often.
+    /// Writes the coverage: each situation with the number of its occurrences, and the situations that never occurred.
     fn write_reached(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        let reached = |sight: &Sight| self.account.reached.of(*sight) > 0;
-        let words = Sight::ALL.into_iter().filter(reached);
-        let words =
-            words.map(|sight| format!("{} {}", sight.name(), self.account.reached.of(sight)));
+        let coverage = |situation: &Situation| self.account.coverage.of(*situation) > 0;
+        let words = Situation::ALL.into_iter().filter(coverage);
+        let words = words.map(|situation| {
+            format!(
+                "{} {}",
+                situation.name(),
+                self.account.coverage.of(situation)
+            )
+        });
         wrapped(out, "reached", words)?;
         if self.account.broken().is_some() {
             return Ok(());
         }
-        let never = Sight::ALL.into_iter().filter(|sight| !reached(sight));
-        wrapped(out, "never", never.map(|sight| sight.name().to_owned()))
+        let never = Situation::ALL
+            .into_iter()
+            .filter(|situation| !coverage(situation));
+        wrapped(
+            out,
+            "never",
+            never.map(|situation| situation.name().to_owned()),
+        )
     }
 
     pub(super) fn json(&self, out: &mut Vec<u8>) {
@@ -119,7 +130,7 @@ impl Report<'_> {
             |(done, _)| self.command.again(done),
         );
         let bad = bad.map(|(_, bad)| bad);
-        let reached = |sight: Sight| (sight.name(), account.reached.of(sight));
+        let reached = |situation: Situation| (situation.name(), account.coverage.of(situation));
         json::line(
             out,
             &CheckObject {
@@ -132,8 +143,8 @@ impl Report<'_> {
                 walks: sum(|done| done.walks),
                 depth: most(|done| done.depth),
                 applied: most(|done| done.applied),
-                reached: Pairs::of(Sight::ALL.into_iter().map(reached)),
-                missing: List::of(account.missing.iter().map(|sight| sight.name())),
+                reached: Pairs::of(Situation::ALL.into_iter().map(reached)),
+                missing: List::of(account.missing.iter().map(|situation| situation.name())),
                 parts: List::of(account.done.iter().map(|done| self.part_object(done))),
                 t_us: u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
                 command,
@@ -190,7 +201,7 @@ struct PartObject {
     command: String,
 }
 
-/// A step of a counterexample, and what came of it.
+/// A step of a counterexample with its effects.
 #[derive(Serialize)]
 struct StepObject<'a> {
     what: &'a str,
@@ -206,7 +217,7 @@ impl<'a> StepObject<'a> {
     }
 }
 
-/// A heading, and words behind it with commas between them, in as many lines as it takes.
+/// Writes a heading and a list of words separated by commas, wrapped to [`WIDTH`].
 fn wrapped(
     out: &mut Vec<u8>,
     heading: &str,

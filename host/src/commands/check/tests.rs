@@ -1,11 +1,11 @@
-//! What a check says, and how it ends.
+//! Reports and exit codes of checks.
 
 use super::parts::explore_with;
 use super::*;
 use crate::check::Explorer;
 use synod::{Ballot, Envelope, Message, NodeId, Slot};
 
-/// A small world in which node 1 is said to have accepted what it has not.
+/// Returns a small world with a forged message, by which node 1 claims a vote that it never cast.
 fn forged(network: Network) -> (Scope, Explorer) {
     let ballot = Ballot::new(2, NodeId(0));
     let message = Message::Accepted {
@@ -44,8 +44,8 @@ fn told(command: &CheckCommand, done: Vec<Done>, interrupted: bool) -> (String, 
     };
     let mut out = Vec::new();
     match command.form {
-        Form::Text => report.text(&mut out),
-        Form::Json => report.json(&mut out),
+        OutputFormat::Text => report.text(&mut out),
+        OutputFormat::Json => report.json(&mut out),
     }
     (String::from_utf8(out).unwrap(), account.exit())
 }
@@ -61,7 +61,7 @@ fn world(scope: Scope) -> CheckCommand {
 }
 
 #[test]
-fn a_violation_is_told_step_by_step_with_the_command_that_shows_it_again() {
+fn a_violation_is_reported_step_by_step_with_the_command_that_repeats_it() {
     let (scope, explorer) = forged(Network::Once);
     let (text, exit) = account_of(&world(scope), explorer, false);
     assert_eq!(exit, Exit::Violated);
@@ -78,10 +78,10 @@ fn a_violation_is_told_step_by_step_with_the_command_that_shows_it_again() {
 }
 
 #[test]
-fn a_walk_is_shown_again_by_its_seed() {
+fn a_walk_is_repeated_by_its_seed() {
     let (scope, explorer) = forged(Network::Again);
     let command = CheckCommand {
-        form: Form::Json,
+        form: OutputFormat::Json,
         ..CheckCommand::new(Some(Part::Walks(scope.clone(), 500, 7)))
     };
     let (text, exit) = account_of(&command, explorer, false);
@@ -102,10 +102,10 @@ fn a_walk_is_shown_again_by_its_seed() {
 }
 
 #[test]
-fn what_is_whole_and_what_is_cut_short_are_told_apart() {
+fn complete_and_bounded_explorations_are_distinguished() {
     let small = world(Scope::small());
     let (text, exit) = checked(&small);
-    let done = "outcome     done: every state was visited, and no rule is broken\n";
+    let done = "outcome     done: every state was visited, and no invariant is violated\n";
     assert!(text.starts_with(done), "{text}");
     assert!(text.contains("\nreached     elected "), "{text}");
     assert_eq!(exit, Exit::Done);
@@ -126,14 +126,14 @@ fn what_is_whole_and_what_is_cut_short_are_told_apart() {
         ),
     ] {
         let (text, exit) = checked(&cut);
-        let start = format!("outcome     cut short: {why}, and no rule is broken\n");
+        let start = format!("outcome     cut short: {why}, and no invariant is violated\n");
         assert!(text.starts_with(&start), "{text}");
         assert_eq!(exit, Exit::CutShort);
     }
 }
 
 #[test]
-fn an_interrupt_is_accounted_for_unless_everything_was_done_by_then() {
+fn an_interrupt_is_reported_unless_the_check_was_complete() {
     let (scope, _) = forged(Network::Once);
     let command = CheckCommand {
         states: 1_200,
@@ -151,7 +151,7 @@ fn an_interrupt_is_accounted_for_unless_everything_was_done_by_then() {
 }
 
 #[test]
-fn what_did_nothing_is_vacuous_and_says_what_never_happened() {
+fn a_check_without_expected_events_is_vacuous_and_names_them() {
     let small = Scope::small;
     for (scope, never) in [
         (
@@ -183,7 +183,7 @@ fn what_did_nothing_is_vacuous_and_says_what_never_happened() {
         assert!(text.starts_with(&start), "{text}");
         assert_eq!(exit, Exit::Vacuous);
     }
-    // So is what was cut short before anything happened.
+    // A check that was cut short before any event occurred is vacuous, too.
     let early = CheckCommand {
         states: 3,
         ..world(small())
@@ -199,7 +199,7 @@ fn what_did_nothing_is_vacuous_and_says_what_never_happened() {
 }
 
 #[test]
-fn storms_are_counted_and_have_what_is_due_in_them() {
+fn random_walks_are_counted_and_cover_the_expected_situations() {
     let command = CheckCommand::new(Some(Part::Storms(20, 0)));
     let (text, exit) = checked(&command);
     assert_eq!(exit, Exit::Done, "{text}");
@@ -210,9 +210,9 @@ fn storms_are_counted_and_have_what_is_due_in_them() {
     );
 }
 
-/// All parts, with fewer walks: what one of them never comes to another one does.
+/// The test uses fewer walks than the default. Each situation is covered by at least one part.
 #[test]
-fn the_parts_together_are_told_part_by_part_and_the_first_violation_counts() {
+fn parts_are_reported_one_by_one_and_the_first_violation_decides() {
     let part = |part| CheckCommand::new(Some(part));
     let all = CheckCommand::new(None);
     assert!(all.parts().len() > 5);

@@ -1,9 +1,10 @@
-//! The report of a sweep for programs: a line for each failure, and one at the end. Its keys are those of [`Shape::Json`](super::Shape::Json).
+//! JSON report of a sweep: a line for each failure, and one at the end.
+//! [`ReportFormat::Json`](super::ReportFormat::Json) lists the keys.
 
 use super::Account;
 use crate::exit::Exit;
 use crate::json::{self, Hex, List, Pairs, Text};
-use crate::sweep::{Due, Failure, Sight, Take};
+use crate::sweep::{Expectations, Failure, Occurrences, Take};
 use serde::Serialize;
 
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
@@ -100,18 +101,18 @@ struct Longest {
 }
 
 #[derive(Serialize)]
-struct Seen {
+struct OccurrencesObject {
     runs: u64,
     times: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     due_from: Option<u64>,
 }
 
-impl Seen {
-    fn of(sight: Sight, due_from: Option<u64>) -> Self {
+impl OccurrencesObject {
+    fn of(occurrences: Occurrences, due_from: Option<u64>) -> Self {
         Self {
-            runs: sight.runs,
-            times: sight.times,
+            runs: occurrences.runs,
+            times: occurrences.times,
             due_from,
         }
     }
@@ -120,12 +121,15 @@ impl Seen {
 fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
     let (sweep, swept) = (account.sweep, account.swept);
     let (outcome, reason) = account.outcome();
-    let due = Due::of(sweep);
-    let faults = swept.sights.faults();
-    let faults = faults.map(|(kind, sight)| (kind.name(), Seen::of(sight, due.fault(kind))));
-    let happened = swept.sights.rarities();
-    let happened =
-        happened.map(|(rarity, sight)| (rarity.name(), Seen::of(sight, due.rarity(rarity))));
+    let due = Expectations::of(sweep);
+    let faults = swept.coverage.faults().map(|(kind, occurrences)| {
+        let object = OccurrencesObject::of(occurrences, due.fault(kind));
+        (kind.name(), object)
+    });
+    let happened = swept.coverage.rare_events().map(|(event, occurrences)| {
+        let object = OccurrencesObject::of(occurrences, due.rare_event(event));
+        (event.name(), object)
+    });
     let pace = Take::ALL.into_iter().map(|take| {
         let (least, most) = take.usual();
         let average = swept.paces.mean(take);
@@ -159,9 +163,9 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
             faults: (!account.quiet).then(|| Pairs::of(faults)),
             happened: (!account.quiet).then(|| Pairs::of(happened)),
             missing: List::of(swept.missing.iter().map(Text)),
-            pace: due.is_wild().then(|| Pairs::of(pace)),
+            pace: due.is_unrestricted().then(|| Pairs::of(pace)),
             unusual: due
-                .is_wild()
+                .is_unrestricted()
                 .then(|| List::of(swept.unusual.iter().map(Text))),
             answered: swept.answered,
             decided: swept.decided,

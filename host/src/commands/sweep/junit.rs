@@ -1,18 +1,19 @@
-//! The account of a sweep for build servers, in the form that `JUnit` has made common.
+//! `JUnit` XML report of a sweep, for build servers.
 //!
-//! There are two suites, named after the shard where there are several, so that the accounts of all shards can be put
-//! together. `runs` has a case for each run that failed, with the command that shows it again, and one for all
-//! others together: a case for each of a million seeds would help nobody. `sights` has a case for each kind of fault and
-//! each thing that a sweep is to see: it fails where that is due and was not seen, and is skipped where it is neither.
+//! It has two suites. Their names include the shard if there are several, so that reports of all shards can be
+//! combined. The suite `runs` has a test case for each failed run, with the command that repeats it, and one for all
+//! passed runs together, as a case for each of a million seeds would be useless. The suite `sights` has a case for each
+//! kind of fault and each rare event: it fails if the event was expected and never occurred, and is skipped if it
+//! neither occurred nor was expected.
 
 use super::Account;
-use crate::sweep::{Due, End, Failure, Shard, Sight};
+use crate::sweep::{End, Expectations, Failure, Occurrences, Shard};
 use core::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use std::io;
 
-/// What came of a case.
+/// Result of a test case.
 enum Result {
     Passed,
     Failed {
@@ -29,7 +30,7 @@ struct Case {
 }
 
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
-    // A byte buffer never refuses.
+    // Writing to a byte buffer never fails.
     let _ = write_suites(account, out);
     out.push(b'\n');
 }
@@ -37,9 +38,9 @@ pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
 fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let mut writer = Writer::new_with_indent(out, b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let (runs, sights) = (runs(account), sights(account));
+    let (runs, coverage) = (runs(account), coverage(account));
     let took = account.swept.took;
-    let (of_runs, of_sights) = (counts(&runs), counts(&sights));
+    let (of_runs, of_sights) = (counts(&runs), counts(&coverage));
     let both = of_runs.iter().zip(of_sights);
     let both = both.map(|(one, other)| (one + other).to_string());
     let counted = ["tests", "failures", "skipped"].into_iter().zip(both);
@@ -56,7 +57,7 @@ fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
                 shard => format!("{name} of shard {shard}"),
             };
             write_suite(writer, &of_shard("runs"), &runs, took)?;
-            write_suite(writer, &of_shard("sights"), &sights, Duration::ZERO)
+            write_suite(writer, &of_shard("sights"), &coverage, Duration::ZERO)
         })?;
     Ok(())
 }
@@ -71,7 +72,7 @@ fn runs(account: &Account<'_>) -> Vec<Case> {
             result: Result::Failed {
                 kind: outcome.to_owned(),
                 message: format!("{outcome}: {reason}"),
-                text: format!("see it again: {command}\ndigest: {}", failure.digest),
+                text: format!("repeat it with: {command}\ndigest: {}", failure.digest),
             },
         }
     };
@@ -81,36 +82,38 @@ fn runs(account: &Account<'_>) -> Vec<Case> {
     cases.push(Case {
         name: format!("{good} of {} seeds of {}", swept.runs, account.seeds()),
         result: match swept.end {
-            End::Stopped => Result::Skipped("stopped before its end".to_owned()),
+            End::Stopped => Result::Skipped("stopped before it was complete".to_owned()),
             _ => Result::Passed,
         },
     });
     cases
 }
 
-fn sights(account: &Account<'_>) -> Vec<Case> {
-    let (swept, due) = (account.swept, Due::of(account.sweep));
-    let faults = swept.sights.faults();
-    let faults = faults.map(|(kind, sight)| (kind.name(), sight, due.fault(kind)));
-    let rarities = swept.sights.rarities();
-    let rarities = rarities.map(|(rarity, sight)| (rarity.name(), sight, due.rarity(rarity)));
-    let seen = |(name, sight, due): (&str, Sight, Option<u64>)| Case {
+fn coverage(account: &Account<'_>) -> Vec<Case> {
+    let (swept, due) = (account.swept, Expectations::of(account.sweep));
+    let faults = swept.coverage.faults();
+    let faults = faults.map(|(kind, occurrences)| (kind.name(), occurrences, due.fault(kind)));
+    let rare_events = swept.coverage.rare_events();
+    let rare_events = rare_events.map(|(rare_event, occurrences)| {
+        (rare_event.name(), occurrences, due.rare_event(rare_event))
+    });
+    let seen = |(name, occurrences, due): (&str, Occurrences, Option<u64>)| Case {
         name: name.to_owned(),
         result: match due {
-            _ if sight.runs > 0 => Result::Passed,
+            _ if occurrences.runs > 0 => Result::Passed,
             Some(due) if swept.runs >= due => Result::Failed {
                 kind: "vacuous".to_owned(),
                 message: format!("never seen in {} runs", swept.runs),
-                text: format!("due from {due} runs on"),
+                text: format!("expected after {due} runs"),
             },
-            Some(due) => Result::Skipped(format!("due from {due} runs on")),
+            Some(due) => Result::Skipped(format!("expected after {due} runs")),
             None => Result::Skipped("not due".to_owned()),
         },
     };
-    faults.chain(rarities).map(seen).collect()
+    faults.chain(rare_events).map(seen).collect()
 }
 
-/// How many cases there are, how many failed, and how many were skipped.
+/// Returns the numbers of all cases, of failed ones, and of skipped ones.
 fn counts(cases: &[Case]) -> [usize; 3] {
     let count = |is: fn(&Result) -> bool| cases.iter().filter(|case| is(&case.result)).count();
     [

@@ -1,4 +1,4 @@
-//! The account of a small sweep, in its three shapes.
+//! Reports of a small sweep, in all three formats.
 
 use super::*;
 use crate::case;
@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use synod::Digest;
 
-/// A sweep over a scenario that never loses what it says it may, and in which one run took too long.
-fn account(shape: Shape, quiet: bool) -> String {
+/// Returns the report of a sweep of a scenario in which an expected fault never struck and one run stalled.
+fn account(shape: ReportFormat, quiet: bool) -> String {
     account_of(Shard::WHOLE, shape, quiet)
 }
 
-fn account_of(shard: Shard, shape: Shape, quiet: bool) -> String {
+fn account_of(shard: Shard, shape: ReportFormat, quiet: bool) -> String {
     let text = "nodes = 3\n[link]\nloss = \"0%\"\n[weather]\nduplicate = \"5%\"\nstorm = \"1s\"\nuntil = \"1us\"";
     let (case, _) = case::parse(text).unwrap();
     let seeds = Seeds {
@@ -44,27 +44,27 @@ fn account_of(shard: Shard, shape: Shape, quiet: bool) -> String {
     };
     let mut out = Vec::new();
     match shape {
-        Shape::Text => text::write(&account, &mut out),
-        Shape::Json => json::write(&account, &mut out),
-        Shape::Junit => junit::write(&account, &mut out),
+        ReportFormat::Text => text::write(&account, &mut out),
+        ReportFormat::Json => json::write(&account, &mut out),
+        ReportFormat::Junit => junit::write(&account, &mut out),
     }
     String::from_utf8(out).unwrap()
 }
 
 #[test]
-fn the_text_tells_the_failures_first_and_ends_with_the_digest() {
+fn the_text_begins_with_the_failures_and_ends_with_the_digest() {
     let expected = "\
 seed 6 stalled: the simulated time is up
   digest       0000000000000abc
-  see it again: synod run 6 --scenario 'a&b <\"c\">.toml'
+  repeat it with: synod run 6 --scenario 'a&b <\"c\">.toml'
 
 outcome     stalled: 1 of 5 runs failed
 command     synod sweep --seeds 4..9 --scenario 'a&b <\"c\">.toml' --keep-going
 runs        5, 1 stalled
 digest=0000000000000def
 ";
-    assert_eq!(account(Shape::Text, true), expected);
-    let all = account(Shape::Text, false);
+    assert_eq!(account(ReportFormat::Text, true), expected);
+    let all = account(ReportFormat::Text, false);
     for line in [
         "\ntime        2.5 s, 2 seeds a second, 2 at once\n",
         "\nduplicate                          0           0           1\n",
@@ -75,7 +75,7 @@ digest=0000000000000def
 }
 
 #[test]
-fn the_json_has_a_line_for_each_failure_and_one_at_the_end() {
+fn the_json_has_a_line_for_each_failure_and_a_last_line() {
     let expected = concat!(
         r#"{"event":"failure","run_seed":6,"outcome":"stalled","reason":"the simulated time is up","#,
         r#""command":"synod run 6 --scenario 'a&b <\"c\">.toml'","digest":"0000000000000abc"}"#,
@@ -85,13 +85,13 @@ fn the_json_has_a_line_for_each_failure_and_one_at_the_end() {
         r#""seeds":{"first":4,"next":9},"shard":{"index":1,"count":1},"ended":"through","runs":5,"#,
         r#""violated":0,"diverged":0,"stalled":1,"missing":["duplicate"],"#,
     );
-    let quiet = account(Shape::Json, true);
+    let quiet = account(ReportFormat::Json, true);
     assert!(quiet.starts_with(expected), "{quiet}");
     assert!(
         quiet.ends_with("\"jobs\":2,\"took_ms\":2500,\"digest\":\"0000000000000def\"}\n"),
         "{quiet}"
     );
-    let all = account(Shape::Json, false);
+    let all = account(ReportFormat::Json, false);
     for piece in [
         r#""faults":{"loss":{"runs":0,"times":0},"duplicate":{"runs":0,"times":0,"due_from":1},"#,
         r#""happened":{"reelection":{"runs":0,"times":0},"#,
@@ -101,8 +101,8 @@ fn the_json_has_a_line_for_each_failure_and_one_at_the_end() {
 }
 
 #[test]
-fn the_xml_has_a_case_for_each_failure_and_for_all_that_is_to_be_seen() {
-    let xml = account(Shape::Junit, false);
+fn the_xml_has_a_case_for_each_failure_and_each_expected_event() {
+    let xml = account(ReportFormat::Junit, false);
     for piece in [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"synod sweep --seeds 4..9 --scenario",
         "tests=\"45\" failures=\"2\" ",
@@ -120,7 +120,7 @@ fn the_xml_has_a_case_for_each_failure_and_for_all_that_is_to_be_seen() {
     assert!(xml.ends_with("</testsuites>\n"), "{xml}");
 }
 
-/// The class and the name of every case of an account.
+/// Returns the class and the name of every case in a report.
 fn cases(xml: &str) -> Vec<String> {
     let cases = xml.split("<testcase ").skip(1);
     let attributes = cases.map(|case| {
@@ -133,11 +133,11 @@ fn cases(xml: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_cases_of_all_shards_differ() {
+fn cases_of_different_shards_have_different_names() {
     let mut all = BTreeSet::new();
     let mut count = 0;
     for index in 1..=3 {
-        let xml = account_of(Shard { index, count: 3 }, Shape::Junit, false);
+        let xml = account_of(Shard { index, count: 3 }, ReportFormat::Junit, false);
         let suite = format!("<testsuite name=\"runs of shard {index}/3\" ");
         assert!(xml.contains(&suite), "{xml}");
         let cases = cases(&xml);

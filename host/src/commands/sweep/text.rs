@@ -1,23 +1,23 @@
-//! The account of a sweep for people.
+//! Text report of a sweep, for people.
 
 use super::{Account, thousandths};
 use crate::exit::Exit;
 use crate::progress::per_second;
-use crate::sweep::{Due, End, Sight, Take};
+use crate::sweep::{End, Expectations, Occurrences, Take};
 use std::io::{self, Write};
 
-/// How many failures are told one by one.
+/// Greatest number of failures that are listed.
 const FAILURES_MAX: usize = 20;
 
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
-    // A byte buffer never refuses.
+    // Writing to a byte buffer never fails.
     let _ = failures(account, out)
         .and_then(|()| facts(account, out))
-        .and_then(|()| sights(account, out))
+        .and_then(|()| coverage(account, out))
         .and_then(|()| writeln!(out, "digest={}", account.swept.digest));
 }
 
-/// Writes what failed, and how to see it again.
+/// Writes the failures, each with the command that repeats it.
 fn failures(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let failures = &account.swept.failures;
     for failure in failures.iter().take(FAILURES_MAX) {
@@ -25,10 +25,10 @@ fn failures(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         writeln!(out, "seed {} {what}: {why}", failure.run_seed)?;
         writeln!(out, "  digest       {}", failure.digest)?;
         let command = account.sweep.source.command(failure.run_seed);
-        writeln!(out, "  see it again: {command}")?;
+        writeln!(out, "  repeat it with: {command}")?;
     }
     if let Some(more @ 1..) = failures.len().checked_sub(FAILURES_MAX) {
-        writeln!(out, "and {more} more; --format json names them all")?;
+        writeln!(out, "and {more} more; --format json lists them all")?;
     }
     if failures.is_empty() {
         Ok(())
@@ -37,7 +37,7 @@ fn failures(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Writes what came of the sweep, one fact a line.
+/// Writes the results of the sweep, one a line.
 fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let swept = account.swept;
     let (outcome, reason) = account.outcome();
@@ -59,16 +59,16 @@ fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         }
     }
     if account.sweep.verify {
-        write!(out, ", each of them twice")?;
+        write!(out, ", each twice")?;
     }
     writeln!(
         out,
         "{}",
         match swept.end {
             End::Through => "",
-            End::Time => "; then its time was up",
-            End::Failed => "; the first failure ended it",
-            End::Stopped => "; then it was stopped",
+            End::Time => "; the time budget ended the sweep",
+            End::Failed => "; the first failure ended the sweep",
+            End::Stopped => "; a signal ended the sweep",
         }
     )?;
     if account.quiet {
@@ -90,32 +90,37 @@ fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes what the runs have seen.
-fn sights(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+/// Writes the coverage: how often each fault and each rare event occurred.
+fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     if account.quiet {
         return Ok(());
     }
-    let (sights, due) = (&account.swept.sights, Due::of(account.sweep));
+    let (coverage, due) = (&account.swept.coverage, Expectations::of(account.sweep));
     let heading = "faults that struck";
     writeln!(
         out,
         "\n{heading:<24}{:>12}{:>12}{:>12}",
         "runs", "times", "due from"
     )?;
-    for (kind, sight) in sights.faults() {
-        line(out, kind.name(), sight, due.fault(kind))?;
+    for (kind, occurrences) in coverage.faults() {
+        line(out, kind.name(), occurrences, due.fault(kind))?;
     }
-    let heading = "what else happened";
+    let heading = "rare events";
     writeln!(
         out,
         "\n{heading:<24}{:>12}{:>12}{:>12}",
         "runs", "times", "due from"
     )?;
-    for (rarity, sight) in sights.rarities() {
-        line(out, rarity.name(), sight, due.rarity(rarity))?;
+    for (rare_event, occurrences) in coverage.rare_events() {
+        line(
+            out,
+            rare_event.name(),
+            occurrences,
+            due.rare_event(rare_event),
+        )?;
     }
-    if due.is_wild() {
-        let heading = "what runs took";
+    if due.is_unrestricted() {
+        let heading = "averages";
         writeln!(
             out,
             "\n{heading:<24}{:>12}{:>12}{:>12}",
@@ -131,8 +136,13 @@ fn sights(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(out)
 }
 
-fn line(out: &mut Vec<u8>, name: &str, sight: Sight, due: Option<u64>) -> io::Result<()> {
-    let Sight { runs, times } = sight;
+fn line(
+    out: &mut Vec<u8>,
+    name: &str,
+    occurrences: Occurrences,
+    due: Option<u64>,
+) -> io::Result<()> {
+    let Occurrences { runs, times } = occurrences;
     let due = due.map_or_else(|| "-".to_owned(), |due| due.to_string());
     writeln!(out, "{name:<24}{runs:>12}{times:>12}{due:>12}")
 }

@@ -1,18 +1,18 @@
-//! Bytes that change on their own: a store gives back what was synced, or an error, and is not changed by being opened.
+//! Decay of stored bytes: a store returns what was synced, or an error, and opening does not change it.
 
 use super::*;
 use crate::store::superblock::SUPERBLOCK;
 
-/// How a store came to be as it is.
+/// State in which a store was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// It was closed in good order.
+    /// Closed properly.
     Closed,
-    /// The process was killed, with something that was not synced.
+    /// Killed, with unsynced writes.
     Killed,
 }
 
-/// The bytes of a store with the records 20 to 59, synced two at a time.
+/// Returns the bytes of a store with the records 20 to 59, synced two at a time.
 fn used(end: End) -> Vec<u8> {
     let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
     let mut storage = on(memory.clone()).unwrap();
@@ -32,7 +32,8 @@ fn used(end: End) -> Vec<u8> {
     }
 }
 
-/// Opens changed bytes; whether they were taken. The log must then be whole, or there must be one line that says why not.
+/// Opens changed bytes and returns whether they were accepted. The log must then be complete; otherwise the error must
+/// be one line.
 fn is_taken(bytes: &[u8], what: &str) -> bool {
     let medium = Arc::new(Memory::new(bytes.to_vec()));
     match on(medium.clone()) {
@@ -52,7 +53,7 @@ fn is_taken(bytes: &[u8], what: &str) -> bool {
     }
 }
 
-/// How many of the places of a store were tried, and how many of the changes were taken.
+/// Flips bits at some places of a store, and returns how many were tried and how many accepted.
 fn flip(end: End, places: impl Fn(usize) -> bool) -> (usize, usize) {
     let bytes = used(end);
     let (mut tried, mut taken) = (0, 0);
@@ -65,7 +66,7 @@ fn flip(end: End, places: impl Fn(usize) -> bool) -> (usize, usize) {
     (tried, taken)
 }
 
-/// The bytes of both headers that mean something, and a sample of the others.
+/// True for the significant bytes of both headers, and for a sample of the others.
 fn sample(place: usize) -> bool {
     let header = usize::try_from(SUPERBLOCK).unwrap();
     let in_label = place < 64 || (1024..1056).contains(&place) || (2048..2080).contains(&place);
@@ -73,7 +74,7 @@ fn sample(place: usize) -> bool {
 }
 
 #[test]
-fn d3_a_changed_bit_costs_no_synced_record_or_is_noticed() {
+fn d3_a_changed_bit_loses_no_synced_record_undetected() {
     for end in [End::Closed, End::Killed] {
         assert!(is_taken(&used(end), "unchanged"));
         let (tried, taken) = flip(end, sample);
@@ -86,7 +87,7 @@ fn d3_a_changed_bit_costs_no_synced_record_or_is_noticed() {
 
 #[test]
 #[ignore = "it tries every byte, which takes a minute"]
-fn d3_every_byte() {
+fn d3_a_changed_bit_in_any_byte_loses_no_synced_record_undetected() {
     for end in [End::Closed, End::Killed] {
         let (tried, taken) = flip(end, |_| true);
         println!("{end:?}: {tried} bytes tried, {taken} of the changes did no harm");
@@ -94,8 +95,8 @@ fn d3_every_byte() {
 }
 
 #[test]
-fn d3_a_commit_that_has_rotted_is_not_answered_with_the_one_before_it() {
-    // What redb calls repaired: the log without its last two records. Only the mark shows that they are missing.
+fn d3_a_decayed_commit_does_not_fall_back_to_the_previous_one() {
+    // `redb` would repair this to a log without its last two records. Only the mark reveals that they are missing.
     let bytes = used(End::Killed);
     let older = (0..bytes.len()).step_by(7).any(|place| {
         let mut changed = bytes.clone();
@@ -110,7 +111,7 @@ fn d3_a_commit_that_has_rotted_is_not_answered_with_the_one_before_it() {
 }
 
 #[test]
-fn what_is_cut_off_is_noticed() {
+fn a_truncated_store_is_detected() {
     for end in [End::Closed, End::Killed] {
         let bytes = used(end);
         let pages = (0..bytes.len()).step_by(4096);
@@ -123,7 +124,7 @@ fn what_is_cut_off_is_noticed() {
 }
 
 #[test]
-fn what_is_appended_by_others_costs_nothing() {
+fn bytes_appended_to_a_store_do_no_harm() {
     for end in [End::Closed, End::Killed] {
         for more in [1, 512, 4096, 4 * 4096] {
             let mut bytes = used(end);
@@ -134,7 +135,7 @@ fn what_is_appended_by_others_costs_nothing() {
 }
 
 #[test]
-fn pages_that_are_swapped_or_blank_are_noticed_or_do_no_harm() {
+fn swapped_or_blank_pages_are_detected_or_do_no_harm() {
     for end in [End::Closed, End::Killed] {
         let bytes = used(end);
         for page in 0..bytes.len() / 4096 {
@@ -152,7 +153,7 @@ fn pages_that_are_swapped_or_blank_are_noticed_or_do_no_harm() {
 }
 
 #[test]
-fn bytes_that_never_were_a_store_are_named_as_such() {
+fn bytes_that_are_not_a_store_are_reported_as_such() {
     let problem = opened(&vec![0x42; 20_000]).unwrap_err();
     assert!(matches!(problem, Problem::Foreign), "{problem}");
     let problem = opened(&[]).unwrap_err();

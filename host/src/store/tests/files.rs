@@ -1,11 +1,11 @@
-//! Stores and data directories as files, whole and in every way not as they must be.
+//! Stores and data directories as files, intact and with every kind of problem.
 
 use super::*;
 use crate::store::{Cluster, DataDir};
 use std::fs;
 use std::path::PathBuf;
 
-/// A directory of its own for a test, gone when the test is over.
+/// A temporary directory of a test, removed afterwards.
 struct Place(PathBuf);
 
 impl Place {
@@ -27,7 +27,7 @@ impl Drop for Place {
     }
 }
 
-/// Every file in a directory, with its bytes.
+/// Returns every file in a directory with its bytes.
 fn contents(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let entries = fs::read_dir(path).unwrap();
     let mut files: Vec<_> = entries
@@ -49,7 +49,7 @@ fn cluster() -> Cluster {
     }
 }
 
-/// What an attempt says that must fail and change nothing in a directory.
+/// Returns the error of an operation that must fail and change nothing in a directory.
 fn refusal<T: core::fmt::Debug>(
     place: &Place,
     attempt: impl FnOnce() -> Result<T, StoreError>,
@@ -62,7 +62,7 @@ fn refusal<T: core::fmt::Debug>(
 }
 
 #[test]
-fn a_store_is_a_file_that_one_at_a_time_can_open() {
+fn a_store_can_be_opened_only_once_at_a_time() {
     let place = Place::new("one");
     let path = place.join("a");
     let mut storage = FileStorage::create(&path, LABEL).unwrap();
@@ -80,13 +80,13 @@ fn a_store_is_a_file_that_one_at_a_time_can_open() {
     );
     let line = refusal(&place, || FileStorage::create(&path, LABEL));
     assert!(
-        line.starts_with("DIR/a: there is something already "),
+        line.starts_with("DIR/a: a new store cannot be created here"),
         "{line}"
     );
 }
 
 #[test]
-fn what_is_no_store_of_this_node_is_refused_and_left_as_it_is() {
+fn files_other_than_the_store_of_the_node_are_refused_and_unchanged() {
     let place = Place::new("refused");
     drop(FileStorage::create(&place.join("store"), LABEL).unwrap());
     fs::write(place.join("empty"), "").unwrap();
@@ -97,7 +97,7 @@ fn what_is_no_store_of_this_node_is_refused_and_left_as_it_is() {
     let is = |line: String, start: &str| assert!(line.starts_with(start), "{line}");
     is(
         open("nothing", LABEL),
-        "DIR/nothing: the storage of NODE_3 is gone, ",
+        "DIR/nothing: the storage of NODE_3 is missing, ",
     );
     is(
         open("empty", LABEL),
@@ -107,14 +107,17 @@ fn what_is_no_store_of_this_node_is_refused_and_left_as_it_is() {
         open("text", LABEL),
         "DIR/text: this is not the store of a node, ",
     );
-    is(open("directory", LABEL), "DIR/directory: this is no file, ");
+    is(
+        open("directory", LABEL),
+        "DIR/directory: this is not a file, ",
+    );
     let other = Label {
         node: NodeId(4),
         ..LABEL
     };
     is(
         open("store", other),
-        "DIR/store: this has node NODE_3, where NODE_4 was expected",
+        "DIR/store: this has node NODE_3, but NODE_4 was expected",
     );
     let other = Label {
         cluster: 7,
@@ -130,12 +133,12 @@ fn what_is_no_store_of_this_node_is_refused_and_left_as_it_is() {
     };
     is(
         open("store", other),
-        "DIR/store: this has capacity 65536, where 9 was expected",
+        "DIR/store: this has capacity 65536, but 9 was expected",
     );
 }
 
 #[test]
-fn what_an_attempt_has_left_that_was_cut_off_is_in_nobodys_way() {
+fn leftovers_of_an_interrupted_creation_do_no_harm() {
     let place = Place::new("cut-off");
     fs::write(place.join("a.new"), "half").unwrap();
     drop(FileStorage::create(&place.join("a"), LABEL).unwrap());
@@ -145,7 +148,7 @@ fn what_an_attempt_has_left_that_was_cut_off_is_in_nobodys_way() {
     fs::create_dir(&data).unwrap();
     fs::write(data.join("cluster.toml.new"), "half").unwrap();
     let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
-    // The power went when the store was there and the manifest did not name it yet.
+    // The loss of power came after the store was created and before the manifest listed it.
     let label = dir.label(NodeId(0), cluster().room);
     drop(FileStorage::create(&data.join("node-0.store"), label).unwrap());
     assert!(!dir.is_provisioned(NodeId(0)));
@@ -154,7 +157,7 @@ fn what_an_attempt_has_left_that_was_cut_off_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_directory_keeps_the_stores_of_a_cluster() {
+fn a_directory_holds_the_stores_of_a_cluster() {
     let place = Place::new("cluster");
     let data = place.join("data");
     let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
@@ -186,7 +189,7 @@ fn a_directory_keeps_the_stores_of_a_cluster() {
 }
 
 #[test]
-fn d2_a_node_whose_store_is_gone_gets_no_other_one() {
+fn d2_a_node_whose_store_is_missing_gets_no_new_one() {
     let place = Place::new("gone");
     let mut dir = DataDir::open_or_found(&place.join("data"), &cluster()).unwrap();
     drop(dir.storage(NodeId(2)).unwrap());
@@ -200,7 +203,7 @@ fn d2_a_node_whose_store_is_gone_gets_no_other_one() {
     assert_eq!(refusal(&place, || dir.storage(NodeId(2))), gone);
     drop(dir.storage(NodeId(3)).unwrap());
 
-    // The file of another node is none of its own.
+    // A store of another node is not accepted.
     fs::copy(
         place.join("data/node-3.store"),
         place.join("data/node-2.store"),
@@ -214,7 +217,7 @@ fn d2_a_node_whose_store_is_gone_gets_no_other_one() {
 }
 
 #[test]
-fn a_directory_of_something_else_is_refused_and_left_as_it_is() {
+fn a_directory_with_other_contents_is_refused_and_unchanged() {
     let place = Place::new("foreign");
     let data = place.join("data");
     let mut dir = DataDir::open_or_found(&data, &cluster()).unwrap();
@@ -228,10 +231,10 @@ fn a_directory_of_something_else_is_refused_and_left_as_it_is() {
     others[2].machine = "bank".to_owned();
     others[3].room = 1 << 20;
     let lines = [
-        "cluster 0x0000000000000006, where 0x0000000000000007 was expected",
-        "nodes 5, where 3 was expected",
-        "machine kv, where bank was expected",
-        "room 65536, where 1048576 was expected",
+        "cluster 0x0000000000000006, but 0x0000000000000007 was expected",
+        "nodes 5, but 3 was expected",
+        "machine kv, but bank was expected",
+        "room 65536, but 1048576 was expected",
     ];
     for (other, line) in others.iter().zip(lines) {
         let hint = "name its own options or another directory";
@@ -246,13 +249,13 @@ fn a_directory_of_something_else_is_refused_and_left_as_it_is() {
     fs::write(&manifest, text.replace("[0]", "[]")).unwrap();
     let line = open(&cluster());
     assert!(
-        line.starts_with("DIR/cluster.toml: the manifest is not as it was written ("),
+        line.starts_with("DIR/cluster.toml: the manifest is damaged ("),
         "{line}"
     );
     fs::write(&manifest, [0xff; 100]).unwrap();
     let line = open(&cluster());
     assert!(
-        line.starts_with("DIR/cluster.toml: the manifest is not as it was written ("),
+        line.starts_with("DIR/cluster.toml: the manifest is damaged ("),
         "{line}"
     );
     fs::remove_file(&manifest).unwrap();
@@ -273,6 +276,6 @@ fn a_directory_of_something_else_is_refused_and_left_as_it_is() {
     let line = refusal(&inside, || DataDir::open_or_found(&file, &cluster()));
     assert_eq!(
         line,
-        "DIR/thesis: this is no directory, where one was expected"
+        "DIR/thesis: this is not a directory, but one was expected"
     );
 }

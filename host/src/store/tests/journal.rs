@@ -1,4 +1,4 @@
-//! A node whose journal is in a file.
+//! A node with its journal in a file.
 
 use super::*;
 use synod::machines::{Key, Kv, KvCommand};
@@ -18,7 +18,7 @@ fn open(storage: FileStorage) -> Opened<FileStorage, Kv<4>, WINDOW, CLIENTS> {
     Journal::open(storage, config()).unwrap()
 }
 
-/// What a node remembers whose storage is in order.
+/// Returns the durable state of a node with intact storage.
 fn remembered(storage: FileStorage) -> Durable<Kv<4>, WINDOW, CLIENTS> {
     match open(storage) {
         Opened::Intact(intact) => intact.durable().unwrap().clone(),
@@ -27,7 +27,7 @@ fn remembered(storage: FileStorage) -> Durable<Kv<4>, WINDOW, CLIENTS> {
     }
 }
 
-/// Writes and syncs what a step has left in the outbox, and answers a client.
+/// Makes the writes of a step durable, and returns the answer to a client.
 fn release(
     journal: &mut Journal<FileStorage>,
     now: Instant,
@@ -41,7 +41,8 @@ fn release(
     answer
 }
 
-/// A cluster of one node, until it has applied some commands; the bytes of its store are copied while it goes on.
+/// Runs a cluster of one node until it has applied some commands, and returns a copy of its store made while it was
+/// open.
 fn killed_after(commands: u32) -> (Vec<u8>, Alone) {
     let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
     let Opened::Empty(empty) = open(on(memory.clone()).unwrap()) else {
@@ -81,7 +82,7 @@ fn killed_after(commands: u32) -> (Vec<u8>, Alone) {
 }
 
 #[test]
-fn d2_a_node_goes_on_from_its_file_and_forgets_nothing_where_a_bit_has_changed() {
+fn d2_a_node_restarts_from_its_file_and_never_from_changed_bytes() {
     let (bytes, node) = killed_after(1_000);
     let durable = remembered(opened(&bytes).unwrap());
     assert_eq!(durable.promised(), node.promised());

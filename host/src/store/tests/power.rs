@@ -1,38 +1,38 @@
-//! A medium whose calls fail, and one that loses power: what was synced is there afterwards.
+//! Media whose operations fail or that lose power: synced records survive.
 
 use super::*;
-use crate::store::look;
+use crate::store::inspection;
 use std::io;
 use std::sync::Mutex;
 use synod::{Digest, Sink};
 
-/// What a medium is told to do from some call on.
+/// Fault of a medium from some operation on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
-    /// Every call that would change something fails.
+enum WriteFault {
+    /// Every operation that would change something fails.
     Fails,
-    /// The same, but a write does half of its work first.
+    /// The same, but a write first does half of its work.
     Tears,
-    /// It fails once, and never again.
+    /// One operation fails.
     FailsOnce,
 }
 
-/// A medium that fails at one of its calls.
+/// A medium that fails at one of its operations.
 #[derive(Debug)]
 struct Failing {
     inner: Arc<Memory>,
     left: Mutex<u32>,
-    trouble: Trouble,
+    fault: WriteFault,
 }
 
 impl Failing {
-    /// Whether this call is still one that works.
+    /// True if this operation succeeds.
     fn works(&self) -> bool {
         let mut left = self.left.lock().unwrap();
         let works = *left > 0;
-        *left = match (works, self.trouble) {
+        *left = match (works, self.fault) {
             (true, _) => *left - 1,
-            (false, Trouble::FailsOnce) => u32::MAX,
+            (false, WriteFault::FailsOnce) => u32::MAX,
             (false, _) => 0,
         };
         works
@@ -56,7 +56,7 @@ impl Medium for Failing {
         if self.works() {
             return self.inner.write(offset, bytes);
         }
-        if self.trouble == Trouble::Tears {
+        if self.fault == WriteFault::Tears {
             self.inner.write(offset, &bytes[..bytes.len() / 2])?;
         }
         Err(Self::error())
@@ -77,18 +77,18 @@ impl Medium for Failing {
     }
 }
 
-/// What was told to whoever writes, and must hold whatever happens.
+/// Bounds on the records that the writer may rely on.
 #[derive(Debug, Default)]
 struct Told {
     /// Records before this one were synced.
     synced: u64,
     /// Records before this one were appended.
     appended: u64,
-    /// Records before this one were said to be stale.
+    /// Records before this one were declared stale.
     stale: u64,
 }
 
-/// Appends up to three records at a time, syncs them, and drops old ones now and then.
+/// Appends up to three records at a time, syncs them, and sometimes trims old ones.
 fn work(storage: &mut FileStorage, told: &mut Told, syncs: u64) -> Result<(), StoreError> {
     for turn in 0..syncs {
         let end = told.appended + 1 + turn % 3;
@@ -105,9 +105,9 @@ fn work(storage: &mut FileStorage, told: &mut Told, syncs: u64) -> Result<(), St
     Ok(())
 }
 
-/// Opens what is left, which must be in order and hold all that was synced.
+/// Opens the bytes left, which must be intact and contain all synced records.
 fn keeps_what_was_synced(left: &[u8], told: &Told, what: &str) {
-    let mark = look::over(&Memory::new(left.to_vec()), LABEL);
+    let mark = inspection::inspect(&Memory::new(left.to_vec()), LABEL);
     let mark = mark.unwrap_or_else(|problem| panic!("{what}: {problem}"));
     assert!(mark.records >= told.synced, "{what}: {mark:?} of {told:?}");
     let medium = Arc::new(Memory::new(left.to_vec()));
@@ -121,24 +121,28 @@ fn keeps_what_was_synced(left: &[u8], told: &Told, what: &str) {
         "{what}: {first}..{end} of {told:?}"
     );
     assert!(end <= told.appended, "{what}: {end} of {told:?}");
-    // From now on it may be acted on, and must not be missing again.
-    assert_eq!(look::over(&*medium, LABEL).unwrap().records, end, "{what}");
-    // And it is as good as new.
+    // The records that were read may be acted on now, and must not be missing later.
+    assert_eq!(
+        inspection::inspect(&*medium, LABEL).unwrap().records,
+        end,
+        "{what}"
+    );
+    // The store is fully usable again.
     append(&mut storage, end..end + 1).unwrap();
     storage.sync().unwrap();
 }
 
 #[test]
-fn a_call_that_fails_is_a_value_and_everything_after_it_is_refused() {
-    for trouble in [Trouble::Fails, Trouble::Tears, Trouble::FailsOnce] {
+fn a_failed_operation_is_an_error_and_later_ones_are_refused() {
+    for fault in [WriteFault::Fails, WriteFault::Tears, WriteFault::FailsOnce] {
         let mut failures = 0;
         for calls in 0.. {
-            let what = format!("{trouble:?} after {calls} calls");
+            let what = format!("{fault:?} after {calls} calls");
             let inner = Arc::new(Memory::new(blank(LABEL).unwrap()));
             let medium = Arc::new(Failing {
                 inner: inner.clone(),
                 left: Mutex::new(calls),
-                trouble,
+                fault,
             });
             let mut told = Told::default();
             match on(medium) {
@@ -162,18 +166,18 @@ fn a_call_that_fails_is_a_value_and_everything_after_it_is_refused() {
             keeps_what_was_synced(&inner.bytes(), &told, &what);
             failures += 1;
         }
-        assert!(failures > 30, "{trouble:?}: {failures}");
+        assert!(failures > 30, "{fault:?}: {failures}");
     }
 }
 
-/// What was done to a medium since it was synced.
+/// A change of a medium since the last sync.
 #[derive(Clone, Debug)]
 enum Change {
     Write(u64, Vec<u8>),
     SetLen(u64),
 }
 
-/// A medium that can lose power: it knows what was synced, and what was done since.
+/// A medium that can lose power. It keeps the synced bytes and the changes since.
 #[derive(Debug)]
 struct Powered {
     now: Memory,
@@ -183,7 +187,7 @@ struct Powered {
 }
 
 impl Powered {
-    /// Counts down to the call at which the power goes.
+    /// Counts down to the operation at which power is lost.
     fn has_power(&self) -> io::Result<()> {
         let mut left = self.left.lock().unwrap();
         *left = left.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
@@ -196,8 +200,8 @@ impl Powered {
         Ok(())
     }
 
-    /// What is found afterwards. Of what was not synced, each sector of each write is there or is not. Lengths are kept in
-    /// order by the file system, up to some point; what was written behind the end that is left is gone.
+    /// Returns the bytes found afterwards. Each unsynced sector of each write is present or not. The file system keeps
+    /// changes of the length in order up to some point; writes beyond the final length are lost.
     fn after(&self, seed: u64) -> Vec<u8> {
         let since = self.since.lock().unwrap();
         let lengths = since
@@ -276,7 +280,7 @@ impl Medium for Powered {
     }
 }
 
-/// Cuts the power before every call of a store that works on `start`; how many times that was.
+/// Cuts the power before every operation of a store that works on `start`, and returns the number of cuts.
 fn cut_everywhere(start: &[u8], begun: u64, seeds: u64) -> u32 {
     for calls in 0.. {
         for seed in 0..seeds {
@@ -304,11 +308,11 @@ fn cut_everywhere(start: &[u8], begun: u64, seeds: u64) -> u32 {
 }
 
 #[test]
-fn d1_power_that_goes_at_any_call_costs_nothing_that_was_synced() {
+fn d1_a_loss_of_power_at_any_operation_loses_no_synced_record() {
     let cuts = cut_everywhere(&blank(LABEL).unwrap(), 0, 4);
     assert!(cuts > 60, "{cuts}");
 
-    // And once more, in a store that was used and not closed.
+    // The same in a store that was used before and not closed.
     let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
     let mut storage = on(memory.clone()).unwrap();
     append(&mut storage, 0..40).unwrap();
@@ -318,7 +322,7 @@ fn d1_power_that_goes_at_any_call_costs_nothing_that_was_synced() {
 }
 
 #[test]
-fn a_store_stays_small_however_much_goes_through_it() {
+fn the_file_of_a_store_does_not_grow_without_bound() {
     let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
     let mut storage = on(memory.clone()).unwrap();
     let mut longest = 0;
@@ -335,7 +339,7 @@ fn a_store_stays_small_however_much_goes_through_it() {
 }
 
 #[test]
-fn a_file_is_never_longer_than_its_bound() {
+fn a_file_never_exceeds_its_greatest_length() {
     for len in [8, 100, 300, FileStorage::RECORD_MAX] {
         for batch in [1, 16, 10_000] {
             let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
@@ -344,7 +348,7 @@ fn a_file_is_never_longer_than_its_bound() {
             for number in 0..(4 * fits).min(300 * batch) {
                 let mut record = number.to_le_bytes().to_vec();
                 record.resize(len, 0x5a);
-                // Half of it is dropped when it is full; or all of it, in the transaction that filled it.
+                // Half of the store is trimmed when it is full, or all of it in the transaction that filled it.
                 if number % fits.div_ceil(2) == 0 {
                     trim(&mut storage, number.saturating_sub(fits / 2)).unwrap();
                 }
@@ -354,7 +358,7 @@ fn a_file_is_never_longer_than_its_bound() {
                 }
             }
             storage.sync().unwrap();
-            let (now, most) = (memory.len().unwrap(), look::len_max(LABEL.capacity));
+            let (now, most) = (memory.len().unwrap(), inspection::len_max(LABEL.capacity));
             assert!(
                 now <= most / 2,
                 "{len} bytes, {batch} a sync: {now} of {most}"

@@ -1,0 +1,215 @@
+//! Initial state of every exploration: a cluster founded by the rules that has just restarted after a loss of power.
+
+use super::world::{CLIENTS, Member, PAGE, Seat, WINDOW};
+use crate::power_cut::{PowerCutError, PowerCutStorage};
+use core::fmt;
+use std::collections::VecDeque;
+use synod::storage::{Journal, Opened};
+use synod::{Config, ConfigError, Envelope, Instant, NodeId, Outbox, Timer, Write};
+
+use super::Tape;
+
+/// Capacity of an outbox: one step.
+pub(super) const ROOM: usize = Member::OUTBOX_MIN;
+/// Bound on the number of messages, far more than the founding takes.
+const MESSAGES_MAX: usize = 10_000;
+
+/// Reason why there is no initial state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings of the nodes are invalid.
+    Config(ConfigError),
+    /// The cluster was not founded, although every message arrived.
+    NotFounded,
+    /// A node did not restart from its storage.
+    NotRecovered(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => write!(f, "nothing was explored: {error}"),
+            Self::NotFounded => f.write_str(
+                "nothing was explored: the cluster was not founded, although every message arrived",
+            ),
+            Self::NotRecovered(what) => write!(f, "nothing was explored: {what}"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+/// A node before and after its loss of power.
+pub(super) struct Restarted {
+    pub(super) before: Member,
+    pub(super) after: Seat,
+}
+
+/// Number of pages of a snapshot: a header, the sessions and the tape.
+const PAGES: u32 = 3;
+
+/// Returns storage of the smallest size for a journal: four checkpoints.
+fn storage() -> PowerCutStorage {
+    let checkpoint = Journal::<PowerCutStorage>::checkpoint_max::<Tape, WINDOW>(PAGES);
+    PowerCutStorage::new(4 * checkpoint)
+}
+
+/// Restarts a node from its storage.
+pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<Seat, String> {
+    let node = config.node;
+    let opened = Journal::open::<Tape, WINDOW, CLIENTS>(storage.with_power(), config.clone());
+    match opened {
+        Ok(Opened::Intact(intact)) if intact.durable().is_some() => {
+            match intact.start(0, Instant::ZERO) {
+                Ok((journal, node)) => Ok(Seat {
+                    node,
+                    journal: Some(journal),
+                }),
+                Err(error) => Err(format!("{node} does not start: {error:?}")),
+            }
+        }
+        Ok(Opened::Intact(_)) => Err(format!("{node} does not know that it had joined")),
+        Ok(Opened::Empty(_)) => Err(format!("the storage of {node} opens as if it were new")),
+        Ok(Opened::Damaged(damaged)) => Err(format!(
+            "the storage of {node}, which nothing has damaged, is damaged: {}",
+            damaged.damage()
+        )),
+        Err(error) => Err(format!("the storage of {node} does not open: {error:?}")),
+    }
+}
+
+/// Makes the writes of a step durable.
+pub(super) fn keep(seat: &mut Seat, outbox: &Outbox<Tape, PAGE, ROOM>) -> Result<(), String> {
+    let Some(journal) = &mut seat.journal else {
+        return Ok(());
+    };
+    let written = journal.write(Instant::ZERO, &mut seat.node, &outbox.writes);
+    let kept = written.and_then(|()| journal.sync());
+    kept.map_err(|error| {
+        let node = seat.node.id();
+        let trouble: synod::storage::JournalError<PowerCutError> = error;
+        format!("{node} cannot write, and its storage is in order: {trouble:?}")
+    })
+}
+
+/// Founds a cluster, opens a session for each client, waits until all nodes have applied that, and cuts the power.
+pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
+    let mut calm = Calm::new(size)?;
+    calm.fire(Timer::Join);
+    calm.fire_at(0, Timer::Election);
+    for nonce in 1..=u64::try_from(CLIENTS).unwrap_or(u64::MAX) {
+        calm.act(0, |node, outbox| {
+            // A leader without other work accepts the registration.
+            let _ = node.register(Instant::ZERO, nonce, outbox, &mut ());
+        });
+    }
+    calm.fire_at(0, Timer::Heartbeat);
+    let applied = calm
+        .seats
+        .iter()
+        .all(|seat| seat.node.applied().number() == u64::try_from(CLIENTS).unwrap_or(0));
+    if !applied {
+        return Err(StartError::NotFounded);
+    }
+    let recovered = calm.seats.into_iter().map(|mut seat| {
+        // A checkpoint keeps the applied slots through the loss of power.
+        let mut outbox = Outbox::new();
+        let installed = outbox.writes.push(Write::Installed(seat.node.applied()));
+        debug_assert!(installed.is_ok(), "it is the first");
+        keep(&mut seat, &outbox).map_err(StartError::NotRecovered)?;
+        let storage = seat.journal.map(Journal::into_storage);
+        let storage = storage.ok_or(StartError::NotFounded)?;
+        let before = seat.node;
+        let after = recover(before.config(), storage).map_err(StartError::NotRecovered)?;
+        Ok(Restarted { before, after })
+    });
+    recovered.collect()
+}
+
+/// Nodes on a network that delivers every message at once, in the order of sending.
+struct Calm {
+    seats: Vec<Seat>,
+    letters: VecDeque<Envelope<Tape, PAGE>>,
+}
+
+impl Calm {
+    fn new(size: u16) -> Result<Self, StartError> {
+        let node = |number| {
+            let config = Config::new(NodeId(number), size);
+            config.validate()?;
+            let opened = Journal::open::<Tape, WINDOW, CLIENTS>(storage(), config);
+            let Ok(Opened::Empty(empty)) = opened else {
+                return Err(StartError::NotFounded);
+            };
+            let provisioned = empty.provision(0, Instant::ZERO);
+            let (journal, node) = provisioned.map_err(|_| StartError::NotFounded)?;
+            Ok(Seat {
+                node,
+                journal: Some(journal),
+            })
+        };
+        let seats = (0..size).map(node).collect::<Result<_, _>>()?;
+        Ok(Self {
+            seats,
+            letters: VecDeque::new(),
+        })
+    }
+
+    /// Performs a step of a node, and then delivers all messages in flight.
+    fn act(&mut self, number: u16, step: impl FnOnce(&mut Member, &mut Outbox<Tape, PAGE, ROOM>)) {
+        let mut outbox = Outbox::new();
+        if let Some(seat) = self.seats.get_mut(usize::from(number)) {
+            step(&mut seat.node, &mut outbox);
+            self.release(number, &outbox);
+        }
+        for _ in 0..MESSAGES_MAX {
+            let Some(letter) = self.letters.pop_front() else {
+                return;
+            };
+            if let Some(seat) = self.seats.get_mut(usize::from(letter.to.0)) {
+                outbox.clear();
+                seat.node
+                    .handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
+                self.release(letter.to.0, &outbox);
+            }
+        }
+    }
+
+    /// Makes the writes of a step durable, and sends its messages.
+    fn release(&mut self, number: u16, outbox: &Outbox<Tape, PAGE, ROOM>) {
+        if let Some(seat) = self.seats.get_mut(usize::from(number)) {
+            // Without durable writes nothing is sent, and the founding fails.
+            if keep(seat, outbox).is_ok() {
+                self.letters.extend(sent(&seat.node, outbox));
+            }
+        }
+    }
+
+    fn fire_at(&mut self, number: u16, timer: Timer) {
+        self.act(number, |node, outbox| node.fire(timer, 0, outbox, &mut ()));
+    }
+
+    /// Fires a timer at every node, from the last to the first, so that joining nodes have asked before the founder
+    /// counts them.
+    fn fire(&mut self, timer: Timer) {
+        for number in (0..u16::try_from(self.seats.len()).unwrap_or(u16::MAX)).rev() {
+            self.fire_at(number, timer);
+        }
+    }
+}
+
+/// Returns the envelopes of the messages that a node sends.
+pub(super) fn sent<'a>(
+    node: &'a Member,
+    outbox: &'a Outbox<Tape, PAGE, ROOM>,
+) -> impl Iterator<Item = Envelope<Tape, PAGE>> + 'a {
+    let messages = outbox.messages.iter();
+    messages.flat_map(|outgoing| outgoing.to.iter().map(|to| node.envelope(to, outgoing)))
+}

@@ -1,0 +1,552 @@
+//! Ledger: the record of all requests, writes, messages, applications and answers, against which the invariants are
+//! checked.
+//!
+//! It uses only the public view of a node, and shares no code with the nodes.
+
+use super::coverage::{Coverage, Situation};
+use super::initial_state::ROOM;
+use super::world::{Member, PAGE};
+use super::{Broken, Invariant, Scope, Tape};
+use crate::log::text;
+use core::fmt;
+use synod::{
+    Ballot, ClientId, Entry, Event, Message, NodeId, NodeSet, Outbox, Proposal, Record,
+    RequestNumber, Slot, StateMachine, Tracer, Write,
+};
+
+type Asked = Proposal<u32>;
+
+/// Facts of one step that the ledger needs.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    applied: Vec<(Slot, Asked, u64)>,
+    chosen: Vec<(Slot, Ballot, Asked)>,
+    pub(super) coverage: Coverage,
+}
+
+impl Tracer<Tape, PAGE> for Facts {
+    fn record(&mut self, record: &Record<'_, Tape, PAGE>) {
+        match record.event {
+            Event::Applied {
+                slot,
+                proposal,
+                chain,
+                ..
+            } => {
+                self.coverage.add(Situation::Applied, 1);
+                self.applied.push((slot, *proposal, chain));
+            }
+            Event::Chosen {
+                slot,
+                ballot,
+                proposal,
+            } => self.chosen.push((slot, ballot, *proposal)),
+            Event::Adopted {
+                reproposed, noops, ..
+            } => {
+                self.coverage.add(Situation::Elected, 1);
+                self.coverage.add(Situation::Reproposed, reproposed.into());
+                self.coverage.add(Situation::Noop, noops.into());
+            }
+            Event::Preempted { .. } => self.coverage.add(Situation::Preempted, 1),
+            Event::SteppedDown { .. } => self.coverage.add(Situation::SteppedDown, 1),
+            Event::Installed { .. } => self.coverage.add(Situation::Installed, 1),
+            Event::Received {
+                message: Message::Promise { last: false, .. },
+                ..
+            } => self.coverage.add(Situation::Paged, 1),
+            _ => {}
+        }
+    }
+}
+
+/// Returns a violation of an invariant unless a condition holds.
+macro_rules! must {
+    ($condition:expr, $invariant:ident, $($what:tt)+) => {
+        if !$condition {
+            return Err(Broken { invariant: Invariant::$invariant, what: format!($($what)+) });
+        }
+    };
+}
+
+mod messages;
+#[cfg(test)]
+mod tests;
+
+/// Nodes that have accepted a value for a slot under a ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Poll {
+    slot: Slot,
+    ballot: Ballot,
+    proposal: Asked,
+    voters: NodeSet,
+}
+
+/// A proposal displayed as in the log of a run.
+struct Named<'a>(&'a Asked);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        text::write_proposal(&mut out, self.0);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
+/// A slot that some node has applied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Decided {
+    proposal: Asked,
+    /// Digest of the log up to the slot; `None` if the node that applied it lost power in that step.
+    chain: Option<u64>,
+}
+
+/// A request that took effect: its client, number, command and slot.
+struct Effect {
+    client: ClientId,
+    number: RequestNumber,
+    command: u32,
+    slot: Slot,
+}
+
+/// Everything that must be known about the past. It is a part of the world: states whose ledgers differ are different.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Ledger {
+    members: NodeSet,
+    /// End of the log in the initial state, and its digest there. No request is before it.
+    base: (Slot, u64),
+    polls: Vec<Poll>,
+    log: Vec<Decided>,
+    promised: Vec<Ballot>,
+    /// Claimed ballots, each with the incarnation of its node.
+    claims: Vec<(Ballot, u8)>,
+    incarnations: Vec<u8>,
+    asked: Vec<Asked>,
+    /// Answered requests whose clients wait for the answer before their next request.
+    answered: Vec<Asked>,
+}
+
+impl Ledger {
+    /// Returns the ledger of the initial state.
+    pub(super) fn new<'a>(nodes: impl Iterator<Item = &'a Member>) -> Self {
+        let nodes: Vec<&Member> = nodes.collect();
+        let count = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
+        let base = nodes.first();
+        let mut ledger = Self {
+            members: NodeSet::first(count),
+            base: base.map_or((Slot::ZERO, 0), |node| (node.applied(), node.chain())),
+            polls: Vec::new(),
+            log: Vec::new(),
+            promised: nodes.iter().map(|node| node.promised()).collect(),
+            claims: Vec::new(),
+            incarnations: nodes.iter().map(|_| 0).collect(),
+            asked: Vec::new(),
+            answered: Vec::new(),
+        };
+        for node in nodes {
+            for entry in node.votes() {
+                ledger.poll(node.id(), &entry);
+            }
+        }
+        ledger
+    }
+
+    /// Records a request of a client.
+    pub(super) fn ask(&mut self, proposal: Asked) {
+        if !self.asked.contains(&proposal) {
+            self.asked.push(proposal);
+        }
+    }
+
+    pub(super) fn is_answered(&self, proposal: &Asked) -> bool {
+        self.answered.contains(proposal)
+    }
+
+    /// True if a request was decided and applied by some node.
+    pub(super) fn is_decided(&self, proposal: &Asked) -> bool {
+        self.log.iter().any(|decided| decided.proposal == *proposal)
+    }
+
+    /// Returns the number of slots applied since the initial state.
+    pub(super) fn applied(&self) -> u64 {
+        u64::try_from(self.log.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the last slot for which a value was accepted.
+    pub(super) fn last_slot(&self) -> Slot {
+        let slots = self.polls.iter().map(|poll| poll.slot);
+        slots.max().unwrap_or(Slot::ZERO).max(self.base.0)
+    }
+
+    /// Checks a node after a restart: it must have all votes that it had written for slots that it has not applied. If
+    /// power failed during a step, it may also have some of the writes of that step.
+    pub(super) fn restart(&mut self, after: &Member, torn: bool) -> Result<(), Broken> {
+        let node = after.id();
+        if let Some(count) = self.incarnations.get_mut(usize::from(node.0)) {
+            *count = count.saturating_add(1);
+        }
+        if torn {
+            let mut votes: Vec<_> = after.votes().collect();
+            votes.retain(|vote| !self.has_voted(node, vote));
+            votes.sort_by_key(|vote| vote.ballot);
+            for vote in votes {
+                self.see_accepted(node, &vote)?;
+            }
+            let promised = self.promised(node).map(|promised| *promised);
+            if promised.is_some_and(|promised| promised < after.promised()) {
+                self.see_promised(node, after.promised())?;
+            }
+            self.see_applied_unseen(after.applied());
+        }
+        let from = after.low_water().next().unwrap_or(Slot::FIRST);
+        let held: Vec<_> = after.votes().collect();
+        self.see_page(node, from, true, &held)?;
+        self.see_state(after)
+    }
+
+    fn has_voted(&self, node: NodeId, vote: &Entry<u32>) -> bool {
+        let mut polls = self.polls.iter();
+        polls.any(|poll| {
+            (poll.slot, poll.ballot, poll.proposal) == (vote.slot, vote.ballot, vote.proposal)
+                && poll.voters.contains(node)
+        })
+    }
+
+    /// Checks a step of a node.
+    pub(super) fn see(
+        &mut self,
+        before: &Member,
+        after: &Member,
+        outbox: &Outbox<Tape, PAGE, ROOM>,
+        facts: &Facts,
+        scope: &Scope,
+    ) -> Result<(), Broken> {
+        let node = after.id();
+        for write in &outbox.writes {
+            match write {
+                Write::Promised(ballot) => self.see_promised(node, *ballot)?,
+                Write::Accepted(entry) => self.see_accepted(node, entry)?,
+                Write::Decided { .. } | Write::Installed(_) => {}
+            }
+        }
+        for (slot, ballot, proposal) in &facts.chosen {
+            let poll = self
+                .polls
+                .iter()
+                .find(|poll| (poll.slot, poll.ballot) == (*slot, *ballot));
+            let chosen =
+                poll.is_some_and(|poll| poll.proposal == *proposal && self.is_quorum(poll));
+            must!(
+                chosen,
+                Decision,
+                "{node} announces slot {slot} as chosen under {ballot}, but no quorum has accepted it"
+            );
+        }
+        for (slot, proposal, chain) in &facts.applied {
+            self.see_applied(node, *slot, proposal, *chain)?;
+        }
+        self.see_node(before, after)?;
+        for outgoing in &outbox.messages {
+            self.see_message(after, &outgoing.message)?;
+        }
+        for reply in &outbox.replies {
+            self.see_reply(node, reply)?;
+            self.note_answer(reply, scope);
+        }
+        Ok(())
+    }
+
+    fn is_quorum(&self, poll: &Poll) -> bool {
+        2 * poll.voters.len() > self.members.len()
+    }
+
+    fn promised(&mut self, node: NodeId) -> Option<&mut Ballot> {
+        self.promised.get_mut(usize::from(node.0))
+    }
+
+    fn see_promised(&mut self, node: NodeId, ballot: Ballot) -> Result<(), Broken> {
+        let Some(promised) = self.promised(node) else {
+            return Ok(());
+        };
+        must!(
+            *promised < ballot,
+            Promise,
+            "{node} promises {ballot} after {promised}"
+        );
+        *promised = ballot;
+        Ok(())
+    }
+
+    fn see_accepted(&mut self, node: NodeId, entry: &Entry<u32>) -> Result<(), Broken> {
+        let Entry {
+            slot,
+            ballot,
+            proposal,
+        } = *entry;
+        if let Some(promised) = self.promised(node) {
+            must!(
+                *promised <= ballot,
+                Promise,
+                "{node} accepts under {ballot} after it has promised {promised}"
+            );
+            *promised = ballot;
+        }
+        let asked = proposal == Proposal::Noop || self.asked.contains(&proposal);
+        must!(
+            asked,
+            Validity,
+            "{node} accepts {}, which no client requested",
+            Named(&proposal)
+        );
+        let known = self.poll(node, entry);
+        must!(
+            known == proposal,
+            OneValue,
+            "slot {slot} under {ballot}: {node} accepts {}, and another has accepted {}",
+            Named(&proposal),
+            Named(&known)
+        );
+        for chosen in self
+            .polls
+            .iter()
+            .filter(|poll| poll.slot == slot && self.is_quorum(poll))
+        {
+            for later in self
+                .polls
+                .iter()
+                .filter(|poll| poll.slot == slot && poll.ballot > chosen.ballot)
+            {
+                let same = later.proposal == chosen.proposal;
+                let (was, is) = (Named(&chosen.proposal), Named(&later.proposal));
+                must!(
+                    same || !self.is_quorum(later),
+                    Agreement,
+                    "slot {slot}: {was} is chosen under {}, and {is} under {}",
+                    chosen.ballot,
+                    later.ballot
+                );
+                must!(
+                    same,
+                    Succession,
+                    "slot {slot}: {was} is chosen under {}, and {is} is accepted under {}",
+                    chosen.ballot,
+                    later.ballot
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a vote, and returns the value of the first vote for this slot under this ballot.
+    fn poll(&mut self, node: NodeId, entry: &Entry<u32>) -> Asked {
+        let Entry {
+            slot,
+            ballot,
+            proposal,
+        } = *entry;
+        let key = |poll: &Poll| (poll.slot, poll.ballot);
+        let index = self
+            .polls
+            .partition_point(|poll| key(poll) < (slot, ballot));
+        match self.polls.get_mut(index) {
+            Some(poll) if key(poll) == (slot, ballot) => {
+                if poll.proposal == proposal {
+                    poll.voters.insert(node);
+                }
+                poll.proposal
+            }
+            _ => {
+                let voters = NodeSet::only(node);
+                self.polls.insert(
+                    index,
+                    Poll {
+                        slot,
+                        ballot,
+                        proposal,
+                        voters,
+                    },
+                );
+                proposal
+            }
+        }
+    }
+
+    fn see_applied(
+        &mut self,
+        node: NodeId,
+        slot: Slot,
+        proposal: &Asked,
+        chain: u64,
+    ) -> Result<(), Broken> {
+        let mut polls = self.polls.iter();
+        let chosen = polls
+            .any(|poll| poll.slot == slot && poll.proposal == *proposal && self.is_quorum(poll));
+        must!(
+            chosen,
+            Decision,
+            "{node} applies {} in slot {slot}, and no quorum has accepted it",
+            Named(proposal)
+        );
+        let next = self.end();
+        must!(
+            slot <= next,
+            Decision,
+            "{node} applies slot {slot} before slot {next}"
+        );
+        if slot == next {
+            self.log.push(Decided {
+                proposal: *proposal,
+                chain: Some(chain),
+            });
+        }
+        if let Some(decided) = self.decided_mut(slot) {
+            let known = decided.proposal;
+            decided.chain.get_or_insert(chain);
+            must!(
+                known == *proposal,
+                Decision,
+                "{node} applies {} in slot {slot}, where another has applied {}",
+                Named(proposal),
+                Named(&known)
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns the first slot that no node has applied.
+    fn end(&self) -> Slot {
+        let applied = self.applied();
+        Slot::new(
+            self.base
+                .0
+                .number()
+                .saturating_add(applied)
+                .saturating_add(1),
+        )
+    }
+
+    /// Returns the index of a slot in the log.
+    fn place(&self, slot: Slot) -> Option<usize> {
+        let above = slot.number().checked_sub(self.base.0.number())?;
+        usize::try_from(above.checked_sub(1)?).ok()
+    }
+
+    fn decided_mut(&mut self, slot: Slot) -> Option<&mut Decided> {
+        let place = self.place(slot)?;
+        self.log.get_mut(place)
+    }
+
+    /// Records the slots that a node applied in a step in which its power failed: those that a quorum had accepted by
+    /// then.
+    fn see_applied_unseen(&mut self, applied: Slot) {
+        while self.end() <= applied {
+            let next = self.end();
+            let mut polls = self.polls.iter();
+            let chosen = polls.find(|poll| poll.slot == next && self.is_quorum(poll));
+            let Some(proposal) = chosen.map(|poll| poll.proposal) else {
+                return;
+            };
+            let chain = None;
+            self.log.push(Decided { proposal, chain });
+        }
+    }
+
+    /// Checks the public view of a node after a step.
+    fn see_node(&mut self, before: &Member, after: &Member) -> Result<(), Broken> {
+        let (node, was, now) = (after.id(), before.applied(), after.applied());
+        must!(
+            was <= now,
+            Decision,
+            "{node} had applied slot {was}, and now slot {now}"
+        );
+        self.see_state(after)
+    }
+
+    /// Checks the public view of a node.
+    fn see_state(&mut self, after: &Member) -> Result<(), Broken> {
+        let node = after.id();
+        if let Some(halt) = after.halted() {
+            must!(false, Halt, "{node} halts: {halt:?}");
+        }
+        let now = after.promised();
+        let was = self.promised(node).map_or(now, |promised| *promised);
+        must!(
+            was <= now,
+            Promise,
+            "{node} had promised {was}, and now {now}"
+        );
+        must!(
+            was == now,
+            Memory,
+            "{node} holds the promise of {now}, and has written that of {was}"
+        );
+        for vote in after.votes() {
+            must!(
+                self.has_voted(node, &vote),
+                Memory,
+                "{node} holds a vote for slot {} under {} that it has not written",
+                vote.slot,
+                vote.ballot
+            );
+        }
+        let now = after.applied();
+        let low_water = after.low_water();
+        must!(
+            low_water <= now,
+            Memory,
+            "{node} has forgotten slot {low_water}, and applied slot {now}"
+        );
+        let same = if now == self.base.0 {
+            self.base.1 == after.chain()
+        } else {
+            let decided = self.decided_mut(now);
+            decided
+                .is_some_and(|decided| *decided.chain.get_or_insert(after.chain()) == after.chain())
+        };
+        must!(
+            same,
+            State,
+            "{node} has applied slot {now}, and something else than others"
+        );
+        let mut tape = Tape::default();
+        for effect in self.effects().filter(|effect| effect.slot <= now) {
+            tape.apply(&effect.command);
+        }
+        must!(
+            *after.machine() == tape,
+            Once,
+            "{node} has at slot {now} {:?}, and should have {tape:?}",
+            after.machine()
+        );
+        Ok(())
+    }
+
+    /// Returns the requests that take effect: the first of each client and number.
+    fn effects(&self) -> impl Iterator<Item = Effect> {
+        let slots = (1..).map(|above| Slot::new(self.base.0.number().saturating_add(above)));
+        let mut done: Vec<(ClientId, RequestNumber)> = Vec::new();
+        slots.zip(&self.log).filter_map(move |(slot, decided)| {
+            let Proposal::Request {
+                client,
+                number,
+                command,
+            } = decided.proposal
+            else {
+                return None;
+            };
+            if done
+                .iter()
+                .any(|(other, last)| *other == client && *last >= number)
+            {
+                return None;
+            }
+            done.push((client, number));
+            Some(Effect {
+                client,
+                number,
+                command,
+                slot,
+            })
+        })
+    }
+}

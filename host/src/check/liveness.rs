@@ -1,0 +1,276 @@
+//! Liveness check: from any state, once all faults end, a cluster must come to rest and serve a client.
+//!
+//! Every message sent from now on arrives at once and in order; those in flight are lost. Timers fire in turns. Those
+//! that repeat a message come first, and a node that follows a live leader never suspects it, as every timeout exceeds
+//! a round trip. This models a synchronous network without clocks: if the cluster does not come to rest, it waits for a
+//! timer that is not armed or for a message that no node sends.
+
+use super::invariant::Invariant;
+use super::world::{Action, Member, World};
+use super::{Broken, Explorer};
+use std::sync::Arc;
+use synod::{ClientId, Instant, NodeId, Proposal, RequestNumber, Role, Timer};
+
+/// Greatest number of turns until the cluster is at rest. Each node may have to claim twice, after others have failed.
+const TURNS: u64 = 40;
+/// Greatest number of messages that may follow from one timer.
+const DELIVERIES_MAX: usize = 2_000;
+/// Timers that repeat a message.
+const REPEATING: [Timer; 7] = [
+    Timer::Join,
+    Timer::Scout,
+    Timer::Commander,
+    Timer::Heartbeat,
+    Timer::Propose,
+    Timer::Request,
+    Timer::Learn,
+];
+/// Number of the last request, which was not used before.
+const LAST: RequestNumber = RequestNumber(1_000);
+
+impl Explorer {
+    /// Returns the violation if the cluster does not come to rest and serve a client from this state, and then again
+    /// without its leader if a majority is left.
+    pub fn check_liveness(&self, world: &World) -> Option<Broken> {
+        if world.broken().is_some() {
+            return None;
+        }
+        self.count_liveness_check();
+        let mut world = world.clone();
+        world.healing = true;
+        world.drop_storage(self.interners());
+        world.lose_letters();
+        let mut check = LivenessCheck {
+            explorer: self,
+            world,
+            dark: None,
+            chance: 0,
+        };
+        check.check_liveness();
+        check.world.broken().cloned()
+    }
+}
+
+struct LivenessCheck<'a> {
+    explorer: &'a Explorer,
+    world: World,
+    /// A node that has stopped for good.
+    dark: Option<NodeId>,
+    chance: u64,
+}
+
+impl LivenessCheck<'_> {
+    fn check_liveness(&mut self) {
+        self.rests_and_serves(LAST);
+        let count = self.world.nodes().count();
+        if count < 3 || self.world.broken().is_some() {
+            return;
+        }
+        self.dark = self.leader();
+        self.rests_and_serves(RequestNumber(LAST.0 + 1));
+    }
+
+    fn fails(&mut self, what: String) {
+        if self.world.broken.is_none() {
+            let invariant = Invariant::Progress;
+            self.world.broken = Some(Arc::new(Broken { invariant, what }));
+        }
+    }
+
+    fn live(&self) -> Vec<NodeId> {
+        let nodes = self.world.nodes().map(Member::id);
+        nodes.filter(|node| Some(*node) != self.dark).collect()
+    }
+
+    /// Returns the leader with the highest ballot.
+    fn leader(&self) -> Option<NodeId> {
+        let nodes = self.world.nodes();
+        let live = nodes.filter(|node| Some(node.id()) != self.dark);
+        let leading = live.filter_map(Member::leading).max()?;
+        Some(leading.leader())
+    }
+
+    fn rests_and_serves(&mut self, number: RequestNumber) {
+        if !self.eventually(Self::is_at_rest) {
+            let why = self.why_not_at_rest();
+            let after = self.dark.map_or(String::new(), |dark| {
+                format!(" and {dark}, which led, has stopped")
+            });
+            return self.fails(format!(
+                "the faults have ended{after}, and the cluster does not come to rest: {why}"
+            ));
+        }
+        if !self.stays_at_rest() {
+            return self.fails(
+                "the faults have ended, and a leader that all follow does not stay".to_owned(),
+            );
+        }
+        // A node that does not lead, so that the request must be forwarded.
+        let leader = self.leader();
+        let mut live = self.live().into_iter();
+        let Some(at) = live.find(|node| Some(*node) != leader).or(leader) else {
+            return;
+        };
+        let client = ClientId(1);
+        let command = number.0;
+        let proposal = Proposal::Request {
+            client,
+            number,
+            command,
+        };
+        let mut ledger = self.world.ledger.value.clone();
+        ledger.ask(proposal);
+        self.world.remember(ledger, self.explorer.interners());
+        self.explorer.act(
+            &mut self.world,
+            (at, None),
+            &mut (),
+            |node, outbox, facts| {
+                let _ = node.request(Instant::ZERO, client, number, command, outbox, facts);
+            },
+        );
+        let served = |check: &Self| {
+            let ledger = &check.world.ledger.value;
+            ledger.is_decided(&proposal) && check.is_at_rest()
+        };
+        if !self.eventually(served) {
+            let why = self.why_not_at_rest();
+            self.fails(format!(
+                "the faults have ended, and a client is not served at {at}: {why}"
+            ));
+        }
+    }
+
+    /// True if heartbeats keep the leader while nothing else happens.
+    fn stays_at_rest(&mut self) -> bool {
+        let ballot = |check: &Self| check.world.nodes().filter_map(Member::leading).max();
+        let before = ballot(self);
+        for _ in 0..3 {
+            for timer in REPEATING {
+                self.fire_all(timer);
+            }
+            self.fire_all(Timer::Quorum);
+        }
+        self.world.broken.is_some() || (ballot(self) == before && self.is_at_rest())
+    }
+
+    /// True if all nodes follow one leader, have applied the same slots, and have no pending request.
+    fn is_at_rest(&self) -> bool {
+        self.why_not_at_rest().is_empty()
+    }
+
+    /// Returns the reason why the cluster is not at rest.
+    fn why_not_at_rest(&self) -> String {
+        let Some(leader) = self.leader() else {
+            return "no node leads".to_owned();
+        };
+        let applied = self.world.node(leader).map(Member::applied);
+        for id in self.live() {
+            let Some(node) = self.world.node(id) else {
+                continue;
+            };
+            if node.leader_hint() != Some(leader) {
+                return format!("{id} does not follow {leader}");
+            }
+            if Some(node.applied()) != applied {
+                let end = applied.unwrap_or_default();
+                return format!(
+                    "{id} has applied slot {}, and {leader} slot {end}",
+                    node.applied()
+                );
+            }
+            if node.roles().any(|role| role == Role::Requester) {
+                return format!("a client waits at {id}");
+            }
+        }
+        String::new()
+    }
+
+    fn eventually(&mut self, is_so: impl Fn(&Self) -> bool) -> bool {
+        self.deliver_all();
+        for turn in 0..TURNS {
+            for _ in 0..4 {
+                if self.world.broken.is_some() || is_so(self) {
+                    return true;
+                }
+                for timer in REPEATING {
+                    self.fire_all(timer);
+                }
+            }
+            self.fire_all(Timer::Quorum);
+            self.fire_all(Timer::Transfer);
+            self.suspect_leaders(turn);
+        }
+        self.world.broken.is_some() || is_so(self)
+    }
+
+    fn fire_all(&mut self, timer: Timer) {
+        for node in self.live() {
+            self.fire(node, timer);
+        }
+    }
+
+    /// Fires the election timer of nodes that do not follow the leader. One after the other gets its turn to claim.
+    fn suspect_leaders(&mut self, turn: u64) {
+        let leader = self.leader();
+        let lost: Vec<NodeId> = self
+            .live()
+            .into_iter()
+            .filter(|id| {
+                let hint = self.world.node(*id).and_then(Member::leader_hint);
+                leader.is_none() || hint != leader
+            })
+            .collect();
+        // All of them notice before one claims; a node that has noticed claims at its next turn.
+        let claimant = usize::try_from(turn).unwrap_or(0) % lost.len().max(1);
+        for (index, id) in lost.iter().enumerate() {
+            if index != claimant
+                && self
+                    .world
+                    .node(*id)
+                    .is_some_and(|it| it.leader_hint().is_some())
+            {
+                self.fire(*id, Timer::Election);
+            }
+        }
+        if let Some(id) = lost.get(claimant) {
+            self.fire(*id, Timer::Election);
+        }
+    }
+
+    fn fire(&mut self, node: NodeId, timer: Timer) {
+        let armed = |it: &Member| it.armed().any(|armed| armed == timer);
+        if self.world.broken.is_some() || !self.world.node(node).is_some_and(armed) {
+            return;
+        }
+        self.chance += 1;
+        let chance = self.chance % self.explorer.chances(timer);
+        self.explorer.act(
+            &mut self.world,
+            (node, None),
+            &mut (),
+            |node, outbox, facts| {
+                node.fire(timer, chance, outbox, facts);
+            },
+        );
+        self.deliver_all();
+    }
+
+    /// Delivers all messages, and those that follow from them.
+    fn deliver_all(&mut self) {
+        for _ in 0..DELIVERIES_MAX {
+            let Some(letter) = self.world.letters().first().cloned() else {
+                return;
+            };
+            if self.world.broken.is_some() {
+                return;
+            }
+            self.world.forget(&letter);
+            if Some(letter.envelope().to) == self.dark {
+                continue;
+            }
+            self.world = self.explorer.step(&self.world, &Action::Deliver(letter));
+        }
+        self.fails("the faults have ended, and the nodes do not stop sending".to_owned());
+    }
+}

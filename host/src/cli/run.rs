@@ -1,0 +1,295 @@
+//! Command line of `synod run`.
+
+use super::error::UsageError;
+use super::{draw_seed, lists, mutants, sweep};
+use crate::case::Outcome;
+use crate::commands::run::{Colour, OutputFormat, RunCommand, Subject};
+use crate::data::Data;
+use crate::log::{Filter, Level};
+use crate::options::{Machine, Options};
+use crate::values;
+use clap::Args;
+use core::ops::RangeInclusive;
+use std::path::PathBuf;
+use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
+use synod::{Duration, NodeId, Role};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Seed of all random choices, 0 to 18446744073709551615 [default: drawn at random and printed first]
+    #[arg(value_parser = values::seed, allow_negative_numbers = true)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    case: sweep::CaseArgs,
+    /// Record the fate of each message in this file, for 'synod replay' and 'synod shrink'; needs --faults or
+    /// --scenario
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Keep the durable state of all nodes in this directory, and continue where an earlier run stopped
+    ///
+    /// The directory has one file for each node and one for the clients. The process may be killed at any instant: no
+    /// answer that was shown is lost. A new directory founds a new cluster; later runs must use the same number of
+    /// nodes and the same machine. Files that are inconsistent with each other, such as older copies of some of them,
+    /// are refused.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["faults", "scenario", "record", "verify", "mutant"])]
+    data: Option<PathBuf>,
+    /// Restart a node whose file in --data is missing or damaged as a learner, which never votes; can be repeated
+    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
+    learner: Vec<NodeId>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// Options that determine the trace of a run.
+#[derive(Debug, Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "clap prints these comments as help, where backticks would be noise"
+)]
+#[command(next_help_heading = "Cluster and network")]
+struct ClusterArgs {
+    /// Number of nodes, 1 to 64 [default: 14]
+    #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
+    nodes: Option<u16>,
+    /// Share of messages that are lost, 0% to 100%, such as 5% or 0.5% [default: 5%]
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
+    loss: Option<u32>,
+    /// Mean delay of a message, 0 to 24h [default: 30ms]
+    #[arg(long, value_name = "TIME", value_parser = values::delay, allow_hyphen_values = true)]
+    delay: Option<Duration>,
+    /// Greatest deviation from the delay, up or down; at most the delay and at most 35m [default: 20ms, or the delay if
+    /// that is less]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, allow_hyphen_values = true)]
+    jitter: Option<Duration>,
+    /// Crash a node for good: 3@1s, NODE_3@1.5s, or leader@800ms for the leader at that time; up to 8 times
+    ///
+    /// If no node leads at that time, the next leader is crashed. Clients of a crashed node continue at the next live
+    /// one.
+    #[arg(long, value_name = "NODE@TIME", value_parser = values::kill, allow_hyphen_values = true)]
+    kill: Vec<Kill>,
+    /// Replicated state machine: a key-value store or a bank
+    #[arg(long, value_name = "MACHINE", value_enum, default_value_t)]
+    machine: Machine,
+    /// Number of clients, 1 to 64 [default: 11]
+    #[arg(long, value_name = "N", value_parser = values::clients, allow_hyphen_values = true)]
+    clients: Option<u16>,
+    /// Number of requests of each client, 1 to 4294967294 [default: 11]
+    #[arg(long, value_name = "N", value_parser = values::requests, allow_hyphen_values = true)]
+    requests: Option<u32>,
+    /// Node that the clients are on: the last one, spread over all, or a given node [default: last]
+    #[arg(long, value_name = "last|spread|NODE", value_parser = parse_place, allow_hyphen_values = true)]
+    place: Option<Place>,
+    /// Stop after this much simulated time, above 0 and at most 1000000h
+    ///
+    /// [default: 2m; with delays above 50 ms or more than 60 requests for each client: 40 times the longest delay for
+    /// each request of a client]
+    #[arg(long, value_name = "TIME", value_parser = values::until, allow_hyphen_values = true)]
+    until: Option<Duration>,
+    /// Stop after this many events, at least 1
+    ///
+    /// [default: 10 million; with more than 1,000 requests in all: 10,000 for each]
+    #[arg(long, value_name = "N", value_parser = values::events, allow_hyphen_values = true)]
+    events: Option<u64>,
+    /// Plant this mistake in every node: see 'synod museum'
+    #[arg(long, value_name = "NAME", value_parser = mutants::mutant, hide = cfg!(not(feature = "mutants")), long_help = mutants::help())]
+    mutant: Option<mutants::Mutant>,
+}
+
+/// Options that determine how a run is shown.
+#[derive(Debug, Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "clap prints these comments as help, where backticks would be noise"
+)]
+#[command(next_help_heading = "Output")]
+pub(super) struct ShowArgs {
+    /// Print only the summary
+    #[arg(short, long)]
+    quiet: bool,
+    /// Output format: text for people, or JSON, one object a line
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: OutputFormat,
+    /// Colour of roles in the log
+    #[arg(
+        long,
+        alias = "colour",
+        value_name = "WHEN",
+        value_enum,
+        default_value_t
+    )]
+    color: Colour,
+    /// Detail of the log; each level includes those before it
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    log_level: Level,
+    /// Show only this node, such as 3 or NODE_3; can be repeated
+    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true)]
+    node: Vec<NodeId>,
+    /// Show only this role, such as scout; can be repeated
+    #[arg(long, value_name = "ROLE", value_parser = values::role, allow_hyphen_values = true, long_help = lists::roles())]
+    role: Vec<Role>,
+    /// Show only messages and events about these slots, 7 or 7-12, and what decided them at each node; can be repeated
+    #[arg(long, value_name = "SLOT", value_parser = values::slots, allow_hyphen_values = true)]
+    slot: Vec<RangeInclusive<u64>>,
+    /// Run twice and compare the digests of the two traces
+    #[arg(long)]
+    verify: bool,
+}
+
+/// Placement of the clients. A type of its own, because clap treats an `Option` as an optional argument.
+#[derive(Clone, Copy, Debug)]
+struct Place(Option<Placement>);
+
+fn parse_place(text: &str) -> Result<Place, values::Expected> {
+    values::place(text).map(Place)
+}
+
+impl RunArgs {
+    pub(super) fn command(self) -> Result<RunCommand, UsageError> {
+        let drawn = self.seed.is_none() && self.case.scenario.is_none();
+        #[cfg(feature = "mutants")]
+        let mutant = self.cluster.mutant;
+        let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
+            Some(subject) => subject,
+            None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
+        };
+        let subject = match (subject, self.data) {
+            (Subject::Plain(options), Some(path)) => stored(options, path, self.learner)?,
+            (subject, _) => subject,
+        };
+        #[cfg(feature = "mutants")]
+        let subject = match (subject, mutant) {
+            (Subject::Case { mut case, command }, Some(mutant)) => {
+                case.trial.scenario.mutant = Some(mutant);
+                let command = format!("{command} --mutant {mutant}");
+                Subject::Case { case, command }
+            }
+            (subject, _) => subject,
+        };
+        if self.record.is_some() && matches!(subject, Subject::Plain(_)) {
+            return Err(UsageError::alone("--record", "--faults or --scenario"));
+        }
+        self.show.command(subject, drawn, self.record, None)
+    }
+}
+
+/// A run on the files of a directory, after a check that every learner is one of the nodes.
+fn stored(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
+    for learner in &learners {
+        check_node("--learner", *learner, &learner.0, options.nodes)?;
+    }
+    let data = Data { path, learners };
+    Ok(Subject::Stored { options, data })
+}
+
+impl ShowArgs {
+    pub(super) fn command(
+        self,
+        subject: Subject,
+        drawn: bool,
+        record: Option<PathBuf>,
+        recorded: Option<Outcome>,
+    ) -> Result<RunCommand, UsageError> {
+        for node in &self.node {
+            check_node("--node", *node, &node.0, subject.nodes())?;
+        }
+        Ok(RunCommand {
+            subject,
+            drawn,
+            quiet: self.quiet,
+            form: self.format,
+            colour: self.color,
+            filter: Filter {
+                level: self.log_level,
+                nodes: self.node.into_iter().collect(),
+                roles: self.role,
+                slots: self.slot,
+            },
+            verify: self.verify,
+            record,
+            recorded,
+        })
+    }
+}
+
+impl ClusterArgs {
+    /// Returns the options, after checks of values that depend on each other.
+    fn options(self, run_seed: u64) -> Result<Options, UsageError> {
+        let default = Options::new(run_seed);
+        let options = Options {
+            run_seed,
+            nodes: self.nodes.unwrap_or(default.nodes),
+            loss_ppm: self.loss.unwrap_or(default.loss_ppm),
+            delay: self.delay.unwrap_or(default.delay),
+            jitter: self.jitter,
+            machine: self.machine,
+            requests: self.requests.unwrap_or(default.requests),
+            clients: self.clients.unwrap_or(default.clients),
+            placement: self.place.and_then(|place| place.0),
+            kills: self.kill,
+            until: self.until,
+            events: self.events,
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant,
+        };
+        if options.jitter() > values::JITTER_MAX {
+            let got = options.jitter().to_string();
+            return Err(UsageError::value("--jitter", &got, &"at most 35m"));
+        }
+        let until = options.until.unwrap_or_else(|| options.default_until());
+        if options.nodes > 1 && options.delay >= until {
+            let takes = format!("less than --until ({until}), as nothing would arrive in time");
+            let got = options.delay.to_string();
+            return Err(UsageError::value("--delay", &got, &takes));
+        }
+        if options.jitter() > options.delay {
+            let takes = format!("at most the delay ({})", options.delay);
+            return Err(UsageError::value(
+                "--jitter",
+                &options.jitter().to_string(),
+                &takes,
+            ));
+        }
+        if let Some(Placement::One(node)) = options.placement {
+            check_node("--place", node, &node.0, options.nodes)?;
+        }
+        if options.kills.len() > KILLS_MAX {
+            let got = format!("{} kills", options.kills.len());
+            let takes = format!("at most {KILLS_MAX}");
+            return Err(UsageError::value("--kill", &got, &takes));
+        }
+        for kill in &options.kills {
+            let at = Duration::from_micros(kill.at.as_micros());
+            let got = match kill.target {
+                Target::Node(node) => format!("{}@{at}", node.0),
+                Target::Leader => format!("leader@{at}"),
+            };
+            if let Target::Node(node) = kill.target {
+                check_node("--kill", node, &got, options.nodes)?;
+            }
+            if at >= until {
+                let takes = format!("a time before --until ({until}), when the run is given up");
+                return Err(UsageError::value("--kill", &got, &takes));
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Checks that a node named by an option exists.
+fn check_node(
+    option: &str,
+    node: NodeId,
+    got: &dyn core::fmt::Display,
+    nodes: u16,
+) -> Result<(), UsageError> {
+    if node.0 < nodes {
+        return Ok(());
+    }
+    let takes = match nodes {
+        1 => "only node 0: there is one node".to_owned(),
+        _ => format!("a node from 0 to {}: there are {nodes} nodes", nodes - 1),
+    };
+    Err(UsageError::value(option, &got.to_string(), &takes))
+}

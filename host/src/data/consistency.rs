@@ -1,0 +1,190 @@
+//! Consistency check of a data directory: compares the client log with the state of the nodes, and the nodes with each
+//! other.
+//!
+//! An answered request has been accepted by a majority, so each of their stores has it, voted for or applied. A client
+//! makes its next request only after the answer to the last one was logged. So neither side can be far ahead of the
+//! other, unless a file was replaced by an older copy. Older copies of all files together are not detected: they are
+//! the cluster as it was.
+
+use super::error::DataError;
+use crate::run::WINDOW;
+use std::path::Path;
+use synod::simulation::{ClientResume, Workload};
+use synod::{ClientId, Durable, NodeId, Proposal, RequestKey, RequestNumber, StateMachine};
+
+/// Contents of a data directory.
+#[derive(Debug)]
+pub(super) struct StoredCluster<'a, M: StateMachine, const CLIENTS: usize> {
+    /// Path of the client log.
+    pub(super) path: &'a Path,
+    /// Last entry of each client.
+    pub(super) entries: &'a [ClientResume],
+    /// Durable state of each node that has storage and has joined.
+    pub(super) nodes: Vec<(NodeId, &'a Durable<M, WINDOW, CLIENTS>)>,
+    /// Number of nodes whose storage is not used.
+    pub(super) learners: usize,
+    /// Size of a majority.
+    pub(super) majority: usize,
+}
+
+impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
+    /// Checks that all files belong to one cluster and are of the same time.
+    pub(super) fn check<L: Workload<M>>(&self, script: impl Fn() -> L) -> Result<(), DataError> {
+        for entry in self.entries {
+            self.check_nodes(entry)?;
+        }
+        self.check_client_log()?;
+        self.check_logs()?;
+        for (node, durable) in &self.nodes {
+            if !state_follows(durable, self.entries, script()) {
+                return Err(DataError::State(self.path.to_path_buf(), *node));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that enough nodes have the last answered request of a client.
+    fn check_nodes(&self, entry: &ClientResume) -> Result<(), DataError> {
+        let has = |durable: &Durable<M, WINDOW, CLIENTS>| newest_of(durable, entry.session);
+        let holders = self.nodes.iter();
+        let holders = holders.filter(|(_, durable)| has(durable) >= Some(entry.number));
+        let holders: Vec<_> = holders.map(|(node, _)| *node).collect();
+        let furthest = self.furthest();
+        let known = furthest.and_then(|(_, durable)| has(durable));
+        // If the session table is full, the session may have been evicted.
+        let is_full = furthest.is_some_and(|(_, durable)| durable.sessions().count() >= CLIENTS);
+        if holders.len() + self.learners >= self.majority || known.is_none() && is_full {
+            return Ok(());
+        }
+        Err(DataError::NodesOld {
+            path: self.path.to_path_buf(),
+            answered: key_of(entry),
+            holders,
+            majority: self.majority,
+        })
+    }
+
+    /// Checks that the clients made every request that a node has: the last answered one, or the next.
+    fn check_client_log(&self) -> Result<(), DataError> {
+        let heard = self.nodes.iter();
+        let heard = heard.flat_map(|(node, durable)| newest(durable).map(|key| (*node, key)));
+        let unknown = heard.filter(|(node, key)| !self.may_know_of(*node, *key));
+        let Some((node, asked)) = unknown.max_by_key(|(_, key)| key.number) else {
+            return Ok(());
+        };
+        Err(DataError::ClientLogOld {
+            path: self.path.to_path_buf(),
+            node,
+            asked,
+            answered: self.entry_of(asked).map(key_of),
+        })
+    }
+
+    fn entry_of(&self, key: RequestKey) -> Option<&ClientResume> {
+        self.entries
+            .iter()
+            .find(|entry| entry.session == key.client)
+    }
+
+    /// True if a node may have a request, judging by the client log.
+    fn may_know_of(&self, node: NodeId, key: RequestKey) -> bool {
+        let known = self.entry_of(key);
+        // The log lacks a client that was killed before it received its session.
+        let may_be = known.map_or(RequestNumber::REGISTRATION, |entry| {
+            RequestNumber(entry.number.0.saturating_add(1))
+        });
+        // A node that is behind may have a session that was evicted since.
+        let is_furthest = self
+            .furthest()
+            .is_some_and(|(furthest, _)| furthest == node);
+        key.number <= may_be || known.is_none() && !is_furthest
+    }
+
+    /// Checks that nodes that have applied the same slots have the same state.
+    fn check_logs(&self) -> Result<(), DataError> {
+        for (one, durable) in &self.nodes {
+            let differs = |other: &Durable<M, WINDOW, CLIENTS>| {
+                other.applied() == durable.applied()
+                    && (other.chain() != durable.chain() || other.machine() != durable.machine())
+            };
+            if let Some((other, _)) = self.nodes.iter().find(|(_, other)| differs(other)) {
+                let path = self.path.to_path_buf();
+                let (one, other, slot) = (*one, *other, durable.applied());
+                return Err(DataError::Mixed {
+                    path,
+                    one,
+                    other,
+                    slot,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the node that has applied most.
+    fn furthest(&self) -> Option<(NodeId, &Durable<M, WINDOW, CLIENTS>)> {
+        let nodes = self.nodes.iter().copied();
+        nodes.max_by_key(|(_, durable)| durable.applied())
+    }
+}
+
+/// True if the state of a node follows from the requests that it has applied, or if that cannot be determined.
+pub(super) fn state_follows<M: StateMachine, L: Workload<M>, const CLIENTS: usize>(
+    durable: &Durable<M, WINDOW, CLIENTS>,
+    entries: &[ClientResume],
+    mut script: L,
+) -> bool {
+    let mut expected = M::default();
+    for entry in entries {
+        let (answered, last_noted) = (u64::from(entry.answered), u64::from(entry.number.0));
+        let applied = match durable.last_request(entry.session) {
+            Some(last) => (answered + u64::from(last.0)).checked_sub(last_noted),
+            None => (answered == last_noted).then_some(0),
+        };
+        // The node has not applied the client's current session, and the client had another one before.
+        let Some(applied) = applied else {
+            return true;
+        };
+        for number in 1..=u32::try_from(applied).unwrap_or(u32::MAX) {
+            if let Some(command) = script.command(entry.client, number) {
+                expected.apply(&command);
+            }
+        }
+    }
+    *durable.machine() == expected
+}
+
+fn key_of(entry: &ClientResume) -> RequestKey {
+    RequestKey {
+        client: entry.session,
+        number: entry.number,
+    }
+}
+
+/// Returns the newest request of each client that a node has applied or voted for.
+fn newest<M: StateMachine, const CLIENTS: usize>(
+    durable: &Durable<M, WINDOW, CLIENTS>,
+) -> impl Iterator<Item = RequestKey> {
+    let applied = durable.sessions();
+    let applied = applied.map(|(client, number)| RequestKey { client, number });
+    let voted = durable.votes().filter_map(|vote| match vote.proposal {
+        Proposal::Request { client, number, .. } => Some(RequestKey { client, number }),
+        _ => None,
+    });
+    applied.chain(voted)
+}
+
+/// Returns the newest request of a client that a node has applied or voted for. The registration counts as the first.
+fn newest_of<M: StateMachine, const CLIENTS: usize>(
+    durable: &Durable<M, WINDOW, CLIENTS>,
+    session: ClientId,
+) -> Option<RequestNumber> {
+    let voted = durable.votes().filter_map(|vote| match vote.proposal {
+        Proposal::Register { .. } => {
+            (vote.slot.number() == session.0).then_some(RequestNumber::REGISTRATION)
+        }
+        Proposal::Request { client, number, .. } => (client == session).then_some(number),
+        Proposal::Noop => None,
+    });
+    voted.max().max(durable.last_request(session))
+}

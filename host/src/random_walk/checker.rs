@@ -1,0 +1,344 @@
+//! Checker: looks for violations in the writes, messages and traces of nodes.
+
+mod messages;
+
+use super::check::{Check, CheckSet, Violation};
+use super::facts::Fact;
+use super::ledger::Ledger;
+use super::{Asked, Machine};
+use std::collections::{BTreeMap, BTreeSet};
+use synod::machines::KvCommand;
+use synod::{Ballot, Entry, Node, Proposal, Slot, Write};
+
+/// Writes of an acceptor: its promise and its last vote for each slot, with the last slot applied by its node.
+#[derive(Clone, Default)]
+struct Memory {
+    promised: Ballot,
+    votes: BTreeMap<Slot, (Ballot, Asked)>,
+    applied: Slot,
+}
+
+/// Value of a ballot in a slot, and the nodes that have accepted it.
+struct Vote {
+    proposal: Asked,
+    voters: BTreeSet<u16>,
+}
+
+/// Everything observed so far, and what follows from it.
+pub(super) struct Checker {
+    checks: CheckSet,
+    quorum: usize,
+    memories: Vec<Memory>,
+    /// The durable part of `memories`.
+    durable: Vec<Memory>,
+    ballots: BTreeMap<(Slot, Ballot), Vote>,
+    /// First ballot of each slot under which a quorum has accepted, and the value.
+    chosen: BTreeMap<Slot, (Ballot, Asked)>,
+    /// Last slot that the leader of each ballot has announced as decided.
+    claims: BTreeMap<Ballot, Slot>,
+    pub(super) ledger: Ledger,
+}
+
+impl Checker {
+    pub(super) fn new(checks: CheckSet, size: u16, sessions_max: usize) -> Self {
+        Self {
+            checks,
+            quorum: usize::from(size) / 2 + 1,
+            memories: (0..size).map(|_| Memory::default()).collect(),
+            durable: (0..size).map(|_| Memory::default()).collect(),
+            ballots: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            ledger: Ledger::new(checks, sessions_max),
+        }
+    }
+
+    pub(super) fn quorum(&self) -> usize {
+        self.quorum
+    }
+
+    /// Returns the writes of a node.
+    fn memory(&self, node: u16) -> Option<&Memory> {
+        self.memories.get(usize::from(node))
+    }
+
+    /// True if a node has a durable promise or vote.
+    pub(super) fn has_promised(&self, node: u16) -> bool {
+        self.memory(node)
+            .is_some_and(|memory| memory.promised > Ballot::NULL)
+    }
+
+    fn applied(&self, node: u16) -> Slot {
+        self.memory(node)
+            .map_or(Slot::ZERO, |memory| memory.applied)
+    }
+
+    /// Checks a pending write of a node, which the node is held to from then on.
+    pub(super) fn see_write(
+        &mut self,
+        node: u16,
+        write: &Write<KvCommand>,
+    ) -> Result<(), Violation> {
+        let checks = self.checks;
+        let Some(memory) = self.memories.get_mut(usize::from(node)) else {
+            return Ok(());
+        };
+        match write {
+            Write::Promised(ballot) => {
+                checks.ensure(Check::Memory, memory.promised < *ballot, || {
+                    format!(
+                        "NODE_{node} promised {}, and then {ballot}",
+                        memory.promised
+                    )
+                })?;
+                memory.promised = *ballot;
+                Ok(())
+            }
+            Write::Accepted(entry) => {
+                checks.ensure(Check::Memory, memory.promised <= entry.ballot, || {
+                    format!(
+                        "NODE_{node} promised {}, and accepted {entry:?}",
+                        memory.promised
+                    )
+                })?;
+                memory.promised = entry.ballot;
+                let vote = (entry.ballot, entry.proposal);
+                memory.votes.insert(entry.slot, vote);
+                Ok(())
+            }
+            Write::Decided { .. } | Write::Installed(_) => Ok(()),
+        }
+    }
+
+    /// Records that all pending writes of a node are durable. Only now its votes count.
+    pub(super) fn see_kept(
+        &mut self,
+        node: u16,
+        writes: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let places = (
+            self.memories.get(usize::from(node)),
+            self.durable.get_mut(usize::from(node)),
+        );
+        if let (Some(memory), Some(durable)) = places {
+            *durable = memory.clone();
+        }
+        for write in writes {
+            if let Write::Accepted(entry) = write {
+                self.see_vote(node, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a loss of power, which loses writes that are not durable.
+    pub(super) fn see_crash(&mut self, node: u16) {
+        let places = (
+            self.memories.get_mut(usize::from(node)),
+            self.durable.get(usize::from(node)),
+        );
+        if let (Some(memory), Some(durable)) = places {
+            *memory = durable.clone();
+        }
+    }
+
+    fn see_vote(&mut self, node: u16, entry: &Entry<KvCommand>) -> Result<(), Violation> {
+        let checks = self.checks;
+        let (slot, ballot, proposal) = (entry.slot, entry.ballot, entry.proposal);
+        checks.ensure(Check::Validity, self.ledger.is_asked(&proposal), || {
+            format!("no client requested {proposal:?}")
+        })?;
+        let vote = self.ballots.entry((slot, ballot)).or_insert_with(|| Vote {
+            proposal,
+            voters: BTreeSet::new(),
+        });
+        checks.ensure(Check::OneValue, vote.proposal == proposal, || {
+            format!(
+                "slot {slot} under {ballot}: {:?} and {proposal:?}",
+                vote.proposal
+            )
+        })?;
+        vote.voters.insert(node);
+        let is_chosen = vote.voters.len() >= self.quorum;
+        if let Some((under, chosen)) = self.chosen.get(&slot) {
+            let safe = ballot <= *under || *chosen == proposal;
+            checks.ensure(Check::SafeProposal, safe, || {
+                format!(
+                    "slot {slot}: {chosen:?} was chosen under {under}; NODE_{node} accepts {proposal:?} under {ballot}"
+                )
+            })?;
+        }
+        if is_chosen {
+            self.see_quorum(slot, ballot, &proposal)?;
+        }
+        if self.claims.get(&ballot).is_some_and(|told| slot <= *told) {
+            let decided = self.ledger.decision(slot) == Some(&proposal);
+            checks.ensure(Check::Claim, decided, || {
+                format!("slot {slot} was said to be decided under {ballot}; NODE_{node} accepts {proposal:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Checks a value that a quorum has accepted under one ballot.
+    fn see_quorum(
+        &mut self,
+        slot: Slot,
+        ballot: Ballot,
+        proposal: &Asked,
+    ) -> Result<(), Violation> {
+        let checks = self.checks;
+        let (under, first) = *self.chosen.entry(slot).or_insert((ballot, *proposal));
+        checks.ensure(Check::Chosen, first == *proposal, || {
+            format!("slot {slot}: {first:?} was chosen under {under}, {proposal:?} under {ballot}")
+        })?;
+        let later = self.ballots.range((slot, ballot)..);
+        for ((_, above), vote) in later.take_while(|((of, _), _)| *of == slot) {
+            checks.ensure(Check::SafeProposal, vote.proposal == *proposal, || {
+                format!(
+                    "slot {slot}: {proposal:?} was chosen under {ballot}; {:?} was accepted under {above}",
+                    vote.proposal
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Checks a traced fact of a node.
+    pub(super) fn see_fact(&mut self, fact: &Fact) -> Result<(), Violation> {
+        let checks = self.checks;
+        match fact {
+            Fact::Chosen {
+                slot,
+                ballot,
+                proposal,
+            } => {
+                let voters = self
+                    .ballots
+                    .get(&(*slot, *ballot))
+                    .map_or(0, |vote| vote.voters.len());
+                checks.ensure(Check::Quorum, voters >= self.quorum, || {
+                    format!("slot {slot}: taken for chosen under {ballot} with {voters} votes")
+                })?;
+                let chosen = self.chosen.get(slot).map(|(_, chosen)| chosen);
+                checks.ensure(Check::Quorum, chosen == Some(proposal), || {
+                    format!("slot {slot}: {proposal:?} taken for chosen, and not {chosen:?}")
+                })
+            }
+            Fact::Applied {
+                slot,
+                proposal,
+                outcome,
+                chain,
+            } => {
+                let chosen = self.chosen.get(slot).map(|(_, chosen)| chosen);
+                checks.ensure(Check::Chosen, chosen == Some(proposal), || {
+                    format!("slot {slot}: {proposal:?} was applied, and {chosen:?} chosen")
+                })?;
+                self.ledger.see_applied(*slot, proposal, *outcome, *chain)
+            }
+        }
+    }
+
+    /// Checks the public view of a node after a step.
+    pub(super) fn see_node<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let (checks, number, applied) = (self.checks, node.id().0, node.applied());
+        checks.ensure(Check::Halt, node.halted().is_none(), || {
+            format!("NODE_{number}: {:?}", node.halted())
+        })?;
+        let Some(memory) = self.memories.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        checks.ensure(Check::Memory, node.promised() == memory.promised, || {
+            format!(
+                "NODE_{number} holds {} for its promise, and wrote {}",
+                node.promised(),
+                memory.promised
+            )
+        })?;
+        checks.ensure(Check::Order, memory.applied <= applied, || {
+            format!(
+                "NODE_{number} went back from slot {} to {applied}",
+                memory.applied
+            )
+        })?;
+        memory.applied = applied;
+        self.ledger
+            .see_state(number, applied, node.chain(), node.machine().iter())
+    }
+
+    /// Checks a node after a restart: it must have all durable writes, and may have some of those during which power
+    /// failed.
+    pub(super) fn see_recovered<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+        torn: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let number = node.id().0;
+        self.see_torn(node, torn)?;
+        let Some(memory) = self.memories.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        // Applied slots are not written one by one.
+        memory.applied = node.applied();
+        let kept = node
+            .votes()
+            .map(|entry| (entry.slot, (entry.ballot, entry.proposal)));
+        let above = node.low_water().next().unwrap_or(Slot::FIRST);
+        let wrote = memory
+            .votes
+            .range(above..)
+            .map(|(slot, vote)| (*slot, *vote));
+        self.checks.ensure(Check::Memory, kept.eq(wrote), || {
+            format!("NODE_{number} came back without votes that it had written")
+        })?;
+        self.see_node(node)
+    }
+
+    /// Finds the part of the last writes that became durable although power failed during them.
+    fn see_torn<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+        &mut self,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
+        torn: &[Write<KvCommand>],
+    ) -> Result<(), Violation> {
+        let number = node.id().0;
+        let mut there = Vec::new();
+        for write in torn {
+            let is_there = match write {
+                Write::Accepted(entry) => node.votes().any(|vote| vote == *entry),
+                Write::Promised(ballot) => node.promised() >= *ballot,
+                Write::Decided { .. } | Write::Installed(_) => false,
+            };
+            // A checkpoint that contains the effect of a vote need not contain the vote.
+            if is_there
+                && self.memory(number).is_some_and(|memory| match write {
+                    Write::Promised(ballot) => memory.promised < *ballot,
+                    _ => true,
+                })
+            {
+                self.see_write(number, write)?;
+                there.push(*write);
+            }
+        }
+        // But it contains the promise implied by such a vote.
+        let promised = node.promised();
+        let wrote = |write: &Write<KvCommand>| match write {
+            Write::Promised(ballot) => *ballot == promised,
+            Write::Accepted(entry) => entry.ballot == promised,
+            Write::Decided { .. } | Write::Installed(_) => false,
+        };
+        let known = self.memory(number).map(|memory| memory.promised);
+        if known < Some(promised) && torn.iter().any(wrote) {
+            self.see_write(number, &Write::Promised(promised))?;
+        }
+        self.see_kept(number, &there)
+    }
+
+    /// Records a request of a client.
+    pub(super) fn see_asked(&mut self, proposal: &Proposal<KvCommand>) {
+        self.ledger.see_asked(proposal);
+    }
+}

@@ -1,0 +1,303 @@
+//! Reference implementation of the log: the effect of each slot on sessions and contents, in the simplest form.
+
+use super::check::{Check, CheckSet, Violation};
+use super::{Asked, KEYS};
+use std::collections::{BTreeMap, BTreeSet};
+use synod::machines::{Key, KvCommand, KvReply};
+use synod::{ClientId, Outcome, Proposal, Reply, RequestKey, RequestNumber, Slot};
+
+type Contents = BTreeMap<Key, i64>;
+
+/// A session, independent of the nodes' session table.
+struct Session {
+    client: ClientId,
+    nonce: u64,
+    used: u64,
+    number: RequestNumber,
+}
+
+/// State after a slot, and the outcome of the slot's request.
+pub(super) struct Prefix {
+    proposal: Asked,
+    pub(super) chain: u64,
+    contents: Contents,
+    outcome: Option<Outcome<KvReply>>,
+}
+
+/// First invocation of a request.
+struct First {
+    /// Highest slot of an answer known to any client at that time.
+    known: Slot,
+    asked: Vec<Asked>,
+}
+
+/// The log as it was applied first, and everything that follows from it.
+pub(super) struct Ledger {
+    checks: CheckSet,
+    prefixes: Vec<Prefix>,
+    sessions: Vec<Session>,
+    sessions_max: usize,
+    effects: BTreeMap<(u64, u32), (Slot, KvReply, Asked)>,
+    highest: BTreeMap<u64, u32>,
+    evicted: BTreeSet<u64>,
+    registered: BTreeMap<u64, Vec<ClientId>>,
+    firsts: BTreeMap<(u64, u32), First>,
+    /// Highest slot of an answer known to any client.
+    known: Slot,
+}
+
+fn place(slot: Slot) -> usize {
+    usize::try_from(slot.number()).unwrap_or(usize::MAX)
+}
+
+fn in_key(key: RequestKey) -> (u64, u32) {
+    (key.client.0, key.number.0)
+}
+
+/// Applies a command to the contents, and returns its reply.
+fn play(contents: &mut Contents, command: KvCommand) -> KvReply {
+    match command {
+        KvCommand::Get(key) => contents
+            .get(&key)
+            .map_or(KvReply::None, |value| KvReply::Value(*value)),
+        KvCommand::Set(key, _) if !contents.contains_key(&key) && contents.len() == KEYS => {
+            KvReply::Full
+        }
+        KvCommand::Set(key, value) => {
+            contents.insert(key, value);
+            KvReply::Value(value)
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(checks: CheckSet, sessions_max: usize) -> Self {
+        let genesis = Prefix {
+            proposal: Proposal::Noop,
+            chain: 0,
+            contents: Contents::new(),
+            outcome: None,
+        };
+        Self {
+            checks,
+            prefixes: vec![genesis],
+            sessions: Vec::new(),
+            sessions_max,
+            effects: BTreeMap::new(),
+            highest: BTreeMap::new(),
+            evicted: BTreeSet::new(),
+            registered: BTreeMap::new(),
+            firsts: BTreeMap::new(),
+            known: Slot::ZERO,
+        }
+    }
+
+    /// Returns the number of applied slots.
+    pub(super) fn end(&self) -> u64 {
+        u64::try_from(self.prefixes.len().saturating_sub(1)).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the value of a slot, if any node has applied it.
+    pub(super) fn decision(&self, slot: Slot) -> Option<&Asked> {
+        self.after(slot).map(|prefix| &prefix.proposal)
+    }
+
+    /// Returns the state after a slot, if any node has applied it.
+    pub(super) fn after(&self, slot: Slot) -> Option<&Prefix> {
+        self.prefixes.get(place(slot))
+    }
+
+    /// Records a request of a client.
+    pub(super) fn see_asked(&mut self, proposal: &Asked) {
+        let Some(key) = proposal.key() else { return };
+        let (known, asked) = (self.known, Vec::new());
+        let first = self.firsts.entry(in_key(key));
+        let first = first.or_insert(First { known, asked });
+        if !first.asked.contains(proposal) {
+            first.asked.push(*proposal);
+        }
+    }
+
+    /// True if a client made the request.
+    pub(super) fn is_asked(&self, proposal: &Asked) -> bool {
+        proposal.key().is_none_or(|key| {
+            let first = self.firsts.get(&in_key(key));
+            first.is_some_and(|first| first.asked.contains(proposal))
+        })
+    }
+
+    /// Checks an applied slot. The first node to apply it defines the log, and all others must agree.
+    pub(super) fn see_applied(
+        &mut self,
+        slot: Slot,
+        proposal: &Asked,
+        outcome: Option<Outcome<KvReply>>,
+        chain: u64,
+    ) -> Result<(), Violation> {
+        let checks = self.checks;
+        if place(slot) == self.prefixes.len() {
+            let prefix = self.play(slot, proposal, chain)?;
+            self.prefixes.push(prefix);
+        }
+        let Some(prefix) = self.after(slot) else {
+            let what = format!("slot {slot} was applied before {}", self.prefixes.len());
+            let check = Check::Order;
+            return Err(Violation { check, what });
+        };
+        checks.ensure(Check::Agreement, prefix.proposal == *proposal, || {
+            format!(
+                "slot {slot}: {:?} was applied, and {proposal:?} elsewhere",
+                prefix.proposal
+            )
+        })?;
+        checks.ensure(Check::State, prefix.chain == chain, || {
+            format!("slot {slot}: applied after another log")
+        })?;
+        checks.ensure(Check::State, prefix.outcome == outcome, || {
+            format!(
+                "slot {slot}: {proposal:?} must be answered {:?}, and was {outcome:?}",
+                prefix.outcome
+            )
+        })
+    }
+
+    /// Checks the state of a node that has applied up to a slot.
+    pub(super) fn see_state(
+        &self,
+        node: u16,
+        slot: Slot,
+        chain: u64,
+        contents: impl Iterator<Item = (Key, i64)>,
+    ) -> Result<(), Violation> {
+        let Some(prefix) = self.after(slot) else {
+            let what = format!("NODE_{node} has slot {slot}, which no node has applied");
+            let check = Check::Order;
+            return Err(Violation { check, what });
+        };
+        let right = prefix.contents.iter().map(|(key, value)| (*key, *value));
+        let same = prefix.chain == chain && contents.eq(right);
+        self.checks.ensure(Check::State, same, || {
+            format!("NODE_{node} has another state after slot {slot} than the log gives")
+        })
+    }
+
+    fn play(&mut self, slot: Slot, proposal: &Asked, chain: u64) -> Result<Prefix, Violation> {
+        let last = self.prefixes.last();
+        let mut contents = last.map_or_else(Contents::new, |prefix| prefix.contents.clone());
+        let outcome = match *proposal {
+            Proposal::Noop => None,
+            Proposal::Register { nonce } => Some(self.register(slot.number(), nonce)),
+            Proposal::Request {
+                client,
+                number,
+                command,
+            } => Some(self.request(slot, proposal, (client, number), command, &mut contents)?),
+        };
+        Ok(Prefix {
+            proposal: *proposal,
+            chain,
+            contents,
+            outcome,
+        })
+    }
+
+    fn register(&mut self, now: u64, nonce: u64) -> Outcome<KvReply> {
+        let known = self.sessions.iter().find(|session| session.nonce == nonce);
+        let client = known.map_or(ClientId(now), |session| session.client);
+        if known.is_none() {
+            if self.sessions.len() == self.sessions_max {
+                let oldest = self.sessions.iter().map(|session| session.used).min();
+                let gone = self
+                    .sessions
+                    .extract_if(.., |session| Some(session.used) == oldest);
+                self.evicted.extend(gone.map(|session| session.client.0));
+            }
+            self.sessions.push(Session {
+                client,
+                nonce,
+                used: now,
+                number: RequestNumber(0),
+            });
+        }
+        self.registered.entry(nonce).or_default().push(client);
+        Outcome::Registered { client }
+    }
+
+    fn request(
+        &mut self,
+        slot: Slot,
+        proposal: &Asked,
+        (client, number): (ClientId, RequestNumber),
+        command: KvCommand,
+        contents: &mut Contents,
+    ) -> Result<Outcome<KvReply>, Violation> {
+        let mut sessions = self.sessions.iter_mut();
+        let Some(session) = sessions.find(|session| session.client == client) else {
+            return Ok(Outcome::Evicted);
+        };
+        if number < session.number {
+            return Ok(Outcome::Stale);
+        }
+        if number == session.number {
+            return Ok(match self.effects.get(&(client.0, number.0)) {
+                Some((slot, output, known)) if known == proposal => Outcome::Applied {
+                    slot: *slot,
+                    output: *output,
+                },
+                _ => Outcome::Reused,
+            });
+        }
+        session.number = number;
+        session.used = slot.number();
+        let output = play(contents, command);
+        let effect = (slot, output, *proposal);
+        let before = self.effects.insert((client.0, number.0), effect);
+        self.highest.insert(client.0, number.0);
+        self.checks.ensure(Check::State, before.is_none(), || {
+            format!("slot {slot}: {proposal:?} took effect twice")
+        })?;
+        Ok(Outcome::Applied { slot, output })
+    }
+
+    /// Checks an answer to a client against the log.
+    pub(super) fn see_reply(&mut self, reply: &Reply<KvReply>) -> Result<(), Violation> {
+        let key = in_key(reply.key);
+        let right = match reply.outcome {
+            Outcome::Applied { slot, output } => self.is_applied(key, slot, output),
+            Outcome::Registered { client } => self
+                .registered
+                .get(&key.0)
+                .is_some_and(|sessions| sessions.contains(&client)),
+            Outcome::Stale => self.highest.get(&key.0).is_some_and(|last| *last > key.1),
+            Outcome::Evicted => self.evicted.contains(&key.0),
+            Outcome::Reused => self.effects.contains_key(&key),
+            Outcome::Busy => false,
+        };
+        if let Outcome::Applied { slot, .. } = reply.outcome {
+            self.known = self.known.max(slot);
+        }
+        self.checks.ensure(Check::Answer, right, || {
+            format!("the log does not say {reply:?}")
+        })
+    }
+
+    /// True if a request may have this output at this slot: it took effect there, after all answers known when it was
+    /// made; or it is a read with this result after a slot that is as recent.
+    fn is_applied(&self, key: (u64, u32), slot: Slot, output: KvReply) -> bool {
+        let Some(first) = self.firsts.get(&key) else {
+            return false;
+        };
+        let effect = self.effects.get(&key);
+        if effect.is_some_and(|(at, was, _)| (*at, *was) == (slot, output)) {
+            return slot > first.known;
+        }
+        let reads = |proposal: &Asked| match (proposal, self.after(slot)) {
+            (Proposal::Request { command, .. }, Some(prefix)) => {
+                let mut contents = prefix.contents.clone();
+                play(&mut contents, *command) == output && contents == prefix.contents
+            }
+            _ => false,
+        };
+        slot >= first.known && first.asked.iter().any(reads)
+    }
+}

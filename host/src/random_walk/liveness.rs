@@ -1,0 +1,117 @@
+//! Liveness at the end of a walk: all faults end, and everything that was requested must be answered.
+
+use super::check::Violation;
+use super::walk::Walk;
+use synod::machines::{Key, KvCommand};
+use synod::{Node, Outcome, Proposal, RequestKey, RequestNumber, Role};
+
+/// Greatest number of messages that may follow from one deadline.
+const DELIVERIES_MAX: u32 = 20_000;
+
+impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WINDOW, CLIENTS, PAGE> {
+    /// Delivers every message in the order of sending before any clock advances. Returns true if a condition holds
+    /// within a number of deadlines.
+    pub(super) fn eventually(
+        &mut self,
+        ticks: u64,
+        is_so: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Violation> {
+        self.healing = true;
+        for number in self.live() {
+            self.flush(number)?;
+        }
+        for _ in 0..ticks {
+            self.deliver_all()?;
+            if is_so(self) {
+                self.healing = false;
+                return Ok(true);
+            }
+            self.wait()?;
+        }
+        self.healing = false;
+        Ok(false)
+    }
+
+    fn deliver_all(&mut self) -> Result<(), Violation> {
+        let mut delivered = 0;
+        while !self.in_flight.is_empty() {
+            for envelope in core::mem::take(&mut self.in_flight) {
+                self.deliver(&envelope)?;
+                delivered += 1;
+                self.expect(delivered < DELIVERIES_MAX, "the nodes do not stop sending")?;
+                if delivered >= DELIVERIES_MAX {
+                    self.in_flight.clear();
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Advances all clocks to the next deadline of any node.
+    fn wait(&mut self) -> Result<(), Violation> {
+        let live = self.live();
+        let rest = |number: &u16| {
+            let deadline = self.node(*number)?.next_deadline()?;
+            let clock = self.seats.get(usize::from(*number))?.clock;
+            Some((deadline.since(clock), *number))
+        };
+        let Some((span, number)) = live.iter().filter_map(rest).min() else {
+            return Ok(());
+        };
+        for number in live {
+            if let Some(seat) = self.seats.get_mut(usize::from(number)) {
+                seat.clock = seat.clock + span;
+            }
+        }
+        self.tick(number)
+    }
+
+    /// True if all nodes follow one leader, have applied the same slots, and have no pending request.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let live: Vec<_> = self
+            .live()
+            .into_iter()
+            .filter_map(|it| self.node(it))
+            .collect();
+        let Some(leader) = live.iter().filter_map(|node| node.leading()).max() else {
+            return false;
+        };
+        let applied = self.node(leader.leader().0).map(Node::applied);
+        live.iter().all(|node| {
+            let follows = node.leader_hint() == Some(leader.leader());
+            let waits = node.roles().any(|role| role == Role::Requester);
+            node.is_active() && follows && Some(node.applied()) == applied && !waits
+        })
+    }
+
+    /// True if a new client gets a session and an answer.
+    pub(super) fn is_served(&mut self) -> Result<bool, Violation> {
+        let Some(node) = self.any_live() else {
+            return Ok(false);
+        };
+        let answer = |walk: &Self, key| {
+            let mut replies = walk.replies.iter().rev();
+            let reply = replies.find(|reply| reply.key == key);
+            reply.map(|reply| reply.outcome)
+        };
+        let nonce = self.clients.draw_nonce();
+        let key = RequestKey::registration(nonce);
+        self.ask(node, Proposal::Register { nonce })?;
+        self.eventually(500, |walk| answer(walk, key).is_some())?;
+        let Some(Outcome::Registered { client }) = answer(self, key) else {
+            return Ok(false);
+        };
+        let number = RequestNumber(1);
+        let command = KvCommand::Get(Key::numbered(0));
+        let proposal = Proposal::Request {
+            client,
+            number,
+            command,
+        };
+        let key = RequestKey { client, number };
+        self.ask(node, proposal)?;
+        self.eventually(500, |walk| answer(walk, key).is_some())?;
+        Ok(matches!(answer(self, key), Some(Outcome::Applied { .. })))
+    }
+}

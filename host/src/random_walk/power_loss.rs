@@ -1,0 +1,151 @@
+//! Lifecycle of the nodes of a walk: start, loss of power, restart, and permanent stop.
+
+use super::check::{Check, Violation};
+use super::walk::Walk;
+use super::{Conditions, Machine};
+use crate::power_cut::PowerCutStorage;
+use synod::storage::{Journal, Opened};
+use synod::{Config, Instant, Node, NodeId};
+
+/// Greatest number of pages of a snapshot: a header, two for the sessions, one for the keys.
+const PAGES: u32 = 4;
+
+impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WINDOW, CLIENTS, PAGE> {
+    /// Starts a node that never ran.
+    pub(super) fn start(&mut self, number: u16) -> Result<(), Violation> {
+        // The clocks of the nodes are not synchronized.
+        let now = Instant::from_micros(self.random.below(5_000_000));
+        let never = |seat: &super::walk::Seat<WINDOW, CLIENTS, PAGE>| {
+            seat.node.is_none() && seat.storage.is_none()
+        };
+        if !self.seat(number).is_some_and(|seat| never(seat)) {
+            return Ok(());
+        }
+        let checkpoint = Journal::<PowerCutStorage>::checkpoint_max::<Machine, WINDOW>(PAGES);
+        let room = usize::try_from(self.room).unwrap_or(usize::MAX);
+        self.switch_on(
+            (number, now),
+            PowerCutStorage::new(checkpoint.saturating_mul(room)),
+        )
+    }
+
+    /// Cuts the power of a node: now, so that its pending output is lost, or during its next write.
+    pub(super) fn crash(&mut self, number: u16) {
+        if self.power_random.percent(50) {
+            return self.lose_power(number, None);
+        }
+        // During the writes of a step, or during a checkpoint.
+        let most = if self.power_random.percent(50) { 5 } else { 24 };
+        let after = u32::try_from(self.power_random.below(most)).unwrap_or(0);
+        if let Some(seat) = self.seat(number) {
+            seat.cut = Some(after);
+        }
+    }
+
+    /// Cuts the power of a node: now, or `after` that many storage operations of its pending writes.
+    pub(super) fn lose_power(&mut self, number: u16, after: Option<u32>) {
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return;
+        };
+        let (Some(mut node), Some(mut journal)) = (seat.node.take(), seat.journal.take()) else {
+            return;
+        };
+        seat.cut = None;
+        let outbox = core::mem::take(&mut seat.outbox);
+        if let Some(after) = after {
+            journal.storage_mut().cut_after(after);
+            // Whether the writes failed or power was lost right after them, nothing of the step is sent.
+            let _ = journal
+                .write(seat.clock, &mut node, &outbox.writes)
+                .and_then(|()| journal.sync());
+            seat.torn = outbox.writes.iter().copied().collect();
+            self.power.torn += 1;
+        } else {
+            self.power.lost += 1;
+        }
+        seat.storage = Some(journal.into_storage().with_power());
+        self.checker.see_crash(number);
+    }
+
+    /// Restores the power of a node.
+    pub(super) fn recover(&mut self, number: u16) -> Result<(), Violation> {
+        let now = Instant::from_micros(self.random.below(5_000_000));
+        match self.seat(number).and_then(|seat| seat.storage.take()) {
+            Some(storage) => self.switch_on((number, now), storage),
+            None => Ok(()),
+        }
+    }
+
+    /// Restarts a node from its storage.
+    fn switch_on(
+        &mut self,
+        (number, now): (u16, Instant),
+        storage: PowerCutStorage,
+    ) -> Result<(), Violation> {
+        let config = Config::new(NodeId(number), self.size);
+        let (conditions, seed) = (self.conditions, self.seed);
+        let checks = self.conditions.checks;
+        let fails = |what: String| {
+            checks.ensure(Check::Storage, false, || {
+                format!("the storage of NODE_{number}, which nothing has damaged: {what}")
+            })
+        };
+        let started = match Journal::open::<Machine, WINDOW, CLIENTS>(storage, config) {
+            Ok(Opened::Intact(intact)) => intact.start(seed, now),
+            Ok(Opened::Empty(empty)) => {
+                let known = self.checker.has_promised(number);
+                checks.ensure(Check::Storage, !known, || {
+                    format!("the storage of NODE_{number} opens as if it were new")
+                })?;
+                empty.provision(seed, now)
+            }
+            Ok(Opened::Damaged(damaged)) => return fails(damaged.damage().to_string()),
+            Err(error) => return fails(format!("{error:?}")),
+        };
+        let (journal, node): (_, Node<Machine, WINDOW, CLIENTS, PAGE>) = match started {
+            Ok(started) => started,
+            Err(error) => return fails(format!("{error:?}")),
+        };
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        let torn = core::mem::take(&mut seat.torn);
+        seat.clock = now;
+        seat.journal = Some(journal);
+        let node = seat.node.insert(prepared(conditions, node));
+        self.checker.see_recovered(node, &torn)
+    }
+
+    /// Stops a node for good, if a quorum of nodes that have joined keeps running.
+    pub(super) fn stop(&mut self) {
+        let gone = self.random.number(self.size);
+        let joined =
+            |number: &u16| *number != gone && self.node(*number).is_some_and(Node::is_active);
+        let rest = (0..self.size).filter(joined).count();
+        let quorum = self.checker.quorum();
+        if let Some(seat) = self.seat(gone).filter(|seat| seat.node.is_some())
+            && rest >= quorum
+        {
+            seat.stopped = true;
+        }
+    }
+}
+
+/// Plants the mutant of the conditions in a new node.
+#[cfg(feature = "mutants")]
+fn prepared<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    conditions: &Conditions,
+    mut node: Node<Machine, WINDOW, CLIENTS, PAGE>,
+) -> Node<Machine, WINDOW, CLIENTS, PAGE> {
+    node.mutate(conditions.mutant);
+    node
+}
+
+/// Returns the node unchanged, as there are no mutants.
+#[cfg(not(feature = "mutants"))]
+fn prepared<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    _conditions: &Conditions,
+    node: Node<Machine, WINDOW, CLIENTS, PAGE>,
+) -> Node<Machine, WINDOW, CLIENTS, PAGE> {
+    node
+}

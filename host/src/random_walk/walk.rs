@@ -1,0 +1,318 @@
+//! A random walk: the nodes, the messages between them, and the steps.
+
+use super::check::{Check, Violation};
+use super::checker::Checker;
+use super::clients::Clients;
+use super::facts::Facts;
+use super::network_conditions::{NetworkConditions, WalkParameters};
+use super::random_source::RandomSource;
+use super::{Asked, Conditions, Machine, Power};
+use crate::power_cut::PowerCutStorage;
+use synod::machines::{KvCommand, KvReply};
+use synod::storage::Journal;
+use synod::{Envelope, Instant, Node, Outbox, Proposal, Reply, Tally, Write};
+
+/// Capacity of an outbox, for a few steps of the largest node.
+const ROOM: usize = 64;
+/// Greatest number of messages in flight; beyond that some are lost.
+const IN_FLIGHT_MAX: usize = 250;
+/// Greatest number of old messages that are kept to be repeated.
+const PAST_MAX: usize = 600;
+
+/// Outbox of a node.
+type Room<const PAGE: usize> = Outbox<Machine, PAGE, ROOM>;
+
+/// A node with its environment.
+pub(super) struct Seat<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    pub(super) node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
+    pub(super) outbox: Room<PAGE>,
+    pub(super) clock: Instant,
+    pub(super) stopped: bool,
+    /// Journal of the running node.
+    pub(super) journal: Option<Journal<PowerCutStorage>>,
+    /// Storage of a node without power.
+    pub(super) storage: Option<PowerCutStorage>,
+    /// Number of storage operations after which power fails, during the next write.
+    pub(super) cut: Option<u32>,
+    /// Writes during which power failed.
+    pub(super) torn: Vec<Write<KvCommand>>,
+}
+
+/// State of a walk.
+pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    pub(super) conditions: &'a Conditions,
+    pub(super) seed: u64,
+    pub(super) size: u16,
+    pub(super) random: RandomSource,
+    pub(super) seats: Vec<Seat<WINDOW, CLIENTS, PAGE>>,
+    pub(super) in_flight: Vec<Envelope<Machine, PAGE>>,
+    pub(super) past: Vec<Envelope<Machine, PAGE>>,
+    pub(super) checker: Checker,
+    pub(super) clients: Clients,
+    pub(super) parameters: WalkParameters,
+    pub(super) network: NetworkConditions,
+    pub(super) replies: Vec<Reply<KvReply>>,
+    pub(super) healing: bool,
+    pub(super) steps: u64,
+    /// Losses of power, and checkpoints.
+    pub(super) power: Power,
+    /// Random choices about losses of power.
+    pub(super) power_random: RandomSource,
+    /// Number of decisions learnt from other replicas.
+    pub(super) learnt: u64,
+    /// Capacity of each storage, in checkpoints.
+    pub(super) room: u64,
+    facts: Facts,
+}
+
+impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    Walk<'a, WINDOW, CLIENTS, PAGE>
+{
+    pub(super) fn new(seed: u64, conditions: &'a Conditions) -> Self {
+        let mut random = RandomSource::new(seed);
+        let size = random.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
+        let parameters = WalkParameters::draw(&mut random, CLIENTS);
+        // A separate source, so that walks without losses of power do not depend on these draws.
+        let mut power_random = RandomSource::new(!seed);
+        // Half of the walks have storage of the smallest size, in which checkpoints are not paged.
+        let room = power_random.one(&[4, 4, 6, 6]).unwrap_or(4);
+        let seat = |_| Seat {
+            node: None,
+            outbox: Outbox::new(),
+            clock: Instant::ZERO,
+            stopped: false,
+            journal: None,
+            storage: None,
+            cut: None,
+            torn: Vec::new(),
+        };
+        Self {
+            conditions,
+            seed,
+            size,
+            random,
+            seats: (0..size).map(seat).collect(),
+            in_flight: Vec::new(),
+            past: Vec::new(),
+            checker: Checker::new(conditions.checks, size, CLIENTS),
+            clients: Clients::new(),
+            parameters,
+            network: NetworkConditions::calm(),
+            replies: Vec::new(),
+            healing: false,
+            steps: 0,
+            power: Power::default(),
+            power_random,
+            learnt: 0,
+            room,
+            facts: Facts::default(),
+        }
+    }
+
+    pub(super) fn into_tally(self) -> Tally {
+        self.facts.tally
+    }
+
+    /// Performs the whole walk, from the founding to the liveness check at the end.
+    pub(super) fn run(&mut self) -> Result<(), Violation> {
+        self.start(0)?;
+        let late = self.random.percent(30);
+        for number in 1..self.size {
+            if !late || usize::from(number) < self.checker.quorum() {
+                self.start(number)?;
+            }
+        }
+        if self.parameters.rests_first {
+            let at_rest = self.eventually(500, Self::is_at_rest)?;
+            self.expect(at_rest, "the cluster is not founded")?;
+        }
+        for _ in 0..300 + self.random.below(1_500) {
+            self.step()?;
+        }
+        for number in 0..self.size {
+            self.recover(number)?;
+            self.start(number)?;
+            if let Some(seat) = self.seat(number) {
+                seat.cut = None;
+            }
+        }
+        let at_rest = self.eventually(3_000, Self::is_at_rest)?;
+        self.expect(at_rest, "the cluster does not come to rest")?;
+        let leads = |walk: &Self| {
+            let live = walk.live().into_iter();
+            live.filter_map(|it| walk.node(it)?.leading()).max()
+        };
+        // Far longer than any election timeout.
+        let leader = leads(self);
+        self.eventually(80, |_| false)?;
+        self.expect(
+            leads(self) == leader,
+            "a leader that all follow does not stay",
+        )?;
+        let served = self.is_served()?;
+        self.expect(served, "a client is not served")
+    }
+
+    pub(super) fn expect(&self, holds: bool, what: &str) -> Result<(), Violation> {
+        let checks = self.conditions.checks;
+        checks.ensure(Check::Liveness, holds, || {
+            let line = |number| format!("\n{:?}", self.node(number));
+            let nodes: String = self.live().into_iter().map(line).collect();
+            format!("{what}{nodes}")
+        })
+    }
+
+    /// Returns the running nodes.
+    pub(super) fn live(&self) -> Vec<u16> {
+        let runs = |number: &u16| self.node(*number).is_some();
+        (0..self.size).filter(runs).collect()
+    }
+
+    pub(super) fn any_live(&mut self) -> Option<u16> {
+        let live = self.live();
+        self.random.one(&live)
+    }
+
+    pub(super) fn seat(&mut self, number: u16) -> Option<&mut Seat<WINDOW, CLIENTS, PAGE>> {
+        self.seats.get_mut(usize::from(number))
+    }
+
+    /// Returns a node if it is running.
+    pub(super) fn node(&self, number: u16) -> Option<&Node<Machine, WINDOW, CLIENTS, PAGE>> {
+        let seat = self.seats.get(usize::from(number))?;
+        seat.node.as_ref().filter(|_| !seat.stopped)
+    }
+
+    /// Performs a step of a node, and checks it.
+    fn act(
+        &mut self,
+        number: u16,
+        step: impl FnOnce(
+            Instant,
+            &mut Node<Machine, WINDOW, CLIENTS, PAGE>,
+            &mut Room<PAGE>,
+            &mut Facts,
+        ),
+    ) -> Result<(), Violation> {
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        let Some(node) = seat.node.as_mut().filter(|_| !seat.stopped) else {
+            return Ok(());
+        };
+        self.steps += 1;
+        let (facts, checker, outbox) = (&mut self.facts, &mut self.checker, &mut seat.outbox);
+        facts.seen.clear();
+        let (writes, messages) = (outbox.writes.len(), outbox.messages.len());
+        step(seat.clock, node, outbox, facts);
+        let said = outbox.messages.len().saturating_sub(messages);
+        let wrote = outbox.writes.len().saturating_sub(writes);
+        let least = Node::<Machine, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
+        let checks = self.conditions.checks;
+        checks.ensure(Check::Bounds, said.max(wrote) <= least, || {
+            format!("NODE_{number} said {said} and wrote {wrote} in a step, of {least}")
+        })?;
+        for write in outbox.writes.iter().skip(writes) {
+            checker.see_write(number, write)?;
+        }
+        for fact in &facts.seen {
+            checker.see_fact(fact)?;
+        }
+        checker.see_node(node)?;
+        for outgoing in outbox.messages.iter().skip(messages) {
+            checker.see_promise(number, &outgoing.message)?;
+        }
+        let full = ROOM - outbox.peak() < least;
+        if full || self.healing || !self.random.percent(self.parameters.gather) {
+            self.flush(number)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the pending writes of a node durable, and sends its messages.
+    pub(super) fn flush(&mut self, number: u16) -> Result<(), Violation> {
+        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+            return Ok(());
+        };
+        if !self.healing && seat.cut.is_some() && !seat.outbox.writes.is_empty() {
+            let cut = seat.cut;
+            self.lose_power(number, cut);
+            return Ok(());
+        }
+        let outbox = core::mem::take(&mut seat.outbox);
+        let (Some(node), Some(journal)) = (&mut seat.node, &mut seat.journal) else {
+            return Ok(());
+        };
+        let checkpoints = journal.checkpoints();
+        let written = journal.write(seat.clock, node, &outbox.writes);
+        let kept = written.and_then(|()| journal.sync());
+        let learnt = |write: &&Write<KvCommand>| matches!(write, Write::Decided { .. });
+        let learnt = outbox.writes.iter().filter(learnt).count();
+        self.learnt += u64::try_from(learnt).unwrap_or(u64::MAX);
+        self.power.checkpoints += u64::from(journal.checkpoints() > checkpoints);
+        self.conditions
+            .checks
+            .ensure(Check::Storage, kept.is_ok(), || {
+                format!("NODE_{number} cannot write, and its storage is in order: {kept:?}")
+            })?;
+        let node = &*node;
+        self.checker.see_kept(number, &outbox.writes)?;
+        for outgoing in &outbox.messages {
+            self.checker.see_message(number, &outgoing.message)?;
+            for envelope in outgoing.to.iter().map(|to| node.envelope(to, outgoing)) {
+                if self.parameters.again > 0 && !self.healing {
+                    if self.past.len() == PAST_MAX {
+                        self.past.swap_remove(self.random.index(PAST_MAX));
+                    }
+                    self.past.push(envelope.clone());
+                }
+                self.in_flight.push(envelope);
+            }
+        }
+        for reply in &outbox.replies {
+            self.checker.ledger.see_reply(reply)?;
+            self.clients.see_reply(reply);
+            self.replies.push(*reply);
+        }
+        while !self.healing && self.in_flight.len() > IN_FLIGHT_MAX {
+            self.in_flight.remove(self.random.index(IN_FLIGHT_MAX));
+        }
+        Ok(())
+    }
+
+    /// Advances the clock of a node to its next deadline.
+    pub(super) fn tick(&mut self, number: u16) -> Result<(), Violation> {
+        let Some(deadline) = self.node(number).and_then(Node::next_deadline) else {
+            return Ok(());
+        };
+        if let Some(seat) = self.seat(number) {
+            seat.clock = seat.clock.max(deadline);
+        }
+        self.act(number, |now, node, outbox, facts| {
+            node.handle_timeout(now, outbox, facts);
+        })
+    }
+
+    pub(super) fn deliver(&mut self, envelope: &Envelope<Machine, PAGE>) -> Result<(), Violation> {
+        self.act(envelope.to.0, |now, node, outbox, facts| {
+            node.handle_message(now, envelope, outbox, facts);
+        })
+    }
+
+    /// Makes a request of a client at a node.
+    pub(super) fn ask(&mut self, number: u16, proposal: Asked) -> Result<(), Violation> {
+        self.checker.see_asked(&proposal);
+        self.act(number, |now, node, outbox, facts| {
+            // A request that finds no room is repeated later.
+            let _ = match proposal {
+                Proposal::Noop => Ok(()),
+                Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
+                Proposal::Request {
+                    client,
+                    number,
+                    command,
+                } => node.request(now, client, number, command, outbox, facts),
+            };
+        })
+    }
+}
