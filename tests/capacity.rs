@@ -1,7 +1,7 @@
 //! Every fixed structure, full: it says so as a value, traces it, heals, and its mark can be read.
 
-use crate::cluster::{CLIENTS, Cluster, WINDOW, is, millis};
-use crate::log::What;
+use crate::harness::cluster::{CLIENTS, Cluster, WINDOW, is, millis};
+use crate::harness::trace::What;
 use synod::simulation::{Happening, KvScript, Scenario, Scheduler, Simulation, Verdict};
 use synod::{
     Event, Instant, MessageKind, NodeId, Outcome, Proposal, Queue, Reason, Record, RequestError,
@@ -41,7 +41,7 @@ fn pending() {
         proposal: Proposal::Register { nonce: 7 },
     };
     let said = c.tell(others[0], node, request);
-    let busy = |message: &crate::cluster::Text| {
+    let busy = |message: &crate::harness::cluster::Text| {
         matches!(
             message,
             synod::Message::Response {
@@ -129,7 +129,7 @@ fn keys_of_the_machine() {
 
 #[test]
 fn the_scheduler() {
-    let mut scheduler = Scheduler::<crate::cluster::Machine, 2, 2>::new();
+    let mut scheduler = Scheduler::<crate::harness::cluster::Machine, 2, 2>::new();
     let at = Instant::ZERO;
     scheduler.push(at, Happening::Wake(NodeId(0))).unwrap();
     scheduler.push(at, Happening::Wake(NodeId(1))).unwrap();
@@ -158,11 +158,12 @@ impl<M: synod::StateMachine, const PAGE: usize> Tracer<M, PAGE> for Overflows {
 #[test]
 fn a_simulation_with_too_small_a_scheduler_loses_messages_and_gets_there() {
     let scenario = Scenario::of(6, 5);
-    let mut simulation = Simulation::<crate::cluster::Machine, KvScript, 16, 16, 2, 5, 40>::new(
-        &scenario,
-        KvScript::new(11),
-    )
-    .unwrap();
+    let mut simulation =
+        Simulation::<crate::harness::cluster::Machine, KvScript, 16, 16, 2, 5, 40>::new(
+            &scenario,
+            KvScript::new(11),
+        )
+        .unwrap();
     let mut overflows = Overflows(0);
     assert_eq!(simulation.run(&mut overflows), Verdict::Done);
     assert!(overflows.0 > 0, "it was full");
@@ -179,7 +180,7 @@ fn no_mark_is_above_its_capacity() {
     for seed in 0..10 {
         let scenario = Scenario::of(seed, 5);
         let mut simulation =
-            Simulation::<crate::cluster::Machine, KvScript, 16, 16, 2, 5, 512>::new(
+            Simulation::<crate::harness::cluster::Machine, KvScript, 16, 16, 2, 5, 512>::new(
                 &scenario,
                 KvScript::new(11),
             )

@@ -1,7 +1,7 @@
 //! Nodes that do not vote: those whose storage failed while they ran, and those that came back without it.
 
-use crate::cluster::{Cluster, Machine, PAGE, is};
-use crate::log::{Fact, What};
+use crate::harness::cluster::{Cluster, Machine, PAGE, is};
+use crate::harness::trace::{Fact, What};
 use synod::machines::{Key, KvCommand};
 use synod::{
     Ballot, Duration, Halt, Message, MessageKind, NodeId, Proposal, Proposals, Reason,

@@ -1,7 +1,7 @@
 //! Whole runs in bad weather under the eyes of every checker: none of them may find anything, and none of them may have
 //! looked at nothing.
 
-use crate::trouble::trouble;
+use crate::harness::random_faults::trouble;
 use synod::Digest;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{Contest, Faults, Invariants, Rule, Seen, Simulation, Verdict};

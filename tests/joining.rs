@@ -1,12 +1,12 @@
 //! Founding, joining, and snapshots.
 
-use crate::cluster::{Cluster, WINDOW, is, millis, slot};
-use crate::load::Load;
-use crate::log::What;
+use crate::harness::cluster::{Cluster, WINDOW, is, millis, slot};
+use crate::harness::load::Load;
+use crate::harness::trace::What;
 use synod::{Ballot, Duration, Message, MessageKind, Reason, Role, Slot};
 
 fn installed(c: &Cluster, node: u16) -> Vec<Slot> {
-    let of = |fact: &crate::log::Fact| match fact.what {
+    let of = |fact: &crate::harness::trace::Fact| match fact.what {
         What::Installed { at, .. } if fact.node == node => Some(at),
         _ => None,
     };

@@ -1,3 +1,3 @@
 //! What drives real nodes for tests and for fuzzers alike: bytes decide what happens, and a broken rule panics.
 
-pub mod drive;
+pub mod byte_driven;

@@ -1,6 +1,6 @@
 //! The bound within which a healthy cluster must have answered everything, from both of its sides.
 
-use crate::trouble::trouble;
+use crate::harness::random_faults::trouble;
 use synod::machines::Kv;
 use synod::simulation::{
     Bound, Contest, Fault, Faults, Planned, Scenario, Simulation, Target, Verdict, Weather,

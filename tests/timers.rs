@@ -1,7 +1,7 @@
 //! The table of timers in `core/src/timer.rs`, held against what nodes do.
 
-use crate::cluster::{Cluster, Timings, millis};
-use crate::recovery::trouble;
+use crate::harness::cluster::{Cluster, Timings, millis};
+use crate::recovery_time::trouble;
 use std::collections::BTreeSet;
 use synod::machines::{Key, KvCommand};
 use synod::{Duration, NodeId, Timer};

@@ -4,7 +4,7 @@
 //! after, and nothing else. [`count`] is a node on it.
 
 mod counter;
-mod log;
+mod file_log;
 
 pub use counter::{Counter, PAGE, count};
-pub use log::{FileError, FileLog};
+pub use file_log::{FileError, FileLog};

@@ -43,8 +43,8 @@ pub mod sensor {
 /// A node beside other work on a small board: controllers that take over from each other, with their set points in a few
 /// keys. It is the [`member`](crate::member) that the program `node` runs; each message fits into a frame of its serial line.
 pub mod controller {
-    pub use crate::line::MTU;
     pub use crate::member::{CLIENTS, Machine, Member, PAGE, WINDOW};
+    pub use crate::serial_line::MTU;
 }
 
 /// A node that many ask at once: a gateway with a client for each of its devices. Each message fits into ESP-NOW.

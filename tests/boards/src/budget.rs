@@ -1,11 +1,11 @@
 //! What a node costs on each target: flash, RAM, stack and instructions, with a limit for each figure.
 
 mod images;
+mod instructions;
 mod limits;
 mod memory;
-mod painted;
+mod stack_painting;
 mod stacks;
-mod work;
 
 pub use limits::{Limits, SHARE};
 pub use memory::table as memory_table;
@@ -65,7 +65,7 @@ impl Group {
             Self::Images => images::measure(progress),
             Self::Stacks => stacks::measure(progress),
             Self::Memory => memory::measure(progress),
-            Self::Work => work::measure(progress),
+            Self::Work => instructions::measure(progress),
         }
     }
 }

@@ -1,17 +1,17 @@
 //! What the tests of boards are made of: images, a QEMU to run them in, and their logs in words; and what is found out about
 //! images without running them.
 
+pub mod board_cluster;
 pub mod budget;
-pub mod by_hand;
-pub mod calls;
-pub mod client;
-pub mod decode;
+pub mod call_graph;
 pub mod elf;
-pub mod hub;
+pub mod host_client;
 pub mod image;
+pub mod interactive;
+pub mod log_decoder;
 pub mod qemu;
-pub mod rig;
-pub mod stack;
+pub mod serial_bus;
+pub mod stack_depth;
 pub mod table;
 
 use core::fmt;

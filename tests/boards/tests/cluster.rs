@@ -1,14 +1,14 @@
 //! Three boards of three kinds agree over a serial line, whatever happens to one of them.
 
-mod client;
-mod host;
-mod rig;
+mod board_cluster;
+mod checked_client;
+mod host_node;
 
-use client::Client;
+use board_cluster::Rig;
+use checked_client::Client;
 use example_firmware::member::{Machine, POWER_FAILED};
 use example_firmware::relays::{Relays, Switch, To};
-use host::Host;
-use rig::Rig;
+use host_node::Host;
 use synod::StateMachine;
 use synod::machines::{Key, KvCommand};
 
@@ -32,7 +32,7 @@ fn toggle(index: u32) -> Switch {
 /// The boards end in the same state, and were never told different things.
 fn agree<M: StateMachine>(rig: &Rig, client: &mut Client<M>, command: fn(u32) -> M::Command) {
     loop {
-        while !client.slot().is_multiple_of(rig::SLOTS_A_LINE) {
+        while !client.slot().is_multiple_of(board_cluster::SLOTS_A_LINE) {
             client.ask(command);
         }
         if rig.all_at(client.slot()) {
@@ -147,7 +147,7 @@ fn a_garbled_line_stops_nobody_and_corrupts_nothing() {
     rig.switch_on_all();
     let mut client = Client::<Machine>::of(rig.client(), 3);
     // The same cluster, but with another member: what its nodes say looks the same.
-    let foreign = client::foreign_frames();
+    let foreign = checked_client::foreign_frames();
     rig.hub().garble(6, foreign);
     client.ask_until(100, command);
     let struck = rig.hub().clear();

@@ -3,12 +3,12 @@
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
-mod by_hand;
-#[cfg(test)]
 mod cluster;
 #[cfg(test)]
-mod expected;
+mod host_digests;
 #[cfg(test)]
-mod javascript;
+mod interactive;
 #[cfg(test)]
-mod simulated;
+mod simulation_digests;
+#[cfg(test)]
+mod webassembly;

@@ -13,7 +13,7 @@
 //! `cargo figures` runs the commands and writes what they say there. A test that knows a figure anyway holds the documents
 //! against it with [`assert_shown`]; the rest is compared by `cargo figures --check`.
 
-pub mod source;
+pub mod sources;
 
 use core::fmt;
 use core::ops::Range;

@@ -3,7 +3,7 @@
 use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use synod_figures::source::{SOURCES, Source};
+use synod_figures::sources::{SOURCES, Source};
 use synod_figures::{DOCUMENTS, Failure, read, replaced, shown, write};
 
 #[derive(Parser)]

@@ -1,7 +1,7 @@
 //! Every figure that a document shows has a source, and every source is shown.
 
 use std::collections::BTreeSet;
-use synod_figures::source::{SOURCES, first_election};
+use synod_figures::sources::{SOURCES, first_election};
 use synod_figures::{DOCUMENTS, assert_shown, places, read, replaced};
 
 #[test]

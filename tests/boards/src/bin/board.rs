@@ -4,8 +4,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use synod_boards::Failure;
-use synod_boards::decode::Dictionary;
 use synod_boards::image::Board;
+use synod_boards::log_decoder::Dictionary;
 use synod_boards::qemu::{self, Running};
 
 fn main() -> ExitCode {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use synod_boards::Failure;
-use synod_boards::by_hand::{ByHand, Colour, Command, HELP, Screen, Settings};
+use synod_boards::interactive::{ByHand, Colour, Command, HELP, Screen, Settings};
 
 /// The exit code where something that was said was not done.
 const UNDONE: u8 = 1;

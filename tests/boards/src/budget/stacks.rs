@@ -1,11 +1,11 @@
 //! How deep the stack of each program can become, and how deep it was.
 
-use super::{Costs, PROGRAMS, core, firmware, painted, read};
+use super::{Costs, PROGRAMS, core, firmware, read, stack_painting};
 use crate::Failure;
-use crate::calls;
+use crate::call_graph;
 use crate::elf::{Elf, HANDLER};
 use crate::image::Board;
-use crate::stack::Walk;
+use crate::stack_depth::Walk;
 use crate::table::{Table, grouped};
 
 pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> {
@@ -21,13 +21,13 @@ pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> 
     let mut table = Table::new(&heading);
     let mut observed = Table::new(&["program", "core", "seen"]);
     progress("the stacks of a cluster that runs");
-    let nodes = painted::node()?;
+    let nodes = stack_painting::node()?;
     for program in PROGRAMS {
         for (board, node) in Board::ALL.into_iter().zip(nodes) {
             progress(&format!("the stack of {program} on {}", core(board)));
             let walk = walk(board, program)?;
             let seen = match program {
-                "simulate" => Some(painted::simulate(board)?),
+                "simulate" => Some(stack_painting::simulate(board)?),
                 "node" => Some(node),
                 _ => None,
             };
@@ -61,7 +61,7 @@ pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> 
 fn walk(board: Board, program: &str) -> Result<Walk, Failure> {
     let path = firmware(board, true)?.join(program);
     let elf = Elf::read(&path)?;
-    let graph = calls::graph(&path, &elf)?;
+    let graph = call_graph::graph(&path, &elf)?;
     Walk::from(&graph, "Reset", &HANDLER)
         .ok_or_else(|| Failure::new(format!("{} has no beginning", path.display())))
 }
@@ -84,7 +84,7 @@ fn agree(name: &str, walk: &Walk, seen: Option<u64>, given: u64) -> Result<(), F
     }
     if seen.is_some_and(|seen| seen > deepest) {
         return fail(format!(
-            "the stack was {seen:?} bytes deep, which the walk ({deepest}) has not seen: look at calls.rs"
+            "the stack was {seen:?} bytes deep, which the walk ({deepest}) has not seen: look at call_graph.rs"
         ));
     }
     if deepest > given {

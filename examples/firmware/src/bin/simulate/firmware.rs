@@ -10,7 +10,7 @@ use example_firmware::clusters::Medium;
 use example_firmware::clusters::Whole;
 use example_firmware::clusters::{Cluster, PAGE, Small};
 use example_firmware::semihosting::{Arguments, exit};
-use example_firmware::stack;
+use example_firmware::stack_usage;
 use synod::simulation::Verdict;
 use synod::{Digest, Record, StateMachine, Tracer};
 
@@ -138,7 +138,7 @@ fn run<C: Cluster>(place: &mut MaybeUninit<C>, mut job: Job) -> u8 {
         );
     }
     if job.tells_stack {
-        defmt::info!("stack={=u32}", stack::used());
+        defmt::info!("stack={=u32}", stack_usage::used());
     }
     code
 }

@@ -5,7 +5,7 @@
 //! everybody hears everything, as a board then hears its own number from elsewhere; and where messages go to their addresses
 //! alone, by whoever has applied the log as far as a leader of the other half.
 
-use crate::cluster::{Letter, TestNode, TestOutbox};
+use crate::harness::cluster::{Letter, TestNode, TestOutbox};
 use std::collections::VecDeque;
 use synod::machines::{Key, KvCommand};
 use synod::{ClientId, Config, Duration, Halt, Instant, NodeId, Outcome, Proposal, RequestNumber};

@@ -1,11 +1,11 @@
 //! A client on the host, on a line of boards: the client of the library, with a real clock.
 
 use crate::Failure;
-use crate::hub::End;
+use crate::serial_bus::End;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use example_firmware::line::MTU;
 use example_firmware::member::{self, PAGE};
+use example_firmware::serial_line::MTU;
 use std::sync::Arc;
 use std::time::Instant as Clock;
 use synod::client::{Address, Answer, Answered, Applied, Asked, Client, Question};

@@ -1,6 +1,6 @@
 //! Clients that keep a scripted cluster at work.
 
-use crate::cluster::{Cluster, millis};
+use crate::harness::cluster::{Cluster, millis};
 use synod::machines::{Key, KvCommand};
 use synod::{ClientId, Duration};
 

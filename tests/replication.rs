@@ -1,7 +1,7 @@
 //! Accepting, deciding, and catching up.
 
-use crate::cluster::{Cluster, TestNode, TestOutbox, Text, is, millis, slot};
-use crate::log::What;
+use crate::harness::cluster::{Cluster, TestNode, TestOutbox, Text, is, millis, slot};
+use crate::harness::trace::What;
 use synod::machines::{Key, KvCommand};
 use synod::{
     Ballot, ClientId, Halt, Message, MessageKind, NodeId, Proposal, Proposals, Reason,
@@ -12,7 +12,7 @@ fn ballot(round: u64, node: u16) -> Ballot {
     Ballot::new(round, NodeId(node))
 }
 
-fn proposals(count: usize) -> Proposals<crate::cluster::Machine, 2> {
+fn proposals(count: usize) -> Proposals<crate::harness::cluster::Machine, 2> {
     (0..count).map(|_| Proposal::Noop).collect()
 }
 

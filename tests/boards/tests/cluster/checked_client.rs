@@ -1,13 +1,13 @@
 //! A client on the host that knows what the state must be: each answer is checked.
 
 use core::time::Duration;
-use example_firmware::line::MTU;
 use example_firmware::member::{self, PAGE};
+use example_firmware::serial_line::MTU;
 use synod::client::{Address, Applied};
 use synod::wire::{Dropped, Frames};
 use synod::{Ballot, Envelope, Message, NodeId, Slot, StateMachine};
-use synod_boards::client::Outside;
-use synod_boards::hub::Hub;
+use synod_boards::host_client::Outside;
+use synod_boards::serial_bus::Hub;
 
 /// How long an answer may take in all.
 const WATCHDOG: Duration = Duration::from_mins(1);

@@ -1,13 +1,13 @@
 //! The simulation on a board is the simulation on a host: the same facts, and so the same digests.
 
-use crate::expected::{digests, seeds, with_room};
+use crate::host_digests::{digests, seeds, with_room};
 use core::fmt::Write;
 use example_firmware::clusters::{Cluster, Medium, PAGE, Small, Whole};
 use std::path::PathBuf;
 use synod::simulation::Verdict;
 use synod::{Digest, Record, StateMachine, Tracer};
-use synod_boards::decode::{Dictionary, Line};
 use synod_boards::image::{Board, firmware};
+use synod_boards::log_decoder::{Dictionary, Line};
 use synod_boards::qemu;
 
 /// The records of a run, in the words that `Debug` has for them.

@@ -1,7 +1,7 @@
 //! What a node lets in, and what it does when it has no room to answer.
 
-use crate::cluster::{Cluster, Letter, Machine, PAGE, TestNode, Text, millis, slot};
-use crate::log::What;
+use crate::harness::cluster::{Cluster, Letter, Machine, PAGE, TestNode, Text, millis, slot};
+use crate::harness::trace::What;
 use synod::{
     Ballot, Config, Halt, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Reason,
     RequestError, Slot, Write,

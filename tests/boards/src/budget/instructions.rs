@@ -2,8 +2,8 @@
 
 use super::{Costs, core, read};
 use crate::Failure;
-use crate::decode::Dictionary;
 use crate::image::Board;
+use crate::log_decoder::Dictionary;
 use crate::qemu;
 use crate::table::{Table, grouped};
 use example_firmware::configurations::{controller, gateway, sensor};

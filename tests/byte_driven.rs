@@ -5,7 +5,7 @@
 //!
 //! To add one: a module here with such a `run`, a file of three lines in
 //! `tests/fuzz/fuzz_targets/` with its `[[bin]]` in `tests/fuzz/Cargo.toml`, a folder of a few inputs in
-//! `tests/fuzz/corpus/`, and a test in `tests/fuzzed.rs`. `.ci/run` finds it in `cargo fuzz list`.
+//! `tests/fuzz/corpus/`, and a test in `tests/fuzz_corpus.rs`. `.ci/run` finds it in `cargo fuzz list`.
 
 #![expect(
     clippy::unwrap_used,

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::elf::Elf;
-use crate::stack::{Function, Graph};
+use crate::stack_depth::{Function, Graph};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,16 +1,16 @@
 //! A node on the host: the same as on the boards, with a real clock and a journal in memory.
 
-use super::rig::{Log, Rig};
+use super::board_cluster::{Log, Rig};
 use core::time::Duration;
-use example_firmware::line::MTU;
 use example_firmware::member::{self, CLIENTS, Machine, Member, PAGE, Room, WINDOW};
+use example_firmware::serial_line::MTU;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant as Clock;
 use synod::storage::{Journal, Memory, Opened};
 use synod::wire::{Frame, Frames};
 use synod::{Event, Instant, NodeId, Record, Tracer};
-use synod_boards::hub::End;
+use synod_boards::serial_bus::End;
 
 type Storage = Memory<32768>;
 

@@ -1,6 +1,6 @@
 //! Trouble of every kind at once, drawn from a seed; then peace, in which everybody must come to agree.
 
-use crate::cluster::{Cluster, millis};
+use crate::harness::cluster::{Cluster, millis};
 use synod::Duration;
 
 fn chaos(seed: u64, size: u16, rounds: u32) {

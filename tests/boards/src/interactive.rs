@@ -4,8 +4,8 @@ mod command;
 mod screen;
 
 use crate::Failure;
-use crate::client::Outside;
-use crate::rig::{Heard, Rig};
+use crate::board_cluster::{Heard, Rig};
+use crate::host_client::Outside;
 use command::{BOARDS, Number};
 pub use command::{Command, HELP};
 use core::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! What a bad line makes of frames.
 
-use example_firmware::line;
+use example_firmware::serial_line;
 use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
@@ -60,7 +60,7 @@ impl Noise {
                 let index = self.place(self.foreign.len());
                 if let Some(frame) = self.foreign.get(index) {
                     let mut stuffed = Vec::new();
-                    line::send(frame, |bytes| stuffed.extend_from_slice(bytes));
+                    serial_line::send(frame, |bytes| stuffed.extend_from_slice(bytes));
                     bytes.splice(0..0, stuffed);
                 }
             }

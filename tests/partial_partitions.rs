@@ -1,8 +1,8 @@
 //! Nodes that do not hear the leader, or that the leader does not hear, next to others that do: their clients are answered,
 //! and they learn what is decided (rule L8).
 
-use crate::cluster::{Cluster, WINDOW, millis};
-use crate::load::Load;
+use crate::harness::cluster::{Cluster, WINDOW, millis};
+use crate::harness::load::Load;
 use std::collections::BTreeSet;
 use synod::{Duration, MessageKind, NodeId};
 

@@ -1,7 +1,7 @@
 //! The rules that no run may break, whatever its script does, checked after every step.
 
-use crate::cluster::{TestNode, TestOutbox};
-use crate::log::{Fact, What};
+use crate::harness::cluster::{TestNode, TestOutbox};
+use crate::harness::trace::{Fact, What};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
 use synod::{

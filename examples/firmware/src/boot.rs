@@ -1,7 +1,7 @@
 //! From power to a node: the words that a board is given, and the flash in which it finds itself again.
 
 use crate::board::Board;
-use crate::drive::drive;
+use crate::driver::drive;
 use crate::flash::Flash;
 use crate::member::{self, CLIENTS, Of, PAGE, Room, WINDOW};
 use crate::semihosting::{Arguments, exit};

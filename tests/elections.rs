@@ -1,7 +1,7 @@
 //! Claims: suspicion, probes, promises, adoption, duels, and giving up.
 
-use crate::cluster::{Cluster, Text, WINDOW, is, millis, slot};
-use crate::log::What;
+use crate::harness::cluster::{Cluster, Text, WINDOW, is, millis, slot};
+use crate::harness::trace::What;
 use std::collections::BTreeSet;
 use synod::machines::{Key, KvCommand};
 use synod::{
@@ -330,7 +330,7 @@ fn s5_old_replies_are_noise() {
             from: Slot::FIRST,
             low_water: Slot::ZERO,
             last: true,
-            entries: Entries::<crate::cluster::Machine, 2>::new(),
+            entries: Entries::<crate::harness::cluster::Machine, 2>::new(),
         },
         Message::HeartbeatReply { ballot: old },
         Message::ProbeReply {
@@ -435,7 +435,7 @@ fn s6_what_is_missing_is_asked_for_at_once_and_the_office_taken_with_it() {
         from,
         low_water,
         last: true,
-        entries: Entries::<crate::cluster::Machine, 2>::new(),
+        entries: Entries::<crate::harness::cluster::Machine, 2>::new(),
     };
     let said = c.tell(peer, node, promise);
     assert_eq!(said.messages, [Message::Learn { from }]);
@@ -575,7 +575,7 @@ fn l4_who_is_preempted_waits_before_it_claims_again() {
 
 /// How long a node has waited after each of its attempts.
 fn waits(c: &Cluster, node: u16) -> Vec<Duration> {
-    let of = |fact: &crate::log::Fact| match fact.what {
+    let of = |fact: &crate::harness::trace::Fact| match fact.what {
         What::BackedOff(delay) if fact.node == node => Some(delay),
         _ => None,
     };
@@ -612,7 +612,7 @@ fn refused(times: usize) -> (Cluster, u16) {
             from,
             low_water: Slot::ZERO,
             last: true,
-            entries: Entries::<crate::cluster::Machine, 2>::new(),
+            entries: Entries::<crate::harness::cluster::Machine, 2>::new(),
         };
         c.tell(peer, node, refusal);
         // The dead leader is one of those whom it asks.

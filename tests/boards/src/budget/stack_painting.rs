@@ -3,11 +3,11 @@
 
 use super::read;
 use crate::Failure;
-use crate::client::Outside;
-use crate::decode::Dictionary;
-use crate::hub::Hub;
+use crate::host_client::Outside;
 use crate::image::Board;
+use crate::log_decoder::Dictionary;
 use crate::qemu::{self, Running};
+use crate::serial_bus::Hub;
 use core::time::Duration;
 use example_firmware::configurations::Settable;
 use example_firmware::member::Machine;

@@ -6,7 +6,7 @@ mod noise;
 
 use crate::Failure;
 use core::time::Duration;
-use example_firmware::line::{self, Line};
+use example_firmware::serial_line::{self, Line};
 use noise::Noise;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Write};
@@ -168,7 +168,7 @@ impl Lines {
             return;
         }
         let mut stuffed = Vec::new();
-        line::send(frame, |bytes| stuffed.extend_from_slice(bytes));
+        serial_line::send(frame, |bytes| stuffed.extend_from_slice(bytes));
         if let Some(noise) = lock(&self.noise).as_mut() {
             noise.garble(&mut stuffed);
         }

@@ -1,10 +1,10 @@
 //! How soon a cluster answers again when its trouble is over, and how few claims it needs for that.
 //!
 //! A round trip takes up to 100 ms here, and a leader is missed after 500 ms. The long versions print what they measured:
-//! `cargo test --release -p synod-tests --test synod -- --ignored --nocapture recovery::`.
+//! `cargo test --release -p synod-tests --test synod -- --ignored --nocapture recovery_time::`.
 
-use crate::cluster::{Cluster, millis};
-use crate::log::What;
+use crate::harness::cluster::{Cluster, millis};
+use crate::harness::trace::What;
 use synod::{Duration, Role};
 
 /// Whatever can befall a network and its nodes for a while, drawn from the cluster's own stream: links that are cut one
@@ -114,7 +114,9 @@ fn claims_at_boot(size: u16, seed: u64) -> usize {
     let known = c.log.facts.len();
     c.run_until("they follow one leader", Cluster::is_calm);
     c.run_for(millis(3_000));
-    let claims = |fact: &&crate::log::Fact| fact.role == Role::Scout && fact.what == What::Started;
+    let claims = |fact: &&crate::harness::trace::Fact| {
+        fact.role == Role::Scout && fact.what == What::Started
+    };
     c.log.facts[known..].iter().filter(claims).count()
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use synod::{Reason, Tally};
-use synod_tests::drive::storage::End;
-use synod_tests::drive::{cluster, decode, frames, node, storage};
+use synod_tests::byte_driven::storage::End;
+use synod_tests::byte_driven::{cluster, decode, frames, node, storage};
 
 /// The inputs that are kept for a target, in the order of their names.
 fn corpus(target: &str) -> Vec<PathBuf> {

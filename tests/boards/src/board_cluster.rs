@@ -1,10 +1,10 @@
 //! Boards on a line: to be switched on and off, and to be heard.
 
 use crate::Failure;
-use crate::decode::{Dictionary, Line};
-use crate::hub::Hub;
 use crate::image::{self, Board};
+use crate::log_decoder::{Dictionary, Line};
 use crate::qemu::{self, Running};
+use crate::serial_bus::Hub;
 use core::fmt;
 use std::fs;
 use std::io::Read;

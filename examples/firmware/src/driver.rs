@@ -1,8 +1,8 @@
 //! The loop that joins a node to its board. This is all of it.
 
 use crate::board::Board;
-use crate::line::{self, Line, MTU};
-use crate::log::Log;
+use crate::event_log::Log;
+use crate::serial_line::{self, Line, MTU};
 use synod::client::{Answered, Service};
 use synod::storage::{Journal, Storage};
 use synod::wire::{Frame, Frames};
@@ -99,6 +99,6 @@ fn send<M: StateMachine, const P: usize>(
     };
     if let Ok(len) = encoded {
         let frame = buffer.get(..len).unwrap_or_default();
-        line::send(frame, |bytes| board.write(bytes));
+        serial_line::send(frame, |bytes| board.write(bytes));
     }
 }

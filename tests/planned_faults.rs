@@ -1,6 +1,6 @@
 //! Faults in a simulated cluster: each does what it says, for as long as it says, and the cluster gets over it.
 
-use crate::log::{Fact, Log, What};
+use crate::harness::trace::{Fact, Log, What};
 use synod::machines::Kv;
 use synod::simulation::{
     Fault, Faults, KvScript, Planned, Scenario, ScenarioError, Simulation, Target, Verdict, Weather,

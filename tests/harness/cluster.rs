@@ -2,8 +2,8 @@
 //!
 //! Everything follows from the seed and the script. After every step the [`Oracle`] looks for a broken rule.
 
-use crate::log::{Log, What};
-use crate::oracle::Oracle;
+use crate::harness::invariant_checks::Oracle;
+use crate::harness::trace::{Log, What};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{

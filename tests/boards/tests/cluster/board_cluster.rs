@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use synod::wire::Dropped;
-use synod_boards::hub::Hub;
-use synod_boards::rig::{self, Heard};
+use synod_boards::board_cluster::{self, Heard};
+use synod_boards::serial_bus::Hub;
 
 /// How many slots are between two lines about how far a node is.
 pub(crate) const SLOTS_A_LINE: u64 = 64;
@@ -70,7 +70,7 @@ fn number(line: &str, name: &str) -> Option<u64> {
 
 /// Three boards, one of each kind, on a hub.
 pub(crate) struct Rig {
-    boards: rig::Rig,
+    boards: board_cluster::Rig,
     logs: Vec<Arc<Log>>,
     host: Option<Arc<Log>>,
 }
@@ -86,7 +86,7 @@ impl Rig {
             Heard::Lost(failure) => listened[index].say(format!("lost: {failure}")),
         };
         Self {
-            boards: rig::Rig::new((name, program), size, None, listen).unwrap(),
+            boards: board_cluster::Rig::new((name, program), size, None, listen).unwrap(),
             logs,
             host: None,
         }

@@ -1,6 +1,6 @@
 //! The simulation in WebAssembly gives the digests of the host.
 
-use crate::expected::{digests, seeds};
+use crate::host_digests::{digests, seeds};
 use example_firmware::clusters::{Cluster, Medium, Small, Whole};
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! Sessions, requests and answers.
 
-use crate::cluster::{CLIENTS, Cluster, is, millis, slot};
-use crate::log::What;
+use crate::harness::cluster::{CLIENTS, Cluster, is, millis, slot};
+use crate::harness::trace::What;
 use synod::machines::{Key, KvCommand, KvReply};
 use synod::{
     ClientId, Message, MessageKind, Outcome, Proposal, Reason, RequestError, RequestKey,
