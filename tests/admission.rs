@@ -1,20 +1,25 @@
-//! What a node lets in, and what it does when it has no room to answer.
+//! Admission: which messages a node accepts, and its behaviour without room for the output.
 
-use crate::harness::cluster::{Cluster, Letter, Machine, PAGE, TestNode, Text, millis, slot};
-use crate::harness::trace::What;
+use crate::harness::cluster::{
+    Cluster, Machine, PAGE, TestEnvelope, TestMessage, TestNode, millis, slot,
+};
+use crate::harness::trace::EventKind;
 use synod::{
     Ballot, Config, Halt, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Reason,
     RequestError, Slot, Write,
 };
 
 #[test]
-fn n1_a_round_that_jumps_too_far_is_not_believed() {
-    let mut c = Cluster::calm(3, 1);
+fn n1_an_implausibly_high_round_is_ignored() {
+    let mut c = Cluster::settled(3, 1);
     let (leader, liar) = (c.leader().unwrap(), c.follower(0));
-    let reign = c.node(leader).leading().unwrap();
-    let wild = Ballot::new(reign.round() + Ballot::ROUND_JUMP_MAX + 1, NodeId(liar));
+    let leadership = c.node(leader).leading().unwrap();
+    let wild = Ballot::new(
+        leadership.round() + Ballot::ROUND_JUMP_MAX + 1,
+        NodeId(liar),
+    );
     let (from, decided) = (Slot::FIRST, Slot::ZERO);
-    let claims: [Text; 6] = [
+    let claims: [TestMessage; 6] = [
         Message::Probe { ballot: wild },
         Message::Prepare { ballot: wild, from },
         Message::Heartbeat {
@@ -33,7 +38,7 @@ fn n1_a_round_that_jumps_too_far_is_not_believed() {
             proposals: [synod::Proposal::Noop].into_iter().collect(),
         },
         Message::Accepted {
-            ballot: reign,
+            ballot: leadership,
             promised: wild,
             first: from,
             count: 0,
@@ -41,30 +46,33 @@ fn n1_a_round_that_jumps_too_far_is_not_believed() {
         },
     ];
     for claim in claims {
-        let known = c.log.ignored(leader, Reason::ImplausibleBallot);
+        let known = c.trace.ignored(leader, Reason::ImplausibleBallot);
         let state = c.state(leader);
-        let said = c.tell(liar, leader, claim);
-        assert!(said.messages.is_empty() && said.writes.is_empty());
-        assert_eq!(c.log.ignored(leader, Reason::ImplausibleBallot), known + 1);
+        let output = c.inject(liar, leader, claim);
+        assert!(output.messages.is_empty() && output.writes.is_empty());
+        assert_eq!(
+            c.trace.ignored(leader, Reason::ImplausibleBallot),
+            known + 1
+        );
         assert_eq!(c.state(leader), state);
     }
     c.decide(leader, 1);
-    assert_eq!(c.node(leader).leading(), Some(reign));
+    assert_eq!(c.node(leader).leading(), Some(leadership));
 }
 
 #[test]
-fn n1_a_node_that_has_used_up_the_rounds_claims_no_more() {
-    let mut c = Cluster::calm(3, 1);
+fn n1_a_node_without_rounds_left_claims_no_more() {
+    let mut c = Cluster::settled(3, 1);
     let liar = c.follower(0);
     let honest = c.follower(1);
-    // A liar climbs in plausible jumps.
+    // A faulty node raises the round in plausible steps.
     c.isolate(honest);
     let last = Ballot::ROUND_MAX;
     let mut round = c.node(honest).promised().round();
     while round < last {
         round = last.min(round + Ballot::ROUND_JUMP_MAX);
         let ballot = Ballot::new(round, NodeId(liar));
-        c.tell(
+        c.inject(
             liar,
             honest,
             Message::Prepare {
@@ -74,7 +82,7 @@ fn n1_a_node_that_has_used_up_the_rounds_claims_no_more() {
         );
     }
     c.run_until("it says so", |c| {
-        c.saw(honest, |what| *what == What::Exhausted)
+        c.saw(honest, |event| *event == EventKind::Exhausted)
     });
     assert_eq!(
         c.node(honest).promised().round(),
@@ -84,11 +92,11 @@ fn n1_a_node_that_has_used_up_the_rounds_claims_no_more() {
 }
 
 #[test]
-fn a_claim_in_the_name_of_another_is_malformed() {
-    let mut c = Cluster::calm(3, 1);
+fn a_claim_with_the_ballot_of_another_node_is_malformed() {
+    let mut c = Cluster::settled(3, 1);
     let (leader, liar) = (c.leader().unwrap(), c.follower(0));
     let ballot = Ballot::new(7, NodeId(c.follower(1)));
-    c.tell(
+    c.inject(
         liar,
         leader,
         Message::Prepare {
@@ -96,13 +104,13 @@ fn a_claim_in_the_name_of_another_is_malformed() {
             from: Slot::FIRST,
         },
     );
-    assert_eq!(c.log.ignored(leader, Reason::Malformed), 1);
+    assert_eq!(c.trace.ignored(leader, Reason::Malformed), 1);
     assert!(c.node(leader).promised() < ballot);
 }
 
 #[test]
-fn n2_another_cluster_is_not_heard() {
-    let mut c = Cluster::calm(3, 1);
+fn n2_messages_of_another_cluster_are_ignored() {
+    let mut c = Cluster::settled(3, 1);
     let (leader, node) = (c.leader().unwrap(), c.follower(0));
     let ballot = Ballot::new(7, NodeId(leader));
     let foreign = [
@@ -113,9 +121,9 @@ fn n2_another_cluster_is_not_heard() {
         Config::new(NodeId(leader), 4),
     ];
     for config in foreign {
-        let letter = Letter {
+        let envelope = TestEnvelope {
             cluster: TestNode::fingerprint_of(&config),
-            ..c.letter(
+            ..c.envelope(
                 leader,
                 node,
                 Message::Prepare {
@@ -124,61 +132,61 @@ fn n2_another_cluster_is_not_heard() {
                 },
             )
         };
-        let (state, known) = (c.state(node), c.log.ignored(node, Reason::ForeignCluster));
+        let (state, known) = (c.state(node), c.trace.ignored(node, Reason::ForeignCluster));
         let mut outbox = Outbox::<Machine, PAGE, { TestNode::OUTBOX_MIN }>::new();
-        let mut log = core::mem::take(&mut c.log);
+        let mut trace = core::mem::take(&mut c.trace);
         let now = c.now();
         c.node_mut(node)
-            .handle_message(now, &letter, &mut outbox, &mut log);
-        c.log = log;
-        assert_eq!(c.log.ignored(node, Reason::ForeignCluster), known + 1);
+            .handle_message(now, &envelope, &mut outbox, &mut trace);
+        c.trace = trace;
+        assert_eq!(c.trace.ignored(node, Reason::ForeignCluster), known + 1);
         assert!(outbox.is_empty() && c.state(node) == state);
     }
 }
 
 #[test]
-fn n2_strangers_and_wrong_addresses_are_not_heard() {
-    let mut c = Cluster::calm(3, 1);
+fn n2_messages_of_non_members_and_for_other_nodes_are_ignored() {
+    let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let state = c.state(node);
-    let stranger = c.letter(9, node, Message::Learn { from: Slot::FIRST });
-    let astray = c.letter(c.follower(1), 9, Message::Learn { from: Slot::FIRST });
-    for letter in [stranger, astray] {
+    let stranger = c.envelope(9, node, Message::Learn { from: Slot::FIRST });
+    let astray = c.envelope(c.follower(1), 9, Message::Learn { from: Slot::FIRST });
+    for envelope in [stranger, astray] {
         let mut outbox = Outbox::<Machine, PAGE, { TestNode::OUTBOX_MIN }>::new();
-        let mut log = core::mem::take(&mut c.log);
+        let mut trace = core::mem::take(&mut c.trace);
         let now = c.now();
         c.node_mut(node)
-            .handle_message(now, &letter, &mut outbox, &mut log);
-        c.log = log;
+            .handle_message(now, &envelope, &mut outbox, &mut trace);
+        c.trace = trace;
         assert!(outbox.is_empty());
     }
-    assert_eq!(c.log.ignored(node, Reason::NotAMember), 2);
+    assert_eq!(c.trace.ignored(node, Reason::NotAMember), 2);
     assert_eq!(c.state(node), state);
 }
 
-/// Nobody writes to a node under its own name. So on a link where everybody hears everything, what counts is who speaks, and
-/// not to whom.
+/// A node never sends to itself. On a shared link, a message from a node's own id is therefore from another node of
+/// that id, whatever its recipient.
 #[test]
-fn n3_a_node_that_overhears_its_own_name_halts() {
-    let mut c = Cluster::calm(3, 1);
-    c.expect_faults();
+fn n3_a_node_that_receives_a_message_from_its_own_id_halts() {
+    let mut c = Cluster::settled(3, 1);
+    c.allow_halts();
     let node = c.leader().unwrap();
-    let twin = c.letter(node, c.follower(0), Message::Learn { from: Slot::FIRST });
+    let twin = c.envelope(node, c.follower(0), Message::Learn { from: Slot::FIRST });
     let mut outbox = Outbox::<Machine, PAGE, { TestNode::OUTBOX_MIN }>::new();
     let now = c.now();
-    let mut log = core::mem::take(&mut c.log);
+    let mut trace = core::mem::take(&mut c.trace);
     c.node_mut(node)
-        .handle_message(now, &twin, &mut outbox, &mut log);
-    c.log = log;
+        .handle_message(now, &twin, &mut outbox, &mut trace);
+    c.trace = trace;
     assert!(outbox.is_empty());
     assert_eq!(c.node(node).halted(), Some(&Halt::DuplicateIdentity));
-    assert!(c.saw(node, |what| matches!(
-        what,
-        What::Halted(Halt::DuplicateIdentity)
+    assert!(c.saw(node, |event| matches!(
+        event,
+        EventKind::Halted(Halt::DuplicateIdentity)
     )));
     assert_eq!(c.node(node).leading(), None);
     let ballot = Ballot::new(9, NodeId(c.follower(1)));
-    let said = c.tell(
+    let output = c.inject(
         ballot.leader().0,
         node,
         Message::Prepare {
@@ -187,17 +195,17 @@ fn n3_a_node_that_overhears_its_own_name_halts() {
         },
     );
     assert!(
-        said.messages.is_empty() && said.writes.is_empty(),
+        output.messages.is_empty() && output.writes.is_empty(),
         "it votes no more"
     );
-    assert_eq!(c.log.ignored(node, Reason::Halted), 1);
+    assert_eq!(c.trace.ignored(node, Reason::Halted), 1);
     c.run_until("the others carry on", |c| {
         c.leader().is_some_and(|leader| leader != node)
     });
     c.decide(c.leader().unwrap(), 1);
 }
 
-/// An outbox that lacks room for one entry in one of its queues.
+/// Returns an outbox with room for one entry less than required, in one of its queues.
 fn nearly_full(queue: usize) -> Outbox<Machine, PAGE, { TestNode::OUTBOX_MIN }> {
     let mut outbox = Outbox::new();
     match queue {
@@ -233,12 +241,12 @@ fn nearly_full(queue: usize) -> Outbox<Machine, PAGE, { TestNode::OUTBOX_MIN }> 
 }
 
 #[test]
-fn n4_a_message_for_which_the_outbox_has_no_room_changes_nothing() {
+fn n4_a_message_without_room_in_the_outbox_changes_nothing() {
     for queue in 0..3 {
-        let mut c = Cluster::calm(3, 1);
+        let mut c = Cluster::settled(3, 1);
         let (node, rival) = (c.follower(0), c.follower(1));
         let ballot = Ballot::new(7, NodeId(rival));
-        let prepare = c.letter(
+        let prepare = c.envelope(
             rival,
             node,
             Message::Prepare {
@@ -248,23 +256,23 @@ fn n4_a_message_for_which_the_outbox_has_no_room_changes_nothing() {
         );
         let mut outbox = nearly_full(queue);
         let (state, full, now) = (c.state(node), outbox.clone(), c.now());
-        let mut log = core::mem::take(&mut c.log);
+        let mut trace = core::mem::take(&mut c.trace);
         c.node_mut(node)
-            .handle_message(now, &prepare, &mut outbox, &mut log);
-        c.log = log;
+            .handle_message(now, &prepare, &mut outbox, &mut trace);
+        c.trace = trace;
         assert_eq!(c.state(node), state);
         assert_eq!(outbox, full);
-        assert_eq!(c.log.ignored(node, Reason::OutboxFull), 1);
-        // It heals: the same message again, with room.
-        let said = c.tell(rival, node, prepare.message);
-        assert_eq!(said.writes, [Write::Promised(ballot)]);
-        assert_eq!(said.messages.len(), 1);
+        assert_eq!(c.trace.ignored(node, Reason::OutboxFull), 1);
+        // It recovers: the same message is handled once there is room.
+        let output = c.inject(rival, node, prepare.message);
+        assert_eq!(output.writes, [Write::Promised(ballot)]);
+        assert_eq!(output.messages.len(), 1);
     }
 }
 
 #[test]
-fn n4_a_request_for_which_the_outbox_has_no_room_is_not_asked() {
-    let mut c = Cluster::calm(3, 1);
+fn n4_a_request_without_room_in_the_outbox_is_refused() {
+    let mut c = Cluster::settled(3, 1);
     let (node, now) = (c.follower(0), c.now());
     let mut outbox = nearly_full(1);
     let state = c.state(node);
@@ -276,8 +284,8 @@ fn n4_a_request_for_which_the_outbox_has_no_room_is_not_asked() {
 }
 
 #[test]
-fn n4_a_timer_for_which_the_outbox_has_no_room_stays_due() {
-    let mut c = Cluster::calm(3, 1);
+fn n4_a_timeout_without_room_in_the_outbox_stays_due() {
+    let mut c = Cluster::settled(3, 1);
     let leader = c.leader().unwrap();
     let due = c.node(leader).next_deadline().unwrap();
     let mut outbox = nearly_full(1);
@@ -293,9 +301,9 @@ fn n4_a_timer_for_which_the_outbox_has_no_room_stays_due() {
 }
 
 #[test]
-fn n4_no_step_says_more_than_the_room_that_it_asks_for() {
-    // Every outbox of these clusters has exactly that room, and the busiest runs fit.
-    let mut c = Cluster::calm(5, 1);
+fn n4_no_step_needs_more_than_the_required_room() {
+    // Every outbox of these clusters has exactly the required room, and the busiest runs fit.
+    let mut c = Cluster::settled(5, 1);
     for _ in 0..4 {
         for node in 0..5 {
             c.register(node);
@@ -303,22 +311,22 @@ fn n4_no_step_says_more_than_the_room_that_it_asks_for() {
     }
     c.run_for(millis(3_000));
     assert_eq!(
-        c.log
-            .count_all(|what| *what == What::Full(synod::Queue::Outbox)),
+        c.trace
+            .count_all(|event| *event == EventKind::Full(synod::Queue::Outbox)),
         0
     );
 }
 
 #[test]
-fn a_message_for_another_phase_of_life_is_ignored() {
-    let mut c = Cluster::dark(3, 1);
+fn a_message_for_another_phase_is_ignored() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(0);
     c.start(1);
-    c.lose(|_| true);
+    c.drop_matching(|_| true);
     let ballot = Ballot::new(1, NodeId(2));
     for node in [0, 1] {
         let state = c.state(node);
-        let said = c.tell(
+        let output = c.inject(
             2,
             node,
             Message::Prepare {
@@ -326,15 +334,18 @@ fn a_message_for_another_phase_of_life_is_ignored() {
                 from: Slot::FIRST,
             },
         );
-        assert!(said.messages.is_empty(), "who has not joined does not vote");
-        assert_eq!(c.log.ignored(node, Reason::WrongPhase), 1);
+        assert!(
+            output.messages.is_empty(),
+            "who has not joined does not vote"
+        );
+        assert_eq!(c.trace.ignored(node, Reason::WrongPhase), 1);
         assert_eq!(c.state(node), state);
     }
 }
 
 #[test]
 fn f2_an_overdue_timer_fires_once_and_an_early_call_does_nothing() {
-    let mut c = Cluster::calm(3, 1);
+    let mut c = Cluster::settled(3, 1);
     let leader = c.leader().unwrap();
     let now = c.now();
     let due = c.node(leader).next_deadline().unwrap();
@@ -344,7 +355,7 @@ fn f2_an_overdue_timer_fires_once_and_an_early_call_does_nothing() {
     c.node_mut(leader)
         .handle_timeout(early, &mut outbox, &mut ());
     assert!(outbox.is_empty() && c.state(leader) == state, "too early");
-    // Four heartbeats late, it gives one.
+    // Four heartbeats late, it sends one.
     let late = now + millis(400);
     let mut beats = 0;
     for _ in 0..3 {

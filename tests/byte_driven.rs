@@ -1,11 +1,12 @@
-//! Drivers whose every decision comes from bytes: a fuzzer looks for the bytes, and `cargo test` brings some of its own.
+//! Byte-driven tests: drivers of real nodes and decoders in which every decision comes from a byte string. A fuzzer
+//! searches for byte strings, and `cargo test` runs the kept ones and some of its own.
 //!
-//! Each of the modules below has one function, `run`, which takes bytes, does as they say, and panics where a rule is
-//! broken. Whatever the bytes are, `run` ends; where they end early, it ends soon.
+//! Each module has a function `run`, which takes bytes, does what they say, and panics if a rule is broken. `run`
+//! ends for any bytes, and soon after they end.
 //!
-//! To add one: a module here with such a `run`, a file of three lines in
-//! `tests/fuzz/fuzz_targets/` with its `[[bin]]` in `tests/fuzz/Cargo.toml`, a folder of a few inputs in
-//! `tests/fuzz/corpus/`, and a test in `tests/fuzz_corpus.rs`. `.ci/run` finds it in `cargo fuzz list`.
+//! To add a target: a module here with such a `run`, a file of three lines in `tests/fuzz/fuzz_targets/` with its
+//! `[[bin]]` in `tests/fuzz/Cargo.toml`, a folder with a few inputs in `tests/fuzz/corpus/`, and a test in
+//! `tests/fuzz_corpus.rs`. `.ci/run` finds it in `cargo fuzz list`.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
-//! Sessions, requests and answers.
+//! Client sessions: registration, retries, request numbers, eviction, withdrawal and linearizable reads.
 
 use crate::harness::cluster::{CLIENTS, Cluster, is, millis, slot};
-use crate::harness::trace::What;
+use crate::harness::trace::EventKind;
 use synod::machines::{Key, KvCommand, KvReply};
 use synod::{
     ClientId, Message, MessageKind, Outcome, Proposal, Reason, RequestError, RequestKey,
@@ -13,8 +13,8 @@ fn get() -> KvCommand {
 }
 
 #[test]
-fn x1_a_retry_gets_the_answer_of_the_first_time() {
-    let mut c = Cluster::calm(3, 1);
+fn x1_a_retry_gets_the_first_answer() {
+    let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let (client, other) = (c.client(node), c.client(node));
     c.set_and_wait(node, client, 1, 9);
@@ -22,9 +22,9 @@ fn x1_a_retry_gets_the_answer_of_the_first_time() {
     c.run_until("it is answered", |c| c.outcome(client, 2).is_some());
     let first = c.outcome(client, 2);
     c.set_and_wait(node, other, 1, 10);
-    c.run_until("everybody has applied it", Cluster::is_calm);
+    c.run_until("everybody has applied it", Cluster::is_settled);
     for retried_at in 0..3 {
-        c.forget_answers();
+        c.clear_answers();
         let applied = c.applied(retried_at);
         c.ask(retried_at, client, 2, get()).unwrap();
         c.run_until("the retry is answered", |c| c.outcome(client, 2).is_some());
@@ -42,15 +42,15 @@ fn x1_a_retry_gets_the_answer_of_the_first_time() {
 }
 
 #[test]
-fn x1_a_retry_at_another_node_after_the_first_has_died() {
+fn x1_a_retry_at_another_node_after_a_crash_is_applied_once() {
     for seed in 0..20 {
-        let mut c = Cluster::calm(5, seed);
+        let mut c = Cluster::settled(5, seed);
         let first = c.follower(0);
         let client = c.client(first);
         c.set_and_wait(first, client, 1, 9);
-        c.forget_answers();
+        c.clear_answers();
         c.set(first, client, 2, 10);
-        // It dies at some moment between taking the request and long after its answer.
+        // The node stops at some moment between the receipt of the request and long after its answer.
         c.run_for(millis(10 * seed));
         c.stop(first);
         let second = c.follower(1);
@@ -58,44 +58,44 @@ fn x1_a_retry_at_another_node_after_the_first_has_died() {
         c.run_until("the retry is answered", |c| {
             c.applied_in(client, 2).is_some()
         });
-        c.run_until("the rest agrees", Cluster::is_calm);
-        // That it took effect only once is what the cluster checks after every step.
+        c.run_until("the rest agrees", Cluster::is_settled);
+        // The harness checks after every step that a request takes effect only once.
         assert_eq!(c.node(second).machine().get(Key::numbered(0)), Some(10));
     }
 }
 
 #[test]
-fn x1_a_request_of_which_the_answer_is_lost_is_asked_again_and_applied_once() {
-    // Nodes that have not joined ask others, so that answers travel.
-    let mut c = Cluster::dark(5, 3);
+fn x1_a_request_whose_answer_is_lost_is_retried_and_applied_once() {
+    // A node that has not joined forwards requests to other nodes, so the answers are messages and can be lost.
+    let mut c = Cluster::powered_off(5, 3);
     for node in 0..4 {
         c.start(node);
     }
-    c.run_until("four follow one leader", Cluster::is_calm);
-    c.lose(|letter| is(letter, MessageKind::Welcome));
+    c.run_until("four follow one leader", Cluster::is_settled);
+    c.drop_matching(|envelope| is(envelope, MessageKind::Welcome));
     c.start(4);
     let client = c.client(4);
-    c.lose(|letter| is(letter, MessageKind::Response));
+    c.drop_matching(|envelope| is(envelope, MessageKind::Response));
     c.set(4, client, 1, 9);
     c.run_for(millis(3_000));
     assert!(c.outcome(client, 1).is_none());
     assert!(
-        c.log.sent(4, MessageKind::Request) > 2,
+        c.trace.sent(4, MessageKind::Request) > 2,
         "it has asked again"
     );
-    c.forget_rules();
-    c.lose(|letter| is(letter, MessageKind::Welcome));
+    c.clear_rules();
+    c.drop_matching(|envelope| is(envelope, MessageKind::Welcome));
     c.run_until("an answer comes", |c| c.applied_in(client, 1).is_some());
 }
 
 #[test]
-fn x1_old_and_reused_numbers_are_told_apart() {
-    let mut c = Cluster::calm(3, 1);
+fn x1_stale_and_reused_numbers_are_distinguished() {
+    let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let client = c.client(node);
     c.set_and_wait(node, client, 1, 9);
     c.set_and_wait(node, client, 5, 10);
-    c.forget_answers();
+    c.clear_answers();
     c.set(node, client, 5, 11);
     c.run_until("it is answered", |c| c.outcome(client, 5).is_some());
     assert_eq!(c.outcome(client, 5), Some(Outcome::Reused));
@@ -107,41 +107,42 @@ fn x1_old_and_reused_numbers_are_told_apart() {
     assert_eq!(zero, Err(RequestError::NumberZero));
 }
 
-/// A client that forgot what it has asked: number 7 is answered at the leader, and another command under 7 waits at a
-/// follower that has not heard of it.
+/// A client that has lost count: number 7 is answered at the leader, while another command under number 7 waits at a
+/// follower that has not learned the first one.
 #[test]
-fn x1_another_command_under_a_number_that_was_answered_elsewhere_is_refused() {
+fn x1_a_reused_number_is_refused_at_every_node() {
     for told_by in [MessageKind::Accept, MessageKind::Heartbeat] {
-        let mut c = Cluster::calm(3, 1);
+        let mut c = Cluster::settled(3, 1);
         let (leader, follower) = (c.leader().unwrap(), c.follower(0));
         let client = c.client(follower);
-        c.run_until("everybody knows the client", Cluster::is_calm);
-        // The follower accepts, and is not told what is decided.
-        c.hold(move |letter| {
-            letter.to.0 == follower && (is(letter, MessageKind::Decision) || is(letter, told_by))
+        c.run_until("everybody knows the client", Cluster::is_settled);
+        // The follower accepts the proposal and does not learn that it is decided.
+        c.hold_matching(move |envelope| {
+            envelope.to.0 == follower
+                && (is(envelope, MessageKind::Decision) || is(envelope, told_by))
         });
         c.set(leader, client, 7, 9);
         c.run_until("the leader answers", |c| c.outcome(client, 7).is_some());
-        c.forget_answers();
+        c.clear_answers();
         c.set(follower, client, 7, 11);
-        c.forget_rules();
+        c.clear_rules();
         c.release(false);
         c.run_until("the follower answers", |c| c.outcome(client, 7).is_some());
         assert_eq!(c.outcome(client, 7), Some(Outcome::Reused));
-        c.run_until("everybody has applied it", Cluster::is_calm);
+        c.run_until("everybody has applied it", Cluster::is_settled);
         let kept = c.node(follower).machine().get(Key::numbered(0));
         assert_eq!(kept, Some(9), "the second command was not applied");
     }
 }
 
-/// The same the other way round: a later number was applied, so that the one which waits can never be.
+/// The converse: a later number was applied, so the waiting request can never be applied.
 #[test]
-fn x1_a_request_that_a_later_one_has_overtaken_is_stale_at_once() {
-    let mut c = Cluster::calm(3, 1);
+fn x1_a_request_overtaken_by_a_later_number_is_stale() {
+    let mut c = Cluster::settled(3, 1);
     let (leader, follower) = (c.leader().unwrap(), c.follower(0));
     let client = c.client(follower);
-    c.run_until("everybody knows the client", Cluster::is_calm);
-    c.lose(move |letter| is(letter, MessageKind::Propose));
+    c.run_until("everybody knows the client", Cluster::is_settled);
+    c.drop_matching(move |envelope| is(envelope, MessageKind::Propose));
     c.set(follower, client, 6, 9);
     c.set(leader, client, 7, 11);
     c.run_until("the leader answers", |c| c.outcome(client, 7).is_some());
@@ -149,16 +150,20 @@ fn x1_a_request_that_a_later_one_has_overtaken_is_stale_at_once() {
     assert_eq!(c.outcome(client, 6), Some(Outcome::Stale));
 }
 
-/// Two nodes ask the same replica for two commands under one number, and each gets the answer to its own.
+/// Two nodes send the same replica different commands under one number, and each gets the answer to its own command.
 #[test]
 fn x1_two_commands_under_one_number_wait_side_by_side() {
-    let mut c = Cluster::calm(5, 1);
+    let mut c = Cluster::settled(5, 1);
     let (leader, replica) = (c.leader().unwrap(), c.follower(0));
     let (first, second) = (c.follower(1), c.follower(2));
     let client = c.client(replica);
-    c.run_until("everybody knows the client", Cluster::is_calm);
-    c.lose(move |letter| is(letter, MessageKind::Propose) && letter.from.0 == replica);
-    c.hold(move |letter| is(letter, MessageKind::Response) && letter.from.0 == replica);
+    c.run_until("everybody knows the client", Cluster::is_settled);
+    c.drop_matching(move |envelope| {
+        is(envelope, MessageKind::Propose) && envelope.from.0 == replica
+    });
+    c.hold_matching(move |envelope| {
+        is(envelope, MessageKind::Response) && envelope.from.0 == replica
+    });
     let ask = |value| Proposal::Request {
         client,
         number: RequestNumber(7),
@@ -166,21 +171,25 @@ fn x1_two_commands_under_one_number_wait_side_by_side() {
     };
     for (node, value) in [(first, 9), (second, 11)] {
         let proposal = ask(value);
-        c.tell(node, replica, Message::Request { proposal });
+        c.inject(node, replica, Message::Request { proposal });
         assert!(c.held().is_empty(), "it waits");
     }
-    // One of them is decided, by way of the leader.
+    // One of them is decided through the leader.
     c.set(leader, client, 7, 11);
     c.run_until("both are answered", |c| c.held().len() == 2);
     let told = |node: u16, value: i64| {
-        let letter = c.held().iter().find(|letter| letter.to.0 == node).unwrap();
+        let envelope = c
+            .held()
+            .iter()
+            .find(|envelope| envelope.to.0 == node)
+            .unwrap();
         let Message::Response {
             fingerprint,
             outcome,
             ..
-        } = letter.message
+        } = envelope.message
         else {
-            panic!("{letter:?}");
+            panic!("{envelope:?}");
         };
         assert_eq!(fingerprint, ask(value).fingerprint());
         outcome
@@ -189,13 +198,13 @@ fn x1_two_commands_under_one_number_wait_side_by_side() {
     assert!(matches!(told(second, 11), Outcome::Applied { .. }));
 }
 
-/// The network repeats an old answer while another command waits under its number.
+/// The network repeats an old answer while another command waits under the same number.
 #[test]
-fn x1_an_answer_to_another_command_is_not_taken() {
-    let mut c = Cluster::calm(3, 1);
+fn x1_an_answer_to_another_command_is_ignored() {
+    let mut c = Cluster::settled(3, 1);
     let (leader, follower) = (c.leader().unwrap(), c.follower(0));
     let client = c.client(follower);
-    c.run_until("everybody knows the client", Cluster::is_calm);
+    c.run_until("everybody knows the client", Cluster::is_settled);
     c.isolate(follower);
     let (key, mine, other) = (
         RequestKey {
@@ -219,16 +228,16 @@ fn x1_an_answer_to_another_command_is_not_taken() {
             output: KvReply::Value(9),
         },
     };
-    c.tell(leader, follower, answer(other));
+    c.inject(leader, follower, answer(other));
     assert_eq!(c.outcome(client, 7), None);
-    assert_eq!(c.log.ignored(follower, Reason::UnknownRequest), 1);
-    c.tell(leader, follower, answer(mine));
+    assert_eq!(c.trace.ignored(follower, Reason::UnknownRequest), 1);
+    c.inject(leader, follower, answer(mine));
     assert!(c.outcome(client, 7).is_some(), "this one is its own");
 }
 
 #[test]
-fn x1_a_client_asks_one_thing_at_a_time() {
-    let mut c = Cluster::calm(3, 1);
+fn x1_a_client_has_one_outstanding_request() {
+    let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let client = c.client(node);
     c.set(node, client, 1, 9);
@@ -244,15 +253,15 @@ fn x1_a_client_asks_one_thing_at_a_time() {
 }
 
 #[test]
-fn x2_a_full_table_gives_up_the_session_that_was_used_longest_ago() {
-    let mut c = Cluster::calm(3, 1);
+fn x2_a_full_table_evicts_the_least_recently_used_session() {
+    let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let clients: Vec<ClientId> = (0..CLIENTS).map(|_| c.client(node)).collect();
     c.set_and_wait(node, clients[0], 1, 1);
     let newest = c.client(node);
-    c.run_until("everybody has applied it", Cluster::is_calm);
+    c.run_until("everybody has applied it", Cluster::is_settled);
     for at in 0..3 {
-        c.forget_answers();
+        c.clear_answers();
         c.set(at, clients[1], 1, 2);
         c.run_until("it is answered", |c| c.outcome(clients[1], 1).is_some());
         assert_eq!(
@@ -264,7 +273,7 @@ fn x2_a_full_table_gives_up_the_session_that_was_used_longest_ago() {
     c.set_and_wait(node, clients[0], 2, 3);
     c.set_and_wait(node, newest, 1, 4);
     assert_eq!(c.node(node).marks().sessions, CLIENTS);
-    // It heals: a new session.
+    // The table recovers: the evicted client opens a new session.
     let again = c.client(node);
     assert!(again > newest);
     c.set_and_wait(node, again, 1, 5);
@@ -272,7 +281,7 @@ fn x2_a_full_table_gives_up_the_session_that_was_used_longest_ago() {
 
 #[test]
 fn x2_a_retried_registration_opens_one_session() {
-    let mut c = Cluster::calm(3, 1);
+    let mut c = Cluster::settled(3, 1);
     let (here, there) = (c.follower(0), c.follower(1));
     let key = RequestKey::registration(77);
     c.register_as(here, 77).unwrap();
@@ -282,7 +291,7 @@ fn x2_a_retried_registration_opens_one_session() {
         !pending(here) && !pending(there)
     });
     let first = c.answer(key);
-    c.run_until("everybody has applied it", Cluster::is_calm);
+    c.run_until("everybody has applied it", Cluster::is_settled);
     c.register_as(here, 77).unwrap();
     assert_eq!(c.answer(key), first);
     let sessions = c.node(here).marks().sessions;
@@ -290,8 +299,8 @@ fn x2_a_retried_registration_opens_one_session() {
 }
 
 #[test]
-fn x3_a_snapshot_carries_the_answers() {
-    let mut c = Cluster::calm(3, 1);
+fn x3_a_snapshot_contains_the_answers() {
+    let mut c = Cluster::settled(3, 1);
     let (leader, away) = (c.leader().unwrap(), c.follower(0));
     c.isolate(away);
     let client = c.client(leader);
@@ -301,24 +310,24 @@ fn x3_a_snapshot_carries_the_answers() {
     c.heal();
     c.run_until("it has caught up", |c| c.applied(away) == c.applied(leader));
     c.isolate(away);
-    c.forget_answers();
+    c.clear_answers();
     c.set(away, client, 1, 9);
     assert_eq!(c.outcome(client, 1), first, "from its own table, at once");
 }
 
 #[test]
-fn a_request_of_a_node_that_has_not_joined_is_served_by_another() {
-    let mut c = Cluster::dark(3, 1);
+fn a_request_at_a_node_that_has_not_joined_is_served_by_another_node() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(0);
     c.start(1);
-    c.run_until("two follow one leader", Cluster::is_calm);
-    c.lose(|letter| is(letter, MessageKind::Welcome));
+    c.run_until("two follow one leader", Cluster::is_settled);
+    c.drop_matching(|envelope| is(envelope, MessageKind::Welcome));
     c.start(2);
     let client = c.client(2);
     c.set_and_wait(2, client, 1, 9);
     assert!(!c.node(2).is_active());
-    assert!(c.log.sent(2, MessageKind::Request) >= 2);
-    assert!(c.log.received(2, MessageKind::Response) >= 2);
+    assert!(c.trace.sent(2, MessageKind::Request) >= 2);
+    assert!(c.trace.received(2, MessageKind::Response) >= 2);
     let answered = c.outcome(client, 1);
     assert!(matches!(
         answered,
@@ -327,17 +336,17 @@ fn a_request_of_a_node_that_has_not_joined_is_served_by_another() {
             ..
         })
     ));
-    // It joins in the middle of a request, and asks its own replica from then on.
+    // The node joins in the middle of a request and uses its own replica from then on.
     c.set(2, client, 2, 10);
-    c.forget_rules();
+    c.clear_rules();
     c.run_until("it has joined and is answered", |c| {
         c.node(2).is_active() && c.applied_in(client, 2).is_some()
     });
 }
 
 #[test]
-fn a_request_made_before_the_cluster_is_founded_is_answered_when_it_is() {
-    let mut c = Cluster::dark(3, 1);
+fn a_request_before_the_founding_is_answered_after_it() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(2);
     let nonce = c.register(2);
     c.run_for(millis(3_000));
@@ -349,23 +358,24 @@ fn a_request_made_before_the_cluster_is_founded_is_answered_when_it_is() {
 
 #[test]
 fn a_request_survives_the_snapshot_that_its_node_installs() {
-    // What was decided in the slots that a snapshot skips is answered from the sessions in it.
-    let mut c = Cluster::calm(3, 1);
+    // The slots that a snapshot skips are answered from the sessions in it.
+    let mut c = Cluster::settled(3, 1);
     let (leader, away) = (c.leader().unwrap(), c.follower(0));
     let client = c.client(away);
-    // The request gets out, and the node is cut off before it hears of the proposal.
-    c.lose(move |letter| is(letter, MessageKind::Accept) && letter.to.0 == away);
+    // The request leaves the node, which is then cut off before it learns of the proposal.
+    c.drop_matching(move |envelope| is(envelope, MessageKind::Accept) && envelope.to.0 == away);
     c.set(away, client, 1, 9);
     c.run_until("the leader has it", |c| {
-        c.log.received(leader, MessageKind::Propose) >= 2
+        c.trace.received(leader, MessageKind::Propose) >= 2
     });
     c.isolate(away);
     c.decide(leader, 30);
     assert!(c.outcome(client, 1).is_none());
     c.heal();
-    c.forget_rules();
-    c.lose(move |letter| is(letter, MessageKind::Propose));
-    let skips = |what: &What| matches!(what, What::Installed { at, .. } if *at > slot(20));
+    c.clear_rules();
+    c.drop_matching(move |envelope| is(envelope, MessageKind::Propose));
+    let skips =
+        |event: &EventKind| matches!(event, EventKind::Installed { at, .. } if *at > slot(20));
     c.run_until("the snapshot is installed", |c| c.saw(away, skips));
     let answer = c.applied_in(client, 1);
     assert!(
@@ -375,8 +385,8 @@ fn a_request_survives_the_snapshot_that_its_node_installs() {
 }
 
 #[test]
-fn x4_what_is_withdrawn_is_answered_no_more_and_its_place_is_free() {
-    let mut c = Cluster::calm(3, 1);
+fn x4_a_withdrawn_request_is_not_answered_and_frees_its_place() {
+    let mut c = Cluster::settled(3, 1);
     let node = c.leader().unwrap();
     let clients: Vec<ClientId> = (0..CLIENTS).map(|_| c.client(node)).collect();
     c.isolate(node);
@@ -384,7 +394,7 @@ fn x4_what_is_withdrawn_is_answered_no_more_and_its_place_is_free() {
         client,
         number: RequestNumber(number),
     };
-    // Twice as many as there is room for, one after the other.
+    // Twice as many requests as there is room for, one after the other.
     for number in 1..=2 {
         for client in &clients {
             c.set(node, *client, number, i64::from(number));
@@ -397,16 +407,16 @@ fn x4_what_is_withdrawn_is_answered_no_more_and_its_place_is_free() {
     assert_eq!(again, Err(WithdrawError::NotOutstanding));
     assert!(c.node(node).roles().all(|role| role != Role::Requester));
     c.heal();
-    c.run_until("the node follows again", Cluster::is_calm);
+    c.run_until("the node follows again", Cluster::is_settled);
     c.run_for(millis(3_000));
     for client in &clients {
         assert_eq!(c.outcome(*client, 1), None);
         assert_eq!(c.outcome(*client, 2), None);
     }
-    // A later number settles what came of them: they were applied before it, or never will be.
+    // The answer to a later number settles the withdrawn requests: each was applied before it, or never will be.
     c.set_and_wait(node, clients[0], 3, 9);
     let value = c.node(node).machine().get(Key::numbered(0));
-    c.forget_answers();
+    c.clear_answers();
     for number in 1..=2 {
         c.set(node, clients[0], number, i64::from(number));
         c.run_until("it is answered", |c| {
@@ -418,15 +428,15 @@ fn x4_what_is_withdrawn_is_answered_no_more_and_its_place_is_free() {
 }
 
 #[test]
-fn q1_a_leader_that_is_cut_off_answers_no_read() {
-    let mut c = Cluster::calm(3, 1);
+fn q1_a_partitioned_leader_answers_no_read() {
+    let mut c = Cluster::settled(3, 1);
     let leader = c.leader().unwrap();
     let (reader, writer) = (c.client(leader), c.client(leader));
     c.set_and_wait(leader, writer, 1, 9);
-    c.run_until("everybody has applied it", Cluster::is_calm);
+    c.run_until("everybody has applied it", Cluster::is_settled);
     c.isolate(leader);
     c.ask(leader, reader, 1, get()).unwrap();
-    c.never_for(millis(3_000), "it is answered", |c| {
+    c.assert_never_within(millis(3_000), "it is answered", |c| {
         c.outcome(reader, 1).is_some()
     });
     let other = (leader + 1) % 3;

@@ -1,4 +1,5 @@
-//! Simulated clusters on disks that lose, tear, fail and take their time: nothing that was said is forgotten.
+//! Disk faults in simulated clusters: slow, full, torn, failing and rotting disks, on which nothing that was
+//! announced is lost.
 
 use synod::machines::Kv;
 use synod::simulation::{
@@ -11,7 +12,7 @@ use synod::{Duration, Instant, NodeId};
 const WINDOW: usize = 4;
 const CLIENTS: usize = 4;
 const NODES: usize = 3;
-/// Little more than four checkpoints, so that there are many.
+/// Little more than four checkpoints, in bytes, so that checkpoints are frequent.
 const BYTES: usize = 10_240;
 
 type Machine = Kv<4>;
@@ -51,7 +52,7 @@ fn start(cluster: &mut Cluster, run_seed: u64, requests: u32, plan: &[Planned]) 
         .unwrap();
 }
 
-/// Runs to a good end, with every rule checked.
+/// Runs to the end, which must be a good one, and checks the invariants.
 fn finish(cluster: &mut Cluster, checkers: &mut Checkers) {
     let verdict = cluster.run_observed(&mut (), checkers);
     let report = cluster.report();
@@ -104,7 +105,7 @@ fn what_slow_disks_gather_leaves_together() {
 
 #[test]
 fn d1_what_power_took_before_it_was_synced_was_never_said() {
-    // The leader's disk is so slow that it loses power again and again with much that is gathered.
+    // The leader's disk is so slow that it loses power repeatedly with much pending output.
     let mut plan = vec![planned(
         0,
         12_600,
@@ -126,7 +127,7 @@ fn d1_what_power_took_before_it_was_synced_was_never_said() {
 
 #[test]
 fn d1_a_founder_whose_founding_is_not_written_founds_once_more() {
-    // What others were told of a cluster that was never founded they would wait in for ever.
+    // Nodes that were told of a founding that never happened would wait for ever.
     let cluster = run(5, &[planned(0, 1_500, Fault::FullDisk(node(0)))]);
     assert_eq!(cluster.stores().figures().full, 1);
     assert_eq!(cluster.report().joined, 3);
@@ -146,10 +147,10 @@ fn d2_a_node_whose_disk_rots_never_votes_again() {
     );
 }
 
-/// Loses power in the middle of every single thing that a disk does in a run, and goes on to the end each time.
+/// Cuts the power during each single operation of each disk of a run, and runs to the end each time.
 #[test]
 fn d2_power_may_fail_in_every_operation_of_every_disk() {
-    // Whoever is without power has it back at the next of these times.
+    // A node without power has it back at the next of these times.
     let end = |tick: u64, number| {
         let fault = Fault::SlowDisk {
             target: node(number),
@@ -193,7 +194,7 @@ fn d2_power_may_fail_in_every_operation_of_every_disk() {
     synod_figures::assert_shown("cuts-disks", &synod_figures::grouped(points));
 }
 
-/// A disk is asked for nothing more than any storage is.
+/// Checks that a journal needs no more capacity from a disk than from any other storage.
 #[test]
 fn a_disk_has_the_capacity_that_a_journal_needs() {
     let least = Journal::<synod::simulation::Disk<BYTES>>::checkpoint_max::<Machine, WINDOW>(8);
@@ -201,7 +202,7 @@ fn a_disk_has_the_capacity_that_a_journal_needs() {
     assert!(least * 4 <= disk.capacity(), "{least}");
 }
 
-/// How a run ends in which the disk of node 1 is wiped while the node is down.
+/// Returns how a run ends in which the disk of node 1 is wiped while the node is down.
 fn wiped(fault: Fault) -> Verdict {
     with_room(move || {
         let mut cluster = Box::new(Cluster::idle());
@@ -249,7 +250,7 @@ fn t5_a_sound_disk_without_room_is_a_broken_rule() {
     );
 }
 
-/// Nodes lose power in the middle of checkpoints, again and again, on disks that have just enough room.
+/// Nodes lose power during checkpoints repeatedly, on disks with just enough room.
 #[test]
 fn power_goes_in_checkpoints_and_nothing_is_forgotten() {
     let cut = with_room(|| {

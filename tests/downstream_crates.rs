@@ -1,4 +1,5 @@
-//! What the compiler tells those who link the core: programs that are compiled apart from it, as they would be.
+//! Crates that depend on the core: programs compiled in a package of their own, some of which must be refused with a
+//! clear error.
 
 use core::fmt::Write;
 use std::fs;
@@ -11,7 +12,7 @@ struct Package {
     name: &'static str,
 }
 
-/// What all of the programs begin with.
+/// The first lines of every program.
 const PRELUDE: &str = "
     #![allow(unused)]
     use synod::machines::Kv;
@@ -20,7 +21,7 @@ const PRELUDE: &str = "
 ";
 
 impl Package {
-    /// A package with a program of each name.
+    /// Creates a package with these programs, each a name and its source.
     fn new(name: &'static str, programs: &[(&str, &str)]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -38,7 +39,7 @@ impl Package {
         )
         .unwrap();
         fs::write(path.join("Cargo.toml"), manifest).unwrap();
-        // The same versions, so that nothing has to be looked up.
+        // The same lock file, so that cargo resolves nothing anew.
         fs::copy(root.join("Cargo.lock"), path.join("Cargo.lock")).unwrap();
         for (program, source) in programs {
             fs::write(
@@ -50,8 +51,8 @@ impl Package {
         Self { path, name }
     }
 
-    /// Whether a command of cargo does what it should, and all that it says. The network is asked only where something was
-    /// never fetched.
+    /// Runs a command of cargo; returns true if it succeeded, with all that it printed. The network is used only for
+    /// packages that were never fetched.
     fn cargo(&self, arguments: &[&str]) -> (bool, String) {
         let run = |offline: &[&str]| {
             let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
@@ -72,7 +73,7 @@ impl Package {
         run(&[])
     }
 
-    /// One of its programs does not compile, as an assertion in a constant fails, and nothing else is wrong with any.
+    /// Asserts that only this program fails to compile, because of a failed assertion in a constant with these words.
     fn is_refused(&self, said: &str, program: &str, words: &str) {
         let package = self.name;
         assert!(
@@ -90,7 +91,7 @@ impl Package {
 }
 
 #[test]
-fn a_capacity_out_of_bounds_is_said_by_cargo_check() {
+fn cargo_check_reports_a_capacity_out_of_bounds() {
     let machine = "
         #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
         struct Large;
@@ -103,7 +104,7 @@ fn a_capacity_out_of_bounds_is_said_by_cargo_check() {
             fn write_page(&self, _: u32, _: &mut synod::Writer<'_>) {}
             fn read_page(&mut self, _: u32, _: &mut synod::Reader<'_>) -> Result<(), synod::MalformedPage> { Ok(()) }
         }";
-    // As a driver names its outbox, and as a table of sizes is made.
+    // The outbox of a driver, and a table of sizes.
     let named = |node: &str| {
         format!(
             "type Member = {node};
@@ -163,7 +164,7 @@ fn a_capacity_out_of_bounds_is_said_by_cargo_check() {
 }
 
 #[test]
-fn n4_an_outbox_with_less_room_than_a_step_needs_does_not_compile() {
+fn n4_an_outbox_without_room_for_a_step_does_not_compile() {
     let calls = [
         (
             "handle_message",
@@ -220,7 +221,7 @@ fn n4_an_outbox_with_less_room_than_a_step_needs_does_not_compile() {
 }
 
 #[test]
-fn a_literal_of_settings_compiles_with_mutants_and_without() {
+fn a_struct_literal_of_the_settings_compiles_with_and_without_mutants() {
     let literal = "
         fn main() {
             let config = Config {

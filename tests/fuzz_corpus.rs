@@ -1,13 +1,13 @@
-//! The fuzzers' targets with bytes that are at hand: inputs that were kept, and some from a seed.
+//! The fuzz targets on their kept corpora, and on inputs generated from seeds.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use synod::{Reason, Tally};
-use synod_tests::byte_driven::storage::End;
+use synod_tests::byte_driven::storage::StorageVerdict;
 use synod_tests::byte_driven::{cluster, decode, frames, node, storage};
 
-/// The inputs that are kept for a target, in the order of their names.
+/// Returns the corpus of a target, in the order of file names.
 fn corpus(target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let entries = fs::read_dir(folder.join(target)).unwrap();
@@ -16,7 +16,7 @@ fn corpus(target: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Bytes that follow from a seed: Marsaglia's xorshift.
+/// Returns pseudo-random bytes from Marsaglia's xorshift generator.
 fn bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = || {
@@ -28,8 +28,8 @@ fn bytes(seed: u64, len: usize) -> Vec<u8> {
     core::iter::repeat_with(next).take(len).collect()
 }
 
-/// Runs what is kept for a target, and so many inputs from seeds.
-fn try_out(name: &str, seeds: u64, len: usize, mut target: impl FnMut(&[u8])) {
+/// Runs a target on its corpus and on one generated input for each seed.
+fn run_inputs(name: &str, seeds: u64, len: usize, mut target: impl FnMut(&[u8])) {
     for path in corpus(name) {
         println!("{}", path.display());
         target(&fs::read(path).unwrap());
@@ -41,18 +41,18 @@ fn try_out(name: &str, seeds: u64, len: usize, mut target: impl FnMut(&[u8])) {
 }
 
 #[test]
-fn no_bytes_break_a_decoder() {
-    try_out("decode", 4_000, 120, decode::run);
+fn decoders_accept_any_bytes() {
+    run_inputs("decode", 4_000, 120, decode::run);
 }
 
 #[test]
-fn no_bytes_pass_for_another_message() {
+fn a_decoded_frame_encodes_to_the_same_bytes() {
     let (mut taken, mut tried) = (0, 0);
-    try_out("frames", 4_000, 120, |bytes| {
+    run_inputs("frames", 4_000, 120, |bytes| {
         taken += u32::from(frames::run(bytes));
         tried += 1;
     });
-    // What is drawn is hardly ever a message; what is kept mostly is.
+    // Generated inputs are hardly ever messages; most of the corpus is.
     assert!(
         taken >= 16 && tried > 4_000,
         "{taken} of {tried} were frames"
@@ -60,9 +60,9 @@ fn no_bytes_pass_for_another_message() {
 }
 
 #[test]
-fn no_lies_break_a_node() {
+fn a_node_survives_any_messages() {
     let mut tally = Tally::new();
-    try_out("node", 300, 2_000, |bytes| tally += &node::live(bytes));
+    run_inputs("node", 300, 2_000, |bytes| tally += &node::live(bytes));
     println!("{tally:?}");
     assert!(
         tally.adopted > 100 && tally.preempted > 100 && tally.chosen > 100 && tally.applied > 1_000,
@@ -79,21 +79,25 @@ fn no_lies_break_a_node() {
 }
 
 #[test]
-fn d3_no_storage_breaks_what_is_built_from_it() {
+fn d3_any_stored_bytes_give_a_consistent_node_or_an_error() {
     let mut ends = BTreeMap::new();
-    try_out("storage", 3_000, 120, |bytes| {
+    run_inputs("storage", 3_000, 120, |bytes| {
         *ends.entry(storage::live(bytes)).or_insert(0) += 1;
     });
     println!("{ends:?}");
-    for end in [End::Damaged, End::Intact, End::Empty] {
+    for end in [
+        StorageVerdict::Damaged,
+        StorageVerdict::Intact,
+        StorageVerdict::Empty,
+    ] {
         assert!(ends.get(&end) > Some(&20), "hardly any is {end:?}");
     }
 }
 
 #[test]
-fn no_schedule_breaks_a_cluster() {
+fn a_cluster_survives_any_schedule() {
     let mut tally = Tally::new();
-    try_out("cluster", 100, 1_500, |bytes| {
+    run_inputs("cluster", 100, 1_500, |bytes| {
         tally += &cluster::live(bytes);
     });
     println!("{tally:?}");

@@ -1,4 +1,4 @@
-//! The test harness: a scripted cluster of real nodes, the invariants checked after each of its steps, and sources of load
+//! The test harness: a scripted cluster of real nodes, invariant checks after each of its steps, and sources of load
 //! and faults.
 
 pub(crate) mod cluster;

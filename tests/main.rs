@@ -1,6 +1,7 @@
-//! Integration tests of the protocol: scripted clusters of real nodes, and simulated ones with faults.
+//! Integration tests of the protocol: scripted clusters of real nodes, and simulated clusters with fault injection.
 //!
-//! Tests that show a rule are named after it. None of them sleeps or reads a clock; each failure repeats.
+//! A test that shows a rule of `core/RULES.md` has the rule's id as its prefix. No test sleeps or reads a clock, so
+//! every failure repeats. The other test binaries of this package are `determinism`, `allocation` and `museum`.
 
 #[cfg(test)]
 mod harness;

@@ -1,17 +1,18 @@
-//! Nodes that do not hear the leader, or that the leader does not hear, next to others that do: their clients are answered,
-//! and they learn what is decided (rule L8).
+//! Partial partitions: nodes that cannot exchange messages with the leader, but can reach others that do, serve their
+//! clients and learn the decisions (rule L8).
 
 use crate::harness::cluster::{Cluster, WINDOW, millis};
 use crate::harness::load::Load;
 use std::collections::BTreeSet;
 use synod::{Duration, MessageKind, NodeId};
 
-/// What a client of a node may have to wait for an answer, where a leader is missed after 500 ms: for its node to miss the
-/// leader, and some tries to reach it another way.
+/// The longest time that a client may wait, where a leader is suspected after 500 ms: enough for the node to suspect
+/// the leader, and to try several other ways.
 const PROMPT: Duration = Duration::from_secs(5);
 
-/// A client at `node` is answered ten times, each time promptly, while others keep the leader at work; and the node is
-/// never more than a window behind once it has found a way, unless that leads over many. Says the longest wait.
+/// Makes ten requests at `node` under load and asserts that each is answered within `bound`, and that the node, once
+/// it has found a way, is never more than a window behind (unless `bound` is above [`PROMPT`], for ways through
+/// several nodes). Returns the longest wait.
 fn is_served(c: &mut Cluster, node: u16, bound: Duration) -> Duration {
     let leader = c.leader().unwrap();
     let mut load = Load::paced(c, leader, 1, millis(50));
@@ -33,7 +34,7 @@ fn is_served(c: &mut Cluster, node: u16, bound: Duration) -> Duration {
         }
         worst = worst.max(c.now().since(since));
         let behind = c.applied(leader).distance(c.applied(node));
-        // It has had to miss the leader first, and to fetch a snapshot if that took it more than a window.
+        // The node must suspect the leader first, and fetch a snapshot if that took it more than a window.
         assert!(
             number < 3 || bound > PROMPT || behind <= u64::try_from(WINDOW).unwrap(),
             "{behind} slots behind, seed {}",
@@ -47,10 +48,10 @@ fn is_served(c: &mut Cluster, node: u16, bound: Duration) -> Duration {
     worst
 }
 
-/// A cluster of three in which a follower and the leader do not hear each other, or only one of them the other; and the
-/// follower.
+/// Returns a cluster of three in which a follower and the leader lose each other's messages, in one direction or in
+/// both, and that follower.
 fn triangle(seed: u64, hears: bool, is_heard: bool) -> (Cluster, u16) {
-    let mut c = Cluster::calm(3, seed);
+    let mut c = Cluster::settled(3, seed);
     let (leader, node) = (
         c.leader().unwrap(),
         c.follower(usize::try_from(seed % 2).unwrap()),
@@ -65,7 +66,7 @@ fn triangle(seed: u64, hears: bool, is_heard: bool) -> (Cluster, u16) {
 }
 
 #[test]
-fn l8_a_client_of_a_node_that_is_cut_from_the_leader_is_answered_through_another() {
+fn l8_a_node_cut_off_from_the_leader_serves_its_client_through_another_node() {
     let mut worst = Duration::ZERO;
     for seed in 0..100 {
         let (mut c, node) = triangle(seed, false, false);
@@ -75,7 +76,7 @@ fn l8_a_client_of_a_node_that_is_cut_from_the_leader_is_answered_through_another
 }
 
 #[test]
-fn l8_a_node_that_hears_the_leader_and_is_not_heard_goes_another_way() {
+fn l8_a_node_whose_messages_do_not_reach_the_leader_uses_another_way() {
     let mut worst = Duration::ZERO;
     for seed in 0..100 {
         let (mut c, node) = triangle(seed, true, false);
@@ -85,7 +86,7 @@ fn l8_a_node_that_hears_the_leader_and_is_not_heard_goes_another_way() {
 }
 
 #[test]
-fn l8_a_node_that_is_heard_by_the_leader_and_does_not_hear_it_asks_others() {
+fn l8_a_node_that_receives_nothing_from_the_leader_learns_from_others() {
     let mut worst = Duration::ZERO;
     for seed in 0..100 {
         let (mut c, node) = triangle(seed, false, true);
@@ -95,10 +96,10 @@ fn l8_a_node_that_is_heard_by_the_leader_and_does_not_hear_it_asks_others() {
 }
 
 #[test]
-fn l8_two_sides_meet_in_one_node_only() {
+fn l8_two_sides_connected_by_a_single_node_are_served() {
     let mut worst = Duration::ZERO;
     for seed in 0..50 {
-        let mut c = Cluster::calm(5, seed);
+        let mut c = Cluster::settled(5, seed);
         let leader = c.leader().unwrap();
         let (near, far) = (c.follower(0), [c.follower(2), c.follower(3)]);
         c.cut(&[leader, near], &far);
@@ -109,11 +110,11 @@ fn l8_two_sides_meet_in_one_node_only() {
 }
 
 #[test]
-fn l8_the_far_end_of_a_chain_is_served_over_two_others() {
+fn l8_the_far_end_of_a_chain_is_served_through_two_nodes() {
     let mut worst = Duration::ZERO;
     for seed in 0..50 {
-        let mut c = Cluster::calm(5, seed);
-        // With the leader in second place its neighbours are its quorum.
+        let mut c = Cluster::settled(5, seed);
+        // With the leader in second place, its neighbours are its quorum.
         let leader = c.leader().unwrap();
         let [first, third, fourth, last] = [0, 1, 2, 3].map(|index| c.follower(index));
         c.cut(&[first, leader], &[fourth, last]);
@@ -126,17 +127,17 @@ fn l8_the_far_end_of_a_chain_is_served_over_two_others() {
 }
 
 #[test]
-fn l8_a_learner_and_a_fenced_node_that_are_cut_from_the_leader_are_served() {
+fn l8_a_learner_and_a_fenced_node_cut_off_from_the_leader_are_served() {
     let mut worst = Duration::ZERO;
     for seed in 0..100 {
-        let mut c = Cluster::calm(3, seed);
+        let mut c = Cluster::settled(3, seed);
         let (leader, node) = (c.leader().unwrap(), c.follower(0));
         if seed.is_multiple_of(2) {
             c.fence(node);
         } else {
             c.stop(node);
-            c.learn(node);
-            c.run_until("it has caught up", Cluster::is_calm);
+            c.start_as_learner(node);
+            c.run_until("it has caught up", Cluster::is_settled);
         }
         c.cut(&[leader], &[node]);
         worst = worst.max(is_served(&mut c, node, PROMPT));
@@ -145,7 +146,7 @@ fn l8_a_learner_and_a_fenced_node_that_are_cut_from_the_leader_are_served() {
 }
 
 #[test]
-fn l8_a_node_that_comes_back_and_finds_the_leader_cut_off_from_it_is_served() {
+fn l8_a_restarted_node_cut_off_from_the_leader_is_served() {
     let mut worst = Duration::ZERO;
     for seed in 0..50 {
         let (mut c, node) = triangle(seed, false, false);
@@ -158,17 +159,17 @@ fn l8_a_node_that_comes_back_and_finds_the_leader_cut_off_from_it_is_served() {
 }
 
 #[test]
-fn l8_a_node_that_joins_without_reaching_founder_or_leader_is_served() {
+fn l8_a_node_that_joins_without_reaching_the_founder_or_the_leader_is_served() {
     let mut worst = Duration::ZERO;
     for seed in 0..50 {
-        let mut c = Cluster::dark(5, seed);
+        let mut c = Cluster::powered_off(5, seed);
         (0..4).for_each(|node| c.start(node));
-        c.run_until("four follow one leader", Cluster::is_calm);
+        c.run_until("four follow one leader", Cluster::is_settled);
         let leader = c.leader().unwrap();
         c.cut(&[4], &[0, leader]);
         c.start(4);
         let nonce = c.register(4);
-        let came = c.comes_true(PROMPT, |c| c.registered(nonce).is_some());
+        let came = c.happens_within(PROMPT, |c| c.registered(nonce).is_some());
         assert!(came, "seed {seed}: not answered");
         c.run_until("it has joined", |c| c.node(4).is_active());
         worst = worst.max(is_served(&mut c, 4, PROMPT));
@@ -177,24 +178,28 @@ fn l8_a_node_that_joins_without_reaching_founder_or_leader_is_served() {
 }
 
 #[test]
-fn l8_the_other_way_ends_when_the_leader_is_heard_again() {
+fn l8_the_detour_ends_when_the_leader_is_reachable_again() {
     for seed in 0..20 {
         let (mut c, node) = triangle(seed, false, false);
         is_served(&mut c, node, PROMPT);
         c.heal();
-        c.run_until("it follows", Cluster::is_calm);
+        c.run_until("it follows", Cluster::is_settled);
         c.run_for(millis(500));
-        let (leader, learns) = (c.leader(), c.log.sent(node, MessageKind::Learn));
+        let (leader, learns) = (c.leader(), c.trace.sent(node, MessageKind::Learn));
         c.run_for(millis(2_000));
-        assert_eq!(c.log.sent(node, MessageKind::Learn), learns, "seed {seed}");
+        assert_eq!(
+            c.trace.sent(node, MessageKind::Learn),
+            learns,
+            "seed {seed}"
+        );
         assert_eq!(c.node(node).leader_hint(), leader.map(NodeId));
     }
 }
 
 #[test]
-fn l8_what_nobody_can_decide_makes_no_storm() {
+fn l8_undecidable_requests_cause_no_message_storm() {
     for seed in 0..20 {
-        let mut c = Cluster::calm(5, seed);
+        let mut c = Cluster::settled(5, seed);
         let away: Vec<u16> = (0..2).map(|index| c.follower(index)).collect();
         let others: Vec<u16> = (0..5).filter(|node| !away.contains(node)).collect();
         c.cut(&away, &others);
@@ -206,7 +211,7 @@ fn l8_what_nobody_can_decide_makes_no_storm() {
             let of = |node: &u16| {
                 kinds
                     .iter()
-                    .map(|kind| c.log.sent(*node, *kind))
+                    .map(|kind| c.trace.sent(*node, *kind))
                     .sum::<usize>()
             };
             away.iter().map(of).sum()

@@ -1,9 +1,9 @@
-//! Random walks over real nodes: see [`synod_host::storm`].
+//! Random walks over real nodes with the smallest windows: see [`synod_host::storm`].
 
 use synod::Tally;
 use synod_host::storm::{Conditions, walk};
 
-/// Walks one seed after the other; a failure names its seed. What happened is counted.
+/// Runs one walk for each seed and counts what happened; a failure names its seed.
 fn walks(seeds: core::ops::Range<u64>) -> Tally {
     let (mut steps, mut total) = (0, Tally::new());
     for seed in seeds.clone() {
@@ -19,7 +19,7 @@ fn walks(seeds: core::ops::Range<u64>) -> Tally {
 }
 
 #[test]
-fn no_walk_breaks_a_rule() {
+fn random_walks_find_no_violation() {
     let tally = walks(0..150);
     assert!(
         tally.adopted > 300 && tally.reproposed > 200 && tally.noops > 0 && tally.installed > 300,
@@ -27,19 +27,19 @@ fn no_walk_breaks_a_rule() {
     );
 }
 
-/// For long: `STORM=0..100000 cargo test --release -- --ignored --nocapture storm`.
+/// The long version: `STORM=0..100000 cargo test --release -- --ignored --nocapture random_walks`.
 #[test]
 #[ignore = "takes as long as it is told to"]
-fn no_long_walk_breaks_a_rule() {
+fn many_random_walks_find_no_violation() {
     let told = std::env::var("STORM").unwrap_or_default();
     let (start, end) = told.split_once("..").unwrap_or(("0", "10000"));
     walks(start.parse().unwrap()..end.parse().unwrap());
 }
 
-/// Nodes that wait for a claim, and a leader that stepped down unnoticed, said no to each other's probes, were taken for
-/// those that hear a leader, and passed on proposals in a ring.
+/// A regression: nodes that waited for a claim, and a leader that had stepped down unnoticed, refused each other's
+/// probes, were taken for nodes with a live leader, and forwarded proposals in a cycle.
 #[test]
-fn l8_nobody_passes_on_what_goes_round_in_a_ring() {
+fn l8_proposals_are_not_forwarded_in_a_cycle() {
     for seed in [6, 874, 1_355] {
         walks(seed..seed + 1);
     }

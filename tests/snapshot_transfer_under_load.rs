@@ -1,4 +1,4 @@
-//! Several nodes that fetch a snapshot from one source while a cluster is at work.
+//! Snapshot transfer under load: several nodes fetch a snapshot from one source while the cluster decides.
 
 use synod::machines::Kv;
 use synod::simulation::{
@@ -14,7 +14,7 @@ fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)
 }
 
-/// Nobody hears a node from one time to another, both in milliseconds, and it hears nobody.
+/// Returns a partition of one node from all others, from one time to another in milliseconds.
 fn away(node: u16, from: u64, to: u64) -> Planned {
     Planned {
         at: at(from),
@@ -23,7 +23,7 @@ fn away(node: u16, from: u64, to: u64) -> Planned {
     }
 }
 
-/// Five nodes, round trips of 20 ms, and some 200 commands a second at node 0.
+/// Returns a scenario of five nodes, round trips of 20 ms, and about 200 commands a second at node 0.
 fn scenario() -> Scenario {
     let mut scenario = Scenario::of(6, 5);
     scenario.link.delay = Duration::from_micros(9_500);
@@ -36,7 +36,7 @@ fn scenario() -> Scenario {
     scenario
 }
 
-/// How many slots a node lacks.
+/// Returns the number of slots by which a node is behind.
 fn behind(world: &World, node: u16) -> u64 {
     let applied = |node: u16| world.node(NodeId(node)).unwrap().applied();
     applied(0).distance(applied(node))
@@ -49,11 +49,10 @@ fn run_until(world: &mut World, millis: u64) {
     }
 }
 
-/// Two nodes come back far behind, the second of them at `begins`, in milliseconds, and both have caught up three seconds
-/// later.
+/// Two nodes return far behind, the second at `begins` in milliseconds, and both must catch up within three seconds.
 fn two_come_back(plan: &[Planned], begins: u64) {
     let plan = plan.to_vec();
-    // A simulation takes more of the stack than a test has.
+    // A simulation needs a larger stack than a test thread has.
     let thread = std::thread::Builder::new().stack_size(64 << 20);
     let both = thread.spawn(move || both_catch_up(&plan, begins));
     both.unwrap().join().unwrap();
@@ -100,7 +99,7 @@ fn j3_two_who_come_back_at_other_moments_both_catch_up() {
     }
 }
 
-/// The leader's own snapshot is the only one in reach.
+/// Only the leader's own snapshot can be reached.
 #[test]
 fn j3_two_who_reach_only_one_source_both_catch_up() {
     let cut = |node: u16| Planned {

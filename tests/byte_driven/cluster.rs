@@ -1,8 +1,7 @@
-//! Three nodes whose network, clocks and power the bytes rule over.
+//! A cluster of three honest nodes whose network, clocks and power follow a byte string.
 //!
-//! Nobody lies here, but messages come late, twice, in any order or never, and nodes lose power with whatever they had
-//! not made durable. What holds whatever happens is checked after every step that leaves a node; in the end the weather
-//! clears, and the nodes must agree.
+//! Messages are delayed, duplicated, reordered and lost, and nodes lose power with everything that they had not made
+//! durable. Invariants are checked after every step; at the end the faults stop, and the nodes must agree.
 
 use super::choices::Choices;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,24 +13,24 @@ use synod::{
 };
 
 type Machine = Kv<4>;
-type Asked = Proposal<KvCommand>;
-type Letter<const PAGE: usize> = Envelope<Machine, PAGE>;
+type TestProposal = Proposal<KvCommand>;
+type TestEnvelope<const PAGE: usize> = Envelope<Machine, PAGE>;
 
 const SIZE: u16 = 3;
 const QUORUM: usize = 2;
 /// Room for a few steps of the largest of the nodes here.
 const ROOM: usize = 48;
-/// How many messages are under way at most; beyond that the oldest are lost.
-const BAG_MAX: usize = 64;
-/// How many steps a run has at most.
+/// The greatest number of messages in flight; beyond it the oldest are lost.
+const IN_FLIGHT_MAX: usize = 64;
+/// The greatest number of steps of a run.
 const STEPS_MAX: u32 = 2_000;
 
-/// Lets a cluster live as the bytes say; the first of them says how large its nodes are.
+/// Runs a cluster as the bytes say; the first byte chooses the size of its nodes.
 pub fn run(bytes: &[u8]) {
     live(bytes);
 }
 
-/// As [`run`], and counts what happened.
+/// Does the same as [`run`], and counts the events.
 pub fn live(bytes: &[u8]) -> Tally {
     let mut choices = Choices::new(bytes);
     match choices.below(3) {
@@ -41,10 +40,10 @@ pub fn live(bytes: &[u8]) -> Tally {
     }
 }
 
-/// What a node traced, as long as it may still be forgotten.
+/// An event that a node traced, kept while it may still be forgotten in a power loss.
 enum Fact {
-    Chosen(Slot, Ballot, Asked),
-    Applied(Slot, Asked, Option<Outcome<KvReply>>, u64),
+    Chosen(Slot, Ballot, TestProposal),
+    Applied(Slot, TestProposal, Option<Outcome<KvReply>>, u64),
     Installed(Slot, u64),
 }
 
@@ -75,37 +74,37 @@ impl<const PAGE: usize> Tracer<Machine, PAGE> for Facts {
     }
 }
 
-/// What a node has made durable, in the words of what it wrote.
+/// The durable state of a node, as its writes.
 #[derive(Default)]
 struct Disk {
     promised: Ballot,
-    votes: BTreeMap<Slot, (Ballot, Asked)>,
+    votes: BTreeMap<Slot, (Ballot, TestProposal)>,
     applied: Slot,
 }
 
-/// Who knows all that was made durable and all that was said, and what may not be.
+/// The invariant checks: what was made durable and what was sent, and what must not occur.
 #[derive(Default)]
-struct Referee {
+struct InvariantChecks {
     disks: [Disk; 3],
-    ballots: BTreeMap<(Slot, Ballot), (Asked, BTreeSet<u16>)>,
-    chosen: BTreeMap<Slot, (Ballot, Asked)>,
+    ballots: BTreeMap<(Slot, Ballot), (TestProposal, BTreeSet<u16>)>,
+    chosen: BTreeMap<Slot, (Ballot, TestProposal)>,
     asked: BTreeSet<Vec<u8>>,
-    /// The digest and the answer of every slot that was applied.
+    /// The digest and the answer of every applied slot.
     log: BTreeMap<Slot, (u64, Option<Outcome<KvReply>>)>,
     effects: BTreeMap<(ClientId, RequestNumber), Slot>,
     answers: BTreeSet<(u64, u32, String)>,
 }
 
-fn encoded(proposal: &Asked) -> Vec<u8> {
-    let mut buffer = [0; Asked::ENCODED_MAX];
+fn encoded(proposal: &TestProposal) -> Vec<u8> {
+    let mut buffer = [0; TestProposal::ENCODED_MAX];
     let mut writer = Writer::new(&mut buffer);
     proposal.encode(&mut writer);
     let len = writer.len();
     buffer[..len].to_vec()
 }
 
-impl Referee {
-    fn see_write(&mut self, node: u16, write: &Write<KvCommand>) {
+impl InvariantChecks {
+    fn check_write(&mut self, node: u16, write: &Write<KvCommand>) {
         let disk = &mut self.disks[usize::from(node)];
         match write {
             Write::Promised(ballot) => {
@@ -120,13 +119,13 @@ impl Referee {
                 disk.promised = entry.ballot;
                 let vote = (entry.ballot, entry.proposal);
                 disk.votes.insert(entry.slot, vote);
-                self.see_vote(node, entry);
+                self.check_vote(node, entry);
             }
             Write::Decided { .. } | Write::Installed(_) => {}
         }
     }
 
-    fn see_vote(&mut self, node: u16, entry: &Entry<KvCommand>) {
+    fn check_vote(&mut self, node: u16, entry: &Entry<KvCommand>) {
         let Entry {
             slot,
             ballot,
@@ -156,7 +155,7 @@ impl Referee {
         }
     }
 
-    fn see_fact(&mut self, node: u16, fact: &Fact) {
+    fn check_fact(&mut self, node: u16, fact: &Fact) {
         let disk = &mut self.disks[usize::from(node)];
         match fact {
             Fact::Chosen(slot, ballot, proposal) => {
@@ -188,12 +187,17 @@ impl Referee {
                 );
                 let known = self.log.entry(*slot).or_insert((*chain, *outcome));
                 assert_eq!(*known, (*chain, *outcome), "{slot:?}: {proposal:?}");
-                self.see_effect(*slot, proposal, outcome.as_ref());
+                self.check_effect(*slot, proposal, outcome.as_ref());
             }
         }
     }
 
-    fn see_effect(&mut self, slot: Slot, proposal: &Asked, outcome: Option<&Outcome<KvReply>>) {
+    fn check_effect(
+        &mut self,
+        slot: Slot,
+        proposal: &TestProposal,
+        outcome: Option<&Outcome<KvReply>>,
+    ) {
         let (Some(RequestKey { client, number }), Some(outcome)) = (proposal.key(), outcome) else {
             return;
         };
@@ -208,7 +212,7 @@ impl Referee {
         }
     }
 
-    fn see_message<const PAGE: usize>(&self, node: u16, message: &Message<Machine, PAGE>) {
+    fn check_message<const PAGE: usize>(&self, node: u16, message: &Message<Machine, PAGE>) {
         let disk = &self.disks[usize::from(node)];
         match message {
             Message::Promise {
@@ -261,11 +265,11 @@ impl Referee {
         }
     }
 
-    fn see_reply(&self, reply: &Reply<KvReply>) {
+    fn check_reply(&self, reply: &Reply<KvReply>) {
         let RequestKey { client, number } = reply.key;
         let known = (client.0, number.0, format!("{:?}", reply.outcome));
         let by_the_log = self.answers.contains(&known);
-        // What a replica answers from its table, without a slot.
+        // An answer from the session table, without a slot.
         let by_the_table = matches!(
             reply.outcome,
             Outcome::Evicted | Outcome::Stale | Outcome::Reused
@@ -274,7 +278,7 @@ impl Referee {
     }
 }
 
-/// One of the nodes, and what it has not let out yet.
+/// A node with its pending output.
 struct Place<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     node: Node<Machine, WINDOW, CLIENTS, PAGE>,
     outbox: Outbox<Machine, PAGE, ROOM>,
@@ -286,8 +290,8 @@ struct Place<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
 
 struct World<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     places: Vec<Place<WINDOW, CLIENTS, PAGE>>,
-    bag: Vec<Letter<PAGE>>,
-    referee: Referee,
+    bag: Vec<TestEnvelope<PAGE>>,
+    referee: InvariantChecks,
     clients: BTreeSet<u64>,
     value: i64,
     tally: Tally,
@@ -306,7 +310,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         Self {
             places: (0..SIZE).map(place).collect(),
             bag: Vec::new(),
-            referee: Referee::default(),
+            referee: InvariantChecks::default(),
             clients: BTreeSet::new(),
             value: 0,
             tally: Tally::new(),
@@ -325,7 +329,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
 
     fn live(mut self, mut choices: Choices<'_>) -> Tally {
         if choices.chance(192) {
-            assert!(self.clears(), "no start");
+            assert!(self.quiesce(), "no start");
         }
         let mut steps = 0;
         while !choices.is_empty() && steps < STEPS_MAX {
@@ -350,7 +354,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
                 }
             }
         }
-        assert!(self.clears(), "no agreement in the end\n{}", self.sketch());
+        assert!(
+            self.quiesce(),
+            "no agreement in the end\n{}",
+            self.describe_nodes()
+        );
         self.tally
     }
 
@@ -380,41 +388,41 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         assert!(node.halted().is_none(), "{:?}", node.halted());
     }
 
-    /// Makes durable what the node has written, and only then lets out what it says.
+    /// Makes the node's writes durable, and only then sends its messages.
     fn flush(&mut self, number: u16) {
         let place = &mut self.places[usize::from(number)];
         let outbox = core::mem::take(&mut place.outbox);
         let facts = core::mem::take(&mut place.facts);
         place.durable = place.node.durable();
         for write in &outbox.writes {
-            self.referee.see_write(number, write);
+            self.referee.check_write(number, write);
         }
         self.tally += &facts.tally;
         for fact in &facts.seen {
-            self.referee.see_fact(number, fact);
+            self.referee.check_fact(number, fact);
         }
         let disk = &self.referee.disks[usize::from(number)];
         assert_eq!(disk.promised, place.node.promised());
         assert_eq!(disk.applied, place.node.applied());
         for outgoing in &outbox.messages {
-            self.referee.see_message(number, &outgoing.message);
+            self.referee.check_message(number, &outgoing.message);
             let envelopes = outgoing
                 .to
                 .iter()
                 .map(|to| place.node.envelope(to, outgoing));
             self.bag.extend(envelopes);
         }
-        let extra = self.bag.len().saturating_sub(BAG_MAX);
+        let extra = self.bag.len().saturating_sub(IN_FLIGHT_MAX);
         self.bag.drain(..extra);
         for reply in &outbox.replies {
-            self.referee.see_reply(reply);
+            self.referee.check_reply(reply);
             if let Outcome::Registered { client } = reply.outcome {
                 self.clients.insert(client.0);
             }
         }
     }
 
-    fn hand_over(&mut self, letter: &Letter<PAGE>) {
+    fn hand_over(&mut self, letter: &TestEnvelope<PAGE>) {
         let to = letter.to.0;
         self.act(to, |now, node, outbox, facts| {
             node.handle_message(now, letter, outbox, facts);
@@ -442,7 +450,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         }
     }
 
-    /// Everything that is under way to or from a node is lost.
+    /// Loses every message in flight to and from a node.
     fn isolate(&mut self, choices: &mut Choices<'_>) {
         let node = NodeId(choices.below(SIZE));
         match choices.below(3) {
@@ -454,7 +462,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         }
     }
 
-    /// A node's clock comes to what is due next. What it says to that is not let out yet: it may lose power before.
+    /// Advances a node's clock to its next deadline. The output stays pending: the node may lose power first.
     fn tick(&mut self, number: u16) {
         let place = &mut self.places[usize::from(number)];
         if let Some(deadline) = place.node.next_deadline() {
@@ -488,7 +496,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         };
         self.referee.asked.insert(encoded(&proposal));
         self.act(node, |now, node, outbox, facts| {
-            // What does not fit now is lost, as requests may be.
+            // A request without room is lost, as requests may be.
             let _ = match proposal {
                 Proposal::Noop => Ok(()),
                 Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
@@ -501,7 +509,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         });
     }
 
-    /// A node loses power, and with it what it had not let out; it goes on from what is durable.
+    /// A node loses power and its pending output, and restarts from its durable state.
     fn lose_power(&mut self, choices: &mut Choices<'_>) {
         let number = choices.below(SIZE);
         let place = &mut self.places[usize::from(number)];
@@ -531,7 +539,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         );
     }
 
-    fn is_calm(&self) -> bool {
+    fn is_settled(&self) -> bool {
         let reign = self.places.iter().filter_map(|place| place.node.leading());
         let Some(leader) = reign.max().map(Ballot::leader) else {
             return false;
@@ -542,8 +550,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         })
     }
 
-    /// From now on every message arrives, and whoever waits least is the next to act.
-    fn clears(&mut self) -> bool {
+    /// Stops all faults: every message is delivered from now on, and the node with the earliest deadline is the next
+    /// to act.
+    fn quiesce(&mut self) -> bool {
         for number in 0..SIZE {
             self.flush(number);
         }
@@ -554,7 +563,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
                 budget -= 1;
                 assert!(budget > 0, "the nodes do not stop talking");
             }
-            if self.is_calm() {
+            if self.is_settled() {
                 return true;
             }
             let waits = |(number, place): (u16, &Place<WINDOW, CLIENTS, PAGE>)| {
@@ -572,7 +581,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         false
     }
 
-    fn sketch(&self) -> String {
+    fn describe_nodes(&self) -> String {
         let nodes = self.places.iter();
         let lines: Vec<String> = nodes.map(|place| format!("{:?}", place.node)).collect();
         lines.join("\n")

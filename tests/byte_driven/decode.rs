@@ -1,4 +1,4 @@
-//! Whatever parses bytes: every codec, every state machine's pages, and the pages of a whole snapshot.
+//! All decoders on arbitrary bytes: codecs, the snapshot pages of state machines, and whole snapshots.
 
 use super::choices::Choices;
 use synod::machines::{Bank, BankCommand, BankReply, Key, Kv, KvCommand, KvReply, Opaque};
@@ -7,12 +7,12 @@ use synod::{
     RequestNumber, SNAPSHOT_PAGE, Sink, Slot, SnapshotId, StateMachine, Value, Writer,
 };
 
-/// Longer than any encoding here.
+/// More than the length of any encoding here, in bytes.
 const BUFFER: usize = 64;
-/// How many pages of a snapshot are made of one input at most.
+/// The greatest number of snapshot pages made from one input.
 const PAGES_MAX: u32 = 64;
 
-/// Decodes as the first byte says, what the others say.
+/// Decodes the input with the decoder that the first byte chooses.
 pub fn run(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     match choices.below(20) {
@@ -39,7 +39,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// An encoding, in a buffer of exactly the length that is promised to be enough.
+/// Encodes a value into a buffer of exactly the promised maximum length.
 fn encode<V: Value>(value: &V, buffer: &mut [u8; BUFFER]) -> usize {
     let mut writer = Writer::new(&mut buffer[..V::ENCODED_MAX]);
     value.encode(&mut writer);
@@ -47,7 +47,7 @@ fn encode<V: Value>(value: &V, buffer: &mut [u8; BUFFER]) -> usize {
     writer.len()
 }
 
-/// What decodes is encoded as the very bytes that it came from, and not one byte less decodes to it.
+/// Checks that a decoded value encodes to the bytes that it came from, and that no shorter input decodes to it.
 fn value<V: Value>(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let Some(value) = V::decode(&mut reader) else {
@@ -73,7 +73,7 @@ fn value<V: Value>(bytes: &[u8]) {
     }
 }
 
-/// A key has the name that it was given, and any other name has none.
+/// Checks that a key has the name that it was given, and that invalid names are refused.
 fn key(choices: &mut Choices<'_>) {
     let Ok(name) = core::str::from_utf8(choices.rest()) else {
         return;
@@ -90,13 +90,13 @@ fn key(choices: &mut Choices<'_>) {
     }
 }
 
-/// The next page of an input: a byte says how long it is.
+/// Takes the next page of an input; a byte holds its length.
 fn page<'a>(choices: &mut Choices<'a>) -> &'a [u8] {
     let len = usize::from(choices.byte()) % (SNAPSHOT_PAGE + 1);
     choices.take(len)
 }
 
-/// A page of a state machine, which it must fit in.
+/// Returns a page of a state machine, which must fit into its bound.
 fn written<M: StateMachine>(machine: &M, page: u32) -> Vec<u8> {
     let mut buffer = [0; SNAPSHOT_PAGE];
     let mut writer = Writer::new(&mut buffer);
@@ -106,7 +106,7 @@ fn written<M: StateMachine>(machine: &M, page: u32) -> Vec<u8> {
     buffer[..len].to_vec()
 }
 
-/// Pages that are taken make a state like any other: it can be used, and its own pages make the same one again.
+/// Checks that a state read from pages can be used like any other, and that its own pages restore it.
 fn machine<M: StateMachine>(choices: &mut Choices<'_>) {
     let mut machine = M::default();
     let mut number = 0;
@@ -142,7 +142,7 @@ fn machine<M: StateMachine>(choices: &mut Choices<'_>) {
 
 type Member<M> = Node<M, 4, 4, 2>;
 
-/// A node that joins a cluster of three, and lets itself be brought up by node 0.
+/// A node that joins a cluster of three, and accepts a snapshot from node 0.
 struct Joiner<M: StateMachine> {
     node: Member<M>,
     now: Instant,
@@ -166,7 +166,7 @@ impl<M: StateMachine> Joiner<M> {
         self.node.handle_timeout(self.now, &mut outbox, &mut ());
     }
 
-    /// Tells it something, and answers what it says to that.
+    /// Delivers a message, performs the output, and returns the messages.
     fn tell(&mut self, from: u16, message: Message<M, 2>) -> Vec<Message<M, 2>> {
         let mut outbox = Outbox::<M, 2, { 2 * Member::<Opaque>::OUTBOX_MIN }>::new();
         let letter = Envelope {
@@ -185,7 +185,7 @@ impl<M: StateMachine> Joiner<M> {
     }
 }
 
-/// A snapshot of any pages, under a digest that is theirs: what a node installs it hands on as it is.
+/// Installs a snapshot of arbitrary pages under their own digest, and checks that the node hands it on unchanged.
 fn snapshot<M: StateMachine>(choices: &mut Choices<'_>) {
     let honest = choices.byte() > 0;
     let request = choices.word();
@@ -224,7 +224,7 @@ fn snapshot<M: StateMachine>(choices: &mut Choices<'_>) {
     );
     assert_eq!(first.node.applied(), id.at);
     hand_on(&mut first);
-    // And it goes on from there.
+    // The node must be able to apply the next decision.
     let mut outbox = Outbox::<M, 2, { 2 * Member::<Opaque>::OUTBOX_MIN }>::new();
     let number = RequestNumber(u32::try_from(request & 0xff).unwrap());
     if let Some(command) = M::Command::decode(&mut Reader::new(command)) {
@@ -244,7 +244,7 @@ fn snapshot<M: StateMachine>(choices: &mut Choices<'_>) {
     assert_eq!(again.durable(), Some(durable));
 }
 
-/// A second node, brought up by the first, is where that is.
+/// Checks that a second node, which fetches its snapshot from the first, reaches the same state.
 fn hand_on<M: StateMachine>(first: &mut Joiner<M>) {
     let mut second = Joiner::<M>::new(2);
     let mut ask = Message::Join {

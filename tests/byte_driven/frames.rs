@@ -1,4 +1,4 @@
-//! Frames off a link: whatever the bytes are, a frame that is taken for a message is the encoding of it.
+//! Frames off a link: any bytes that decode as a message are the encoding of that message.
 
 use super::choices::Choices;
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -7,10 +7,11 @@ use synod::machines::{Bank, Kv, Opaque};
 use synod::wire::{Frame, Frames};
 
 const MTU: usize = 250;
-/// The cluster that frames are taken from, as bytes of a frame.
+/// The cluster fingerprint of the frames, as bytes.
 const CLUSTER: [u8; 4] = [7; 4];
 
-/// Takes the bytes for what is in a frame of this cluster, and then for a whole frame. Whether a message came of it.
+/// Decodes the bytes as the contents of a frame of this cluster, and then as a whole frame. Returns true if one of
+/// them is a message.
 pub fn run(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
     match choices.below(4) {

@@ -1,7 +1,7 @@
-//! One node among liars: any messages from anybody, clocks that jump, requests, and losses of power.
+//! One node among faulty peers: arbitrary messages from any sender, clock jumps, requests, and power loss.
 //!
-//! Peers may say what no honest node would, and the node may halt because of it. What it may not do is to panic or to
-//! break a rule that is its own to keep.
+//! Peers may send what no correct node would, and the node may halt because of it. It must not panic, nor break an
+//! invariant that depends on itself alone.
 
 use super::choices::Choices;
 use std::collections::BTreeMap;
@@ -13,32 +13,32 @@ use synod::{
 };
 
 type Machine = Kv<4>;
-type Asked = Proposal<KvCommand>;
+type TestProposal = Proposal<KvCommand>;
 
-/// Twice the most that a step of the largest node here may need.
+/// Twice the greatest room that a step of the largest node here may need.
 const ROOM: usize = 32;
-/// How many nodes are members, of the ten that there are.
+/// The number of members among the ten nodes.
 const MEMBERS: u16 = 3;
 
-/// Lives a node's life as the bytes say; the first of them says how large the node is.
+/// Runs a node as the bytes say; the first byte chooses its size.
 pub fn run(bytes: &[u8]) {
     live(bytes);
 }
 
-/// As [`run`], and counts what happened.
+/// Does the same as [`run`], and counts the events.
 pub fn live(bytes: &[u8]) -> Tally {
     let mut choices = Choices::new(bytes);
     match choices.below(3) {
-        0 => Life::<4, 2, 2>::new(&mut choices).live(choices),
-        1 => Life::<2, 1, 1>::new(&mut choices).live(choices),
-        _ => Life::<4, 2, 1>::new(&mut choices).live(choices),
+        0 => NodeUnderTest::<4, 2, 2>::new(&mut choices).live(choices),
+        1 => NodeUnderTest::<2, 1, 1>::new(&mut choices).live(choices),
+        _ => NodeUnderTest::<4, 2, 1>::new(&mut choices).live(choices),
     }
 }
 
-/// What the node traced in one step.
+/// The events that the node traced in one step.
 #[derive(Default)]
 struct Facts {
-    applied: Vec<(Slot, Asked, u64)>,
+    applied: Vec<(Slot, TestProposal, u64)>,
     installed: Vec<(Slot, u64)>,
     tally: Tally,
 }
@@ -61,11 +61,11 @@ impl<const PAGE: usize> Tracer<Machine, PAGE> for Facts {
     }
 }
 
-/// What of the node was written, and must be there after a loss of power.
+/// The durable writes of the node, which must survive a power loss.
 #[derive(Clone, Default)]
 struct Disk {
     promised: Ballot,
-    votes: BTreeMap<Slot, (Ballot, Asked)>,
+    votes: BTreeMap<Slot, (Ballot, TestProposal)>,
 }
 
 impl Disk {
@@ -104,20 +104,20 @@ impl Disk {
     }
 }
 
-/// A node with all that it said and did.
-struct Life<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+/// A node with all of its output and its durable state.
+struct NodeUnderTest<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     node: Node<Machine, WINDOW, CLIENTS, PAGE>,
     outbox: Outbox<Machine, PAGE, ROOM>,
     now: Instant,
     incarnation: u32,
     disk: Disk,
-    /// What the node goes on from after a loss of power: as it last was while it voted.
+    /// The state that the node restarts from after a power loss: the last one in which it had a vote.
     durable: Option<Durable<Machine, WINDOW, CLIENTS>>,
-    /// Whether its storage is gone, and all that it had promised with it.
+    /// True if the storage is lost, with every promise and vote in it.
     lost: bool,
-    /// The ballots that were heard of in this life, for messages to be about.
+    /// The ballots seen in this life, for messages to refer to.
     ballots: Vec<Ballot>,
-    /// The fingerprints of what was asked here, by client or nonce and number.
+    /// The fingerprints of the requests made here, by client or nonce and number.
     asked: BTreeMap<(u64, u32), Vec<u32>>,
     low_water: Slot,
     applied: Slot,
@@ -125,7 +125,9 @@ struct Life<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     tally: Tally,
 }
 
-impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, CLIENTS, PAGE> {
+impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
+    NodeUnderTest<WINDOW, CLIENTS, PAGE>
+{
     const LEAST: usize = Node::<Machine, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
 
     fn new(choices: &mut Choices<'_>) -> Self {
@@ -186,7 +188,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.tally
     }
 
-    /// One step, and all that must hold after it.
+    /// Takes one step, and checks everything that must hold after it.
     fn act(
         &mut self,
         step: impl FnOnce(
@@ -223,7 +225,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// The storage fails before what waits in the outbox was written.
+    /// The storage fails before the pending writes are written.
     fn fence(&mut self) {
         let mut facts = Facts::default();
         self.node.fence(self.now, &mut self.outbox, &mut facts);
@@ -233,7 +235,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.check_node();
     }
 
-    /// Whether the outbox has less room than a step may need.
+    /// True if the outbox has less room than a step may need.
     fn is_full(&self) -> bool {
         self.lengths().into_iter().max() > Some(ROOM - Self::LEAST)
     }
@@ -252,7 +254,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         if !self.node.is_voter() {
             self.check_silence();
         }
-        // The last of those that waited already may have grown by what was said now.
+        // The last of the pending messages may have been extended by this step.
         let grown = new.saturating_sub(1);
         for (index, outgoing) in self.outbox.messages.iter().enumerate().skip(grown) {
             assert!(!outgoing.to.is_empty() && outgoing.to.minus(others).is_empty());
@@ -323,7 +325,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// Who does not vote speaks as a replica only (D1, D2).
+    /// Checks that a node without a vote sends only the messages of a replica (D1, D2).
     fn check_silence(&self) {
         for outgoing in &self.outbox.messages {
             let kind = outgoing.message.kind();
@@ -346,7 +348,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         assert_eq!(self.node.leading(), None);
     }
 
-    /// Only what was asked here is answered.
+    /// Checks that only requests made here are answered.
     fn check_replies(&self, from: usize) {
         for reply in &self.outbox.replies[from..] {
             let mut asked = self.asked.get(&place(reply.key)).into_iter().flatten();
@@ -357,7 +359,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// Slots are applied in their order, or jumped over by a snapshot (R2, R4).
+    /// Checks that slots are applied in order, or skipped by a snapshot (R2, R4).
     fn check_progress(&mut self, facts: &Facts) {
         for (at, chain) in &facts.installed {
             let founded = self.applied == Slot::ZERO && *at == Slot::ZERO;
@@ -422,7 +424,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.act(|now, node, outbox, facts| node.handle_message(now, &letter, outbox, facts));
     }
 
-    /// The empty state of the beginning, as a founder sends it.
+    /// Joins with the initial empty state, as a founder sends it.
     fn join(&mut self) {
         let founder = self.node.id() == NodeId(0);
         self.wake_next();
@@ -442,7 +444,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// Sends the pages of a snapshot, under a digest that is theirs.
+    /// Sends the pages of a snapshot under their own digest.
     fn install(&mut self, pages: &[Vec<u8>], at: Slot) {
         let mut digest = Digest::new();
         for page in pages {
@@ -466,12 +468,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// One of the other members.
+    /// Returns one of the other members.
     fn peer(&self, index: u16) -> u16 {
         (self.node.id().0 + 1 + index) % MEMBERS
     }
 
-    /// Everybody helps the node to lead.
+    /// Makes all peers help the node to become leader.
     fn lead(&mut self) {
         for _ in 0..6 {
             if self.node.leading().is_some() {
@@ -488,7 +490,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// The answer that the node hopes for.
+    /// Sends the favourable answer to a message of the node.
     fn agree(&mut self, from: u16, message: &Message<Machine, PAGE>) {
         let low_water = Slot::ZERO;
         let answer = match *message {
@@ -523,7 +525,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.tell(from, answer);
     }
 
-    /// Somebody answers something that waits in the outbox as the node hopes.
+    /// A peer gives the favourable answer to one of the pending messages.
     fn answer(&mut self, choices: &mut Choices<'_>) {
         if self.outbox.messages.is_empty() {
             return;
@@ -538,7 +540,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.agree(peer, &outgoing.message);
     }
 
-    /// A promise that answers a prepare, with a page of anything.
+    /// Returns a promise that answers a prepare, with an arbitrary page.
     fn promised(
         &self,
         choices: &mut Choices<'_>,
@@ -566,7 +568,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         promise
     }
 
-    /// Time passes until something is due.
+    /// Advances the clock to the next deadline.
     fn wake_next(&mut self) {
         self.now = self.now.max(self.node.next_deadline().unwrap_or(self.now));
         self.act(|now, node, outbox, facts| node.handle_timeout(now, outbox, facts));
@@ -611,15 +613,15 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         assert!(!halted || answer.is_err(), "a halted node takes a request");
     }
 
-    /// Remembers what is asked here.
-    fn note(&mut self, proposal: &Asked) {
+    /// Records a request made here.
+    fn note(&mut self, proposal: &TestProposal) {
         if let Some(key) = proposal.key() {
             let asked = self.asked.entry(place(key)).or_default();
             asked.push(proposal.fingerprint());
         }
     }
 
-    /// Power fails, and comes back: with what was written, and nothing else.
+    /// Power fails and returns; the node restarts from its durable state alone.
     fn lose_power(&mut self, choices: &mut Choices<'_>) {
         self.outbox = Outbox::new();
         self.incarnation += 1;
@@ -648,7 +650,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         self.act(|_, _, _, _| {});
     }
 
-    /// What it has learnt since its storage failed is nowhere written.
+    /// Discards what the node has learned since its storage failed, which is written nowhere.
     fn go_back(&mut self) {
         let node = &self.node;
         (self.applied, self.chain, self.low_water) =
@@ -659,8 +661,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         Slot::new(choices.near(self.applied.number()))
     }
 
-    /// A sign of life. What is decided above what the node has applied has a chain that only the node can tell: a lie about it
-    /// halts the node when it gets there, which is seldom wanted.
+    /// Returns a heartbeat. Only the node knows the chain digest of slots beyond those that it has applied: a false
+    /// one would halt it there, which is seldom wanted.
     fn heartbeat(&self, choices: &mut Choices<'_>, ballot: Ballot) -> Message<Machine, PAGE> {
         let mut decided = self.slot(choices);
         if decided > self.applied && !choices.chance(32) {
@@ -674,7 +676,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// A ballot that was heard of, one that might come, or any.
+    /// Returns a ballot that was seen, one that may follow, or any.
     fn ballot(&self, choices: &mut Choices<'_>, from: u16) -> Ballot {
         match choices.byte() {
             0..=127 => self.ballots[self.ballots.len() - 1],
@@ -691,7 +693,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    fn proposal(&self, choices: &mut Choices<'_>) -> Asked {
+    fn proposal(&self, choices: &mut Choices<'_>) -> TestProposal {
         match choices.byte() {
             0..=31 => Proposal::Noop,
             32..=95 => Proposal::Register {
@@ -726,12 +728,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// Anybody says anything, or a whole snapshot of some pages arrives.
+    /// Delivers an arbitrary message from any sender, or all pages of an arbitrary snapshot.
     fn hear(&mut self, choices: &mut Choices<'_>) {
         let from = match choices.byte() {
             0..=119 => self.peer(0),
             120..=239 => self.peer(1),
-            // A stranger, or, very rarely, the node itself.
+            // A node that is no member, or, very rarely, the node itself.
             240..=254 => MEMBERS + choices.below(7),
             255 => choices.below(MEMBERS),
         };
@@ -819,7 +821,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// An answer to what was last asked under a key.
+    /// Returns an answer to the last request under a key.
     fn response(&self, choices: &mut Choices<'_>) -> Message<Machine, PAGE> {
         let (key, outcome) = (self.key(choices), self.outcome(choices));
         let asked = self.asked.get(&place(key));
@@ -831,7 +833,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
         }
     }
 
-    /// Mostly the ballot that is answered.
+    /// Returns the answered ballot, mostly.
     fn answered(&self, choices: &mut Choices<'_>, from: u16, ballot: Ballot) -> Ballot {
         if choices.chance(64) {
             self.ballot(choices, from)
@@ -897,7 +899,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Life<WINDOW, 
     }
 }
 
-/// Where what was asked under a key is remembered.
+/// Returns the key under which a request is recorded.
 fn place(key: RequestKey) -> (u64, u32) {
     (key.client.0, key.number.0)
 }

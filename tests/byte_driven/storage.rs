@@ -1,4 +1,4 @@
-//! Storage that holds anything at all: opening it never panics, and what is built from it keeps its own rules.
+//! Storage with arbitrary contents: opening it never panics, and a node built from it keeps its invariants.
 
 use super::choices::Choices;
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -15,18 +15,18 @@ type Disk = Memory<12_000>;
 
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// What became of some storage.
+/// The outcome of opening some storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum End {
-    /// It was refused, as another node's.
+pub enum StorageVerdict {
+    /// Refused, because it belongs to another node.
     Refused,
-    /// There was nothing in it.
+    /// Empty.
     Empty,
-    /// It was seen to be damaged.
+    /// Damaged, and detected as such.
     Damaged,
-    /// A node went on from it.
+    /// Intact: the node restarted from it.
     Intact,
-    /// A node began anew with it.
+    /// Provisioned as new.
     Anew,
 }
 
@@ -45,7 +45,7 @@ fn records(disk: &mut Disk) -> Vec<Vec<u8>> {
     records
 }
 
-/// Drives a cluster of one until it has decided so many commands.
+/// Drives a cluster of one until it has decided `commands` commands.
 fn go_on(node: &mut Small, journal: &mut Journal<Disk>, commands: u32) {
     let mut outbox = Outbox::<Kv<4>, PAGE, { Small::OUTBOX_MIN }>::new();
     let (mut now, mut client, mut next) = (Instant::ZERO, None, 1);
@@ -77,8 +77,8 @@ fn go_on(node: &mut Small, journal: &mut Journal<Disk>, commands: u32) {
     }
 }
 
-/// The records of a node that has lived for a while.
-fn lived() -> Vec<Vec<u8>> {
+/// Returns the records of a node that has run for a while.
+fn recorded_run() -> Vec<Vec<u8>> {
     let Some(Opened::Empty(empty)) = open(Disk::new()) else {
         return Vec::new();
     };
@@ -89,15 +89,15 @@ fn lived() -> Vec<Vec<u8>> {
     records(journal.storage_mut())
 }
 
-/// Makes the checksum of a record right, so that what it says is looked at.
-fn vouch(record: &mut [u8]) {
+/// Corrects the checksum of a record, so that its contents are looked at.
+fn fix_checksum(record: &mut [u8]) {
     if let Some((checksum, rest)) = record.split_first_chunk_mut::<4>() {
         *checksum = CRC.checksum(rest).to_le_bytes();
     }
 }
 
-/// Makes something else of the records.
-fn spoil(records: &mut Vec<Vec<u8>>, choices: &mut Choices<'_>) {
+/// Corrupts the records.
+fn corrupt(records: &mut Vec<Vec<u8>>, choices: &mut Choices<'_>) {
     if records.is_empty() {
         return;
     }
@@ -119,15 +119,15 @@ fn spoil(records: &mut Vec<Vec<u8>>, choices: &mut Choices<'_>) {
         5 => {
             let cut = choices.index(records[at].len() + 1);
             records[at].truncate(cut);
-            vouch(&mut records[at]);
+            fix_checksum(&mut records[at]);
         }
         6 => {
-            // As it follows the one before it, but saying anything.
+            // A record that follows the one before it, with arbitrary contents.
             let mut record = vec![0; 4];
             record.extend_from_slice(records[at].get(4..8).unwrap_or_default());
             let len = choices.index(60);
             record.extend_from_slice(choices.take(len));
-            vouch(&mut record);
+            fix_checksum(&mut record);
             records[at] = record;
         }
         _ => {
@@ -136,24 +136,24 @@ fn spoil(records: &mut Vec<Vec<u8>>, choices: &mut Choices<'_>) {
                 let byte = choices.index(record.len());
                 record[byte] ^= choices.byte();
                 if choices.below(4) > 0 {
-                    vouch(record);
+                    fix_checksum(record);
                 }
             }
         }
     }
 }
 
-/// Spoils the storage of a node, opens it, and lets the node go on.
+/// Corrupts the storage of a node, opens it, and lets the node run.
 ///
 /// # Panics
 ///
-/// Where what is built from it does not keep its own rules.
-pub fn live(bytes: &[u8]) -> End {
+/// Panics if the node built from it breaks an invariant.
+pub fn live(bytes: &[u8]) -> StorageVerdict {
     static LIVED: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     let mut choices = Choices::new(bytes);
-    let mut records = LIVED.get_or_init(lived).clone();
+    let mut records = LIVED.get_or_init(recorded_run).clone();
     for _ in 0..choices.below(6) {
-        spoil(&mut records, &mut choices);
+        corrupt(&mut records, &mut choices);
     }
     let mut disk = Disk::new();
     for record in &records {
@@ -162,16 +162,16 @@ pub fn live(bytes: &[u8]) -> End {
         }
     }
     let (mut journal, mut node, end) = match open(disk) {
-        None => return End::Refused,
-        Some(Opened::Empty(_)) => return End::Empty,
-        Some(Opened::Damaged(_)) => return End::Damaged,
+        None => return StorageVerdict::Refused,
+        Some(Opened::Empty(_)) => return StorageVerdict::Empty,
+        Some(Opened::Damaged(_)) => return StorageVerdict::Damaged,
         Some(Opened::Intact(intact)) => {
             let end = match intact.durable() {
-                Some(_) => End::Intact,
-                None => End::Anew,
+                Some(_) => StorageVerdict::Intact,
+                None => StorageVerdict::Anew,
             };
             let Ok((journal, node)) = intact.start::<PAGE>(6, Instant::ZERO) else {
-                return End::Refused;
+                return StorageVerdict::Refused;
             };
             (journal, node, end)
         }
@@ -196,7 +196,7 @@ pub fn live(bytes: &[u8]) -> End {
     end
 }
 
-/// The same, for a fuzzer.
+/// Does the same, for a fuzzer.
 pub fn run(bytes: &[u8]) {
     live(bytes);
 }

@@ -1,9 +1,9 @@
-//! A cluster that a test drives by hand: real nodes, one simulated clock, and a network that does as the script says.
+//! A scripted cluster: real nodes, one simulated clock, and a network that follows the script of a test.
 //!
-//! Everything follows from the seed and the script. After every step the [`Oracle`] looks for a broken rule.
+//! A run is a function of the seed and the script. The [`InvariantChecks`] run after every step.
 
-use crate::harness::invariant_checks::Oracle;
-use crate::harness::trace::{Log, What};
+use crate::harness::invariant_checks::InvariantChecks;
+use crate::harness::trace::{EventKind, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
@@ -17,11 +17,11 @@ pub(crate) const PAGE: usize = 2;
 
 pub(crate) type Machine = Kv<64>;
 pub(crate) type TestNode = Node<Machine, WINDOW, CLIENTS, PAGE>;
-pub(crate) type Letter = Envelope<Machine, PAGE>;
-pub(crate) type Text = Message<Machine, PAGE>;
+pub(crate) type TestEnvelope = Envelope<Machine, PAGE>;
+pub(crate) type TestMessage = Message<Machine, PAGE>;
 pub(crate) type TestOutbox = Outbox<Machine, PAGE, { TestNode::OUTBOX_MIN }>;
 
-/// How long a test waits for what must happen, unless it says otherwise.
+/// The default time limit for an expected condition.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn millis(millis: u64) -> Duration {
@@ -32,24 +32,24 @@ pub(crate) fn slot(number: u64) -> Slot {
     Slot::new(number)
 }
 
-/// What the network does with some of the messages.
-enum Fate {
-    Lose,
+/// What the network does with the messages that a rule matches.
+enum Action {
+    Drop,
     Hold,
-    Twice,
+    Duplicate,
 }
 
-/// A part of the script: what becomes of the messages that it names.
-struct Rule {
-    names: Box<dyn Fn(&Letter) -> bool>,
-    fate: Fate,
+/// A rule of the simulated network.
+struct NetworkRule {
+    matches: Box<dyn Fn(&TestEnvelope) -> bool>,
+    action: Action,
 }
 
-/// What a node wanted done in one step.
+/// The output of one step of a node.
 #[derive(Clone, Debug)]
-pub(crate) struct Said {
+pub(crate) struct StepOutput {
     pub(crate) writes: Vec<Write<KvCommand>>,
-    pub(crate) messages: Vec<Text>,
+    pub(crate) messages: Vec<TestMessage>,
 }
 
 pub(crate) struct Cluster {
@@ -58,37 +58,37 @@ pub(crate) struct Cluster {
     now: Instant,
     nodes: Vec<Option<TestNode>>,
     stopped: BTreeSet<u16>,
-    /// How often a node that was stopped was switched on again.
+    /// The number of restarts so far, of all nodes.
     starts: u32,
-    under_way: BTreeMap<(Instant, u64), Letter>,
+    in_flight: BTreeMap<(Instant, u64), TestEnvelope>,
     sequence: u64,
-    held: Vec<Letter>,
+    held: Vec<TestEnvelope>,
     cuts: BTreeSet<(u16, u16)>,
-    rules: Vec<Rule>,
+    rules: Vec<NetworkRule>,
     loss_percent: u64,
     chance: u64,
     nonce: u64,
-    faults_are_expected: bool,
-    oracle: Oracle,
+    halts_are_allowed: bool,
+    checks: InvariantChecks,
     replies: Vec<(u16, Reply<KvReply>)>,
-    /// What the present step is about: the kind of a message, or else a word.
+    /// The cause of the current step: the name of a message kind, or `clock`, `command` or `fence`.
     cause: &'static str,
-    /// Which timers were begun and ended, by what.
+    /// The timers that were armed and disarmed, with the cause.
     pub(crate) timers: Timings,
-    pub(crate) log: Log,
+    pub(crate) trace: Trace,
 }
 
-/// Which timers were begun by what, and which were ended by what without having fired.
+/// The timers that each cause armed, and those that it disarmed before they fired.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timings {
     pub(crate) begun: BTreeSet<(Timer, &'static str)>,
     pub(crate) ended: BTreeSet<(Timer, &'static str)>,
 }
 
-/// Building and clocks.
+/// Construction, restarts and time.
 impl Cluster {
-    /// A cluster of so many members, none of which has been switched on.
-    pub(crate) fn dark(size: u16, seed: u64) -> Self {
+    /// Returns a cluster of `size` members, none of them powered on.
+    pub(crate) fn powered_off(size: u16, seed: u64) -> Self {
         Self {
             seed,
             size,
@@ -96,7 +96,7 @@ impl Cluster {
             nodes: (0..size).map(|_| None).collect(),
             stopped: BTreeSet::new(),
             starts: 0,
-            under_way: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             sequence: 0,
             held: Vec::new(),
             cuts: BTreeSet::new(),
@@ -104,32 +104,32 @@ impl Cluster {
             loss_percent: 0,
             chance: seed ^ 0x9E37_79B9_7F4A_7C15,
             nonce: 1_000,
-            faults_are_expected: false,
-            oracle: Oracle::default(),
+            halts_are_allowed: false,
+            checks: InvariantChecks::default(),
             replies: Vec::new(),
             cause: "",
             timers: Timings::default(),
-            log: Log::default(),
+            trace: Trace::default(),
         }
     }
 
-    /// A cluster whose members were all switched on just now; node 0 founds it.
-    pub(crate) fn lit(size: u16, seed: u64) -> Self {
-        let mut cluster = Self::dark(size, seed);
+    /// Returns a cluster whose members have all just been powered on; node 0 is the founder.
+    pub(crate) fn booting(size: u16, seed: u64) -> Self {
+        let mut cluster = Self::powered_off(size, seed);
         for node in 0..size {
             cluster.start(node);
         }
         cluster
     }
 
-    /// A cluster in which everybody has joined and follows one leader.
-    pub(crate) fn calm(size: u16, seed: u64) -> Self {
-        let mut cluster = Self::lit(size, seed);
-        cluster.run_until("everybody follows one leader", Self::is_calm);
+    /// Returns a cluster in which every node has joined and follows one leader.
+    pub(crate) fn settled(size: u16, seed: u64) -> Self {
+        let mut cluster = Self::booting(size, seed);
+        cluster.run_until("everybody follows one leader", Self::is_settled);
         cluster
     }
 
-    /// Switches a node on for the first time.
+    /// Powers on a node for the first time.
     pub(crate) fn start(&mut self, node: u16) {
         let config = self.config(node);
         let built = if node == 0 {
@@ -142,26 +142,26 @@ impl Cluster {
         *place = Some(built.unwrap());
     }
 
-    /// Switches a node on that an operator has made a founder, whatever there is already.
-    pub(crate) fn found(&mut self, node: u16) {
+    /// Powers on a node as a founder, whatever state it had before.
+    pub(crate) fn start_as_founder(&mut self, node: u16) {
         let founder = TestNode::found(self.config(node), self.seed, self.now);
         self.nodes[usize::from(node)] = Some(founder.unwrap());
         self.stopped.remove(&node);
     }
 
-    /// Stops a node for good.
+    /// Stops a node until it is restarted.
     pub(crate) fn stop(&mut self, node: u16) {
         self.stopped.insert(node);
     }
 
-    /// Switches a node on again that was stopped, with all that it had made durable: it has lost its memory of the rest.
+    /// Restarts a stopped node from its durable state; everything else is lost.
     pub(crate) fn restart(&mut self, node: u16) {
         let config = self.config(node);
         let place = &mut self.nodes[usize::from(node)];
         let durable = place.as_ref().and_then(TestNode::durable);
         if durable.is_none() && place.as_ref().is_some_and(|node| !node.is_voter()) {
-            // What it voted before its storage failed nobody knows.
-            return self.learn(node);
+            // It is unknown what the node voted for before its storage failed.
+            return self.start_as_learner(node);
         }
         self.starts += 1;
         let (seed, starts, now) = (self.seed, self.starts, self.now);
@@ -174,28 +174,28 @@ impl Cluster {
         self.stopped.remove(&node);
     }
 
-    /// Switches a node on that has a past, but no memory of it.
-    pub(crate) fn learn(&mut self, node: u16) {
+    /// Powers on a node that has lost its durable state, as a learner.
+    pub(crate) fn start_as_learner(&mut self, node: u16) {
         let learner = TestNode::learn(self.config(node), self.seed, self.now);
         self.nodes[usize::from(node)] = Some(learner.unwrap());
         self.stopped.remove(&node);
     }
 
-    /// The storage of a node fails before it can write or send what it wants after a step.
+    /// Fails the storage of a node after a step, before the output of the step is written or sent.
     pub(crate) fn fence_after(
         &mut self,
         node: u16,
-        step: impl FnOnce(Instant, &mut TestNode, &mut TestOutbox, &mut Log),
-    ) -> Said {
+        step: impl FnOnce(Instant, &mut TestNode, &mut TestOutbox, &mut Trace),
+    ) -> StepOutput {
         self.cause = "fence";
-        let fenced = self.act(node, |now, node, outbox, log| {
-            step(now, node, outbox, log);
-            node.fence(now, outbox, log);
+        let fenced = self.step_node(node, |now, node, outbox, trace| {
+            step(now, node, outbox, trace);
+            node.fence(now, outbox, trace);
         });
         fenced.unwrap()
     }
 
-    /// The storage of a node fails, with nothing under way.
+    /// Fails the storage of a node that has no pending output.
     pub(crate) fn fence(&mut self, node: u16) {
         self.fence_after(node, |_, _, _, _| {});
     }
@@ -212,7 +212,7 @@ impl Cluster {
         self.now
     }
 
-    /// Lets the next thing happen, if it is due by then.
+    /// Processes the next message or timeout, if it is due by `end`.
     fn step_by(&mut self, end: Instant) -> bool {
         let deadline = |(index, node): (usize, &Option<TestNode>)| {
             let number = u16::try_from(index).unwrap();
@@ -220,21 +220,21 @@ impl Cluster {
             Some((node.next_deadline()?.max(self.now), number))
         };
         let wake = self.nodes.iter().enumerate().filter_map(deadline).min();
-        let arrival = self.under_way.keys().next().copied();
+        let arrival = self.in_flight.keys().next().copied();
         match (arrival, wake) {
             (Some((at, sequence)), wake)
                 if at <= end && wake.is_none_or(|(wake, _)| at <= wake) =>
             {
                 self.now = at;
-                let letter = self.under_way.remove(&(at, sequence)).unwrap();
-                self.deliver(&letter);
+                let envelope = self.in_flight.remove(&(at, sequence)).unwrap();
+                self.deliver(&envelope);
                 true
             }
             (_, Some((at, node))) if at <= end => {
                 self.now = at;
                 self.cause = "clock";
-                self.act(node, |now, node, outbox, log| {
-                    node.handle_timeout(now, outbox, log);
+                self.step_node(node, |now, node, outbox, trace| {
+                    node.handle_timeout(now, outbox, trace);
                 });
                 true
             }
@@ -250,19 +250,19 @@ impl Cluster {
         while self.step_by(end) {}
     }
 
-    /// Runs until it is so; a run that does not get there within `PATIENCE` is a failure.
-    pub(crate) fn run_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let came = self.comes_true(PATIENCE, is_so);
+    /// Runs until the condition holds, and fails the test after [`PATIENCE`].
+    pub(crate) fn run_until(&mut self, goal: &str, is_so: impl Fn(&Self) -> bool) {
+        let came = self.happens_within(PATIENCE, is_so);
         assert!(
             came,
-            "seed {}: not so: {what}\n{}",
+            "seed {}: not reached: {goal}\n{}",
             self.seed,
-            self.sketch()
+            self.describe_nodes()
         );
     }
 
-    /// Runs until it is so, though no longer than `span`; says whether it came.
-    pub(crate) fn comes_true(&mut self, span: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+    /// Runs until the condition holds, for at most `span`; returns true if it does.
+    pub(crate) fn happens_within(&mut self, span: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + span;
         while !is_so(self) {
             if !self.step_by(end) {
@@ -272,19 +272,24 @@ impl Cluster {
         true
     }
 
-    /// Asserts that it does not come true for a while.
-    pub(crate) fn never_for(&mut self, span: Duration, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let came = self.comes_true(span, is_so);
+    /// Asserts that the condition does not hold at any time during `span`.
+    pub(crate) fn assert_never_within(
+        &mut self,
+        span: Duration,
+        unwanted: &str,
+        is_so: impl Fn(&Self) -> bool,
+    ) {
+        let came = self.happens_within(span, is_so);
         assert!(
             !came,
-            "seed {}: it came true: {what}\n{}",
+            "seed {}: happened: {unwanted}\n{}",
             self.seed,
-            self.sketch()
+            self.describe_nodes()
         );
     }
 
-    /// A line for each node, for the message of a failure.
-    fn sketch(&self) -> String {
+    /// Returns one line for each node, for failure messages.
+    fn describe_nodes(&self) -> String {
         let line = |(number, node): (usize, &Option<TestNode>)| match node {
             None => format!("NODE_{number} dark\n"),
             Some(node) => format!(
@@ -301,86 +306,87 @@ impl Cluster {
     }
 }
 
-/// The network.
+/// Network conditions.
 impl Cluster {
-    /// Nothing passes from one node to another any more, in this direction.
+    /// Drops every message in one direction between two nodes.
     pub(crate) fn cut_one_way(&mut self, from: u16, to: u16) {
         self.cuts.insert((from, to));
     }
 
-    /// Nothing passes between the two groups.
+    /// Drops every message between two groups of nodes.
     pub(crate) fn cut(&mut self, group: &[u16], others: &[u16]) {
         for (from, to) in pairs(group, others) {
             self.cuts.extend([(from, to), (to, from)]);
         }
     }
 
-    /// Nothing passes between a node and any other.
+    /// Drops every message between a node and the others.
     pub(crate) fn isolate(&mut self, node: u16) {
         let others: Vec<u16> = (0..self.size).filter(|other| *other != node).collect();
         self.cut(&[node], &others);
     }
 
-    /// Every link works again; the rules stay.
+    /// Restores every link; the rules stay in force.
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
     }
 
-    /// The messages that `names` says are lost from now on.
-    pub(crate) fn lose(&mut self, names: impl Fn(&Letter) -> bool + 'static) {
-        self.rule(names, Fate::Lose);
+    /// Drops the messages that match, from now on.
+    pub(crate) fn drop_matching(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static) {
+        self.rule(matches, Action::Drop);
     }
 
-    /// The messages that `names` says are kept back from now on, until they are released.
-    pub(crate) fn hold(&mut self, names: impl Fn(&Letter) -> bool + 'static) {
-        self.rule(names, Fate::Hold);
+    /// Holds back the messages that match, from now on until they are released.
+    pub(crate) fn hold_matching(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static) {
+        self.rule(matches, Action::Hold);
     }
 
-    /// The messages that `names` says arrive twice from now on.
-    pub(crate) fn double(&mut self, names: impl Fn(&Letter) -> bool + 'static) {
-        self.rule(names, Fate::Twice);
+    /// Duplicates the messages that match, from now on.
+    pub(crate) fn duplicate_matching(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static) {
+        self.rule(matches, Action::Duplicate);
     }
 
-    fn rule(&mut self, names: impl Fn(&Letter) -> bool + 'static, fate: Fate) {
-        let names = Box::new(names);
-        self.rules.push(Rule { names, fate });
+    fn rule(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static, action: Action) {
+        let matches = Box::new(matches);
+        self.rules.push(NetworkRule { matches, action });
     }
 
-    /// So many of a hundred messages are lost.
-    pub(crate) fn lose_percent(&mut self, percent: u64) {
+    /// Sets the share of messages that are lost, in percent.
+    pub(crate) fn set_loss_percent(&mut self, percent: u64) {
         self.loss_percent = percent;
     }
 
-    /// The network forgets its rules; cuts stay, and what is held stays held.
-    pub(crate) fn forget_rules(&mut self) {
+    /// Removes all rules and the loss; cut links stay cut, and held messages stay held.
+    pub(crate) fn clear_rules(&mut self) {
         self.rules.clear();
         self.loss_percent = 0;
     }
 
-    /// What is held back now.
-    pub(crate) fn held(&self) -> &[Letter] {
+    /// Returns the messages that are held back.
+    pub(crate) fn held(&self) -> &[TestEnvelope] {
         &self.held
     }
 
-    /// Some of what is held back is lost.
-    pub(crate) fn drop_held(&mut self, names: impl Fn(&Letter) -> bool) {
-        self.held.retain(|letter| !names(letter));
+    /// Drops the held messages that match.
+    pub(crate) fn drop_held(&mut self, matches: impl Fn(&TestEnvelope) -> bool) {
+        self.held.retain(|envelope| !matches(envelope));
     }
 
-    /// What was held arrives at once, the last first if `reversed`.
+    /// Delivers all held messages at once, the last first if `reversed`.
     pub(crate) fn release(&mut self, reversed: bool) {
-        let mut letters = core::mem::take(&mut self.held);
+        let mut envelopes = core::mem::take(&mut self.held);
         if reversed {
-            letters.reverse();
+            envelopes.reverse();
         }
-        for letter in letters {
-            self.deliver(&letter);
+        for envelope in envelopes {
+            self.deliver(&envelope);
         }
     }
 
-    /// A number below `bound`, from the cluster's own stream.
-    pub(crate) fn draw(&mut self, bound: u64) -> u64 {
-        // A linear congruential generator with Knuth's constants; its high bits are good enough for a network.
+    /// Returns a pseudo-random number below `bound`.
+    pub(crate) fn random_below(&mut self, bound: u64) -> u64 {
+        // A linear congruential generator with Knuth's constants; its high bits are good enough for network
+        // conditions.
         self.chance = self
             .chance
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -388,52 +394,52 @@ impl Cluster {
         (self.chance >> 33) % bound
     }
 
-    /// The first of what was held arrives.
+    /// Delivers the first of the held messages.
     pub(crate) fn release_first(&mut self) {
-        let letter = self.held.remove(0);
-        self.deliver(&letter);
+        let envelope = self.held.remove(0);
+        self.deliver(&envelope);
     }
 
-    fn post(&mut self, letter: Letter) {
-        let (delay, again) = (self.draw(40_000), self.draw(40_000));
-        let lost = self.draw(100) < self.loss_percent;
-        if lost || self.cuts.contains(&(letter.from.0, letter.to.0)) {
+    fn send(&mut self, envelope: TestEnvelope) {
+        let (delay, again) = (self.random_below(40_000), self.random_below(40_000));
+        let lost = self.random_below(100) < self.loss_percent;
+        if lost || self.cuts.contains(&(envelope.from.0, envelope.to.0)) {
             return;
         }
-        let rule = self.rules.iter().find(|rule| (rule.names)(&letter));
-        match rule.map(|rule| &rule.fate) {
-            Some(Fate::Lose) => {}
-            Some(Fate::Hold) => self.held.push(letter),
-            Some(Fate::Twice) => {
-                self.carry(letter.clone(), delay);
-                self.carry(letter, again);
+        let rule = self.rules.iter().find(|rule| (rule.matches)(&envelope));
+        match rule.map(|rule| &rule.action) {
+            Some(Action::Drop) => {}
+            Some(Action::Hold) => self.held.push(envelope),
+            Some(Action::Duplicate) => {
+                self.schedule(envelope.clone(), delay);
+                self.schedule(envelope, again);
             }
-            None => self.carry(letter, delay),
+            None => self.schedule(envelope, delay),
         }
     }
 
-    /// A message takes from 10 to 50 ms.
-    fn carry(&mut self, letter: Letter, delay: u64) {
+    /// Schedules delivery of a message after 10 ms and `delay`, which is in microseconds and below 40 ms.
+    fn schedule(&mut self, envelope: TestEnvelope, delay: u64) {
         let at = self.now + Duration::from_micros(10_000 + delay);
         self.sequence += 1;
-        self.under_way.insert((at, self.sequence), letter);
+        self.in_flight.insert((at, self.sequence), envelope);
     }
 
-    fn deliver(&mut self, letter: &Letter) -> Option<Said> {
-        self.cause = letter.message.kind().name();
-        self.act(letter.to.0, |now, node, outbox, log| {
-            node.handle_message(now, letter, outbox, log);
+    fn deliver(&mut self, envelope: &TestEnvelope) -> Option<StepOutput> {
+        self.cause = envelope.message.kind().name();
+        self.step_node(envelope.to.0, |now, node, outbox, trace| {
+            node.handle_message(now, envelope, outbox, trace);
         })
     }
 
-    /// Hands a message over as if it had just arrived, and gives back what the node wanted done.
-    pub(crate) fn tell(&mut self, from: u16, to: u16, message: Text) -> Said {
-        let letter = self.letter(from, to, message);
-        self.deliver(&letter).unwrap()
+    /// Delivers a message at once, and returns the output of the step.
+    pub(crate) fn inject(&mut self, from: u16, to: u16, message: TestMessage) -> StepOutput {
+        let envelope = self.envelope(from, to, message);
+        self.deliver(&envelope).unwrap()
     }
 
-    pub(crate) fn letter(&self, from: u16, to: u16, message: Text) -> Letter {
-        Letter {
+    pub(crate) fn envelope(&self, from: u16, to: u16, message: TestMessage) -> TestEnvelope {
+        TestEnvelope {
             cluster: TestNode::fingerprint_of(&self.config(0)),
             from: NodeId(from),
             to: NodeId(to),
@@ -441,23 +447,23 @@ impl Cluster {
         }
     }
 
-    /// Lets a node take a step, does what it wants done, and looks for a broken rule.
-    fn act<R>(
+    /// Takes a step of a node, performs its output, and checks the invariants.
+    fn step_node<R>(
         &mut self,
         number: u16,
-        step: impl FnOnce(Instant, &mut TestNode, &mut TestOutbox, &mut Log) -> R,
-    ) -> Option<Said> {
+        step: impl FnOnce(Instant, &mut TestNode, &mut TestOutbox, &mut Trace) -> R,
+    ) -> Option<StepOutput> {
         if self.stopped.contains(&number) {
             return None;
         }
         let now = self.now;
-        let known = self.log.facts.len();
+        let known = self.trace.events.len();
         let node = self.nodes[usize::from(number)].as_mut()?;
         let before: BTreeSet<Timer> = node.armed().collect();
         let is_over = |timer: &Timer| self.cause == "clock" && node.is_due(*timer, now);
         let fired: BTreeSet<Timer> = Timer::ALL.into_iter().filter(is_over).collect();
         let mut outbox = TestOutbox::new();
-        step(now, node, &mut outbox, &mut self.log);
+        step(now, node, &mut outbox, &mut self.trace);
         if node.halted().is_none() {
             let after: BTreeSet<Timer> = node.armed().collect();
             let cause = |timer: &Timer| (*timer, self.cause);
@@ -468,28 +474,28 @@ impl Cluster {
             let ended = gone.filter(|timer| !fired.contains(timer));
             self.timers.ended.extend(ended.map(cause));
         }
-        for fact in &self.log.facts[known..] {
-            self.oracle.see_fact(fact);
+        for traced in &self.trace.events[known..] {
+            self.checks.check_event(traced);
         }
-        self.oracle.see_outbox(node, &outbox);
-        self.oracle.see_node(node);
+        self.checks.check_outbox(node, &outbox);
+        self.checks.check_node(node);
         assert!(
-            node.halted().is_none() || self.faults_are_expected,
+            node.halted().is_none() || self.halts_are_allowed,
             "NODE_{number} halted: {:?}",
             node.halted()
         );
-        let letters: Vec<Letter> = outbox
+        let envelopes: Vec<TestEnvelope> = outbox
             .messages
             .iter()
             .flat_map(|outgoing| outgoing.to.iter().map(|to| node.envelope(to, outgoing)))
             .collect();
-        for letter in letters {
-            assert_ne!(letter.to.0, number, "a node sent to itself");
-            self.post(letter);
+        for envelope in envelopes {
+            assert_ne!(envelope.to.0, number, "a node sent to itself");
+            self.send(envelope);
         }
         self.replies
             .extend(outbox.replies.iter().map(|reply| (number, *reply)));
-        Some(Said {
+        Some(StepOutput {
             writes: outbox.writes.to_vec(),
             messages: outbox
                 .messages
@@ -499,15 +505,15 @@ impl Cluster {
         })
     }
 
-    /// From now on a node may halt.
-    pub(crate) fn expect_faults(&mut self) {
-        self.faults_are_expected = true;
+    /// Allows nodes to halt from now on.
+    pub(crate) fn allow_halts(&mut self) {
+        self.halts_are_allowed = true;
     }
 }
 
-/// Clients.
+/// Requests.
 impl Cluster {
-    /// Asks for a session, under a nonce that this gives back.
+    /// Requests a session, and returns its nonce.
     pub(crate) fn register(&mut self, node: u16) -> u64 {
         self.nonce += 1;
         let nonce = self.nonce;
@@ -515,8 +521,8 @@ impl Cluster {
         nonce
     }
 
-    /// Asks for a session at a node, if that runs and has a requester free, and notes the nonce.
-    pub(crate) fn nonce_of_live(&mut self, node: u16, nonces: &mut Vec<(u16, u64)>) {
+    /// Requests a session at a node if it runs and has a free requester, and appends the nonce to `nonces`.
+    pub(crate) fn register_if_live(&mut self, node: u16, nonces: &mut Vec<(u16, u64)>) {
         self.nonce += 1;
         let nonce = self.nonce;
         if self.live().any(|live| live == node) && self.register_as(node, nonce).is_ok() {
@@ -527,20 +533,20 @@ impl Cluster {
     pub(crate) fn register_as(&mut self, node: u16, nonce: u64) -> Result<(), RequestError> {
         let mut result = Ok(());
         self.cause = "command";
-        self.act(node, |now, node, outbox, log| {
-            result = node.register(now, nonce, outbox, log);
+        self.step_node(node, |now, node, outbox, trace| {
+            result = node.register(now, nonce, outbox, trace);
         });
         result
     }
 
-    /// A client with a session, opened at a node.
+    /// Opens a session at a node and returns its client.
     pub(crate) fn client(&mut self, node: u16) -> ClientId {
         let nonce = self.register(node);
         self.run_until("a session is open", |c| c.registered(nonce).is_some());
         self.registered(nonce).unwrap()
     }
 
-    /// The session that was opened under a nonce.
+    /// Returns the client of the session that was opened under a nonce.
     pub(crate) fn registered(&self, nonce: u64) -> Option<ClientId> {
         match self.answer(RequestKey::registration(nonce)) {
             Some(Outcome::Registered { client }) => Some(client),
@@ -557,20 +563,20 @@ impl Cluster {
     ) -> Result<(), RequestError> {
         let mut result = Ok(());
         self.cause = "command";
-        self.act(node, |now, node, outbox, log| {
+        self.step_node(node, |now, node, outbox, trace| {
             let number = RequestNumber(number);
-            result = node.request(now, client, number, command, outbox, log);
+            result = node.request(now, client, number, command, outbox, trace);
         });
         result
     }
 
-    /// Asks for the key A to be set.
+    /// Requests key A to be set.
     pub(crate) fn set(&mut self, node: u16, client: ClientId, number: u32, value: i64) {
         let command = KvCommand::Set(Key::numbered(0), value);
         self.ask(node, client, number, command).unwrap();
     }
 
-    /// Sets the key A and waits for the answer.
+    /// Sets key A and waits for the answer.
     pub(crate) fn set_and_wait(&mut self, node: u16, client: ClientId, number: u32, value: i64) {
         self.set(node, client, number, value);
         self.run_until("the request is answered", |c| {
@@ -578,7 +584,7 @@ impl Cluster {
         });
     }
 
-    /// Lets a new client at a node set so many keys, one after the other.
+    /// Opens a session at a node, sets `count` keys one after the other, and returns the client.
     pub(crate) fn decide(&mut self, node: u16, count: u32) -> ClientId {
         let client = self.client(node);
         for number in 1..=count {
@@ -591,7 +597,7 @@ impl Cluster {
         client
     }
 
-    /// The last answer to a request, at whatever node.
+    /// Returns the last answer to a request at any node.
     pub(crate) fn answer(&self, key: RequestKey) -> Option<Outcome<KvReply>> {
         let mut replies = self.replies.iter().rev();
         let (_, reply) = replies.find(|(_, reply)| reply.key == key)?;
@@ -603,7 +609,7 @@ impl Cluster {
         self.answer(RequestKey { client, number })
     }
 
-    /// In which slot a request was applied, as its client was told.
+    /// Returns the slot in which a request was applied, as reported to its client.
     pub(crate) fn applied_in(&self, client: ClientId, number: u32) -> Option<Slot> {
         match self.outcome(client, number) {
             Some(Outcome::Applied { slot, .. }) => Some(slot),
@@ -611,18 +617,18 @@ impl Cluster {
         }
     }
 
-    /// Whether anybody was answered.
+    /// True if any request was answered since the answers were last cleared.
     pub(crate) fn has_answered(&self) -> bool {
         !self.replies.is_empty()
     }
 
-    /// Forgets the answers so far, so that the next is a new one.
-    pub(crate) fn forget_answers(&mut self) {
+    /// Forgets the answers so far.
+    pub(crate) fn clear_answers(&mut self) {
         self.replies.clear();
     }
 }
 
-/// What can be seen.
+/// Observation.
 impl Cluster {
     pub(crate) fn node(&self, node: u16) -> &TestNode {
         self.nodes[usize::from(node)].as_ref().unwrap()
@@ -632,20 +638,20 @@ impl Cluster {
         self.nodes[usize::from(node)].as_mut().unwrap()
     }
 
-    /// The numbers of the nodes that were switched on and not stopped.
+    /// Returns the nodes that are powered on.
     pub(crate) fn live(&self) -> impl Iterator<Item = u16> + Clone + '_ {
         let runs =
             |node: &u16| !self.stopped.contains(node) && self.nodes[usize::from(*node)].is_some();
         (0..self.size).filter(runs)
     }
 
-    /// The live leader of the highest ballot.
+    /// Returns the running leader with the highest ballot.
     pub(crate) fn leader(&self) -> Option<u16> {
-        let reigns = self.live().filter_map(|node| self.node(node).leading());
-        reigns.max().map(|ballot| ballot.leader().0)
+        let leaderships = self.live().filter_map(|node| self.node(node).leading());
+        leaderships.max().map(|ballot| ballot.leader().0)
     }
 
-    /// Some live node that does not lead: the `index`th of them.
+    /// Returns the `index`th running node that is not the leader.
     pub(crate) fn follower(&self, index: usize) -> u16 {
         let leader = self.leader();
         let mut followers = self.live().filter(|node| Some(*node) != leader);
@@ -656,8 +662,8 @@ impl Cluster {
         self.node(node).applied()
     }
 
-    /// Whether every live node has joined, follows the same live leader, and has applied the same.
-    pub(crate) fn is_calm(&self) -> bool {
+    /// True if every running node has joined, follows the same running leader, and has applied the same slots.
+    pub(crate) fn is_settled(&self) -> bool {
         let Some(leader) = self.leader() else {
             return false;
         };
@@ -669,13 +675,13 @@ impl Cluster {
         })
     }
 
-    /// Everything that decides a node's behaviour, in a form that can be compared.
+    /// Returns everything that determines a node's behaviour, in a comparable form.
     pub(crate) fn state(&self, node: u16) -> String {
         format!("{:?}", self.node(node))
     }
 
-    pub(crate) fn saw(&self, node: u16, is: impl Fn(&What) -> bool) -> bool {
-        self.log.count(node, is) > 0
+    pub(crate) fn saw(&self, node: u16, is: impl Fn(&EventKind) -> bool) -> bool {
+        self.trace.count(node, is) > 0
     }
 }
 
@@ -687,7 +693,7 @@ fn pairs(group: &[u16], others: &[u16]) -> Vec<(u16, u16)> {
     group.iter().flat_map(with_others).collect()
 }
 
-/// Whether a message is of a kind.
-pub(crate) fn is(letter: &Letter, kind: MessageKind) -> bool {
-    letter.message.kind() == kind
+/// True if a message is of this kind.
+pub(crate) fn is(envelope: &TestEnvelope, kind: MessageKind) -> bool {
+    envelope.message.kind() == kind
 }

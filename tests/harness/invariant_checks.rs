@@ -1,21 +1,21 @@
-//! The rules that no run may break, whatever its script does, checked after every step.
+//! Invariant checks of scripted clusters: safety properties that are checked after every step.
 
 use crate::harness::cluster::{TestNode, TestOutbox};
-use crate::harness::trace::{Fact, What};
+use crate::harness::trace::{EventKind, TracedEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
 use synod::{
     Ballot, ClientId, Message, MessageKind, Outcome, Proposal, RequestNumber, Slot, Write,
 };
 
-/// Remembers what was seen first, and compares.
+/// The first observation of each value, with which later ones are compared.
 #[derive(Debug, Default)]
-pub(crate) struct Oracle {
-    /// The digest of everything applied up to a slot, from whoever got there first.
+pub(crate) struct InvariantChecks {
+    /// The chain digest of the log up to a slot, as first observed.
     chains: BTreeMap<Slot, u64>,
-    /// What was chosen for a slot, under whatever ballot.
+    /// The proposal chosen in a slot, under any ballot.
     chosen: BTreeMap<Slot, Proposal<KvCommand>>,
-    /// In which slot a request took effect.
+    /// The slot in which a request took effect.
     effects: BTreeMap<(ClientId, RequestNumber), Slot>,
     promised: BTreeMap<u16, Ballot>,
     /// The highest promise that each node has written.
@@ -24,11 +24,11 @@ pub(crate) struct Oracle {
     votes_written: BTreeSet<(u16, Slot, Ballot)>,
 }
 
-impl Oracle {
-    /// What a node wants done after a step: nothing rests on a vote that is not written.
-    pub(crate) fn see_outbox(&mut self, node: &TestNode, outbox: &TestOutbox) {
+impl InvariantChecks {
+    /// Checks the output of a step: no message depends on a vote that is not written.
+    pub(crate) fn check_outbox(&mut self, node: &TestNode, outbox: &TestOutbox) {
         if !node.is_voter() {
-            Self::see_silence(outbox);
+            Self::check_nonvoter(outbox);
         }
         let node = node.id().0;
         for write in &outbox.writes {
@@ -51,7 +51,7 @@ impl Oracle {
                     count,
                     ..
                 } => (*ballot, *first, u64::from(*count)),
-                // Whoever asks has voted itself.
+                // A leader votes for the proposal that it sends.
                 Message::Accept {
                     ballot,
                     first,
@@ -67,8 +67,8 @@ impl Oracle {
         }
     }
 
-    /// A node that does not vote speaks as a replica only.
-    fn see_silence(outbox: &TestOutbox) {
+    /// Checks that a node without a vote sends only the messages of a replica.
+    fn check_nonvoter(outbox: &TestOutbox) {
         for outgoing in &outbox.messages {
             assert!(
                 matches!(
@@ -81,26 +81,26 @@ impl Oracle {
                         | MessageKind::Request
                         | MessageKind::Response
                 ),
-                "D2: it does not vote, and says {outgoing:?}"
+                "D2: a node without a vote sends {outgoing:?}"
             );
         }
         for write in &outbox.writes {
             assert!(
                 matches!(write, Write::Decided { .. } | Write::Installed(_)),
-                "D2: it does not vote, and writes {write:?}"
+                "D2: a node without a vote writes {write:?}"
             );
         }
     }
 
-    /// A node's promise and prefix after a step.
-    pub(crate) fn see_node(&mut self, node: &TestNode) {
-        self.see_chain(node.id().0, node.applied(), node.chain());
+    /// Checks a node's promise and its applied prefix after a step.
+    pub(crate) fn check_node(&mut self, node: &TestNode) {
+        self.check_chain(node.id().0, node.applied(), node.chain());
         if node.is_voter() {
-            self.see_promise(node.id().0, node.promised());
+            self.check_promise(node.id().0, node.promised());
         }
     }
 
-    fn see_promise(&mut self, node: u16, promised: Ballot) {
+    fn check_promise(&mut self, node: u16, promised: Ballot) {
         let before = self.promised.insert(node, promised).unwrap_or_default();
         assert!(
             before <= promised,
@@ -114,27 +114,29 @@ impl Oracle {
         );
     }
 
-    fn see_chain(&mut self, node: u16, slot: Slot, chain: u64) {
+    fn check_chain(&mut self, node: u16, slot: Slot, chain: u64) {
         let known = *self.chains.entry(slot).or_insert(chain);
         assert_eq!(
             known, chain,
-            "NODE_{node} has applied something else than the others up to slot {slot}"
+            "NODE_{node} has applied another log than the other nodes up to slot {slot}"
         );
     }
 
-    /// Something that a node traced.
-    pub(crate) fn see_fact(&mut self, fact: &Fact) {
-        match fact.what {
-            What::Chosen { slot, proposal, .. } => self.see_value(fact.node, slot, proposal),
-            What::Installed { at, chain } => self.see_chain(fact.node, at, chain),
-            What::Applied {
+    /// Checks an event that a node traced.
+    pub(crate) fn check_event(&mut self, traced: &TracedEvent) {
+        match traced.event {
+            EventKind::Chosen { slot, proposal, .. } => {
+                self.check_value(traced.node, slot, proposal)
+            }
+            EventKind::Installed { at, chain } => self.check_chain(traced.node, at, chain),
+            EventKind::Applied {
                 slot,
                 proposal,
                 outcome,
                 chain,
             } => {
-                self.see_value(fact.node, slot, proposal);
-                self.see_chain(fact.node, slot, chain);
+                self.check_value(traced.node, slot, proposal);
+                self.check_chain(traced.node, slot, chain);
                 if let (Some(key), Some(Outcome::Applied { slot: effect, .. })) =
                     (proposal.key(), outcome)
                 {
@@ -149,8 +151,8 @@ impl Oracle {
         }
     }
 
-    /// One value a slot, for ever.
-    fn see_value(&mut self, node: u16, slot: Slot, proposal: Proposal<KvCommand>) {
+    /// Checks that each slot has one value, for ever.
+    fn check_value(&mut self, node: u16, slot: Slot, proposal: Proposal<KvCommand>) {
         let known = *self.chosen.entry(slot).or_insert(proposal);
         assert_eq!(
             known, proposal,

@@ -1,15 +1,15 @@
-//! Clients that keep a scripted cluster at work.
+//! Clients that keep a scripted cluster under load.
 
 use crate::harness::cluster::{Cluster, millis};
 use synod::machines::{Key, KvCommand};
 use synod::{ClientId, Duration};
 
-/// Clients at one node, each of which asks again as soon as it is answered, so that the log moves on all the time.
+/// A closed-loop load: clients at one node, each of which sends its next request when the last one is answered.
 pub(crate) struct Load {
     node: u16,
-    /// Each with the number of its last request.
+    /// Each client with the number of its last request.
     clients: Vec<(ClientId, u32)>,
-    /// How often they ask at most.
+    /// The shortest time between two rounds of requests.
     every: Duration,
 }
 
@@ -18,7 +18,7 @@ impl Load {
         Self::paced(c, node, clients, millis(2))
     }
 
-    /// As [`Load::new`], but those that are answered ask together, and only every so often.
+    /// Returns a load whose clients send their next requests together, at most once in `every`.
     pub(crate) fn paced(c: &mut Cluster, node: u16, clients: usize, every: Duration) -> Self {
         let clients = (0..clients).map(|_| (c.client(node), 0)).collect();
         Self {

@@ -1,12 +1,12 @@
-//! Faults of every kind for whole runs, drawn from a seed.
+//! Random fault plans and network conditions for simulated runs, drawn from a seed.
 
 use synod::simulation::{Fault, Faults, Placement, Planned, Scenario, Target, Weather};
 use synod::{Duration, Instant, NodeId, NodeSet};
 
-/// A stream of numbers that follows from a seed: Steele, Lea and Flood's `SplitMix`.
-struct Dice(u64);
+/// A pseudo-random number generator: `SplitMix` by Steele, Lea and Flood.
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -28,23 +28,23 @@ impl Dice {
     }
 }
 
-/// When all faults are over.
+/// The time at which all faults are over.
 const HEALED: Instant = Instant::from_micros(12_000_000);
 
-/// Faults of every kind, one after the other or at once, all of them over at [`HEALED`]; never more than a minority of
-/// the nodes down at a time would be too kind.
-fn plan(dice: &mut Dice, nodes: u16) -> Vec<Planned> {
-    (0..4 + dice.below(10))
+/// Draws faults of every kind, in sequence and overlapping, which all end by [`HEALED`]. More than a minority of the
+/// nodes may be down at a time: safety must hold all the same.
+fn plan(random: &mut Random, nodes: u16) -> Vec<Planned> {
+    (0..4 + random.below(10))
         .map(|_| {
-            let at = Instant::ZERO + dice.millis(9_000);
-            let lasts = Some(Duration::from_millis(50 + dice.below(2_500)));
-            let node = dice.node(nodes);
-            let (one, other) = (NodeSet::only(node), NodeSet::only(dice.node(nodes)));
-            let target = match dice.below(2) {
+            let at = Instant::ZERO + random.millis(9_000);
+            let lasts = Some(Duration::from_millis(50 + random.below(2_500)));
+            let node = random.node(nodes);
+            let (one, other) = (NodeSet::only(node), NodeSet::only(random.node(nodes)));
+            let target = match random.below(2) {
                 0 => Target::Node(node),
                 _ => Target::Leader,
             };
-            let fault = match dice.below(10) {
+            let fault = match random.below(10) {
                 0..=3 => Fault::Crash(Target::Node(node)),
                 4 => Fault::Pause(Target::Node(node)),
                 5 => Fault::Partition(one.union(other)),
@@ -67,13 +67,13 @@ fn plan(dice: &mut Dice, nodes: u16) -> Vec<Planned> {
         .collect()
 }
 
-fn weather(dice: &mut Dice) -> Weather {
+fn weather(random: &mut Random) -> Weather {
     Weather {
-        loss_ppm: dice.ppm(300_000),
-        duplicate_ppm: dice.ppm(400_000),
-        spike_ppm: dice.ppm(20_000),
+        loss_ppm: random.ppm(300_000),
+        duplicate_ppm: random.ppm(400_000),
+        spike_ppm: random.ppm(20_000),
         spike: Duration::from_millis(1_500),
-        reorder_ppm: dice.ppm(300_000),
+        reorder_ppm: random.ppm(300_000),
         reorder: Duration::from_millis(300),
         storm: Duration::from_millis(1_500),
         calm: Duration::from_millis(500),
@@ -81,14 +81,14 @@ fn weather(dice: &mut Dice) -> Weather {
     }
 }
 
-/// Three to five nodes and six clients that are spread over them, in trouble.
-pub(crate) fn trouble(seed: u64) -> (Scenario, Faults) {
-    let mut dice = Dice(seed);
+/// Returns a scenario of three to five nodes, with six clients spread over them, and random faults.
+pub(crate) fn random_faults(seed: u64) -> (Scenario, Faults) {
+    let mut random = Random(seed);
     let nodes = [3, 4, 5][usize::try_from(seed % 3).unwrap()];
     let mut scenario = Scenario::of(seed, nodes);
     scenario.clients = 6;
     scenario.placement = Placement::Spread;
-    scenario.think = dice.millis(400);
-    let faults = Faults::new(&scenario, weather(&mut dice), &plan(&mut dice, nodes));
+    scenario.think = random.millis(400);
+    let faults = Faults::new(&scenario, weather(&mut random), &plan(&mut random, nodes));
     (scenario, faults)
 }

@@ -1,4 +1,4 @@
-//! What a cluster's nodes traced, kept as owned facts that a test can look for.
+//! The trace of a cluster as owned events, for tests to search.
 
 use synod::machines::{KvCommand, KvReply};
 use synod::simulation::Planned;
@@ -7,18 +7,18 @@ use synod::{
     Reason, Record, Role, Slot, StateMachine, Tracer,
 };
 
-/// A fact with its time and place.
+/// An event with its time, node and role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fact {
+pub(crate) struct TracedEvent {
     pub(crate) at: Instant,
     pub(crate) node: u16,
     pub(crate) role: Role,
-    pub(crate) what: What,
+    pub(crate) event: EventKind,
 }
 
-/// What happened: an [`Event`] whose messages are cut down to their kinds.
+/// An owned [`Event`], in which messages are reduced to their kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum EventKind {
     Started,
     Stopped,
     Sent {
@@ -76,94 +76,97 @@ pub(crate) enum What {
     Exhausted,
 }
 
-/// Every fact of a run, in order.
+/// All events of a run, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Log {
-    pub(crate) facts: Vec<Fact>,
+pub(crate) struct Trace {
+    pub(crate) events: Vec<TracedEvent>,
 }
 
-impl Log {
-    /// How many facts of a node are as asked.
-    pub(crate) fn count(&self, node: u16, is: impl Fn(&What) -> bool) -> usize {
-        let of_node = self.facts.iter().filter(|fact| fact.node == node);
-        of_node.filter(|fact| is(&fact.what)).count()
+impl Trace {
+    /// Returns the number of events of a node that match.
+    pub(crate) fn count(&self, node: u16, is: impl Fn(&EventKind) -> bool) -> usize {
+        let of_node = self.events.iter().filter(|traced| traced.node == node);
+        of_node.filter(|traced| is(&traced.event)).count()
     }
 
-    /// How many facts of all nodes are as asked.
-    pub(crate) fn count_all(&self, is: impl Fn(&What) -> bool) -> usize {
-        self.facts.iter().filter(|fact| is(&fact.what)).count()
+    /// Returns the number of events of all nodes that match.
+    pub(crate) fn count_all(&self, is: impl Fn(&EventKind) -> bool) -> usize {
+        self.events
+            .iter()
+            .filter(|traced| is(&traced.event))
+            .count()
     }
 
-    /// The last fact of a node that is as asked.
-    pub(crate) fn last(&self, node: u16, is: impl Fn(&What) -> bool) -> Option<&Fact> {
-        let mut facts = self.facts.iter();
-        facts.rfind(|fact| fact.node == node && is(&fact.what))
+    /// Returns the last event of a node that matches.
+    pub(crate) fn last(&self, node: u16, is: impl Fn(&EventKind) -> bool) -> Option<&TracedEvent> {
+        let mut events = self.events.iter();
+        events.rfind(|traced| traced.node == node && is(&traced.event))
     }
 
-    /// How often a node sent a kind of message; a broadcast counts once.
+    /// Returns how often a node sent a kind of message; a broadcast counts once.
     pub(crate) fn sent(&self, node: u16, kind: MessageKind) -> usize {
         self.count(
             node,
-            |what| matches!(what, What::Sent { kind: sent, .. } if *sent == kind),
+            |event| matches!(event, EventKind::Sent { kind: sent, .. } if *sent == kind),
         )
     }
 
-    /// How often a node received a kind of message.
+    /// Returns how often a node received a kind of message.
     pub(crate) fn received(&self, node: u16, kind: MessageKind) -> usize {
         self.count(
             node,
-            |what| matches!(what, What::Received { kind: received, .. } if *received == kind),
+            |event| matches!(event, EventKind::Received { kind: received, .. } if *received == kind),
         )
     }
 
-    /// How often a node ignored something for a reason.
+    /// Returns how often a node ignored a message for a reason.
     pub(crate) fn ignored(&self, node: u16, reason: Reason) -> usize {
         self.count(
             node,
-            |what| matches!(what, What::Ignored { reason: why, .. } if *why == reason),
+            |event| matches!(event, EventKind::Ignored { reason: why, .. } if *why == reason),
         )
     }
 }
 
-impl<M, const PAGE: usize> Tracer<M, PAGE> for Log
+impl<M, const PAGE: usize> Tracer<M, PAGE> for Trace
 where
     M: StateMachine<Command = KvCommand, Output = KvReply>,
 {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
-        let what = match record.event {
-            Event::Started => What::Started,
-            Event::Stopped => What::Stopped,
-            Event::Sent { to, message } => What::Sent {
+        let event = match record.event {
+            Event::Started => EventKind::Started,
+            Event::Stopped => EventKind::Stopped,
+            Event::Sent { to, message } => EventKind::Sent {
                 to,
                 kind: message.kind(),
             },
-            Event::Received { from, message } => What::Received {
+            Event::Received { from, message } => EventKind::Received {
                 from,
                 kind: message.kind(),
             },
-            Event::Lost { message, .. } => What::Lost(message.kind()),
-            Event::Ignored { from, kind, reason } => What::Ignored { from, kind, reason },
-            Event::Suspected { leader } => What::Suspected(leader),
-            Event::BackedOff { delay } => What::BackedOff(delay),
+            Event::Lost { message, .. } => EventKind::Lost(message.kind()),
+            Event::Ignored { from, kind, reason } => EventKind::Ignored { from, kind, reason },
+            Event::Suspected { leader } => EventKind::Suspected(leader),
+            Event::BackedOff { delay } => EventKind::BackedOff(delay),
             Event::Adopted {
                 ballot,
                 reproposed,
                 noops,
                 next_slot,
-            } => What::Adopted {
+            } => EventKind::Adopted {
                 ballot,
                 reproposed,
                 noops,
                 next_slot,
             },
-            Event::Preempted { ballot, by } => What::Preempted { ballot, by },
-            Event::SteppedDown { ballot } => What::SteppedDown(ballot),
-            Event::Accepting { leader } => What::Accepting(leader),
+            Event::Preempted { ballot, by } => EventKind::Preempted { ballot, by },
+            Event::SteppedDown { ballot } => EventKind::SteppedDown(ballot),
+            Event::Accepting { leader } => EventKind::Accepting(leader),
             Event::Chosen {
                 slot,
                 ballot,
                 proposal,
-            } => What::Chosen {
+            } => EventKind::Chosen {
                 slot,
                 ballot,
                 proposal: *proposal,
@@ -173,29 +176,29 @@ where
                 proposal,
                 outcome,
                 chain,
-            } => What::Applied {
+            } => EventKind::Applied {
                 slot,
                 proposal: *proposal,
                 outcome: outcome.copied(),
                 chain,
             },
-            Event::Installed { at, chain } => What::Installed { at, chain },
-            Event::Full { queue } => What::Full(queue),
-            Event::Halted { cause } => What::Halted(*cause),
-            Event::Fenced => What::Fenced,
-            Event::Killed => What::Killed,
-            Event::Restarted => What::Restarted,
-            Event::Duplicated { message, .. } => What::Duplicated(message.kind()),
-            Event::Delayed { message, .. } => What::Delayed(message.kind()),
-            Event::FaultBegan { planned } => What::FaultBegan(planned),
-            Event::FaultEnded { planned } => What::FaultEnded(planned),
-            Event::Exhausted => What::Exhausted,
+            Event::Installed { at, chain } => EventKind::Installed { at, chain },
+            Event::Full { queue } => EventKind::Full(queue),
+            Event::Halted { cause } => EventKind::Halted(*cause),
+            Event::Fenced => EventKind::Fenced,
+            Event::Killed => EventKind::Killed,
+            Event::Restarted => EventKind::Restarted,
+            Event::Duplicated { message, .. } => EventKind::Duplicated(message.kind()),
+            Event::Delayed { message, .. } => EventKind::Delayed(message.kind()),
+            Event::FaultBegan { planned } => EventKind::FaultBegan(planned),
+            Event::FaultEnded { planned } => EventKind::FaultEnded(planned),
+            Event::Exhausted => EventKind::Exhausted,
         };
-        self.facts.push(Fact {
+        self.events.push(TracedEvent {
             at: record.at,
             node: record.node.0,
             role: record.role,
-            what,
+            event,
         });
     }
 }
