@@ -1,10 +1,10 @@
-//! Boards on a line: to be switched on and off, and to be heard.
+//! A cluster of boards on a serial bus, with control of their power and access to their logs.
 
 use crate::Failure;
 use crate::image::{self, Board};
 use crate::log_decoder::{Dictionary, Line};
 use crate::qemu::{self, Running};
-use crate::serial_bus::Hub;
+use crate::serial_bus::SerialBus;
 use core::fmt;
 use std::fs;
 use std::io::Read;
@@ -13,24 +13,24 @@ use std::process::ChildStdout;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-/// What a board lets be heard.
+/// An event from a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum BoardOutput {
     /// A line of its log.
     Line(Line),
-    /// Its program has ended, or its power was cut.
+    /// The end of its log: the program has ended, or the power was cut.
     End,
-    /// Its log cannot be read any more.
+    /// The log cannot be decoded any further.
     Lost(Failure),
 }
 
-type Listener = Arc<dyn Fn(usize, Heard) + Send + Sync>;
+type Listener = Arc<dyn Fn(usize, BoardOutput) + Send + Sync>;
 
-/// Three boards, one of each kind, on a hub.
-pub struct Rig {
-    // Ahead of the hub: whoever is connected goes first.
+/// Three boards, one of each kind, on a serial bus.
+pub struct BoardCluster {
+    // Declared before the bus, so that the boards are dropped first.
     places: Vec<Place>,
-    hub: Hub,
+    bus: SerialBus,
     size: u16,
     listener: Listener,
 }
@@ -43,90 +43,90 @@ struct Place {
     running: Option<(Running, JoinHandle<()>)>,
 }
 
-impl fmt::Debug for Rig {
+impl fmt::Debug for BoardCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rig")
-            .field("hub", &self.hub)
+        f.debug_struct("BoardCluster")
+            .field("bus", &self.bus)
             .finish_non_exhaustive()
     }
 }
 
-impl Rig {
-    /// Boards of a cluster of so many nodes, all of them off. Their flash is in a folder of its own that goes with the rig, or
-    /// in another one that stays.
+impl BoardCluster {
+    /// Creates the boards of a cluster of `size` nodes, all of them off. Their flash is in a temporary folder, or in
+    /// `flash`, which is kept.
     ///
     /// # Errors
     ///
-    /// The program was not built, or a socket cannot be made.
+    /// Returns an error if the program cannot be built, or a socket cannot be created.
     pub fn new(
         (name, program): (&str, &str),
         size: u16,
         flash: Option<&Path>,
-        listen: impl Fn(usize, Heard) + Send + Sync + 'static,
+        listen: impl Fn(usize, BoardOutput) + Send + Sync + 'static,
     ) -> Result<Self, Failure> {
-        let hub = Hub::new(name)?;
-        let folder = flash.unwrap_or_else(|| hub.folder());
+        let bus = SerialBus::new(name)?;
+        let folder = flash.unwrap_or_else(|| bus.folder());
         let mut places = Vec::new();
         for (address, board) in (0..).zip(Board::ALL) {
             places.push(Place {
                 board,
                 image: image::firmware(board, program)?,
                 flash: folder.join(format!("flash-{address}")),
-                socket: hub.socket(address)?,
+                socket: bus.socket(address)?,
                 running: None,
             });
         }
         Ok(Self {
             places,
-            hub,
+            bus,
             size,
             listener: Arc::new(listen),
         })
     }
 
-    /// The line.
-    pub fn hub(&self) -> &Hub {
-        &self.hub
+    /// Returns the bus.
+    pub fn bus(&self) -> &SerialBus {
+        &self.bus
     }
 
-    /// How many nodes the cluster has.
+    /// Returns the number of nodes of the cluster.
     pub fn size(&self) -> u16 {
         self.size
     }
 
-    /// How many boards there are.
+    /// Returns the number of boards.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there are none.
+    /// True if there are no boards.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// What kind of board is at a place.
+    /// Returns the kind of a board.
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// Returns an error if there is no such board.
     pub fn board(&self, index: usize) -> Result<Board, Failure> {
         Ok(self.place(index)?.board)
     }
 
-    /// Whether a board has flash that was written to.
+    /// True if a board has written to its flash.
     ///
     /// # Errors
     ///
-    /// There is no such board.
+    /// Returns an error if there is no such board.
     pub fn has_flash(&self, index: usize) -> Result<bool, Failure> {
         Ok(self.place(index)?.flash.exists())
     }
 
-    /// Switches a board on, with words besides those that it is always given.
+    /// Powers on a board, with additional arguments.
     ///
     /// # Errors
     ///
-    /// It is on, or did not start.
+    /// Returns an error if it is on, or does not start.
     pub fn switch_on(&mut self, index: usize, words: &[&str]) -> Result<(), Failure> {
         let (size, listener) = (self.size.to_string(), Arc::clone(&self.listener));
         let place = self.place_mut(index)?;
@@ -141,21 +141,21 @@ impl Rig {
         let (running, stream) = Running::start(command)?;
         let image = place.image.clone();
         let reader = thread::spawn(move || {
-            let each = |line| listener(index, Heard::Line(line));
+            let each = |line| listener(index, BoardOutput::Line(line));
             if let Err(failure) = read(&image, stream, each) {
-                listener(index, Heard::Lost(failure));
+                listener(index, BoardOutput::Lost(failure));
             }
-            listener(index, Heard::End);
+            listener(index, BoardOutput::End);
         });
         place.running = Some((running, reader));
         Ok(())
     }
 
-    /// Cuts a board's power.
+    /// Cuts the power of a board.
     ///
     /// # Errors
     ///
-    /// It is off.
+    /// Returns an error if it is off.
     pub fn switch_off(&mut self, index: usize) -> Result<(), Failure> {
         let (running, reader) = self.take(index)?;
         drop(running);
@@ -163,31 +163,31 @@ impl Rig {
         Ok(())
     }
 
-    /// Whether a board has power. Its program may have ended all the same.
+    /// True if a board has power, even if its program has ended.
     ///
     /// # Errors
     ///
-    /// There is no such board.
+    /// Returns an error if there is no such board.
     pub fn is_on(&self, index: usize) -> Result<bool, Failure> {
         Ok(self.place(index)?.running.is_some())
     }
 
-    /// The exit code of a program that has ended. The board is off then.
+    /// Returns the exit code of a program that has ended, and switches its board off.
     ///
     /// # Errors
     ///
-    /// It is off, or was killed.
+    /// Returns an error if the board is off, or was killed.
     pub fn code(&mut self, index: usize) -> Result<i32, Failure> {
         let (mut running, reader) = self.take(index)?;
         let _ = reader.join();
         running.code()
     }
 
-    /// Takes all that a board has written, as if it had a new flash.
+    /// Erases the flash of a board.
     ///
     /// # Errors
     ///
-    /// It is on, or has written nothing.
+    /// Returns an error if it is on, or has never written.
     pub fn erase(&self, index: usize) -> Result<(), Failure> {
         let place = self.place(index)?;
         if place.running.is_some() {
@@ -215,7 +215,7 @@ fn none(index: usize) -> Failure {
     Failure::new(format!("there is no board {index}"))
 }
 
-/// Reads a log to its end.
+/// Decodes a log to its end.
 fn read(image: &Path, mut stream: ChildStdout, mut each: impl FnMut(Line)) -> Result<(), Failure> {
     let dictionary = Dictionary::of(image)?;
     let mut decoder = dictionary.decoder();

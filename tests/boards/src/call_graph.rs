@@ -1,4 +1,4 @@
-//! Who calls whom in an image for a Cortex-M, read from what `llvm-objdump` prints.
+//! The call graph of an image for a Cortex-M, read from the output of `llvm-objdump`.
 
 use crate::Failure;
 use crate::elf::Elf;
@@ -6,24 +6,24 @@ use crate::stack_depth::{Function, Graph};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What an instruction does that matters for the stack.
+/// The effect of an instruction on calls and the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Calls what begins at an address.
+    /// Calls the function at an address.
     Call(u64),
-    /// Goes to an address.
+    /// Jumps to an address.
     Jump(u64),
-    /// Calls or goes to where a register says.
+    /// Calls or jumps to the address in a register.
     Indirect,
-    /// Takes bytes of the stack.
+    /// Pushes bytes onto the stack.
     Push(u64),
 }
 
-/// The calls in an image.
+/// Returns the call graph of an image.
 ///
 /// # Errors
 ///
-/// There is no `llvm-objdump`, or it fails.
+/// Returns an error if `llvm-objdump` is missing or fails.
 pub fn graph(image: &Path, elf: &Elf) -> Result<Graph, Failure> {
     let output = Command::new(objdump()?)
         .args(["--disassemble", "--no-show-raw-insn"])
@@ -38,7 +38,7 @@ pub fn graph(image: &Path, elf: &Elf) -> Result<Graph, Failure> {
     Ok(join(elf, &effects(&listing)))
 }
 
-/// The disassembler that comes with the compiler.
+/// Returns the path of the disassembler that comes with the compiler.
 fn objdump() -> Result<PathBuf, Failure> {
     let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
     let output = Command::new(rustc)
@@ -51,12 +51,12 @@ fn objdump() -> Result<PathBuf, Failure> {
         Ok(tool)
     } else {
         Err(Failure::new(
-            "there is no llvm-objdump, which finds the calls: rustup component add llvm-tools",
+            "llvm-objdump is missing: rustup component add llvm-tools",
         ))
     }
 }
 
-/// What the lines of a listing do, with their addresses.
+/// Returns the effects in a listing, with their addresses.
 fn effects(listing: &str) -> Vec<(u64, Effect)> {
     listing.lines().filter_map(effect).collect()
 }
@@ -85,7 +85,7 @@ fn effect(line: &str) -> Option<(u64, Effect)> {
     Some((address, effect))
 }
 
-/// `b`, alone or under a condition.
+/// True for `b`, with or without a condition.
 fn is_branch(name: &str) -> bool {
     const CONDITIONS: [&str; 15] = [
         "", "eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le",
@@ -94,20 +94,21 @@ fn is_branch(name: &str) -> bool {
         .is_some_and(|condition| CONDITIONS.contains(&condition))
 }
 
-/// `0xa1da <name>`
+/// Parses `0xa1da <name>`.
 fn target(operands: &str) -> Option<u64> {
     let digits = operands.strip_prefix("0x")?;
     let end = digits.find(|digit: char| !digit.is_ascii_hexdigit());
     u64::from_str_radix(digits.get(..end.unwrap_or(digits.len()))?, 16).ok()
 }
 
-/// How many registers `{r4, r5, lr}` names. Doubles may stand as `d8-d11`; LLVM prints each.
+/// Counts the registers in `{r4, r5, lr}`. Double registers could be written as a range such as `d8-d11`, but LLVM
+/// lists each.
 fn registers(operands: &str) -> u64 {
     let list = operands.split('{').nth(1).unwrap_or_default();
     u64::try_from(list.split(',').count()).unwrap_or(u64::MAX)
 }
 
-/// `#0x10` or `#-0x8`, the last of the operands.
+/// Parses the last operand, such as `#0x10` or `#-0x8`.
 fn immediate(operands: &str) -> Option<u64> {
     let (_, number) = operands.rsplit_once('#')?;
     let number = number.trim_end_matches(['!', ']']).trim_start_matches('-');
@@ -117,8 +118,8 @@ fn immediate(operands: &str) -> Option<u64> {
     }
 }
 
-/// Gives the functions their calls. A function of which the compiler says nothing, as it is older or is assembly, takes
-/// what it pushes.
+/// Assigns the calls to the functions. The frame of a function that the compiler does not report, because it is
+/// precompiled or assembly, is the sum of its pushes.
 fn join(elf: &Elf, effects: &[(u64, Effect)]) -> Graph {
     let named = elf.functions.iter().map(|(start, function)| {
         let function = Function {
@@ -148,10 +149,11 @@ fn join(elf: &Elf, effects: &[(u64, Effect)]) -> Graph {
             Effect::Push(bytes) if !has_frame => function.frame += bytes,
             Effect::Push(_) => {}
             Effect::Indirect => function.is_indirect = true,
-            // A Cortex-M0 has no other instruction that goes far within a long function.
+            // A call into the function itself: a Cortex-M0 has no other instruction for a far jump within a long
+            // function.
             Effect::Call(to) if to != start && start_of(to) == Some(start) => {}
             Effect::Call(to) => function.calls.extend(start_of(to)),
-            // What is gone to at its beginning has the stack as its caller found it.
+            // A jump to the beginning of another function is a tail call: the stack is as its caller left it.
             Effect::Jump(to) if elf.functions.contains_key(&to) && to != start => {
                 function.tail_calls.insert(to);
             }
@@ -216,7 +218,7 @@ image:\tfile format elf32-littlearm
     }
 
     #[test]
-    fn a_listing_says_what_each_instruction_does() {
+    fn the_effects_of_a_listing_are_parsed() {
         let effects = effects(LISTING);
         assert_eq!(
             effects,
@@ -238,13 +240,13 @@ image:\tfile format elf32-littlearm
     }
 
     #[test]
-    fn functions_have_what_the_compiler_said_or_else_what_they_push() {
+    fn frames_come_from_the_compiler_or_else_from_pushes() {
         let graph = join(&image(), &effects(LISTING));
         let [top, middle, low] = [&graph[&0x100], &graph[&0x200], &graph[&0x300]];
         assert_eq!((top.frame, middle.frame, low.frame), (48, 24, 0));
-        // What stands behind its end is no jump, and what goes to its middle is no call.
+        // An instruction after the end of a function is no jump, and a call to its middle is no call.
         assert!(top.calls.iter().eq([&0x200]) && top.tail_calls.iter().eq([&0x300]));
-        // Into the middle of another function: the frame may still be there.
+        // A jump into the middle of another function: the frame may still be in use.
         assert!(middle.calls.iter().eq([&0x300]) && middle.tail_calls.is_empty());
         assert_eq!(
             (top.is_indirect, middle.is_indirect, low.is_indirect),

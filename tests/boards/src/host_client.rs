@@ -1,7 +1,7 @@
-//! A client on the host, on a line of boards: the client of the library, with a real clock.
+//! A client on the host that talks to boards over the serial bus: the client of the library, with a real clock.
 
 use crate::Failure;
-use crate::serial_bus::End;
+use crate::serial_bus::Port;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use example_firmware::member::{self, PAGE};
@@ -12,18 +12,18 @@ use synod::client::{Address, Answer, Answered, Applied, Asked, Client, Question}
 use synod::wire::{Dropped, Frames};
 use synod::{Instant, NodeId, NodeSet, StateMachine, Status};
 
-/// How long a board may be silent before another one is asked: longer than an election takes.
+/// The time after which a silent board is replaced by another one: longer than an election takes.
 const PATIENCE: synod::Duration = synod::Duration::from_millis(700);
-/// How often it looks whether it was told to stop.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long a board may take to say how it is, before it is asked once more.
-const STATUS: Duration = Duration::from_millis(500);
+/// The interval at which a wait checks for a request to stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The time limit for a status, after which it is requested again.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 const STATUS_TRIES: u32 = 4;
 
-/// A client at an address of a hub, which asks and waits.
+/// A client at an address of the bus, which blocks until it is answered.
 #[derive(Debug)]
-pub struct Outside<M: StateMachine> {
-    end: End,
+pub struct HostClient<M: StateMachine> {
+    end: Port,
     address: Address,
     frames: Frames<M, PAGE, MTU>,
     client: Client<M>,
@@ -31,14 +31,14 @@ pub struct Outside<M: StateMachine> {
     stop: Arc<AtomicBool>,
 }
 
-impl<M: StateMachine> Outside<M> {
-    /// A client of a cluster of so many nodes, of which it asks the first `boards`.
+impl<M: StateMachine> HostClient<M> {
+    /// Creates a client of a cluster of `size` nodes that asks the first `boards` of them.
     ///
     /// # Errors
     ///
-    /// There are no boards.
+    /// Returns an error if there are no boards.
     pub fn new(
-        (end, size): (End, u16),
+        (end, size): (Port, u16),
         boards: u16,
         address: Address,
         nonce: u64,
@@ -56,21 +56,21 @@ impl<M: StateMachine> Outside<M> {
         })
     }
 
-    /// What ends its waiting: from any thread, for ever.
+    /// Returns a flag that ends every wait when it is set, from any thread.
     pub fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
 
-    /// What did not reach it whole.
+    /// Returns the counts of dropped frames.
     pub fn dropped(&self) -> Dropped {
         self.frames.dropped()
     }
 
-    /// Has a command applied, once. What is not answered in so long is withdrawn.
+    /// Has a command applied exactly once. It is withdrawn if it is not answered within `patience`.
     ///
     /// # Errors
     ///
-    /// It is not known whether it was applied.
+    /// Returns an error if it is unknown whether the command was applied.
     pub fn ask(
         &mut self,
         command: M::Command,
@@ -89,26 +89,28 @@ impl<M: StateMachine> Outside<M> {
                 let _ = self.client.withdraw();
                 self.say();
                 return Err(Failure::new(format!(
-                    "no answer within {} s, and it is not known whether the command was applied, or will be",
+                    "no answer within {} s; the command may have been applied, or may yet be",
                     began.elapsed().as_secs()
                 )));
             }
             let now = self.now();
             let due = self.client.next_deadline().map(|at| at.since(now));
-            let due = due.map_or(LOOK, |span| Duration::from_micros(span.as_micros()));
-            if let Some((from, answer)) = self.hear(due.min(LOOK)) {
+            let due = due.map_or(POLL_INTERVAL, |span| {
+                Duration::from_micros(span.as_micros())
+            });
+            if let Some((from, answer)) = self.hear(due.min(POLL_INTERVAL)) {
                 self.client.handle_answer(self.now(), from, &answer);
             }
             self.client.handle_timeout(self.now());
         }
     }
 
-    /// How a board is; `None` where it does not say.
+    /// Returns the status of a board, or `None` if it does not answer.
     pub fn status(&mut self, node: NodeId) -> Option<Status> {
         for _ in 0..STATUS_TRIES {
             let began = clock();
             self.put(node, Question::Status);
-            while let Some(left) = STATUS.checked_sub(began.elapsed()) {
+            while let Some(left) = STATUS_TIMEOUT.checked_sub(began.elapsed()) {
                 let (from, answer) = self.hear(left)?;
                 self.client.handle_answer(self.now(), from, &answer);
                 match answer {
@@ -120,7 +122,7 @@ impl<M: StateMachine> Outside<M> {
         None
     }
 
-    /// Sends what the client has to say.
+    /// Sends the next question of the client, if there is one.
     fn say(&mut self) {
         while let Some((to, question)) = self.client.poll_question() {
             self.put(to, question);
@@ -131,13 +133,13 @@ impl<M: StateMachine> Outside<M> {
         let from = self.address;
         let asked = Asked { from, to, question };
         let mut buffer = [0; MTU];
-        // There is a frame for whatever a client asks of a member.
+        // Every question of a client fits into a frame.
         if let Ok(len) = self.frames.encode_asked(&asked, &mut buffer) {
             self.end.send(buffer.get(..len).unwrap_or_default());
         }
     }
 
-    /// The next answer for this client.
+    /// Returns the next answer for this client.
     fn hear(&mut self, patience: Duration) -> Option<(NodeId, Answer<M::Output>)> {
         let frame = self.end.receive(patience)?;
         let answered = self.frames.decode_answered(&frame).ok()??;

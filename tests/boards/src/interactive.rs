@@ -1,11 +1,11 @@
-//! Three boards by hand: what is said to them is done, and what comes of it is shown.
+//! An interactive cluster of three boards: executes commands and prints their results.
 
 mod command;
 mod screen;
 
 use crate::Failure;
-use crate::board_cluster::{Heard, Rig};
-use crate::host_client::Outside;
+use crate::board_cluster::{BoardCluster, BoardOutput};
+use crate::host_client::HostClient;
 use command::{BOARDS, Number};
 pub use command::{Command, HELP};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -21,71 +21,71 @@ use synod::client::Address;
 use synod::machines::{KvCommand, KvReply};
 use synod::{NodeId, Standing, Status};
 
-/// How long a board may take from power to its first line.
+/// The time limit from power-on to the first log line of a board.
 const BOOT: Duration = Duration::from_secs(20);
-/// How often a wait looks whether it was told to stop.
-const LOOK: Duration = Duration::from_millis(50);
-/// What a line is garbled by.
-const NOISE: u64 = 6;
+/// The interval at which a wait checks for a request to stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The seed of line noise.
+const NOISE_SEED: u64 = 6;
 
-/// What the boards are started with.
+/// The settings of the boards.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long a command may take.
+    /// The time limit of a command.
     pub patience: Duration,
-    /// Where flash is kept; in a folder that goes with the boards, if nothing is named.
+    /// The folder of the flash files; a temporary one if `None`.
     pub flash: Option<std::path::PathBuf>,
     /// When to show colours.
     pub colour: Colour,
-    /// What tells the client's session from all others.
+    /// The nonce of the client's session, which must be unique.
     pub nonce: u64,
 }
 
 /// Three boards, one of each kind, and a client.
 #[derive(Debug)]
-pub struct ByHand {
-    rig: Rig,
-    client: Outside<Machine>,
+pub struct Console {
+    cluster: BoardCluster,
+    client: HostClient<Machine>,
     patience: Duration,
     screen: Screen,
-    heard: Receiver<(usize, Heard)>,
+    heard: Receiver<(usize, BoardOutput)>,
     stop: Arc<AtomicBool>,
-    /// Held for as long as the boards run, where their flash stays.
+    /// The lock of the flash folder, held while the boards run.
     _lock: Option<File>,
 }
 
-impl ByHand {
-    /// Switches on three boards: new ones where there is no flash, and otherwise those that the flash is of.
+impl Console {
+    /// Powers on three boards, with new flash or with the flash in the folder.
     ///
     /// # Errors
     ///
-    /// The images were not built, or a board did not start.
+    /// Returns an error if the images cannot be built, or a board does not start.
     pub fn start(settings: &Settings) -> Result<Self, Failure> {
         crate::qemu::look()?;
         let lock = settings.flash.as_deref().map(hold).transpose()?;
         let screen = Screen::new(settings.colour);
         let (sender, heard) = mpsc::channel();
-        let listen = move |index: usize, heard: Heard| {
+        let listen = move |index: usize, heard: BoardOutput| {
             let kind = crate::image::Board::ALL.get(index);
             let kind = kind.map_or("", |board| board.name());
             match &heard {
-                Heard::Line(line) => {
+                BoardOutput::Line(line) => {
                     screen.board(index, kind, format_args!("{:5} {}", line.level, line.text));
                 }
-                Heard::End => screen.board(index, kind, "is off"),
-                Heard::Lost(failure) => screen.board(index, kind, failure),
+                BoardOutput::End => screen.board(index, kind, "is off"),
+                BoardOutput::Lost(failure) => screen.board(index, kind, failure),
             }
-            // Nobody waits for anything any more when the boards go.
+            // The receiver is gone when the boards are being switched off.
             let _ = sender.send((index, heard));
         };
         let flash = settings.flash.as_deref();
-        let rig = Rig::new(("by-hand", "node"), BOARDS.into(), flash, listen)?;
+        let cluster = BoardCluster::new(("by-hand", "node"), BOARDS.into(), flash, listen)?;
         let address = Address::FIRST;
-        let line = (rig.hub().end(address.byte()), rig.size());
-        let client = Outside::new(line, rig.size(), address, settings.nonce)?;
+        let line = (cluster.bus().end(address.byte()), cluster.size());
+        let client = HostClient::new(line, cluster.size(), address, settings.nonce)?;
         let mut boards = Self {
             stop: client.stop(),
-            rig,
+            cluster,
             client,
             patience: settings.patience,
             screen,
@@ -93,33 +93,33 @@ impl ByHand {
             _lock: lock,
         };
         for board in 0..BOARDS {
-            boards.switch_on(board, !boards.rig.has_flash(board.into())?)?;
+            boards.switch_on(board, !boards.cluster.has_flash(board.into())?)?;
         }
         Ok(boards)
     }
 
-    /// What ends every wait: from any thread, for ever.
+    /// Returns a flag that ends every wait when it is set, from any thread.
     pub fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
 
-    /// Where everything is shown.
+    /// Returns the screen for all output.
     pub fn screen(&self) -> Screen {
         self.screen
     }
 
-    /// Does what was said, and answers what came of it in a line for a person.
+    /// Executes a command, and returns its result as text for a person.
     ///
     /// # Errors
     ///
-    /// What was not done, or is not as it must be.
+    /// Returns the reason why the command failed, or a violation that it found.
     pub fn run(&mut self, command: Command) -> Result<String, Failure> {
         match command {
             Command::Ask(command) => self.ask(command),
             Command::Status(board) => self.status(board),
             Command::Agree => self.agree(),
             Command::Kill(board) => {
-                self.rig.switch_off(board.into())?;
+                self.cluster.switch_off(board.into())?;
                 Ok(format!("board {board} is off"))
             }
             Command::Start(board) => {
@@ -127,25 +127,25 @@ impl ByHand {
                 Ok(format!("board {board} is on"))
             }
             Command::Restart(board) => {
-                self.rig.switch_off(board.into())?;
+                self.cluster.switch_off(board.into())?;
                 self.switch_on(board, false)?;
-                Ok(format!("board {board} was off, and is on"))
+                Ok(format!("board {board} was restarted"))
             }
             Command::Wipe(board) => {
-                self.rig.erase(board.into())?;
+                self.cluster.erase(board.into())?;
                 Ok(format!(
-                    "the flash of board {board} is empty: it will only learn"
+                    "the flash of board {board} is empty: it will start as a learner"
                 ))
             }
             Command::Cut(one, other) => Ok(self.cut(one, other)),
             Command::Heal(between) => Ok(self.heal(between)),
             Command::Noise(true) => {
-                self.rig.hub().garble(NOISE, Vec::new());
-                Ok("one frame of twelve is garbled".into())
+                self.cluster.bus().garble(NOISE_SEED, Vec::new());
+                Ok("one frame in twelve is garbled".into())
             }
             Command::Noise(false) => {
-                let struck = self.rig.hub().clear();
-                Ok(format!("the line is clear; {struck} frames were garbled"))
+                let garbled = self.cluster.bus().clear();
+                Ok(format!("the line is clear; {garbled} frames were garbled"))
             }
             Command::Wait(span) => {
                 self.wait(span)?;
@@ -180,47 +180,47 @@ impl ByHand {
         let mut lines = Vec::new();
         let mut known: Vec<(Number, Status)> = Vec::new();
         for board in boards {
-            if !self.rig.is_on(board.into())? {
+            if !self.cluster.is_on(board.into())? {
                 lines.push(format!("board {board}: off"));
                 continue;
             }
             match self.client.status(NodeId(board.into())) {
                 None => lines.push(format!("board {board}: no answer")),
                 Some(status) => {
-                    lines.push(format!("board {board}: {}", Told(&status)));
+                    lines.push(format!("board {board}: {}", StatusText(&status)));
                     known.push((board, status));
                 }
             }
         }
-        for (one, cut) in self.rig.hub().cuts() {
+        for (one, cut) in self.cluster.bus().cuts() {
             lines.push(format!("the line between {one} and {cut} is cut"));
         }
-        let said = lines.join("\n");
+        let text = lines.join("\n");
         match differing(&known) {
-            None => Ok(said),
+            None => Ok(text),
             Some((one, other)) => Err(Failure::new(format!(
-                "{said}\nboards {one} and {other} have applied as far, and not the same: a rule was broken"
+                "{text}\nboards {one} and {other} have applied different logs up to the same slot: a rule is broken"
             ))),
         }
     }
 
-    /// Waits until all that are on have joined and applied as far.
+    /// Waits until all boards that are on have joined and have applied the same slots.
     fn agree(&mut self) -> Result<String, Failure> {
         let began = clock();
         while began.elapsed() < self.patience && !self.is_stopped() {
             let mut known = Vec::new();
             for board in 0..BOARDS {
-                if self.rig.is_on(board.into())? {
+                if self.cluster.is_on(board.into())? {
                     known.push((board, self.client.status(NodeId(board.into()))));
                 }
             }
             match agreed(&known)? {
-                Some(said) => return Ok(said),
-                None => self.wait(LOOK)?,
+                Some(text) => return Ok(text),
+                None => self.wait(POLL_INTERVAL)?,
             }
         }
         Err(Failure::new(format!(
-            "the boards did not agree within {} s: status says how each is",
+            "the boards did not agree within {} s: status shows the state of each",
             began.elapsed().as_secs()
         )))
     }
@@ -231,36 +231,33 @@ impl ByHand {
             None => (0..BOARDS).filter(|board| *board != one).collect(),
         };
         for other in &others {
-            self.rig.hub().cut(one, *other);
+            self.cluster.bus().cut(one, *other);
         }
         let others: Vec<String> = others.iter().map(Number::to_string).collect();
-        format!(
-            "nothing is carried between {one} and {}",
-            others.join(", nor ")
-        )
+        format!("board {one} is cut off from {}", others.join(" and "))
     }
 
     fn heal(&mut self, between: Option<(Number, Number)>) -> String {
         let pairs = match between {
             Some(pair) => vec![pair],
-            None => self.rig.hub().cuts(),
+            None => self.cluster.bus().cuts(),
         };
-        let mended = pairs
+        let restored = pairs
             .into_iter()
-            .filter(|(one, other)| self.rig.hub().mend(*one, *other))
+            .filter(|(one, other)| self.cluster.bus().restore(*one, *other))
             .count();
-        match mended {
-            0 => "nothing was cut".into(),
-            1 => "the line is mended".into(),
-            count => format!("{count} lines are mended"),
+        match restored {
+            0 => "no line was cut".into(),
+            1 => "the line is restored".into(),
+            count => format!("{count} lines are restored"),
         }
     }
 
-    /// Switches a board on, and waits until it has said who it is.
+    /// Powers on a board, and waits until it has logged its identity.
     fn switch_on(&mut self, board: Number, is_new: bool) -> Result<(), Failure> {
         while self.heard.try_recv().is_ok() {}
         let index = usize::from(board);
-        self.rig
+        self.cluster
             .switch_on(index, if is_new { &["new"] } else { &[] })?;
         let is_up = |line: &str| {
             ["begins as ", "goes on as ", "only learns: "]
@@ -269,29 +266,31 @@ impl ByHand {
         };
         let began = clock();
         while began.elapsed() < BOOT && !self.is_stopped() {
-            match self.heard.recv_timeout(LOOK) {
-                Ok((of, Heard::Line(line))) if of == index && is_up(&line.text) => return Ok(()),
-                Ok((of, Heard::End)) if of == index => {
-                    let code = self.rig.code(index)?;
+            match self.heard.recv_timeout(POLL_INTERVAL) {
+                Ok((of, BoardOutput::Line(line))) if of == index && is_up(&line.text) => {
+                    return Ok(());
+                }
+                Ok((of, BoardOutput::End)) if of == index => {
+                    let code = self.cluster.code(index)?;
                     return Err(Failure::new(format!(
-                        "board {board} ended with code {code}: its log says why"
+                        "board {board} exited with code {code}: its log has the reason"
                     )));
                 }
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let _ = self.rig.switch_off(index);
-        Err(Failure::new(format!("board {board} did not come up")))
+        let _ = self.cluster.switch_off(index);
+        Err(Failure::new(format!("board {board} did not start in time")))
     }
 
     fn wait(&mut self, span: Duration) -> Result<(), Failure> {
         let began = clock();
         while let Some(left) = span.checked_sub(began.elapsed()) {
             if self.is_stopped() {
-                return Err(Failure::new("the wait was cut short"));
+                return Err(Failure::new("the wait was interrupted"));
             }
-            let _ = self.heard.recv_timeout(left.min(LOOK));
+            let _ = self.heard.recv_timeout(left.min(POLL_INTERVAL));
         }
         Ok(())
     }
@@ -301,10 +300,10 @@ impl ByHand {
     }
 }
 
-/// A status in words.
-struct Told<'a>(&'a Status);
+/// Formats a status.
+struct StatusText<'a>(&'a Status);
 
-impl core::fmt::Display for Told<'_> {
+impl core::fmt::Display for StatusText<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Status {
             standing,
@@ -326,7 +325,7 @@ impl core::fmt::Display for Told<'_> {
     }
 }
 
-/// What boards agree on that have all joined and applied as far; `None` where they have not, or do not all answer.
+/// Returns a summary if all boards have joined and applied the same slots; `None` if not, or if one does not answer.
 fn agreed(known: &[(Number, Option<Status>)]) -> Result<Option<String>, Failure> {
     let mut told = Vec::new();
     for (board, status) in known {
@@ -340,7 +339,7 @@ fn agreed(known: &[(Number, Option<Status>)]) -> Result<Option<String>, Failure>
     }
     if let Some((one, other)) = differing(&told) {
         return Err(Failure::new(format!(
-            "boards {one} and {other} have applied as far, and not the same: a rule was broken"
+            "boards {one} and {other} have applied different logs up to the same slot: a rule is broken"
         )));
     }
     let Some((_, first)) = told.first() else {
@@ -354,11 +353,11 @@ fn agreed(known: &[(Number, Option<Status>)]) -> Result<Option<String>, Failure>
     }
     let (count, slot, chain) = (told.len(), first.applied.number(), first.chain);
     Ok(Some(format!(
-        "{count} boards have applied the same up to slot {slot}: chain {chain:016x}"
+        "{count} boards have applied the same log up to slot {slot}: chain {chain:016x}"
     )))
 }
 
-/// Two boards that have applied as far, and not the same.
+/// Returns two boards that have applied different logs up to the same slot.
 fn differing(known: &[(Number, Status)]) -> Option<(Number, Number)> {
     known.iter().enumerate().find_map(|(index, (one, status))| {
         let differs = |(_, other): &&(Number, Status)| {
@@ -369,8 +368,7 @@ fn differing(known: &[(Number, Status)]) -> Option<(Number, Number)> {
     })
 }
 
-/// Makes a folder for flash, where there is none, and keeps others from it: two boards with one flash would be two with one
-/// number.
+/// Creates the flash folder if necessary, and locks it: two boards that share flash would have one node id.
 fn hold(folder: &Path) -> Result<File, Failure> {
     let failed = |error: &dyn core::fmt::Display| {
         Failure::new(format!("{} cannot be used: {error}", folder.display()))
@@ -378,7 +376,7 @@ fn hold(folder: &Path) -> Result<File, Failure> {
     fs::create_dir_all(folder).map_err(|error| failed(&error))?;
     let file = File::create(folder.join("lock")).map_err(|error| failed(&error))?;
     file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => failed(&"other boards run on the flash in it"),
+        TryLockError::WouldBlock => failed(&"its flash is in use by other boards"),
         TryLockError::Error(error) => failed(&error),
     })?;
     Ok(file)
@@ -386,7 +384,7 @@ fn hold(folder: &Path) -> Result<File, Failure> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "whoever sits at the boards waits by the clock"
+    reason = "an interactive program waits in real time"
 )]
 fn clock() -> Clock {
     Clock::now()
@@ -398,11 +396,11 @@ mod tests {
     use synod::{Ballot, Slot};
 
     #[test]
-    fn one_flash_is_for_one_set_of_boards() {
+    fn a_flash_folder_is_used_by_one_set_of_boards() {
         let folder = std::env::temp_dir().join(format!("synod-lock-{}", std::process::id()));
         let held = hold(&folder).unwrap();
         let error = hold(&folder).unwrap_err().to_string();
-        assert!(error.contains("other boards run"), "{error}");
+        assert!(error.contains("in use by other boards"), "{error}");
         drop(held);
         assert!(hold(&folder).is_ok());
         let file = folder.join("lock");
@@ -421,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn boards_that_applied_as_far_and_not_the_same_are_named() {
+    fn boards_that_applied_different_logs_are_named() {
         let voting = |slot, chain| status(Standing::Voting, slot, chain);
         let same = [(0, voting(7, 1)), (1, voting(8, 2)), (2, voting(7, 1))];
         assert_eq!(differing(&same), None);
@@ -434,13 +432,16 @@ mod tests {
         let of = |standing, slot, chain| Some(status(standing, slot, chain));
         let (leads, learns) = (Standing::Leading, Standing::Learning);
         let both = [(0, of(leads, 7, 1)), (2, of(learns, 7, 1))];
-        let said = agreed(&both).unwrap().unwrap();
-        assert!(said.starts_with("2 boards have applied the same up to slot 7"));
+        let text = agreed(&both).unwrap().unwrap();
+        assert!(text.starts_with("2 boards have applied the same log up to slot 7"));
         for not_yet in [None, of(learns, 6, 1), of(Standing::Joining, 7, 1)] {
             assert_eq!(agreed(&[(0, of(leads, 7, 1)), (2, not_yet)]), Ok(None));
         }
         for (never, says) in [
-            (of(learns, 7, 2), "boards 0 and 2 have applied as far"),
+            (
+                of(learns, 7, 2),
+                "boards 0 and 2 have applied different logs",
+            ),
             (of(Standing::Halted, 7, 1), "board 2 has halted"),
         ] {
             let error = agreed(&[(0, of(leads, 7, 1)), (2, never)]).unwrap_err();

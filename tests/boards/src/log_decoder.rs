@@ -1,40 +1,41 @@
-//! Logs in words: `defmt` frames, decoded with what the image says about them.
+//! A decoder of `defmt` logs into text, with the string table of the image.
 
 use crate::Failure;
 use defmt_decoder::{DecodeError, StreamDecoder, Table};
 use std::fs;
 use std::path::Path;
 
-/// One line of a log.
+/// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// `trace`, `debug`, `info`, `warn` or `error`; empty where a line has none.
+    /// `trace`, `debug`, `info`, `warn` or `error`; empty for a line without a level.
     pub level: &'static str,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
-/// What an image says about its log.
+/// The string table of an image.
 #[derive(Debug)]
 pub struct Dictionary(Table);
 
 impl Dictionary {
-    /// Reads it from an image.
+    /// Reads the string table of an image.
     ///
     /// # Errors
     ///
-    /// The image cannot be read, or logs nothing.
+    /// Returns an error if the image cannot be read, or does not log.
     pub fn of(image: &Path) -> Result<Self, Failure> {
         let name = image.display();
         let elf = fs::read(image)
             .map_err(|error| Failure::new(format!("{name} cannot be read: {error}")))?;
-        let table = Table::parse(&elf)
-            .map_err(|error| Failure::new(format!("{name} has another form of log: {error}")))?;
+        let table = Table::parse(&elf).map_err(|error| {
+            Failure::new(format!("{name} has an unsupported log format: {error}"))
+        })?;
         let table = table.ok_or_else(|| Failure::new(format!("{name} logs nothing")))?;
         Ok(Self(table))
     }
 
-    /// Decodes as bytes arrive.
+    /// Returns a decoder for a stream of bytes.
     pub fn decoder(&self) -> Decoder<'_> {
         Decoder(self.0.new_stream_decoder())
     }
@@ -43,7 +44,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// There is a frame that is malformed, or there is none at all.
+    /// Returns an error if a frame is malformed, or the log is empty.
     pub fn decode(&self, log: &[u8]) -> Result<Vec<Line>, Failure> {
         let mut decoder = self.decoder();
         let mut lines = Vec::new();
@@ -55,16 +56,16 @@ impl Dictionary {
     }
 }
 
-/// Decodes as bytes arrive.
+/// A decoder for a stream of bytes.
 #[expect(missing_debug_implementations, reason = "what it holds has none")]
 pub struct Decoder<'a>(Box<dyn StreamDecoder + Send + Sync + 'a>);
 
 impl Decoder<'_> {
-    /// Takes bytes, and hands over each line that they complete.
+    /// Decodes more bytes, and passes each completed line to `each`.
     ///
     /// # Errors
     ///
-    /// A frame is malformed.
+    /// Returns an error if a frame is malformed.
     pub fn receive(&mut self, bytes: &[u8], mut each: impl FnMut(Line)) -> Result<(), Failure> {
         self.0.received(bytes);
         loop {

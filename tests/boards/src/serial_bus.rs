@@ -1,6 +1,6 @@
-//! The serial line between boards: one socket for each, and frames that go where they are addressed.
+//! A serial bus between boards and host programs: a socket for each board, and frames routed by their addresses.
 //!
-//! It is a line, not a network: it knows of a frame only where its address is, and may be told to garble what it carries.
+//! The bus knows only the address fields of a frame. It can cut links and garble frames.
 
 mod noise;
 
@@ -17,37 +17,37 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, process, thread};
 
-/// Which bytes of a frame are the addresses of its sender and of its recipient.
+/// The positions of the sender's and the recipient's address in a frame.
 const FROM: usize = 6;
 const TO: usize = 7;
 
-/// How many frames wait for one end before more are dropped. A line never stops who sends.
+/// The greatest number of frames that wait for one port before more are dropped. A sender is never blocked.
 const QUEUE: usize = 256;
 
-/// A hub to which boards and programs of the host are connected.
+/// A bus that connects boards and host programs.
 #[derive(Debug)]
-pub struct Hub {
+pub struct SerialBus {
     folder: PathBuf,
     lines: Arc<Lines>,
 }
 
 #[derive(Debug, Default)]
 struct Lines {
-    /// Who is connected, by address: what is sent to it, as bytes of the line.
+    /// The connected ports by address, as senders of stuffed frames.
     ends: Mutex<BTreeMap<u8, SyncSender<Vec<u8>>>>,
     noise: Mutex<Option<Noise>>,
-    /// Between which two addresses nothing is carried, the lower one first.
+    /// The cut links, as pairs of addresses with the lower one first.
     cuts: Mutex<BTreeSet<(u8, u8)>>,
 }
 
-impl Hub {
-    /// A hub nobody is connected to. Its sockets are in a folder of their own, which goes with it.
+impl SerialBus {
+    /// Creates a bus without connections. Its sockets are in a temporary folder that is removed with it.
     ///
     /// # Errors
     ///
-    /// The folder cannot be made.
+    /// Returns an error if the folder cannot be created.
     pub fn new(name: &str) -> Result<Self, Failure> {
-        // Not in the target directory: the path of a socket is short.
+        // Not in the target directory: the path of a socket must be short.
         let folder = std::env::temp_dir().join(format!("synod-{}-{name}", process::id()));
         fs::create_dir_all(&folder)
             .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
@@ -57,22 +57,22 @@ impl Hub {
         })
     }
 
-    /// A folder for whatever belongs to what is connected here.
+    /// Returns the temporary folder, for other files of the connected boards.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The socket for the board of an address. It may connect, go, and connect again.
+    /// Returns the socket for the board with an address. The board may disconnect and reconnect.
     ///
     /// # Errors
     ///
-    /// The socket cannot be made.
+    /// Returns an error if the socket cannot be created.
     pub fn socket(&self, address: u8) -> Result<PathBuf, Failure> {
         let path = self.folder.join(format!("line-{address}"));
         let listener = UnixListener::bind(&path)
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
         let lines = Arc::clone(&self.lines);
-        // It ends with the process: a listener has no other end.
+        // The thread ends with the process: a listener cannot be closed otherwise.
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 lines.connect(address, stream);
@@ -81,11 +81,11 @@ impl Hub {
         Ok(path)
     }
 
-    /// Connects a program of the host under an address. Dropped, it is disconnected.
-    pub fn end(&self, address: u8) -> End {
+    /// Connects a host program at an address until the port is dropped.
+    pub fn end(&self, address: u8) -> Port {
         let (sender, received) = mpsc::sync_channel(QUEUE);
         self.lines.ends().insert(address, sender);
-        End {
+        Port {
             address,
             line: Line::default(),
             rest: Vec::new().into_iter(),
@@ -94,37 +94,37 @@ impl Hub {
         }
     }
 
-    /// From now on nothing is carried between two addresses. Whether it was until now.
+    /// Cuts the link between two addresses. Returns true if it was not cut before.
     pub fn cut(&self, one: u8, other: u8) -> bool {
         lock(&self.lines.cuts).insert(pair(one, other))
     }
 
-    /// From now on everything is carried again between two addresses. Whether it was not until now.
-    pub fn mend(&self, one: u8, other: u8) -> bool {
+    /// Restores the link between two addresses. Returns true if it was cut.
+    pub fn restore(&self, one: u8, other: u8) -> bool {
         lock(&self.lines.cuts).remove(&pair(one, other))
     }
 
-    /// Between which two addresses nothing is carried, the lower one first.
+    /// Returns the cut links, as pairs of addresses with the lower one first.
     pub fn cuts(&self) -> Vec<(u8, u8)> {
         lock(&self.lines.cuts).iter().copied().collect()
     }
 
-    /// From now on what is carried is garbled: by a generator of this seed, and with frames of others in between.
+    /// Garbles frames from now on, with this seed, and inserts some of the `foreign` frames.
     pub fn garble(&self, seed: u64, foreign: Vec<Vec<u8>>) {
         *lock(&self.lines.noise) = Some(Noise::new(seed, foreign));
     }
 
-    /// From now on nothing is garbled. How many frames were since [`Hub::garble`].
+    /// Stops garbling, and returns the number of frames garbled since [`SerialBus::garble`].
     pub fn clear(&self) -> u32 {
         lock(&self.lines.noise)
             .take()
-            .map_or(0, |noise| noise.struck())
+            .map_or(0, |noise| noise.garbled())
     }
 }
 
-impl Drop for Hub {
+impl Drop for SerialBus {
     fn drop(&mut self) {
-        // What is left of it is in the way of nobody.
+        // Leftover files are harmless.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -134,20 +134,20 @@ impl Lines {
         lock(&self.ends)
     }
 
-    /// Carries what a board says until it goes.
+    /// Carries the frames of a board until it disconnects.
     fn connect(&self, address: u8, stream: UnixStream) {
         let (sender, receiver) = mpsc::sync_channel::<Vec<u8>>(QUEUE);
         let Ok(mut writer) = stream.try_clone() else {
             return;
         };
-        // Apart from what reads: a board that does not listen for a while must not stop the others.
+        // Writing has its own thread: a board that does not read for a while must not block the others.
         let writing = thread::spawn(move || {
             for bytes in receiver {
                 if writer.write_all(&bytes).is_err() {
                     break;
                 }
             }
-            // It is gone already, or goes now.
+            // The board has disconnected already, or does so now.
             let _ = writer.shutdown(Shutdown::Both);
         });
         self.ends().insert(address, sender);
@@ -160,7 +160,7 @@ impl Lines {
         let _ = writing.join();
     }
 
-    /// Carries a frame to whom it is addressed. Who is not there, or does not keep up, misses it.
+    /// Delivers a frame to its recipient. It is lost if the recipient is not connected or its queue is full.
     fn carry(&self, frame: &[u8]) {
         if let (Some(from), Some(to)) = (frame.get(FROM), frame.get(TO))
             && lock(&self.cuts).contains(&pair(*from, *to))
@@ -178,24 +178,24 @@ impl Lines {
     }
 }
 
-/// A program of the host that is connected to a hub.
+/// The connection of a host program to a bus.
 #[derive(Debug)]
-pub struct End {
+pub struct Port {
     address: u8,
     line: Line,
-    /// Bytes that arrived and were not looked at.
+    /// Bytes received and not yet processed.
     rest: std::vec::IntoIter<u8>,
     received: Receiver<Vec<u8>>,
     lines: Arc<Lines>,
 }
 
-impl End {
+impl Port {
     /// Sends a frame.
     pub fn send(&self, frame: &[u8]) {
         self.lines.carry(frame);
     }
 
-    /// The next frame, or `None` where none arrives for so long.
+    /// Returns the next frame, or `None` if none arrives in time.
     pub fn receive(&mut self, patience: Duration) -> Option<Vec<u8>> {
         loop {
             if let Some(frame) = self.line.receive(|| self.rest.next()) {
@@ -209,7 +209,7 @@ impl End {
     }
 }
 
-impl Drop for End {
+impl Drop for Port {
     fn drop(&mut self) {
         self.lines.ends().remove(&self.address);
     }
@@ -219,7 +219,7 @@ fn pair(one: u8, other: u8) -> (u8, u8) {
     (one.min(other), one.max(other))
 }
 
-/// A thread that panicked has left nothing half done here.
+/// A panic while the lock is held leaves consistent data here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,42 +1,43 @@
-//! The deepest that the stack of an image can become: a walk over who calls whom.
+//! The worst-case stack depth of an image: a traversal of its call graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The functions of an image, by the addresses that they begin at.
+/// The functions of an image, by start address.
 pub type Graph = BTreeMap<u64, Function>;
 
-/// A function, and what it calls.
+/// A function and its calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Function {
-    /// As in the source.
+    /// The demangled name.
     pub name: String,
-    /// The bytes of stack that it takes.
+    /// The bytes of its stack frame.
     pub frame: u64,
-    /// What is called while those are taken.
+    /// The functions called while the frame is in use.
     pub calls: BTreeSet<u64>,
-    /// What is called at its end, when they are free again.
+    /// The functions called at the end, when the frame is free again.
     pub tail_calls: BTreeSet<u64>,
-    /// Whether it calls something that only runs know.
+    /// True if it calls a function through a pointer.
     pub is_indirect: bool,
 }
 
-/// What a walk has found.
+/// The result of a traversal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Walk {
     /// The bytes of the deepest path.
     pub deepest: u64,
-    /// The functions on that path, the outermost first, with what each takes.
+    /// The functions on that path with their frames, the outermost first.
     pub path: Vec<(String, u64)>,
-    /// Who calls something that only runs know: that is not counted.
+    /// The functions that call through a pointer; such calls are not counted.
     pub indirect: BTreeSet<String>,
-    /// Who calls itself, by way of whom: that is counted once.
+    /// The recursive calls, each as a path; they are counted once.
     pub recursive: BTreeSet<String>,
 }
 
 impl Walk {
-    /// Walks from a function, and into nothing that the program does not come back from: the handler of panics.
+    /// Traverses the calls of a function, but not those of the panic handlers, from which the program does not
+    /// return.
     ///
-    /// `None` where no function of that name is there.
+    /// Returns `None` if there is no function of that name.
     pub fn from(graph: &Graph, entry: &str, handlers: &[&str]) -> Option<Self> {
         let start = graph.iter().find(|found| found.1.name == entry)?;
         let mut walker = Walker {
@@ -55,15 +56,15 @@ impl Walk {
 struct Walker<'a> {
     graph: &'a Graph,
     handlers: &'a [&'a str],
-    /// The depth of what was walked; `None` while that is under way.
+    /// The depths computed so far; `None` while a function is being traversed.
     known: BTreeMap<u64, Option<u64>>,
-    /// The functions that the walk is in, the outermost first.
+    /// The functions being traversed, the outermost first.
     under_way: Vec<u64>,
     walk: Walk,
 }
 
 impl Walker<'_> {
-    /// The bytes that a function needs, with all that it calls.
+    /// Returns the bytes of stack of a function with everything that it calls.
     fn depth(&mut self, address: u64) -> u64 {
         let Some(function) = self.graph.get(&address) else {
             return 0;
@@ -71,8 +72,8 @@ impl Walker<'_> {
         match self.known.get(&address) {
             Some(Some(depth)) => return *depth,
             Some(None) => {
-                let circle = self.circle(address);
-                self.walk.recursive.insert(circle);
+                let cycle = self.cycle(address);
+                self.walk.recursive.insert(cycle);
                 return 0;
             }
             None => {}
@@ -97,8 +98,8 @@ impl Walker<'_> {
         depth
     }
 
-    /// The calls from a function to itself.
-    fn circle(&self, address: u64) -> String {
+    /// Returns the path of calls from a function to itself.
+    fn cycle(&self, address: u64) -> String {
         let inside = self
             .under_way
             .iter()
@@ -110,7 +111,7 @@ impl Walker<'_> {
         names.join(" > ")
     }
 
-    /// The path that is as deep as was found.
+    /// Returns the path with the computed depth.
     fn path(&self, mut address: u64) -> Vec<(String, u64)> {
         let mut path = Vec::new();
         let mut seen = BTreeSet::new();
@@ -137,7 +138,8 @@ impl Walker<'_> {
 mod tests {
     use super::*;
 
-    /// Functions with a name, a frame, calls and tail calls; they begin at their places in the list.
+    /// Returns a graph of functions with a name, a frame, calls and tail calls; the position in the list is the
+    /// address.
     fn graph(functions: &[(&str, u64, &[u64], &[u64])]) -> Graph {
         let functions = functions
             .iter()
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_path_is_found_and_not_the_longest() {
+    fn the_deepest_path_is_not_the_longest_one() {
         let graph = graph(&[
             ("Reset", 8, &[1], &[]),
             ("main", 100, &[2, 4], &[]),
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_at_the_end_takes_the_place_of_its_caller() {
+    fn a_tail_call_replaces_the_frame_of_its_caller() {
         let shallow = graph(&[("Reset", 50, &[], &[1]), ("main", 20, &[], &[])]);
         assert_eq!(walk(&shallow).deepest, 50);
         let deep = graph(&[("Reset", 50, &[], &[1]), ("main", 80, &[], &[])]);
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_calls_itself_is_counted_once_and_named() {
+    fn recursion_is_counted_once_and_reported() {
         let graph = graph(&[
             ("Reset", 8, &[1], &[]),
             ("even", 16, &[2], &[]),
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_through_a_register_are_named_where_they_can_be_reached() {
+    fn reachable_indirect_calls_are_reported() {
         let mut graph = graph(&[
             ("Reset", 8, &[1], &[]),
             ("dispatch", 16, &[], &[]),
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_walk_ends_at_the_handler_of_panics() {
+    fn the_traversal_ends_at_the_panic_handler() {
         let graph = graph(&[
             ("Reset", 8, &[1, 2], &[]),
             ("main", 16, &[2], &[]),

@@ -1,4 +1,4 @@
-//! What the host says of the runs that the tests repeat elsewhere.
+//! The digests of simulated runs on the host, which other targets must reproduce.
 
 use core::ops::Range;
 use example_firmware::clusters::Cluster;
@@ -9,12 +9,12 @@ use synod::simulation::Verdict;
 /// The seeds whose digests are compared.
 pub(crate) const SEEDS: Range<u64> = 6..38;
 
-/// The same, in a word.
+/// Returns the seeds as a program argument.
 pub(crate) fn seeds() -> String {
     format!("{}..{}", SEEDS.start, SEEDS.end)
 }
 
-/// How the run of each seed ends, and its digest.
+/// Returns the verdict and digest of the run of each seed.
 pub(crate) fn digests<C: Cluster>() -> Vec<(u64, Verdict, Digest)> {
     with_room(|| {
         let mut cluster = C::idle();
@@ -25,7 +25,7 @@ pub(crate) fn digests<C: Cluster>() -> Vec<(u64, Verdict, Digest)> {
     })
 }
 
-/// Does something in a thread whose stack has room for a cluster.
+/// Runs a closure in a thread whose stack has room for a cluster.
 pub(crate) fn with_room<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = thread::Builder::new().stack_size(64 << 20).spawn(work);
     thread.unwrap().join().unwrap()

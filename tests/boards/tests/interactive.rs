@@ -1,10 +1,10 @@
-//! The command that runs three boards by hand, with what it reads from a pipe.
+//! `cargo boards` with commands from a pipe.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Runs the command, with lines to read.
+/// Runs the command with an input.
 fn boards(options: &[&str], script: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_boards"))
         .args(options)
@@ -15,19 +15,19 @@ fn boards(options: &[&str], script: &str) -> Output {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    // It may have ended before it has read everything.
+    // The process may end before it has read everything.
     let _ = input.write_all(script.as_bytes());
     drop(input);
     child.wait_with_output().unwrap()
 }
 
-/// What came of each command: its line, and what was answered up to the next one. What boards say is left out.
-fn account(output: &Output) -> Vec<(String, String)> {
+/// Returns each command line with its result, without the logs of the boards.
+fn transcript(output: &Output) -> Vec<(String, String)> {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let mut account: Vec<(String, String)> = Vec::new();
+    let mut transcript: Vec<(String, String)> = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with("NODE_")) {
-        match (line.strip_prefix("> "), account.last_mut()) {
-            (Some(command), _) => account.push((command.to_owned(), String::new())),
+        match (line.strip_prefix("> "), transcript.last_mut()) {
+            (Some(command), _) => transcript.push((command.to_owned(), String::new())),
             (None, Some((_, said))) => {
                 said.push_str(line);
                 said.push('\n');
@@ -35,15 +35,15 @@ fn account(output: &Output) -> Vec<(String, String)> {
             (None, None) => {}
         }
     }
-    account
+    transcript
 }
 
-fn said<'a>(account: &'a [(String, String)], command: &str) -> Vec<&'a str> {
-    let of = account.iter().filter(|(line, _)| line == command);
+fn said<'a>(transcript: &'a [(String, String)], command: &str) -> Vec<&'a str> {
+    let of = transcript.iter().filter(|(line, _)| line == command);
     of.map(|(_, said)| said.as_str()).collect()
 }
 
-/// A folder of a test, that is not there yet.
+/// Returns a folder for a test, which does not exist yet.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
@@ -55,7 +55,7 @@ fn folder(name: &str) -> PathBuf {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn boards_are_killed_cut_and_wiped_by_a_script_and_agree() {
+fn boards_agree_after_a_script_of_crashes_cuts_and_lost_flash() {
     let script = "\
         # A board is killed, and what it missed it learns.
         set speed 7
@@ -82,20 +82,20 @@ fn boards_are_killed_cut_and_wiped_by_a_script_and_agree() {
         quit
         set speed 12\n";
     let output = boards(&[], script);
-    let account = account(&output);
-    let one = |command: &str| said(&account, command)[0];
+    let transcript = transcript(&output);
+    let one = |command: &str| said(&transcript, command)[0];
     assert!(one("set speed 7").starts_with("speed is 7, by slot "));
     assert!(one("get heat").starts_with("heat has no value, by slot "));
-    let kills = said(&account, "kill 0");
+    let kills = said(&transcript, "kill 0");
     assert_eq!(kills, ["board 0 is off\n", "not done: board 0 is off\n"]);
     assert_eq!(one("start 0"), "board 0 is on\n");
     assert!(one("noise off").starts_with("the line is clear; "));
-    assert_eq!(one("cut 1"), "nothing is carried between 1 and 0, nor 2\n");
+    assert_eq!(one("cut 1"), "board 1 is cut off from 0 and 2\n");
     assert!(one("set speed 10").starts_with("speed is 10, "));
-    let heals = said(&account, "heal");
-    assert_eq!(heals, ["2 lines are mended\n", "nothing was cut\n"]);
+    let heals = said(&transcript, "heal");
+    assert_eq!(heals, ["2 lines are restored\n", "no line was cut\n"]);
     assert!(one("get speed").starts_with("speed is 11, by slot "));
-    assert!(one("agree").starts_with("3 boards have applied the same up to slot "));
+    assert!(one("agree").starts_with("3 boards have applied the same log up to slot "));
     let status: Vec<&str> = one("status").lines().collect();
     let [first, second, third] = status[..] else {
         panic!("{status:?}");
@@ -103,7 +103,7 @@ fn boards_are_killed_cut_and_wiped_by_a_script_and_agree() {
     assert!(first.starts_with("board 0: "), "{first}");
     assert!(second.starts_with("board 1: "), "{second}");
     assert!(third.starts_with("board 2: learning, "), "{third}");
-    assert!(said(&account, "set speed 12").is_empty(), "it had ended");
+    assert!(said(&transcript, "set speed 12").is_empty(), "it had ended");
     assert_eq!(
         one("quit"),
         "all boards are switched off\n20 done, 1 not done\n"
@@ -121,7 +121,7 @@ fn boards_are_killed_cut_and_wiped_by_a_script_and_agree() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn boards_without_a_quorum_answer_nothing_and_go_on_from_their_flash() {
+fn boards_without_a_quorum_answer_nothing_and_resume_from_their_flash() {
     let flash = folder("by-hand-flash");
     let flash = flash.to_str().unwrap();
     let options = ["--flash", flash, "--color", "always", "--patience", "2"];
@@ -133,11 +133,11 @@ fn boards_without_a_quorum_answer_nothing_and_go_on_from_their_flash() {
 
     let options = ["--flash", flash];
     let second = boards(&options, "get speed\ndance\nget speed\n");
-    let account = account(&second);
-    assert_eq!(account.len(), 1, "nothing after what is no command");
-    // What was withdrawn may have been applied.
-    let [speed] = said(&account, "get speed")[..] else {
-        panic!("{account:?}");
+    let transcript = transcript(&second);
+    assert_eq!(transcript.len(), 1, "nothing after what is no command");
+    // The withdrawn command may have been applied.
+    let [speed] = said(&transcript, "get speed")[..] else {
+        panic!("{transcript:?}");
     };
     assert!(speed.starts_with("speed is 7") || speed.starts_with("speed is 8"));
     let error = String::from_utf8(second.stderr).unwrap();
@@ -151,7 +151,7 @@ fn boards_without_a_quorum_answer_nothing_and_go_on_from_their_flash() {
 }
 
 #[test]
-fn without_qemu_it_says_what_to_install() {
+fn without_qemu_the_error_names_the_package_to_install() {
     let output = Command::new(env!("CARGO_BIN_EXE_boards"))
         .env("PATH", "")
         .stdin(Stdio::null())
@@ -166,7 +166,7 @@ fn without_qemu_it_says_what_to_install() {
 }
 
 #[test]
-fn the_help_teaches() {
+fn the_help_lists_the_commands() {
     let output = boards(&["--help"], "");
     let text = String::from_utf8(output.stdout).unwrap();
     for word in [

@@ -1,4 +1,4 @@
-//! What runs on boards, under QEMU, and in JavaScript.
+//! Tests of the boards under QEMU, and of the simulation in WebAssembly.
 
 #[cfg(test)]
 mod budget;

@@ -1,4 +1,4 @@
-//! The simulation on a board is the simulation on a host: the same facts, and so the same digests.
+//! The simulation on boards, whose events and digests must be those of the host.
 
 use crate::host_digests::{digests, seeds, with_room};
 use core::fmt::Write;
@@ -10,7 +10,7 @@ use synod_boards::image::{Board, firmware};
 use synod_boards::log_decoder::{Dictionary, Line};
 use synod_boards::qemu;
 
-/// The records of a run, in the words that `Debug` has for them.
+/// The events of a run, as their `Debug` text.
 #[derive(Default)]
 struct Words(Vec<String>);
 
@@ -20,12 +20,12 @@ impl<M: StateMachine> Tracer<M, PAGE> for Words {
     }
 }
 
-/// What a board says when a run is done.
+/// Returns the line that a board logs at the end of a run.
 fn result(seed: u64, outcome: Verdict, digest: Digest) -> String {
     format!("seed={seed} outcome={outcome:?} digest={digest}")
 }
 
-/// What the host says of every seed.
+/// Returns the host's line for every seed.
 fn results<C: Cluster>() -> Vec<String> {
     let digests = digests::<C>().into_iter();
     digests
@@ -33,7 +33,7 @@ fn results<C: Cluster>() -> Vec<String> {
         .collect()
 }
 
-/// Runs the program on a board; what it logged, and its exit code.
+/// Runs the program on a board; returns its log and its exit code.
 fn simulate(board: Board, words: &[&str]) -> (Vec<Line>, i32) {
     let image: PathBuf = firmware(board, "simulate").unwrap_or_else(|error| panic!("{error}"));
     let finished = qemu::run(board, &image, words).unwrap_or_else(|error| panic!("{error}"));
@@ -44,16 +44,16 @@ fn simulate(board: Board, words: &[&str]) -> (Vec<Line>, i32) {
     )
 }
 
-/// The seeds give on a board what they give on the host.
-fn agrees<C: Cluster>(board: Board, cluster: &str) {
+/// Asserts that a board logs the host's digests.
+fn assert_same_digests<C: Cluster>(board: Board, cluster: &str) {
     let (lines, code) = simulate(board, &[cluster, &seeds(), "quiet"]);
     let texts: Vec<_> = lines.into_iter().map(|line| line.text).collect();
     assert_eq!(texts, results::<C>());
     assert_eq!(code, 0, "all of them are done");
 }
 
-/// The log of a board says the facts of the host, one after the other.
-fn tells<C: Cluster>(board: Board, cluster: &str) {
+/// Asserts that the log of a board has the events of the host, in the same order.
+fn assert_same_events<C: Cluster>(board: Board, cluster: &str) {
     let (lines, code) = simulate(board, &[cluster, "6"]);
     assert_eq!(code, 0);
     let facts = with_room(|| {
@@ -78,7 +78,7 @@ fn tells<C: Cluster>(board: Board, cluster: &str) {
     );
 }
 
-/// One test for each board and each cluster that it has room for.
+/// Defines a test for each board and each cluster that fits into it.
 macro_rules! on_boards {
     ($($name:ident: $check:ident::<$cluster:ty>($board:ident, $word:literal);)*) => {
         $(
@@ -92,15 +92,15 @@ macro_rules! on_boards {
 }
 
 on_boards! {
-    digests_agree_on_cortex_m0: agrees::<Small>(Microbit, "small");
-    digests_of_the_small_cluster_agree_on_cortex_m3: agrees::<Small>(Lm3s6965evb, "small");
-    digests_agree_on_cortex_m3: agrees::<Medium>(Lm3s6965evb, "medium");
-    digests_of_the_small_cluster_agree_on_cortex_m4f: agrees::<Small>(Mps2An386, "small");
-    digests_of_the_medium_cluster_agree_on_cortex_m4f: agrees::<Medium>(Mps2An386, "medium");
-    digests_of_the_default_run_agree_on_cortex_m4f: agrees::<Whole>(Mps2An386, "whole");
-    the_log_tells_the_facts_on_cortex_m0: tells::<Small>(Microbit, "small");
-    the_log_tells_the_facts_on_cortex_m3: tells::<Medium>(Lm3s6965evb, "medium");
-    the_log_tells_the_facts_on_cortex_m4f: tells::<Whole>(Mps2An386, "whole");
+    digests_agree_on_cortex_m0: assert_same_digests::<Small>(Microbit, "small");
+    digests_of_the_small_cluster_agree_on_cortex_m3: assert_same_digests::<Small>(Lm3s6965evb, "small");
+    digests_agree_on_cortex_m3: assert_same_digests::<Medium>(Lm3s6965evb, "medium");
+    digests_of_the_small_cluster_agree_on_cortex_m4f: assert_same_digests::<Small>(Mps2An386, "small");
+    digests_of_the_medium_cluster_agree_on_cortex_m4f: assert_same_digests::<Medium>(Mps2An386, "medium");
+    digests_of_the_default_run_agree_on_cortex_m4f: assert_same_digests::<Whole>(Mps2An386, "whole");
+    the_log_tells_the_facts_on_cortex_m0: assert_same_events::<Small>(Microbit, "small");
+    the_log_tells_the_facts_on_cortex_m3: assert_same_events::<Medium>(Lm3s6965evb, "medium");
+    the_log_tells_the_facts_on_cortex_m4f: assert_same_events::<Whole>(Mps2An386, "whole");
 }
 
 #[test]
@@ -108,7 +108,7 @@ on_boards! {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn words_that_make_no_sense_are_refused_with_what_would() {
+fn invalid_arguments_are_refused_with_the_usage() {
     for words in [
         &[][..],
         &["small"],

@@ -1,4 +1,4 @@
-//! The simulation in WebAssembly gives the digests of the host.
+//! The simulation in WebAssembly, whose digests must be those of the host.
 
 use crate::host_digests::{digests, seeds};
 use example_firmware::clusters::{Cluster, Medium, Small, Whole};
@@ -7,8 +7,8 @@ use std::process::Command;
 use synod::simulation::Verdict;
 use synod_boards::image::{build, root};
 
-/// What the script prints for each seed is what the host says.
-fn agrees<C: Cluster>(module: &Path, cluster: &str) {
+/// Asserts that the script prints the host's digest for each seed.
+fn assert_same_digests<C: Cluster>(module: &Path, cluster: &str) {
     let output = Command::new("node")
         .arg(root().join("examples/wasm/digest.mjs"))
         .arg(module)
@@ -40,7 +40,7 @@ fn digests_agree_in_webassembly() {
     let built = build("example-wasm", "wasm32-unknown-unknown");
     let module = built.unwrap_or_else(|error| panic!("{error}"));
     let module = module.join("example_wasm.wasm");
-    agrees::<Small>(&module, "small");
-    agrees::<Medium>(&module, "medium");
-    agrees::<Whole>(&module, "whole");
+    assert_same_digests::<Small>(&module, "small");
+    assert_same_digests::<Medium>(&module, "medium");
+    assert_same_digests::<Whole>(&module, "whole");
 }

@@ -1,15 +1,15 @@
-//! Sources: the commands that print figures, and what of it is shown.
+//! Sources of figures: the commands, and the parts of their output that the documents show.
 
 use crate::{Failure, block, grouped, installed, root, sweep};
 use core::fmt::Write;
 use std::process::Command;
 
-/// A command, or a few, and the figures that come of it.
+/// A source: one or more commands, and the figures in their output.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// What is run, as a reader would.
+    /// The command, as a reader would run it.
     pub command: &'static str,
     /// The names of its figures.
     pub figures: &'static [&'static str],
@@ -69,18 +69,18 @@ pub const SOURCES: [Source; 7] = [
 ];
 
 impl Source {
-    /// The figures, by their names.
+    /// Runs the commands and returns the figures by name.
     ///
     /// # Errors
     ///
-    /// A command cannot be run, fails, or prints something else than is looked for.
+    /// Returns an error if a command cannot be run or fails, or its output has an unexpected form.
     pub fn measure(&self) -> Result<Vec<(&'static str, String)>, Failure> {
         let texts = (self.measure)()?;
         Ok(self.figures.iter().copied().zip(texts).collect())
     }
 }
 
-/// What a command prints. It may end with any of the codes.
+/// Runs a command and returns its output. It may exit with any of the codes.
 fn run(program: &str, args: &[&str], codes: &[i32]) -> Result<String, Failure> {
     let line = format!("{program} {}", args.join(" "));
     let output = Command::new(program)
@@ -105,23 +105,23 @@ fn synod(args: &[&str]) -> Result<String, Failure> {
     run("cargo", &line, &[0])
 }
 
-/// What stands behind some words in a text, up to other words.
+/// Returns the text between two markers.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Result<&'a str, Failure> {
     text.split_once(before)
         .and_then(|(_, rest)| rest.split_once(after))
         .map(|(found, _)| found.trim())
-        .ok_or_else(|| Failure::new(format!("{before:?} and {after:?} are not printed")))
+        .ok_or_else(|| Failure::new(format!("{before:?} and {after:?} are not in the output")))
 }
 
 fn number(text: &str) -> Result<String, Failure> {
     let digits = text.replace(',', "");
     let number = digits
         .parse()
-        .map_err(|_| Failure::new(format!("{text:?} is no number")))?;
+        .map_err(|_| Failure::new(format!("{text:?} is not a number")))?;
     Ok(grouped(number))
 }
 
-/// The piece of the golden log from the first scout to the first accept that a follower receives.
+/// Returns the part of the golden log from the first scout to the first accept that a follower receives.
 fn log() -> Result<Vec<String>, Failure> {
     let log = synod(&[
         "6",
@@ -137,11 +137,11 @@ fn log() -> Result<Vec<String>, Failure> {
     Ok(vec![first_election(&log)?])
 }
 
-/// The first election of a log, up to the first accept that somebody receives.
+/// Returns the first election of a log, up to the first accept that a node receives.
 ///
 /// # Errors
 ///
-/// There is none.
+/// Returns an error if there is none.
 pub fn first_election(log: &str) -> Result<String, Failure> {
     let lines: Vec<&str> = log.lines().collect();
     let is_end = |line: &&str| line.contains(".Acceptor") && line.contains(" received accept(");
@@ -158,7 +158,7 @@ pub fn first_election(log: &str) -> Result<String, Failure> {
     }
 }
 
-/// The worlds that are visited, as options of `synod check`.
+/// The worlds that are explored, as options of `synod check`.
 const WORLDS: [&str; 4] = [
     "--nodes 3",
     "--crashes 1",
@@ -197,7 +197,7 @@ fn worlds() -> Result<Vec<String>, Failure> {
     Ok(vec![table])
 }
 
-/// What is left of a run of a mutant, after it was shrunk.
+/// Returns the shrunk counterexample of a mutant.
 fn story() -> Result<Vec<String>, Failure> {
     let folder = std::env::temp_dir().join(format!("synod-figures-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| Failure::new(error.to_string()))?;
@@ -309,7 +309,7 @@ fn bench() -> Result<Vec<String>, Failure> {
     Ok(vec![table])
 }
 
-/// The tables of `cargo budget`, each behind the sentence that names it.
+/// Returns the tables of `cargo budget`, each after its title.
 fn budget() -> Result<Vec<String>, Failure> {
     let said = run("cargo", &["budget"], &[0])?;
     let table = |title: &str| {
@@ -329,7 +329,7 @@ fn budget() -> Result<Vec<String>, Failure> {
     TITLES.iter().map(|title| table(title)).collect()
 }
 
-/// How the tables of `cargo budget` begin, in the order of the figures.
+/// The beginnings of the titles of `cargo budget`, in the order of the figures.
 const TITLES: [&str; 5] = [
     "A node, part by part",
     "Their RAM",

@@ -1,4 +1,4 @@
-//! How many instructions one decided command takes, with three nodes on one board and no links.
+//! Instructions of one decided command, of three nodes on one board without links.
 
 use super::{Costs, core, read};
 use crate::Failure;
@@ -8,7 +8,7 @@ use crate::qemu;
 use crate::table::{Table, grouped};
 use example_firmware::configurations::{controller, gateway, sensor};
 
-/// The configurations, how many clients ask at once, and on which boards there is room for three nodes.
+/// The configurations, the numbers of concurrent clients, and the boards with room for three such nodes.
 const RUNS: [(&str, usize, &[Board]); 6] = [
     ("sensor", 1, &Board::ALL),
     ("sensor", sensor::CLIENTS, &Board::ALL),
@@ -22,7 +22,7 @@ const RUNS: [(&str, usize, &[Board]); 6] = [
     ("gateway", gateway::CLIENTS, &[Board::Mps2An386]),
 ];
 
-/// The two lengths whose difference counts, in commands.
+/// The two run lengths whose difference is counted, in commands.
 const LENGTHS: [u64; 2] = [320, 800];
 
 pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> {
@@ -36,7 +36,7 @@ pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> 
                 continue;
             }
             progress(&format!(
-                "a command of {clients} at once, {configuration} on {}",
+                "instructions with {clients} concurrent clients, {configuration} on {}",
                 core(board)
             ));
             let instructions = instructions(board, configuration, clients)?;
@@ -58,7 +58,8 @@ fn instructions(board: Board, configuration: &str, clients: usize) -> Result<u64
     Ok(second.saturating_sub(first) / (long - short))
 }
 
-/// How a board's timer is read: an instruction is 2 to the power of `shift` nanoseconds long, a tick so many picoseconds.
+/// Returns how QEMU counts on a board: an instruction takes 2 to the power of the first number of nanoseconds, and a
+/// tick of the timer takes the second number of picoseconds.
 const fn clock(board: Board) -> (u32, u64) {
     match board {
         Board::Microbit => (6, 62_500),
@@ -68,7 +69,7 @@ const fn clock(board: Board) -> (u32, u64) {
     }
 }
 
-/// How many instructions the program runs while it decides so many commands.
+/// Returns the number of instructions that the program takes to decide `commands` commands.
 fn counted(board: Board, name: &str, clients: usize, commands: u64) -> Result<u64, Failure> {
     let (image, _) = read(board, "decide")?;
     let words = [name, &clients.to_string(), &commands.to_string()];
@@ -89,6 +90,6 @@ fn counted(board: Board, name: &str, clients: usize, commands: u64) -> Result<u6
         let ticks = line.text.strip_prefix("ticks=")?;
         ticks.parse::<u64>().ok()
     });
-    let ticks = ticks.ok_or_else(|| Failure::new("decide does not say how many ticks it took"))?;
+    let ticks = ticks.ok_or_else(|| Failure::new("decide does not report its ticks"))?;
     Ok(ticks * tick / (1000 << shift))
 }

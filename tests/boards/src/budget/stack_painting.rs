@@ -1,13 +1,13 @@
-//! How deep stacks were: those of simulations, and those of three boards that are a cluster. The runtime paints the stack
-//! before a program starts.
+//! Stack painting: the observed stack depth of simulations, and of three boards in a cluster. The runtime fills the
+//! stack with a pattern before a program starts.
 
 use super::read;
 use crate::Failure;
-use crate::host_client::Outside;
+use crate::host_client::HostClient;
 use crate::image::Board;
 use crate::log_decoder::Dictionary;
 use crate::qemu::{self, Running};
-use crate::serial_bus::Hub;
+use crate::serial_bus::SerialBus;
 use core::time::Duration;
 use example_firmware::configurations::Settable;
 use example_firmware::member::Machine;
@@ -19,10 +19,10 @@ use std::process::ChildStdout;
 use std::thread;
 use synod::client::Address;
 
-/// The word that the runtime paints with.
+/// The word that the runtime fills the stack with.
 const PAINT: [u8; 4] = 0xCCCC_CCCC_u32.to_le_bytes();
 
-/// The bytes of stack that simulations took on a board.
+/// Returns the bytes of stack that simulations used on a board.
 pub(super) fn simulate(board: Board) -> Result<u64, Failure> {
     let (image, _) = read(board, "simulate")?;
     let words = match board {
@@ -36,31 +36,31 @@ pub(super) fn simulate(board: Board) -> Result<u64, Failure> {
         .last()
         .and_then(|line| line.text.strip_prefix("stack="));
     last.and_then(|bytes| bytes.parse().ok())
-        .ok_or_else(|| Failure::new("simulate does not say how deep its stack was"))
+        .ok_or_else(|| Failure::new("simulate does not report its stack depth"))
 }
 
-/// How many commands a cluster decides in each of its lives.
+/// The number of commands that a cluster decides in each of its lives.
 const COMMANDS: u32 = 200;
-/// How long a command may take.
+/// The time limit for a command.
 const WATCHDOG: Duration = Duration::from_mins(1);
 
-/// The bytes of stack that a cluster's boards took, from the smallest to the largest board: with new flash, or with flash that
-/// they had been started from, whichever is more.
+/// Returns the bytes of stack that the boards of a cluster used, from the smallest to the largest board: the greater
+/// value of a start with new flash and a restart.
 pub(super) fn node() -> Result<[u64; 3], Failure> {
-    let hub = Hub::new("budget")?;
+    let bus = SerialBus::new("budget")?;
     let mut places = Vec::new();
     for (address, board) in (0..).zip(Board::ALL) {
         places.push(Place {
             board,
             address,
-            line: hub.socket(address)?,
-            folder: hub.folder().into(),
+            line: bus.socket(address)?,
+            folder: bus.folder().into(),
         });
     }
     let address = Address::FIRST;
-    // The only client that there is.
+    // There is only one client.
     let nonce = 6;
-    let mut client = Outside::<Machine>::new((hub.end(address.byte()), 3), 3, address, nonce)?;
+    let mut client = HostClient::<Machine>::new((bus.end(address.byte()), 3), 3, address, nonce)?;
     let mut deepest = [0; 3];
     for life in ["new", ""] {
         let mut running = Vec::new();
@@ -78,7 +78,7 @@ pub(super) fn node() -> Result<[u64; 3], Failure> {
     Ok(deepest)
 }
 
-/// Where a board is.
+/// The files of a board.
 struct Place {
     board: Board,
     address: u8,
@@ -91,7 +91,7 @@ impl Place {
         self.folder.join(format!("monitor-{}", self.address))
     }
 
-    /// Switches it on. A new one is to begin; another one finds itself in its flash.
+    /// Powers on a board. It must log `life`: a board with new flash begins, and another one resumes.
     fn start(&self, life: &str) -> Result<Running, Failure> {
         let (image, _) = read(self.board, "node")?;
         let flash = self.folder.join(format!("flash-{}", self.address));
@@ -106,17 +106,17 @@ impl Place {
             &format!("unix:{},server=on,wait=off", monitor.display()),
         ]);
         let (running, log) = Running::start(command)?;
-        thread::spawn(move || swallow(log));
+        thread::spawn(move || discard(log));
         Ok(running)
     }
 
-    /// The bytes of stack that it has taken since it was started.
+    /// Returns the bytes of stack used since the start.
     fn stack(&self) -> Result<u64, Failure> {
         let (_, elf) = read(self.board, "node")?;
         let (end, start) = elf.stack;
         let file = self.folder.join(format!("stack-{}", self.address));
         save(&self.monitor(), end, start - end, &file)
-            .map_err(|error| Failure::new(format!("QEMU does not show the stack: {error}")))?;
+            .map_err(|error| Failure::new(format!("QEMU cannot save the stack: {error}")))?;
         let bytes = fs::read(&file)
             .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
         let words = bytes.as_chunks().0.iter();
@@ -125,13 +125,13 @@ impl Place {
     }
 }
 
-/// Takes what a board logs, so that it need not wait.
-fn swallow(mut log: ChildStdout) {
+/// Discards the log of a board, so that the board never waits for a reader.
+fn discard(mut log: ChildStdout) {
     let mut bytes = [0; 4096];
     while log.read(&mut bytes).is_ok_and(|count| count > 0) {}
 }
 
-/// Has QEMU write memory to a file.
+/// Makes QEMU write a range of memory to a file.
 fn save(monitor: &Path, address: u64, size: u64, file: &Path) -> io::Result<()> {
     let mut stream = UnixStream::connect(monitor)?;
     let mut answers = BufReader::new(stream.try_clone()?);

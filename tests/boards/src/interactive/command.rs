@@ -1,38 +1,41 @@
-//! What somebody at the boards can say, a line at a time.
+//! Commands of the interactive cluster, one a line.
 
 use core::time::Duration;
 use synod::machines::{Key, KvCommand};
 
-/// What there is to say, and what it does: `help`, and a part of `--help`.
+/// The help text: the commands and their effects, for `help` and `--help`.
 pub const HELP: &str = "\
-  set KEY VALUE    have the boards agree on a value of a key (a name of up to 7 letters, a whole number)
-  get KEY          ask for it: through the log, as everything
-  status [BOARD]   ask a board, or each, how it is: whether it votes or leads, whom it follows, up to which slot it
-                   has applied, and a digest of all that; two boards that differ at one slot are a broken rule
-  agree            wait until all boards that are on have joined and applied as far, and compare what they have applied
-  kill BOARD       cut its power, whatever it is doing
-  start BOARD      switch it on; it finds itself in its flash
-  restart BOARD    both
-  wipe BOARD       erase its flash, while it is off: when it starts again it only learns, and does not vote
-  cut BOARD [BOARD]    cut the line between two boards, or between one and all others; the client still hears all
-  heal [BOARD BOARD]   mend the line between two boards, or all of it
-  noise on|off     garble one frame of twelve, on the whole line
-  wait SECONDS     let time pass (1, 0.5)
-  help             this
-  quit             switch all off; the end of the input does the same";
+  set KEY VALUE    set a key (a name of up to 7 letters) to a value (a whole number) on all boards
+  get KEY          read a key, linearizably: through the log
+  status [BOARD]   print the status of one board or of all: voting or leading, the leader, the last applied slot, and a
+                   digest of the applied log; two boards that differ at one slot have broken a rule
+  agree            wait until all boards that are on have joined and applied the same slots, and compare their digests
+  kill BOARD       cut the power of a board at any moment
+  start BOARD      power on a board; it restarts from its flash
+  restart BOARD    kill and start
+  wipe BOARD       erase the flash of a board that is off: it will start as a learner, without a vote
+  cut BOARD [BOARD]    cut the line between two boards, or between one and all others; the client still reaches all
+  heal [BOARD BOARD]   restore the line between two boards, or all lines
+  noise on|off     garble one frame in twelve on the whole line
+  wait SECONDS     wait (1, 0.5)
+  help             print this
+  quit             power off all boards; the end of the input does the same";
 
-/// One of the boards, by its number.
+/// The number of a board.
 pub(super) type Number = u8;
 
-/// How many boards there are.
+/// The number of boards.
 pub(super) const BOARDS: Number = 3;
 
-/// The longest wait.
+/// The longest wait, in seconds.
 const WAIT_MAX: f64 = 3600.0;
 
-/// Something to do.
+/// A command.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "each is the word of that name in the help")]
+#[expect(
+    missing_docs,
+    reason = "each is the command of that name in the help text"
+)]
 pub enum Command {
     Ask(KvCommand),
     Status(Option<Number>),
@@ -50,11 +53,11 @@ pub enum Command {
 }
 
 impl Command {
-    /// Reads a line; `None` where it says nothing: it is empty, or a comment that begins with `#`.
+    /// Parses a line; returns `None` for an empty line or a comment, which begins with `#`.
     ///
     /// # Errors
     ///
-    /// What was wrong, and what was expected.
+    /// Returns the problem, and the expected form.
     pub fn parse(line: &str) -> Result<Option<Self>, String> {
         let line = line.split('#').next().unwrap_or_default();
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -89,7 +92,7 @@ impl Command {
     }
 }
 
-/// What to say of a line that begins with a word and is no command.
+/// Returns the expected form of a command, or an error for an unknown one.
 fn unknown(name: &str) -> String {
     let lines = HELP.lines().map(str::trim_start);
     let usages: Vec<&str> = lines
@@ -97,7 +100,7 @@ fn unknown(name: &str) -> String {
         .map(|line| line.split("  ").next().unwrap_or(line))
         .collect();
     if usages.is_empty() {
-        format!("there is no command {name}: say help for those that there are")
+        format!("there is no command {name}: enter help for a list")
     } else {
         format!("expected: {}", usages.join(" or "))
     }
@@ -121,20 +124,21 @@ fn two_boards(one: &str, other: &str) -> Result<(Number, Number), String> {
 fn key_of(word: &str) -> Result<Key, String> {
     let len_max = Key::LEN_MAX;
     Key::new(word).ok_or_else(|| {
-        format!("{word} is no key: it has 1 to {len_max} letters, digits or signs of ASCII")
+        format!("{word} is not a key: a key has 1 to {len_max} printable ASCII characters")
     })
 }
 
 fn value_of(word: &str) -> Result<i64, String> {
     word.parse()
-        .map_err(|_| format!("{word} is no value: it is a whole number of 64 bits"))
+        .map_err(|_| format!("{word} is not a value: a value is a whole number of 64 bits"))
 }
 
 fn seconds_of(word: &str) -> Result<Duration, String> {
     let seconds = word.parse::<f64>().ok();
     let fits = |seconds: &f64| (0.0..=WAIT_MAX).contains(seconds);
     let seconds = seconds.filter(fits).map(Duration::from_secs_f64);
-    seconds.ok_or_else(|| format!("{word} is no time to wait: it is 0 to {WAIT_MAX} seconds"))
+    seconds
+        .ok_or_else(|| format!("{word} is not a time to wait: it must be 0 to {WAIT_MAX} seconds"))
 }
 
 #[cfg(test)]
@@ -142,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_understood() {
+    fn commands_are_parsed() {
         let parse = |line| Command::parse(line).unwrap();
         let key = Key::new("speed").unwrap();
         assert_eq!(
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_answered_with_what_would_be() {
+    fn an_invalid_command_is_answered_with_the_expected_form() {
         for (line, says) in [
             ("kill", "expected: kill BOARD"),
             ("kill 3", "there is no board 3: they are 0 to 2"),
@@ -174,12 +178,12 @@ mod tests {
             ("cut", "expected: cut BOARD [BOARD]"),
             ("set speed", "expected: set KEY VALUE"),
             ("set speed 1 2", "expected: set KEY VALUE"),
-            ("set speed fast", "fast is no value"),
-            ("get too_long", "too_long is no key"),
+            ("set speed fast", "fast is not a value"),
+            ("get too_long", "too_long is not a key"),
             ("noise loud", "expected: noise on|off"),
-            ("wait -1", "-1 is no time to wait"),
-            ("wait NaN", "NaN is no time to wait"),
-            ("dance", "there is no command dance: say help"),
+            ("wait -1", "-1 is not a time to wait"),
+            ("wait NaN", "NaN is not a time to wait"),
+            ("dance", "there is no command dance: enter help"),
         ] {
             let error = Command::parse(line).unwrap_err();
             assert!(error.contains(says), "{line}: {error}");

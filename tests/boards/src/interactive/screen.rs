@@ -1,10 +1,10 @@
-//! Where lines are shown: each board's in its colour, in one piece.
+//! Output of the interactive cluster, with a colour for each board and without torn lines.
 
 use anstyle::{Ansi256Color, Color, Style};
 use std::io::{self, IsTerminal, Write};
 use std::{env, fmt};
 
-/// A colour for each board, of middling luminance: to be read on black and on white.
+/// A colour for each board, of medium luminance: legible on black and on white.
 const COLOURS: [u8; 3] = [28, 27, 163];
 
 /// When to show colours.
@@ -19,14 +19,14 @@ pub enum Colour {
     Never,
 }
 
-/// Standard output, that may be gone.
+/// Standard output, which may be closed.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
     has_colours: bool,
 }
 
 impl Screen {
-    /// Looks once whether there are colours.
+    /// Decides once whether to show colours.
     pub fn new(colour: Colour) -> Self {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
@@ -38,7 +38,7 @@ impl Screen {
         Self { has_colours }
     }
 
-    /// Shows what a board has said.
+    /// Prints a log line of a board.
     pub fn board(self, index: usize, kind: &str, text: impl fmt::Display) {
         let style = match COLOURS.get(index) {
             Some(number) if self.has_colours => {
@@ -51,7 +51,7 @@ impl Screen {
         ));
     }
 
-    /// Shows what came of a command.
+    /// Prints the result of a command.
     pub fn say(self, text: impl fmt::Display) {
         let style = if self.has_colours {
             Style::new().bold()
@@ -61,7 +61,7 @@ impl Screen {
         self.line(format_args!("{style}{text}{style:#}"));
     }
 
-    /// Shows a line. Where nobody looks any more, it is gone.
+    /// Prints a line. It is discarded if the output is closed.
     pub fn line(self, text: impl fmt::Display) {
         let mut out = io::stdout().lock();
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());

@@ -1,18 +1,18 @@
-//! What a bad line makes of frames.
+//! Line noise: faults of frames on a serial line.
 
 use example_firmware::serial_line;
 use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
-/// One frame of so many is struck.
+/// One frame in this many is garbled.
 const ONE_OF: u32 = 12;
 
-/// A seeded source of trouble.
+/// A seeded generator of noise.
 #[derive(Debug)]
 pub(super) struct Noise {
     rng: XorShiftRng,
     foreign: Vec<Vec<u8>>,
-    struck: u32,
+    garbled: u32,
 }
 
 impl Noise {
@@ -20,36 +20,36 @@ impl Noise {
         Self {
             rng: XorShiftRng::seed_from_u64(seed),
             foreign,
-            struck: 0,
+            garbled: 0,
         }
     }
 
-    pub(super) fn struck(&self) -> u32 {
-        self.struck
+    pub(super) fn garbled(&self) -> u32 {
+        self.garbled
     }
 
-    /// Strikes a frame, as it is on the line, or leaves it.
+    /// Garbles a stuffed frame, or leaves it alone.
     pub(super) fn garble(&mut self, bytes: &mut Vec<u8>) {
         if self.below(ONE_OF) != 0 {
             return;
         }
-        self.struck = self.struck.saturating_add(1);
+        self.garbled = self.garbled.saturating_add(1);
         let at = self.place(bytes.len());
         match self.below(5) {
-            // Cut: the next frame hangs on to what is left, or not.
+            // Truncated: the rest may run into the next frame.
             0 => bytes.truncate(at),
             1 => {
                 bytes.truncate(at);
                 bytes.push(0);
             }
-            // A byte is another one, and may be a zero.
+            // A changed byte, which may become a delimiter.
             2 => {
                 let byte = self.byte();
                 if let Some(place) = bytes.get_mut(at) {
                     *place = byte;
                 }
             }
-            // Bytes out of nothing.
+            // Inserted bytes.
             3 => {
                 let count = self.below(64);
                 let noise: Vec<u8> = (0..count).map(|_| self.byte()).collect();

@@ -1,19 +1,19 @@
-//! Boards on a line, and what they have said: where nothing is as it must be, the test fails.
+//! A cluster of boards with the logs of all nodes; each failure fails the test.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use synod::wire::Dropped;
-use synod_boards::board_cluster::{self, Heard};
-use synod_boards::serial_bus::Hub;
+use synod_boards::board_cluster::{self, BoardOutput};
+use synod_boards::serial_bus::SerialBus;
 
-/// How many slots are between two lines about how far a node is.
+/// The number of slots between two progress lines of a node.
 pub(crate) const SLOTS_A_LINE: u64 = 64;
-/// How long a board may take for anything.
+/// The time limit for any reaction of a board.
 const WATCHDOG: Duration = Duration::from_mins(1);
 
-/// What a node has logged, in all of its lives.
+/// The log of a node, over all of its restarts.
 #[derive(Default)]
 pub(crate) struct Log {
     lines: Mutex<(Vec<String>, bool)>,
@@ -43,7 +43,7 @@ impl Log {
         self.lines.lock().unwrap().0.clone()
     }
 
-    /// Waits for a line, that may be there already.
+    /// Waits for a matching line, including earlier ones.
     fn wait(&self, patience: Duration, is_it: impl Fn(&str) -> bool) -> bool {
         let lines = self.lines.lock().unwrap();
         let missing = |lines: &mut (Vec<String>, bool)| !lines.0.iter().any(|line| is_it(line));
@@ -51,7 +51,7 @@ impl Log {
         !waited.unwrap().1.timed_out()
     }
 
-    /// The chains that were told, by slot.
+    /// Returns the logged chain digests by slot.
     fn chains(&self) -> Vec<(u64, String)> {
         let lines = self.read();
         let chains = lines.iter().filter_map(|line| {
@@ -62,79 +62,79 @@ impl Log {
     }
 }
 
-/// The number behind a name in a line.
+/// Returns the number behind a name in a line.
 fn number(line: &str, name: &str) -> Option<u64> {
     let rest = line.split(name).nth(1)?;
     rest.split(' ').next()?.parse().ok()
 }
 
-/// Three boards, one of each kind, on a hub.
-pub(crate) struct Rig {
-    boards: board_cluster::Rig,
+/// Three boards, one of each kind, on a serial bus.
+pub(crate) struct BoardCluster {
+    boards: board_cluster::BoardCluster,
     logs: Vec<Arc<Log>>,
     host: Option<Arc<Log>>,
 }
 
-impl Rig {
-    /// Boards of a cluster of so many nodes, with new flash, all of them off.
+impl BoardCluster {
+    /// Creates the boards of a cluster of `size` nodes with new flash, all of them off.
     pub(crate) fn new(name: &str, program: &str, size: u16) -> Self {
         let logs: Vec<Arc<Log>> = (0..3).map(|_| Arc::default()).collect();
         let listened = logs.clone();
         let listen = move |index: usize, heard| match heard {
-            Heard::Line(line) => listened[index].say(line.text),
-            Heard::End => listened[index].end(),
-            Heard::Lost(failure) => listened[index].say(format!("lost: {failure}")),
+            BoardOutput::Line(line) => listened[index].say(line.text),
+            BoardOutput::End => listened[index].end(),
+            BoardOutput::Lost(failure) => listened[index].say(format!("lost: {failure}")),
         };
         Self {
-            boards: board_cluster::Rig::new((name, program), size, None, listen).unwrap(),
+            boards: board_cluster::BoardCluster::new((name, program), size, None, listen).unwrap(),
             logs,
             host: None,
         }
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
-        self.boards.hub()
+    pub(crate) fn bus(&self) -> &SerialBus {
+        self.boards.bus()
     }
 
-    /// What a client needs to know.
-    pub(crate) fn client(&self) -> (&Hub, u16) {
-        (self.boards.hub(), self.boards.size())
+    /// Returns the parameters of a client.
+    pub(crate) fn client(&self) -> (&SerialBus, u16) {
+        (self.boards.bus(), self.boards.size())
     }
 
-    /// Where a node on the host logs, which is held to the same.
+    /// Returns the log of the host node, which must satisfy the same checks.
     pub(crate) fn log_of_host(&mut self) -> Arc<Log> {
         Arc::clone(self.host.get_or_insert_default())
     }
 
-    /// Switches all boards on for the first time.
+    /// Powers on all boards for the first time.
     pub(crate) fn switch_on_all(&mut self) {
         for index in 0..self.boards.len() {
             self.switch_on(index, &["new"]);
         }
     }
 
-    /// Switches a board on, with words besides those that it is always given.
+    /// Powers on a board, with additional arguments.
     pub(crate) fn switch_on(&mut self, index: usize, words: &[&str]) {
         self.logs[index].begin();
         self.boards.switch_on(index, words).unwrap();
     }
 
-    /// Cuts a board's power.
+    /// Cuts the power of a board.
     pub(crate) fn switch_off(&mut self, index: usize) {
         self.boards.switch_off(index).unwrap();
     }
 
-    /// Takes all that a board has written, as if it had a new flash. It must be off.
+    /// Erases the flash of a board that is off.
     pub(crate) fn erase(&self, index: usize) {
         self.boards.erase(index).unwrap();
     }
 
-    /// Whether a program has not ended by itself yet.
+    /// True if a board has power and its program has not ended.
     pub(crate) fn is_on(&self, index: usize) -> bool {
         !self.logs[index].has_ended()
     }
 
-    /// The exit code of a program that has ended.
+    /// Returns the exit code of a program that has ended.
     pub(crate) fn code(&mut self, index: usize) -> i32 {
         self.boards.code(index).unwrap()
     }
@@ -144,7 +144,7 @@ impl Rig {
         self.logs[index].wait(WATCHDOG, is_it)
     }
 
-    /// The slot that a board had in its flash when it was switched on last.
+    /// Returns the slot that a board read from its flash at its last start.
     pub(crate) fn went_on_from(&self, index: usize) -> u64 {
         let is_it = |line: &str| line.starts_with("goes on as ");
         let log = &self.logs[index];
@@ -154,7 +154,7 @@ impl Rig {
         last.and_then(|line| number(line, "slot=")).unwrap()
     }
 
-    /// The board that the others followed last.
+    /// Returns the leader that the others followed last.
     pub(crate) fn leader(&self) -> usize {
         let followed = |log: &Arc<Log>| {
             let lines = log.read();
@@ -169,7 +169,7 @@ impl Rig {
         (0..self.logs.len()).max_by_key(count).unwrap()
     }
 
-    /// What a board has dropped, as it said last.
+    /// Returns the last logged counts of dropped frames of a board.
     pub(crate) fn dropped(&self, index: usize) -> Dropped {
         let mut dropped = Dropped::default();
         for line in self.logs[index].read() {
@@ -187,13 +187,13 @@ impl Rig {
         boards.chain(self.host.as_deref())
     }
 
-    /// Whether all nodes have said, or say soon, how it stands at a slot.
+    /// Waits until all nodes have logged their progress at a slot; returns false after the time limit.
     pub(crate) fn all_at(&self, slot: u64) -> bool {
         let is_it = |line: &str| number(line, "slot=") == Some(slot);
         self.logs().all(|log| log.wait(WATCHDOG / 6, is_it))
     }
 
-    /// No two nodes were told different things, in any of their lives.
+    /// Asserts that no two nodes ever logged different digests for a slot.
     pub(crate) fn assert_one_log(&self) {
         let mut known = BTreeMap::new();
         for (slot, chain) in self.logs().flat_map(Log::chains) {
@@ -204,7 +204,7 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for BoardCluster {
     fn drop(&mut self) {
         if thread::panicking() {
             for (log, index) in self.logs.iter().zip(0..) {

@@ -1,4 +1,4 @@
-//! A client on the host that knows what the state must be: each answer is checked.
+//! A client on the host that keeps a model of the state and checks each answer against it.
 
 use core::time::Duration;
 use example_firmware::member::{self, PAGE};
@@ -6,34 +6,34 @@ use example_firmware::serial_line::MTU;
 use synod::client::{Address, Applied};
 use synod::wire::{Dropped, Frames};
 use synod::{Ballot, Envelope, Message, NodeId, Slot, StateMachine};
-use synod_boards::host_client::Outside;
-use synod_boards::serial_bus::Hub;
+use synod_boards::host_client::HostClient;
+use synod_boards::serial_bus::SerialBus;
 
-/// How long an answer may take in all.
+/// The time limit for an answer.
 const WATCHDOG: Duration = Duration::from_mins(1);
 
-/// A client of a cluster, and what the state must be.
+/// A client of a cluster with a model of the state.
 pub(crate) struct Client<M: StateMachine> {
-    outside: Outside<M>,
+    outside: HostClient<M>,
     asked: u32,
     slot: u64,
     expected: M,
 }
 
 impl<M: StateMachine> Client<M> {
-    /// The only client of a cluster of so many nodes, of which the first so many are boards.
-    pub(crate) fn of((hub, size): (&Hub, u16), boards: u16) -> Self {
+    /// Returns the only client of a cluster of `size` nodes, of which the first `boards` are boards.
+    pub(crate) fn of((bus, size): (&SerialBus, u16), boards: u16) -> Self {
         let (address, nonce) = (Address::LAST, 0x5eed);
-        let end = hub.end(address.byte());
+        let end = bus.end(address.byte());
         Self {
-            outside: Outside::new((end, size), boards, address, nonce).unwrap(),
+            outside: HostClient::new((end, size), boards, address, nonce).unwrap(),
             asked: 0,
             slot: 0,
             expected: M::default(),
         }
     }
 
-    /// The slot of the last command.
+    /// Returns the slot of the last command.
     pub(crate) fn slot(&self) -> u64 {
         self.slot
     }
@@ -42,14 +42,14 @@ impl<M: StateMachine> Client<M> {
         self.outside.dropped()
     }
 
-    /// Asks until so many commands are applied.
+    /// Sends commands until `count` of them are applied.
     pub(crate) fn ask_until(&mut self, count: u32, command: fn(u32) -> M::Command) {
         while self.asked < count {
             self.ask(command);
         }
     }
 
-    /// Has the next command applied: once, behind all before it.
+    /// Has the next command applied exactly once, after all before it.
     pub(crate) fn ask(&mut self, command: fn(u32) -> M::Command) {
         let command = command(self.asked);
         self.asked += 1;
@@ -61,7 +61,7 @@ impl<M: StateMachine> Client<M> {
     }
 }
 
-/// What another cluster's nodes say: one with the same number and other members.
+/// Returns frames of another cluster with the same number and other members.
 pub(crate) fn foreign_frames() -> Vec<Vec<u8>> {
     let cluster = member::Member::fingerprint_of(&member::config(NodeId(0), 5));
     let frames = Frames::<member::Machine, PAGE, MTU>::new(cluster);

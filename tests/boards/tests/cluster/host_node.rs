@@ -1,6 +1,6 @@
-//! A node on the host: the same as on the boards, with a real clock and a journal in memory.
+//! A node on the host, of the same type as on the boards, with a real clock and a journal in memory.
 
-use super::board_cluster::{Log, Rig};
+use super::board_cluster::{BoardCluster, Log};
 use core::time::Duration;
 use example_firmware::member::{self, CLIENTS, Machine, Member, PAGE, Room, WINDOW};
 use example_firmware::serial_line::MTU;
@@ -10,19 +10,19 @@ use std::time::Instant as Clock;
 use synod::storage::{Journal, Memory, Opened};
 use synod::wire::{Frame, Frames};
 use synod::{Event, Instant, NodeId, Record, Tracer};
-use synod_boards::serial_bus::End;
+use synod_boards::serial_bus::Port;
 
 type Storage = Memory<32768>;
 
-/// The last node of a cluster, which may stop and start again.
-pub(crate) struct Host {
+/// The last node of a cluster, which may stop and restart.
+pub(crate) struct HostNode {
     size: u16,
     storage: Option<Storage>,
     running: Option<(Sender<()>, JoinHandle<Storage>)>,
 }
 
-impl Host {
-    /// The last node of so many.
+impl HostNode {
+    /// Returns the last node of a cluster of `size` nodes.
     pub(crate) fn new(size: u16) -> Self {
         Self {
             size,
@@ -31,17 +31,17 @@ impl Host {
         }
     }
 
-    pub(crate) fn start(&mut self, rig: &mut Rig) {
+    pub(crate) fn start(&mut self, cluster: &mut BoardCluster) {
         let node = self.size - 1;
         let (size, storage) = (self.size, self.storage.take().unwrap());
-        let log = rig.log_of_host();
-        let end = rig.hub().end(u8::try_from(node).unwrap());
+        let log = cluster.log_of_host();
+        let end = cluster.bus().end(u8::try_from(node).unwrap());
         let (sender, stop) = mpsc::channel();
         let run = move || run(NodeId(node), size, storage, end, &stop, &log);
         self.running = Some((sender, thread::spawn(run)));
     }
 
-    /// Stops it between two steps. What it had not synced, it had not said either.
+    /// Stops the node between two steps. It has announced nothing that it had not synced.
     pub(crate) fn stop(&mut self) {
         let (sender, thread) = self.running.take().unwrap();
         drop(sender);
@@ -68,7 +68,7 @@ fn run(
     id: NodeId,
     size: u16,
     storage: Storage,
-    mut end: End,
+    mut end: Port,
     stop: &Receiver<()>,
     log: &Log,
 ) -> Storage {
