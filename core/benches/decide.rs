@@ -107,7 +107,7 @@ impl<const PAGE: usize> Cluster<PAGE> {
             cluster.wake()?;
         }
         let leads = |node: &Member<PAGE>| node.leading().is_some();
-        cluster.leader = cluster.nodes.iter().position(leads).ok_or("nobody leads")?;
+        cluster.leader = cluster.nodes.iter().position(leads).ok_or("no node leads")?;
         for nonce in 0..u64::try_from(outstanding)? {
             let (node, outbox) = cluster.leading();
             node.register(now, nonce, outbox, &mut ())?;
@@ -233,7 +233,7 @@ impl<const PAGE: usize> Cluster<PAGE> {
             // The clients registered one after the other, so their ids are consecutive slots.
             let index = usize::try_from(reply.key.client.0.wrapping_sub(first))?;
             if self.clients.get(index).map(|client| client.number) != Some(reply.key.number) {
-                return Err("an answer to nobody's question".into());
+                return Err("an answer without a request".into());
             }
             if again {
                 self.ask(index)?;

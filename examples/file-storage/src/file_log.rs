@@ -1,19 +1,19 @@
-//! Records in a plain file: storage that loses nothing in silence.
+//! An append-only log of records in a plain file that detects damage.
 //!
-//! | at | bytes | what |
+//! | at | bytes | contents |
 //! |---|---|---|
 //! | 0 | 32 | a mark: magic, generation, the length of the file when it was synced, and a digest of these |
 //! | 512 | 32 | the other mark |
 //! | 1024 | | the records: of each its length, the complement of that, a digest of its bytes, and its bytes |
 //!
-//! Numbers are little-endian. A sync makes the records durable, and then writes down how long the file is, over the older
-//! of the marks, and makes that durable as well. So there are two kinds of bytes. **Up to the mark** all were synced: what
-//! cannot be read there is damage, be it a length or a single bit of a record. **Behind the mark** power may have failed
-//! while they were written: what cannot be read there ends the log, and is cut off when the file is opened.
+//! Numbers are little-endian. A sync makes the records durable, then writes the length of the file over the older
+//! mark, and makes that durable as well. So there are two kinds of bytes. **Up to the mark** everything was synced:
+//! what cannot be read is damage, be it a length or a single bit of a record. **Behind the mark** power may have
+//! failed during the write: what cannot be read ends the log, and is cut off when the file is opened.
 //!
-//! Without the mark nobody could tell a last record that has rotted from one that was torn. Without the complement a
-//! length that has rotted could take the record behind it for a part of its own. What this does not notice is an older
-//! copy of the whole file in its place: nobody may put one there.
+//! The mark distinguishes a corrupted last record from a torn write. The complement prevents a corrupted length from
+//! including the next record. An older copy of the whole file is not detected: the file must never be replaced by
+//! one.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -24,10 +24,10 @@ use synod::{Digest, Reader, Sink, Writer};
 
 const MAGIC: &[u8; 8] = b"SYNODREC";
 const MARK: usize = 32;
-/// A sector lies between the marks: who writes one of them cannot harm the other.
+/// The marks are a sector apart, so that a torn write of one cannot damage the other.
 const MARKS_AT: [u64; 2] = [0, 512];
 const RECORDS_AT: usize = 1024;
-/// What stands before the bytes of a record.
+/// The length of a record header, in bytes.
 const HEAD: usize = 2 + 2 + 8;
 
 /// Records in a plain file.
@@ -54,32 +54,32 @@ pub struct FileLog {
     file: File,
     path: PathBuf,
     capacity: usize,
-    /// The records as they are in the file, so that nothing else has to be read after it was opened.
+    /// The records as in the file, so that it is read only when it is opened.
     records: Vec<u8>,
     mark: Mark,
-    /// Whether a call has failed: what is in the file is known again only when it is opened anew.
+    /// True after a failed call: the contents of the file are then unknown until it is opened again.
     failed: bool,
 }
 
-/// What a file does not do.
+/// An error of a file log.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The system says so.
+    /// An error of the system.
     Io(io::Error),
-    /// It holds something else.
+    /// The file is not a file log.
     Foreign,
-    /// What was synced cannot be read from this byte on. A node that has voted must not start from it: it comes back as a
-    /// learner, [`Node::learn`](synod::Node::learn).
+    /// A synced byte cannot be read. A node that has voted must not start from the file: it restarts as a learner,
+    /// [`Node::learn`](synod::Node::learn).
     Damaged {
-        /// The byte, counted from the beginning of the file.
+        /// The position of the first damaged byte, from the beginning of the file.
         at: usize,
     },
-    /// There is no room until some records are dropped.
+    /// There is no room until records are dropped.
     Full,
-    /// The record is longer than a record may be.
+    /// The record is longer than the limit.
     TooLong,
-    /// A call failed before; the file has to be opened anew.
+    /// An earlier call failed; the file must be opened again.
     Failed,
 }
 
@@ -93,23 +93,23 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Foreign => f.write_str("the file holds something else than records"),
+            Self::Foreign => f.write_str("the file is not a file log"),
             Self::Damaged { at } => {
                 write!(
                     f,
-                    "the file is damaged: what was synced cannot be read from byte {at} on"
+                    "the file is damaged: synced data cannot be read from byte {at} on"
                 )
             }
             Self::Full => f.write_str("the record was not appended: there is no room for it"),
             Self::TooLong => f.write_str("the record was not appended: it is too long"),
-            Self::Failed => f.write_str("nothing was done, as a call has failed before"),
+            Self::Failed => f.write_str("the file must be opened again: an earlier call failed"),
         }
     }
 }
 
 impl core::error::Error for FileError {}
 
-/// How long the file was when it was synced.
+/// A mark: the length of the file when it was synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mark {
     generation: u64,
@@ -122,7 +122,7 @@ impl Mark {
         synced: RECORDS_AT,
     };
 
-    /// Where it goes: over the older of the two.
+    /// Returns the position of the mark, which is that of the older one.
     const fn at(self) -> u64 {
         let [even, odd] = MARKS_AT;
         if self.generation.is_multiple_of(2) {
@@ -142,7 +142,7 @@ impl Mark {
         bytes
     }
 
-    /// `None` where it is none, or has changed.
+    /// Decodes a mark; `None` if the bytes are not one or have changed.
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         (reader.array() == Some(*MAGIC)).then_some(())?;
@@ -162,11 +162,11 @@ impl Mark {
 }
 
 impl FileLog {
-    /// Makes a file without records where nothing is yet. It is there whole or not at all.
+    /// Creates a file without records, completely or not at all.
     ///
     /// # Errors
     ///
-    /// [`FileError::Io`], also where there is a file of this name.
+    /// Returns [`FileError::Io`], also if the file exists.
     pub fn create(path: &Path, capacity: usize) -> Result<Self, FileError> {
         if path.try_exists()? {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
@@ -175,11 +175,11 @@ impl FileLog {
         Self::open(path, capacity)
     }
 
-    /// Opens a file, and locks it as long as it is open. What power has torn at its end is cut off; nothing else is changed.
+    /// Opens a file, and locks it while it is open. A torn end is cut off; nothing else is changed.
     ///
     /// # Errors
     ///
-    /// [`FileError::Damaged`], [`FileError::Foreign`], or what the system says.
+    /// Returns [`FileError::Damaged`], [`FileError::Foreign`], or an error of the system.
     pub fn open(path: &Path, capacity: usize) -> Result<Self, FileError> {
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
         file.try_lock().map_err(io::Error::from)?;
@@ -199,13 +199,13 @@ impl FileLog {
         if torn {
             log.file.set_len(u64::try_from(end).unwrap_or(u64::MAX))?;
         }
-        // What is read may be acted on, also what power kept from being marked.
+        // The records that are read may be acted on, including those that a power loss kept from being marked.
         log.file.sync_all()?;
         log.note()?;
         Ok(log)
     }
 
-    /// Notes how far the file is synced, now that it is.
+    /// Writes the mark after a sync of the file.
     fn note(&mut self) -> Result<(), FileError> {
         let synced = RECORDS_AT + self.records.len();
         if synced == self.mark.synced {
@@ -222,8 +222,8 @@ impl FileLog {
         Ok(())
     }
 
-    /// Does something that may fail, and nothing after that has failed once: what a failed sync has left in the file is not
-    /// what another sync would make durable.
+    /// Makes a call that may fail, unless an earlier one has failed: after a failed sync, another sync does not make
+    /// the file durable.
     fn attempt(
         &mut self,
         what: impl FnOnce(&mut Self) -> Result<(), FileError>,
@@ -281,7 +281,7 @@ impl Storage for FileLog {
         })
     }
 
-    /// Two calls of the system's `fdatasync`: the mark must not be durable before the records are.
+    /// Two `fdatasync` calls: the mark must not be durable before the records are.
     fn sync(&mut self) -> Result<(), FileError> {
         self.attempt(|log| {
             log.file.sync_data()?;
@@ -289,7 +289,8 @@ impl Storage for FileLog {
         })
     }
 
-    /// Writes what is kept to a file beside this one, which then takes its place. A journal drops much, and seldom.
+    /// Writes the records to be kept to a new file, which then replaces this one. A journal drops many records, and
+    /// seldom.
     fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), FileError> {
         let mut kept = 0;
         while let Some(record) = record_at(&self.records, kept).filter(|record| is_stale(record)) {
@@ -311,7 +312,7 @@ impl Storage for FileLog {
     }
 }
 
-/// The mark of a file, and where its log ends: at or behind that.
+/// Returns the mark of a file and the end of its log, which is at or behind the mark.
 fn survey(bytes: &[u8]) -> Result<(Mark, usize), FileError> {
     let mark = mark_of(bytes)?;
     let mut at = RECORDS_AT;
@@ -324,7 +325,7 @@ fn survey(bytes: &[u8]) -> Result<(Mark, usize), FileError> {
     Ok((mark, at))
 }
 
-/// The newer of the marks that can be read.
+/// Returns the newer of the valid marks.
 fn mark_of(bytes: &[u8]) -> Result<Mark, FileError> {
     let marks = MARKS_AT.map(|at| {
         let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -342,7 +343,7 @@ fn mark_of(bytes: &[u8]) -> Result<Mark, FileError> {
     Err(FileError::Foreign)
 }
 
-/// The record at a place; `None` where there is none, or not the one that was written.
+/// Returns the record at a position; `None` if there is none, or it is damaged.
 fn record_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let mut head = Reader::new(bytes.get(at..at.checked_add(HEAD)?)?);
     let len = u16::from_le_bytes(head.array()?);
@@ -358,10 +359,10 @@ fn digest(record: &[u8]) -> u64 {
     digest.value()
 }
 
-/// A file with a mark and records.
+/// Returns the contents of a file with a mark and records.
 fn image(mark: Mark, records: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; RECORDS_AT];
-    // Both, so that none that is older and longer comes to light.
+    // Both marks, so that no older mark with a greater length can reappear.
     for at in MARKS_AT {
         let start = usize::try_from(at).unwrap_or(usize::MAX);
         for (place, byte) in bytes.iter_mut().skip(start).zip(mark.encode()) {
@@ -372,7 +373,8 @@ fn image(mark: Mark, records: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Puts a file in the place of another one, or of none: it is there whole and durable, or the other one is. It is locked.
+/// Replaces a file, or creates it, and locks it. After a crash either the new file is there, complete and durable, or
+/// the old one.
 fn replace(path: &Path, bytes: &[u8]) -> Result<File, FileError> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");

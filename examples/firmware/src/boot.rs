@@ -1,4 +1,4 @@
-//! From power to a node: the words that a board is given, and the flash in which it finds itself again.
+//! Booting: from the arguments of a board to a running node, restored from flash.
 
 use crate::board::Board;
 use crate::driver::drive;
@@ -10,15 +10,15 @@ use synod::storage::flash::Flash as Records;
 use synod::storage::{Journal, Opened};
 use synod::{Config, ConfigError, Durable, NodeId, StateMachine};
 
-/// Records of up to so many bytes, in flash.
+/// The log of records in flash, of up to 128 bytes each.
 type Kept = Records<Flash, 128>;
 
-/// The exit code of a board that was not told what it must know.
+/// The exit code of a board with invalid arguments.
 const WORDS: u8 = 111;
-/// The exit code of a board whose flash is not its own, or cannot be used.
+/// The exit code of a board whose flash belongs to another node, or cannot be used.
 const FLASH: u8 = 112;
 
-/// What a board is told. On silicon most of this is built in, or stands in a page of flash of its own.
+/// The arguments of a board. On hardware most of them are built in, or stored in a page of flash of their own.
 struct Words<'a> {
     node: NodeId,
     size: u16,
@@ -28,7 +28,7 @@ struct Words<'a> {
     power: Option<u32>,
 }
 
-/// Reads `NODE SIZE SEED FLASH [new] [power=COUNT]`.
+/// Parses `NODE SIZE SEED FLASH [new] [power=COUNT]`.
 fn words<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Words<'a>> {
     let mut told = Words {
         node: NodeId(words.next()?.parse().ok()?),
@@ -48,11 +48,11 @@ fn words<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Words<'a>> {
     Some(told)
 }
 
-/// Starts the node that this board is, and lets it run for ever.
+/// Starts the node of this board and runs it for ever.
 ///
-/// The words are the node's number, how many nodes there are, a seed, and the name of the file that is the board's flash;
-/// then `new` on the first start of a board, and on no other; then `power=COUNT` where the power is to fail after so many
-/// words and pages of flash were written and erased.
+/// The arguments are the node's number, the number of nodes, a seed, and the name of the file that holds the board's
+/// flash; then `new` on the first start of a board and on no other; then `power=COUNT` to make the power fail after
+/// this many words and pages of flash were written and erased.
 pub fn run<M: StateMachine>(outbox: &mut Room<M>) -> ! {
     let arguments = Arguments::<320>::get();
     let (Some(words), Some(mut board)) = (words(arguments.words()), Board::take()) else {
@@ -72,8 +72,8 @@ pub fn run<M: StateMachine>(outbox: &mut Room<M>) -> ! {
             );
             go(board, outbox, || intact.start::<PAGE>(words.seed, now))
         }
-        // Only somebody who knows that this board has never voted may say so: a board that lost its flash has, and must
-        // not vote again.
+        // Only an operator can know that this board has never voted: a board that lost its flash has, and must not
+        // vote again.
         Opened::Empty(empty) if words.is_new => {
             defmt::info!("begins as NODE_{=u16}", words.node.0);
             go(board, outbox, || empty.provision(words.seed, now))
@@ -88,7 +88,7 @@ pub fn run<M: StateMachine>(outbox: &mut Room<M>) -> ! {
     }
 }
 
-/// Reads what is in the flash.
+/// Opens the journal in flash.
 #[inline(never)]
 fn open<M: StateMachine>(words: &Words<'_>, config: &Config) -> Opened<Kept, M, WINDOW, CLIENTS> {
     let Ok(driver) = Flash::open(words.flash) else {
@@ -108,7 +108,8 @@ fn open<M: StateMachine>(words: &Words<'_>, config: &Config) -> Opened<Kept, M, 
     opened
 }
 
-/// Lets a node run that may vote. It stays where it was made: each copy of it would be a sixth of a microbit.
+/// Runs a node with a vote. The node stays where it was created: each copy would take a sixth of the RAM of a
+/// microbit.
 #[inline(never)]
 fn go<M: StateMachine, E>(
     mut board: Board,
@@ -122,7 +123,7 @@ fn go<M: StateMachine, E>(
     drive(&mut board, node, Some(journal), outbox)
 }
 
-/// Lets a node run that only learns.
+/// Runs a node without a vote, as a learner.
 #[inline(never)]
 fn learn<M: StateMachine>(
     mut board: Board,

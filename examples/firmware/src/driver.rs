@@ -1,4 +1,4 @@
-//! The loop that joins a node to its board. This is all of it.
+//! The driver: the whole loop that connects a node to its board.
 
 use crate::board::Board;
 use crate::event_log::Log;
@@ -8,7 +8,7 @@ use synod::storage::{Journal, Storage};
 use synod::wire::{Frame, Frames};
 use synod::{Envelope, Node, Outbox, StateMachine};
 
-/// Lets a node run for ever: with what it must not forget in a journal, or as one that only learns without.
+/// Runs a node for ever, with a vote and its durable state in a journal, or as a learner without one.
 pub fn drive<
     M: StateMachine,
     S: Storage,
@@ -30,8 +30,8 @@ pub fn drive<
         board.wait(node.next_deadline());
         let now = board.now();
 
-        // The order is that of the contract at `Outbox`. There is room for one step: so a frame is taken only when what was
-        // due has left the outbox empty.
+        // The order is that of the contract of [`Outbox`]. It has room for one step, so a frame is taken only when
+        // the timeout has left it empty.
         node.handle_timeout(now, outbox, &mut log);
         let mut answer = None;
         if outbox.is_empty()
@@ -44,13 +44,14 @@ pub fn drive<
                 Ok(Frame::Asked(asked)) => {
                     answer = service.handle(now, node, &asked, outbox, &mut log);
                 }
-                // What another node answers a client.
+                // The answer of another node to a client.
                 Ok(Frame::Answered) => {}
                 Err(_) => log.dropped(&frames.dropped()),
             }
         }
 
-        // What a node says rests on what it wrote. So that is durable first; where it cannot be, nothing is said.
+        // The node's messages depend on its writes, which are therefore made durable first; if they cannot be, the
+        // node is fenced.
         if let Some(open) = &mut journal
             && open
                 .write(now, node, &outbox.writes)
@@ -79,13 +80,13 @@ pub fn drive<
     }
 }
 
-/// What a node says, to another one or to a client.
+/// A message to another node, or an answer to a client.
 enum Said<'a, M: StateMachine, const P: usize> {
     Message(&'a Envelope<M, P>),
     Answered(&'a Answered<M::Output>),
 }
 
-/// Puts a message or an answer on the line. What no node says has no frame.
+/// Sends a message or an answer. Every output of a node fits into a frame.
 #[inline(never)]
 fn send<M: StateMachine, const P: usize>(
     board: &mut Board,

@@ -1,18 +1,18 @@
-//! What a node logs: its turns of fate, and now and then how far it is. One line for each message would cost more than
-//! the messages.
+//! The log of a node: changes of its role, and its progress now and then. A line for each message would cost more
+//! than the messages.
 
 use synod::wire::Dropped;
 use synod::{Event, Record, StateMachine, Tracer};
 
-/// How many slots are between two lines about how far a node is.
+/// The number of slots between two progress lines.
 const SLOTS_A_LINE: u64 = 64;
 
-/// Logs what happens to a node.
+/// A tracer that logs the events of a node.
 #[derive(Debug)]
 pub struct Log;
 
 impl Log {
-    /// A frame was dropped: how many were, of each kind.
+    /// Logs the counts of dropped frames.
     pub fn dropped(&mut self, dropped: &Dropped) {
         let Dropped {
             damaged,
@@ -45,7 +45,7 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Log {
                     by.round()
                 );
             }
-            // Whoever has applied as far has the same chain: else they were told different things.
+            // Nodes that have applied the same slots log the same chain; otherwise they received different decisions.
             Event::Applied { slot, chain, .. } if slot.number().is_multiple_of(SLOTS_A_LINE) => {
                 defmt::info!(
                     "applied: slot={=u64} chain={=u64:016x}",

@@ -1,15 +1,15 @@
-//! Frames on a serial line: stuffed (COBS), so that no byte of them is zero, and a zero behind each. Whoever comes in
-//! later, or has lost bytes, finds the next frame behind the next zero.
+//! Frames on a serial line, stuffed by COBS so that they contain no zero, and each followed by a zero. After lost
+//! bytes, a receiver resynchronizes at the next zero.
 
 use cobs::{DecodeResult, DecoderState};
 
 /// The longest frame, in bytes.
 pub const MTU: usize = 128;
 
-/// The longest frame as it is on the line, with its zero.
+/// The longest stuffed frame with its zero, in bytes.
 const STUFFED_MAX: usize = cobs::max_encoding_length(MTU) + 1;
 
-/// What has arrived of a frame.
+/// The received part of a frame.
 #[derive(Debug)]
 pub struct Line {
     state: DecoderState,
@@ -28,8 +28,8 @@ impl Default for Line {
 }
 
 impl Line {
-    /// Takes the bytes that are there, until they are a frame. What is left of a frame that was cut or garbled is handed
-    /// over as well, for a checksum to notice.
+    /// Takes bytes until they complete a frame. A truncated or garbled frame is returned as well: its checksum
+    /// detects that.
     pub fn receive(&mut self, mut next: impl FnMut() -> Option<u8>) -> Option<&[u8]> {
         loop {
             match self.state.feed(next()?) {
@@ -47,10 +47,10 @@ impl Line {
     }
 }
 
-/// Sends a frame, which is no longer than [`MTU`].
+/// Sends a frame of at most [`MTU`] bytes.
 pub fn send(frame: &[u8], write: impl FnOnce(&[u8])) {
     let mut stuffed = [0; STUFFED_MAX];
-    // The byte behind it stays zero.
+    // The byte behind the encoded frame stays zero.
     if let Ok(len) = cobs::try_encode(frame, &mut stuffed) {
         write(stuffed.get(..=len).unwrap_or_default());
     }

@@ -1,8 +1,6 @@
-//! How deep the stack has been: the runtime paints it before the program starts, and what lost its paint was used.
-#![expect(
-    unsafe_code,
-    reason = "what is below the stack pointer belongs to nobody"
-)]
+//! Observed stack depth: the runtime fills the stack with a pattern before the program starts, and overwritten words
+//! were used.
+#![expect(unsafe_code, reason = "reads memory below the stack pointer")]
 
 use cortex_m_rt::STACK_PAINT_VALUE;
 
@@ -11,14 +9,14 @@ unsafe extern "C" {
     static _stack_end: u32;
 }
 
-/// How many bytes of the stack have been used since the start.
+/// Returns the bytes of stack used since the start.
 pub fn used() -> u32 {
     let (end, start) = ((&raw const _stack_end), (&raw const _stack_start));
     let size = start.addr().saturating_sub(end.addr());
     let mut untouched = 0;
     while untouched < size {
-        // SAFETY: the linker puts the stack between the two, in whole words, and here nothing writes to it meanwhile
-        // but what is above.
+        // SAFETY: the linker places the stack between these symbols, in whole words, and only the part above is
+        // written meanwhile.
         let word = unsafe { end.byte_add(untouched).read_volatile() };
         if word != STACK_PAINT_VALUE {
             break;

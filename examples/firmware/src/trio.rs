@@ -1,4 +1,5 @@
-//! Three nodes on one board that reach each other at once: what one decided command costs, without links, storage or time.
+//! Three nodes on one board with direct delivery, to measure the cost of one decided command without links, storage
+//! or time.
 
 use crate::configurations::Settable;
 use synod::{
@@ -7,21 +8,22 @@ use synod::{
 
 const NODES: u16 = 3;
 
-/// What did not work: a node refused what it must not refuse, there was no room, or nothing happens any more.
+/// A failure: a node refused a valid request, there was no room, or no event is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stuck;
 
-/// A client of the leader and the number of its last request.
+/// A client of the leader with the number of its last request.
 #[derive(Clone, Copy, Debug)]
 struct Client {
     id: ClientId,
     number: RequestNumber,
 }
 
-/// Three nodes that share an outbox, what is under way between them, and the clients of the leader. It is a large value.
+/// Three nodes with a shared outbox, the messages in flight between them, and the clients of the leader. It is a
+/// large value.
 ///
-/// `ROOM` is that of the outbox: all clients may ask before it is emptied, and the last of them still needs the room of a
-/// step. `QUEUE` messages may be under way.
+/// `ROOM` is that of the outbox: all clients may make a request before it is emptied, and the last of them still
+/// needs the room of a step. `QUEUE` messages may be in flight.
 #[derive(Debug)]
 pub struct Trio<
     M: Settable,
@@ -34,15 +36,15 @@ pub struct Trio<
     now: Instant,
     nodes: [Option<Node<M, WINDOW, CLIENTS, PAGE>>; 3],
     outbox: Outbox<M, PAGE, ROOM>,
-    /// A ring: the first one, and how many there are.
+    /// A ring buffer: the first message, and the number of messages.
     queue: [Option<Envelope<M, PAGE>>; QUEUE],
     first: usize,
     len: usize,
     leader: NodeId,
     clients: [Option<Client>; CLIENTS],
-    /// How many clients wait for an answer.
+    /// The number of clients that wait for an answer.
     outstanding: u32,
-    /// How many commands are still to be asked for.
+    /// The number of commands still to be requested.
     due: u32,
 }
 
@@ -55,7 +57,7 @@ impl<
     const QUEUE: usize,
 > Trio<M, WINDOW, CLIENTS, PAGE, ROOM, QUEUE>
 {
-    /// Three places for nodes.
+    /// Returns three empty places for nodes.
     pub const fn idle() -> Self {
         Self {
             now: Instant::ZERO,
@@ -71,11 +73,11 @@ impl<
         }
     }
 
-    /// Founds a cluster, lets time pass until one leads, and opens so many sessions with it.
+    /// Founds a cluster, advances time until one node leads, and opens `clients` sessions.
     ///
     /// # Errors
     ///
-    /// Nothing happens any more, or a session is refused.
+    /// Returns an error if no event is left, or a session is refused.
     pub fn begin(&mut self, clients: usize) -> Result<(), Stuck> {
         let places = (0..NODES).zip(&mut self.nodes);
         for (number, place) in places {
@@ -106,12 +108,12 @@ impl<
         Ok(())
     }
 
-    /// Decides at least so many commands: every client asks anew as soon as it is answered, and the requests of all who
-    /// were answered together are gathered before anything is sent. Leaves nobody waiting.
+    /// Decides at least `commands` commands: each client sends its next request when it is answered, and the requests
+    /// of all clients answered together are gathered before anything is sent. No client is left waiting.
     ///
     /// # Errors
     ///
-    /// A command was refused, or not answered.
+    /// Returns an error if a command was refused, or not answered.
     pub fn decide(&mut self, commands: u32) -> Result<(), Stuck> {
         self.due = commands;
         let clients = self.clients.iter().flatten().count();
@@ -126,7 +128,7 @@ impl<
         Ok(())
     }
 
-    /// Whether everybody has joined, one leads, and all have applied the same.
+    /// True if every node has joined, one leads, and all have applied the same slots.
     fn is_settled(&self) -> bool {
         let applied = |node: &Node<_, _, _, _>| node.is_active().then(|| node.applied());
         let [Some(first), Some(second), Some(third)] = &self.nodes else {
@@ -141,7 +143,7 @@ impl<
                 .any(|node| node.leading().is_some())
     }
 
-    /// Lets time pass until somebody's deadline.
+    /// Advances time to the next deadline.
     fn wake(&mut self) -> Result<(), Stuck> {
         let nodes = self.nodes.iter().flatten();
         self.now = nodes.filter_map(Node::next_deadline).min().ok_or(Stuck)?;
@@ -154,7 +156,7 @@ impl<
         self.settle()
     }
 
-    /// Delivers what is under way, until nothing is. What stands in a row for one node is handed over before its outbox is
+    /// Delivers messages until none is in flight. Consecutive messages for one node are handled before its outbox is
     /// emptied.
     fn settle(&mut self) -> Result<(), Stuck> {
         while let Some(envelope) = self.pop() {
@@ -183,8 +185,8 @@ impl<
         Ok((node, &mut self.outbox))
     }
 
-    /// What a driver does with an outbox: writes (here forgotten), replies (here first, so that who is answered can ask
-    /// anew), messages.
+    /// Empties the outbox as a driver does: writes (here discarded), replies (here first, so that an answered client
+    /// can send its next request), messages.
     fn flush(&mut self, from: NodeId) -> Result<(), Stuck> {
         let mut index = 0;
         while let Some(reply) = self.outbox.replies.get(index).copied() {
@@ -206,7 +208,7 @@ impl<
         Ok(())
     }
 
-    /// Puts what one node has for another behind all that is under way.
+    /// Appends a message from one node to another to the messages in flight.
     fn send(&mut self, from: NodeId, to: NodeId) -> Result<(), Stuck> {
         let Some(Some(node)) = self.nodes.get(usize::from(from.0)) else {
             return Err(Stuck);
@@ -231,18 +233,18 @@ impl<
         Some(envelope)
     }
 
-    /// Whom the next message is for.
+    /// Returns the recipient of the next message.
     fn front(&self) -> Option<NodeId> {
         let place = self.queue.get(self.first)?;
         place.as_ref().map(|envelope| envelope.to)
     }
 
-    /// A client has its answer, and asks anew where more is due.
+    /// Takes the answer to a client, which sends its next request if more are due.
     fn answered(&mut self, key: RequestKey) -> Result<(), Stuck> {
         let [Some(first), ..] = self.clients.as_slice() else {
             return Err(Stuck);
         };
-        // They registered one after the other, so that their identities are consecutive slots.
+        // The clients registered one after the other, so their ids are consecutive slots.
         let index = usize::try_from(key.client.0.wrapping_sub(first.id.0)).map_err(|_| Stuck)?;
         match self.clients.get(index) {
             Some(Some(client)) if client.number == key.number => {}

@@ -1,11 +1,11 @@
-//! Files that are torn, rotten, locked or full.
+//! Tests of files that are torn, corrupted, locked or full.
 
 use super::*;
 use synod::machines::{Bank, BankCommand, Key};
 use synod::storage::{Journal, Opened};
 use synod::{Config, Instant, Node, NodeId, Outbox, Outcome, RequestNumber};
 
-/// A file that is removed when the test is over.
+/// A file that is removed after the test.
 struct Place(PathBuf);
 
 impl Place {
@@ -37,7 +37,7 @@ fn record(number: u8) -> Vec<u8> {
     vec![number; usize::from(number) % 7]
 }
 
-/// The records of a file of such bytes, as they are found when it is opened.
+/// Returns the records of a file with these contents, as found when it is opened.
 fn found(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
     let (_, end) = survey(bytes)?;
     let (mut at, mut found) = (RECORDS_AT, Vec::new());
@@ -48,7 +48,7 @@ fn found(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
     Ok(found)
 }
 
-/// The bytes of a file with the records 10 to 39, synced three at a time, and of how many records.
+/// Returns the contents of a file with the records 10 to 39, synced three at a time.
 fn used(place: &Place) -> Vec<u8> {
     let mut log = FileLog::create(&place.0, CAPACITY).unwrap();
     for number in 0..40 {
@@ -74,7 +74,7 @@ fn expected() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn d3_whatever_byte_of_what_was_synced_rots_nothing_is_lost_in_silence() {
+fn d3_corruption_of_any_synced_byte_is_detected_or_harmless() {
     let place = Place::new("rot");
     let bytes = used(&place);
     assert_eq!(found(&bytes).unwrap(), expected());
@@ -93,7 +93,7 @@ fn d3_whatever_byte_of_what_was_synced_rots_nothing_is_lost_in_silence() {
             }
         }
     }
-    // What is not harmless is every byte of a record; of the marks one suffices.
+    // Every byte of a record counts; one of the two marks suffices.
     assert_eq!(
         refused,
         9 * (bytes.len() - RECORDS_AT),
@@ -102,12 +102,12 @@ fn d3_whatever_byte_of_what_was_synced_rots_nothing_is_lost_in_silence() {
 }
 
 #[test]
-fn d3_a_length_that_rots_into_another_one_takes_no_record_for_a_part_of_its_own() {
+fn d3_a_corrupted_length_does_not_swallow_the_next_record() {
     let place = Place::new("length");
     let bytes = used(&place);
     let (first, second) = (record(10).len(), record(11).len());
     let mut changed = bytes.clone();
-    // The first record would be all of the first two: only the complement, or the digest, shows that it is not.
+    // The first record would span both: only the complement, or the digest, shows that it does not.
     changed[RECORDS_AT] = u8::try_from(first + HEAD + second).unwrap();
     assert!(matches!(
         found(&changed),
@@ -116,7 +116,7 @@ fn d3_a_length_that_rots_into_another_one_takes_no_record_for_a_part_of_its_own(
 }
 
 #[test]
-fn what_is_cut_off_is_damage_where_it_was_synced() {
+fn a_missing_synced_end_is_damage() {
     let place = Place::new("cut");
     let bytes = used(&place);
     for len in 0..bytes.len() {
@@ -130,7 +130,7 @@ fn what_is_cut_off_is_damage_where_it_was_synced() {
 }
 
 #[test]
-fn d1_what_was_not_synced_may_be_torn_or_garbled_at_any_byte() {
+fn d1_unsynced_bytes_may_be_torn_or_garbled_anywhere() {
     let place = Place::new("torn");
     let synced = used(&place);
     let mut log = place.open().unwrap();
@@ -157,7 +157,7 @@ fn d1_what_was_not_synced_may_be_torn_or_garbled_at_any_byte() {
             "garbled from {len} on"
         );
     }
-    // It is cut off once, and what is written then stands in its place.
+    // The torn end is cut off once, and the next record is written in its place.
     fs::write(&place.0, &bytes[..bytes.len() - 1]).unwrap();
     let mut log = place.open().unwrap();
     log.append(b"next").unwrap();
@@ -170,7 +170,7 @@ fn d1_what_was_not_synced_may_be_torn_or_garbled_at_any_byte() {
 }
 
 #[test]
-fn power_may_fail_at_every_byte_of_a_mark() {
+fn power_may_fail_at_any_byte_of_a_mark() {
     let place = Place::new("mark");
     let before = used(&place);
     let mut log = place.open().unwrap();
@@ -187,7 +187,7 @@ fn power_may_fail_at_every_byte_of_a_mark() {
 }
 
 #[test]
-fn a_file_is_open_once_and_never_made_over_another_one() {
+fn a_file_is_opened_once_and_never_overwrites_another() {
     let place = Place::new("once");
     let log = FileLog::create(&place.0, CAPACITY).unwrap();
     assert!(matches!(place.open(), Err(FileError::Io(_))));
@@ -200,7 +200,7 @@ fn a_file_is_open_once_and_never_made_over_another_one() {
 }
 
 #[test]
-fn it_holds_as_much_as_it_says() {
+fn a_file_holds_its_capacity() {
     let place = Place::new("full");
     let mut log = FileLog::create(&place.0, CAPACITY).unwrap();
     let bytes = [7; JOURNAL_RECORD_MAX + 1];
@@ -217,7 +217,7 @@ fn it_holds_as_much_as_it_says() {
 
 type Member = Node<Bank<4>, 8, 2, 2>;
 
-/// A cluster of one that lives through a few steps, and dies.
+/// Runs a cluster of one for a few steps, and drops it.
 fn live(place: &Place, nonce: u64) -> Member {
     let config = Config::new(NodeId(0), 1);
     let opened = Journal::open::<Bank<4>, 8, 2>(place.open().unwrap(), config).unwrap();
@@ -255,7 +255,7 @@ fn live(place: &Place, nonce: u64) -> Member {
 }
 
 #[test]
-fn d2_a_node_on_a_plain_file_is_the_same_after_each_start() {
+fn d2_a_node_on_a_plain_file_keeps_its_state_over_restarts() {
     let place = Place::new("node");
     drop(FileLog::create(&place.0, CAPACITY).unwrap());
     let mut slots = 0;
@@ -272,12 +272,12 @@ fn d2_a_node_on_a_plain_file_is_the_same_after_each_start() {
 }
 
 #[test]
-fn d3_the_last_record_and_its_seal_do_not_rot_unnoticed() {
+fn d3_corruption_of_the_last_record_or_its_seal_is_detected() {
     let place = Place::new("seal");
     drop(FileLog::create(&place.0, CAPACITY).unwrap());
     live(&place, 1);
     let mut bytes = place.bytes();
-    // The last byte of the seal, and one of what it seals: to a journal alone they look torn.
+    // The last byte of the seal, and one before the seal: to a journal alone they look torn.
     let len = bytes.len();
     bytes[len - 1] ^= 1;
     bytes[len - 30] ^= 1;

@@ -1,4 +1,4 @@
-//! The program, for a board.
+//! The program on a board.
 
 use cortex_m_rt::entry;
 use example_firmware::boot;
