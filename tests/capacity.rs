@@ -84,7 +84,7 @@ fn waiting_and_the_window() {
     c.run_until("all of them are answered", |c| {
         nonces.iter().all(|nonce| c.registered(*nonce).is_some())
     });
-    c.run_until("everybody agrees", Cluster::is_settled);
+    c.run_until("every node agrees", Cluster::is_settled);
 }
 
 #[test]

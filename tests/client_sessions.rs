@@ -22,7 +22,7 @@ fn x1_a_retry_gets_the_first_answer() {
     c.run_until("it is answered", |c| c.outcome(client, 2).is_some());
     let first = c.outcome(client, 2);
     c.set_and_wait(node, other, 1, 10);
-    c.run_until("everybody has applied it", Cluster::is_settled);
+    c.run_until("every node has applied it", Cluster::is_settled);
     for retried_at in 0..3 {
         c.clear_answers();
         let applied = c.applied(retried_at);
@@ -81,7 +81,7 @@ fn x1_a_request_whose_answer_is_lost_is_retried_and_applied_once() {
     assert!(c.outcome(client, 1).is_none());
     assert!(
         c.trace.sent(4, MessageKind::Request) > 2,
-        "it has asked again"
+        "it has retried"
     );
     c.clear_rules();
     c.drop_matching(|envelope| is(envelope, MessageKind::Welcome));
@@ -115,7 +115,7 @@ fn x1_a_reused_number_is_refused_at_every_node() {
         let mut c = Cluster::settled(3, 1);
         let (leader, follower) = (c.leader().unwrap(), c.follower(0));
         let client = c.client(follower);
-        c.run_until("everybody knows the client", Cluster::is_settled);
+        c.run_until("every node knows the client", Cluster::is_settled);
         // The follower accepts the proposal and does not learn that it is decided.
         c.hold_matching(move |envelope| {
             envelope.to.0 == follower
@@ -129,7 +129,7 @@ fn x1_a_reused_number_is_refused_at_every_node() {
         c.release(false);
         c.run_until("the follower answers", |c| c.outcome(client, 7).is_some());
         assert_eq!(c.outcome(client, 7), Some(Outcome::Reused));
-        c.run_until("everybody has applied it", Cluster::is_settled);
+        c.run_until("every node has applied it", Cluster::is_settled);
         let kept = c.node(follower).machine().get(Key::numbered(0));
         assert_eq!(kept, Some(9), "the second command was not applied");
     }
@@ -141,7 +141,7 @@ fn x1_a_request_overtaken_by_a_later_number_is_stale() {
     let mut c = Cluster::settled(3, 1);
     let (leader, follower) = (c.leader().unwrap(), c.follower(0));
     let client = c.client(follower);
-    c.run_until("everybody knows the client", Cluster::is_settled);
+    c.run_until("every node knows the client", Cluster::is_settled);
     c.drop_matching(move |envelope| is(envelope, MessageKind::Propose));
     c.set(follower, client, 6, 9);
     c.set(leader, client, 7, 11);
@@ -157,7 +157,7 @@ fn x1_two_commands_under_one_number_wait_side_by_side() {
     let (leader, replica) = (c.leader().unwrap(), c.follower(0));
     let (first, second) = (c.follower(1), c.follower(2));
     let client = c.client(replica);
-    c.run_until("everybody knows the client", Cluster::is_settled);
+    c.run_until("every node knows the client", Cluster::is_settled);
     c.drop_matching(move |envelope| {
         is(envelope, MessageKind::Propose) && envelope.from.0 == replica
     });
@@ -204,7 +204,7 @@ fn x1_an_answer_to_another_command_is_ignored() {
     let mut c = Cluster::settled(3, 1);
     let (leader, follower) = (c.leader().unwrap(), c.follower(0));
     let client = c.client(follower);
-    c.run_until("everybody knows the client", Cluster::is_settled);
+    c.run_until("every node knows the client", Cluster::is_settled);
     c.isolate(follower);
     let (key, mine, other) = (
         RequestKey {
@@ -259,7 +259,7 @@ fn x2_a_full_table_evicts_the_least_recently_used_session() {
     let clients: Vec<ClientId> = (0..CLIENTS).map(|_| c.client(node)).collect();
     c.set_and_wait(node, clients[0], 1, 1);
     let newest = c.client(node);
-    c.run_until("everybody has applied it", Cluster::is_settled);
+    c.run_until("every node has applied it", Cluster::is_settled);
     for at in 0..3 {
         c.clear_answers();
         c.set(at, clients[1], 1, 2);
@@ -291,7 +291,7 @@ fn x2_a_retried_registration_opens_one_session() {
         !pending(here) && !pending(there)
     });
     let first = c.answer(key);
-    c.run_until("everybody has applied it", Cluster::is_settled);
+    c.run_until("every node has applied it", Cluster::is_settled);
     c.register_as(here, 77).unwrap();
     assert_eq!(c.answer(key), first);
     let sessions = c.node(here).marks().sessions;
@@ -433,7 +433,7 @@ fn q1_a_partitioned_leader_answers_no_read() {
     let leader = c.leader().unwrap();
     let (reader, writer) = (c.client(leader), c.client(leader));
     c.set_and_wait(leader, writer, 1, 9);
-    c.run_until("everybody has applied it", Cluster::is_settled);
+    c.run_until("every node has applied it", Cluster::is_settled);
     c.isolate(leader);
     c.ask(leader, reader, 1, get()).unwrap();
     c.assert_never_within(millis(3_000), "it is answered", |c| {

@@ -179,6 +179,6 @@ fn n3_on_addressed_links_diverged_histories_are_detected() {
                 Some(Halt::Diverged(_) | Halt::Conflict(_))
             )
         });
-        assert!(noticed, "nobody noticed");
+        assert!(noticed, "no board noticed");
     }
 }

@@ -133,7 +133,7 @@ fn s4_of_two_votes_the_higher_ballot_is_adopted() {
         c.heal();
         // The remaining three need each other for a quorum, and their votes for the slot differ.
         c.run_until("a third leads", |c| c.leader().is_some());
-        c.run_until("everybody agrees", |c| {
+        c.run_until("every node agrees", |c| {
             c.is_settled() && c.applied(stale) >= contested
         });
         leaders.insert(c.leader() == Some(stale));
@@ -210,7 +210,7 @@ fn claimant() -> (Cluster, u16, u16, TestMessage) {
     let mut c = Cluster::settled(3, 1);
     let (leader, node, peer) = (c.leader().unwrap(), c.follower(0), c.follower(1));
     c.decide(leader, 2);
-    c.run_until("everybody knows", Cluster::is_settled);
+    c.run_until("every node knows", Cluster::is_settled);
     c.stop(leader);
     only_claimant(&mut c, node);
     c.hold_matching(|envelope| is(envelope, MessageKind::Prepare));
@@ -311,14 +311,14 @@ fn s5_stale_replies_are_ignored() {
         c.leader() != Some(first) && c.leader().is_some()
     });
     c.heal();
-    c.run_until("everybody follows it", Cluster::is_settled);
+    c.run_until("every node follows it", Cluster::is_settled);
     let second = c.leader().unwrap();
     c.isolate(second);
     only_claimant(&mut c, first);
     c.run_until("the first leads again", |c| c.leader() == Some(first));
     c.heal();
     c.clear_rules();
-    c.run_until("everybody follows it again", Cluster::is_settled);
+    c.run_until("every node follows it again", Cluster::is_settled);
     let leadership = c.node(first).leading().unwrap();
     let high = Ballot::new(leadership.round() + 5, NodeId(rival));
     let refusals: [TestMessage; 4] = [
@@ -486,7 +486,7 @@ fn s7_prepares_are_repeated_only_to_nodes_that_have_not_answered() {
     assert!(again[0].contains(NodeId(answers)));
     assert_eq!(first.len(), 3, "the others, the dead one among them");
     c.clear_rules();
-    c.run_until("somebody leads", |c| c.leader().is_some());
+    c.run_until("a node leads", |c| c.leader().is_some());
 }
 
 #[test]
@@ -703,7 +703,7 @@ fn l6_a_leader_without_answers_from_a_quorum_steps_down() {
         c.run_until("another leads", |c| c.leader().is_some());
         c.decide(others[0], 2);
         c.heal();
-        c.run_until("everybody follows it", Cluster::is_settled);
+        c.run_until("every node follows it", Cluster::is_settled);
     }
 }
 
@@ -723,7 +723,7 @@ fn l6_a_leader_whose_messages_are_lost_is_deposed() {
         c.node(leader).leading().is_none()
     });
     c.heal();
-    c.run_until("everybody follows the new one", Cluster::is_settled);
+    c.run_until("every node follows the new one", Cluster::is_settled);
 }
 
 #[test]
@@ -810,7 +810,7 @@ fn l7_a_node_with_a_higher_promise_than_the_leaders_ballot_is_not_left_behind() 
         let from = slot(c.applied(node).number() + 1);
         c.inject(claimant, node, Message::Prepare { ballot, from });
         assert_eq!(c.node(node).promised(), ballot);
-        c.run_until("all follow one whom it can follow", |c| {
+        c.run_until("every node follows a leader that the node can follow", |c| {
             let leadership = c.leader().and_then(|leader| c.node(leader).leading());
             c.is_settled() && leadership > Some(ballot)
         });
@@ -857,14 +857,14 @@ fn the_cluster_survives_a_crash_of_the_leader_at_any_moment() {
         let mut c = Cluster::booting(3 + 2 * u16::try_from(seed % 2).unwrap(), seed);
         c.set_loss_percent(5);
         let moment = Instant::ZERO + millis(23 * seed);
-        c.run_until("it is time, and somebody leads", |c| {
+        c.run_until("it is time, and a node leads", |c| {
             c.now() >= moment && c.leader().is_some()
         });
         // Followers that have not joined forward their requests.
         c.register(c.follower(0));
         c.register(c.follower(1));
         c.run_for(millis(7 * (seed % 20)));
-        c.run_until("somebody leads", |c| c.leader().is_some());
+        c.run_until("a node leads", |c| c.leader().is_some());
         let leader = c.leader().unwrap();
         c.stop(leader);
         let asking = c.follower(0);
@@ -960,7 +960,7 @@ fn l4_a_leader_that_resigns_keeps_no_proposals() {
     let all_answered = move |c: &Cluster| nonces.iter().all(|n| c.registered(*n).is_some());
     c.run_until("the others have decided it all", all_answered);
     c.heal();
-    c.run_until("everybody agrees", Cluster::is_settled);
+    c.run_until("every node agrees", Cluster::is_settled);
     let end = c.applied(leader);
     // It becomes leader again and has nothing to propose.
     c.isolate(c.leader().unwrap());

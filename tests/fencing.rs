@@ -41,7 +41,7 @@ fn d1_a_leader_whose_storage_fails_steps_down_and_serves_its_clients_as_a_follow
         assert_eq!((node.is_voter(), node.leading()), (false, None));
         assert_eq!(node.roles().next(), Some(Role::Replica));
         assert!(!node.roles().any(|role| role == Role::Leader));
-        assert!(node.durable().is_none(), "nobody may go on from that");
+        assert!(node.durable().is_none(), "no restart may use it");
         assert!(c.saw(old, |event| *event == EventKind::Fenced));
         assert!(c.saw(old, |event| matches!(event, EventKind::SteppedDown(_))));
         c.run_until("another leads", |c| {
@@ -67,7 +67,7 @@ fn d1_a_scout_whose_storage_fails_claims_nothing() {
         c.live()
             .find(|node| c.node(*node).roles().any(|role| role == Role::Scout))
     };
-    c.run_until("somebody claims", |c| scouts(c).is_some());
+    c.run_until("a node claims", |c| scouts(c).is_some());
     let scout = scouts(&c).unwrap();
     c.fence(scout);
     assert!(!c.node(scout).roles().any(|role| role == Role::Scout));
@@ -138,7 +138,7 @@ fn d1_fenced_nodes_elect_no_leader() {
     c.assert_never_within(LONG, "one vote of three decides", |c| {
         c.live().any(|node| c.applied(node) > applied)
     });
-    assert_eq!(c.leader(), None, "nobody has answered its heartbeats");
+    assert_eq!(c.leader(), None, "its heartbeats are not answered");
     assert!(c.saw(leader, |event| matches!(event, EventKind::SteppedDown(_))));
 }
 
@@ -179,7 +179,7 @@ fn d1_a_cluster_of_one_halts_when_its_storage_fails() {
             .unwrap();
         assert_eq!(outbox.replies.len(), 1, "applied by its own vote");
     });
-    assert_eq!(c.applied_in(client, 3), None, "but nobody has heard of it");
+    assert_eq!(c.applied_in(client, 3), None, "but no node has received it");
     assert_eq!(c.node(0).halted(), Some(&Halt::StorageFailed));
     assert!(c.saw(0, |event| *event == EventKind::Halted(Halt::StorageFailed)));
     assert_eq!(c.ask(0, client, 4, set), Err(RequestError::Halted));
@@ -196,7 +196,7 @@ fn d1_a_founder_whose_storage_fails_founds_nothing() {
     assert_eq!(c.node(0).halted(), Some(&Halt::StorageFailed));
     c.start(1);
     c.start(2);
-    c.assert_never_within(LONG, "somebody joins", |c| {
+    c.assert_never_within(LONG, "a node joins", |c| {
         c.live().any(|node| c.node(node).is_active())
     });
 }

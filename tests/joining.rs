@@ -51,7 +51,7 @@ fn j1_a_node_whose_welcome_was_lost_receives_the_current_state() {
     c.clear_rules();
     c.run_until("it joins", |c| c.node(4).is_active());
     assert!(installed(&c, 4)[0] >= slot(5), "not the beginning again");
-    c.run_until("everybody agrees", Cluster::is_settled);
+    c.run_until("every node agrees", Cluster::is_settled);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn j1_founding_and_joining_under_loss() {
     for seed in 0..20 {
         let mut c = Cluster::booting(7, seed);
         c.set_loss_percent(30);
-        c.run_until("everybody follows one leader", Cluster::is_settled);
+        c.run_until("every node follows one leader", Cluster::is_settled);
     }
 }
 
@@ -202,7 +202,7 @@ fn j3_two_late_joiners_do_not_prevent_each_other_from_joining() {
         c.clear_rules();
         c.release(false);
         c.heal();
-        c.run_until("everybody agrees", Cluster::is_settled);
+        c.run_until("every node agrees", Cluster::is_settled);
     }
 }
 
@@ -282,7 +282,7 @@ fn t4_a_request_for_a_discarded_snapshot_is_answered_with_the_first_page_of_a_ne
     let (new, page) = welcome(&mut c, join(Some(old), 5));
     assert!(
         page == 0 && new.at > old.at,
-        "forgotten when nobody has asked for long"
+        "discarded when it is not requested for long"
     );
     let again = welcome(&mut c, join(Some(old), 5));
     assert_eq!(

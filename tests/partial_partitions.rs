@@ -44,7 +44,7 @@ fn is_served(c: &mut Cluster, node: u16, bound: Duration) -> Duration {
         since = c.now();
         c.set(node, client.unwrap(), number + 1, i64::from(number));
     }
-    assert_eq!(c.leader(), Some(leader), "nobody disturbs the leader");
+    assert_eq!(c.leader(), Some(leader), "no node disturbs the leader");
     worst
 }
 

@@ -125,7 +125,7 @@ fn s1_a_restarted_leader_claims_with_an_unused_round() {
         .find(|traced| traced.event == EventKind::Restarted);
     assert_eq!(restarted.unwrap().at, at(3_100));
     let rounds: Vec<u64> = elected(&trace, 0, 60_000).iter().map(|won| won.1).collect();
-    assert!(rounds.len() >= 2, "somebody leads again");
+    assert!(rounds.len() >= 2, "a node leads again");
     assert!(rounds.is_sorted_by(|one, next| one < next), "{rounds:?}");
 }
 

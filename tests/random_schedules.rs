@@ -61,7 +61,7 @@ fn run_schedule(seed: u64, size: u16, rounds: u32) {
     c.heal();
     c.clear_rules();
     c.release(false);
-    c.run_until("everybody agrees in the end", Cluster::is_settled);
+    c.run_until("every node agrees in the end", Cluster::is_settled);
     c.run_for(Duration::from_secs(3));
     c.run_until("and still does", Cluster::is_settled);
     let live: Vec<u16> = c.live().collect();

@@ -76,7 +76,7 @@ fn time_to_first_answer(seed: u64) -> Duration {
     c.clear_answers();
     match nonces.first() {
         Some((_, nonce)) => c.run_until("it is answered", |c| c.registered(*nonce).is_some()),
-        None => c.run_until("somebody is answered", Cluster::has_answered),
+        None => c.run_until("a request is answered", Cluster::has_answered),
     }
     c.now().since(healed)
 }

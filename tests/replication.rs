@@ -35,7 +35,7 @@ fn c2_a_cluster_of_any_size_decides() {
     for size in [1, 2, 3, 4, 5, 7] {
         let mut c = Cluster::settled(size, u64::from(size));
         c.decide(size - 1, 3);
-        c.run_until("everybody has applied the same", Cluster::is_settled);
+        c.run_until("every node has applied the same", Cluster::is_settled);
         assert_eq!(c.applied(0), slot(4), "a registration and three requests");
     }
 }
@@ -186,7 +186,7 @@ fn one_vote_of_three() -> (Cluster, u16, u16, Slot, ClientId) {
     let mut c = Cluster::settled(5, 3);
     let leader = c.leader().unwrap();
     let client = c.client(leader);
-    c.run_until("everybody has applied the same", Cluster::is_settled);
+    c.run_until("every node has applied the same", Cluster::is_settled);
     let next = slot(c.applied(leader).number() + 1);
     let voter = c.follower(0);
     c.drop_matching(move |envelope| is(envelope, MessageKind::Accept) && envelope.to.0 != voter);
@@ -274,7 +274,7 @@ fn c1_a_vote_with_a_lower_promise_is_malformed_but_a_refusal_is_not() {
         c.inject(c.follower(voter), leader, answer(Ballot::NULL, 1));
     }
     assert_eq!(malformed(&c), known + 3);
-    assert!(c.applied(leader) < next, "nobody has voted");
+    assert!(c.applied(leader) < next, "no node has voted");
     c.inject(c.follower(1), leader, answer(Ballot::NULL, 0));
     c.inject(c.follower(1), leader, answer(mine, 0));
     assert_eq!(malformed(&c), known + 3, "no room is an answer");
@@ -376,7 +376,7 @@ fn c3_the_next_accept_makes_up_for_a_lost_decision() {
     let mut c = Cluster::settled(3, 1);
     let (leader, follower) = (c.leader().unwrap(), c.follower(0));
     let client = c.client(leader);
-    c.run_until("everybody has applied the same", Cluster::is_settled);
+    c.run_until("every node has applied the same", Cluster::is_settled);
     c.drop_matching(move |envelope| {
         let told = is(envelope, MessageKind::Decision) || is(envelope, MessageKind::Heartbeat);
         told && envelope.to.0 == follower
@@ -384,7 +384,7 @@ fn c3_the_next_accept_makes_up_for_a_lost_decision() {
     c.set_and_wait(leader, client, 1, 7);
     c.run_for(millis(100));
     let first = c.applied_in(client, 1).unwrap();
-    assert!(c.applied(follower) < first, "nobody has told it");
+    assert!(c.applied(follower) < first, "no message has announced it");
     c.set_and_wait(leader, client, 2, 8);
     let came = c.happens_within(millis(60), |c| c.applied(follower) == first);
     assert!(
@@ -512,7 +512,7 @@ fn deposed_leader_learns(slots: u32) {
     assert_eq!(c.node(old).leading(), None, "it knows now");
     c.run_for(millis(90));
     c.heal();
-    c.run_until("everybody agrees", Cluster::is_settled);
+    c.run_until("every node agrees", Cluster::is_settled);
 }
 
 #[test]
@@ -520,7 +520,7 @@ fn r1_a_decision_that_contradicts_a_known_one_halts_the_node() {
     let mut c = Cluster::settled(3, 1);
     let leader = c.leader().unwrap();
     c.decide(leader, 1);
-    c.run_until("everybody has applied the same", Cluster::is_settled);
+    c.run_until("every node has applied the same", Cluster::is_settled);
     let (liar, node) = (c.follower(0), c.follower(1));
     let known = c.applied(node);
     c.allow_halts();
@@ -658,7 +658,7 @@ fn l3_a_full_window_delays_proposals_and_recovers() {
         |event: &EventKind| matches!(event, EventKind::Chosen { slot, .. } if *slot >= next);
     assert_eq!(c.trace.count_all(voted_beyond), 0);
     c.clear_rules();
-    c.run_until("everybody is answered", |c| {
+    c.run_until("every request is answered", |c| {
         nonces.iter().all(|nonce| c.registered(*nonce).is_some())
     });
     assert_eq!(c.node(leader).marks().window, 8);

@@ -23,16 +23,16 @@ fn rows() -> Vec<[&'static str; 4]> {
 
 fn table() -> Timings {
     let mut timings = Timings::default();
-    for [name, begun, ended, lost] in rows() {
+    for [name, armed, disarmed, lost] in rows() {
         let is_it = |timer: &Timer| format!("{timer:?}") == name.trim_end_matches('`');
         let timer = Timer::ALL.into_iter().find(is_it).unwrap();
         let named = |cell: &'static str| cell.split(", ").map(move |cause| (timer, cause));
         timings
-            .begun
-            .extend(named(begun).filter(|(_, cause)| *cause != "start"));
+            .armed
+            .extend(named(armed).filter(|(_, cause)| *cause != "start"));
         timings
-            .ended
-            .extend(named(ended).filter(|(_, cause)| *cause != "–"));
+            .disarmed
+            .extend(named(disarmed).filter(|(_, cause)| *cause != "–"));
         assert!(lost.len() > 20, "{name}: what if its message is lost?");
     }
     timings
@@ -76,8 +76,8 @@ fn observe(seeds: u64) -> Timings {
         // This is refused if requests made during the faults take all of the room.
         let _ = c.ask(0, client, 31, KvCommand::Get(Key::numbered(1)));
         c.run_for(Duration::from_secs(5));
-        timings.begun.extend(&c.timers.begun);
-        timings.ended.extend(&c.timers.ended);
+        timings.armed.extend(&c.timers.armed);
+        timings.disarmed.extend(&c.timers.disarmed);
     }
     timings
 }
@@ -112,12 +112,12 @@ fn table_holds(seeds: u64, percent: usize) {
     assert_eq!(rows().len(), Timer::ALL.len());
     let (table, seen) = (table(), observe(seeds));
     println!(
-        "begun by\n{}\nended by\n{}",
-        describe(&seen.begun),
-        describe(&seen.ended)
+        "armed by\n{}\ndisarmed by\n{}",
+        describe(&seen.armed),
+        describe(&seen.disarmed)
     );
-    holds(&table.begun, &seen.begun, percent);
-    holds(&table.ended, &seen.ended, percent);
+    holds(&table.armed, &seen.armed, percent);
+    holds(&table.disarmed, &seen.disarmed, percent);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl InvariantChecks {
             proposal,
         } = *entry;
         let asked = proposal == Proposal::Noop || self.asked.contains(&encoded(&proposal));
-        assert!(asked, "nobody asked for {proposal:?}");
+        assert!(asked, "no client asked for {proposal:?}");
         let (known, voters) = self
             .ballots
             .entry((slot, ballot))

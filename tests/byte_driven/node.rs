@@ -354,7 +354,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             let mut asked = self.asked.get(&place(reply.key)).into_iter().flatten();
             assert!(
                 asked.any(|asked| *asked == reply.fingerprint),
-                "nobody asked what {reply:?} answers"
+                "no client made the request that {reply:?} answers"
             );
         }
     }

@@ -81,8 +81,8 @@ pub(crate) struct Cluster {
 /// The timers that each cause armed, and those that it disarmed before they fired.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timings {
-    pub(crate) begun: BTreeSet<(Timer, &'static str)>,
-    pub(crate) ended: BTreeSet<(Timer, &'static str)>,
+    pub(crate) armed: BTreeSet<(Timer, &'static str)>,
+    pub(crate) disarmed: BTreeSet<(Timer, &'static str)>,
 }
 
 /// Construction, restarts and time.
@@ -125,7 +125,7 @@ impl Cluster {
     /// Returns a cluster in which every node has joined and follows one leader.
     pub(crate) fn settled(size: u16, seed: u64) -> Self {
         let mut cluster = Self::booting(size, seed);
-        cluster.run_until("everybody follows one leader", Self::is_settled);
+        cluster.run_until("every node follows one leader", Self::is_settled);
         cluster
     }
 
@@ -468,11 +468,11 @@ impl Cluster {
             let after: BTreeSet<Timer> = node.armed().collect();
             let cause = |timer: &Timer| (*timer, self.cause);
             self.timers
-                .begun
+                .armed
                 .extend(after.difference(&before).map(cause));
             let gone = before.difference(&after);
-            let ended = gone.filter(|timer| !fired.contains(timer));
-            self.timers.ended.extend(ended.map(cause));
+            let disarmed = gone.filter(|timer| !fired.contains(timer));
+            self.timers.disarmed.extend(disarmed.map(cause));
         }
         for traced in &self.trace.events[known..] {
             self.checks.check_event(traced);
