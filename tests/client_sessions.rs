@@ -79,10 +79,7 @@ fn x1_a_request_whose_answer_is_lost_is_retried_and_applied_once() {
     c.set(4, client, 1, 9);
     c.run_for(millis(3_000));
     assert!(c.outcome(client, 1).is_none());
-    assert!(
-        c.trace.sent(4, MessageKind::Request) > 2,
-        "it has retried"
-    );
+    assert!(c.trace.sent(4, MessageKind::Request) > 2, "it has retried");
     c.clear_rules();
     c.drop_matching(|envelope| is(envelope, MessageKind::Welcome));
     c.run_until("an answer comes", |c| c.applied_in(client, 1).is_some());

@@ -810,10 +810,13 @@ fn l7_a_node_with_a_higher_promise_than_the_leaders_ballot_is_not_left_behind() 
         let from = slot(c.applied(node).number() + 1);
         c.inject(claimant, node, Message::Prepare { ballot, from });
         assert_eq!(c.node(node).promised(), ballot);
-        c.run_until("every node follows a leader that the node can follow", |c| {
-            let leadership = c.leader().and_then(|leader| c.node(leader).leading());
-            c.is_settled() && leadership > Some(ballot)
-        });
+        c.run_until(
+            "every node follows a leader that the node can follow",
+            |c| {
+                let leadership = c.leader().and_then(|leader| c.node(leader).leading());
+                c.is_settled() && leadership > Some(ballot)
+            },
+        );
     }
 }
 

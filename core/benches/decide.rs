@@ -107,7 +107,11 @@ impl<const PAGE: usize> Cluster<PAGE> {
             cluster.wake()?;
         }
         let leads = |node: &Member<PAGE>| node.leading().is_some();
-        cluster.leader = cluster.nodes.iter().position(leads).ok_or("no node leads")?;
+        cluster.leader = cluster
+            .nodes
+            .iter()
+            .position(leads)
+            .ok_or("no node leads")?;
         for nonce in 0..u64::try_from(outstanding)? {
             let (node, outbox) = cluster.leading();
             node.register(now, nonce, outbox, &mut ())?;
