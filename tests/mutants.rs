@@ -1,5 +1,6 @@
-//! Mutants exist only under a feature of the core. Cargo turns a feature on for everything that it builds together; so
-//! that all other tests see a core without mutants, the museum is built and run apart, by this one.
+//! The test that runs the museum of mutants. Mutants exist only under a feature of the core, and cargo turns a
+//! feature on for everything that it builds together; so the museum is built and run by a cargo of its own, and all
+//! other tests use a core without mutants.
 
 use std::path::Path;
 use std::process::Command;
