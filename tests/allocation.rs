@@ -1,4 +1,4 @@
-//! Nothing of a simulation allocates, however long it runs: this binary counts.
+//! A test that no step of a simulation allocates. It is a binary of its own because it replaces the global allocator.
 
 #![expect(unsafe_code, reason = "an allocator that counts has to be one")]
 
@@ -9,24 +9,24 @@ use synod::machines::Kv;
 use synod::simulation::{Calm, Kill, KvScript, Scenario, Simulation, Target, Verdict};
 use synod::{Digest, Duration, Instant};
 
-/// The system's allocator, with a count of what the present thread asked of it.
+/// The system allocator, with a count of the allocations of each thread.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is handed to the system's allocator as it came; counting touches a constant-initialised cell of
-// the thread, which needs no allocation itself.
+// SAFETY: every call is passed to the system allocator unchanged; the counter is a constant-initialised thread-local
+// cell, which does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's layout, unchanged.
+        // SAFETY: the layout is the caller's, unchanged.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above with this layout.
+        // SAFETY: the pointer came from `alloc` above, with the same layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often this thread has allocated.
+/// Returns the number of allocations of this thread so far.
 fn allocations() -> u64 {
     ALLOCATIONS.with(Cell::get)
 }
@@ -61,7 +61,7 @@ fn t5_no_step_of_a_simulation_allocates() {
     };
     let thread = std::thread::Builder::new().stack_size(64 << 20);
     thread.spawn(run).unwrap().join().unwrap();
-    // The counter counts.
+    // Make sure that the counter counts.
     let before = allocations();
     drop(Box::new(before));
     assert_eq!(allocations(), before + 1);

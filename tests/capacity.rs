@@ -1,25 +1,26 @@
-//! Every fixed structure, full: it says so as a value, traces it, heals, and its mark can be read.
+//! Capacity limits: each fixed-size structure, when full, returns an error value, traces the event and recovers, and
+//! its high-water mark can be read.
 
-use crate::cluster::{CLIENTS, Cluster, Machine, WINDOW, is, millis};
-use crate::log::What;
+use crate::harness::cluster::{CLIENTS, Cluster, Machine, WINDOW, is, millis};
+use crate::harness::trace::EventKind;
 use synod::simulation::{Calm, KvScript, Scenario, Scheduler, SimEvent, Simulation, Verdict};
 use synod::{
     Event, Instant, MessageKind, NodeId, Outcome, Proposal, Queue, Reason, Record, RequestError,
     Tracer,
 };
 
-fn full(queue: Queue) -> impl Fn(&What) -> bool {
-    move |what| *what == What::Full(queue)
+fn full(queue: Queue) -> impl Fn(&EventKind) -> bool {
+    move |event| *event == EventKind::Full(queue)
 }
 
 #[test]
-fn requesters() {
-    let mut c = Cluster::calm(3, 1);
+fn a_full_table_of_requesters_refuses_a_registration_until_one_is_answered() {
+    let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let nonces: Vec<u64> = (0..CLIENTS).map(|_| c.register(node)).collect();
     let refused = c.register_as(node, 5);
     assert_eq!(refused, Err(RequestError::Full { capacity: CLIENTS }));
-    assert_eq!(c.log.count(node, full(Queue::Requesters)), 1);
+    assert_eq!(c.trace.count(node, full(Queue::Requesters)), 1);
     assert_eq!(c.node(node).marks().requesters, CLIENTS);
     c.run_until("all of them are answered", |c| {
         nonces.iter().all(|nonce| c.registered(*nonce).is_some())
@@ -29,10 +30,10 @@ fn requesters() {
 }
 
 #[test]
-fn pending() {
-    let mut c = Cluster::calm(5, 1);
+fn a_full_table_of_pending_requests_answers_busy_until_one_is_decided() {
+    let mut c = Cluster::settled(5, 1);
     let (leader, node) = (c.leader().unwrap(), c.follower(0));
-    c.lose(move |letter| is(letter, MessageKind::Propose));
+    c.drop_matching(move |envelope| is(envelope, MessageKind::Propose));
     for _ in 0..CLIENTS {
         c.register(node);
     }
@@ -40,8 +41,8 @@ fn pending() {
     let request = synod::Message::Request {
         proposal: Proposal::Register { nonce: 7 },
     };
-    let said = c.tell(others[0], node, request);
-    let busy = |message: &crate::cluster::Text| {
+    let output = c.inject(others[0], node, request);
+    let busy = |message: &crate::harness::cluster::TestMessage| {
         matches!(
             message,
             synod::Message::Response {
@@ -50,24 +51,24 @@ fn pending() {
             }
         )
     };
-    assert!(said.messages.iter().any(busy), "the one who asks is told");
-    assert_eq!(c.log.count(node, full(Queue::Pending)), 1);
+    assert!(output.messages.iter().any(busy), "the one who asks is told");
+    assert_eq!(c.trace.count(node, full(Queue::Pending)), 1);
     assert_eq!(c.node(node).marks().pending, CLIENTS);
-    c.forget_rules();
+    c.clear_rules();
     c.run_until("they are decided", |c| c.applied(leader).number() >= 4);
     c.run_for(millis(500));
     let request = synod::Message::Request {
         proposal: Proposal::Register { nonce: 7 },
     };
-    let said = c.tell(others[0], node, request);
-    assert!(!said.messages.iter().any(busy), "there is room again");
+    let output = c.inject(others[0], node, request);
+    assert!(!output.messages.iter().any(busy), "there is room again");
 }
 
 #[test]
 fn waiting_and_the_window() {
-    let mut c = Cluster::calm(5, 1);
+    let mut c = Cluster::settled(5, 1);
     let leader = c.leader().unwrap();
-    c.lose(|letter| is(letter, MessageKind::Accepted));
+    c.drop_matching(|envelope| is(envelope, MessageKind::Accepted));
     let mut nonces = Vec::new();
     for _ in 0..CLIENTS {
         for node in 0..5 {
@@ -75,22 +76,22 @@ fn waiting_and_the_window() {
         }
     }
     c.run_for(millis(200));
-    assert!(c.log.count(leader, full(Queue::Waiting)) > 0);
-    assert!(c.log.ignored(leader, Reason::Full) > 0);
+    assert!(c.trace.count(leader, full(Queue::Waiting)) > 0);
+    assert!(c.trace.ignored(leader, Reason::Full) > 0);
     let marks = c.node(leader).marks();
     assert_eq!((marks.window, marks.waiting), (WINDOW, CLIENTS));
-    c.forget_rules();
+    c.clear_rules();
     c.run_until("all of them are answered", |c| {
         nonces.iter().all(|nonce| c.registered(*nonce).is_some())
     });
-    c.run_until("everybody agrees", Cluster::is_calm);
+    c.run_until("every node agrees", Cluster::is_settled);
 }
 
 #[test]
 fn votes() {
-    let mut c = Cluster::calm(5, 1);
+    let mut c = Cluster::settled(5, 1);
     let voter = c.follower(0);
-    c.lose(|letter| is(letter, MessageKind::Accepted));
+    c.drop_matching(|envelope| is(envelope, MessageKind::Accepted));
     for _ in 0..CLIENTS {
         for node in 0..5 {
             c.register(node);
@@ -102,7 +103,7 @@ fn votes() {
 
 #[test]
 fn sessions() {
-    let mut c = Cluster::calm(3, 1);
+    let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let clients: Vec<_> = (0..=CLIENTS).map(|_| c.client(node)).collect();
     assert_eq!(c.node(node).marks().sessions, CLIENTS);
@@ -139,7 +140,7 @@ fn the_scheduler() {
     scheduler.push(at, SimEvent::Wake(NodeId(2))).unwrap();
 }
 
-/// Counts what the scheduler had no room for.
+/// Counts the events for which the scheduler had no room.
 struct Overflows(u64);
 
 impl<M: synod::StateMachine, const PAGE: usize> Tracer<M, PAGE> for Overflows {
@@ -168,7 +169,7 @@ fn a_simulation_with_too_small_a_scheduler_loses_messages_and_gets_there() {
         .marks()
         .find(|mark| mark.name == "scheduler")
         .unwrap();
-    // Messages leave room for a wake of each node and a turn of each client.
+    // Messages leave room for one wake-up of each node and one turn of each client.
     assert!(mark.peak >= 24 && mark.peak <= mark.capacity);
 }
 

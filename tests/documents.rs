@@ -1,10 +1,10 @@
-//! What the documents quote is what there is.
+//! Checks of the documents against the source: quoted code, cited rules, and a test for each rule.
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// The first block of a language in a document.
+/// Returns the first code block of a language that contains some text.
 fn block<'a>(document: &'a str, language: &str, contains: &str) -> &'a str {
     let fence = format!("```{language}\n");
     document
@@ -16,7 +16,7 @@ fn block<'a>(document: &'a str, language: &str, contains: &str) -> &'a str {
 }
 
 #[test]
-fn the_loop_in_the_guide_is_that_of_the_example() {
+fn the_guide_quotes_the_loop_of_the_threads_example() {
     let chapter = read("core/guide/link.md");
     let quoted = block(&chapter, "rust", "fn drive(");
     let (_, body) = quoted.split_once("fn drive(").unwrap();
@@ -223,7 +223,7 @@ fn every_label_of_a_link_is_defined_for_a_forge() {
 }
 
 #[test]
-fn every_rule_that_the_code_cites_is_written_down() {
+fn every_rule_cited_in_the_core_is_in_the_rules() {
     let rules = read("core/RULES.md");
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
     let files = files_below(&source);
@@ -237,7 +237,7 @@ fn every_rule_that_the_code_cites_is_written_down() {
 }
 
 #[test]
-fn every_rule_has_a_test_of_its_name() {
+fn every_rule_has_a_test_named_after_it() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = files_below(&here.join("../core/src"));
     for entry in std::fs::read_dir(here).unwrap() {
@@ -262,7 +262,7 @@ fn every_rule_has_a_test_of_its_name() {
     assert!(count >= 40, "{count} rules");
 }
 
-/// What is in the files of a folder and of those below it.
+/// Returns the contents of all files of a folder and its subfolders.
 fn files_below(folder: &std::path::Path) -> Vec<String> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -276,11 +276,11 @@ fn files_below(folder: &std::path::Path) -> Vec<String> {
     files
 }
 
-/// The names in `rule A1`, `Rules A1 and A2` and `(A1)`: a letter and a digit.
+/// Returns the ids in `rule A1`, `Rules A1 and A2` and `(rule A1)`: a letter and a digit.
 fn cited_in(file: &str) -> Vec<String> {
     let mut cited = Vec::new();
     for line in file.lines() {
-        // After `rule`, `Rule` or `Rules`.
+        // The end of `rule`, `Rule` or `Rules`.
         let Some((_, rest)) = line.split_once("ule") else {
             continue;
         };

@@ -1,5 +1,5 @@
-//! A cluster that decides for a very long time, and whose nodes lose power again and again: memory and storage stay as they
-//! were.
+//! Endurance: a cluster that decides for a very long time under repeated power loss keeps its memory and storage
+//! bounded.
 
 use std::fs;
 use synod::machines::Kv;
@@ -11,7 +11,7 @@ use synod::{Duration, Instant, NodeId, Tally};
 
 const NODES: usize = 3;
 const CLIENTS: usize = 16;
-/// What a node has to keep its journal in.
+/// The storage of a node, in bytes.
 const BYTES: usize = 1 << 16;
 
 #[derive(Debug)]
@@ -28,11 +28,11 @@ impl Setting<16, CLIENTS, 2> for OnDisks {
 type Cluster = Simulation<OnDisks, 16, CLIENTS, 2>;
 type Checkers = Invariants<OnDisks, 16, CLIENTS, 2>;
 
-/// How many requests each of the ten clients makes, in the long version.
+/// The environment variable with the number of requests of each of the ten clients, in the long version.
 const LONG: &str = "ENDURANCE";
 
-/// The most memory that this process has used, in KiB, where the system tells.
-fn memory() -> Option<u64> {
+/// Returns the peak resident memory of this process in KiB, where the system reports it.
+fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
@@ -40,12 +40,13 @@ fn memory() -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// Ten clients ask so often; in turn each node loses power for a second, in one of two cases in the middle of a write.
+/// Ten clients make `requests` requests each; the nodes lose power in turn for a second, half of the time in the
+/// middle of a write.
 fn endure(requests: u32, is_alone: bool) {
     let mut scenario = Scenario::of(6, 3);
     scenario.clients = 10;
     scenario.link.loss_ppm = 1_000;
-    // A request takes about two ways of a message, and a lost one longer.
+    // A request takes about two message delays, and a lost one longer.
     let long = Duration::from_millis(75) * u64::from(requests);
     scenario.time_max = (long * 4).saturating_add(Duration::from_secs(600));
     scenario.events_max = u64::MAX;
@@ -76,7 +77,7 @@ fn endure(requests: u32, is_alone: bool) {
             break verdict;
         }
         if early.is_none() && tally.applied > 100_000 {
-            early = Some(memory());
+            early = Some(peak_memory());
         }
     };
     let report = cluster.report();
@@ -95,7 +96,7 @@ fn endure(requests: u32, is_alone: bool) {
         mark.peak,
         mark.capacity
     );
-    if let (Some(Some(early)), Some(late)) = (early, memory()) {
+    if let (Some(Some(early)), Some(late)) = (early, peak_memory()) {
         println!(
             "memory at most {early} KiB after 100,000 slots were applied, and {late} KiB in the end"
         );

@@ -1,5 +1,5 @@
-//! Simulated runs whose every message is encoded and decoded, for three links: what one node says is what another hears, and
-//! no frame is longer than was said.
+//! Frames of three radio and field-bus links: every message of a simulated run is encoded and decoded to the same
+//! message, and no frame is longer than its documented bound.
 
 use std::collections::BTreeMap;
 use synod::machines::Kv;
@@ -13,21 +13,21 @@ use synod::{
     Record, Sink, StateMachine, Tracer, Writer,
 };
 
-/// The bytes of a frame on each link.
+/// The length of a frame on each link, in bytes.
 const CAN_FD: usize = 64;
 const IEEE_802_15_4: usize = 127;
 const ESP_NOW: usize = 250;
 
-/// Sixteen dials of 24 bits: small enough for the smallest frames. A command names a dial in its highest byte and what to
-/// set it to in the others; the output is what the dial stood at.
+/// A state machine of sixteen registers of 24 bits, small enough for the smallest frames. A command has the register
+/// in its highest byte and the new value in the others; the output is the old value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Dials([u32; 16]);
+struct Registers([u32; 16]);
 
-impl Dials {
+impl Registers {
     const A_PAGE: usize = Self::PAGE_BYTES / 4;
 }
 
-impl StateMachine for Dials {
+impl StateMachine for Registers {
     type Command = u32;
     type Output = u32;
     const PAGE_BYTES: usize = 28;
@@ -57,11 +57,11 @@ impl StateMachine for Dials {
     }
 }
 
-/// Each client turns a dial of its own to 1, 2, 3 and so on, so that it knows what it stood at.
+/// A workload in which each client sets a register of its own to 1, 2, 3 and so on, so that it knows the old value.
 #[derive(Clone, Debug)]
-struct Turns(u32);
+struct RegisterScript(u32);
 
-impl Workload<Dials> for Turns {
+impl Workload<Registers> for RegisterScript {
     fn command(&mut self, client: u16, number: u32) -> Option<u32> {
         (number <= self.0).then_some(u32::from(client) << 24 | number)
     }
@@ -73,15 +73,17 @@ impl Workload<Dials> for Turns {
     }
 }
 
-/// Sends each message of a run as a frame, to somebody who looks whether it is the same.
-struct Line<M, const PAGE: usize, const MTU: usize> {
+/// A tracer that encodes each message as a frame, decodes it, and compares.
+struct FrameCheck<M, const PAGE: usize, const MTU: usize> {
     cluster: u32,
     frames: Frames<M, PAGE, MTU>,
-    /// The longest frame of each kind.
+    /// The longest frame of each kind of message.
     longest: BTreeMap<MessageKind, usize>,
 }
 
-impl<M: StateMachine, const PAGE: usize, const MTU: usize> Tracer<M, PAGE> for Line<M, PAGE, MTU> {
+impl<M: StateMachine, const PAGE: usize, const MTU: usize> Tracer<M, PAGE>
+    for FrameCheck<M, PAGE, MTU>
+{
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         let Event::Sent { to, message } = &record.event else {
             return;
@@ -103,7 +105,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Tracer<M, PAGE> for L
     }
 }
 
-/// A lossy run in which a node is cut off for longer than decisions are kept, and another one crashes, over a link.
+/// Runs a lossy cluster over a link. One node is cut off for longer than decisions are kept, and another one crashes.
 fn run<M, L, const PAGE: usize, const MTU: usize>(
     work: fn(u32) -> L,
 ) -> BTreeMap<MessageKind, usize>
@@ -112,7 +114,7 @@ where
     L: Workload<M> + 'static,
 {
     let cluster = Node::<M, 8, 8, PAGE>::fingerprint_of(&Config::new(NodeId(0), 3));
-    let mut line = Line::<M, PAGE, MTU> {
+    let mut line = FrameCheck::<M, PAGE, MTU> {
         cluster,
         frames: Frames::new(cluster),
         longest: BTreeMap::new(),
@@ -146,27 +148,27 @@ where
     line.longest
 }
 
-/// Whether what was said of the longest frames is not only true, but also no more than is needed.
+/// Returns the bytes by which the bound exceeds the longest frame; asserts that no frame exceeds it.
 fn spare(longest: &BTreeMap<MessageKind, usize>, len_max: usize) -> usize {
     len_max - longest.values().max().unwrap()
 }
 
 #[test]
-fn every_message_fits_into_a_frame_of_can_fd() {
-    let longest = run::<Dials, _, 1, CAN_FD>(Turns);
-    assert_eq!(spare(&longest, len_max::<Dials, 1>()), 0);
-    assert_eq!(len_max::<Dials, 1>(), 64);
+fn every_message_fits_into_a_can_fd_frame() {
+    let longest = run::<Registers, _, 1, CAN_FD>(RegisterScript);
+    assert_eq!(spare(&longest, len_max::<Registers, 1>()), 0);
+    assert_eq!(len_max::<Registers, 1>(), 64);
 }
 
 #[test]
-fn every_message_fits_into_a_frame_of_802_15_4() {
+fn every_message_fits_into_an_802_15_4_frame() {
     let longest = run::<Kv<16>, _, 2, IEEE_802_15_4>(KvScript::new);
     assert_eq!(len_max::<Kv<16>, 2>(), 126);
     assert!(spare(&longest, 126) <= 8, "one of the commands is a get");
 }
 
 #[test]
-fn every_message_fits_into_a_frame_of_esp_now() {
+fn every_message_fits_into_an_esp_now_frame() {
     let longest = run::<Kv<16>, _, 5, ESP_NOW>(KvScript::new);
     assert_eq!(len_max::<Kv<16>, 5>(), 226);
     assert!(

@@ -1,10 +1,10 @@
-//! A whole log of a small cluster, kept to be read by people, and held to the byte.
+//! The golden log of a small cluster: a whole run that people can read, compared byte for byte.
 
 use synod_host::log::{Filter, Format, Log, Output, Text};
 use synod_host::summary::Summary;
 use synod_host::{Options, run};
 
-/// Three nodes, and one client that asks three things: the log from the founding of the cluster to its end.
+/// Returns the options of the golden run: three nodes, and one client with three requests.
 fn small() -> Options {
     let mut options = Options::new(6);
     options.nodes = 3;
@@ -30,7 +30,7 @@ fn log_of(options: &Options) -> String {
     String::from_utf8(output.finish().unwrap()).unwrap()
 }
 
-/// With `UPDATE_GOLDEN=1` in the environment it is written anew; read what changed before it is kept.
+/// The environment variable `UPDATE_GOLDEN=1` rewrites the file; read the difference before it is committed.
 #[test]
 fn the_log_of_three_nodes_is_the_golden_one() {
     let found = log_of(&small());
@@ -55,7 +55,7 @@ fn two_runs_write_the_same_bytes() {
 }
 
 #[test]
-fn every_role_and_every_message_speaks_in_the_default_run() {
+fn every_role_and_message_kind_occurs_in_the_default_run() {
     let log = log_of(&Options::new(6));
     let says = |word: &str| assert!(log.contains(word), "nothing of {word}");
     for role in [

@@ -1,7 +1,7 @@
-//! Whole runs in bad weather under the eyes of every checker: none of them may find anything, and none of them may have
-//! looked at nothing.
+//! Invariants under random faults: no checker may find a violation, and every checker must have had something to
+//! check.
 
-use crate::trouble::trouble;
+use crate::harness::random_faults::random_faults;
 use synod::Digest;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{Contention, Faulty, Invariants, Rule, Seen, Simulation, Verdict};
@@ -9,12 +9,12 @@ use synod_host::history::{History, Objects};
 
 type Stormy<M> = Faulty<M, Contention, 5, 512>;
 
-/// Runs one seed with all checkers, and again without: that must make no difference.
-fn chaos<M: Objects>(seed: u64) -> Seen
+/// Runs one seed with all checkers and once more without them, and asserts that they make no difference.
+fn run_checked<M: Objects>(seed: u64) -> Seen
 where
     Contention: synod::simulation::Workload<M>,
 {
-    let (scenario, faults) = trouble(seed);
+    let (scenario, faults) = random_faults(seed);
     let contest = Contention::new(seed, 40, 3);
     let mut world = Box::new(Simulation::<Stormy<M>, 16, 8, 2>::idle());
     let mut invariants = Box::new(Invariants::<Stormy<M>, 16, 8, 2>::new());
@@ -40,15 +40,15 @@ where
     *invariants.seen()
 }
 
-/// `CHAOS_SEEDS` in the environment asks for more seeds.
+/// The environment variable `CHAOS_SEEDS` sets the number of seeds.
 #[test]
-fn in_bad_weather_every_rule_is_looked_at_and_none_is_broken() {
+fn every_invariant_is_exercised_and_holds_under_random_faults() {
     let count = std::env::var("CHAOS_SEEDS").ok();
     let seeds: u64 = count.and_then(|count| count.parse().ok()).unwrap_or(20);
     let mut seen = Seen::new();
     for seed in 0..seeds {
-        seen += &chaos::<Kv<8>>(seed);
-        seen += &chaos::<Bank<8>>(seed);
+        seen += &run_checked::<Kv<8>>(seed);
+        seen += &run_checked::<Bank<8>>(seed);
     }
     println!("rule                   checked  unchecked");
     for rule in Rule::ALL {

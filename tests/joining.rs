@@ -1,21 +1,21 @@
-//! Founding, joining, and snapshots.
+//! Founding, joining, and snapshot transfer.
 
-use crate::cluster::{Cluster, WINDOW, is, millis, slot};
-use crate::load::Load;
-use crate::log::What;
+use crate::harness::cluster::{Cluster, WINDOW, is, millis, slot};
+use crate::harness::load::Load;
+use crate::harness::trace::EventKind;
 use synod::{Ballot, Duration, Message, MessageKind, Reason, Role, Slot};
 
 fn installed(c: &Cluster, node: u16) -> Vec<Slot> {
-    let of = |fact: &crate::log::Fact| match fact.what {
-        What::Installed { at, .. } if fact.node == node => Some(at),
+    let of = |traced: &crate::harness::trace::TracedEvent| match traced.event {
+        EventKind::Installed { at, .. } if traced.node == node => Some(at),
         _ => None,
     };
-    c.log.facts.iter().filter_map(of).collect()
+    c.trace.events.iter().filter_map(of).collect()
 }
 
 #[test]
-fn j1_a_cluster_is_founded_when_a_quorum_is_there_and_the_founder_joins_it() {
-    let mut c = Cluster::dark(5, 1);
+fn j1_a_cluster_is_founded_when_a_quorum_has_asked_to_join() {
+    let mut c = Cluster::powered_off(5, 1);
     for (node, roles) in [(0, Role::Seed), (1, Role::Initializer)] {
         c.start(node);
         c.run_for(Duration::from_secs(5));
@@ -24,7 +24,7 @@ fn j1_a_cluster_is_founded_when_a_quorum_is_there_and_the_founder_joins_it() {
     let joined = c.live().filter(|node| c.node(*node).is_active()).count();
     assert_eq!(joined, 0, "two of five found nothing");
     c.start(4);
-    c.run_until("three follow one leader", Cluster::is_calm);
+    c.run_until("three follow one leader", Cluster::is_settled);
     for role in [Role::Acceptor, Role::Replica, Role::Leader] {
         assert!(
             c.node(0).roles().any(|has| has == role),
@@ -34,41 +34,41 @@ fn j1_a_cluster_is_founded_when_a_quorum_is_there_and_the_founder_joins_it() {
     c.decide(4, 3);
     for node in [2, 3] {
         c.start(node);
-        c.run_until("all of them follow one leader", Cluster::is_calm);
+        c.run_until("all of them follow one leader", Cluster::is_settled);
     }
     c.decide(2, 3);
 }
 
 #[test]
-fn j1_a_node_whose_welcome_was_lost_gets_the_state_as_it_is_by_then() {
-    let mut c = Cluster::lit(5, 1);
-    c.lose(|letter| is(letter, MessageKind::Welcome) && letter.to.0 == 4);
+fn j1_a_node_whose_welcome_was_lost_receives_the_current_state() {
+    let mut c = Cluster::booting(5, 1);
+    c.drop_matching(|envelope| is(envelope, MessageKind::Welcome) && envelope.to.0 == 4);
     c.run_until("the others follow a leader", |c| {
         c.leader().is_some() && (0..4).all(|node| c.node(node).is_active())
     });
     c.decide(1, 5);
     assert!(!c.node(4).is_active());
-    c.forget_rules();
+    c.clear_rules();
     c.run_until("it joins", |c| c.node(4).is_active());
     assert!(installed(&c, 4)[0] >= slot(5), "not the beginning again");
-    c.run_until("everybody agrees", Cluster::is_calm);
+    c.run_until("every node agrees", Cluster::is_settled);
 }
 
 #[test]
 fn j1_founding_and_joining_under_loss() {
     for seed in 0..20 {
-        let mut c = Cluster::lit(7, seed);
-        c.lose_percent(30);
-        c.run_until("everybody follows one leader", Cluster::is_calm);
+        let mut c = Cluster::booting(7, seed);
+        c.set_loss_percent(30);
+        c.run_until("every node follows one leader", Cluster::is_settled);
     }
 }
 
 #[test]
-fn j2_what_a_node_is_welcomed_with_makes_no_promise() {
-    let mut c = Cluster::dark(3, 1);
+fn j2_a_welcome_makes_no_promise() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(0);
     c.start(1);
-    c.run_until("two follow one leader", Cluster::is_calm);
+    c.run_until("two follow one leader", Cluster::is_settled);
     c.decide(0, 20);
     c.start(2);
     c.run_until("it has joined", |c| c.node(2).is_active());
@@ -77,19 +77,19 @@ fn j2_what_a_node_is_welcomed_with_makes_no_promise() {
 }
 
 #[test]
-fn j1_a_late_joiner_gets_a_thousand_slots_as_a_snapshot_by_pages() {
+fn j1_a_late_joiner_fetches_a_thousand_slots_as_a_paged_snapshot() {
     for loss in [0, 25] {
-        let mut c = Cluster::dark(3, 1);
+        let mut c = Cluster::powered_off(3, 1);
         c.start(0);
         c.start(1);
-        c.run_until("two follow one leader", Cluster::is_calm);
+        c.run_until("two follow one leader", Cluster::is_settled);
         c.decide(1, 1_000);
-        c.lose_percent(loss);
+        c.set_loss_percent(loss);
         c.start(2);
         c.run_until("it has caught up", |c| c.applied(2) == c.applied(0));
         assert_eq!(installed(&c, 2), [slot(1_001)]);
         assert!(
-            c.log.received(2, MessageKind::Welcome) >= 9,
+            c.trace.received(2, MessageKind::Welcome) >= 9,
             "fifty keys and a session"
         );
         assert_eq!(c.node(2).machine(), c.node(0).machine());
@@ -98,60 +98,60 @@ fn j1_a_late_joiner_gets_a_thousand_slots_as_a_snapshot_by_pages() {
 }
 
 #[test]
-fn a_lost_page_of_a_snapshot_is_asked_for_again() {
-    let mut c = Cluster::dark(3, 1);
+fn a_lost_snapshot_page_is_requested_again() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(0);
     c.start(1);
-    c.run_until("two follow one leader", Cluster::is_calm);
+    c.run_until("two follow one leader", Cluster::is_settled);
     c.decide(1, 60);
     c.start(2);
-    c.lose(|letter| matches!(letter.message, Message::Welcome { page: 4, .. }));
+    c.drop_matching(|envelope| matches!(envelope.message, Message::Welcome { page: 4, .. }));
     c.run_until("it asks for the fifth page again", |c| {
-        c.log.sent(2, MessageKind::Join) >= 7
+        c.trace.sent(2, MessageKind::Join) >= 7
     });
     assert!(!c.node(2).is_active());
-    c.forget_rules();
+    c.clear_rules();
     c.run_until("it joins", |c| c.node(2).is_active());
 }
 
 #[test]
-fn joining_goes_on_when_the_founder_is_dead() {
-    let mut c = Cluster::dark(5, 1);
+fn a_node_joins_without_the_founder() {
+    let mut c = Cluster::powered_off(5, 1);
     for node in 0..4 {
         c.start(node);
     }
-    c.run_until("four follow one leader", Cluster::is_calm);
+    c.run_until("four follow one leader", Cluster::is_settled);
     c.decide(1, 20);
     c.stop(0);
     c.start(4);
     c.run_until("the late one has joined", |c| c.node(4).is_active());
-    c.run_until("the rest agrees", Cluster::is_calm);
+    c.run_until("the rest agrees", Cluster::is_settled);
     c.decide(4, 1);
 }
 
 #[test]
-fn joining_goes_on_when_the_source_dies_in_the_middle() {
-    let mut c = Cluster::dark(5, 1);
+fn a_node_joins_although_its_source_crashes_during_the_transfer() {
+    let mut c = Cluster::powered_off(5, 1);
     for node in 0..4 {
         c.start(node);
     }
-    c.run_until("four follow one leader", Cluster::is_calm);
+    c.run_until("four follow one leader", Cluster::is_settled);
     c.decide(1, 60);
     c.start(4);
     c.run_until("three pages have come", |c| {
-        c.log.received(4, MessageKind::Welcome) == 3
+        c.trace.received(4, MessageKind::Welcome) == 3
     });
     c.stop(0);
     c.run_until("it has joined from another", |c| c.node(4).is_active());
-    c.run_until("the rest agrees", Cluster::is_calm);
+    c.run_until("the rest agrees", Cluster::is_settled);
 }
 
 #[test]
-fn t4_the_source_goes_on_while_its_snapshot_is_fetched() {
-    let mut c = Cluster::dark(3, 1);
+fn t4_the_source_keeps_applying_while_its_snapshot_is_fetched() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(0);
     c.start(1);
-    c.run_until("two follow one leader", Cluster::is_calm);
+    c.run_until("two follow one leader", Cluster::is_settled);
     c.decide(0, 60);
     let before = c.applied(0);
     let mut load = Load::new(&mut c, 0, 2);
@@ -168,24 +168,25 @@ fn t4_the_source_goes_on_while_its_snapshot_is_fetched() {
         "it has applied more meanwhile"
     );
     assert!(at >= before);
-    c.run_until("it catches up", Cluster::is_calm);
+    c.run_until("it catches up", Cluster::is_settled);
 }
 
-/// Two nodes fetch a snapshot from the same source at the same time while the log moves on between any two questions:
-/// neither may throw away what the other is fetching, again and again. (Where nothing is decided between two questions the
-/// source would keep the same snapshot for both by chance, and clients that wait for each other leave such gaps.)
+/// Two nodes fetch a snapshot from one source at the same time, while the log grows between any two questions:
+/// neither may make the source discard the snapshot that the other is fetching. (If nothing were decided between two
+/// questions, the source would keep one snapshot for both by chance, and clients that wait for each other leave such
+/// gaps.)
 #[test]
-fn j3_two_late_joiners_do_not_keep_each_other_from_joining() {
+fn j3_two_late_joiners_do_not_prevent_each_other_from_joining() {
     for (seed, later) in [(0, 0), (1, 1), (2, 3), (3, 6), (4, 12), (5, 20)] {
-        let mut c = Cluster::dark(5, seed);
+        let mut c = Cluster::powered_off(5, seed);
         for node in 0..3 {
             c.start(node);
         }
-        c.run_until("three follow one leader", Cluster::is_calm);
+        c.run_until("three follow one leader", Cluster::is_settled);
         let client = c.decide(0, 60);
-        // The founder is the only one whom they can reach.
+        // The founder is the only node that they reach.
         c.cut(&[3, 4], &[1, 2]);
-        c.hold(|letter| is(letter, MessageKind::Join));
+        c.hold_matching(|envelope| is(envelope, MessageKind::Join));
         c.start(3);
         let mut number = 60;
         while !(c.node(3).is_active() && number > 60 + later && c.node(4).is_active()) {
@@ -198,29 +199,29 @@ fn j3_two_late_joiners_do_not_keep_each_other_from_joining() {
             c.run_until("one of them asks", |c| !c.held().is_empty());
             c.release_first();
         }
-        c.forget_rules();
+        c.clear_rules();
         c.release(false);
         c.heal();
-        c.run_until("everybody agrees", Cluster::is_calm);
+        c.run_until("every node agrees", Cluster::is_settled);
     }
 }
 
 #[test]
-fn j3_a_replica_that_fetches_a_snapshot_has_no_room_to_give_one() {
-    let mut c = Cluster::dark(5, 1);
+fn j3_a_replica_that_fetches_a_snapshot_serves_none() {
+    let mut c = Cluster::powered_off(5, 1);
     for node in 0..4 {
         c.start(node);
     }
-    c.run_until("four follow one leader", Cluster::is_calm);
+    c.run_until("four follow one leader", Cluster::is_settled);
     let away = if c.leader() == Some(3) { 2 } else { 3 };
     c.isolate(away);
     c.decide(0, 60);
     c.heal();
     c.run_until("it fetches", |c| {
-        c.log.received(away, MessageKind::Welcome) >= 3
+        c.trace.received(away, MessageKind::Welcome) >= 3
     });
-    let known = c.log.ignored(away, Reason::Full);
-    let said = c.tell(
+    let known = c.trace.ignored(away, Reason::Full);
+    let output = c.inject(
         4,
         away,
         Message::Join {
@@ -228,10 +229,10 @@ fn j3_a_replica_that_fetches_a_snapshot_has_no_room_to_give_one() {
             page: 0,
         },
     );
-    assert!(said.messages.is_empty());
-    assert_eq!(c.log.ignored(away, Reason::Full), known + 1);
+    assert!(output.messages.is_empty());
+    assert_eq!(c.trace.ignored(away, Reason::Full), known + 1);
     c.run_until("it has caught up", |c| c.applied(away) == c.applied(0));
-    let said = c.tell(
+    let output = c.inject(
         4,
         away,
         Message::Join {
@@ -240,16 +241,16 @@ fn j3_a_replica_that_fetches_a_snapshot_has_no_room_to_give_one() {
         },
     );
     assert!(
-        matches!(said.messages[..], [Message::Welcome { page: 0, .. }]),
+        matches!(output.messages[..], [Message::Welcome { page: 0, .. }]),
         "it heals"
     );
 }
 
 #[test]
-fn a_replica_that_is_a_window_behind_needs_no_snapshot_and_one_more_slot_does() {
+fn a_replica_needs_a_snapshot_only_when_it_is_more_than_a_window_behind() {
     let window = u32::try_from(WINDOW).unwrap();
     for (slots, snapshots) in [(window - 1, 1), (window + 8, 2)] {
-        let mut c = Cluster::calm(3, 1);
+        let mut c = Cluster::settled(3, 1);
         let (leader, away) = (c.leader().unwrap(), c.follower(0));
         c.isolate(away);
         c.decide(leader, slots);
@@ -264,11 +265,11 @@ fn a_replica_that_is_a_window_behind_needs_no_snapshot_and_one_more_slot_does() 
 }
 
 #[test]
-fn t4_a_page_of_a_snapshot_that_is_gone_is_answered_with_the_first_of_another() {
-    let mut c = Cluster::calm(3, 1);
+fn t4_a_request_for_a_discarded_snapshot_is_answered_with_the_first_page_of_a_new_one() {
+    let mut c = Cluster::settled(3, 1);
     c.decide(0, 60);
     let join = |snapshot, page| Message::Join { snapshot, page };
-    let welcome = |c: &mut Cluster, message| match c.tell(1, 0, message).messages[..] {
+    let welcome = |c: &mut Cluster, message| match c.inject(1, 0, message).messages[..] {
         [Message::Welcome { snapshot, page, .. }] => (snapshot, page),
         _ => panic!("no page"),
     };
@@ -281,7 +282,7 @@ fn t4_a_page_of_a_snapshot_that_is_gone_is_answered_with_the_first_of_another() 
     let (new, page) = welcome(&mut c, join(Some(old), 5));
     assert!(
         page == 0 && new.at > old.at,
-        "forgotten when nobody has asked for long"
+        "discarded when it is not requested for long"
     );
     let again = welcome(&mut c, join(Some(old), 5));
     assert_eq!(
@@ -289,54 +290,54 @@ fn t4_a_page_of_a_snapshot_that_is_gone_is_answered_with_the_first_of_another() 
         (new, 0),
         "and the pages of one are never passed off as another's"
     );
-    let beyond = c.tell(1, 0, join(Some(new), 1_000));
+    let beyond = c.inject(1, 0, join(Some(new), 1_000));
     assert!(beyond.messages.is_empty(), "there is no such page");
 }
 
 #[test]
-fn t4_a_damaged_snapshot_is_not_installed() {
-    let mut c = Cluster::dark(3, 1);
+fn t4_a_corrupt_snapshot_is_not_installed() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(0);
     c.start(1);
-    c.run_until("two follow one leader", Cluster::is_calm);
+    c.run_until("two follow one leader", Cluster::is_settled);
     c.decide(0, 30);
-    c.lose(|letter| is(letter, MessageKind::Join));
+    c.drop_matching(|envelope| is(envelope, MessageKind::Join));
     c.start(2);
     for damaged in [true, false] {
         let mut wanted = (None, 0);
         loop {
             let (snapshot, page) = wanted;
-            let said = c.tell(2, 0, Message::Join { snapshot, page });
-            let mut message = said.messages[0].clone();
+            let output = c.inject(2, 0, Message::Join { snapshot, page });
+            let mut message = output.messages[0].clone();
             if let Message::Welcome { page: 3, bytes, .. } = &mut message
                 && damaged
             {
                 bytes[8] ^= 1;
             }
-            let said = c.tell(0, 2, message);
-            let Some(Message::Join { snapshot, page }) = said.messages.first() else {
+            let output = c.inject(0, 2, message);
+            let Some(Message::Join { snapshot, page }) = output.messages.first() else {
                 break;
             };
             wanted = (*snapshot, *page);
         }
         assert_eq!(c.node(2).is_active(), !damaged);
     }
-    assert_eq!(c.log.ignored(2, Reason::Malformed), 1);
+    assert_eq!(c.trace.ignored(2, Reason::Malformed), 1);
     assert_eq!(installed(&c, 2).len(), 1);
 }
 
-/// Members that are all switched on within a moment: some as founders, the others as nodes that join.
+/// Returns a cluster whose members are powered on within a moment, some as founders and the others as joining nodes.
 fn founded_by(size: u16, founders: &[u16], seed: u64) -> Cluster {
-    let mut c = Cluster::dark(size, seed);
-    c.lose_percent(20 * (seed % 2));
+    let mut c = Cluster::powered_off(size, seed);
+    c.set_loss_percent(20 * (seed % 2));
     let first = u16::try_from(seed % u64::from(size)).unwrap();
     for node in (0..size).map(|node| (node + first) % size) {
         if founders.contains(&node) {
-            c.found(node);
+            c.start_as_founder(node);
         } else {
             c.start(node);
         }
-        let pause = c.draw(120);
+        let pause = c.random_below(120);
         c.run_for(millis(pause));
     }
     c
@@ -352,95 +353,95 @@ fn j1_founders_of_one_membership_found_one_cluster() {
     ] {
         for seed in 0..50 {
             let mut c = founded_by(size, founders, seed);
-            c.run_until("all have joined and follow one leader", Cluster::is_calm);
+            c.run_until("all have joined and follow one leader", Cluster::is_settled);
             assert!((0..size).all(|node| c.node(node).is_voter()));
-            c.forget_rules();
+            c.clear_rules();
             c.decide(1, 3);
-            c.run_until("all agree", Cluster::is_calm);
+            c.run_until("all agree", Cluster::is_settled);
         }
     }
 }
 
 #[test]
-fn j1_two_founders_and_nobody_else_found() {
+fn j1_two_founders_without_other_members_found_a_cluster() {
     for seed in 0..20 {
-        let mut c = Cluster::dark(3, seed);
-        c.found(0);
-        c.found(1);
-        c.run_until("two of three follow one leader", Cluster::is_calm);
+        let mut c = Cluster::powered_off(3, seed);
+        c.start_as_founder(0);
+        c.start_as_founder(1);
+        c.run_until("two of three follow one leader", Cluster::is_settled);
         c.decide(1, 3);
     }
 }
 
 #[test]
-fn j1_who_is_made_a_founder_of_a_cluster_that_there_is_joins_it() {
+fn j1_a_founder_of_an_existing_cluster_joins_it() {
     for seed in 0..10 {
-        let mut c = Cluster::dark(3, seed);
+        let mut c = Cluster::powered_off(3, seed);
         c.start(0);
         c.start(1);
-        c.run_until("two follow one leader", Cluster::is_calm);
+        c.run_until("two follow one leader", Cluster::is_settled);
         c.decide(0, 60);
-        c.found(2);
+        c.start_as_founder(2);
         c.run_until("it has joined", |c| c.node(2).is_active());
         assert!(installed(&c, 2)[0] >= slot(60), "with the state as it is");
         assert_eq!(c.node(2).promised(), Ballot::NULL, "and no memory of votes");
-        c.run_until("all follow one leader", Cluster::is_calm);
+        c.run_until("all follow one leader", Cluster::is_settled);
         c.stop(c.leader().unwrap());
-        c.run_until("it counts", Cluster::is_calm);
+        c.run_until("it counts", Cluster::is_settled);
     }
 }
 
 #[test]
-fn j1_a_founder_that_dies_while_it_founds_is_replaced_and_comes_back() {
+fn j1_a_founder_that_crashes_during_the_founding_is_replaced_and_rejoins() {
     for welcomes in [0, 1] {
-        let mut c = Cluster::dark(3, 7);
-        c.hold(|letter| is(letter, MessageKind::Welcome));
+        let mut c = Cluster::powered_off(3, 7);
+        c.hold_matching(|envelope| is(envelope, MessageKind::Welcome));
         (0..3).for_each(|node| c.start(node));
         c.run_until("it has founded", |c| c.node(0).is_active());
         c.stop(0);
-        c.forget_rules();
+        c.clear_rules();
         if welcomes == 0 {
             c.drop_held(|_| true);
         }
         c.release(false);
-        c.never_for(Duration::from_secs(5), "two decide who need another", |c| {
+        c.assert_never_within(Duration::from_secs(5), "two decide who need another", |c| {
             welcomes == 0 && c.leader().is_some()
         });
         if welcomes == 0 {
-            c.found(1);
+            c.start_as_founder(1);
         }
-        c.run_until("two follow one leader", Cluster::is_calm);
+        c.run_until("two follow one leader", Cluster::is_settled);
         c.decide(1, 3);
         c.restart(0);
-        c.run_until("three follow one leader", Cluster::is_calm);
+        c.run_until("three follow one leader", Cluster::is_settled);
     }
 }
 
 #[test]
-fn j1_a_founder_that_starts_again_before_it_has_founded_founds() {
-    let mut c = Cluster::dark(3, 1);
+fn j1_a_founder_that_restarts_before_the_founding_founds() {
+    let mut c = Cluster::powered_off(3, 1);
     c.start(0);
     c.run_for(Duration::from_secs(2));
     c.stop(0);
     c.restart(0);
     c.start(1);
-    c.run_until("two follow one leader", Cluster::is_calm);
+    c.run_until("two follow one leader", Cluster::is_settled);
 }
 
 #[test]
 fn j1_a_learner_between_two_founders_counts_for_neither() {
-    let mut c = Cluster::dark(5, 1);
-    c.found(0);
-    c.learn(2);
+    let mut c = Cluster::powered_off(5, 1);
+    c.start_as_founder(0);
+    c.start_as_learner(2);
     c.run_for(Duration::from_secs(5));
     assert!(!c.node(0).is_active());
-    c.found(1);
-    c.never_for(Duration::from_secs(5), "two of five found", |c| {
+    c.start_as_founder(1);
+    c.assert_never_within(Duration::from_secs(5), "two of five found", |c| {
         c.node(0).is_active()
     });
     c.start(3);
-    c.run_until("three found, and four follow", Cluster::is_calm);
+    c.run_until("three found, and four follow", Cluster::is_settled);
     assert!(!c.node(2).is_voter());
     c.start(4);
-    c.run_until("all follow", Cluster::is_calm);
+    c.run_until("all follow", Cluster::is_settled);
 }

@@ -1,3 +1,3 @@
-//! What drives real nodes for tests and for fuzzers alike: bytes decide what happens, and a broken rule panics.
+//! The part of the integration tests that fuzz targets share: drivers of real nodes whose decisions come from bytes.
 
-pub mod drive;
+pub mod byte_driven;

@@ -1,6 +1,7 @@
-//! The bound within which a healthy cluster must have answered everything, from both of its sides.
+//! Liveness: the time bound within which a healthy cluster must have answered everything, and that it is not reached
+//! without healing.
 
-use crate::trouble::trouble;
+use crate::harness::random_faults::random_faults;
 use synod::machines::Kv;
 use synod::simulation::{
     Bound, Contention, Fault, Faults, Faulty, Planned, Scenario, Simulation, Target, Verdict,
@@ -12,7 +13,8 @@ const REQUESTS: u32 = 40;
 
 type World = Simulation<Faulty<Kv<8>, Contention, 5, 512>, 16, 16, 2>;
 
-/// Runs a scenario until it has settled, or should have; says how it ended, and how long that took since it was healed.
+/// Runs a scenario until all requests are answered or the bound is reached; returns the verdict and the time since
+/// the faults ended.
 fn settle(mut scenario: Scenario, faults: Faults) -> (Verdict, Duration) {
     let healed = faults.healed(&scenario);
     let bound = scenario.settles_within(REQUESTS);
@@ -24,17 +26,17 @@ fn settle(mut scenario: Scenario, faults: Faults) -> (Verdict, Duration) {
     (verdict, world.now().since(healed))
 }
 
-/// `CHAOS_SEEDS` in the environment asks for more seeds.
+/// The environment variable `CHAOS_SEEDS` sets the number of seeds.
 #[test]
-fn whatever_the_trouble_was_all_is_answered_within_the_bound() {
+fn after_random_faults_all_requests_are_answered_within_the_bound() {
     let count = std::env::var("CHAOS_SEEDS").ok();
     let seeds: u64 = count.and_then(|count| count.parse().ok()).unwrap_or(30);
     let mut worst = 0;
     for seed in 0..seeds {
         for loss in [0, 5, 20] {
-            let (mut scenario, _) = trouble(seed);
+            let (mut scenario, _) = random_faults(seed);
             scenario.link.loss_ppm = loss * 10_000;
-            let (_, faults) = trouble(seed);
+            let (_, faults) = random_faults(seed);
             let bound = scenario.settles_within(REQUESTS);
             let (verdict, took) = settle(scenario, faults);
             assert_eq!(verdict, Verdict::Done, "seed {seed}, {loss} % lost");
@@ -44,7 +46,7 @@ fn whatever_the_trouble_was_all_is_answered_within_the_bound() {
     println!("at most {worst} % of the bound was needed");
 }
 
-/// A cut that never ends, under a plan that says otherwise.
+/// Returns partitions that last this long, or for ever.
 fn cut(lasts: Option<Duration>) -> Faults {
     let fault = Fault::Partition(NodeSet::only(NodeId(2)));
     let at = Instant::from_micros(2_000_000);
@@ -54,7 +56,7 @@ fn cut(lasts: Option<Duration>) -> Faults {
 }
 
 #[test]
-fn who_never_heals_has_not_settled_when_the_bound_is_reached() {
+fn a_cluster_that_never_heals_stalls_at_the_bound() {
     let scenario = Scenario::of(6, 3);
     let bound = scenario.settles_within(REQUESTS);
     let (verdict, took) = settle(scenario, cut(None));
@@ -65,7 +67,7 @@ fn who_never_heals_has_not_settled_when_the_bound_is_reached() {
 }
 
 #[test]
-fn a_plan_is_healed_when_the_last_of_it_is_over() {
+fn a_plan_is_healed_when_its_last_fault_has_ended() {
     let scenario = Scenario::of(6, 3);
     let healed = |weather, plan: &[Planned]| {
         let faults = Faults::new(&scenario, weather, plan);

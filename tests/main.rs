@@ -1,69 +1,62 @@
-//! Integration tests of the protocol: scripted clusters of real nodes, and simulated ones with faults.
+//! Integration tests of the protocol: scripted clusters of real nodes, and simulated clusters with fault injection.
 //!
-//! Tests that show a rule are named after it. None of them sleeps or reads a clock; each failure repeats.
+//! A test that shows a rule of `core/RULES.md` has the rule's id as its prefix. No test sleeps or reads a clock, so
+//! every failure repeats. The other test binaries of this package are `determinism`, `allocation` and `museum`.
 
 #[cfg(test)]
-mod cluster;
-#[cfg(test)]
-mod load;
-#[cfg(test)]
-mod log;
-#[cfg(test)]
-mod oracle;
+mod harness;
 
+#[cfg(test)]
+mod admission;
 #[cfg(test)]
 mod capacity;
 #[cfg(test)]
-mod chaos;
+mod client_sessions;
 #[cfg(test)]
-mod clients;
-#[cfg(test)]
-mod deciding;
-#[cfg(test)]
-mod disks;
+mod disk_faults;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
-mod electing;
+mod downstream_crates;
+#[cfg(test)]
+mod duplicate_identity;
+#[cfg(test)]
+mod elections;
 #[cfg(test)]
 mod endurance;
 #[cfg(test)]
-mod faults;
-#[cfg(test)]
 mod fencing;
-#[cfg(test)]
-mod fetching;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
-mod fuzzed;
-#[cfg(test)]
-mod gates;
+mod fuzz_corpus;
 #[cfg(test)]
 mod invariants;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
-mod linked;
-#[cfg(test)]
 mod liveness;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
+mod partial_partitions;
+#[cfg(test)]
+mod planned_faults;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod random_walk;
+mod random_schedules;
 #[cfg(test)]
-mod reaching;
+mod random_walks;
 #[cfg(test)]
-mod recovery;
+mod recovery_time;
+#[cfg(test)]
+mod replication;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod snapshot_transfer_under_load;
+#[cfg(test)]
 mod timers;
-#[cfg(test)]
-mod trouble;
-#[cfg(test)]
-mod twins;

@@ -1,4 +1,5 @@
-//! Every mutant is caught: in the walk and by the check that the table in `core/museum/README.md` says.
+//! The museum of mutants: each mutant is caught by the walk, sweep and check that the table of
+//! `core/museum/README.md` names.
 
 use std::collections::BTreeMap;
 use synod::Mutant;
@@ -10,31 +11,31 @@ use synod_host::{Options, run};
 
 const TABLE: &str = include_str!("../core/museum/README.md");
 
-/// The rules whose neglect walks need not see.
+/// The rules whose violations random walks need not find.
 const ONLY_IN_SWEEPS: [&str; 7] = ["D1", "D2", "T5", "F1", "L5", "L7", "S7"];
 
-/// How to make the table anew, when the protocol has changed.
+/// The command that prints the table anew, after a change of the protocol.
 const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 2000 --worlds 500 --walks 5000 --stories";
 
 /// A cell such as `memory, walk 2` or `two-values, seed 0`.
-struct Told {
+struct Cell {
     check: String,
     seed: u64,
 }
 
 struct Row {
     rule: String,
-    sweep: Option<Told>,
-    check: Option<Told>,
-    sign: Option<Told>,
-    harm: Option<Told>,
+    sweep: Option<Cell>,
+    check: Option<Cell>,
+    sign: Option<Cell>,
+    harm: Option<Cell>,
 }
 
-fn told(cell: &str) -> Option<Told> {
+fn parse_cell(cell: &str) -> Option<Cell> {
     let (check, walk) = cell
         .split_once(", walk ")
         .or_else(|| cell.split_once(", seed "))?;
-    Some(Told {
+    Some(Cell {
         check: check.to_owned(),
         seed: walk.parse().ok()?,
     })
@@ -51,25 +52,25 @@ fn table() -> BTreeMap<String, Row> {
         };
         let row = Row {
             rule: rule.to_owned(),
-            sweep: told(sweep),
-            check: told(check),
-            sign: told(sign),
-            harm: told(harm),
+            sweep: parse_cell(sweep),
+            check: parse_cell(check),
+            sign: parse_cell(sign),
+            harm: parse_cell(harm),
         };
         Some((mutant.to_owned(), row))
     })
     .collect()
 }
 
-/// Hunts a mutant from a few tries before the one that is to catch it.
-fn is_caught<H: Hunter>(mutant: Mutant, told: &Told, hunter: impl Fn(u64) -> H) {
-    let first = told.seed.saturating_sub(3);
+/// Hunts a mutant, starting a few tries before the one that is to catch it.
+fn is_caught<H: Hunter>(mutant: Mutant, expected: &Cell, hunter: impl Fn(u64) -> H) {
+    let first = expected.seed.saturating_sub(3);
     let hunter = hunter(first);
-    let caught = hunter.hunt(Some(mutant), told.seed - first + 1);
+    let caught = hunter.hunt(Some(mutant), expected.seed - first + 1);
     let how = caught.as_ref().map(|catch| (catch.check, catch.seed));
     assert_eq!(
         how,
-        Some((told.check.as_str(), told.seed)),
+        Some((expected.check.as_str(), expected.seed)),
         "{mutant}, {}; a change of the protocol changes what is seen: {ANEW}\n{caught:?}",
         hunter.name()
     );
@@ -81,31 +82,31 @@ fn every_mutant_is_caught_as_the_table_says() {
     for mutant in Mutant::ALL {
         let row = &table[mutant.name()];
         assert_eq!(row.rule, mutant.rule(), "{mutant}");
-        // Where walks have no storage, a mistake with it cannot be made in them; and they see that something never ends, but not
-        // that it takes long.
+        // Random walks have no storage, so they cannot find mistakes with it; and they find that something never
+        // ends, but not that it takes long.
         assert!(
             row.sign.is_some() || ONLY_IN_SWEEPS.contains(&mutant.rule()),
             "{mutant}: every mutant is caught by walks"
         );
-        if let Some(told) = &row.sweep {
-            is_caught(*mutant, told, |first| Trials { first });
+        if let Some(expected) = &row.sweep {
+            is_caught(*mutant, expected, |first| Trials { first });
         }
-        if let Some(told) = &row.check {
-            is_caught(*mutant, told, |first| Worlds { first });
+        if let Some(expected) = &row.check {
+            is_caught(*mutant, expected, |first| Worlds { first });
         }
-        for (checks, told) in [
+        for (checks, expected) in [
             (CheckSet::All, &row.sign),
             (CheckSet::UserVisible, &row.harm),
         ] {
-            if let Some(told) = told {
-                is_caught(*mutant, told, |first| RandomWalks { checks, first });
+            if let Some(expected) = expected {
+                is_caught(*mutant, expected, |first| RandomWalks { checks, first });
             }
         }
     }
 }
 
 #[test]
-fn the_sweep_or_the_check_catches_every_mutant_but_one() {
+fn all_mutants_but_one_are_caught_by_the_sweep_or_the_check() {
     let table = table();
     let missed = |mutant: &&Mutant| {
         let row = &table[mutant.name()];
@@ -120,7 +121,7 @@ fn the_sweep_or_the_check_catches_every_mutant_but_one() {
 }
 
 #[test]
-fn what_a_mutant_breaks_is_told_in_fewer_than_sixty_lines() {
+fn a_shrunk_counterexample_has_fewer_than_sixty_lines() {
     for (mutant, seed) in [(Mutant::AdoptedIgnored, 0), (Mutant::Amnesia, 0)] {
         let case = Trials::case(Some(mutant), seed);
         let shrunk = in_thread(|| shrink(&case, 1_500, &mut |_, _| ()));
@@ -132,7 +133,7 @@ fn what_a_mutant_breaks_is_told_in_fewer_than_sixty_lines() {
 }
 
 #[test]
-fn who_makes_no_mistake_is_not_caught() {
+fn a_correct_node_is_not_caught() {
     for checks in [CheckSet::All, CheckSet::UserVisible] {
         let hunter = RandomWalks { checks, first: 0 };
         assert_eq!(hunter.hunt(None, 50), None);
@@ -142,7 +143,7 @@ fn who_makes_no_mistake_is_not_caught() {
 }
 
 #[test]
-fn a_run_without_a_mutant_is_what_it_is_without_the_feature() {
+fn a_run_without_a_mutant_has_the_digest_of_a_build_without_the_feature() {
     let mut options = Options::new(6);
     let digest = run(&options, &mut ()).unwrap().digest;
     assert_eq!(digest.to_string(), "00ecc0a3ae36cc6f");
@@ -151,7 +152,7 @@ fn a_run_without_a_mutant_is_what_it_is_without_the_feature() {
 }
 
 #[test]
-fn every_mutant_has_a_name_of_its_own_and_breaks_a_rule_that_there_is() {
+fn every_mutant_has_a_unique_name_and_breaks_an_existing_rule() {
     let rules = include_str!("../core/RULES.md");
     for mutant in Mutant::ALL {
         assert_eq!(mutant.name().parse(), Ok(*mutant));
@@ -162,7 +163,7 @@ fn every_mutant_has_a_name_of_its_own_and_breaks_a_rule_that_there_is() {
 }
 
 #[test]
-fn every_mutant_has_a_page_that_says_what_catches_it() {
+fn every_mutant_has_a_page_that_names_what_catches_it() {
     for (mutant, row) in table() {
         if mutant == "mutant" || mutant == "---" {
             continue;
@@ -174,8 +175,8 @@ fn every_mutant_has_a_page_that_says_what_catches_it() {
             format!("Breaks rule {}.", row.rule),
             format!("museum {mutant}\n"),
         ];
-        let told = [row.sign, row.harm].into_iter().flatten();
-        facts.extend(told.map(|told| format!("`{}`", told.check)));
+        let expected = [row.sign, row.harm].into_iter().flatten();
+        facts.extend(expected.map(|expected| format!("`{}`", expected.check)));
         for fact in facts {
             assert!(page.contains(&fact), "{mutant}: {fact}");
         }

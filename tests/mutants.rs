@@ -1,5 +1,6 @@
-//! Mutants exist only under a feature of the core. Cargo turns a feature on for everything that it builds together; so
-//! that all other tests see a core without mutants, the museum is built and run apart, by this one.
+//! The test that runs the museum of mutants. Mutants exist only under a feature of the core, and cargo turns a
+//! feature on for everything that it builds together; so the museum is built and run by a cargo of its own, and all
+//! other tests use a core without mutants.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,8 +17,11 @@ fn every_mutant_is_caught() {
         cargo.arg("--release");
     }
     let output = cargo.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{complained}");
-    assert!(said.contains("7 passed"), "the museum is open: {said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(
+        stdout.contains("7 passed"),
+        "not all tests of the museum ran: {stdout}"
+    );
 }

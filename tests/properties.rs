@@ -1,4 +1,4 @@
-//! The small parts against plain models of them, with cases that are the same in every run.
+//! Property tests: the small data types against simple models of them, with the same generated cases in every run.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn cases(count: u32) -> ProptestConfig {
     }
 }
 
-/// Numbers with those at the ends among them.
+/// Generates numbers, with the extreme ones among them.
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
@@ -30,7 +30,7 @@ fn number() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// Node numbers, some of them out of range.
+/// Generates node numbers, some of them out of range.
 fn node() -> impl Strategy<Value = u16> {
     prop_oneof![6 => 0..NODES_MAX, 1 => 60u16..70, 1 => any::<u16>()]
 }
@@ -74,7 +74,7 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn a_node_set_is_a_set_of_small_numbers(a in nodes(), b in nodes(), node in node()) {
+    fn a_node_set_behaves_as_a_set_of_small_numbers(a in nodes(), b in nodes(), node in node()) {
         let (left, right) = (set(&a), set(&b));
         let as_set = |set: NodeSet| set.iter().map(|node| node.0).collect::<BTreeSet<u16>>();
         prop_assert_eq!(as_set(left), a.clone());
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn ballots_are_ordered_as_pairs(
+    fn ballots_are_ordered_by_round_and_then_leader(
         rounds in (0..=Ballot::ROUND_MAX, 0..=Ballot::ROUND_MAX, any::<bool>()),
         leaders in any::<(u16, u16)>(),
     ) {
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn slots_are_counted_with_checks(a in number(), b in number()) {
+    fn slot_arithmetic_is_checked(a in number(), b in number()) {
         let (one, other) = (Slot::new(a), Slot::new(b));
         prop_assert_eq!(one.next().map(Slot::number), a.checked_add(1));
         prop_assert_eq!(one.checked_add(b).map(Slot::number), a.checked_add(b));
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn time_never_wraps(a in number(), b in number()) {
+    fn time_saturates_and_never_wraps(a in number(), b in number()) {
         let wide = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
         let (one, other) = (Duration::from_micros(a), Duration::from_micros(b));
         let (x, y) = (u128::from(a), u128::from(b));
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn a_duration_prints_all_of_itself(micros in prop_oneof![0u64..3_000_000, number()]) {
+    fn a_duration_is_printed_exactly(micros in prop_oneof![0u64..3_000_000, number()]) {
         let text = Duration::from_micros(micros).to_string();
         let (number, unit) = match text.strip_suffix("us") {
             Some(number) => (number, 0),
@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn words_are_written_little_endian_or_not_at_all(
+    fn integers_are_written_little_endian_and_completely_or_not_at_all(
         words in vec((0u8..4, any::<u64>()), 0..12),
         size in 0usize..48,
     ) {
@@ -231,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded(proposal in proposal(), extra in any::<u8>()) {
+    fn an_encoded_proposal_decodes_to_itself(proposal in proposal(), extra in any::<u8>()) {
         let mut buffer = [extra; Proposal::<KvCommand>::ENCODED_MAX + 1];
         let mut writer = Writer::new(&mut buffer);
         proposal.encode(&mut writer);
@@ -245,9 +245,9 @@ proptest! {
         }
     }
 
-    /// The algorithm as its documentation states it, told once more.
+    /// An independent implementation of the documented algorithm.
     #[test]
-    fn a_digest_is_what_is_written_about_it(parts in vec(vec(any::<u8>(), 0..20), 0..6)) {
+    fn a_digest_matches_its_documented_algorithm(parts in vec(vec(any::<u8>(), 0..20), 0..6)) {
         let fold = |state: u64, word: u64| {
             let state = (state ^ word).wrapping_mul(0xBF58_476D_1CE4_E5B9);
             state ^ (state >> 32)
@@ -267,7 +267,7 @@ proptest! {
     }
 
     #[test]
-    fn a_scheduler_is_a_map_of_time_and_sequence(
+    fn a_scheduler_behaves_as_a_map_from_time_and_sequence_to_events(
         deeds in vec(prop_oneof![3 => (0u64..5).prop_map(Some), 2 => Just(None)], 0..80)
     ) {
         let mut scheduler = Scheduler::<Opaque, 2, 8>::new();
@@ -297,7 +297,7 @@ proptest! {
     }
 
     #[test]
-    fn a_store_is_a_map_with_a_bound(deeds in vec((0u32..7, any::<Option<i64>>()), 0..40)) {
+    fn a_key_value_store_behaves_as_a_bounded_map(deeds in vec((0u32..7, any::<Option<i64>>()), 0..40)) {
         let (mut store, mut map) = (Kv::<4>::default(), BTreeMap::new());
         for (key, value) in deeds {
             let key = Key::numbered(key);
@@ -318,7 +318,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bank_that_was_copied_by_its_pages_is_the_same(
+    fn a_bank_restored_from_its_pages_is_equal(
         deposits in vec((0u32..50, any::<u64>()), 0..60)
     ) {
         let mut bank = Bank::<40>::default();

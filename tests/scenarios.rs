@@ -1,4 +1,5 @@
-//! The scenarios that ship as examples: each is read, runs to a good end, and shows what it is there to show.
+//! The example scenarios of `examples/scenarios`: each parses, runs to a good end, and shows what it is meant to
+//! show.
 
 use synod::simulation::{FaultKind, Verdict};
 use synod_host::case::{read, run};

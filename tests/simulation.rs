@@ -1,4 +1,4 @@
-//! Whole simulated runs without planned faults: many seeds and sizes, determinism, and what ends a run.
+//! Whole simulated runs without planned faults: many seeds and cluster sizes, determinism, and the ends of runs.
 
 use core::fmt::Write;
 use synod::machines::{Bank, Kv};
@@ -8,10 +8,10 @@ use synod::simulation::{
 };
 use synod::{Digest, Duration, Instant, NodeId, StateMachine};
 
-/// A simulation is a large value, and a debug build copies it on its way to its place.
+/// A simulation is a large value, and a debug build copies it on the way to its place.
 const STACK: usize = 256 << 20;
 
-/// How a run ended, where it stood, and the digest of all its facts.
+/// The verdict, report and digest of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     verdict: Verdict,
@@ -113,7 +113,7 @@ fn the_leader_is_killed_at_many_moments() {
 }
 
 #[test]
-fn clients_spread_over_the_nodes_outlive_theirs() {
+fn spread_clients_survive_the_crash_of_their_node() {
     for seed in 0..10 {
         let mut scenario = Scenario::of(seed, 5);
         scenario.placement = Placement::Spread;
@@ -138,14 +138,14 @@ fn the_bank_keeps_its_books() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_facts_and_another_does_not() {
+fn the_digest_depends_on_the_seed_alone() {
     let [first, again, other] = [6, 6, 7].map(|seed| run(Scenario::new(seed)));
     assert_eq!(first, again);
     assert_ne!(first.digest, other.digest);
 }
 
 #[test]
-fn a_run_that_cannot_end_says_which_bound_it_met() {
+fn a_run_that_cannot_end_reports_the_bound_that_it_reached() {
     let mut scenario = Scenario::new(6);
     scenario.events_max = 100;
     let few = run(scenario);
@@ -163,7 +163,7 @@ fn a_run_that_cannot_end_says_which_bound_it_met() {
 }
 
 #[test]
-fn two_of_three_that_are_killed_stall_the_rest() {
+fn a_cluster_without_a_quorum_stalls() {
     let mut scenario = Scenario::of(6, 3);
     scenario.time_max = Duration::from_secs(30);
     for node in [0, 1] {
@@ -178,10 +178,10 @@ fn two_of_three_that_are_killed_stall_the_rest() {
     assert!(run.report.answered < run.report.expected);
 }
 
-/// Compares the digests of a few runs with those in `golden/digests.txt`; with `UPDATE_GOLDEN=1` in the environment it
-/// writes them anew. A change here is a change of what nodes do: say in the commit why it is meant.
+/// Compares the digests of a few runs with those in `golden/digests.txt`; the environment variable `UPDATE_GOLDEN=1`
+/// rewrites the file. A change of a digest is a change of behaviour: the commit message must give the reason.
 #[test]
-fn the_digests_are_the_golden_ones() {
+fn the_digests_match_the_golden_file() {
     let mut found = String::new();
     for (nodes, percent, seeds) in [(1, 0, 1), (3, 0, 2), (3, 5, 3), (5, 20, 3), (14, 5, 2)] {
         for seed in 0..seeds {

@@ -1,11 +1,11 @@
-//! What a message, a node and a queue cost in memory, and that it stays within the budgets.
+//! Memory sizes of messages, nodes and queues, held against their budgets.
 
 use synod::machines::{Bank, Kv, Opaque};
 use synod::simulation::Scheduled;
 use synod::{Message, Node, StateMachine};
 
-/// What a node may take beside its state machine, which it holds twice: once to work with, and once for a snapshot on
-/// its way.
+/// The limit for a node in bytes beside its state machine, of which it holds two: the current one, and one for a
+/// snapshot in transfer.
 const NODE_MAX: usize = 5 << 10;
 
 const _: () = {
@@ -28,7 +28,7 @@ fn row<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: u
 }
 
 #[test]
-fn n4_an_outbox_has_room_for_the_larger_of_what_is_said_and_what_is_written() {
+fn n4_an_outbox_has_room_for_the_larger_of_its_messages_and_its_writes() {
     let said = [
         Node::<Opaque, 16, 8, 2>::OUTBOX_MIN,
         Node::<Opaque, 4, 2, 4>::OUTBOX_MIN,
@@ -39,7 +39,7 @@ fn n4_an_outbox_has_room_for_the_larger_of_what_is_said_and_what_is_written() {
 }
 
 #[test]
-fn a_node_is_as_large_as_it_was_budgeted() {
+fn a_node_stays_within_its_memory_budget() {
     println!("machine   WINDOW CLIENTS PAGE  machine    node message scheduled");
     row::<Opaque, 4, 2, 1>("Opaque");
     row::<Opaque, 8, 4, 2>("Opaque");
@@ -54,7 +54,7 @@ fn a_node_is_as_large_as_it_was_budgeted() {
 
 #[test]
 fn t5_memory_does_not_depend_on_the_number_of_nodes() {
-    // Sets of nodes are bits: there is no table of peers that would grow with the cluster.
+    // Sets of nodes are bits: no table of peers grows with the cluster.
     let node = |size| {
         Node::<Opaque, 16, 8, 2>::found(
             synod::Config::new(synod::NodeId(0), size),

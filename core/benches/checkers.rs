@@ -1,7 +1,7 @@
-//! What the checkers add to a simulated run: `cargo bench --bench checkers`.
+//! The cost of the invariant checkers in a simulated run: `cargo bench --bench checkers`.
 //!
-//! The same runs, with their start, without an observer and with [`Invariants`], in turn, so that whatever else the
-//! machine does meets both; the median of the ratios is what counts.
+//! The same runs, including their start, are measured without a checker and with [`Invariants`] in turn, so that
+//! other load of the machine affects both; the result is the median of the ratios.
 
 mod support;
 
@@ -19,10 +19,10 @@ type Stormy = Faulty<Machine, KvScript, 16, 1024>;
 type Run = Simulation<Stormy, 64, 16, 2>;
 type Checkers = Invariants<Stormy, 64, 16, 2>;
 
-/// The budget: a run with all checkers may take so many times as long as one without.
+/// The budget: the greatest ratio of a run with all checkers to one without.
 const TIMES_MAX: u64 = 2;
 
-/// A storm and a crash of the leader.
+/// Returns a storm and a crash of the leader.
 fn faults(scenario: &Scenario) -> Faults {
     let weather = Weather {
         loss_ppm: 100_000,
@@ -42,7 +42,7 @@ fn faults(scenario: &Scenario) -> Faults {
     Faults::new(scenario, weather, &[crash])
 }
 
-/// Runs so many seeds, in place; gives the number of events and how long it took.
+/// Runs a number of seeds in place; returns the number of events and the time.
 fn runs(
     run: &mut Run,
     mut checkers: Option<&mut Checkers>,

@@ -1,9 +1,9 @@
-//! What one decided command costs: `cargo bench --bench decide`.
+//! The cost of one decided command: `cargo bench --bench decide`.
 //!
-//! Three nodes and three outboxes, and a loop that hands every message over at once: no simulation, no link, no storage,
-//! and a state machine of nothing. Time stands still, so that nothing but commands is talked about. Nanoseconds are the
-//! median of several repetitions; instructions are counted by callgrind as the difference between two lengths of the same
-//! run, for which the program starts itself anew under valgrind, and repeat exactly.
+//! Three nodes and three outboxes, and a loop that delivers every message at once: no simulation, link or storage,
+//! and a state machine that does nothing. Time stands still, so that no message but those of commands is sent.
+//! Nanoseconds are the median of several repetitions. Instructions are counted by callgrind as the difference between
+//! two lengths of the same run, for which the program starts itself under valgrind, and repeat exactly.
 
 mod support;
 
@@ -21,17 +21,17 @@ const WINDOW: usize = 64;
 const CLIENTS: usize = 64;
 const NODES: u16 = 3;
 
-/// The page of a radio or a small board, where one command at a time is the rule.
+/// The page of a radio or a small board, which sends one command at a time.
 const SHORT: usize = 2;
 /// The page of a server under load.
 const LONG: usize = 32;
 type Member<const PAGE: usize> = Node<Opaque, WINDOW, CLIENTS, PAGE>;
 
-/// All clients may ask before an outbox is emptied, and the last of them still finds the room that a step may need.
+/// All clients may make a request before an outbox is emptied, and the last of them must still find room for a step.
 const ROOM: usize = 256;
 const _: () = assert!(Member::<SHORT>::OUTBOX_MIN + CLIENTS <= ROOM);
 
-/// Counts what is asked of the heap.
+/// A global allocator that counts allocations.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -43,7 +43,7 @@ static HEAP: Counting = Counting;
     unsafe_code,
     reason = "the trait of allocators is unsafe; this one only counts and passes on"
 )]
-// SAFETY: every method is the system allocator's, called with what this one was called with.
+// SAFETY: every method calls that of the system allocator with the same arguments.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -57,14 +57,14 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// A client of the leader and the number of its last request.
+/// A client of the leader with the number of its last request.
 #[derive(Clone, Copy)]
 struct Client {
     id: ClientId,
     number: RequestNumber,
 }
 
-/// Three nodes that reach each other at once.
+/// Three nodes with direct delivery.
 struct Cluster<const PAGE: usize> {
     now: Instant,
     nodes: Vec<Member<PAGE>>,
@@ -78,7 +78,7 @@ struct Cluster<const PAGE: usize> {
 }
 
 impl<const PAGE: usize> Cluster<PAGE> {
-    /// A cluster with a leader, and so many clients with open sessions.
+    /// Returns a cluster with a leader, and `outstanding` clients with open sessions.
     fn with_clients(outstanding: usize) -> Result<Self, Box<dyn Error>> {
         let now = Instant::ZERO;
         let mut nodes = vec![Member::<PAGE>::found(
@@ -107,7 +107,11 @@ impl<const PAGE: usize> Cluster<PAGE> {
             cluster.wake()?;
         }
         let leads = |node: &Member<PAGE>| node.leading().is_some();
-        cluster.leader = cluster.nodes.iter().position(leads).ok_or("nobody leads")?;
+        cluster.leader = cluster
+            .nodes
+            .iter()
+            .position(leads)
+            .ok_or("no node leads")?;
         for nonce in 0..u64::try_from(outstanding)? {
             let (node, outbox) = cluster.leading();
             node.register(now, nonce, outbox, &mut ())?;
@@ -118,14 +122,14 @@ impl<const PAGE: usize> Cluster<PAGE> {
         Ok(cluster)
     }
 
-    /// Whether everybody has joined, one leads, and all have applied the same.
+    /// True if every node has joined, one leads, and all have applied the same slots.
     fn is_settled(&self) -> bool {
         let applied = self.nodes.first().map(Member::<PAGE>::applied);
         let settled = |node: &Member<PAGE>| node.is_active() && Some(node.applied()) == applied;
         self.nodes.iter().all(settled) && self.nodes.iter().any(|node| node.leading().is_some())
     }
 
-    /// Lets time pass until somebody's deadline.
+    /// Advances time to the next deadline.
     fn wake(&mut self) -> Result<(), Box<dyn Error>> {
         let deadlines = self.nodes.iter().filter_map(Member::<PAGE>::next_deadline);
         self.now = deadlines.min().ok_or("nothing will ever happen")?;
@@ -159,7 +163,7 @@ impl<const PAGE: usize> Cluster<PAGE> {
         }
     }
 
-    /// What a driver does with an outbox: writes (here only counted), then messages, then replies.
+    /// Empties an outbox as a driver does: writes (here only counted), then messages, then replies.
     fn empty(&mut self, from: usize) {
         let Some(outbox) = self
             .outboxes
@@ -196,8 +200,8 @@ impl<const PAGE: usize> Cluster<PAGE> {
         self.spare.clear();
     }
 
-    /// Decides so many commands: every client asks anew as soon as it is answered, and the requests of all who were
-    /// answered together are gathered before the leader's outbox is emptied. Leaves nobody waiting.
+    /// Decides `commands` commands: each client sends its next request when it is answered, and the requests of all
+    /// clients answered together are gathered before the leader's outbox is emptied. No client is left waiting.
     fn decide(&mut self, commands: u64) -> Result<(), Box<dyn Error>> {
         for index in 0..self.clients.len() {
             self.ask(index)?;
@@ -216,7 +220,8 @@ impl<const PAGE: usize> Cluster<PAGE> {
         Ok(())
     }
 
-    /// Takes the answers out of the leader's outbox, and asks anew for each. How many there were.
+    /// Takes the answers out of the leader's outbox, sends the next request for each if `again`, and returns their
+    /// number.
     fn answers(&mut self, again: bool) -> Result<u64, Box<dyn Error>> {
         if self.leading().1.replies.is_empty() {
             return Ok(0);
@@ -229,10 +234,10 @@ impl<const PAGE: usize> Cluster<PAGE> {
             };
             black_box(output);
             count += 1;
-            // They registered one after the other, so that their identities are consecutive slots.
+            // The clients registered one after the other, so their ids are consecutive slots.
             let index = usize::try_from(reply.key.client.0.wrapping_sub(first))?;
             if self.clients.get(index).map(|client| client.number) != Some(reply.key.number) {
-                return Err("an answer to nobody's question".into());
+                return Err("an answer without a request".into());
             }
             if again {
                 self.ask(index)?;
@@ -253,7 +258,7 @@ impl<const PAGE: usize> Cluster<PAGE> {
     }
 }
 
-/// The budgets, in instructions for one command.
+/// A budget, in instructions for one command.
 struct Budget {
     outstanding: usize,
     instructions: u64,
@@ -273,9 +278,9 @@ const BUDGETS: [Budget; 2] = [
     },
 ];
 
-/// Says that this process is the one under valgrind: how many are outstanding, and how many commands to decide.
+/// The argument of the process under valgrind, followed by the outstanding requests and the number of commands.
 const UNDER_VALGRIND: &str = "--under-valgrind";
-/// The two lengths whose difference is counted.
+/// The two run lengths whose difference is counted, in commands.
 const LENGTHS: [u64; 2] = [6_400, 19_200];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -301,7 +306,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Measures and prints one of the two cases; whether nothing is missed.
+/// Measures and prints one of the two cases; returns true if it is within its budgets.
 fn report<const PAGE: usize>(budget: &Budget) -> Result<bool, Box<dyn Error>> {
     let (commands, repetitions) = if measures() { (640_000, 7) } else { (640, 1) };
     let mut cluster = Cluster::<PAGE>::with_clients(budget.outstanding)?;
@@ -366,7 +371,7 @@ fn report<const PAGE: usize>(budget: &Budget) -> Result<bool, Box<dyn Error>> {
     Ok(holds && heap_holds)
 }
 
-/// The instructions of one command: the difference between two lengths of one run, under callgrind.
+/// Returns the instructions of one command: the difference between two lengths of one run, under callgrind.
 fn instructions(outstanding: usize) -> Result<u64, Box<dyn Error>> {
     if !measures() {
         return Err("not counted in a test run".into());
@@ -376,7 +381,7 @@ fn instructions(outstanding: usize) -> Result<u64, Box<dyn Error>> {
     Ok(difference / (long - short))
 }
 
-/// Runs this program under callgrind and reads how many instructions it took.
+/// Runs this program under callgrind and returns the number of its instructions.
 fn collected(outstanding: usize, commands: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

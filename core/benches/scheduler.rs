@@ -1,8 +1,8 @@
-//! What the simulation adds to its heap: `cargo bench --bench scheduler`.
+//! The cost of the simulation beside its event heap: `cargo bench --bench scheduler`.
 //!
-//! Deliveries a second in a quiet simulated run, against a bare push and pop of the same heap with messages of such a run
-//! in it, as many as the run holds on average. Both are measured in turn, so that whatever else the machine does meets
-//! both, and the median of the ratios is what counts.
+//! Compares the deliveries per second of a fault-free simulated run with a bare push and pop of the same heap, which
+//! holds messages of such a run, as many as the run holds on average. Both are measured in turn, so that other load
+//! of the machine affects both; the result is the median of the ratios.
 
 mod support;
 
@@ -23,10 +23,10 @@ type Machine = Kv<64>;
 type Run = Simulation<Calm<Machine, KvScript, NODES, EVENTS>, 16, 16, PAGE>;
 type Heap = Scheduler<Machine, PAGE, EVENTS>;
 
-/// The budget: a delivery may take so many times as long as a push and a pop.
+/// The budget: the greatest ratio of a delivery to a push and a pop.
 const TIMES_MAX: u64 = 3;
 
-/// The default scenario without loss and without end.
+/// Returns the default scenario without loss and without end.
 fn scenario() -> Scenario {
     let mut scenario = Scenario::new(6);
     scenario.link.loss_ppm = 0;
@@ -35,7 +35,7 @@ fn scenario() -> Scenario {
     scenario
 }
 
-/// Keeps the first so many messages after the cluster has found together.
+/// The first messages after the cluster has settled.
 struct Sample {
     skip: usize,
     envelopes: Vec<Envelope<Machine, PAGE>>,
@@ -60,7 +60,7 @@ impl Tracer<Machine, PAGE> for Sample {
     }
 }
 
-/// A whole run; its figures and how long it took, its making left out.
+/// Simulates a whole run; returns its figures and the time, without that of its construction.
 fn simulate(
     requests: u32,
     tracer: &mut impl Tracer<Machine, PAGE>,
@@ -74,8 +74,7 @@ fn simulate(
     }
 }
 
-/// How many happenings a run holds on average: by Little's law the rate of deliveries times the time that they take, and
-/// a wake for each node.
+/// Returns the average number of events that the heap holds.
 fn depth(report: &Report) -> Result<usize, Box<dyn Error>> {
     let link = scenario().link;
     let elapsed = report.at.as_micros().max(1);
@@ -83,29 +82,29 @@ fn depth(report: &Report) -> Result<usize, Box<dyn Error>> {
     Ok(usize::try_from(flying)? + NODES)
 }
 
-/// A heap that holds so many messages of a run.
+/// Returns a heap that holds `depth` messages of a run.
 fn filled(sample: &[Envelope<Machine, PAGE>], depth: usize, delays: &[Duration]) -> Box<Heap> {
     let mut heap = Box::new(Heap::new());
     for (envelope, delay) in sample.iter().cycle().zip(delays.iter().cycle()).take(depth) {
-        // The depth is far below the room.
+        // The depth is far below the capacity.
         let _ = heap.push(Instant::ZERO + *delay, SimEvent::Deliver(envelope.clone()));
     }
     heap
 }
 
-/// Takes the earliest and puts it back for later, so many times.
+/// Takes the earliest event and puts it back for later, `count` times.
 fn hold(heap: &mut Heap, delays: &[Duration], count: u64) {
     let mut delays = delays.iter().cycle();
     for _ in 0..count {
         if let (Some(next), Some(delay)) = (heap.pop(), delays.next()) {
             let Scheduled { at, event, .. } = next;
-            // One was taken, so that there is room for one.
+            // One event was taken, so there is room for one.
             let _ = heap.push(at + *delay, black_box(event));
         }
     }
 }
 
-/// Delays as the link has them, spread evenly and in no order.
+/// Returns delays in the range of the link, evenly distributed and in pseudo-random order.
 fn delays() -> Vec<Duration> {
     let link = scenario().link;
     let (least, span) = (
@@ -114,7 +113,7 @@ fn delays() -> Vec<Duration> {
     );
     let mut state = 1_u64;
     let mut next = || {
-        // A step of the minimal standard generator.
+        // One step of the minimal standard generator.
         state = state * 48_271 % 2_147_483_647;
         least.saturating_add(Duration::from_micros(state % span))
     };

@@ -1,9 +1,9 @@
-//! What the benchmarks share: a clock, medians, and numbers that people can read.
+//! Shared parts of the benchmarks: a clock, medians, and formatted numbers.
 
 use core::time::Duration;
 use std::time::Instant;
 
-/// The wall clock. Benchmarks are the one place that has business with it.
+/// Returns the wall-clock time. Benchmarks are the only place that may read it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a benchmark measures time; nothing that it runs depends on it"
@@ -12,7 +12,7 @@ pub(crate) fn clock() -> Instant {
     Instant::now()
 }
 
-/// How long something takes, in nanoseconds.
+/// Returns the duration of a closure in nanoseconds.
 pub(crate) fn nanoseconds(work: impl FnOnce()) -> u64 {
     let start = clock();
     work();
@@ -23,13 +23,13 @@ fn whole(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The middle one of some figures; 0 of none.
+/// Returns the median of some figures; 0 of none.
 pub(crate) fn median(mut figures: Vec<u64>) -> u64 {
     figures.sort_unstable();
     figures.get(figures.len() / 2).copied().unwrap_or(0)
 }
 
-/// A number with its thousands set apart.
+/// Returns a number with thousands separators.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -42,7 +42,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A quotient with so many decimals, cut off.
+/// Returns a quotient with this many decimals, truncated.
 pub(crate) fn quotient(dividend: u64, divisor: u64, decimals: u32) -> String {
     let scale = 10_u64.pow(decimals);
     let scaled = dividend.saturating_mul(scale) / divisor.max(1);
@@ -53,12 +53,12 @@ pub(crate) fn quotient(dividend: u64, divisor: u64, decimals: u32) -> String {
     format!("{}.{:0width$}", grouped(scaled / scale), scaled % scale)
 }
 
-/// PASS or FAIL, with what was to hold.
+/// Returns PASS or FAIL with the budget.
 pub(crate) fn verdict(holds: bool, budget: &str) -> String {
     format!("{} ({budget})", if holds { "PASS" } else { "FAIL" })
 }
 
-/// Whether this is a real measurement: `cargo bench` says `--bench`, `cargo test` does not and gets a short run.
+/// True in a real measurement: `cargo bench` passes `--bench`; `cargo test` does not, and gets a short run.
 pub(crate) fn measures() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }

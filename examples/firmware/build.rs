@@ -1,4 +1,4 @@
-//! Says how the programs are linked for a board. A target has one board, so that the target alone says which.
+//! Link settings of the programs for a board, which follows from the target.
 
 use core::error::Error;
 use std::env;
@@ -6,7 +6,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-/// How many bytes of RAM are the stack's, for each program and board; what is left is for statics.
+/// The stack of each program on each board, in bytes of RAM; the rest is for statics.
 const STACKS: [(&str, [(&str, u32); 3]); 5] = [
     (
         "simulate",
@@ -22,15 +22,15 @@ const STACKS: [(&str, [(&str, u32); 3]); 5] = [
     ("sizes", WORK),
 ];
 
-/// A node takes the same on every board, and lies there itself. Most of it is needed for a moment, to find itself again in
-/// flash.
+/// A node takes the same stack on every board, as it lives there itself. Most of it is needed only briefly, to
+/// restore the node from flash.
 const MEMBER: [(&str, u32); 3] = [
     ("microbit", 11_520),
     ("lm3s6965evb", 11_520),
     ("mps2-an386", 11_520),
 ];
 
-/// What decides commands, or nothing.
+/// Programs that decide commands, or do nothing.
 const WORK: [(&str, u32); 3] = [
     ("microbit", 7 << 10),
     ("lm3s6965evb", 16 << 10),
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::copy(format!("memory/{board}.x"), out.join("memory.x"))?;
     println!("cargo:rustc-cfg=board=\"{board}\"");
     println!("cargo:rustc-link-search={}", out.display());
-    // Not in rustflags: those would be replaced by what is in the environment, and would be for every crate.
+    // Not in `rustflags`: the environment could override those, and they would apply to every crate.
     for argument in ["--nmagic", "-Tlink.x", "-Tdefmt.x"] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }

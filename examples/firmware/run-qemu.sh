@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `cargo run` starts for a board: QEMU with the image, its log decoded, its exit code kept.
+# Runs an image under QEMU, prints its decoded log, and exits with its exit code. `cargo run` starts this for a board.
 #
-#     run-qemu.sh BOARD IMAGE [WORD FOR THE PROGRAM]...
+#     run-qemu.sh BOARD IMAGE [ARGUMENT]...
 set -euo pipefail
 exec cargo run --locked --quiet --package synod-boards --bin board -- "$@"

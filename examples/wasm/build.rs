@@ -1,4 +1,4 @@
-//! Gives the module a stack that a cluster has room in while it is made.
+//! Link settings: a stack with room for the construction of a cluster.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

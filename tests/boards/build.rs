@@ -1,5 +1,5 @@
-//! Looks for what the tests need and this machine may lack. Where it is missing, its tests are shown as ignored, with what
-//! to install; with `CI` in the environment they run, and fail.
+//! Detects the tools that the tests need. The tests of a missing tool are shown as ignored, with the command that
+//! installs it; with `CI` in the environment they run, and fail.
 
 use std::env;
 use std::path::Path;
@@ -21,11 +21,11 @@ fn main() {
     tell("no_node", node);
 }
 
-/// Sets the condition under which tests are ignored.
+/// Sets the condition under which the tests of a missing tool are ignored.
 fn tell(missing: &str, is_there: bool) {
     println!("cargo:rustc-check-cfg=cfg({missing})");
     if !is_there {
-        // What is installed later is to be seen: a file that is not there makes cargo look again.
+        // A file that does not exist makes cargo run this again, so that a tool installed later is found.
         println!("cargo:rerun-if-changed=not-there");
         if env::var_os("CI").is_none() {
             println!("cargo:rustc-cfg={missing}");
@@ -38,7 +38,7 @@ fn is_on_path(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Whether the compiler has the library of a target.
+/// True if the compiler has the library of a target.
 fn has_target(target: &str) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or("rustc".into());
     let output = Command::new(rustc)

@@ -1,7 +1,9 @@
-//! What the three programs share: a simulation, where a bare target enters, and what it does in a panic.
+//! An example of Synod on bare metal, without operating system, allocator or runtime: `cargo build -p example-bare
+//! --profile firmware --target thumbv6m-none-eabi`.
 //!
-//! The programs exist to be linked, not to be run: their images show what of the core ends up in firmware, how large it
-//! is, and that neither an allocator nor anything else that they do not bring themselves is missing.
+//! The programs are linked, not run: their images show which parts of the core end up in firmware, how large they
+//! are, and that nothing is missing, such as an allocator. This library holds what they share: the entry, the panic
+//! handler and a simulation.
 #![cfg_attr(target_os = "none", no_std)]
 
 use core::hint::black_box;
@@ -22,16 +24,13 @@ pub fn simulate(tracer: &mut impl Tracer<Machine, 2>) {
     }
 }
 
-/// Makes a function the program: the entry of a bare target, or `main` elsewhere, where it does nothing.
+/// Makes a function the entry of a bare-metal image. Elsewhere the image has an empty `main`.
 #[macro_export]
 macro_rules! entry {
     ($program:path) => {
         #[cfg(target_os = "none")]
-        #[expect(
-            unsafe_code,
-            reason = "the linker looks for the entry under a name of its own choosing"
-        )]
-        // SAFETY: nothing else in the image has this name.
+        #[expect(unsafe_code, reason = "the linker expects the entry under this name")]
+        // SAFETY: no other symbol of the image has this name.
         #[unsafe(no_mangle)]
         extern "C" fn _start() -> ! {
             $program();
@@ -40,7 +39,7 @@ macro_rules! entry {
 
         #[cfg(not(target_os = "none"))]
         fn main() {
-            // Named, so that the host compiles it too.
+            // A reference, so that the host compiles the function too.
             let _ = $program;
         }
     };

@@ -1,9 +1,8 @@
-//! A state machine of our own on one page: a lock service, run by a simulated cluster of five nodes.
+//! An example of a custom state machine, a lock service run by a simulated cluster of five nodes: `cargo run -p
+//! example-custom-machine`.
 //!
-//! `cargo run -p example-custom-machine`
-//!
-//! Clients share a few locks. A lock that is granted comes with a token that is higher than every one before, so that
-//! whatever the lock protects can turn away a holder that is out of date.
+//! Clients share a few locks. A granted lock comes with a fencing token that is higher than all before it, so that
+//! the protected resource can reject a holder that is out of date.
 
 use std::process::ExitCode;
 use synod::simulation::{Calm, Kill, Scenario, Simulation, Target, Verdict, Workload};
@@ -11,14 +10,14 @@ use synod::{
     Duration, Instant, MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer,
 };
 
-/// What a client may ask of a lock.
+/// A command of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Command {
     Acquire { lock: u8, client: u16 },
     Release { lock: u8, client: u16 },
 }
 
-/// What it is answered.
+/// The answer to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Answer {
     Granted { token: u32 },
@@ -27,7 +26,7 @@ enum Answer {
     Refused,
 }
 
-/// The locks: who holds each, and how often it was granted. Fixed in number, so that the memory is too.
+/// The locks, with the holder and the number of grants of each. Their number is fixed, and so is the memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Locks<const LOCKS: usize> {
     locks: [Lock; LOCKS],
@@ -47,7 +46,7 @@ impl<const LOCKS: usize> Default for Locks<LOCKS> {
 }
 
 impl<const LOCKS: usize> Locks<LOCKS> {
-    /// A holder takes three bytes, a count four.
+    /// A holder takes three bytes, and a count four.
     const LOCKS_A_PAGE: usize = SNAPSHOT_PAGE / 7;
 }
 
@@ -55,7 +54,7 @@ impl<const LOCKS: usize> StateMachine for Locks<LOCKS> {
     type Command = Command;
     type Output = Answer;
 
-    /// Nodes with another number of locks would answer differently, and must not be in one cluster.
+    /// The number of locks: nodes with another number would answer differently, and must not be in one cluster.
     #[expect(
         clippy::as_conversions,
         clippy::cast_possible_truncation,
@@ -65,7 +64,7 @@ impl<const LOCKS: usize> StateMachine for Locks<LOCKS> {
 
     fn apply(&mut self, command: &Command) -> Answer {
         let (Command::Acquire { lock, .. } | Command::Release { lock, .. }) = *command;
-        // What a client sends is checked, not trusted.
+        // Input from a client is validated.
         let Some(lock) = self.locks.get_mut(usize::from(lock)) else {
             return Answer::Refused;
         };
@@ -161,23 +160,23 @@ impl Value for Answer {
     }
 }
 
-/// Every client wants one of a few locks, gives it back when it has it, and tries again when it has not.
+/// A workload in which each client acquires a lock, releases it once granted, and retries if it is not.
 #[derive(Debug, Default)]
 struct Contention {
-    /// The lock that each client holds as far as it knows.
+    /// The clients that hold their locks, as far as they know.
     held: [bool; CLIENTS],
-    /// The token of every grant, lock by lock.
+    /// The tokens of all grants of each lock.
     tokens: [Vec<u32>; LOCKS],
     refused: u32,
 }
 
 const CLIENTS: usize = 6;
 const LOCKS: usize = 2;
-/// Even, so that everybody who got a lock at the last try but one has given it back at the end.
+/// Even, so that a client that was granted a lock by its last request but one has released it at the end.
 const REQUESTS: u32 = 20;
 
 impl Contention {
-    /// Clients of even numbers share the first lock, the others the second.
+    /// Returns the lock of a client: even clients share the first one, odd ones the second.
     fn lock(client: u16) -> u8 {
         u8::from(!client.is_multiple_of(2))
     }
@@ -227,14 +226,14 @@ impl Workload<Locks<LOCKS>> for Contention {
     }
 }
 
-/// Five nodes, one message in ten lost, and the leader killed after a second.
+/// Runs five nodes with a message loss of 10 %, and kills the leader after a second.
 fn run(run_seed: u64) -> Result<bool, Box<dyn core::error::Error>> {
     let mut scenario = Scenario::of(run_seed, 5);
     scenario.clients = u16::try_from(CLIENTS)?;
     scenario.link.loss_ppm = 100_000;
     let at = Instant::ZERO + Duration::from_secs(1);
     let target = Target::Leader;
-    // There is room for more than one.
+    // There is room for at least one.
     let _ = scenario.kills.push(Kill { target, at });
     let mut cluster = Box::new(Simulation::<
         Calm<Locks<LOCKS>, Contention, 5, 256>,
@@ -274,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_has_one_holder_and_every_grant_a_token_of_its_own() {
+    fn a_lock_has_one_holder_and_every_grant_a_new_token() {
         let mut locks = Locks::<1>::default();
         let acquire = |client| Command::Acquire { lock: 0, client };
         let release = |client| Command::Release { lock: 0, client };
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cluster_keeps_its_locks_through_loss_and_a_dead_leader() {
+    fn the_cluster_keeps_its_locks_despite_message_loss_and_a_leader_crash() {
         for run_seed in 0..20 {
             assert!(run(run_seed).unwrap(), "seed {run_seed}");
         }

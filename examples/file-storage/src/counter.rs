@@ -1,4 +1,4 @@
-//! A cluster of one node that counts, and goes on counting after each start.
+//! A cluster of one node that counts its starts.
 
 use crate::FileLog;
 use core::error::Error;
@@ -9,7 +9,7 @@ use synod::{
     StateMachine, Tracer, Writer,
 };
 
-/// Counts up, and answers the count.
+/// A state machine that counts up and answers the count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Counter(u64);
 
@@ -36,30 +36,32 @@ impl StateMachine for Counter {
     }
 }
 
-/// How many entries travel in a message.
+/// The greatest number of entries in a message.
 pub const PAGE: usize = 2;
 type Member = Node<Counter, 8, 2, PAGE>;
-/// Ample for four checkpoints of so small a node.
+/// Ample for four checkpoints of such a small node, in bytes.
 const CAPACITY: usize = 1 << 16;
 
-/// Starts a node on a file, which is made where there is none, counts one up, and stops: the count.
+/// Starts a node on a file, which is created if it does not exist, increments the counter, stops, and returns the
+/// count.
 ///
 /// # Errors
 ///
-/// What is wrong with the file. It is left as it is then.
+/// Returns an error if the file cannot be used. It is left as it is then.
 pub fn count(path: &Path, tracer: &mut impl Tracer<Counter, PAGE>) -> Result<u64, Box<dyn Error>> {
     let storage = if path.try_exists()? {
         FileLog::open(path, CAPACITY)?
     } else {
         FileLog::create(path, CAPACITY)?
     };
-    // There is no clock: a cluster of one waits for nobody. So time is what the node waits for.
+    // A cluster of one node waits for no messages, so no clock is needed: time advances to each deadline of the node.
     let mut now = Instant::ZERO;
     let opened = Journal::open::<Counter, 8, 2>(storage, Config::new(NodeId(0), 1))
         .map_err(|error| format!("the file is not used: {error}"))?;
     let (mut journal, mut node): (_, Member) = match opened {
         Opened::Intact(intact) => intact.start(6, now),
-        // A file without records was made just now, or the process was killed right then: nobody relies on it yet.
+        // A file without records was created just now, or the process was killed right after: no other node depends
+        // on it yet.
         Opened::Empty(empty) => empty.provision(6, now),
         Opened::Damaged(damaged) => {
             return Err(format!("the file is damaged: {}", damaged.damage()).into());
@@ -71,7 +73,7 @@ pub fn count(path: &Path, tracer: &mut impl Tracer<Counter, PAGE>) -> Result<u64
     let mut asked = false;
     loop {
         if node.leading().is_some() && !asked {
-            // Each start is a client of its own.
+            // Each start is a new client.
             node.register(now, u64::from(journal.incarnation()), &mut outbox, tracer)?;
             asked = true;
         } else if outbox.is_empty() {
@@ -86,7 +88,7 @@ pub fn count(path: &Path, tracer: &mut impl Tracer<Counter, PAGE>) -> Result<u64
             Some(Outcome::Registered { client }) => {
                 node.request(now, client, RequestNumber(1), 1, &mut outbox, tracer)?;
             }
-            // Not before what it rests on is durable.
+            // Replies are read only when the writes before them are durable.
             Some(Outcome::Applied { output, .. }) => return Ok(output),
             _ => {}
         }
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_start_counts_one_more() {
+    fn each_start_increments_the_count() {
         let name = format!("synod-counter-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_file(&path);

@@ -1,10 +1,11 @@
-//! Storage in a plain file, and a counter that outlives its process.
+//! An example of custom storage, a plain file that a node keeps its journal in, with a counter that outlives its
+//! process: `cargo run -p example-file-storage -- counter.log`.
 //!
-//! [`FileLog`] is a whole [`Storage`](synod::storage::Storage) of three hundred lines: what a driver of one's own must look
-//! after, and nothing else. [`count`] is a node on it.
+//! [`FileLog`] is a complete [`Storage`](synod::storage::Storage) in three hundred lines, with everything that a
+//! driver of your own must do. [`count`] runs a node on it.
 
 mod counter;
-mod log;
+mod file_log;
 
 pub use counter::{Counter, PAGE, count};
-pub use log::{FileError, FileLog};
+pub use file_log::{FileError, FileLog};

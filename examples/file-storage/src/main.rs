@@ -1,13 +1,12 @@
-//! Counts how often it was started, in a file that may be cut off at any instant.
-//!
-//! `cargo run -p example-file-storage -- counter.log`, as often as you like; with `--trace` it prints what its node does.
+//! Counts how often it was started, in a file that survives power loss at any instant: `cargo run -p
+//! example-file-storage -- counter.log`, as often as you like. With `--trace` it prints the events of its node.
 
 use example_file_storage::{Counter, PAGE, count};
 use std::path::Path;
 use std::process::ExitCode;
 use synod::{Record, Tracer};
 
-/// Prints every fact.
+/// A tracer that prints every event.
 struct Print;
 
 impl Tracer<Counter, PAGE> for Print {

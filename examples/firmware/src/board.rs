@@ -1,9 +1,9 @@
-//! A board: a clock, a serial line, and sleep until one of them has something to say.
+//! The board: a clock, a serial line, and a sleep that ends with the next byte or at a deadline.
 //!
-//! No interrupt is ever served. They stay masked, and only end the sleep: so there is one thread of control and nothing
-//! to share. What differs from board to board is in a module of each. Pins, baud rates and clocks are left as QEMU has
-//! them at reset; on silicon they are set here, and there the line wants a buffer that an interrupt or DMA fills, as
-//! QEMU's sender waits and a wire does not.
+//! No interrupt is ever served. Interrupts stay masked and only end the sleep, so that there is one thread of control
+//! and nothing is shared. Each board has a module for its devices. Pins, baud rates and clocks are left as QEMU has
+//! them at reset; on hardware they must be set here, and the receiver needs a buffer filled by an interrupt or DMA,
+//! because a wire does not wait as QEMU's sender does.
 
 mod registers;
 
@@ -29,7 +29,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// Takes the board, and starts its clock and its line; `None` where it was taken before.
+    /// Takes the board, and starts its clock and its serial line; `None` if it was taken before.
     pub fn take() -> Option<Self> {
         cortex_m::Peripherals::take()?;
         cortex_m::interrupt::disable();
@@ -38,19 +38,19 @@ impl Board {
         Some(Self { device, ticks })
     }
 
-    /// The time since the start. To be asked, by [`Board::wait`] or otherwise, before the counter has gone around: else
-    /// the clock is late by that, and never goes back.
+    /// Returns the time since the start. It must be called, by [`Board::wait`] or otherwise, before the counter
+    /// overflows: otherwise the clock falls behind, but it never goes back.
     pub fn now(&mut self) -> Instant {
         let passed = self.ticks.widen(self.device.counter());
         let (micros, ticks) = TICKS_TO_MICROS;
         Instant::from_micros(passed.saturating_mul(micros) / ticks)
     }
 
-    /// Sleeps until a byte has arrived or a deadline has come, whichever is first.
+    /// Sleeps until a byte has arrived or a deadline is reached.
     pub fn wait(&mut self, deadline: Option<Instant>) {
         let deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
         loop {
-            // First: what comes after this is pending, so that the sleep below ends at once.
+            // First, so that a later event stays pending and ends the sleep below at once.
             self.device.acknowledge();
             let now = self.now();
             if self.device.has_byte() || now >= deadline {
@@ -66,7 +66,7 @@ impl Board {
         }
     }
 
-    /// The next byte from the line, if there is one.
+    /// Returns the next byte from the serial line, if there is one.
     pub fn read(&mut self) -> Option<u8> {
         self.device.read()
     }

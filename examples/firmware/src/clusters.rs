@@ -1,6 +1,7 @@
-//! The simulated clusters whose digests a host, the boards and JavaScript compare.
+//! The simulated clusters whose digests are compared between a host, the boards and JavaScript.
 //!
-//! The digest of a run depends on the capacities of its nodes. So a host that compares runs the very types of the boards.
+//! The digest of a run depends on the capacities of its nodes, so a host that compares runs the same types as the
+//! boards.
 
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::simulation::{
@@ -14,16 +15,16 @@ pub const PAGE: usize = 2;
 
 /// A cluster that can be run under one seed after the other.
 pub trait Cluster {
-    /// What its nodes replicate.
+    /// The state machine that its nodes replicate.
     type Machine: StateMachine;
 
-    /// A cluster in which nothing happens yet. It is a large value.
+    /// Returns a cluster without a scenario. It is a large value.
     fn idle() -> Self;
 
-    /// Runs it under a seed, from the beginning to the end.
+    /// Runs it under a seed from the beginning to the end.
     fn play(&mut self, seed: u64, tracer: &mut impl Tracer<Self::Machine, PAGE>) -> Verdict;
 
-    /// Runs it under a seed; how it ended, and the digest of all that happened.
+    /// Runs it under a seed, and returns its verdict and the digest of its events.
     fn digest(&mut self, seed: u64) -> (Verdict, Digest) {
         let mut digest = Digest::new();
         let verdict = self.play(seed, &mut digest);
@@ -31,16 +32,16 @@ pub trait Cluster {
     }
 }
 
-/// Three nodes and two clients, in what a board with 16 KiB of RAM has room for.
+/// Three nodes and two clients, for a board with 16 KiB of RAM.
 pub type Small = Simulation<In16KiB, 4, 2, PAGE>;
 
-/// Five nodes and four clients, for a board with 64 KiB.
+/// Five nodes and four clients, for a board with 64 KiB of RAM.
 pub type Medium = Simulation<In64KiB, 8, 4, PAGE>;
 
-/// Fourteen nodes and eleven clients: the run that the host shows by default, with its capacities and so its digests.
+/// Fourteen nodes and eleven clients: the default run of the host, with its capacities and therefore its digests.
 pub type Whole = Simulation<Calm<Kv<64>, KvScript, 16, 1024>, 64, 16, PAGE>;
 
-/// What [`Small`] is made of, and how much of each.
+/// The setting of [`Small`]: its types and capacities.
 #[derive(Clone, Copy, Debug)]
 pub struct In16KiB;
 
@@ -61,7 +62,7 @@ impl Room for In16KiB {
     type History = Size<8>;
 }
 
-/// What [`Medium`] is made of, and how much of each.
+/// The setting of [`Medium`]: its types and capacities.
 #[derive(Clone, Copy, Debug)]
 pub struct In64KiB;
 
@@ -82,14 +83,14 @@ impl Room for In64KiB {
     type History = Size<64>;
 }
 
-/// How a run ends that there is no room for: in a cluster in which nothing happens.
+/// The verdict of a run for which there is no room.
 const REFUSED: Verdict = Verdict::Stalled(Bound::Idle);
 
-/// How many requests each client makes.
+/// The number of requests of each client.
 const REQUESTS: u32 = 11;
 
-/// What the clients of the smaller clusters ask: each sets its own key to the number of the request, and gets it, in turn.
-/// What is right follows from the number, so that nothing has to be remembered.
+/// The workload of the smaller clusters: each client sets its own key to the number of the request, and gets it, in
+/// turn. The expected answer follows from the number, so nothing has to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turns;
 
@@ -105,7 +106,7 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for Turns {
     }
 
     fn check(&mut self, _client: u16, number: u32, output: &KvReply) -> bool {
-        // An even number gets what the number before it has set.
+        // An even number gets the value that the number before it has set.
         let set = number - u32::from(number.is_multiple_of(2));
         *output == KvReply::Value(set.into())
     }
@@ -115,7 +116,7 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for Turns {
     }
 }
 
-/// As the default run, with fewer nodes and clients.
+/// Returns the scenario of the default run with fewer nodes and clients.
 fn of(seed: u64, nodes: u16, clients: u16) -> Scenario {
     let mut scenario = Scenario::of(seed, nodes);
     scenario.clients = clients;

@@ -1,10 +1,10 @@
-//! Three configurations of a node that a board may want, from the smallest to the largest: what `cargo budget` shows the
-//! costs of. Copy the one that comes nearest, change its numbers, and ask [`synod::Ram::of`] what it takes.
+//! Three configurations of a node for boards, from the smallest to the largest, whose costs `cargo budget` shows.
+//! Copy the nearest one, change its numbers, and ask [`synod::Ram::of`] for its memory.
 
 use synod::machines::{Key, Kv, KvCommand};
 use synod::{MalformedPage, Node, Reader, Sink, StateMachine, Writer};
 
-/// What `cargo budget` says of each configuration, in the order of its table.
+/// The rows of the table of `cargo budget`, in order.
 pub const PARTS: [&str; 10] = [
     "acceptor",
     "replica",
@@ -21,46 +21,48 @@ pub const PARTS: [&str; 10] = [
 /// The names of the configurations.
 pub const NAMES: [&str; 3] = ["sensor", "controller", "gateway"];
 
-/// A node as small as it can be: a few sensors agree on the last reading that counts. Each message fits into CAN FD.
+/// The smallest node: a few sensors agree on the latest valid reading. Each message fits into a CAN FD frame.
 pub mod sensor {
     use super::{Latest, Node};
 
-    /// Slots that may be under way at once: readings are rare.
+    /// Slots in flight: readings are rare.
     pub const WINDOW: usize = 4;
-    /// Clients that have a session: the board itself, and somebody with a cable.
+    /// Clients with a session: the board itself, and one with a cable.
     pub const CLIENTS: usize = 2;
     /// Entries in a message.
     pub const PAGE: usize = 1;
-    /// The longest frame of CAN FD, in bytes.
+    /// The longest CAN FD frame, in bytes.
     pub const MTU: usize = 64;
 
-    /// What is replicated: commands of 4 bytes.
+    /// The state machine, with commands of 4 bytes.
     pub type Machine = Latest;
     /// The node.
     pub type Member = Node<Machine, WINDOW, CLIENTS, PAGE>;
 }
 
-/// A node beside other work on a small board: controllers that take over from each other, with their set points in a few
-/// keys. It is the [`member`](crate::member) that the program `node` runs; each message fits into a frame of its serial line.
+/// A node beside other work on a small board: controllers that take over from each other, with their set points in a
+/// few keys. It is the [`member`](crate::member) that the program `node` runs; each message fits into a frame of its
+/// serial line.
 pub mod controller {
-    pub use crate::line::MTU;
     pub use crate::member::{CLIENTS, Machine, Member, PAGE, WINDOW};
+    pub use crate::serial_line::MTU;
 }
 
-/// A node that many ask at once: a gateway with a client for each of its devices. Each message fits into ESP-NOW.
+/// A node with many clients: a gateway with a client for each of its devices. Each message fits into an ESP-NOW
+/// frame.
 pub mod gateway {
     use super::{Kv, Node};
 
-    /// Slots that may be under way at once: as many as there are clients, so that none waits for another.
+    /// Slots in flight: one for each client, so that none waits for another.
     pub const WINDOW: usize = 64;
-    /// Clients that have a session.
+    /// Clients with a session.
     pub const CLIENTS: usize = 64;
     /// Entries in a message.
     pub const PAGE: usize = 5;
-    /// The longest frame of ESP-NOW, in bytes.
+    /// The longest ESP-NOW frame, in bytes.
     pub const MTU: usize = 250;
 
-    /// What is replicated: sixty-four keys, in commands of up to 16 bytes.
+    /// The state machine: sixty-four keys, with commands of up to 16 bytes.
     pub type Machine = Kv<64>;
     /// The node.
     pub type Member = Node<Machine, WINDOW, CLIENTS, PAGE>;
@@ -73,9 +75,9 @@ const _: () = {
     assert!(len_max::<gateway::Machine, { gateway::PAGE }>() <= gateway::MTU);
 };
 
-/// A machine whose clients set what it holds to a number of their choice.
+/// A state machine whose clients can set a number of their choice.
 pub trait Settable: StateMachine {
-    /// The command that a client gives for a number.
+    /// Returns the command by which a client sets a number.
     fn set(client: u16, number: u32) -> Self::Command;
 }
 
@@ -91,7 +93,8 @@ impl Settable for Latest {
     }
 }
 
-/// The last reading that was agreed on, and how many there were. The answer to a reading is its place among all.
+/// A state machine of the last reading and the number of readings. The answer to a reading is its position in their
+/// sequence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(target_os = "none", derive(defmt::Format))]
 pub struct Latest {
@@ -103,7 +106,7 @@ impl StateMachine for Latest {
     type Command = u32;
     type Output = u32;
 
-    /// The least that is allowed, for frames of 64 bytes.
+    /// The smallest allowed size, for frames of 64 bytes.
     const PAGE_BYTES: usize = 28;
 
     fn apply(&mut self, reading: &u32) -> u32 {

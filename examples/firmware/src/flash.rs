@@ -1,7 +1,7 @@
-//! A NOR flash that is a file of the host, so that it outlives the board's process: the file is what a board has soldered.
+//! An emulated NOR flash in a file of the host, which outlives the board's process like the flash of a real board.
 //!
-//! It is as strict as a flash is. Erasing sets all bits of whole pages, writing only clears bits in whole words, and
-//! whatever would need more is refused and does nothing.
+//! It is as strict as a real flash: an erase sets all bits of whole pages, and a write only clears bits in whole
+//! words. Any other request is refused without an effect.
 
 use crate::member::POWER_FAILED;
 use crate::semihosting::exit;
@@ -10,32 +10,32 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
 
-/// How many pages it has.
+/// The number of pages.
 const PAGES: usize = 32;
-/// A page: what is erased at once.
+/// The size of a page, the unit of erasing, in bytes.
 const PAGE: usize = 1 << 10;
-/// A word: what is written at once.
+/// The size of a word, the unit of writing, in bytes.
 const WORD: usize = 4;
 
 /// The flash.
 #[derive(Debug)]
 pub struct Flash {
     file: File,
-    /// Words and pages that are still written and erased before the power fails.
+    /// The number of words and pages that can be written and erased before the power fails.
     power: u32,
 }
 
 impl Flash {
-    /// The flash in the file of a name. What of it is missing is erased.
+    /// Opens the flash in a file, and fills missing bytes as erased.
     ///
     /// # Errors
     ///
-    /// [`FlashError::File`].
+    /// Returns [`FlashError::File`].
     pub fn open(name: &str) -> Result<Self, FlashError> {
         let file = File::open(name)?;
         let mut len = file.size()?;
         while len < Self::CAPACITY {
-            // From whole words on, as a file may be cut anywhere.
+            // From a whole word on, because a file may end anywhere.
             let rest = ERASED.len() - len % ERASED.len();
             file.write(len, ERASED.get(..rest).unwrap_or_default())?;
             len += rest;
@@ -46,7 +46,7 @@ impl Flash {
         })
     }
 
-    /// Lets the power fail after so many more words and pages are written and erased: in the middle of the next one.
+    /// Makes the power fail after this many more words and pages, in the middle of the next one.
     #[must_use]
     pub fn with_power_for(self, power: u32) -> Self {
         Self { power, ..self }
@@ -54,7 +54,7 @@ impl Flash {
 
     const CAPACITY: usize = PAGES * PAGE;
 
-    /// Whether the power lasts for one more word or page.
+    /// Returns true if the power lasts for one more word or page.
     fn spend(&mut self) -> bool {
         let left = self.power.checked_sub(1);
         self.power = left.unwrap_or(0);
@@ -64,16 +64,16 @@ impl Flash {
 
 static ERASED: [u8; 32] = [0xFF; 32];
 
-/// What the flash does not do.
+/// An error of the flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlashError {
     /// The file cannot be read or written.
     File,
-    /// The addresses are not whole words, or not whole pages.
+    /// The range is not of whole words, or not of whole pages.
     NotAligned,
-    /// The flash ends before.
+    /// The range exceeds the flash.
     OutOfBounds,
-    /// A bit would have to be set, which only erasing does.
+    /// A bit would have to be set, which needs an erase.
     NotErased,
 }
 
@@ -150,7 +150,7 @@ impl NorFlash for Flash {
     }
 }
 
-/// A place in the file, if whole units are asked for and are there.
+/// Returns the position in the file if the range is of whole units and within the flash.
 fn place(offset: u32, len: usize, unit: usize) -> Result<usize, FlashError> {
     let at = usize::try_from(offset).unwrap_or(usize::MAX);
     if !at.is_multiple_of(unit) || !len.is_multiple_of(unit) {

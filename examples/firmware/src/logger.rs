@@ -1,10 +1,8 @@
-//! The `defmt` logger: frames to the debugger's standard output.
+//! A `defmt` logger that writes frames to the debugger's standard output.
 //!
-//! `defmt-semihosting` does the same, with assertions that would be the only panics of an image, and byte by byte.
-#![expect(
-    unsafe_code,
-    reason = "a logger is one for all, and the trait that it has is unsafe"
-)]
+//! `defmt-semihosting` does the same, but byte by byte and with assertions, which would be the only panics of an
+//! image.
+#![expect(unsafe_code, reason = "a global logger implements an unsafe trait")]
 
 use crate::semihosting::{Output, exit};
 use core::cell::UnsafeCell;
@@ -13,24 +11,24 @@ use critical_section::RestoreState;
 /// The exit code of a program that logs while it logs.
 const REENTERED: u8 = 103;
 
-/// Bytes that leave together: each call of the debugger costs more than they do.
+/// The size of the buffer in bytes: a call of the debugger costs more than the bytes.
 const BUFFER: usize = 64;
 
 #[defmt::global_logger]
 struct Logger;
 
-/// What the logger has between its calls.
+/// The state of the logger between calls.
 struct State {
     encoder: defmt::Encoder,
     output: Option<Output>,
     buffer: [u8; BUFFER],
     len: usize,
-    /// Whether a frame is under way, and what interrupts were like before.
+    /// The interrupt state before the current frame; `None` outside of frames.
     restore: Option<RestoreState>,
 }
 
 impl State {
-    /// Encodes, and keeps the encoded bytes until there are enough of them.
+    /// Encodes, and buffers the encoded bytes.
     fn encode(&mut self, with: impl FnOnce(&mut defmt::Encoder, &mut dyn FnMut(&[u8]))) {
         let Self {
             encoder,
@@ -62,10 +60,10 @@ impl State {
     }
 }
 
-/// The state, which only whoever has the lock touches.
+/// The state, which only the holder of the lock may access.
 struct Shared(UnsafeCell<State>);
 
-// SAFETY: there is one core, and its state is touched only between `acquire` and `release`, without interrupts.
+// SAFETY: there is one core, and the state is accessed only between `acquire` and `release`, with interrupts masked.
 unsafe impl Sync for Shared {}
 
 static STATE: Shared = Shared(UnsafeCell::new(State {
@@ -79,7 +77,7 @@ static STATE: Shared = Shared(UnsafeCell::new(State {
 // SAFETY: `acquire` masks interrupts until `release`, and a second `acquire` in between ends the program.
 unsafe impl defmt::Logger for Logger {
     fn acquire() {
-        // SAFETY: `release` gives back what this returns.
+        // SAFETY: `release` restores the returned state.
         let restore = unsafe { critical_section::acquire() };
         // SAFETY: interrupts are masked, and no reference from an earlier call is alive.
         let state = unsafe { &mut *STATE.0.get() };
@@ -102,7 +100,7 @@ unsafe impl defmt::Logger for Logger {
         state.encode(|encoder, write| encoder.end_frame(write));
         state.flush();
         if let Some(restore) = state.restore.take() {
-            // SAFETY: what `acquire` got.
+            // SAFETY: the state that `acquire` returned.
             unsafe { critical_section::release(restore) };
         }
     }

@@ -1,35 +1,34 @@
-//! The member of a cluster that a board runs: its type, and with it the memory that it takes for ever. A host that is a
-//! member, too, must have the same.
+//! The type of the member that a board runs, which determines its memory. A member on a host must have the same type.
 
 use synod::machines::Kv;
 use synod::{Config, Duration, Node, NodeId, Outbox};
 
-/// Slots that may be under way at once.
+/// Slots in flight.
 pub const WINDOW: usize = 8;
-/// Clients that have a session.
+/// Clients with a session.
 pub const CLIENTS: usize = 4;
-/// Entries that travel in one message.
+/// Entries in one message.
 pub const PAGE: usize = 2;
 
-/// A member that replicates a machine.
+/// A member that replicates a state machine.
 pub type Of<M> = Node<M, WINDOW, CLIENTS, PAGE>;
-/// Room for what one step of it wants done.
+/// An outbox with room for one step.
 pub type Room<M> = Outbox<M, PAGE, { Of::<Machine>::OUTBOX_MIN }>;
 
-/// What the program `node` replicates: eight keys, in commands of 16 bytes.
+/// The state machine of the program `node`: eight keys, with commands of 16 bytes.
 pub type Machine = Kv<8>;
-/// A member that replicates that.
+/// The member of the program `node`.
 pub type Member = Of<Machine>;
 
 /// The exit code of a board whose power failed.
 pub const POWER_FAILED: u8 = 110;
 
-/// The settings of a node in a cluster of so many, for a line on which a round trip takes up to 50 ms.
+/// Returns the settings of a node for a serial line with round trips of up to 50 ms.
 pub fn config(node: NodeId, size: u16) -> Config {
     Config::new(node, size).with_round_trip(Duration::from_millis(50))
 }
 
-/// The room does not depend on the machine.
+/// The room does not depend on the state machine.
 const _: () = assert!(
     Of::<crate::relays::Relays>::OUTBOX_MIN == Member::OUTBOX_MIN,
     "one room for all"

@@ -1,23 +1,23 @@
-//! A state machine of one's own: sixteen relays that several boards switch as one.
+//! A custom state machine: sixteen relays, replicated over several boards.
 
 use synod::{MalformedPage, Reader, Sink, StateMachine, Value, Writer};
 
-/// Sixteen relays, a bit each; at the founding all are open.
+/// Sixteen relays, a bit each; all are open at the founding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(target_os = "none", derive(defmt::Format))]
 pub struct Relays(pub u16);
 
-/// What a client asks for: what to do, and with which relay (0 to 15).
+/// A command: an action for a relay from 0 to 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(target_os = "none", derive(defmt::Format))]
 pub struct Switch {
-    /// What to do.
+    /// The action.
     pub to: To,
-    /// With which relay.
+    /// The relay.
     pub relay: u8,
 }
 
-/// What to do with a relay.
+/// An action on a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(target_os = "none", derive(defmt::Format))]
 pub enum To {
@@ -31,14 +31,14 @@ pub enum To {
 
 impl StateMachine for Relays {
     type Command = Switch;
-    /// All relays, as they are then.
+    /// The state of all relays after the command.
     type Output = u32;
 
     /// A page of a snapshot has two bytes, so that messages fit into small frames.
     const PAGE_BYTES: usize = 28;
 
     fn apply(&mut self, command: &Switch) -> u32 {
-        // A relay that is not there changes nothing.
+        // A command for an unknown relay has no effect.
         let bit = 1_u16.checked_shl(command.relay.into()).unwrap_or(0);
         match command.to {
             To::Open => self.0 &= !bit,

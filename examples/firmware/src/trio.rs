@@ -1,4 +1,5 @@
-//! Three nodes on one board that reach each other at once: what one decided command costs, without links, storage or time.
+//! Three nodes on one board with direct delivery, to measure the cost of one decided command without links, storage
+//! or time.
 
 use crate::configurations::Settable;
 use core::marker::PhantomData;
@@ -9,24 +10,24 @@ use synod::{
 
 const NODES: u16 = 3;
 
-/// What did not work: a node refused what it must not refuse, there was no room, or nothing happens any more.
+/// A failure: a node refused a valid request, there was no room, or no event is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stuck;
 
-/// A client of the leader and the number of its last request.
+/// A client of the leader with the number of its last request.
 #[derive(Clone, Copy, Debug)]
 struct Client {
     id: ClientId,
     number: RequestNumber,
 }
 
-/// What a trio decides, and how much may be under way in it: [`Shared`] is the only implementation.
+/// The state machine and the capacities of a trio. [`Shared`] is the only implementation.
 pub trait Kind<const PAGE: usize> {
-    /// What is replicated.
+    /// The replicated state machine.
     type Machine: Settable;
     /// The outbox that the nodes share.
     type Outbox: AnyOutbox<Self::Machine, PAGE>;
-    /// The messages that are under way.
+    /// The messages in flight.
     type Queue: AsRef<[Option<Envelope<Self::Machine, PAGE>>]>
         + AsMut<[Option<Envelope<Self::Machine, PAGE>>]>;
 
@@ -36,8 +37,8 @@ pub trait Kind<const PAGE: usize> {
     const QUEUE: Self::Queue;
 }
 
-/// A machine, an outbox of `ROOM` places and a queue of `QUEUE` messages. All clients may ask before the outbox is emptied,
-/// and the last of them still needs the room of a step.
+/// A machine, an outbox of `ROOM` places and a queue of `QUEUE` messages. All clients may make a request before the
+/// outbox is emptied, and the last of them still needs the room of a step.
 #[derive(Debug)]
 pub struct Shared<M, const ROOM: usize, const QUEUE: usize>(PhantomData<M>);
 
@@ -52,26 +53,27 @@ impl<M: Settable, const PAGE: usize, const ROOM: usize, const QUEUE: usize> Kind
     const QUEUE: Self::Queue = [const { None }; QUEUE];
 }
 
-/// Three nodes that share an outbox, what is under way between them, and the clients of the leader. It is a large value.
+/// Three nodes with a shared outbox, the messages in flight between them, and the clients of the leader. It is a
+/// large value.
 #[derive(Debug)]
 pub struct Trio<K: Kind<P>, const W: usize, const C: usize, const P: usize> {
     now: Instant,
     nodes: [Option<Node<K::Machine, W, C, P>>; 3],
     outbox: K::Outbox,
-    /// A ring: the first one, and how many there are.
+    /// A ring buffer: the first message, and the number of messages.
     queue: K::Queue,
     first: usize,
     len: usize,
     leader: NodeId,
     clients: [Option<Client>; C],
-    /// How many clients wait for an answer.
+    /// The number of clients that wait for an answer.
     outstanding: u32,
-    /// How many commands are still to be asked for.
+    /// The number of commands still to be requested.
     due: u32,
 }
 
 impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P> {
-    /// Three places for nodes.
+    /// Returns three empty places for nodes.
     pub const fn idle() -> Self {
         Self {
             now: Instant::ZERO,
@@ -87,11 +89,11 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
         }
     }
 
-    /// Founds a cluster, lets time pass until one leads, and opens so many sessions with it.
+    /// Founds a cluster, advances time until one node leads, and opens `clients` sessions.
     ///
     /// # Errors
     ///
-    /// Nothing happens any more, or a session is refused.
+    /// Returns an error if no event is left, or a session is refused.
     pub fn begin(&mut self, clients: usize) -> Result<(), Stuck> {
         let places = (0..NODES).zip(&mut self.nodes);
         for (number, place) in places {
@@ -122,12 +124,12 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
         Ok(())
     }
 
-    /// Decides at least so many commands: every client asks anew as soon as it is answered, and the requests of all who
-    /// were answered together are gathered before anything is sent. Leaves nobody waiting.
+    /// Decides at least `commands` commands: each client sends its next request when it is answered, and the requests
+    /// of all clients answered together are gathered before anything is sent. No client is left waiting.
     ///
     /// # Errors
     ///
-    /// A command was refused, or not answered.
+    /// Returns an error if a command was refused, or not answered.
     pub fn decide(&mut self, commands: u32) -> Result<(), Stuck> {
         self.due = commands;
         let clients = self.clients.iter().flatten().count();
@@ -142,7 +144,7 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
         Ok(())
     }
 
-    /// Whether everybody has joined, one leads, and all have applied the same.
+    /// True if every node has joined, one leads, and all have applied the same slots.
     fn is_settled(&self) -> bool {
         let applied = |node: &Node<_, _, _, _>| node.is_active().then(|| node.applied());
         let [Some(first), Some(second), Some(third)] = &self.nodes else {
@@ -157,7 +159,7 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
                 .any(|node| node.leading().is_some())
     }
 
-    /// Lets time pass until somebody's deadline.
+    /// Advances time to the next deadline.
     fn wake(&mut self) -> Result<(), Stuck> {
         let nodes = self.nodes.iter().flatten();
         self.now = nodes.filter_map(Node::next_deadline).min().ok_or(Stuck)?;
@@ -170,7 +172,7 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
         self.settle()
     }
 
-    /// Delivers what is under way, until nothing is. What stands in a row for one node is handed over before its outbox is
+    /// Delivers messages until none is in flight. Consecutive messages for one node are handled before its outbox is
     /// emptied.
     fn settle(&mut self) -> Result<(), Stuck> {
         while let Some(envelope) = self.pop() {
@@ -193,8 +195,8 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
         Ok((node, &mut self.outbox))
     }
 
-    /// What a driver does with an outbox: writes (here forgotten), replies (here first, so that who is answered can ask
-    /// anew), messages.
+    /// Empties the outbox as a driver does: writes (here discarded), replies (here first, so that an answered client
+    /// can send its next request), messages.
     fn flush(&mut self, from: NodeId) -> Result<(), Stuck> {
         let mut index = 0;
         while let Some(reply) = self.outbox.replies().get(index).copied() {
@@ -216,7 +218,7 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
         Ok(())
     }
 
-    /// Puts what one node has for another behind all that is under way.
+    /// Appends a message from one node to another to the messages in flight.
     fn send(&mut self, from: NodeId, to: NodeId) -> Result<(), Stuck> {
         let Some(Some(node)) = self.nodes.get(usize::from(from.0)) else {
             return Err(Stuck);
@@ -243,18 +245,18 @@ impl<K: Kind<P>, const W: usize, const C: usize, const P: usize> Trio<K, W, C, P
         Some(envelope)
     }
 
-    /// Whom the next message is for.
+    /// Returns the recipient of the next message.
     fn front(&self) -> Option<NodeId> {
         let place = self.queue.as_ref().get(self.first)?;
         place.as_ref().map(|envelope| envelope.to)
     }
 
-    /// A client has its answer, and asks anew where more is due.
+    /// Takes the answer to a client, which sends its next request if more are due.
     fn answered(&mut self, key: RequestKey) -> Result<(), Stuck> {
         let [Some(first), ..] = self.clients.as_slice() else {
             return Err(Stuck);
         };
-        // They registered one after the other, so that their identities are consecutive slots.
+        // The clients registered one after the other, so their ids are consecutive slots.
         let index = usize::try_from(key.client.0.wrapping_sub(first.id.0)).map_err(|_| Stuck)?;
         match self.clients.get(index) {
             Some(Some(client)) if client.number == key.number => {}

@@ -1,10 +1,9 @@
-//! Three nodes on three threads, joined by channels and a real clock.
+//! An example of nodes on threads, joined by channels and driven by a real clock: `cargo run -p example-threads`.
 //!
-//! `cargo run -p example-threads`
-//!
-//! A client makes a hundred deposits of one each. In the middle of it the thread of the leader is stopped; the other two
-//! elect a new one and go on. The balance shows that every deposit was made exactly once, those included that the client
-//! had to ask for again. The network is the only thing that this program brings itself: [`drive`] is the whole of it.
+//! A client makes a hundred deposits of one each. Half way through, the thread of the leader is stopped; the other
+//! two nodes elect a new leader and continue. The balance shows that every deposit was made exactly once, including
+//! those that the client had to retry. The network is the only part that a program must provide: [`drive`] is all of
+//! it.
 
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,7 +22,7 @@ const PAGE: usize = 2;
 type Machine = Bank<4>;
 type Member = Node<Machine, 16, 8, PAGE>;
 
-/// What reaches the thread of a node.
+/// An input to the thread of a node.
 enum Input {
     Message(Envelope<Machine, PAGE>),
     Register(u64),
@@ -31,8 +30,8 @@ enum Input {
     Stop,
 }
 
-/// What a node tells the client, and which node it is.
-type Told = (NodeId, Answer<BankReply>);
+/// An answer of a node to the client.
+type ClientAnswer = (NodeId, Answer<BankReply>);
 
 /// The time since the program began.
 #[derive(Clone, Copy)]
@@ -57,13 +56,13 @@ impl Clock {
     }
 }
 
-/// How long to wait where no deadline is set.
+/// The wait without a deadline.
 const IDLE: core::time::Duration = core::time::Duration::from_secs(1);
 
-/// Drives one node until it is told to stop, in the order that the contract at [`Outbox`] has: wait, what is due, what has
-/// arrived, what must be durable, messages and replies.
+/// Drives one node until it is told to stop, in the order of the contract of [`Outbox`]: wait, handle the timeout,
+/// handle input, make writes durable, send messages and replies.
 fn drive(mut node: Member, clock: Clock, link: &Link) {
-    // Room for two steps, so that what they say leaves together.
+    // Room for two steps, so that their output leaves together.
     let mut outbox = Outbox::<Machine, PAGE, { 2 * Member::OUTBOX_MIN }>::new();
     let mut arrived = None;
     loop {
@@ -80,7 +79,7 @@ fn drive(mut node: Member, clock: Clock, link: &Link) {
         while outbox.room() >= Member::OUTBOX_MIN
             && let Some(input) = arrived.take()
         {
-            // What is refused, the client asks for again, as it does when a message was lost.
+            // The client retries refused requests, as it does after a lost message.
             let _ = match input {
                 Input::Message(envelope) => {
                     node.handle_message(now, &envelope, &mut outbox, &mut ());
@@ -95,7 +94,7 @@ fn drive(mut node: Member, clock: Clock, link: &Link) {
             arrived = link.inbox.try_recv().ok();
         }
 
-        // Here a node that is to survive a restart hands outbox.writes to its journal, and syncs that.
+        // A node that must survive a restart passes `outbox.writes` to its journal here, and syncs it.
         for outgoing in &outbox.messages {
             for to in outgoing.to.iter() {
                 link.send(to, node.envelope(to, outgoing));
@@ -108,12 +107,12 @@ fn drive(mut node: Member, clock: Clock, link: &Link) {
     }
 }
 
-/// What joins a node to the others and to the client. What is sent to somebody who has stopped is lost.
+/// The connections of a node to the others and to the client. Messages to a stopped thread are lost.
 struct Link {
     node: NodeId,
     inbox: Receiver<Input>,
     nodes: Vec<Sender<Input>>,
-    client: Sender<Told>,
+    client: Sender<ClientAnswer>,
 }
 
 impl Link {
@@ -139,23 +138,23 @@ impl Link {
     }
 }
 
-/// A client on a thread: the library decides what to ask of whom and when, and this carries it.
-struct Teller {
+/// A client on a thread: the library decides which question to send to which node and when, and this sends it.
+struct BankClient {
     nodes: Vec<Sender<Input>>,
-    answers: Receiver<Told>,
+    answers: Receiver<ClientAnswer>,
     clock: Clock,
     client: Client<Machine>,
-    /// How many questions it took.
+    /// The number of questions sent.
     asked: u32,
 }
 
-impl Teller {
-    /// How long a node may be silent; longer than an election takes.
+impl BankClient {
+    /// The time after which a silent node is replaced by another one; longer than an election takes.
     const PATIENCE: Duration = Duration::from_millis(500);
-    /// How many questions one thing is worth.
+    /// The greatest number of questions for one request.
     const QUESTIONS_MAX: u32 = 40;
 
-    /// The balance after a command.
+    /// Returns the balance after a command.
     fn request(&mut self, command: BankCommand) -> Option<u64> {
         self.client.request(self.clock.now(), command).ok()?;
         let give_up = self.asked + Self::QUESTIONS_MAX;
@@ -181,7 +180,7 @@ impl Teller {
         None
     }
 
-    /// Puts a question to a node. One that has stopped will not answer, and then another one is asked.
+    /// Sends a question to a node. A stopped node does not answer, and another one will be asked.
     fn ask(&mut self, to: NodeId, question: &Question<BankCommand>) {
         let Question::Request { proposal } = *question else {
             return;
@@ -202,17 +201,17 @@ impl Teller {
     }
 }
 
-/// What came of it all.
+/// The result of the program.
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
     stopped: NodeId,
-    /// How many questions there were, beside one for the session and one for each thing that was asked.
+    /// The number of questions beyond one for the session and one for each request.
     retries: u32,
-    /// The balance as each of the other nodes has it.
+    /// The balance on each of the other nodes.
     balances: Vec<u64>,
 }
 
-/// The whole story; `None` when the client gave up or was answered wrongly.
+/// Runs the program; `None` if the client gave up or received a wrong answer.
 fn run() -> Option<Summary> {
     let clock = Clock::start();
     let (client_end, answers) = channel();
@@ -226,10 +225,10 @@ fn run() -> Option<Summary> {
         };
         members.push(node.ok()?);
     }
-    // There is one client: it shares its nonce with nobody.
+    // There is one client, so its nonce is unique.
     let nonce = 2_718_281_828;
-    let client = Client::new(NodeSet::first(NODES), Teller::PATIENCE, nonce);
-    let mut teller = Teller {
+    let client = Client::new(NodeSet::first(NODES), BankClient::PATIENCE, nonce);
+    let mut bank_client = BankClient {
         nodes: nodes.clone(),
         answers,
         clock,
@@ -247,38 +246,39 @@ fn run() -> Option<Summary> {
             };
             scope.spawn(move || drive(node, clock, &link));
         }
-        let summary = deposit(&mut teller);
+        let summary = deposit(&mut bank_client);
         for node in &nodes {
-            // One of them has stopped already.
+            // One of the threads has stopped already.
             let _ = node.send(Input::Stop);
         }
         summary
     })
 }
 
-/// The client's part: deposits, and stops the leader half way.
-fn deposit(teller: &mut Teller) -> Option<Summary> {
+/// Makes the deposits, and stops the leader half way.
+fn deposit(bank_client: &mut BankClient) -> Option<Summary> {
     let account = Key::new("savings")?;
     let mut stopped = None;
     for count in 1..=DEPOSITS {
         if count == DEPOSITS / 2 {
-            let leader = teller.client.leader()?;
-            let node = teller.nodes.get(usize::from(leader.0))?;
+            let leader = bank_client.client.leader()?;
+            let node = bank_client.nodes.get(usize::from(leader.0))?;
             node.send(Input::Stop).ok()?;
             stopped = Some(leader);
         }
-        let balance = teller.request(BankCommand::Deposit(account, 1))?;
+        let balance = bank_client.request(BankCommand::Deposit(account, 1))?;
         if balance != u64::from(count) {
             return None;
         }
     }
-    let (stopped, retries) = (stopped?, teller.asked.saturating_sub(1 + DEPOSITS));
+    let (stopped, retries) = (stopped?, bank_client.asked.saturating_sub(1 + DEPOSITS));
     let mut balances = Vec::new();
     for number in (0..NODES).map(NodeId).filter(|node| *node != stopped) {
-        // A client of its own for each of the others, which asks nobody else.
+        // A client for each of the other nodes, which asks no other.
         let nonce = 3_141_592_653 + u64::from(number.0);
-        teller.client = Client::new(NodeSet::only(number), Teller::PATIENCE, nonce).ok()?;
-        balances.push(teller.request(BankCommand::Balance(account))?);
+        bank_client.client =
+            Client::new(NodeSet::only(number), BankClient::PATIENCE, nonce).ok()?;
+        balances.push(bank_client.request(BankCommand::Balance(account))?);
     }
     Some(Summary {
         stopped,
@@ -289,12 +289,15 @@ fn deposit(teller: &mut Teller) -> Option<Summary> {
 
 fn main() -> ExitCode {
     let Some(summary) = run() else {
-        println!("the client did not get what it should have got");
+        println!("failed: the client gave up or received a wrong answer");
         return ExitCode::FAILURE;
     };
     println!("{DEPOSITS} deposits of 1, one after the other");
-    println!("{} led, and was stopped at half of them", summary.stopped);
-    println!("asked again {} times", summary.retries);
+    println!(
+        "{}, the leader, was stopped half way through",
+        summary.stopped
+    );
+    println!("{} retries", summary.retries);
     println!("balances on the other nodes: {:?}", summary.balances);
     if summary
         .balances
@@ -312,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_deposit_is_made_once_although_the_leader_dies() {
+    fn every_deposit_is_made_once_although_the_leader_is_stopped() {
         let summary = run().unwrap();
         assert_eq!(summary.balances, [u64::from(DEPOSITS); 2]);
         assert!(summary.stopped.0 < NODES);

@@ -1,11 +1,11 @@
-//! What a node costs on each target: flash, RAM, stack and instructions, with a limit for each figure.
+//! The costs of a node on each target: flash, RAM, stack and instructions, with a limit for each figure.
 
 mod images;
+mod instructions;
 mod limits;
 mod memory;
-mod painted;
+mod stack_painting;
 mod stacks;
-mod work;
 
 pub use limits::{Limits, SHARE};
 pub use memory::table as memory_table;
@@ -18,29 +18,29 @@ use core::fmt;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The programs of `example-firmware` that are for more than measuring.
+/// The programs of `example-firmware` that do more than measure.
 pub const PROGRAMS: [&str; 3] = ["node", "relays", "simulate"];
-/// Those that are not.
+/// The programs of `example-firmware` that only measure.
 pub const MEASURING: [&str; 2] = ["decide", "sizes"];
 
 /// A group of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
-    /// Bytes of flash and RAM of each image.
+    /// Flash and RAM of each image, in bytes.
     Images,
-    /// Bytes of stack of each image for a board.
+    /// The stack of each image for a board, in bytes.
     Stacks,
-    /// Bytes of the parts of a node.
+    /// The parts of a node, in bytes.
     Memory,
     /// Instructions of a decided command.
     Work,
 }
 
 impl Group {
-    /// All of them, as they are printed.
+    /// All groups, in the order in which they are printed.
     pub const ALL: [Self; 4] = [Self::Images, Self::Stacks, Self::Memory, Self::Work];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Images => "images",
@@ -50,34 +50,34 @@ impl Group {
         }
     }
 
-    /// The group of a name.
+    /// Returns the group with a name.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|group| group.name() == name)
     }
 
-    /// Measures it. What is under way is said to `progress`.
+    /// Measures the group, and reports each step to `progress`.
     ///
     /// # Errors
     ///
-    /// Something cannot be built or run, or is not as it must be.
+    /// Returns an error if something cannot be built or run, or fails a check.
     pub fn measure(self, progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> {
         match self {
             Self::Images => images::measure(progress),
             Self::Stacks => stacks::measure(progress),
             Self::Memory => memory::measure(progress),
-            Self::Work => work::measure(progress),
+            Self::Work => instructions::measure(progress),
         }
     }
 }
 
-/// Figures of a group, and the tables that people read.
+/// The figures of a group, with tables for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Costs {
-    /// Each table with the sentence above it.
+    /// The tables, each with its title.
     pub tables: Vec<(String, Table)>,
-    /// The same for what is not the same every time.
+    /// Tables of figures that vary from run to run.
     pub observed: Vec<(String, Table)>,
-    /// The figures, by their names.
+    /// The figures by name.
     pub figures: BTreeMap<String, u64>,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Costs {
     }
 }
 
-/// What a board's core is called here: shorter than its target.
+/// Returns a short name for the core of a board.
 const fn core(board: Board) -> &'static str {
     match board {
         Board::Microbit => "M0",
@@ -105,7 +105,7 @@ const fn core(board: Board) -> &'static str {
     }
 }
 
-/// Builds the programs for a board, and answers where they are.
+/// Builds the programs for a board, and returns their folder.
 fn firmware(board: Board, has_stack_sizes: bool) -> Result<PathBuf, Failure> {
     let (package, target) = ("example-firmware", board.target());
     Build {
@@ -117,7 +117,7 @@ fn firmware(board: Board, has_stack_sizes: bool) -> Result<PathBuf, Failure> {
     .run()
 }
 
-/// Reads a program for a board that was built.
+/// Reads the image of a program for a board.
 fn read(board: Board, program: &str) -> Result<(PathBuf, Elf), Failure> {
     let path = firmware(board, false)?.join(program);
     let elf = Elf::read(&path)?;

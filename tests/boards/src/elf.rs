@@ -1,4 +1,4 @@
-//! What stands in an image: how large it is, its functions, and what it must not have.
+//! A reader of ELF images: their sizes, their functions, and a check for forbidden functions.
 
 use crate::Failure;
 use object::elf::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
@@ -11,42 +11,42 @@ use std::path::Path;
 /// An image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elf {
-    /// Bytes of flash that are code, and data that does not change.
+    /// Code and constants in flash, in bytes.
     pub text: u64,
-    /// Bytes of RAM that have a value at the start, and of flash for that value.
+    /// Initialized statics, in bytes of RAM and again of flash.
     pub data: u64,
-    /// Bytes of RAM that are zero at the start, or have no value.
+    /// Zeroed and uninitialized statics, in bytes of RAM.
     pub bss: u64,
-    /// By the addresses that they begin at.
+    /// The functions by start address.
     pub functions: BTreeMap<u64, Function>,
-    /// The names of all that is loaded, as in the source.
+    /// The demangled names of all loaded symbols.
     pub names: Vec<String>,
-    /// The addresses between which the stack lies, the lower one first; zeros in an image that says none.
+    /// The bounds of the stack, the lower address first; zeros in an image without them.
     pub stack: (u64, u64),
-    /// The data that has a name.
+    /// The named data.
     pub(crate) objects: Vec<(String, Vec<u8>)>,
 }
 
 /// A function of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// As in the source.
+    /// The demangled name.
     pub name: String,
-    /// The bytes of its code; 0 in some assembly. Behind them may be bytes that are nothing.
+    /// The bytes of its code; 0 for some assembly. They may be followed by padding.
     pub size: u64,
-    /// The bytes of stack that it takes, if the compiler said so.
+    /// The bytes of its stack frame, if the compiler reported them.
     pub frame: Option<u64>,
 }
 
-/// The panic handler of an image, as the compiler and `example-firmware` name it: the one thing with *panic* in its name,
-/// or what stands for it, that an image may have.
+/// The panic handler of an image, as named by the compiler and by `example-firmware`: the only symbols with *panic*
+/// in their names that an image may have.
 pub const HANDLER: [&str; 3] = [
     "rust_begin_unwind",
     "__rustc::rust_begin_unwind",
     "example_firmware::handlers::panic",
 ];
 
-/// What the name of something that can panic, allocates, or formats has in it.
+/// Parts of the names of functions that can panic, allocate, or format.
 const FORBIDDEN: [&str; 10] = [
     "panic",
     "unwrap_failed",
@@ -61,11 +61,11 @@ const FORBIDDEN: [&str; 10] = [
 ];
 
 impl Elf {
-    /// Reads the image in a file.
+    /// Reads an image.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is no image for a 32-bit target.
+    /// Returns an error if the file cannot be read, or is not an image for a 32-bit target.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let fail =
             |error: &dyn core::fmt::Display| Failure::new(format!("{}: {error}", path.display()));
@@ -88,7 +88,7 @@ impl Elf {
         Ok(elf)
     }
 
-    /// As `size` of the usual tools counts.
+    /// Adds up the sections in the way of `size`.
     fn add_sections(&mut self, file: &ElfFile32<'_>) {
         for section in file.sections() {
             let header = section.elf_section_header();
@@ -124,7 +124,7 @@ impl Elf {
                 continue;
             };
             let flags = section.elf_section_header().sh_flags(file.endian());
-            // Marks between code and data have no size and a name with a dollar.
+            // Mapping symbols, which separate code and data, have no size and a name that begins with a dollar sign.
             if flags & SHF_ALLOC == 0 || name.is_empty() || name.starts_with('$') {
                 continue;
             }
@@ -148,7 +148,7 @@ impl Elf {
         }
     }
 
-    /// Each is an address of four bytes, and a number with seven bits in a byte, the lowest first.
+    /// Reads the stack sizes section: for each function an address of four bytes, and its frame as a LEB128 number.
     fn add_frames(&mut self, mut bytes: &[u8]) {
         while let Some((address, rest)) = bytes.split_first_chunk() {
             let (mut frame, mut shift) = (0, 0);
@@ -168,11 +168,11 @@ impl Elf {
         }
     }
 
-    /// The words of a static, whose name in the source ends like that.
+    /// Returns the words of the static whose demangled name ends in `name`.
     ///
     /// # Errors
     ///
-    /// There is none, or more than one.
+    /// Returns an error if there is none, or more than one.
     pub fn words(&self, name: &str) -> Result<Vec<u32>, Failure> {
         let mut found = self
             .objects
@@ -180,14 +180,14 @@ impl Elf {
             .filter(|object| object.0.ends_with(name));
         let (Some((_, bytes)), None) = (found.next(), found.next()) else {
             return Err(Failure::new(format!(
-                "no single static of the image is {name}"
+                "the image has no single static named {name}"
             )));
         };
         let words = bytes.as_chunks().0;
         Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
     }
 
-    /// The names of what can panic, allocates or formats; of the panic handler not.
+    /// Returns the names of functions that can panic, allocate or format, without the panic handler.
     pub fn forbidden(&self) -> Vec<&str> {
         let names = self.names.iter().map(String::as_str);
         let mut found: Vec<&str> = names.filter(|name| is_forbidden(name)).collect();
@@ -199,7 +199,7 @@ impl Elf {
 
 fn is_forbidden(name: &str) -> bool {
     let has_fail = || {
-        // `slice_index_fail`, and not `failed_writes`.
+        // This matches `slice_index_fail`, but not `failed_writes`.
         name.match_indices("_fail").any(|(at, word)| {
             let behind = name.get(at + word.len()..).unwrap_or_default();
             !behind.starts_with(|next: char| next.is_alphanumeric() || next == '_')
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_panics_allocates_or_formats_is_known_by_its_name() {
+    fn forbidden_functions_are_recognized_by_name() {
         for name in [
             "core::panicking::panic_fmt",
             "core::slice::index::slice_index_fail",
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_found_by_their_addresses() {
+    fn frames_are_assigned_by_address() {
         let mut elf = Elf {
             text: 0,
             data: 0,
@@ -249,7 +249,7 @@ mod tests {
         let name = String::from("deep");
         let (size, frame) = (2, None);
         elf.functions.insert(0x100, Function { name, size, frame });
-        // With the bit that says Thumb; 456 is 0xC8 | 0x80, 0x03. Nothing lies at the second one.
+        // The address has the Thumb bit; 456 is 0xC8 | 0x80, 0x03. No function is at the second address.
         elf.add_frames(&[0x01, 1, 0, 0, 0xC8, 0x03, 0x01, 2, 0, 0, 0x08]);
         assert_eq!(elf.functions[&0x100].frame, Some(456));
         assert_eq!(elf.functions.len(), 1);

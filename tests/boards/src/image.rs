@@ -1,11 +1,11 @@
-//! Images: what is built for a target, by a cargo of its own.
+//! Images: programs built for a target by a cargo of their own.
 
 use crate::Failure;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-/// A board that QEMU has.
+/// A board that QEMU emulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Board {
     /// The microbit: Cortex-M0, 16 KiB of RAM.
@@ -20,7 +20,7 @@ impl Board {
     /// Every board, the smallest first.
     pub const ALL: [Self; 3] = [Self::Microbit, Self::Lm3s6965evb, Self::Mps2An386];
 
-    /// Its name, as QEMU has it.
+    /// Returns its name in QEMU.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Microbit => "microbit",
@@ -29,12 +29,12 @@ impl Board {
         }
     }
 
-    /// The board of a name.
+    /// Returns the board with a name.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|board| board.name() == name)
     }
 
-    /// What the compiler builds for it.
+    /// Returns its compilation target.
     pub const fn target(self) -> &'static str {
         match self {
             Self::Microbit => "thumbv6m-none-eabi",
@@ -44,8 +44,8 @@ impl Board {
     }
 }
 
-/// What would make the build of an image another one than that of the command line: settings of the outer build, and of
-/// what measures its coverage.
+/// Environment variables that would make the build of an image differ from one on the command line: settings of the
+/// outer build and of coverage tools.
 const FOREIGN: [&str; 9] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -58,16 +58,13 @@ const FOREIGN: [&str; 9] = [
     "DEFMT_LOG",
 ];
 
-/// The folder that the workspace lies in.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+pub use synod_figures::root;
 
-/// The name and number of the compiler, without its date.
+/// Returns the name and version of the compiler, without its date.
 ///
 /// # Errors
 ///
-/// It does not say.
+/// Returns an error if the compiler cannot be run.
 pub fn compiler() -> Result<String, Failure> {
     let rustc = env::var_os("RUSTC").unwrap_or("rustc".into());
     let output = Command::new(rustc).arg("--version").output();
@@ -77,27 +74,27 @@ pub fn compiler() -> Result<String, Failure> {
     Ok(name.trim().to_owned())
 }
 
-/// What is built, and how.
+/// A build of a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build<'a> {
     /// The package.
     pub package: &'a str,
-    /// The compiler's name of the target.
+    /// The compilation target.
     pub target: &'a str,
     /// The profile of the workspace.
     pub profile: &'a str,
-    /// Whether the image is to say how much stack each of its functions takes. The compiler does that only where it is
-    /// told that it is not stable; the code is the same, though it may lie in another order.
+    /// True if the image is to contain the stack size of each function. The compiler does this only with unstable
+    /// features enabled; the code is the same, but may be in another order.
     pub has_stack_sizes: bool,
 }
 
 impl Build<'_> {
-    /// Builds it, unless it is built already, and answers the folder that holds what was built. The folder is not that of
-    /// the outer build, so that none waits for the other.
+    /// Builds the package if necessary, and returns the folder of the images. It is not the target folder of the
+    /// outer build, so that neither build waits for the other.
     ///
     /// # Errors
     ///
-    /// What the compiler said.
+    /// Returns the output of the compiler.
     pub fn run(self) -> Result<PathBuf, Failure> {
         let Self {
             package,
@@ -138,7 +135,7 @@ impl Build<'_> {
     }
 }
 
-/// Takes from the environment what would change the build.
+/// Removes the environment variables that would change the build.
 fn clean(cargo: &mut Command) {
     for name in FOREIGN {
         cargo.env_remove(name);
@@ -150,11 +147,11 @@ fn clean(cargo: &mut Command) {
     }
 }
 
-/// Builds a package for a target as firmware, and answers the folder that holds what was built.
+/// Builds a package for a target with the firmware profile, and returns the folder of the images.
 ///
 /// # Errors
 ///
-/// What the compiler said.
+/// Returns the output of the compiler.
 pub fn build(package: &str, target: &str) -> Result<PathBuf, Failure> {
     Build {
         package,
@@ -165,11 +162,11 @@ pub fn build(package: &str, target: &str) -> Result<PathBuf, Failure> {
     .run()
 }
 
-/// Builds a program of `example-firmware` for a board, unless it is built already.
+/// Builds a program of `example-firmware` for a board if necessary, and returns its image.
 ///
 /// # Errors
 ///
-/// What the compiler said.
+/// Returns the output of the compiler.
 pub fn firmware(board: Board, program: &str) -> Result<PathBuf, Failure> {
     Ok(build("example-firmware", board.target())?.join(program))
 }

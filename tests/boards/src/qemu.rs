@@ -1,4 +1,4 @@
-//! QEMU: a board that is a process.
+//! QEMU processes as boards.
 
 use crate::Failure;
 use crate::image::Board;
@@ -9,30 +9,30 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-/// How long a board may take before it is taken for hung. QEMU itself never gives up.
+/// The time limit of a run. QEMU itself has none.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// The bytes that the program wrote to the debugger's standard output: its log.
+    /// The log: the bytes that the program wrote to the debugger's standard output.
     pub log: Vec<u8>,
-    /// Its exit code.
+    /// The exit code of the program.
     pub code: i32,
 }
 
-/// The command that runs an image on a board, with words for the program. It has no serial line.
+/// Returns the command that runs an image on a board, with arguments for the program and without a serial line.
 pub fn command(board: Board, image: &Path, words: &[&str]) -> Command {
     let mut command = bare(board, image, words);
     command.args(["-serial", "none"]);
     command
 }
 
-/// The same without a word about the serial line.
+/// Returns the command without the option of the serial line.
 pub fn bare(board: Board, image: &Path, words: &[&str]) -> Command {
     let mut services = String::from("enable=on,target=native,arg=program");
     for word in words {
-        // A comma in a value is doubled.
+        // QEMU expects a comma in a value to be doubled.
         services.push_str(",arg=");
         services.push_str(&word.replace(',', ",,"));
     }
@@ -46,11 +46,11 @@ pub fn bare(board: Board, image: &Path, words: &[&str]) -> Command {
     command
 }
 
-/// Looks whether there is a QEMU, before minutes are spent on images for it.
+/// Checks that QEMU is installed, before minutes are spent on building images.
 ///
 /// # Errors
 ///
-/// There is none; the sentence says what installs it.
+/// Returns an error with the command that installs it.
 pub fn look() -> Result<(), Failure> {
     let said = Command::new("qemu-system-arm").arg("--version").output();
     said.map_err(|error| missing(&error)).map(|_| ())
@@ -62,18 +62,18 @@ fn missing(error: &io::Error) -> Failure {
     ))
 }
 
-/// A board that runs. Dropped, it is switched off.
+/// A running board. Dropping it cuts its power.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
 }
 
 impl Running {
-    /// Switches a board on; what it logs comes out of the stream.
+    /// Powers on a board, and returns the stream of its log.
     ///
     /// # Errors
     ///
-    /// QEMU did not start.
+    /// Returns an error if QEMU does not start.
     pub fn start(mut command: Command) -> Result<(Self, ChildStdout), Failure> {
         let mut child = command
             .stdout(Stdio::piped())
@@ -86,18 +86,18 @@ impl Running {
         Ok((running, log))
     }
 
-    /// Switches it off, as a loss of power does.
+    /// Cuts the power.
     pub fn kill(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Waits for the end of a program whose log has ended, and answers its exit code.
+    /// Waits for the end of a program whose log has ended, and returns its exit code.
     ///
     /// # Errors
     ///
-    /// It was killed.
+    /// Returns an error if the program was killed.
     pub fn code(&mut self) -> Result<i32, Failure> {
         let status = self.child.wait();
         let code = status.ok().and_then(|status| status.code());
@@ -115,23 +115,23 @@ impl Drop for Running {
 ///
 /// # Errors
 ///
-/// QEMU did not start, or the program did not end.
+/// Returns an error if QEMU does not start, or the program does not end.
 pub fn run(board: Board, image: &Path, words: &[&str]) -> Result<Finished, Failure> {
     finish(command(board, image, words))
 }
 
-/// Runs what a command starts to its end.
+/// Runs a command to its end.
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// As for [`run`].
 pub fn finish(command: Command) -> Result<Finished, Failure> {
     let (mut running, mut log) = Running::start(command)?;
     let (sender, receiver) = mpsc::channel();
     let reader = thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = log.read_to_end(&mut bytes).map(|_| bytes);
-        // Nobody listens any more to what comes too late.
+        // The receiver is gone after the time limit.
         let _ = sender.send(read);
     });
     let Ok(read) = receiver.recv_timeout(PATIENCE) else {

@@ -1,18 +1,18 @@
-//! Tables in Markdown, whose columns stand below each other in a terminal too.
+//! Markdown tables with aligned columns, legible in a terminal too.
 
 use core::fmt;
 
-/// A table: a heading, and rows of as many cells.
+/// A table with a heading and rows of the same number of cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// What its columns are.
+    /// The heading.
     pub heading: Vec<String>,
-    /// Its rows.
+    /// The rows.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// Without rows.
+    /// Creates a table without rows.
     pub fn new(heading: &[&str]) -> Self {
         Self {
             heading: heading.iter().map(|cell| (*cell).into()).collect(),
@@ -26,7 +26,7 @@ impl Table {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     }
 
-    /// The first column begins on the left, as it has names; the others end on the right.
+    /// The first column, which has names, is aligned to the left, and the others to the right.
     fn line(&self, f: &mut fmt::Formatter<'_>, row: &[String]) -> fmt::Result {
         f.write_str("|")?;
         for (column, cell) in row.iter().enumerate() {
@@ -55,25 +55,14 @@ impl fmt::Display for Table {
     }
 }
 
-/// A number with its thousands set apart.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use synod_figures::grouped;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_below_each_other() {
+    fn columns_are_aligned() {
         let mut table = Table::new(&["image", "text"]);
         table.rows.push(vec!["node".into(), grouped(1_234_567)]);
         table.rows.push(vec!["a longer name".into(), grouped(12)]);

@@ -1,4 +1,4 @@
-//! What is quick to look at of `cargo budget`; the rest is checked by `cargo budget --check`.
+//! The quick part of `cargo budget`; `cargo budget --check` checks the rest.
 
 use example_firmware::configurations::{Latest, controller, sensor};
 use example_firmware::trio::{Shared, Stuck, Trio};
@@ -18,7 +18,7 @@ fn image(board: Board, program: &str) -> Elf {
     no_qemu,
     ignore = "apt-get install qemu-system-arm, and rustup target add"
 )]
-fn no_program_for_a_board_can_panic_allocates_or_formats() {
+fn no_program_for_a_board_can_panic_allocate_or_format() {
     for board in Board::ALL {
         for program in PROGRAMS.into_iter().chain(MEASURING) {
             let elf = image(board, program);
@@ -45,10 +45,10 @@ fn the_node_of_a_microbit_leaves_half_of_its_ram_to_the_stack() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm, and rustup target add"
 )]
-fn the_chapter_on_costs_says_what_the_parts_of_a_node_take() {
+fn the_chapter_on_costs_shows_the_memory_of_the_parts_of_a_node() {
     let chapter = fs::read_to_string(root().join("core/guide/costs.md")).unwrap();
     if !chapter.contains(&compiler().unwrap()) {
-        // Another compiler may lay things out otherwise.
+        // Another compiler may choose another layout.
         return;
     }
     let table = memory_table().unwrap_or_else(|error| panic!("{error}"));
@@ -56,8 +56,8 @@ fn the_chapter_on_costs_says_what_the_parts_of_a_node_take() {
 }
 
 #[test]
-fn three_nodes_decide_what_is_counted_for_every_configuration() {
-    // On boards it is the same, with less room.
+fn three_nodes_decide_commands_in_every_configuration() {
+    // Boards do the same with less memory.
     let mut sensors = Trio::<Shared<sensor::Machine, 16, 8>, 4, 2, 1>::idle();
     assert_eq!(sensors.begin(2).and_then(|()| sensors.decide(100)), Ok(()));
     let mut controllers = Trio::<Shared<controller::Machine, 22, 16>, 8, 4, 2>::idle();
@@ -65,13 +65,13 @@ fn three_nodes_decide_what_is_counted_for_every_configuration() {
         controllers.begin(4).and_then(|()| controllers.decide(100)),
         Ok(())
     );
-    // One message at a time is too few.
+    // Room for one message in flight is too little.
     let mut cramped = Trio::<Shared<sensor::Machine, 16, 1>, 4, 2, 1>::idle();
     assert_eq!(cramped.begin(1), Err(Stuck));
 }
 
 #[test]
-fn the_machine_of_sensors_keeps_the_last_reading() {
+fn the_state_machine_of_sensors_keeps_the_last_reading() {
     let mut latest = Latest::default();
     assert_eq!((latest.apply(&17), latest.apply(&23)), (1, 2));
     let mut page = [0; Latest::PAGE_BYTES];

@@ -1,18 +1,19 @@
-//! Three boards of three kinds agree over a serial line, whatever happens to one of them.
+//! Clusters of three boards of different kinds on a serial bus: crashes, flash power loss, lost flash, line noise,
+//! and a host node as a fourth member.
 
-mod client;
-mod host;
-mod rig;
+mod board_cluster;
+mod checked_client;
+mod host_node;
 
-use client::Client;
+use board_cluster::BoardCluster;
+use checked_client::Client;
 use example_firmware::member::{Machine, POWER_FAILED};
 use example_firmware::relays::{Relays, Switch, To};
-use host::Host;
-use rig::Rig;
+use host_node::HostNode;
 use synod::StateMachine;
 use synod::machines::{Key, KvCommand};
 
-/// The `index`th of a row of commands: two sets, then a get of what is there.
+/// Returns the `index`th command of a sequence: two sets, then a get of their value.
 fn command(index: u32) -> KvCommand {
     let key = Key::numbered(index / 3 % 8);
     match index % 3 {
@@ -21,7 +22,7 @@ fn command(index: u32) -> KvCommand {
     }
 }
 
-/// Every output depends on all commands before it, so that one too many shows.
+/// Returns a command whose output depends on all commands before it, so that a repeated one shows.
 fn toggle(index: u32) -> Switch {
     Switch {
         to: To::Other,
@@ -29,33 +30,37 @@ fn toggle(index: u32) -> Switch {
     }
 }
 
-/// The boards end in the same state, and were never told different things.
-fn agree<M: StateMachine>(rig: &Rig, client: &mut Client<M>, command: fn(u32) -> M::Command) {
+/// Asserts that the boards reach the same state and never received different decisions.
+fn assert_agreement<M: StateMachine>(
+    cluster: &BoardCluster,
+    client: &mut Client<M>,
+    command: fn(u32) -> M::Command,
+) {
     loop {
-        while !client.slot().is_multiple_of(rig::SLOTS_A_LINE) {
+        while !client.slot().is_multiple_of(board_cluster::SLOTS_A_LINE) {
             client.ask(command);
         }
-        if rig.all_at(client.slot()) {
+        if cluster.all_at(client.slot()) {
             break;
         }
-        // A board may have been told the state as it was a little later.
+        // A board may have received the state of a later slot.
         client.ask(command);
     }
-    rig.assert_one_log();
+    cluster.assert_one_log();
 }
 
 fn thousand() {
-    let mut rig = Rig::new("thousand", "node", 3);
-    rig.switch_on_all();
-    let mut client = Client::<Machine>::of(rig.client(), 3);
+    let mut cluster = BoardCluster::new("thousand", "node", 3);
+    cluster.switch_on_all();
+    let mut client = Client::<Machine>::of(cluster.client(), 3);
     client.ask_until(300, command);
-    rig.switch_off(1);
+    cluster.switch_off(1);
     client.ask_until(600, command);
-    rig.switch_on(1, &[]);
+    cluster.switch_on(1, &[]);
     client.ask_until(1_000, command);
-    // All that it had applied, but what was under way.
-    assert!(rig.went_on_from(1) > 300 - 2 * 8, "from its flash");
-    agree(&rig, &mut client, command);
+    // Everything that it had applied, except commands in flight.
+    assert!(cluster.went_on_from(1) > 300 - 2 * 8, "from its flash");
+    assert_agreement(&cluster, &mut client, command);
 }
 
 #[test]
@@ -63,13 +68,13 @@ fn thousand() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn a_board_is_killed_and_comes_back_while_the_rest_decide_a_thousand_commands() {
+fn a_killed_board_rejoins_while_the_others_decide_a_thousand_commands() {
     thousand();
 }
 
 #[test]
 #[ignore = "takes three minutes: --ignored"]
-fn twenty_times_in_a_row() {
+fn a_killed_board_rejoins_twenty_times_in_a_row() {
     for _ in 0..20 {
         thousand();
     }
@@ -80,18 +85,18 @@ fn twenty_times_in_a_row() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn a_leader_is_killed_again_and_again() {
-    let mut rig = Rig::new("leader", "relays", 3);
-    rig.switch_on_all();
-    let mut client = Client::<Relays>::of(rig.client(), 3);
+fn the_cluster_survives_repeated_crashes_of_the_leader() {
+    let mut cluster = BoardCluster::new("leader", "relays", 3);
+    cluster.switch_on_all();
+    let mut client = Client::<Relays>::of(cluster.client(), 3);
     for round in 1..=4 {
         client.ask_until(round * 50 - 25, toggle);
-        let leader = rig.leader();
-        rig.switch_off(leader);
+        let leader = cluster.leader();
+        cluster.switch_off(leader);
         client.ask_until(round * 50, toggle);
-        rig.switch_on(leader, &[]);
+        cluster.switch_on(leader, &[]);
     }
-    agree(&rig, &mut client, toggle);
+    assert_agreement(&cluster, &mut client, toggle);
 }
 
 #[test]
@@ -99,23 +104,23 @@ fn a_leader_is_killed_again_and_again() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn power_fails_in_the_middle_of_writes_to_flash() {
-    let mut rig = Rig::new("power", "node", 3);
-    rig.switch_on_all();
-    let mut client = Client::<Machine>::of(rig.client(), 3);
+fn the_cluster_survives_power_loss_during_flash_writes() {
+    let mut cluster = BoardCluster::new("power", "node", 3);
+    cluster.switch_on_all();
+    let mut client = Client::<Machine>::of(cluster.client(), 3);
     for index in 0..15_u32 {
         let board = usize::try_from(index % 3).unwrap();
         client.ask(command);
-        rig.switch_off(board);
+        cluster.switch_off(board);
         let power = format!("power={}", 1 + index * index * 5);
-        rig.switch_on(board, &[&power]);
-        while rig.is_on(board) {
+        cluster.switch_on(board, &[&power]);
+        while cluster.is_on(board) {
             client.ask(command);
         }
-        assert_eq!(rig.code(board), i32::from(POWER_FAILED));
-        rig.switch_on(board, &[]);
+        assert_eq!(cluster.code(board), i32::from(POWER_FAILED));
+        cluster.switch_on(board, &[]);
     }
-    agree(&rig, &mut client, command);
+    assert_agreement(&cluster, &mut client, command);
 }
 
 #[test]
@@ -123,18 +128,18 @@ fn power_fails_in_the_middle_of_writes_to_flash() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn a_board_that_lost_its_flash_learns_and_does_not_vote() {
-    let mut rig = Rig::new("lost", "node", 3);
-    rig.switch_on_all();
-    let mut client = Client::<Machine>::of(rig.client(), 3);
+fn a_board_that_lost_its_flash_becomes_a_learner() {
+    let mut cluster = BoardCluster::new("lost", "node", 3);
+    cluster.switch_on_all();
+    let mut client = Client::<Machine>::of(cluster.client(), 3);
     client.ask_until(50, command);
-    rig.switch_off(0);
-    rig.erase(0);
-    rig.switch_on(0, &[]);
-    assert!(rig.has_said(0, "only learns: NODE_0 has lost what it said"));
+    cluster.switch_off(0);
+    cluster.erase(0);
+    cluster.switch_on(0, &[]);
+    assert!(cluster.has_said(0, "only learns: NODE_0 has lost what it said"));
     client.ask_until(100, command);
-    agree(&rig, &mut client, command);
-    assert_ne!(rig.leader(), 0);
+    assert_agreement(&cluster, &mut client, command);
+    assert_ne!(cluster.leader(), 0);
 }
 
 #[test]
@@ -142,19 +147,19 @@ fn a_board_that_lost_its_flash_learns_and_does_not_vote() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn a_garbled_line_stops_nobody_and_corrupts_nothing() {
-    let mut rig = Rig::new("garbled", "node", 3);
-    rig.switch_on_all();
-    let mut client = Client::<Machine>::of(rig.client(), 3);
-    // The same cluster, but with another member: what its nodes say looks the same.
-    let foreign = client::foreign_frames();
-    rig.hub().garble(6, foreign);
+fn line_noise_neither_stops_nor_corrupts_the_cluster() {
+    let mut cluster = BoardCluster::new("garbled", "node", 3);
+    cluster.switch_on_all();
+    let mut client = Client::<Machine>::of(cluster.client(), 3);
+    // The same cluster number with other members: the frames look the same.
+    let foreign = checked_client::foreign_frames();
+    cluster.bus().garble(6, foreign);
     client.ask_until(100, command);
-    let struck = rig.hub().clear();
-    assert!(struck > 30, "a line that was garbled {struck} times");
-    agree(&rig, &mut client, command);
+    let garbled = cluster.bus().clear();
+    assert!(garbled > 30, "a line that was garbled {garbled} times");
+    assert_agreement(&cluster, &mut client, command);
     for board in 0..3 {
-        let dropped = rig.dropped(board);
+        let dropped = cluster.dropped(board);
         assert!(dropped.damaged > 0 && dropped.foreign > 0, "{dropped:?}");
     }
     assert!(client.dropped().total() > 0);
@@ -165,22 +170,22 @@ fn a_garbled_line_stops_nobody_and_corrupts_nothing() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
-fn a_process_of_the_host_is_the_fourth_node() {
-    let mut rig = Rig::new("fourth", "node", 4);
-    let mut host = Host::new(4);
-    host.start(&mut rig);
-    rig.switch_on_all();
-    let mut client = Client::<Machine>::of(rig.client(), 3);
+fn a_host_process_is_the_fourth_node() {
+    let mut cluster = BoardCluster::new("fourth", "node", 4);
+    let mut host = HostNode::new(4);
+    host.start(&mut cluster);
+    cluster.switch_on_all();
+    let mut client = Client::<Machine>::of(cluster.client(), 3);
     client.ask_until(100, command);
 
-    // Three of four are a quorum: without the host, and then with it and without a board.
+    // Three of four are a quorum: first without the host node, then with it and without a board.
     host.stop();
     client.ask_until(200, command);
-    host.start(&mut rig);
+    host.start(&mut cluster);
     client.ask_until(300, command);
-    rig.switch_off(2);
+    cluster.switch_off(2);
     client.ask_until(400, command);
-    rig.switch_on(2, &[]);
-    agree(&rig, &mut client, command);
+    cluster.switch_on(2, &[]);
+    assert_agreement(&cluster, &mut client, command);
     host.stop();
 }

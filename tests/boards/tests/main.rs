@@ -1,14 +1,14 @@
-//! What runs on boards, under QEMU, and in JavaScript.
+//! Tests of the boards under QEMU, and of the simulation in WebAssembly.
 
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
-mod by_hand;
-#[cfg(test)]
 mod cluster;
 #[cfg(test)]
-mod expected;
+mod host_digests;
 #[cfg(test)]
-mod javascript;
+mod interactive;
 #[cfg(test)]
-mod simulated;
+mod simulation_digests;
+#[cfg(test)]
+mod webassembly;

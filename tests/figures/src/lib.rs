@@ -1,6 +1,6 @@
-//! Figures in documents: where they stand, and what the commands that print them say.
+//! Figures in documents: finding the places that show them, and replacing their text.
 //!
-//! A document shows a figure between two comments, which no reader sees:
+//! A document marks a figure with two comments, which are invisible to readers:
 //!
 //! ```markdown
 //! Power is cut at <!-- figure cuts -->5,048<!-- end --> words.
@@ -10,12 +10,14 @@
 //! <!-- end -->
 //! ```
 //!
-//! `cargo figures` runs the commands and writes what they say there. A test that knows a figure anyway holds the documents
-//! against it with [`assert_shown`]; the rest is compared by `cargo figures --check`.
+//! `cargo figures` runs the commands that print the figures and writes them to the documents. A test that computes a
+//! figure anyway compares it by [`assert_shown`]; `cargo figures --check` compares the rest.
 
-pub mod source;
+pub mod command_line;
+pub mod sources;
 
-use core::fmt;
+pub use command_line::Failure;
+
 use core::ops::Range;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -42,64 +44,45 @@ const BEGIN: &str = "<!-- figure ";
 const CLOSE: &str = " -->";
 const END: &str = "<!-- end -->";
 
-/// What could not be measured, read or written, in a sentence.
-#[derive(Debug)]
-pub struct Failure(String);
-
-impl Failure {
-    /// A failure that this sentence tells.
-    pub fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl core::error::Error for Failure {}
-
-/// The folder of the workspace.
+/// Returns the root folder of the workspace.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A document of the workspace.
+/// Reads a file of the workspace.
 ///
 /// # Errors
 ///
-/// It cannot be read.
+/// Returns an error if the file cannot be read.
 pub fn read(document: &str) -> Result<String, Failure> {
     fs::read_to_string(root().join(document))
         .map_err(|error| Failure::new(format!("{document} cannot be read: {error}")))
 }
 
-/// Writes a document of the workspace anew.
+/// Writes a file of the workspace.
 ///
 /// # Errors
 ///
-/// It cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn write(document: &str, text: &str) -> Result<(), Failure> {
     fs::write(root().join(document), text)
         .map_err(|error: io::Error| Failure::new(format!("{document} cannot be written: {error}")))
 }
 
-/// One place of a document that shows a figure.
+/// A place in a document that shows a figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The name of the figure.
     pub name: String,
-    /// Where its text stands.
+    /// The range of its text.
     pub text: Range<usize>,
 }
 
-/// Every place of a document that shows a figure, in their order.
+/// Returns every place of a document that shows a figure, in order.
 ///
 /// # Errors
 ///
-/// A comment that begins one is not closed, or has no end.
+/// Returns an error if an opening comment is not closed, or has no end.
 ///
 /// ```
 /// let text = "cut at <!-- figure cuts -->5,048<!-- end --> words";
@@ -133,11 +116,11 @@ fn next_place(document: &str, from: usize) -> Result<Option<(String, Range<usize
     Ok(Some((name.into(), start..start + text.len())))
 }
 
-/// The document with another text for a figure, wherever it is shown.
+/// Returns the document with a new text for a figure, wherever it is shown.
 ///
 /// # Errors
 ///
-/// As of [`places`].
+/// As for [`places`].
 ///
 /// ```
 /// let text = "cut at <!-- figure cuts -->5,128<!-- end --> words";
@@ -155,11 +138,11 @@ pub fn replaced(document: &str, name: &str, text: &str) -> Result<String, Failur
     Ok(document)
 }
 
-/// What the documents show for a figure: the document and the text, for each place.
+/// Returns the document and the text of each place that shows a figure.
 ///
 /// # Errors
 ///
-/// As of [`read`] and [`places`].
+/// As for [`read`] and [`places`].
 pub fn shown(name: &str) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut shown = Vec::new();
     for document in DOCUMENTS {
@@ -175,29 +158,29 @@ pub fn shown(name: &str) -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(shown)
 }
 
-/// Fails a test where a document shows another text for a figure, or none does.
+/// Asserts that the documents show this text for a figure.
 ///
 /// # Panics
 ///
-/// Where that is so, with what is shown and what should be.
-#[expect(clippy::panic, reason = "an assertion of tests")]
+/// Panics if a document shows another text, or no document shows the figure.
+#[expect(clippy::panic, reason = "an assertion for tests")]
 pub fn assert_shown(name: &str, text: &str) {
     let places = shown(name).unwrap_or_else(|failure| panic!("{failure}"));
     assert!(!places.is_empty(), "no document shows the figure {name}");
     for (document, known) in places {
         assert!(
             known == text,
-            "{document} shows for the figure {name}\n{known}\nand it is now\n{text}\n(cargo figures {name} writes it)"
+            "{document} shows for the figure {name}\n{known}\nbut it is now\n{text}\n(cargo figures {name} updates it)"
         );
     }
 }
 
-/// A block of text, as a document shows it.
+/// Returns a text as the code block of a document.
 pub fn block(text: &str) -> String {
     format!("\n```text\n{}\n```\n", text.trim_end())
 }
 
-/// A number with its thousands set apart.
+/// Returns a number with thousands separators.
 ///
 /// ```
 /// assert_eq!(synod_figures::grouped(1_234_567), "1,234,567");
@@ -214,13 +197,13 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// The account of a sweep as a document shows it: without the time that it took, which is one machine's.
+/// Returns the summary of a sweep without its duration, which depends on the machine.
 pub fn sweep(account: &str) -> String {
     let lines = account.lines().filter(|line| !line.starts_with("time "));
     block(&installed(&lines.collect::<Vec<_>>().join("\n")))
 }
 
-/// A text whose commands begin with the name of the installed program, and not with the path under which it was called.
+/// Replaces the path of the program by the name of the installed one.
 ///
 /// ```
 /// use synod_figures::installed;

@@ -1,27 +1,27 @@
-//! `cargo figures`: writes the figures of the documents anew, or looks whether they are still true.
+//! `cargo figures`: updates the figures in the documents, or checks that they are current.
 
 use clap::Parser;
-use std::io::{self, Write};
 use std::process::ExitCode;
-use synod_figures::source::{SOURCES, Source};
+use synod_figures::command_line::{exit, print, report};
+use synod_figures::sources::{SOURCES, Source};
 use synod_figures::{DOCUMENTS, Failure, read, replaced, shown, write};
 
 #[derive(Parser)]
 #[command(
     name = "cargo figures",
-    about = "Runs the commands whose figures the documents show, and writes what they print",
+    about = "Runs the commands that print the figures of the documents, and updates or checks the documents",
     after_help = "\
-A document shows a figure between `<!-- figure NAME -->` and `<!-- end -->`. Times are never shown, as they are one
-machine's.
+A document shows a figure between `<!-- figure NAME -->` and `<!-- end -->`. Times are never shown, as they depend on
+the machine.
 
-`cargo test` compares what it knows anyway; `cargo figures --check` compares all of it.
+`cargo test` checks the figures that it computes anyway; `cargo figures --check` checks all of them.
 
-Exit codes: 0 done, 1 a document shows another figure (--check), 2 something could not be measured."
+Exit codes: 0 success, 1 a document shows another figure (--check), 2 a figure could not be measured."
 )]
 struct Options {
-    /// Which sources or figures; everything, if nothing is named. --list has their names
+    /// Sources or figures; all by default. --list prints their names
     names: Vec<String>,
-    /// Write nothing, and exit with 1 where a document shows another figure
+    /// Write nothing, and exit with 1 if a document shows another figure
     #[arg(long)]
     check: bool,
     /// Print the sources with their figures and commands
@@ -30,16 +30,10 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(failure) => {
-            say(&failure.to_string());
-            ExitCode::from(2)
-        }
-    }
+    exit(run(&Options::parse()).map(|is_current| u8::from(!is_current)))
 }
 
+/// Returns true unless a figure is out of date and only checked.
 fn run(options: &Options) -> Result<bool, Failure> {
     if options.list {
         for source in SOURCES {
@@ -54,7 +48,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     }
     let mut same = true;
     for source in chosen(&options.names)? {
-        say(&format!("{}: {}", source.name, source.command));
+        report(&format!("{}: {}", source.name, source.command));
         for (name, text) in source.measure()? {
             same &= take(name, &text, options.check)?;
         }
@@ -62,7 +56,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     Ok(same || !options.check)
 }
 
-/// The sources of these names, or of figures of these names.
+/// Returns the sources with these names, or of figures with these names.
 fn chosen(names: &[String]) -> Result<Vec<Source>, Failure> {
     let knows = |source: &Source, name: &String| {
         source.name == name || source.figures.contains(&name.as_str())
@@ -70,20 +64,20 @@ fn chosen(names: &[String]) -> Result<Vec<Source>, Failure> {
     let stranger = |name: &&String| !SOURCES.iter().any(|source| knows(source, name));
     if let Some(name) = names.iter().find(stranger) {
         return Err(Failure::new(format!(
-            "there is no figure {name:?}; `cargo figures --list` has those that there are"
+            "there is no figure {name:?}; `cargo figures --list` prints the names"
         )));
     }
     let wanted = |source: &Source| names.is_empty() || names.iter().any(|name| knows(source, name));
     Ok(SOURCES.into_iter().filter(wanted).collect())
 }
 
-/// Writes a figure into the documents that show it, or compares it; whether it was the same.
+/// Updates or checks a figure in the documents that show it; returns true if it was current.
 fn take(name: &str, text: &str, check: bool) -> Result<bool, Failure> {
     let mut same = true;
     for (document, known) in shown(name)? {
         if known != text {
             same = false;
-            say(&format!(
+            report(&format!(
                 "{document}: {name} was{}is{}",
                 around(&known),
                 around(text)
@@ -102,23 +96,11 @@ fn take(name: &str, text: &str, check: bool) -> Result<bool, Failure> {
     Ok(same)
 }
 
-/// A figure in a sentence, or below it.
+/// Returns a figure with the white space around it.
 fn around(text: &str) -> String {
     if text.contains('\n') {
         text.to_owned()
     } else {
         format!(" {text} ")
     }
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .map_err(|error| Failure::new(format!("the list was cut: {error}")))
-}
-
-/// What is under way, and what is wrong.
-fn say(sentence: &str) {
-    // There is nobody else to tell.
-    let _ = writeln!(io::stderr(), "{sentence}");
 }

@@ -1,7 +1,7 @@
-//! Every figure that a document shows has a source, and every source is shown.
+//! Checks that every figure in a document has a source, and that every source is shown.
 
 use std::collections::BTreeSet;
-use synod_figures::source::{SOURCES, first_command, first_election};
+use synod_figures::sources::{SOURCES, first_command, first_election};
 use synod_figures::{DOCUMENTS, assert_shown, places, read, replaced};
 
 #[test]
@@ -28,14 +28,14 @@ fn every_figure_has_a_source_and_every_source_is_shown() {
 }
 
 #[test]
-fn the_logs_are_pieces_of_the_golden_one() {
+fn the_logs_are_parts_of_the_golden_log() {
     let golden = read("tests/golden/three-nodes.log").unwrap();
     assert_shown("election", &first_election(&golden).unwrap());
     assert_shown("log", &first_command(&golden).unwrap());
 }
 
 #[test]
-fn a_figure_without_an_end_is_noticed() {
+fn a_figure_without_an_end_is_an_error() {
     assert!(places("<!-- figure a -->1").is_err());
     assert!(places("<!-- figure a").is_err());
     assert!(places("<!-- figure a -->1 <!-- figure b -->2<!-- end -->").is_err());
@@ -43,7 +43,7 @@ fn a_figure_without_an_end_is_noticed() {
 }
 
 #[test]
-fn a_figure_is_replaced_wherever_it_is_shown() {
+fn a_figure_is_replaced_in_every_place() {
     let text = "<!-- figure a -->1<!-- end --> <!-- figure b -->1<!-- end --> <!-- figure a --><!-- end -->";
     assert_eq!(
         replaced(text, "a", "22").unwrap(),

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| synod_tests::drive::decode::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| synod_tests::byte_driven::decode::run(bytes));

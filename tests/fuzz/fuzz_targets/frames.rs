@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    synod_tests::drive::frames::run(bytes);
+    synod_tests::byte_driven::frames::run(bytes);
 });

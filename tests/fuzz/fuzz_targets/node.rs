@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| synod_tests::drive::node::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| synod_tests::byte_driven::node::run(bytes));

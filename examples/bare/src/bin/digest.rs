@@ -1,4 +1,4 @@
-//! The same simulation with the digest of everything that happens in it: what its replay is compared by.
+//! A bare-metal image of the simulation with the digest of all its events, by which replays are compared.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 

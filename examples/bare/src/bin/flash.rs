@@ -1,4 +1,4 @@
-//! A node with its journal in flash, of which the compiler knows nothing, as of the link.
+//! A bare-metal image of a node with its journal in flash. The flash and the link are opaque to the compiler.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 
@@ -13,13 +13,13 @@ use synod::{Config, Envelope, Instant, Node, NodeId, Outbox};
 
 type Small = Node<Opaque, 16, 8, 2>;
 
-/// So much flash, in bytes.
+/// The size of the flash, in bytes.
 const FLASH: u32 = 32 * 1024;
 
-/// A driver without a flash.
+/// A flash driver that is opaque to the compiler.
 struct Driver;
 
-/// What no driver does.
+/// The error type of the driver, which never occurs.
 #[derive(Clone, Copy, Debug)]
 struct Fault;
 
@@ -83,7 +83,7 @@ fn program() {
         if node.next_deadline().is_some_and(|deadline| deadline <= now) {
             node.handle_timeout(now, &mut outbox, &mut ());
         }
-        // What has arrived, for all that the compiler knows.
+        // A message that is opaque to the compiler.
         let arrived: Option<Envelope<Opaque, 2>> = black_box(None);
         if let Some(envelope) = &arrived {
             node.handle_message(now, envelope, &mut outbox, &mut ());

@@ -1,4 +1,4 @@
-//! A node alone, with a link that the compiler knows nothing about.
+//! A bare-metal image of a node alone, with a link that is opaque to the compiler.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 
@@ -19,7 +19,7 @@ fn program() {
         if node.next_deadline().is_some_and(|deadline| deadline <= now) {
             node.handle_timeout(now, &mut outbox, &mut ());
         }
-        // What has arrived, for all that the compiler knows.
+        // A message that is opaque to the compiler.
         let arrived: Option<Envelope<Opaque, 2>> = black_box(None);
         if let Some(envelope) = &arrived {
             node.handle_message(now, envelope, &mut outbox, &mut ());

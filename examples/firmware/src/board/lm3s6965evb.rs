@@ -1,17 +1,17 @@
-//! The lm3s6965evb: time is the core's tick, as the timers cannot be read in QEMU; alarms are the first timer, which can ring;
-//! the line is the first UART, a PL011.
+//! The lm3s6965evb: SysTick as the clock, because QEMU cannot read the timers; the first timer for deadlines; the
+//! first UART, a PL011, as the serial line.
 
 use super::registers::Registers;
 use synod::Duration;
 
-/// How many microseconds so many ticks are: 12.5 MHz.
+/// The ratio of microseconds to ticks: 12.5 MHz.
 pub(super) const TICKS_TO_MICROS: (u64, u64) = (2, 25);
-/// The counter goes around after this.
+/// The maximum of the counter.
 pub(super) const TICKS_MAX: u32 = 0xFF_FFFF;
-/// The longest sleep: the counter must not go around in it.
+/// The longest sleep: the counter must not overflow in it.
 pub(super) const NAP_MAX: Duration = Duration::from_secs(1);
 
-/// Offsets of registers of the UART.
+/// Register offsets of the UART.
 mod uart {
     pub(super) const DATA: usize = 0x00;
     pub(super) const FLAGS: usize = 0x18;
@@ -19,14 +19,14 @@ mod uart {
     pub(super) const CONTROL: usize = 0x30;
     pub(super) const INTERRUPTS: usize = 0x38;
     pub(super) const INTERRUPTS_CLEAR: usize = 0x44;
-    /// The bits of the flags.
+    /// Bits of the flag register.
     pub(super) const RX_EMPTY: u32 = 1 << 4;
     pub(super) const TX_FULL: u32 = 1 << 5;
-    /// The interrupts: there are bytes, or have been for a while.
+    /// The interrupts on received bytes, at once or after a delay.
     pub(super) const RECEIVED: u32 = 1 << 4 | 1 << 6;
 }
 
-/// Offsets of registers of a timer.
+/// Register offsets of a timer.
 mod timer {
     pub(super) const CONFIGURATION: usize = 0x00;
     pub(super) const MODE: usize = 0x04;
@@ -36,7 +36,7 @@ mod timer {
     pub(super) const LOAD: usize = 0x28;
 }
 
-/// Offsets of registers of the core: its tick and its interrupts.
+/// Register offsets of the core: SysTick and interrupts.
 mod core_registers {
     pub(super) const TICK_CONTROL: usize = 0x010;
     pub(super) const TICK_RELOAD: usize = 0x014;
@@ -56,13 +56,13 @@ pub(super) struct Device {
 }
 
 impl Device {
-    #[expect(unsafe_code, reason = "these are this chip's addresses")]
+    #[expect(unsafe_code, reason = "the addresses of this chip")]
     pub(super) fn start() -> Self {
-        // SAFETY: system control, which switches devices on.
+        // SAFETY: the address of system control, which enables devices.
         let system = unsafe { Registers::at(0x400F_E000) };
-        // SAFETY: the first UART is there.
+        // SAFETY: the address of the first UART.
         let uart = unsafe { Registers::at(0x4000_C000) };
-        // SAFETY: the first timer is there.
+        // SAFETY: the address of the first timer.
         let alarm = unsafe { Registers::at(0x4003_0000) };
         // SAFETY: the system control space of a Cortex-M.
         let core = unsafe { Registers::at(0xE000_E000) };
@@ -70,14 +70,14 @@ impl Device {
         system.write(0x104, 1 << 0 | 1 << 16);
         core.write(core_registers::TICK_RELOAD, TICKS_MAX);
         core.write(core_registers::TICK_VALUE, 0);
-        // It counts the clock of the core.
+        // SysTick counts the clock of the core.
         core.write(core_registers::TICK_CONTROL, 1 << 0 | 1 << 2);
         alarm.write(timer::CONTROL, 0);
-        // One timer of 32 bits that rings once.
+        // One 32-bit timer in one-shot mode.
         alarm.write(timer::CONFIGURATION, 0);
         alarm.write(timer::MODE, 1);
         alarm.write(timer::INTERRUPTS, 1);
-        // Eight bits, with queues; then: on, sends, receives.
+        // Eight bits with FIFOs; then enable the UART, its transmitter and its receiver.
         uart.write(uart::LINE_CONTROL, 0b111 << 4);
         uart.write(uart::CONTROL, 1 << 0 | 1 << 8 | 1 << 9);
         uart.write(uart::INTERRUPTS, uart::RECEIVED);
@@ -86,18 +86,18 @@ impl Device {
     }
 
     pub(super) fn counter(&self) -> u32 {
-        // It counts down.
+        // SysTick counts down.
         !self.core.read(core_registers::TICK_VALUE) & TICKS_MAX
     }
 
-    /// Has an interrupt pending in so many ticks.
+    /// Makes an interrupt pending after some ticks.
     pub(super) fn alarm(&self, ticks: u32) {
         self.alarm.write(timer::CONTROL, 0);
         self.alarm.write(timer::LOAD, ticks);
         self.alarm.write(timer::CONTROL, 1);
     }
 
-    /// Takes back what is pending.
+    /// Clears pending interrupts.
     pub(super) fn acknowledge(&self) {
         self.alarm.write(timer::CONTROL, 0);
         self.alarm.write(timer::INTERRUPTS_CLEAR, 1);

@@ -1,16 +1,16 @@
-//! The microbit: an nRF51822. Time and alarms are TIMER0, the line is the UART.
+//! The microbit, an nRF51822: TIMER0 for the clock and deadlines, and the UART as the serial line.
 
 use super::registers::Registers;
 use synod::Duration;
 
-/// How many microseconds so many ticks are.
+/// The ratio of microseconds to ticks.
 pub(super) const TICKS_TO_MICROS: (u64, u64) = (1, 1);
-/// The counter goes around after this.
+/// The maximum of the counter.
 pub(super) const TICKS_MAX: u32 = u32::MAX;
-/// The longest sleep: the counter must not go around in it.
+/// The longest sleep: the counter must not overflow in it.
 pub(super) const NAP_MAX: Duration = Duration::from_secs(1 << 10);
 
-/// Offsets of registers of the UART.
+/// Register offsets of the UART.
 mod uart {
     pub(super) const START_RX: usize = 0x000;
     pub(super) const START_TX: usize = 0x008;
@@ -22,7 +22,7 @@ mod uart {
     pub(super) const TX: usize = 0x51C;
 }
 
-/// Offsets of registers of a timer.
+/// Register offsets of a timer.
 mod timer {
     pub(super) const START: usize = 0x000;
     pub(super) const CAPTURE_0: usize = 0x040;
@@ -45,16 +45,16 @@ pub(super) struct Device {
 }
 
 impl Device {
-    #[expect(unsafe_code, reason = "these are this chip's addresses")]
+    #[expect(unsafe_code, reason = "the addresses of this chip")]
     pub(super) fn start() -> Self {
-        // SAFETY: the UART is there; it copies no memory.
+        // SAFETY: the address of the UART, which does not use DMA.
         let uart = unsafe { Registers::at(0x4000_2000) };
-        // SAFETY: TIMER0 is there.
+        // SAFETY: the address of TIMER0.
         let timer = unsafe { Registers::at(0x4000_8000) };
         // SAFETY: the system control space of a Cortex-M.
         let core = unsafe { Registers::at(0xE000_E000) };
         let device = Self { uart, timer, core };
-        // 16 MHz divided by two to the power of this: a tick is a microsecond. 3 stands for 32 bits.
+        // 16 MHz divided by 2 to the power of 4: a tick is a microsecond. 3 selects 32 bits.
         timer.write(timer::PRESCALER, 4);
         timer.write(timer::BITS, 3);
         timer.write(timer::INTERRUPTS_SET, 1 << 17);
@@ -63,8 +63,8 @@ impl Device {
         uart.write(uart::INTERRUPTS_SET, 1 << 2);
         uart.write(uart::START_TX, 1);
         uart.write(uart::START_RX, 1);
-        // QEMU looks at a line that it found closed only when its main loop wakes next, which may take a second; a timer
-        // that starts wakes it. It has a SysTick here, which the chip has not, and there this does nothing.
+        // QEMU checks a receiver that was full only when its main loop wakes next, which may take a second; starting
+        // a timer wakes it. QEMU has a SysTick here; the chip has none, and ignores this.
         core.write(0x014, 0xFF_FFFF);
         core.write(0x010, 5);
         device.core.write(0x100, INTERRUPTS);
@@ -76,13 +76,13 @@ impl Device {
         self.timer.read(timer::COUNT_0)
     }
 
-    /// Has an interrupt pending in so many ticks.
+    /// Makes an interrupt pending after some ticks.
     pub(super) fn alarm(&self, ticks: u32) {
         let at = self.counter().wrapping_add(ticks);
         self.timer.write(timer::COUNT_1, at);
     }
 
-    /// Takes back what is pending.
+    /// Clears pending interrupts.
     pub(super) fn acknowledge(&self) {
         self.timer.write(timer::COMPARED_1, 0);
         self.core.write(0x280, INTERRUPTS);
@@ -96,7 +96,7 @@ impl Device {
         if !self.has_byte() {
             return None;
         }
-        // Cleared first: reading sets it again where there is one more.
+        // Cleared first: a read sets it again if there is another byte.
         self.uart.write(uart::RX_READY, 0);
         self.uart.read(uart::RX).to_le_bytes().first().copied()
     }

@@ -1,39 +1,40 @@
-//! The mps2-an386: time is the first CMSDK timer, alarms are the second, the line is the first CMSDK UART.
+//! The mps2-an386: the first CMSDK timer as the clock, the second for deadlines, and the first CMSDK UART as the
+//! serial line.
 
 use super::registers::Registers;
 use synod::Duration;
 
-/// How many microseconds so many ticks are: 25 MHz.
+/// The ratio of microseconds to ticks: 25 MHz.
 pub(super) const TICKS_TO_MICROS: (u64, u64) = (1, 25);
-/// The counter goes around after this.
+/// The maximum of the counter.
 pub(super) const TICKS_MAX: u32 = u32::MAX;
-/// The longest sleep: the counter must not go around in it.
+/// The longest sleep: the counter must not overflow in it.
 pub(super) const NAP_MAX: Duration = Duration::from_secs(60);
 
-/// Offsets of registers of the UART.
+/// Register offsets of the UART.
 mod uart {
     pub(super) const DATA: usize = 0x00;
     pub(super) const STATE: usize = 0x04;
     pub(super) const CONTROL: usize = 0x08;
     pub(super) const INTERRUPTS: usize = 0x0C;
     pub(super) const BAUD_DIVISOR: usize = 0x10;
-    /// The bits of the state.
+    /// Bits of the state register.
     pub(super) const TX_FULL: u32 = 1 << 0;
     pub(super) const RX_FULL: u32 = 1 << 1;
 }
 
-/// Offsets of registers of a timer.
+/// Register offsets of a timer.
 mod timer {
     pub(super) const CONTROL: usize = 0x0;
     pub(super) const VALUE: usize = 0x4;
     pub(super) const RELOAD: usize = 0x8;
     pub(super) const INTERRUPT: usize = 0xC;
-    /// The bits of the control.
+    /// Bits of the control register.
     pub(super) const ENABLE: u32 = 1 << 0;
     pub(super) const INTERRUPTS: u32 = 1 << 3;
 }
 
-/// The interrupts that end a sleep: a byte, and the second timer.
+/// The interrupts that end a sleep: a received byte, and the second timer.
 const INTERRUPTS: u32 = 1 << 0 | 1 << 9;
 
 #[derive(Debug)]
@@ -45,13 +46,13 @@ pub(super) struct Device {
 }
 
 impl Device {
-    #[expect(unsafe_code, reason = "these are this chip's addresses")]
+    #[expect(unsafe_code, reason = "the addresses of this chip")]
     pub(super) fn start() -> Self {
-        // SAFETY: the first UART is there.
+        // SAFETY: the address of the first UART.
         let uart = unsafe { Registers::at(0x4000_4000) };
-        // SAFETY: the first timer is there.
+        // SAFETY: the address of the first timer.
         let clock = unsafe { Registers::at(0x4000_0000) };
-        // SAFETY: the second timer is there.
+        // SAFETY: the address of the second timer.
         let alarm = unsafe { Registers::at(0x4000_1000) };
         // SAFETY: the system control space of a Cortex-M.
         let core = unsafe { Registers::at(0xE000_E000) };
@@ -59,9 +60,9 @@ impl Device {
         clock.write(timer::VALUE, u32::MAX);
         clock.write(timer::CONTROL, timer::ENABLE);
         uart.write(uart::BAUD_DIVISOR, 16);
-        // Sends, receives, and has an interrupt for each byte.
+        // Enable the transmitter, the receiver, and an interrupt for each byte.
         uart.write(uart::CONTROL, 1 << 0 | 1 << 1 | 1 << 3);
-        // QEMU looks at a line that it found closed only when its main loop wakes next, which may take a second; this
+        // QEMU checks a receiver that was full only when its main loop wakes next, which may take a second; this
         // wakes it.
         uart.read(uart::DATA);
         core.write(0x100, INTERRUPTS);
@@ -74,11 +75,11 @@ impl Device {
     }
 
     pub(super) fn counter(&self) -> u32 {
-        // It counts down.
+        // The timer counts down.
         !self.clock.read(timer::VALUE)
     }
 
-    /// Has an interrupt pending in so many ticks.
+    /// Makes an interrupt pending after some ticks.
     pub(super) fn alarm(&self, ticks: u32) {
         self.alarm.write(timer::CONTROL, 0);
         self.alarm.write(timer::RELOAD, ticks);
@@ -87,7 +88,7 @@ impl Device {
             .write(timer::CONTROL, timer::ENABLE | timer::INTERRUPTS);
     }
 
-    /// Takes back what is pending.
+    /// Clears pending interrupts.
     pub(super) fn acknowledge(&self) {
         self.alarm.write(timer::CONTROL, 0);
         self.alarm.write(timer::INTERRUPT, 1);

@@ -1,8 +1,5 @@
-//! The registers of a device, as words in memory.
-#![expect(
-    unsafe_code,
-    reason = "what is behind an address is outside of the language"
-)]
+//! Memory-mapped registers of a device.
+#![expect(unsafe_code, reason = "volatile access to memory-mapped registers")]
 
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
@@ -11,27 +8,27 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 pub(super) struct Registers(usize);
 
 impl Registers {
-    /// Of the device at an address.
+    /// Returns the registers at an address.
     ///
     /// # Safety
     ///
-    /// A device is there. All of its registers may be read and written, as words, and none of them makes it touch the
-    /// memory of the program.
+    /// A device must be at the address, all of its registers must be readable and writable as words, and none of them
+    /// may make it access the memory of the program.
     pub(super) const unsafe fn at(address: usize) -> Self {
         Self(address)
     }
 
-    /// The register so many bytes after the first.
+    /// Reads the register at an offset in bytes.
     pub(super) fn read(self, offset: usize) -> u32 {
         let register = with_exposed_provenance::<u32>(self.0.wrapping_add(offset));
-        // SAFETY: who made this knows that a device is there.
+        // SAFETY: the caller of `at` has promised that a device is there.
         unsafe { register.read_volatile() }
     }
 
-    /// Writes the register so many bytes after the first.
+    /// Writes the register at an offset in bytes.
     pub(super) fn write(self, offset: usize, word: u32) {
         let register = with_exposed_provenance_mut::<u32>(self.0.wrapping_add(offset));
-        // SAFETY: who made this knows that a device is there.
+        // SAFETY: the caller of `at` has promised that a device is there.
         unsafe { register.write_volatile(word) }
     }
 }

@@ -1,4 +1,4 @@
-//! Files of the host.
+//! Files of the host, through semihosting.
 
 use super::call;
 
@@ -8,27 +8,27 @@ const SYS_READ: usize = 0x06;
 const SYS_SEEK: usize = 0x0A;
 const SYS_FLEN: usize = 0x0C;
 
-/// The modes of C's `fopen`: `r+b` and `w+b`.
+/// The modes `r+b` and `w+b` of C's `fopen`.
 const UPDATE: usize = 3;
 const CREATE: usize = 7;
 
-/// The longest name of a file.
+/// The longest file name, in bytes.
 const NAME_MAX: usize = 240;
 
 /// A file of the host, read and written in place.
 #[derive(Debug)]
 pub struct File(usize);
 
-/// The debugger did not do what a file was asked for.
+/// A request for a file failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileError;
 
 impl File {
-    /// Opens the file of a name, and makes it where there is none.
+    /// Opens a file, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// The name is too long, or the host refuses.
+    /// Returns an error if the name is too long, or the host refuses.
     pub fn open(name: &str) -> Result<Self, FileError> {
         let mut zeroed = [0; NAME_MAX + 1];
         if name.len() > NAME_MAX {
@@ -39,7 +39,7 @@ impl File {
         }
         for mode in [UPDATE, CREATE] {
             let mut block = [zeroed.as_ptr().expose_provenance(), mode, name.len()];
-            // SAFETY: a name that ends with a zero, a mode, and the length of the name.
+            // SAFETY: a zero-terminated name, a mode, and the length of the name.
             let handle = unsafe { call(SYS_OPEN, &mut block) };
             if handle != usize::MAX {
                 return Ok(Self(handle));
@@ -48,11 +48,11 @@ impl File {
         Err(FileError)
     }
 
-    /// How many bytes it has.
+    /// Returns the size in bytes.
     ///
     /// # Errors
     ///
-    /// The host does not say.
+    /// Returns an error if the host does not report it.
     pub fn size(&self) -> Result<usize, FileError> {
         let mut block = [self.0];
         // SAFETY: a handle.
@@ -63,38 +63,38 @@ impl File {
         Ok(len)
     }
 
-    /// Reads bytes at a place.
+    /// Reads bytes at a position.
     ///
     /// # Errors
     ///
-    /// Some of them cannot be read.
+    /// Returns an error if not all of them can be read.
     pub fn read(&self, at: usize, bytes: &mut [u8]) -> Result<(), FileError> {
         self.seek(at)?;
         let mut block = [self.0, bytes.as_mut_ptr().expose_provenance(), bytes.len()];
-        // SAFETY: a handle, and room for as many bytes as are asked for.
+        // SAFETY: a handle, and a valid buffer of this length.
         done(unsafe { call(SYS_READ, &mut block) })
     }
 
-    /// Writes bytes at a place.
+    /// Writes bytes at a position.
     ///
     /// # Errors
     ///
-    /// Some of them may be written.
+    /// Returns an error if some of them may not be written.
     pub fn write(&self, at: usize, bytes: &[u8]) -> Result<(), FileError> {
         self.seek(at)?;
         let mut block = [self.0, bytes.as_ptr().expose_provenance(), bytes.len()];
-        // SAFETY: a handle, and as many bytes as there are.
+        // SAFETY: a handle, and a valid range of bytes.
         done(unsafe { call(SYS_WRITE, &mut block) })
     }
 
     fn seek(&self, at: usize) -> Result<(), FileError> {
         let mut block = [self.0, at];
-        // SAFETY: a handle and a place.
+        // SAFETY: a handle and a position.
         done(unsafe { call(SYS_SEEK, &mut block) })
     }
 }
 
-/// These operations answer zero when they have done all of their work.
+/// These operations return zero on complete success.
 fn done(answer: usize) -> Result<(), FileError> {
     if answer == 0 { Ok(()) } else { Err(FileError) }
 }

@@ -1,30 +1,25 @@
-//! `board BOARD IMAGE [WORD FOR THE PROGRAM]...`: runs an image under QEMU and prints its log, with its exit code.
+//! `board BOARD IMAGE [ARGUMENT]...`: runs an image under QEMU, prints its decoded log, and exits with its exit code.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use synod_boards::Failure;
-use synod_boards::decode::Dictionary;
 use synod_boards::image::Board;
+use synod_boards::log_decoder::Dictionary;
 use synod_boards::qemu::{self, Running};
+use synod_figures::command_line::exit;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            // There is nobody else to tell.
-            let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::from(2)
-        }
-    }
+    exit(run())
 }
 
 fn run() -> Result<u8, Failure> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [board, image, words @ ..] = words.as_slice() else {
-        return Err(Failure::new("board BOARD IMAGE [WORD]..."));
+        return Err(Failure::new("usage: board BOARD IMAGE [ARGUMENT]..."));
     };
-    let board = Board::of(board).ok_or_else(|| Failure::new(format!("no board is {board}")))?;
+    let board =
+        Board::of(board).ok_or_else(|| Failure::new(format!("there is no board {board}")))?;
     let image = Path::new(image);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let dictionary = Dictionary::of(image)?;
@@ -48,7 +43,10 @@ fn run() -> Result<u8, Failure> {
     Ok(u8::try_from(running.code()?).unwrap_or(u8::MAX))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as map_err has it")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that map_err expects"
+)]
 fn failed(error: io::Error) -> Failure {
-    Failure::new(format!("the log was cut: {error}"))
+    Failure::new(format!("the log cannot be copied: {error}"))
 }

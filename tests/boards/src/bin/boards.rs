@@ -1,44 +1,44 @@
-//! `cargo boards`: three boards by hand.
+//! `cargo boards`: an interactive cluster of three boards under QEMU.
 
 use clap::{Parser, ValueEnum};
 use core::hash::{BuildHasher, Hasher};
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::hash::RandomState;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use synod_boards::Failure;
-use synod_boards::by_hand::{ByHand, Colour, Command, HELP, Screen, Settings};
+use synod_boards::interactive::{Colour, Command, Console, HELP, Screen, Settings};
+use synod_figures::command_line::{exit, report};
 
-/// The exit code where something that was said was not done.
-const UNDONE: u8 = 1;
-/// The exit code where something that was said is no command, or the boards cannot be started.
-const USAGE: u8 = 2;
-/// The exit code where somebody pressed Ctrl-C, as shells have it.
+/// The exit code if a command failed.
+const COMMAND_FAILED: u8 = 1;
+/// The exit code after Ctrl-C, by the convention of shells.
 const INTERRUPTED: u8 = 130;
 
 #[derive(Parser)]
 #[command(
     name = "cargo boards",
-    about = "Three boards by hand: a microbit (0), an lm3s6965evb (1) and an mps2-an386 (2) under QEMU, on one serial line",
+    about = "Runs an interactive cluster of three boards under QEMU, on one serial line: a microbit (0), an lm3s6965evb (1) and an mps2-an386 (2)",
     after_help = after_help()
 )]
 struct Options {
-    /// Keep flash in this folder, and go on from it next time; without it the boards are new each time
+    /// Keep the boards' flash in this folder and continue from it next time; without it, the boards start with new
+    /// flash
     #[arg(long, value_name = "FOLDER")]
     flash: Option<PathBuf>,
-    /// How many seconds a command may take before it is withdrawn
+    /// Seconds after which an unanswered command is withdrawn
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     patience: u64,
-    /// Whether lines have their board's colour; auto heeds the environment
+    /// When to colour the lines of each board; auto respects the environment
     #[arg(
         long,
         value_name = "WHEN",
         default_value = "auto",
-        help = "Whether lines have their board's colour; auto heeds NO_COLOR and CLICOLOR_FORCE"
+        help = "When to colour the lines of each board; auto respects NO_COLOR and CLICOLOR_FORCE"
     )]
     color: When,
 }
@@ -53,26 +53,26 @@ enum When {
 fn after_help() -> String {
     format!(
         "\
-Builds the program `node` of examples/firmware for each board (the first time takes some minutes), starts the boards,
-shows what they log, and does what it reads, a line at a time. BOARD is 0, 1 or 2:
+Builds the program `node` of examples/firmware for each board (some minutes the first time), starts the boards, prints
+their logs, and executes commands, one a line. BOARD is 0, 1 or 2:
 
 {HELP}
 
-Lines may also come from a file or a pipe; what begins with # is passed over. Each is answered before the next one is
-read, so that the output is an account:
+Commands may also come from a file or a pipe; # begins a comment. Each command is completed before the next one is
+read, so the output is a transcript:
 
   printf 'set speed 7\\nkill 0\\nget speed\\nrestart 1\\nstatus\\n' | cargo boards
 
-What is missing is named, with the command that installs it:
+A missing tool is reported with the command that installs it:
   apt-get install -y qemu-system-arm
   rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf
 
-Exit codes: 0 everything was done, 1 something was not (the rest was tried all the same), 2 the boards cannot be
-started, or input that is no terminal had a line that is no command (nothing after it was done), 130 Ctrl-C."
+Exit codes: 0 every command succeeded, 1 a command failed (those after it were executed), 2 the boards cannot be started,
+or a line of a file or pipe is not a command (those after it were not executed), 130 Ctrl-C."
     )
 }
 
-/// What reaches the loop.
+/// An event of the main loop.
 enum Input {
     Line(String),
     Interrupted,
@@ -80,20 +80,13 @@ enum Input {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            // There is nobody else to tell.
-            let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::from(USAGE)
-        }
-    }
+    exit(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<u8, Failure> {
     let is_terminal = io::stdin().is_terminal();
-    let _ = writeln!(io::stderr(), "building the images");
-    let mut boards = ByHand::start(&Settings {
+    report("building the images");
+    let mut boards = Console::start(&Settings {
         patience: Duration::from_secs(options.patience),
         flash: options.flash.clone(),
         colour: match options.color {
@@ -101,12 +94,12 @@ fn run(options: &Options) -> Result<u8, Failure> {
             When::Always => Colour::Always,
             When::Never => Colour::Never,
         },
-        // Keyed by the operating system.
+        // Randomly keyed by the operating system.
         nonce: RandomState::new().build_hasher().finish(),
     })?;
     let screen = boards.screen();
     if is_terminal {
-        screen.say("three boards run: say help, or quit");
+        screen.say("three boards are running; enter help for the commands");
     }
     let (sender, inputs) = mpsc::channel();
     let (interrupted, stop) = (sender.clone(), boards.stop());
@@ -116,7 +109,7 @@ fn run(options: &Options) -> Result<u8, Failure> {
     })
     .map_err(|error| Failure::new(format!("Ctrl-C cannot be caught: {error}")))?;
     thread::spawn(move || read(&sender));
-    let mut account = Account::default();
+    let mut account = Summary::default();
     for input in inputs {
         let line = match input {
             Input::Line(line) => line,
@@ -141,7 +134,7 @@ fn run(options: &Options) -> Result<u8, Failure> {
     Ok(account.close(screen, is_terminal))
 }
 
-/// Hands over lines until there are no more.
+/// Sends each input line to the main loop.
 fn read(inputs: &Sender<Input>) {
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -152,15 +145,15 @@ fn read(inputs: &Sender<Input>) {
     let _ = inputs.send(Input::End);
 }
 
-/// What was done of what was said.
+/// The numbers of commands that succeeded and failed.
 #[derive(Default)]
-struct Account {
+struct Summary {
     done: u32,
-    undone: u32,
+    failed: u32,
 }
 
-impl Account {
-    fn run(&mut self, boards: &mut ByHand, line: &str, command: Command, is_terminal: bool) {
+impl Summary {
+    fn run(&mut self, boards: &mut Console, line: &str, command: Command, is_terminal: bool) {
         let screen = boards.screen();
         if !is_terminal {
             screen.say(format_args!("> {}", line.trim()));
@@ -175,18 +168,18 @@ impl Account {
                 }
             }
             Err(failure) => {
-                self.undone += 1;
+                self.failed += 1;
                 screen.say(format_args!("not done: {failure}"));
             }
         }
     }
 
-    /// Says how many were done, where nobody saw each; the exit code.
+    /// Prints the numbers, unless the input is a terminal, and returns the exit code.
     fn close(&self, screen: Screen, is_terminal: bool) -> u8 {
         if is_terminal {
             return 0;
         }
-        screen.say(format_args!("{} done, {} not done", self.done, self.undone));
-        if self.undone > 0 { UNDONE } else { 0 }
+        screen.say(format_args!("{} done, {} not done", self.done, self.failed));
+        if self.failed > 0 { COMMAND_FAILED } else { 0 }
     }
 }

@@ -1,4 +1,4 @@
-//! How large images are, and that there is nothing in them that panics, allocates or formats.
+//! Sizes of images, and a check that nothing in them panics, allocates or formats.
 
 use super::{Costs, MEASURING, PROGRAMS, core, firmware};
 use crate::Failure;
@@ -7,7 +7,7 @@ use crate::image::{Board, Build};
 use crate::table::{Table, grouped};
 use std::path::Path;
 
-/// The images of `example-bare`, and what each of them has in it.
+/// The images of `example-bare`, with a description of each.
 const BARE: [(&str, &str); 4] = [
     ("bare-node", "a node"),
     ("bare-flash", "a node with its journal in flash"),
@@ -15,7 +15,7 @@ const BARE: [(&str, &str); 4] = [
     ("bare-digest", "a node, its simulation, and the digest"),
 ];
 
-/// The targets that those are linked for.
+/// The targets that the bare images are linked for.
 const TARGETS: [&str; 4] = [
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
@@ -23,7 +23,7 @@ const TARGETS: [&str; 4] = [
     "riscv32imc-unknown-none-elf",
 ];
 
-/// How they are compiled, and what that is called.
+/// The build profiles, with the names of their optimization levels.
 const PROFILES: [(&str, &str); 2] = [("firmware", "s"), ("firmware-z", "z")];
 
 pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> {
@@ -33,12 +33,12 @@ pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> 
     Ok(costs)
 }
 
-/// The programs for boards, with what each has of flash and RAM.
+/// Measures flash and RAM of the programs for boards.
 fn boards(costs: &mut Costs, progress: &mut dyn FnMut(&str)) -> Result<(), Failure> {
     let mut table = Table::new(&["program", "core", "text", "data", "bss"]);
     for program in PROGRAMS {
         for board in Board::ALL {
-            progress(&format!("the size of {program} on {}", core(board)));
+            progress(&format!("size of {program} on {}", core(board)));
             let elf = checked(&firmware(board, false)?.join(program))?;
             let sizes = [("text", elf.text), ("data", elf.data), ("bss", elf.bss)];
             for (kind, bytes) in sizes {
@@ -60,7 +60,7 @@ fn boards(costs: &mut Costs, progress: &mut dyn FnMut(&str)) -> Result<(), Failu
     Ok(())
 }
 
-/// Text alone: a bare image has next to no statics.
+/// Measures the text of the bare images alone: they have next to no statics.
 fn bare(costs: &mut Costs, progress: &mut dyn FnMut(&str)) -> Result<(), Failure> {
     let mut table = Table::new(&["text, with no logs", "opt", "M0", "M3", "M4F", "RISC-V"]);
     let mut rows: Vec<_> = BARE
@@ -97,7 +97,7 @@ fn bare(costs: &mut Costs, progress: &mut dyn FnMut(&str)) -> Result<(), Failure
     Ok(())
 }
 
-/// An image in which there is nothing that must not be.
+/// Reads an image and checks that it contains nothing forbidden.
 fn checked(path: &Path) -> Result<Elf, Failure> {
     let elf = Elf::read(path)?;
     let forbidden = elf.forbidden();
@@ -106,6 +106,6 @@ fn checked(path: &Path) -> Result<Elf, Failure> {
     }
     let (path, names) = (path.display(), forbidden.join("\n  "));
     Err(Failure::new(format!(
-        "something in {path} can panic, allocates, or formats:\n  {names}\nto see who calls it: llvm-objdump --disassemble --demangle {path}"
+        "{path} contains functions that can panic, allocate or format:\n  {names}\nto find their callers: llvm-objdump --disassemble --demangle {path}"
     )))
 }

@@ -1,39 +1,41 @@
-//! What each figure may be at most.
+//! Limits of figures.
 
 use crate::Failure;
 use core::fmt::Write;
 use std::collections::BTreeMap;
 
-/// How far a limit is above the figure that it was made from, in percent.
+/// The margin between a figure and the limit made from it, in percent.
 pub const SHARE: u64 = 3;
 
-/// What is promised, whatever the figures of today are: the node fits into a microbit, with half of its RAM for what is
-/// static; and the simulation fits into 35 KiB of flash. (It was 32 KiB before nodes that do not hear the leader were served, rule
-/// L8, two histories noticed, rule N3, and answers told apart by their commands, rule X1.)
+/// Promised limits, which are never raised: the node fits into a microbit and leaves half of its RAM to the stack;
+/// and the simulation fits into 35 KiB of flash. (It was 32 KiB before rule L8, partial partitions, rule N3, detection
+/// of diverged histories, and rule X1, answers matched to their commands.)
 const PROMISED: [(&str, u64); 3] = [
     ("node/M0/statics", 8 << 10),
     ("node/M0/ram", 16 << 10),
     ("bare-simulation/thumbv7em/s/text", 35 << 10),
 ];
 
-/// The limits of figures, by their names.
+/// Limits of figures, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits(BTreeMap<String, u64>);
 
 impl Limits {
-    /// Reads them from TOML.
+    /// Parses limits from TOML.
     ///
     /// # Errors
     ///
-    /// It is no table of names and numbers.
+    /// Returns an error if the text is not a table of names and numbers.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let limits = toml::from_str(text).map_err(|error| {
-            Failure::new(format!("tests/boards/budget.toml has no limits: {error}"))
+            Failure::new(format!(
+                "tests/boards/budget.toml cannot be parsed: {error}"
+            ))
         });
         limits.map(Self)
     }
 
-    /// Limits a little above figures.
+    /// Returns limits a little above some figures.
     pub fn above(figures: &BTreeMap<String, u64>) -> Self {
         let limits = figures.iter().map(|(name, value)| {
             let limit = (value * (100 + SHARE)).div_ceil(100);
@@ -43,19 +45,19 @@ impl Limits {
         Self(limits.collect())
     }
 
-    /// As TOML.
+    /// Returns the limits as TOML.
     pub fn to_toml(&self) -> String {
         let mut text = String::from(
-            "# What each figure of `cargo budget` may be at most. `cargo budget --limits` prints this file anew, a little above the\n# figures of today; what is promised stays below its promise.\n",
+            "# The limit of each figure of `cargo budget`. `cargo budget --limits` prints this file, a little above the current figures\n# and never above a promised limit.\n",
         );
         for (name, limit) in &self.0 {
-            // A string takes whatever is written.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "{name:?} = {limit}");
         }
         text
     }
 
-    /// What is wrong, in a sentence for each figure.
+    /// Returns a sentence for each figure that is above its limit or has none.
     pub fn broken(&self, figures: &BTreeMap<String, u64>) -> Vec<String> {
         let mut sentences = Vec::new();
         for (name, value) in figures {
@@ -63,11 +65,11 @@ impl Limits {
                 _ if promised(name).is_some_and(|limit| *value > limit) => {
                     let limit = promised(name).unwrap_or(0);
                     sentences.push(format!(
-                        "{name} is {value}, and {limit} is promised at most: it must become smaller"
+                        "{name} is {value}, above the promised limit of {limit}: make it smaller"
                     ));
                 }
                 Some(limit) if value > limit => sentences.push(format!(
-                    "{name} is {value}, above its limit of {limit}: make it smaller, or, where it is worth that, say so in the commit and raise the limit in tests/boards/budget.toml"
+                    "{name} is {value}, above its limit of {limit}: make it smaller, or raise the limit in tests/boards/budget.toml and give the reason in the commit"
                 )),
                 Some(_) => {}
                 None => sentences.push(format!(
@@ -78,8 +80,8 @@ impl Limits {
         sentences
     }
 
-    /// The names of limits for which there is no figure among all.
-    pub fn idle(&self, figures: &BTreeMap<String, u64>) -> Vec<String> {
+    /// Returns a sentence for each limit without a figure.
+    pub fn unused(&self, figures: &BTreeMap<String, u64>) -> Vec<String> {
         let missing = |name: &&String| !figures.contains_key(*name);
         let sentence =
             |name: &String| format!("{name} has a limit in tests/boards/budget.toml and no figure");
@@ -102,19 +104,19 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_kept_broken_missing_or_idle() {
+    fn a_limit_is_kept_exceeded_missing_or_unused() {
         let limits = Limits::parse("\"kept\" = 10\n\"broken\" = 10\n\"idle\" = 10").unwrap();
         let figures = figures(&[("kept", 10), ("broken", 11), ("missing", 1)]);
         let sentences = limits.broken(&figures);
         assert_eq!(sentences.len(), 2);
         assert!(sentences[0].starts_with("broken is 11, above its limit of 10"));
         assert!(sentences[1].starts_with("missing is 1 and has no limit"));
-        assert!(limits.idle(&figures)[0].starts_with("idle has a limit"));
+        assert!(limits.unused(&figures)[0].starts_with("idle has a limit"));
         assert!(Limits::parse("\"kept\" = \"ten\"").is_err());
     }
 
     #[test]
-    fn what_is_promised_cannot_be_raised() {
+    fn a_promised_limit_cannot_be_raised() {
         let limits = Limits::parse("\"node/M0/ram\" = 20000").unwrap();
         let sentences = limits.broken(&figures(&[("node/M0/ram", 16_385)]));
         assert!(sentences[0].contains("16384 is promised"), "{sentences:?}");
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_a_little_above_figures_and_never_above_a_promise() {
+    fn limits_are_a_little_above_the_figures_and_never_above_a_promised_limit() {
         let figures = figures(&[("text", 1000), ("node/M0/ram", 16_000)]);
         let limits = Limits::above(&figures);
         assert_eq!(Limits::parse(&limits.to_toml()), Ok(limits.clone()));

@@ -1,4 +1,4 @@
-//! What the parts of a node take on a 32-bit target, in the three configurations of `example-firmware`.
+//! Memory of the parts of a node on a 32-bit target, in the three configurations of `example-firmware`.
 
 use super::{Costs, read};
 use crate::Failure;
@@ -7,7 +7,7 @@ use crate::table::{Table, grouped};
 use example_firmware::configurations::{NAMES, PARTS, controller, gateway, sensor};
 use synod::wire::len_max;
 
-/// What the configurations are, in words.
+/// The capacities of the configurations.
 const KINDS: [[usize; 4]; 3] = [
     [
         sensor::WINDOW,
@@ -30,12 +30,12 @@ const KINDS: [[usize; 4]; 3] = [
 ];
 
 pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> {
-    progress("what the parts of a node take");
+    progress("memory of the parts of a node");
     let sizes = sizes(Board::Microbit)?;
     for board in [Board::Lm3s6965evb, Board::Mps2An386] {
         if self::sizes(board)? != sizes {
             return Err(Failure::new(format!(
-                "a node does not take on {} what it takes elsewhere: give each board a table",
+                "the size of a node on {} differs from other boards: give each board a table",
                 board.name()
             )));
         }
@@ -54,16 +54,16 @@ pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> 
     Ok(costs)
 }
 
-/// The table alone, which needs neither QEMU nor a disassembler.
+/// Returns the table alone, which needs neither QEMU nor a disassembler.
 ///
 /// # Errors
 ///
-/// The image that has the numbers cannot be built.
+/// Returns an error if the image that contains the sizes cannot be built.
 pub fn table() -> Result<Table, Failure> {
     Ok(join(&sizes(Board::Microbit)?))
 }
 
-/// A row of sizes for each configuration.
+/// Returns a row of sizes for each configuration.
 fn sizes(board: Board) -> Result<Vec<Vec<u32>>, Failure> {
     let (_, elf) = read(board, "sizes")?;
     let words = elf.words("::SIZES")?;

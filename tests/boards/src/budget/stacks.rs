@@ -1,11 +1,11 @@
-//! How deep the stack of each program can become, and how deep it was.
+//! Stack depth of each program: the worst case from the call graph, and the depth observed.
 
-use super::{Costs, PROGRAMS, core, firmware, painted, read};
+use super::{Costs, PROGRAMS, core, firmware, read, stack_painting};
 use crate::Failure;
-use crate::calls;
+use crate::call_graph;
 use crate::elf::{Elf, HANDLER};
 use crate::image::Board;
-use crate::stack::Walk;
+use crate::stack_depth::Walk;
 use crate::table::{Table, grouped};
 
 pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> {
@@ -20,21 +20,21 @@ pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> 
     ];
     let mut table = Table::new(&heading);
     let mut observed = Table::new(&["program", "core", "seen"]);
-    progress("the stacks of a cluster that runs");
-    let nodes = painted::node()?;
+    progress("observed stacks of a running cluster");
+    let nodes = stack_painting::node()?;
     for program in PROGRAMS {
         for (board, node) in Board::ALL.into_iter().zip(nodes) {
-            progress(&format!("the stack of {program} on {}", core(board)));
+            progress(&format!("stack of {program} on {}", core(board)));
             let walk = walk(board, program)?;
             let seen = match program {
-                "simulate" => Some(painted::simulate(board)?),
+                "simulate" => Some(stack_painting::simulate(board)?),
                 "node" => Some(node),
                 _ => None,
             };
             let (_, elf) = read(board, program)?;
             let given = elf.stack.1 - elf.stack.0;
             let name = format!("{program}/{}", core(board));
-            agree(&name, &walk, seen, given)?;
+            check(&name, &walk, seen, given)?;
             let statics = elf.data + elf.bss;
             costs.add(format!("{name}/stack"), walk.deepest);
             costs.add(format!("{name}/statics"), statics);
@@ -61,30 +61,31 @@ pub(super) fn measure(progress: &mut dyn FnMut(&str)) -> Result<Costs, Failure> 
 fn walk(board: Board, program: &str) -> Result<Walk, Failure> {
     let path = firmware(board, true)?.join(program);
     let elf = Elf::read(&path)?;
-    let graph = calls::graph(&path, &elf)?;
+    let graph = call_graph::graph(&path, &elf)?;
     Walk::from(&graph, "Reset", &HANDLER)
-        .ok_or_else(|| Failure::new(format!("{} has no beginning", path.display())))
+        .ok_or_else(|| Failure::new(format!("{} has no entry function", path.display())))
 }
 
-/// What the walk says holds only where it has seen everything, and what was seen is no more than that.
-fn agree(name: &str, walk: &Walk, seen: Option<u64>, given: u64) -> Result<(), Failure> {
+/// Checks that the call graph is complete, that the observed depth does not exceed the worst case, and that the worst
+/// case fits.
+fn check(name: &str, walk: &Walk, seen: Option<u64>, given: u64) -> Result<(), Failure> {
     let deepest = walk.deepest;
     let fail = |sentence: String| Err(Failure::new(format!("{name}: {sentence}")));
     if let Some(circle) = walk.recursive.first() {
         return fail(format!(
-            "a function calls itself, so that no stack is deep enough: make a loop of it: {circle}"
+            "recursion has no bounded stack depth, use a loop instead: {circle}"
         ));
     }
     if !walk.indirect.is_empty() {
         let names: Vec<&str> = walk.indirect.iter().map(String::as_str).collect();
         return fail(format!(
-            "whom these call is not known before they run: {}: call a function by its name, or let it be inlined",
+            "these functions call through a pointer: {}: call a function by name, or have it inlined",
             names.join(", ")
         ));
     }
     if seen.is_some_and(|seen| seen > deepest) {
         return fail(format!(
-            "the stack was {seen:?} bytes deep, which the walk ({deepest}) has not seen: look at calls.rs"
+            "the observed stack depth of {seen:?} bytes exceeds the worst case of {deepest}: the call graph is incomplete (call_graph.rs)"
         ));
     }
     if deepest > given {
@@ -94,7 +95,7 @@ fn agree(name: &str, walk: &Walk, seen: Option<u64>, given: u64) -> Result<(), F
             .map(|(name, frame)| format!("{frame:>6} {name}"))
             .collect();
         return fail(format!(
-            "the stack can become {deepest} bytes deep, and has {given}: raise it in examples/firmware/build.rs, or make these frames smaller:\n{}",
+            "the stack can grow to {deepest} bytes and has {given}: raise it in examples/firmware/build.rs, or make these frames smaller:\n{}",
             path.join("\n")
         ));
     }
@@ -106,18 +107,18 @@ mod tests {
     use super::*;
 
     fn refused(walk: &Walk, seen: Option<u64>) -> String {
-        agree("node/M0", walk, seen, 200).unwrap_err().to_string()
+        check("node/M0", walk, seen, 200).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_walk_that_has_not_seen_everything_counts_for_nothing() {
+    fn an_incomplete_call_graph_is_refused() {
         let mut walk = Walk {
             deepest: 200,
             path: vec![("main".into(), 200)],
             ..Walk::default()
         };
-        assert_eq!(agree("node/M0", &walk, Some(200), 200), Ok(()));
-        assert!(refused(&walk, Some(204)).contains("has not seen"));
+        assert_eq!(check("node/M0", &walk, Some(200), 200), Ok(()));
+        assert!(refused(&walk, Some(204)).contains("exceeds the worst case"));
         walk.deepest = 204;
         assert!(refused(&walk, None).contains("   200 main"));
         walk.indirect.insert("dispatch".into());

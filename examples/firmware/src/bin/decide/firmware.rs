@@ -1,5 +1,5 @@
-//! The program, for a board: `CONFIGURATION CLIENTS COMMANDS`, in words that the debugger hands over. It says how many ticks
-//! of the core's clock the commands took.
+//! The program on a board, with the arguments `CONFIGURATION CLIENTS COMMANDS` from the debugger. It logs the ticks
+//! of the core's timer that the commands took.
 
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{Peripherals, SYST};
@@ -12,16 +12,16 @@ use example_firmware::configurations::sensor;
 use example_firmware::semihosting::{Arguments, exit};
 use example_firmware::trio::{Kind, Shared, Trio};
 
-/// The exit code where all was decided.
+/// The exit code if all commands were decided.
 const DONE: u8 = 0;
-/// The exit code where it was not.
+/// The exit code if not all commands were decided.
 const NOT_DONE: u8 = 1;
-/// The exit code where the words make no sense, or the board has no room for that configuration.
+/// The exit code for invalid arguments, or a configuration that is too large for the board.
 const USAGE: u8 = 2;
-/// The exit code where it took longer than the timer counts.
+/// The exit code if the timer overflowed.
 const TOO_LONG: u8 = 3;
 
-/// As many ticks as the timer counts.
+/// The range of the timer, in ticks.
 const TICKS_MAX: u32 = 0x00FF_FFFF;
 
 type Sensors = Trio<
@@ -49,7 +49,7 @@ type Gateways = Trio<
 
 #[entry]
 fn main() -> ! {
-    // The runtime makes a reference of each, once. They are too large for the stack.
+    // The runtime hands out a reference to each once. They are too large for the stack.
     static mut SENSOR: Sensors = Sensors::idle();
     #[cfg(not(board = "microbit"))]
     static mut CONTROLLER: Controllers = Controllers::idle();
@@ -77,7 +77,7 @@ fn main() -> ! {
     exit(code)
 }
 
-/// Lets a cluster decide commands of so many clients, and says how long that took.
+/// Has a cluster decide commands of some clients, and logs the ticks.
 fn measure<K: Kind<P>, const W: usize, const C: usize, const P: usize>(
     trio: &mut Trio<K, W, C, P>,
     clients: u32,

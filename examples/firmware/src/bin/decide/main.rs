@@ -1,4 +1,4 @@
-//! What one decided command costs on a board.
+//! Measures the cost of one decided command on a board; `cargo budget work` runs it.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]

@@ -1,12 +1,12 @@
-//! The program, for a board.
+//! The program on a board.
 
 use cortex_m_rt::entry;
+use example_firmware::boot;
 use example_firmware::member::{Machine, Room};
-use example_firmware::start;
 
 #[entry]
 fn main() -> ! {
-    // In a static, as it is the largest thing that there is: its size is in the image's table.
+    // In a static, as it is the largest object: its size shows in the table of the image.
     static mut OUTBOX: Room<Machine> = Room::new();
-    start::run(OUTBOX)
+    boot::run(OUTBOX)
 }

@@ -1,6 +1,6 @@
-//! A node of a cluster of boards, which replicates eight keys and their values.
+//! A node of a cluster of boards that replicates eight keys and their values.
 //!
-//! Its words are `NODE SIZE SEED FLASH [new] [power=COUNT]`: the module `start` of the library says what they are. Alone, a
+//! Its arguments are `NODE SIZE SEED FLASH [new] [power=COUNT]`, as described in the module `boot` of the library. A
 //! cluster of one:
 //!
 //! ```sh

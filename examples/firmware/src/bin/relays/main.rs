@@ -1,6 +1,6 @@
-//! A node of a cluster of boards, which replicates sixteen relays, a state machine of one's own.
+//! A node of a cluster of boards that replicates sixteen relays, a custom state machine.
 //!
-//! Its words are `NODE SIZE SEED FLASH [new] [power=COUNT]`: the module `start` of the library says what they are. Alone, a
+//! Its arguments are `NODE SIZE SEED FLASH [new] [power=COUNT]`, as described in the module `boot` of the library. A
 //! cluster of one:
 //!
 //! ```sh

@@ -1,5 +1,5 @@
-//! The program, for a board: `CLUSTER SEED [quiet]` or `CLUSTER FIRST..END [quiet]`, in words that the debugger hands over.
-//! With `stack` in place of `quiet` it is quiet, and says at the end how deep its stack has been.
+//! The program on a board, with the arguments `CLUSTER SEED [quiet]` or `CLUSTER FIRST..END [quiet]` from the
+//! debugger. With `stack` instead of `quiet` it logs no events either, and its stack depth at the end.
 
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -10,18 +10,18 @@ use example_firmware::clusters::Medium;
 use example_firmware::clusters::Whole;
 use example_firmware::clusters::{Cluster, PAGE, Small};
 use example_firmware::semihosting::{Arguments, exit};
-use example_firmware::stack;
+use example_firmware::stack_usage;
 use synod::simulation::Verdict;
 use synod::{Digest, Record, StateMachine, Tracer};
 
-/// The exit code where every run was done.
+/// The exit code if every run ended well.
 const DONE: u8 = 0;
-/// The exit code where a run was not.
+/// The exit code if a run did not.
 const NOT_DONE: u8 = 1;
-/// The exit code where the words make no sense.
+/// The exit code for invalid arguments.
 const USAGE: u8 = 2;
 
-/// Logs every record, unless it is to be quiet.
+/// Logs every event, unless it is quiet.
 struct Log {
     is_quiet: bool,
 }
@@ -34,7 +34,7 @@ impl<M: StateMachine> Tracer<M, PAGE> for Log {
     }
 }
 
-/// What is to be run.
+/// The arguments.
 struct Job {
     seeds: Range<u64>,
     log: Log,
@@ -43,7 +43,7 @@ struct Job {
 
 #[entry]
 fn main() -> ! {
-    // The runtime makes a reference of each, once. They are too large for the stack.
+    // The runtime hands out a reference to each once. They are too large for the stack.
     static mut SMALL: MaybeUninit<Small> = MaybeUninit::uninit();
     #[cfg(not(board = "microbit"))]
     static mut MEDIUM: MaybeUninit<Medium> = MaybeUninit::uninit();
@@ -70,7 +70,7 @@ fn main() -> ! {
     exit(code)
 }
 
-/// The clusters that the board has room for.
+/// The clusters that fit into the board.
 #[cfg(board = "microbit")]
 const CLUSTERS: &str = "small";
 #[cfg(board = "lm3s6965evb")]
@@ -78,7 +78,7 @@ const CLUSTERS: &str = "small, medium";
 #[cfg(board = "mps2-an386")]
 const CLUSTERS: &str = "small, medium, whole";
 
-/// Reads what is to be run; `None` where it is not that.
+/// Parses the arguments; returns `None` if they are invalid.
 fn job<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Job> {
     let seeds = seeds(words.next()?.as_bytes())?;
     let (is_quiet, tells_stack) = match words.next() {
@@ -95,7 +95,7 @@ fn job<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Job> {
     (!job.seeds.is_empty() && words.next().is_none()).then_some(job)
 }
 
-/// `SEED` or `FIRST..END`.
+/// Parses `SEED` or `FIRST..END`.
 fn seeds(word: &[u8]) -> Option<Range<u64>> {
     let (first, rest) = number(word)?;
     match rest {
@@ -108,7 +108,8 @@ fn seeds(word: &[u8]) -> Option<Range<u64>> {
     }
 }
 
-/// A number, and what stands behind it. What the language has for this can panic, though never here.
+/// Parses a number, and returns it with the rest. The standard function contains code for panics, although it would
+/// never panic here.
 fn number(mut word: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = None::<u64>;
     while let [digit @ b'0'..=b'9', rest @ ..] = word {
@@ -119,7 +120,7 @@ fn number(mut word: &[u8]) -> Option<(u64, &[u8])> {
     Some((number?, word))
 }
 
-/// Runs a cluster under each seed, and says how it ended and by which digest it is known.
+/// Runs a cluster under each seed, and logs the verdicts and digests.
 fn run<C: Cluster>(place: &mut MaybeUninit<C>, mut job: Job) -> u8 {
     let cluster = idle(place);
     let mut code = DONE;
@@ -138,12 +139,12 @@ fn run<C: Cluster>(place: &mut MaybeUninit<C>, mut job: Job) -> u8 {
         );
     }
     if job.tells_stack {
-        defmt::info!("stack={=u32}", stack::used());
+        defmt::info!("stack={=u32}", stack_usage::used());
     }
     code
 }
 
-/// Puts a cluster in its place. What this needs of the stack is free again when the cluster runs.
+/// Initializes a cluster in place. The stack that this needs is free again when the cluster runs.
 #[inline(never)]
 fn idle<C: Cluster>(place: &mut MaybeUninit<C>) -> &mut C {
     place.write(C::idle())

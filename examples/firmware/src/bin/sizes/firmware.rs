@@ -1,4 +1,4 @@
-//! The program, for a board: a table of numbers.
+//! The table of sizes on a board.
 
 use core::hint::black_box;
 use cortex_m_rt::entry;
@@ -8,8 +8,8 @@ use synod::storage::{Journal, flash::Flash};
 use synod::wire::len_max;
 use synod::{Ram, StateMachine};
 
-/// The bytes of each part of each configuration, in the order of [`NAMES`] and [`PARTS`]. Whoever reads the image finds it by
-/// this name.
+/// The size of each part in each configuration, in bytes, in the order of [`NAMES`] and [`PARTS`]. Tools find the
+/// table in the image by this name.
 static SIZES: [[usize; PARTS.len()]; NAMES.len()] = [
     of::<sensor::Machine, { sensor::WINDOW }, { sensor::CLIENTS }, { sensor::PAGE }>(),
     of::<controller::Machine, { controller::WINDOW }, { controller::CLIENTS }, { controller::PAGE }>(
@@ -20,7 +20,7 @@ static SIZES: [[usize; PARTS.len()]; NAMES.len()] = [
 const fn of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>()
 -> [usize; PARTS.len()] {
     let ram = Ram::of::<M, WINDOW, CLIENTS, PAGE>();
-    // The driver of the flash is not counted: on silicon it has no size.
+    // The driver of the flash is not counted: on hardware it has no size.
     let journal = size_of::<Journal<Flash<()>>>();
     let frames = 2 * len_max::<M, PAGE>();
     [

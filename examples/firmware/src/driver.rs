@@ -1,0 +1,105 @@
+//! The driver: the whole loop that connects a node to its board.
+
+use crate::board::Board;
+use crate::event_log::Log;
+use crate::serial_line::{self, Line, MTU};
+use synod::client::{Answered, Service};
+use synod::storage::{Journal, Storage};
+use synod::wire::{Frame, Frames};
+use synod::{Envelope, Node, Outbox, StateMachine};
+
+/// Runs a node for ever, with a vote and its durable state in a journal, or as a learner without one.
+pub fn drive<
+    M: StateMachine,
+    S: Storage,
+    const W: usize,
+    const C: usize,
+    const P: usize,
+    const ROOM: usize,
+>(
+    board: &mut Board,
+    node: &mut Node<M, W, C, P>,
+    mut journal: Option<&mut Journal<S>>,
+    outbox: &mut Outbox<M, P, ROOM>,
+) -> ! {
+    let mut frames = Frames::new(node.fingerprint());
+    let mut service = Service::new();
+    let mut line = Line::default();
+    let mut log = Log;
+    loop {
+        board.wait(node.next_deadline());
+        let now = board.now();
+
+        // The order is that of the contract of [`Outbox`]. It has room for one step, so a frame is taken only when
+        // the timeout has left it empty.
+        node.handle_timeout(now, outbox, &mut log);
+        let mut answer = None;
+        if outbox.is_empty()
+            && let Some(frame) = line.receive(|| board.read())
+        {
+            match frames.decode(frame) {
+                Ok(Frame::Message(envelope)) => {
+                    node.handle_message(now, &envelope, outbox, &mut log);
+                }
+                Ok(Frame::Asked(asked)) => {
+                    answer = service.handle(now, node, &asked, outbox, &mut log);
+                }
+                // The answer of another node to a client.
+                Ok(Frame::Answered) => {}
+                Err(_) => log.dropped(&frames.dropped()),
+            }
+        }
+
+        // The node's messages depend on its writes, which are therefore made durable first; if they cannot be, the
+        // node is fenced.
+        if let Some(open) = &mut journal
+            && open
+                .write(now, node, &outbox.writes)
+                .and_then(|()| open.sync())
+                .is_err()
+        {
+            node.fence(now, outbox, &mut log);
+            journal = None;
+        }
+
+        for outgoing in &outbox.messages {
+            for to in outgoing.to.iter() {
+                let envelope = node.envelope(to, outgoing);
+                send(board, &frames, &Said::Message(&envelope));
+            }
+        }
+        for reply in &outbox.replies {
+            if let Some(answered) = service.answer(node, reply) {
+                send(board, &frames, &Said::Answered(&answered));
+            }
+        }
+        if let Some(answered) = &answer {
+            send(board, &frames, &Said::Answered(answered));
+        }
+        outbox.clear();
+    }
+}
+
+/// A message to another node, or an answer to a client.
+enum Said<'a, M: StateMachine, const P: usize> {
+    Message(&'a Envelope<M, P>),
+    Answered(&'a Answered<M::Output>),
+}
+
+/// Sends a message or an answer. Every output of a node fits into a frame.
+#[inline(never)]
+fn send<M: StateMachine, const P: usize>(
+    board: &mut Board,
+    frames: &Frames<M, P, MTU>,
+    said: &Said<'_, M, P>,
+) {
+    let mut buffer = [0; MTU];
+    let encoded = match said {
+        Said::Message(envelope) => frames.encode(envelope, &mut buffer),
+        Said::Answered(answered) => frames.encode_answered(answered, &mut buffer),
+    };
+    if let Ok(len) = encoded {
+        let frame = buffer.get(..len).unwrap_or_default();
+        serial_line::send(frame, |bytes| board.write(bytes));
+    }
+}

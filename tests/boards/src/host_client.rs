@@ -1,0 +1,162 @@
+//! A client on the host that talks to boards over the serial bus: the client of the library, with a real clock.
+
+use crate::Failure;
+use crate::serial_bus::Port;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use example_firmware::member::{self, PAGE};
+use example_firmware::serial_line::MTU;
+use std::sync::Arc;
+use std::time::Instant as Clock;
+use synod::client::{Address, Answer, Answered, Applied, Asked, Client, Question};
+use synod::wire::{Dropped, Frames};
+use synod::{Instant, NodeId, NodeSet, StateMachine, Status};
+
+/// The time after which a silent board is replaced by another one: longer than an election takes.
+const PATIENCE: synod::Duration = synod::Duration::from_millis(700);
+/// The interval at which a wait checks for a request to stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The time limit for a status, after which it is requested again.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
+const STATUS_TRIES: u32 = 4;
+
+/// A client at an address of the bus, which blocks until it is answered.
+#[derive(Debug)]
+pub struct HostClient<M: StateMachine> {
+    end: Port,
+    address: Address,
+    frames: Frames<M, PAGE, MTU>,
+    client: Client<M>,
+    began: Clock,
+    stop: Arc<AtomicBool>,
+}
+
+impl<M: StateMachine> HostClient<M> {
+    /// Creates a client of a cluster of `size` nodes that asks the first `boards` of them.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there are no boards.
+    pub fn new(
+        (end, size): (Port, u16),
+        boards: u16,
+        address: Address,
+        nonce: u64,
+    ) -> Result<Self, Failure> {
+        let cluster = member::Of::<M>::fingerprint_of(&member::config(NodeId(0), size));
+        let client = Client::new(NodeSet::first(boards), PATIENCE, nonce)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Self {
+            end,
+            address,
+            frames: Frames::new(cluster),
+            client,
+            began: clock(),
+            stop: Arc::default(),
+        })
+    }
+
+    /// Returns a flag that ends every wait when it is set, from any thread.
+    pub fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Returns the counts of dropped frames.
+    pub fn dropped(&self) -> Dropped {
+        self.frames.dropped()
+    }
+
+    /// Has a command applied exactly once. It is withdrawn if it is not answered within `patience`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is unknown whether the command was applied.
+    pub fn ask(
+        &mut self,
+        command: M::Command,
+        patience: Duration,
+    ) -> Result<Applied<M::Output>, Failure> {
+        let failed = |error: &dyn core::fmt::Display| Failure::new(error.to_string());
+        let asked = self.client.request(self.now(), command);
+        asked.map_err(|error| failed(&error))?;
+        let began = clock();
+        loop {
+            self.say();
+            if let Some(done) = self.client.poll_done() {
+                return done.result.map_err(|undone| failed(&undone));
+            }
+            if began.elapsed() >= patience || self.stop.load(Ordering::Relaxed) {
+                let _ = self.client.withdraw();
+                self.say();
+                return Err(Failure::new(format!(
+                    "no answer within {} s; the command may have been applied, or may yet be",
+                    began.elapsed().as_secs()
+                )));
+            }
+            let now = self.now();
+            let due = self.client.next_deadline().map(|at| at.since(now));
+            let due = due.map_or(POLL_INTERVAL, |span| {
+                Duration::from_micros(span.as_micros())
+            });
+            if let Some((from, answer)) = self.hear(due.min(POLL_INTERVAL)) {
+                self.client.handle_answer(self.now(), from, &answer);
+            }
+            self.client.handle_timeout(self.now());
+        }
+    }
+
+    /// Returns the status of a board, or `None` if it does not answer.
+    pub fn status(&mut self, node: NodeId) -> Option<Status> {
+        for _ in 0..STATUS_TRIES {
+            let began = clock();
+            self.put(node, Question::Status);
+            while let Some(left) = STATUS_TIMEOUT.checked_sub(began.elapsed()) {
+                let (from, answer) = self.hear(left)?;
+                self.client.handle_answer(self.now(), from, &answer);
+                match answer {
+                    Answer::Status(status) if from == node => return Some(status),
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// Sends the next question of the client, if there is one.
+    fn say(&mut self) {
+        while let Some((to, question)) = self.client.poll_question() {
+            self.put(to, question);
+        }
+    }
+
+    fn put(&self, to: NodeId, question: Question<M::Command>) {
+        let from = self.address;
+        let asked = Asked { from, to, question };
+        let mut buffer = [0; MTU];
+        // Every question of a client fits into a frame.
+        if let Ok(len) = self.frames.encode_asked(&asked, &mut buffer) {
+            self.end.send(buffer.get(..len).unwrap_or_default());
+        }
+    }
+
+    /// Returns the next answer for this client.
+    fn hear(&mut self, patience: Duration) -> Option<(NodeId, Answer<M::Output>)> {
+        let frame = self.end.receive(patience)?;
+        let answered = self.frames.decode_answered(&frame).ok()??;
+        let Answered { from, to, answer } = answered;
+        (to == self.address).then_some((from, answer))
+    }
+
+    fn now(&self) -> Instant {
+        let micros = self.began.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a driver of a real link is where the clock is read"
+)]
+fn clock() -> Clock {
+    Clock::now()
+}
