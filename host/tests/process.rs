@@ -224,7 +224,12 @@ fn a_check_prints_json_and_refuses_invalid_options() {
         assert_eq!(text(&output.stderr).lines().count(), 1, "{line}");
     }
     let help = finished("check --help");
-    for part in ["What is looked for", "Examples", "Exit codes", "--crashes"] {
+    for part in [
+        "Violations that are detected",
+        "Examples",
+        "Exit codes",
+        "--crashes",
+    ] {
         assert!(text(&help.stdout).contains(part), "{part}");
     }
     let mut closed = synod("check --nodes 2")

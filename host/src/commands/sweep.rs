@@ -38,7 +38,7 @@ pub enum ReportFormat {
     /// `happened` are left out.
     #[value(help = "One JSON object a line, for programs")]
     Json,
-    /// JUnit XML, for build servers.
+    /// `JUnit` XML, for build servers.
     #[value(help = "JUnit XML, for build servers")]
     Junit,
 }

@@ -1,4 +1,4 @@
-//! JUnit XML report of a sweep, for build servers.
+//! `JUnit` XML report of a sweep, for build servers.
 //!
 //! It has two suites. Their names include the shard if there are several, so that reports of all shards can be
 //! combined. The suite `runs` has a test case for each failed run, with the command that repeats it, and one for all
