@@ -287,7 +287,7 @@ fn the_command_of_a_failure_repeats_it() {
         let (_, rest) = account.split_once(label).unwrap();
         rest.lines().next().unwrap().trim()
     };
-    let command = after("repeat with: synod ");
+    let command = after("repeat it with: synod ");
     let again = finished(command);
     assert_eq!(again.status.code(), Some(3));
     assert_eq!(digest_of(&again), after("\n  digest "));
