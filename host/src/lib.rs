@@ -17,6 +17,7 @@ pub mod leadership;
 pub mod log;
 #[cfg(feature = "mutants")]
 pub mod museum;
+pub mod mutant;
 pub mod options;
 mod power_cut;
 mod progress;

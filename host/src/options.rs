@@ -1,5 +1,6 @@
 //! Options of a run: everything that determines its trace, and nothing that only changes how it is shown.
 
+use crate::mutant::{self, Mutant};
 use crate::shell_quoting;
 use crate::values::UNTIL_MAX;
 use core::fmt::{self, Write};
@@ -67,8 +68,7 @@ pub struct Options {
     /// Bound on the number of events; `None` for [`Options::default_events`].
     pub events: Option<u64>,
     /// Mistake planted in every node, if any.
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<synod::Mutant>,
+    pub mutant: Option<Mutant>,
 }
 
 impl Options {
@@ -88,7 +88,6 @@ impl Options {
             kills: Vec::new(),
             until: None,
             events: None,
-            #[cfg(feature = "mutants")]
             mutant: None,
         }
     }
@@ -139,10 +138,7 @@ impl Options {
         scenario.kills = self.kills.iter().copied().take(KILLS_MAX).collect();
         scenario.time_max = self.until.unwrap_or_else(|| self.default_until());
         scenario.events_max = self.events.unwrap_or_else(|| self.default_events());
-        #[cfg(feature = "mutants")]
-        {
-            scenario.mutant = self.mutant;
-        }
+        mutant::plant(&mut scenario, self.mutant);
         scenario
     }
 
@@ -201,7 +197,6 @@ impl Options {
         {
             write!(line, " --events {events}")?;
         }
-        #[cfg(feature = "mutants")]
         if let Some(mutant) = self.mutant {
             write!(line, " --mutant {mutant}")?;
         }

@@ -19,6 +19,7 @@ pub use workers::{Progress, current_seed, sweep};
 
 use crate::case::Case;
 use crate::exit::Exit;
+use crate::mutant::{self, Mutant};
 use crate::run::Finished;
 use crate::shell_quoting;
 use core::num::NonZeroUsize;
@@ -59,8 +60,7 @@ pub enum Source {
         path: PathBuf,
     },
     /// Another source, with a mutant in every node.
-    #[cfg(feature = "mutants")]
-    Mutated(Box<Self>, synod::Mutant),
+    Mutated(Box<Self>, Mutant),
 }
 
 impl Source {
@@ -81,10 +81,9 @@ impl Source {
                 case.trial.scenario.run_seed = run_seed;
                 case
             }
-            #[cfg(feature = "mutants")]
             Self::Mutated(source, mutant) => {
                 let mut case = source.case(run_seed);
-                case.trial.scenario.mutant = Some(*mutant);
+                mutant::plant(&mut case.trial.scenario, Some(*mutant));
                 case
             }
         }
@@ -93,7 +92,6 @@ impl Source {
     /// Returns the source without the mutant, unless the file itself contains one.
     pub(crate) fn unmutated(&self) -> &Self {
         match self {
-            #[cfg(feature = "mutants")]
             Self::Mutated(source, _) => source.unmutated(),
             source => source,
         }
@@ -121,7 +119,6 @@ impl Source {
             Self::Scenario { path, .. } => {
                 shell_quoting::push_option(&mut line, "--scenario", path.as_os_str());
             }
-            #[cfg(feature = "mutants")]
             Self::Mutated(source, mutant) => {
                 line = source.options();
                 shell_quoting::push_option(&mut line, "--mutant", mutant.name().as_ref());

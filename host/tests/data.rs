@@ -265,13 +265,7 @@ fn d3_a_changed_bit_in_a_record_in_use_is_refused() {
 fn d2_the_directory_of_another_cluster_is_refused() {
     let other = "6 --nodes 5 --clients 3 --quiet";
     let manifest = "cluster.toml";
-    is_refused(
-        "other-nodes",
-        other,
-        manifest,
-        |_| {},
-        &["nodes 3, where 5"],
-    );
+    is_refused("other-nodes", other, manifest, |_| {}, &["nodes 3, but 5"]);
     let bank = "6 --nodes 3 --clients 3 --machine bank --quiet";
     is_refused("other-machine", bank, manifest, |_| {}, &["kv, but bank"]);
     let swap = |file: &Path| {
@@ -313,7 +307,7 @@ fn d2_older_copies_of_files_are_refused() {
             &STORES[..],
             &[
                 "clients.store: according to this client log request 60 of client_",
-                "no node's store knows",
+                "no node's store has it",
                 never,
             ][..],
         ),
@@ -322,7 +316,7 @@ fn d2_older_copies_of_files_are_refused() {
             &[node, last],
             &[
                 "clients.store: ",
-                "which 2 stores of nodes must know of, and only that of NODE_1 does",
+                "so 2 stores of nodes must have it, but only that of NODE_1 does",
                 never,
             ],
         ),
@@ -332,7 +326,7 @@ fn d2_older_copies_of_files_are_refused() {
             &[
                 "clients.store: ",
                 "request 60 of client_",
-                "know of no answer after that to request 20",
+                "has no answer after that to request 20",
                 never,
             ],
         ),
@@ -348,7 +342,7 @@ fn d2_older_copies_of_files_are_refused() {
         (
             "old-nodes-and-manifest",
             &[node, other, last, manifest],
-            &["no node's store knows of it", never],
+            &["no node's store has it", never],
         ),
         (
             "old-notes-and-manifest",
@@ -673,13 +667,13 @@ fn a_directory_in_use_is_refused() {
 #[test]
 fn paths_that_cannot_hold_a_cluster_are_refused() {
     let nowhere = directory("nowhere").join("below");
-    assert!(refused(&finished(SMALL, &nowhere)).contains("make that one first"));
+    assert!(refused(&finished(SMALL, &nowhere)).contains("create it first"));
     let taken = directory("taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("letter"), "dear").unwrap();
-    assert!(refused(&finished(SMALL, &taken)).contains("there is letter"));
+    assert!(refused(&finished(SMALL, &taken)).contains("it holds letter"));
     let file = taken.join("letter");
-    assert!(refused(&finished(SMALL, &file)).contains("this is no directory"));
+    assert!(refused(&finished(SMALL, &file)).contains("this is not a directory"));
     assert_eq!(fs::read(file).unwrap(), b"dear");
 }
 

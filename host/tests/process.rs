@@ -224,7 +224,12 @@ fn a_check_prints_json_and_refuses_invalid_options() {
         assert_eq!(text(&output.stderr).lines().count(), 1, "{line}");
     }
     let help = finished("check --help");
-    for part in ["What is looked for", "Examples", "Exit codes", "--crashes"] {
+    for part in [
+        "Violations that are detected",
+        "Examples",
+        "Exit codes",
+        "--crashes",
+    ] {
         assert!(text(&help.stdout).contains(part), "{part}");
     }
     let mut closed = synod("check --nodes 2")
@@ -282,7 +287,7 @@ fn the_command_of_a_failure_repeats_it() {
         let (_, rest) = account.split_once(label).unwrap();
         rest.lines().next().unwrap().trim()
     };
-    let command = after("repeat with: synod ");
+    let command = after("repeat it with: synod ");
     let again = finished(command);
     assert_eq!(again.status.code(), Some(3));
     assert_eq!(digest_of(&again), after("\n  digest "));

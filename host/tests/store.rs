@@ -182,7 +182,7 @@ fn a_store_in_use_is_refused_to_another_process() {
     let (synced, error) = ended(&mut process(&[], &path));
     assert_eq!(synced, 0);
     assert!(
-        error.contains("in-use.store: another process has this open: stop that one"),
+        error.contains("in-use.store: another process has this open: stop that process"),
         "{error}"
     );
     drop(storage);

@@ -11,6 +11,7 @@ use super::schema::{
 };
 use super::vacuity;
 use super::{Case, keys::of as keys_of};
+use crate::mutant;
 use crate::options::{Machine, Options};
 use crate::values;
 use core::fmt;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use synod::simulation::{Capacities, PLAN_MAX, Placement, Scenario, Trial, Weather};
+use synod::simulation::{Capacities, PLAN_MAX, Placement, Trial, Weather};
 use synod::{Duration, NodeId};
 
 /// Reason why a file could not be read or written as a case.
@@ -213,7 +214,7 @@ impl File {
                 .to_owned(),
             ),
             storage: has_least_storage.then(|| "least".to_owned()),
-            mutant: mutant_of(scenario),
+            mutant: mutant::of(scenario).map(|mutant| mutant.name().to_owned()),
             contended: (*contended > 0).then_some(*contended),
             place: Some(place),
             think: Some(DurationText(scenario.think)),
@@ -276,7 +277,9 @@ impl File {
             return Err(Invalid::new(what).at_index(PLAN_MAX).under("fault"));
         }
         if let Some(name) = &self.mutant {
-            mutate(&mut scenario, name).map_err(|what| Invalid::new(what).under("mutant"))?;
+            let mutant = mutant::parse(name);
+            let mutant = mutant.map_err(|what| Invalid::new(what).under("mutant"))?;
+            mutant::plant(&mut scenario, Some(mutant));
         }
         let plan = self.faults.iter().enumerate().map(|(index, fault)| {
             let invalid = |invalid: Invalid| invalid.at_index(index).under("fault");
@@ -299,32 +302,6 @@ impl File {
         vacuity::check(&trial, script.as_ref())?;
         Ok((Case { trial, script }, self.outcome))
     }
-}
-
-/// Returns the name of the mutant of a scenario, if it has one.
-#[cfg(feature = "mutants")]
-fn mutant_of(scenario: &Scenario) -> Option<String> {
-    scenario.mutant.map(|mutant| mutant.name().to_owned())
-}
-
-#[cfg(not(feature = "mutants"))]
-const fn mutant_of(_scenario: &Scenario) -> Option<String> {
-    None
-}
-
-/// Plants a mistake in the nodes of a scenario.
-#[cfg(feature = "mutants")]
-fn mutate(scenario: &mut Scenario, name: &str) -> Result<(), String> {
-    let mutant = name.parse();
-    scenario.mutant = Some(mutant.map_err(|_| format!("there is no mutant '{name}'"))?);
-    Ok(())
-}
-
-#[cfg(not(feature = "mutants"))]
-fn mutate(_scenario: &mut Scenario, name: &str) -> Result<(), String> {
-    Err(format!(
-        "mutant is '{name}', which takes a program built with --features mutants"
-    ))
 }
 
 impl ScriptTable {

@@ -131,7 +131,6 @@ impl CheckArgs {
             depth: bounds.depth,
             states: bounds.states.unwrap_or(default.states),
             time: bounds.time.unwrap_or(default.time),
-            #[cfg(feature = "mutants")]
             mutant: self.mutant,
             form: self.format,
             ..default

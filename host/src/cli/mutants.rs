@@ -9,8 +9,8 @@ pub(super) use without::{MuseumArgs, Mutant, help, mutant};
 mod with {
     use crate::commands::museum::MuseumCommand;
     use crate::commands::run::OutputFormat;
+    pub(in crate::cli) use crate::mutant::Mutant;
     use crate::values::listed;
-    pub(in crate::cli) use synod::Mutant;
 
     /// Parses the name of a mutant.
     pub(in crate::cli) fn mutant(name: &str) -> Result<Mutant, String> {
@@ -80,10 +80,7 @@ mod with {
 
 #[cfg(not(feature = "mutants"))]
 mod without {
-    use core::convert::Infallible;
-
-    /// A type without values: there are no mutants.
-    pub(in crate::cli) type Mutant = Infallible;
+    pub(in crate::cli) use crate::mutant::Mutant;
 
     /// Refuses every name.
     pub(in crate::cli) fn mutant(_name: &str) -> Result<Mutant, &'static str> {

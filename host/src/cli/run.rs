@@ -6,6 +6,7 @@ use crate::case::Outcome;
 use crate::commands::run::{Colour, OutputFormat, RunCommand, Subject};
 use crate::data::Data;
 use crate::log::{Filter, Level};
+use crate::mutant;
 use crate::options::{Machine, Options};
 use crate::values;
 use clap::Args;
@@ -148,7 +149,6 @@ fn parse_place(text: &str) -> Result<Place, values::Expected> {
 impl RunArgs {
     pub(super) fn command(self) -> Result<RunCommand, UsageError> {
         let drawn = self.seed.is_none() && self.case.scenario.is_none();
-        #[cfg(feature = "mutants")]
         let mutant = self.cluster.mutant;
         let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
             Some(subject) => subject,
@@ -158,10 +158,9 @@ impl RunArgs {
             (Subject::Plain(options), Some(path)) => stored(options, path, self.learner)?,
             (subject, _) => subject,
         };
-        #[cfg(feature = "mutants")]
         let subject = match (subject, mutant) {
             (Subject::Case { mut case, command }, Some(mutant)) => {
-                case.trial.scenario.mutant = Some(mutant);
+                mutant::plant(&mut case.trial.scenario, Some(mutant));
                 let command = format!("{command} --mutant {mutant}");
                 Subject::Case { case, command }
             }
@@ -230,7 +229,6 @@ impl ClusterArgs {
             kills: self.kill,
             until: self.until,
             events: self.events,
-            #[cfg(feature = "mutants")]
             mutant: self.mutant,
         };
         if options.jitter() > values::JITTER_MAX {

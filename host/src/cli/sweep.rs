@@ -79,7 +79,6 @@ impl SweepArgs {
             Some(path) => scenario(path)?,
             None => Source::Swarm(swarm(self.faults, self.nodes)?),
         };
-        #[cfg(feature = "mutants")]
         let source = match self.mutant {
             Some(mutant) => Source::Mutated(Box::new(source), mutant),
             None => source,

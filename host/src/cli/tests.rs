@@ -354,7 +354,7 @@ fn invalid_sweep_options_are_named_with_the_values_accepted() {
         ),
         (
             "sweep --shard 5/4",
-            "--shard got '5/4', but takes which of how many, from 1/1: 1/4, 2/4, 3/4 and 4/4 are all",
+            "--shard got '5/4', but takes a share I/N with I from 1 to N, such as 1/4",
         ),
         (
             "sweep --jobs 0",

@@ -9,6 +9,7 @@ use super::run::OutputFormat;
 use crate::check::{Coverage, End, Network, Scope, Situation, Watch};
 use crate::exit::Exit;
 use crate::log::Output;
+use crate::mutant::Mutant;
 use crate::progress;
 use crate::shell_quoting;
 use crate::signals::{self, FirstSignal};
@@ -58,8 +59,7 @@ pub struct CheckCommand {
     /// Time budget.
     pub time: Duration,
     /// Mistake planted in every node.
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<synod::Mutant>,
+    pub mutant: Option<Mutant>,
     /// Format of the report.
     pub form: OutputFormat,
 }
@@ -102,7 +102,6 @@ impl CheckCommand {
             part,
             depth: None,
             states: STATES,
-            #[cfg(feature = "mutants")]
             mutant: None,
             form: OutputFormat::Text,
         }
@@ -188,7 +187,6 @@ impl CheckCommand {
         if self.time != Self::time_of(self.part.as_ref()) {
             write!(line, " --time {}", self.time)?;
         }
-        #[cfg(feature = "mutants")]
         if let Some(mutant) = self.mutant {
             write!(line, " --mutant {mutant}")?;
         }

@@ -2,6 +2,7 @@
 
 use super::Shrinking;
 use crate::case::Case;
+use crate::mutant;
 use synod::simulation::{
     Fault, FaultKind, FaultSet, Placement, Planned, Swarm, Target, Trial, Weather,
 };
@@ -49,10 +50,7 @@ impl Shrinking<'_> {
             trial.requests = trial.requests.min(most).min(base.requests);
             trial.scenario.clients = trial.scenario.clients.min(base.scenario.clients);
             trial.scenario.events_max = base.scenario.events_max;
-            #[cfg(feature = "mutants")]
-            {
-                trial.scenario.mutant = base.scenario.mutant;
-            }
+            mutant::plant(&mut trial.scenario, mutant::of(&base.scenario));
             self.offer(Case::of(trial));
         }
     }

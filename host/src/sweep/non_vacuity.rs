@@ -137,7 +137,6 @@ impl Expectations {
                 (FaultSet::NONE, possible(*nodes), nodes.is_none())
             }
             Source::Swarm(Swarm { faults, .. }) => (*faults, FaultSet::NONE, false),
-            #[cfg(feature = "mutants")]
             Source::Mutated(..) => (FaultSet::NONE, FaultSet::NONE, false),
         };
         Self {

@@ -67,7 +67,7 @@ fn a_violation_is_reported_step_by_step_with_the_command_that_repeats_it() {
     assert_eq!(exit, Exit::Violated);
     assert!(text.starts_with("  1  "), "{text}");
     assert!(
-        text.contains("\n\noutcome     violated: decision: NODE_0 says that slot 3 is chosen"),
+        text.contains("\n\noutcome     violated: decision: NODE_0 announces slot 3 as chosen"),
         "{text}"
     );
     assert!(
@@ -142,7 +142,7 @@ fn an_interrupt_is_reported_unless_the_check_was_complete() {
     let explorer = || Explorer::new(Scope::small()).unwrap();
     let (text, exit) = account_of(&command, explorer(), true);
     assert!(
-        text.starts_with("outcome     interrupted: not everything was visited"),
+        text.starts_with("outcome     interrupted: the exploration is incomplete"),
         "{text}"
     );
     assert_eq!(exit, Exit::Interrupted);
@@ -179,7 +179,7 @@ fn a_check_without_expected_events_is_vacuous_and_names_them() {
         ),
     ] {
         let (text, exit) = checked(&world(scope));
-        let start = format!("outcome     vacuous: {never}, so that nothing is shown by it\n");
+        let start = format!("outcome     vacuous: {never}, so that the check proves nothing\n");
         assert!(text.starts_with(&start), "{text}");
         assert_eq!(exit, Exit::Vacuous);
     }

@@ -71,7 +71,7 @@ fn a_store_can_be_opened_only_once_at_a_time() {
     let line = refusal(&place, || FileStorage::open(&path, LABEL));
     assert_eq!(
         line,
-        "DIR/a: another process has this open: stop that one first, or name another directory"
+        "DIR/a: another process has this open: stop that process first, or name another directory"
     );
     drop(storage);
     assert_eq!(
@@ -105,7 +105,7 @@ fn files_other_than_the_store_of_the_node_are_refused_and_unchanged() {
     );
     is(
         open("text", LABEL),
-        "DIR/text: this is not the store of a node, ",
+        "DIR/text: this is not the store of a node: ",
     );
     is(
         open("directory", LABEL),
@@ -125,7 +125,7 @@ fn files_other_than_the_store_of_the_node_are_refused_and_unchanged() {
     };
     is(
         open("store", other),
-        "DIR/store: this has cluster 0x0000000000000006, where 0x",
+        "DIR/store: this has cluster 0x0000000000000006, but 0x",
     );
     let other = Label {
         capacity: 9,
@@ -194,13 +194,13 @@ fn d2_a_node_whose_store_is_missing_gets_no_new_one() {
     let mut dir = DataDir::open_or_found(&place.join("data"), &cluster()).unwrap();
     drop(dir.storage(NodeId(2)).unwrap());
     fs::remove_file(place.join("data/node-2.store")).unwrap();
-    let gone = "DIR/data/node-2.store: the storage of NODE_2 is gone, and with it what the node voted: put this very file \
-                back, as it was when the node last stopped, and never an older copy of it; or let the node come back as a \
-                learner, which never votes";
-    assert_eq!(refusal(&place, || dir.storage(NodeId(2))), gone);
+    let missing = "DIR/data/node-2.store: the storage of NODE_2 is missing, and with it the votes of the node: restore \
+                   this file as it was when the node last stopped, never an older copy; or restart the node as a \
+                   learner, which never votes";
+    assert_eq!(refusal(&place, || dir.storage(NodeId(2))), missing);
     drop(dir);
     let mut dir = DataDir::open_or_found(&place.join("data"), &cluster()).unwrap();
-    assert_eq!(refusal(&place, || dir.storage(NodeId(2))), gone);
+    assert_eq!(refusal(&place, || dir.storage(NodeId(2))), missing);
     drop(dir.storage(NodeId(3)).unwrap());
 
     // A store of another node is not accepted.
@@ -211,7 +211,7 @@ fn d2_a_node_whose_store_is_missing_gets_no_new_one() {
     .unwrap();
     let line = refusal(&place, || dir.storage(NodeId(2)));
     assert!(
-        line.starts_with("DIR/data/node-2.store: this has node NODE_3, where NODE_2"),
+        line.starts_with("DIR/data/node-2.store: this has node NODE_3, but NODE_2"),
         "{line}"
     );
 }
@@ -237,7 +237,7 @@ fn a_directory_with_other_contents_is_refused_and_unchanged() {
         "room 65536, but 1048576 was expected",
     ];
     for (other, line) in others.iter().zip(lines) {
-        let hint = "name its own options or another directory";
+        let hint = "use the options of this cluster, or another directory";
         assert_eq!(
             open(other),
             format!("DIR/cluster.toml: this has {line}: {hint}")
@@ -261,14 +261,14 @@ fn a_directory_with_other_contents_is_refused_and_unchanged() {
     fs::remove_file(&manifest).unwrap();
     let line = open(&cluster());
     assert!(
-        line.starts_with("DIR/cluster.toml: there are stores in this directory, but "),
+        line.starts_with("DIR/cluster.toml: this directory holds stores, but "),
         "{line}"
     );
     fs::remove_file(data.join("node-0.store")).unwrap();
     fs::write(data.join("thesis"), "much work").unwrap();
     let line = open(&cluster());
     assert!(
-        line.starts_with("DIR: there is no cluster in this directory, but there is thesis"),
+        line.starts_with("DIR: this directory holds no cluster, but it holds thesis"),
         "{line}"
     );
 
