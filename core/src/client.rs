@@ -88,16 +88,16 @@
 //! have been applied, and may yet be. The next request has a later number, and once that is answered the matter is settled:
 //! what was withdrawn was applied before it, or never will be.
 
-mod asking;
 mod service;
+mod session;
 #[cfg(test)]
 mod tests;
 
 use crate::{NODES_MAX, NodeId, Outcome, Proposal, RequestKey, Status};
-pub use asking::{Applied, Client, ClientError, Done, Session, Undone, Withdrawn};
 use core::fmt;
 use core::num::NonZero;
 pub use service::Service;
+pub use session::{Applied, Client, ClientError, Done, Session, Undone, Withdrawn};
 
 /// The address of a client on a link: a byte from 64 to 255. Nodes have those below.
 ///

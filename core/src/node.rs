@@ -2,15 +2,15 @@
 
 mod apply;
 mod catch_up;
-mod claims;
-mod contact;
-mod drive;
-mod essence;
+mod elections;
+mod exploration_state;
 mod fence;
-mod keep;
-mod leading;
-mod mistakes;
+mod leader_contact;
+mod leadership;
+mod mutants;
+mod persistence;
 mod recover;
+mod replication;
 mod requests;
 mod step;
 mod view;
@@ -30,7 +30,7 @@ use crate::{
     AnyOutbox, Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId,
     NodeSet, Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
-use contact::{Contact, Relay};
+use leader_contact::{Contact, Relay};
 use rand_xorshift::XorShiftRng;
 pub use recover::Durable;
 use step::{Latest, Step};

@@ -1,6 +1,6 @@
 //! Founding, joining, and catching up: by pages of decisions, or of a snapshot past those.
 
-use super::contact::RELAY_REPEATS;
+use super::leader_contact::RELAY_REPEATS;
 use super::{Node, Phase, Step};
 use crate::mutant::Mutant;
 use crate::roles::initializer::Initializer;

@@ -3,10 +3,10 @@
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 7; with a window, probes before claims,
 //! and a check that a quorum still answers.
 
-mod claim;
+mod election;
 
-pub(crate) use claim::Adoption;
-use claim::Probe;
+pub(crate) use election::Adoption;
+use election::Probe;
 
 use super::commander::Commander;
 use super::scout::Scout;

@@ -3,7 +3,7 @@
 //! A checker that visits every state of a small cluster must know when two states are the same, and must decide itself
 //! which timer fires. Nothing of this is used by a node at work, and nothing of it is linked where nobody checks.
 
-use super::contact::RELAY_REPEATS;
+use super::leader_contact::RELAY_REPEATS;
 use super::{Latest, Node};
 use crate::random::{Purpose, stream};
 use crate::timer::Timer;
