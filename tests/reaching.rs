@@ -208,7 +208,7 @@ impl Timeless {
         let order = others.into_iter().chain([leader]);
         let nodes = order.map(|node| {
             let mut node = c.node(node).clone();
-            node.distill();
+            node.canonicalize();
             node
         });
         let reign = c.node(leader).leading().unwrap();

@@ -6,7 +6,7 @@
 //! clients ask, and knows to which address an answer goes. [`Frames`](crate::wire::Frames) carries both over a link.
 //!
 //! ```
-//! use synod::client::{Address, Asked, Client, Service};
+//! use synod::client::{Address, QuestionEnvelope, Client, Service};
 //! use synod::machines::{Key, Kv, KvCommand, KvReply};
 //! use synod::wire::{Frame, Frames};
 //! use synod::{Config, Duration, Instant, Node, NodeId, NodeSet, Outbox};
@@ -28,9 +28,9 @@
 //!     let mut buffer = [0; 127];
 //!     // The client's loop: what it wants to say leaves; what has arrived for it goes in; time goes in.
 //!     if let Some((to, question)) = client.poll_question() {
-//!         let len = frames.encode_asked(&Asked { from: here, to, question }, &mut buffer)?;
+//!         let len = frames.encode_question(&QuestionEnvelope { from: here, to, question }, &mut buffer)?;
 //!         // The node's loop: a question goes to the service, and so does each reply.
-//!         if let Ok(Frame::Asked(asked)) = frames.decode(&buffer[..len])
+//!         if let Ok(Frame::Question(asked)) = frames.decode(&buffer[..len])
 //!             && let Some(answered) = service.handle(now, &mut node, &asked, &mut outbox, &mut ())
 //!         {
 //!             client.handle_answer(now, answered.from, &answered.answer);
@@ -158,7 +158,7 @@ impl defmt::Format for Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Question<C> {
-    /// Asks for a session or for a command to be applied. Asked again, it is answered once more and applied once.
+    /// Asks for a session or for a command to be applied. QuestionEnvelope again, it is answered once more and applied once.
     Request {
         /// A registration or a request; never a no-op.
         proposal: Proposal<C>,
@@ -194,7 +194,7 @@ pub enum Answer<O> {
 /// A question with its ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Asked<C> {
+pub struct QuestionEnvelope<C> {
     /// Who asks.
     pub from: Address,
     /// Which node is asked.
@@ -206,7 +206,7 @@ pub struct Asked<C> {
 /// An answer with its ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Answered<O> {
+pub struct AnswerEnvelope<O> {
     /// Which node answers.
     pub from: NodeId,
     /// Who asked.

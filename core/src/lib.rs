@@ -134,7 +134,7 @@ pub use outbox::{AnyOutbox, Outbox, Outgoing, Reply, Write};
 pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber};
 pub use ram::Ram;
 pub use roles::sessions::OUTPUT_MAX;
-pub use status::{Standing, Status};
+pub use status::{NodeState, Status};
 pub use tally::Tally;
 pub use ticks::Ticks;
 pub use time::{Duration, Instant};

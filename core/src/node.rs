@@ -30,10 +30,10 @@ use crate::{
     AnyOutbox, Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId,
     NodeSet, Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
-use leader_contact::{Contact, Relay};
+use leader_contact::{LeaderContact, Relay};
 use rand_xorshift::XorShiftRng;
 pub use recover::Durable;
-use step::{Latest, Step};
+use step::{LastStep, Step};
 pub use view::Marks;
 
 /// One node of a cluster: a deterministic state machine without clock, socket, disk or thread.
@@ -116,18 +116,18 @@ pub struct Node<
     leader: Leader<M::Command, WINDOW, CLIENTS>,
     requesters: Table<Requester<M::Command>, CLIENTS>,
     /// The highest ballot that was heard of.
-    seen: Ballot,
+    highest_seen: Ballot,
     leader_hint: Option<NodeId>,
     /// Whether it may speak as an acceptor and as a leader (rules D1 and D2).
     voter: bool,
     /// What the election timer is for.
-    contact: Contact,
+    contact: LeaderContact,
     /// Whom it turns to while it hears no leader (rule L8).
     relay: Option<Relay>,
     /// Whether what has waited is handed to another than the leader next time.
-    around: bool,
+    bypass_leader: bool,
     /// Heartbeats in a row under one ballot, sent or heard.
-    beats: u8,
+    heartbeats_in_row: u8,
     /// Claims in a row that another one ended.
     failures: u8,
     /// Until then it claims only where a quorum answers its probe at once (rule L5).
@@ -141,7 +141,7 @@ pub struct Node<
     rng: XorShiftRng,
     /// The most votes that the acceptor has held.
     votes_peak: usize,
-    latest: Latest,
+    last_step: LastStep,
     /// Beside the settings, so that a literal of those is the same with the feature and without.
     mistake: Mistake,
 }
@@ -217,17 +217,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Self {
             fingerprint: Self::fingerprint_of(&config),
             phase,
-            seen: past.acceptor.promised(),
+            highest_seen: past.acceptor.promised(),
             acceptor: past.acceptor,
             replica: Replica::new(past.state),
             leader: Leader::new(),
             requesters: Table::new(),
             leader_hint: None,
             voter,
-            contact: Contact::New,
+            contact: LeaderContact::New,
             relay: None,
-            around: false,
-            beats: 0,
+            bypass_leader: false,
+            heartbeats_in_row: 0,
             failures: 0,
             patience: Instant::ZERO,
             learn_repeats: 0,
@@ -236,7 +236,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             timers,
             rng,
             votes_peak: 0,
-            latest: Latest::NONE,
+            last_step: LastStep::NONE,
             mistake: Mistake::NONE,
             config,
         }
@@ -484,7 +484,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.replica.invariants();
             self.leader.invariants(self.replica.applied());
             debug_assert!(
-                self.seen >= self.acceptor.promised(),
+                self.highest_seen >= self.acceptor.promised(),
                 "promised what was not seen"
             );
             debug_assert!(

@@ -198,7 +198,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     }
 
     /// Forgets what was to be written and sent; the replies stay.
-    pub(crate) fn retract(&mut self) {
+    pub(crate) fn drop_unsent(&mut self) {
         self.peak = self.peak();
         self.writes.clear();
         self.messages.clear();
@@ -273,7 +273,7 @@ pub trait AnyOutbox<M: StateMachine, const PAGE: usize>: Clone + Debug + sealed:
 
     /// Removes the writes and the messages; the replies stay.
     #[doc(hidden)]
-    fn retract(&mut self);
+    fn drop_unsent(&mut self);
 
     /// See [`Outbox::room`].
     fn room(&self) -> usize;
@@ -340,8 +340,8 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> AnyOutbox<M, PAGE>
     }
 
     #[inline]
-    fn retract(&mut self) {
-        Self::retract(self);
+    fn drop_unsent(&mut self) {
+        Self::drop_unsent(self);
     }
 
     #[inline]
@@ -386,12 +386,12 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Forgets whatever was to be written.
-    pub(crate) fn forget_writes(&mut self) {
+    pub(crate) fn drop_writes(&mut self) {
         self.writes.clear();
     }
 
     /// Takes back the last message.
-    pub(crate) fn take_back(&mut self) {
+    pub(crate) fn drop_last_message(&mut self) {
         self.messages.pop();
     }
 

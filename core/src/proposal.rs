@@ -108,7 +108,7 @@ impl<C> Proposal<C> {
 impl<C: Eq> Proposal<C> {
     /// Whether two proposals are the same: `==`, compiled once on small targets.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         self == other
     }
 }

@@ -11,7 +11,7 @@ use core::fmt;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status {
     /// What it can do.
-    pub standing: Standing,
+    pub state: NodeState,
     /// Who leads, as far as it knows.
     pub leader: Option<NodeId>,
     /// The last slot that it has applied; after a restart it may be an earlier one than before.
@@ -25,7 +25,7 @@ pub struct Status {
 /// What a node can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Standing {
+pub enum NodeState {
     /// It has not joined its cluster yet. Requests are taken, and passed on.
     Joining,
     /// It only learns what is decided: it lost its storage, or that failed.
@@ -38,7 +38,7 @@ pub enum Standing {
     Halted,
 }
 
-impl Standing {
+impl NodeState {
     /// All of them, in the order of the variants.
     pub const ALL: [Self; 5] = [
         Self::Joining,
@@ -49,7 +49,7 @@ impl Standing {
     ];
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for NodeState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Joining => "joining",

@@ -138,15 +138,15 @@ impl Timers {
     }
 
     /// Makes one armed timer overdue, and puts all others off for as long as can be.
-    pub(crate) fn only(&mut self, timer: Timer) {
-        self.put_off();
+    pub(crate) fn make_only_due(&mut self, timer: Timer) {
+        self.postpone_all();
         if self.is_armed(timer) {
             self.arm(timer, Instant::ZERO);
         }
     }
 
     /// Puts all armed timers off for as long as can be.
-    pub(crate) fn put_off(&mut self) {
+    pub(crate) fn postpone_all(&mut self) {
         let last = Instant::FAR_FUTURE.back(Duration::from_micros(1));
         for timer in Timer::ALL {
             if self.is_armed(timer) {
@@ -265,7 +265,7 @@ mod tests {
         for timer in [Timer::Scout, Timer::Learn] {
             timers.arm(timer, Instant::from_micros(5));
         }
-        timers.only(Timer::Learn);
+        timers.make_only_due(Timer::Learn);
         let expired = |timer| timers.is_expired(timer, Instant::ZERO);
         assert_eq!(
             Timer::ALL.map(expired),

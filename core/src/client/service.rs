@@ -1,12 +1,12 @@
 //! What stands between a link and a node for the clients outside: it hands over their questions, and remembers who asked.
 
-use super::{Address, Answer, Answered, Asked, Question};
+use super::{Address, Answer, AnswerEnvelope, Question, QuestionEnvelope};
 use crate::{
     AnyOutbox, Instant, Node, Outcome, Proposal, Reply, RequestError, RequestKey, RequestNumber,
     StateMachine, Tracer,
 };
 
-/// Serves the clients of one node. A driver owns one beside its node: each [`Asked`] that arrives goes to
+/// Serves the clients of one node. A driver owns one beside its node: each [`QuestionEnvelope`] that arrives goes to
 /// [`Service::handle`], and each [`Reply`] in the outbox to [`Service::answer`].
 ///
 /// It has a place of 16 bytes for each of the `CLIENTS` requests that can be outstanding at the node, and is of the same
@@ -67,10 +67,10 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         &mut self,
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
-        asked: &Asked<M::Command>,
+        asked: &QuestionEnvelope<M::Command>,
         outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
-    ) -> Option<Answered<M::Output>> {
+    ) -> Option<AnswerEnvelope<M::Output>> {
         if asked.to != node.id() {
             return None;
         }
@@ -89,7 +89,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
                 self.request(now, node, (proposal, asked.from), (outbox, tracer))?
             }
         };
-        Some(Answered {
+        Some(AnswerEnvelope {
             from: node.id(),
             to: asked.from,
             answer,
@@ -103,9 +103,9 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         reply: &Reply<M::Output>,
-    ) -> Option<Answered<M::Output>> {
+    ) -> Option<AnswerEnvelope<M::Output>> {
         let asker = self.find(reply.key)?.take()?;
-        Some(Answered {
+        Some(AnswerEnvelope {
             from: node.id(),
             to: asker.from,
             answer: Answer::Outcome {
@@ -150,7 +150,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
             Ok(()) => {}
             // The same again, perhaps from elsewhere. Not another command under its number (rule X1).
             Err(RequestError::Outstanding { .. })
-                if known.is_some() && node.is_asking(proposal) => {}
+                if known.is_some() && node.is_requesting(proposal) => {}
             Err(RequestError::Full { .. }) => {
                 return Some(Answer::Outcome {
                     key,

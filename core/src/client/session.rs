@@ -3,8 +3,8 @@
 use super::{Answer, Question};
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::{
-    ClientId, Duration, Instant, NodeId, NodeSet, Outcome, Proposal, RequestKey, RequestNumber,
-    Slot, Standing, StateMachine,
+    ClientId, Duration, Instant, NodeId, NodeSet, NodeState, Outcome, Proposal, RequestKey,
+    RequestNumber, Slot, StateMachine,
 };
 use core::fmt;
 use rand_xorshift::XorShiftRng;
@@ -42,7 +42,7 @@ pub struct Client<M: StateMachine> {
     /// Which nodes are still to be told what was withdrawn.
     withdrawn: (NodeSet, RequestKey),
     /// Who is asked.
-    at: NodeId,
+    target: NodeId,
     leader: Option<NodeId>,
     /// How many nodes were asked in vain.
     failures: u32,
@@ -149,7 +149,7 @@ impl<M: StateMachine> Client<M> {
             command: None,
             asked: NodeSet::EMPTY,
             withdrawn: (NodeSet::EMPTY, RequestKey::registration(nonce)),
-            at: first,
+            target: first,
             leader: None,
             failures: 0,
             deadline: None,
@@ -196,12 +196,12 @@ impl<M: StateMachine> Client<M> {
         match self.number.0.checked_add(1) {
             Some(next) if self.session.is_some() => self.number = RequestNumber(next),
             // Without a session; or all of its numbers are used.
-            _ => self.begin_anew(now),
+            _ => self.open_new_session(now),
         }
         self.command = Some(command);
         self.asked = NodeSet::EMPTY;
         self.failures = 0;
-        self.at = self.leader.unwrap_or(self.at);
+        self.target = self.leader.unwrap_or(self.target);
         self.ask(now);
         Ok(())
     }
@@ -230,10 +230,10 @@ impl<M: StateMachine> Client<M> {
         match *answer {
             Answer::Status(status) => {
                 self.note(status.leader);
-                let halted = status.standing == Standing::Halted && from == self.at;
+                let halted = status.state == NodeState::Halted && from == self.target;
                 // Where all have halted, it waits as if nobody answered.
                 if halted && self.is_outstanding() && self.rounds() == 0 {
-                    self.ask_elsewhere(now);
+                    self.try_next_node(now);
                 }
             }
             Answer::Outcome {
@@ -255,7 +255,7 @@ impl<M: StateMachine> Client<M> {
     /// Tells the client that time has passed; to call it early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.ask_elsewhere(now);
+            self.try_next_node(now);
         }
     }
 
@@ -294,7 +294,7 @@ impl<M: StateMachine> Client<M> {
 
     fn on_outcome(&mut self, now: Instant, from: NodeId, outcome: Outcome<M::Output>) {
         match (outcome, self.session) {
-            (Outcome::Busy, _) if from == self.at => {
+            (Outcome::Busy, _) if from == self.target => {
                 self.question = None;
                 self.deadline = Some(now + self.wait());
             }
@@ -303,7 +303,7 @@ impl<M: StateMachine> Client<M> {
                 self.number = RequestNumber(1);
                 self.asked = NodeSet::EMPTY;
                 self.failures = 0;
-                self.at = self.leader.unwrap_or(from);
+                self.target = self.leader.unwrap_or(from);
                 self.ask(now);
             }
             (Outcome::Applied { slot, output }, Some(_)) => self.end(Ok(Applied { slot, output })),
@@ -329,7 +329,7 @@ impl<M: StateMachine> Client<M> {
 
     /// The next session is opened under another nonce, so that late answers to the old one are none to the new one. Two clients
     /// that had the same nonce part here, unless they come here at the same microsecond of their clocks.
-    fn begin_anew(&mut self, now: Instant) {
+    fn open_new_session(&mut self, now: Instant) {
         if self.number != RequestNumber::REGISTRATION {
             self.nonce = mix(self.nonce ^ mix(now.as_micros()));
             self.session = None;
@@ -359,17 +359,17 @@ impl<M: StateMachine> Client<M> {
         let Some(proposal) = self.proposal() else {
             return;
         };
-        self.question = Some((self.at, Question::Request { proposal }));
+        self.question = Some((self.target, Question::Request { proposal }));
         self.deadline = Some(now + self.wait());
     }
 
     /// Asks the next node: the leader, unless that was silent just now.
-    fn ask_elsewhere(&mut self, now: Instant) {
+    fn try_next_node(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
-        self.leader = self.leader.filter(|leader| *leader != self.at);
-        let mut behind = self.members.iter().filter(|member| *member > self.at);
+        self.leader = self.leader.filter(|leader| *leader != self.target);
+        let mut behind = self.members.iter().filter(|member| *member > self.target);
         let next = behind.next().or_else(|| self.members.iter().next());
-        self.at = self.leader.or(next).unwrap_or(self.at);
+        self.target = self.leader.or(next).unwrap_or(self.target);
         self.ask(now);
     }
 

@@ -3,14 +3,14 @@
 extern crate std;
 
 use super::{
-    Address, Answer, Answered, Applied, Asked, Client, ClientError, Done, Question, Service,
-    Session, Undone, Withdrawn,
+    Address, Answer, AnswerEnvelope, Applied, Client, ClientError, Done, Question,
+    QuestionEnvelope, Service, Session, Undone, Withdrawn,
 };
 use crate::machines::{Bank, BankCommand, BankReply, Key};
 use crate::wire::{Frame, Frames};
 use crate::{
-    ClientId, Config, Duration, Envelope, Instant, Node, NodeId, NodeSet, Outbox, Outcome,
-    Proposal, RequestKey, RequestNumber, Slot, Standing, Status,
+    ClientId, Config, Duration, Envelope, Instant, Node, NodeId, NodeSet, NodeState, Outbox,
+    Outcome, Proposal, RequestKey, RequestNumber, Slot, Status,
 };
 use rand_core::SeedableRng;
 use rand_xorshift::XorShiftRng;
@@ -162,15 +162,15 @@ impl World {
     fn hear(&mut self, bytes: &[u8]) {
         match self.frames.decode(bytes).unwrap() {
             Frame::Message(envelope) => self.tell(&envelope),
-            Frame::Asked(asked) => {
+            Frame::Question(asked) => {
                 for number in 0..self.nodes.len() {
                     self.drive(number, |node, service, now, outbox| {
                         service.handle(now, node, &asked, outbox, &mut ())
                     });
                 }
             }
-            Frame::Answered => {
-                let answered = self.frames.decode_answered(bytes).unwrap().unwrap();
+            Frame::Answer => {
+                let answered = self.frames.decode_answer(bytes).unwrap().unwrap();
                 for index in 0..self.clients.len() {
                     let (now, outside) = (self.now, &mut self.clients[index]);
                     if outside.at == answered.to {
@@ -201,7 +201,7 @@ impl World {
             &mut Service<CLIENTS>,
             Instant,
             &mut Outbox<Machine, 2, { Member::OUTBOX_MIN }>,
-        ) -> Option<Answered<BankReply>>,
+        ) -> Option<AnswerEnvelope<BankReply>>,
     ) {
         let Some(node) = self.nodes[number].as_deref_mut() else {
             return;
@@ -222,7 +222,7 @@ impl World {
             }
         }
         for answered in answers {
-            let len = self.frames.encode_answered(&answered, &mut buffer).unwrap();
+            let len = self.frames.encode_answer(&answered, &mut buffer).unwrap();
             frames.push((buffer[..len].to_vec(), true));
         }
         for (bytes, outside) in frames {
@@ -235,7 +235,7 @@ impl World {
         let from = outside.at;
         let mut questions = Vec::new();
         while let Some((to, question)) = outside.client.poll_question() {
-            questions.push(Asked { from, to, question });
+            questions.push(QuestionEnvelope { from, to, question });
         }
         if let Some(done) = outside.client.poll_done() {
             outside.answers.push(done.result);
@@ -245,9 +245,9 @@ impl World {
         }
     }
 
-    fn ask(&mut self, asked: &Asked<BankCommand>) {
+    fn ask(&mut self, asked: &QuestionEnvelope<BankCommand>) {
         let mut buffer = [0; 127];
-        let len = self.frames.encode_asked(asked, &mut buffer).unwrap();
+        let len = self.frames.encode_question(asked, &mut buffer).unwrap();
         self.put(&buffer[..len], true);
     }
 
@@ -488,7 +488,7 @@ fn x4_a_later_number_withdraws_the_one_before() {
             command: BankCommand::Balance(key_of(0)),
         };
         let (to, question) = (NodeId(1), Question::Request { proposal });
-        let asked = Asked { from, to, question };
+        let asked = QuestionEnvelope { from, to, question };
         let answer = service.handle(now, node, &asked, &mut outbox, &mut ());
         let outstanding = |number| {
             node.is_outstanding(RequestKey {
@@ -528,7 +528,7 @@ fn x1_another_command_under_the_same_number_is_not_given_the_answer_of_the_first
             number: RequestNumber(7),
             command: BankCommand::Deposit(key_of(0), amount),
         };
-        Asked {
+        QuestionEnvelope {
             from: Address::new(from).unwrap(),
             to: NodeId(1),
             question: Question::Request { proposal },
@@ -570,7 +570,7 @@ fn x4_only_who_asked_withdraws() {
     node.register(now, 8, &mut outbox, &mut ()).unwrap();
     let mut say = |from: u8, question| {
         let (from, to) = (Address::new(from).unwrap(), NodeId(1));
-        let asked = Asked { from, to, question };
+        let asked = QuestionEnvelope { from, to, question };
         assert_eq!(
             service.handle(now, node, &asked, &mut outbox, &mut ()),
             None
@@ -610,7 +610,7 @@ fn a_place_whose_reply_was_dropped_is_found_again() {
     }
     for nonce in 0..3 * u64::try_from(CLIENTS).unwrap() {
         let proposal = Proposal::Register { nonce };
-        let asked = Asked {
+        let asked = QuestionEnvelope {
             from: Address::FIRST,
             to: NodeId(0),
             question: Question::Request { proposal },
@@ -631,7 +631,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     world.run_for(Duration::from_secs(1));
     let leader = world.lead().unwrap();
     let ask = |world: &mut World, number: usize| {
-        let asked = Asked {
+        let asked = QuestionEnvelope {
             from: Address::LAST,
             to: NodeId(u16::try_from(number).unwrap()),
             question: Question::Status,
@@ -641,7 +641,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
         let mut outbox = Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new();
         let service = &mut world.services[number];
         let answer = service.handle(world.now, node, &asked, &mut outbox, &mut ());
-        assert!(outbox.is_empty() && node.essence() == before.essence());
+        assert!(outbox.is_empty() && node.exploration_state() == before.exploration_state());
         match answer.unwrap().answer {
             Answer::Status(status) => status,
             other @ Answer::Outcome { .. } => panic!("{other:?}"),
@@ -650,11 +650,11 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     for number in 0..3 {
         let status = ask(&mut world, number);
         let expected = if number == leader {
-            Standing::Leading
+            NodeState::Leading
         } else {
-            Standing::Voting
+            NodeState::Voting
         };
-        assert_eq!(status.standing, expected);
+        assert_eq!(status.state, expected);
         assert_eq!(status.leader, Some(NodeId(u16::try_from(leader).unwrap())));
         assert_eq!(status.highest, world.node(leader).leading().unwrap());
         let node = world.node(number);
@@ -681,7 +681,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     );
     node.handle_message(now, &own, &mut outbox, &mut ());
     assert!(node.halted().is_some());
-    assert_eq!(ask(&mut world, leader).standing, Standing::Halted);
+    assert_eq!(ask(&mut world, leader).state, NodeState::Halted);
 
     // A client that asks it is told at once, and goes on elsewhere.
     let index = world.add(Address::FIRST, 3);
@@ -696,7 +696,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     let (to, question) = question.unwrap();
     assert_eq!(to, me);
     let from = world.clients[index].at;
-    world.ask(&Asked { from, to, question });
+    world.ask(&QuestionEnvelope { from, to, question });
     let told = |world: &World| world.clients[index].client.leader() != Some(me);
     world.run_until("it is told", told);
     assert!(world.now < now + PATIENCE, "and not only kept waiting");
@@ -844,7 +844,7 @@ fn a_client_whose_nodes_have_all_halted_does_not_ask_without_end() {
         .request(now, BankCommand::Balance(key_of(0)))
         .unwrap();
     let halted = Answer::Status(Status {
-        standing: Standing::Halted,
+        state: NodeState::Halted,
         leader: None,
         applied: Slot::ZERO,
         chain: 0,

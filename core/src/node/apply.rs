@@ -102,7 +102,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> bool {
         loop {
             let mut decided = false;
-            let claimed = self.replica.next_claimed();
+            let claimed = self.replica.next_decided();
             let claimed = match claimed.map(|(slot, _)| (slot, self.acceptor.vote(slot))) {
                 Some((slot, Some(vote))) if self.makes(Mutant::AnyVoteDecides) => {
                     Some((slot, vote.ballot))
@@ -138,7 +138,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if !self.leader.is_idle() {
             self.try_adopt(step);
-            self.pump(step);
+            self.make_progress(step);
         }
         self.watch_gap(step);
     }

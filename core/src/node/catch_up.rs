@@ -4,7 +4,7 @@ use super::leader_contact::RELAY_REPEATS;
 use super::{Node, Phase, Step};
 use crate::mutant::Mutant;
 use crate::roles::initializer::Initializer;
-use crate::roles::replica::{Page, Welcomed};
+use crate::roles::replica::{Page, WelcomeVerdict};
 use crate::timer::Timer;
 use crate::{
     Duration, Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId,
@@ -31,7 +31,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
-            Phase::Active => self.welcome(step, Role::Replica, NodeSet::only(from), snapshot, page),
+            Phase::Active => {
+                self.send_snapshot_page(step, Role::Replica, NodeSet::only(from), snapshot, page)
+            }
             // Rule J1: who does not vote is none of the quorum.
             Phase::Founding(_) if page > 0 => Err(Reason::NotVoting),
             Phase::Founding(seed) => {
@@ -54,7 +56,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let joining = seed.joining().without(self.config.node);
         // The spare room for a snapshot is free: nobody has fetched one before the cluster began.
-        let _ = self.welcome(step, Role::Seed, joining, None, 0);
+        let _ = self.send_snapshot_page(step, Role::Seed, joining, None, 0);
         step.trace(Role::Seed, Event::Stopped);
         step.trace(Role::Initializer, Event::Started);
         self.phase = Phase::Joining(Initializer::new());
@@ -64,7 +66,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Sends a page of a snapshot, and keeps the snapshot for the next one (rules T4 and J3).
-    fn welcome<T: Tracer<M, PAGE>>(
+    fn send_snapshot_page<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         role: Role,
@@ -79,7 +81,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             bytes,
         } = self
             .replica
-            .welcome(to, snapshot, page)
+            .snapshot_page(to, snapshot, page)
             .ok_or(Reason::Full)?;
         self.timers
             .arm_after(Timer::Transfer, &step.now, &self.config.transfer_timeout);
@@ -100,7 +102,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// again.
     pub(super) fn on_join_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if let Phase::Founding(seed) = &mut self.phase
-            && seed.begins()
+            && seed.begin_waiting()
         {
             step.trace(Role::Seed, Event::Started);
             // Another founder is looked for when this one might have founded long ago.
@@ -170,18 +172,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             bytes: bytes.clone(),
         };
         match self.replica.on_welcome(from, &page, joining) {
-            Welcomed::Next(id, page) => {
+            WelcomeVerdict::Next(id, page) => {
                 self.fetch(step, from, Some(id), page);
                 Ok(())
             }
-            Welcomed::Installed => {
+            WelcomeVerdict::Installed => {
                 self.timers.cancel(Timer::Join);
-                self.on_told(from);
+                self.note_decision_source(from);
                 self.installed(step, joining);
                 Ok(())
             }
-            Welcomed::Ignored => Err(Reason::Known),
-            Welcomed::Malformed => Err(Reason::Malformed),
+            WelcomeVerdict::Ignored => Err(Reason::Known),
+            WelcomeVerdict::Malformed => Err(Reason::Malformed),
         }
     }
 
@@ -210,7 +212,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// L8). They may be on their way: the first question waits. A node that has halted in this step asks nothing more.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn watch_gap<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if (self.replica.is_behind() || self.is_lost()) && self.halt.is_none() {
+        if (self.replica.is_behind() || self.is_without_leader()) && self.halt.is_none() {
             self.expect_decisions(step);
         } else {
             self.timers.cancel(Timer::Learn);
@@ -225,14 +227,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let delay = if self.replica.is_behind() {
                 self.config.learn_delay
             } else {
-                self.asks_again_after()
+                self.learn_retry_delay()
             };
             self.timers.arm_after(Timer::Learn, &step.now, &delay);
         }
     }
 
     /// How long before a node asks whoever it is that knows more; or anybody, if nobody is known to.
-    fn asks_again_after(&mut self) -> Duration {
+    fn learn_retry_delay(&mut self) -> Duration {
         let span = match self.relay {
             Some(_) => self.config.heartbeat,
             None => self.config.propose_retransmit,
@@ -243,7 +245,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Rules R2 and L8: decisions are still missing, or there may be some that nobody tells of. The leader is asked first, or
     /// who is known to know more; then anybody.
     pub(super) fn on_learn_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if !self.replica.is_behind() && !self.is_lost() {
+        if !self.replica.is_behind() && !self.is_without_leader() {
             return;
         }
         if self.makes(Mutant::GapsNeverAsked) {
@@ -280,7 +282,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             // Twice the usual wait: a question and its answer cross the network.
             self.jittered(self.config.learn_delay * 2)
         } else {
-            self.asks_again_after()
+            self.learn_retry_delay()
         };
         self.timers.arm_after(Timer::Learn, &step.now, &delay);
         step.send(
@@ -305,7 +307,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Known);
         }
         if self.replica.decision(first).is_none() {
-            return self.welcome(step, Role::Replica, NodeSet::only(from), None, 0);
+            return self.send_snapshot_page(step, Role::Replica, NodeSet::only(from), None, 0);
         }
         let mut next = first;
         for _ in 0..Self::LEARN_BURST {
@@ -360,7 +362,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if now == before {
             return Err(Reason::Known);
         }
-        self.on_told(from);
+        self.note_decision_source(from);
         // The timer is armed where something is missing, unless the node has halted in this step.
         if self.timers.is_armed(Timer::Learn) && now >= self.learn_until {
             self.learn_from(step, from);

@@ -1,10 +1,10 @@
 //! Claims: suspicion, probes, and winning a ballot.
 
-use super::{Contact, Node, Phase, Step};
+use super::{LeaderContact, Node, Phase, Step};
 use crate::mutant::Mutant;
 use crate::random::{span_below, span_from};
-use crate::roles::acceptor::Prepared;
-use crate::roles::scout::{Promised, Scout};
+use crate::roles::acceptor::PrepareVerdict;
+use crate::roles::scout::{PromiseVerdict, Scout};
 use crate::timer::Timer;
 use crate::{
     Ballot, Entries, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
@@ -49,21 +49,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         let timeout = self.config.election_timeout;
-        if self.contact == Contact::Following {
-            self.contact = Contact::Missing;
-            self.beats = 0;
+        if self.contact == LeaderContact::Following {
+            self.contact = LeaderContact::Missing;
+            self.heartbeats_in_row = 0;
             let leader = self.leader_hint.take().unwrap_or(self.config.node);
             step.trace(Role::Leader, Event::Suspected { leader });
             let delay = span_below(&mut self.rng, timeout);
             self.timers.arm_after(Timer::Election, &step.now, &delay);
             return self.watch_gap(step);
         }
-        self.contact = Contact::Missing;
+        self.contact = LeaderContact::Missing;
         if !self.voter {
             // It misses its leader, and waits for another.
             return self.watch_gap(step);
         }
-        let highest = self.seen.max(self.acceptor.promised());
+        let highest = self.highest_seen.max(self.acceptor.promised());
         // Rule N1: when the rounds are used up, this node claims no more; it still promises and accepts.
         let Some(ballot) = Ballot::succeeding(highest, self.config.node) else {
             step.trace(Role::Leader, Event::Exhausted);
@@ -89,7 +89,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let reply = Message::ProbeReply {
             ballot,
             granted,
-            highest: self.seen,
+            highest: self.highest_seen,
         };
         step.send(Role::Leader, NodeSet::only(from), reply);
         if granted {
@@ -110,21 +110,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
-        if highest > self.seen {
-            if !highest.is_plausible(self.seen) {
+        if highest > self.highest_seen {
+            if !highest.is_plausible(self.highest_seen) {
                 return Err(Reason::ImplausibleBallot);
             }
-            self.seen = highest;
+            self.highest_seen = highest;
         }
         // Rule L7: who has not seen as high a ballot may have a leader, but none that this node could follow.
-        let counts = granted || highest < self.seen;
+        let counts = granted || highest < self.highest_seen;
         if counts || self.makes(Mutant::DeniedProbeCounted) {
             self.granted(step, from);
         } else {
             self.leader.on_denied();
             // Who would say no itself by now waits for that claim, and turns to nobody; nor does who has led under that
             // ballot, as others may still follow it.
-            if self.contact.grants() && self.seen.leader() != self.config.node {
+            if self.contact.grants() && self.highest_seen.leader() != self.config.node {
                 self.on_relay(step, from);
             }
         }
@@ -136,7 +136,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.on_granted(from, self.config.members) {
             return;
         }
-        let highest = self.seen.max(self.acceptor.promised());
+        let highest = self.highest_seen.max(self.acceptor.promised());
         let (Some(ballot), Some(first)) = (
             Ballot::succeeding(highest, self.config.node),
             self.replica.applied().next(),
@@ -159,7 +159,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.relay = None;
         self.leader.begin_scout(ballot, first);
         step.trace(Role::Scout, Event::Started);
-        self.seen = ballot;
+        self.highest_seen = ballot;
         let prepare = Message::Prepare {
             ballot,
             from: first,
@@ -175,7 +175,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 message: &prepare,
             },
         );
-        if self.acceptor.on_prepare(ballot) == Prepared::Promised {
+        if self.acceptor.on_prepare(ballot) == PrepareVerdict::Promised {
             step.write(Write::Promised(ballot));
         }
         loop {
@@ -186,9 +186,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let (entries, last) = self.acceptor.page::<PAGE>(from);
             let low_water = self.acceptor.low_water();
             match scout.on_promise(me, from, low_water, &entries, last, self.config.members) {
-                Promised::More(_) => {}
-                Promised::Counted | Promised::Repeated => return,
-                Promised::Quorum => return self.try_adopt(step),
+                PromiseVerdict::More(_) => {}
+                PromiseVerdict::Counted | PromiseVerdict::Repeated => return,
+                PromiseVerdict::Quorum => return self.try_adopt(step),
             }
         }
     }
@@ -198,7 +198,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if ballot.leader() != from {
             return Err(Reason::Malformed);
         }
-        if !ballot.is_plausible(self.seen) {
+        if !ballot.is_plausible(self.highest_seen) {
             return Err(Reason::ImplausibleBallot);
         }
         Ok(())
@@ -215,19 +215,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.check_claim(from, ballot)?;
         let prepared = self.acceptor.on_prepare(ballot);
         let (entries, last) = match prepared {
-            Prepared::Refused => (Entries::<M, PAGE>::new(), true),
-            Prepared::Promised | Prepared::Repeated => self.acceptor.page(first),
+            PrepareVerdict::Refused => (Entries::<M, PAGE>::new(), true),
+            PrepareVerdict::Promised | PrepareVerdict::Repeated => self.acceptor.page(first),
         };
-        if prepared == Prepared::Promised {
+        if prepared == PrepareVerdict::Promised {
             step.write(Write::Promised(ballot));
             self.observe(step, ballot);
         }
-        if prepared != Prepared::Refused {
+        if prepared != PrepareVerdict::Refused {
             // Whoever claims, and still asks for pages, gets the time to win before this node claims itself.
             let timeout = self.config.election_timeout;
             let delay = span_from(&mut self.rng, timeout);
             self.timers.postpone(Timer::Election, step.now + delay);
-            self.contact = Contact::Promised;
+            self.contact = LeaderContact::Promised;
             self.leader_hint = None;
             self.relay = self.relay.filter(|relay| !relay.hears);
         }
@@ -291,16 +291,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Malformed);
         }
         match scout.on_promise(from, *first, *low_water, entries, *last, members) {
-            Promised::More(next) => {
+            PromiseVerdict::More(next) => {
                 let prepare = Message::Prepare {
                     ballot: *ballot,
                     from: next,
                 };
                 step.send(Role::Scout, NodeSet::only(from), prepare);
             }
-            Promised::Counted => {}
-            Promised::Repeated => return Err(Reason::Known),
-            Promised::Quorum => self.try_adopt(step),
+            PromiseVerdict::Counted => {}
+            PromiseVerdict::Repeated => return Err(Reason::Known),
+            PromiseVerdict::Quorum => self.try_adopt(step),
         }
         self.replica.on_decided(*low_water);
         self.watch_gap(step);
@@ -313,7 +313,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         promised: Ballot,
     ) -> Result<(), Reason> {
-        if !promised.is_plausible(self.seen) {
+        if !promised.is_plausible(self.highest_seen) {
             return Err(Reason::ImplausibleBallot);
         }
         self.observe(step, promised);
@@ -365,8 +365,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers.cancel(Timer::Election);
         self.timers
             .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
-        self.beats = 0;
-        self.contact = Contact::Following;
+        self.heartbeats_in_row = 0;
+        self.contact = LeaderContact::Following;
         if self.leader_hint != Some(self.config.node) {
             self.leader_hint = Some(self.config.node);
             step.trace(
@@ -377,10 +377,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             );
         }
         self.on_heartbeat_timeout(step);
-        self.drive_adopted(step);
-        self.leader.give_again();
+        self.propose_adopted(step);
+        self.leader.reuse_slots();
         self.propose_pending(step, true);
-        self.pump(step);
+        self.make_progress(step);
     }
 
     /// The probe or the scout asks those who have not answered, or gives up.
@@ -408,7 +408,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if self.makes(Mutant::ClaimDropped) {
                 return;
             }
-            self.rest(step);
+            self.retry_later(step);
             return;
         };
         let delay = self.jittered(self.config.prepare_retransmit);
@@ -419,7 +419,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let mut rest = missing;
         // Acceptors whose pages stand at one place are asked together; more places than fit in a step wait for the next.
         for _ in 0..WINDOW.div_ceil(PAGE) {
-            let abreast = self.leader.scout().and_then(|scout| scout.abreast(rest));
+            let abreast = self
+                .leader
+                .scout()
+                .and_then(|scout| scout.at_same_cursor(rest));
             let Some((acceptors, from)) = abreast else {
                 break;
             };

@@ -4,7 +4,7 @@
 //! which timer fires. Nothing of this is used by a node at work, and nothing of it is linked where nobody checks.
 
 use super::leader_contact::RELAY_REPEATS;
-use super::{Latest, Node};
+use super::{LastStep, Node};
 use crate::random::{Purpose, stream};
 use crate::timer::Timer;
 use crate::{AnyOutbox, Instant, StateMachine, Tracer};
@@ -18,7 +18,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// Of the timers it has which are armed, but not for when; and of the patience of rule L5 whether the node may still have
     /// some, but not until when. The generator is left out, as [`Node::fire`] sets it anew; the counts behind the back-off
-    /// (rule L5), as they decide nothing but its length; and the marks, which are statistics. [`Node::distill`] makes two
+    /// (rule L5), as they decide nothing but its length; and the marks, which are statistics. [`Node::canonicalize`] makes two
     /// nodes that differ only in these one.
     ///
     /// ```
@@ -28,14 +28,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// type Small = Node<Kv<4>, 8, 2, 2>;
     /// let found = |seed, at| Small::found(Config::new(NodeId(0), 1), seed, at);
     /// let (mut node, other) = (found(6, Instant::ZERO)?, found(7, Instant::from_micros(9))?);
-    /// assert!(node.essence() == other.essence(), "only chance and time differ");
+    /// assert!(node.exploration_state() == other.exploration_state(), "only chance and time differ");
     /// assert_eq!(node.armed().collect::<Vec<_>>(), [Timer::Join]);
     /// let mut outbox = Outbox::<_, 2, { Small::OUTBOX_MIN }>::new();
     /// node.fire(Timer::Join, 0, &mut outbox, &mut ());
-    /// assert!(node.is_active() && node.essence() != other.essence());
+    /// assert!(node.is_active() && node.exploration_state() != other.exploration_state());
     /// # Ok::<(), synod::ConfigError>(())
     /// ```
-    pub fn essence(&self) -> impl Eq + Hash {
+    pub fn exploration_state(&self) -> impl Eq + Hash {
         let roles = (
             &self.phase,
             &self.acceptor,
@@ -43,15 +43,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             &self.leader,
             &self.requesters,
         );
-        let elections = (self.seen, self.leader_hint, self.voter, self.contact);
-        let ways = (self.relay, self.around);
+        let elections = (
+            self.highest_seen,
+            self.leader_hint,
+            self.voter,
+            self.contact,
+        );
+        let ways = (self.relay, self.bypass_leader);
         let learning = (self.repeats_that_count(), self.learn_until);
         let armed = Timer::ALL.map(|timer| self.timers.is_armed(timer));
         let waiting = (armed, self.may_be_patient());
         (roles, elections, ways, learning, self.halt, waiting)
     }
 
-    /// Leaves nothing of a node but its settings, its [essence](Node::essence) and its marks: when its timers fire, what it
+    /// Leaves nothing of a node but its settings, its [essence](Node::exploration_state) and its marks: when its timers fire, what it
     /// draws next and how often it has failed are as in every other node of the same essence.
     ///
     /// Whoever keeps one node for all that are equal in essence keeps a distilled one. Otherwise what follows depends on
@@ -65,21 +70,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// let join = |seed, at| Small::join(Config::new(NodeId(1), 3), seed, at);
     /// let (mut node, mut other) = (join(6, Instant::ZERO)?, join(7, Instant::from_micros(9))?);
     /// assert_ne!(format!("{node:?}"), format!("{other:?}"));
-    /// (node.distill(), other.distill());
+    /// (node.canonicalize(), other.canonicalize());
     /// assert_eq!(format!("{node:?}"), format!("{other:?}"));
     /// # Ok::<(), synod::ConfigError>(())
     /// ```
-    pub fn distill(&mut self) {
+    pub fn canonicalize(&mut self) {
         self.rng = stream(0, Purpose::Node(self.config.node.0));
-        self.timers.put_off();
+        self.timers.postpone_all();
         self.patience = if self.may_be_patient() {
             Instant::FAR_FUTURE
         } else {
             Instant::ZERO
         };
         self.learn_repeats = self.repeats_that_count();
-        (self.beats, self.failures) = (0, 0);
-        self.latest = Latest::NONE;
+        (self.heartbeats_in_row, self.failures) = (0, 0);
+        self.last_step = LastStep::NONE;
     }
 
     /// Rule L5: whether another claim has ended one of this node's, and nothing says yet that its patience is over.
@@ -124,11 +129,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         self.rng = stream(chance, Purpose::Node(self.config.node.0));
-        self.timers.only(timer);
+        self.timers.make_only_due(timer);
         if timer == Timer::Scout && chance > 0 {
             self.patience = Instant::ZERO;
         }
-        self.latest = Latest::NONE;
+        self.last_step = LastStep::NONE;
         self.handle_timeout(Instant::ZERO, outbox, tracer);
     }
 }

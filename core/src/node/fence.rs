@@ -42,7 +42,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if alone {
             outbox.clear();
         } else {
-            outbox.retract();
+            outbox.drop_unsent();
         }
         if self.halt.is_some() || !self.voter {
             return;

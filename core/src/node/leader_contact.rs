@@ -22,7 +22,7 @@ pub(super) const RELAY_REPEATS: u8 = 3;
 /// nobody for long. That these five are not one flag matters: `Following` and `Promised` refuse for different reasons, and
 /// only `Following` says that a leader can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Contact {
+pub(super) enum LeaderContact {
     New,
     Following,
     Missing,
@@ -30,7 +30,7 @@ pub(super) enum Contact {
     Waiting,
 }
 
-impl Contact {
+impl LeaderContact {
     /// Rule L7: whether a node in this state that claims nothing itself would have another one claim.
     pub(super) const fn grants(self) -> bool {
         !matches!(self, Self::Following | Self::Promised)
@@ -50,11 +50,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Rule L8: whether this node has looked for a leader and hears none, so that nobody tells it what is decided. It asks,
     /// again and again.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(super) fn is_without_leader(&self) -> bool {
         let looks = match self.contact {
-            Contact::New | Contact::Following | Contact::Promised => return false,
-            Contact::Missing => !self.voter || self.relay.is_some(),
-            Contact::Waiting => true,
+            LeaderContact::New | LeaderContact::Following | LeaderContact::Promised => {
+                return false;
+            }
+            LeaderContact::Missing => !self.voter || self.relay.is_some(),
+            LeaderContact::Waiting => true,
         };
         looks && self.is_active() && (self.leader.is_idle() || self.leader.is_probing())
     }
@@ -75,8 +77,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Rule L8: somebody told decisions, or the state, to a node that hears no leader. It is asked again.
-    pub(super) fn on_told(&mut self, from: NodeId) {
-        if self.is_lost() && self.relay.is_none() {
+    pub(super) fn note_decision_source(&mut self, from: NodeId) {
+        if self.is_without_leader() && self.relay.is_none() {
             self.relay = Some(Relay {
                 node: from,
                 hears: false,
@@ -85,23 +87,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Whom requests are handed to: the leader, or who is to pass them on.
-    pub(super) fn handed_to(&self) -> Option<NodeId> {
+    pub(super) fn proposal_target(&self) -> Option<NodeId> {
         self.leader_hint.or(self.relay.map(|relay| relay.node))
     }
 
     /// Rule L8: whom requests are handed to that have waited. Every other time that is not the leader, as a leader that is
     /// heard need not hear; and anybody, where nobody better is known.
-    pub(super) fn handed_again_to(&mut self) -> Option<NodeId> {
-        let usual = self.handed_to();
+    pub(super) fn retry_target(&mut self) -> Option<NodeId> {
+        let usual = self.proposal_target();
         if usual == Some(self.config.node) {
             return usual;
         }
-        let around = self.around;
-        self.around = !around;
+        let bypass_leader = self.bypass_leader;
+        self.bypass_leader = !bypass_leader;
         let peers = self.config.peers();
         let others = usual.map_or(peers, |usual| peers.without(usual));
         let other = self.random_of(others);
-        if around {
+        if bypass_leader {
             other.or(usual)
         } else {
             usual.or(other)
@@ -140,10 +142,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///   own as long as others follow that one, which they do for an election timeout.
     ///
     /// Even so one message stays one: who passes on sends no more than it got.
-    pub(super) fn passed_on_to(&self, from: NodeId) -> Option<NodeId> {
+    pub(super) fn forward_target(&self, from: NodeId) -> Option<NodeId> {
         let relay = self.relay.filter(|relay| relay.hears);
         let next = match self.contact {
-            Contact::Following => self.leader_hint,
+            LeaderContact::Following => self.leader_hint,
             _ => relay.map(|relay| relay.node),
         };
         next.filter(|next| *next != from && *next != self.config.node)

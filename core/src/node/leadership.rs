@@ -1,6 +1,6 @@
 //! Following and leading: signs of life, back-off, and giving up.
 
-use super::{Contact, Node, Step};
+use super::{LeaderContact, Node, Step};
 use crate::mutant::Mutant;
 use crate::random::span_from;
 use crate::timer::Timer;
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How many heartbeats in a row under one ballot make a leader settled, so that back-off starts anew (rule L5).
-const SETTLED_BEATS: u8 = 3;
+const STABLE_HEARTBEATS: u8 = 3;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -35,7 +35,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
         }
-        self.contact = Contact::Following;
+        self.contact = LeaderContact::Following;
         self.relay = None;
         self.timers
             .arm_after(Timer::Election, &step.now, &self.config.election_timeout);
@@ -53,7 +53,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         leader: NodeId,
     ) {
         self.leader_hint = Some(leader);
-        self.beats = 0;
+        self.heartbeats_in_row = 0;
         step.trace(Role::Leader, Event::Accepting { leader });
         self.propose_pending(step, true);
     }
@@ -65,7 +65,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
     ) {
-        self.seen = self.seen.max(ballot);
+        self.highest_seen = self.highest_seen.max(ballot);
         if !self.leader.is_idle() {
             self.give_way(step, ballot);
         }
@@ -105,7 +105,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         if self.leader.leading().is_some() {
             self.leader_hint = None;
-            self.beats = 0;
+            self.heartbeats_in_row = 0;
         }
         self.leader.resign();
         for timer in [
@@ -130,23 +130,27 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let delay = span_from(&mut self.rng, span);
         self.patience = step.now + delay;
         let looks = span_from(&mut self.rng, twice(timeout));
-        self.wait(step, delay.min(looks));
+        self.delay_claim(step, delay.min(looks));
     }
 
     /// An attempt came to nothing, and no rival was about: nobody has answered, or others hear a leader. To wait longer
     /// each time would help nobody, and would outlive the trouble.
-    pub(super) fn rest<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    pub(super) fn retry_later<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let delay = span_from(&mut self.rng, self.config.election_timeout);
-        self.wait(step, delay);
+        self.delay_claim(step, delay);
     }
 
-    fn wait<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, delay: Duration) {
+    fn delay_claim<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        delay: Duration,
+    ) {
         let delay = if self.makes(Mutant::ClaimsAtOnce) {
             Duration::ZERO
         } else {
             delay
         };
-        self.contact = Contact::Waiting;
+        self.contact = LeaderContact::Waiting;
         step.trace(Role::Leader, Event::BackedOff { delay });
         self.timers.arm_after(Timer::Election, &step.now, &delay);
         self.watch_gap(step);
@@ -162,7 +166,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         self.timers
             .arm_after(Timer::Heartbeat, &step.now, &self.config.heartbeat);
-        self.count_beat();
+        self.count_heartbeat();
         let decided = self.leader.decided();
         debug_assert_eq!(
             decided,
@@ -180,9 +184,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
     }
 
-    fn count_beat(&mut self) {
-        self.beats = self.beats.saturating_add(1);
-        if self.beats >= SETTLED_BEATS {
+    fn count_heartbeat(&mut self) {
+        self.heartbeats_in_row = self.heartbeats_in_row.saturating_add(1);
+        if self.heartbeats_in_row >= STABLE_HEARTBEATS {
             self.failures = 0;
         }
     }
@@ -197,7 +201,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         (decided, chain): (Slot, u64),
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        if ballot < self.seen && !self.makes(Mutant::OldLeaderFollowed) {
+        if ballot < self.highest_seen && !self.makes(Mutant::OldLeaderFollowed) {
             return Err(Reason::OldBallot);
         }
         self.replica.on_chain(decided, chain);
@@ -206,7 +210,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Ok(());
         }
         self.follow(step, ballot);
-        self.count_beat();
+        self.count_heartbeat();
         if self.voter {
             step.send(
                 Role::Replica,
@@ -214,7 +218,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 Message::HeartbeatReply { ballot },
             );
         }
-        self.replica.on_claimed(ballot, decided);
+        self.replica.on_decided_under(ballot, decided);
         self.settle(step);
         Ok(())
     }
@@ -252,7 +256,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if let Some(ballot) = self.leader.leading() {
             step.trace(Role::Leader, Event::SteppedDown { ballot });
             self.resign(step);
-            self.rest(step);
+            self.retry_later(step);
         }
     }
 }

@@ -41,7 +41,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Phase::Joining(_) if mistake.is(Mutant::StartsEmpty) => self.voter = true,
             _ => {}
         }
-        self.seen = self.acceptor.promised();
+        self.highest_seen = self.acceptor.promised();
         self.mistake = mistake;
         self.acceptor.mistake = mistake;
         self.replica.set_mistake(mistake);

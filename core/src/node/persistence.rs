@@ -34,7 +34,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// `None` while the room for it is taken by a snapshot that is being fetched, by this node or in the middle by others.
     pub(crate) fn pin(&mut self, now: Instant) -> Option<(SnapshotId, u32)> {
         let pinned = self.replica.pin(self.config.node)?;
-        self.keep_pin(now);
+        self.extend_transfer(now);
         Some(pinned)
     }
 
@@ -46,12 +46,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         page: u32,
     ) -> Option<PageBytes> {
         let bytes = self.replica.pinned_page(self.config.node, id, page)?;
-        self.keep_pin(now);
+        self.extend_transfer(now);
         Some(bytes)
     }
 
     /// Who writes a snapshot to storage is one more who fetches it.
-    fn keep_pin(&mut self, now: Instant) {
+    fn extend_transfer(&mut self, now: Instant) {
         self.timers
             .arm_after(Timer::Transfer, &now, &self.config.transfer_timeout);
     }

@@ -3,7 +3,7 @@
 use super::{Node, Step};
 use crate::mutant::Mutant;
 use crate::outbox::run_len;
-use crate::roles::acceptor::Vouched;
+use crate::roles::acceptor::AcceptVerdict;
 use crate::timer::Timer;
 use crate::{
     Ballot, Entry, Event, Halt, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
@@ -23,15 +23,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ),
         inline(always)
     )]
-    pub(super) fn pump<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    pub(super) fn make_progress<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.has_work() {
-            self.pump_all(step);
+            self.make_progress_slow(step);
         }
     }
 
-    /// Apart from [`Node::pump`], so that the look for work stands where the votes come in.
+    /// Apart from [`Node::make_progress`], so that the look for work stands where the votes come in.
     #[inline(never)]
-    fn pump_all<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;
         };
@@ -45,7 +45,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         debug_assert!(
                             self.mistake.is_any()
                                 || !new
-                                || own.is_some_and(|own| own.proposal.is(proposal)),
+                                || own.is_some_and(|own| own.proposal.same_as(proposal)),
                             "storage takes the last vote of this node for the decision, as no decision was written"
                         );
                     }
@@ -74,7 +74,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
     ) {
         while let Some((slot, proposal)) = self.leader.start_next() {
-            self.drive(step, ballot, slot, &proposal);
+            self.send_accept(step, ballot, slot, &proposal);
         }
         self.expect_votes(step);
     }
@@ -90,7 +90,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return false;
         };
         if let Some(ballot) = self.leader.leading() {
-            self.drive(step, ballot, slot, proposal);
+            self.send_accept(step, ballot, slot, proposal);
         }
         self.expect_votes(step);
         true
@@ -106,7 +106,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    fn drive<T: Tracer<M, PAGE>>(
+    fn send_accept<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
@@ -119,8 +119,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Rule L1: what was adopted is driven at once, before any new command.
-    pub(super) fn drive_adopted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let (Some(ballot), Some((mut slot, last))) = (self.leader.leading(), self.leader.driven())
+    pub(super) fn propose_adopted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let (Some(ballot), Some((mut slot, last))) =
+            (self.leader.leading(), self.leader.slots_in_flight())
         else {
             return;
         };
@@ -133,7 +134,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 break;
             };
             let proposal = commander.proposal;
-            self.drive(step, ballot, slot, &proposal);
+            self.send_accept(step, ballot, slot, &proposal);
             let Some(next) = slot.next() else { break };
             slot = next;
         }
@@ -159,14 +160,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             .acceptor
             .on_accept(ballot, slot, proposal, self.replica.applied())
         {
-            Vouched::Accepted => step.write(Write::Accepted(Entry {
+            AcceptVerdict::Accepted => step.write(Write::Accepted(Entry {
                 slot,
                 ballot,
                 proposal: *proposal,
             })),
-            Vouched::Conflict(conflict) => return self.halt(step, Halt::Conflict(conflict)),
-            Vouched::Repeated => {}
-            Vouched::Refused | Vouched::Compacted | Vouched::NoRoom => return,
+            AcceptVerdict::Conflict(conflict) => return self.halt(step, Halt::Conflict(conflict)),
+            AcceptVerdict::Repeated => {}
+            AcceptVerdict::Refused | AcceptVerdict::Compacted | AcceptVerdict::NoRoom => return,
         }
         self.count_vote(step, ballot, slot, me);
     }
@@ -201,7 +202,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) {
-        let (Some(ballot), Some((mut slot, last))) = (self.leader.leading(), self.leader.driven())
+        let (Some(ballot), Some((mut slot, last))) =
+            (self.leader.leading(), self.leader.slots_in_flight())
         else {
             return;
         };
@@ -251,10 +253,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if proposals.is_empty() || first == Slot::ZERO || *decided >= first || end.is_none() {
             return Err(Reason::Malformed);
         }
-        if ballot >= self.seen {
+        if ballot >= self.highest_seen {
             self.follow(step, ballot);
         }
-        self.replica.on_claimed(ballot, *decided);
+        self.replica.on_decided_under(ballot, *decided);
         if self.replica.is_behind() && !self.apply_ready(step) {
             return Ok(());
         }
@@ -265,7 +267,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 .acceptor
                 .on_accept(ballot, slot, proposal, self.replica.applied())
             {
-                Vouched::Accepted => {
+                AcceptVerdict::Accepted => {
                     step.write(Write::Accepted(Entry {
                         slot,
                         ballot,
@@ -273,15 +275,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     }));
                     count += 1;
                 }
-                Vouched::Repeated => count += 1,
-                Vouched::Conflict(conflict) => {
+                AcceptVerdict::Repeated => count += 1,
+                AcceptVerdict::Conflict(conflict) => {
                     self.halt(step, Halt::Conflict(conflict));
                     if !self.voter {
-                        step.forget_writes();
+                        step.drop_writes();
                     }
                     return Ok(());
                 }
-                Vouched::Refused | Vouched::Compacted | Vouched::NoRoom => break,
+                AcceptVerdict::Refused | AcceptVerdict::Compacted | AcceptVerdict::NoRoom => break,
             }
             slot = slot.next().unwrap_or(slot);
         }
@@ -294,8 +296,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             low_water,
         );
         if !self.voter {
-            step.forget_writes();
-            step.take_back();
+            step.drop_writes();
+            step.drop_last_message();
         }
         if count > 0 {
             let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);
@@ -354,14 +356,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             end
         };
-        if let Some((driven, last)) = self.leader.driven() {
+        if let Some((driven, last)) = self.leader.slots_in_flight() {
             let mut slot = driven.max(*first);
             while slot < end && slot <= last {
                 self.count_vote(step, *ballot, slot, from);
                 slot = slot.next().ok_or(Reason::Malformed)?;
             }
         }
-        self.pump(step);
+        self.make_progress(step);
         if *low_water > self.replica.applied() {
             // Rule T2: the acceptor has applied what this leader is still asking about.
             self.replica.on_decided(*low_water);
@@ -379,10 +381,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         decided: Slot,
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        if ballot >= self.seen {
+        if ballot >= self.highest_seen {
             self.follow(step, ballot);
         }
-        self.replica.on_claimed(ballot, decided);
+        self.replica.on_decided_under(ballot, decided);
         self.settle(step);
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use super::{Node, Step};
 use crate::mutant::Mutant;
-use crate::roles::leader::Enqueued;
-use crate::roles::replica::Requested;
+use crate::roles::leader::EnqueueVerdict;
+use crate::roles::replica::RequestVerdict;
 use crate::roles::requester::Requester;
 use crate::timer::Timer;
 use crate::{
@@ -82,7 +82,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if step.room() < Self::OUTBOX_MIN {
             return Err(RequestError::OutboxFull);
         }
-        if let Some((_, requester)) = self.asking(key) {
+        if let Some((_, requester)) = self.requester_of_client(key) {
             let number = requester.key.number;
             return Err(RequestError::Outstanding { number });
         }
@@ -114,7 +114,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// [`WithdrawError`]: nothing was withdrawn.
     pub fn withdraw(&mut self, key: RequestKey) -> Result<(), WithdrawError> {
-        let (index, requester) = self.asked(key).ok_or(WithdrawError::NotOutstanding)?;
+        let (index, requester) = self
+            .requester_of(key)
+            .ok_or(WithdrawError::NotOutstanding)?;
         let fingerprint = requester.fingerprint;
         self.requesters.remove(index);
         if self.requesters.len() == 0 {
@@ -128,23 +130,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Whether a request that was made at this node has no answer yet.
     pub fn is_outstanding(&self, key: RequestKey) -> bool {
-        self.asked(key).is_some()
+        self.requester_of(key).is_some()
     }
 
     /// Whether just this was asked at this node, and has no answer yet: not only something under the same key.
-    pub(crate) fn is_asking(&self, proposal: &Proposal<M::Command>) -> bool {
-        let asked = proposal.key().and_then(|key| self.asked(key));
-        asked.is_some_and(|(_, requester)| requester.proposal.is(proposal))
+    pub(crate) fn is_requesting(&self, proposal: &Proposal<M::Command>) -> bool {
+        let asked = proposal.key().and_then(|key| self.requester_of(key));
+        asked.is_some_and(|(_, requester)| requester.proposal.same_as(proposal))
     }
 
     /// The requester of a request, and where it is.
-    fn asked(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
-        self.asking(key)
+    fn requester_of(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+        self.requester_of_client(key)
             .filter(|(_, requester)| requester.key == key)
     }
 
     /// What a client has outstanding here, under whatever number: it asks one thing at a time, beside registering.
-    fn asking(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+    fn requester_of_client(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
         let registers = |key: RequestKey| key.number == RequestNumber::REGISTRATION;
         let index = self.requesters.find(key.client.0, |known| {
             known.key.client == key.client && registers(known.key) == registers(key)
@@ -164,7 +166,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             proposal: *proposal,
         };
         if self.is_active() {
-            step.say(me, (Role::Requester, Role::Replica), message);
+            step.trace_local(me, (Role::Requester, Role::Replica), message);
             // What keeps it from being taken is traced there, and the requester asks again.
             let _ = self.on_request(step, me, (proposal, fingerprint));
         } else if let Some(peer) = self.random_peer() {
@@ -214,17 +216,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Ok(());
         }
         match self.replica.on_request(proposal, fingerprint, from) {
-            Requested::Answered(outcome) => {
+            RequestVerdict::Answered(outcome) => {
                 self.respond(step, from, reply_with(outcome));
                 Ok(())
             }
-            Requested::Known => Err(Reason::Known),
-            Requested::Full => {
+            RequestVerdict::Known => Err(Reason::Known),
+            RequestVerdict::Full => {
                 step.full(Role::Replica, Queue::Pending);
                 self.respond(step, from, reply_with(Outcome::Busy));
                 Ok(())
             }
-            Requested::Pending => {
+            RequestVerdict::Pending => {
                 if !self.timers.is_armed(Timer::Propose) {
                     self.timers.arm_after(
                         Timer::Propose,
@@ -232,9 +234,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         &self.config.propose_retransmit,
                     );
                 }
-                let to = self.handed_to();
+                let to = self.proposal_target();
                 self.propose(step, to, proposal, false);
-                self.pump(step);
+                self.make_progress(step);
                 Ok(())
             }
         }
@@ -256,7 +258,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         match to {
             Some(leader) if leader == me => {
-                step.say(me, (Role::Replica, Role::Leader), message);
+                step.trace_local(me, (Role::Replica, Role::Leader), message);
                 self.enqueue(step, proposal, retry);
             }
             Some(leader) => step.send(Role::Replica, NodeSet::only(leader), message()),
@@ -270,12 +272,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         proposal: &Proposal<M::Command>,
         retry: bool,
-    ) -> Enqueued {
+    ) -> EnqueueVerdict {
         if !retry && self.start(step, proposal) {
-            return Enqueued::Taken;
+            return EnqueueVerdict::Taken;
         }
         let enqueued = self.leader.enqueue(proposal, retry);
-        if enqueued == Enqueued::Full {
+        if enqueued == EnqueueVerdict::Full {
             step.full(Role::Leader, Queue::Waiting);
         }
         enqueued
@@ -288,7 +290,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         all: bool,
     ) {
         if all || self.replica.pending() == 0 {
-            self.around = false;
+            self.bypass_leader = false;
         }
         if self.replica.pending() == 0 {
             return;
@@ -296,9 +298,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers
             .arm_after(Timer::Propose, &step.now, &self.config.propose_retransmit);
         let to = if all {
-            self.handed_to()
+            self.proposal_target()
         } else {
-            self.handed_again_to()
+            self.retry_target()
         };
         for proposal in &self.replica.take_proposals(all) {
             self.propose(step, to, proposal, true);
@@ -310,7 +312,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
     ) {
         self.propose_pending(step, false);
-        self.pump(step);
+        self.make_progress(step);
     }
 
     /// Rules L3 and L8: the leader takes a proposal, and a follower passes it on to its leader; who hears none leaves it to
@@ -323,7 +325,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         retry: bool,
     ) -> Result<(), Reason> {
         let key = proposal.key().ok_or(Reason::Malformed)?;
-        let passed_on = self.passed_on_to(from);
+        let passed_on = self.forward_target(from);
         let leads = self.leader.leading().is_some();
         if !leads && passed_on.is_none() {
             return Err(Reason::NotLeading);
@@ -348,11 +350,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Ok(());
         }
         let enqueued = self.enqueue(step, proposal, retry);
-        self.pump(step);
+        self.make_progress(step);
         match enqueued {
-            Enqueued::Taken => Ok(()),
-            Enqueued::Known => Err(Reason::Known),
-            Enqueued::Full => Err(Reason::Full),
+            EnqueueVerdict::Taken => Ok(()),
+            EnqueueVerdict::Known => Err(Reason::Known),
+            EnqueueVerdict::Full => Err(Reason::Full),
         }
     }
 
@@ -367,7 +369,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if waiter != me {
             return step.send(Role::Replica, NodeSet::only(waiter), response(reply));
         }
-        step.say(me, (Role::Replica, Role::Requester), || response(reply));
+        step.trace_local(me, (Role::Replica, Role::Requester), || response(reply));
         // A requester that has its answer already is gone.
         let _ = self.answer(step, reply);
     }
@@ -429,7 +431,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Ok(());
         }
         let (index, _) = self
-            .asked(reply.key)
+            .requester_of(reply.key)
             .filter(|(_, requester)| requester.fingerprint == reply.fingerprint)
             .ok_or(Reason::UnknownRequest)?;
         self.requesters.remove(index);

@@ -13,12 +13,12 @@ use core::fmt;
 /// When a node's latest step was. Time must not go back, which only builds with debug assertions look at: in others this
 /// takes no memory.
 #[derive(Clone)]
-pub(super) struct Latest {
+pub(super) struct LastStep {
     #[cfg(debug_assertions)]
     at: Option<Instant>,
 }
 
-impl Latest {
+impl LastStep {
     /// There was no step yet.
     pub(super) const NONE: Self = Self {
         #[cfg(debug_assertions)]
@@ -26,7 +26,7 @@ impl Latest {
     };
 
     /// A step begins.
-    pub(super) fn goes_on(&mut self, now: Instant) {
+    pub(super) fn advance_to(&mut self, now: Instant) {
         #[cfg(debug_assertions)]
         {
             let at = self.at.replace(now).unwrap_or(now);
@@ -37,7 +37,7 @@ impl Latest {
 }
 
 /// It is no part of what a node is.
-impl fmt::Debug for Latest {
+impl fmt::Debug for LastStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("_")
     }
@@ -76,7 +76,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         tracer: &'a mut T,
     ) -> Step<'a, M, PAGE, T> {
         const { Self::has_room(O::ROOM) };
-        self.latest.goes_on(now);
+        self.last_step.advance_to(now);
         Step::new(now, self.config.node, outbox, tracer)
     }
 }
@@ -135,7 +135,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
 
     /// Traces what the node says to itself, one of its roles to another: that is a call.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(super) fn say(
+    pub(super) fn trace_local(
         &mut self,
         me: NodeId,
         (from, to): (Role, Role),
@@ -172,15 +172,15 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     /// Forgets whatever was to be written.
     #[cold]
     #[inline(never)]
-    pub(super) fn forget_writes(&mut self) {
-        self.outbox.forget_writes();
+    pub(super) fn drop_writes(&mut self) {
+        self.outbox.drop_writes();
     }
 
     /// Takes back the last message.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_back(&mut self) {
-        self.outbox.take_back();
+    pub(super) fn drop_last_message(&mut self) {
+        self.outbox.drop_last_message();
     }
 
     /// Sends to other nodes; to nobody where there are none.
@@ -248,9 +248,9 @@ mod tests {
 
     #[test]
     fn time_may_stand_still() {
-        let mut latest = Latest::NONE;
+        let mut last_step = LastStep::NONE;
         for micros in [7, 7, 8] {
-            latest.goes_on(Instant::from_micros(micros));
+            last_step.advance_to(Instant::from_micros(micros));
         }
     }
 
@@ -258,8 +258,8 @@ mod tests {
     #[cfg(debug_assertions)]
     #[should_panic(expected = "time went back, from 0.0007 to 0.0006: see Ticks")]
     fn time_that_goes_back_is_said() {
-        let mut latest = Latest::NONE;
-        latest.goes_on(Instant::from_micros(700));
-        latest.goes_on(Instant::from_micros(600));
+        let mut last_step = LastStep::NONE;
+        last_step.advance_to(Instant::from_micros(700));
+        last_step.advance_to(Instant::from_micros(600));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Node, Phase};
 use crate::{
-    Ballot, Config, Entry, Halt, NodeId, Proposal, Role, Slot, Standing, StateMachine, Status,
+    Ballot, Config, Entry, Halt, NodeId, NodeState, Proposal, Role, Slot, StateMachine, Status,
 };
 
 /// The most that a node's fixed structures have held, beside what they can hold.
@@ -130,19 +130,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// How the node is, for a client or an operator who asks over a link. It answers, too, when it has halted.
     pub fn status(&self) -> Status {
-        let standing = match (self.is_active(), self.voter) {
-            _ if self.halt.is_some() => Standing::Halted,
-            (false, _) => Standing::Joining,
-            (true, false) => Standing::Learning,
-            (true, true) if self.leader.leading().is_some() => Standing::Leading,
-            (true, true) => Standing::Voting,
+        let state = match (self.is_active(), self.voter) {
+            _ if self.halt.is_some() => NodeState::Halted,
+            (false, _) => NodeState::Joining,
+            (true, false) => NodeState::Learning,
+            (true, true) if self.leader.leading().is_some() => NodeState::Leading,
+            (true, true) => NodeState::Voting,
         };
         Status {
-            standing,
+            state,
             leader: self.leader_hint,
             applied: self.replica.applied(),
             chain: self.replica.chain(),
-            highest: self.seen,
+            highest: self.highest_seen,
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Vote<C> {
 
 /// What the acceptor says to a prepare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Prepared {
+pub(crate) enum PrepareVerdict {
     /// The ballot is promised now; it was not before, so that the promise must be written.
     Promised,
     /// The ballot was promised already: the same answer again.
@@ -41,7 +41,7 @@ pub(crate) enum Prepared {
 
 /// What the acceptor says to one proposal of an accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Vouched<C> {
+pub(crate) enum AcceptVerdict<C> {
     /// Accepted now; must be written.
     Accepted,
     /// Accepted before, under the same ballot: nothing new to write.
@@ -95,12 +95,12 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     }
 
     /// Rule A1: promises a ballot that is no lower than the promise; an equal one is answered the same way again.
-    pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> Prepared {
+    pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> PrepareVerdict {
         if ballot < self.promised && !self.mistake.is(Mutant::PromiseFalls) {
-            return Prepared::Refused;
+            return PrepareVerdict::Refused;
         }
         if ballot == self.promised {
-            return Prepared::Repeated;
+            return PrepareVerdict::Repeated;
         }
         if self.mistake.is(Mutant::OneBallotForBoth) {
             for vote in self.votes.values_mut() {
@@ -108,7 +108,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
             }
         }
         self.promised = ballot;
-        Prepared::Promised
+        PrepareVerdict::Promised
     }
 
     /// One page of what was accepted from `from` on, and whether it is the last.
@@ -147,38 +147,38 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         slot: Slot,
         proposal: &Proposal<C>,
         applied: Slot,
-    ) -> Vouched<C> {
+    ) -> AcceptVerdict<C> {
         if ballot < self.promised && !self.mistake.is(Mutant::PromiseIgnored) {
-            return Vouched::Refused;
+            return AcceptVerdict::Refused;
         }
         let forgets = self.mistake.is(Mutant::ForgetsUnapplied);
         let applied = if forgets { slot } else { applied };
         if slot <= self.votes.floor() {
-            return Vouched::Compacted;
+            return AcceptVerdict::Compacted;
         }
         let Some(place) = self.votes.admit(slot, applied) else {
-            return Vouched::NoRoom;
+            return AcceptVerdict::NoRoom;
         };
         if let Some(vote) = place
             && vote.ballot == ballot
         {
-            if vote.proposal.is(proposal) {
-                return Vouched::Repeated;
+            if vote.proposal.same_as(proposal) {
+                return AcceptVerdict::Repeated;
             }
             let (known, new) = (vote.proposal, *proposal);
             if self.mistake.is(Mutant::VoteOverwritten) {
                 vote.proposal = new;
-                return Vouched::Accepted;
+                return AcceptVerdict::Accepted;
             }
-            return Vouched::Conflict(Conflict { slot, known, new });
+            return AcceptVerdict::Conflict(Conflict { slot, known, new });
         }
         let proposal = *proposal;
         *place = Some(Vote { ballot, proposal });
         if self.mistake.is(Mutant::AcceptKeepsPromise) {
-            return Vouched::Accepted;
+            return AcceptVerdict::Accepted;
         }
         self.promised = ballot;
-        Vouched::Accepted
+        AcceptVerdict::Accepted
     }
 
     /// What was promised before the power failed.
@@ -255,25 +255,31 @@ mod tests {
         }
     }
 
-    fn accept(acceptor: &mut Small, ballot: Ballot, slot: u64, command: u32) -> Vouched<u32> {
+    fn accept(acceptor: &mut Small, ballot: Ballot, slot: u64, command: u32) -> AcceptVerdict<u32> {
         acceptor.on_accept(ballot, Slot::new(slot), &asks(command), Slot::ZERO)
     }
 
     #[test]
     fn a1_a_lower_ballot_is_refused_and_an_equal_one_answered_again() {
         let mut acceptor = Small::new();
-        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Promised);
-        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Repeated);
-        assert_eq!(acceptor.on_prepare(ballot(1, 9)), Prepared::Refused);
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), PrepareVerdict::Promised);
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), PrepareVerdict::Repeated);
+        assert_eq!(acceptor.on_prepare(ballot(1, 9)), PrepareVerdict::Refused);
         assert_eq!(acceptor.promised(), ballot(2, 0));
     }
 
     #[test]
     fn a2_an_accept_raises_the_promise() {
         let mut acceptor = Small::new();
-        assert_eq!(accept(&mut acceptor, ballot(3, 1), 1, 7), Vouched::Accepted);
-        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Refused);
-        assert_eq!(accept(&mut acceptor, ballot(2, 2), 2, 8), Vouched::Refused);
+        assert_eq!(
+            accept(&mut acceptor, ballot(3, 1), 1, 7),
+            AcceptVerdict::Accepted
+        );
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), PrepareVerdict::Refused);
+        assert_eq!(
+            accept(&mut acceptor, ballot(2, 2), 2, 8),
+            AcceptVerdict::Refused
+        );
         assert_eq!(acceptor.vote(Slot::new(2)), None);
     }
 
@@ -291,7 +297,10 @@ mod tests {
     fn a4_the_same_ballot_never_gets_a_second_value() {
         let mut acceptor = Small::new();
         accept(&mut acceptor, ballot(1, 0), 1, 7);
-        assert_eq!(accept(&mut acceptor, ballot(1, 0), 1, 7), Vouched::Repeated);
+        assert_eq!(
+            accept(&mut acceptor, ballot(1, 0), 1, 7),
+            AcceptVerdict::Repeated
+        );
         let conflict = Conflict {
             slot: Slot::FIRST,
             known: asks(7),
@@ -299,12 +308,12 @@ mod tests {
         };
         assert_eq!(
             accept(&mut acceptor, ballot(1, 0), 1, 8),
-            Vouched::Conflict(conflict)
+            AcceptVerdict::Conflict(conflict)
         );
         assert_eq!(acceptor.vote(Slot::FIRST).unwrap().proposal, asks(7));
         assert_eq!(
             accept(&mut acceptor, ballot(2, 0), 1, 8),
-            Vouched::Accepted,
+            AcceptVerdict::Accepted,
             "a higher ballot may"
         );
     }
@@ -315,17 +324,20 @@ mod tests {
         for slot in 1..=4 {
             assert_eq!(
                 accept(&mut acceptor, ballot(1, 0), slot, 7),
-                Vouched::Accepted
+                AcceptVerdict::Accepted
             );
         }
-        assert_eq!(accept(&mut acceptor, ballot(1, 0), 5, 7), Vouched::NoRoom);
+        assert_eq!(
+            accept(&mut acceptor, ballot(1, 0), 5, 7),
+            AcceptVerdict::NoRoom
+        );
         assert!(acceptor.vote(Slot::FIRST).is_some(), "nothing was evicted");
-        let vouched = acceptor.on_accept(ballot(1, 0), Slot::new(5), &asks(7), Slot::new(1));
-        assert_eq!(vouched, Vouched::Accepted);
+        let verdict = acceptor.on_accept(ballot(1, 0), Slot::new(5), &asks(7), Slot::new(1));
+        assert_eq!(verdict, AcceptVerdict::Accepted);
         assert_eq!(acceptor.low_water(), Slot::new(1));
         assert_eq!(
             accept(&mut acceptor, ballot(1, 0), 1, 7),
-            Vouched::Compacted
+            AcceptVerdict::Compacted
         );
     }
 
@@ -336,10 +348,10 @@ mod tests {
             accept(&mut acceptor, ballot(1, 0), slot, 7);
         }
         acceptor.on_prepare(ballot(2, 0));
-        let vouched = acceptor.on_accept(ballot(1, 0), Slot::new(6), &asks(7), Slot::new(4));
+        let verdict = acceptor.on_accept(ballot(1, 0), Slot::new(6), &asks(7), Slot::new(4));
         assert_eq!(
-            (vouched, acceptor.low_water()),
-            (Vouched::Refused, Slot::ZERO)
+            (verdict, acceptor.low_water()),
+            (AcceptVerdict::Refused, Slot::ZERO)
         );
     }
 

@@ -20,7 +20,7 @@ use heapless::Deque;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
-    office: Office<C, WINDOW>,
+    state: LeaderState<C, WINDOW>,
     waiting: Deque<Proposal<C>, CLIENTS>,
     waiting_peak: usize,
     in_flight_peak: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
 /// What it is about and what waits. The peaks are statistics.
 impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> PartialEq for Leader<C, WINDOW, CLIENTS> {
     fn eq(&self, other: &Self) -> bool {
-        self.office == other.office && self.waiting == other.waiting
+        self.state == other.state && self.waiting == other.waiting
     }
 }
 
@@ -38,7 +38,7 @@ impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> Eq for Leader<C, WINDOW, 
 
 impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WINDOW, CLIENTS> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.office.hash(state);
+        self.state.hash(state);
         self.waiting.len().hash(state);
         for proposal in &self.waiting {
             proposal.hash(state);
@@ -50,17 +50,17 @@ impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WIND
 /// share their memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Office<C, const WINDOW: usize> {
+enum LeaderState<C, const WINDOW: usize> {
     Idle,
     Probing(Probe),
     Scouting(Scout<C, WINDOW>),
-    Leading(Reign<C, WINDOW>),
+    Leading(Leadership<C, WINDOW>),
 }
 
 /// A ballot that was won.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Reign<C, const WINDOW: usize> {
+struct Leadership<C, const WINDOW: usize> {
     ballot: Ballot,
     /// A commander for each slot that is being driven. The floor is the end of the decided prefix.
     commanders: Window<Commander<C>, WINDOW>,
@@ -72,7 +72,7 @@ struct Reign<C, const WINDOW: usize> {
     unchosen: u32,
 }
 
-impl<C, const WINDOW: usize> Reign<C, WINDOW> {
+impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
     fn in_flight(&self) -> usize {
         usize::try_from(self.unchosen).unwrap_or(usize::MAX)
     }
@@ -85,7 +85,7 @@ impl<C, const WINDOW: usize> Reign<C, WINDOW> {
     }
 }
 
-impl<C: Copy, const WINDOW: usize> Reign<C, WINDOW> {
+impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
     /// Gives a proposal the next slot, if there is one.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
@@ -102,7 +102,7 @@ impl<C: Copy, const WINDOW: usize> Reign<C, WINDOW> {
 
 /// What became of a proposal that was handed to the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Enqueued {
+pub(crate) enum EnqueueVerdict {
     Taken,
     Known,
     Full,
@@ -111,7 +111,7 @@ pub(crate) enum Enqueued {
 impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
     pub(crate) const fn new() -> Self {
         Self {
-            office: Office::Idle,
+            state: LeaderState::Idle,
             waiting: Deque::new(),
             waiting_peak: 0,
             in_flight_peak: 0,
@@ -121,62 +121,62 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// The ballot that is being asked about, claimed, or held.
     pub(crate) fn ballot(&self) -> Option<Ballot> {
-        match &self.office {
-            Office::Idle => None,
-            Office::Probing(probe) => Some(probe.ballot),
-            Office::Scouting(scout) => Some(scout.ballot()),
-            Office::Leading(reign) => Some(reign.ballot),
+        match &self.state {
+            LeaderState::Idle => None,
+            LeaderState::Probing(probe) => Some(probe.ballot),
+            LeaderState::Scouting(scout) => Some(scout.ballot()),
+            LeaderState::Leading(leadership) => Some(leadership.ballot),
         }
     }
 
     /// The ballot that is held.
     pub(crate) fn leading(&self) -> Option<Ballot> {
-        match &self.office {
-            Office::Leading(reign) => Some(reign.ballot),
+        match &self.state {
+            LeaderState::Leading(leadership) => Some(leadership.ballot),
             _ => None,
         }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.office, Office::Idle)
+        matches!(self.state, LeaderState::Idle)
     }
 
     pub(crate) fn is_probing(&self) -> bool {
-        matches!(self.office, Office::Probing(_))
+        matches!(self.state, LeaderState::Probing(_))
     }
 
     /// Gives up whatever it is about. Proposals that waited are dropped: the replica that each came from keeps it and
     /// hands it to the next leader (rule L4).
     pub(crate) fn resign(&mut self) {
-        self.office = Office::Idle;
+        self.state = LeaderState::Idle;
         self.waiting.clear();
     }
 
     /// Takes a proposal to be given a slot. A `retry` is looked for among what is waiting and what is being driven; that
     /// a proposal gets two slots is harmless, as it is applied once.
-    pub(crate) fn enqueue(&mut self, proposal: &Proposal<C>, retry: bool) -> Enqueued {
-        if retry && proposal.key().is_some_and(|key| self.drives(key)) {
-            return Enqueued::Known;
+    pub(crate) fn enqueue(&mut self, proposal: &Proposal<C>, retry: bool) -> EnqueueVerdict {
+        if retry && proposal.key().is_some_and(|key| self.has_proposal(key)) {
+            return EnqueueVerdict::Known;
         }
         match self.waiting.push_back(*proposal) {
             Ok(()) => {
                 self.waiting_peak = self.waiting_peak.max(self.waiting.len());
-                Enqueued::Taken
+                EnqueueVerdict::Taken
             }
-            Err(_) => Enqueued::Full,
+            Err(_) => EnqueueVerdict::Full,
         }
     }
 
-    fn drives(&self, key: RequestKey) -> bool {
+    fn has_proposal(&self, key: RequestKey) -> bool {
         let waits = self
             .waiting
             .iter()
             .any(|proposal| proposal.key() == Some(key));
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return waits;
         };
         waits
-            || reign
+            || leadership
                 .commanders
                 .iter_from(Slot::ZERO)
                 .any(|(_, commander)| commander.proposal.key() == Some(key))
@@ -200,49 +200,49 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// Rule L3: whether a proposal waits and the next slot can be given away.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn can_start(&self) -> bool {
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return false;
         };
-        !self.waiting.is_empty() && reign.has_slot()
+        !self.waiting.is_empty() && leadership.has_slot()
     }
 
     /// Gives the next waiting proposal the next slot, if that can be.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
         let proposal = *self.waiting.front()?;
-        let slot = reign.start(&proposal)?;
+        let slot = leadership.start(&proposal)?;
         self.waiting.pop_front();
-        self.in_flight_peak = self.in_flight_peak.max(reign.in_flight());
+        self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
         Some((slot, proposal))
     }
 
     /// Gives a new proposal the next slot at once, if none waits before it and the next slot can be given away.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
         if !self.waiting.is_empty() {
             return None;
         }
-        let slot = reign.start(proposal)?;
+        let slot = leadership.start(proposal)?;
         // It has waited, though for no time.
         self.waiting_peak = self.waiting_peak.max(1);
-        self.in_flight_peak = self.in_flight_peak.max(reign.in_flight());
+        self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
         Some(slot)
     }
 
     /// Whether there may be something to apply, to start or to tell.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_work(&self) -> bool {
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return false;
         };
         !self.waiting.is_empty()
-            || reign.commanders.floor() > reign.announced
+            || leadership.commanders.floor() > leadership.announced
             || self.next_chosen().is_some()
     }
 
@@ -250,23 +250,23 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// reign's ballot (rule C1).
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accepted(&mut self, from: NodeId, slot: Slot, members: NodeSet) -> bool {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return false;
         };
-        let Some(commander) = reign.commanders.get_mut(slot) else {
+        let Some(commander) = leadership.commanders.get_mut(slot) else {
             return false;
         };
         let chosen =
             commander.on_accepted(from, members) || commander.miscounts(self.mistake, members);
         if chosen {
-            reign.unchosen -= 1;
+            leadership.unchosen -= 1;
         }
         chosen
     }
 
     pub(crate) fn commander(&self, slot: Slot) -> Option<&Commander<C>> {
-        match &self.office {
-            Office::Leading(reign) => reign.commanders.get(slot),
+        match &self.state {
+            LeaderState::Leading(leadership) => leadership.commanders.get(slot),
             _ => None,
         }
     }
@@ -274,11 +274,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// The first slot after the decided prefix, if it is chosen.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn next_chosen(&self) -> Option<(Slot, &Proposal<C>)> {
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return None;
         };
-        let slot = reign.commanders.floor().next()?;
-        let commander = reign.commanders.get(slot)?;
+        let slot = leadership.commanders.floor().next()?;
+        let commander = leadership.commanders.get(slot)?;
         commander.is_chosen().then_some((slot, &commander.proposal))
     }
 
@@ -290,11 +290,12 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
         }
-        match &self.office {
-            Office::Leading(reign) => reign
-                .commanders
-                .get(slot)
-                .is_none_or(|commander| !commander.is_chosen() && !commander.proposal.is(decision)),
+        match &self.state {
+            LeaderState::Leading(leadership) => {
+                leadership.commanders.get(slot).is_none_or(|commander| {
+                    !commander.is_chosen() && !commander.proposal.same_as(decision)
+                })
+            }
             _ => false,
         }
     }
@@ -304,8 +305,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
         }
-        match &self.office {
-            Office::Leading(reign) => at > reign.commanders.floor(),
+        match &self.state {
+            LeaderState::Leading(leadership) => at > leadership.commanders.floor(),
             _ => false,
         }
     }
@@ -313,47 +314,47 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// Everything up to `applied` is decided; its commanders have done their work.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn advance(&mut self, applied: Slot) {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return;
         };
-        while reign.commanders.floor() < applied {
-            let Some(place) = reign.commanders.release_next() else {
+        while leadership.commanders.floor() < applied {
+            let Some(place) = leadership.commanders.release_next() else {
                 return;
             };
             if place.take().is_some_and(|commander| !commander.is_chosen()) {
-                reign.unchosen -= 1;
+                leadership.unchosen -= 1;
             }
         }
-        if reign.next_slot <= applied {
-            reign.next_slot = applied.next().unwrap_or(reign.next_slot);
+        if leadership.next_slot <= applied {
+            leadership.next_slot = applied.next().unwrap_or(leadership.next_slot);
         }
     }
 
     /// The end of the decided prefix.
     pub(crate) fn decided(&self) -> Slot {
-        match &self.office {
-            Office::Leading(reign) => reign.commanders.floor(),
+        match &self.state {
+            LeaderState::Leading(leadership) => leadership.commanders.floor(),
             _ => Slot::ZERO,
         }
     }
 
     /// What is decided and not yet told to the others, which is taken to be told with this.
     pub(crate) fn announce(&mut self) -> Option<Slot> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
-        let decided = reign.commanders.floor();
-        if decided <= reign.announced {
+        let decided = leadership.commanders.floor();
+        if decided <= leadership.announced {
             return None;
         }
-        reign.announced = decided;
+        leadership.announced = decided;
         Some(decided)
     }
 
     /// How many slots are being driven.
     pub(crate) fn in_flight(&self) -> usize {
-        match &self.office {
-            Office::Leading(reign) => reign.in_flight(),
+        match &self.state {
+            LeaderState::Leading(leadership) => leadership.in_flight(),
             _ => 0,
         }
     }
@@ -365,54 +366,59 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         slot: Slot,
         members: NodeSet,
     ) -> Option<(Proposal<C>, NodeSet)> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
-        let commander = reign.commanders.get_mut(slot)?;
+        let commander = leadership.commanders.get_mut(slot)?;
         let missing = commander.on_retransmit(members);
         (!missing.is_empty()).then_some((commander.proposal, missing))
     }
 
-    fn gives_again(&self) -> bool {
+    fn reuses_slots(&self) -> bool {
         self.mistake.is(Mutant::SlotGivenTwice) || self.mistake.is(Mutant::VoteOverwritten)
     }
 
     /// What these two do: new commands begin at the first slot that is driven.
-    pub(crate) fn give_again(&mut self) {
-        if self.gives_again()
-            && let Office::Leading(reign) = &mut self.office
+    pub(crate) fn reuse_slots(&mut self) {
+        if self.reuses_slots()
+            && let LeaderState::Leading(leadership) = &mut self.state
         {
-            reign.next_slot = reign.commanders.floor().next().unwrap_or(reign.next_slot);
+            leadership.next_slot = leadership
+                .commanders
+                .floor()
+                .next()
+                .unwrap_or(leadership.next_slot);
         }
     }
 
     /// The slots that are being driven: (first, last).
-    pub(crate) fn driven(&self) -> Option<(Slot, Slot)> {
-        match &self.office {
-            Office::Leading(reign) if self.gives_again() => {
-                let first = reign.commanders.floor().next()?;
+    pub(crate) fn slots_in_flight(&self) -> Option<(Slot, Slot)> {
+        match &self.state {
+            LeaderState::Leading(leadership) if self.reuses_slots() => {
+                let first = leadership.commanders.floor().next()?;
                 Some((first, first.checked_add(crate::outbox::run_len(WINDOW))?))
             }
-            Office::Leading(reign) => {
-                Some((reign.commanders.floor().next()?, reign.next_slot.back(1)))
-            }
+            LeaderState::Leading(leadership) => Some((
+                leadership.commanders.floor().next()?,
+                leadership.next_slot.back(1),
+            )),
             _ => None,
         }
     }
 
     /// A member answered something under this reign's ballot.
     pub(crate) fn on_answer(&mut self, from: NodeId) {
-        if let Office::Leading(reign) = &mut self.office {
-            reign.answering.insert(from);
+        if let LeaderState::Leading(leadership) = &mut self.state {
+            leadership.answering.insert(from);
         }
     }
 
     /// Rule L6: whether a quorum, the leader included, has answered since the last count.
     pub(crate) fn count_quorum(&mut self, members: NodeSet) -> bool {
-        match &mut self.office {
-            Office::Leading(reign) => {
-                let mut answering = core::mem::take(&mut reign.answering);
-                answering.insert(reign.ballot.leader());
+        match &mut self.state {
+            LeaderState::Leading(leadership) => {
+                let mut answering = core::mem::take(&mut leadership.answering);
+                answering.insert(leadership.ballot.leader());
                 answering.is_quorum(members)
             }
             _ => true,
@@ -421,14 +427,17 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// What must hold between steps.
     pub(crate) fn invariants(&self, applied: Slot) {
-        if let Office::Leading(reign) = &self.office {
+        if let LeaderState::Leading(leadership) = &self.state {
             debug_assert!(
-                reign.commanders.floor() == applied,
+                leadership.commanders.floor() == applied,
                 "the leader's prefix is what its replica applied"
             );
-            debug_assert!(reign.next_slot > applied, "would give away a decided slot");
             debug_assert!(
-                reign.announced <= reign.commanders.floor(),
+                leadership.next_slot > applied,
+                "would give away a decided slot"
+            );
+            debug_assert!(
+                leadership.announced <= leadership.commanders.floor(),
                 "told more than is decided"
             );
         }
@@ -508,8 +517,8 @@ mod tests {
     #[test]
     fn l3_no_slot_beyond_the_window_is_given_away() {
         let (mut leader, _) = leading(0, &[entry(3, 9)]);
-        assert_eq!(leader.enqueue(&asks(1), false), Enqueued::Taken);
-        assert_eq!(leader.enqueue(&asks(2), false), Enqueued::Taken);
+        assert_eq!(leader.enqueue(&asks(1), false), EnqueueVerdict::Taken);
+        assert_eq!(leader.enqueue(&asks(2), false), EnqueueVerdict::Taken);
         assert_eq!(leader.start_next(), Some((Slot::new(4), asks(1))));
         assert_eq!(
             leader.start_next(),
@@ -530,18 +539,18 @@ mod tests {
         leader.start_next();
         assert_eq!(
             leader.enqueue(&asks(1), true),
-            Enqueued::Known,
+            EnqueueVerdict::Known,
             "it is being driven"
         );
         for command in 2..=4 {
-            assert_eq!(leader.enqueue(&asks(command), true), Enqueued::Taken);
+            assert_eq!(leader.enqueue(&asks(command), true), EnqueueVerdict::Taken);
         }
         assert_eq!(
             leader.enqueue(&asks(2), true),
-            Enqueued::Known,
+            EnqueueVerdict::Known,
             "it is waiting"
         );
-        assert_eq!(leader.enqueue(&asks(5), false), Enqueued::Full);
+        assert_eq!(leader.enqueue(&asks(5), false), EnqueueVerdict::Full);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod transfer;
 
 use transfer::Spare;
-pub(crate) use transfer::{Page, Welcomed};
+pub(crate) use transfer::{Page, WelcomeVerdict};
 
 use super::snapshot::State;
 use crate::mutant::{Mistake, Mutant};
@@ -29,11 +29,11 @@ pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: u
     pending: Table<Pending<M::Command>, CLIENTS>,
     spare: Spare<M, CLIENTS>,
     /// Under which ballot a prefix was said to be decided, and how far.
-    claim: (Ballot, Slot),
+    decided_under: (Ballot, Slot),
     /// How far the log is decided, as far as anybody has said.
     decided: Slot,
     /// A slot, and what the chain must be where that is applied, as a leader said.
-    told: (Slot, u64),
+    expected_chain: (Slot, u64),
     mistake: Mistake,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Applied<'a, C, O> {
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Requested<O> {
+pub(crate) enum RequestVerdict<O> {
     /// It was applied before, or can never be; this is the answer.
     Answered(Outcome<O>),
     /// It waits for its decision and is to be handed to the leader.
@@ -91,9 +91,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             log: Window::new(state.applied),
             pending: Table::new(),
             spare: Spare::Empty,
-            claim: (Ballot::NULL, Slot::ZERO),
+            decided_under: (Ballot::NULL, Slot::ZERO),
             decided: state.applied,
-            told: (Slot::ZERO, 0),
+            expected_chain: (Slot::ZERO, 0),
             mistake: Mistake::NONE,
             state,
         }
@@ -162,7 +162,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             return Ok(false);
         };
         match place {
-            Some(known) if !known.is(proposal) => Err(Conflict {
+            Some(known) if !known.same_as(proposal) => Err(Conflict {
                 slot,
                 known: *known,
                 new: *proposal,
@@ -217,9 +217,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Rule C3: remembers that a prefix is decided, as the leader of a ballot says.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub(crate) fn on_claimed(&mut self, ballot: Ballot, decided: Slot) {
-        if decided > self.claim.1 || (decided == self.claim.1 && ballot > self.claim.0) {
-            self.claim = (ballot, decided);
+    pub(crate) fn on_decided_under(&mut self, ballot: Ballot, decided: Slot) {
+        if decided > self.decided_under.1
+            || (decided == self.decided_under.1 && ballot > self.decided_under.0)
+        {
+            self.decided_under = (ballot, decided);
         }
         self.on_decided(decided);
     }
@@ -228,20 +230,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// one, which is sure to be reached.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_chain(&mut self, slot: Slot, chain: u64) {
-        if slot >= self.state.applied && self.told.0 <= self.state.applied {
-            self.told = (slot, chain);
+        if slot >= self.state.applied && self.expected_chain.0 <= self.state.applied {
+            self.expected_chain = (slot, chain);
         }
     }
 
     /// Whether this replica has another history than a leader has told it of.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_diverged(&self) -> bool {
-        self.told.0 == self.state.applied && self.told.1 != self.state.chain
+        self.expected_chain.0 == self.state.applied && self.expected_chain.1 != self.state.chain
     }
 
     /// The two histories, where [`Replica::has_diverged`].
     pub(crate) fn divergence(&self) -> Divergence {
-        let ((slot, told), known) = (self.told, self.state.chain);
+        let ((slot, told), known) = (self.expected_chain, self.state.chain);
         Divergence { slot, known, told }
     }
 
@@ -253,9 +255,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// The next slot to apply, where it is known to be decided, and the ballot under which a vote for it is the decision.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn next_claimed(&self) -> Option<(Slot, Ballot)> {
+    pub(crate) fn next_decided(&self) -> Option<(Slot, Ballot)> {
         let next = self.state.applied.next()?;
-        let (ballot, last) = self.claim;
+        let (ballot, last) = self.decided_under;
         (next <= last).then_some((next, ballot))
     }
 
@@ -311,18 +313,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         proposal: &Proposal<M::Command>,
         fingerprint: u32,
         waiter: NodeId,
-    ) -> Requested<M::Output> {
+    ) -> RequestVerdict<M::Output> {
         let Some(key) = proposal.key() else {
-            return Requested::Known;
+            return RequestVerdict::Known;
         };
         if let Some(outcome) = self.look_up(proposal, fingerprint) {
             self.on_answer(key, fingerprint);
-            return Requested::Answered(outcome);
+            return RequestVerdict::Answered(outcome);
         }
         let known = self.find(key.client, Some((key.number, fingerprint)));
         if let Some(pending) = known.and_then(|index| self.pending.at_mut(index)) {
             pending.waiter = waiter;
-            return Requested::Known;
+            return RequestVerdict::Known;
         }
         let pending = Pending {
             proposal: *proposal,
@@ -335,9 +337,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             if self.mistake.is(Mutant::SessionFilledEarly) {
                 self.state.sessions.fill_early(key);
             }
-            Requested::Pending
+            RequestVerdict::Pending
         } else {
-            Requested::Full
+            RequestVerdict::Full
         }
     }
 
@@ -440,7 +442,7 @@ mod tests {
         replica: &mut Small,
         proposal: &Proposal<KvCommand>,
         waiter: NodeId,
-    ) -> Requested<KvReply> {
+    ) -> RequestVerdict<KvReply> {
         replica.on_request(proposal, proposal.fingerprint(), waiter)
     }
 
@@ -478,7 +480,7 @@ mod tests {
     fn r3_a_request_waits_until_its_own_decision() {
         let mut replica = replica();
         let mine = set(1, 1, 20);
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Pending);
         assert_eq!(decide(&mut replica, 2, &Proposal::Noop), 1);
         assert_eq!(
             replica.take_proposals(true).as_slice(),
@@ -496,7 +498,7 @@ mod tests {
     fn x1_a_command_is_not_given_the_answer_of_another_one_under_its_number() {
         let mut replica = replica();
         let (mine, other) = (set(1, 7, 99), set(1, 7, 7));
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Pending);
         replica.decide(Slot::new(2), &other).unwrap();
         let fingerprint = replica.apply_next().unwrap().fingerprint;
         let key = other.key().unwrap();
@@ -514,9 +516,9 @@ mod tests {
     fn x1_two_commands_under_one_number_wait_apart() {
         let mut replica = replica();
         let (there, mine, other) = (NodeId(1), set(1, 7, 99), set(1, 7, 7));
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
-        assert_eq!(ask(&mut replica, &other, there), Requested::Pending);
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Known);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Pending);
+        assert_eq!(ask(&mut replica, &other, there), RequestVerdict::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Known);
         let key = mine.key().unwrap();
         assert_eq!(replica.on_answer(key, set(1, 7, 5).fingerprint()), None);
         assert_eq!(replica.on_answer(key, other.fingerprint()), Some(there));
@@ -533,11 +535,11 @@ mod tests {
         };
         assert_eq!(
             ask(&mut replica, &set(1, 1, 20), HERE),
-            Requested::Answered(answer)
+            RequestVerdict::Answered(answer)
         );
         assert_eq!(
             ask(&mut replica, &set(1, 1, 21), HERE),
-            Requested::Answered(Outcome::Reused)
+            RequestVerdict::Answered(Outcome::Reused)
         );
     }
 
@@ -546,10 +548,13 @@ mod tests {
         let mut replica = replica();
         for client in 0..2 {
             let register = Proposal::Register { nonce: client };
-            assert_eq!(ask(&mut replica, &register, HERE), Requested::Pending);
-            assert_eq!(ask(&mut replica, &register, HERE), Requested::Known);
+            assert_eq!(ask(&mut replica, &register, HERE), RequestVerdict::Pending);
+            assert_eq!(ask(&mut replica, &register, HERE), RequestVerdict::Known);
         }
-        assert_eq!(ask(&mut replica, &set(1, 1, 20), HERE), Requested::Full);
+        assert_eq!(
+            ask(&mut replica, &set(1, 1, 20), HERE),
+            RequestVerdict::Full
+        );
     }
 
     #[test]
@@ -582,14 +587,14 @@ mod tests {
     fn c3_a_claim_is_only_about_the_ballot_that_made_it() {
         let mut replica = replica();
         let (old, new) = (Ballot::new(1, NodeId(0)), Ballot::new(2, NodeId(1)));
-        replica.on_claimed(old, Slot::new(3));
-        replica.on_claimed(new, Slot::new(2));
-        assert_eq!(replica.next_claimed(), Some((Slot::new(2), old)));
-        replica.on_claimed(new, Slot::new(3));
-        assert_eq!(replica.next_claimed(), Some((Slot::new(2), new)));
-        replica.on_claimed(old, Slot::new(3));
+        replica.on_decided_under(old, Slot::new(3));
+        replica.on_decided_under(new, Slot::new(2));
+        assert_eq!(replica.next_decided(), Some((Slot::new(2), old)));
+        replica.on_decided_under(new, Slot::new(3));
+        assert_eq!(replica.next_decided(), Some((Slot::new(2), new)));
+        replica.on_decided_under(old, Slot::new(3));
         assert_eq!(
-            replica.next_claimed(),
+            replica.next_decided(),
             Some((Slot::new(2), new)),
             "of two that reach as far, the newer one"
         );

@@ -25,7 +25,7 @@ pub(crate) struct Scout<C, const WINDOW: usize> {
 
 /// What one page of a promise did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promised {
+pub(crate) enum PromiseVerdict {
     /// More pages are to come from this acceptor; the next starts here.
     More(Slot),
     /// It was not the page that is awaited from this acceptor: one that came twice.
@@ -83,9 +83,9 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         entries: &[Entry<C>],
         last: bool,
         members: NodeSet,
-    ) -> Promised {
+    ) -> PromiseVerdict {
         if self.complete.contains(from) || first != self.cursor(from) {
-            return Promised::Repeated;
+            return PromiseVerdict::Repeated;
         }
         if low_water > self.low_water {
             self.low_water = low_water;
@@ -107,16 +107,16 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             ) {
                 *cursor = offset;
             }
-            return Promised::More(next);
+            return PromiseVerdict::More(next);
         }
         if self.mistake.is(Mutant::EarlyNoops) {
             self.fill_holes();
         }
         self.complete.insert(from);
         if self.complete.is_quorum(members) {
-            Promised::Quorum
+            PromiseVerdict::Quorum
         } else {
-            Promised::Counted
+            PromiseVerdict::Counted
         }
     }
 
@@ -186,13 +186,13 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// Those of `acceptors` whose next page starts where that of the first of them does, and where that is.
-    pub(crate) fn abreast(&self, acceptors: NodeSet) -> Option<(NodeSet, Slot)> {
+    pub(crate) fn at_same_cursor(&self, acceptors: NodeSet) -> Option<(NodeSet, Slot)> {
         let cursor = self.cursor(acceptors.iter().next()?);
-        let abreast = acceptors
+        let at_same_cursor = acceptors
             .iter()
             .filter(|acceptor| self.cursor(*acceptor) == cursor)
             .collect();
-        Some((abreast, cursor))
+        Some((at_same_cursor, cursor))
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
         scout.on_promise(NodeId(0), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
         let page = [entry(1, 1, 7)];
         let more = scout.on_promise(NodeId(1), Slot::FIRST, Slot::ZERO, &page, false, MEMBERS);
-        assert_eq!(more, Promised::More(Slot::new(2)));
+        assert_eq!(more, PromiseVerdict::More(Slot::new(2)));
         assert!(!scout.is_complete(MEMBERS));
         let next = Slot::new(2);
         let done = scout.on_promise(
@@ -237,7 +237,7 @@ mod tests {
             true,
             MEMBERS,
         );
-        assert_eq!(done, Promised::Quorum);
+        assert_eq!(done, PromiseVerdict::Quorum);
         assert_eq!(scout.last_adopted(), Slot::new(2));
     }
 
@@ -247,8 +247,8 @@ mod tests {
         let again = |scout: &mut Scout<u32, 4>| {
             scout.on_promise(NodeId(2), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS)
         };
-        assert_eq!(again(&mut scout), Promised::Counted);
-        assert_eq!(again(&mut scout), Promised::Repeated);
+        assert_eq!(again(&mut scout), PromiseVerdict::Counted);
+        assert_eq!(again(&mut scout), PromiseVerdict::Repeated);
         assert!(!scout.is_complete(MEMBERS));
     }
 
@@ -265,12 +265,12 @@ mod tests {
         );
         assert_eq!(scout.cursor(NodeId(1)), Slot::new(2));
         let missing = scout.on_retransmit(MEMBERS, 9).unwrap();
-        let (first, from) = scout.abreast(missing).unwrap();
+        let (first, from) = scout.at_same_cursor(missing).unwrap();
         assert_eq!((first, from), (MEMBERS.without(NodeId(1)), Slot::FIRST));
-        let (second, from) = scout.abreast(missing.minus(first)).unwrap();
+        let (second, from) = scout.at_same_cursor(missing.minus(first)).unwrap();
         assert_eq!((second, from), (NodeSet::only(NodeId(1)), Slot::new(2)));
         let stale = scout.on_promise(NodeId(1), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
-        assert_eq!(stale, Promised::Repeated, "the last page is another");
+        assert_eq!(stale, PromiseVerdict::Repeated, "the last page is another");
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
             let (first, entries) = (Slot::new(page), [entry(page, 1, 7)]);
             let last = page == PAGES;
             let promised = scout.on_promise(NodeId(1), first, Slot::ZERO, &entries, last, MEMBERS);
-            assert_eq!(promised == Promised::Quorum, last, "page {page}");
+            assert_eq!(promised == PromiseVerdict::Quorum, last, "page {page}");
         }
         assert_eq!(scout.last_adopted(), Slot::new(PAGES));
     }

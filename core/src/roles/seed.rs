@@ -23,7 +23,7 @@ impl Seed {
     }
 
     /// Whether it begins to wait only now.
-    pub(crate) fn begins(&mut self) -> bool {
+    pub(crate) fn begin_waiting(&mut self) -> bool {
         !core::mem::replace(&mut self.begun, true)
     }
 

@@ -205,22 +205,22 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     }
 
     /// How many sessions one page of so many bytes holds; 0 where each takes two pages.
-    const fn a_page(bytes: usize) -> usize {
+    const fn sessions_per_page(bytes: usize) -> usize {
         bytes / (HEAD + TAIL + O::ENCODED_MAX)
     }
 
     /// How many pages of `bytes` bytes of a snapshot the sessions take (rule X3).
     pub(crate) fn pages(len: usize, bytes: usize) -> u32 {
-        let pages = match Self::a_page(bytes) {
+        let pages = match Self::sessions_per_page(bytes) {
             0 => 2 * len,
-            a_page => len.div_ceil(a_page),
+            sessions_per_page => len.div_ceil(sessions_per_page),
         };
         u32::try_from(pages).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn write_page(&self, page: u32, bytes: usize, sink: &mut impl Sink) {
         let page = usize::try_from(page).unwrap_or(usize::MAX);
-        match Self::a_page(bytes) {
+        match Self::sessions_per_page(bytes) {
             0 => {
                 if let Some(session) = self.table.get(page / 2) {
                     if page.is_multiple_of(2) {
@@ -230,9 +230,9 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                     }
                 }
             }
-            a_page => {
-                let skip = page.saturating_mul(a_page);
-                for session in self.table.iter().skip(skip).take(a_page) {
+            sessions_per_page => {
+                let skip = page.saturating_mul(sessions_per_page);
+                for session in self.table.iter().skip(skip).take(sessions_per_page) {
                     session.write_head(sink);
                     session.write_tail(sink);
                 }
@@ -246,7 +246,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         bytes: usize,
         reader: &mut Reader<'_>,
     ) -> Result<(), MalformedPage> {
-        if Self::a_page(bytes) > 0 {
+        if Self::sessions_per_page(bytes) > 0 {
             while !reader.is_empty() {
                 self.read_head(reader)?;
                 self.read_tail(reader)?;

@@ -159,7 +159,7 @@ impl<F: NorFlash, const RECORD: usize> Flash<F, RECORD> {
     /// [`FlashError::Range`], [`FlashError::Foreign`] and [`FlashError::Damaged`].
     pub fn open(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
         let mut flash = Self::unseen(driver, &range)?;
-        flash.log.settle()?;
+        flash.log.ensure_surveyed()?;
         Ok(flash)
     }
 
@@ -174,7 +174,7 @@ impl<F: NorFlash, const RECORD: usize> Flash<F, RECORD> {
     pub fn format(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
         let mut flash = Self::unseen(driver, &range)?;
         flash.log.erase()?;
-        flash.log.settle()?;
+        flash.log.ensure_surveyed()?;
         Ok(flash)
     }
 
@@ -214,7 +214,7 @@ impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
     }
 
     fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), Self::Error> {
-        self.log.settle()?;
+        self.log.ensure_surveyed()?;
         let mut buffer = [0; RECORD];
         let mut cursor = self.log.first();
         while let Some(found) = self.log.next(&mut cursor)? {
@@ -233,7 +233,7 @@ impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
     }
 
     fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), Self::Error> {
-        self.log.settle()?;
+        self.log.ensure_surveyed()?;
         let mut buffer = [0; RECORD];
         let mut cursor = self.log.first();
         let kept = loop {

@@ -145,11 +145,11 @@ impl<S: Storage> Journal<S> {
     }
 
     /// All that decides what this journal will write, besides what its storage holds: two journals whose essences and whose
-    /// storage are equal do the same from then on. As [`Node::essence`], for checkers; the statistics are left out.
+    /// storage are equal do the same from then on. As [`Node::exploration_state`], for checkers; the statistics are left out.
     ///
     /// It does not follow from the storage: a journal that has a checkpoint under way, or has told the storage of its
     /// incarnation, goes on otherwise than one that was opened on the same records.
-    pub fn essence(&self) -> impl Eq + Hash + use<S> {
+    pub fn exploration_state(&self) -> impl Eq + Hash + use<S> {
         let whose = (self.identity, self.incarnation, self.started, self.joined);
         let records = (self.next, self.used, self.condition);
         (whose, records, self.under_way, self.complete)
@@ -243,7 +243,7 @@ impl<S: Storage> Journal<S> {
             self.started = true;
         }
         let is_new = |write: &Write<M::Command>| matches!(write, Write::Installed(_));
-        if !self.joined || writes.iter().any(is_new) || self.is_tight(node, writes.len()) {
+        if !self.joined || writes.iter().any(is_new) || self.is_nearly_full(node, writes.len()) {
             // It holds what all of the writes have come to.
             return self.write_checkpoint(node);
         }
@@ -256,7 +256,7 @@ impl<S: Storage> Journal<S> {
             };
             self.append(&record)?;
         }
-        self.go_on(now, node)
+        self.advance_checkpoint(now, node)
     }
 
     fn try_sync(&mut self) -> Result<(), JournalError<S::Error>> {
@@ -285,7 +285,12 @@ impl<S: Storage> Journal<S> {
 
     /// Whether there is too little room to write a checkpoint page by page: what is left must hold these writes and a
     /// checkpoint at once, and at least one more, as power may fail in the middle of it; of large storage, a quarter.
-    fn is_tight<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    fn is_nearly_full<
+        M: StateMachine,
+        const WINDOW: usize,
+        const CLIENTS: usize,
+        const PAGE: usize,
+    >(
         &self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         writes: usize,
@@ -336,7 +341,12 @@ impl<S: Storage> Journal<S> {
     }
 
     /// Goes on with the checkpoint that is under way, or begins one where that is due.
-    fn go_on<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    fn advance_checkpoint<
+        M: StateMachine,
+        const WINDOW: usize,
+        const CLIENTS: usize,
+        const PAGE: usize,
+    >(
         &mut self,
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,

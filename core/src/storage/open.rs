@@ -116,7 +116,7 @@ impl<S: Storage> Journal<S> {
                 used,
             }));
         }
-        let past = match survey.past() {
+        let past = match survey.replay_start() {
             Ok(None) => None,
             Ok(Some(begin)) => match replay(&mut storage, begin, mistake)? {
                 Ok(durable) => Some(durable),
@@ -310,7 +310,7 @@ impl Survey {
         let taken = bytes.len().saturating_add(overhead);
         self.used = self.used.saturating_add(taken);
         if let Some((number, record)) = Record::<C>::decode(bytes) {
-            self.follow(number);
+            self.observe_number(number);
             self.see(number, &record);
         } else {
             self.unreadable = self.unreadable.saturating_add(1);
@@ -324,7 +324,7 @@ impl Survey {
     }
 
     /// Records are numbered without a gap. What was lost with the power never got a number that was used again.
-    fn follow(&mut self, number: u32) {
+    fn observe_number(&mut self, number: u32) {
         self.first.get_or_insert(number);
         let expected = self.next.map(|last| last.wrapping_add(1));
         self.next = Some(number);
@@ -372,7 +372,7 @@ impl Survey {
     }
 
     /// From where on to replay; `None` where the node had not joined yet.
-    fn past(&self) -> Result<Option<(u32, Begin)>, Damage> {
+    fn replay_start(&self) -> Result<Option<(u32, Begin)>, Damage> {
         if let Some(number) = self.gap {
             return Err(Damage::Missing { number });
         }

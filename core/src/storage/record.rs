@@ -168,7 +168,7 @@ impl<C: Value> Record<'_, C> {
 impl<'a, C: Value> Record<'a, C> {
     /// Reads a record; `None` where the bytes are none, or not those that were written.
     pub(super) fn decode(bytes: &'a [u8]) -> Option<(u32, Self)> {
-        let mut reader = Reader::new(whole(bytes)?);
+        let mut reader = Reader::new(verified(bytes)?);
         let number = reader.u32()?;
         let record = match reader.u8()? {
             0 => Self::Seal,
@@ -213,14 +213,14 @@ fn entry<C: Value>(reader: &mut Reader<'_>) -> Option<Entry<C>> {
 }
 
 /// The bytes that the checksum is about, if it is theirs.
-fn whole(bytes: &[u8]) -> Option<&[u8]> {
+fn verified(bytes: &[u8]) -> Option<&[u8]> {
     let (checksum, rest) = bytes.split_first_chunk::<4>()?;
     (crc32(rest).to_le_bytes() == *checksum).then_some(rest)
 }
 
 /// The number of a record, if it is one.
 pub(super) fn number_of(bytes: &[u8]) -> Option<u32> {
-    Reader::new(whole(bytes)?).u32()
+    Reader::new(verified(bytes)?).u32()
 }
 
 /// Whether a record is the one with which a checkpoint begins.

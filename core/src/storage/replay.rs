@@ -101,14 +101,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
     }
 
     fn accepted(&mut self, entry: &Entry<M::Command>) -> Result<(), Damage> {
-        self.reach(entry.slot)?;
+        self.infer_applied(entry.slot)?;
         self.acceptor.promise(entry.ballot);
         self.acceptor.restore(entry, self.state.applied);
         Ok(())
     }
 
     fn decided(&mut self, slot: Slot, proposal: &Proposal<M::Command>) -> Result<(), Damage> {
-        self.reach(slot)?;
+        self.infer_applied(slot)?;
         if slot > self.state.applied
             && let Some(place) = self.decided.admit(slot, self.state.applied)
         {
@@ -143,7 +143,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
     /// What was written of *n* is still there: a record is dropped only behind a checkpoint (rule T1), which either includes
     /// *n*, or begins with copies of the vote and of the decision. In memory both stay until *n* is applied. Where neither
     /// is found the log is not what a journal has written, and that is damage.
-    fn reach(&mut self, slot: Slot) -> Result<(), Damage> {
+    fn infer_applied(&mut self, slot: Slot) -> Result<(), Damage> {
         let applied = slot.back(crate::outbox::run_len(WINDOW));
         while self.state.applied < applied {
             let next = self.state.applied.next().unwrap_or(applied);

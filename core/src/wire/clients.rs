@@ -3,7 +3,7 @@
 use super::body::{NOBODY, ballot, key, outcome, put_ballot, put_key, put_outcome, put_slot, slot};
 use super::{FrameError, Unencodable};
 use crate::client::{Answer, Question};
-use crate::{NodeId, Proposal, Reader, Sink, Standing, Status, Value, Writer};
+use crate::{NodeId, NodeState, Proposal, Reader, Sink, Status, Value, Writer};
 
 /// The kinds of frames between clients and nodes. Nodes' messages have lower numbers.
 pub(super) mod kind {
@@ -70,12 +70,12 @@ pub(super) fn write_answer<O: Value>(
             put_outcome(to, outcome);
         }
         Answer::Status(status) => {
-            to.put_u8(match status.standing {
-                Standing::Joining => 0,
-                Standing::Learning => 1,
-                Standing::Voting => 2,
-                Standing::Leading => 3,
-                Standing::Halted => 4,
+            to.put_u8(match status.state {
+                NodeState::Joining => 0,
+                NodeState::Learning => 1,
+                NodeState::Voting => 2,
+                NodeState::Leading => 3,
+                NodeState::Halted => 4,
             });
             put_leader(to, status.leader)?;
             put_slot(to, status.applied);
@@ -99,7 +99,7 @@ pub(super) fn read_answer<O: Value>(kind: u8, from: &mut Reader<'_>) -> Option<A
             }
         }
         kind::STATUS => Answer::Status(Status {
-            standing: Standing::ALL.get(usize::from(from.u8()?)).copied()?,
+            state: NodeState::ALL.get(usize::from(from.u8()?)).copied()?,
             leader: leader(from).ok()?,
             applied: slot(from)?,
             chain: from.u64()?,

@@ -2,7 +2,7 @@
 
 use super::{Dropped, FrameError, Unencodable, VERSION, body, clients, len, node_byte, node_of};
 use crate::checksum::crc32;
-use crate::client::{Address, Answered, Asked};
+use crate::client::{Address, AnswerEnvelope, QuestionEnvelope};
 use crate::{Envelope, MessageKind, Reader, Sink, StateMachine, Value, Writer};
 use core::marker::PhantomData;
 
@@ -13,9 +13,9 @@ pub enum Frame<M: StateMachine, const PAGE: usize> {
     /// What a node says to a node: for [`Node::handle_message`](crate::Node::handle_message).
     Message(Envelope<M, PAGE>),
     /// What a client asks: for [`Service::handle`](crate::client::Service::handle).
-    Asked(Asked<M::Command>),
+    Question(QuestionEnvelope<M::Command>),
     /// What some node answers a client, on a line that is heard by all. It was not looked into.
-    Answered,
+    Answer,
 }
 
 /// What one node puts on a link and takes from it: messages as frames of at most `MTU` bytes, for a state machine `M` and
@@ -105,9 +105,9 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     /// # Errors
     ///
     /// [`Unencodable`]: it is for no node.
-    pub fn encode_asked(
+    pub fn encode_question(
         &self,
-        asked: &Asked<M::Command>,
+        asked: &QuestionEnvelope<M::Command>,
         buffer: &mut [u8; MTU],
     ) -> Result<usize, Unencodable> {
         let mut writer = Writer::new(buffer);
@@ -124,9 +124,9 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     ///
     /// [`Unencodable`]: no node says that.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub fn encode_answered(
+    pub fn encode_answer(
         &self,
-        answered: &Answered<M::Output>,
+        answered: &AnswerEnvelope<M::Output>,
         buffer: &mut [u8; MTU],
     ) -> Result<usize, Unencodable> {
         let mut writer = Writer::new(buffer);
@@ -157,10 +157,10 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     /// # Errors
     ///
     /// Why it was dropped; it is counted.
-    pub fn decode_answered(
+    pub fn decode_answer(
         &mut self,
         frame: &[u8],
-    ) -> Result<Option<Answered<M::Output>>, FrameError> {
+    ) -> Result<Option<AnswerEnvelope<M::Output>>, FrameError> {
         let decoded = self.unseal(frame).and_then(|(kind, mut reader)| {
             if !clients::is_answer(kind) {
                 return Ok(None);
@@ -182,7 +182,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     fn read(&self, frame: &[u8]) -> Result<Frame<M, PAGE>, FrameError> {
         let (kind, mut reader) = self.unseal(frame)?;
         if clients::is_answer(kind) {
-            return Ok(Frame::Answered);
+            return Ok(Frame::Answer);
         }
         let held = self.held(kind, &mut reader);
         held.filter(|_| reader.is_empty())
@@ -217,7 +217,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
                 message: body::read(*kind, reader)?,
             }));
         }
-        Some(Frame::Asked(Asked {
+        Some(Frame::Question(QuestionEnvelope {
             from: Address::new(from)?,
             to,
             question: clients::read_question(kind, reader)?,
@@ -225,8 +225,8 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     }
 }
 
-fn answered<O: Value>(kind: u8, reader: &mut Reader<'_>) -> Option<Answered<O>> {
-    Some(Answered {
+fn answered<O: Value>(kind: u8, reader: &mut Reader<'_>) -> Option<AnswerEnvelope<O>> {
+    Some(AnswerEnvelope {
         from: node_of(reader.u8()?)?,
         to: Address::new(reader.u8()?)?,
         answer: clients::read_answer(kind, reader)?,

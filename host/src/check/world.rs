@@ -33,25 +33,29 @@ impl Seat {
     /// What is in the storage, and what the journal remembers besides.
     fn records(&self) -> Option<(&CutStorage, impl Eq + Hash)> {
         let journal = self.journal.as_ref()?;
-        Some((journal.storage(), journal.essence()))
+        Some((journal.storage(), journal.exploration_state()))
     }
 }
 
 impl Memorable for Seat {
     fn fingerprint(&self) -> u64 {
-        hash_of(&(self.node.id(), self.node.essence(), self.records()))
+        hash_of(&(
+            self.node.id(),
+            self.node.exploration_state(),
+            self.records(),
+        ))
     }
 
     fn is(&self, other: &Self) -> bool {
         self.node.id() == other.node.id()
-            && self.node.essence() == other.node.essence()
+            && self.node.exploration_state() == other.node.exploration_state()
             && self.records() == other.records()
     }
 
     /// The essence of a node leaves out when and by what chance; of two that differ in this the one that came first would
     /// be kept, and what comes of it would depend on that.
     fn distill(&mut self) {
-        self.node.distill();
+        self.node.canonicalize();
     }
 }
 

@@ -8,7 +8,7 @@ use example_firmware::line::MTU;
 use example_firmware::member::{self, PAGE};
 use std::sync::Arc;
 use std::time::Instant as Clock;
-use synod::client::{Address, Answer, Answered, Applied, Asked, Client, Question};
+use synod::client::{Address, Answer, AnswerEnvelope, Applied, Client, Question, QuestionEnvelope};
 use synod::wire::{Dropped, Frames};
 use synod::{Instant, NodeId, NodeSet, StateMachine, Status};
 
@@ -129,10 +129,10 @@ impl<M: StateMachine> Outside<M> {
 
     fn put(&self, to: NodeId, question: Question<M::Command>) {
         let from = self.address;
-        let asked = Asked { from, to, question };
+        let asked = QuestionEnvelope { from, to, question };
         let mut buffer = [0; MTU];
         // There is a frame for whatever a client asks of a member.
-        if let Ok(len) = self.frames.encode_asked(&asked, &mut buffer) {
+        if let Ok(len) = self.frames.encode_question(&asked, &mut buffer) {
             self.end.send(buffer.get(..len).unwrap_or_default());
         }
     }
@@ -140,8 +140,8 @@ impl<M: StateMachine> Outside<M> {
     /// The next answer for this client.
     fn hear(&mut self, patience: Duration) -> Option<(NodeId, Answer<M::Output>)> {
         let frame = self.end.receive(patience)?;
-        let answered = self.frames.decode_answered(&frame).ok()??;
-        let Answered { from, to, answer } = answered;
+        let answered = self.frames.decode_answer(&frame).ok()??;
+        let AnswerEnvelope { from, to, answer } = answered;
         (to == self.address).then_some((from, answer))
     }
 

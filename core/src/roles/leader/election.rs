@@ -1,6 +1,6 @@
 //! The way to an office: the probe, the scout, and what is taken over with the ballot.
 
-use super::{Leader, Office, Reign};
+use super::{Leader, LeaderState, Leadership};
 use crate::mutant::Mutant;
 use crate::roles::commander::Commander;
 use crate::roles::scout::Scout;
@@ -28,21 +28,21 @@ pub(super) struct Probe {
 
 impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
     pub(crate) fn scout(&self) -> Option<&Scout<C, WINDOW>> {
-        match &self.office {
-            Office::Scouting(scout) => Some(scout),
+        match &self.state {
+            LeaderState::Scouting(scout) => Some(scout),
             _ => None,
         }
     }
 
     pub(crate) fn scout_mut(&mut self) -> Option<&mut Scout<C, WINDOW>> {
-        match &mut self.office {
-            Office::Scouting(scout) => Some(scout),
+        match &mut self.state {
+            LeaderState::Scouting(scout) => Some(scout),
             _ => None,
         }
     }
 
     pub(crate) fn begin_probe(&mut self, ballot: Ballot) {
-        self.office = Office::Probing(Probe {
+        self.state = LeaderState::Probing(Probe {
             ballot,
             granted: NodeSet::EMPTY,
             denied: false,
@@ -52,8 +52,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// Counts an answer to the probe; says whether a quorum misses its leader.
     pub(crate) fn on_granted(&mut self, from: NodeId, members: NodeSet) -> bool {
-        match &mut self.office {
-            Office::Probing(probe) => {
+        match &mut self.state {
+            LeaderState::Probing(probe) => {
                 probe.granted.insert(from);
                 probe.granted.is_quorum(members)
             }
@@ -63,14 +63,14 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// Somebody who has answered the probe hears a leader.
     pub(crate) fn on_denied(&mut self) {
-        if let Office::Probing(probe) = &mut self.office {
+        if let LeaderState::Probing(probe) = &mut self.state {
             probe.denied = true;
         }
     }
 
     /// Whether somebody who has answered the probe hears a leader.
     pub(crate) fn is_denied(&self) -> bool {
-        matches!(&self.office, Office::Probing(probe) if probe.denied)
+        matches!(&self.state, LeaderState::Probing(probe) if probe.denied)
     }
 
     /// Who has not answered the probe, or `None` when it was asked often enough, or somebody hears a leader.
@@ -79,8 +79,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         members: NodeSet,
         repeats_max: u8,
     ) -> Option<NodeSet> {
-        match &mut self.office {
-            Office::Probing(probe) => {
+        match &mut self.state {
+            LeaderState::Probing(probe) => {
                 probe.repeats = probe.repeats.saturating_add(1);
                 let goes_on = probe.repeats <= repeats_max && !probe.denied;
                 goes_on.then(|| members.minus(probe.granted))
@@ -92,14 +92,14 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
         let mut scout = Scout::new(ballot, from);
         scout.mistake = self.mistake;
-        self.office = Office::Scouting(scout);
+        self.state = LeaderState::Scouting(scout);
     }
 
     /// Rule L1: takes office with a commander for every slot up to the last that anything was adopted for; a slot that
     /// nobody accepted anything for gets a no-op. Must only be called when the scout has its quorum and everything up to
     /// its low-water mark is applied here (rules S2 and S6).
     pub(crate) fn adopt(&mut self, applied: Slot) -> Option<Adoption> {
-        let Office::Scouting(scout) = &self.office else {
+        let LeaderState::Scouting(scout) = &self.state else {
             return None;
         };
         // A mutant must get past what is asserted here, to be caught from outside.
@@ -138,7 +138,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         let next_slot = last.next()?;
         let announced = applied;
         let answering = NodeSet::EMPTY;
-        self.office = Office::Leading(Reign {
+        self.state = LeaderState::Leading(Leadership {
             ballot,
             commanders,
             next_slot,

@@ -7,7 +7,7 @@ use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
 
 /// What became of a page of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Welcomed {
+pub(crate) enum WelcomeVerdict {
     /// The next page is needed.
     Next(SnapshotId, u32),
     /// The snapshot is installed.
@@ -72,7 +72,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// burst of decisions ahead of a gap raises the floor while little is applied, so how much was applied since says
     /// nothing. And as a replica is offered a snapshot only for a slot at or under the floor, one that leads on is ahead of
     /// all that it has applied.
-    pub(crate) fn welcome(
+    pub(crate) fn snapshot_page(
         &mut self,
         to: NodeSet,
         wanted: Option<SnapshotId>,
@@ -91,7 +91,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             }
         };
         if kept.is_none() {
-            self.keep();
+            self.pin_state();
         }
         let page = match kept {
             Some((id, _)) if wanted == Some(id) => page,
@@ -129,7 +129,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Keeps the present state as it is, for nobody yet.
-    fn keep(&mut self) {
+    fn pin_state(&mut self) {
         self.spare = Spare::Pinned {
             id: self.state.snapshot_id(),
             pages: self.state.pages(),
@@ -145,7 +145,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             Spare::Installing { .. } => return None,
             Spare::Pinned { id, .. } if id.at == self.state.applied => {}
             Spare::Pinned { fetching, .. } if !fetching.without(me).is_empty() => return None,
-            Spare::Pinned { .. } | Spare::Empty => self.keep(),
+            Spare::Pinned { .. } | Spare::Empty => self.pin_state(),
         }
         let Spare::Pinned {
             id,
@@ -214,7 +214,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// A page of a snapshot arrived. `joining` nodes take any snapshot, others only one that is ahead of their state.
-    pub(crate) fn on_welcome(&mut self, from: NodeId, page: &Page, joining: bool) -> Welcomed {
+    pub(crate) fn on_welcome(
+        &mut self,
+        from: NodeId,
+        page: &Page,
+        joining: bool,
+    ) -> WelcomeVerdict {
         if page.index == 0 && self.wants(from, page.id, joining) {
             let mut installing = Installing::new(page.id, page.pages);
             installing.mistake = self.mistake;
@@ -230,22 +235,22 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             installing,
         } = &mut self.spare
         else {
-            return Welcomed::Ignored;
+            return WelcomeVerdict::Ignored;
         };
         if *source != from || installing.id != page.id || installing.next() != page.index {
-            return Welcomed::Ignored;
+            return WelcomeVerdict::Ignored;
         }
         *repeats = 0;
         if installing.take(&page.bytes).is_err() {
             self.spare = Spare::Empty;
-            return Welcomed::Malformed;
+            return WelcomeVerdict::Malformed;
         }
         if !installing.is_complete() {
-            return Welcomed::Next(installing.id, installing.next());
+            return WelcomeVerdict::Next(installing.id, installing.next());
         }
         match self.install() {
-            Ok(()) => Welcomed::Installed,
-            Err(MalformedPage) => Welcomed::Malformed,
+            Ok(()) => WelcomeVerdict::Installed,
+            Err(MalformedPage) => WelcomeVerdict::Malformed,
         }
     }
 
@@ -295,12 +300,18 @@ mod tests {
     const THEM: NodeSet = NodeSet::only(NodeId(2));
 
     /// Fetches a snapshot from one replica to another, page by page.
-    fn fetch(source: &mut Small, target: &mut Small, meanwhile: impl Fn(&mut Small)) -> Welcomed {
-        let mut page = source.welcome(THEM, None, 0).unwrap();
+    fn fetch(
+        source: &mut Small,
+        target: &mut Small,
+        meanwhile: impl Fn(&mut Small),
+    ) -> WelcomeVerdict {
+        let mut page = source.snapshot_page(THEM, None, 0).unwrap();
         loop {
             meanwhile(source);
             match target.on_welcome(NodeId(1), &page, false) {
-                Welcomed::Next(id, next) => page = source.welcome(THEM, Some(id), next).unwrap(),
+                WelcomeVerdict::Next(id, next) => {
+                    page = source.snapshot_page(THEM, Some(id), next).unwrap()
+                }
                 end => return end,
             }
         }
@@ -315,7 +326,7 @@ mod tests {
             let slot = source.applied().next().unwrap();
             decide(source, slot.number(), &Proposal::Noop);
         });
-        assert_eq!(end, Welcomed::Installed);
+        assert_eq!(end, WelcomeVerdict::Installed);
         assert_eq!(target.applied(), Slot::new(2));
         assert_eq!(target.machine().get(Key::numbered(0)), Some(20));
         assert!(source.applied() > Slot::new(4));
@@ -324,15 +335,15 @@ mod tests {
     #[test]
     fn a_snapshot_that_is_behind_is_not_wanted() {
         let (mut source, mut target) = (replica(), replica());
-        let page = source.welcome(THEM, None, 0).unwrap();
+        let page = source.snapshot_page(THEM, None, 0).unwrap();
         assert_eq!(
             target.on_welcome(NodeId(1), &page, false),
-            Welcomed::Ignored
+            WelcomeVerdict::Ignored
         );
         assert!(
             matches!(
                 target.on_welcome(NodeId(1), &page, true),
-                Welcomed::Next(..)
+                WelcomeVerdict::Next(..)
             ),
             "but a joining node takes it"
         );
@@ -342,8 +353,8 @@ mod tests {
     fn t4_only_the_page_that_is_missing_is_taken_and_only_from_its_source() {
         let mut source = replica();
         decide(&mut source, 2, &set(1, 1, 20));
-        let first = source.welcome(THEM, None, 0).unwrap();
-        let page = |source: &mut Small, index| source.welcome(THEM, Some(first.id), index);
+        let first = source.snapshot_page(THEM, None, 0).unwrap();
+        let page = |source: &mut Small, index| source.snapshot_page(THEM, Some(first.id), index);
         let (second, third) = (page(&mut source, 1).unwrap(), page(&mut source, 2).unwrap());
         assert_eq!(
             (first.pages, page(&mut source, 3)),
@@ -353,7 +364,7 @@ mod tests {
         let mut target = Small::new(State::genesis());
         let from =
             |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
-        let next = Welcomed::Next(first.id, 1);
+        let next = WelcomeVerdict::Next(first.id, 1);
         assert_eq!(from(&mut target, 1, &first), next);
         let mut other = second.clone();
         other.id.digest ^= 1;
@@ -364,21 +375,24 @@ mod tests {
             (1, &first),
             (2, &first),
         ] {
-            assert_eq!(from(&mut target, node, page), Welcomed::Ignored);
+            assert_eq!(from(&mut target, node, page), WelcomeVerdict::Ignored);
             assert_eq!(target.fetching(), Some((NodeId(1), first.id, 1)));
         }
-        assert_eq!(from(&mut target, 1, &second), Welcomed::Next(first.id, 2));
-        assert_eq!(from(&mut target, 1, &third), Welcomed::Installed);
+        assert_eq!(
+            from(&mut target, 1, &second),
+            WelcomeVerdict::Next(first.id, 2)
+        );
+        assert_eq!(from(&mut target, 1, &third), WelcomeVerdict::Installed);
         assert_eq!(target.applied(), Slot::new(2));
     }
 
     #[test]
     fn a_transfer_is_given_up_when_its_source_is_silent() {
         let (mut source, mut target) = (replica(), Small::new(State::genesis()));
-        let page = source.welcome(THEM, None, 0).unwrap();
+        let page = source.snapshot_page(THEM, None, 0).unwrap();
         target.on_welcome(NodeId(1), &page, false);
         assert!(
-            target.welcome(THEM, None, 0).is_none(),
+            target.snapshot_page(THEM, None, 0).is_none(),
             "its spare room is taken"
         );
         assert!(target.on_fetch_timeout(1));
@@ -437,13 +451,13 @@ mod tests {
             }
             go_on(&mut source);
             let (snapshot, page) = wanted.map_or((None, 0), |(id, page)| (Some(id), page));
-            let Some(page) = source.welcome(me, snapshot, page) else {
+            let Some(page) = source.snapshot_page(me, snapshot, page) else {
                 continue;
             };
             begun += usize::from(page.index == 0);
             match target.on_welcome(NodeId(9), &page, false) {
-                Welcomed::Next(id, page) => *wanted = Some((id, page)),
-                Welcomed::Installed => *done = true,
+                WelcomeVerdict::Next(id, page) => *wanted = Some((id, page)),
+                WelcomeVerdict::Installed => *done = true,
                 other => panic!("{other:?}"),
             }
             if targets.iter().all(|(_, _, done)| *done) {
@@ -468,26 +482,30 @@ mod tests {
         let [first, second] = [1, 2].map(|node| NodeSet::only(NodeId(node)));
         for ends in [true, false] {
             let mut source = long();
-            let begun = source.welcome(first, None, 0).unwrap();
+            let begun = source.snapshot_page(first, None, 0).unwrap();
             (0..17).for_each(|_| go_on(&mut source));
-            assert_eq!(source.welcome(second, None, 0), None, "it would be too old");
+            assert_eq!(
+                source.snapshot_page(second, None, 0),
+                None,
+                "it would be too old"
+            );
             assert_eq!(
                 source.pin(NodeId(0)),
                 None,
                 "nor does storage take the room"
             );
-            let next = source.welcome(first, Some(begun.id), 1).unwrap();
+            let next = source.snapshot_page(first, Some(begun.id), 1).unwrap();
             assert_eq!((next.id, next.index), (begun.id, 1));
             if ends {
                 source
-                    .welcome(first, Some(begun.id), begun.pages - 1)
+                    .snapshot_page(first, Some(begun.id), begun.pages - 1)
                     .unwrap();
             } else {
                 source.unpin();
             }
-            let fresh = source.welcome(second, None, 0).unwrap();
+            let fresh = source.snapshot_page(second, None, 0).unwrap();
             assert_eq!((fresh.id.at, fresh.index), (source.applied(), 0));
-            let shared = source.welcome(first, Some(begun.id), 2).unwrap();
+            let shared = source.snapshot_page(first, Some(begun.id), 2).unwrap();
             assert_eq!(
                 (shared.id, shared.index),
                 (fresh.id, 0),
@@ -501,9 +519,9 @@ mod tests {
         let mut source = long();
         let (id, pages) = source.pin(NodeId(0)).unwrap();
         (0..17).for_each(|_| go_on(&mut source));
-        assert_eq!(source.welcome(THEM, None, 0), None);
+        assert_eq!(source.snapshot_page(THEM, None, 0), None);
         assert!(source.pinned_page(NodeId(0), id, pages - 1).is_some());
-        let fresh = source.welcome(THEM, None, 0).unwrap();
+        let fresh = source.snapshot_page(THEM, None, 0).unwrap();
         assert!(fresh.id.at > id.at);
     }
 
@@ -511,16 +529,18 @@ mod tests {
     fn t4_what_is_kept_is_given_up_when_the_log_has_forgotten_what_comes_next() {
         let mut source = replica();
         decide(&mut source, 2, &Proposal::Noop);
-        let old = source.welcome(THEM, None, 0).unwrap();
+        let old = source.snapshot_page(THEM, None, 0).unwrap();
         source.unpin();
-        let old = (old.id, source.welcome(THEM, Some(old.id), 0).unwrap());
-        source.welcome(THEM, Some(old.0), old.1.pages - 1).unwrap();
+        let old = (old.id, source.snapshot_page(THEM, Some(old.id), 0).unwrap());
+        source
+            .snapshot_page(THEM, Some(old.0), old.1.pages - 1)
+            .unwrap();
         decide(&mut source, 3, &Proposal::Noop);
         // Ahead of a gap: there is room for it only where the third slot was.
         decide(&mut source, 7, &Proposal::Noop);
         assert_eq!(source.applied(), Slot::new(3));
         assert!(source.decision(Slot::new(3)).is_none());
-        let new = source.welcome(THEM, None, 0).unwrap();
+        let new = source.snapshot_page(THEM, None, 0).unwrap();
         assert_eq!(
             new.id.at,
             Slot::new(3),

@@ -66,7 +66,7 @@ pub(super) struct Log<F> {
     /// The longest record, in bytes.
     longest: u32,
     /// Whether all of this has to be looked up: nobody has, or the driver has failed since.
-    is_unsure: bool,
+    needs_survey: bool,
 }
 
 impl<F: NorFlash> Log<F> {
@@ -81,7 +81,7 @@ impl<F: NorFlash> Log<F> {
             first: (1, Pages::<F>::RECORDS_AT),
             torn: 0,
             longest,
-            is_unsure: true,
+            needs_survey: true,
         }
     }
 
@@ -91,10 +91,10 @@ impl<F: NorFlash> Log<F> {
     }
 
     /// Looks everything up, if that has to be. Nothing is written.
-    pub(super) fn settle(&mut self) -> Result<(), FlashError<F::Error>> {
-        if self.is_unsure {
+    pub(super) fn ensure_surveyed(&mut self) -> Result<(), FlashError<F::Error>> {
+        if self.needs_survey {
             self.survey()?;
-            self.is_unsure = false;
+            self.needs_survey = false;
         }
         Ok(())
     }
@@ -184,9 +184,9 @@ impl<F: NorFlash> Log<F> {
                 let word = self.pages.word(cursor.page, cursor.at)?;
                 if !word.is_blank {
                     if let Some(length) = length(word.value) {
-                        return self.pass(cursor, length).map(Some);
+                        return self.skip_record(cursor, length).map(Some);
                     }
-                    self.pass_torn(cursor, word.value)?;
+                    self.skip_torn(cursor, word.value)?;
                     continue;
                 }
             }
@@ -201,7 +201,7 @@ impl<F: NorFlash> Log<F> {
     }
 
     /// Goes on behind a record.
-    fn pass(&self, cursor: &mut Cursor, length: u16) -> Result<Found, FlashError<F::Error>> {
+    fn skip_record(&self, cursor: &mut Cursor, length: u16) -> Result<Found, FlashError<F::Error>> {
         let at = cursor.at.saturating_add(Pages::<F>::WORD_BYTES);
         let end = at.saturating_add(u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES));
         if u32::from(length) > self.longest || end > Pages::<F>::PAGE_BYTES {
@@ -217,7 +217,7 @@ impl<F: NorFlash> Log<F> {
     }
 
     /// Goes on behind what is left of a length, and the word that says so.
-    fn pass_torn(&mut self, cursor: &mut Cursor, left: u32) -> Result<(), FlashError<F::Error>> {
+    fn skip_torn(&mut self, cursor: &mut Cursor, left: u32) -> Result<(), FlashError<F::Error>> {
         if (left | left >> 16) & 0xFFFF != 0xFFFF {
             return Err(FlashError::Damaged);
         }
@@ -266,7 +266,7 @@ impl<F: NorFlash> Log<F> {
         if u32::from(length) > self.longest {
             return Err(FlashError::TooLong);
         }
-        self.settle()?;
+        self.ensure_surveyed()?;
         let bytes = u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES);
         let words = 1 + u32::from(self.is_torn);
         let needed = bytes.saturating_add(words * Pages::<F>::WORD_BYTES);
@@ -275,9 +275,9 @@ impl<F: NorFlash> Log<F> {
             return Err(FlashError::Full);
         }
         // Until all is written.
-        self.is_unsure = true;
+        self.needs_survey = true;
         self.write(record, length, begins)?;
-        self.is_unsure = false;
+        self.needs_survey = false;
         Ok(())
     }
 
@@ -344,11 +344,11 @@ impl<F: NorFlash> Log<F> {
             ),
             (None, None) => (cursor.page, cursor.at, 0),
         };
-        self.is_unsure = true;
+        self.needs_survey = true;
         for emptied in self.first.0..page {
             self.pages.set(emptied, Mark::Dropped)?;
         }
-        self.is_unsure = false;
+        self.needs_survey = false;
         self.first = (page, at);
         self.torn = self.torn.saturating_sub(cursor.torn).saturating_add(torn);
         Ok(())
@@ -369,7 +369,7 @@ impl<F: NorFlash> Log<F> {
             assert!(self.pages.write_value(page, self.tail, value).is_ok());
             self.tail += Pages::<F>::WORD_BYTES;
         }
-        self.is_unsure = true;
+        self.needs_survey = true;
         true
     }
 }
