@@ -1,4 +1,4 @@
-//! Clients of three nodes, on a line that is heard by all and loses, doubles and reorders what is said.
+//! Tests of clients with three nodes on a shared line that loses, duplicates and reorders frames.
 
 extern crate std;
 
@@ -30,7 +30,7 @@ fn key_of(client: usize) -> Key {
     Key::numbered(u32::try_from(client).unwrap())
 }
 
-/// A client with its place on the line, and what it has been told of its deposits.
+/// A client with its address, and the answers to its deposits.
 struct Outside {
     client: Client<Machine>,
     at: Address,
@@ -48,7 +48,7 @@ struct World {
     line: BTreeMap<(Instant, u64), Vec<u8>>,
     sent: u64,
     rng: XorShiftRng,
-    /// Of a hundred frames to or from a client, so many are lost, and as many doubled.
+    /// Percentage of frames to or from a client that are lost, and percentage that are duplicated.
     trouble: u32,
     frames: Link,
 }
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    /// A client at an address, with an account of its own.
+    /// Adds a client at an address, with an account of its own.
     fn add(&mut self, address: Address, nonce: u64) -> usize {
         let index = self.clients.len();
         self.clients.push(Outside {
@@ -105,7 +105,7 @@ impl World {
         crate::random::below(&mut self.rng, bound)
     }
 
-    /// Puts a frame on the line; what clients say and hear meets trouble.
+    /// Puts a frame on the line; frames to or from clients may be lost or duplicated.
     fn put(&mut self, bytes: &[u8], outside: bool) {
         let strikes = outside && self.trouble > 0;
         if strikes && self.below(100) < self.trouble {
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// Serves what is due at one instant, and goes on to the next.
+    /// Serves everything that is due at one instant, and advances to the next.
     fn step(&mut self) {
         let next = self.line.first_key_value().map(|((at, _), _)| *at);
         let nodes = self
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// A frame is heard by everybody; only who it is for takes it.
+    /// Delivers a frame to everybody; only its recipient handles it.
     fn hear(&mut self, bytes: &[u8]) {
         match self.frames.decode(bytes).unwrap() {
             Frame::Message(envelope) => self.tell(&envelope),
@@ -192,7 +192,7 @@ impl World {
         });
     }
 
-    /// One step of a node that runs, and all that comes of it.
+    /// One step of a running node, with everything that follows from it.
     fn drive(
         &mut self,
         number: usize,
@@ -274,7 +274,7 @@ impl World {
         self.nodes.iter().position(leads)
     }
 
-    /// The balance of a client's account where most is applied.
+    /// Returns the balance of a client's account on the node that has applied most.
     fn balance(&self, index: usize) -> u64 {
         let nodes = self.nodes.iter().flatten();
         let newest = nodes.max_by_key(|node| node.applied()).unwrap();
@@ -308,7 +308,7 @@ fn x1_every_deposit_is_made_once_on_a_line_that_loses_doubles_and_reorders() {
                 clients.iter().all(answered)
             });
             if count == 10 {
-                // Power fails where most is known.
+                // The node that has applied most loses power.
                 let leader = world.lead().unwrap_or(0);
                 world.nodes[leader] = None;
             }
@@ -393,7 +393,7 @@ fn a_session_that_was_given_up_is_said_and_the_next_request_opens_another() {
             world.add(Address::new(byte).unwrap(), 100 + u64::from(byte))
         })
         .collect();
-    // One session more than there is room for: that of the first client goes.
+    // One session more than there is room for: that of the first client is evicted.
     for index in all {
         world.clients[index].account = key_of(index.min(3));
         world.deposit(index);
@@ -426,7 +426,7 @@ fn x4_a_request_that_was_withdrawn_frees_its_places_and_is_settled_by_the_next()
         world.run_until("it is answered", |world| {
             world.clients[index].answers.len() == 1
         });
-        // No quorum is left: what is asked waits.
+        // No quorum is left: requests wait.
         let leader = world.lead().unwrap();
         let others: Vec<usize> = (0..3).filter(|number| *number != leader).collect();
         let away = others
@@ -663,7 +663,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
             (node.applied(), node.chain())
         );
     }
-    // It hears its own name.
+    // It hears its own number.
     let node = world.nodes[leader].as_deref_mut().unwrap();
     let me = node.id();
     let mut own = node.envelope(
@@ -683,7 +683,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     assert!(node.halted().is_some());
     assert_eq!(ask(&mut world, leader).state, NodeState::Halted);
 
-    // A client that asks it is told at once, and goes on elsewhere.
+    // A client that asks it is told at once, and goes on at another node.
     let index = world.add(Address::FIRST, 3);
     let believes = Status {
         leader: Some(me),
@@ -705,12 +705,12 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     });
 }
 
-/// A client and what it says, by hand.
+/// A client that is driven by hand.
 fn alone() -> Client<Machine> {
     Client::new(NodeSet::first(3), PATIENCE, 77).unwrap()
 }
 
-/// The answer to what is asked under a key: mostly the balance of the first account.
+/// Returns the answer to a request: mostly the balance of the first account.
 fn outcome(key: RequestKey, outcome: Outcome<BankReply>) -> Answer<BankReply> {
     answer_to(BankCommand::Balance(key_of(0)), key, outcome)
 }

@@ -1,7 +1,8 @@
-//! A node without its time and its chance, for those who walk through all that it can do.
+//! The exploration state of a node, for model checking: the node without its time and its randomness.
 //!
-//! A checker that visits every state of a small cluster must know when two states are the same, and must decide itself
-//! which timer fires. Nothing of this is used by a node at work, and nothing of it is linked where nobody checks.
+//! A model checker that visits every state of a small cluster has to detect equal states, and has to choose itself
+//! which timer fires. A node in operation uses nothing from this file, and no program links it unless it runs such a
+//! checker.
 
 use super::leader_contact::RELAY_REPEATS;
 use super::{LastStep, Node};
@@ -13,13 +14,14 @@ use core::hash::Hash;
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// All that decides what this node will do, but not when: two nodes of the same settings whose essences are equal
-    /// do and say the same from then on, whatever reaches them and whichever timer fires.
+    /// Returns the exploration state: everything that decides what this node will do, except when. Two nodes with the
+    /// same settings and equal exploration states behave the same from then on, for any sequence of messages and
+    /// timers.
     ///
-    /// Of the timers it has which are armed, but not for when; and of the patience of rule L5 whether the node may still have
-    /// some, but not until when. The generator is left out, as [`Node::fire`] sets it anew; the counts behind the back-off
-    /// (rule L5), as they decide nothing but its length; and the marks, which are statistics. [`Node::canonicalize`] makes two
-    /// nodes that differ only in these one.
+    /// It contains which timers are armed, but not their deadlines; and whether the patience of rule L5 may not be over
+    /// yet, but not when it ends. It leaves out the random number generator, which [`Node::fire`] reseeds; the counters
+    /// behind the back-off (rule L5), which decide only its length; and the marks, which are statistics.
+    /// [`Node::canonicalize`] makes two nodes that differ only in these parts equal.
     ///
     /// ```
     /// use synod::machines::Kv;
@@ -56,11 +58,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         (roles, elections, ways, learning, self.halt, waiting)
     }
 
-    /// Leaves nothing of a node but its settings, its [essence](Node::exploration_state) and its marks: when its timers fire, what it
-    /// draws next and how often it has failed are as in every other node of the same essence.
+    /// Resets all parts of the node that are not in its settings, its [exploration state](Node::exploration_state) or
+    /// its marks: deadlines, the random number generator and the failure counters become those of every other node with
+    /// an equal exploration state.
     ///
-    /// Whoever keeps one node for all that are equal in essence keeps a distilled one. Otherwise what follows depends on
-    /// which of them came first.
+    /// A checker that keeps one node for a set of equal states keeps a canonical one. Otherwise its results depend on
+    /// which of them was visited first.
     ///
     /// ```
     /// use synod::machines::Kv;
@@ -87,12 +90,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.last_step = LastStep::NONE;
     }
 
-    /// Rule L5: whether another claim has ended one of this node's, and nothing says yet that its patience is over.
+    /// Rule L5: true if a rival has ended an election of this node, and nothing shows yet that `patience` is over.
     fn may_be_patient(&self) -> bool {
         self.patience > Instant::ZERO
     }
 
-    /// Questions for missing decisions that brought nothing, as far as the node counts them (rules R2 and L8).
+    /// Returns the number of requests for missing decisions that brought nothing, up to the limit at which the node
+    /// stops counting (rules R2 and L8).
     fn repeats_that_count(&self) -> u8 {
         match self.relay {
             Some(relay) if !relay.hears => self.learn_repeats.min(RELAY_REPEATS),
@@ -100,24 +104,24 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// The timers that are armed.
+    /// Returns the timers that are armed.
     pub fn armed(&self) -> impl Iterator<Item = Timer> {
         let armed = |timer: &Timer| self.timers.is_armed(*timer);
         Timer::ALL.into_iter().filter(armed)
     }
 
-    /// Whether a timer is armed and has expired by then.
+    /// True if a timer is armed and has expired at `now`.
     pub fn is_due(&self, timer: Timer, now: Instant) -> bool {
         self.timers.is_expired(timer, now)
     }
 
-    /// Lets one timer fire, and no other: what [`Node::handle_timeout`] does at an instant at which only this one has
-    /// expired. Does nothing where it is not armed.
+    /// Fires one timer and no other, as [`Node::handle_timeout`] does at an instant at which only this timer has
+    /// expired. Does nothing if the timer is not armed.
     ///
-    /// What the node draws follows from `chance` alone, so that what comes of it follows from the essence, the timer and
-    /// the chance. Chance also says whether patience (rule L5) lasts until a [`Timer::Scout`] fires: it does where `chance` is
-    /// 0, and is over with every other one. All timers of the node count from [`Instant::ZERO`] from then on, and so must what
-    /// else is handed to it.
+    /// All random draws of the step follow from `chance`, so its outcome follows from the exploration state, the timer
+    /// and `chance`. When [`Timer::Scout`] fires, patience (rule L5) still lasts if `chance` is 0, and is over for any
+    /// other value. Afterwards all timers of the node count from [`Instant::ZERO`], so later inputs must use times from
+    /// there on.
     pub fn fire<T: Tracer<M, PAGE>>(
         &mut self,
         timer: Timer,

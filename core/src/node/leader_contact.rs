@@ -1,26 +1,26 @@
-//! Contact with a leader: whether a node hears one, and whom it turns to while it hears none.
+//! Failure detection: whether this node hears a leader, and which node it sends proposals to while it hears none.
 
 use super::{Node, Step};
 use crate::{NodeId, StateMachine, Tracer};
 
-/// How often who told decisions is asked for more in vain, before others are asked.
+/// How often a relay that is only known to have decisions is asked in vain before other nodes are asked.
 pub(super) const RELAY_REPEATS: u8 = 3;
 
-/// A node's contact with a leader: what its [election timer](crate::Timer::Election) is for, and what it answers to a
-/// probe (rule L7).
+/// The contact of a node with a leader. It decides what the [election timer](crate::Timer::Election) is for, and how a
+/// probe is answered (rule L7).
 ///
-/// | contact | begins when | at its end, the node | a probe is |
+/// | contact | begins when | when the timer fires, the node | a probe is |
 /// |---|---|---|---|
-/// | `New` | the node becomes active, or comes back | probes | granted |
-/// | `Following` | a leader is heard, or the node takes office | misses its leader | refused |
-/// | `Missing` | a leader was silent for too long | probes: its turn to claim has come | granted |
-/// | `Promised` | another's claim was promised | probes: the claimant had the time to win | refused |
-/// | `Waiting` | an attempt of its own came to nothing | probes again (rule L5) | granted |
+/// | `New` | the node becomes active, or restarts | sends a probe | granted |
+/// | `Following` | a leader is heard, or the node becomes the leader | suspects its leader | denied |
+/// | `Missing` | the leader was silent for too long | sends a probe: its turn to claim has come | granted |
+/// | `Promised` | the ballot of another node was promised | sends a probe: that node had the time to win | denied |
+/// | `Waiting` | an election of its own has failed | sends a probe again (rule L5) | granted |
 ///
-/// A node that is `Promised` refuses, since whoever claims has a quorum behind it that missed its leader: one more claim
-/// could only preempt that one. It does so for no longer than its own timer runs, so that a claimant that has died keeps
-/// nobody for long. That these five are not one flag matters: `Following` and `Promised` refuse for different reasons, and
-/// only `Following` says that a leader can be reached.
+/// A node that is `Promised` denies probes, because the candidate has a quorum behind it that suspects the leader: one
+/// more claim could only preempt that candidate. This lasts no longer than the node's own timer, so a candidate that
+/// has died does not block others for long. The five variants cannot be replaced by a flag: `Following` and `Promised`
+/// deny for different reasons, and only `Following` means that a leader can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum LeaderContact {
     New,
@@ -31,25 +31,25 @@ pub(super) enum LeaderContact {
 }
 
 impl LeaderContact {
-    /// Rule L7: whether a node in this state that claims nothing itself would have another one claim.
+    /// Rule L7: true if a node with this contact, and without a claim of its own, grants a probe.
     pub(super) const fn grants(self) -> bool {
         !matches!(self, Self::Following | Self::Promised)
     }
 }
 
-/// Somebody who knows more of the log than a node that hears no leader.
+/// A node that has more of the log than this node, which hears no leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Relay {
     pub(super) node: NodeId,
-    /// Whether it has said that it hears a leader; or else it has told decisions.
+    /// True if the relay has said that it hears a leader; false if it has only sent decisions.
     pub(super) hears: bool,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Rule L8: whether this node has looked for a leader and hears none, so that nobody tells it what is decided. It asks,
-    /// again and again.
+    /// Rule L8: true if this node has looked for a leader and hears none, so that nobody announces decisions to it.
+    /// Such a node requests decisions again and again.
     pub(super) fn is_without_leader(&self) -> bool {
         let looks = match self.contact {
             LeaderContact::New | LeaderContact::Following | LeaderContact::Promised => {
@@ -61,8 +61,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         looks && self.is_active() && (self.leader.is_idle() || self.leader.is_probing())
     }
 
-    /// Rule L8: somebody hears a leader that this node does not hear. It passes on what waits here, and tells what is
-    /// decided.
+    /// Rule L8: handles the news that `node` hears a leader which this node does not hear. From now on, that node
+    /// forwards the pending requests and sends decisions.
     pub(super) fn on_relay<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -76,7 +76,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rule L8: somebody told decisions, or the state, to a node that hears no leader. It is asked again.
+    /// Rule L8: notes the sender of decisions, or of a snapshot, as the next node to ask while no leader is heard.
     pub(super) fn note_decision_source(&mut self, from: NodeId) {
         if self.is_without_leader() && self.relay.is_none() {
             self.relay = Some(Relay {
@@ -86,13 +86,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Whom requests are handed to: the leader, or who is to pass them on.
+    /// Returns the node that requests are proposed to: the leader, or else the relay.
     pub(super) fn proposal_target(&self) -> Option<NodeId> {
         self.leader_hint.or(self.relay.map(|relay| relay.node))
     }
 
-    /// Rule L8: whom requests are handed to that have waited. Every other time that is not the leader, as a leader that is
-    /// heard need not hear; and anybody, where nobody better is known.
+    /// Rule L8: returns the node that requests which have waited are proposed to. Every other time it is not the
+    /// leader, since a leader that is heard need not hear this node; and any node if nothing better is known.
     pub(super) fn retry_target(&mut self) -> Option<NodeId> {
         let usual = self.proposal_target();
         if usual == Some(self.config.node) {
@@ -110,38 +110,40 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rule L8: whom a proposal is passed on to by a node that does not lead: the leader that it hears; or, if it hears
-    /// none, who has said that it hears one. Not back to whom it came from.
+    /// Rule L8: returns the node that a proposal is forwarded to if this node does not lead: the leader that it hears;
+    /// or, if it hears none, a relay that hears one. A proposal is never returned to its sender.
     ///
-    /// # Why nothing goes round and round
+    /// # Why proposals do not circulate
     ///
-    /// **Followers.** A follower passes on to the owner of the highest ballot that it has seen. Whoever owns a ballot has
-    /// promised it before anybody else saw it, and so follows none but higher ones. Along a way over followers ballots rise,
-    /// whatever changes while something is on that way, as what a node has seen never falls.
+    /// **Followers.** A follower forwards to the owner of the highest ballot that it has seen. The owner of a ballot
+    /// has promised it before any other node saw it, so it follows only higher ballots. Along a path of followers
+    /// ballots therefore rise, whatever changes while a message is on that path, since the highest ballot that a node
+    /// has seen never falls.
     ///
-    /// **Relays.** A node takes for its relay who says no to its probe, and keeps it until it follows, claims, waits for
-    /// another's claim, or gives up a probe that nobody has denied. In the first three states, and in no other, it says no
-    /// itself; and whichever of them begins ends its probe, or else keeps a no to that from making a relay. So from its probe
-    /// on until its relay is gone a node says no to nobody. If relays closed a ring, each of its nodes would have said its no
-    /// to the one before it, then probed, and then been told no by the one after it. Each no in the ring would be older than
-    /// the next, and that cannot be.
+    /// **Relays.** A node chooses as its relay a node that denies its probe, and keeps it until it follows, claims,
+    /// waits for the claim of another node, or gives up a probe that nobody has denied. It denies probes itself in the
+    /// first three states only; and each of them, when it begins, ends the probe or keeps a denial from choosing a
+    /// relay. So between its probe and the loss of its relay a node denies no probe. If relays formed a ring, each node
+    /// in it would have denied the probe of its predecessor, then probed, and then been denied by its successor. Each
+    /// denial in the ring would be older than the next, which is impossible.
     ///
-    /// **Both.** Who owns the ballot that a follower follows, and follows nobody, may have a relay. It took none while its
-    /// own was the highest ballot that it had seen, and a no counts only from who has seen one that is as high: so it is from
-    /// a node that has seen a higher one than that follower. That node had no relay then, and whom it has chosen since had
-    /// seen as much in turn. Where the relays lead to a follower again, it follows a higher ballot than the one before them.
+    /// **Both.** The owner of the ballot that a follower follows may itself follow nobody and have a relay. It chose
+    /// none while its own ballot was the highest that it had seen, and a denial counts only if it comes from a node
+    /// that has seen a ballot at least as high: so the relay has seen a higher ballot than that follower. The relay had
+    /// no relay at that time, and any that it has chosen since has seen as much in turn. Where the relays lead to a
+    /// follower again, that one follows a higher ballot than the first.
     ///
-    /// # Where something goes round for a while
+    /// # Where a proposal may circulate for a while
     ///
-    /// - A probe is known by its ballot, which changes nothing and is written nowhere. A node that has followed again since,
-    ///   or started again, may probe with the same one; then a no to the first probe that was long under way is taken for one
-    ///   to the second, and may close a ring. Nobody in it says no, so that it ends with the next probe of one of its nodes
-    ///   that no such old answer reaches: that is granted by the others, or is answered by nobody and drops the relay. This is
-    ///   a matter of two election timeouts and the repeats of a probe.
-    /// - Who has lost its storage and only learns does not know what it had promised. It may follow a lower ballot than its
-    ///   own as long as others follow that one, which they do for an election timeout.
+    /// - A probe is identified by its ballot, which changes nothing and is written nowhere. A node that has followed a
+    ///   leader since, or restarted, may probe with the same ballot. A late denial of the first probe is then taken for
+    ///   one of the second, and may close a ring. No node of that ring denies probes, so it ends with the next probe of
+    ///   one of its nodes that receives no such late answer: the other nodes grant it, or nobody answers and the relay
+    ///   is dropped. This takes about two election timeouts and the repeats of a probe.
+    /// - A learner that has lost its storage does not know what it had promised. It may follow a ballot below its own
+    ///   for as long as others follow that ballot, which is one election timeout.
     ///
-    /// Even so one message stays one: who passes on sends no more than it got.
+    /// Even then the number of messages does not grow: a node sends no more copies than it has received.
     pub(super) fn forward_target(&self, from: NodeId) -> Option<NodeId> {
         let relay = self.relay.filter(|relay| relay.hears);
         let next = match self.contact {

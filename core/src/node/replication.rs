@@ -1,4 +1,4 @@
-//! Deciding: accepts, votes, decisions, and applying what is decided.
+//! Phase 2, replication: accept requests, votes and decisions.
 
 use super::{Node, Step};
 use crate::mutant::Mutant;
@@ -13,8 +13,8 @@ use crate::{
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Applies what is chosen and gives waiting proposals their slots, until neither moves anything; then tells the others
-    /// how far the log is decided.
+    /// Applies chosen slots and assigns slots to waiting proposals until nothing is left to do, then announces how far
+    /// the log is decided.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -29,7 +29,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Apart from [`Node::make_progress`], so that the look for work stands where the votes come in.
+    /// Separate from `make_progress`, so that the check for work is inlined where votes are handled.
     #[inline(never)]
     fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
@@ -67,7 +67,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Starts a commander for each waiting proposal for which the window has a slot.
+    /// Starts a commander for each waiting proposal that the window has a slot for.
     fn start_waiting<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -79,7 +79,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.expect_votes(step);
     }
 
-    /// Starts a commander for a new proposal at once, if none waits before it and the window has a slot.
+    /// Starts a commander for a new proposal at once, if no other proposal waits and the window has a slot.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn start<T: Tracer<M, PAGE>>(
         &mut self,
@@ -104,7 +104,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
+    /// Sends `Accept` for one proposal to all other members. Consecutive slots share a page in the outbox.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn send_accept<T: Tracer<M, PAGE>>(
         &mut self,
@@ -118,7 +118,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.vote(step, ballot, slot, proposal);
     }
 
-    /// Rule L1: what was adopted is driven at once, before any new command.
+    /// Rule L1: sends `Accept` for the adopted proposals at once, before any new command.
     pub(super) fn propose_adopted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let (Some(ballot), Some((mut slot, last))) =
             (self.leader.leading(), self.leader.slots_in_flight())
@@ -142,8 +142,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
     }
 
-    /// The leader's own acceptor votes by a call. The vote is written ahead of every message that rests on it, and so may
-    /// be counted at once (rule C4).
+    /// Has the leader's own acceptor vote, by a call. The vote is written before every message that depends on it
+    /// leaves, so it may be counted at once (rule C4).
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn vote<T: Tracer<M, PAGE>>(
         &mut self,
@@ -172,7 +172,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.count_vote(step, ballot, slot, me);
     }
 
-    /// Rules C1 and C2: one vote of one member for one slot under this very ballot.
+    /// Rules C1 and C2: counts the vote of one member for one slot under the current ballot.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn count_vote<T: Tracer<M, PAGE>>(
         &mut self,
@@ -196,8 +196,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// The commanders ask again, each those who have not accepted; the first slots first, and no more messages than a
-    /// window has pages.
+    /// Timer `Commander`: repeats `Accept` to the members that have not accepted, lowest slots first, with at most as
+    /// many messages as a window has pages.
     pub(super) fn on_commander_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -216,8 +216,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
         while slot <= last && step.outbox.len() < full {
             if let Some((proposal, missing)) = self.leader.retransmit(slot, members) {
-                // A mutant may lack its own vote, and must not ask itself by a message: that looks like a second node of
-                // its name (rule N3).
+                // With a mutant the leader may lack its own vote. It must not send itself a message, which would look
+                // like a second node with its number (rule N3).
                 let missing = if self.makes(Mutant::OwnVoteImplied) {
                     missing.without(self.config.node)
                 } else {
@@ -230,8 +230,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rules A2 and C3: learns how far the log is decided, then accepts what it can of the run. A node that does not vote
-    /// keeps the run as well, as it will be told what of it is decided, but nobody hears of it (rules D1 and D2).
+    /// Rules A2 and C3: handles `Accept`. Learns how far the log is decided, then accepts as much of the run as it can.
+    /// A node that does not vote keeps the run as well, as it will be told which part of it is decided, but does not
+    /// answer (rules D1 and D2).
     pub(super) fn on_accept<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -311,7 +312,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rules C1 and S5: counts votes for this very reign; anything else about an old attempt is noise.
+    /// Rules C1 and S5: handles `Accepted`. Counts votes for the current ballot; an answer to an earlier ballot is
+    /// stale.
     pub(super) fn on_accepted<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -332,7 +334,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Some(present) if self.makes(Mutant::StaleVotesCounted) && promised == ballot => {
                 (present, present)
             }
-            // Who makes this mistake has no use for the promise in an answer.
+            // This mutant does not use the promise in an answer.
             _ if self.makes(Mutant::AcceptKeepsPromise) => (*ballot, *ballot.max(promised)),
             _ => (*ballot, *promised),
         };
@@ -342,12 +344,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised > ballot {
             return self.on_refused(step, *promised);
         }
-        // Who accepts promises too; who has no room for the run, or has it all applied, may have promised less.
+        // An acceptor that accepts also promises; one that has no room for the run, or has applied all of it, may have
+        // promised less.
         if promised < ballot && *count > 0 {
             return Err(Reason::Malformed);
         }
         self.leader.on_answer(from);
-        // A driver that gathers may have joined runs to one that is longer than the window; what it drives is what counts.
+        // A driver that gathers steps may have merged runs into one that is longer than the window; only the slots in
+        // flight count.
         let end = first
             .checked_add(u64::from(*count))
             .ok_or(Reason::Malformed)?;
@@ -365,14 +369,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.make_progress(step);
         if *low_water > self.replica.applied() {
-            // Rule T2: the acceptor has applied what this leader is still asking about.
+            // Rule T2: the acceptor has applied slots that this leader is still driving.
             self.replica.on_decided(*low_water);
             self.watch_gap(step);
         }
         Ok(())
     }
 
-    /// Rule C3: a prefix is decided.
+    /// Rule C3: handles `Decision`: a prefix of the log is decided.
     pub(super) fn on_decision<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

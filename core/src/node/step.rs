@@ -1,5 +1,4 @@
-//! One step of a node: the time, the place for what it wants done, and the place for what happened; and the room that it
-//! needs there.
+//! One step of a node: its time, its outbox and its tracer, and the check that the outbox has room for it.
 
 use super::Node;
 use crate::capacity::{Sentence, misfit, outbox_min};
@@ -10,8 +9,8 @@ use crate::{
 };
 use core::fmt;
 
-/// When a node's latest step was. Time must not go back, which only builds with debug assertions look at: in others this
-/// takes no memory.
+/// The time of a node's last step, to assert that time does not go back. Takes no memory in builds without debug
+/// assertions.
 #[derive(Clone)]
 pub(super) struct LastStep {
     #[cfg(debug_assertions)]
@@ -19,13 +18,13 @@ pub(super) struct LastStep {
 }
 
 impl LastStep {
-    /// There was no step yet.
+    /// No step yet.
     pub(super) const NONE: Self = Self {
         #[cfg(debug_assertions)]
         at: None,
     };
 
-    /// A step begins.
+    /// Begins a step at `now`.
     pub(super) fn advance_to(&mut self, now: Instant) {
         #[cfg(debug_assertions)]
         {
@@ -36,7 +35,7 @@ impl LastStep {
     }
 }
 
-/// It is no part of what a node is.
+/// Not part of the state of a node.
 impl fmt::Debug for LastStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("_")
@@ -46,15 +45,16 @@ impl fmt::Debug for LastStep {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Compiles where the capacities are within their bounds; see [`Node`] for these.
+    /// Compiles only if the capacities are within their bounds, which are listed at [`Node`].
     ///
-    /// `const _: () = Member::FITS;` asks without building anything, and so does whoever names [`Node::OUTBOX_MIN`] or
-    /// [`Ram::of`](crate::Ram::of) in a type or a constant: then `cargo check` says it, too.
+    /// `const _: () = Member::FITS;` checks it without constructing a node. So does any type or constant that names
+    /// [`Node::OUTBOX_MIN`] or [`Ram::of`](crate::Ram::of), and then `cargo check` reports it as well.
     pub const FITS: () = if let Some(number_to_change) = misfit::<M>(WINDOW, CLIENTS, PAGE) {
         panic!("{}", number_to_change);
     };
 
-    /// The least `ROOM` of an [`Outbox`](crate::Outbox): what one step may need. See [`outbox_min`] for the sum.
+    /// The smallest `ROOM` of an [`Outbox`](crate::Outbox): the most that one step may put in it. See [`outbox_min`]
+    /// for the formula.
     pub const OUTBOX_MIN: usize = {
         let () = Self::FITS;
         outbox_min(WINDOW, CLIENTS, PAGE)
@@ -62,12 +62,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     const TOO_SMALL: &'static str = const { &Sentence::too_small(Self::OUTBOX_MIN) }.as_str();
 
-    /// Compiles where an outbox has the room that a step may need.
+    /// Compiles only if an outbox of `room` has the room that a step may need.
     const fn has_room(room: usize) {
         assert!(room >= Self::OUTBOX_MIN, "{}", Self::TOO_SMALL);
     }
 
-    /// Begins a step. Whatever is handed to a node comes by here.
+    /// Begins a step. Every input of a node passes through here.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn step<'a, O: AnyOutbox<M, PAGE>, T: Tracer<M, PAGE>>(
         &mut self,
@@ -81,13 +81,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 }
 
-/// What a node's handlers share during one step.
+/// The context that the handlers of a node share during one step.
 #[derive(Debug)]
 pub(super) struct Step<'a, M: StateMachine, const PAGE: usize, T> {
     pub(super) now: Instant,
     node: NodeId,
     pub(super) outbox: OutboxView<'a, M, PAGE>,
-    /// How many messages were in the outbox when the step began.
+    /// The number of messages in the outbox when the step began.
     before: usize,
     tracer: &'a mut T,
 }
@@ -110,7 +110,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    /// Ends the step: what it has put in the outbox is traced as it stands there.
+    /// Ends the step, and traces the messages that it has put in the outbox, in their final form.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn finish(self) {
         for Outgoing { role, to, message } in self.outbox.since(self.before) {
@@ -133,7 +133,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         });
     }
 
-    /// Traces what the node says to itself, one of its roles to another: that is a call.
+    /// Traces a message from one role of the node to another, which is passed by a call.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn trace_local(
         &mut self,
@@ -169,21 +169,21 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
-    /// Forgets whatever was to be written.
+    /// Drops all writes from the outbox.
     #[cold]
     #[inline(never)]
     pub(super) fn drop_writes(&mut self) {
         self.outbox.drop_writes();
     }
 
-    /// Takes back the last message.
+    /// Removes the last message from the outbox.
     #[cold]
     #[inline(never)]
     pub(super) fn drop_last_message(&mut self) {
         self.outbox.drop_last_message();
     }
 
-    /// Sends to other nodes; to nobody where there are none.
+    /// Queues a message for other nodes; does nothing if `to` is empty.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn send(&mut self, role: Role, to: NodeSet, message: Message<M, PAGE>) {
@@ -233,7 +233,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
-    /// The room of a whole step was there before it began (rule N4), so that nothing is ever left out.
+    /// The outbox had room for a whole step before the step began (rule N4), so nothing is ever dropped here.
     fn note(&mut self, result: Result<(), Queue>) {
         debug_assert!(result.is_ok(), "a step said more than OUTBOX_MIN");
         if let Err(queue) = result {

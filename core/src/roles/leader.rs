@@ -1,7 +1,7 @@
-//! The leader: wants to lead, wins a ballot, and then gives each command a slot.
+//! The leader: runs for election, wins a ballot, and then assigns a slot to each command.
 //!
-//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 7; with a window, probes before claims,
-//! and a check that a quorum still answers.
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 7; extended by a window, by probes
+//! before claims, and by a check that a quorum still answers.
 
 mod election;
 
@@ -16,7 +16,7 @@ use crate::{Ballot, NodeId, NodeSet, Proposal, RequestKey, Slot};
 use core::hash::{Hash, Hasher};
 use heapless::Deque;
 
-/// What a node does about leading, and the proposals that wait for a slot.
+/// The state of a node's election or leadership, and the proposals that wait for a slot.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
@@ -27,7 +27,7 @@ pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
     pub(crate) mistake: Mistake,
 }
 
-/// What it is about and what waits. The peaks are statistics.
+/// Compares the state and the waiting proposals. The peaks are statistics.
 impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> PartialEq for Leader<C, WINDOW, CLIENTS> {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state && self.waiting == other.waiting
@@ -46,8 +46,8 @@ impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WIND
     }
 }
 
-/// What only exists while the node probes, scouts or leads. At most one of the three is there by construction, and they
-/// share their memory.
+/// The state that exists only while the node probes, scouts or leads. The variants exclude each other and share their
+/// memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum LeaderState<C, const WINDOW: usize> {
@@ -57,17 +57,17 @@ enum LeaderState<C, const WINDOW: usize> {
     Leading(Leadership<C, WINDOW>),
 }
 
-/// A ballot that was won.
+/// Leadership under one ballot: the span in which this node leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Leadership<C, const WINDOW: usize> {
     ballot: Ballot,
-    /// A commander for each slot that is being driven. The floor is the end of the decided prefix.
+    /// A commander for each slot in flight. The floor is the end of the decided prefix.
     commanders: Window<Commander<C>, WINDOW>,
     next_slot: Slot,
-    /// Up to where the others have been told what is decided.
+    /// The slot up to which decisions have been announced to the followers.
     announced: Slot,
-    /// Who has answered since the last count (rule L6).
+    /// The members that have answered since the last quorum check (rule L6).
     answering: NodeSet,
     unchosen: u32,
 }
@@ -77,8 +77,8 @@ impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
         usize::try_from(self.unchosen).unwrap_or(usize::MAX)
     }
 
-    /// Rule L3: whether the next slot lies in the window above what is decided. Rule N1: the last slot of all is never given
-    /// away, so that the next one always has a number.
+    /// Rule L3: true if the next slot lies in the window above the decided prefix. Rule N1: the last slot of all is
+    /// never assigned, so that every slot has a successor.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn has_slot(&self) -> bool {
         self.commanders.covers(self.next_slot) && self.next_slot.next().is_some()
@@ -86,7 +86,7 @@ impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
 }
 
 impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
-    /// Gives a proposal the next slot, if there is one.
+    /// Assigns the next slot to a proposal, if one is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let slot = self.next_slot;
@@ -100,7 +100,7 @@ impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
     }
 }
 
-/// What became of a proposal that was handed to the leader.
+/// The verdict of the leader on a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EnqueueVerdict {
     Taken,
@@ -119,7 +119,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The ballot that is being asked about, claimed, or held.
+    /// Returns the ballot that is probed, claimed, or won.
     pub(crate) fn ballot(&self) -> Option<Ballot> {
         match &self.state {
             LeaderState::Idle => None,
@@ -129,7 +129,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The ballot that is held.
+    /// Returns the ballot under which this node leads.
     pub(crate) fn leading(&self) -> Option<Ballot> {
         match &self.state {
             LeaderState::Leading(leadership) => Some(leadership.ballot),
@@ -145,15 +145,15 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         matches!(self.state, LeaderState::Probing(_))
     }
 
-    /// Gives up whatever it is about. Proposals that waited are dropped: the replica that each came from keeps it and
-    /// hands it to the next leader (rule L4).
+    /// Ends any election or leadership. Waiting proposals are dropped: the replica that each came from keeps its
+    /// request and proposes it to the next leader (rule L4).
     pub(crate) fn resign(&mut self) {
         self.state = LeaderState::Idle;
         self.waiting.clear();
     }
 
-    /// Takes a proposal to be given a slot. A `retry` is looked for among what is waiting and what is being driven; that
-    /// a proposal gets two slots is harmless, as it is applied once.
+    /// Queues a proposal until a slot is available. A `retry` is first looked up among the proposals that are waiting
+    /// or in flight. It does no harm if a proposal gets two slots, as it is applied only once.
     pub(crate) fn enqueue(&mut self, proposal: &Proposal<C>, retry: bool) -> EnqueueVerdict {
         if retry && proposal.key().is_some_and(|key| self.has_proposal(key)) {
             return EnqueueVerdict::Known;
@@ -187,17 +187,17 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         self.waiting.len()
     }
 
-    /// The most proposals that have waited for a slot at once.
+    /// Returns the most proposals that have waited for a slot at once.
     pub(crate) fn waiting_peak(&self) -> usize {
         self.waiting_peak
     }
 
-    /// The most slots that have been driven at once.
+    /// Returns the most slots that have been in flight at once.
     pub(crate) fn in_flight_peak(&self) -> usize {
         self.in_flight_peak
     }
 
-    /// Rule L3: whether a proposal waits and the next slot can be given away.
+    /// Rule L3: true if a proposal waits and the next slot is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn can_start(&self) -> bool {
         let LeaderState::Leading(leadership) = &self.state else {
@@ -206,7 +206,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         !self.waiting.is_empty() && leadership.has_slot()
     }
 
-    /// Gives the next waiting proposal the next slot, if that can be.
+    /// Assigns the next slot to the first waiting proposal, if there is one and the slot is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
         let LeaderState::Leading(leadership) = &mut self.state else {
@@ -219,7 +219,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         Some((slot, proposal))
     }
 
-    /// Gives a new proposal the next slot at once, if none waits before it and the next slot can be given away.
+    /// Assigns the next slot to a new proposal at once, if no other proposal waits and the slot is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let LeaderState::Leading(leadership) = &mut self.state else {
@@ -229,13 +229,13 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             return None;
         }
         let slot = leadership.start(proposal)?;
-        // It has waited, though for no time.
+        // Counts as waiting, though for no time.
         self.waiting_peak = self.waiting_peak.max(1);
         self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
         Some(slot)
     }
 
-    /// Whether there may be something to apply, to start or to tell.
+    /// True if there may be something to apply, to start or to announce.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_work(&self) -> bool {
         let LeaderState::Leading(leadership) = &self.state else {
@@ -246,8 +246,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             || self.next_chosen().is_some()
     }
 
-    /// Counts a vote for a slot; says whether the slot is chosen by it. The caller has checked that the vote answers this
-    /// reign's ballot (rule C1).
+    /// Counts a vote for a slot. Returns true if the slot is chosen by it. The caller has checked that the vote is for
+    /// the current ballot (rule C1).
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accepted(&mut self, from: NodeId, slot: Slot, members: NodeSet) -> bool {
         let LeaderState::Leading(leadership) = &mut self.state else {
@@ -271,7 +271,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The first slot after the decided prefix, if it is chosen.
+    /// Returns the first slot after the decided prefix, if it is chosen.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn next_chosen(&self) -> Option<(Slot, &Proposal<C>)> {
         let LeaderState::Leading(leadership) = &self.state else {
@@ -282,9 +282,9 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         commander.is_chosen().then_some((slot, &commander.proposal))
     }
 
-    /// Whether what was decided for `slot` shows that this reign is over: it drives something else there, or nothing at
-    /// all, so that a higher ballot has decided the slot. What this reign's voters accepted is then not the decision,
-    /// and must not be passed off as one (rule C3).
+    /// True if the decision for `slot` shows that this leadership has been superseded: another proposal is in flight
+    /// there, or none, so a higher ballot has decided the slot. The proposal that this leader's voters accepted is then
+    /// not the decision, and must not be announced as one (rule C3).
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_overruled(&self, slot: Slot, decision: &Proposal<C>) -> bool {
         if self.mistake.is(Mutant::OverruledGoesOn) {
@@ -300,7 +300,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The same for all slots up to the end of a snapshot, whose decisions are not known.
+    /// As `is_overruled`, for all slots of a snapshot, whose decisions are not known.
     pub(crate) fn is_overtaken(&self, at: Slot) -> bool {
         if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
@@ -311,7 +311,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Everything up to `applied` is decided; its commanders have done their work.
+    /// Removes the commanders of the slots up to `applied`, which are decided.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn advance(&mut self, applied: Slot) {
         let LeaderState::Leading(leadership) = &mut self.state else {
@@ -330,7 +330,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The end of the decided prefix.
+    /// Returns the end of the decided prefix.
     pub(crate) fn decided(&self) -> Slot {
         match &self.state {
             LeaderState::Leading(leadership) => leadership.commanders.floor(),
@@ -338,7 +338,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// What is decided and not yet told to the others, which is taken to be told with this.
+    /// Returns the end of the decided prefix if it has not been announced yet, and marks it as announced.
     pub(crate) fn announce(&mut self) -> Option<Slot> {
         let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
@@ -351,7 +351,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         Some(decided)
     }
 
-    /// How many slots are being driven.
+    /// Returns the number of slots in flight.
     pub(crate) fn in_flight(&self) -> usize {
         match &self.state {
             LeaderState::Leading(leadership) => leadership.in_flight(),
@@ -359,8 +359,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// What is to be asked again of whom: for each slot that is not chosen, in rising order, its proposal and those who
-    /// have not accepted it.
+    /// Returns the proposal of a slot in flight and the members that have not accepted it, if the accept is to be sent
+    /// again.
     pub(crate) fn retransmit(
         &mut self,
         slot: Slot,
@@ -378,7 +378,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         self.mistake.is(Mutant::SlotGivenTwice) || self.mistake.is(Mutant::VoteOverwritten)
     }
 
-    /// What these two do: new commands begin at the first slot that is driven.
+    /// These two mutants assign the first slot in flight to the next command.
     pub(crate) fn reuse_slots(&mut self) {
         if self.reuses_slots()
             && let LeaderState::Leading(leadership) = &mut self.state
@@ -391,7 +391,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The slots that are being driven: (first, last).
+    /// Returns the first and the last slot in flight.
     pub(crate) fn slots_in_flight(&self) -> Option<(Slot, Slot)> {
         match &self.state {
             LeaderState::Leading(leadership) if self.reuses_slots() => {
@@ -406,14 +406,15 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// A member answered something under this reign's ballot.
+    /// Notes that a member has answered under the current ballot.
     pub(crate) fn on_answer(&mut self, from: NodeId) {
         if let LeaderState::Leading(leadership) = &mut self.state {
             leadership.answering.insert(from);
         }
     }
 
-    /// Rule L6: whether a quorum, the leader included, has answered since the last count.
+    /// Rule L6: returns true if a quorum, including the leader, has answered since the last check, and begins a new
+    /// count.
     pub(crate) fn count_quorum(&mut self, members: NodeSet) -> bool {
         match &mut self.state {
             LeaderState::Leading(leadership) => {
@@ -425,7 +426,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// What must hold between steps.
+    /// Checks the invariants that hold between steps.
     pub(crate) fn invariants(&self, applied: Slot) {
         if let LeaderState::Leading(leadership) = &self.state {
             debug_assert!(
@@ -469,7 +470,7 @@ mod tests {
         }
     }
 
-    /// A leader whose scout found `entries` on node 1.
+    /// A leader whose scout has found `entries` on node 1.
     fn leading(applied: u64, entries: &[Entry<u32>]) -> (Small, Adoption) {
         let mut leader = Small::new();
         let from = Slot::new(applied + 1);
@@ -573,7 +574,7 @@ mod tests {
                 assert!(slot > last, "{slot} after {last}");
                 last = slot;
             }
-            // Others may have applied more than this leader has chosen.
+            // Others may have applied more than this leader has seen chosen.
             leader.advance(Slot::new(u64::from(command)));
         }
         assert!(last > Slot::new(8));

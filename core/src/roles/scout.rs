@@ -1,38 +1,39 @@
-//! The scout: wins a ballot by collecting, page by page, what a quorum of acceptors had accepted.
+//! The scout: wins a ballot by collecting the accepted entries of a quorum of acceptors, page by page.
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
 
 use crate::mutant::{Mistake, Mutant};
 use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Proposal, Slot};
 
-/// One attempt to win one ballot.
+/// One attempt to win one ballot (phase 1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Scout<C, const WINDOW: usize> {
     ballot: Ballot,
     from: Slot,
     complete: NodeSet,
-    /// How far from `from` each acceptor's next page starts, so that a lost page costs one page and not all of them.
+    /// For each acceptor, the offset of its next page from slot `from`. With it, a lost page costs one page and not all
+    /// of them.
     cursors: [u16; NODES_LEN],
     low_water: Slot,
-    /// Who reported the low-water mark, and so can bring a leader up to it.
+    /// The acceptor that has reported the low-water mark, and can send the state up to it.
     low_water_at: NodeId,
-    /// For each slot the proposal of the highest ballot. A place is found by the slot's number modulo the window.
+    /// For each slot, the accepted proposal with the highest ballot. The index is the slot's number modulo `WINDOW`.
     adopted: [Option<Entry<C>>; WINDOW],
     repeats: u8,
     pub(crate) mistake: Mistake,
 }
 
-/// What one page of a promise did.
+/// The verdict of the scout on one page of a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PromiseVerdict {
-    /// More pages are to come from this acceptor; the next starts here.
+    /// This acceptor has more pages; the next one starts at this slot.
     More(Slot),
-    /// It was not the page that is awaited from this acceptor: one that came twice.
+    /// Not the page that is expected from this acceptor: a duplicate.
     Repeated,
-    /// The acceptor counts now; a quorum is still missing.
+    /// The acceptor is complete; the quorum is not.
     Counted,
-    /// A quorum has told everything.
+    /// A quorum is complete.
     Quorum,
 }
 
@@ -55,7 +56,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         self.ballot
     }
 
-    /// Where the next page of an acceptor starts.
+    /// Returns the first slot of an acceptor's next page.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn cursor(&self, acceptor: NodeId) -> Slot {
         let offset = self
@@ -68,13 +69,14 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             .unwrap_or(self.from)
     }
 
-    /// Everything up to here is decided, as some acceptor of the quorum has applied it (rule S6), and who that was.
+    /// Returns the highest low-water mark of the acceptors and the one that has reported it: everything up to that slot
+    /// is decided, since that acceptor has applied it (rule S6).
     pub(crate) fn low_water(&self) -> (Slot, NodeId) {
         (self.low_water, self.low_water_at)
     }
 
-    /// Merges the page that starts at `first`; the acceptor counts only with its last one (rule S2). Pages are taken in
-    /// order, each once, so that whoever has sent the last has sent all.
+    /// Merges the page that starts at slot `first`. The acceptor counts towards the quorum only with its last page
+    /// (rule S2). Pages are taken in order, each once, so an acceptor whose last page was taken has sent all of them.
     pub(crate) fn on_promise(
         &mut self,
         from: NodeId,
@@ -100,7 +102,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         let last = last || self.mistake.is(Mutant::PageCountedEarly);
         let next = entries.last().and_then(|entry| entry.slot.next());
         if let Some(next) = next.filter(|_| !last) {
-            // A node that is 65,536 slots behind is not fit to lead: its cursor stays, and its claim comes to nothing.
+            // A node that is 65,536 slots behind cannot become the leader: its cursor stays where it is, and the
+            // election fails.
             if let (Ok(offset), Some(cursor)) = (
                 u16::try_from(next.distance(self.from)),
                 self.cursors.get_mut(usize::from(from.0)),
@@ -120,7 +123,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         }
     }
 
-    /// Rule S4: of all that was accepted for a slot, the one of the highest ballot.
+    /// Rule S4: of all proposals accepted for a slot, keeps the one with the highest ballot.
     fn adopt(&mut self, entry: &Entry<C>) {
         let size = crate::outbox::run_len(WINDOW);
         let index = usize::try_from(entry.slot.number() % size).unwrap_or(0);
@@ -129,8 +132,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         };
         let replaces = match place {
             None => true,
-            // Of two slots that share a place the lower is a whole window back. Who accepted the higher one had applied
-            // the lower, and said so with its low-water mark.
+            // Of two slots with the same index, the lower one is a whole window back. The acceptor of the higher one
+            // had applied the lower one, and has said so with its low-water mark.
             Some(known) if self.mistake.is(Mutant::FirstSeenAdopted) => entry.slot > known.slot,
             Some(known) => (entry.slot, entry.ballot) > (known.slot, known.ballot),
         };
@@ -139,7 +142,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         }
     }
 
-    /// What [`Mutant::EarlyNoops`] does with the slots that nothing was adopted for yet.
+    /// The mutant [`Mutant::EarlyNoops`]: fills slots with no-ops for which nothing has been adopted yet.
     fn fill_holes(&mut self) {
         let (mut slot, last) = (self.from, self.last_adopted());
         while slot < last {
@@ -155,7 +158,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         }
     }
 
-    /// What was adopted for a slot.
+    /// Returns the entry that was adopted for a slot.
     pub(crate) fn adopted(&self, slot: Slot) -> Option<&Entry<C>> {
         let size = crate::outbox::run_len(WINDOW);
         let index = usize::try_from(slot.number() % size).unwrap_or(0);
@@ -165,7 +168,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             .filter(|entry| entry.slot == slot)
     }
 
-    /// The last slot above the low-water mark for which something was adopted.
+    /// Returns the last slot above the low-water mark for which an entry was adopted.
     pub(crate) fn last_adopted(&self) -> Slot {
         self.adopted
             .iter()
@@ -179,13 +182,14 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         self.complete.is_quorum(members)
     }
 
-    /// Who is to be asked again (rule S7), or `None` when it has been asked often enough without an answer.
+    /// Returns the members to send the prepare to again (rule S7); `None` once it was repeated often enough without an
+    /// answer.
     pub(crate) fn on_retransmit(&mut self, members: NodeSet, repeats_max: u8) -> Option<NodeSet> {
         self.repeats = self.repeats.saturating_add(1);
         (self.repeats <= repeats_max).then(|| members.minus(self.complete))
     }
 
-    /// Those of `acceptors` whose next page starts where that of the first of them does, and where that is.
+    /// Returns those of `acceptors` whose next page starts at the same slot as that of the first one, and that slot.
     pub(crate) fn at_same_cursor(&self, acceptors: NodeSet) -> Option<(NodeSet, Slot)> {
         let cursor = self.cursor(acceptors.iter().next()?);
         let at_same_cursor = acceptors

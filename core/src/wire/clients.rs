@@ -1,11 +1,11 @@
-//! What clients and nodes say to each other, as bytes.
+//! The encoding of questions and answers between clients and nodes.
 
 use super::body::{NOBODY, ballot, key, outcome, put_ballot, put_key, put_outcome, put_slot, slot};
 use super::{FrameError, Unencodable};
 use crate::client::{Answer, Question};
 use crate::{NodeId, NodeState, Proposal, Reader, Sink, Status, Value, Writer};
 
-/// The kinds of frames between clients and nodes. Nodes' messages have lower numbers.
+/// The kinds of frames between clients and nodes. Messages between nodes have lower numbers.
 pub(super) mod kind {
     pub(in crate::wire) const REQUEST: u8 = 128;
     pub(in crate::wire) const WITHDRAW: u8 = 129;
@@ -14,7 +14,7 @@ pub(super) mod kind {
     pub(in crate::wire) const STATUS: u8 = 132;
 }
 
-/// Whether a frame is for a client.
+/// True if a frame is for a client.
 pub(super) const fn is_answer(kind: u8) -> bool {
     matches!(kind, kind::OUTCOME | kind::STATUS)
 }
@@ -117,7 +117,7 @@ fn put_leader(to: &mut Writer<'_>, leader: Option<NodeId>) -> Result<(), Unencod
     Ok(())
 }
 
-/// A node, or nobody.
+/// Reads a node, or none.
 fn leader(from: &mut Reader<'_>) -> Result<Option<NodeId>, FrameError> {
     match from.u8().ok_or(FrameError::Malformed)? {
         NOBODY => Ok(None),

@@ -1,4 +1,4 @@
-//! Frames that are what the page says, and frames that are not.
+//! Tests of the wire format: valid frames as documented in `WIRE.md`, and invalid ones.
 
 extern crate std;
 
@@ -105,7 +105,7 @@ fn response(outcome: Outcome<u32>) -> Said {
 
 type Vectors = std::vec::Vec<(&'static str, Said)>;
 
-/// What a frame holds.
+/// The contents of a frame.
 #[derive(Clone, Debug, PartialEq)]
 enum Held {
     Message(Envelope<Register, 2>),
@@ -113,7 +113,7 @@ enum Held {
     Answer(AnswerEnvelope<u32>),
 }
 
-/// What a node and a client make of a frame. Only one of them looks into what is for a client.
+/// Returns what a node and a client decode from a frame. Only one of them decodes a frame for a client.
 fn decode(link: &mut Link, frame: &[u8]) -> Result<Held, FrameError> {
     match link.decode(frame)? {
         Frame::Message(envelope) => {
@@ -131,7 +131,7 @@ fn decode(link: &mut Link, frame: &[u8]) -> Result<Held, FrameError> {
     }
 }
 
-/// Messages of every kind, with each of their optional parts; and behind them what clients ask and hear.
+/// Returns messages of every kind, with each of their optional parts; then questions and answers of clients.
 fn vectors() -> std::vec::Vec<(&'static str, Held)> {
     let (first, slot) = (ballot(3, 1), Slot::new(9));
     let mut messages = Vectors::new();
@@ -380,7 +380,7 @@ fn bytes_of(held: &Held) -> std::vec::Vec<u8> {
     buffer[..len.unwrap()].to_vec()
 }
 
-/// The same frame after its bytes were changed by somebody who knows how to count.
+/// Returns the frame with changed bytes and a valid checksum.
 fn forged(
     mut frame: std::vec::Vec<u8>,
     change: impl FnOnce(&mut std::vec::Vec<u8>),
@@ -512,7 +512,7 @@ fn what_no_node_says_is_dropped_and_counted() {
         ),
         of(two_entries(), body, 4),
         of(accepted(ballot(3, 1)), body, 1),
-        // A third entry, an entry at the low-water mark itself, and a refusal by the same ballot.
+        // A third entry, an entry at the low-water mark itself, and a refusal with the same ballot.
         forged(frame(two_entries()), |bytes| {
             bytes.extend_from_within(body + 24..body + 50);
         }),
@@ -529,14 +529,14 @@ fn what_no_node_says_is_dropped_and_counted() {
             body + 16,
             5,
         ),
-        // No kind of message, and none of what clients say; a client that is a node, a node that is a client.
+        // Not a kind of message, nor of clients; a client that is a node, a node that is a client.
         of(learn(), 1, 127),
         of(learn(), 1, 133),
         held_with(asked(Question::Status), 6, 63),
         held_with(asked(Question::Status), 7, 64),
         held_with(status(NodeState::Voting, None), 6, 64),
         held_with(status(NodeState::Voting, None), 7, 63),
-        // A client asks for a no-op; a node is what no node can be; a leader is no node.
+        // A client requests a no-op; an impossible status of a node; a leader that is not a node.
         forged(bytes_of(&asked(Question::Status)), |bytes| {
             bytes[1] = 128;
             bytes.push(0);
@@ -597,7 +597,7 @@ fn what_no_node_says_has_no_encoding() {
         ..envelope(Message::Learn { from: Slot::FIRST })
     };
     assert_eq!(link.encode(&nowhere, &mut buffer), bad);
-    // What is a client's address on the wire is no node.
+    // A client's address on the wire is not a node.
     let Held::Question(asked) = asked(Question::Status) else {
         unreachable!();
     };
@@ -660,7 +660,7 @@ fn the_longest_messages_are_as_long_as_was_said() {
     assert_eq!(bytes_of(&status).len(), 37, "of every link");
 }
 
-/// What the compiler says where frames are too short, for commands, outputs and pages of so many bytes.
+/// The compiler's error for frames that are too short, for commands, outputs and pages of these lengths.
 #[test]
 fn what_does_not_fit_is_named_with_the_number_to_change() {
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
