@@ -286,9 +286,28 @@ impl Digest {
         }
     }
 
+    /// Folds in the events of elections.
+    fn election<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
+        match event {
+            Event::Suspected { leader } => self.word(about(6, *leader)),
+            Event::BackedOff { delay } => self.words([7, delay.as_micros()]),
+            Event::Adopted {
+                ballot,
+                reproposed,
+                noops,
+                next_slot,
+            } => {
+                let counts = u64::from(*reproposed) << 32 | u64::from(*noops);
+                self.words([8, ballot.bits(), counts, next_slot.number()]);
+            }
+            Event::Preempted { ballot, by } => self.words([9, ballot.bits(), by.bits()]),
+            Event::SteppedDown { ballot } => self.words([10, ballot.bits()]),
+            Event::Accepting { leader } => self.word(about(11, *leader)),
+            _ => debug_assert!(false, "not an event of an election"),
+        }
+    }
+
     fn event<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
-        // The kind of the event, with a node if it names one.
-        let about = |kind: u64, node: NodeId| kind << 16 | u64::from(node.0);
         match event {
             Event::Started => self.word(0),
             Event::Stopped => self.word(1),
@@ -308,20 +327,12 @@ impl Digest {
                 self.words([about(5, *from), run_len(kind.index())]);
                 self.put(reason.name().as_bytes());
             }
-            Event::Suspected { leader } => self.word(about(6, *leader)),
-            Event::BackedOff { delay } => self.words([7, delay.as_micros()]),
-            Event::Adopted {
-                ballot,
-                reproposed,
-                noops,
-                next_slot,
-            } => {
-                let counts = u64::from(*reproposed) << 32 | u64::from(*noops);
-                self.words([8, ballot.bits(), counts, next_slot.number()]);
-            }
-            Event::Preempted { ballot, by } => self.words([9, ballot.bits(), by.bits()]),
-            Event::SteppedDown { ballot } => self.words([10, ballot.bits()]),
-            Event::Accepting { leader } => self.word(about(11, *leader)),
+            Event::Suspected { .. }
+            | Event::BackedOff { .. }
+            | Event::Adopted { .. }
+            | Event::Preempted { .. }
+            | Event::SteppedDown { .. }
+            | Event::Accepting { .. } => self.election(event),
             Event::Chosen {
                 slot,
                 ballot,
@@ -370,6 +381,11 @@ impl Digest {
             Event::Fenced => self.word(24),
         }
     }
+}
+
+/// The kind of an event, and a node that it names.
+fn about(kind: u64, node: NodeId) -> u64 {
+    kind << 16 | u64::from(node.0)
 }
 
 impl Sink for Digest {

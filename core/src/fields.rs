@@ -132,6 +132,29 @@ pub fn message<M: StateMachine, const PAGE: usize>(
             fields.flag("last", *last);
             fields.entries("entries", entries);
         }
+        Message::Accept { .. }
+        | Message::Accepted { .. }
+        | Message::Decision { .. }
+        | Message::Heartbeat { .. } => replication(message, fields),
+        Message::Propose { proposal, retry } => {
+            fields.proposal("proposal", proposal);
+            fields.flag("retry", *retry);
+        }
+        Message::Request { proposal } => fields.proposal("proposal", proposal),
+        // The request shows the fingerprint of its command.
+        Message::Response { key, outcome, .. } => {
+            fields.key("key", *key);
+            fields.outcome("outcome", outcome);
+        }
+    }
+}
+
+/// Visits the fields of messages for replication.
+fn replication<M: StateMachine, const PAGE: usize>(
+    message: &Message<M, PAGE>,
+    fields: &mut impl Fields,
+) {
+    match message {
         Message::Accept {
             ballot,
             first,
@@ -169,16 +192,7 @@ pub fn message<M: StateMachine, const PAGE: usize>(
             fields.slot("decided", *decided);
             fields.digest("chain", *chain);
         }
-        Message::Propose { proposal, retry } => {
-            fields.proposal("proposal", proposal);
-            fields.flag("retry", *retry);
-        }
-        Message::Request { proposal } => fields.proposal("proposal", proposal),
-        // The request shows the fingerprint of its command.
-        Message::Response { key, outcome, .. } => {
-            fields.key("key", *key);
-            fields.outcome("outcome", outcome);
-        }
+        _ => {}
     }
 }
 
@@ -318,17 +332,22 @@ pub fn event<M: StateMachine, const PAGE: usize>(
             }
         }
         Event::FaultEnded { planned } => fault(planned, fields),
-        Event::Halted { cause } => match cause {
-            Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
-            Halt::Conflict(conflict) => conflicting(conflict, fields),
-            Halt::StorageFailed => fields.word("cause", "storage_failed"),
-            Halt::Diverged(Divergence { slot, known, told }) => {
-                fields.word("cause", "diverged");
-                fields.slot("slot", *slot);
-                fields.digest("known", *known);
-                fields.digest("told", *told);
-            }
-        },
+        Event::Halted { cause } => halt(cause, fields),
+    }
+}
+
+/// Visits the fields of the cause of a halt.
+fn halt<C: Value>(cause: &Halt<C>, fields: &mut impl Fields) {
+    match cause {
+        Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
+        Halt::Conflict(conflict) => conflicting(conflict, fields),
+        Halt::StorageFailed => fields.word("cause", "storage_failed"),
+        Halt::Diverged(Divergence { slot, known, told }) => {
+            fields.word("cause", "diverged");
+            fields.slot("slot", *slot);
+            fields.digest("known", *known);
+            fields.digest("told", *told);
+        }
     }
 }
 

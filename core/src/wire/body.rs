@@ -23,13 +23,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
     to: &mut Writer<'_>,
 ) -> Result<(), Unencodable> {
     match message {
-        Message::Join { snapshot, page } => {
-            to.put_u8(u8::from(snapshot.is_some()));
-            to.put_u32(*page);
-            if let Some(snapshot) = snapshot {
-                put_snapshot(to, *snapshot);
-            }
-        }
+        Message::Join { snapshot, page } => put_join(to, *snapshot, *page),
         Message::Welcome {
             snapshot,
             page,
@@ -88,6 +82,14 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
         }
     }
     Ok(())
+}
+
+fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, page: u32) {
+    to.put_u8(u8::from(snapshot.is_some()));
+    to.put_u32(page);
+    if let Some(snapshot) = snapshot {
+        put_snapshot(to, snapshot);
+    }
 }
 
 fn write_promise<M: StateMachine, const PAGE: usize>(
