@@ -216,6 +216,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         past: Durable<M, WINDOW, CLIENTS>,
     ) -> Self {
         let () = Self::FITS;
+        debug_assert!(
+            past.acceptor.low_water() <= past.state.applied,
+            "dropped votes for slots that the stored state does not include (T1)"
+        );
         Self {
             fingerprint: Self::fingerprint_of(&config),
             phase,
@@ -494,6 +498,49 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     .leading()
                     .is_none_or(|ballot| ballot >= self.acceptor.promised()),
                 "leads under a ballot that its own acceptor has left behind"
+            );
+            self.election_invariants();
+        }
+    }
+
+    /// Checks the invariants of elections and leadership that hold between steps.
+    fn election_invariants(&self) {
+        let me = self.config.node;
+        let is_armed = |timer| self.timers.is_armed(timer);
+        debug_assert!(
+            self.leader.is_idle() || self.is_active() && self.voter,
+            "a node that does not vote runs for election (D1, D2)"
+        );
+        debug_assert!(
+            self.leader.is_probing()
+                || self
+                    .leader
+                    .ballot()
+                    .is_none_or(|ballot| ballot <= self.highest_seen),
+            "claims a ballot that it has not noted as seen (S1)"
+        );
+        debug_assert!(
+            self.relay.is_none_or(|relay| relay.node != me),
+            "a node is its own relay (L8)"
+        );
+        debug_assert!(self.votes_peak <= WINDOW, "more votes than the window has");
+        if self.leader.leading().is_some() {
+            debug_assert!(
+                self.leader_hint == Some(me) && self.contact == LeaderContact::Following,
+                "a leader follows itself"
+            );
+            debug_assert!(
+                is_armed(Timer::Heartbeat) && is_armed(Timer::Quorum),
+                "a leader sends heartbeats, and checks that a quorum answers (L6)"
+            );
+        } else {
+            debug_assert!(
+                !is_armed(Timer::Heartbeat) && !is_armed(Timer::Commander),
+                "timers of a leadership that has ended"
+            );
+            debug_assert!(
+                self.leader.is_idle() || is_armed(Timer::Scout),
+                "an election without a timer would never end (L5)"
             );
         }
     }

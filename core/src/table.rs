@@ -108,6 +108,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             *place = Some(value);
         }
         self.len += 1;
+        debug_assert!(self.displaced <= self.len && self.len <= CAPACITY);
         self.peak = self.peak.max(self.len);
         true
     }

@@ -279,6 +279,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let applied = self.replica.applied();
         let Some(from) = applied.next() else { return };
         let burst = crate::outbox::run_len(Self::LEARN_BURST * PAGE);
+        debug_assert!(
+            source != self.config.node,
+            "a node cannot learn from itself"
+        );
         self.learn_until = applied.checked_add(burst).unwrap_or(applied);
         let delay = if self.replica.is_behind() {
             // Twice the usual delay: a request and its answer cross the network.

@@ -159,6 +159,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
         first: Slot,
     ) {
+        debug_assert!(
+            ballot > self.highest_seen.max(self.acceptor.promised()),
+            "claims a ballot that is not above all that were seen (S1)"
+        );
         self.relay = None;
         self.leader.begin_scout(ballot, first);
         step.trace(Role::Scout, Event::Started);
@@ -235,6 +239,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.relay = self.relay.filter(|relay| !relay.hears);
         }
         let promised = self.acceptor.promised();
+        debug_assert!(
+            promised >= ballot,
+            "an answer to a prepare promises its ballot or a higher one (A1)"
+        );
         let low_water = if self.makes(Mutant::LowWaterUntold) {
             Slot::ZERO
         } else {

@@ -134,6 +134,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.rng = stream(chance, Purpose::Node(self.config.node.0));
         self.timers.make_only_due(timer);
+        debug_assert!(
+            self.is_due(timer, Instant::ZERO),
+            "exactly this timer fires"
+        );
         if timer == Timer::Scout && chance > 0 {
             self.patience = Instant::ZERO;
         }

@@ -47,6 +47,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.halt.is_some() || !self.voter {
             return;
         }
+        debug_assert!(
+            outbox.writes().is_empty() && outbox.messages().is_empty(),
+            "what depends on a failed write has not left (D1)"
+        );
         self.voter = false;
         let mut step = self.step(now, outbox, tracer);
         step.trace(Role::Node, Event::Fenced);

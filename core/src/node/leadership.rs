@@ -116,6 +116,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ] {
             self.timers.cancel(timer);
         }
+        debug_assert!(
+            self.leader.is_idle(),
+            "neither an election nor a leadership goes on"
+        );
     }
 
     /// Rule L5: backs off after a rival has ended this node's election or leadership. The delay before the next claim

@@ -6,7 +6,7 @@ use crate::outbox::run_len;
 use crate::roles::acceptor::AcceptVerdict;
 use crate::timer::Timer;
 use crate::{
-    Ballot, Entry, Event, Halt, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
+    Ballot, Entry, Event, Halt, Message, NodeId, NodeSet, Proposal, Proposals, Reason, Role, Slot,
     StateMachine, Tracer, Write,
 };
 
@@ -63,6 +63,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
         }
         if let Some(decided) = self.leader.announce() {
+            debug_assert!(
+                self.mistake.is_any() || decided <= self.replica.applied(),
+                "announced a slot that is not applied here"
+            );
             step.decision(self.config.peers(), ballot, decided);
         }
     }
@@ -153,6 +157,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) {
         let me = self.config.node;
+        debug_assert!(
+            self.mistake.is_any() || self.voter,
+            "a node that does not vote leads (D1, D2)"
+        );
         if self.makes(Mutant::OwnVoteImplied) {
             return self.count_vote(step, ballot, slot, me);
         }
@@ -261,6 +269,54 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.replica.is_behind() && !self.apply_ready(step) {
             return Ok(());
         }
+        let Some(count) = self.accept_run(step, ballot, first, proposals) else {
+            return Ok(());
+        };
+        let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
+        debug_assert!(
+            self.mistake.is_any() || count == 0 || promised >= ballot,
+            "accepted without a promise (A2)"
+        );
+        step.accepted(
+            NodeSet::only(from),
+            ballot,
+            promised,
+            (first, count),
+            low_water,
+        );
+        if !self.voter {
+            step.drop_writes();
+            step.drop_last_message();
+        }
+        if count > 0 {
+            let votes = first.distance(low_water).saturating_add(u64::from(count));
+            let votes = usize::try_from(votes).unwrap_or(0);
+            self.votes_peak = self.votes_peak.max(votes.saturating_sub(1));
+        }
+        self.settle(step);
+        if count == 0 && promised == ballot {
+            Err(Reason::OutsideWindow)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Accepts consecutive slots as far as possible, and returns how many. `None` if a conflict has halted the node.
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "a part of `on_accept`, which is its only caller"
+        ),
+        inline(always)
+    )]
+    fn accept_run<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        ballot: Ballot,
+        first: Slot,
+        proposals: &Proposals<M, PAGE>,
+    ) -> Option<u32> {
         let mut slot = first;
         let mut count = 0;
         for proposal in proposals {
@@ -282,34 +338,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     if !self.voter {
                         step.drop_writes();
                     }
-                    return Ok(());
+                    return None;
                 }
                 AcceptVerdict::Refused | AcceptVerdict::Compacted | AcceptVerdict::NoRoom => break,
             }
             slot = slot.next().unwrap_or(slot);
         }
-        let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
-        step.accepted(
-            NodeSet::only(from),
-            ballot,
-            promised,
-            (first, count),
-            low_water,
-        );
-        if !self.voter {
-            step.drop_writes();
-            step.drop_last_message();
-        }
-        if count > 0 {
-            let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);
-            self.votes_peak = self.votes_peak.max(votes.saturating_sub(1));
-        }
-        self.settle(step);
-        if count == 0 && promised == ballot {
-            Err(Reason::OutsideWindow)
-        } else {
-            Ok(())
-        }
+        Some(count)
     }
 
     /// Rules C1 and S5: handles `Accepted`. Counts votes for the current ballot; an answer to an earlier ballot is

@@ -113,6 +113,10 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     /// Ends the step, and traces the messages that it has put in the outbox, in their final form.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn finish(self) {
+        debug_assert!(
+            self.before <= self.outbox.len(),
+            "a step has removed messages of an earlier one"
+        );
         for Outgoing { role, to, message } in self.outbox.since(self.before) {
             self.tracer.record(&Record {
                 at: self.now,

@@ -109,6 +109,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 vote.ballot = self.promised;
             }
         }
+        debug_assert!(
+            self.mistake.is_any() || ballot > self.promised,
+            "a promise never falls (A1)"
+        );
         self.promised = ballot;
         PrepareVerdict::Promised
     }
@@ -125,6 +129,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 ballot: vote.ballot,
                 proposal: vote.proposal,
             };
+            debug_assert!(
+                self.mistake.is_any() || entry.ballot <= self.promised,
+                "reports a vote above the promise (A2)"
+            );
             if page.push(entry).is_err() {
                 return (page, self.mistake.is(Mutant::PageMarkedLast));
             }
@@ -180,6 +188,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         if self.mistake.is(Mutant::AcceptKeepsPromise) {
             return AcceptVerdict::Accepted;
         }
+        debug_assert!(
+            self.mistake.is_any() || ballot >= self.promised,
+            "accepts below the promise (A2)"
+        );
         self.promised = ballot;
         AcceptVerdict::Accepted
     }
@@ -204,6 +216,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     /// Drops the votes up to a slot that is included in the stored state.
     pub(crate) fn forget(&mut self, applied: Slot) {
         self.votes.raise(applied);
+        debug_assert!(
+            self.votes.floor() >= applied,
+            "keeps votes that the stored state includes"
+        );
     }
 
     /// The mutant [`Mutant::RoundReused`]: after a restart, forgets a promise of the node's own ballot and the votes

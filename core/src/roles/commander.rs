@@ -60,7 +60,12 @@ impl<C> Commander<C> {
         if self.chosen || core::mem::take(&mut self.fresh) {
             return NodeSet::EMPTY;
         }
-        members.minus(self.votes)
+        let missing = members.minus(self.votes);
+        debug_assert!(
+            !missing.is_empty(),
+            "all members have accepted, and the slot is not chosen (C2)"
+        );
+        missing
     }
 }
 

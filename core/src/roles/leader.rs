@@ -213,6 +213,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             return None;
         };
         let proposal = *self.waiting.front()?;
+        debug_assert!(
+            self.mistake.is_any() || leadership.commanders.get(leadership.next_slot).is_none(),
+            "assigns a slot twice (L2)"
+        );
         let slot = leadership.start(&proposal)?;
         self.waiting.pop_front();
         self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
@@ -228,6 +232,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         if !self.waiting.is_empty() {
             return None;
         }
+        debug_assert!(
+            self.mistake.is_any() || leadership.commanders.get(leadership.next_slot).is_none(),
+            "assigns a slot twice (L2)"
+        );
         let slot = leadership.start(proposal)?;
         // Counts as waiting, though for no time.
         self.waiting_peak = self.waiting_peak.max(1);
@@ -259,6 +267,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         let chosen =
             commander.on_accepted(from, members) || commander.miscounts(self.mistake, members);
         if chosen {
+            debug_assert!(
+                leadership.unchosen > 0,
+                "more slots are chosen than are in flight"
+            );
             leadership.unchosen -= 1;
         }
         chosen
@@ -317,6 +329,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         let LeaderState::Leading(leadership) = &mut self.state else {
             return;
         };
+        debug_assert!(
+            self.mistake.is_any() || leadership.commanders.floor() <= applied,
+            "the decided prefix never gets shorter"
+        );
         while leadership.commanders.floor() < applied {
             let Some(place) = leadership.commanders.release_next() else {
                 return;
@@ -435,11 +451,21 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             );
             debug_assert!(
                 leadership.next_slot > applied,
-                "would give away a decided slot"
+                "would assign a decided slot"
             );
             debug_assert!(
                 leadership.announced <= leadership.commanders.floor(),
-                "told more than is decided"
+                "announced more than is decided"
+            );
+            let unchosen = leadership.commanders.iter_from(Slot::ZERO);
+            let unchosen = unchosen.filter(|(_, commander)| !commander.is_chosen());
+            debug_assert!(
+                unchosen.count() == leadership.in_flight(),
+                "the slots in flight are those with a commander that is not done"
+            );
+            debug_assert!(
+                leadership.next_slot.distance(applied) <= crate::outbox::run_len(WINDOW) + 1,
+                "assigned a slot beyond the window (L3)"
             );
         }
     }

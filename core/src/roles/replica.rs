@@ -412,6 +412,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             next.is_none_or(|next| self.log.get(next).is_none()),
             "a decision that could be applied was not"
         );
+        debug_assert!(
+            self.decided_under.1 <= self.decided,
+            "an announced decision is not known as decided (C3)"
+        );
+        debug_assert!(!self.has_diverged(), "a divergence halts the node (N3)");
+        debug_assert!(
+            self.pending
+                .iter()
+                .all(|(_, pending)| pending.proposal.key() == Some(pending.key)),
+            "a pending request has the key of its proposal"
+        );
+        self.transfer_invariants();
     }
 }
 

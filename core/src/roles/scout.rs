@@ -116,6 +116,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             self.fill_holes();
         }
         self.complete.insert(from);
+        debug_assert!(
+            self.complete.minus(members).is_empty(),
+            "only members count towards a quorum (S2)"
+        );
         if self.complete.is_quorum(members) {
             PromiseVerdict::Quorum
         } else {

@@ -195,6 +195,10 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         };
         let opened = self.table.push(session).is_ok();
         debug_assert!(opened, "there was room, or room was made");
+        debug_assert!(
+            evicted.is_none() || self.table.is_full(),
+            "evicted a session although there was room (X2)"
+        );
         (client, evicted)
     }
 

@@ -96,6 +96,10 @@ pub(super) struct Tail {
 
 impl<S: Storage> Journal<S> {
     pub(super) fn new(storage: S, tail: Tail) -> Self {
+        debug_assert!(
+            tail.needed.is_none_or(|(_, bytes)| bytes <= tail.used),
+            "the records from the checkpoint on are a part of all records"
+        );
         Self {
             storage,
             identity: tail.identity,
@@ -280,6 +284,10 @@ impl<S: Storage> Journal<S> {
                 // A record that cannot be read was not needed when the log was read.
                 number_of(bytes).is_none_or(|number| number.wrapping_sub(begin) >= 1 << 31)
             };
+            debug_assert!(
+                bytes <= self.used,
+                "the records from the checkpoint on are a part of all records"
+            );
             self.storage.trim(is_stale).map_err(JournalError::Storage)?;
             self.used = bytes;
         }
@@ -361,6 +369,11 @@ impl<S: Storage> Journal<S> {
             Some((index, bytes))
         });
         if let Some((index, bytes)) = page {
+            debug_assert!(
+                self.under_way
+                    .is_some_and(|under_way| index < under_way.pages),
+                "a checkpoint ends with its last page"
+            );
             self.append::<M::Command>(&Record::Page(index, &bytes))?;
             let Some(under_way) = &mut self.under_way else {
                 return Ok(());
@@ -422,6 +435,7 @@ impl<S: Storage> Journal<S> {
         if let Some(Checkpoint { begin, bytes, .. }) = self.under_way.take() {
             self.complete = Some(Complete { begin, bytes });
         }
+        debug_assert!(self.complete.is_some() && self.under_way.is_none());
         self.joined = true;
         self.checkpoints = self.checkpoints.saturating_add(1);
         Ok(())
@@ -442,6 +456,7 @@ impl<S: Storage> Journal<S> {
     /// Appends the next record.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) -> Result<(), JournalError<S::Error>> {
+        debug_assert!(bytes.len() <= S::RECORD_MAX, "checked at compile time");
         self.storage.append(bytes).map_err(JournalError::Storage)?;
         self.next = self.next.wrapping_add(1);
         self.condition = Condition::Written;

@@ -73,6 +73,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         };
         self.acceptor.forget(state.applied);
         self.decided.raise(state.applied);
+        debug_assert!(
+            self.acceptor.low_water() >= state.applied || self.acceptor.mistake.is_any(),
+            "votes up to the snapshot are not needed (T1)"
+        );
         self.state = state;
         Ok(())
     }
@@ -164,6 +168,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             };
             self.state.apply(next, &proposal);
         }
+        debug_assert!(
+            self.state.applied >= applied,
+            "all slots up to a window before this one are applied"
+        );
         Ok(())
     }
 

@@ -42,6 +42,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     pub(crate) fn begin_probe(&mut self, ballot: Ballot) {
+        debug_assert!(
+            self.is_idle(),
+            "a probe begins only where no election is under way"
+        );
         self.state = LeaderState::Probing(Probe {
             ballot,
             granted: NodeSet::EMPTY,
@@ -91,6 +95,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
+        debug_assert!(self.leading().is_none(), "a leader claims no other ballot");
+        debug_assert!(
+            self.ballot().is_none_or(|probed| probed <= ballot),
+            "claims a lower ballot than it has probed"
+        );
         let mut scout = Scout::new(ballot, from);
         scout.mistake = self.mistake;
         self.state = LeaderState::Scouting(scout);
@@ -137,6 +146,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             unchosen += 1;
         }
         let next_slot = last.next()?;
+        debug_assert!(
+            self.mistake.is_any()
+                || next_slot.distance(applied) == u64::from(reproposed + noops) + 1,
+            "every slot up to the last adopted one has a commander (L1)"
+        );
         let announced = applied;
         let answering = NodeSet::EMPTY;
         self.state = LeaderState::Leading(Leadership {

@@ -185,6 +185,25 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
+    /// Checks the invariants of the spare state that hold between steps.
+    pub(super) fn transfer_invariants(&self) {
+        match &self.spare {
+            Spare::Empty => {}
+            Spare::Pinned { id, state, .. } => {
+                debug_assert!(
+                    id.at <= self.state.applied && state.applied == id.at,
+                    "a pinned snapshot is of a state that was applied here, and does not change (T4)"
+                );
+            }
+            Spare::Installing { installing, .. } => {
+                debug_assert!(
+                    !installing.is_complete(),
+                    "a complete snapshot is installed at once (T4)"
+                );
+            }
+        }
+    }
+
     /// Drops the pinned snapshot, as no page of it has been fetched for a while.
     pub(crate) fn unpin(&mut self) {
         if matches!(self.spare, Spare::Pinned { .. }) {
@@ -281,6 +300,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                     self.state = state;
                     self.state.sessions.mistake = self.mistake;
                     self.log.raise(self.state.applied);
+                    debug_assert!(
+                        self.mistake.is_any() || self.log.floor() <= self.state.applied,
+                        "dropped decisions that the snapshot does not include (T3)"
+                    );
                 }
                 Ok(())
             }
@@ -314,7 +337,7 @@ mod tests {
             meanwhile(source);
             match target.on_welcome(NodeId(1), &page, false) {
                 WelcomeVerdict::Next(id, next) => {
-                    page = source.snapshot_page(THEM, Some(id), next).unwrap()
+                    page = source.snapshot_page(THEM, Some(id), next).unwrap();
                 }
                 end => return end,
             }

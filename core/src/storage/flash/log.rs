@@ -278,6 +278,14 @@ impl<F: NorFlash> Log<F> {
         // Until the record is complete.
         self.needs_survey = true;
         self.write(record, length, begins)?;
+        debug_assert!(
+            self.tail <= Pages::<F>::PAGE_BYTES,
+            "a record reaches beyond its page"
+        );
+        debug_assert!(
+            self.first.0 <= self.newest.unwrap_or(0),
+            "the first record is behind the newest page"
+        );
         self.needs_survey = false;
         Ok(())
     }
@@ -320,6 +328,10 @@ impl<F: NorFlash> Log<F> {
             0
         };
         let page = newest.saturating_add(1);
+        debug_assert!(
+            page.saturating_sub(self.first.0) < self.pages.count(),
+            "would erase a page with records that are needed"
+        );
         self.pages.begin(page)?;
         self.newest = Some(page);
         self.tail = Pages::<F>::RECORDS_AT;

@@ -214,6 +214,10 @@ impl<F: NorFlash> Pages<F> {
         let (whole, rest) = bytes
             .split_at_checked(bytes.len() / Self::WORD * Self::WORD)
             .unwrap_or_default();
+        debug_assert!(
+            usize::try_from(at).is_ok_and(|at| at + bytes.len() <= Self::PAGE),
+            "bytes are written within a page"
+        );
         if !whole.is_empty() {
             self.driver.write(self.address(page, at), whole)?;
         }
@@ -230,6 +234,10 @@ impl<F: NorFlash> Pages<F> {
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn write_word(&mut self, page: u32, at: u32, bytes: [u8; WORD_MAX]) -> Result<(), F::Error> {
+        debug_assert!(
+            at.is_multiple_of(Self::WORD_BYTES) && at < Self::PAGE_BYTES,
+            "a word is written within a page, and as a whole"
+        );
         let word = bytes.get(..Self::WORD).unwrap_or_default();
         self.driver.write(self.address(page, at), word)
     }
