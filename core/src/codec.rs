@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_said_and_not_half_written() {
+    fn a_write_that_does_not_fit_is_reported_and_not_done_in_part() {
         let mut buffer = [0; 5];
         let mut writer = Writer::new(&mut buffer);
         writer.put_u32(7);

@@ -725,7 +725,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_joins_what_waits() {
+    fn consecutive_slots_are_merged_with_a_waiting_message() {
         let (to, ballot) = (NodeSet::only(NodeId(1)), Ballot::new(1, NodeId(0)));
         let slot = Slot::new;
         let mut outbox = Full::new();

@@ -95,7 +95,7 @@ mod tests {
     use crate::machines::{Bank, Kv, Opaque};
 
     #[test]
-    fn the_parts_add_up_to_what_is_there() {
+    fn the_parts_add_up_to_the_size_of_the_node() {
         fn check<
             M: StateMachine,
             const WINDOW: usize,

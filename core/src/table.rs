@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_among_consecutive_numbers_is_missed_at_the_first_look() {
+    fn a_missing_consecutive_number_is_found_missing_at_once() {
         let mut table = Table::<u64, 3>::new();
         for number in [3, 4, 5] {
             assert!(table.insert(number));

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_node_says_to_itself_is_no_traffic() {
+    fn messages_inside_a_node_are_not_counted_as_traffic() {
         let message = Message::Learn { from: Slot::FIRST };
         let tally = tally_of(&[
             (

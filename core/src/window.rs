@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn raising_the_floor_forgets_what_is_under_it_and_nothing_else() {
+    fn raising_the_floor_drops_only_values_below_it() {
         let mut window = Window::<u64, 4>::new(Slot::ZERO);
         for number in 1..=4 {
             window.put(slot(number), number);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_room_is_made_only_from_what_is_not_needed() {
+    fn a5_room_is_made_only_by_dropping_what_is_not_needed() {
         let mut window = Window::<u64, 4>::new(Slot::ZERO);
         window.put(slot(1), 1);
         window.put(slot(2), 2);

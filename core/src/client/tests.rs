@@ -326,7 +326,7 @@ fn x1_every_deposit_is_made_once_on_a_line_that_loses_doubles_and_reorders() {
 }
 
 #[test]
-fn a_client_asks_the_leader_as_soon_as_it_is_told_who_that_is() {
+fn a_client_asks_the_leader_once_a_node_names_it() {
     let mut world = World::new(6, 0);
     let index = world.add(Address::FIRST, 77);
     world.deposit(index);
@@ -385,7 +385,7 @@ fn two_clients_with_one_nonce_are_told_and_neither_is_given_the_others_answer() 
 }
 
 #[test]
-fn a_session_that_was_given_up_is_said_and_the_next_request_opens_another() {
+fn an_evicted_session_is_reported_and_the_next_request_opens_a_new_one() {
     let mut world = World::new(4, 0);
     let all: Vec<usize> = (0..=CLIENTS)
         .map(|index| {
@@ -562,7 +562,7 @@ fn x1_another_command_under_the_same_number_is_not_given_the_answer_of_the_first
 }
 
 #[test]
-fn x4_only_who_asked_withdraws() {
+fn x4_only_the_client_that_asked_can_withdraw() {
     let mut world = World::new(2, 0);
     let node = world.nodes[1].as_deref_mut().unwrap();
     let (service, now) = (&mut world.services[1], Instant::ZERO);
@@ -598,7 +598,7 @@ fn x4_only_who_asked_withdraws() {
 }
 
 #[test]
-fn a_place_whose_reply_was_dropped_is_found_again() {
+fn the_place_of_a_dropped_reply_is_reused() {
     let mut node = Member::found(Config::new(NodeId(0), 1), 6, Instant::ZERO).unwrap();
     let mut service = Service::<CLIENTS>::new();
     let mut outbox = Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new();
@@ -743,7 +743,7 @@ fn numbered(client: u64, number: u32) -> RequestKey {
 }
 
 #[test]
-fn a_client_takes_only_what_answers_its_present_question() {
+fn a_client_ignores_answers_to_other_questions() {
     let (mut client, now) = (alone(), Instant::ZERO);
     let command = BankCommand::Balance(key_of(0));
     let applied = Outcome::Applied {
@@ -817,7 +817,7 @@ fn a_client_that_is_kept_waiting_asks_everybody_and_less_and_less_often() {
 }
 
 #[test]
-fn a_client_that_finds_a_node_busy_waits_and_goes_elsewhere() {
+fn a_client_waits_and_tries_another_node_when_one_is_busy() {
     let (mut client, now) = (alone(), Instant::ZERO);
     client.resume(Session {
         client: ClientId(4),
@@ -838,7 +838,7 @@ fn a_client_that_finds_a_node_busy_waits_and_goes_elsewhere() {
 }
 
 #[test]
-fn a_client_whose_nodes_have_all_halted_does_not_ask_without_end() {
+fn a_client_does_not_ask_without_pause_when_all_nodes_have_halted() {
     let (mut client, now) = (alone(), Instant::ZERO);
     client
         .request(now, BankCommand::Balance(key_of(0)))
@@ -939,7 +939,7 @@ fn numbers_that_are_used_up_end_the_session_and_not_the_client() {
 }
 
 #[test]
-fn what_no_client_can_be_made_of_is_refused() {
+fn invalid_client_settings_are_rejected() {
     let none = Client::<Machine>::new(NodeSet::EMPTY, PATIENCE, 1);
     assert_eq!(none.err(), Some(ClientError::NoMembers));
     let hasty = Client::<Machine>::new(NodeSet::first(1), Duration::ZERO, 1);

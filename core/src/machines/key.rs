@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_new_accepts_is_decoded() {
+    fn decode_accepts_exactly_the_keys_that_new_accepts() {
         let mut reader = Reader::new(b"A\0B\0\0\0\0");
         assert_eq!(Key::decode(&mut reader), None, "letters after the end");
         assert_eq!(

@@ -261,7 +261,7 @@ mod tests {
     #[test]
     #[cfg(debug_assertions)]
     #[should_panic(expected = "time went back, from 0.0007 to 0.0006: see Ticks")]
-    fn time_that_goes_back_is_said() {
+    fn time_that_goes_back_fails_an_assertion() {
         let mut last_step = LastStep::NONE;
         last_step.advance_to(Instant::from_micros(700));
         last_step.advance_to(Instant::from_micros(600));

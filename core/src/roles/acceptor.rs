@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_a_full_window_gives_up_only_what_is_applied() {
+    fn a5_a_full_window_drops_only_applied_votes() {
         let mut acceptor = Small::new();
         for slot in 1..=4 {
             assert_eq!(

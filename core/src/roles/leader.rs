@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn l1_what_is_applied_already_is_not_driven_again() {
+    fn l1_applied_slots_are_not_proposed_again() {
         let (leader, adoption) = leading(2, &[entry(1, 7), entry(3, 9)]);
         assert_eq!(
             adoption,
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_says_so_and_a_retry_is_recognised() {
+    fn a_full_queue_is_reported_and_a_retry_is_recognised() {
         let (mut leader, _) = leading(0, &[]);
         leader.enqueue(&asks(1), false);
         leader.start_next();
@@ -621,7 +621,7 @@ mod tests {
     }
 
     #[test]
-    fn c3_what_is_decided_is_announced_once_however_it_was_learnt() {
+    fn c3_a_decided_prefix_is_announced_once() {
         let (mut leader, _) = leading(0, &[]);
         assert_eq!(leader.announce(), None, "nothing is decided");
         leader.advance(Slot::new(2));
@@ -652,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_elsewhere_is_no_longer_in_flight() {
+    fn slots_decided_elsewhere_are_no_longer_in_flight() {
         let (mut leader, _) = leading(0, &[entry(1, 7), entry(2, 9), entry(3, 8)]);
         leader.on_accepted(NodeId(0), Slot::FIRST, MEMBERS);
         leader.on_accepted(NodeId(1), Slot::FIRST, MEMBERS);
@@ -673,7 +673,7 @@ mod tests {
     }
 
     #[test]
-    fn l6_a_leader_counts_who_answers() {
+    fn l6_a_leader_counts_the_members_that_answer() {
         let (mut leader, _) = leading(0, &[]);
         leader.on_answer(NodeId(2));
         assert!(leader.count_quorum(MEMBERS), "itself and one other");

@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn r2_a_gap_blocks_what_comes_after_it() {
+    fn r2_a_gap_blocks_the_decisions_after_it() {
         let mut replica = replica();
         assert_eq!(decide(&mut replica, 3, &set(1, 2, 30)), 0);
         assert_eq!(replica.applied(), Slot::new(1));
@@ -617,7 +617,7 @@ mod tests {
     }
 
     #[test]
-    fn r2_a_replica_goes_on_where_its_power_failed() {
+    fn r2_a_replica_continues_after_a_restart() {
         let mut replica = replica();
         for slot in 2..=9 {
             decide(

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn t3_a_snapshot_carries_the_whole_state() {
+    fn t3_a_snapshot_contains_the_whole_state() {
         let state = state();
         assert!(state.pages() > 4, "a header, sessions and keys");
         assert_eq!(transfer(&state, |_, _| {}), Ok(state));

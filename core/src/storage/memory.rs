@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_or_is_too_long_is_not_appended() {
+    fn a_record_that_is_too_long_or_has_no_room_is_not_appended() {
         let mut memory = Memory::<1024>::new();
         let long = [7; JOURNAL_RECORD_MAX + 1];
         assert_eq!(memory.append(&long), Err(MemoryError::TooLong));

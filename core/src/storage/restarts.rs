@@ -418,7 +418,7 @@ fn d2_a_vote_that_lost_is_not_taken_for_the_decision_whenever_power_fails() {
 }
 
 #[test]
-fn d2_what_was_decided_above_a_gap_is_in_a_checkpoint() {
+fn d2_a_checkpoint_contains_the_decisions_above_a_gap() {
     let mut bench = Bench::new(least());
     let first = ballot(3, 0);
     for (number, nonce) in [(1, 10), (2, 20), (3, 30)] {

@@ -201,7 +201,7 @@ impl Cluster {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn d1_storage_remembers_after_every_step_what_a_node_has_revealed() {
+fn d1_storage_contains_what_a_node_has_revealed_after_every_step() {
     for seed in 0..2 {
         let mut cluster = Cluster::new(seed);
         let mut checkpoints = 0;
@@ -344,7 +344,7 @@ fn d3_a_missing_record_is_noticed_or_harmless() {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
+fn d1_unsynced_records_may_be_torn_at_any_byte() {
     let mut cluster = under_way(3_000);
     let mut cuts = 0;
     for _ in 0..150 {
@@ -399,7 +399,7 @@ fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn d1_a_snapshot_that_is_installed_with_what_follows_may_be_torn_as_well() {
+fn d1_an_installed_snapshot_and_later_records_may_be_torn() {
     let mut cluster = under_way(1_000);
     let (mut cuts, mut installed) = (0, 0);
     for round in 0..3 {
@@ -484,7 +484,7 @@ fn promise_until(member: &mut Member, is_so: impl Fn(&Journal<Disk>) -> bool) {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn t5_a_checkpoint_is_written_in_pages_beside_what_is_written_meanwhile() {
+fn t5_a_checkpoint_is_written_in_pages_between_other_records() {
     let mut cluster = under_way(1_000);
     let member = &mut cluster.members[1];
     let before = member.journal.checkpoints();
@@ -508,7 +508,7 @@ fn t5_a_checkpoint_is_written_in_pages_beside_what_is_written_meanwhile() {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn t4_a_checkpoint_whose_snapshot_had_to_make_room_begins_anew() {
+fn t4_a_checkpoint_starts_over_when_its_snapshot_was_replaced() {
     let mut cluster = under_way(1_000);
     let member = &mut cluster.members[1];
     let before = member.journal.checkpoints();

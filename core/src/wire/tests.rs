@@ -393,7 +393,7 @@ fn forged(
 }
 
 #[test]
-fn the_vectors_of_the_page_are_what_is_encoded() {
+fn the_encoding_matches_the_vectors_in_the_document() {
     let mut lines = std::string::String::new();
     for (name, held) in vectors() {
         write!(lines, "{name}\n   ").unwrap();
@@ -488,7 +488,7 @@ fn a_frame_of_another_version_or_of_another_cluster_is_dropped_and_counted() {
 }
 
 #[test]
-fn what_no_node_says_is_dropped_and_counted() {
+fn frames_that_no_node_sends_are_dropped_and_counted() {
     let frame = |message| encoded(message);
     let of = |message, at: usize, byte| forged(frame(message), |bytes| bytes[at] = byte);
     let learn = || Message::Learn { from: Slot::FIRST };
@@ -577,7 +577,7 @@ fn a_page_is_no_longer_than_the_machine_makes_them() {
 }
 
 #[test]
-fn what_no_node_says_has_no_encoding() {
+fn messages_that_no_node_sends_have_no_encoding() {
     let mut buffer = [0; MTU];
     let link = Link::new(cluster());
     let mut encode = |message| link.encode(&envelope(message), &mut buffer);
@@ -662,7 +662,7 @@ fn the_longest_messages_are_as_long_as_was_said() {
 
 /// The compiler's error for frames that are too short, for commands, outputs and pages of these lengths.
 #[test]
-fn what_does_not_fit_is_named_with_the_number_to_change() {
+fn a_length_that_does_not_fit_is_named_with_the_number_to_change() {
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
     #[cfg_attr(feature = "defmt", derive(defmt::Format))]
     struct Made<const COMMAND: usize, const OUTPUT: usize, const BYTES: usize>;

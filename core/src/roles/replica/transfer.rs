@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn t4_a_snapshot_stays_as_it_was_while_its_source_goes_on() {
+    fn t4_a_pinned_snapshot_does_not_change_while_its_source_goes_on() {
         let mut source = replica();
         decide(&mut source, 2, &set(1, 1, 20));
         let mut target = Small::new(State::genesis());
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn j3_those_who_fetch_at_once_do_not_starve_each_other() {
+    fn j3_concurrent_fetches_do_not_starve_each_other() {
         let pages = usize::try_from(long().state.pages()).unwrap();
         assert!(pages > 8);
         for begins in [&[0, 0][..], &[0, 3], &[0, 20], &[0, 9, 40], &[0, 1, 2, 3]] {
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn j3_who_is_in_the_middle_of_a_snapshot_may_end_it_and_who_is_silent_holds_nobody_up() {
+    fn j3_a_node_finishes_the_snapshot_it_fetches_and_a_silent_one_blocks_nobody() {
         let [first, second] = [1, 2].map(|node| NodeSet::only(NodeId(node)));
         for ends in [true, false] {
             let mut source = long();
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn j3_storage_that_writes_a_snapshot_is_one_who_fetches_it() {
+    fn j3_storage_that_writes_a_snapshot_counts_as_fetching_it() {
         let mut source = long();
         let (id, pages) = source.pin(NodeId(0)).unwrap();
         (0..17).for_each(|_| go_on(&mut source));
@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn t4_what_is_kept_is_given_up_when_the_log_has_forgotten_what_comes_next() {
+    fn t4_a_snapshot_is_replaced_when_the_decisions_after_it_are_dropped() {
         let mut source = replica();
         decide(&mut source, 2, &Proposal::Noop);
         let old = source.snapshot_page(THEM, None, 0).unwrap();

@@ -277,7 +277,7 @@ fn has_gone_around(member: &Member) -> bool {
 }
 
 #[test]
-fn nothing_that_was_revealed_is_forgotten_whenever_flash_loses_its_power() {
+fn nothing_revealed_is_forgotten_when_flash_loses_power() {
     let mut cluster = Cluster::new(6, [1, 2, 3].map(Driver::new));
     let (mut cuts, mut steps) = (0, 0);
     while !cluster.members.iter().all(has_gone_around) {

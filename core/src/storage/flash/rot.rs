@@ -47,7 +47,7 @@ fn page_of(driver: &Driver, nth_newest: u32) -> u32 {
 }
 
 #[test]
-fn d3_a_bit_that_changes_anywhere_in_flash_is_noticed_or_harmless() {
+fn d3_a_changed_bit_in_flash_is_detected_or_harmless() {
     let (mut refused, mut garbled, mut shorter, mut harmless) = (0, 0, 0, 0);
     for count in [1, 2, 6, 7, 11, 30, 31, 33, 37, 40, 44] {
         for kept in [1, 8, 100] {

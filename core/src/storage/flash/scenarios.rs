@@ -229,7 +229,7 @@ fn cut_everywhere<
 }
 
 #[test]
-fn what_is_appended_outlives_a_cut_at_every_word_and_erase() {
+fn appended_records_survive_a_power_loss_at_every_word_and_erase() {
     let cuts = [
         cut_everywhere::<3, 256, 4, 1, 64>(0..SEEDS),
         cut_everywhere::<4, 256, 1, 1, 64>(0..SEEDS),
@@ -304,7 +304,7 @@ fn fill<
 }
 
 #[test]
-fn there_is_room_for_what_is_said() {
+fn the_promised_capacity_is_available() {
     fill::<3, 256, 4, 1, 64>();
     fill::<4, 256, 1, 1, 64>();
     fill::<7, 256, 16, 1, 64>();
@@ -320,7 +320,7 @@ type Driver = SimulatedFlash<4, 512, 4>;
 const RANGE: Range<u32> = 0..2048;
 
 #[test]
-fn a_full_flash_says_so_and_goes_on_when_some_is_dropped() {
+fn a_full_flash_is_reported_and_has_room_after_a_trim() {
     let mut driver = Driver::new(6);
     let mut flash = Flash::<_, 64>::open(&mut driver, RANGE).unwrap();
     let mut count = 0;
@@ -411,7 +411,7 @@ fn three_hundred_cuts_at_the_same_place_take_nothing_for_ever() {
 }
 
 #[test]
-fn what_many_torn_lengths_take_is_not_promised() {
+fn many_torn_lengths_reduce_the_capacity() {
     type Driver = SimulatedFlash<8, 512, 4>;
     fn open(driver: &mut Driver) -> Flash<&mut Driver, 64> {
         Flash::open(driver, 0..4096).unwrap()
@@ -516,7 +516,7 @@ fn all_pages_wear_alike() {
 }
 
 #[test]
-fn what_somebody_else_has_written_is_refused_and_left_alone() {
+fn foreign_contents_are_rejected_and_not_changed() {
     let mut driver = Driver::new(6);
     for at in [512, 1536] {
         NorFlash::write(&mut driver, at, b"precious").unwrap();
@@ -545,7 +545,7 @@ fn what_somebody_else_has_written_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_log_that_is_formatted_in_part_is_whole_or_refused() {
+fn a_partly_formatted_log_is_complete_or_rejected() {
     for count in 1..100 {
         let mut driver = Driver::new(6);
         let mut flash = Flash::<_, 64>::open(&mut driver, RANGE).unwrap();
@@ -572,7 +572,7 @@ fn a_log_that_is_formatted_in_part_is_whole_or_refused() {
 }
 
 #[test]
-fn only_whole_pages_of_the_driver_are_taken() {
+fn only_whole_pages_of_the_driver_are_accepted() {
     for range in [0..1024, 0..2047, 4..2048, 512..4096, 2048..2048] {
         let mut driver = Driver::new(6);
         let opened = Flash::<_, 64>::open(&mut driver, range.clone());
@@ -622,7 +622,7 @@ fn it_takes_forty_bytes_besides_its_driver() {
 }
 
 #[test]
-fn what_calls_cost() {
+fn each_call_has_its_documented_cost() {
     type Driver = SimulatedFlash<16, 4096, 4>;
     type Store<'a> = Flash<&'a mut Driver, 256>;
     let mut driver = Driver::new(6);
