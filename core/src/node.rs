@@ -217,7 +217,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Self {
         let () = Self::FITS;
         debug_assert!(
-            past.acceptor.low_water() <= past.state.applied,
+            past.acceptor.mistake.is_any() || past.acceptor.low_water() <= past.state.applied,
             "dropped votes for slots that the stored state does not include (T1)"
         );
         Self {
@@ -491,19 +491,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.leader.invariants(self.replica.applied());
             debug_assert!(
                 self.highest_seen >= self.acceptor.promised(),
-                "promised what was not seen"
+                "promised a ballot that it has not noted as seen (S1)"
             );
             debug_assert!(
                 self.leader
                     .leading()
                     .is_none_or(|ballot| ballot >= self.acceptor.promised()),
-                "leads under a ballot that its own acceptor has left behind"
+                "leads under a lower ballot than its own acceptor has promised"
             );
             self.election_invariants();
         }
     }
 
-    /// Checks the invariants of elections and leadership that hold between steps.
+    /// Checks the invariants of elections, leadership and timers that hold between steps.
     fn election_invariants(&self) {
         let me = self.config.node;
         let is_armed = |timer| self.timers.is_armed(timer);
@@ -524,6 +524,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "a node is its own relay (L8)"
         );
         debug_assert!(self.votes_peak <= WINDOW, "more votes than the window has");
+        debug_assert!(
+            is_armed(Timer::Request) == (self.requesters.len() > 0),
+            "requesters repeat their requests until they are answered"
+        );
+        debug_assert!(
+            is_armed(Timer::Propose) || self.replica.pending() == 0,
+            "pending requests are proposed until they are decided (R3)"
+        );
+        debug_assert!(
+            is_armed(Timer::Join) || !matches!(self.phase, Phase::Joining(_)),
+            "a joining node requests a snapshot until it has one"
+        );
         if self.leader.leading().is_some() {
             debug_assert!(
                 self.leader_hint == Some(me) && self.contact == LeaderContact::Following,

@@ -31,6 +31,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
     ) {
         self.observe(step, ballot);
+        debug_assert!(
+            self.mistake.is_any() || self.highest_seen == ballot,
+            "follows a leader below the highest ballot (F1)"
+        );
         if self.leader.is_probing() {
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
@@ -88,6 +92,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         mine: Ballot,
         by: Ballot,
     ) {
+        debug_assert!(mine < by, "only a higher ballot preempts (L4)");
         let role = if self.leader.scout().is_some() {
             Role::Scout
         } else {

@@ -289,8 +289,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             step.drop_last_message();
         }
         if count > 0 {
-            let votes = first.distance(low_water).saturating_add(u64::from(count));
-            let votes = usize::try_from(votes).unwrap_or(0);
+            let end = first.checked_add(u64::from(count)).unwrap_or(first);
+            let votes = usize::try_from(end.distance(low_water)).unwrap_or(0);
             self.votes_peak = self.votes_peak.max(votes.saturating_sub(1));
         }
         self.settle(step);

@@ -239,7 +239,10 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
 
     /// The outbox had room for a whole step before the step began (rule N4), so nothing is ever dropped here.
     fn note(&mut self, result: Result<(), Queue>) {
-        debug_assert!(result.is_ok(), "a step said more than OUTBOX_MIN");
+        debug_assert!(
+            result.is_ok(),
+            "a step needs more room than OUTBOX_MIN (N4)"
+        );
         if let Err(queue) = result {
             self.full(Role::Node, queue);
         }

@@ -243,7 +243,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     pub(crate) fn invariants(&self, applied: Slot) {
         debug_assert!(
             self.votes.floor() <= applied,
-            "forgot what was not applied here (T1)"
+            "dropped votes that are not applied here (T1)"
         );
         debug_assert!(
             self.votes

@@ -205,6 +205,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         };
         let proposal = self.log.get(slot)?;
         let (outcome, fingerprint) = self.state.apply(slot, proposal);
+        debug_assert!(
+            self.state.applied == slot,
+            "the applied slot and the state change together (R4)"
+        );
         Some(Applied {
             slot,
             proposal,
@@ -405,7 +409,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     pub(crate) fn invariants(&self) {
         debug_assert!(
             self.log.floor() <= self.state.applied,
-            "forgot a decision before applying it"
+            "dropped a decision before applying it (R2)"
         );
         let next = self.state.applied.next();
         debug_assert!(

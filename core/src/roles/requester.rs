@@ -23,6 +23,10 @@ impl<C> Numbered for Requester<C> {
 
 impl<C: Value> Requester<C> {
     pub(crate) fn new(proposal: Proposal<C>, key: RequestKey) -> Self {
+        debug_assert!(
+            proposal.key() == Some(key),
+            "a request has the key of its proposal"
+        );
         Self {
             fingerprint: proposal.fingerprint(),
             proposal,

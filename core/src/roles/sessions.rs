@@ -194,7 +194,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
             reply,
         };
         let opened = self.table.push(session).is_ok();
-        debug_assert!(opened, "there was room, or room was made");
+        debug_assert!(opened, "a session was evicted if the table was full (X2)");
         debug_assert!(
             evicted.is_none() || self.table.is_full(),
             "evicted a session although there was room (X2)"

@@ -160,6 +160,7 @@ impl<C: Value> Record<'_, C> {
             return None;
         }
         let len = writer.len();
+        debug_assert!(4 + len <= Self::LEN_MAX, "longer than the longest record");
         *checksum = crc32(rest.get(..len)?).to_le_bytes();
         buffer.get(..4 + len)
     }

@@ -121,6 +121,10 @@ impl<F: NorFlash> Log<F> {
         self.first = (oldest, Pages::<F>::RECORDS_AT);
         let mut cursor = self.first();
         while self.next(&mut cursor)?.is_some() {}
+        debug_assert!(
+            oldest <= newest && cursor.page == newest,
+            "the log ends in the newest page"
+        );
         self.tail = cursor.at;
         self.is_torn = cursor.tear.is_some();
         self.torn = cursor.torn;
@@ -357,6 +361,10 @@ impl<F: NorFlash> Log<F> {
             ),
             (None, None) => (cursor.page, cursor.at, 0),
         };
+        debug_assert!(
+            (page, at) >= self.first,
+            "the start of the log never moves back"
+        );
         self.needs_survey = true;
         for emptied in self.first.0..page {
             self.pages.set(emptied, Mark::Dropped)?;
