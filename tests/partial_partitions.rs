@@ -213,7 +213,7 @@ impl ManualCluster {
         let order = others.into_iter().chain([leader]);
         let nodes = order.map(|node| {
             let mut node = c.node(node).clone();
-            node.distill();
+            node.canonicalize();
             node
         });
         let leading = c.node(leader).leading().unwrap();

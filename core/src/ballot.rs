@@ -1,14 +1,14 @@
-//! Ballots and slots: the two numbers that every rule of the protocol compares.
+//! Ballots and slots: the two numbers that the rules of the protocol compare.
 
 use crate::NodeId;
 use core::fmt;
 
-/// A leader's claim: a round and the node that claims it, ordered by round and then by node.
+/// A ballot: a round and the node that owns it, ordered by round and then by node.
 ///
-/// Both stand in one 64-bit word, 48 bits of round above 16 bits of node, so that the order is one comparison and an
-/// entry of the log stays small. At a thousand elections a second the rounds last for 8,900 years; past the last one
-/// [`Ballot::succeeding`] answers `None` and the node stops claiming (it never wraps: a ballot used twice would let two
-/// values stand under one ballot).
+/// Both are stored in one 64-bit word, 48 bits of round above 16 bits of node, so that the order is one comparison and
+/// an entry of the log stays small. At a thousand elections per second the rounds last for 8,900 years. After the last
+/// one, [`Ballot::succeeding`] returns `None` and the node stops claiming ballots. Rounds never wrap around: a ballot
+/// that is used twice would allow two values under one ballot.
 ///
 /// Source: the ballot numbers of Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, section 2.2.
 ///
@@ -27,15 +27,15 @@ use core::fmt;
 pub struct Ballot(u64);
 
 impl Ballot {
-    /// Below every ballot that a node can claim: round 0. Real rounds start at 1.
+    /// The null ballot, below every ballot that a node can claim: round 0. Real rounds start at 1.
     pub const NULL: Self = Self(0);
-    /// The last round; a node that has seen it claims no more.
+    /// The last round; a node that has seen it claims no more ballots.
     pub const ROUND_MAX: u64 = (1 << 48) - 1;
-    /// How far above everything seen a round may jump and still be believed. A forged round near the end is no danger to
-    /// safety but would leave nobody a higher one.
+    /// How far a round may be above all rounds seen and still be plausible. A forged round near the end is no danger to
+    /// safety, but would leave no node a higher one.
     pub const ROUND_JUMP_MAX: u64 = 1 << 32;
 
-    /// The ballot of a round and a node. A round above [`Ballot::ROUND_MAX`] is taken for that.
+    /// Returns the ballot of a round and a node. A round above [`Ballot::ROUND_MAX`] is clamped to it.
     pub const fn new(round: u64, leader: NodeId) -> Self {
         let round = if round > Self::ROUND_MAX {
             Self::ROUND_MAX
@@ -47,7 +47,7 @@ impl Ballot {
         Self(round << 16 | leader.0 as u64)
     }
 
-    /// The lowest ballot of `leader` that is above every ballot up to `highest`; `None` when the rounds are used up.
+    /// Returns the lowest ballot of `leader` above `highest`; `None` if the rounds are used up.
     pub const fn succeeding(highest: Self, leader: NodeId) -> Option<Self> {
         if highest.round() >= Self::ROUND_MAX {
             None
@@ -56,29 +56,30 @@ impl Ballot {
         }
     }
 
-    /// The counter.
+    /// Returns the round.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn round(self) -> u64 {
         self.0 >> 16
     }
 
-    /// The node that claims it.
+    /// Returns the node that owns the ballot.
     pub const fn leader(self) -> NodeId {
         #[expect(clippy::as_conversions, reason = "the low 16 bits, in a const fn")]
         NodeId((self.0 & 0xffff) as u16)
     }
 
-    /// The word that holds both.
+    /// Returns the ballot as one word, in the same order: the round in the upper 48 bits, the node in the lower 16.
     pub const fn bits(self) -> u64 {
         self.0
     }
 
-    /// The ballot of [`Ballot::bits`].
+    /// Returns the ballot of a word from [`Ballot::bits`].
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Whether this ballot is believable to a node that has seen ballots up to `seen`.
+    /// True if a node that has seen ballots up to `seen` accepts this ballot as honest: at most
+    /// [`Ballot::ROUND_JUMP_MAX`] rounds higher.
     pub const fn is_plausible(self, seen: Self) -> bool {
         self.round() >= 1 && self.round().saturating_sub(seen.round()) <= Self::ROUND_JUMP_MAX
     }
@@ -90,7 +91,8 @@ impl fmt::Display for Ballot {
     }
 }
 
-/// A position in the replicated log, from 1. As the end of a prefix, [`Slot::ZERO`] means that nothing is in it.
+/// A position in the replicated log, counted from 1. As the end of a prefix, [`Slot::ZERO`] means that the prefix is
+/// empty.
 ///
 /// ```
 /// use synod::Slot;
@@ -102,27 +104,27 @@ impl fmt::Display for Ballot {
 pub struct Slot(u64);
 
 impl Slot {
-    /// Before the first slot: the end of an empty prefix. No command is ever in it.
+    /// Before the first slot: the end of an empty prefix. It never holds a command.
     pub const ZERO: Self = Self(0);
-    /// The first position of the log.
+    /// The first slot of the log.
     pub const FIRST: Self = Self(1);
 
-    /// The slot of a number.
+    /// Returns the slot with a number.
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The slot's number.
+    /// Returns the number of the slot.
     pub const fn number(self) -> u64 {
         self.0
     }
 
-    /// The following slot, or `None` at the end of the numbers.
+    /// Returns the following slot, or `None` after the last number.
     pub const fn next(self) -> Option<Self> {
         self.checked_add(1)
     }
 
-    /// The slot `count` further, or `None` past the end of the numbers.
+    /// Returns the slot `count` positions later, or `None` past the last number.
     pub const fn checked_add(self, count: u64) -> Option<Self> {
         match self.0.checked_add(count) {
             Some(number) => Some(Self(number)),
@@ -130,13 +132,13 @@ impl Slot {
         }
     }
 
-    /// The slot `count` before, or [`Slot::ZERO`].
+    /// Returns the slot `count` positions earlier, or [`Slot::ZERO`].
     #[must_use]
     pub const fn back(self, count: u64) -> Self {
         Self(self.0.saturating_sub(count))
     }
 
-    /// How many slots lie in (`earlier`, `self`]; zero where `earlier` is not earlier.
+    /// Returns the number of slots in (`earlier`, `self`]; 0 if `earlier` is not earlier.
     pub const fn distance(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

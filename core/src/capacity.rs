@@ -1,24 +1,24 @@
-//! Capacities: what each may be, and how much room a step needs.
+//! Capacities: their bounds, and the room that a step needs in the outbox.
 //!
-//! A capacity that does not fit is an error of the compiler, which says the number. All bounds of a [`Node`](crate::Node)
-//! stand here, and everything that is made of the same capacities asks for them here.
+//! A capacity out of bounds is a compile-time error that names the number. All bounds of a [`Node`](crate::Node) are
+//! defined here, and every other type with the same capacities takes them from here.
 
 use crate::StateMachine;
 use crate::roles::sessions::{HEAD, TAIL};
 use crate::{SNAPSHOT_PAGE, Value};
 
-/// The least `ROOM` of an [`Outbox`](crate::Outbox) of a node with these capacities: what one step may need, the larger of
-/// two sums.
+/// Returns the smallest `ROOM` of an [`Outbox`](crate::Outbox) for a node with these capacities: the most that one step
+/// may put in it, which is the larger of two sums.
 ///
-/// - Messages: a page for every part of the window, an answer and a proposal for every client, and six single ones
-///   (a heartbeat, a decision, a promise, and what asks for more).
+/// - Messages: a page for every part of the window, a reply and a proposal for every client, and six single ones (a
+///   heartbeat, a decision, a promise, and requests for more).
 /// - Writes: one for every slot of the window, one for every proposal that waited for a slot, one for every decision of
 ///   a page, two promises and a state.
 ///
-/// Where the type of the node is named, [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) is the same number. Code that is
-/// generic over the capacities cannot compute the `ROOM` of an outbox from them, as the language has no such types yet: it
-/// takes `ROOM` as one more parameter, and whoever chooses the capacities chooses that as well. Too little is an error of
-/// the compiler there, too.
+/// Where the type of the node is known, [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) is the same number. Code that is
+/// generic over the capacities cannot compute the `ROOM` of an outbox from them, as the language does not support that
+/// yet: it takes `ROOM` as one more parameter, which is chosen together with the capacities. A `ROOM` that is too small
+/// is a compile-time error there as well.
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -42,7 +42,7 @@ use crate::{SNAPSHOT_PAGE, Value};
 /// # Ok::<(), ConfigError>(())
 /// ```
 pub const fn outbox_min(window: usize, clients: usize, page: usize) -> usize {
-    // A page without entries is refused elsewhere.
+    // A page without entries is rejected elsewhere.
     let page_len = if page == 0 { 1 } else { page };
     let messages = window
         .div_ceil(page_len)
@@ -55,12 +55,12 @@ pub const fn outbox_min(window: usize, clients: usize, page: usize) -> usize {
     if messages > writes { messages } else { writes }
 }
 
-/// Whether a window can have so many slots: so many that a slot finds its place without a division.
+/// True if a window can have this many slots: a power of two, so that a slot finds its place without a division.
 pub(crate) const fn is_window(slots: usize) -> bool {
     slots >= 2 && slots <= 4096 && slots.is_power_of_two()
 }
 
-/// Which number to change where a node cannot have these capacities; `None` where it can.
+/// Returns which number to change if a node cannot have these capacities; `None` if it can.
 pub(crate) const fn misfit<M: StateMachine>(
     window: usize,
     clients: usize,
@@ -69,7 +69,7 @@ pub(crate) const fn misfit<M: StateMachine>(
     if !is_window(window) {
         Some("WINDOW must be a power of two from 2 to 4096")
     } else if clients < 1 || clients > 65_535 {
-        // Storage writes the number down in 16 bits.
+        // The records in storage hold it in 16 bits.
         Some("CLIENTS must be from 1 to 65535")
     } else if page < 1 || page > 128 {
         Some("PAGE must be from 1 to 128")
@@ -89,19 +89,19 @@ const _: () = assert!(
     "the words above say so"
 );
 
-/// What the compiler says of an outbox that is too small.
+/// The compiler's error for an outbox that is too small.
 const TOO_SMALL: &[u8] = b"ROOM of the outbox must be at least OUTBOX_MIN of the node, which is ";
-/// The most digits of a number.
+/// The maximum number of decimal digits.
 const DIGITS_MAX: usize = 20;
 
-/// A sentence that ends with a number, made by the compiler.
+/// A sentence that ends with a number, built at compile time.
 pub(crate) struct Sentence {
     bytes: [u8; TOO_SMALL.len() + DIGITS_MAX],
     len: usize,
 }
 
 impl Sentence {
-    /// That the outbox is too small, and what it needs.
+    /// Returns the sentence that says that the outbox is too small, and its smallest `ROOM`.
     #[expect(
         clippy::indexing_slicing,
         clippy::as_conversions,
@@ -127,7 +127,7 @@ impl Sentence {
         Self { bytes, len }
     }
 
-    /// The sentence.
+    /// Returns the sentence as text.
     pub(crate) const fn as_str(&self) -> &str {
         match core::str::from_utf8(self.bytes.split_at(self.len).0) {
             Ok(sentence) => sentence,

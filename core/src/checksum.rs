@@ -1,8 +1,9 @@
-//! The checksum of whatever may be damaged between being written and being read: records in storage, frames on a link.
+//! The checksum of data that may be damaged between being written and being read: records in storage and frames on a
+//! link.
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-/// Without a table on small targets, where its kilobyte counts more than the time.
+/// No table on small targets, where its kilobyte counts for more than the time.
 const TABLE: usize = if cfg!(target_pointer_width = "64") {
     1
 } else {
@@ -11,7 +12,7 @@ const TABLE: usize = if cfg!(target_pointer_width = "64") {
 
 const CRC: Crc<u32, Table<TABLE>> = Crc::<u32, Table<TABLE>>::new(&CRC_32_ISO_HDLC);
 
-/// CRC-32 as in ISO-HDLC, Ethernet and zip.
+/// Returns the CRC-32 of `bytes`, as in ISO-HDLC, Ethernet and zip.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     CRC.checksum(bytes)

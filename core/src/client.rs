@@ -1,12 +1,14 @@
-//! Clients outside of the cluster: what they say and hear, the client itself, and what serves clients beside a node.
+//! Clients outside the cluster: their questions and answers, the client itself, and the service for clients beside a
+//! node.
 //!
-//! A client is no member. It has an [`Address`], puts a [`Question`] to any one node, and gets an [`Answer`] with a hint who
-//! leads. [`Client`] is one, without a clock, a socket or a heap: it opens its session, numbers its requests, asks again and
-//! elsewhere, and says what came of each. [`Service`] stands on the other side, between a link and a node: it hands over what
-//! clients ask, and knows to which address an answer goes. [`Frames`](crate::wire::Frames) carries both over a link.
+//! A client is not a member. It has an [`Address`], sends a [`Question`] to any one node, and receives an [`Answer`]
+//! that names the leader if the node knows it. [`Client`] implements one without a clock, a socket or a heap: it opens
+//! its session, numbers its requests, retries at the same node and at others, and reports the result of each request.
+//! [`Service`] sits between a link and a node: it passes questions to the node, and knows which address an answer goes
+//! to. [`Frames`](crate::wire::Frames) encodes both for a link.
 //!
 //! ```
-//! use synod::client::{Address, Asked, Client, Service};
+//! use synod::client::{Address, QuestionEnvelope, Client, Service};
 //! use synod::machines::{Key, Kv, KvCommand, KvReply};
 //! use synod::wire::{Frame, Frames};
 //! use synod::{Config, Duration, Instant, Node, NodeId, NodeSet, Outbox};
@@ -28,9 +30,9 @@
 //!     let mut buffer = [0; 127];
 //!     // The client's loop: what it wants to say leaves; what has arrived for it goes in; time goes in.
 //!     if let Some((to, question)) = client.poll_question() {
-//!         let len = frames.encode_asked(&Asked { from: here, to, question }, &mut buffer)?;
+//!         let len = frames.encode_question(&QuestionEnvelope { from: here, to, question }, &mut buffer)?;
 //!         // The node's loop: a question goes to the service, and so does each reply.
-//!         if let Ok(Frame::Asked(asked)) = frames.decode(&buffer[..len])
+//!         if let Ok(Frame::Question(asked)) = frames.decode(&buffer[..len])
 //!             && let Some(answered) = service.handle(now, &mut node, &asked, &mut outbox, &mut ())
 //!         {
 //!             client.handle_answer(now, answered.from, &answered.answer);
@@ -55,51 +57,54 @@
 //!
 //! # Choosing a nonce
 //!
-//! A registration carries 64 bits that its client draws, and the session is found by them: a registration that comes again
-//! with the same nonce is taken for a retry and gets the session that there is. So a nonce must be one that **nobody else
-//! uses, and that this client does not use a second time**, as long as a session of it may be kept.
+//! A registration carries 64 bits that its client draws, and the session is found by them: a second registration with
+//! the same nonce is taken for a retry and gets the existing session. So a nonce must be one that **no other client
+//! uses, and that this client does not use a second time**, as long as a session with it may be kept.
 //!
-//! What goes wrong: two clients with one nonce share a session and number their requests on their own. The command of one
-//! is then refused as [`Reused`](crate::Outcome::Reused) or [`Stale`](crate::Outcome::Stale), or, where both ask for the same under one
-//! number, is applied once for both. Where the two have one address as well, nothing tells their answers apart. The same happens
-//! to a board that draws the same nonce after each reset, and hears late answers to what it asked before. No agreement is broken
-//! by it, and no other session.
+//! If two clients use one nonce, they share a session but number their requests independently. The command of one of
+//! them is then rejected as [`Reused`](crate::Outcome::Reused) or [`Stale`](crate::Outcome::Stale); or, if both make
+//! the same request under one number, it is applied once for both. If the two have the same address as well, nothing
+//! distinguishes their answers. The same happens to a board that draws the same nonce after each reset, and receives
+//! late answers to its earlier requests. Neither agreement nor any other session is affected.
 //!
 //! - On a host, take it from the operating system (the crate `getrandom`, `/dev/urandom`).
 //! - On a board with a true random number generator, take it from there.
-//! - On any other board, mix what differs between boards with what differs between resets of one: the number that the chip
-//!   was made with, and a count of resets that is kept in flash and raised *before* it is used. What a timer or a floating
-//!   pin shows when the first byte arrives may be mixed in, and is not enough alone: boards that are switched on together
-//!   tend to show the same. Any mixing will do that loses nothing, a digest of all of it for instance ([`Digest`](crate::Digest)).
-//! - A constant is right only for a test that makes one client.
+//! - On any other board, mix what differs between boards with what differs between resets of one board: the serial
+//!   number of the chip, and a count of resets that is kept in flash and raised *before* it is used. The value of a
+//!   timer or of a floating pin when the first byte arrives may be mixed in, but is not enough alone: boards that are
+//!   switched on together tend to read the same values. Any mixing that loses nothing will do, for instance a digest of
+//!   all of it ([`Digest`](crate::Digest)).
+//! - A constant is right only for a test that creates one client.
 //!
-//! Where others may guess a nonce and mean harm, draw it where they cannot guess it. A session is no secret, though: whoever
-//! can send frames to the nodes can read others' sessions, and only a link that authenticates keeps them apart.
+//! If an attacker may guess nonces, draw them from a source that cannot be guessed. A session is no secret, though:
+//! anybody who can send frames to the nodes can use the sessions of others, and only a link that authenticates its
+//! senders prevents that.
 //!
 //! # Several clients on one line
 //!
-//! Bytes 64 to 255 in the *from* of a question and the *to* of an answer are clients, as many as 192. An operator gives each its
-//! own, as with the nodes' numbers. Where a line is heard by all, a client drops what is addressed to another. Two clients with
-//! one address hear each other's answers; those name the request that they answer, so that [`Client`] drops what it did not ask.
+//! Bytes 64 to 255 in the *from* field of a question and the *to* field of an answer are clients, 192 in all. The
+//! operator assigns each client its own address, as with the numbers of the nodes. On a shared medium, a client ignores
+//! frames for other addresses. Two clients with the same address receive each other's answers; an answer names its
+//! request, so [`Client`] ignores those to requests that it did not make.
 //!
 //! # Withdrawing a request
 //!
-//! [`Client::withdraw`] stops waiting, and has the node forget who asked (rule X4). It takes nothing out of the log: the request may
-//! have been applied, and may yet be. The next request has a later number, and once that is answered the matter is settled:
-//! what was withdrawn was applied before it, or never will be.
+//! [`Client::withdraw`] stops waiting, and lets the nodes forget the request (rule X4). It removes nothing from the
+//! log: the request may have been applied, and may still be. The next request has a later number, and once that one is
+//! answered, the withdrawn one was either applied before it or never will be.
 
-mod asking;
 mod service;
+mod session;
 #[cfg(test)]
 mod tests;
 
 use crate::{NODES_MAX, NodeId, Outcome, Proposal, RequestKey, Status};
-pub use asking::{Applied, Client, ClientError, Done, Session, Undone, Withdrawn};
 use core::fmt;
 use core::num::NonZero;
 pub use service::Service;
+pub use session::{Applied, Client, ClientError, Done, Session, Undone, Withdrawn};
 
-/// The address of a client on a link: a byte from 64 to 255. Nodes have those below.
+/// The address of a client on a link: a byte from 64 to 255. Lower bytes are the numbers of nodes.
 ///
 /// ```
 /// use synod::client::Address;
@@ -111,12 +116,12 @@ pub use service::Service;
 pub struct Address(NonZero<u8>);
 
 impl Address {
-    /// The first one, 64.
+    /// The first address, 64.
     pub const FIRST: Self = Self(NonZero::<u8>::MIN.saturating_add(63));
-    /// The last one, 255.
+    /// The last address, 255.
     pub const LAST: Self = Self(NonZero::<u8>::MAX);
 
-    /// The address of a byte; `None` where that is a node's.
+    /// Returns the address of a byte; `None` if the byte is the number of a node.
     pub const fn new(byte: u8) -> Option<Self> {
         match NonZero::new(byte) {
             Some(byte) if byte.get() >= Self::FIRST.byte() => Some(Self(byte)),
@@ -124,7 +129,7 @@ impl Address {
         }
     }
 
-    /// The byte.
+    /// Returns the address as a byte.
     pub const fn byte(self) -> u8 {
         self.0.get()
     }
@@ -154,63 +159,63 @@ impl defmt::Format for Address {
     }
 }
 
-/// What a client says to a node.
+/// A question from a client to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Question<C> {
-    /// Asks for a session or for a command to be applied. Asked again, it is answered once more and applied once.
+    /// Requests a session, or that a command be applied. A repeated request is answered again but applied once.
     Request {
         /// A registration or a request; never a no-op.
         proposal: Proposal<C>,
     },
-    /// Waits no longer for an answer (rule X4). Is not answered.
+    /// Withdraws a request (rule X4). Not answered.
     Withdraw {
-        /// What was asked.
+        /// The request that is withdrawn.
         key: RequestKey,
     },
-    /// Asks how the node is. Needs no session and changes nothing; a node that has halted answers as well.
+    /// Asks for the status of the node. Needs no session and changes nothing; a halted node answers as well.
     Status,
 }
 
-/// What a client hears from a node.
+/// An answer from a node to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Answer<O> {
-    /// Answers a [`Question::Request`].
+    /// The answer to a [`Question::Request`].
     Outcome {
-        /// Which request is answered.
+        /// The request that is answered.
         key: RequestKey,
-        /// [`Proposal::fingerprint`] of it: what was asked under that key (rule X1).
+        /// [`Proposal::fingerprint`] of the request, which identifies the command under that key (rule X1).
         fingerprint: u32,
-        /// What came of it.
+        /// The outcome of the request.
         outcome: Outcome<O>,
-        /// Who leads, as far as the node knows: it saves time to ask there next.
+        /// The leader, if the node knows it: the client should ask there next.
         leader: Option<NodeId>,
     },
-    /// Answers a [`Question::Status`]; and a request, where the node has halted.
+    /// The answer to a [`Question::Status`]; also to a request, if the node has halted.
     Status(Status),
 }
 
-/// A question with its ends.
+/// A question with its sender and its recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Asked<C> {
-    /// Who asks.
+pub struct QuestionEnvelope<C> {
+    /// The client that asks.
     pub from: Address,
-    /// Which node is asked.
+    /// The node that is asked.
     pub to: NodeId,
-    /// What it asks.
+    /// The question.
     pub question: Question<C>,
 }
 
-/// An answer with its ends.
+/// An answer with its sender and its recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Answered<O> {
-    /// Which node answers.
+pub struct AnswerEnvelope<O> {
+    /// The node that answers.
     pub from: NodeId,
-    /// Who asked.
+    /// The client that has asked.
     pub to: Address,
-    /// What it answers.
+    /// The answer.
     pub answer: Answer<O>,
 }

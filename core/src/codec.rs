@@ -1,4 +1,4 @@
-//! Bytes in and out: what a command, an output or a page of a snapshot looks like outside of memory.
+//! Binary encoding of commands, outputs and snapshot pages.
 //!
 //! The byte order is little-endian everywhere, and an encoding never depends on the target. The same encoding feeds the
 //! digest of a run, which is why it writes to a [`Sink`] and not to a buffer.
@@ -6,28 +6,29 @@
 use core::fmt::Debug;
 use core::hash::Hash;
 
-/// Where encoded bytes go: a buffer ([`Writer`]) or a digest ([`Digest`](crate::Digest)).
+/// The destination of encoded bytes: a buffer ([`Writer`]) or a digest ([`Digest`](crate::Digest)).
 pub trait Sink {
-    /// Takes some bytes.
+    /// Writes bytes.
     fn put(&mut self, bytes: &[u8]);
 
-    /// Takes a 64-bit word.
+    /// Writes a 64-bit word.
     fn put_u64(&mut self, word: u64) {
         self.put(&word.to_le_bytes());
     }
 
-    /// Takes a 32-bit word.
+    /// Writes a 32-bit word.
     fn put_u32(&mut self, word: u32) {
         self.put(&word.to_le_bytes());
     }
 
-    /// Takes one byte.
+    /// Writes one byte.
     fn put_u8(&mut self, byte: u8) {
         self.put(&[byte]);
     }
 }
 
-/// Writes to a fixed buffer. What does not fit is not written, and [`Writer::overflowed`] says so.
+/// Writes to a buffer of fixed length. Bytes that do not fit are not written, and [`Writer::overflowed`] is true from
+/// then on.
 #[derive(Debug)]
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
@@ -36,7 +37,7 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes from the start of `buffer`.
+    /// Creates a writer at the start of `buffer`.
     pub fn new(buffer: &'a mut [u8]) -> Self {
         Self {
             buffer,
@@ -45,27 +46,27 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// How many bytes have been written.
+    /// Returns how many bytes have been written.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing has been written.
+    /// True if nothing has been written.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many bytes still fit.
+    /// Returns how many bytes still fit.
     pub fn room(&self) -> usize {
         self.buffer.len().saturating_sub(self.len)
     }
 
-    /// What has been written.
+    /// Returns the bytes that have been written.
     pub(crate) fn written(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 
-    /// Whether something did not fit; the whole encoding is then worthless.
+    /// True if something did not fit. The whole encoding is then worthless.
     pub fn overflowed(&self) -> bool {
         self.overflowed
     }
@@ -77,7 +78,7 @@ impl Sink for Writer<'_> {
         let end = self.len.saturating_add(bytes.len());
         match self.buffer.get_mut(self.len..end) {
             Some(room) if !self.overflowed => {
-                // Not copy_from_slice, which would bring a panic for lengths that differ.
+                // `copy_from_slice` would contain a panic for lengths that differ.
                 for (place, byte) in room.iter_mut().zip(bytes) {
                     *place = *byte;
                 }
@@ -88,55 +89,55 @@ impl Sink for Writer<'_> {
     }
 }
 
-/// Reads what a [`Writer`] wrote. Every method answers `None` where the bytes end too early.
+/// Reads what a [`Writer`] has written. Every method returns `None` if the bytes end too early.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the start of `bytes`.
+    /// Creates a reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// Whether everything has been read; what is left over is as wrong as what is missing.
+    /// True if everything has been read. Bytes left over make an encoding as invalid as missing ones.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
         Some(*head)
     }
 
-    /// All bytes that are left.
+    /// Reads all bytes that are left.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
     }
 
-    /// The next byte.
+    /// Reads the next byte.
     pub fn u8(&mut self) -> Option<u8> {
         self.array().map(|[byte]| byte)
     }
 
-    /// The next 32-bit word.
+    /// Reads the next 32-bit word.
     pub fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// The next 64-bit word.
+    /// Reads the next 64-bit word.
     pub fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 }
 
-/// What a command or an output must be: small, plain data that can be compared, printed and encoded.
+/// A command or an output: small, plain data that can be compared, printed and encoded.
 ///
-/// The encoding must be a function of the value alone, so that nodes of different make agree on it. It is that of integers of
-/// any fixed size, of `bool`, of bytes in arrays of fixed length, and of `()`.
+/// The encoding must be a function of the value alone, so that all nodes compute the same one, whatever their targets.
+/// `Value` is implemented for integers of any fixed size, `bool`, byte arrays of fixed length, and `()`.
 ///
 /// ```
 /// use synod::{Reader, Sink, Value, Writer};
@@ -159,13 +160,13 @@ impl<'a> Reader<'a> {
 /// assert_eq!(Celsius::decode(&mut Reader::new(&buffer)), Some(Celsius(-7)));
 /// ```
 pub trait Value: Copy + Eq + Hash + Debug + MaybeFormat {
-    /// The most bytes that [`Value::encode`] ever writes.
+    /// The maximum number of bytes that [`Value::encode`] writes.
     const ENCODED_MAX: usize;
 
     /// Writes the value.
     fn encode(&self, sink: &mut impl Sink);
 
-    /// Reads a value, or answers `None` where the bytes are no encoding of one.
+    /// Reads a value; returns `None` if the bytes do not encode one.
     fn decode(reader: &mut Reader<'_>) -> Option<Self>;
 }
 
@@ -222,7 +223,7 @@ macro_rules! integers {
 
 integers! { u8 u16 u128 i8 i16 i32 i64 i128 }
 
-/// One byte, 0 or 1; any other is no encoding.
+/// One byte, 0 or 1; any other byte is invalid.
 impl Value for bool {
     const ENCODED_MAX: usize = 1;
 
@@ -251,13 +252,13 @@ impl<const N: usize> Value for [u8; N] {
     }
 }
 
-/// `defmt::Format` where the feature `defmt` is on, and nothing where it is off: lets one bound serve both.
+/// A bound that means `defmt::Format` with the feature `defmt`, and nothing without it.
 #[cfg(feature = "defmt")]
 pub trait MaybeFormat: defmt::Format {}
 #[cfg(feature = "defmt")]
 impl<T: defmt::Format> MaybeFormat for T {}
 
-/// `defmt::Format` where the feature `defmt` is on, and nothing where it is off: lets one bound serve both.
+/// A bound that means `defmt::Format` with the feature `defmt`, and nothing without it.
 #[cfg(not(feature = "defmt"))]
 pub trait MaybeFormat {}
 #[cfg(not(feature = "defmt"))]
@@ -269,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_said_and_not_half_written() {
+    fn a_write_that_does_not_fit_is_reported_and_not_done_in_part() {
         let mut buffer = [0; 5];
         let mut writer = Writer::new(&mut buffer);
         writer.put_u32(7);
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(writer.len(), 4, "nothing follows what is missing");
     }
 
-    /// A value survives, takes as many bytes as it says at most, and is none where one is missing.
+    /// Asserts that a value survives encoding, takes at most `ENCODED_MAX` bytes, and is invalid if a byte is missing.
     fn survives<V: Value>(value: V, encoded: &[u8]) {
         let mut buffer = [0; 32];
         let mut writer = Writer::new(&mut buffer);

@@ -1,14 +1,14 @@
-//! What a node is told at its start, and how the numbers must relate.
+//! The settings of a node, and the relations that must hold between them.
 
 use crate::outbox::run_len;
 use crate::{Duration, NODES_MAX, NodeId, NodeSet, Sink, StateMachine, Value};
 use core::fmt;
 
-/// A node's settings: who it is, with whom, and how long it waits for what.
+/// The settings of a node: its identity, its cluster and its timings.
 ///
-/// Timings never touch safety; they decide how soon trouble is noticed and how much is said in quiet times.
-/// [`Config::with_round_trip`] sets all of them in proportion to the network, and [`Config::validate`] says which relation
-/// is broken.
+/// Timings never affect safety. They determine how soon a failure is noticed, and how much traffic there is in quiet
+/// times. [`Config::with_round_trip`] sets all of them in proportion to the network, and [`Config::validate`] checks
+/// their relations.
 ///
 /// ```
 /// use synod::{Config, Duration, NodeId};
@@ -19,41 +19,42 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
-    /// This node.
+    /// The number of this node.
     pub node: NodeId,
-    /// Every node of the cluster, this one included. All nodes must be given the same.
+    /// All nodes of the cluster, including this one. Must be equal on all nodes.
     pub members: NodeSet,
-    /// The node that founds the cluster; the others ask it first when they join.
+    /// The node that founds the cluster. The others ask it first when they join.
     pub founder: NodeId,
-    /// A number that the operator draws for a cluster, the same on all of its nodes. Nodes of different clusters ignore
+    /// A number that the operator draws for the cluster, equal on all of its nodes. Nodes of different clusters ignore
     /// each other.
     pub cluster: u64,
-    /// How often a leader gives a sign of life.
+    /// Interval between two heartbeats of a leader.
     pub heartbeat: Duration,
-    /// How long a leader may be silent; also the unit of the back-off between two claims. At least three heartbeats.
+    /// How long a leader may be silent before it is suspected; also the unit of the back-off between two claims. At
+    /// least three heartbeats.
     pub election_timeout: Duration,
-    /// How long before a probe or a prepare is repeated to those who have not answered.
+    /// Delay before a probe or a prepare is repeated to nodes that have not answered.
     pub prepare_retransmit: Duration,
-    /// How long before an accept is repeated to those who have not answered.
+    /// Delay before an accept is repeated to nodes that have not answered.
     pub accept_retransmit: Duration,
-    /// How long before a replica hands a request to the leader again.
+    /// Delay before a replica proposes a request to the leader again.
     pub propose_retransmit: Duration,
-    /// How long before a requester asks again.
+    /// Delay before a requester repeats its request.
     pub request_retransmit: Duration,
-    /// How long before an initializer, or a replica that fetches a snapshot, asks again.
+    /// Delay before an initializer, or a replica that fetches a snapshot, repeats its request.
     pub join_retransmit: Duration,
-    /// How long a decision may be missing before it is asked for; and between two such questions.
+    /// How long a decision may be missing before it is requested; also the delay before the request is repeated.
     pub learn_delay: Duration,
-    /// How long a snapshot is kept for the next page to be asked for. At least three `join_retransmit`.
+    /// How long a snapshot is kept for the next page to be requested. At least three `join_retransmit`.
     pub transfer_timeout: Duration,
-    /// How many times the back-off between claims doubles at most, while claims end each other (rule L5). From four election
-    /// timeouts on it ends early where a quorum answers a probe at once.
+    /// How many times the back-off doubles at most while rival candidates end each other's elections (rule L5).
+    /// Back-off beyond four election timeouts ends early if a quorum grants a probe at its first try. At most 16.
     pub backoff_doublings_max: u8,
 }
 
 impl Config {
-    /// The settings of node `node` in a cluster of the nodes 0 to `size` − 1, founded by node 0, for a network whose
-    /// round trips take up to 100 ms.
+    /// Creates the settings of node `node` in a cluster of the nodes 0 to `size` − 1 that node 0 founds, for a network
+    /// with round trips of up to 100 ms.
     pub fn new(node: NodeId, size: u16) -> Self {
         let unset = Duration::ZERO;
         Self {
@@ -75,9 +76,8 @@ impl Config {
         .with_round_trip(Duration::from_millis(100))
     }
 
-    /// The same settings with every timing in proportion to the longest usual round trip (at least 1 ms is assumed): a
-    /// heartbeat a round trip, half a round trip more than that before anything is repeated, five before a leader is
-    /// missed.
+    /// Sets every timing in proportion to the longest usual round trip, of which at least 1 ms is assumed: one round
+    /// trip between heartbeats, one and a half before a message is repeated, five before a leader is suspected.
     #[must_use]
     pub fn with_round_trip(self, round_trip: Duration) -> Self {
         let round_trip = round_trip.max(Duration::from_millis(1));
@@ -96,12 +96,12 @@ impl Config {
         }
     }
 
-    /// Everybody but this node.
+    /// Returns all members except this node.
     pub fn peers(&self) -> NodeSet {
         self.members.without(self.node)
     }
 
-    /// Thirty-two bits of the cluster's number and membership, of the state machine, and of what else must be equal.
+    /// Returns 32 bits that depend on the cluster's number and members, the state machine, and `sizes`.
     pub(crate) fn fingerprint<M: StateMachine>(&self, sizes: &[usize]) -> u32 {
         let mut digest = crate::Digest::new();
         digest.put_u64(self.cluster);
@@ -114,11 +114,11 @@ impl Config {
         u32::try_from(digest.value() >> 32).unwrap_or(0)
     }
 
-    /// Checks what the rest of the node relies on.
+    /// Checks the relations that the node relies on.
     ///
     /// # Errors
     ///
-    /// The first relation that does not hold; no node is built from such settings.
+    /// The first relation that does not hold. No node is built from such settings.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if self.members.is_empty() {
             return Err(ConfigError::NoMembers);
@@ -173,7 +173,7 @@ pub enum Timing {
 }
 
 impl Timing {
-    /// The name of the setting.
+    /// Returns the name of the setting.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Heartbeat => "heartbeat",
@@ -196,11 +196,11 @@ impl Timing {
 pub enum ConfigError {
     /// The cluster has no members.
     NoMembers,
-    /// The node, or the founder, is not among the members; nodes are numbered from 0 to 63.
+    /// The node, or the founder, is not a member; nodes are numbered from 0 to 63.
     NotAMember(NodeId),
-    /// The named timing is zero; a timer that is armed for no time at all would fire for ever.
+    /// The named timing is zero: its timer would fire without end.
     ZeroTiming(Timing),
-    /// `election_timeout` is below three heartbeats: one lost heartbeat would end a leader.
+    /// `election_timeout` is below three heartbeats: one lost heartbeat would end a leadership.
     ElectionTimeoutTooShort,
     /// `transfer_timeout` is below three `join_retransmit`: one lost page would end a transfer.
     TransferTimeoutTooShort,

@@ -1,4 +1,4 @@
-//! Sixty-four bits that stand for a whole run: equal runs have equal digests, in every process, build and target.
+//! Run digests: 64 bits that identify a whole run. Equal runs have equal digests, in every process, build and target.
 //!
 //! # The algorithm
 //!
@@ -9,9 +9,9 @@
 //! state = state XOR (state >> 32)
 //! ```
 //!
-//! and bytes by their count, then eight at a time, little-endian, the last word filled up with zeros. It is made to tell
-//! runs apart, not to withstand someone who wants two runs to look alike. `#[derive(Hash)]` would not do: what it feeds
-//! to a hasher differs between targets and compilers.
+//! and a byte string by its length, then eight bytes at a time, little-endian, the last word padded with zeros. The
+//! digest distinguishes runs; it does not resist an attacker who constructs two runs with the same digest.
+//! `#[derive(Hash)]` would not do: what it feeds to a hasher differs between targets and compilers.
 
 use crate::message::{Entries, Proposals};
 use crate::outbox::run_len;
@@ -22,7 +22,7 @@ use crate::{
 };
 use core::fmt;
 
-/// A running digest; as a [`Tracer`] it folds in every fact.
+/// A running digest. As a [`Tracer`] it folds in every event.
 ///
 /// ```
 /// use synod::{Digest, Sink};
@@ -41,17 +41,17 @@ impl Default for Digest {
 }
 
 impl Digest {
-    /// The digest of nothing.
+    /// Returns the digest of nothing.
     pub const fn new() -> Self {
         Self(0x9E37_79B9_7F4A_7C15)
     }
 
-    /// Continues from a value that [`Digest::value`] gave.
+    /// Continues from a value that [`Digest::value`] returned.
     pub const fn resume(value: u64) -> Self {
         Self(value)
     }
 
-    /// The digest so far.
+    /// Returns the digest so far.
     pub const fn value(self) -> u64 {
         self.0
     }
@@ -84,16 +84,17 @@ impl Digest {
         }
     }
 
-    /// Continues a chain behind the digest of what stood in a slot: with what came of it, where that is not an output of its own,
-    /// which goes on the chain as it is encoded. So two replicas with the same chain have answered the same, and keep the same
-    /// sessions; where one of them follows another rule or has other capacities, the chains part (rules R5 and X2).
+    /// Continues a chain, after the digest of the proposal in a slot, with its outcome; except for an output that was
+    /// produced by this very slot, which is put on the chain in its encoded form. So two replicas with the same chain
+    /// have given the same answers, and keep the same sessions. If one of them follows another rule or has other
+    /// capacities, the chains differ (rules R5 and X2).
     #[cold]
     #[inline(never)]
     pub(crate) fn chain_outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
         self.outcome(outcome);
     }
 
-    /// The same with the session that was given up for a new one.
+    /// Continues a chain with the client whose session was evicted for a new one.
     pub(crate) fn chain_eviction(&mut self, evicted: Option<ClientId>) {
         self.word(evicted.map_or(0, |client| client.0));
     }
@@ -183,7 +184,7 @@ impl Digest {
         }
     }
 
-    /// The fields of the messages that are about runs and prefixes of slots.
+    /// Folds in the fields of messages about runs and prefixes of slots.
     fn about_slots<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
         match message {
             Message::Accept {
@@ -285,9 +286,28 @@ impl Digest {
         }
     }
 
+    /// Folds in the events of elections.
+    fn election<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
+        match event {
+            Event::Suspected { leader } => self.word(about(6, *leader)),
+            Event::BackedOff { delay } => self.words([7, delay.as_micros()]),
+            Event::Adopted {
+                ballot,
+                reproposed,
+                noops,
+                next_slot,
+            } => {
+                let counts = u64::from(*reproposed) << 32 | u64::from(*noops);
+                self.words([8, ballot.bits(), counts, next_slot.number()]);
+            }
+            Event::Preempted { ballot, by } => self.words([9, ballot.bits(), by.bits()]),
+            Event::SteppedDown { ballot } => self.words([10, ballot.bits()]),
+            Event::Accepting { leader } => self.word(about(11, *leader)),
+            _ => debug_assert!(false, "not an event of an election"),
+        }
+    }
+
     fn event<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
-        // The kind of the fact, with a node where it names one.
-        let about = |kind: u64, node: NodeId| kind << 16 | u64::from(node.0);
         match event {
             Event::Started => self.word(0),
             Event::Stopped => self.word(1),
@@ -307,20 +327,12 @@ impl Digest {
                 self.words([about(5, *from), run_len(kind.index())]);
                 self.put(reason.name().as_bytes());
             }
-            Event::Suspected { leader } => self.word(about(6, *leader)),
-            Event::BackedOff { delay } => self.words([7, delay.as_micros()]),
-            Event::Adopted {
-                ballot,
-                reproposed,
-                noops,
-                next_slot,
-            } => {
-                let counts = u64::from(*reproposed) << 32 | u64::from(*noops);
-                self.words([8, ballot.bits(), counts, next_slot.number()]);
-            }
-            Event::Preempted { ballot, by } => self.words([9, ballot.bits(), by.bits()]),
-            Event::SteppedDown { ballot } => self.words([10, ballot.bits()]),
-            Event::Accepting { leader } => self.word(about(11, *leader)),
+            Event::Suspected { .. }
+            | Event::BackedOff { .. }
+            | Event::Adopted { .. }
+            | Event::Preempted { .. }
+            | Event::SteppedDown { .. }
+            | Event::Accepting { .. } => self.election(event),
             Event::Chosen {
                 slot,
                 ballot,
@@ -369,6 +381,11 @@ impl Digest {
             Event::Fenced => self.word(24),
         }
     }
+}
+
+/// The kind of an event, and a node that it names.
+fn about(kind: u64, node: NodeId) -> u64 {
+    kind << 16 | u64::from(node.0)
 }
 
 impl Sink for Digest {

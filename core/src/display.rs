@@ -1,7 +1,7 @@
-//! Records as lines for people: who, when, what, and with whom.
+//! The text form of records: one line for people, with time, node, role and event.
 //!
-//! The host's log has the same words, byte for byte, which a test of its own compares. It writes them faster and in
-//! colour; what the fields are, and in which order, both have from [`fields`].
+//! The log of the host has the same words, byte for byte, which a test compares. The host writes them faster and in
+//! colour. Both take the fields and their order from [`fields`].
 
 use crate::fields::{self, Fields};
 use crate::{
@@ -111,7 +111,7 @@ impl<O: Debug> Display for Outcome<O> {
     }
 }
 
-/// `NODE_1`, or `[NODE_0, NODE_1]` where there are several.
+/// `NODE_1`, or `[NODE_0, NODE_1]` for several nodes.
 struct Recipients(NodeSet);
 
 impl Display for Recipients {
@@ -152,7 +152,7 @@ fn in_parentheses(f: &mut Formatter<'_>, walk: impl FnOnce(&mut Text<'_, '_>)) -
     f.write_str(")")
 }
 
-/// Counts what it passes on.
+/// Counts the bytes that it passes on.
 struct Counted<'a, 'f> {
     f: &'a mut Formatter<'f>,
     len: usize,
@@ -165,11 +165,11 @@ impl Write for Counted<'_, '_> {
     }
 }
 
-/// Fields as text: a flag is its name where it is set and nothing where it is not.
+/// Writes fields as text. A flag is its name if it is set, and nothing if it is not.
 struct Text<'a, 'f> {
     f: &'a mut Formatter<'f>,
     separator: &'static str,
-    /// The first error ends it.
+    /// After the first error nothing more is written.
     result: fmt::Result,
 }
 
@@ -234,7 +234,7 @@ impl Fields for Text<'_, '_> {
         self.field(name, ballot);
     }
 
-    /// Left out where it is the ballot that is answered.
+    /// Omitted if it equals the ballot that is answered.
     fn promised(&mut self, answered: Ballot, promised: Ballot) {
         if promised != answered {
             self.field("promised", promised);
@@ -245,7 +245,7 @@ impl Fields for Text<'_, '_> {
         self.field(name, span);
     }
 
-    /// How many there are; what is in them would fill the line and tell nobody anything.
+    /// Writes the number of bytes; the bytes themselves would fill the line without telling anything.
     fn bytes(&mut self, name: &'static str, bytes: &[u8]) {
         self.field(name, bytes.len());
     }
@@ -283,7 +283,8 @@ impl Fields for Text<'_, '_> {
         self.field(name, outcome);
     }
 
-    /// The output alone where it is this slot's; a retry that was decided once more shows where it was applied first.
+    /// Writes the output alone if it was produced by this slot; a retry that was decided once more shows the slot in
+    /// which it was applied first.
     fn applied<O: Value>(&mut self, slot: Slot, outcome: Option<&Outcome<O>>) {
         match outcome {
             None => {}

@@ -1,50 +1,50 @@
-//! What can go wrong where a caller must know: typed, and saying what did not happen.
+//! Errors that callers have to handle. Each type says what was not done.
 
 use crate::{Proposal, RequestNumber, Slot};
 use core::fmt;
 
-/// Two values where the protocol allows one: proof that a rule was broken somewhere. A node that sees it halts.
+/// Two values for one slot: proof that a rule was broken somewhere. A node that sees it halts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Conflict<C> {
     /// The slot.
     pub slot: Slot,
-    /// What the node knew.
+    /// The value that the node knew.
     pub known: Proposal<C>,
-    /// What it was told.
+    /// The value that the node received.
     pub new: Proposal<C>,
 }
 
-/// Two histories where the protocol allows one: proof that a rule was broken somewhere. A node that sees it halts.
+/// Two histories of the log: proof that a rule was broken somewhere. A node that sees it halts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Divergence {
-    /// The slot up to which both have applied the log.
+    /// The slot up to which both nodes have applied the log.
     pub slot: Slot,
-    /// The node's own [`chain`](crate::Node::chain) there.
+    /// The node's own [`chain`](crate::Node::chain) at that slot.
     pub known: u64,
-    /// What the leader has there.
+    /// The leader's chain at that slot.
     pub told: u64,
 }
 
-/// Why a request was not taken. Nothing was asked or proposed; the caller may try again as each variant says.
+/// Why a request was not taken. Nothing was proposed; each variant says when the caller may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RequestError {
-    /// All requesters of this node are busy: try again when a reply has come.
+    /// All requesters of this node are in use: try again after a reply.
     Full {
-        /// How many there are.
+        /// The number of requesters.
         capacity: usize,
     },
-    /// This client's request of this number is still being answered here: wait for its reply.
+    /// A request of this client is outstanding here: wait for its reply.
     Outstanding {
-        /// The number that is outstanding.
+        /// The number of the outstanding request.
         number: RequestNumber,
     },
-    /// Requests are numbered from 1; 0 is the registration's.
+    /// Requests are numbered from 1; 0 is reserved for registrations.
     NumberZero,
-    /// The outbox has no room for what the step may say: empty it and try again.
+    /// The outbox has less than [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) of room: empty it and try again.
     OutboxFull,
     /// The node has halted: see [`Node::halted`](crate::Node::halted).
     Halted,
@@ -75,12 +75,12 @@ impl fmt::Display for RequestError {
 
 impl core::error::Error for RequestError {}
 
-/// Why a request was not withdrawn; nothing has changed.
+/// Why a request was not withdrawn; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WithdrawError {
-    /// No such request is outstanding at this node: it was answered already, or never made here.
+    /// The request is not outstanding at this node: it was answered already, or never made here.
     NotOutstanding,
 }
 

@@ -1,8 +1,8 @@
-//! What stands in a message or a fact, field by field: one walk over each, whoever writes it down.
+//! The fields of messages and events: one traversal for every output format.
 //!
-//! [`Record`](crate::Record), [`Event`] and [`Message`] display themselves as lines for people, by this walk. Who wants
-//! another form (JSON, a packed buffer, a table) implements [`Fields`] for it, and has the same fields under the same names in
-//! the same order. Nothing of this is linked where nobody asks for it.
+//! [`Record`](crate::Record), [`Event`] and [`Message`] implement `Display` with this traversal. For another format
+//! (JSON, a packed buffer, a table), implement [`Fields`]: it receives the same fields under the same names in the same
+//! order. A program that does not use this module does not link it.
 //!
 //! ```
 //! use synod::fields::{self, Fields};
@@ -46,11 +46,11 @@ use crate::{
     Proposal, RequestKey, Slot, SnapshotId, StateMachine, Value,
 };
 
-/// Takes the fields of a message or a fact in their order and writes them down.
+/// Receives the fields of a message or an event in order, and writes them.
 pub trait Fields {
     /// A number.
     fn number(&mut self, name: &'static str, number: u64);
-    /// A yes or a no.
+    /// A flag.
     fn flag(&mut self, name: &'static str, flag: bool);
     /// A word of a fixed vocabulary.
     fn word(&mut self, name: &'static str, word: &'static str);
@@ -58,31 +58,31 @@ pub trait Fields {
     fn digest(&mut self, name: &'static str, digest: u64);
     /// A node.
     fn node(&mut self, name: &'static str, node: NodeId);
-    /// Several nodes.
+    /// A set of nodes.
     fn nodes(&mut self, name: &'static str, nodes: NodeSet);
     /// A number that may be negative.
     fn signed(&mut self, name: &'static str, number: i64);
     /// A ballot.
     fn ballot(&mut self, name: &'static str, ballot: Ballot);
-    /// The ballot that an acceptor has promised; worth a word only where it is not the one that it answers.
+    /// The ballot that an acceptor has promised. Only of interest if it is not the one that it answers.
     fn promised(&mut self, answered: Ballot, promised: Ballot);
-    /// A span of time.
+    /// A duration.
     fn duration(&mut self, name: &'static str, span: Duration);
-    /// A part of a snapshot.
+    /// A page of a snapshot.
     fn bytes(&mut self, name: &'static str, bytes: &[u8]);
-    /// Which snapshot.
+    /// The id of a snapshot.
     fn snapshot(&mut self, name: &'static str, snapshot: Option<SnapshotId>);
-    /// Which request.
+    /// The key of a request.
     fn key(&mut self, name: &'static str, key: RequestKey);
     /// A proposal.
     fn proposal<C: Value>(&mut self, name: &'static str, proposal: &Proposal<C>);
-    /// Proposals of consecutive slots.
+    /// Proposals for consecutive slots.
     fn proposals<C: Value>(&mut self, name: &'static str, proposals: &[Proposal<C>]);
-    /// What an acceptor had accepted.
+    /// Accepted entries.
     fn entries<C: Value>(&mut self, name: &'static str, entries: &[Entry<C>]);
-    /// What came of a request.
+    /// The outcome of a request.
     fn outcome<O: Value>(&mut self, name: &'static str, outcome: &Outcome<O>);
-    /// What came of the proposal of a slot; nothing comes of a no-op.
+    /// The outcome of a slot's proposal; `None` for a no-op.
     fn applied<O: Value>(&mut self, slot: Slot, outcome: Option<&Outcome<O>>);
 
     /// A slot.
@@ -91,7 +91,7 @@ pub trait Fields {
     }
 }
 
-/// Walks over the fields of a message.
+/// Visits the fields of a message.
 pub fn message<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     fields: &mut impl Fields,
@@ -132,6 +132,29 @@ pub fn message<M: StateMachine, const PAGE: usize>(
             fields.flag("last", *last);
             fields.entries("entries", entries);
         }
+        Message::Accept { .. }
+        | Message::Accepted { .. }
+        | Message::Decision { .. }
+        | Message::Heartbeat { .. } => replication(message, fields),
+        Message::Propose { proposal, retry } => {
+            fields.proposal("proposal", proposal);
+            fields.flag("retry", *retry);
+        }
+        Message::Request { proposal } => fields.proposal("proposal", proposal),
+        // The request shows the fingerprint of its command.
+        Message::Response { key, outcome, .. } => {
+            fields.key("key", *key);
+            fields.outcome("outcome", outcome);
+        }
+    }
+}
+
+/// Visits the fields of messages for replication.
+fn replication<M: StateMachine, const PAGE: usize>(
+    message: &Message<M, PAGE>,
+    fields: &mut impl Fields,
+) {
+    match message {
         Message::Accept {
             ballot,
             first,
@@ -169,20 +192,11 @@ pub fn message<M: StateMachine, const PAGE: usize>(
             fields.slot("decided", *decided);
             fields.digest("chain", *chain);
         }
-        Message::Propose { proposal, retry } => {
-            fields.proposal("proposal", proposal);
-            fields.flag("retry", *retry);
-        }
-        Message::Request { proposal } => fields.proposal("proposal", proposal),
-        // The fingerprint is told by the request that it is of.
-        Message::Response { key, outcome, .. } => {
-            fields.key("key", *key);
-            fields.outcome("outcome", outcome);
-        }
+        _ => {}
     }
 }
 
-/// Walks over the fields of the messages that bring a node up.
+/// Visits the fields of messages for joining and catch-up.
 fn catch_up<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     fields: &mut impl Fields,
@@ -217,7 +231,7 @@ fn catch_up<M: StateMachine, const PAGE: usize>(
     }
 }
 
-/// The name of a kind of fact, as in both forms of the log.
+/// Returns the name of a kind of event, as in both formats of the log.
 pub const fn event_name<M: StateMachine, const PAGE: usize>(
     event: &Event<'_, M, PAGE>,
 ) -> &'static str {
@@ -250,7 +264,7 @@ pub const fn event_name<M: StateMachine, const PAGE: usize>(
     }
 }
 
-/// Walks over the fields of a fact that is not about a message.
+/// Visits the fields of an event that is not about a message.
 pub fn event<M: StateMachine, const PAGE: usize>(
     event: &Event<'_, M, PAGE>,
     fields: &mut impl Fields,
@@ -318,17 +332,22 @@ pub fn event<M: StateMachine, const PAGE: usize>(
             }
         }
         Event::FaultEnded { planned } => fault(planned, fields),
-        Event::Halted { cause } => match cause {
-            Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
-            Halt::Conflict(conflict) => conflicting(conflict, fields),
-            Halt::StorageFailed => fields.word("cause", "storage_failed"),
-            Halt::Diverged(Divergence { slot, known, told }) => {
-                fields.word("cause", "diverged");
-                fields.slot("slot", *slot);
-                fields.digest("known", *known);
-                fields.digest("told", *told);
-            }
-        },
+        Event::Halted { cause } => halt(cause, fields),
+    }
+}
+
+/// Visits the fields of the cause of a halt.
+fn halt<C: Value>(cause: &Halt<C>, fields: &mut impl Fields) {
+    match cause {
+        Halt::DuplicateIdentity => fields.word("cause", "duplicate_identity"),
+        Halt::Conflict(conflict) => conflicting(conflict, fields),
+        Halt::StorageFailed => fields.word("cause", "storage_failed"),
+        Halt::Diverged(Divergence { slot, known, told }) => {
+            fields.word("cause", "diverged");
+            fields.slot("slot", *slot);
+            fields.digest("known", *known);
+            fields.digest("told", *told);
+        }
     }
 }
 
@@ -339,7 +358,7 @@ fn conflicting<C: Value>(conflict: &Conflict<C>, fields: &mut impl Fields) {
     fields.proposal("new", &conflict.new);
 }
 
-/// The fields of a planned fault, but for how long it lasts. Which node it struck is the record's node.
+/// Visits the fields of a planned fault except its duration. The affected node is the record's node.
 fn fault(planned: &Planned, fields: &mut impl Fields) {
     fields.word("fault", planned.kind().name());
     match planned.fault {

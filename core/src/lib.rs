@@ -1,32 +1,33 @@
 #![no_std]
 #![forbid(unsafe_code)]
-// Size and speed. On 64 bits, what every command passes through is inlined. On 32 bits a call is smaller than a copy of
-// what it calls: there nothing asks to be inlined, and what is used all over is kept in one piece. Hence the attributes
-// for target_pointer_width.
-//! Multi-Paxos that fits in a microcontroller and replays bit for bit.
+// Size and speed. On 64-bit targets, everything on the path of a command is inlined. On 32-bit targets a call is
+// smaller than a copy of the function, so nothing requests inlining, and functions with many callers are kept out of
+// line. Hence the attributes that depend on `target_pointer_width`.
+//! Multi-Paxos for microcontrollers, with bit-for-bit reproducible runs.
 //!
-//! A [`Node`] holds the whole protocol in memory that is fixed when it is compiled: no heap, no panic that outside data
-//! can reach, no unsafe code, no clock, socket, disk or thread. Time comes in as an argument; messages and durable
-//! writes go out as values through an [`Outbox`]; what happened goes out as typed facts to a [`Tracer`]. The
-//! [`simulation`] and a real link drive one and the same node.
+//! A [`Node`] holds the whole protocol in memory whose size is fixed at compile time: no heap, no panic that input can
+//! reach, no unsafe code, no clock, sockets, disks or threads. Time is passed in as an argument; messages and durable
+//! writes are returned as values in an [`Outbox`]; events are reported as typed values to a [`Tracer`]. The
+//! [`simulation`] and a real link drive the same node.
 //!
 //! # Where to start
 //!
 //! - The [`guide`] explains a run, and how to link, replicate, store, test and measure: begin there.
-//! - To **link it** to a radio, a UART or sockets: [`Node`], which says how to drive it, then [`Outbox`], which says what
-//!   a driver must do.
-//! - To **ask from outside the cluster**: [`client`].
-//! - To **replicate something of your own**: [`StateMachine`].
+//! - To **connect nodes** over a radio, a UART or sockets: [`Node`], for how to drive it, then [`Outbox`], for the
+//!   contract of a driver.
+//! - To **send requests from outside the cluster**: [`client`].
+//! - To **replicate your own state**: [`StateMachine`].
+//! - To **keep a node across a loss of power**: [`storage`].
 //! - To **see it run**: [`simulation::Simulation`], or the program `synod` of the host package.
 //! - To **know why it is correct**: [`rules`].
 //!
 //! # The roles
 //!
-//! A node takes its roles as its life goes on. A *Seed* founds a cluster and then joins it; an *Initializer* joins one,
-//! new or old; from then on a node is *Acceptor*, *Replica* and *Leader* at once. The Leader of a node that misses one
-//! starts a *Scout* to win a ballot, and once in office a *Commander* for each slot that it drives. A *Requester* stands
-//! for one request of a client. Roles hold state and answer with verdicts; the node carries verdicts from one role to
-//! another.
+//! A node takes on its roles over its life. A *Seed* founds a cluster and then joins it; an *Initializer* joins one,
+//! new or old; from then on a node is *Acceptor*, *Replica* and *Leader* at once. When a node suspects its leader, its
+//! own Leader starts a *Scout* to win a ballot and, once it leads, a *Commander* for each slot in flight. A *Requester*
+//! represents one request of a client. Roles hold state and answer with verdicts; the node passes verdicts from one
+//! role to another.
 //!
 //! # A cluster of three, by hand
 //!
@@ -75,10 +76,10 @@
 //! # Features
 //!
 //! - `defmt`: `defmt::Format` on every public type, for logs on a target. Off by default.
-//! - `flash`: `storage::flash`, storage in NOR flash behind the blocking traits of `embedded-storage`, and a flash in the
-//!   simulation that loses its power. Off by default; brings `embedded-storage`.
-//! - `mutants`: nodes that can be told to make a mistake, to show that it is noticed. Off by default; without it nothing
-//!   of a mistake is compiled.
+//! - `flash`: `storage::flash`, storage in NOR flash with the blocking traits of `embedded-storage`, and a simulated flash
+//!   with losses of power. Off by default; adds the dependency `embedded-storage`.
+//! - `mutants`: mistakes that can be activated in a node, to test that the checks catch them. Off by default; without it,
+//!   no code of a mutant is compiled.
 
 mod ballot;
 mod capacity;
@@ -137,7 +138,7 @@ pub use outbox::{AnyOutbox, Outbox, Outgoing, Reply, Write};
 pub use proposal::{ClientId, Entry, Outcome, Proposal, RequestKey, RequestNumber};
 pub use ram::Ram;
 pub use roles::sessions::OUTPUT_MAX;
-pub use status::{Standing, Status};
+pub use status::{NodeState, Status};
 pub use tally::Tally;
 pub use ticks::Ticks;
 pub use time::{Duration, Instant};

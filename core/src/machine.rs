@@ -1,23 +1,24 @@
-//! The state machine that every replica applies the same commands to.
+//! The state machine: the replicated state, to which every replica applies the same commands.
 
 use crate::{MaybeFormat, Reader, Value, Writer};
 use core::fmt;
 use core::hash::Hash;
 
-/// How many bytes one page of a snapshot holds at most, whatever the state machine.
+/// The maximum length of a snapshot page in bytes, for every state machine.
 ///
-/// Chosen so that the message which carries a page fits into one frame of IEEE 802.15.4 (127 bytes), and is no larger in
-/// memory than the one that bounds the queues anyway (a promise with two entries of a 16-byte command).
+/// With this length, the message that carries a page fits into one frame of IEEE 802.15.4 (127 bytes), and takes no
+/// more memory than the largest other message (a promise with two entries of a 16-byte command).
 pub const SNAPSHOT_PAGE: usize = 90;
 
-/// A deterministic state machine: the thing that is replicated.
+/// A deterministic state machine: the state that is replicated.
 ///
-/// What [`StateMachine::apply`] does must follow from the state and the command alone: no clock, no chance, no floats
-/// whose rounding differs between targets, no iteration in an order that may differ. Time and chance enter as commands.
-/// [`Default`] is the state at the founding of a cluster and must be the same on every node.
+/// The result of [`StateMachine::apply`] must follow from the state and the command alone: no clock, no randomness, no
+/// floats whose rounding differs between targets, no iteration in an unspecified order. Time and random numbers enter
+/// as commands. [`Default`] is the state at the founding of a cluster, and must be the same on every node.
 ///
-/// A snapshot is a number of pages of at most [`StateMachine::PAGE_BYTES`] bytes each, produced and taken one by one, so that state
-/// of any size travels in small messages. The pages of an unchanged state must be the same bytes on every node.
+/// A snapshot is a sequence of pages of at most [`StateMachine::PAGE_BYTES`] bytes each, written and read one by one,
+/// so that a state of any size is transferred in small messages. The pages of equal states must be equal bytes on every
+/// node.
 ///
 /// ```
 /// use synod::{MalformedPage, Reader, Sink, StateMachine, Writer};
@@ -50,39 +51,39 @@ pub const SNAPSHOT_PAGE: usize = 90;
 /// assert_eq!((counter.apply(&2), counter.apply(&3)), (2, 5));
 /// ```
 pub trait StateMachine: Clone + Default + Eq + Hash + fmt::Debug + MaybeFormat {
-    /// What clients ask for.
+    /// The commands of clients.
     type Command: Value;
-    /// What they are answered. Encoded, it must fit in a session's page of a snapshot: see
-    /// [`OUTPUT_MAX`](crate::OUTPUT_MAX).
+    /// The output of a command, which its client gets as the answer. Its encoding must fit in a session's page of a
+    /// snapshot: see [`OUTPUT_MAX`](crate::OUTPUT_MAX).
     type Output: Value;
 
-    /// How many bytes a page of this machine's snapshots holds at most: from 28 to [`SNAPSHOT_PAGE`]. Lower it where
-    /// messages must fit into small frames; see [`wire`](crate::wire). All nodes of a cluster must be made with the same.
+    /// The maximum length of a snapshot page of this machine in bytes, from 28 to [`SNAPSHOT_PAGE`]. Lower it if
+    /// messages must fit into small frames; see [`wire`](crate::wire). Must be equal on all nodes of a cluster.
     const PAGE_BYTES: usize = SNAPSHOT_PAGE;
 
-    /// Which state machine this is, its capacities included: whatever decides what state a log gives. Raise it with every
-    /// change that makes another state or another answer of the same commands, and derive it from the capacities that the
-    /// machine has, so that nodes that would part ways do not talk to each other (rules N2 and R5).
+    /// The version of the state machine, including its capacities: everything that determines which state follows from
+    /// a log. Raise it with every change that computes another state or another output from the same commands, and
+    /// derive it from the capacities of the machine. Nodes with different versions ignore each other (rules N2 and R5).
     const VERSION: u32 = 0;
 
-    /// Changes the state as the command says and answers it.
+    /// Applies a command to the state and returns its output.
     fn apply(&mut self, command: &Self::Command) -> Self::Output;
 
-    /// How many pages a snapshot of the present state has; 0 for a state that is still the default.
+    /// Returns the number of pages of a snapshot of the current state; 0 is allowed for the default state.
     fn snapshot_pages(&self) -> u32;
 
     /// Writes one page, numbered from 0.
     fn write_page(&self, page: u32, writer: &mut Writer<'_>);
 
-    /// Takes one page into a state that began as the default; the pages come in order, each once.
+    /// Reads one page into a state that began as the default. The pages come in order, each once.
     ///
     /// # Errors
     ///
-    /// [`MalformedPage`] where the bytes are no such page. The state is then thrown away as a whole.
+    /// [`MalformedPage`] if the bytes are not such a page. The whole state is then dropped.
     fn read_page(&mut self, page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage>;
 }
 
-/// A page of a snapshot was not what the state machine writes; nothing of that snapshot was installed.
+/// A page of a snapshot that the state machine cannot read. Nothing of that snapshot was installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MalformedPage;

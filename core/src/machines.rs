@@ -1,4 +1,4 @@
-//! State machines that are shipped: a key-value store and a bank, and one of nothing for sizes and measures.
+//! Included state machines: a key-value store, a bank, and an opaque one for measurements.
 
 mod bank;
 mod key;
@@ -12,7 +12,8 @@ pub use opaque::Opaque;
 
 use heapless::Vec;
 
-/// The [`StateMachine::VERSION`](crate::StateMachine::VERSION) of a machine here, with its capacity.
+/// Returns the [`StateMachine::VERSION`](crate::StateMachine::VERSION) of one of these machines, which depends on its
+/// capacity.
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
@@ -22,8 +23,8 @@ const fn version(machine: u8, capacity: usize) -> u32 {
     (machine as u32) << 24 | capacity as u32 & 0x00ff_ffff
 }
 
-/// Puts a value in its place and moves the rest up; says whether there was room. Unlike `Vec::insert` it has no panic for
-/// an index behind the end, where it appends.
+/// Inserts a value and moves the following ones up; returns false if there was no room. Unlike `Vec::insert` it
+/// contains no panic for an index past the end, but appends.
 fn insert<T, const ROOM: usize>(values: &mut Vec<T, ROOM>, index: usize, value: T) -> bool {
     if values.is_full() {
         return false;

@@ -1,7 +1,7 @@
-//! What nodes say to each other: types only, behaviour elsewhere.
+//! Messages between nodes: types only, without behaviour.
 //!
-//! A reply names the ballot that it answers, so that its receiver can drop it unless it is about the present attempt. A
-//! refusal is a reply whose `promised` is above that ballot; there is no kind of its own for it.
+//! A reply carries the ballot that it answers, so that its receiver can drop it unless it belongs to the current
+//! ballot. A refusal is a reply whose `promised` is above that ballot; it has no message kind of its own.
 
 use crate::{
     Ballot, ClientId, Entry, NodeId, Outcome, Proposal, RequestKey, Role, SNAPSHOT_PAGE, Slot,
@@ -9,73 +9,72 @@ use crate::{
 };
 use heapless::Vec;
 
-/// Entries that an acceptor reports in one promise: at most `PAGE` of them.
+/// The entries of one promise: at most `PAGE`.
 pub type Entries<M, const PAGE: usize> = Vec<Entry<<M as StateMachine>::Command>, PAGE, u8>;
 
-/// Proposals of consecutive slots: at most `PAGE` of them.
+/// Proposals for consecutive slots: at most `PAGE`.
 pub type Proposals<M, const PAGE: usize> = Vec<Proposal<<M as StateMachine>::Command>, PAGE, u8>;
 
-/// Which snapshot a page belongs to: the last slot in it and a digest of all its pages. A transfer is of one snapshot
-/// from its first page to its last.
+/// The id of a snapshot: its last slot and a digest of all its pages. All pages of a transfer have the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SnapshotId {
     /// The last slot that is applied in it.
     pub at: Slot,
-    /// A digest of its pages.
+    /// The digest of its pages.
     pub digest: u64,
 }
 
 /// A message from one node to another, for a state machine `M` and pages of `PAGE` entries.
 ///
-/// With a command of 16 bytes and a `PAGE` of 2 it stays at or under 144 bytes, so that a queue of 256 is about 45 KB.
+/// With a command of 16 bytes and a `PAGE` of 2 it takes at most 144 bytes, so a queue of 256 takes about 45 KB.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Message<M: StateMachine, const PAGE: usize> {
-    /// Asks for a page of a snapshot, in order to join or to catch up.
+    /// Requests a page of a snapshot, in order to join or to catch up.
     Join {
-        /// The snapshot that is being fetched; `None` asks for the first page of any.
+        /// The snapshot that is being fetched; `None` requests the first page of any snapshot.
         snapshot: Option<SnapshotId>,
-        /// Which page, from 0. Without a snapshot, anything but 0 says that a founder must not count on the asker, as
-        /// that does not vote.
+        /// The index of the page, from 0. Without a snapshot, any other value than 0 tells a founder not to count the
+        /// sender towards its quorum, as it does not vote.
         page: u32,
     },
     /// One page of a snapshot.
     Welcome {
         /// The snapshot that the page belongs to.
         snapshot: SnapshotId,
-        /// Which page, from 0.
+        /// The index of the page, from 0.
         page: u32,
-        /// How many pages there are.
+        /// The number of pages.
         pages: u32,
         /// The page.
         bytes: Vec<u8, SNAPSHOT_PAGE, u8>,
     },
-    /// Asks whether a claim would be promised, before it is made. Changes nothing.
+    /// Asks whether a ballot would be promised, before it is claimed. Changes nothing.
     Probe {
         /// The ballot that would be claimed.
         ballot: Ballot,
     },
     /// Answers a [`Message::Probe`].
     ProbeReply {
-        /// The ballot that was asked about.
+        /// The ballot of the probe.
         ballot: Ballot,
-        /// Whether the node misses its leader as well.
+        /// True if the node would promise it, since it hears no leader either.
         granted: bool,
-        /// The highest ballot that it has seen.
+        /// The highest ballot that the node has seen.
         highest: Ballot,
     },
-    /// Claims a ballot, and asks for what was accepted from a slot on. Repeated with a later slot it asks for the next
-    /// page.
+    /// Phase 1a: claims a ballot, and requests the accepted entries from a slot on. Repeated with a later slot, it
+    /// requests the next page.
     #[doc(alias = "p1a")]
     #[doc(alias = "1a")]
     Prepare {
         /// The ballot that is claimed.
         ballot: Ballot,
-        /// The first slot of interest.
+        /// The first slot of the page.
         from: Slot,
     },
-    /// Promises to accept nothing below a ballot, with one page of what was accepted; or refuses.
+    /// Phase 1b: promises to accept nothing below a ballot, with one page of accepted entries; or refuses.
     #[doc(alias = "p1b")]
     #[doc(alias = "1b")]
     Promise {
@@ -83,16 +82,17 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         ballot: Ballot,
         /// The ballot that the acceptor has promised: the same, or a higher one in a refusal.
         promised: Ballot,
-        /// The slot from which the page was asked for.
+        /// The first slot of the page, as requested.
         from: Slot,
-        /// Everything up to here is applied where the acceptor is, and no longer reported.
+        /// The slot up to which the acceptor's node has applied everything. Its votes up to there are no longer
+        /// reported.
         low_water: Slot,
-        /// Whether this is the last page; only then does the promise count.
+        /// True for the last page; only then does the promise count.
         last: bool,
-        /// What was accepted, in rising slots. The next page starts after the last of them.
+        /// Accepted entries, in rising order of slots. The next page starts after the last of them.
         entries: Entries<M, PAGE>,
     },
-    /// Asks the acceptors to accept proposals for a run of slots.
+    /// Phase 2a: asks acceptors to accept proposals for consecutive slots.
     #[doc(alias = "p2a")]
     #[doc(alias = "2a")]
     Accept {
@@ -100,12 +100,13 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         ballot: Ballot,
         /// The slot of the first proposal; the others follow without a gap.
         first: Slot,
-        /// Everything up to here is decided.
+        /// The slot up to which the log is decided.
         decided: Slot,
-        /// What to accept.
+        /// The proposals.
         proposals: Proposals<M, PAGE>,
     },
-    /// Says which run of slots was accepted; or refuses; or, with an empty run, says that the acceptor has no room yet.
+    /// Phase 2b: names the consecutive slots that were accepted; or refuses; or, with a `count` of 0, says that the
+    /// acceptor has no room yet.
     #[doc(alias = "p2b")]
     #[doc(alias = "2b")]
     Accepted {
@@ -113,28 +114,28 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         ballot: Ballot,
         /// The ballot that the acceptor has promised: the same, or a higher one in a refusal.
         promised: Ballot,
-        /// The first slot of the run.
+        /// The first slot.
         first: Slot,
-        /// How many slots the run has.
+        /// The number of slots.
         count: u32,
-        /// Everything up to here is applied where the acceptor is, and no longer accepted.
+        /// The slot up to which the acceptor's node has applied everything. It accepts nothing up to there.
         low_water: Slot,
     },
-    /// Says that a prefix of the log is decided.
+    /// Announces that a prefix of the log is decided.
     Decision {
         /// The leader's ballot.
         ballot: Ballot,
-        /// Everything up to here is decided.
+        /// The slot up to which the log is decided.
         decided: Slot,
     },
-    /// A leader's sign of life.
+    /// The periodic message of a leader.
     Heartbeat {
         /// The leader's ballot.
         ballot: Ballot,
-        /// Everything up to here is decided.
+        /// The slot up to which the log is decided.
         decided: Slot,
-        /// The leader's [`Node::chain`](crate::Node::chain) at `decided`: whoever has another one there follows another
-        /// history, and halts (rule N3).
+        /// The leader's [`Node::chain`](crate::Node::chain) at `decided`. A node with a different chain at that slot
+        /// has applied another history, and halts (rule N3).
         chain: u64,
     },
     /// Answers a [`Message::Heartbeat`], so that a leader knows that it still reaches a quorum.
@@ -142,59 +143,60 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         /// The ballot of the heartbeat.
         ballot: Ballot,
     },
-    /// Hands a client's request to the leader.
+    /// Passes a client's request to the leader.
     Propose {
-        /// What to propose.
+        /// The proposal.
         proposal: Proposal<M::Command>,
-        /// Whether it was handed over before; the leader then looks for it among what it is already driving.
+        /// True if it was sent before. The leader then looks for it among the slots in flight.
         retry: bool,
     },
-    /// Asks for decisions from a slot on.
+    /// Requests decisions from a slot on.
     Learn {
         /// The first slot that is missing.
         from: Slot,
     },
-    /// Decisions for a run of slots.
+    /// Decisions for consecutive slots.
     Decisions {
-        /// The slot of the first; the others follow without a gap.
+        /// The slot of the first decision; the others follow without a gap.
         first: Slot,
-        /// Everything up to here is applied at the sender.
+        /// The slot up to which the sender has applied the log.
         applied: Slot,
-        /// What was decided.
+        /// The decided proposals.
         proposals: Proposals<M, PAGE>,
     },
-    /// A client's request, to a replica.
+    /// A client's request, from a requester to a replica.
     Request {
         /// A registration or a request; never a no-op.
         proposal: Proposal<M::Command>,
     },
     /// The answer to a [`Message::Request`].
     Response {
-        /// Which request is answered.
+        /// The request that is answered.
         key: RequestKey,
-        /// [`Proposal::fingerprint`] of the request that is answered: who waits under that key for something else is not
-        /// meant (rule X1).
+        /// [`Proposal::fingerprint`] of the request. A requester that waits under the same key for another command
+        /// ignores the answer (rule X1).
         fingerprint: u32,
-        /// What came of it.
+        /// The outcome of the request.
         outcome: Outcome<M::Output>,
     },
 }
 
-/// A message with its ends.
+/// A message with its sender and its recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Envelope<M: StateMachine, const PAGE: usize> {
-    /// The [fingerprint](crate::Node::fingerprint_of) of the sender's cluster; a node ignores what comes from another.
+    /// The [fingerprint](crate::Node::fingerprint_of) of the sender's cluster. A node ignores messages of other
+    /// clusters.
     pub cluster: u32,
-    /// Who sent it.
+    /// The sender.
     pub from: NodeId,
-    /// Who is to have it.
+    /// The recipient.
     pub to: NodeId,
-    /// What it says.
+    /// The message.
     pub message: Message<M, PAGE>,
 }
 
-/// The kind of a [`Message`], for counting and for filters.
+/// The kind of a [`Message`], for counters and filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(missing_docs, reason = "each is the kind of the message of that name")]
@@ -218,7 +220,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// Every kind, in the order of the variants.
+    /// All kinds, in the order of the variants.
     pub const ALL: [Self; 16] = [
         Self::Join,
         Self::Welcome,
@@ -238,7 +240,7 @@ impl MessageKind {
         Self::Response,
     ];
 
-    /// The role that it is for, in a node that has joined.
+    /// Returns the role that handles this kind, in a node that has joined.
     pub(crate) const fn receiver(self) -> Role {
         match self {
             Self::Join
@@ -256,7 +258,7 @@ impl MessageKind {
         }
     }
 
-    /// Its place in [`MessageKind::ALL`].
+    /// Returns the index in [`MessageKind::ALL`].
     pub const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
         {
@@ -264,7 +266,7 @@ impl MessageKind {
         }
     }
 
-    /// Its name in logs: lower case, words joined by underscores.
+    /// Returns the name in logs: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Join => "join",
@@ -288,7 +290,7 @@ impl MessageKind {
 }
 
 impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
-    /// Which kind of message it is.
+    /// Returns the kind of the message.
     pub const fn kind(&self) -> MessageKind {
         match self {
             Self::Join { .. } => MessageKind::Join,
@@ -311,7 +313,7 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
     }
 }
 
-/// The largest answer to a registration or request has the size that the budget was made for.
+/// Asserts the size of the largest answer, for which the memory budget of messages was made.
 const _: () = {
     use crate::machines::Opaque;
     assert!(

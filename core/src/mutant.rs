@@ -1,8 +1,9 @@
-//! Mistakes that people make in Multi-Paxos, each of which a node can be told to make.
+//! Mutants for mutation testing: typical mistakes in implementations of Multi-Paxos, each of which can be activated in
+//! a node.
 //!
-//! Each stands in the code where the rule is kept that it breaks, as one expression: `self.mistake.is(Mutant::PromiseFalls)`.
-//! Without the cargo feature `mutants` that is `false` and a [`Mistake`] has no size, so that nothing of a mutant is in an
-//! image.
+//! Each mutant is one expression at the place that implements the rule which it breaks:
+//! `self.mistake.is(Mutant::PromiseFalls)`. Without the cargo feature `mutants` that expression is `false` and a
+//! [`Mistake`] has no size, so no part of a mutant is in an image.
 
 #[cfg(feature = "mutants")]
 use core::fmt;
@@ -11,10 +12,10 @@ use core::str::FromStr;
 
 macro_rules! museum {
     ($($variant:ident $name:literal $rule:literal $summary:literal)*) => {
-        /// A mistake that a node makes on purpose: see [`Node::mutate`](crate::Node::mutate).
+        /// A mistake that can be activated in a node: see [`Node::mutate`](crate::Node::mutate).
         ///
-        /// There is one for each rule whose neglect has been published, found in a program, or is simply easily done.
-        /// Every one is caught by the checks of this project; which one by which, the command `synod museum` shows.
+        /// There is one for each rule whose violation has been published, was found in a program, or is an easy mistake
+        /// to make. Each is caught by the checks of this project; the command `synod museum` shows by which.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[cfg_attr(
@@ -31,20 +32,20 @@ macro_rules! museum {
 
         #[cfg(feature = "mutants")]
         impl Mutant {
-            /// Every mutant, in the order of the roles that make the mistakes.
+            /// All mutants, in the order of the roles that make the mistakes.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// Its name on a command line.
+            /// Returns the name on the command line.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The rule that it breaks, as [`rules`](crate::rules) names it.
+            /// Returns the id of the rule that it breaks, as in [`rules`](crate::rules).
             pub const fn rule(self) -> &'static str {
                 match self { $(Self::$variant => $rule,)* }
             }
 
-            /// What it does, in one line.
+            /// Returns a description in one line.
             pub const fn summary(self) -> &'static str {
                 match self { $(Self::$variant => $summary,)* }
             }
@@ -157,7 +158,7 @@ impl fmt::Display for Mutant {
 }
 
 #[cfg(feature = "mutants")]
-/// No mutant has this name; [`Mutant::ALL`] has them all.
+/// No mutant has this name. [`Mutant::ALL`] lists all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnknownMutant;
@@ -182,7 +183,7 @@ impl FromStr for Mutant {
     }
 }
 
-/// The mistake that a part of a node makes, if it makes one. It has no size without the feature, and none is ever made.
+/// The mutant that is active in a part of a node, if any. Without the feature it has no size, and none is ever active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Mistake {
@@ -202,12 +203,12 @@ impl Mistake {
         self.mutant
     }
 
-    /// Whether it is this one.
+    /// True if `mutant` is active.
     pub(crate) fn is(self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
 
-    /// Whether any is made.
+    /// True if any mutant is active.
     pub(crate) const fn is_any(self) -> bool {
         self.mutant.is_some()
     }
@@ -217,14 +218,14 @@ impl Mistake {
 impl Mistake {
     pub(crate) const NONE: Self = Self {};
 
-    /// Whether it is this one: never.
+    /// Always false: no mutant is active without the feature.
     #[inline]
     pub(crate) const fn is(self, _mutant: Mutant) -> bool {
         let Self {} = self;
         false
     }
 
-    /// Whether any is made: never.
+    /// Always false: no mutant is active without the feature.
     #[inline]
     pub(crate) const fn is_any(self) -> bool {
         let Self {} = self;
@@ -232,7 +233,7 @@ impl Mistake {
     }
 }
 
-/// A count that only a mistake rests on. It has no size without the feature, and stays 0.
+/// A counter that only mutants use. Without the feature it has no size, and stays 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Count {

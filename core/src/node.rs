@@ -1,16 +1,16 @@
-//! A node: its roles, its timers, and the routing between them.
+//! The node: one member of a cluster, which owns the protocol roles and timers and routes messages between them.
 
 mod apply;
 mod catch_up;
-mod claims;
-mod contact;
-mod drive;
-mod essence;
+mod elections;
+mod exploration_state;
 mod fence;
-mod keep;
-mod leading;
-mod mistakes;
+mod leader_contact;
+mod leadership;
+mod mutants;
+mod persistence;
 mod recover;
+mod replication;
 mod requests;
 mod step;
 mod view;
@@ -30,39 +30,40 @@ use crate::{
     AnyOutbox, Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId,
     NodeSet, Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
-use contact::{Contact, Relay};
+use leader_contact::{LeaderContact, Relay};
 use rand_xorshift::XorShiftRng;
 pub use recover::Durable;
-use step::{Latest, Step};
+use step::{LastStep, Step};
 pub use view::Marks;
 
-/// One node of a cluster: a deterministic state machine without clock, socket, disk or thread.
+/// One node of a cluster: a deterministic state machine without a clock, sockets, disks or threads.
 ///
 /// # How to drive it
 ///
-/// Its methods are of four kinds.
+/// The methods fall into four groups.
 ///
 /// - **Getters** ([`Node::applied`], [`Node::machine`], [`Node::leader_hint`], [`Node::roles`], [`Node::marks`],
 ///   [`Node::is_voter`], [`Node::halted`]) change nothing.
-/// - **Inputs** ([`Node::handle_message`], [`Node::handle_timeout`], [`Node::fence`]) tell it what happened outside.
-/// - **Commands** ([`Node::register`], [`Node::request`]) ask something of it for a client.
-/// - **The deadline** ([`Node::next_deadline`]) says when it wants [`Node::handle_timeout`] to be called.
+/// - **Inputs** ([`Node::handle_message`], [`Node::handle_timeout`], [`Node::fence`]) report events from outside.
+/// - **Commands** ([`Node::register`], [`Node::request`], [`Node::withdraw`]) make or cancel a request on behalf of a
+///   client.
+/// - **The deadline** ([`Node::next_deadline`]) is the time at which [`Node::handle_timeout`] is to be called.
 ///
-/// In which order they are called, and what is done with what they leave in the [`Outbox`](crate::Outbox), is the contract that stands
-/// there. Time may stand still between calls but must not go back, which builds with debug assertions assert; a node that
-/// is called late loses time and nothing else.
+/// [`Outbox`](crate::Outbox) documents the contract of the driver: the order of these calls, and what to do with the
+/// output of each step. The time that is passed in may stand still between calls but must not go back; builds with
+/// debug assertions check that. A node that is called late loses time and nothing else.
 ///
 /// # Capacity
 ///
 /// | | bounds | is |
 /// |---|---|---|
-/// | `WINDOW` | the slots that are under way at once; the decisions that are kept for others | a power of two from 2 to 4096 |
-/// | `CLIENTS` | the sessions that are kept; the requests that are outstanding at one node | from 1 to 65,535 |
-/// | `PAGE` | the entries that travel in one message | from 1 to 128 |
-/// | [`PAGE_BYTES`](StateMachine::PAGE_BYTES) | the bytes of a page of a snapshot | from 28 to [`SNAPSHOT_PAGE`](crate::SNAPSHOT_PAGE) |
+/// | `WINDOW` | slots in flight at once; decisions that are kept for other nodes | a power of two from 2 to 4096 |
+/// | `CLIENTS` | open sessions; requests outstanding at one node | from 1 to 65,535 |
+/// | `PAGE` | entries in one message | from 1 to 128 |
+/// | [`PAGE_BYTES`](StateMachine::PAGE_BYTES) | bytes in one page of a snapshot | from 28 to [`SNAPSHOT_PAGE`](crate::SNAPSHOT_PAGE) |
 ///
-/// Anything else is an error of the compiler, [`Node::FITS`]. The memory is `size_of::<Node<…>>()` for ever; what does not
-/// fit is refused as a value and traced, and heals.
+/// Any other capacity is a compile-time error, see [`Node::FITS`]. A node never takes more memory than
+/// `size_of::<Node<…>>()`. An input for which there is no room is rejected and traced, and can be repeated later.
 ///
 /// ```compile_fail,E0080
 /// // WINDOW must be a power of two from 2 to 4096
@@ -115,38 +116,38 @@ pub struct Node<
     replica: Replica<M, WINDOW, CLIENTS>,
     leader: Leader<M::Command, WINDOW, CLIENTS>,
     requesters: Table<Requester<M::Command>, CLIENTS>,
-    /// The highest ballot that was heard of.
-    seen: Ballot,
+    /// The highest ballot that this node has heard of.
+    highest_seen: Ballot,
     leader_hint: Option<NodeId>,
-    /// Whether it may speak as an acceptor and as a leader (rules D1 and D2).
+    /// True if the node may vote and lead (rules D1 and D2).
     voter: bool,
-    /// What the election timer is for.
-    contact: Contact,
-    /// Whom it turns to while it hears no leader (rule L8).
+    /// Contact with a leader, which decides what the election timer is for.
+    contact: LeaderContact,
+    /// The node that proposals are sent to while no leader is heard (rule L8).
     relay: Option<Relay>,
-    /// Whether what has waited is handed to another than the leader next time.
-    around: bool,
-    /// Heartbeats in a row under one ballot, sent or heard.
-    beats: u8,
-    /// Claims in a row that another one ended.
+    /// True if the next retransmission of pending requests goes to a node other than the leader (rule L8).
+    bypass_leader: bool,
+    /// Consecutive heartbeats under one ballot, sent or received.
+    heartbeats_in_row: u8,
+    /// Consecutive elections of this node that a rival ended.
     failures: u8,
-    /// Until then it claims only where a quorum answers its probe at once (rule L5).
+    /// Until this time a probe must be granted by a quorum at its first try (rule L5).
     patience: Instant,
-    /// Questions for missing decisions that brought nothing.
+    /// Requests for missing decisions that have brought nothing so far.
     learn_repeats: u8,
-    /// Up to where decisions were last asked for.
+    /// The slot up to which decisions were last requested.
     learn_until: Slot,
     halt: Option<Halt<M::Command>>,
     timers: Timers,
     rng: XorShiftRng,
-    /// The most votes that the acceptor has held.
+    /// The most votes that the acceptor has held at once.
     votes_peak: usize,
-    latest: Latest,
-    /// Beside the settings, so that a literal of those is the same with the feature and without.
+    last_step: LastStep,
+    /// Outside of [`Config`], so that a literal of `Config` is the same with the feature `mutants` and without it.
     mistake: Mistake,
 }
 
-/// Where a node is in its life.
+/// The phase in the life of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Founding(Seed),
@@ -157,22 +158,23 @@ enum Phase {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// The node that founds a cluster. An operator makes one the founder, once in the life of a cluster (rule J1), and it must
-    /// have no past in it. Where there is another by mistake, or the cluster is there already, it joins that.
+    /// Creates the node that founds a cluster. The operator names one founder, once in the life of a cluster (rule J1);
+    /// it must never have been a member of that cluster before. If the cluster exists already, or a second founder was
+    /// named by mistake, the node joins it instead.
     ///
-    /// `run_seed` decides the node's jitter. Every node of a cluster may be given the same: it is mixed with the node's
-    /// number. On boards, draw it from something that differs between starts, so that boards that boot together do not
-    /// duel in step.
+    /// `run_seed` seeds the jitter of the node. All nodes of a cluster may be given the same seed, since the node's
+    /// number is mixed in. On boards, draw it from a source that differs between starts: otherwise boards that boot
+    /// together may start their elections together, each time.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: the first relation of the settings that does not hold.
+    /// [`ConfigError`]: the first check of the settings that fails.
     pub fn found(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self::founding(config, run_seed, now))
     }
 
-    /// As [`Node::found`], of settings that are sound.
+    /// Creates a founder from validated settings; see [`Node::found`].
     pub(crate) fn founding(config: Config, run_seed: u64, now: Instant) -> Self {
         let rng = stream(run_seed, Purpose::Node(config.node.0));
         let phase = Phase::Founding(Seed::new(config.node));
@@ -181,21 +183,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Self::new(config, phase, (rng, timers), true, Durable::nothing())
     }
 
-    /// A node that joins a cluster, whether that is being founded or has run for years. It must have no past in it: a
-    /// node that voted and forgot would break agreement.
+    /// Creates a node that joins a cluster, which may be about to be founded or may have run for years. The node must
+    /// never have been a member of that cluster: a node that has voted and forgotten its votes breaks agreement.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: the first relation of the settings that does not hold.
+    /// [`ConfigError`]: the first check of the settings that fails.
     pub fn join(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self::joining(config, run_seed, now, true))
     }
 
-    /// As [`Node::join`], of settings that are sound; or one that only learns.
+    /// Creates a joining node from validated settings, see [`Node::join`]; or a learner, if `votes` is false.
     pub(crate) fn joining(config: Config, run_seed: u64, now: Instant, votes: bool) -> Self {
         let mut rng = stream(run_seed, Purpose::Node(config.node.0));
-        // Rule J3: boards that are switched on together do not ask together.
+        // Rule J3: boards that are switched on together must not all ask at the same time.
         let jitter = span_below(&mut rng, config.join_retransmit);
         let mut timers = Timers::new();
         timers.arm_after(Timer::Join, &now, &jitter);
@@ -203,8 +205,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Self::new(config, phase, (rng, timers), votes, Durable::nothing())
     }
 
-    /// The one place where a node is made, in one go: a node that is changed after that, or put into something else,
-    /// may be there twice for a moment, and small targets have no stack for that.
+    /// Builds the node in one expression, and in one place. If it were modified or moved afterwards, the compiler might
+    /// keep two copies on the stack for a moment, which small targets have no room for.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn new(
         config: Config,
@@ -214,20 +216,24 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         past: Durable<M, WINDOW, CLIENTS>,
     ) -> Self {
         let () = Self::FITS;
+        debug_assert!(
+            past.acceptor.mistake.is_any() || past.acceptor.low_water() <= past.state.applied,
+            "dropped votes for slots that the stored state does not include (T1)"
+        );
         Self {
             fingerprint: Self::fingerprint_of(&config),
             phase,
-            seen: past.acceptor.promised(),
+            highest_seen: past.acceptor.promised(),
             acceptor: past.acceptor,
             replica: Replica::new(past.state),
             leader: Leader::new(),
             requesters: Table::new(),
             leader_hint: None,
             voter,
-            contact: Contact::New,
+            contact: LeaderContact::New,
             relay: None,
-            around: false,
-            beats: 0,
+            bypass_leader: false,
+            heartbeats_in_row: 0,
             failures: 0,
             patience: Instant::ZERO,
             learn_repeats: 0,
@@ -236,20 +242,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             timers,
             rng,
             votes_peak: 0,
-            latest: Latest::NONE,
+            last_step: LastStep::NONE,
             mistake: Mistake::NONE,
             config,
         }
     }
 
-    /// Tells the node that a message arrived. Nothing that a message says can make it panic or break its own rules; what
-    /// it does not act on it traces with the reason.
+    /// Handles a message that has arrived. No message can make the node panic or break its own rules; a message that
+    /// the node does not act on is traced with the reason.
     ///
-    /// A driver hands over what its link brings, whomever it is for: where everybody hears everything, a node that hears
-    /// another one speak under its own number halts (rule N3). What the node itself has sent must not come back to it; a
-    /// link that echoes leaves that out.
+    /// The driver passes on every message from its link, whatever its recipient: on a shared medium, a node that hears
+    /// another node use its own number halts (rule N3). A node's own messages must not be passed back to it, so a link
+    /// with an echo filters them out.
     ///
-    /// An outbox without [`Node::OUTBOX_MIN`] of room makes the message as good as lost (rule N4).
+    /// A message is dropped if the outbox has less than [`Node::OUTBOX_MIN`] of room (rule N4).
     pub fn handle_message<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -276,7 +282,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.invariants();
     }
 
-    /// Rule N2: what may come in at all.
+    /// Rule N2: checks the cluster, the sender and the recipient of a message.
     fn admit(&self, envelope: &Envelope<M, PAGE>) -> Result<(), Reason> {
         if self.halt.is_some() {
             return Err(Reason::Halted);
@@ -292,8 +298,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rule N3: what does not come in may be the word of another node of this number, whomever that speaks to. Nobody writes to a
-    /// node under that node's own number, so that it is only heard where it writes to others.
+    /// Rule N3: ignores a message that was not admitted, or halts if its sender uses this node's number. Nobody sends a
+    /// message to a node under that node's own number, so a duplicate is only noticed when it talks to other nodes.
     #[cold]
     #[inline(never)]
     fn refuse<T: Tracer<M, PAGE>>(
@@ -310,7 +316,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// One match, one line an arm: each kind goes to its handler, if the node's phase has the role for it.
+    /// Passes each kind of message to its handler, if the node is in a phase in which it takes that kind.
     fn dispatch<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -377,22 +383,22 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Which role a kind of message is for; the node itself, where it has no such role yet.
+    /// Returns the role that handles a kind of message, or [`Role::Node`] if this node does not have that role yet.
     fn receiver(&self, kind: MessageKind) -> Role {
         match kind {
             _ if self.is_active() => kind.receiver(),
             MessageKind::Join if matches!(self.phase, Phase::Founding(_)) => Role::Seed,
             MessageKind::Welcome if matches!(self.phase, Phase::Joining(_)) => Role::Initializer,
-            // It has none of the other roles before it has joined.
+            // Before it has joined, a node has none of the other roles.
             _ => Role::Node,
         }
     }
 
-    /// Tells the node that time has passed. It serves every timer that has expired, in a fixed order, and none that has
-    /// not; to call it early is harmless.
+    /// Handles the passage of time: serves every expired timer, in a fixed order. A call before the deadline does
+    /// nothing.
     ///
-    /// A timer for which the outbox has no room stays expired, and [`Node::next_deadline`] still names it: empty the
-    /// outbox and call again.
+    /// If the outbox has no room for a timer, that timer stays expired and [`Node::next_deadline`] still returns its
+    /// deadline: empty the outbox and call again.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle_timeout<T: Tracer<M, PAGE>>(
         &mut self,
@@ -426,13 +432,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.invariants();
     }
 
-    /// When [`Node::handle_timeout`] is to be called, at the earliest; `None` when nothing is awaited.
+    /// Returns the time at which [`Node::handle_timeout`] is to be called, or `None` if no timer is armed.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// Puts a message from the outbox in an envelope for one of its recipients.
-    #[inline(never)] // As a call it writes the copy where the caller wants it; inlined it would make a second one.
+    /// Wraps a message from the outbox in an envelope for one of its recipients.
+    #[inline(never)] // A call writes the copy to its destination; inlined code would make a second one.
     pub fn envelope(&self, to: NodeId, outgoing: &Outgoing<M, PAGE>) -> Envelope<M, PAGE> {
         Envelope {
             cluster: self.fingerprint,
@@ -442,8 +448,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Stops the node for good: something happened that cannot happen while the rules hold, and to go on would spread
-    /// it. The first cause is kept.
+    /// Halts the node for good: it has seen proof that a rule is broken, and to go on would spread the error. The first
+    /// cause is kept.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn halt<T: Tracer<M, PAGE>>(
         &mut self,
@@ -459,39 +465,94 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers.cancel_all();
     }
 
-    /// A span with jitter: from `span` up to half as much again (rule S7).
+    /// Returns a span with jitter: `span` plus up to half of it (rule S7).
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn jittered(&mut self, span: Duration) -> Duration {
         span.saturating_add(span_below(&mut self.rng, span / 2))
     }
 
-    /// One of the others at random.
+    /// Returns one of the other members, drawn at random.
     fn random_peer(&mut self) -> Option<NodeId> {
         self.random_of(self.config.peers())
     }
 
-    /// One of some nodes at random.
+    /// Returns one of `nodes`, drawn at random.
     #[inline(never)]
     fn random_of(&mut self, nodes: NodeSet) -> Option<NodeId> {
         nodes.nth(crate::random::below(&mut self.rng, nodes.len()))
     }
 
-    /// What must hold between steps; checked in builds with debug assertions.
+    /// Checks the invariants that hold between steps, in builds with debug assertions.
     fn invariants(&self) {
-        // A node that makes a mistake must get past these, to be caught from outside.
+        // A node with an active mutant skips these checks, so that the checkers outside have to catch it.
         if cfg!(debug_assertions) && self.halt.is_none() && !self.mistake.is_any() {
             self.acceptor.invariants(self.replica.applied());
             self.replica.invariants();
             self.leader.invariants(self.replica.applied());
             debug_assert!(
-                self.seen >= self.acceptor.promised(),
-                "promised what was not seen"
+                self.highest_seen >= self.acceptor.promised(),
+                "promised a ballot that it has not noted as seen (S1)"
             );
             debug_assert!(
                 self.leader
                     .leading()
                     .is_none_or(|ballot| ballot >= self.acceptor.promised()),
-                "leads under a ballot that its own acceptor has left behind"
+                "leads under a lower ballot than its own acceptor has promised"
+            );
+            self.election_invariants();
+        }
+    }
+
+    /// Checks the invariants of elections, leadership and timers that hold between steps.
+    fn election_invariants(&self) {
+        let me = self.config.node;
+        let is_armed = |timer| self.timers.is_armed(timer);
+        debug_assert!(
+            self.leader.is_idle() || self.is_active() && self.voter,
+            "a node that does not vote runs for election (D1, D2)"
+        );
+        debug_assert!(
+            self.leader.is_probing()
+                || self
+                    .leader
+                    .ballot()
+                    .is_none_or(|ballot| ballot <= self.highest_seen),
+            "claims a ballot that it has not noted as seen (S1)"
+        );
+        debug_assert!(
+            self.relay.is_none_or(|relay| relay.node != me),
+            "a node is its own relay (L8)"
+        );
+        debug_assert!(self.votes_peak <= WINDOW, "more votes than the window has");
+        debug_assert!(
+            is_armed(Timer::Request) == (self.requesters.len() > 0),
+            "requesters repeat their requests until they are answered"
+        );
+        debug_assert!(
+            is_armed(Timer::Propose) || self.replica.pending() == 0,
+            "pending requests are proposed until they are decided (R3)"
+        );
+        debug_assert!(
+            is_armed(Timer::Join) || !matches!(self.phase, Phase::Joining(_)),
+            "a joining node requests a snapshot until it has one"
+        );
+        if self.leader.leading().is_some() {
+            debug_assert!(
+                self.leader_hint == Some(me) && self.contact == LeaderContact::Following,
+                "a leader follows itself"
+            );
+            debug_assert!(
+                is_armed(Timer::Heartbeat) && is_armed(Timer::Quorum),
+                "a leader sends heartbeats, and checks that a quorum answers (L6)"
+            );
+        } else {
+            debug_assert!(
+                !is_armed(Timer::Heartbeat) && !is_armed(Timer::Commander),
+                "timers of a leadership that has ended"
+            );
+            debug_assert!(
+                self.leader.is_idle() || is_armed(Timer::Scout),
+                "an election without a timer would never end (L5)"
             );
         }
     }

@@ -1,8 +1,8 @@
-//! Who a node is, and sets of nodes: quorums are bit sets and counts, never floats.
+//! Node numbers, and sets of nodes in which quorums are counted, as bit sets.
 
 use core::fmt;
 
-/// The most nodes that one cluster can have: the bits of a [`NodeSet`].
+/// The maximum number of nodes in a cluster: the number of bits of a [`NodeSet`].
 pub const NODES_MAX: u16 = 64;
 
 /// [`NODES_MAX`] as the length of an array.
@@ -11,7 +11,7 @@ pub(crate) const NODES_LEN: usize = {
     64
 };
 
-/// A node's number in its cluster: 0 to [`NODES_MAX`] − 1. An address belongs to the transport, not to the protocol.
+/// The number of a node in its cluster: 0 to [`NODES_MAX`] − 1. Addresses belong to the transport, not to the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NodeId(pub u16);
@@ -24,8 +24,8 @@ impl fmt::Display for NodeId {
 
 /// A set of nodes, one bit each.
 ///
-/// Counting votes in a set, and not in a counter, is what makes a repeated reply harmless
-/// (Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, section 2.2).
+/// Votes are collected in a set and not in a counter, which makes a repeated reply harmless (Van Renesse and
+/// Altinbuken, *Paxos Made Moderately Complex*, section 2.2).
 ///
 /// ```
 /// use synod::{NodeId, NodeSet};
@@ -43,10 +43,10 @@ impl fmt::Display for NodeId {
 pub struct NodeSet(u64);
 
 impl NodeSet {
-    /// The set of nobody.
+    /// The empty set.
     pub const EMPTY: Self = Self(0);
 
-    /// The nodes 0 to `count` − 1; at most [`NODES_MAX`] of them.
+    /// Returns the set of the nodes 0 to `count` − 1; at most [`NODES_MAX`] of them.
     pub const fn first(count: u16) -> Self {
         if count >= NODES_MAX {
             Self(u64::MAX)
@@ -55,7 +55,7 @@ impl NodeSet {
         }
     }
 
-    /// The set of one node; empty where its number is out of range.
+    /// Returns the set of one node; empty if its number is out of range.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn only(node: NodeId) -> Self {
         if node.0 < NODES_MAX {
@@ -65,7 +65,7 @@ impl NodeSet {
         }
     }
 
-    /// Adds a node and says whether it was new. A number out of range is never added.
+    /// Adds a node and returns true if it was new. A number out of range is not added.
     pub fn insert(&mut self, node: NodeId) -> bool {
         let with = self.0 | Self::only(node).0;
         let new = with != self.0;
@@ -73,48 +73,49 @@ impl NodeSet {
         new
     }
 
-    /// The set without one node.
+    /// Returns the set without one node.
     #[must_use]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn without(self, node: NodeId) -> Self {
         Self(self.0 & !Self::only(node).0)
     }
 
-    /// The members of this set that are not in the other.
+    /// Returns the nodes of this set that are not in the other.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// The nodes that are in this set or in the other.
+    /// Returns the nodes that are in this set or in the other.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether a node is in the set.
+    /// True if a node is in the set.
     pub const fn contains(self, node: NodeId) -> bool {
         self.0 & Self::only(node).0 != 0
     }
 
-    /// How many nodes are in the set.
+    /// Returns the number of nodes in the set.
     pub const fn len(self) -> u32 {
         self.0.count_ones()
     }
 
-    /// Whether nobody is in the set.
+    /// True if the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the set holds a majority of `members`: more than half, in whole numbers. Who is no member is not counted.
+    /// True if the set contains a quorum of `members`: more than half of them. Nodes that are not members are not
+    /// counted.
     ///
-    /// Two majorities of one membership share a node, on which all of the protocol's safety rests
-    /// (Lamport, *The Part-Time Parliament*, section 2.1).
+    /// Any two quorums of one membership have a node in common, on which the safety of the protocol rests (Lamport,
+    /// *The Part-Time Parliament*, section 2.1).
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn is_quorum(self, members: Self) -> bool {
-        // Strikes one out on each side until a side is empty. Clusters are small, and most targets have no instruction
-        // that counts bits, so that this is a fraction of what two counts would take.
+        // Removes one node on each side until a side is empty. Clusters are small, and most targets have no instruction
+        // that counts bits, so this takes a fraction of the time of two bit counts.
         let (mut inside, mut outside) = (self.0 & members.0, members.0 & !self.0);
         while inside != 0 && outside != 0 {
             inside &= inside - 1;
@@ -123,7 +124,7 @@ impl NodeSet {
         inside != 0
     }
 
-    /// The nodes in rising order.
+    /// Returns the nodes in rising order.
     pub fn iter(self) -> impl Iterator<Item = NodeId> {
         let mut rest = self.0;
         core::iter::from_fn(move || {
@@ -133,7 +134,7 @@ impl NodeSet {
         })
     }
 
-    /// The `index`th node in rising order, or `None` past the end; the way to draw one at random.
+    /// Returns the node with the given index in rising order, or `None` past the end; used to draw one at random.
     pub fn nth(self, index: u32) -> Option<NodeId> {
         let mut rest = self.0;
         for _ in 0..index.min(u64::BITS) {
@@ -142,7 +143,7 @@ impl NodeSet {
         Self(rest).iter().next()
     }
 
-    /// The set as bits, node 0 the lowest.
+    /// Returns the set as bits, node 0 the lowest.
     pub const fn bits(self) -> u64 {
         self.0
     }

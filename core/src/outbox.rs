@@ -1,4 +1,4 @@
-//! What a step wants done: durable writes, then messages, then replies.
+//! The outbox of a node: durable writes, messages and replies of one step or more, for the driver to carry out.
 
 use crate::{
     Ballot, Entry, Message, NodeSet, Outcome, Proposal, Queue, RequestKey, Role, Slot, StateMachine,
@@ -7,73 +7,72 @@ use core::fmt::Debug;
 use heapless::Vec;
 use heapless::vec::VecView;
 
-/// What must be durable before anything that stands behind it in the outbox may leave.
+/// A record that must be durable before any message or reply of the same outbox leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Write<C> {
-    /// The acceptor promised this ballot. A promise of the node's own ballot is also the record that its round is used.
+    /// The acceptor has promised this ballot. A promise of the node's own ballot also records that its round is used.
     Promised(Ballot),
-    /// The acceptor accepted this, and promised its ballot with it.
+    /// The acceptor has accepted this entry, and has promised its ballot with it.
     Accepted(Entry<C>),
-    /// The replica was told by another one what is decided in a slot, which need not be what was accepted here. Of all
-    /// other slots that are applied, the last proposal that was accepted is the decision.
+    /// The replica has received a decision from another node, which need not be the proposal that was accepted here.
+    /// For all other applied slots, the proposal that was accepted last is the decision.
     Decided {
         /// The slot.
         slot: Slot,
-        /// What is decided in it.
+        /// The decided proposal.
         proposal: Proposal<C>,
     },
-    /// The state is no longer that of the slot before with one more command: the node has joined, or has installed a
-    /// snapshot of this slot. All of the state must be durable ([`Node::durable`](crate::Node::durable)), and not only
-    /// what changes.
+    /// The whole state was replaced: the node has joined, or has installed a snapshot of this slot. The complete state
+    /// must be made durable ([`Node::durable`](crate::Node::durable)), not only the changes.
     Installed(Slot),
 }
 
-/// A message and who is to have it. The node itself is never among them.
+/// A message with its recipients, which never include the node itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Outgoing<M: StateMachine, const PAGE: usize> {
-    /// Which role speaks.
+    /// The role that sends it.
     pub role: Role,
-    /// The recipients; the driver sends a copy to each.
+    /// The recipients. The driver sends a copy to each of them.
     pub to: NodeSet,
-    /// What to send.
+    /// The message.
     pub message: Message<M, PAGE>,
 }
 
-/// The answer to a request that was made at this node.
+/// The reply to a request that was made at this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Reply<O> {
-    /// Which request.
+    /// The request that is answered.
     pub key: RequestKey,
-    /// [`Proposal::fingerprint`] of the request: what was asked under that key (rule X1).
+    /// [`Proposal::fingerprint`] of the request, which identifies the command under that key (rule X1).
     pub fingerprint: u32,
-    /// What came of it.
+    /// The outcome of the request.
     pub outcome: Outcome<O>,
 }
 
-/// Where a node puts what it wants done; the driver empties it after a step, or after a few.
+/// The output of a node's steps, which the driver carries out and clears after each step, or after a few.
 ///
-/// # The loop, and what its driver owes
+/// # The contract of a driver
 ///
-/// This is the contract of every driver. Each turn of its loop is the same five things, in this order:
+/// Each turn of a driver's loop consists of the same five parts, in this order:
 ///
-/// 1. **Wait**, with an empty outbox, until something arrives or [`Node::next_deadline`](crate::Node::next_deadline) has
-///    come. Then read the clock once. It may stand still but must not go back; [`Ticks`](crate::Ticks) makes such a clock
-///    of a counter that goes around.
-/// 2. **What is due**: [`Node::handle_timeout`](crate::Node::handle_timeout). A timer that finds no room waits for the next
-///    turn.
-/// 3. **What has arrived**: messages and requests, one after the other, as long as [`Outbox::room`] is at least
-///    [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN). The others stay where they are until the next turn: one that is handed
-///    over without that room is as good as lost.
-/// 4. **Every [`Write`] becomes durable** before any message or reply of the same emptying leaves. A
-///    [`Journal`](crate::storage::Journal) does that; without one, the node must never be started again. Where it cannot
-///    be done, [`Node::fence`](crate::Node::fence) takes the place of the rest of this turn. The writes of a node that does
-///    not vote ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are not made durable but
-///    dropped, as nobody relies on them.
-/// 5. **Messages, then replies**, leave; then [`Outbox::clear`]. Messages may be lost, delayed, repeated and reordered
-///    on their way, but not altered.
+/// 1. **Wait**, with an empty outbox, until input arrives or [`Node::next_deadline`](crate::Node::next_deadline) has
+///    passed. Then read the clock once. It may stand still but must not go back; [`Ticks`](crate::Ticks) turns a
+///    counter that wraps around into such a clock.
+/// 2. **Timers**: call [`Node::handle_timeout`](crate::Node::handle_timeout). A timer without room in the outbox waits
+///    for the next turn.
+/// 3. **Input**: pass on messages and requests, one by one, as long as [`Outbox::room`] is at least
+///    [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN). Keep the others for the next turn: a message that is passed on
+///    without that room is dropped.
+/// 4. **Writes**: every [`Write`] becomes durable before any message or reply of the same outbox leaves. A
+///    [`Journal`](crate::storage::Journal) does this; without one, the node must never be restarted. If a write fails,
+///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node that does not vote
+///    ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are dropped instead, as nobody relies
+///    on them.
+/// 5. **Output**: send the messages, then hand out the replies, then call [`Outbox::clear`]. Messages may be lost,
+///    delayed, duplicated and reordered on their way, but not altered.
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -123,11 +122,12 @@ pub struct Reply<O> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// # How much room
+/// # Room
 ///
-/// `ROOM` bounds each of the three queues. [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) is what one step may need; a
-/// driver that gathers several steps before it empties the outbox gives more. An outbox with less does not compile where it
-/// is handed to a node, and the error says how much that node needs:
+/// `ROOM` is the capacity of each of the three queues. One step needs up to
+/// [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN); a driver that gathers several steps before it clears the outbox
+/// provides more. An outbox with less does not compile where it is passed to a node, and the error names the number
+/// that the node needs:
 ///
 /// ```compile_fail,E0080
 /// use synod::{Instant, Node, Outbox, machines::Kv};
@@ -139,10 +139,10 @@ pub struct Reply<O> {
 /// # tick(&mut Node::found(synod::Config::new(synod::NodeId(0), 1), 6, Instant::ZERO).unwrap());
 /// ```
 ///
-/// That is an error of `cargo build` and `cargo test`. `cargo check` does not look into the bodies of generic functions,
-/// and finds only what stands in a type or a constant. So name the room by the number: `{ Member::OUTBOX_MIN }` is never
-/// too little, and where `Member` itself cannot be, `cargo check` says so. Of a room that is written down as a number it can
-/// be asked in a constant:
+/// `cargo build` and `cargo test` report this error. `cargo check` does not evaluate the bodies of generic functions,
+/// and reports it only for types and constants. So write the room as `{ Member::OUTBOX_MIN }`, which is always enough,
+/// and for which `cargo check` reports capacities of `Member` that are out of bounds. A room that is written as a
+/// literal can be checked in a constant:
 ///
 /// ```
 /// # type Member = synod::Node<synod::machines::Kv<4>, 16, 8, 2>;
@@ -151,18 +151,18 @@ pub struct Reply<O> {
 /// ```
 ///
 /// Code that owns an outbox and is generic over the capacities takes `ROOM` as one more parameter: see
-/// [`outbox_min`](crate::outbox_min). Code that is only handed one takes [`AnyOutbox`].
+/// [`outbox_min`](crate::outbox_min). Code that is only passed an outbox takes [`AnyOutbox`].
 ///
-/// Messages of one run are merged while they wait: a second [`Message::Accept`] for the slots that follow joins the
-/// first, and so do [`Message::Accepted`] and [`Message::Decision`]. So a driver that gathers sixty-four requests and
-/// sends once sends two pages of thirty-two.
+/// Messages for consecutive slots are merged while they wait: a second [`Message::Accept`] for the following slots is
+/// appended to the first, and so are [`Message::Accepted`] and [`Message::Decision`]. A driver that gathers sixty-four
+/// requests with a `PAGE` of 32 sends two pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbox<M: StateMachine, const PAGE: usize, const ROOM: usize> {
-    /// To be made durable, in this order, before the rest.
+    /// Writes to be made durable, in this order, before anything else.
     pub writes: Vec<Write<M::Command>, ROOM>,
-    /// To be sent.
+    /// Messages to be sent.
     pub messages: Vec<Outgoing<M, PAGE>, ROOM>,
-    /// To be handed to the clients of this node.
+    /// Replies for the clients of this node.
     pub replies: Vec<Reply<M::Output>, ROOM>,
     peak: usize,
 }
@@ -174,7 +174,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Default for Outbox<M
 }
 
 impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM> {
-    /// An empty outbox.
+    /// Creates an empty outbox.
     pub const fn new() -> Self {
         Self {
             writes: Vec::new(),
@@ -184,12 +184,12 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         }
     }
 
-    /// Whether there is nothing to do.
+    /// True if all three queues are empty.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.messages.is_empty() && self.replies.is_empty()
     }
 
-    /// Forgets everything in it.
+    /// Removes everything.
     pub fn clear(&mut self) {
         self.peak = self.peak();
         self.writes.clear();
@@ -197,15 +197,16 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.replies.clear();
     }
 
-    /// Forgets what was to be written and sent; the replies stay.
-    pub(crate) fn retract(&mut self) {
+    /// Removes the writes and the messages; the replies stay.
+    pub(crate) fn drop_unsent(&mut self) {
         self.peak = self.peak();
         self.writes.clear();
         self.messages.clear();
     }
 
-    /// How much still fits in the fullest of the three queues. As long as that is at least
-    /// [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) one more step can be gathered; a step that finds less does nothing.
+    /// Returns the room of the fullest of the three queues. As long as it is at least
+    /// [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN), one more step can be gathered; a step that finds less room does
+    /// nothing.
     ///
     /// ```
     /// use synod::machines::Kv;
@@ -221,13 +222,13 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         ROOM - longest.max(self.replies.len())
     }
 
-    /// Forgets everything, the peak included.
+    /// Removes everything, and resets the peak.
     pub(crate) fn reset(&mut self) {
         self.clear();
         self.peak = 0;
     }
 
-    /// The most that any of the three queues has held; at most `ROOM`.
+    /// Returns the most that any of the three queues has held, at most `ROOM`.
     pub fn peak(&self) -> usize {
         self.peak
             .max(self.writes.len())
@@ -244,21 +245,21 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     }
 }
 
-/// An [`Outbox`] of any room, for code to which the room is of no account. `Outbox` is the only implementation.
+/// An [`Outbox`] with any room, for code that does not depend on it. `Outbox` is the only implementation.
 pub trait AnyOutbox<M: StateMachine, const PAGE: usize>: Clone + Debug + sealed::Sealed {
-    /// The room of each of the three queues.
+    /// The capacity of each of the three queues.
     const ROOM: usize;
 
     /// See [`Outbox::new`].
     fn new() -> Self;
 
-    /// To be made durable.
+    /// Writes to be made durable.
     fn writes(&self) -> &[Write<M::Command>];
 
-    /// To be sent.
+    /// Messages to be sent.
     fn messages(&self) -> &[Outgoing<M, PAGE>];
 
-    /// To be handed to clients.
+    /// Replies for clients.
     fn replies(&self) -> &[Reply<M::Output>];
 
     /// See [`Outbox::is_empty`].
@@ -273,19 +274,19 @@ pub trait AnyOutbox<M: StateMachine, const PAGE: usize>: Clone + Debug + sealed:
 
     /// Removes the writes and the messages; the replies stay.
     #[doc(hidden)]
-    fn retract(&mut self);
+    fn drop_unsent(&mut self);
 
     /// See [`Outbox::room`].
     fn room(&self) -> usize;
 
-    /// Removes everything, and forgets the peak.
+    /// Removes everything, and resets the peak.
     #[doc(hidden)]
     fn reset(&mut self);
 
     /// See [`Outbox::peak`].
     fn peak(&self) -> usize;
 
-    /// The queues without their capacity.
+    /// Returns the queues without their capacity in the type.
     #[doc(hidden)]
     fn view(&mut self) -> OutboxView<'_, M, PAGE>;
 }
@@ -340,8 +341,8 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> AnyOutbox<M, PAGE>
     }
 
     #[inline]
-    fn retract(&mut self) {
-        Self::retract(self);
+    fn drop_unsent(&mut self) {
+        Self::drop_unsent(self);
     }
 
     #[inline]
@@ -365,7 +366,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> AnyOutbox<M, PAGE>
     }
 }
 
-/// An outbox whose capacity is erased, so that the code behind it is compiled once.
+/// An outbox without its capacity in the type, so that the code of a node is compiled once.
 #[derive(Debug)]
 pub struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
     writes: &'a mut VecView<Write<M::Command>>,
@@ -374,9 +375,9 @@ pub struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
 }
 
 impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
-    /// How much still fits in the fullest of the three queues.
+    /// Returns the room of the fullest of the three queues.
     pub(crate) fn room(&self) -> usize {
-        // The three are of one capacity.
+        // All three queues have the same capacity.
         let longest = self.writes.len().max(self.messages.len());
         self.writes.capacity() - longest.max(self.replies.len())
     }
@@ -385,13 +386,13 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         self.writes.push(write).map_err(|_| Queue::Outbox)
     }
 
-    /// Forgets whatever was to be written.
-    pub(crate) fn forget_writes(&mut self) {
+    /// Removes the writes.
+    pub(crate) fn drop_writes(&mut self) {
         self.writes.clear();
     }
 
-    /// Takes back the last message.
-    pub(crate) fn take_back(&mut self) {
+    /// Removes the last message.
+    pub(crate) fn drop_last_message(&mut self) {
         self.messages.pop();
     }
 
@@ -404,13 +405,13 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         if cfg!(not(target_pointer_width = "32")) {
             return self.messages.push(outgoing).map_err(|_| Queue::Outbox);
         }
-        // A message that is moved costs small targets a copy of it, and one that is built in its place does not.
+        // To move a message costs a copy on small targets; to build it in place does not.
         let Outgoing { role, to, message } = outgoing;
         *self.place(role, to).ok_or(Queue::Outbox)? = message;
         Ok(())
     }
 
-    /// The place of the next message, with a small one in it for now.
+    /// Adds a message with a small placeholder, and returns a reference to it.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn place(&mut self, role: Role, to: NodeSet) -> Option<&mut Message<M, PAGE>> {
         let message = Message::Learn { from: Slot::ZERO };
@@ -418,24 +419,24 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         self.messages.last_mut().map(|last| &mut last.message)
     }
 
-    /// How many messages are queued.
+    /// Returns the number of queued messages.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// The messages from an index on.
+    /// Returns the messages from an index on.
     pub(crate) fn since(&self, index: usize) -> &[Outgoing<M, PAGE>] {
         self.messages.get(index..).unwrap_or_default()
     }
 
-    /// The last message, if it is for the same recipients.
+    /// Returns the last message, if it has the same recipients.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn last(&mut self, to: NodeSet) -> Option<&mut Message<M, PAGE>> {
         let last = self.messages.last_mut()?;
         (last.to == to).then_some(&mut last.message)
     }
 
-    /// Asks for one more proposal to be accepted: in the page that waits already, if its slot follows there.
+    /// Queues an accept for one proposal, in the page that waits already if the slot follows it there.
     pub(crate) fn accept(
         &mut self,
         to: NodeSet,
@@ -454,11 +455,11 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
                 && !proposals.is_full()
                 && first.checked_add(run_len(proposals.len())) == Some(slot) =>
             {
-                // An accept never says that what it asks for is decided.
+                // An accept never announces as decided what it asks for.
                 *told = (*told).max(decided.min(first.back(1)));
                 return proposals.push(*proposal).map_err(|_| Queue::Outbox);
             }
-            // The accept that takes its place says as much.
+            // The accept that replaces it announces as much.
             Some(Message::Decision {
                 ballot: known,
                 decided: told,
@@ -486,7 +487,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         }
     }
 
-    /// Answers an accept: with the answer that waits already, if the runs of slots are one.
+    /// Queues an answer to an accept, merged with the answer that waits already if the slots are consecutive.
     pub(crate) fn accepted(
         &mut self,
         to: NodeSet,
@@ -526,7 +527,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         })
     }
 
-    /// Says how far the log is decided: with the last message, if that can say it.
+    /// Announces how far the log is decided, in the last message if that can carry it.
     pub(crate) fn decision(
         &mut self,
         to: NodeSet,
@@ -562,7 +563,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 }
 
-/// The length of a page as a count of slots; pages are far shorter than 2³² entries.
+/// Returns the length of a page as a number of slots; pages are far shorter than 2³² entries.
 pub(crate) fn run_len(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
@@ -579,7 +580,7 @@ mod tests {
     type Said = Message<Opaque, 3>;
     type Full = Outbox<Opaque, 3, 16>;
 
-    /// Something that a step says.
+    /// One output of a step.
     #[derive(Clone, Debug)]
     enum Deed {
         Accept(Slot, Slot),
@@ -607,7 +608,7 @@ mod tests {
         ]
     }
 
-    /// What messages say, one slot at a time, without how far the log is decided.
+    /// Returns the content of messages, one slot at a time, without announcements of decisions.
     fn singles(said: &[Outgoing<Opaque, 3>]) -> vec::Vec<(NodeSet, Said)> {
         let mut singles = vec![];
         for Outgoing { to, message, .. } in said {
@@ -672,7 +673,7 @@ mod tests {
         }
     }
 
-    /// How far the messages for some node say that the log is decided under a ballot.
+    /// Returns the slot up to which the messages for a node announce decisions under a ballot.
     fn told(said: &[Outgoing<Opaque, 3>], node: NodeSet, under: Ballot) -> Slot {
         let told = |outgoing: &Outgoing<Opaque, 3>| match outgoing.message {
             Message::Accept {
@@ -688,7 +689,7 @@ mod tests {
         said.iter().filter_map(told).max().unwrap_or(Slot::ZERO)
     }
 
-    /// What is in the outbox: of each message its kind, from where it runs, how long, and how far all is decided.
+    /// Returns a summary of the outbox: for each message its kind, first slot, length, and decided slot.
     fn sketch(outbox: &Full) -> vec::Vec<(MessageKind, u64, usize, u64)> {
         let of = |outgoing: &Outgoing<Opaque, 3>| match &outgoing.message {
             Message::Accept {
@@ -719,7 +720,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_joins_what_waits() {
+    fn consecutive_slots_are_merged_with_a_waiting_message() {
         let (to, ballot) = (NodeSet::only(NodeId(1)), Ballot::new(1, NodeId(0)));
         let slot = Slot::new;
         let mut outbox = Full::new();
@@ -761,8 +762,8 @@ mod tests {
     proptest! {
         #![proptest_config(crate::properties::cases(600))]
 
-        /// Messages that are merged say what they said one by one: in the same order, for the same nodes, and of what is
-        /// decided no more than was known, and no less than a decision was to say.
+        /// Merged messages have the same content as the single ones: in the same order, for the same nodes. They
+        /// announce no more decisions than were known, and no fewer than were to be announced.
         #[test]
         fn what_is_merged_says_the_same(
             deeds in proptest::collection::vec((to_and_ballot(), deed()), 0..40)

@@ -1,8 +1,8 @@
-//! How properties are tried: the same cases every time, and nothing written to disk.
+//! The configuration of property tests: the same cases in every run, and nothing written to disk.
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// So many cases; a few where each takes long.
+/// Returns a configuration with `count` cases; only a few where each takes long.
 pub(crate) fn cases(count: u32) -> Config {
     Config {
         cases: if cfg!(miri) { 4 } else { count },

@@ -1,12 +1,13 @@
-//! What stands in a slot of the log, who asked for it, and what came of it.
+//! Proposals, the keys that identify requests, and the outcomes of requests.
 
 use crate::{Ballot, Digest, Reader, Sink, Slot, Value};
 use core::fmt;
 
-/// A client's identity: the slot in which its registration was applied. No two registrations share a slot, so that a
-/// client that forgot its request numbers starts anew under a new identity and cannot be given another's answer.
+/// The identity of a client: the slot in which its registration was applied. No two registrations have the same slot,
+/// so a client that has forgotten its request numbers registers under a new identity and never gets the answer to an
+/// earlier request.
 ///
-/// In the key of a registration, before there is such a slot, it holds the nonce that the client drew.
+/// In the key of a registration, which has no slot yet, it holds the nonce that the client drew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientId(pub u64);
@@ -17,18 +18,18 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// The number of a client's request, from 1 and rising; a client that has used them all registers anew.
-/// [`RequestNumber::REGISTRATION`] is the number of a registration in keys and answers.
+/// The number of a client's request, rising from 1. A client that has used all numbers registers again. In keys and
+/// answers, [`RequestNumber::REGISTRATION`] stands for a registration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestNumber(pub u32);
 
 impl RequestNumber {
-    /// The number under which a registration is asked and answered.
+    /// The number of a registration.
     pub const REGISTRATION: Self = Self(0);
 }
 
-/// Which request is meant: a client's number of it, or a registration's nonce with
+/// The key that identifies a request: a client and the number of its request; or the nonce of a registration and
 /// [`RequestNumber::REGISTRATION`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -40,7 +41,7 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// The key of a registration under a nonce.
+    /// Returns the key of a registration with a nonce.
     pub const fn registration(nonce: u64) -> Self {
         Self {
             client: ClientId(nonce),
@@ -49,29 +50,29 @@ impl RequestKey {
     }
 }
 
-/// What a leader proposes for a slot.
+/// A proposal for a slot of the log.
 #[derive(Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Proposal<C> {
-    /// Fills a hole that a former leader left; changes nothing.
+    /// A no-op: fills a hole that a former leader has left, and changes nothing.
     Noop,
-    /// Opens a client's session; its slot becomes the client's identity.
+    /// Opens a session for a client, whose identity is the slot of this proposal.
     Register {
-        /// Drawn by the client so that a retry finds the session that the first try opened.
+        /// Drawn by the client, so that a retry finds the session that the first attempt opened.
         nonce: u64,
     },
     /// A command for the state machine, applied at most once for each client and number.
     Request {
-        /// Whose request it is.
+        /// The client.
         client: ClientId,
-        /// Which of that client's requests.
+        /// The number of the client's request.
         number: RequestNumber,
-        /// What the state machine is asked to do.
+        /// The command for the state machine.
         command: C,
     },
 }
 
-/// As it would be derived, compiled once on small targets and not in the midst of each page that is copied.
+/// Equal to the derived implementation, but compiled once on small targets and not inlined wherever a page is copied.
 #[expect(
     clippy::expl_impl_clone_on_copy,
     reason = "a derived one cannot have an attribute"
@@ -96,7 +97,7 @@ impl<C: Clone> Clone for Proposal<C> {
 }
 
 impl<C> Proposal<C> {
-    /// Whose request it is; `None` for a no-op, which nobody asked for.
+    /// Returns the key of the request; `None` for a no-op, which nobody has requested.
     pub fn key(&self) -> Option<RequestKey> {
         match self {
             Self::Noop => None,
@@ -110,17 +111,17 @@ impl<C> Proposal<C> {
 }
 
 impl<C: Eq> Proposal<C> {
-    /// Whether two proposals are the same: `==`, compiled once on small targets.
+    /// True if two proposals are equal: `==`, compiled once on small targets.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         self == other
     }
 }
 
 impl<C: Value> Proposal<C> {
-    /// Thirty-two bits of a digest of the command; 0 where there is none. With its key it says which request an answer is
-    /// for: a client may ask for two commands under one number, by mistake or because it forgot, and neither may be given
-    /// the other's answer (rule X1).
+    /// Returns 32 bits of a digest of the command, or 0 if there is none. Together with the key it identifies the
+    /// request that an answer belongs to: a client may use one number for two commands, by mistake or because it has
+    /// lost its memory, and neither must be given the other's answer (rule X1).
     ///
     /// ```
     /// use synod::{ClientId, Proposal, RequestNumber};
@@ -136,7 +137,7 @@ impl<C: Value> Proposal<C> {
         }
     }
 
-    /// A digest of all of it, and the fingerprint, which are made in one go.
+    /// Returns a digest of the whole proposal, and the fingerprint; both are computed together.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn digest(&self) -> (u64, u32) {
         match self {
@@ -212,43 +213,43 @@ impl<C: Value> Value for Proposal<C> {
     }
 }
 
-/// A proposal that an acceptor accepted for a slot under a ballot.
+/// An accepted proposal: a slot, a ballot and a proposal. Known as *pvalue* in *Paxos Made Moderately Complex*.
 #[doc(alias = "pvalue")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Entry<C> {
-    /// Where in the log.
+    /// The slot of the log.
     pub slot: Slot,
-    /// Under which leader's claim.
+    /// The ballot under which the proposal was accepted.
     pub ballot: Ballot,
-    /// What was accepted.
+    /// The proposal.
     pub proposal: Proposal<C>,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome<O> {
-    /// The command was applied in `slot`, once, and this is its output. A retry gets the same.
+    /// The command was applied in `slot`, exactly once, with this output. A retry gets the same outcome.
     Applied {
-        /// The slot whose application produced the output.
+        /// The slot in which the command was applied.
         slot: Slot,
-        /// What the state machine answered.
+        /// The output of the state machine.
         output: O,
     },
-    /// A session is open; the client's requests carry this identity from now on.
+    /// A session is open, whose identity the client's requests carry from now on.
     Registered {
-        /// The identity to use.
+        /// The identity of the client.
         client: ClientId,
     },
     /// A later request of the same client was applied already; the output of this one is no longer kept.
     Stale,
-    /// The session was given up to make room for others, and with it the memory of what was applied in it: this request was
-    /// not applied now, but an earlier try of it may have been. Register again.
+    /// The session was evicted to make room for others, so it is not known what was applied in it: this request was not
+    /// applied now, but an earlier attempt may have been. Register again.
     Evicted,
-    /// The same number came before with another command; nothing was applied.
+    /// The same number was used before for another command; nothing was applied.
     Reused,
-    /// The replica that was asked has no room now; nothing was proposed. Ask again later.
+    /// The replica has no room at present; nothing was proposed. Ask again later.
     Busy,
 }
 

@@ -1,4 +1,4 @@
-//! What a node costs in memory, known when the program is compiled.
+//! The memory of a node, known at compile time.
 
 use crate::outbox::{Outgoing, Reply, Write};
 use crate::roles::acceptor::Acceptor;
@@ -9,11 +9,11 @@ use crate::roles::snapshot::State;
 use crate::table::Table;
 use crate::{Node, Outbox, StateMachine};
 
-/// The bytes that one node takes for ever, part by part, on the target that the program is compiled for.
+/// The memory of one node in bytes, part by part, on the target of the compilation.
 ///
-/// Nothing else of the protocol is ever held: what is on the stack is gone after a step. A driver adds what is its own: a
-/// buffer for the frame that comes in and one for the frame that goes out, of [`wire::len_max`](crate::wire::len_max) each, and
-/// a [`Journal`](crate::storage::Journal).
+/// The protocol uses no other memory, except for the stack during a step. A driver adds its own: one buffer for an
+/// incoming frame and one for an outgoing frame, of [`wire::len_max`](crate::wire::len_max) bytes each, and a
+/// [`Journal`](crate::storage::Journal).
 ///
 /// ```
 /// use synod::machines::Opaque;
@@ -30,22 +30,22 @@ use crate::{Node, Outbox, StateMachine};
 pub struct Ram {
     /// The votes: `WINDOW` commands.
     pub acceptor: usize,
-    /// The log and what waits to be decided: `WINDOW` and `CLIENTS` commands.
+    /// The log and the pending requests: `WINDOW` and `CLIENTS` commands.
     pub replica: usize,
-    /// The state machine and the sessions, twice: once to work with, once for a snapshot that is sent or fetched.
+    /// The state machine and the sessions, twice: the current state, and a snapshot that is sent or fetched.
     pub state: usize,
-    /// What is claimed, driven and waiting: `WINDOW` and `CLIENTS` commands.
+    /// Adopted entries or commanders, and waiting proposals: `WINDOW` and `CLIENTS` commands.
     pub leader: usize,
     /// The requests of this node's own clients: `CLIENTS` commands.
     pub requesters: usize,
-    /// Settings, timers, generator and the rest.
+    /// Settings, timers, random number generator and the rest.
     pub rest: usize,
     /// An outbox with [`Node::OUTBOX_MIN`] of room.
     pub outbox: usize,
 }
 
 impl Ram {
-    /// What a [`Node`] of these capacities and its outbox take.
+    /// Returns the memory of a [`Node`] with these capacities, and of its outbox.
     pub const fn of<
         M: StateMachine,
         const WINDOW: usize,
@@ -70,18 +70,18 @@ impl Ram {
         }
     }
 
-    /// The node alone.
+    /// Returns the size of the node without an outbox.
     pub const fn node(&self) -> usize {
         self.acceptor + self.replica + self.state + self.leader + self.requesters + self.rest
     }
 
-    /// The node and its outbox.
+    /// Returns the size of the node and its outbox.
     pub const fn total(&self) -> usize {
         self.node() + self.outbox
     }
 }
 
-/// The size of an outbox with so much room: its type cannot be named here.
+/// Returns the size of an outbox with this room, whose type cannot be named here.
 const fn outbox<M: StateMachine, const PAGE: usize>(room: usize) -> usize {
     let place = size_of::<Write<M::Command>>()
         + size_of::<Outgoing<M, PAGE>>()
@@ -95,7 +95,7 @@ mod tests {
     use crate::machines::{Bank, Kv, Opaque};
 
     #[test]
-    fn the_parts_add_up_to_what_is_there() {
+    fn the_parts_add_up_to_the_size_of_the_node() {
         fn check<
             M: StateMachine,
             const WINDOW: usize,

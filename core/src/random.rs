@@ -1,41 +1,41 @@
-//! Chance, drawn once for each purpose: a change in what one purpose draws moves nothing of another's.
+//! Random number streams, one for each purpose: a change in the draws of one purpose does not affect the others.
 
 use crate::Duration;
 use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
-/// What a stream of random numbers is for. Its number is mixed into the seed of the stream and never changes, so that
-/// a new purpose leaves the streams of the old ones as they were.
+/// The purpose of a random number stream. Its number is mixed into the seed of the stream and never changes, so that a
+/// new purpose leaves existing streams as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A node's own jitter.
+    /// The jitter of a node.
     Node(u16),
-    /// Which messages the network loses.
+    /// Messages that the network loses.
     Loss,
-    /// How long the network takes for a message.
+    /// Delays of messages in the network.
     Delay,
-    /// What the clients do.
+    /// Actions of the clients.
     Workload,
-    /// Which messages a storm loses.
+    /// Messages that are lost during a storm.
     Storm,
-    /// Which messages arrive twice.
+    /// Messages that are duplicated.
     Duplicate,
-    /// Which messages are late, and by how much.
+    /// Messages that are delayed by a spike, and by how much.
     Spike,
-    /// Which messages are held back, and for how long.
+    /// Messages that are held back so that others overtake them, and for how long.
     Reorder,
-    /// What a trial is like.
+    /// Parameters of a trial.
     Swarm,
-    /// What a loss of power leaves of a flash's words and pages.
+    /// Words and pages of a flash after a loss of power.
     #[cfg(feature = "flash")]
     Flash,
-    /// What disks do.
+    /// Behaviour of disks.
     Disk,
-    /// What is to go wrong with disks.
+    /// Planned faults of disks.
     DiskSwarm,
-    /// The jitter of a client outside.
+    /// The jitter of a client outside the cluster.
     Client,
-    /// What drivers and storage are like, and what is aimed at them.
+    /// Behaviour of drivers and storage, and faults that are aimed at certain moments.
     DriverSwarm,
 }
 
@@ -63,13 +63,13 @@ impl Purpose {
     }
 }
 
-/// The stream of one purpose under a run seed.
+/// Returns the stream of one purpose for a run seed.
 pub(crate) fn stream(run_seed: u64, purpose: Purpose) -> XorShiftRng {
     XorShiftRng::seed_from_u64(mix(run_seed ^ mix(purpose.number())))
 }
 
-/// Spreads a number over 64 bits, one to one: the finalizer of `SplitMix64` (Steele, Lea and Flood, *Fast Splittable
-/// Pseudorandom Number Generators*, 2014, with Stafford's variant 13 of the constants).
+/// Maps a number to 64 well-mixed bits, one to one: the finalizer of `SplitMix64` (Steele, Lea and Flood, *Fast
+/// Splittable Pseudorandom Number Generators*, 2014, with Stafford's variant 13 of the constants).
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) const fn mix(word: u64) -> u64 {
     let word = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -78,23 +78,24 @@ pub(crate) const fn mix(word: u64) -> u64 {
     word ^ word >> 31
 }
 
-/// A number from 0 to `bound` − 1 (0 where `bound` is 0), from exactly one draw of 32 bits.
+/// Returns a number from 0 to `bound` − 1 (0 if `bound` is 0), from exactly one draw of 32 bits.
 ///
-/// The high half of a product, as in Lemire's *Fast Random Integer Generation in an Interval* (2019) without its
-/// rejection step: the bias is below `bound` / 2³², which is nothing for jitter and for loss in millionths.
+/// It is the high half of a product, as in Lemire's *Fast Random Integer Generation in an Interval* (2019) without the
+/// rejection step. The bias is below `bound` / 2³², which is negligible for jitter and for loss in millionths.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
     let product = u64::from(rng.next_u32()) * u64::from(bound);
     u32::try_from(product >> 32).unwrap_or(0)
 }
 
-/// A span from zero up to but not including `limit`, in whole microseconds; limits above 71 minutes count as that.
+/// Returns a duration from zero up to but not including `limit`, in whole microseconds; a limit above 71 minutes counts
+/// as that.
 pub(crate) fn span_below(rng: &mut impl Rng, limit: Duration) -> Duration {
     let bound = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
     Duration::from_micros(u64::from(below(rng, bound)))
 }
 
-/// A span from `span` up to but not including twice that.
+/// Returns a duration from `span` up to but not including twice that.
 #[inline(never)]
 pub(crate) fn span_from(rng: &mut impl Rng, span: Duration) -> Duration {
     span.saturating_add(span_below(rng, span))

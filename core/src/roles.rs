@@ -1,5 +1,5 @@
-//! The roles. Each holds its own state and answers with a verdict; none knows its siblings, the network or the log.
-//! [`Node`](crate::Node) carries verdicts from one to another.
+//! The protocol roles. Each role holds its own state and answers each input with a verdict; it knows neither the other
+//! roles, nor the network, nor the log. [`Node`](crate::Node) passes verdicts from one role to another.
 
 pub(crate) mod acceptor;
 pub(crate) mod commander;

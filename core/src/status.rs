@@ -1,45 +1,45 @@
-//! How a node is, in a few words for clients and operators.
+//! The status of a node, in a few words for clients and operators.
 
 use crate::{Ballot, NodeId, Slot};
 use core::fmt;
 
-/// How a node is: what it believes, and possibly an old belief. Nothing of the protocol rests on it.
+/// The status of a node: what it knows, which may be out of date. The protocol does not depend on it.
 ///
-/// Two nodes that have applied as far have the same `chain`; where they have not, one of them was told something else, and
-/// somebody should look.
+/// Two nodes with the same `applied` slot have the same `chain`. If they do not, their histories differ, and an
+/// operator should look into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status {
-    /// What it can do.
-    pub standing: Standing,
-    /// Who leads, as far as it knows.
+    /// The state of the node in the cluster.
+    pub state: NodeState,
+    /// The leader that the node believes in.
     pub leader: Option<NodeId>,
-    /// The last slot that it has applied; after a restart it may be an earlier one than before.
+    /// The last slot that it has applied; may be lower after a restart.
     pub applied: Slot,
-    /// A digest of everything that it has applied.
+    /// A digest of everything that it has applied: see [`Node::chain`](crate::Node::chain).
     pub chain: u64,
     /// The highest ballot that it has heard of.
     pub highest: Ballot,
 }
 
-/// What a node can do.
+/// The state of a node in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Standing {
-    /// It has not joined its cluster yet. Requests are taken, and passed on.
+pub enum NodeState {
+    /// It has not joined its cluster yet. Requests are taken, and passed to other nodes.
     Joining,
-    /// It only learns what is decided: it lost its storage, or that failed.
+    /// It only learns decisions, because its storage has failed or was lost.
     Learning,
-    /// It votes.
+    /// It votes and does not lead.
     Voting,
     /// It votes and leads.
     Leading,
-    /// It has stopped for good: see [`Node::halted`](crate::Node::halted). It takes no request.
+    /// It has halted for good: see [`Node::halted`](crate::Node::halted). It takes no requests.
     Halted,
 }
 
-impl Standing {
-    /// All of them, in the order of the variants.
+impl NodeState {
+    /// All states, in the order of the variants.
     pub const ALL: [Self; 5] = [
         Self::Joining,
         Self::Learning,
@@ -49,7 +49,7 @@ impl Standing {
     ];
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for NodeState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Joining => "joining",

@@ -1,26 +1,27 @@
-//! A fixed table of a few values that come and go.
+//! A table of fixed capacity for a few values that come and go.
 
 use core::hash::{Hash, Hasher};
 
-/// A value that is found by a number.
+/// A value with a number by which it is found.
 pub(crate) trait Numbered {
-    /// The number that decides where the value is kept.
+    /// Returns the number that decides where the value is stored.
     fn number(&self) -> u64;
 }
 
-/// Holds up to `CAPACITY` values, each where its number puts it if that place is free, and in any other if not. Values of
-/// consecutive numbers are all in their own places, and are then found, or found missing, at the first look.
+/// Holds up to `CAPACITY` values. Each is stored at its number modulo `CAPACITY` if that place is free, otherwise at
+/// any free place. Values with consecutive numbers are all at their own places, so that one comparison finds them, or
+/// finds that they are missing.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Table<T, const CAPACITY: usize> {
     places: [Option<T>; CAPACITY],
     len: usize,
-    /// How many values are not where their number puts them.
+    /// The number of values that are not at their own places.
     displaced: usize,
     peak: usize,
 }
 
-/// What it holds, and where. The peak is a statistic, and the two other counts follow from the places.
+/// Compares the values and their places. The peak is a statistic, and the two other counts follow from the places.
 impl<T: PartialEq, const CAPACITY: usize> PartialEq for Table<T, CAPACITY> {
     fn eq(&self, other: &Self) -> bool {
         self.places == other.places
@@ -57,12 +58,12 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         self.len
     }
 
-    /// The most values that it has held.
+    /// Returns the most values that it has held.
     pub(crate) fn peak(&self) -> usize {
         self.peak
     }
 
-    /// Where the value of a number is that fits: its index.
+    /// Returns the index of the value that has this number and satisfies `fits`.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn find(&self, number: u64, fits: impl Fn(&T) -> bool) -> Option<usize> {
@@ -88,7 +89,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         self.places.get_mut(index)?.as_mut()
     }
 
-    /// Puts a value in its place, or in the first free one, and says whether there was one.
+    /// Stores a value at its own place, or at the first free one; returns false if the table is full.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn insert(&mut self, value: T) -> bool {
@@ -107,6 +108,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             *place = Some(value);
         }
         self.len += 1;
+        debug_assert!(self.displaced <= self.len && self.len <= CAPACITY);
         self.peak = self.peak.max(self.len);
         true
     }
@@ -116,7 +118,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         self.places.iter().position(Option::is_none)
     }
 
-    /// Frees a place; does nothing where it is free.
+    /// Frees a place; does nothing if it is free.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn remove(&mut self, index: usize) {
         let Some(place) = self.places.get_mut(index) else {
@@ -131,7 +133,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         }
     }
 
-    /// The values with their places, in the order of those.
+    /// Returns the values with their places, in the order of the places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         let values = self.places.iter().enumerate();
         values.filter_map(|(index, place)| Some((index, place.as_ref()?)))
@@ -190,7 +192,7 @@ mod tests {
     proptest! {
         #![proptest_config(crate::properties::cases(400))]
 
-        /// A table is a set with a bound, that remembers how full it was.
+        /// A table is a bounded set that remembers its peak.
         #[test]
         fn a_table_is_a_set_with_a_bound(
             deeds in proptest::collection::vec((any::<bool>(), 0u64..12), 0..60)
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_among_consecutive_numbers_is_missed_at_the_first_look() {
+    fn a_missing_consecutive_number_is_found_missing_at_once() {
         let mut table = Table::<u64, 3>::new();
         for number in [3, 4, 5] {
             assert!(table.insert(number));

@@ -1,4 +1,4 @@
-//! Counts of what happened in a run, kept from its records alone: no allocation, no look into any node.
+//! Event counters of a run, computed from its records alone: no allocation, no access to any node.
 
 use crate::simulation::FaultKind;
 use crate::{
@@ -11,10 +11,10 @@ const REASONS: usize = Reason::ALL.len();
 const QUEUES: usize = Queue::ALL.len();
 const FAULTS: usize = FaultKind::ALL.len();
 
-/// A [`Tracer`] that counts.
+/// A [`Tracer`] that counts events.
 ///
-/// What a node says to itself never enters the network and is counted neither as sent nor as delivered. So in a run that
-/// has come to rest, every message that was sent has been delivered or lost, or its recipient was dead.
+/// Messages from a node to itself never enter the network, and are counted neither as sent nor as delivered. So in a
+/// run that has become quiet, every message that was sent has been delivered or lost, or its recipient was dead.
 ///
 /// ```
 /// use synod::machines::Opaque;
@@ -33,40 +33,40 @@ pub struct Tally {
     lost: [u64; KINDS],
     ignored: [u64; REASONS],
     full: [u64; QUEUES],
-    /// How many records there were in all.
+    /// All records.
     pub records: u64,
-    /// Elections that were won: a leader adopted what a quorum had accepted.
+    /// Elections that were won: a leader adopted the accepted entries of a quorum.
     #[doc(alias = "elections")]
     pub adopted: u64,
-    /// Proposals that new leaders proposed again because a former one may have.
+    /// Proposals that new leaders proposed again because a former leader may have.
     pub reproposed: u64,
-    /// No-ops that new leaders filled holes with.
+    /// No-ops with which new leaders filled holes.
     pub noops: u64,
     /// Scouts and leaders that a higher ballot ended.
     pub preempted: u64,
-    /// Leaders that gave up because they no longer heard from a quorum.
+    /// Leaders that stepped down because no quorum answered.
     pub stepped_down: u64,
-    /// Times that a node missed its leader.
+    /// Times that a node suspected its leader.
     pub suspected: u64,
-    /// Times that a leader saw a proposal chosen; two leaders may see it of one slot.
+    /// Times that a leader saw a proposal chosen; two leaders may see it for one slot.
     pub chosen: u64,
     /// Slots applied, summed over the nodes.
     pub applied: u64,
     /// Snapshots installed, summed over the nodes.
     pub installed: u64,
-    /// Nodes that stopped for good because of what they saw.
+    /// Nodes that halted.
     pub halted: u64,
-    /// Nodes whose storage failed.
+    /// Nodes that were fenced because their storage failed.
     pub fenced: u64,
-    /// Nodes that were stopped from outside.
+    /// Nodes that were killed from outside.
     pub killed: u64,
-    /// Nodes that started again after a crash.
+    /// Nodes that restarted after a crash.
     pub restarted: u64,
-    /// Pages of promises that were not the last: what was accepted did not fit into one.
+    /// Pages of promises that were not the last: the accepted entries did not fit into one.
     pub paged: u64,
-    /// Answers that a session was given up to make room for others.
+    /// Replies that a session was evicted.
     pub evicted: u64,
-    /// How often each kind of fault struck, losses aside.
+    /// How often each kind of fault struck, except losses.
     faults: [u64; FAULTS],
 }
 
@@ -77,7 +77,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Nothing counted yet.
+    /// Creates counters that are all zero.
     pub const fn new() -> Self {
         Self {
             sent: [0; KINDS],
@@ -105,32 +105,32 @@ impl Tally {
         }
     }
 
-    /// Messages of a kind that were sent to other nodes: a broadcast to four counts four.
+    /// Returns the messages of a kind that were sent to other nodes: a broadcast to four nodes counts as four.
     pub fn sent(&self, kind: MessageKind) -> u64 {
         at(&self.sent, kind.index())
     }
 
-    /// Messages of a kind that arrived from other nodes.
+    /// Returns the messages of a kind that arrived from other nodes.
     pub fn delivered(&self, kind: MessageKind) -> u64 {
         at(&self.delivered, kind.index())
     }
 
-    /// Messages of a kind that the network lost.
+    /// Returns the messages of a kind that the network lost.
     pub fn lost(&self, kind: MessageKind) -> u64 {
         at(&self.lost, kind.index())
     }
 
-    /// Messages that were received and not acted on for a reason, a node's own included.
+    /// Returns the messages that were received and ignored for a reason, including those from the node itself.
     pub fn ignored(&self, reason: Reason) -> u64 {
         at(&self.ignored, reason.index())
     }
 
-    /// Times that something did not fit into a queue.
+    /// Returns how often an item did not fit into a queue.
     pub fn full(&self, queue: Queue) -> u64 {
         at(&self.full, queue.index())
     }
 
-    /// How often a kind of fault struck; of losses, all that there were.
+    /// Returns how often a kind of fault struck; for losses, all lost messages.
     pub fn faults(&self, kind: FaultKind) -> u64 {
         match kind {
             FaultKind::Loss => self.lost_total(),
@@ -138,17 +138,17 @@ impl Tally {
         }
     }
 
-    /// Messages of all kinds that were sent to other nodes.
+    /// Returns the messages of all kinds that were sent to other nodes.
     pub fn sent_total(&self) -> u64 {
         self.sent.iter().sum()
     }
 
-    /// Messages of all kinds that arrived from other nodes.
+    /// Returns the messages of all kinds that arrived from other nodes.
     pub fn delivered_total(&self) -> u64 {
         self.delivered.iter().sum()
     }
 
-    /// Messages of all kinds that the network lost.
+    /// Returns the messages of all kinds that the network lost.
     pub fn lost_total(&self) -> u64 {
         self.lost.iter().sum()
     }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_node_says_to_itself_is_no_traffic() {
+    fn messages_inside_a_node_are_not_counted_as_traffic() {
         let message = Message::Learn { from: Slot::FIRST };
         let tally = tally_of(&[
             (

@@ -1,10 +1,10 @@
-//! A clock that does not go around, of a counter that does.
+//! A monotonic clock from a counter that wraps around.
 
-/// Widens a counter of up to 32 bits, which goes around after `MAX`, to 64 bits, which do not: what a
-/// [`Node`](crate::Node) is told must never go back.
+/// Widens a counter of up to 32 bits, which wraps around after `MAX`, to 64 bits, since the time of a
+/// [`Node`](crate::Node) must never go back.
 ///
-/// The counter must be read at least once in each of its rounds, also where nothing happens: whoever sleeps wakes up for
-/// that. A round that is missed is lost, and the clock late by it; it never goes back.
+/// The counter must be read at least once in each of its rounds, even if nothing happens: a driver that sleeps has to
+/// wake up for that. If a round is missed, the clock is late by that round; it never goes back.
 ///
 /// A round of 32 bits takes 71 minutes at 1 MHz, 4 minutes and 17 seconds at 16.7 MHz, 42 seconds at 100 MHz.
 ///
@@ -20,32 +20,32 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ticks<const MAX: u32 = { u32::MAX }> {
-    /// What it was when it was last read.
+    /// The last value of the counter.
     counter: u32,
-    /// All ticks until then.
+    /// All ticks up to that value.
     passed: u64,
 }
 
 impl<const MAX: u32> Ticks<MAX> {
-    /// Of a counter that says `counter` now, and 0 in the tick after `MAX`. Time begins now.
+    /// Starts with the current value of a counter, which wraps to 0 after `MAX`. Time begins at zero.
     pub const fn new(counter: u32) -> Self {
         Self { counter, passed: 0 }
     }
 
-    /// How many ticks there have been since the beginning, by what the counter says now.
+    /// Returns the number of ticks since the start, from the current value of the counter.
     ///
-    /// The counter counts up. Of one that counts down hand over how far it is below `MAX`.
+    /// The counter counts up. For a counter that counts down, pass `MAX` minus its value.
     #[inline]
     pub const fn widen(&mut self, counter: u32) -> u64 {
         let mut passed = counter.wrapping_sub(self.counter);
         if counter < self.counter {
-            // It has gone around; of 32 bits the difference has as well.
+            // The counter has wrapped around; a 32-bit difference wraps in the same way.
             passed = passed.wrapping_add(MAX.wrapping_add(1));
         }
         self.counter = counter;
         #[expect(clippy::as_conversions, reason = "u32 to u64, in a const")]
         let passed = passed as u64;
-        // Counters do not count that far in the life of a board.
+        // No counter gets that far in the life of a board.
         self.passed = self.passed.wrapping_add(passed);
         self.passed
     }
@@ -58,7 +58,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    /// What a counter says beside what one says that does not go around.
+    /// Returns what `widen` returns, beside the values of a counter that does not wrap.
     fn widened<const MAX: u32>(start: u32, spans: &[u32]) -> Vec<(u64, u64)> {
         let round = u64::from(MAX) + 1;
         let start = u64::from(start) % round;
@@ -76,7 +76,7 @@ mod tests {
     proptest! {
         #![proptest_config(crate::properties::cases(400))]
 
-        /// Whatever the counter's size and wherever it begins.
+        /// For any size of the counter and any start.
         #[test]
         fn a_clock_of_a_counter_goes_on_as_time_does(
             start in any::<u32>(),

@@ -1,12 +1,12 @@
-//! Time as the core knows it: microseconds in 64 bits, handed in by whoever drives a node.
+//! Time as the core knows it: microseconds in 64 bits, passed in by the driver of a node.
 //!
-//! Nothing here reads a clock. [`Instant`] is a distance from an origin that the driver chooses (power-on, the start of
-//! the simulation); only differences and order matter to the protocol, and none of its safety rests on either.
+//! Nothing here reads a clock. An [`Instant`] is a distance from an origin that the driver chooses (power-on, or the
+//! start of the simulation). Only differences and order matter to the protocol, and its safety depends on neither.
 
 use core::fmt;
 use core::ops::{Add, Div, Mul};
 
-/// A span of time in whole microseconds; the longest is about 584,000 years.
+/// A span of time in whole microseconds; the maximum is about 584,000 years.
 ///
 /// ```
 /// use synod::Duration;
@@ -18,36 +18,36 @@ use core::ops::{Add, Div, Mul};
 pub struct Duration(u64);
 
 impl Duration {
-    /// No time at all.
+    /// The empty span.
     pub const ZERO: Self = Self(0);
 
-    /// A span of so many microseconds.
+    /// Returns a span in microseconds.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// A span of so many milliseconds; saturates at the longest span.
+    /// Returns a span in milliseconds; saturates at the maximum.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000))
     }
 
-    /// A span of so many seconds; saturates at the longest span.
+    /// Returns a span in seconds; saturates at the maximum.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1_000_000))
     }
 
-    /// The span in microseconds.
+    /// Returns the span in microseconds.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// The sum, saturating at the longest span.
+    /// Returns the sum, saturating at the maximum.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// The difference, or zero where `other` is longer.
+    /// Returns the difference, or zero if `other` is longer.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -65,7 +65,7 @@ impl Mul<u64> for Duration {
 impl Div<u64> for Duration {
     type Output = Self;
 
-    /// Rounds down; division by zero gives the longest span, as a saturating operation should.
+    /// Rounds down; division by zero returns the maximum, as a saturating operation.
     fn div(self, divisor: u64) -> Self {
         Self(self.0.checked_div(divisor).unwrap_or(u64::MAX))
     }
@@ -110,25 +110,25 @@ pub struct Instant(u64);
 impl Instant {
     /// The driver's origin.
     pub const ZERO: Self = Self(0);
-    /// The last instant there is; a timer armed for it never fires.
+    /// The last instant; a timer armed for it never fires.
     pub const FAR_FUTURE: Self = Self(u64::MAX);
 
-    /// The instant so many microseconds after the origin.
+    /// Returns the instant this many microseconds after the origin.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the origin.
+    /// Returns the microseconds since the origin.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// The span from `earlier` to here, or zero where `earlier` is the later one.
+    /// Returns the span since `earlier`, or zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
 
-    /// The instant a span before this one, or the origin where there is none.
+    /// Returns the instant one span before this one, or the origin if there is none.
     pub(crate) const fn back(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(span.0))
     }
@@ -144,7 +144,7 @@ impl Add<Duration> for Instant {
 }
 
 impl fmt::Display for Instant {
-    /// Seconds with four decimal places, cut and not rounded, as the log shows them: `1.0518`.
+    /// Seconds with four decimal places, truncated and not rounded, as in the log: `1.0518`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:04}", self.0 / 1_000_000, self.0 % 1_000_000 / 100)
     }

@@ -1,54 +1,54 @@
-//! The node's timers: a table with one place for each kind. Arming replaces, and nothing of a cancelled timer is left
-//! anywhere.
+//! The timers of a node: a table with one deadline for each kind. Arming a timer replaces its deadline, and a cancelled
+//! timer leaves nothing behind.
 
 use crate::{Duration, Instant};
 
-/// What a node can be waiting for.
+/// The timers of a node.
 ///
-/// A node is called when a timer fires, and says with that what it said before, as any message can be lost. The table
-/// names what begins each timer where it is not armed, and what ends it before it fires: the kind of a message that is
-/// taken; `clock`, another timer that fires; `command`, what a client asks; `fence`, storage that fails; `start`, where a
-/// node is made. To halt ends all of them. A test holds the table against what nodes do.
+/// When a timer fires, the node repeats what it has sent before, as any message can be lost. The table names what arms
+/// each timer if it is not armed, and what cancels it before it fires: the kind of a message that is handled; `clock`,
+/// another timer that fires; `command`, a request of a client; `fence`, a storage failure; `start`, the construction of
+/// the node. A halt cancels all of them. A test compares the table with the behaviour of nodes.
 ///
-/// | timer | begun by | ended by | if its message is lost |
+/// | timer | armed by | cancelled by | if its message is lost |
 /// |---|---|---|---|
-/// | `Join` | start, welcome | join, welcome | asks again, the founder and others in turn; a page of a snapshot eight times |
-/// | `Election` | start, accept, accepted, clock, decision, heartbeat, join, prepare, promise, welcome | promise | probes, as one who is missed by nobody else is refused (rule L7) |
-/// | `Scout` | clock | accept, decision, heartbeat, prepare, promise | asks those who have not answered, five times, and waits then (rule L5) |
-/// | `Commander` | clock, command, promise, propose, request | accepted, clock, fence, heartbeat, prepare, welcome | asks those who have not accepted for as long as the node leads |
-/// | `Heartbeat` | promise | accepted, clock, fence, heartbeat, prepare, welcome | says so again, and how far the log is decided |
-/// | `Quorum` | promise | accepted, fence, heartbeat, prepare, welcome | sends none: counts who has answered since, and steps down (rule L6) |
-/// | `Propose` | clock, command, request | – | hands over again what has waited, every other time another way (rule L8) |
-/// | `Request` | command | accept, accepted, decision, decisions, heartbeat, response, welcome | asks the replica of its own node again, or another's until that has joined |
-/// | `Learn` | accept, accepted, clock, decision, decisions, heartbeat, prepare, probe_reply, promise, welcome | accept, decision, decisions, heartbeat, promise, welcome | asks the leader first, then others, until nothing is missing (rules R2 and L8) |
-/// | `Transfer` | join, learn | – | sends none: gives up the snapshot that is kept, and who still fetches gets another |
+/// | `Join` | start, welcome | join, welcome | repeats the request, to the founder and other nodes in turn; for a page of a snapshot eight times |
+/// | `Election` | start, accept, accepted, clock, decision, heartbeat, join, prepare, promise, welcome | promise | sends a probe, which is denied while others hear the leader (rule L7) |
+/// | `Scout` | clock | accept, decision, heartbeat, prepare, promise | repeats to nodes that have not answered, five times, then waits (rule L5) |
+/// | `Commander` | clock, command, promise, propose, request | accepted, clock, fence, heartbeat, prepare, welcome | repeats to members that have not accepted, for as long as the node leads |
+/// | `Heartbeat` | promise | accepted, clock, fence, heartbeat, prepare, welcome | sends the next heartbeat, which also announces how far the log is decided |
+/// | `Quorum` | promise | accepted, fence, heartbeat, prepare, welcome | sends nothing: checks whether a quorum has answered, or steps down (rule L6) |
+/// | `Propose` | clock, command, request | – | proposes waiting requests again, every other time to another node (rule L8) |
+/// | `Request` | command | accept, accepted, decision, decisions, heartbeat, response, welcome | repeats the request to its own replica, or to another node's before it has joined |
+/// | `Learn` | accept, accepted, clock, decision, decisions, heartbeat, prepare, probe_reply, promise, welcome | accept, decision, decisions, heartbeat, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
+/// | `Transfer` | join, learn | – | sends nothing: drops the pinned snapshot; a node that still fetches gets another one |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Timer {
-    /// The initializer asks again.
+    /// The initializer repeats its request.
     Join,
-    /// The leader has been silent for too long; or, once that is known, the node's turn to claim has come.
+    /// The leader has been silent for too long; or, once that is known, it is this node's turn to claim a ballot.
     Election,
-    /// The probe or the scout asks again.
+    /// The probe or the scout repeats its request.
     Scout,
-    /// The commanders ask again.
+    /// The commanders repeat their accepts.
     Commander,
-    /// The leader's next sign of life.
+    /// The leader sends its next heartbeat.
     Heartbeat,
-    /// The leader counts who still answers it.
+    /// The leader checks whether a quorum still answers.
     Quorum,
-    /// The replica hands its pending requests to the leader again.
+    /// The replica proposes its pending requests to the leader again.
     Propose,
-    /// The requesters ask again.
+    /// The requesters repeat their requests.
     Request,
-    /// The replica asks for decisions that it misses.
+    /// The replica requests missing decisions.
     Learn,
-    /// A snapshot that nobody fetches any more is dropped.
+    /// A snapshot that no node fetches any more is dropped.
     Transfer,
 }
 
 impl Timer {
-    /// Every kind, in the order in which expired ones are served.
+    /// All timers, in the order in which expired ones are served.
     pub const ALL: [Self; 10] = [
         Self::Join,
         Self::Election,
@@ -62,7 +62,7 @@ impl Timer {
         Self::Transfer,
     ];
 
-    /// Its name in logs: lower case.
+    /// Returns the name in logs: lower case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Join => "join",
@@ -86,8 +86,8 @@ impl Timer {
     }
 }
 
-/// When each timer fires: how long that is before [`Instant::FAR_FUTURE`], so that nothing is armed in a table of zeros,
-/// and the earliest is the greatest.
+/// The deadline of each timer, stored as its distance before [`Instant::FAR_FUTURE`], so that a table of zeros has no
+/// timer armed and the earliest deadline is the greatest number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Timers {
     before: [Duration; Timer::ALL.len()],
@@ -106,7 +106,7 @@ impl Timers {
         }
     }
 
-    /// Arms a timer for `at`, unless it is armed for later.
+    /// Arms a timer for `at`, unless it is armed for a later instant.
     pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
         let before = Instant::FAR_FUTURE.since(at);
         if let Some(place) = self.before.get_mut(timer.index())
@@ -116,7 +116,7 @@ impl Timers {
         }
     }
 
-    /// Arms a timer for a while after `now`.
+    /// Arms a timer for a delay after `now`.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(
         target_pointer_width = "64",
@@ -137,16 +137,16 @@ impl Timers {
         *self = Self::new();
     }
 
-    /// Makes one armed timer overdue, and puts all others off for as long as can be.
-    pub(crate) fn only(&mut self, timer: Timer) {
-        self.put_off();
+    /// Makes one armed timer overdue, and postpones all others as far as possible.
+    pub(crate) fn make_only_due(&mut self, timer: Timer) {
+        self.postpone_all();
         if self.is_armed(timer) {
             self.arm(timer, Instant::ZERO);
         }
     }
 
-    /// Puts all armed timers off for as long as can be.
-    pub(crate) fn put_off(&mut self) {
+    /// Postpones all armed timers as far as possible.
+    pub(crate) fn postpone_all(&mut self) {
         let last = Instant::FAR_FUTURE.back(Duration::from_micros(1));
         for timer in Timer::ALL {
             if self.is_armed(timer) {
@@ -168,7 +168,7 @@ impl Timers {
             .is_some_and(|before| *before >= due && *before != Duration::ZERO)
     }
 
-    /// The earliest deadline, or `None` when nothing is armed.
+    /// Returns the earliest deadline, or `None` if no timer is armed.
     pub(crate) fn next(&self) -> Option<Instant> {
         let mut earliest = Duration::ZERO;
         for before in &self.before {
@@ -219,7 +219,7 @@ mod tests {
     proptest! {
         #![proptest_config(crate::properties::cases(400))]
 
-        /// Timers are a map from each kind to its deadline; the last instant is none.
+        /// Timers are a map from each kind to its deadline, in which the last instant means none.
         #[test]
         fn timers_are_a_map(deeds in proptest::collection::vec(deed(), 0..30), now in instant()) {
             let mut timers = Timers::new();
@@ -265,7 +265,7 @@ mod tests {
         for timer in [Timer::Scout, Timer::Learn] {
             timers.arm(timer, Instant::from_micros(5));
         }
-        timers.only(Timer::Learn);
+        timers.make_only_due(Timer::Learn);
         let expired = |timer| timers.is_expired(timer, Instant::ZERO);
         assert_eq!(
             Timer::ALL.map(expired),

@@ -1,7 +1,7 @@
-//! What happened, as typed facts: no strings, no formatting, nothing that allocates.
+//! Trace events: what happened in a node or in the network, as typed values without strings, formatting or allocation.
 //!
-//! A node hands each fact to a [`Tracer`] as it happens. The host turns them into coloured lines, a target into `defmt`
-//! frames, a test into assertions; `()` ignores them and costs nothing.
+//! A node passes each event to a [`Tracer`] as it happens. The host turns events into coloured lines, a target into
+//! `defmt` frames, a test into assertions; the tracer `()` ignores them and costs nothing.
 
 use crate::simulation::{FaultKind, Planned};
 use crate::{
@@ -9,24 +9,24 @@ use crate::{
     Outcome, Proposal, Slot, StateMachine,
 };
 
-/// Who in a node did something: the eight roles, the node itself, or the simulated network.
+/// The role that an event belongs to: one of the eight roles, the node itself, or the simulated network.
 ///
-/// The roles are those of Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, with those that found and join a
-/// cluster and that stand for a client.
+/// The roles are those of Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, with additional ones to found
+/// and join a cluster and to represent a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role {
-    /// Promises and accepts; the memory of the protocol.
+    /// Promises ballots and accepts proposals; the memory of the protocol.
     Acceptor,
-    /// Keeps the log and applies it to the state machine.
+    /// Stores the log and applies it to the state machine.
     Replica,
-    /// Wants to lead, leads, or waits for one who does.
+    /// Runs for election, leads, or waits for a leader.
     Leader,
-    /// Wins a ballot.
+    /// Wins a ballot (phase 1).
     Scout,
-    /// Drives one slot under one ballot.
+    /// Drives one slot under one ballot (phase 2).
     Commander,
-    /// Stands for one request of a client.
+    /// Represents one request of a client.
     #[doc(alias = "Client")]
     Requester,
     /// Founds a cluster.
@@ -41,7 +41,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role, then the node and the network, in the order of the variants.
+    /// All roles, then the node and the network, in the order of the variants.
     pub const ALL: [Self; 10] = [
         Self::Acceptor,
         Self::Replica,
@@ -55,7 +55,7 @@ impl Role {
         Self::Network,
     ];
 
-    /// Its place in [`Role::ALL`].
+    /// Returns the index in [`Role::ALL`].
     pub const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
         {
@@ -63,7 +63,7 @@ impl Role {
         }
     }
 
-    /// Its name, as in the log.
+    /// Returns the name, as in the log.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Acceptor => "Acceptor",
@@ -80,46 +80,47 @@ impl Role {
     }
 }
 
-/// Why a node did nothing with something that it received or wanted to do.
+/// Why a node ignored a message or did not carry out a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reason {
-    /// It came from another cluster, or from a node that counts other members.
+    /// The message came from another cluster, or from a node with other members.
     ForeignCluster,
-    /// Its sender or addressee is no member.
+    /// Its sender or its recipient is not a member.
     NotAMember,
-    /// It carries a ballot that its sender may not use, a slot that no log has, or an empty run.
+    /// It has a ballot that its sender may not use, a slot that cannot exist, or an empty run.
     Malformed,
-    /// Its ballot jumps further than any honest one would.
+    /// The round of its ballot is further above all rounds seen than [`Ballot::ROUND_JUMP_MAX`].
     ImplausibleBallot,
-    /// It answers an attempt that is over.
+    /// It answers an earlier ballot, probe or transfer.
     StaleReply,
-    /// Its ballot is below one that was heard of since.
+    /// Its ballot is below the highest that was heard of.
     OldBallot,
-    /// The node has not joined yet, or has already.
+    /// The node has not joined yet, or has already joined.
     WrongPhase,
-    /// Only the leader serves this, and this node does not lead.
+    /// Only the leader handles this message, and this node does not lead.
     NotLeading,
     /// It repeats what is known.
     Known,
-    /// It is about slots that are outside of the window.
+    /// Its slots are outside the window.
     OutsideWindow,
     /// A fixed table or queue has no room.
     Full,
-    /// The outbox has no room for the worst that the step might say; as good as lost on the way.
+    /// The outbox has no room for the largest possible step; the message is dropped.
     OutboxFull,
     /// The node has halted.
     Halted,
-    /// The node answers to nobody of that name.
+    /// The node has no such request.
     UnknownRequest,
-    /// The probe came while the leader was heard.
+    /// A probe arrived while the leader was heard.
     LeaderAlive,
-    /// It asks for a vote that this node must not give, or came from one that has none: storage failed or was lost.
+    /// It requests a vote that this node must not give, or comes from a node that must not vote: storage has failed or
+    /// was lost.
     NotVoting,
 }
 
 impl Reason {
-    /// Every one, in the order of the variants.
+    /// All reasons, in the order of the variants.
     pub const ALL: [Self; 16] = [
         Self::ForeignCluster,
         Self::NotAMember,
@@ -139,7 +140,7 @@ impl Reason {
         Self::NotVoting,
     ];
 
-    /// Its place in [`Reason::ALL`].
+    /// Returns the index in [`Reason::ALL`].
     pub const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
         {
@@ -147,7 +148,7 @@ impl Reason {
         }
     }
 
-    /// Its name in logs: lower case, words joined by underscores.
+    /// Returns the name in logs: lower case, words joined by underscores.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ForeignCluster => "foreign_cluster",
@@ -170,39 +171,39 @@ impl Reason {
     }
 }
 
-/// Why a node stopped for good: something happened that cannot happen while the rules hold, or that it cannot survive.
+/// Why a node has halted for good: it has seen proof that a rule is broken, or cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Halt<C> {
-    /// Another node uses this one's identity.
+    /// Another node uses this node's number.
     DuplicateIdentity,
-    /// Two values for one slot, where the protocol allows one.
+    /// Two values for one slot, where the protocol allows only one.
     Conflict(Conflict<C>),
-    /// Its storage failed, and there is nobody else whose memory it could go on with.
+    /// Its storage has failed, and no other node has the state that it would need to go on.
     StorageFailed,
-    /// It has applied something else than its leader up to the same slot: two nodes share a number, storage of the past was
-    /// put back, or the state machine is not deterministic (rules N3, D2 and R5).
+    /// Its history differs from the leader's up to the same slot: two nodes have the same number, an old copy of
+    /// storage was used, or the state machine is not deterministic (rules N3, D2 and R5).
     Diverged(Divergence),
 }
 
-/// A fixed structure that was full when something was to be put in.
+/// A fixed structure that was full when an item was to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Queue {
-    /// The leader's proposals that wait for a slot.
+    /// Proposals of the leader that wait for a slot.
     Waiting,
-    /// The replica's requests that wait for their decision.
+    /// Requests of the replica that wait for their decision.
     Pending,
-    /// The node's requesters.
+    /// The requesters of the node.
     Requesters,
     /// The outbox.
     Outbox,
-    /// The simulation's scheduler.
+    /// The scheduler of the simulation.
     Scheduler,
 }
 
 impl Queue {
-    /// Every one, in the order of the variants.
+    /// All queues, in the order of the variants.
     pub const ALL: [Self; 5] = [
         Self::Waiting,
         Self::Pending,
@@ -211,7 +212,7 @@ impl Queue {
         Self::Scheduler,
     ];
 
-    /// Its place in [`Queue::ALL`].
+    /// Returns the index in [`Queue::ALL`].
     pub const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
         {
@@ -219,7 +220,7 @@ impl Queue {
         }
     }
 
-    /// Its name in logs.
+    /// Returns the name in logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -231,77 +232,77 @@ impl Queue {
     }
 }
 
-/// A fact.
+/// An event.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a, M: StateMachine, const PAGE: usize> {
-    /// The rounds or the slots are used up: this node claims no more.
+    /// The rounds or the slots are used up: this node claims no more ballots.
     Exhausted,
-    /// A role began.
+    /// A role has started.
     Started,
-    /// A role ended.
+    /// A role has stopped.
     Stopped,
-    /// A message left the node; or, where the node itself is among the recipients, was handed over inside of it.
+    /// A message left the node; or, if the node itself is among the recipients, was passed inside the node.
     Sent {
-        /// Its recipients.
+        /// The recipients.
         to: NodeSet,
-        /// What it says.
+        /// The message.
         message: &'a Message<M, PAGE>,
     },
-    /// A message arrived, or was handed over inside of the node.
+    /// A message arrived, or was passed inside the node.
     Received {
-        /// Its sender.
+        /// The sender.
         from: NodeId,
-        /// What it says.
+        /// The message.
         message: &'a Message<M, PAGE>,
     },
-    /// The network lost a message (the record's node is its sender).
+    /// The network lost a message (the record's node is the sender).
     Lost {
-        /// Who would have had it.
+        /// The recipient.
         to: NodeId,
-        /// What it would have said.
+        /// The message.
         message: &'a Message<M, PAGE>,
     },
-    /// A message was received and not acted on.
+    /// A message was received and ignored.
     Ignored {
-        /// Its sender.
+        /// The sender.
         from: NodeId,
-        /// Its kind.
+        /// The kind of the message.
         kind: MessageKind,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
-    /// The node misses its leader.
+    /// The node suspects its leader.
     Suspected {
-        /// The leader that it had heard last.
+        /// The last leader that was heard.
         leader: NodeId,
     },
-    /// The node will not claim again before so long.
+    /// The node does not claim a ballot before a delay has passed.
     BackedOff {
-        /// How long.
+        /// The delay.
         delay: Duration,
     },
-    /// A scout won its ballot: the leader has adopted what a quorum had accepted.
+    /// A scout has won its ballot: the leader adopts the accepted entries of a quorum.
     Adopted {
         /// The ballot that was won.
         ballot: Ballot,
-        /// How many proposals it re-proposes.
+        /// The number of proposals that it proposes again.
         reproposed: u32,
-        /// How many holes it fills with no-ops.
+        /// The number of holes that it fills with no-ops.
         noops: u32,
         /// The first slot for new commands.
         next_slot: Slot,
     },
-    /// A higher ballot ended a scout or a leader.
+    /// A higher ballot has ended a scout or a leader.
     Preempted {
         /// The ballot that was lost.
         ballot: Ballot,
-        /// The ballot that won.
+        /// The higher ballot.
         by: Ballot,
     },
-    /// A leader gave up because it no longer heard from a quorum, or learnt of decisions that others had made.
+    /// A leader has stepped down because no quorum answered, or because other nodes have decided slots.
     SteppedDown {
-        /// Its ballot.
+        /// The leader's ballot.
         ballot: Ballot,
     },
     /// The node follows a leader that it did not follow before.
@@ -309,75 +310,76 @@ pub enum Event<'a, M: StateMachine, const PAGE: usize> {
         /// The leader.
         leader: NodeId,
     },
-    /// A quorum accepted a proposal: nothing else can ever be decided for its slot.
+    /// A quorum has accepted a proposal: nothing else can ever be decided for its slot.
     Chosen {
         /// The slot.
         slot: Slot,
         /// The ballot under which it was chosen.
         ballot: Ballot,
-        /// What was chosen.
+        /// The proposal.
         proposal: &'a Proposal<M::Command>,
     },
-    /// A replica applied a slot.
+    /// A replica has applied a slot.
     Applied {
         /// The slot.
         slot: Slot,
-        /// What was decided for it.
+        /// The decided proposal.
         proposal: &'a Proposal<M::Command>,
-        /// What came of it; `None` for a no-op.
+        /// The outcome; `None` for a no-op.
         outcome: Option<&'a Outcome<M::Output>>,
-        /// The digest of everything applied up to here: equal on every node that has applied as far.
+        /// The digest of everything applied up to here, equal on every node that has applied this slot.
         chain: u64,
     },
-    /// A replica installed a snapshot.
+    /// A replica has installed a snapshot.
     Installed {
         /// The last slot in it.
         at: Slot,
         /// The digest of everything applied up to there.
         chain: u64,
     },
-    /// Something did not fit.
+    /// An item did not fit into a queue.
     Full {
-        /// Where.
+        /// The queue.
         queue: Queue,
     },
-    /// The node stopped for good because of what it saw.
+    /// The node has halted for good.
     Halted {
-        /// What it saw.
+        /// The cause.
         cause: &'a Halt<M::Command>,
     },
-    /// The node's storage failed: from now on it neither votes nor leads, and what it had not sent yet is dropped.
+    /// The node was fenced after a storage failure: from now on it neither votes nor leads, and unsent writes and
+    /// messages are dropped.
     Fenced,
     /// The node was stopped from outside: killed, or crashed.
     Killed,
-    /// The node started again from what it had made durable.
+    /// The node restarted from what it had made durable.
     Restarted,
-    /// The network made a second copy of a message (the record's node is its sender).
+    /// The network duplicated a message (the record's node is the sender).
     Duplicated {
-        /// Who has it twice.
+        /// The recipient.
         to: NodeId,
-        /// What it says.
+        /// The message.
         message: &'a Message<M, PAGE>,
     },
-    /// A message takes longer than its link usually does (the record's node is its sender).
+    /// A message takes longer than usual on its link (the record's node is the sender).
     Delayed {
-        /// Who waits for it.
+        /// The recipient.
         to: NodeId,
-        /// What it says.
+        /// The message.
         message: &'a Message<M, PAGE>,
-        /// How long it takes.
+        /// The delay.
         by: Duration,
-        /// Why.
+        /// The fault that caused it.
         cause: FaultKind,
     },
-    /// A planned fault began.
+    /// A planned fault has begun.
     FaultBegan {
-        /// What goes wrong, and for how long.
+        /// The fault, with its duration.
         planned: Planned,
     },
-    /// A planned fault is over.
+    /// A planned fault has ended.
     FaultEnded {
-        /// What went wrong.
+        /// The fault.
         planned: Planned,
     },
 }
@@ -394,17 +396,17 @@ impl<M: StateMachine, const PAGE: usize> Clone for Event<'_, M, PAGE> {
 
 impl<M: StateMachine, const PAGE: usize> Copy for Event<'_, M, PAGE> {}
 
-/// A fact with its time and place.
+/// An event with its time, node and role.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Record<'a, M: StateMachine, const PAGE: usize> {
-    /// When.
+    /// When it happened.
     pub at: Instant,
-    /// On which node.
+    /// The node.
     pub node: NodeId,
-    /// In which role.
+    /// The role.
     pub role: Role,
-    /// What.
+    /// The event.
     pub event: Event<'a, M, PAGE>,
 }
 
@@ -420,42 +422,43 @@ impl<M: StateMachine, const PAGE: usize> Clone for Record<'_, M, PAGE> {
 
 impl<M: StateMachine, const PAGE: usize> Copy for Record<'_, M, PAGE> {}
 
-/// Where a message is on its way through a simulated network: it tells apart messages that say the same, which no fact does.
+/// The path of a message through a simulated network. It distinguishes messages with equal contents, which events do
+/// not.
 ///
-/// A node traces what it says when it has said it ([`Event::Sent`]); it leaves the node later, in the same order, unless
-/// the node loses its power or its storage before that.
+/// A node traces a message when it has queued it ([`Event::Sent`]). The message leaves the node later, in the same
+/// order, unless the node loses power or its storage fails before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// The oldest of the messages that a node has sent, and that have not left it yet, leaves it now: the facts of the
-    /// network that follow are about this message.
+    /// The oldest of the messages that a node has queued leaves the node: the network events that follow are about this
+    /// message.
     Leaves {
-        /// Its sender.
+        /// The sender.
         from: NodeId,
     },
-    /// A copy of the message that has just left is on its way.
+    /// A copy of the message that has just left is in transit.
     Carried {
-        /// The number of the copy, which no other has.
+        /// The number of the copy, which is unique.
         copy: u64,
     },
-    /// A copy waits for its recipient, which stands still, and goes by another number from now on.
+    /// A copy waits for its recipient, which is paused, and has another number from now on.
     PutOff {
         /// Its number until now.
         copy: u64,
         /// Its number from now on.
         next: u64,
     },
-    /// A copy arrives. If its recipient lives, the first facts that follow are about this message.
+    /// A copy arrives. If its recipient is alive, the first events that follow are about this message.
     Arrives {
         /// Its number.
         copy: u64,
     },
 }
 
-/// Takes the facts as they happen.
+/// Receives events as they happen.
 ///
-/// `()` ignores them; a pair of tracers gives each fact to both; a `&mut` of a tracer is one.
+/// `()` ignores them; a pair of tracers passes each event to both; a `&mut` of a tracer is a tracer.
 ///
-/// A [`Record`] displays itself as a line of the log, so that this tracer prints one:
+/// A [`Record`] is displayed as a line of the log, so this tracer prints one:
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -479,11 +482,11 @@ pub enum Way {
 /// # Ok::<(), synod::ConfigError>(())
 /// ```
 pub trait Tracer<M: StateMachine, const PAGE: usize> {
-    /// Takes one fact.
+    /// Receives one event.
     fn record(&mut self, record: &Record<'_, M, PAGE>);
 
-    /// Takes note of where a message is; whoever need not tell one message from another that says the same does nothing, as
-    /// is the default. Only a simulation tells it.
+    /// Receives the position of a message in a simulated network. The default does nothing, for tracers that need not
+    /// distinguish messages with equal contents.
     #[inline]
     fn on_way(&mut self, way: Way) {
         let _ = way;

@@ -1,9 +1,9 @@
-//! A window of slots: a ring in which every slot above a floor has its place, found in constant time.
+//! A window of slots: a ring buffer in which every slot above a floor has a place that is found in constant time.
 
 use crate::Slot;
 
-/// Holds a value for each of the `WINDOW` slots above a floor. The floor rises and never falls; what lies at or under it
-/// is forgotten.
+/// Holds a value for each of the `WINDOW` slots above a floor. The floor rises and never falls; values at or below it
+/// are dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Window<T, const WINDOW: usize> {
@@ -19,7 +19,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     #[expect(clippy::as_conversions, reason = "usize to u64, in a const")]
     const SIZE: u64 = WINDOW as u64;
 
-    /// An empty window above a floor.
+    /// Creates an empty window above a floor.
     pub(crate) const fn new(floor: Slot) -> Self {
         let () = Self::CHECKED;
         Self {
@@ -30,7 +30,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
 
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn index(slot: Slot) -> usize {
-        // The remainder is below WINDOW, which is a usize.
+        // The remainder is below `WINDOW`, which is a `usize`.
         usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0)
     }
 
@@ -38,11 +38,11 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.floor
     }
 
-    /// Whether a slot has a place.
+    /// True if a slot has a place in the window.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn covers(&self, slot: Slot) -> bool {
-        // One comparison: at or under the floor the difference wraps to more than any window.
+        // One comparison: at or below the floor, the difference wraps around to more than any window.
         let above = slot.number().wrapping_sub(self.floor.number());
         above.wrapping_sub(1) < Self::SIZE
     }
@@ -63,7 +63,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.places.get_mut(Self::index(slot))?.as_mut()
     }
 
-    /// Puts a value in a slot's place and says whether it has one.
+    /// Stores a value at a slot's place; returns false if the slot has none.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn put(&mut self, slot: Slot, value: T) -> bool {
         if !self.covers(slot) {
@@ -78,14 +78,14 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         }
     }
 
-    /// The place of a slot, made by raising the floor where needed, though never above `limit`; `None` where the slot has
-    /// none.
+    /// Returns the place of a slot. Raises the floor if necessary, but not above `limit`. `None` if the slot has no
+    /// place.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn admit(&mut self, slot: Slot, limit: Slot) -> Option<&mut Option<T>> {
         let beyond = slot.number().wrapping_sub(self.floor.number());
         let beyond = beyond.wrapping_sub(1);
         if beyond == Self::SIZE && self.floor < limit {
-            // A full window goes on by one slot: the place of the slot is that of the one that is forgotten.
+            // A full window advances by one slot: the place of the slot is that of the dropped one.
             self.floor = self.floor.next()?;
             let place = self.places.get_mut(Self::index(slot))?;
             *place = None;
@@ -97,7 +97,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.places.get_mut(Self::index(slot))
     }
 
-    /// Raises the floor until a slot that lies above the window has a place.
+    /// Raises the floor until a slot above the window has a place.
     #[cold]
     fn make_room(&mut self, slot: Slot, limit: Slot) -> bool {
         let floor = slot.back(Self::SIZE);
@@ -108,17 +108,17 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         may
     }
 
-    /// Raises the floor by one slot. What that had is still in its place, for the caller to take out.
+    /// Raises the floor by one slot. The value of that slot is still in its place, for the caller to take.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn release_next(&mut self) -> Option<&mut Option<T>> {
         self.floor = self.floor.next()?;
         self.places.get_mut(Self::index(self.floor))
     }
 
-    /// Forgets everything up to `floor`. A floor that is lower than the present one changes nothing.
+    /// Drops all values up to `floor`. A floor below the current one changes nothing.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn raise(&mut self, floor: Slot) {
-        // No more than a window has, which fits in 32 bits many times over.
+        // At most the size of the window, which fits in 32 bits many times over.
         let steps = u32::try_from(floor.distance(self.floor).min(Self::SIZE)).unwrap_or(0);
         for back in 0..steps {
             if let Some(place) = self
@@ -131,7 +131,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.floor = self.floor.max(floor);
     }
 
-    /// Forgets everything, the floor too, in place.
+    /// Drops all values and resets the floor, in place.
     pub(crate) fn clear(&mut self) {
         self.floor = Slot::ZERO;
         for place in &mut self.places {
@@ -139,7 +139,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         }
     }
 
-    /// The occupied slots from `from` on, in rising order.
+    /// Returns the occupied slots from `from` on, in rising order.
     pub(crate) fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &T)> {
         let mut next = Some(from.max(self.floor.next().unwrap_or(from)));
         core::iter::from_fn(move || {
@@ -153,12 +153,12 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         })
     }
 
-    /// What there is, in no order.
+    /// Returns all values, in no particular order.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().flatten()
     }
 
-    /// Forgets what is in a slot's place.
+    /// Removes and returns the value of a slot.
     pub(crate) fn take(&mut self, slot: Slot) -> Option<T> {
         if !self.covers(slot) {
             return None;
@@ -166,14 +166,14 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.places.get_mut(Self::index(slot))?.take()
     }
 
-    /// Forgets what does not fit.
+    /// Drops the values that do not satisfy `fits`.
     pub(crate) fn retain(&mut self, fits: impl Fn(&T) -> bool) {
         for place in &mut self.places {
             place.take_if(|value| !fits(value));
         }
     }
 
-    /// How many slots are occupied.
+    /// Returns the number of occupied slots.
     pub(crate) fn occupied(&self) -> usize {
         self.places.iter().flatten().count()
     }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn raising_the_floor_forgets_what_is_under_it_and_nothing_else() {
+    fn raising_the_floor_drops_only_values_below_it() {
         let mut window = Window::<u64, 4>::new(Slot::ZERO);
         for number in 1..=4 {
             window.put(slot(number), number);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_room_is_made_only_from_what_is_not_needed() {
+    fn a5_room_is_made_only_by_dropping_what_is_not_needed() {
         let mut window = Window::<u64, 4>::new(Slot::ZERO);
         window.put(slot(1), 1);
         window.put(slot(2), 2);
@@ -240,7 +240,7 @@ mod tests {
         );
     }
 
-    /// What is done to a window, with slots counted from near its floor.
+    /// An operation on a window, with slots counted from near its floor.
     #[derive(Clone, Debug)]
     enum Deed {
         Put(Slot, u8),
@@ -250,7 +250,7 @@ mod tests {
         Release,
     }
 
-    /// A slot somewhere around the windows that a few deeds from `start` can make.
+    /// A slot near the windows that a few operations from `start` can produce.
     fn near(start: u64) -> impl Strategy<Value = Slot> {
         (0u64..40).prop_map(move |offset| slot(start.saturating_add(offset).saturating_sub(6)))
     }
@@ -277,7 +277,7 @@ mod tests {
     proptest! {
         #![proptest_config(crate::properties::cases(400))]
 
-        /// A window is a map of the slots above a floor and no further than its size.
+        /// A window is a map of the slots above a floor, limited to its size.
         #[test]
         fn a_window_is_a_map_with_a_floor((start, deeds) in start_and_deeds()) {
             const SIZE: u64 = 4;

@@ -13,7 +13,7 @@ use core::fmt;
 pub use frames::{Frame, Frames};
 pub use len::{LEN_MIN, OVERHEAD, len_max};
 
-/// The version of the encoding. A frame of another one is dropped.
+/// The version of the encoding. Frames of other versions are dropped.
 pub const VERSION: u8 = 2;
 
 /// Why a frame was dropped.
@@ -21,13 +21,14 @@ pub const VERSION: u8 = 2;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FrameError {
-    /// It is not what was sent: too short, or its checksum is wrong.
+    /// The frame was damaged: it is too short, or its checksum is wrong.
     Damaged,
-    /// It is whole, but of another version than [`VERSION`], be that an older or a newer one.
+    /// The frame is undamaged, but of another version than [`VERSION`], older or newer.
     Version,
-    /// It is of another cluster, or of a cluster with other members.
+    /// The frame belongs to another cluster, or to a cluster with other members.
     Foreign,
-    /// It is whole, but says nothing that a node made with the same command, output, pages and `PAGE` would say.
+    /// The frame is undamaged, but encodes nothing that a node with the same commands, outputs, pages and `PAGE` could
+    /// send.
     Malformed,
 }
 
@@ -46,22 +47,22 @@ impl fmt::Display for FrameError {
 
 impl core::error::Error for FrameError {}
 
-/// How many frames were dropped, by reason. The counts stay at their largest value.
+/// The number of dropped frames for each reason. Counters saturate at their maximum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Dropped {
-    /// As [`FrameError::Damaged`].
+    /// Frames with [`FrameError::Damaged`].
     pub damaged: u32,
-    /// As [`FrameError::Version`].
+    /// Frames with [`FrameError::Version`].
     pub version: u32,
-    /// As [`FrameError::Foreign`].
+    /// Frames with [`FrameError::Foreign`].
     pub foreign: u32,
-    /// As [`FrameError::Malformed`].
+    /// Frames with [`FrameError::Malformed`].
     pub malformed: u32,
 }
 
 impl Dropped {
-    /// All of them.
+    /// Returns the number of all dropped frames.
     pub fn total(&self) -> u32 {
         [self.version, self.foreign, self.malformed]
             .iter()
@@ -79,19 +80,19 @@ impl Dropped {
     }
 }
 
-/// The byte of a node.
+/// Returns the address byte of a node.
 fn node_byte(node: NodeId) -> Option<u8> {
     u8::try_from(node.0).ok().filter(|_| node.0 < NODES_MAX)
 }
 
-/// The node of a byte; `None` where that is a client's.
+/// Returns the node of an address byte; `None` if it is the address of a client.
 fn node_of(byte: u8) -> Option<NodeId> {
     let node = NodeId(u16::from(byte));
     (node.0 < NODES_MAX).then_some(node)
 }
 
-/// A message that no node says has no encoding: it names a node beyond 63, a run that is longer than its kind can count, or
-/// an entry far from the slots that it is about.
+/// A message that has no encoding, because no node sends it: it names a node above 63, a run that is longer than its
+/// field can count, or an entry far from the slots of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unencodable;

@@ -35,9 +35,9 @@ fn frame<M: StateMachine, const PAGE: usize>(bytes: &[u8]) -> bool {
         let mut buffer = [0; MTU];
         let len = match frames.decode(frame) {
             Ok(Frame::Message(envelope)) => frames.encode(&envelope, &mut buffer),
-            Ok(Frame::Asked(asked)) => frames.encode_asked(&asked, &mut buffer),
-            Ok(Frame::Answered) => match frames.decode_answered(frame) {
-                Ok(answered) => frames.encode_answered(&answered.unwrap(), &mut buffer),
+            Ok(Frame::Question(asked)) => frames.encode_question(&asked, &mut buffer),
+            Ok(Frame::Answer) => match frames.decode_answer(frame) {
+                Ok(answered) => frames.encode_answer(&answered.unwrap(), &mut buffer),
                 Err(_) => continue,
             },
             Err(_) => continue,

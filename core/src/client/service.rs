@@ -1,22 +1,22 @@
-//! What stands between a link and a node for the clients outside: it hands over their questions, and remembers who asked.
+//! The service for clients outside: passes their questions from a link to the node, and remembers who has asked.
 
-use super::{Address, Answer, Answered, Asked, Question};
+use super::{Address, Answer, AnswerEnvelope, Question, QuestionEnvelope};
 use crate::{
     AnyOutbox, Instant, Node, Outcome, Proposal, Reply, RequestError, RequestKey, RequestNumber,
     StateMachine, Tracer,
 };
 
-/// Serves the clients of one node. A driver owns one beside its node: each [`Asked`] that arrives goes to
+/// Serves the clients of one node. The driver owns a service beside its node: each question that arrives goes to
 /// [`Service::handle`], and each [`Reply`] in the outbox to [`Service::answer`].
 ///
-/// It has a place of 16 bytes for each of the `CLIENTS` requests that can be outstanding at the node, and is of the same
-/// number.
+/// It takes 16 bytes for each of the `CLIENTS` requests that can be outstanding at the node, and must be created with
+/// the same number.
 #[derive(Clone, Debug)]
 pub struct Service<const CLIENTS: usize> {
     askers: [Option<Asker>; CLIENTS],
 }
 
-/// Who waits for which request. Not a key and an address: in one piece they are a third smaller.
+/// The client that waits for a request. The fields are not a key and an address, which would take a third more memory.
 #[derive(Clone, Copy, Debug)]
 struct Asker {
     client: u64,
@@ -34,7 +34,7 @@ impl Asker {
         }
     }
 
-    /// Whether it waits for something of the same session, or for a registration under the same nonce.
+    /// True if it waits for a request of the same session, or for a registration with the same nonce.
     fn is_of(&self, key: RequestKey) -> bool {
         let registers = |number| number == RequestNumber::REGISTRATION;
         self.client == key.client.0 && registers(self.number) == registers(key.number)
@@ -48,29 +48,28 @@ impl<const CLIENTS: usize> Default for Service<CLIENTS> {
 }
 
 impl<const CLIENTS: usize> Service<CLIENTS> {
-    /// Nobody has asked yet.
+    /// Creates a service without outstanding requests.
     pub const fn new() -> Self {
         Self {
             askers: [None; CLIENTS],
         }
     }
 
-    /// Takes what a client asks. Some of it is answered at once: a status, that the node is busy, that it has halted. Such an
-    /// answer leaves behind the writes that are in the outbox, as a reply does. Everything else is answered through
-    /// the outbox, in this or a later step.
+    /// Handles a question from a client. Returns an answer at once to a status question, and if the node is busy or has
+    /// halted. Such an answer leaves after the writes in the outbox are durable, like a reply. All other answers come
+    /// through the outbox, in this step or in a later one.
     ///
-    /// A request with a later number than one that the same session has outstanding here says that its client waits for
-    /// that one no more: it is withdrawn. What is for another node, or is no question that a client can have, is passed
-    /// over.
+    /// A request with a later number than one that is outstanding for the same session withdraws the earlier one. A
+    /// question for another node, or one that no client can ask, is ignored.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn handle<M: StateMachine, const WINDOW: usize, const PAGE: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
-        asked: &Asked<M::Command>,
+        asked: &QuestionEnvelope<M::Command>,
         outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
-    ) -> Option<Answered<M::Output>> {
+    ) -> Option<AnswerEnvelope<M::Output>> {
         if asked.to != node.id() {
             return None;
         }
@@ -78,7 +77,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
             Question::Status => Answer::Status(node.status()),
             Question::Withdraw { key } => {
                 let place = self.find(*key)?;
-                // What one client has asked for no other one takes back.
+                // A client cannot withdraw the request of another client.
                 if place.take_if(|asker| asker.from == asked.from).is_some() {
                     // It may have been answered just now.
                     let _ = node.withdraw(*key);
@@ -89,23 +88,23 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
                 self.request(now, node, (proposal, asked.from), (outbox, tracer))?
             }
         };
-        Some(Answered {
+        Some(AnswerEnvelope {
             from: node.id(),
             to: asked.from,
             answer,
         })
     }
 
-    /// The answer that a reply of the node is for a client; `None` for what was not asked through here, as by an
-    /// application on the node's own board.
+    /// Returns the answer that a reply of the node is for a client; `None` if the request was not made through this
+    /// service, for example by an application on the node's own board.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn answer<M: StateMachine, const WINDOW: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         reply: &Reply<M::Output>,
-    ) -> Option<Answered<M::Output>> {
+    ) -> Option<AnswerEnvelope<M::Output>> {
         let asker = self.find(reply.key)?.take()?;
-        Some(Answered {
+        Some(AnswerEnvelope {
             from: node.id(),
             to: asker.from,
             answer: Answer::Outcome {
@@ -117,7 +116,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         })
     }
 
-    /// Asks the node. The answer, where there is one at once.
+    /// Makes the request at the node. Returns the answer if there is one at once.
     fn request<M: StateMachine, const WINDOW: usize, const PAGE: usize, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -127,8 +126,8 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
     ) -> Option<Answer<M::Output>> {
         let key = proposal.key()?;
         if outbox.replies().iter().any(|reply| reply.key == key) {
-            // On its way to whoever asked first. A client that asks for the same asks again, and one that asks for something
-            // else under this key must not be given that answer (rule X1).
+            // The answer is on its way to the client that asked first. A client that made the same request asks again;
+            // one that requests something else under this key must not be given that answer (rule X1).
             return None;
         }
         let place = self.place(node, key);
@@ -148,9 +147,9 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         };
         match asked {
             Ok(()) => {}
-            // The same again, perhaps from elsewhere. Not another command under its number (rule X1).
+            // The same request again, perhaps from another address; not another command under its number (rule X1).
             Err(RequestError::Outstanding { .. })
-                if known.is_some() && node.is_asking(proposal) => {}
+                if known.is_some() && node.is_requesting(proposal) => {}
             Err(RequestError::Full { .. }) => {
                 return Some(Answer::Outcome {
                     key,
@@ -160,7 +159,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
                 });
             }
             Err(RequestError::Halted) => return Some(Answer::Status(node.status())),
-            // As good as lost: the client asks again.
+            // As if lost: the client asks again.
             Err(_) => return None,
         }
         *place? = Some(Asker {
@@ -171,8 +170,8 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         None
     }
 
-    /// The place of whoever asks for a key: that of the session's last request, a free one, or one whose reply is on its way
-    /// or was dropped, which is then as good as lost.
+    /// Returns the place for a request with this key: that of the session's last request, a free one, or one whose
+    /// reply is on its way or was dropped, which is then as if lost.
     fn place<M: StateMachine, const WINDOW: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
@@ -191,7 +190,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         own.or(free).or(spare)
     }
 
-    /// The place of a request.
+    /// Returns the place of a request.
     fn find(&mut self, key: RequestKey) -> Option<&mut Option<Asker>> {
         let fits = |place: &&mut Option<Asker>| place.is_some_and(|asker| asker.key() == key);
         self.askers.iter_mut().find(fits)

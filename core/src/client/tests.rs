@@ -1,16 +1,16 @@
-//! Clients of three nodes, on a line that is heard by all and loses, doubles and reorders what is said.
+//! Tests of clients with three nodes on a shared line that loses, duplicates and reorders frames.
 
 extern crate std;
 
 use super::{
-    Address, Answer, Answered, Applied, Asked, Client, ClientError, Done, Question, Service,
-    Session, Undone, Withdrawn,
+    Address, Answer, AnswerEnvelope, Applied, Client, ClientError, Done, Question,
+    QuestionEnvelope, Service, Session, Undone, Withdrawn,
 };
 use crate::machines::{Bank, BankCommand, BankReply, Key};
 use crate::wire::{Frame, Frames};
 use crate::{
-    ClientId, Config, Duration, Envelope, Instant, Node, NodeId, NodeSet, Outbox, Outcome,
-    Proposal, RequestKey, RequestNumber, Slot, Standing, Status,
+    ClientId, Config, Duration, Envelope, Instant, Node, NodeId, NodeSet, NodeState, Outbox,
+    Outcome, Proposal, RequestKey, RequestNumber, Slot, Status,
 };
 use rand_core::SeedableRng;
 use rand_xorshift::XorShiftRng;
@@ -35,7 +35,7 @@ fn key_of(client: usize) -> Key {
     Key::numbered(u32::try_from(client).unwrap())
 }
 
-/// A client with its place on the line, and what it has been told of its deposits.
+/// A client with its address, and the answers to its deposits.
 struct Outside {
     client: Client<Machine>,
     at: Address,
@@ -53,7 +53,7 @@ struct World {
     line: BTreeMap<(Instant, u64), Vec<u8>>,
     sent: u64,
     rng: XorShiftRng,
-    /// Of a hundred frames to or from a client, so many are lost, and as many doubled.
+    /// Percentage of frames to or from a client that are lost, and percentage that are duplicated.
     trouble: u32,
     frames: Link,
 }
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// A client at an address, with an account of its own.
+    /// Adds a client at an address, with an account of its own.
     fn add(&mut self, address: Address, nonce: u64) -> usize {
         let index = self.clients.len();
         self.clients.push(Outside {
@@ -110,7 +110,7 @@ impl World {
         crate::random::below(&mut self.rng, bound)
     }
 
-    /// Puts a frame on the line; what clients say and hear meets trouble.
+    /// Puts a frame on the line; frames to or from clients may be lost or duplicated.
     fn put(&mut self, bytes: &[u8], outside: bool) {
         let strikes = outside && self.trouble > 0;
         if strikes && self.below(100) < self.trouble {
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    /// Serves what is due at one instant, and goes on to the next.
+    /// Serves everything that is due at one instant, and advances to the next.
     fn step(&mut self) {
         let next = self.line.first_key_value().map(|((at, _), _)| *at);
         let nodes = self
@@ -163,19 +163,19 @@ impl World {
         }
     }
 
-    /// A frame is heard by everybody; only who it is for takes it.
+    /// Delivers a frame to everybody; only its recipient handles it.
     fn hear(&mut self, bytes: &[u8]) {
         match self.frames.decode(bytes).unwrap() {
             Frame::Message(envelope) => self.tell(&envelope),
-            Frame::Asked(asked) => {
+            Frame::Question(asked) => {
                 for number in 0..self.nodes.len() {
                     self.drive(number, |node, service, now, outbox| {
                         service.handle(now, node, &asked, outbox, &mut ())
                     });
                 }
             }
-            Frame::Answered => {
-                let answered = self.frames.decode_answered(bytes).unwrap().unwrap();
+            Frame::Answer => {
+                let answered = self.frames.decode_answer(bytes).unwrap().unwrap();
                 for index in 0..self.clients.len() {
                     let (now, outside) = (self.now, &mut self.clients[index]);
                     if outside.at == answered.to {
@@ -197,7 +197,7 @@ impl World {
         });
     }
 
-    /// One step of a node that runs, and all that comes of it.
+    /// One step of a running node, with everything that follows from it.
     fn drive(
         &mut self,
         number: usize,
@@ -206,7 +206,7 @@ impl World {
             &mut Service<CLIENTS>,
             Instant,
             &mut Outbox<Machine, 2, { Member::OUTBOX_MIN }>,
-        ) -> Option<Answered<BankReply>>,
+        ) -> Option<AnswerEnvelope<BankReply>>,
     ) {
         let Some(node) = self.nodes[number].as_deref_mut() else {
             return;
@@ -227,7 +227,7 @@ impl World {
             }
         }
         for answered in answers {
-            let len = self.frames.encode_answered(&answered, &mut buffer).unwrap();
+            let len = self.frames.encode_answer(&answered, &mut buffer).unwrap();
             frames.push((buffer[..len].to_vec(), true));
         }
         for (bytes, outside) in frames {
@@ -240,7 +240,7 @@ impl World {
         let from = outside.at;
         let mut questions = Vec::new();
         while let Some((to, question)) = outside.client.poll_question() {
-            questions.push(Asked { from, to, question });
+            questions.push(QuestionEnvelope { from, to, question });
         }
         if let Some(done) = outside.client.poll_done() {
             outside.answers.push(done.result);
@@ -250,9 +250,9 @@ impl World {
         }
     }
 
-    fn ask(&mut self, asked: &Asked<BankCommand>) {
+    fn ask(&mut self, asked: &QuestionEnvelope<BankCommand>) {
         let mut buffer = [0; 127];
-        let len = self.frames.encode_asked(asked, &mut buffer).unwrap();
+        let len = self.frames.encode_question(asked, &mut buffer).unwrap();
         self.put(&buffer[..len], true);
     }
 
@@ -279,7 +279,7 @@ impl World {
         self.nodes.iter().position(leads)
     }
 
-    /// The balance of a client's account where most is applied.
+    /// Returns the balance of a client's account on the node that has applied most.
     fn balance(&self, index: usize) -> u64 {
         let nodes = self.nodes.iter().flatten();
         let newest = nodes.max_by_key(|node| node.applied()).unwrap();
@@ -315,7 +315,7 @@ fn x1_every_deposit_is_made_once_on_a_line_that_loses_doubles_and_reorders() {
                 clients.iter().all(answered)
             });
             if count == deposits / 2 {
-                // Power fails where most is known.
+                // The node that has applied most loses power.
                 let leader = world.lead().unwrap_or(0);
                 world.nodes[leader] = None;
             }
@@ -333,7 +333,7 @@ fn x1_every_deposit_is_made_once_on_a_line_that_loses_doubles_and_reorders() {
 }
 
 #[test]
-fn a_client_asks_the_leader_as_soon_as_it_is_told_who_that_is() {
+fn a_client_asks_the_leader_once_a_node_names_it() {
     let mut world = World::new(6, 0);
     let index = world.add(Address::FIRST, 77);
     world.deposit(index);
@@ -392,7 +392,7 @@ fn two_clients_with_one_nonce_are_told_and_neither_is_given_the_others_answer() 
 }
 
 #[test]
-fn a_session_that_was_given_up_is_said_and_the_next_request_opens_another() {
+fn an_evicted_session_is_reported_and_the_next_request_opens_a_new_one() {
     let mut world = World::new(4, 0);
     let all: Vec<usize> = (0..=CLIENTS)
         .map(|index| {
@@ -400,7 +400,7 @@ fn a_session_that_was_given_up_is_said_and_the_next_request_opens_another() {
             world.add(Address::new(byte).unwrap(), 100 + u64::from(byte))
         })
         .collect();
-    // One session more than there is room for: that of the first client goes.
+    // One session more than there is room for: that of the first client is evicted.
     for index in all {
         world.clients[index].account = key_of(index.min(3));
         world.deposit(index);
@@ -433,7 +433,7 @@ fn x4_a_request_that_was_withdrawn_frees_its_places_and_is_settled_by_the_next()
         world.run_until("it is answered", |world| {
             world.clients[index].answers.len() == 1
         });
-        // No quorum is left: what is asked waits.
+        // No quorum is left: requests wait.
         let leader = world.lead().unwrap();
         let others: Vec<usize> = (0..3).filter(|number| *number != leader).collect();
         let away = others
@@ -495,7 +495,7 @@ fn x4_a_later_number_withdraws_the_one_before() {
             command: BankCommand::Balance(key_of(0)),
         };
         let (to, question) = (NodeId(1), Question::Request { proposal });
-        let asked = Asked { from, to, question };
+        let asked = QuestionEnvelope { from, to, question };
         let answer = service.handle(now, node, &asked, &mut outbox, &mut ());
         let outstanding = |number| {
             node.is_outstanding(RequestKey {
@@ -535,7 +535,7 @@ fn x1_another_command_under_the_same_number_is_not_given_the_answer_of_the_first
             number: RequestNumber(7),
             command: BankCommand::Deposit(key_of(0), amount),
         };
-        Asked {
+        QuestionEnvelope {
             from: Address::new(from).unwrap(),
             to: NodeId(1),
             question: Question::Request { proposal },
@@ -569,7 +569,7 @@ fn x1_another_command_under_the_same_number_is_not_given_the_answer_of_the_first
 }
 
 #[test]
-fn x4_only_who_asked_withdraws() {
+fn x4_only_the_client_that_asked_can_withdraw() {
     let mut world = World::new(2, 0);
     let node = world.nodes[1].as_deref_mut().unwrap();
     let (service, now) = (&mut world.services[1], Instant::ZERO);
@@ -577,7 +577,7 @@ fn x4_only_who_asked_withdraws() {
     node.register(now, 8, &mut outbox, &mut ()).unwrap();
     let mut say = |from: u8, question| {
         let (from, to) = (Address::new(from).unwrap(), NodeId(1));
-        let asked = Asked { from, to, question };
+        let asked = QuestionEnvelope { from, to, question };
         assert_eq!(
             service.handle(now, node, &asked, &mut outbox, &mut ()),
             None
@@ -605,7 +605,7 @@ fn x4_only_who_asked_withdraws() {
 }
 
 #[test]
-fn a_place_whose_reply_was_dropped_is_found_again() {
+fn the_place_of_a_dropped_reply_is_reused() {
     let mut node = Member::found(Config::new(NodeId(0), 1), 6, Instant::ZERO).unwrap();
     let mut service = Service::<CLIENTS>::new();
     let mut outbox = Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new();
@@ -617,7 +617,7 @@ fn a_place_whose_reply_was_dropped_is_found_again() {
     }
     for nonce in 0..3 * u64::try_from(CLIENTS).unwrap() {
         let proposal = Proposal::Register { nonce };
-        let asked = Asked {
+        let asked = QuestionEnvelope {
             from: Address::FIRST,
             to: NodeId(0),
             question: Question::Request { proposal },
@@ -638,7 +638,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     world.run_for(Duration::from_secs(1));
     let leader = world.lead().unwrap();
     let ask = |world: &mut World, number: usize| {
-        let asked = Asked {
+        let asked = QuestionEnvelope {
             from: Address::LAST,
             to: NodeId(u16::try_from(number).unwrap()),
             question: Question::Status,
@@ -648,7 +648,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
         let mut outbox = Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new();
         let service = &mut world.services[number];
         let answer = service.handle(world.now, node, &asked, &mut outbox, &mut ());
-        assert!(outbox.is_empty() && node.essence() == before.essence());
+        assert!(outbox.is_empty() && node.exploration_state() == before.exploration_state());
         match answer.unwrap().answer {
             Answer::Status(status) => status,
             other @ Answer::Outcome { .. } => panic!("{other:?}"),
@@ -657,11 +657,11 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     for number in 0..3 {
         let status = ask(&mut world, number);
         let expected = if number == leader {
-            Standing::Leading
+            NodeState::Leading
         } else {
-            Standing::Voting
+            NodeState::Voting
         };
-        assert_eq!(status.standing, expected);
+        assert_eq!(status.state, expected);
         assert_eq!(status.leader, Some(NodeId(u16::try_from(leader).unwrap())));
         assert_eq!(status.highest, world.node(leader).leading().unwrap());
         let node = world.node(number);
@@ -670,7 +670,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
             (node.applied(), node.chain())
         );
     }
-    // It hears its own name.
+    // It hears its own number.
     let node = world.nodes[leader].as_deref_mut().unwrap();
     let me = node.id();
     let mut own = node.envelope(
@@ -688,9 +688,9 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     );
     node.handle_message(now, &own, &mut outbox, &mut ());
     assert!(node.halted().is_some());
-    assert_eq!(ask(&mut world, leader).standing, Standing::Halted);
+    assert_eq!(ask(&mut world, leader).state, NodeState::Halted);
 
-    // A client that asks it is told at once, and goes on elsewhere.
+    // A client that asks it is told at once, and goes on at another node.
     let index = world.add(Address::FIRST, 3);
     let believes = Status {
         leader: Some(me),
@@ -703,7 +703,7 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     let (to, question) = question.unwrap();
     assert_eq!(to, me);
     let from = world.clients[index].at;
-    world.ask(&Asked { from, to, question });
+    world.ask(&QuestionEnvelope { from, to, question });
     let told = |world: &World| world.clients[index].client.leader() != Some(me);
     world.run_until("it is told", told);
     assert!(world.now < now + PATIENCE, "and not only kept waiting");
@@ -712,12 +712,12 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
     });
 }
 
-/// A client and what it says, by hand.
+/// A client that is driven by hand.
 fn alone() -> Client<Machine> {
     Client::new(NodeSet::first(3), PATIENCE, 77).unwrap()
 }
 
-/// The answer to what is asked under a key: mostly the balance of the first account.
+/// Returns the answer to a request: mostly the balance of the first account.
 fn outcome(key: RequestKey, outcome: Outcome<BankReply>) -> Answer<BankReply> {
     answer_to(BankCommand::Balance(key_of(0)), key, outcome)
 }
@@ -750,7 +750,7 @@ fn numbered(client: u64, number: u32) -> RequestKey {
 }
 
 #[test]
-fn a_client_takes_only_what_answers_its_present_question() {
+fn a_client_ignores_answers_to_other_questions() {
     let (mut client, now) = (alone(), Instant::ZERO);
     let command = BankCommand::Balance(key_of(0));
     let applied = Outcome::Applied {
@@ -824,7 +824,7 @@ fn a_client_that_is_kept_waiting_asks_everybody_and_less_and_less_often() {
 }
 
 #[test]
-fn a_client_that_finds_a_node_busy_waits_and_goes_elsewhere() {
+fn a_client_waits_and_tries_another_node_when_one_is_busy() {
     let (mut client, now) = (alone(), Instant::ZERO);
     client.resume(Session {
         client: ClientId(4),
@@ -845,13 +845,13 @@ fn a_client_that_finds_a_node_busy_waits_and_goes_elsewhere() {
 }
 
 #[test]
-fn a_client_whose_nodes_have_all_halted_does_not_ask_without_end() {
+fn a_client_does_not_ask_without_pause_when_all_nodes_have_halted() {
     let (mut client, now) = (alone(), Instant::ZERO);
     client
         .request(now, BankCommand::Balance(key_of(0)))
         .unwrap();
     let halted = Answer::Status(Status {
-        standing: Standing::Halted,
+        state: NodeState::Halted,
         leader: None,
         applied: Slot::ZERO,
         chain: 0,
@@ -946,7 +946,7 @@ fn numbers_that_are_used_up_end_the_session_and_not_the_client() {
 }
 
 #[test]
-fn what_no_client_can_be_made_of_is_refused() {
+fn invalid_client_settings_are_rejected() {
     let none = Client::<Machine>::new(NodeSet::EMPTY, PATIENCE, 1);
     assert_eq!(none.err(), Some(ClientError::NoMembers));
     let hasty = Client::<Machine>::new(NodeSet::first(1), Duration::ZERO, 1);

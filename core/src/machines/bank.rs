@@ -1,18 +1,18 @@
-//! A bank: balances that deposits add to and withdrawals subtract from, and that never fall below zero.
+//! A bank: account balances that deposits raise and withdrawals lower, and that never fall below zero.
 
 use super::{Key, version};
 use crate::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer};
 use core::fmt;
 use heapless::Vec;
 
-/// What a [`Bank`] can be asked. Amounts are in the smallest unit of money.
+/// The commands of a [`Bank`]. Amounts are in the smallest unit of money.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BankCommand {
-    /// Answers the balance of an account; an account that never had a deposit has none.
+    /// Returns the balance of an account; 0 if it never had a deposit.
     Balance(Key),
-    /// Adds to a balance and answers it.
+    /// Adds an amount to an account and returns the balance.
     Deposit(Key, u64),
-    /// Subtracts from a balance and answers it, or refuses where the balance is lower.
+    /// Subtracts an amount from an account and returns the balance; refused if the balance is lower.
     Withdraw(Key, u64),
 }
 
@@ -26,7 +26,7 @@ impl fmt::Debug for BankCommand {
     }
 }
 
-/// The words of `Debug`.
+/// The same words as `Debug`.
 #[cfg(feature = "defmt")]
 #[expect(
     clippy::match_same_arms,
@@ -71,12 +71,12 @@ impl Value for BankCommand {
     }
 }
 
-/// What a [`Bank`] answers.
+/// The outputs of a [`Bank`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BankReply {
     /// The balance after the command.
     Balance(u64),
-    /// The withdrawal was more than this balance, or the deposit more than an account can hold; nothing was changed.
+    /// The withdrawal exceeds this balance, or the deposit would exceed the maximum balance; nothing was changed.
     Refused(u64),
     /// There is no room for a new account; nothing was changed.
     Full,
@@ -92,7 +92,7 @@ impl fmt::Debug for BankReply {
     }
 }
 
-/// The words of `Debug`.
+/// The same words as `Debug`.
 #[cfg(feature = "defmt")]
 #[expect(
     clippy::match_same_arms,
@@ -131,7 +131,7 @@ impl Value for BankReply {
     }
 }
 
-/// A bank of up to `ACCOUNTS` accounts.
+/// A bank with up to `ACCOUNTS` accounts.
 ///
 /// ```
 /// use synod::StateMachine;
@@ -159,7 +159,7 @@ impl<const ACCOUNTS: usize> Bank<ACCOUNTS> {
             .binary_search_by_key(&account, |(known, _)| *known)
     }
 
-    /// The balance of an account; 0 for one that never had a deposit.
+    /// Returns the balance of an account; 0 if it never had a deposit.
     pub fn balance(&self, account: Key) -> u64 {
         let index = self.find(account).ok();
         index
@@ -188,7 +188,7 @@ impl<const ACCOUNTS: usize> StateMachine for Bank<ACCOUNTS> {
     type Command = BankCommand;
     type Output = BankReply;
 
-    /// What a full one refuses, a larger one takes.
+    /// Depends on the capacity, since a larger bank takes an account that a full one rejects.
     const VERSION: u32 = version(b'b', ACCOUNTS);
 
     fn apply(&mut self, command: &BankCommand) -> BankReply {
@@ -204,7 +204,7 @@ impl<const ACCOUNTS: usize> StateMachine for Bank<ACCOUNTS> {
             BankCommand::Withdraw(account, amount) => {
                 let balance = self.balance(*account);
                 match balance.checked_sub(*amount) {
-                    // Nothing taken from an account that is not there must not make one.
+                    // A withdrawal of nothing must not create an account.
                     Some(_) if *amount == 0 => BankReply::Balance(balance),
                     Some(rest) => self.store(*account, rest),
                     None => BankReply::Refused(balance),

@@ -1,9 +1,9 @@
-//! Short names for the entries of the shipped machines.
+//! Keys: short names for the entries of the included machines.
 
 use crate::{Reader, Sink, Value};
 use core::fmt;
 
-/// A name of up to seven bytes of printable ASCII.
+/// A name of one to seven bytes of printable ASCII.
 ///
 /// ```
 /// use synod::machines::Key;
@@ -16,10 +16,10 @@ use core::fmt;
 pub struct Key([u8; 7]);
 
 impl Key {
-    /// How many bytes a key has at most.
+    /// The maximum length of a key in bytes.
     pub const LEN_MAX: usize = 7;
 
-    /// The key of a name; `None` where the name is empty, too long, or not printable ASCII.
+    /// Returns the key with a name; `None` if the name is empty, too long, or not printable ASCII.
     pub fn new(name: &str) -> Option<Self> {
         if name.len() > Self::LEN_MAX {
             return None;
@@ -31,7 +31,8 @@ impl Key {
         Self::of(bytes).filter(|key| key.len() == name.len())
     }
 
-    /// The key of what is filled up with zeros; `None` where the bytes before those are none, or not printable ASCII.
+    /// Returns the key of bytes padded with zeros; `None` if the bytes before the padding are empty, or not printable
+    /// ASCII.
     fn of(bytes: [u8; Self::LEN_MAX]) -> Option<Self> {
         let key = Self(bytes);
         let (mut ended, mut valid) = (false, key.len() > 0);
@@ -47,7 +48,7 @@ impl Key {
         end.unwrap_or(Self::LEN_MAX)
     }
 
-    /// The `index`th name in the order A to Z, AA to AZ, BA and so on.
+    /// Returns the name with the given index in the order A to Z, AA to AZ, BA and so on.
     pub fn numbered(index: u32) -> Self {
         let mut reversed = [0; Self::LEN_MAX];
         let mut rest = Some(index);
@@ -65,9 +66,9 @@ impl Key {
         Self(bytes)
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
-        // Only printable ASCII ever gets in.
+        // A key holds nothing but printable ASCII.
         self.0
             .get(..self.len())
             .and_then(|name| core::str::from_utf8(name).ok())
@@ -87,11 +88,11 @@ impl fmt::Display for Key {
     }
 }
 
-/// The name, as `Debug` has it.
+/// The name, as in `Debug`.
 #[cfg(feature = "defmt")]
 impl defmt::Format for Key {
     fn format(&self, f: defmt::Formatter<'_>) {
-        // With a hint of its own, for inside of another value a string would have quotation marks.
+        // With a hint, since inside another value a string would have quotation marks.
         defmt::write!(f, "{=str:a}", self.as_str());
     }
 }
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_new_accepts_is_decoded() {
+    fn decode_accepts_exactly_the_keys_that_new_accepts() {
         let mut reader = Reader::new(b"A\0B\0\0\0\0");
         assert_eq!(Key::decode(&mut reader), None, "letters after the end");
         assert_eq!(

@@ -1,16 +1,16 @@
-//! A key-value store: get and set, with a fixed number of keys.
+//! A key-value store with `get` and `set`, and a fixed number of keys.
 
 use super::{Key, version};
 use crate::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer};
 use core::fmt;
 use heapless::Vec;
 
-/// What a [`Kv`] can be asked.
+/// The commands of a [`Kv`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KvCommand {
-    /// Answers the value of a key.
+    /// Returns the value of a key.
     Get(Key),
-    /// Sets the value of a key and answers it.
+    /// Sets the value of a key and returns it.
     Set(Key, i64),
 }
 
@@ -32,7 +32,7 @@ impl fmt::Debug for KvCommand {
     }
 }
 
-/// The words of `Debug`.
+/// The same words as `Debug`.
 #[cfg(feature = "defmt")]
 impl defmt::Format for KvCommand {
     fn format(&self, f: defmt::Formatter<'_>) {
@@ -69,12 +69,12 @@ impl Value for KvCommand {
     }
 }
 
-/// What a [`Kv`] answers.
+/// The outputs of a [`Kv`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KvReply {
     /// The key has no value.
     None,
-    /// The key's value.
+    /// The value of the key.
     Value(i64),
     /// There is no room for a new key; nothing was set.
     Full,
@@ -90,7 +90,7 @@ impl fmt::Debug for KvReply {
     }
 }
 
-/// The words of `Debug`.
+/// The same words as `Debug`.
 #[cfg(feature = "defmt")]
 #[expect(
     clippy::match_same_arms,
@@ -130,7 +130,7 @@ impl Value for KvReply {
     }
 }
 
-/// A key-value store of up to `KEYS` keys.
+/// A key-value store with up to `KEYS` keys.
 ///
 /// ```
 /// use synod::StateMachine;
@@ -156,13 +156,13 @@ impl<const KEYS: usize> Kv<KEYS> {
         self.entries.binary_search_by_key(&key, |(known, _)| *known)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: Key) -> Option<i64> {
         let index = self.find(key).ok()?;
         self.entries.get(index).map(|(_, value)| *value)
     }
 
-    /// The keys and their values, in rising order of keys.
+    /// Returns the keys and their values, in rising order of keys.
     pub fn iter(&self) -> impl Iterator<Item = (Key, i64)> {
         self.entries.iter().copied()
     }
@@ -188,7 +188,7 @@ impl<const KEYS: usize> StateMachine for Kv<KEYS> {
     type Command = KvCommand;
     type Output = KvReply;
 
-    /// What a full one refuses, a larger one takes.
+    /// Depends on the capacity, since a larger store takes a key that a full one rejects.
     const VERSION: u32 = version(b'k', KEYS);
 
     fn apply(&mut self, command: &KvCommand) -> KvReply {

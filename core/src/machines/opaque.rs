@@ -1,9 +1,9 @@
-//! A state machine of nothing, for sizes and measures.
+//! An opaque state machine, to measure the size and the speed of a node alone.
 
 use crate::{MalformedPage, Reader, Sink, StateMachine, Writer};
 
-/// Takes commands of sixteen bytes and keeps a sum of their first halves: what a node costs when its state machine costs
-/// next to nothing.
+/// A state machine with 16-byte commands that keeps a sum of their first halves. Its own cost is next to nothing, so it
+/// shows the cost of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Opaque {

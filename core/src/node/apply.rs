@@ -1,4 +1,4 @@
-//! Applying what is decided, and everything that hangs on how far that is.
+//! Applying decided slots to the state machine, and updating everything that depends on the applied prefix.
 
 use super::{Node, Step};
 use crate::mutant::Mutant;
@@ -8,7 +8,8 @@ use crate::{Event, Halt, Proposal, Reply, Role, Slot, StateMachine, Tracer, Writ
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Gives the replica a decision that another one has passed on; a decision that contradicts a known one halts the node (rule R1).
+    /// Gives the replica a decision that another node has sent. A decision that contradicts a known one halts the node
+    /// (rule R1).
     pub(super) fn learn_decision<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -30,7 +31,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Applies the next slot if its decision is known, and answers who waits for it; says whether the node goes on.
+    /// Applies the next slot if its decision is known, and answers the request. Returns false if the node has halted.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -86,7 +87,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         true
     }
 
-    /// Rule N3: another history than a leader's is applied here.
+    /// Rule N3: halts, because this node has applied a different history than its leader.
     #[cold]
     #[inline(never)]
     pub(super) fn diverge<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
@@ -94,15 +95,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.halt(step, Halt::Diverged(divergence));
     }
 
-    /// Applies every decision whose turn has come. Rule C3: a vote is the decision if it was cast under the very ballot
-    /// whose leader says that its slot is decided. Says whether the node goes on.
+    /// Applies all decisions that are due. Rule C3: the vote for a slot is the decision if it was cast under the ballot
+    /// whose leader announced the slot as decided. Returns false if the node has halted.
     pub(super) fn apply_ready<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) -> bool {
         loop {
             let mut decided = false;
-            let claimed = self.replica.next_claimed();
+            let claimed = self.replica.next_decided();
             let claimed = match claimed.map(|(slot, _)| (slot, self.acceptor.vote(slot))) {
                 Some((slot, Some(vote))) if self.makes(Mutant::AnyVoteDecides) => {
                     Some((slot, vote.ballot))
@@ -130,14 +131,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Brings everything that hangs on the applied prefix in line with it.
+    /// Updates everything that depends on the applied prefix.
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.replica.is_behind() {
             self.apply_ready(step);
         }
         if !self.leader.is_idle() {
             self.try_adopt(step);
-            self.pump(step);
+            self.make_progress(step);
         }
         self.watch_gap(step);
     }

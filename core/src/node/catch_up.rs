@@ -1,27 +1,27 @@
-//! Founding, joining, and catching up: by pages of decisions, or of a snapshot past those.
+//! Founding, joining and catch-up: the exchange of decisions and snapshots, page by page.
 
-use super::contact::RELAY_REPEATS;
+use super::leader_contact::RELAY_REPEATS;
 use super::{Node, Phase, Step};
 use crate::mutant::Mutant;
 use crate::roles::initializer::Initializer;
-use crate::roles::replica::{Page, Welcomed};
+use crate::roles::replica::{Page, WelcomeVerdict};
 use crate::timer::Timer;
 use crate::{
     Duration, Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId,
     StateMachine, Tracer, Write,
 };
 
-/// How often a page of a snapshot is asked for again before its source is given up.
+/// How often a page of a snapshot is requested again before its source is given up.
 const PAGE_REPEATS: u8 = 8;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// How many messages of decisions answer one question: half a window of them, so that who is behind catches up faster
+    /// How many `Decisions` messages answer one `Learn`: half a window, so that a node that is behind catches up faster
     /// than the log grows.
     const LEARN_BURST: usize = WINDOW.div_ceil(2 * PAGE);
 
-    /// Somebody wants to join, or fetches a snapshot.
+    /// Handles `Join`: a node wants to join, or fetches a snapshot.
     pub(super) fn on_join<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -31,8 +31,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
-            Phase::Active => self.welcome(step, Role::Replica, NodeSet::only(from), snapshot, page),
-            // Rule J1: who does not vote is none of the quorum.
+            Phase::Active => {
+                self.send_snapshot_page(step, Role::Replica, NodeSet::only(from), snapshot, page)
+            }
+            // Rule J1: a node that does not vote does not count towards the quorum.
             Phase::Founding(_) if page > 0 => Err(Reason::NotVoting),
             Phase::Founding(seed) => {
                 seed.on_join(from);
@@ -42,19 +44,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rule J1: with a quorum the seed founds the cluster, once: everybody who asked gets the state of the beginning, and
-    /// the seed joins what it has founded.
+    /// Rule J1: founds the cluster, once, when a quorum wants to join. Every node that has asked gets the initial
+    /// state, and the seed joins the new cluster itself.
     fn try_found<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Phase::Founding(seed) = &self.phase else {
             return;
         };
-        // Who fetches a snapshot has found a cluster that is founded.
+        // A seed that fetches a snapshot has found an existing cluster.
         if !seed.can_found(self.config.members) || self.replica.fetching().is_some() {
             return;
         }
         let joining = seed.joining().without(self.config.node);
-        // The spare room for a snapshot is free: nobody has fetched one before the cluster began.
-        let _ = self.welcome(step, Role::Seed, joining, None, 0);
+        // The spare state is free: no snapshot is fetched before the cluster has been founded.
+        let _ = self.send_snapshot_page(step, Role::Seed, joining, None, 0);
         step.trace(Role::Seed, Event::Stopped);
         step.trace(Role::Initializer, Event::Started);
         self.phase = Phase::Joining(Initializer::new());
@@ -63,8 +65,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.activate(step);
     }
 
-    /// Sends a page of a snapshot, and keeps the snapshot for the next one (rules T4 and J3).
-    fn welcome<T: Tracer<M, PAGE>>(
+    /// Sends a page of a snapshot, and keeps the snapshot pinned for the next page (rules T4 and J3).
+    fn send_snapshot_page<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         role: Role,
@@ -79,7 +81,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             bytes,
         } = self
             .replica
-            .welcome(to, snapshot, page)
+            .snapshot_page(to, snapshot, page)
             .ok_or(Reason::Full)?;
         self.timers
             .arm_after(Timer::Transfer, &step.now, &self.config.transfer_timeout);
@@ -96,14 +98,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// The seed looks whether it can found, and then whether somebody else has; an initializer or a fetching replica asks
-    /// again.
+    /// Timer `Join`: the seed checks whether it can found the cluster, then looks for another founder. An initializer,
+    /// or a replica that fetches a snapshot, sends its request again.
     pub(super) fn on_join_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if let Phase::Founding(seed) = &mut self.phase
-            && seed.begins()
+            && seed.begin_waiting()
         {
             step.trace(Role::Seed, Event::Started);
-            // Another founder is looked for when this one might have founded long ago.
+            // Another founder is looked for once this node would have had ample time to found the cluster itself.
             self.timers
                 .arm_after(Timer::Join, &step.now, &self.config.election_timeout);
             return self.try_found(step);
@@ -125,7 +127,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Asks for a page of a snapshot.
+    /// Requests a page of a snapshot.
     fn fetch<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -140,12 +142,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Phase::Joining(_) => Role::Initializer,
             Phase::Active => Role::Replica,
         };
-        // The founder of old asks itself nothing.
+        // A former founder does not send a request to itself.
         let source = NodeSet::only(source).without(self.config.node);
         step.send(role, source, Message::Join { snapshot, page });
     }
 
-    /// A page of a snapshot arrives.
+    /// Handles `Welcome`: a page of a snapshot.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn on_welcome<T: Tracer<M, PAGE>>(
         &mut self,
@@ -170,22 +172,22 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             bytes: bytes.clone(),
         };
         match self.replica.on_welcome(from, &page, joining) {
-            Welcomed::Next(id, page) => {
+            WelcomeVerdict::Next(id, page) => {
                 self.fetch(step, from, Some(id), page);
                 Ok(())
             }
-            Welcomed::Installed => {
+            WelcomeVerdict::Installed => {
                 self.timers.cancel(Timer::Join);
-                self.on_told(from);
+                self.note_decision_source(from);
                 self.installed(step, joining);
                 Ok(())
             }
-            Welcomed::Ignored => Err(Reason::Known),
-            Welcomed::Malformed => Err(Reason::Malformed),
+            WelcomeVerdict::Ignored => Err(Reason::Known),
+            WelcomeVerdict::Malformed => Err(Reason::Malformed),
         }
     }
 
-    /// The state is that of the snapshot now.
+    /// Takes over the state of a snapshot that has been installed.
     fn installed<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, joining: bool) {
         let (at, chain) = (self.replica.applied(), self.replica.chain());
         step.trace(Role::Replica, Event::Installed { at, chain });
@@ -206,10 +208,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.settle(step);
     }
 
-    /// Arms the timer for missing decisions while there are some, or while there may be some that nobody tells of (rule
-    /// L8). They may be on their way: the first question waits. A node that has halted in this step asks nothing more.
+    /// Arms the timer `Learn` while decisions are missing, or may be missing without this node being told (rule L8).
+    /// They may already be on their way, so the first request is delayed. A node that has halted in this step does not
+    /// ask any more.
     pub(super) fn watch_gap<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if (self.replica.is_behind() || self.is_lost()) && self.halt.is_none() {
+        if (self.replica.is_behind() || self.is_without_leader()) && self.halt.is_none() {
             self.expect_decisions(step);
         } else {
             self.timers.cancel(Timer::Learn);
@@ -224,14 +227,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let delay = if self.replica.is_behind() {
                 self.config.learn_delay
             } else {
-                self.asks_again_after()
+                self.learn_retry_delay()
             };
             self.timers.arm_after(Timer::Learn, &step.now, &delay);
         }
     }
 
-    /// How long before a node asks whoever it is that knows more; or anybody, if nobody is known to.
-    fn asks_again_after(&mut self) -> Duration {
+    /// Returns the delay before the next request: a short one if some node is known to have more of the log.
+    fn learn_retry_delay(&mut self) -> Duration {
         let span = match self.relay {
             Some(_) => self.config.heartbeat,
             None => self.config.propose_retransmit,
@@ -239,10 +242,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.jittered(span)
     }
 
-    /// Rules R2 and L8: decisions are still missing, or there may be some that nobody tells of. The leader is asked first, or
-    /// who is known to know more; then anybody.
+    /// Timer `Learn`, rules R2 and L8: requests missing decisions from the leader, or from a node that is known to have
+    /// more of the log, then from any node.
     pub(super) fn on_learn_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        if !self.replica.is_behind() && !self.is_lost() {
+        if !self.replica.is_behind() && !self.is_without_leader() {
             return;
         }
         if self.makes(Mutant::GapsNeverAsked) {
@@ -250,7 +253,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let first_time = self.learn_repeats == 0;
         self.learn_repeats = self.learn_repeats.saturating_add(1);
-        // Who hears a leader has nothing to tell where nothing is decided; anybody else was of no help then.
+        // If nothing is decided, a node that hears the leader has nothing to send; any other node was of no help
+        // before.
         let helps = self.learn_repeats <= RELAY_REPEATS;
         self.relay = self.relay.filter(|relay| relay.hears || helps);
         let other = self.random_peer();
@@ -265,7 +269,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Asks somebody for the decisions that follow what is applied here.
+    /// Sends `Learn` to a node, for the decisions that follow the applied prefix.
     pub(super) fn learn_from<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -274,12 +278,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let applied = self.replica.applied();
         let Some(from) = applied.next() else { return };
         let burst = crate::outbox::run_len(Self::LEARN_BURST * PAGE);
+        debug_assert!(
+            self.mistake.is_any() || source != self.config.node,
+            "a node cannot learn from itself"
+        );
         self.learn_until = applied.checked_add(burst).unwrap_or(applied);
         let delay = if self.replica.is_behind() {
-            // Twice the usual wait: a question and its answer cross the network.
+            // Twice the usual delay: a request and its answer cross the network.
             self.jittered(self.config.learn_delay * 2)
         } else {
-            self.asks_again_after()
+            self.learn_retry_delay()
         };
         self.timers.arm_after(Timer::Learn, &step.now, &delay);
         step.send(
@@ -289,7 +297,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
     }
 
-    /// Somebody lacks decisions: a few pages of them, or of a snapshot where they are no longer kept.
+    /// Handles `Learn`: sends a few pages of decisions, or a snapshot if the decisions are no longer kept.
     pub(super) fn on_learn<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -304,7 +312,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Known);
         }
         if self.replica.decision(first).is_none() {
-            return self.welcome(step, Role::Replica, NodeSet::only(from), None, 0);
+            return self.send_snapshot_page(step, Role::Replica, NodeSet::only(from), None, 0);
         }
         let mut next = first;
         for _ in 0..Self::LEARN_BURST {
@@ -312,7 +320,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let mut proposals = Proposals::<M, PAGE>::new();
             while let Some(proposal) = self.replica.decision(next).filter(|_| !proposals.is_full())
             {
-                // The page was checked for room.
+                // The loop has checked that the page has room.
                 let _ = proposals.push(*proposal);
                 next = next.next().unwrap_or(next);
             }
@@ -329,7 +337,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// Decisions arrive. They stand for themselves, whoever passes them on and under whatever ballot.
+    /// Handles `Decisions`. A decision is final, whoever sends it and under whatever ballot.
     pub(super) fn on_decisions<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -359,8 +367,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if now == before {
             return Err(Reason::Known);
         }
-        self.on_told(from);
-        // The timer is armed where something is missing, unless the node has halted in this step.
+        self.note_decision_source(from);
+        // The timer is armed while something is missing, unless the node has halted in this step.
         if self.timers.is_armed(Timer::Learn) && now >= self.learn_until {
             self.learn_from(step, from);
         }

@@ -1,4 +1,4 @@
-//! Nodes that do not vote: one whose storage failed while it ran, and one that comes back without what it had stored.
+//! Nodes that do not vote: fencing after a storage failure, and learners that have lost their storage.
 
 use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
@@ -8,23 +8,23 @@ use crate::{AnyOutbox, Event, Halt, Instant, Role, Slot, StateMachine, Tracer, W
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Tells the node that its storage has failed: something that it wanted written is not durable and will not be. To be
-    /// called with the outbox that holds it, instead of emptying that; whatever an error of storage was about, the next
-    /// write may fare no better, and there is no way back in this life.
+    /// Fences the node after its storage has failed: a write is not durable and will not be. Call it with the outbox
+    /// that holds that write, instead of emptying the outbox. After any storage error the next write may fail as well,
+    /// so a fenced node stays fenced until it restarts.
     ///
-    /// The node is fenced from then on (rule D1): it neither votes nor leads, answers no leader, and wants nothing
-    /// written that anybody would rely on. What was in the outbox to be written or sent is gone, as if it had been lost on
-    /// the way. It goes on as a replica: it learns what is decided, hands the requests of its clients to the leader,
-    /// answers them, and helps others to catch up. Replies stay in the outbox, and may leave.
+    /// A fenced node (rule D1) neither votes nor leads, does not answer leaders, and writes nothing that other nodes
+    /// would rely on. The writes and messages in the outbox are dropped, as if they had been lost on the way. The node
+    /// goes on as a replica: it learns decisions, proposes the requests of its clients to the leader, answers them, and
+    /// helps other nodes to catch up. Replies stay in the outbox, and may leave.
     ///
-    /// # Why what it has applied stands
+    /// # Why the applied state remains valid
     ///
-    /// With two members or more nothing is decided without somebody else. A leader counts its own vote before it is
-    /// durable, but the vote was, by the time that the accept beside it left, and only an accept that left is answered: so
-    /// whatever a quorum answered rests on votes that are all written. What a follower takes for decided others have
-    /// decided without what it has not said yet. A node whose own vote is a quorum has applied what may be written nowhere,
-    /// and a founder whose founding is not durable, be it that it was to be written just now, will found once more: those
-    /// two halt, lest anybody goes on with what they have, and their replies are dropped as well.
+    /// With two or more members, nothing is decided without another node. A leader counts its own vote before it is
+    /// durable, but the vote was durable when the accept beside it left, and only an accept that left is answered: so
+    /// every quorum rests on votes that are all durable. What a follower takes for decided was decided by others,
+    /// without anything that this node has not sent yet. There are two exceptions: a node whose own vote is a quorum
+    /// may have applied slots that are written nowhere, and a founder whose founding is not durable would found the
+    /// cluster once more. Both halt, so that nobody relies on their state, and their replies are dropped as well.
     pub fn fence<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -42,11 +42,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if alone {
             outbox.clear();
         } else {
-            outbox.retract();
+            outbox.drop_unsent();
         }
         if self.halt.is_some() || !self.voter {
             return;
         }
+        debug_assert!(
+            outbox.writes().is_empty() && outbox.messages().is_empty(),
+            "what depends on a failed write has not left (D1)"
+        );
         self.voter = false;
         let mut step = self.step(now, outbox, tracer);
         step.trace(Role::Node, Event::Fenced);
@@ -62,19 +66,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.invariants();
     }
 
-    /// A node that comes back under its number without all that it had made durable, as its storage is gone or damaged.
+    /// Creates a learner: a node that restarts under its number without everything that it had made durable, because
+    /// its storage is lost or damaged.
     ///
-    /// It must not vote again: others count on what it promised and accepted, and it does not know what that was (rule
-    /// D2). So it is a learner for all of this life, however long that is: it fetches the state as one does that joins,
-    /// and is a replica then as a fenced node is ([`Node::fence`]). It founds nothing, even under the founder's number, and
-    /// does not count as one of those with whom a cluster is founded. As long as it has not returned to vote, one more of
-    /// the members must be up than would be needed otherwise.
+    /// It must not vote again, as other nodes rely on promises and votes that it no longer knows (rule D2). It remains
+    /// a learner until it restarts with intact storage: it fetches the state as a joining node does, and is then a
+    /// replica like a fenced node ([`Node::fence`]). It founds no cluster, even under the founder's number, and does
+    /// not count towards the quorum of a founding. Until it votes again, the cluster tolerates one failure less.
     ///
     /// `run_seed` is as for [`Node::found`].
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: the first relation of the settings that does not hold.
+    /// [`ConfigError`]: the first check of the settings that fails.
     pub fn learn(config: Config, run_seed: u64, now: Instant) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self::joining(config, run_seed, now, false))

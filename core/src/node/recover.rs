@@ -1,4 +1,4 @@
-//! What of a node must outlive a loss of power, and going on from it.
+//! Recovery: the durable part of a node, and the restart from it.
 
 use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
@@ -8,11 +8,11 @@ use crate::roles::snapshot::State;
 use crate::timer::{Timer, Timers};
 use crate::{Ballot, ClientId, Entry, Instant, RequestNumber, Slot, StateMachine};
 
-/// What of a node must outlive a loss of power: all that its acceptor has promised and accepted, and all that its
-/// replica has applied, as they stand between two steps. Everything else it may forget.
+/// The part of a node that must survive a loss of power: everything that its acceptor has promised and accepted, and
+/// everything that its replica has applied, as of a point between two steps. All other state is volatile.
 ///
-/// [`Node::durable`] takes it, and [`Node::recover`] goes on from it. It is complete: a node that comes back with less has
-/// forgotten what others rely on.
+/// [`Node::durable`] extracts it, and [`Node::recover`] restarts a node from it. All of it is needed: a node that
+/// restarts with less has forgotten something that other nodes rely on.
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -47,44 +47,44 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
         Self { acceptor, state }
     }
 
-    /// Of a node that has no past.
+    /// The durable part of a node that has never been a member.
     pub(crate) fn nothing() -> Self {
         Self::restored(Acceptor::new(), State::genesis())
     }
 
-    /// The highest ballot that was promised.
+    /// Returns the highest ballot that was promised.
     pub fn promised(&self) -> Ballot {
         self.acceptor.promised()
     }
 
-    /// The last slot that was applied.
+    /// Returns the last slot that was applied.
     pub fn applied(&self) -> Slot {
         self.state.applied
     }
 
-    /// The state machine, as far as it was applied.
+    /// Returns the state machine after that slot.
     pub fn machine(&self) -> &M {
         &self.state.machine
     }
 
-    /// The number of the last request of a client that was applied, [`RequestNumber::REGISTRATION`] where only its
-    /// registration was; `None` where it has no session.
+    /// Returns the number of the last applied request of a client, or [`RequestNumber::REGISTRATION`] if only its
+    /// registration was applied; `None` if the client has no session.
     pub fn last_request(&self, client: ClientId) -> Option<RequestNumber> {
         self.state.sessions.last(client)
     }
 
-    /// Every client that has a session, in the order in which they were opened, with the number of its last request that
-    /// was applied, as [`Durable::last_request`] gives it.
+    /// Returns every client with a session, in the order of registration, with the number of its last applied request
+    /// as returned by [`Durable::last_request`].
     pub fn sessions(&self) -> impl Iterator<Item = (ClientId, RequestNumber)> {
         self.state.sessions.iter()
     }
 
-    /// A digest of everything that was applied: see [`Node::chain`].
+    /// Returns a digest of everything that was applied: see [`Node::chain`].
     pub fn chain(&self) -> u64 {
         self.state.chain
     }
 
-    /// What was accepted in the slots above the low-water mark, in their order.
+    /// Returns the accepted entries above the low-water mark, in rising order of slots.
     pub fn votes(&self) -> impl Iterator<Item = Entry<M::Command>> {
         self.acceptor.votes()
     }
@@ -93,9 +93,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// What of this node must outlive a loss of power; `None` while it has not joined, as nobody relies on it then: such a
-    /// node starts anew with [`Node::found`] or [`Node::join`]. `None`, too, of a node that does not vote: what it holds is
-    /// not what its storage has, and it starts anew from that, or with [`Node::learn`].
+    /// Returns the durable part of this node. `None` if the node has not joined: nobody relies on it yet, and it starts
+    /// over with [`Node::found`] or [`Node::join`]. `None` also for a node that does not vote: its memory differs from
+    /// its storage, so it restarts from the storage, or with [`Node::learn`].
     pub fn durable(&self) -> Option<Durable<M, WINDOW, CLIENTS>> {
         (self.voter && self.is_active()).then(|| Durable {
             acceptor: self.acceptor.clone(),
@@ -103,16 +103,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         })
     }
 
-    /// A node that goes on where it was when power failed: the same acceptor, with all that it ever revealed, and the same
-    /// replica. It leads nothing, remembers no requests, and learns from the others what it has missed.
+    /// Restarts a node from its durable part, with the same acceptor and the same replica as before the loss of power.
+    /// It leads nothing, has forgotten the requests of its clients, and catches up from other nodes.
     ///
-    /// Its next claim uses a round above every one that it used before: it promised its own claims, and the promise was
-    /// written before they left (rule S1). `incarnation` counts its starts, so that its jitter is another one each time;
-    /// `run_seed` is as for [`Node::found`].
+    /// Its next claim uses a round above every round that it used before: it promised its own claims, and each promise
+    /// was written before the claim left (rule S1). `incarnation` is the number of this start, and makes its jitter
+    /// differ from that of earlier starts; `run_seed` is as for [`Node::found`].
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: the first relation of the settings that does not hold.
+    /// [`ConfigError`]: the first check of the settings that fails.
     pub fn recover(
         config: Config,
         durable: Durable<M, WINDOW, CLIENTS>,
@@ -124,7 +124,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(Self::recovered(config, durable, run_seed, incarnation, now))
     }
 
-    /// As [`Node::recover`], of settings that are sound.
+    /// Restarts a node from validated settings; see [`Node::recover`].
     pub(crate) fn recovered(
         config: Config,
         durable: Durable<M, WINDOW, CLIENTS>,

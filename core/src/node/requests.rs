@@ -1,9 +1,9 @@
-//! Clients: registrations, requests, proposals and answers.
+//! Client requests: registrations, commands, proposals and replies.
 
 use super::{Node, Step};
 use crate::mutant::Mutant;
-use crate::roles::leader::Enqueued;
-use crate::roles::replica::Requested;
+use crate::roles::leader::EnqueueVerdict;
+use crate::roles::replica::RequestVerdict;
 use crate::roles::requester::Requester;
 use crate::timer::Timer;
 use crate::{
@@ -14,16 +14,15 @@ use crate::{
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Opens a session for a client of this node (rule X2). The reply's key is
-    /// [`RequestKey::registration`]`(nonce)` and its outcome [`Outcome::Registered`] with the identity that the client's
-    /// requests carry from then on.
+    /// Opens a session for a client of this node (rule X2). The reply has the key [`RequestKey::registration`]`(nonce)`
+    /// and the outcome [`Outcome::Registered`] with the identity that the client's requests carry from then on.
     ///
-    /// The nonce tells a retry from another client: draw it at random. The node asks until it has an answer; the caller
-    /// need not repeat.
+    /// The nonce distinguishes a retry from another client: draw it at random. The node repeats the request until there
+    /// is a reply; the caller need not.
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: nothing was asked.
+    /// [`RequestError`]: nothing was requested.
     pub fn register<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -34,13 +33,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.ask(now, Proposal::Register { nonce }, outbox, tracer)
     }
 
-    /// Asks for a command to be applied, once, for a client of this node (rule X1). The reply comes through the outbox of
-    /// this or a later step. A client asks one thing at a time, under numbers that rise from 1; it may ask at another
-    /// node when this one has gone, under the same number.
+    /// Requests that a command be applied, exactly once, for a client of this node (rule X1). The reply is placed in
+    /// the outbox of this step or of a later one. A client has one request at a time, numbered upwards from 1. If this
+    /// node fails, the client may repeat the request at another node under the same number.
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: nothing was asked.
+    /// [`RequestError`]: nothing was requested.
     pub fn request<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -58,11 +57,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.ask(now, proposal, outbox, tracer)
     }
 
-    /// Asks what a proposal asks: [`Node::register`] or [`Node::request`], as it came from a client over a link.
+    /// Makes a request that arrived as a proposal from a client over a link: as [`Node::register`] or
+    /// [`Node::request`].
     ///
     /// # Errors
     ///
-    /// [`RequestError`]: nothing was asked. A no-op is asked for by nobody, and a request is numbered from 1.
+    /// [`RequestError`]: nothing was requested. A no-op cannot be requested, and requests are numbered from 1.
     pub fn ask<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -82,7 +82,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if step.room() < Self::OUTBOX_MIN {
             return Err(RequestError::OutboxFull);
         }
-        if let Some((_, requester)) = self.asking(key) {
+        if let Some((_, requester)) = self.requester_of_client(key) {
             let number = requester.key.number;
             return Err(RequestError::Outstanding { number });
         }
@@ -102,49 +102,53 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// Takes back a request that was made at this node, or a registration (rule X4): it is answered here no more, and its
-    /// place is free for another.
+    /// Withdraws a request or a registration that was made at this node (rule X4): it is no longer answered here, and
+    /// its place is free for another.
     ///
-    /// Nothing of it is taken out of the log. It may have been applied, and may yet be: by the leader that it was handed to,
-    /// or because the client asked at another node, too. A client may ask for the same again under the same number; anything
-    /// else it asks for under a later one, and once that is answered, what was withdrawn was applied before it or never will
-    /// be.
+    /// The log is not changed. The request may have been applied, and may still be: by the leader that has received the
+    /// proposal, or because the client made it at another node as well. The client may make the same request again
+    /// under the same number. Any other request takes a later number, and once that one is answered, the withdrawn one
+    /// was either applied before it or never will be.
     ///
     /// # Errors
     ///
     /// [`WithdrawError`]: nothing was withdrawn.
     pub fn withdraw(&mut self, key: RequestKey) -> Result<(), WithdrawError> {
-        let (index, requester) = self.asked(key).ok_or(WithdrawError::NotOutstanding)?;
+        let (index, requester) = self
+            .requester_of(key)
+            .ok_or(WithdrawError::NotOutstanding)?;
         let fingerprint = requester.fingerprint;
         self.requesters.remove(index);
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
         }
-        // A node that asked here for the same client asks again, unless the client withdraws it there, too.
+        // A node that waits for this client here repeats its request, unless the client withdraws it there as well.
         let _ = self.replica.on_answer(key, fingerprint);
         self.invariants();
         Ok(())
     }
 
-    /// Whether a request that was made at this node has no answer yet.
+    /// True if a request that was made at this node has not been answered yet.
     pub fn is_outstanding(&self, key: RequestKey) -> bool {
-        self.asked(key).is_some()
+        self.requester_of(key).is_some()
     }
 
-    /// Whether just this was asked at this node, and has no answer yet: not only something under the same key.
-    pub(crate) fn is_asking(&self, proposal: &Proposal<M::Command>) -> bool {
-        let asked = proposal.key().and_then(|key| self.asked(key));
-        asked.is_some_and(|(_, requester)| requester.proposal.is(proposal))
+    /// True if exactly this proposal was made at this node and has not been answered yet; another command under the
+    /// same key does not count.
+    pub(crate) fn is_requesting(&self, proposal: &Proposal<M::Command>) -> bool {
+        let asked = proposal.key().and_then(|key| self.requester_of(key));
+        asked.is_some_and(|(_, requester)| requester.proposal.same_as(proposal))
     }
 
-    /// The requester of a request, and where it is.
-    fn asked(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
-        self.asking(key)
+    /// Returns the requester of a request, with its index.
+    fn requester_of(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+        self.requester_of_client(key)
             .filter(|(_, requester)| requester.key == key)
     }
 
-    /// What a client has outstanding here, under whatever number: it asks one thing at a time, beside registering.
-    fn asking(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+    /// Returns the requester of a client, whatever its request number: a client has one request at a time, beside a
+    /// registration.
+    fn requester_of_client(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
         let registers = |key: RequestKey| key.number == RequestNumber::REGISTRATION;
         let index = self.requesters.find(key.client.0, |known| {
             known.key.client == key.client && registers(known.key) == registers(key)
@@ -152,7 +156,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Some((index, self.requesters.at(index)?))
     }
 
-    /// A requester asks the replica of its own node, by a call; or, as long as that has not joined, somebody else's.
+    /// Passes a request to the replica of this node, by a call; or to another node as long as this one has not joined.
     fn ask_replica<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -164,15 +168,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             proposal: *proposal,
         };
         if self.is_active() {
-            step.say(me, (Role::Requester, Role::Replica), message);
-            // What keeps it from being taken is traced there, and the requester asks again.
+            step.trace_local(me, (Role::Requester, Role::Replica), message);
+            // A rejection is traced by the replica, and the requester repeats the request.
             let _ = self.on_request(step, me, (proposal, fingerprint));
         } else if let Some(peer) = self.random_peer() {
             step.send(Role::Requester, NodeSet::only(peer), message());
         }
     }
 
-    /// Requesters that have waited ask again.
+    /// Timer `Request`: requesters that have waited repeat their requests.
     pub(super) fn on_request_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -180,7 +184,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let mut again = heapless::Vec::<(Proposal<M::Command>, u32), CLIENTS>::new();
         for requester in self.requesters.iter_mut() {
             if requester.on_retransmit() {
-                // As many as there are requesters.
+                // The list has room for all requesters.
                 let _ = again.push((requester.proposal, requester.fingerprint));
             }
         }
@@ -193,7 +197,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// A request arrives at the replica, with its fingerprint: it is answered from the session, or waits for its decision.
+    /// Handles `Request`, with its fingerprint: answers it from the session, or makes it pending.
     pub(super) fn on_request<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -214,17 +218,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Ok(());
         }
         match self.replica.on_request(proposal, fingerprint, from) {
-            Requested::Answered(outcome) => {
+            RequestVerdict::Answered(outcome) => {
                 self.respond(step, from, reply_with(outcome));
                 Ok(())
             }
-            Requested::Known => Err(Reason::Known),
-            Requested::Full => {
+            RequestVerdict::Known => Err(Reason::Known),
+            RequestVerdict::Full => {
                 step.full(Role::Replica, Queue::Pending);
                 self.respond(step, from, reply_with(Outcome::Busy));
                 Ok(())
             }
-            Requested::Pending => {
+            RequestVerdict::Pending => {
                 if !self.timers.is_armed(Timer::Propose) {
                     self.timers.arm_after(
                         Timer::Propose,
@@ -232,16 +236,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         &self.config.propose_retransmit,
                     );
                 }
-                let to = self.handed_to();
+                let to = self.proposal_target();
                 self.propose(step, to, proposal, false);
-                self.pump(step);
+                self.make_progress(step);
                 Ok(())
             }
         }
     }
 
-    /// Hands a request to the leader: by a call if that is this node. Without one it goes to who may hear one (rule L8), or
-    /// waits.
+    /// Proposes a request to the leader; by a call if that is this node. Without a leader it goes to a relay (rule L8),
+    /// or waits.
     fn propose<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -256,7 +260,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         match to {
             Some(leader) if leader == me => {
-                step.say(me, (Role::Replica, Role::Leader), message);
+                step.trace_local(me, (Role::Replica, Role::Leader), message);
                 self.enqueue(step, proposal, retry);
             }
             Some(leader) => step.send(Role::Replica, NodeSet::only(leader), message()),
@@ -269,25 +273,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         proposal: &Proposal<M::Command>,
         retry: bool,
-    ) -> Enqueued {
+    ) -> EnqueueVerdict {
         if !retry && self.start(step, proposal) {
-            return Enqueued::Taken;
+            return EnqueueVerdict::Taken;
         }
         let enqueued = self.leader.enqueue(proposal, retry);
-        if enqueued == Enqueued::Full {
+        if enqueued == EnqueueVerdict::Full {
             step.full(Role::Leader, Queue::Waiting);
         }
         enqueued
     }
 
-    /// Rules R3 and L4: hands the pending requests to the leader: all of them to a new one, or else those that have waited.
+    /// Rules R3 and L4: proposes pending requests to the leader: all of them if the leader is new, otherwise those that
+    /// have waited.
     pub(super) fn propose_pending<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         all: bool,
     ) {
         if all || self.replica.pending() == 0 {
-            self.around = false;
+            self.bypass_leader = false;
         }
         if self.replica.pending() == 0 {
             return;
@@ -295,9 +300,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers
             .arm_after(Timer::Propose, &step.now, &self.config.propose_retransmit);
         let to = if all {
-            self.handed_to()
+            self.proposal_target()
         } else {
-            self.handed_again_to()
+            self.retry_target()
         };
         for proposal in &self.replica.take_proposals(all) {
             self.propose(step, to, proposal, true);
@@ -309,11 +314,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
     ) {
         self.propose_pending(step, false);
-        self.pump(step);
+        self.make_progress(step);
     }
 
-    /// Rules L3 and L8: the leader takes a proposal, and a follower passes it on to its leader; who hears none leaves it to
-    /// the replica to find one.
+    /// Rules L3 and L8: handles `Propose`. The leader takes the proposal, and a follower forwards it to its leader. A
+    /// node that hears no leader drops it, and the replica that sent it finds another way.
     pub(super) fn on_propose<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -322,7 +327,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         retry: bool,
     ) -> Result<(), Reason> {
         let key = proposal.key().ok_or(Reason::Malformed)?;
-        let passed_on = self.passed_on_to(from);
+        let passed_on = self.forward_target(from);
         let leads = self.leader.leading().is_some();
         if !leads && passed_on.is_none() {
             return Err(Reason::NotLeading);
@@ -330,7 +335,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if retry {
             let fingerprint = proposal.fingerprint();
             if let Some(outcome) = self.replica.look_up(proposal, fingerprint) {
-                // The replica that asks is behind: it gets the answer, instead of the log a second entry.
+                // The replica that asks is behind: it gets the answer, and the log no second entry.
                 let message = response(Reply {
                     key,
                     fingerprint,
@@ -347,15 +352,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Ok(());
         }
         let enqueued = self.enqueue(step, proposal, retry);
-        self.pump(step);
+        self.make_progress(step);
         match enqueued {
-            Enqueued::Taken => Ok(()),
-            Enqueued::Known => Err(Reason::Known),
-            Enqueued::Full => Err(Reason::Full),
+            EnqueueVerdict::Taken => Ok(()),
+            EnqueueVerdict::Known => Err(Reason::Known),
+            EnqueueVerdict::Full => Err(Reason::Full),
         }
     }
 
-    /// Answers whoever waits: a requester of this node by a call, another node by a message.
+    /// Sends a reply to the node that waits for it: to a requester of this node by a call, to another node by a
+    /// message.
     pub(super) fn respond<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -366,12 +372,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if waiter != me {
             return step.send(Role::Replica, NodeSet::only(waiter), response(reply));
         }
-        step.say(me, (Role::Replica, Role::Requester), || response(reply));
-        // A requester that has its answer already is gone.
+        step.trace_local(me, (Role::Replica, Role::Requester), || response(reply));
+        // The requester may be gone, because it has its answer already.
         let _ = self.answer(step, reply);
     }
 
-    /// Rule R3: answers who waits here for what was applied, and who was overtaken by it.
+    /// Rule R3: answers the request that was just applied, and pending requests that it has overtaken.
     #[inline(never)]
     pub(super) fn respond_to_waiting<T: Tracer<M, PAGE>>(
         &mut self,
@@ -386,8 +392,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Answers who waits here and was overtaken: by a snapshot, or by another command under the same number or a later
-    /// one. Without this it would wait until its command has got a slot as well, or for ever.
+    /// Answers pending requests that were overtaken: by a snapshot, or by another command under the same number or a
+    /// later one. Otherwise they would wait until their own commands have got a slot as well, or forever.
     pub(super) fn respond_to_overtaken<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -397,13 +403,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// An answer arrives: for a requester of this node, or from the leader for a request that waits here for its decision.
+    /// Handles `Response`: for a requester of this node; or, from the leader, for a request that is pending here.
     pub(super) fn on_response<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         reply: Reply<M::Output>,
     ) -> Result<(), Reason> {
-        // A replica that is busy has answered nothing yet.
+        // A busy replica has not answered the request yet.
         let waiter = if reply.outcome == Outcome::Busy {
             None
         } else {
@@ -416,19 +422,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.answer(step, reply)
     }
 
-    /// Rule X1: a requester has the answer to what it asked, and ends. An answer to another command under its key is not
-    /// its own.
+    /// Rule X1: passes the reply to its requester, which then ends. A reply to another command under the same key is
+    /// ignored.
     fn answer<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         reply: Reply<M::Output>,
     ) -> Result<(), Reason> {
         if reply.outcome == Outcome::Busy {
-            // The requester asks again.
+            // The requester repeats the request.
             return Ok(());
         }
         let (index, _) = self
-            .asked(reply.key)
+            .requester_of(reply.key)
             .filter(|(_, requester)| requester.fingerprint == reply.fingerprint)
             .ok_or(Reason::UnknownRequest)?;
         self.requesters.remove(index);
@@ -440,7 +446,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 }
 
-/// A reply as a message.
+/// Converts a reply to a message.
 fn response<M: StateMachine, const PAGE: usize>(reply: Reply<M::Output>) -> Message<M, PAGE> {
     let Reply {
         key,

@@ -1,5 +1,4 @@
-//! One step of a node: the time, the place for what it wants done, and the place for what happened; and the room that it
-//! needs there.
+//! One step of a node: its time, its outbox and its tracer, and the check that the outbox has room for it.
 
 use super::Node;
 use crate::capacity::{Sentence, misfit, outbox_min};
@@ -10,23 +9,23 @@ use crate::{
 };
 use core::fmt;
 
-/// When a node's latest step was. Time must not go back, which only builds with debug assertions look at: in others this
-/// takes no memory.
+/// The time of a node's last step, to assert that time does not go back. Takes no memory in builds without debug
+/// assertions.
 #[derive(Clone)]
-pub(super) struct Latest {
+pub(super) struct LastStep {
     #[cfg(debug_assertions)]
     at: Option<Instant>,
 }
 
-impl Latest {
-    /// There was no step yet.
+impl LastStep {
+    /// No step yet.
     pub(super) const NONE: Self = Self {
         #[cfg(debug_assertions)]
         at: None,
     };
 
-    /// A step begins.
-    pub(super) fn goes_on(&mut self, now: Instant) {
+    /// Begins a step at `now`.
+    pub(super) fn advance_to(&mut self, now: Instant) {
         #[cfg(debug_assertions)]
         {
             let at = self.at.replace(now).unwrap_or(now);
@@ -36,8 +35,8 @@ impl Latest {
     }
 }
 
-/// It is no part of what a node is.
-impl fmt::Debug for Latest {
+/// Not part of the state of a node.
+impl fmt::Debug for LastStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("_")
     }
@@ -46,15 +45,16 @@ impl fmt::Debug for Latest {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Compiles where the capacities are within their bounds; see [`Node`] for these.
+    /// Compiles only if the capacities are within their bounds, which are listed at [`Node`].
     ///
-    /// `const _: () = Member::FITS;` asks without building anything, and so does whoever names [`Node::OUTBOX_MIN`] or
-    /// [`Ram::of`](crate::Ram::of) in a type or a constant: then `cargo check` says it, too.
+    /// `const _: () = Member::FITS;` checks it without constructing a node. So does any type or constant that names
+    /// [`Node::OUTBOX_MIN`] or [`Ram::of`](crate::Ram::of), and then `cargo check` reports it as well.
     pub const FITS: () = if let Some(number_to_change) = misfit::<M>(WINDOW, CLIENTS, PAGE) {
         panic!("{}", number_to_change);
     };
 
-    /// The least `ROOM` of an [`Outbox`](crate::Outbox): what one step may need. See [`outbox_min`] for the sum.
+    /// The smallest `ROOM` of an [`Outbox`](crate::Outbox): the most that one step may put in it. See [`outbox_min`]
+    /// for the formula.
     pub const OUTBOX_MIN: usize = {
         let () = Self::FITS;
         outbox_min(WINDOW, CLIENTS, PAGE)
@@ -62,12 +62,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     const TOO_SMALL: &'static str = const { &Sentence::too_small(Self::OUTBOX_MIN) }.as_str();
 
-    /// Compiles where an outbox has the room that a step may need.
+    /// Compiles only if an outbox of `room` has the room that a step may need.
     const fn has_room(room: usize) {
         assert!(room >= Self::OUTBOX_MIN, "{}", Self::TOO_SMALL);
     }
 
-    /// Begins a step. Whatever is handed to a node comes by here.
+    /// Begins a step. Every input of a node passes through here.
     pub(super) fn step<'a, O: AnyOutbox<M, PAGE>, T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -75,18 +75,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         tracer: &'a mut T,
     ) -> Step<'a, M, PAGE, T> {
         const { Self::has_room(O::ROOM) };
-        self.latest.goes_on(now);
+        self.last_step.advance_to(now);
         Step::new(now, self.config.node, outbox, tracer)
     }
 }
 
-/// What a node's handlers share during one step.
+/// The context that the handlers of a node share during one step.
 #[derive(Debug)]
 pub(super) struct Step<'a, M: StateMachine, const PAGE: usize, T> {
     pub(super) now: Instant,
     node: NodeId,
     pub(super) outbox: OutboxView<'a, M, PAGE>,
-    /// How many messages were in the outbox when the step began.
+    /// The number of messages in the outbox when the step began.
     before: usize,
     tracer: &'a mut T,
 }
@@ -109,8 +109,12 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    /// Ends the step: what it has put in the outbox is traced as it stands there.
+    /// Ends the step, and traces the messages that it has put in the outbox, in their final form.
     pub(super) fn finish(self) {
+        debug_assert!(
+            self.before <= self.outbox.len(),
+            "a step has removed messages of an earlier one"
+        );
         for Outgoing { role, to, message } in self.outbox.since(self.before) {
             self.tracer.record(&Record {
                 at: self.now,
@@ -130,8 +134,8 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         });
     }
 
-    /// Traces what the node says to itself, one of its roles to another: that is a call.
-    pub(super) fn say(
+    /// Traces a message from one role of the node to another, which is passed by a call.
+    pub(super) fn trace_local(
         &mut self,
         me: NodeId,
         (from, to): (Role, Role),
@@ -165,21 +169,21 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
-    /// Forgets whatever was to be written.
+    /// Drops all writes from the outbox.
     #[cold]
     #[inline(never)]
-    pub(super) fn forget_writes(&mut self) {
-        self.outbox.forget_writes();
+    pub(super) fn drop_writes(&mut self) {
+        self.outbox.drop_writes();
     }
 
-    /// Takes back the last message.
+    /// Removes the last message from the outbox.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_back(&mut self) {
-        self.outbox.take_back();
+    pub(super) fn drop_last_message(&mut self) {
+        self.outbox.drop_last_message();
     }
 
-    /// Sends to other nodes; to nobody where there are none.
+    /// Queues a message for other nodes; does nothing if `to` is empty.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn send(&mut self, role: Role, to: NodeSet, message: Message<M, PAGE>) {
         if !to.is_empty() {
@@ -226,9 +230,12 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
-    /// The room of a whole step was there before it began (rule N4), so that nothing is ever left out.
+    /// The outbox had room for a whole step before the step began (rule N4), so nothing is ever dropped here.
     fn note(&mut self, result: Result<(), Queue>) {
-        debug_assert!(result.is_ok(), "a step said more than OUTBOX_MIN");
+        debug_assert!(
+            result.is_ok(),
+            "a step needs more room than OUTBOX_MIN (N4)"
+        );
         if let Err(queue) = result {
             self.full(Role::Node, queue);
         }
@@ -241,18 +248,18 @@ mod tests {
 
     #[test]
     fn time_may_stand_still() {
-        let mut latest = Latest::NONE;
+        let mut last_step = LastStep::NONE;
         for micros in [7, 7, 8] {
-            latest.goes_on(Instant::from_micros(micros));
+            last_step.advance_to(Instant::from_micros(micros));
         }
     }
 
     #[test]
     #[cfg(debug_assertions)]
     #[should_panic(expected = "time went back, from 0.0007 to 0.0006: see Ticks")]
-    fn time_that_goes_back_is_said() {
-        let mut latest = Latest::NONE;
-        latest.goes_on(Instant::from_micros(700));
-        latest.goes_on(Instant::from_micros(600));
+    fn time_that_goes_back_fails_an_assertion() {
+        let mut last_step = LastStep::NONE;
+        last_step.advance_to(Instant::from_micros(700));
+        last_step.advance_to(Instant::from_micros(600));
     }
 }

@@ -1,17 +1,17 @@
-//! What can be seen of a node from outside: getters only, which change nothing.
+//! Getters of a node: its state as seen from outside.
 
 use super::{Node, Phase};
 use crate::{
-    Ballot, Config, Entry, Halt, NodeId, Proposal, Role, Slot, Standing, StateMachine, Status,
+    Ballot, Config, Entry, Halt, NodeId, NodeState, Proposal, Role, Slot, StateMachine, Status,
 };
 
-/// The most that a node's fixed structures have held, beside what they can hold.
+/// High-water marks: the most that a node's fixed structures have held at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Marks {
-    /// Slots under way at once, of the window; while the node led.
+    /// Slots in flight while the node led, of `WINDOW`.
     pub window: usize,
-    /// Votes that the acceptor held at once, of the window.
+    /// Votes of the acceptor, of `WINDOW`.
     pub votes: usize,
     /// Proposals that waited for a slot, of `CLIENTS`.
     pub waiting: usize,
@@ -19,27 +19,28 @@ pub struct Marks {
     pub pending: usize,
     /// Requests outstanding at this node, of `CLIENTS`.
     pub requesters: usize,
-    /// Sessions, of `CLIENTS`: as many as there are now, as their number never falls.
+    /// Sessions, of `CLIENTS`. Equal to the current number, which never falls.
     pub sessions: usize,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// The node's number.
+    /// Returns the node's number.
     pub fn id(&self) -> NodeId {
         self.config.node
     }
 
-    /// The node's settings.
+    /// Returns the node's settings.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Thirty-two bits that all nodes of a cluster share: its number, its members, and what nodes must have in common to
-    /// understand each other and to make the same of the log, which is [`StateMachine::VERSION`], how long its commands,
-    /// outputs and pages are, `WINDOW`, `CLIENTS` and `PAGE`. Every envelope carries them, so that nodes that would count
-    /// quorums over different sets, or keep other sessions, do not talk to each other (rule N2).
+    /// Returns 32 bits that all nodes of a cluster have in common: a digest of the cluster's number, its members, and
+    /// everything that nodes need to agree on in order to understand each other and to compute the same state from the
+    /// log ([`StateMachine::VERSION`], the lengths of commands, outputs and pages, `WINDOW`, `CLIENTS` and `PAGE`).
+    /// Every envelope carries it. Nodes that would count quorums over different members, or would keep different
+    /// sessions, ignore each other's messages (rule N2).
     ///
     /// ```
     /// use synod::machines::Kv;
@@ -54,99 +55,102 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         config.fingerprint::<M>(&[WINDOW, CLIENTS, PAGE])
     }
 
-    /// What its envelopes carry as their cluster: [`Node::fingerprint_of`] its settings.
+    /// Returns [`Node::fingerprint_of`] this node's settings, which its envelopes carry as their cluster.
     pub fn fingerprint(&self) -> u32 {
         self.fingerprint
     }
 
-    /// Whether the node has joined its cluster: from then on it applies and, unless it is no voter, promises and accepts.
+    /// True if the node has joined its cluster. From then on it applies decisions and, if it is a voter, promises and
+    /// accepts.
     pub fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active)
     }
 
-    /// Whether the node may vote and lead, as soon as it has joined. One whose storage failed ([`Node::fence`]) or was lost
-    /// ([`Node::learn`]) only learns what is decided, and what its acceptor holds was never said to anybody.
+    /// True if the node may vote and lead once it has joined. A node whose storage has failed ([`Node::fence`]) or was
+    /// lost ([`Node::learn`]) only learns decisions, and nothing that its acceptor holds was ever sent to anybody.
     pub fn is_voter(&self) -> bool {
         self.voter
     }
 
-    /// Who leads, as far as this node believes; a hint, and possibly an old one.
+    /// Returns the leader that this node believes in. This is a hint, and may be out of date.
     pub fn leader_hint(&self) -> Option<NodeId> {
         self.leader_hint
     }
 
-    /// The ballot under which this node leads, if it does.
+    /// Returns the ballot under which this node leads, or `None` if it does not lead.
     pub fn leading(&self) -> Option<Ballot> {
         self.leader.leading()
     }
 
-    /// The highest ballot that this node has promised.
+    /// Returns the highest ballot that this node has promised.
     pub fn promised(&self) -> Ballot {
         self.acceptor.promised()
     }
 
-    /// Everything that this node has accepted above its low-water mark, in the order of the slots.
+    /// Returns the accepted entries above the low-water mark, in rising order of slots.
     pub fn votes(&self) -> impl Iterator<Item = Entry<M::Command>> {
         self.acceptor.votes()
     }
 
-    /// Up to here this node's acceptor has forgotten what it accepted, as it is applied here.
+    /// Returns the low-water mark: the slot up to which this acceptor has dropped its votes, because the node has
+    /// applied them.
     pub fn low_water(&self) -> Slot {
         self.acceptor.low_water()
     }
 
-    /// The decision for a slot that was applied here, as long as it is kept: for about a window.
+    /// Returns the decision for a slot that was applied here, as long as it is kept: for about `WINDOW` slots.
     pub fn decision(&self, slot: Slot) -> Option<&Proposal<M::Command>> {
         self.replica.decision(slot)
     }
 
-    /// The last slot that was applied here; [`Slot::ZERO`] when none was. It only rises while the node lives, but a node that
-    /// starts again from storage may be further back than it was, and apply some slots once more: see [`storage`](crate::storage).
+    /// Returns the last slot that was applied here, or [`Slot::ZERO`]. It never falls while the node runs, but may be
+    /// lower after a restart from storage, after which some slots are applied again: see [`storage`](crate::storage).
     pub fn applied(&self) -> Slot {
         self.replica.applied()
     }
 
-    /// A digest of everything that was applied, of what was answered, and of the sessions that were given up: equal on every node
-    /// that has applied as far. The state itself is covered by what it answers.
+    /// Returns a digest of all applied proposals, their outcomes and evicted sessions. It is equal on all nodes that
+    /// have applied the same slots. The state is covered by the outputs of the state machine.
     pub fn chain(&self) -> u64 {
         self.replica.chain()
     }
 
-    /// The state machine, as far as it is applied here.
+    /// Returns the state machine after the last applied slot.
     pub fn machine(&self) -> &M {
         self.replica.machine()
     }
 
-    /// Why the node has stopped for good, if it has: then it ignores everything.
+    /// Returns why the node has halted, if it has. A halted node ignores all input.
     pub fn halted(&self) -> Option<&Halt<M::Command>> {
         self.halt.as_ref()
     }
 
-    /// How many requests wait here for their decision.
+    /// Returns the number of requests that wait for their decision.
     #[cfg(test)]
     pub(crate) fn pending(&self) -> usize {
         self.replica.pending()
     }
 
-    /// How the node is, for a client or an operator who asks over a link. It answers, too, when it has halted.
+    /// Returns the status of the node, for a client or an operator that asks over a link. A halted node has a status as
+    /// well.
     pub fn status(&self) -> Status {
-        let standing = match (self.is_active(), self.voter) {
-            _ if self.halt.is_some() => Standing::Halted,
-            (false, _) => Standing::Joining,
-            (true, false) => Standing::Learning,
-            (true, true) if self.leader.leading().is_some() => Standing::Leading,
-            (true, true) => Standing::Voting,
+        let state = match (self.is_active(), self.voter) {
+            _ if self.halt.is_some() => NodeState::Halted,
+            (false, _) => NodeState::Joining,
+            (true, false) => NodeState::Learning,
+            (true, true) if self.leader.leading().is_some() => NodeState::Leading,
+            (true, true) => NodeState::Voting,
         };
         Status {
-            standing,
+            state,
             leader: self.leader_hint,
             applied: self.replica.applied(),
             chain: self.replica.chain(),
-            highest: self.seen,
+            highest: self.highest_seen,
         }
     }
 
-    /// The most that its fixed structures have held.
+    /// Returns the high-water marks of the node's fixed structures.
     pub fn marks(&self) -> Marks {
         Marks {
             window: self.leader.in_flight_peak(),
@@ -158,7 +162,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// The roles that the node has now.
+    /// Returns the roles that the node has at present.
     pub fn roles(&self) -> impl Iterator<Item = Role> {
         let active = self.is_active();
         let has = move |role: &Role| match role {

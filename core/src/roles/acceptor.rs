@@ -1,6 +1,7 @@
-//! The acceptor: promises, accepts, and forgets only what is applied here.
+//! The acceptor: promises ballots, accepts proposals, and drops only votes that are applied on its node.
 //!
-//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 4; with paged promises and a window.
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 4; extended by paged promises and a
+//! window.
 
 use crate::mutant::{Mistake, Mutant};
 use crate::outbox::run_len;
@@ -8,7 +9,7 @@ use crate::window::Window;
 use crate::{Ballot, Conflict, Entry, NodeId, Proposal, Slot};
 use heapless::Vec;
 
-/// The memory of the protocol: the highest promise, and what was accepted in the window above the low-water mark.
+/// The memory of the protocol: the highest promise, and the votes in the window above the low-water mark.
 ///
 /// The promise and the ballot of each vote are separate variables (rule A3): a promise must not make an old vote look
 /// new.
@@ -20,7 +21,7 @@ pub(crate) struct Acceptor<C, const WINDOW: usize> {
     pub(crate) mistake: Mistake,
 }
 
-/// What was accepted for a slot, and under which ballot.
+/// An accepted proposal and its ballot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Vote<C> {
@@ -28,29 +29,29 @@ pub(crate) struct Vote<C> {
     pub(crate) proposal: Proposal<C>,
 }
 
-/// What the acceptor says to a prepare.
+/// The verdict of the acceptor on a prepare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Prepared {
-    /// The ballot is promised now; it was not before, so that the promise must be written.
+pub(crate) enum PrepareVerdict {
+    /// The ballot is promised now and was not before, so the promise must be written.
     Promised,
-    /// The ballot was promised already: the same answer again.
+    /// The ballot was promised before: the answer is repeated.
     Repeated,
     /// A higher ballot is promised.
     Refused,
 }
 
-/// What the acceptor says to one proposal of an accept.
+/// The verdict of the acceptor on one proposal of an accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Vouched<C> {
+pub(crate) enum AcceptVerdict<C> {
     /// Accepted now; must be written.
     Accepted,
-    /// Accepted before, under the same ballot: nothing new to write.
+    /// Accepted before under the same ballot; nothing to write.
     Repeated,
     /// A higher ballot is promised.
     Refused,
-    /// The slot is at or under the low-water mark: decided, and applied here.
+    /// The slot is at or below the low-water mark: decided, and applied here.
     Compacted,
-    /// The window has no place for the slot yet.
+    /// The slot is beyond the window.
     NoRoom,
     /// The same ballot has another value in this slot.
     Conflict(Conflict<C>),
@@ -65,27 +66,28 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         }
     }
 
-    /// The highest ballot that was promised; it never falls.
+    /// Returns the highest ballot that was promised. It never falls.
     pub(crate) fn promised(&self) -> Ballot {
         self.promised
     }
 
-    /// Everything up to here was applied on this node and is no longer reported (rule T2).
+    /// Returns the low-water mark: everything up to this slot was applied on this node and is no longer reported (rule
+    /// T2).
     pub(crate) fn low_water(&self) -> Slot {
         if self.mistake.is(Mutant::ForgetsUnapplied) {
-            // It does not know that it forgot.
+            // This mutant does not know that it has dropped votes.
             return Slot::ZERO;
         }
         self.votes.floor()
     }
 
-    /// The vote for a slot.
+    /// Returns the vote for a slot.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn vote(&self, slot: Slot) -> Option<&Vote<C>> {
         self.votes.get(slot)
     }
 
-    /// Everything that was accepted above the low-water mark, in the order of the slots.
+    /// Returns the accepted entries above the low-water mark, in rising order of slots.
     pub(crate) fn votes(&self) -> impl Iterator<Item = Entry<C>> {
         self.votes.iter_from(Slot::ZERO).map(|(slot, vote)| Entry {
             slot,
@@ -94,27 +96,31 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         })
     }
 
-    /// Rule A1: promises a ballot that is no lower than the promise; an equal one is answered the same way again.
-    pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> Prepared {
+    /// Rule A1: promises a ballot that is not below the current promise. An equal ballot gets the same answer again.
+    pub(crate) fn on_prepare(&mut self, ballot: Ballot) -> PrepareVerdict {
         if ballot < self.promised && !self.mistake.is(Mutant::PromiseFalls) {
-            return Prepared::Refused;
+            return PrepareVerdict::Refused;
         }
         if ballot == self.promised {
-            return Prepared::Repeated;
+            return PrepareVerdict::Repeated;
         }
         if self.mistake.is(Mutant::OneBallotForBoth) {
             for vote in self.votes.values_mut() {
                 vote.ballot = self.promised;
             }
         }
+        debug_assert!(
+            self.mistake.is_any() || ballot > self.promised,
+            "a promise never falls (A1)"
+        );
         self.promised = ballot;
-        Prepared::Promised
+        PrepareVerdict::Promised
     }
 
-    /// One page of what was accepted from `from` on, and whether it is the last.
+    /// Returns one page of accepted entries from slot `from` on, and whether it is the last page.
     ///
-    /// Rule A6: while a ballot is promised the votes under lower ballots are frozen, so that pages can be produced one by
-    /// one without keeping anything for their receiver.
+    /// Rule A6: once a ballot is promised, the votes under lower ballots do not change, so pages can be produced one by
+    /// one without any state for their receiver.
     pub(crate) fn page<const PAGE: usize>(&self, from: Slot) -> (Vec<Entry<C>, PAGE, u8>, bool) {
         let mut page = Vec::new();
         for (slot, vote) in self.votes.iter_from(from) {
@@ -123,6 +129,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 ballot: vote.ballot,
                 proposal: vote.proposal,
             };
+            debug_assert!(
+                self.mistake.is_any() || entry.ballot <= self.promised,
+                "reports a vote above the promise (A2)"
+            );
             if page.push(entry).is_err() {
                 return (page, self.mistake.is(Mutant::PageMarkedLast));
             }
@@ -130,9 +140,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         (page, true)
     }
 
-    /// Rules A2, A4 and A5: accepts a proposal unless a higher ballot is promised, and raises the promise with it.
+    /// Rules A2, A4 and A5: accepts a proposal unless a higher ballot is promised, and promises its ballot as well.
     ///
-    /// Room for the slot is made only from slots up to `applied`, which this node's replica keeps the effect of.
+    /// To make room for the slot, only votes for slots up to `applied` are dropped; this node's replica has applied
+    /// those.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -147,46 +158,50 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         slot: Slot,
         proposal: &Proposal<C>,
         applied: Slot,
-    ) -> Vouched<C> {
+    ) -> AcceptVerdict<C> {
         if ballot < self.promised && !self.mistake.is(Mutant::PromiseIgnored) {
-            return Vouched::Refused;
+            return AcceptVerdict::Refused;
         }
         let forgets = self.mistake.is(Mutant::ForgetsUnapplied);
         let applied = if forgets { slot } else { applied };
         if slot <= self.votes.floor() {
-            return Vouched::Compacted;
+            return AcceptVerdict::Compacted;
         }
         let Some(place) = self.votes.admit(slot, applied) else {
-            return Vouched::NoRoom;
+            return AcceptVerdict::NoRoom;
         };
         if let Some(vote) = place
             && vote.ballot == ballot
         {
-            if vote.proposal.is(proposal) {
-                return Vouched::Repeated;
+            if vote.proposal.same_as(proposal) {
+                return AcceptVerdict::Repeated;
             }
             let (known, new) = (vote.proposal, *proposal);
             if self.mistake.is(Mutant::VoteOverwritten) {
                 vote.proposal = new;
-                return Vouched::Accepted;
+                return AcceptVerdict::Accepted;
             }
-            return Vouched::Conflict(Conflict { slot, known, new });
+            return AcceptVerdict::Conflict(Conflict { slot, known, new });
         }
         let proposal = *proposal;
         *place = Some(Vote { ballot, proposal });
         if self.mistake.is(Mutant::AcceptKeepsPromise) {
-            return Vouched::Accepted;
+            return AcceptVerdict::Accepted;
         }
+        debug_assert!(
+            self.mistake.is_any() || ballot >= self.promised,
+            "accepts below the promise (A2)"
+        );
         self.promised = ballot;
-        Vouched::Accepted
+        AcceptVerdict::Accepted
     }
 
-    /// What was promised before the power failed.
+    /// Restores a promise from storage.
     pub(crate) fn promise(&mut self, ballot: Ballot) {
         self.promised = self.promised.max(ballot);
     }
 
-    /// What was accepted before the power failed.
+    /// Restores a vote from storage.
     pub(crate) fn restore(&mut self, entry: &Entry<C>, applied: Slot) {
         if entry.slot > self.votes.floor()
             && let Some(place) = self.votes.admit(entry.slot, applied)
@@ -198,13 +213,17 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         }
     }
 
-    /// Forgets what was accepted up to a slot, as the state that was stored has the effect of it.
+    /// Drops the votes up to a slot that is included in the stored state.
     pub(crate) fn forget(&mut self, applied: Slot) {
         self.votes.raise(applied);
+        debug_assert!(
+            self.votes.floor() >= applied,
+            "keeps votes that the stored state includes"
+        );
     }
 
-    /// What [`Mutant::RoundReused`] does not keep over a restart: the promise of a ballot of its own, and its votes under
-    /// it. Of what it promised to others nothing is forgotten.
+    /// The mutant [`Mutant::RoundReused`]: after a restart, forgets a promise of the node's own ballot and the votes
+    /// under it. Promises to other nodes are kept.
     pub(crate) fn forget_claim(&mut self, me: NodeId) {
         let claimed = self.promised;
         if claimed.leader() == me {
@@ -213,18 +232,18 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         }
     }
 
-    /// What [`Mutant::NewestVoteLost`] does not keep over a restart: its vote for the highest slot.
+    /// The mutant [`Mutant::NewestVoteLost`]: after a restart, forgets the vote for the highest slot.
     pub(crate) fn forget_newest(&mut self) {
         if let Some(newest) = self.votes().last() {
             self.votes.take(newest.slot);
         }
     }
 
-    /// What must hold between steps.
+    /// Checks the invariants that hold between steps.
     pub(crate) fn invariants(&self, applied: Slot) {
         debug_assert!(
             self.votes.floor() <= applied,
-            "forgot what was not applied here (T1)"
+            "dropped votes that are not applied here (T1)"
         );
         debug_assert!(
             self.votes
@@ -255,25 +274,31 @@ mod tests {
         }
     }
 
-    fn accept(acceptor: &mut Small, ballot: Ballot, slot: u64, command: u32) -> Vouched<u32> {
+    fn accept(acceptor: &mut Small, ballot: Ballot, slot: u64, command: u32) -> AcceptVerdict<u32> {
         acceptor.on_accept(ballot, Slot::new(slot), &asks(command), Slot::ZERO)
     }
 
     #[test]
     fn a1_a_lower_ballot_is_refused_and_an_equal_one_answered_again() {
         let mut acceptor = Small::new();
-        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Promised);
-        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Repeated);
-        assert_eq!(acceptor.on_prepare(ballot(1, 9)), Prepared::Refused);
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), PrepareVerdict::Promised);
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), PrepareVerdict::Repeated);
+        assert_eq!(acceptor.on_prepare(ballot(1, 9)), PrepareVerdict::Refused);
         assert_eq!(acceptor.promised(), ballot(2, 0));
     }
 
     #[test]
     fn a2_an_accept_raises_the_promise() {
         let mut acceptor = Small::new();
-        assert_eq!(accept(&mut acceptor, ballot(3, 1), 1, 7), Vouched::Accepted);
-        assert_eq!(acceptor.on_prepare(ballot(2, 0)), Prepared::Refused);
-        assert_eq!(accept(&mut acceptor, ballot(2, 2), 2, 8), Vouched::Refused);
+        assert_eq!(
+            accept(&mut acceptor, ballot(3, 1), 1, 7),
+            AcceptVerdict::Accepted
+        );
+        assert_eq!(acceptor.on_prepare(ballot(2, 0)), PrepareVerdict::Refused);
+        assert_eq!(
+            accept(&mut acceptor, ballot(2, 2), 2, 8),
+            AcceptVerdict::Refused
+        );
         assert_eq!(acceptor.vote(Slot::new(2)), None);
     }
 
@@ -291,7 +316,10 @@ mod tests {
     fn a4_the_same_ballot_never_gets_a_second_value() {
         let mut acceptor = Small::new();
         accept(&mut acceptor, ballot(1, 0), 1, 7);
-        assert_eq!(accept(&mut acceptor, ballot(1, 0), 1, 7), Vouched::Repeated);
+        assert_eq!(
+            accept(&mut acceptor, ballot(1, 0), 1, 7),
+            AcceptVerdict::Repeated
+        );
         let conflict = Conflict {
             slot: Slot::FIRST,
             known: asks(7),
@@ -299,33 +327,36 @@ mod tests {
         };
         assert_eq!(
             accept(&mut acceptor, ballot(1, 0), 1, 8),
-            Vouched::Conflict(conflict)
+            AcceptVerdict::Conflict(conflict)
         );
         assert_eq!(acceptor.vote(Slot::FIRST).unwrap().proposal, asks(7));
         assert_eq!(
             accept(&mut acceptor, ballot(2, 0), 1, 8),
-            Vouched::Accepted,
+            AcceptVerdict::Accepted,
             "a higher ballot may"
         );
     }
 
     #[test]
-    fn a5_a_full_window_gives_up_only_what_is_applied() {
+    fn a5_a_full_window_drops_only_applied_votes() {
         let mut acceptor = Small::new();
         for slot in 1..=4 {
             assert_eq!(
                 accept(&mut acceptor, ballot(1, 0), slot, 7),
-                Vouched::Accepted
+                AcceptVerdict::Accepted
             );
         }
-        assert_eq!(accept(&mut acceptor, ballot(1, 0), 5, 7), Vouched::NoRoom);
+        assert_eq!(
+            accept(&mut acceptor, ballot(1, 0), 5, 7),
+            AcceptVerdict::NoRoom
+        );
         assert!(acceptor.vote(Slot::FIRST).is_some(), "nothing was evicted");
-        let vouched = acceptor.on_accept(ballot(1, 0), Slot::new(5), &asks(7), Slot::new(1));
-        assert_eq!(vouched, Vouched::Accepted);
+        let verdict = acceptor.on_accept(ballot(1, 0), Slot::new(5), &asks(7), Slot::new(1));
+        assert_eq!(verdict, AcceptVerdict::Accepted);
         assert_eq!(acceptor.low_water(), Slot::new(1));
         assert_eq!(
             accept(&mut acceptor, ballot(1, 0), 1, 7),
-            Vouched::Compacted
+            AcceptVerdict::Compacted
         );
     }
 
@@ -336,10 +367,10 @@ mod tests {
             accept(&mut acceptor, ballot(1, 0), slot, 7);
         }
         acceptor.on_prepare(ballot(2, 0));
-        let vouched = acceptor.on_accept(ballot(1, 0), Slot::new(6), &asks(7), Slot::new(4));
+        let verdict = acceptor.on_accept(ballot(1, 0), Slot::new(6), &asks(7), Slot::new(4));
         assert_eq!(
-            (vouched, acceptor.low_water()),
-            (Vouched::Refused, Slot::ZERO)
+            (verdict, acceptor.low_water()),
+            (AcceptVerdict::Refused, Slot::ZERO)
         );
     }
 

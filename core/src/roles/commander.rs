@@ -1,20 +1,20 @@
-//! The commander: drives one slot under one ballot until a quorum has accepted.
+//! The commander: drives one slot under one ballot until a quorum has accepted its proposal.
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(a).
 
 use crate::mutant::{Count, Mistake, Mutant};
 use crate::{NodeId, NodeSet, Proposal};
 
-/// One slot's drive. Its slot is its place in the leader's window, and its ballot is the leader's.
+/// The state of one slot in phase 2. Its slot is its place in the leader's window, and its ballot is the leader's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Commander<C> {
     pub(crate) proposal: Proposal<C>,
     votes: NodeSet,
     chosen: bool,
-    /// Whether it has begun, or heard something, since the retransmission timer last fired.
+    /// True if it was started, or received an answer, since the retransmission timer last fired.
     fresh: bool,
-    /// How many answers there were, whoever they came from.
+    /// The number of answers, whoever sent them.
     answers: Count,
 }
 
@@ -29,7 +29,7 @@ impl<C> Commander<C> {
         }
     }
 
-    /// Counts a vote, once for each member (rules C1 and C2); says whether this one made the quorum.
+    /// Counts a vote, once for each member (rules C1 and C2). Returns true if this vote completes the quorum.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accepted(&mut self, from: NodeId, members: NodeSet) -> bool {
         self.votes.insert(from);
@@ -40,7 +40,7 @@ impl<C> Commander<C> {
         self.chosen
     }
 
-    /// Says whether a mutant that counts otherwise takes the vote that came for the one that makes the quorum.
+    /// Returns true if a mutant that counts votes wrongly takes this vote for the one that completes the quorum.
     pub(crate) fn miscounts(&mut self, mistake: Mistake, members: NodeSet) -> bool {
         self.answers.add_one();
         let half = members.len() / 2;
@@ -55,12 +55,17 @@ impl<C> Commander<C> {
         self.chosen
     }
 
-    /// Who is to be asked again: those who have not accepted, unless it was asked only just now.
+    /// Returns the members to send the accept to again: those that have not accepted, or none if the accept is recent.
     pub(crate) fn on_retransmit(&mut self, members: NodeSet) -> NodeSet {
         if self.chosen || core::mem::take(&mut self.fresh) {
             return NodeSet::EMPTY;
         }
-        members.minus(self.votes)
+        let missing = members.minus(self.votes);
+        debug_assert!(
+            !missing.is_empty(),
+            "all members have accepted, and the slot is not chosen (C2)"
+        );
+        missing
     }
 }
 

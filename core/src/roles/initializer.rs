@@ -1,11 +1,11 @@
-//! The initializer: asks its way into a cluster.
+//! The initializer: joins an existing cluster.
 
 use crate::NodeId;
 
-/// Asks the founder and the others in turn for a snapshot, until one has come whole.
+/// Requests a snapshot from the founder and from other nodes in turn, until one is complete.
 ///
-/// Rule J2: what it is given feeds the replica only. The acceptor is built from this node's own storage, which is empty
-/// for a node that was never a member.
+/// Rule J2: the snapshot initializes the replica only. The acceptor is built from this node's own storage, which is
+/// empty for a node that was never a member.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Initializer {
@@ -17,12 +17,13 @@ impl Initializer {
         Self { attempts: 0 }
     }
 
-    /// Whether it has not asked anybody yet.
+    /// True if no node has been asked yet.
     pub(crate) const fn is_new(&self) -> bool {
         self.attempts == 0
     }
 
-    /// Whom to ask next: the founder first and every other time, someone else in between, as the founder may be gone.
+    /// Returns the next node to ask: the founder first and then every other time, another node in between, since the
+    /// founder may have failed.
     pub(crate) fn next_target(&mut self, founder: NodeId, other: Option<NodeId>) -> NodeId {
         let founders_turn = self.attempts.is_multiple_of(2);
         self.attempts = self.attempts.wrapping_add(1);

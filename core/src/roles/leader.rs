@@ -1,12 +1,12 @@
-//! The leader: wants to lead, wins a ballot, and then gives each command a slot.
+//! The leader: runs for election, wins a ballot, and then assigns a slot to each command.
 //!
-//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 7; with a window, probes before claims,
-//! and a check that a quorum still answers.
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 7; extended by a window, by probes
+//! before claims, and by a check that a quorum still answers.
 
-mod claim;
+mod election;
 
-pub(crate) use claim::Adoption;
-use claim::Probe;
+pub(crate) use election::Adoption;
+use election::Probe;
 
 use super::commander::Commander;
 use super::scout::Scout;
@@ -16,21 +16,21 @@ use crate::{Ballot, NodeId, NodeSet, Proposal, RequestKey, Slot};
 use core::hash::{Hash, Hasher};
 use heapless::Deque;
 
-/// What a node does about leading, and the proposals that wait for a slot.
+/// The state of a node's election or leadership, and the proposals that wait for a slot.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
-    office: Office<C, WINDOW>,
+    state: LeaderState<C, WINDOW>,
     waiting: Deque<Proposal<C>, CLIENTS>,
     waiting_peak: usize,
     in_flight_peak: usize,
     pub(crate) mistake: Mistake,
 }
 
-/// What it is about and what waits. The peaks are statistics.
+/// Compares the state and the waiting proposals. The peaks are statistics.
 impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> PartialEq for Leader<C, WINDOW, CLIENTS> {
     fn eq(&self, other: &Self) -> bool {
-        self.office == other.office && self.waiting == other.waiting
+        self.state == other.state && self.waiting == other.waiting
     }
 }
 
@@ -38,7 +38,7 @@ impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> Eq for Leader<C, WINDOW, 
 
 impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WINDOW, CLIENTS> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.office.hash(state);
+        self.state.hash(state);
         self.waiting.len().hash(state);
         for proposal in &self.waiting {
             proposal.hash(state);
@@ -46,47 +46,47 @@ impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WIND
     }
 }
 
-/// What only exists while the node probes, scouts or leads. At most one of the three is there by construction, and they
-/// share their memory.
+/// The state that exists only while the node probes, scouts or leads. The variants exclude each other and share their
+/// memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Office<C, const WINDOW: usize> {
+enum LeaderState<C, const WINDOW: usize> {
     Idle,
     Probing(Probe),
     Scouting(Scout<C, WINDOW>),
-    Leading(Reign<C, WINDOW>),
+    Leading(Leadership<C, WINDOW>),
 }
 
-/// A ballot that was won.
+/// Leadership under one ballot: the span in which this node leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Reign<C, const WINDOW: usize> {
+struct Leadership<C, const WINDOW: usize> {
     ballot: Ballot,
-    /// A commander for each slot that is being driven. The floor is the end of the decided prefix.
+    /// A commander for each slot in flight. The floor is the end of the decided prefix.
     commanders: Window<Commander<C>, WINDOW>,
     next_slot: Slot,
-    /// Up to where the others have been told what is decided.
+    /// The slot up to which decisions have been announced to the followers.
     announced: Slot,
-    /// Who has answered since the last count (rule L6).
+    /// The members that have answered since the last quorum check (rule L6).
     answering: NodeSet,
     unchosen: u32,
 }
 
-impl<C, const WINDOW: usize> Reign<C, WINDOW> {
+impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
     fn in_flight(&self) -> usize {
         usize::try_from(self.unchosen).unwrap_or(usize::MAX)
     }
 
-    /// Rule L3: whether the next slot lies in the window above what is decided. Rule N1: the last slot of all is never given
-    /// away, so that the next one always has a number.
+    /// Rule L3: true if the next slot lies in the window above the decided prefix. Rule N1: the last slot of all is
+    /// never assigned, so that every slot has a successor.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn has_slot(&self) -> bool {
         self.commanders.covers(self.next_slot) && self.next_slot.next().is_some()
     }
 }
 
-impl<C: Copy, const WINDOW: usize> Reign<C, WINDOW> {
-    /// Gives a proposal the next slot, if there is one.
+impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
+    /// Assigns the next slot to a proposal, if one is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let slot = self.next_slot;
@@ -100,9 +100,9 @@ impl<C: Copy, const WINDOW: usize> Reign<C, WINDOW> {
     }
 }
 
-/// What became of a proposal that was handed to the leader.
+/// The verdict of the leader on a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Enqueued {
+pub(crate) enum EnqueueVerdict {
     Taken,
     Known,
     Full,
@@ -111,7 +111,7 @@ pub(crate) enum Enqueued {
 impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
     pub(crate) const fn new() -> Self {
         Self {
-            office: Office::Idle,
+            state: LeaderState::Idle,
             waiting: Deque::new(),
             waiting_peak: 0,
             in_flight_peak: 0,
@@ -119,64 +119,64 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// The ballot that is being asked about, claimed, or held.
+    /// Returns the ballot that is probed, claimed, or won.
     pub(crate) fn ballot(&self) -> Option<Ballot> {
-        match &self.office {
-            Office::Idle => None,
-            Office::Probing(probe) => Some(probe.ballot),
-            Office::Scouting(scout) => Some(scout.ballot()),
-            Office::Leading(reign) => Some(reign.ballot),
+        match &self.state {
+            LeaderState::Idle => None,
+            LeaderState::Probing(probe) => Some(probe.ballot),
+            LeaderState::Scouting(scout) => Some(scout.ballot()),
+            LeaderState::Leading(leadership) => Some(leadership.ballot),
         }
     }
 
-    /// The ballot that is held.
+    /// Returns the ballot under which this node leads.
     pub(crate) fn leading(&self) -> Option<Ballot> {
-        match &self.office {
-            Office::Leading(reign) => Some(reign.ballot),
+        match &self.state {
+            LeaderState::Leading(leadership) => Some(leadership.ballot),
             _ => None,
         }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.office, Office::Idle)
+        matches!(self.state, LeaderState::Idle)
     }
 
     pub(crate) fn is_probing(&self) -> bool {
-        matches!(self.office, Office::Probing(_))
+        matches!(self.state, LeaderState::Probing(_))
     }
 
-    /// Gives up whatever it is about. Proposals that waited are dropped: the replica that each came from keeps it and
-    /// hands it to the next leader (rule L4).
+    /// Ends any election or leadership. Waiting proposals are dropped: the replica that each came from keeps its
+    /// request and proposes it to the next leader (rule L4).
     pub(crate) fn resign(&mut self) {
-        self.office = Office::Idle;
+        self.state = LeaderState::Idle;
         self.waiting.clear();
     }
 
-    /// Takes a proposal to be given a slot. A `retry` is looked for among what is waiting and what is being driven; that
-    /// a proposal gets two slots is harmless, as it is applied once.
-    pub(crate) fn enqueue(&mut self, proposal: &Proposal<C>, retry: bool) -> Enqueued {
-        if retry && proposal.key().is_some_and(|key| self.drives(key)) {
-            return Enqueued::Known;
+    /// Queues a proposal until a slot is available. A `retry` is first looked up among the proposals that are waiting
+    /// or in flight. It does no harm if a proposal gets two slots, as it is applied only once.
+    pub(crate) fn enqueue(&mut self, proposal: &Proposal<C>, retry: bool) -> EnqueueVerdict {
+        if retry && proposal.key().is_some_and(|key| self.has_proposal(key)) {
+            return EnqueueVerdict::Known;
         }
         match self.waiting.push_back(*proposal) {
             Ok(()) => {
                 self.waiting_peak = self.waiting_peak.max(self.waiting.len());
-                Enqueued::Taken
+                EnqueueVerdict::Taken
             }
-            Err(_) => Enqueued::Full,
+            Err(_) => EnqueueVerdict::Full,
         }
     }
 
-    fn drives(&self, key: RequestKey) -> bool {
+    fn has_proposal(&self, key: RequestKey) -> bool {
         let waits = self
             .waiting
             .iter()
             .any(|proposal| proposal.key() == Some(key));
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return waits;
         };
         waits
-            || reign
+            || leadership
                 .commanders
                 .iter_from(Slot::ZERO)
                 .any(|(_, commander)| commander.proposal.key() == Some(key))
@@ -187,249 +187,285 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         self.waiting.len()
     }
 
-    /// The most proposals that have waited for a slot at once.
+    /// Returns the most proposals that have waited for a slot at once.
     pub(crate) fn waiting_peak(&self) -> usize {
         self.waiting_peak
     }
 
-    /// The most slots that have been driven at once.
+    /// Returns the most slots that have been in flight at once.
     pub(crate) fn in_flight_peak(&self) -> usize {
         self.in_flight_peak
     }
 
-    /// Rule L3: whether a proposal waits and the next slot can be given away.
+    /// Rule L3: true if a proposal waits and the next slot is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn can_start(&self) -> bool {
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return false;
         };
-        !self.waiting.is_empty() && reign.has_slot()
+        !self.waiting.is_empty() && leadership.has_slot()
     }
 
-    /// Gives the next waiting proposal the next slot, if that can be.
+    /// Assigns the next slot to the first waiting proposal, if there is one and the slot is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start_next(&mut self) -> Option<(Slot, Proposal<C>)> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
         let proposal = *self.waiting.front()?;
-        let slot = reign.start(&proposal)?;
+        debug_assert!(
+            self.mistake.is_any() || leadership.commanders.get(leadership.next_slot).is_none(),
+            "assigns a slot twice (L2)"
+        );
+        let slot = leadership.start(&proposal)?;
         self.waiting.pop_front();
-        self.in_flight_peak = self.in_flight_peak.max(reign.in_flight());
+        self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
         Some((slot, proposal))
     }
 
-    /// Gives a new proposal the next slot at once, if none waits before it and the next slot can be given away.
+    /// Assigns the next slot to a new proposal at once, if no other proposal waits and the slot is available.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
         if !self.waiting.is_empty() {
             return None;
         }
-        let slot = reign.start(proposal)?;
-        // It has waited, though for no time.
+        debug_assert!(
+            self.mistake.is_any() || leadership.commanders.get(leadership.next_slot).is_none(),
+            "assigns a slot twice (L2)"
+        );
+        let slot = leadership.start(proposal)?;
+        // Counts as waiting, though for no time.
         self.waiting_peak = self.waiting_peak.max(1);
-        self.in_flight_peak = self.in_flight_peak.max(reign.in_flight());
+        self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
         Some(slot)
     }
 
-    /// Whether there may be something to apply, to start or to tell.
+    /// True if there may be something to apply, to start or to announce.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_work(&self) -> bool {
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return false;
         };
         !self.waiting.is_empty()
-            || reign.commanders.floor() > reign.announced
+            || leadership.commanders.floor() > leadership.announced
             || self.next_chosen().is_some()
     }
 
-    /// Counts a vote for a slot; says whether the slot is chosen by it. The caller has checked that the vote answers this
-    /// reign's ballot (rule C1).
+    /// Counts a vote for a slot. Returns true if the slot is chosen by it. The caller has checked that the vote is for
+    /// the current ballot (rule C1).
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn on_accepted(&mut self, from: NodeId, slot: Slot, members: NodeSet) -> bool {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return false;
         };
-        let Some(commander) = reign.commanders.get_mut(slot) else {
+        let Some(commander) = leadership.commanders.get_mut(slot) else {
             return false;
         };
         let chosen =
             commander.on_accepted(from, members) || commander.miscounts(self.mistake, members);
         if chosen {
-            reign.unchosen -= 1;
+            debug_assert!(
+                leadership.unchosen > 0,
+                "more slots are chosen than are in flight"
+            );
+            leadership.unchosen -= 1;
         }
         chosen
     }
 
     pub(crate) fn commander(&self, slot: Slot) -> Option<&Commander<C>> {
-        match &self.office {
-            Office::Leading(reign) => reign.commanders.get(slot),
+        match &self.state {
+            LeaderState::Leading(leadership) => leadership.commanders.get(slot),
             _ => None,
         }
     }
 
-    /// The first slot after the decided prefix, if it is chosen.
+    /// Returns the first slot after the decided prefix, if it is chosen.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn next_chosen(&self) -> Option<(Slot, &Proposal<C>)> {
-        let Office::Leading(reign) = &self.office else {
+        let LeaderState::Leading(leadership) = &self.state else {
             return None;
         };
-        let slot = reign.commanders.floor().next()?;
-        let commander = reign.commanders.get(slot)?;
+        let slot = leadership.commanders.floor().next()?;
+        let commander = leadership.commanders.get(slot)?;
         commander.is_chosen().then_some((slot, &commander.proposal))
     }
 
-    /// Whether what was decided for `slot` shows that this reign is over: it drives something else there, or nothing at
-    /// all, so that a higher ballot has decided the slot. What this reign's voters accepted is then not the decision,
-    /// and must not be passed off as one (rule C3).
+    /// True if the decision for `slot` shows that this leadership has been superseded: another proposal is in flight
+    /// there, or none, so a higher ballot has decided the slot. The proposal that this leader's voters accepted is then
+    /// not the decision, and must not be announced as one (rule C3).
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_overruled(&self, slot: Slot, decision: &Proposal<C>) -> bool {
         if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
         }
-        match &self.office {
-            Office::Leading(reign) => reign
-                .commanders
-                .get(slot)
-                .is_none_or(|commander| !commander.is_chosen() && !commander.proposal.is(decision)),
+        match &self.state {
+            LeaderState::Leading(leadership) => {
+                leadership.commanders.get(slot).is_none_or(|commander| {
+                    !commander.is_chosen() && !commander.proposal.same_as(decision)
+                })
+            }
             _ => false,
         }
     }
 
-    /// The same for all slots up to the end of a snapshot, whose decisions are not known.
+    /// As `is_overruled`, for all slots of a snapshot, whose decisions are not known.
     pub(crate) fn is_overtaken(&self, at: Slot) -> bool {
         if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
         }
-        match &self.office {
-            Office::Leading(reign) => at > reign.commanders.floor(),
+        match &self.state {
+            LeaderState::Leading(leadership) => at > leadership.commanders.floor(),
             _ => false,
         }
     }
 
-    /// Everything up to `applied` is decided; its commanders have done their work.
+    /// Removes the commanders of the slots up to `applied`, which are decided.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn advance(&mut self, applied: Slot) {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return;
         };
-        while reign.commanders.floor() < applied {
-            let Some(place) = reign.commanders.release_next() else {
+        debug_assert!(
+            self.mistake.is_any() || leadership.commanders.floor() <= applied,
+            "the decided prefix never gets shorter"
+        );
+        while leadership.commanders.floor() < applied {
+            let Some(place) = leadership.commanders.release_next() else {
                 return;
             };
             if place.take().is_some_and(|commander| !commander.is_chosen()) {
-                reign.unchosen -= 1;
+                leadership.unchosen -= 1;
             }
         }
-        if reign.next_slot <= applied {
-            reign.next_slot = applied.next().unwrap_or(reign.next_slot);
+        if leadership.next_slot <= applied {
+            leadership.next_slot = applied.next().unwrap_or(leadership.next_slot);
         }
     }
 
-    /// The end of the decided prefix.
+    /// Returns the end of the decided prefix.
     pub(crate) fn decided(&self) -> Slot {
-        match &self.office {
-            Office::Leading(reign) => reign.commanders.floor(),
+        match &self.state {
+            LeaderState::Leading(leadership) => leadership.commanders.floor(),
             _ => Slot::ZERO,
         }
     }
 
-    /// What is decided and not yet told to the others, which is taken to be told with this.
+    /// Returns the end of the decided prefix if it has not been announced yet, and marks it as announced.
     pub(crate) fn announce(&mut self) -> Option<Slot> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
-        let decided = reign.commanders.floor();
-        if decided <= reign.announced {
+        let decided = leadership.commanders.floor();
+        if decided <= leadership.announced {
             return None;
         }
-        reign.announced = decided;
+        leadership.announced = decided;
         Some(decided)
     }
 
-    /// How many slots are being driven.
+    /// Returns the number of slots in flight.
     pub(crate) fn in_flight(&self) -> usize {
-        match &self.office {
-            Office::Leading(reign) => reign.in_flight(),
+        match &self.state {
+            LeaderState::Leading(leadership) => leadership.in_flight(),
             _ => 0,
         }
     }
 
-    /// What is to be asked again of whom: for each slot that is not chosen, in rising order, its proposal and those who
-    /// have not accepted it.
+    /// Returns the proposal of a slot in flight and the members that have not accepted it, if the accept is to be sent
+    /// again.
     pub(crate) fn retransmit(
         &mut self,
         slot: Slot,
         members: NodeSet,
     ) -> Option<(Proposal<C>, NodeSet)> {
-        let Office::Leading(reign) = &mut self.office else {
+        let LeaderState::Leading(leadership) = &mut self.state else {
             return None;
         };
-        let commander = reign.commanders.get_mut(slot)?;
+        let commander = leadership.commanders.get_mut(slot)?;
         let missing = commander.on_retransmit(members);
         (!missing.is_empty()).then_some((commander.proposal, missing))
     }
 
-    fn gives_again(&self) -> bool {
+    fn reuses_slots(&self) -> bool {
         self.mistake.is(Mutant::SlotGivenTwice) || self.mistake.is(Mutant::VoteOverwritten)
     }
 
-    /// What these two do: new commands begin at the first slot that is driven.
-    pub(crate) fn give_again(&mut self) {
-        if self.gives_again()
-            && let Office::Leading(reign) = &mut self.office
+    /// These two mutants assign the first slot in flight to the next command.
+    pub(crate) fn reuse_slots(&mut self) {
+        if self.reuses_slots()
+            && let LeaderState::Leading(leadership) = &mut self.state
         {
-            reign.next_slot = reign.commanders.floor().next().unwrap_or(reign.next_slot);
+            leadership.next_slot = leadership
+                .commanders
+                .floor()
+                .next()
+                .unwrap_or(leadership.next_slot);
         }
     }
 
-    /// The slots that are being driven: (first, last).
-    pub(crate) fn driven(&self) -> Option<(Slot, Slot)> {
-        match &self.office {
-            Office::Leading(reign) if self.gives_again() => {
-                let first = reign.commanders.floor().next()?;
+    /// Returns the first and the last slot in flight.
+    pub(crate) fn slots_in_flight(&self) -> Option<(Slot, Slot)> {
+        match &self.state {
+            LeaderState::Leading(leadership) if self.reuses_slots() => {
+                let first = leadership.commanders.floor().next()?;
                 Some((first, first.checked_add(crate::outbox::run_len(WINDOW))?))
             }
-            Office::Leading(reign) => {
-                Some((reign.commanders.floor().next()?, reign.next_slot.back(1)))
-            }
+            LeaderState::Leading(leadership) => Some((
+                leadership.commanders.floor().next()?,
+                leadership.next_slot.back(1),
+            )),
             _ => None,
         }
     }
 
-    /// A member answered something under this reign's ballot.
+    /// Notes that a member has answered under the current ballot.
     pub(crate) fn on_answer(&mut self, from: NodeId) {
-        if let Office::Leading(reign) = &mut self.office {
-            reign.answering.insert(from);
+        if let LeaderState::Leading(leadership) = &mut self.state {
+            leadership.answering.insert(from);
         }
     }
 
-    /// Rule L6: whether a quorum, the leader included, has answered since the last count.
+    /// Rule L6: returns true if a quorum, including the leader, has answered since the last check, and begins a new
+    /// count.
     pub(crate) fn count_quorum(&mut self, members: NodeSet) -> bool {
-        match &mut self.office {
-            Office::Leading(reign) => {
-                let mut answering = core::mem::take(&mut reign.answering);
-                answering.insert(reign.ballot.leader());
+        match &mut self.state {
+            LeaderState::Leading(leadership) => {
+                let mut answering = core::mem::take(&mut leadership.answering);
+                answering.insert(leadership.ballot.leader());
                 answering.is_quorum(members)
             }
             _ => true,
         }
     }
 
-    /// What must hold between steps.
+    /// Checks the invariants that hold between steps.
     pub(crate) fn invariants(&self, applied: Slot) {
-        if let Office::Leading(reign) = &self.office {
+        if let LeaderState::Leading(leadership) = &self.state {
             debug_assert!(
-                reign.commanders.floor() == applied,
+                leadership.commanders.floor() == applied,
                 "the leader's prefix is what its replica applied"
             );
-            debug_assert!(reign.next_slot > applied, "would give away a decided slot");
             debug_assert!(
-                reign.announced <= reign.commanders.floor(),
-                "told more than is decided"
+                leadership.next_slot > applied,
+                "would assign a decided slot"
+            );
+            debug_assert!(
+                leadership.announced <= leadership.commanders.floor(),
+                "announced more than is decided"
+            );
+            let unchosen = leadership.commanders.iter_from(Slot::ZERO);
+            let unchosen = unchosen.filter(|(_, commander)| !commander.is_chosen());
+            debug_assert!(
+                unchosen.count() == leadership.in_flight(),
+                "the slots in flight are those with a commander that is not done"
+            );
+            debug_assert!(
+                leadership.next_slot.distance(applied) <= crate::outbox::run_len(WINDOW) + 1,
+                "assigned a slot beyond the window (L3)"
             );
         }
     }
@@ -460,7 +496,7 @@ mod tests {
         }
     }
 
-    /// A leader whose scout found `entries` on node 1.
+    /// A leader whose scout has found `entries` on node 1.
     fn leading(applied: u64, entries: &[Entry<u32>]) -> (Small, Adoption) {
         let mut leader = Small::new();
         let from = Slot::new(applied + 1);
@@ -492,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn l1_what_is_applied_already_is_not_driven_again() {
+    fn l1_applied_slots_are_not_proposed_again() {
         let (leader, adoption) = leading(2, &[entry(1, 7), entry(3, 9)]);
         assert_eq!(
             adoption,
@@ -508,8 +544,8 @@ mod tests {
     #[test]
     fn l3_no_slot_beyond_the_window_is_given_away() {
         let (mut leader, _) = leading(0, &[entry(3, 9)]);
-        assert_eq!(leader.enqueue(&asks(1), false), Enqueued::Taken);
-        assert_eq!(leader.enqueue(&asks(2), false), Enqueued::Taken);
+        assert_eq!(leader.enqueue(&asks(1), false), EnqueueVerdict::Taken);
+        assert_eq!(leader.enqueue(&asks(2), false), EnqueueVerdict::Taken);
         assert_eq!(leader.start_next(), Some((Slot::new(4), asks(1))));
         assert_eq!(
             leader.start_next(),
@@ -524,24 +560,24 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_says_so_and_a_retry_is_recognised() {
+    fn a_full_queue_is_reported_and_a_retry_is_recognised() {
         let (mut leader, _) = leading(0, &[]);
         leader.enqueue(&asks(1), false);
         leader.start_next();
         assert_eq!(
             leader.enqueue(&asks(1), true),
-            Enqueued::Known,
+            EnqueueVerdict::Known,
             "it is being driven"
         );
         for command in 2..=4 {
-            assert_eq!(leader.enqueue(&asks(command), true), Enqueued::Taken);
+            assert_eq!(leader.enqueue(&asks(command), true), EnqueueVerdict::Taken);
         }
         assert_eq!(
             leader.enqueue(&asks(2), true),
-            Enqueued::Known,
+            EnqueueVerdict::Known,
             "it is waiting"
         );
-        assert_eq!(leader.enqueue(&asks(5), false), Enqueued::Full);
+        assert_eq!(leader.enqueue(&asks(5), false), EnqueueVerdict::Full);
     }
 
     #[test]
@@ -564,7 +600,7 @@ mod tests {
                 assert!(slot > last, "{slot} after {last}");
                 last = slot;
             }
-            // Others may have applied more than this leader has chosen.
+            // Others may have applied more than this leader has seen chosen.
             leader.advance(Slot::new(u64::from(command)));
         }
         assert!(last > Slot::new(8));
@@ -585,7 +621,7 @@ mod tests {
     }
 
     #[test]
-    fn c3_what_is_decided_is_announced_once_however_it_was_learnt() {
+    fn c3_a_decided_prefix_is_announced_once() {
         let (mut leader, _) = leading(0, &[]);
         assert_eq!(leader.announce(), None, "nothing is decided");
         leader.advance(Slot::new(2));
@@ -616,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_elsewhere_is_no_longer_in_flight() {
+    fn slots_decided_elsewhere_are_no_longer_in_flight() {
         let (mut leader, _) = leading(0, &[entry(1, 7), entry(2, 9), entry(3, 8)]);
         leader.on_accepted(NodeId(0), Slot::FIRST, MEMBERS);
         leader.on_accepted(NodeId(1), Slot::FIRST, MEMBERS);
@@ -637,7 +673,7 @@ mod tests {
     }
 
     #[test]
-    fn l6_a_leader_counts_who_answers() {
+    fn l6_a_leader_counts_the_members_that_answer() {
         let (mut leader, _) = leading(0, &[]);
         leader.on_answer(NodeId(2));
         assert!(leader.count_quorum(MEMBERS), "itself and one other");

@@ -1,12 +1,12 @@
-//! The replica: keeps the log, applies it in order, and answers for what it has applied.
+//! The replica: stores decisions, applies them in order, and answers requests from what it has applied.
 //!
-//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 1; slots are given out by the leader here,
-//! and what a replica misses it fetches by pages of decisions or of a snapshot.
+//! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 1; here the leader assigns slots, and a
+//! replica that is behind fetches pages of decisions or of a snapshot.
 
 mod transfer;
 
 use transfer::Spare;
-pub(crate) use transfer::{Page, Welcomed};
+pub(crate) use transfer::{Page, WelcomeVerdict};
 
 use super::snapshot::State;
 use crate::mutant::{Mistake, Mutant};
@@ -18,36 +18,36 @@ use crate::{
 };
 use heapless::Vec;
 
-/// The state, the decisions around its end, and the requests that wait for theirs.
+/// The replicated state, the decisions around the end of the applied prefix, and the pending requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
     state: State<M, CLIENTS>,
-    /// Decisions: those that wait for a gap to close, and behind them as many applied ones as there is room for, kept
-    /// for others who miss them.
+    /// Decisions that wait for a gap to close, and below them as many applied ones as there is room for, which are kept
+    /// for nodes that are behind.
     log: Window<Proposal<M::Command>, WINDOW>,
     pending: Table<Pending<M::Command>, CLIENTS>,
     spare: Spare<M, CLIENTS>,
-    /// Under which ballot a prefix was said to be decided, and how far.
-    claim: (Ballot, Slot),
-    /// How far the log is decided, as far as anybody has said.
+    /// The ballot under which a prefix was announced as decided, and the last slot of that prefix.
+    decided_under: (Ballot, Slot),
+    /// The last slot that is known to be decided.
     decided: Slot,
-    /// A slot, and what the chain must be where that is applied, as a leader said.
-    told: (Slot, u64),
+    /// A slot and the chain digest that a leader has announced for it; compared when that slot is applied.
+    expected_chain: (Slot, u64),
     mistake: Mistake,
 }
 
-/// A request that was taken here and is not applied yet.
+/// A pending request: received here and not applied yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Pending<C> {
     proposal: Proposal<C>,
     key: RequestKey,
-    /// [`Proposal::fingerprint`] of the request: with the key it says what is waited for (rule X1).
+    /// [`Proposal::fingerprint`] of the request, which with the key identifies it (rule X1).
     fingerprint: u32,
-    /// Who is to have the answer.
+    /// The node that waits for the answer.
     waiter: NodeId,
-    /// Whether it was handed to a leader since the retransmission timer last fired.
+    /// True if it was proposed to a leader since the retransmission timer last fired.
     fresh: bool,
 }
 
@@ -62,50 +62,50 @@ impl<C> Numbered for Pending<C> {
 pub(crate) struct Applied<'a, C, O> {
     pub(crate) slot: Slot,
     pub(crate) proposal: &'a Proposal<C>,
-    /// The digest of everything up to here.
+    /// The digest of everything up to this slot.
     pub(crate) chain: u64,
     pub(crate) outcome: Option<Outcome<O>>,
-    /// [`Proposal::fingerprint`] of what was applied.
+    /// [`Proposal::fingerprint`] of the applied proposal.
     pub(crate) fingerprint: u32,
-    /// Whether this is another history than a leader has told of.
+    /// True if a leader has announced another history.
     pub(crate) diverged: bool,
 }
 
-/// What became of a request.
+/// The verdict of the replica on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Requested<O> {
+pub(crate) enum RequestVerdict<O> {
     /// It was applied before, or can never be; this is the answer.
     Answered(Outcome<O>),
-    /// It waits for its decision and is to be handed to the leader.
+    /// It waits for its decision and is to be proposed to the leader.
     Pending,
-    /// It was waiting already.
+    /// It was pending before.
     Known,
     /// There is no room for it.
     Full,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WINDOW, CLIENTS> {
-    /// A replica that knows what it had applied, and nothing else.
+    /// Creates a replica from its replicated state; everything else is empty.
     pub(crate) fn new(state: State<M, CLIENTS>) -> Self {
         Self {
             log: Window::new(state.applied),
             pending: Table::new(),
             spare: Spare::Empty,
-            claim: (Ballot::NULL, Slot::ZERO),
+            decided_under: (Ballot::NULL, Slot::ZERO),
             decided: state.applied,
-            told: (Slot::ZERO, 0),
+            expected_chain: (Slot::ZERO, 0),
             mistake: Mistake::NONE,
             state,
         }
     }
 
-    /// Makes a mistake from now on.
+    /// Activates a mutant.
     pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
         self.mistake = mistake;
         self.state.sessions.mistake = mistake;
     }
 
-    /// The answer that [`Mutant::StaleRead`] gives to a command that changes nothing.
+    /// The answer that [`Mutant::StaleRead`] gives to a command that does not change the state.
     pub(crate) fn read(&self, proposal: &Proposal<M::Command>) -> Option<Outcome<M::Output>> {
         let Proposal::Request { command, .. } = proposal else {
             return None;
@@ -116,7 +116,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         (machine == self.state.machine).then_some(Outcome::Applied { slot, output })
     }
 
-    /// What [`Mutant::GapsSkipped`] applies next.
+    /// The slot that [`Mutant::GapsSkipped`] applies next.
     fn next_over_gaps(&self) -> Option<Slot> {
         let mut decided = self.log.iter_from(self.state.applied.next()?);
         decided.next().map(|(slot, _)| slot)
@@ -146,12 +146,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         self.pending.len()
     }
 
-    /// The most requests that were pending at once.
+    /// Returns the most requests that were pending at once.
     pub(crate) fn pending_peak(&self) -> usize {
         self.pending.peak()
     }
 
-    /// Rule R1: keeps a decision; a decision never changes. Says whether it is new.
+    /// Rule R1: stores a decision, which never changes. Returns true if it is new.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn decide(
         &mut self,
@@ -162,13 +162,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             return Ok(false);
         };
         match place {
-            Some(known) if !known.is(proposal) => Err(Conflict {
+            Some(known) if !known.same_as(proposal) => Err(Conflict {
                 slot,
                 known: *known,
                 new: *proposal,
             }),
             Some(_) => Ok(false),
-            // Applied, and forgotten since.
+            // Applied, and dropped since.
             None if slot <= self.state.applied => Ok(false),
             None => {
                 *place = Some(*proposal);
@@ -177,7 +177,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
-    /// Whether the decision of the next slot is known.
+    /// True if the decision of the next slot is known.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn is_ready(&self) -> bool {
         let next = if self.mistake.is(Mutant::GapsSkipped) {
@@ -205,6 +205,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         };
         let proposal = self.log.get(slot)?;
         let (outcome, fingerprint) = self.state.apply(slot, proposal);
+        debug_assert!(
+            self.state.applied == slot,
+            "the applied slot and the state change together (R4)"
+        );
         Some(Applied {
             slot,
             proposal,
@@ -215,56 +219,59 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         })
     }
 
-    /// Rule C3: remembers that a prefix is decided, as the leader of a ballot says.
+    /// Rule C3: notes that a prefix is decided, as announced by the leader with this ballot.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub(crate) fn on_claimed(&mut self, ballot: Ballot, decided: Slot) {
-        if decided > self.claim.1 || (decided == self.claim.1 && ballot > self.claim.0) {
-            self.claim = (ballot, decided);
+    pub(crate) fn on_decided_under(&mut self, ballot: Ballot, decided: Slot) {
+        if decided > self.decided_under.1
+            || (decided == self.decided_under.1 && ballot > self.decided_under.0)
+        {
+            self.decided_under = (ballot, decided);
         }
         self.on_decided(decided);
     }
 
-    /// Rule N3: remembers what the chain is at the end of a prefix, as a leader says; of two that are still to come the nearer
-    /// one, which is sure to be reached.
+    /// Rule N3: notes the chain digest at the end of a prefix, as announced by a leader. Of two slots that are not
+    /// applied yet the lower one is kept, since it is certain to be reached.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_chain(&mut self, slot: Slot, chain: u64) {
-        if slot >= self.state.applied && self.told.0 <= self.state.applied {
-            self.told = (slot, chain);
+        if slot >= self.state.applied && self.expected_chain.0 <= self.state.applied {
+            self.expected_chain = (slot, chain);
         }
     }
 
-    /// Whether this replica has another history than a leader has told it of.
+    /// True if the history that was applied here differs from the one that a leader has announced.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn has_diverged(&self) -> bool {
-        self.told.0 == self.state.applied && self.told.1 != self.state.chain
+        self.expected_chain.0 == self.state.applied && self.expected_chain.1 != self.state.chain
     }
 
-    /// The two histories, where [`Replica::has_diverged`].
+    /// Returns the two histories, if [`Replica::has_diverged`].
     pub(crate) fn divergence(&self) -> Divergence {
-        let ((slot, told), known) = (self.told, self.state.chain);
+        let ((slot, told), known) = (self.expected_chain, self.state.chain);
         Divergence { slot, known, told }
     }
 
-    /// Somebody has applied a prefix, whatever the ballots were.
+    /// Notes that a node has applied a prefix, which is therefore decided.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_decided(&mut self, decided: Slot) {
         self.decided = self.decided.max(decided);
     }
 
-    /// The next slot to apply, where it is known to be decided, and the ballot under which a vote for it is the decision.
+    /// Returns the next slot to apply if it is known to be decided, and the ballot under which a vote for it is the
+    /// decision.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn next_claimed(&self) -> Option<(Slot, Ballot)> {
+    pub(crate) fn next_decided(&self) -> Option<(Slot, Ballot)> {
         let next = self.state.applied.next()?;
-        let (ballot, last) = self.claim;
+        let (ballot, last) = self.decided_under;
         (next <= last).then_some((next, ballot))
     }
 
-    /// Whether decisions are missing here that somebody has.
+    /// True if decisions are missing here that another node has.
     pub(crate) fn is_behind(&self) -> bool {
         self.decided > self.state.applied
     }
 
-    /// The answer to a request that was applied before, or can never be.
+    /// Returns the answer to a request that was applied before, or can never be.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn look_up(
         &self,
@@ -275,7 +282,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         sessions.look_up((proposal, fingerprint), applied)
     }
 
-    /// Rule X1: there is an answer; who waited for it here. Who waits under the same key for another command is not meant.
+    /// Rule X1: removes the pending request that has been answered, and returns the node that waits for it. A pending
+    /// request with the same key and another command is not affected.
     pub(crate) fn on_answer(&mut self, key: RequestKey, fingerprint: u32) -> Option<NodeId> {
         let index = self.find(key.client, Some((key.number, fingerprint)))?;
         let waiter = self.pending.at(index)?.waiter;
@@ -283,12 +291,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         Some(waiter)
     }
 
-    /// Whether anything waits here that a client has asked for.
+    /// True if a request of the client is pending here.
     pub(crate) fn is_asked_by(&self, client: ClientId) -> bool {
         self.find(client, None).is_some()
     }
 
-    /// Where the request of a client waits that has a number and a fingerprint; or any of that client.
+    /// Returns the index of the pending request of a client with this number and fingerprint; or of any request of that
+    /// client.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn find(&self, client: ClientId, request: Option<(RequestNumber, u32)>) -> Option<usize> {
         self.pending.find(client.0, |pending| {
@@ -297,7 +306,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         })
     }
 
-    /// A request of a client, with its fingerprint, whose answer goes to `waiter`.
+    /// Handles a request of a client, with its fingerprint, whose answer goes to `waiter`.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -311,18 +320,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         proposal: &Proposal<M::Command>,
         fingerprint: u32,
         waiter: NodeId,
-    ) -> Requested<M::Output> {
+    ) -> RequestVerdict<M::Output> {
         let Some(key) = proposal.key() else {
-            return Requested::Known;
+            return RequestVerdict::Known;
         };
         if let Some(outcome) = self.look_up(proposal, fingerprint) {
             self.on_answer(key, fingerprint);
-            return Requested::Answered(outcome);
+            return RequestVerdict::Answered(outcome);
         }
         let known = self.find(key.client, Some((key.number, fingerprint)));
         if let Some(pending) = known.and_then(|index| self.pending.at_mut(index)) {
             pending.waiter = waiter;
-            return Requested::Known;
+            return RequestVerdict::Known;
         }
         let pending = Pending {
             proposal: *proposal,
@@ -335,14 +344,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             if self.mistake.is(Mutant::SessionFilledEarly) {
                 self.state.sessions.fill_early(key);
             }
-            Requested::Pending
+            RequestVerdict::Pending
         } else {
-            Requested::Full
+            RequestVerdict::Full
         }
     }
 
-    /// The requests that are to be handed to the leader: all of them, or those that have waited since the retransmission
-    /// timer last fired.
+    /// Returns the requests to be proposed to the leader: all pending ones, or those that have waited since the
+    /// retransmission timer last fired.
     pub(crate) fn take_proposals(&mut self, all: bool) -> Vec<Proposal<M::Command>, CLIENTS> {
         let mut proposals = Vec::new();
         for pending in self.pending.iter_mut() {
@@ -356,8 +365,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         proposals
     }
 
-    /// A request that waits here and can be answered, although its own decision was not applied here: that was skipped by
-    /// a snapshot (rule R3), or another command was applied under its number or a later one (rule X1).
+    /// Removes and returns a pending request that can be answered although its own decision was not applied here: a
+    /// snapshot has skipped it (rule R3), or another command was applied under its number or a later one (rule X1).
     #[inline(never)]
     pub(crate) fn next_answered(&mut self) -> Option<(NodeId, Reply<M::Output>)> {
         let State {
@@ -380,7 +389,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         Some((waiter, reply))
     }
 
-    /// The decision for a slot, if it is applied and still kept.
+    /// Returns the decision for a slot, if it is applied and still kept.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn decision(&self, slot: Slot) -> Option<&Proposal<M::Command>> {
         if slot > self.state.applied {
@@ -390,23 +399,35 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
-    /// What others have passed on of slots that are not applied yet.
+    /// Returns the decisions received from other nodes for slots that are not applied yet.
     pub(crate) fn ahead(&self) -> impl Iterator<Item = (Slot, &Proposal<M::Command>)> {
         let next = self.state.applied.next().unwrap_or(self.state.applied);
         self.log.iter_from(next)
     }
 
-    /// What must hold between steps.
+    /// Checks the invariants that hold between steps.
     pub(crate) fn invariants(&self) {
         debug_assert!(
             self.log.floor() <= self.state.applied,
-            "forgot a decision before applying it"
+            "dropped a decision before applying it (R2)"
         );
         let next = self.state.applied.next();
         debug_assert!(
             next.is_none_or(|next| self.log.get(next).is_none()),
             "a decision that could be applied was not"
         );
+        debug_assert!(
+            self.decided_under.1 <= self.decided,
+            "an announced decision is not known as decided (C3)"
+        );
+        debug_assert!(!self.has_diverged(), "a divergence halts the node (N3)");
+        debug_assert!(
+            self.pending
+                .iter()
+                .all(|(_, pending)| pending.proposal.key() == Some(pending.key)),
+            "a pending request has the key of its proposal"
+        );
+        self.transfer_invariants();
     }
 }
 
@@ -429,7 +450,7 @@ mod tests {
         }
     }
 
-    /// A replica that has applied a registration in slot 1.
+    /// Creates a replica that has applied a registration in slot 1.
     pub(crate) fn replica() -> Small {
         let mut replica = Small::new(State::genesis());
         decide(&mut replica, 1, &Proposal::Register { nonce: 77 });
@@ -440,11 +461,11 @@ mod tests {
         replica: &mut Small,
         proposal: &Proposal<KvCommand>,
         waiter: NodeId,
-    ) -> Requested<KvReply> {
+    ) -> RequestVerdict<KvReply> {
         replica.on_request(proposal, proposal.fingerprint(), waiter)
     }
 
-    /// Decides and applies; gives back how many slots were applied.
+    /// Decides a slot and applies what is ready; returns how many slots were applied.
     pub(crate) fn decide(replica: &mut Small, slot: u64, proposal: &Proposal<KvCommand>) -> usize {
         replica.decide(Slot::new(slot), proposal).unwrap();
         core::iter::from_fn(|| replica.apply_next().map(|_| ())).count()
@@ -466,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn r2_a_gap_blocks_what_comes_after_it() {
+    fn r2_a_gap_blocks_the_decisions_after_it() {
         let mut replica = replica();
         assert_eq!(decide(&mut replica, 3, &set(1, 2, 30)), 0);
         assert_eq!(replica.applied(), Slot::new(1));
@@ -478,7 +499,7 @@ mod tests {
     fn r3_a_request_waits_until_its_own_decision() {
         let mut replica = replica();
         let mine = set(1, 1, 20);
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Pending);
         assert_eq!(decide(&mut replica, 2, &Proposal::Noop), 1);
         assert_eq!(
             replica.take_proposals(true).as_slice(),
@@ -496,7 +517,7 @@ mod tests {
     fn x1_a_command_is_not_given_the_answer_of_another_one_under_its_number() {
         let mut replica = replica();
         let (mine, other) = (set(1, 7, 99), set(1, 7, 7));
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Pending);
         replica.decide(Slot::new(2), &other).unwrap();
         let fingerprint = replica.apply_next().unwrap().fingerprint;
         let key = other.key().unwrap();
@@ -514,9 +535,9 @@ mod tests {
     fn x1_two_commands_under_one_number_wait_apart() {
         let mut replica = replica();
         let (there, mine, other) = (NodeId(1), set(1, 7, 99), set(1, 7, 7));
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Pending);
-        assert_eq!(ask(&mut replica, &other, there), Requested::Pending);
-        assert_eq!(ask(&mut replica, &mine, HERE), Requested::Known);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Pending);
+        assert_eq!(ask(&mut replica, &other, there), RequestVerdict::Pending);
+        assert_eq!(ask(&mut replica, &mine, HERE), RequestVerdict::Known);
         let key = mine.key().unwrap();
         assert_eq!(replica.on_answer(key, set(1, 7, 5).fingerprint()), None);
         assert_eq!(replica.on_answer(key, other.fingerprint()), Some(there));
@@ -533,11 +554,11 @@ mod tests {
         };
         assert_eq!(
             ask(&mut replica, &set(1, 1, 20), HERE),
-            Requested::Answered(answer)
+            RequestVerdict::Answered(answer)
         );
         assert_eq!(
             ask(&mut replica, &set(1, 1, 21), HERE),
-            Requested::Answered(Outcome::Reused)
+            RequestVerdict::Answered(Outcome::Reused)
         );
     }
 
@@ -546,10 +567,13 @@ mod tests {
         let mut replica = replica();
         for client in 0..2 {
             let register = Proposal::Register { nonce: client };
-            assert_eq!(ask(&mut replica, &register, HERE), Requested::Pending);
-            assert_eq!(ask(&mut replica, &register, HERE), Requested::Known);
+            assert_eq!(ask(&mut replica, &register, HERE), RequestVerdict::Pending);
+            assert_eq!(ask(&mut replica, &register, HERE), RequestVerdict::Known);
         }
-        assert_eq!(ask(&mut replica, &set(1, 1, 20), HERE), Requested::Full);
+        assert_eq!(
+            ask(&mut replica, &set(1, 1, 20), HERE),
+            RequestVerdict::Full
+        );
     }
 
     #[test]
@@ -582,14 +606,14 @@ mod tests {
     fn c3_a_claim_is_only_about_the_ballot_that_made_it() {
         let mut replica = replica();
         let (old, new) = (Ballot::new(1, NodeId(0)), Ballot::new(2, NodeId(1)));
-        replica.on_claimed(old, Slot::new(3));
-        replica.on_claimed(new, Slot::new(2));
-        assert_eq!(replica.next_claimed(), Some((Slot::new(2), old)));
-        replica.on_claimed(new, Slot::new(3));
-        assert_eq!(replica.next_claimed(), Some((Slot::new(2), new)));
-        replica.on_claimed(old, Slot::new(3));
+        replica.on_decided_under(old, Slot::new(3));
+        replica.on_decided_under(new, Slot::new(2));
+        assert_eq!(replica.next_decided(), Some((Slot::new(2), old)));
+        replica.on_decided_under(new, Slot::new(3));
+        assert_eq!(replica.next_decided(), Some((Slot::new(2), new)));
+        replica.on_decided_under(old, Slot::new(3));
         assert_eq!(
-            replica.next_claimed(),
+            replica.next_decided(),
             Some((Slot::new(2), new)),
             "of two that reach as far, the newer one"
         );
@@ -597,7 +621,7 @@ mod tests {
     }
 
     #[test]
-    fn r2_a_replica_goes_on_where_its_power_failed() {
+    fn r2_a_replica_continues_after_a_restart() {
         let mut replica = replica();
         for slot in 2..=9 {
             decide(

@@ -1,4 +1,4 @@
-//! The requester: stands for one request of a client until it is answered.
+//! The requester: represents one request of a client until it is answered.
 
 use crate::table::Numbered;
 use crate::{Proposal, RequestKey, Value};
@@ -9,9 +9,9 @@ use crate::{Proposal, RequestKey, Value};
 pub(crate) struct Requester<C> {
     pub(crate) proposal: Proposal<C>,
     pub(crate) key: RequestKey,
-    /// Tells its answer from one to another command under its key (rule X1).
+    /// Distinguishes its answer from one to another command under the same key (rule X1).
     pub(crate) fingerprint: u32,
-    /// Whether it was asked since the retransmission timer last fired.
+    /// True if the request was sent since the retransmission timer last fired.
     fresh: bool,
 }
 
@@ -23,6 +23,10 @@ impl<C> Numbered for Requester<C> {
 
 impl<C: Value> Requester<C> {
     pub(crate) fn new(proposal: Proposal<C>, key: RequestKey) -> Self {
+        debug_assert!(
+            proposal.key() == Some(key),
+            "a request has the key of its proposal"
+        );
         Self {
             fingerprint: proposal.fingerprint(),
             proposal,
@@ -31,7 +35,7 @@ impl<C: Value> Requester<C> {
         }
     }
 
-    /// Whether it is time to ask again.
+    /// Returns true if the request is to be sent again.
     pub(crate) fn on_retransmit(&mut self) -> bool {
         !core::mem::take(&mut self.fresh)
     }

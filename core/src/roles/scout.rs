@@ -1,38 +1,39 @@
-//! The scout: wins a ballot by collecting, page by page, what a quorum of acceptors had accepted.
+//! The scout: wins a ballot by collecting the accepted entries of a quorum of acceptors, page by page.
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
 
 use crate::mutant::{Mistake, Mutant};
 use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Proposal, Slot};
 
-/// One attempt to win one ballot.
+/// One attempt to win one ballot (phase 1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Scout<C, const WINDOW: usize> {
     ballot: Ballot,
     from: Slot,
     complete: NodeSet,
-    /// How far from `from` each acceptor's next page starts, so that a lost page costs one page and not all of them.
+    /// For each acceptor, the offset of its next page from slot `from`. With it, a lost page costs one page and not all
+    /// of them.
     cursors: [u16; NODES_LEN],
     low_water: Slot,
-    /// Who reported the low-water mark, and so can bring a leader up to it.
+    /// The acceptor that has reported the low-water mark, and can send the state up to it.
     low_water_at: NodeId,
-    /// For each slot the proposal of the highest ballot. A place is found by the slot's number modulo the window.
+    /// For each slot, the accepted proposal with the highest ballot. The index is the slot's number modulo `WINDOW`.
     adopted: [Option<Entry<C>>; WINDOW],
     repeats: u8,
     pub(crate) mistake: Mistake,
 }
 
-/// What one page of a promise did.
+/// The verdict of the scout on one page of a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promised {
-    /// More pages are to come from this acceptor; the next starts here.
+pub(crate) enum PromiseVerdict {
+    /// This acceptor has more pages; the next one starts at this slot.
     More(Slot),
-    /// It was not the page that is awaited from this acceptor: one that came twice.
+    /// Not the page that is expected from this acceptor: a duplicate.
     Repeated,
-    /// The acceptor counts now; a quorum is still missing.
+    /// The acceptor is complete; the quorum is not.
     Counted,
-    /// A quorum has told everything.
+    /// A quorum is complete.
     Quorum,
 }
 
@@ -55,7 +56,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         self.ballot
     }
 
-    /// Where the next page of an acceptor starts.
+    /// Returns the first slot of an acceptor's next page.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn cursor(&self, acceptor: NodeId) -> Slot {
         let offset = self
@@ -68,13 +69,14 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             .unwrap_or(self.from)
     }
 
-    /// Everything up to here is decided, as some acceptor of the quorum has applied it (rule S6), and who that was.
+    /// Returns the highest low-water mark of the acceptors and the one that has reported it: everything up to that slot
+    /// is decided, since that acceptor has applied it (rule S6).
     pub(crate) fn low_water(&self) -> (Slot, NodeId) {
         (self.low_water, self.low_water_at)
     }
 
-    /// Merges the page that starts at `first`; the acceptor counts only with its last one (rule S2). Pages are taken in
-    /// order, each once, so that whoever has sent the last has sent all.
+    /// Merges the page that starts at slot `first`. The acceptor counts towards the quorum only with its last page
+    /// (rule S2). Pages are taken in order, each once, so an acceptor whose last page was taken has sent all of them.
     pub(crate) fn on_promise(
         &mut self,
         from: NodeId,
@@ -83,9 +85,9 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         entries: &[Entry<C>],
         last: bool,
         members: NodeSet,
-    ) -> Promised {
+    ) -> PromiseVerdict {
         if self.complete.contains(from) || first != self.cursor(from) {
-            return Promised::Repeated;
+            return PromiseVerdict::Repeated;
         }
         if low_water > self.low_water {
             self.low_water = low_water;
@@ -100,27 +102,32 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         let last = last || self.mistake.is(Mutant::PageCountedEarly);
         let next = entries.last().and_then(|entry| entry.slot.next());
         if let Some(next) = next.filter(|_| !last) {
-            // A node that is 65,536 slots behind is not fit to lead: its cursor stays, and its claim comes to nothing.
+            // A node that is 65,536 slots behind cannot become the leader: its cursor stays where it is, and the
+            // election fails.
             if let (Ok(offset), Some(cursor)) = (
                 u16::try_from(next.distance(self.from)),
                 self.cursors.get_mut(usize::from(from.0)),
             ) {
                 *cursor = offset;
             }
-            return Promised::More(next);
+            return PromiseVerdict::More(next);
         }
         if self.mistake.is(Mutant::EarlyNoops) {
             self.fill_holes();
         }
         self.complete.insert(from);
+        debug_assert!(
+            self.complete.minus(members).is_empty(),
+            "only members count towards a quorum (S2)"
+        );
         if self.complete.is_quorum(members) {
-            Promised::Quorum
+            PromiseVerdict::Quorum
         } else {
-            Promised::Counted
+            PromiseVerdict::Counted
         }
     }
 
-    /// Rule S4: of all that was accepted for a slot, the one of the highest ballot.
+    /// Rule S4: of all proposals accepted for a slot, keeps the one with the highest ballot.
     fn adopt(&mut self, entry: &Entry<C>) {
         let size = crate::outbox::run_len(WINDOW);
         let index = usize::try_from(entry.slot.number() % size).unwrap_or(0);
@@ -129,8 +136,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         };
         let replaces = match place {
             None => true,
-            // Of two slots that share a place the lower is a whole window back. Who accepted the higher one had applied
-            // the lower, and said so with its low-water mark.
+            // Of two slots with the same index, the lower one is a whole window back. The acceptor of the higher one
+            // had applied the lower one, and has said so with its low-water mark.
             Some(known) if self.mistake.is(Mutant::FirstSeenAdopted) => entry.slot > known.slot,
             Some(known) => (entry.slot, entry.ballot) > (known.slot, known.ballot),
         };
@@ -139,7 +146,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         }
     }
 
-    /// What [`Mutant::EarlyNoops`] does with the slots that nothing was adopted for yet.
+    /// The mutant [`Mutant::EarlyNoops`]: fills slots with no-ops for which nothing has been adopted yet.
     fn fill_holes(&mut self) {
         let (mut slot, last) = (self.from, self.last_adopted());
         while slot < last {
@@ -155,7 +162,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         }
     }
 
-    /// What was adopted for a slot.
+    /// Returns the entry that was adopted for a slot.
     pub(crate) fn adopted(&self, slot: Slot) -> Option<&Entry<C>> {
         let size = crate::outbox::run_len(WINDOW);
         let index = usize::try_from(slot.number() % size).unwrap_or(0);
@@ -165,7 +172,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             .filter(|entry| entry.slot == slot)
     }
 
-    /// The last slot above the low-water mark for which something was adopted.
+    /// Returns the last slot above the low-water mark for which an entry was adopted.
     pub(crate) fn last_adopted(&self) -> Slot {
         self.adopted
             .iter()
@@ -179,20 +186,21 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         self.complete.is_quorum(members)
     }
 
-    /// Who is to be asked again (rule S7), or `None` when it has been asked often enough without an answer.
+    /// Returns the members to send the prepare to again (rule S7); `None` once it was repeated often enough without an
+    /// answer.
     pub(crate) fn on_retransmit(&mut self, members: NodeSet, repeats_max: u8) -> Option<NodeSet> {
         self.repeats = self.repeats.saturating_add(1);
         (self.repeats <= repeats_max).then(|| members.minus(self.complete))
     }
 
-    /// Those of `acceptors` whose next page starts where that of the first of them does, and where that is.
-    pub(crate) fn abreast(&self, acceptors: NodeSet) -> Option<(NodeSet, Slot)> {
+    /// Returns those of `acceptors` whose next page starts at the same slot as that of the first one, and that slot.
+    pub(crate) fn at_same_cursor(&self, acceptors: NodeSet) -> Option<(NodeSet, Slot)> {
         let cursor = self.cursor(acceptors.iter().next()?);
-        let abreast = acceptors
+        let at_same_cursor = acceptors
             .iter()
             .filter(|acceptor| self.cursor(*acceptor) == cursor)
             .collect();
-        Some((abreast, cursor))
+        Some((at_same_cursor, cursor))
     }
 }
 
@@ -226,7 +234,7 @@ mod tests {
         scout.on_promise(NodeId(0), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
         let page = [entry(1, 1, 7)];
         let more = scout.on_promise(NodeId(1), Slot::FIRST, Slot::ZERO, &page, false, MEMBERS);
-        assert_eq!(more, Promised::More(Slot::new(2)));
+        assert_eq!(more, PromiseVerdict::More(Slot::new(2)));
         assert!(!scout.is_complete(MEMBERS));
         let next = Slot::new(2);
         let done = scout.on_promise(
@@ -237,7 +245,7 @@ mod tests {
             true,
             MEMBERS,
         );
-        assert_eq!(done, Promised::Quorum);
+        assert_eq!(done, PromiseVerdict::Quorum);
         assert_eq!(scout.last_adopted(), Slot::new(2));
     }
 
@@ -247,8 +255,8 @@ mod tests {
         let again = |scout: &mut Scout<u32, 4>| {
             scout.on_promise(NodeId(2), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS)
         };
-        assert_eq!(again(&mut scout), Promised::Counted);
-        assert_eq!(again(&mut scout), Promised::Repeated);
+        assert_eq!(again(&mut scout), PromiseVerdict::Counted);
+        assert_eq!(again(&mut scout), PromiseVerdict::Repeated);
         assert!(!scout.is_complete(MEMBERS));
     }
 
@@ -265,12 +273,12 @@ mod tests {
         );
         assert_eq!(scout.cursor(NodeId(1)), Slot::new(2));
         let missing = scout.on_retransmit(MEMBERS, 9).unwrap();
-        let (first, from) = scout.abreast(missing).unwrap();
+        let (first, from) = scout.at_same_cursor(missing).unwrap();
         assert_eq!((first, from), (MEMBERS.without(NodeId(1)), Slot::FIRST));
-        let (second, from) = scout.abreast(missing.minus(first)).unwrap();
+        let (second, from) = scout.at_same_cursor(missing.minus(first)).unwrap();
         assert_eq!((second, from), (NodeSet::only(NodeId(1)), Slot::new(2)));
         let stale = scout.on_promise(NodeId(1), Slot::FIRST, Slot::ZERO, &[], true, MEMBERS);
-        assert_eq!(stale, Promised::Repeated, "the last page is another");
+        assert_eq!(stale, PromiseVerdict::Repeated, "the last page is another");
     }
 
     #[test]
@@ -341,7 +349,7 @@ mod tests {
             let (first, entries) = (Slot::new(page), [entry(page, 1, 7)]);
             let last = page == PAGES;
             let promised = scout.on_promise(NodeId(1), first, Slot::ZERO, &entries, last, MEMBERS);
-            assert_eq!(promised == Promised::Quorum, last, "page {page}");
+            assert_eq!(promised == PromiseVerdict::Quorum, last, "page {page}");
         }
         assert_eq!(scout.last_adopted(), Slot::new(PAGES));
     }

@@ -2,11 +2,11 @@
 
 use crate::{NodeId, NodeSet};
 
-/// Waits until a quorum wants to join, and then lets the cluster begin.
+/// Waits until a quorum wants to join, and then founds the cluster.
 ///
-/// Rule J1: an operator makes one node a seed, it welcomes only until the cluster is founded, and from then on the
-/// replicas answer those who come later, with the state as it is by then. A seed that waits for long asks the others
-/// itself: another one may have founded the cluster.
+/// Rule J1: an operator makes one node a seed. It sends snapshots only until the cluster is founded; from then on the
+/// replicas answer nodes that join later, with the current state. A seed that has waited for long sends requests to
+/// join itself, since another seed may have founded the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Seed {
@@ -22,8 +22,8 @@ impl Seed {
         }
     }
 
-    /// Whether it begins to wait only now.
-    pub(crate) fn begins(&mut self) -> bool {
+    /// Returns true at its first call, when the wait begins.
+    pub(crate) fn begin_waiting(&mut self) -> bool {
         !core::mem::replace(&mut self.begun, true)
     }
 
@@ -31,12 +31,12 @@ impl Seed {
         self.joining.insert(from);
     }
 
-    /// Who wants to join, the seed included.
+    /// Returns the nodes that want to join, including the seed.
     pub(crate) fn joining(&self) -> NodeSet {
         self.joining
     }
 
-    /// Whether enough nodes are there to decide anything.
+    /// True if a quorum wants to join.
     pub(crate) fn can_found(&self, members: NodeSet) -> bool {
         self.joining.is_quorum(members)
     }

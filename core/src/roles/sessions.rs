@@ -1,8 +1,8 @@
-//! Sessions: each request is applied at most once, and a retry gets the same answer.
+//! Client sessions: each request is applied at most once, and a retry gets the same answer.
 //!
-//! A fixed table of (client, last number, last reply), as in the client table of *Viewstamped Replication Revisited*
-//! (Liskov and Cowling, 2012, section 4), but filled only when a request is *applied*, and with identities that the log
-//! gives out (rules X1 to X3).
+//! A fixed table of (client, last number, last reply), like the client table of *Viewstamped Replication Revisited*
+//! (Liskov and Cowling, 2012, section 4). Here an entry is written only when a request is *applied*, and the log
+//! assigns the identities (rules X1 to X3).
 
 use crate::mutant::{Mistake, Mutant};
 use crate::{
@@ -11,17 +11,18 @@ use crate::{
 };
 use heapless::Vec;
 
-/// The most bytes that an encoded output may have, so that the half of a session that it belongs to fits in a page of a
-/// snapshot. Where pages are smaller than [`SNAPSHOT_PAGE`](crate::SNAPSHOT_PAGE), so many bytes less.
+/// The maximum length of an encoded output in bytes. With this limit the second half of a session, which contains the
+/// output, fits in a page of a snapshot. If pages are smaller than [`SNAPSHOT_PAGE`](crate::SNAPSHOT_PAGE), the limit
+/// is lower by the same number of bytes.
 pub const OUTPUT_MAX: usize = crate::SNAPSHOT_PAGE - TAIL;
 
-/// The bytes of the first half of an encoded session: client, nonce, slot and number.
+/// The length of the first half of an encoded session in bytes: client, nonce, slot and number.
 pub(crate) const HEAD: usize = 8 + 8 + 8 + 4;
 
-/// The bytes of the second half before its output.
+/// The length of the second half of an encoded session without its output, in bytes.
 pub(crate) const TAIL: usize = 4 + 1;
 
-/// Up to `CLIENTS` sessions, in rising order of client, which is the order in which they were opened.
+/// Up to `CLIENTS` sessions, in rising order of client identity, which is the order of registration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Sessions<O, const CLIENTS: usize> {
@@ -34,10 +35,10 @@ pub(crate) struct Sessions<O, const CLIENTS: usize> {
 struct Session<O> {
     client: ClientId,
     nonce: u64,
-    /// The slot of the last request that was applied, or of the registration.
+    /// The slot of the last applied request, or of the registration.
     used: Slot,
     number: RequestNumber,
-    /// Tells a retry from another command under the same number.
+    /// Distinguishes a retry from another command under the same number.
     fingerprint: u32,
     reply: Option<O>,
 }
@@ -56,7 +57,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn find(&self, client: ClientId) -> Option<usize> {
-        // Clients that registered one after the other stand as far apart in the table as their slots in the log.
+        // Clients that have registered one after the other are as far apart in the table as their slots are in the log.
         let first = self.table.first()?.client.0;
         let guess = usize::try_from(client.0.wrapping_sub(first)).unwrap_or(usize::MAX);
         if self
@@ -71,21 +72,21 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
             .ok()
     }
 
-    /// The number of the last request of a client that was applied.
+    /// Returns the number of the last applied request of a client.
     pub(crate) fn last(&self, client: ClientId) -> Option<RequestNumber> {
         let session = self.table.get(self.find(client)?)?;
         Some(session.number)
     }
 
-    /// Every client that has a session, in the order in which they were opened, with the number of its last request that
-    /// was applied.
+    /// Returns every client with a session, in the order of registration, with the number of its last applied request.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ClientId, RequestNumber)> {
         let sessions = self.table.iter();
         sessions.map(|session| (session.client, session.number))
     }
 
-    /// What is known of a request without applying anything; `None` where it must be proposed. `applied` tells a session
-    /// that was given up from one that this replica has not seen opened yet.
+    /// Returns the outcome of a request as far as it is known without applying anything; `None` if the request must be
+    /// proposed. With `applied`, an evicted session is distinguished from one whose registration this replica has not
+    /// applied yet.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn look_up<C: Value>(
         &self,
@@ -107,8 +108,8 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         }
     }
 
-    /// Rule X1: applies what was decided for `slot`, unless it was applied before, and answers it. What came of it goes on the
-    /// chain: see [`Digest::chain_outcome`].
+    /// Rule X1: applies the decision for `slot` unless it was applied before, and returns its outcome. The outcome is
+    /// added to the chain digest: see [`Digest::chain_outcome`].
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -158,8 +159,9 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         Some(old)
     }
 
-    /// Rule X2: opens a session whose identity is its slot; a full table gives up the one that was used longest ago,
-    /// which is the same one on every replica. Gives the client of the session, and of the one that was given up.
+    /// Rule X2: opens a session whose identity is its slot. If the table is full, it evicts the least recently used
+    /// session, which is the same one on every replica. Returns the client of the new session and that of the evicted
+    /// one.
     fn register(&mut self, slot: Slot, nonce: u64) -> (ClientId, Option<ClientId>) {
         if let Some(session) = self.table.iter().find(|session| session.nonce == nonce) {
             return (session.client, None);
@@ -172,7 +174,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 .enumerate()
                 .min_by_key(|(_, session)| session.used);
             if let Some((index, _)) = oldest {
-                // Vec::remove would bring a panic for an index behind the end.
+                // `Vec::remove` would contain a panic for an index past the end.
                 if let Some(mut carried) = self.table.pop() {
                     for place in self.table.iter_mut().skip(index).rev() {
                         core::mem::swap(place, &mut carried);
@@ -192,11 +194,15 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
             reply,
         };
         let opened = self.table.push(session).is_ok();
-        debug_assert!(opened, "there was room, or room was made");
+        debug_assert!(opened, "a session was evicted if the table was full (X2)");
+        debug_assert!(
+            evicted.is_none() || self.table.is_full(),
+            "evicted a session although there was room (X2)"
+        );
         (client, evicted)
     }
 
-    /// What [`Mutant::SessionFilledEarly`] does when a request comes in.
+    /// The mutant [`Mutant::SessionFilledEarly`]: writes the session when a request arrives.
     pub(crate) fn fill_early(&mut self, key: RequestKey) {
         let mut sessions = self.table.iter_mut();
         if let Some(session) = sessions.find(|session| session.client == key.client) {
@@ -204,23 +210,23 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         }
     }
 
-    /// How many sessions one page of so many bytes holds; 0 where each takes two pages.
-    const fn a_page(bytes: usize) -> usize {
+    /// Returns how many sessions fit in a page of this many bytes; 0 if each takes two pages.
+    const fn sessions_per_page(bytes: usize) -> usize {
         bytes / (HEAD + TAIL + O::ENCODED_MAX)
     }
 
-    /// How many pages of `bytes` bytes of a snapshot the sessions take (rule X3).
+    /// Returns the number of snapshot pages, of `bytes` bytes each, that `len` sessions take (rule X3).
     pub(crate) fn pages(len: usize, bytes: usize) -> u32 {
-        let pages = match Self::a_page(bytes) {
+        let pages = match Self::sessions_per_page(bytes) {
             0 => 2 * len,
-            a_page => len.div_ceil(a_page),
+            sessions_per_page => len.div_ceil(sessions_per_page),
         };
         u32::try_from(pages).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn write_page(&self, page: u32, bytes: usize, sink: &mut impl Sink) {
         let page = usize::try_from(page).unwrap_or(usize::MAX);
-        match Self::a_page(bytes) {
+        match Self::sessions_per_page(bytes) {
             0 => {
                 if let Some(session) = self.table.get(page / 2) {
                     if page.is_multiple_of(2) {
@@ -230,9 +236,9 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                     }
                 }
             }
-            a_page => {
-                let skip = page.saturating_mul(a_page);
-                for session in self.table.iter().skip(skip).take(a_page) {
+            sessions_per_page => {
+                let skip = page.saturating_mul(sessions_per_page);
+                for session in self.table.iter().skip(skip).take(sessions_per_page) {
                     session.write_head(sink);
                     session.write_tail(sink);
                 }
@@ -246,7 +252,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         bytes: usize,
         reader: &mut Reader<'_>,
     ) -> Result<(), MalformedPage> {
-        if Self::a_page(bytes) > 0 {
+        if Self::sessions_per_page(bytes) > 0 {
             while !reader.is_empty() {
                 self.read_head(reader)?;
                 self.read_tail(reader)?;
@@ -275,7 +281,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
 }
 
 impl<O: Value> Session<O> {
-    /// The answer to a request that was applied before; `None` for one that is new.
+    /// Returns the answer to a request that was applied before; `None` for a new one.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn answer(&self, number: RequestNumber, fingerprint: u32) -> Option<Outcome<O>> {
         if number > self.number {
@@ -456,7 +462,7 @@ mod tests {
         );
     }
 
-    /// Sends sessions through pages of so many bytes; the copy, and how many pages there were.
+    /// Copies sessions by way of pages of this many bytes; returns the copy and the number of pages.
     fn travelled<O: Value, const CLIENTS: usize>(
         sessions: &Sessions<O, CLIENTS>,
         bytes: usize,

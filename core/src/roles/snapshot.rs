@@ -1,4 +1,4 @@
-//! The replicated state as a whole, and its journey in pages.
+//! The replicated state, and its transfer as a snapshot in pages.
 
 use super::sessions::Sessions;
 use crate::Writer;
@@ -10,29 +10,29 @@ use crate::{
 };
 use heapless::Vec;
 
-/// A page of a snapshot.
+/// One page of a snapshot.
 pub(crate) type PageBytes = Vec<u8, SNAPSHOT_PAGE, u8>;
 
-/// Everything that applying the log has produced. The index and the state change together (rule R4), and travel together
-/// (rule T3).
+/// Everything that follows from applying the log. The applied slot and the state change together (rule R4), and are
+/// transferred together (rule T3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
     /// The last slot that was applied.
     pub(crate) applied: Slot,
-    /// A digest of everything that was applied, and of what came of it.
+    /// A digest of all applied proposals and their outcomes.
     pub(crate) chain: u64,
     pub(crate) machine: M,
     pub(crate) sessions: Sessions<M::Output, CLIENTS>,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
-    /// The capacities that a state has none of are any that fit.
+    /// A state has neither a window nor pages of entries, so any valid capacity stands for these.
     const CHECKED: () = if let Some(number_to_change) = capacity::misfit::<M>(2, CLIENTS, 1) {
         panic!("{}", number_to_change);
     };
 
-    /// The state at the founding of a cluster.
+    /// Returns the state at the founding of a cluster.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn genesis() -> Self {
         let () = Self::CHECKED;
@@ -44,7 +44,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         }
     }
 
-    /// Applies the next slot; gives its outcome, and the fingerprint of the request.
+    /// Applies the decision for the next slot; returns its outcome and the fingerprint of the request.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -74,7 +74,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         (outcome, fingerprint)
     }
 
-    /// How many pages the sessions take.
+    /// Returns how many pages the sessions take.
     fn session_pages(&self) -> u32 {
         if self.sessions.mistake.is(Mutant::SessionsNotInSnapshot) {
             return 0;
@@ -82,7 +82,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         Sessions::<M::Output, CLIENTS>::pages(self.sessions.len(), M::PAGE_BYTES)
     }
 
-    /// How many pages the snapshot has: a header, the sessions, and the machine's.
+    /// Returns how many pages the snapshot has: one header, the sessions, and the pages of the state machine.
     pub(crate) fn pages(&self) -> u32 {
         let sessions = self.session_pages();
         self.machine
@@ -118,7 +118,7 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
             .unwrap_or_default()
     }
 
-    /// The name of the snapshot of this state.
+    /// Returns the id of the snapshot of this state.
     pub(crate) fn snapshot_id(&self) -> SnapshotId {
         let mut digest = Digest::new();
         for page in 0..self.pages() {
@@ -131,8 +131,8 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     }
 }
 
-/// A snapshot on its way in. The state that it will replace stays as it is until the last page has come and the digest
-/// is right (rule T4): until then this node can still bring others up to where it is.
+/// An incoming snapshot. The current state is replaced only when the last page has arrived and the digest matches (rule
+/// T4): until then this node can still bring others up to its own state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Installing<M: StateMachine, const CLIENTS: usize> {
@@ -158,7 +158,7 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
         }
     }
 
-    /// The page that is needed next.
+    /// Returns the index of the next page.
     pub(crate) fn next(&self) -> u32 {
         self.next
     }
@@ -195,7 +195,7 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
         self.next >= self.pages
     }
 
-    /// The state, once every page has come and their digest is the one that was promised.
+    /// Returns the state, once all pages have arrived and their digest matches the id of the snapshot.
     pub(crate) fn finish(self) -> Result<State<M, CLIENTS>, MalformedPage> {
         let whole = self.is_complete() && self.digest.value() == self.id.digest;
         let whole = whole || self.mistake.is(Mutant::SnapshotTorn);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn t3_a_snapshot_carries_the_whole_state() {
+    fn t3_a_snapshot_contains_the_whole_state() {
         let state = state();
         assert!(state.pages() > 4, "a header, sessions and keys");
         assert_eq!(transfer(&state, |_, _| {}), Ok(state));
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(transfer(&empty, |_, _| {}), Ok(empty));
     }
 
-    /// A state of three pages that knows which of them it was given.
+    /// A state of three pages that records which of them were read.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
     #[cfg_attr(feature = "defmt", derive(defmt::Format))]
     struct Paged {

@@ -1,60 +1,61 @@
-//! What can go wrong with storage, as values.
+//! Errors of storage and journals.
 
 use super::Identity;
 use crate::{ConfigError, Slot};
 use core::fmt;
 
-/// Why storage could not be opened. Nothing was changed in it.
+/// Why storage could not be opened. Nothing in it was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError<E> {
-    /// It cannot be read.
+    /// The storage cannot be read.
     Storage(E),
-    /// It is another node's, or one's with other capacities, or of another version.
+    /// The storage belongs to another node, to a node with other capacities, or to another version of the format.
     Foreign {
-        /// Who asks for it.
+        /// The identity of the node that opens the storage.
         expected: Identity,
-        /// Whose it is.
+        /// The identity in the storage.
         found: Identity,
     },
-    /// The settings are not sound.
+    /// The settings are invalid.
     Config(ConfigError),
 }
 
-/// Why something was not written. What a node wanted to be durable may not be: nothing that rests on it may leave.
+/// Why something was not written. A write of the node may not be durable: no message or reply that depends on it may
+/// leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JournalError<E> {
-    /// The storage failed.
+    /// The storage has failed.
     Storage(E),
-    /// The storage is too small for a node of these capacities and this state.
+    /// The storage is too small for a node with these capacities and this state.
     TooSmall {
-        /// How many bytes it would need.
+        /// The capacity that is needed, in bytes.
         needed: usize,
-        /// How many it has.
+        /// The capacity of the storage, in bytes.
         capacity: usize,
     },
-    /// Something could not be written before.
+    /// An earlier write has failed.
     Failed,
-    /// The settings are not sound; nothing was built.
+    /// The settings are invalid; nothing was built.
     Config(ConfigError),
 }
 
-/// What is wrong with storage.
+/// The damage that was found in storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Damage {
-    /// A record that was synced is missing, or is not what it was.
+    /// A synced record is missing, or has changed.
     Missing {
-        /// The number of the first one.
+        /// The number of the first such record.
         number: u32,
     },
-    /// There is no whole checkpoint.
+    /// There is no complete checkpoint.
     NoCheckpoint,
-    /// The pages of the checkpoint are not those of its snapshot.
+    /// The pages of the checkpoint do not match the digest of its snapshot.
     Snapshot,
-    /// It is not known what was decided in a slot that was applied.
+    /// The decision for an applied slot is missing.
     Hole {
         /// The slot.
         slot: Slot,
@@ -71,7 +72,7 @@ impl<E: fmt::Display> fmt::Display for OpenError<E> {
     }
 }
 
-/// Says the first thing in which two identities differ.
+/// Writes the first difference between two identities.
 fn foreign(f: &mut fmt::Formatter<'_>, expected: &Identity, found: &Identity) -> fmt::Result {
     let (what, expected, found) = if found.version != expected.version {
         let versions = (u32::from(expected.version), u32::from(found.version));

@@ -1,7 +1,7 @@
-//! Storage in NOR flash: the flash of a microcontroller or a chip beside it.
+//! Storage in NOR flash, internal or external to a microcontroller.
 //!
-//! Four pages of a flash that is in use, page 7 the newest. A page's number only grows; it lies at its number modulo the
-//! count of pages, so that page 8 will take the place of page 4.
+//! The figure shows four pages of a flash in use, of which page 7 is the newest. Page numbers only grow; a page is
+//! located at its number modulo the number of pages, so page 8 will replace page 4.
 //!
 //! ```text
 //!   place 0           place 1           place 2           place 3
@@ -21,20 +21,22 @@
 //!                     first record                         next record
 //! ```
 //!
-//! To append where page 7 has no room left takes these writes, in this order. Power may fail in each of them:
+//! An append for which page 7 has no room left takes the following writes, in this order. Power may fail during each of
+//! them:
 //!
-//! | write | what a cut in it leaves | what the next start makes of it |
+//! | write | result of a power loss during it | recovery at the next start |
 //! |---|---|---|
-//! | page 7: *closed* | the mark, in part | closed: what is not blank was written, and nothing was appended since |
-//! | page 8: erase | page 4, or anything | page 7 is the newest, and is closed: page 8 is erased once more before it is used |
-//! | page 8: header | part of a header | its CRC-32 is wrong: as before |
-//! | page 7: *followed* | the mark, in part | page 8 has a header and is the newest; the mark is written before its first record |
-//! | page 8: length | some of its bits | no length, and nothing behind it: a `TEAR` goes behind it with the next record |
-//! | page 8: bytes | the length, and some of the bytes | a record that its reader finds garbled, and not synced |
+//! | page 7: *closed* | a partial mark | closed: the mark is not blank, and nothing was appended since |
+//! | page 8: erase | page 4, or any bytes | page 7 is the newest, and closed: page 8 is erased again before it is used |
+//! | page 8: header | a partial header | its CRC-32 does not match: as above |
+//! | page 7: *followed* | a partial mark | page 8 has a header and is the newest; the mark is completed before its first record |
+//! | page 8: length | some of its bits | not a valid length, and nothing after it: a `TEAR` is written after it with the next record |
+//! | page 8: bytes | the length, and some of the bytes | a record that its reader finds garbled, and which was not synced |
 //!
-//! *Followed* is there for the case that a header rots: then a page that was followed is the newest that can be found, and
-//! the flash is damaged and not shorter. To drop records is to move the beginning in memory, and to mark each page as
-//! *dropped* of which none are left; a cut before that brings back the records of one page, at most.
+//! The mark *followed* covers a header that rots: a page with this mark cannot be the newest, so if it is the newest
+//! that is found, the flash is reported as damaged and not taken for a shorter log. To drop records, the start of the
+//! log is moved in memory, and each page that has no records left is marked as *dropped*. A loss of power before that
+//! brings back the records of one page at most.
 
 #[cfg(test)]
 mod cluster;
@@ -54,56 +56,59 @@ use embedded_storage::nor_flash::NorFlash;
 use log::Log;
 use pages::Pages;
 
-/// The fewest pages: one that is being dropped, one that is being written, and one for what losses of power tear.
+/// The minimum number of pages: one whose records are being dropped, one that is being written, and one for records
+/// that losses of power have torn.
 const PAGES_MIN: u32 = 3;
 
-/// Records in pages of a NOR flash, each at most `RECORD` bytes long. `F` is a driver that blocks.
+/// Storage for records of at most `RECORD` bytes in the pages of a NOR flash. `F` is a blocking driver.
 ///
-/// The records are a log that goes around the pages in a circle, so that all of them wear evenly. A page is always erased
-/// right before it is used, and no word is written twice in between: so flash with a checksum over each of its words can be
-/// used as well. What a flash holds before is of no account, as long as it is erased or a log; [`Flash::format`] makes it so.
+/// The records form a log that uses the pages in a circle, so that all of them wear evenly. A page is always erased
+/// right before it is used, and no word is written twice between two erases, so flash with ECC (a checksum for each
+/// word) can be used. Before its first use, a flash must be erased or contain such a log; [`Flash::format`] prepares
+/// any other.
 ///
-/// # What it takes
+/// # Capacity
 ///
-/// With words of *w* bytes, which are the driver's and at least 4, a record takes a word and its own bytes in whole words,
-/// so at most [`OVERHEAD`](Storage::OVERHEAD) = 2*w* − 1 bytes more than its own. A page of *p* bytes begins with 12 bytes
-/// in whole words and three words, and at its end up to `RECORD` bytes are left over when the next record does not fit:
-/// with words of 4 bytes, *p* − 24 − `RECORD` are counted. [`Storage::capacity`] counts all pages so, but two. In one
-/// the oldest records may be dropped and the newest not, and it is erased only as a whole. The other is for losses of
-/// power: each can tear a record. What is left of it is read as a record, which counts as such, or takes two words. As many
-/// of those are allowed for as fit into a page; more take from the capacity until they are dropped, so that who heeds it is
-/// never refused.
+/// With words of *w* bytes, a property of the driver and at least 4, a record takes one word plus its own bytes in
+/// whole words: at most [`OVERHEAD`](Storage::OVERHEAD) = 2*w* − 1 bytes more than its length. A page of *p* bytes
+/// begins with a header of 12 bytes in whole words and three more words; at its end up to `RECORD` bytes remain unused
+/// if the next record does not fit. With words of 4 bytes, *p* − 24 − `RECORD` bytes of each page are counted.
+/// [`Storage::capacity`] counts all pages but two: the oldest page may contain both dropped and needed records, and is
+/// only erased as a whole; and each loss of power can tear a record. The remains of a torn record are read as a record,
+/// and count as one, or take two words. The reserve is enough for as many of those as fit into a page. More of them
+/// reduce the capacity until they are dropped, so an append within the capacity never fails.
 ///
-/// In memory it takes the driver and 40 bytes, and while it reads or drops, `RECORD` bytes on the stack.
+/// In memory it takes the driver and 40 bytes, and `RECORD` bytes of stack during reads and trims.
 ///
-/// # What calls cost
+/// # Cost of each call
 ///
 /// | call | words written | pages erased |
 /// |---|---|---|
 /// | [`Flash::open`] | none | none |
-/// | [`append`](Storage::append) | the record's; a header and two where a page begins; one behind a torn record | one where a page begins; two on new flash |
-/// | [`sync`](Storage::sync) | none: what is written is durable | none |
-/// | [`trim`](Storage::trim) | one for each page that is emptied | none |
+/// | [`append`](Storage::append) | the record's; a header and two marks if a page begins; one after a torn record | one if a page begins; two on new flash |
+/// | [`sync`](Storage::sync) | none: writes are durable at once | none |
+/// | [`trim`](Storage::trim) | one for each page without records left | none |
 /// | [`read`](Storage::read) | none | none |
 ///
-/// To open it is to read the beginnings of all pages and the headers of all records. Where the ends of the log are is held
-/// in memory, so that an append reads nothing but a word or two where a page begins.
+/// To open a flash, the start of each page and the header of each record are read. The ends of the log are held in
+/// memory, so an append reads no more than a word or two, and only if a page begins.
 ///
 /// # Loss of power
 ///
-/// What was appended is durable when `append` returns. Of a record that was torn nothing is read, or as many bytes as it
-/// had. What was dropped is there again from the last page on that was not emptied. A page that was being erased holds
-/// anything; the page before it says so, and it is erased again before it is used.
+/// A record is durable when `append` returns. Of a torn record nothing is read, or as many bytes as it had. Dropped
+/// records reappear from the last page on that still has needed ones. A page that was being erased contains any bytes;
+/// the page before it tells so, and it is erased again before it is used.
 ///
-/// Of a driver it asks that what [`write`](NorFlash::write) or [`erase`](NorFlash::erase) has done is durable when it returns;
-/// that a word whose write was cut short can be read, as whatever; and that it can be written if it is read as erased.
+/// The driver must guarantee that the effect of [`write`](NorFlash::write) or [`erase`](NorFlash::erase) is durable
+/// when the call returns; that a word whose write was cut short can be read, with any value; and that it can be written
+/// if it reads as erased.
 ///
-/// # Bits that change on their own
+/// # Bit rot
 ///
-/// In a record they are for its reader to notice, as [`Storage`] says. Where they hide a record or a page that was not
-/// dropped, the flash answers [`FlashError::Damaged`] instead of fewer records; but one that marks the newest page as full
-/// can hide the oldest records, whose numbers are missed then. It has no mark of how far was synced: the last record of
-/// all, garbled together with its seal, passes for torn, as [`Storage`] says.
+/// Changed bits in a record are detected by its reader, see [`Storage`]. If they hide a record or a page that was not
+/// dropped, the flash returns [`FlashError::Damaged`] and not fewer records; but a change that marks the newest page as
+/// full can hide the oldest records, which is detected by their numbers. The flash does not mark how far was synced: if
+/// the last record and its seal are both garbled, they are taken for torn, see [`Storage`].
 ///
 /// ```
 /// use synod::simulation::SimulatedFlash;
@@ -128,7 +133,7 @@ pub struct Flash<F, const RECORD: usize = 256> {
 }
 
 impl<F: NorFlash, const RECORD: usize> Flash<F, RECORD> {
-    /// What a page has for records, whatever their lengths are.
+    /// The number of bytes that a page provides for records, whatever their lengths.
     const PAGE_ROOM: usize = {
         assert!(
             RECORD >= 64 && RECORD < 1 << 16 && RECORD.is_multiple_of(Pages::<F>::WORD),
@@ -151,34 +156,33 @@ impl<F: NorFlash, const RECORD: usize> Flash<F, RECORD> {
         RECORD as u32
     };
 
-    /// Takes the addresses `range` of a driver for records. Nothing is written: new flash is made ready with the first
-    /// record.
+    /// Opens the addresses `range` of a driver. Nothing is written: new flash is prepared with the first record.
     ///
     /// # Errors
     ///
-    /// [`FlashError::Range`], [`FlashError::Foreign`] and [`FlashError::Damaged`].
+    /// [`FlashError::Range`], [`FlashError::Foreign`] or [`FlashError::Damaged`].
     pub fn open(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
         let mut flash = Self::unseen(driver, &range)?;
-        flash.log.settle()?;
+        flash.log.ensure_surveyed()?;
         Ok(flash)
     }
 
-    /// Erases the addresses `range` of a driver, whatever is there, and takes them for records.
+    /// Erases the addresses `range` of a driver, whatever they contain, and opens them.
     ///
-    /// Where the power fails meanwhile, what is left of a log is refused, or lacks no more than the oldest page, whose records
-    /// are missed if they were not dropped.
+    /// If power fails meanwhile, the remains of an earlier log are rejected, or lack no more than the oldest page,
+    /// whose records are missed unless they were dropped.
     ///
     /// # Errors
     ///
-    /// [`FlashError::Range`] leaves the flash as it was.
+    /// [`FlashError::Range`]; the flash was not changed. [`FlashError::Driver`]; it may be erased in part.
     pub fn format(driver: F, range: Range<u32>) -> Result<Self, FlashError<F::Error>> {
         let mut flash = Self::unseen(driver, &range)?;
         flash.log.erase()?;
-        flash.log.settle()?;
+        flash.log.ensure_surveyed()?;
         Ok(flash)
     }
 
-    /// Gives the driver back.
+    /// Returns the driver.
     pub fn into_driver(self) -> F {
         self.log.pages.driver
     }
@@ -214,7 +218,7 @@ impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
     }
 
     fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), Self::Error> {
-        self.log.settle()?;
+        self.log.ensure_surveyed()?;
         let mut buffer = [0; RECORD];
         let mut cursor = self.log.first();
         while let Some(found) = self.log.next(&mut cursor)? {
@@ -227,13 +231,13 @@ impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
         self.log.append(record)
     }
 
-    /// What a NOR flash has written is durable, so there is nothing to wait for.
+    /// A NOR flash is durable as soon as it is written, so there is nothing to wait for.
     fn sync(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 
     fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), Self::Error> {
-        self.log.settle()?;
+        self.log.ensure_surveyed()?;
         let mut buffer = [0; RECORD];
         let mut cursor = self.log.first();
         let kept = loop {
@@ -246,24 +250,24 @@ impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
     }
 }
 
-/// What flash storage does not do.
+/// Errors of storage in flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FlashError<E> {
-    /// The driver failed, and says why.
+    /// The driver has failed with this error.
     Driver(E),
     /// The record was not appended: there is no room until some are dropped.
     Full,
-    /// The record was not appended: it is longer than a record may be.
+    /// The record was not appended: it is longer than `RECORD`.
     TooLong,
-    /// The flash was not opened: the addresses are not whole pages, at least three of them, of what the driver has.
+    /// The flash was not opened: the addresses are not at least three whole pages within the capacity of the driver.
     Range,
-    /// The flash was not opened: there is no log in it, and something else. If that is not needed, [`Flash::format`] takes
-    /// its pages.
+    /// The flash was not opened: it contains something other than a log. If that is not needed, [`Flash::format`]
+    /// erases it.
     Foreign,
-    /// The records cannot be read: bits have changed on their own, or the flash was opened with a smaller `RECORD`. What
-    /// was durable may be gone, so a node that has voted comes back as a learner: [`Node::learn`](crate::Node::learn).
+    /// The records cannot be read: bits have changed on their own, or the flash was opened with a smaller `RECORD`.
+    /// Durable records may be lost, so a node that has voted returns as a learner: [`Node::learn`](crate::Node::learn).
     Damaged,
 }
 

@@ -1,4 +1,4 @@
-//! The journal: the half of a driver that makes durable what a node must not forget.
+//! The journal: makes the writes of a node durable, as records in storage.
 
 use super::record::{Begin, FRAME, Identity, JOURNAL_RECORD_MAX, Record, number_of};
 use super::{JournalError, Storage};
@@ -6,46 +6,47 @@ use crate::mutant::{Mistake, Mutant};
 use crate::{Instant, Node, SnapshotId, StateMachine, Write};
 use core::hash::Hash;
 
-/// Writes to storage what a node must not forget, and keeps the storage from growing.
+/// Writes the durable part of a node to storage, and limits the size of the log by checkpoints.
 ///
-/// A journal comes with its node from [`Opened`](super::Opened). After every step of the node, or after a few, in this
-/// order:
+/// [`Opened`](super::Opened) creates a journal together with its node. After every step of the node, or after a few,
+/// call in this order:
 ///
-/// 1. [`Journal::write`] with the writes that are in the outbox;
+/// 1. [`Journal::write`] with the writes in the outbox;
 /// 2. [`Journal::sync`];
-/// 3. only then the messages and the replies of the outbox leave.
+/// 3. only then send the messages and hand out the replies of the outbox.
 ///
-/// An error of either means that nothing of the outbox may leave: see [`Storage`] for what a driver owes.
+/// If either returns an error, nothing of the outbox may leave: see the contract of a driver in [`storage`](super).
 ///
-/// # What it writes
+/// # The records
 ///
-/// A record for each [`Write`], and a *seal* with each sync, so that records that rotted are told from records that were
-/// lost with the power; but for the last one where its seal has rotted as well (see [`Storage`]). When half of the storage is full it begins a *checkpoint*: a snapshot of the state, of which each
-/// further call of [`Journal::write`] adds a page, so that the node goes on meanwhile. When it is complete everything
-/// before it is dropped. Where time is short (another snapshot took the room of the pinned one again and again, or
-/// storage is nearly full) the whole of it is written at once.
+/// The journal writes a record for each [`Write`], and a *seal* with each sync, which distinguishes records that rotted
+/// from records that were lost with the power; except for the last record, if its seal has rotted as well (see
+/// [`Storage`]). When half of the storage is full, it begins a *checkpoint*: a snapshot of the state, of which each
+/// further call of [`Journal::write`] adds a page while the node goes on. When the checkpoint is complete, everything
+/// before it is dropped. If time is short (another snapshot has taken the room of the pinned one again and again, or
+/// the storage is nearly full), the whole checkpoint is written at once.
 ///
-/// So the storage never needs more than its capacity, which must be at least four checkpoints:
-/// [`Journal::checkpoint_max`]. What is written of a checkpoint in which power fails keeps its room until a later one is
-/// complete: four outlast one such loss for each checkpoint that is completed, however often. Where power may fail in
-/// checkpoints several times in a row, storage needs four more for each of them.
+/// So the storage never needs more than its capacity, which must be at least four times [`Journal::checkpoint_max`].
+/// The records of a checkpoint in which power failed keep their room until a later one is complete: four checkpoints
+/// outlast one such loss for each checkpoint that is completed, however often. If power may fail in several checkpoints
+/// in a row, the storage needs room for four more for each of them.
 #[derive(Clone, Debug)]
 pub struct Journal<S> {
     storage: S,
     identity: Identity,
     incarnation: u32,
-    /// Whether the storage knows of this incarnation.
+    /// True if the record of this incarnation was written.
     started: bool,
-    /// Whether the storage has a whole checkpoint. Before, the node has said nothing that rests on it.
+    /// True if the storage has a complete checkpoint. Before that, the node has sent nothing that depends on it.
     joined: bool,
     /// The number of the next record.
     next: u32,
-    /// The bytes of the records that are not dropped.
+    /// The bytes of the records that were not dropped.
     used: usize,
-    /// The most that `used` has been.
+    /// The maximum of `used`.
     peak: usize,
     under_way: Option<Checkpoint>,
-    /// A complete checkpoint: what is before it is dropped with the next sync.
+    /// A complete checkpoint: the records before it are dropped with the next sync.
     complete: Option<Complete>,
     condition: Condition,
     checkpoints: u32,
@@ -54,23 +55,23 @@ pub struct Journal<S> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Condition {
-    /// Everything that was written is durable.
+    /// All records are durable.
     Synced,
-    /// Something was written that is not durable yet.
+    /// Some records are not durable yet.
     Written,
-    /// Something could not be written.
+    /// A write or a sync has failed.
     Failed,
 }
 
-/// A checkpoint of which pages are missing.
+/// A checkpoint with pages still to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Checkpoint {
     snapshot: SnapshotId,
     pages: u32,
     next_page: u32,
-    /// The number of the record with which it begins.
+    /// The number of its first record.
     begin: u32,
-    /// The bytes of that record and of all after it.
+    /// The bytes of that record and of all records after it.
     bytes: usize,
 }
 
@@ -80,7 +81,7 @@ struct Complete {
     bytes: usize,
 }
 
-/// Where a journal goes on.
+/// The end of an existing log, where the journal continues.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tail {
     pub(super) identity: Identity,
@@ -95,6 +96,10 @@ pub(super) struct Tail {
 
 impl<S: Storage> Journal<S> {
     pub(super) fn new(storage: S, tail: Tail) -> Self {
+        debug_assert!(
+            tail.needed.is_none_or(|(_, bytes)| bytes <= tail.used),
+            "the records from the checkpoint on are a part of all records"
+        );
         Self {
             storage,
             identity: tail.identity,
@@ -105,7 +110,7 @@ impl<S: Storage> Journal<S> {
             used: tail.used,
             peak: tail.used,
             under_way: None,
-            // To drop what was to be dropped when power failed is not urgent.
+            // Records that were about to be dropped when power failed are dropped later.
             complete: tail.needed.map(|(begin, bytes)| Complete { begin, bytes }),
             condition: Condition::Synced,
             checkpoints: 0,
@@ -113,77 +118,79 @@ impl<S: Storage> Journal<S> {
         }
     }
 
-    /// The storage.
+    /// Returns the storage.
     pub fn storage(&self) -> &S {
         &self.storage
     }
 
-    /// The storage, to do something about it.
+    /// Returns the storage mutably, for maintenance.
     pub fn storage_mut(&mut self) -> &mut S {
         &mut self.storage
     }
 
-    /// Gives the storage back.
+    /// Returns the storage and drops the journal.
     pub fn into_storage(self) -> S {
         self.storage
     }
 
-    /// Whose storage it is.
+    /// Returns the identity of the node that the storage belongs to.
     pub fn identity(&self) -> Identity {
         self.identity
     }
 
-    /// How often the node has started on this storage, from 1.
+    /// Returns how many times the node has started on this storage, counted from 1.
     pub fn incarnation(&self) -> u32 {
         self.incarnation
     }
 
-    /// The most bytes of records that the storage has held, with [`Storage::OVERHEAD`] each; at most
+    /// Returns the most bytes of records that the storage has held, with [`Storage::OVERHEAD`] each; at most
     /// [`Storage::capacity`].
     pub fn peak(&self) -> usize {
         self.peak
     }
 
-    /// All that decides what this journal will write, besides what its storage holds: two journals whose essences and whose
-    /// storage are equal do the same from then on. As [`Node::essence`], for checkers; the statistics are left out.
+    /// Returns everything that decides what this journal will write, besides the contents of its storage, without
+    /// statistics. Two journals with equal exploration states and equal storage behave the same from then on. For model
+    /// checking, like [`Node::exploration_state`].
     ///
-    /// It does not follow from the storage: a journal that has a checkpoint under way, or has told the storage of its
-    /// incarnation, goes on otherwise than one that was opened on the same records.
-    pub fn essence(&self) -> impl Eq + Hash + use<S> {
+    /// It does not follow from the storage: a journal with an unfinished checkpoint, or one that has written its
+    /// incarnation, behaves differently from one that was just opened on the same records.
+    pub fn exploration_state(&self) -> impl Eq + Hash + use<S> {
         let whose = (self.identity, self.incarnation, self.started, self.joined);
         let records = (self.next, self.used, self.condition);
         (whose, records, self.under_way, self.complete)
     }
 
-    /// Whether a checkpoint has begun of which pages are missing.
+    /// True if a checkpoint has begun and is not complete.
     pub(crate) fn is_checkpointing(&self) -> bool {
         self.under_way.is_some()
     }
 
-    /// How many checkpoints were completed since the journal was opened.
+    /// Returns how many checkpoints were completed since the journal was opened.
     pub fn checkpoints(&self) -> u32 {
         self.checkpoints
     }
 
-    /// The most bytes that a checkpoint of so many pages takes for a node of these capacities. A snapshot has a page for
-    /// its header, pages for the sessions, and those of the state machine.
+    /// Returns the most bytes that a checkpoint with `pages` pages takes for a node with these capacities. A snapshot
+    /// has one page for its header, pages for the sessions, and those of the state machine.
     pub fn checkpoint_max<M: StateMachine, const WINDOW: usize>(pages: u32) -> usize {
         let page = FRAME + 4 + M::PAGE_BYTES + S::OVERHEAD;
         let entry = Record::<M::Command>::LEN_MAX + S::OVERHEAD;
         let pages = usize::try_from(pages).unwrap_or(usize::MAX);
-        // A vote and a decision for each slot, and beginning, end, seal and start.
+        // A vote and a decision for each slot, and the records `Begin`, `End`, `Seal` and `Started`.
         let ahead = entry.saturating_mul(2 * WINDOW + 4);
         page.saturating_mul(pages).saturating_add(ahead)
     }
 
-    /// Appends what a node wants made durable, and a page of a checkpoint where one is due. Nothing is durable yet.
+    /// Appends the writes of a node, and a page of a checkpoint if one is due. Nothing is durable yet.
     ///
-    /// Call it after every step or after a few, with all writes that are in the outbox, each once, while the node stands
-    /// as those steps have left it.
+    /// Call it after every step or after a few, with all writes in the outbox, each once, while the node is in the
+    /// state that these steps have left.
     ///
     /// # Errors
     ///
-    /// [`JournalError`]: some of it may be written, or nothing. The journal writes no more from then on.
+    /// [`JournalError`]: some of the writes may be in the storage, or none. The journal writes nothing more from then
+    /// on.
     pub fn write<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         now: Instant,
@@ -209,7 +216,7 @@ impl<S: Storage> Journal<S> {
     ///
     /// # Errors
     ///
-    /// [`JournalError`]: it may be durable or not. The journal writes no more from then on.
+    /// [`JournalError`]: it may be durable or not. The journal writes nothing more from then on.
     pub fn sync(&mut self) -> Result<(), JournalError<S::Error>> {
         match self.condition {
             Condition::Failed => Err(JournalError::Failed),
@@ -221,7 +228,7 @@ impl<S: Storage> Journal<S> {
         }
     }
 
-    /// After an error nobody knows what is written.
+    /// After an error it is unknown what was written.
     fn note(
         &mut self,
         result: Result<(), JournalError<S::Error>>,
@@ -243,8 +250,8 @@ impl<S: Storage> Journal<S> {
             self.started = true;
         }
         let is_new = |write: &Write<M::Command>| matches!(write, Write::Installed(_));
-        if !self.joined || writes.iter().any(is_new) || self.is_tight(node, writes.len()) {
-            // It holds what all of the writes have come to.
+        if !self.joined || writes.iter().any(is_new) || self.is_nearly_full(node, writes.len()) {
+            // The checkpoint contains the result of all of the writes.
             return self.write_checkpoint(node);
         }
         for write in writes {
@@ -256,7 +263,7 @@ impl<S: Storage> Journal<S> {
             };
             self.append(&record)?;
         }
-        self.go_on(now, node)
+        self.advance_checkpoint(now, node)
     }
 
     fn try_sync(&mut self) -> Result<(), JournalError<S::Error>> {
@@ -266,7 +273,7 @@ impl<S: Storage> Journal<S> {
         self.trim()
     }
 
-    /// Drops what is before the last checkpoint, if that is not done: once it is durable.
+    /// Drops the records before the last complete checkpoint once it is durable, unless that is done.
     fn trim(&mut self) -> Result<(), JournalError<S::Error>> {
         let keeps_rot = self.mistake.is(Mutant::RotNeverTrimmed);
         if let Some(Complete { begin, bytes }) = self.complete.take() {
@@ -274,24 +281,34 @@ impl<S: Storage> Journal<S> {
                 if keeps_rot && number_of(bytes).is_none() {
                     return false;
                 }
-                // What cannot be read was not needed when all was read.
+                // A record that cannot be read was not needed when the log was read.
                 number_of(bytes).is_none_or(|number| number.wrapping_sub(begin) >= 1 << 31)
             };
+            debug_assert!(
+                bytes <= self.used,
+                "the records from the checkpoint on are a part of all records"
+            );
             self.storage.trim(is_stale).map_err(JournalError::Storage)?;
             self.used = bytes;
         }
         Ok(())
     }
 
-    /// Whether there is too little room to write a checkpoint page by page: what is left must hold these writes and a
-    /// checkpoint at once, and at least one more, as power may fail in the middle of it; of large storage, a quarter.
-    fn is_tight<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    /// True if there is too little room to write a checkpoint page by page. The rest must hold these writes and one
+    /// checkpoint at once, and at least one more, as power may fail in the middle of it; of large storage, it must be a
+    /// quarter.
+    fn is_nearly_full<
+        M: StateMachine,
+        const WINDOW: usize,
+        const CLIENTS: usize,
+        const PAGE: usize,
+    >(
         &self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         writes: usize,
     ) -> bool {
         let checkpoint = Self::checkpoint_max::<M, WINDOW>(node.state().pages());
-        // With them, a page or the beginning of a checkpoint, and a seal.
+        // With them a page or the beginning of a checkpoint, and a seal.
         let records = writes + 2 * WINDOW + 3;
         let writes = (Record::<M::Command>::LEN_MAX + S::OVERHEAD).saturating_mul(records);
         let capacity = self.storage.capacity();
@@ -300,7 +317,7 @@ impl<S: Storage> Journal<S> {
         self.used.saturating_add(needed) > capacity
     }
 
-    /// Writes the state as it is, at once.
+    /// Writes a checkpoint of the current state at once.
     fn write_checkpoint<
         M: StateMachine,
         const WINDOW: usize,
@@ -320,8 +337,8 @@ impl<S: Storage> Journal<S> {
         self.end()
     }
 
-    /// Four checkpoints to begin with. Later two will do, the old one and the new one: storage may have less room for a while,
-    /// as flash does where losses of power have torn records.
+    /// The capacity must be four checkpoints at first. Later two will do, the old one and the new one: storage may have
+    /// less room for a while, as flash does after losses of power that have torn records.
     fn check_capacity<M: StateMachine, const WINDOW: usize>(
         &self,
         pages: u32,
@@ -335,8 +352,13 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
-    /// Goes on with the checkpoint that is under way, or begins one where that is due.
-    fn go_on<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    /// Adds a page to the checkpoint in progress, or begins one if it is due.
+    fn advance_checkpoint<
+        M: StateMachine,
+        const WINDOW: usize,
+        const CLIENTS: usize,
+        const PAGE: usize,
+    >(
         &mut self,
         now: Instant,
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
@@ -347,6 +369,11 @@ impl<S: Storage> Journal<S> {
             Some((index, bytes))
         });
         if let Some((index, bytes)) = page {
+            debug_assert!(
+                self.under_way
+                    .is_some_and(|under_way| index < under_way.pages),
+                "a checkpoint ends with its last page"
+            );
             self.append::<M::Command>(&Record::Page(index, &bytes))?;
             let Some(under_way) = &mut self.under_way else {
                 return Ok(());
@@ -357,7 +384,7 @@ impl<S: Storage> Journal<S> {
             }
             return Ok(());
         }
-        // None is under way, or its snapshot had to make room for another one.
+        // None is in progress, or its snapshot had to make room for another one.
         self.under_way = None;
         if self.complete.is_none()
             && self.used >= self.storage.capacity() / 2
@@ -369,7 +396,7 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
-    /// Begins a checkpoint, with all that is known of slots above its snapshot.
+    /// Begins a checkpoint, with copies of all votes and decisions for slots above its snapshot.
     fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
@@ -399,7 +426,7 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
-    /// Ends the checkpoint that is under way.
+    /// Ends the checkpoint in progress.
     fn end(&mut self) -> Result<(), JournalError<S::Error>> {
         let Some(begin) = self.under_way.map(|under_way| under_way.begin) else {
             return Ok(());
@@ -408,6 +435,7 @@ impl<S: Storage> Journal<S> {
         if let Some(Checkpoint { begin, bytes, .. }) = self.under_way.take() {
             self.complete = Some(Complete { begin, bytes });
         }
+        debug_assert!(self.complete.is_some() && self.under_way.is_none());
         self.joined = true;
         self.checkpoints = self.checkpoints.saturating_add(1);
         Ok(())
@@ -418,7 +446,7 @@ impl<S: Storage> Journal<S> {
         record: &Record<'_, C>,
     ) -> Result<(), JournalError<S::Error>> {
         let mut buffer = [0; JOURNAL_RECORD_MAX];
-        // It was seen to fit when the program was compiled.
+        // Checked at compile time.
         match record.encode(self.next, &mut buffer) {
             Some(bytes) => self.put(bytes),
             None => Err(JournalError::Failed),
@@ -428,6 +456,7 @@ impl<S: Storage> Journal<S> {
     /// Appends the next record.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) -> Result<(), JournalError<S::Error>> {
+        debug_assert!(bytes.len() <= S::RECORD_MAX, "checked at compile time");
         self.storage.append(bytes).map_err(JournalError::Storage)?;
         self.next = self.next.wrapping_add(1);
         self.condition = Condition::Written;
@@ -443,7 +472,7 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
-    /// The first record of all: whose storage it is.
+    /// Writes the first record of all: the identity of the node.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn provisioned(mut self) -> Result<Self, JournalError<S::Error>> {
         self.append::<()>(&Record::Identity(self.identity))?;
@@ -452,7 +481,7 @@ impl<S: Storage> Journal<S> {
     }
 }
 
-/// Records of the node must fit in the storage.
+/// Asserts that the longest record of the node fits in the storage.
 const fn assert_fits<S: Storage, M: StateMachine>() {
     let len = Record::<M::Command>::LEN_MAX;
     assert!(

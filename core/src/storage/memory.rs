@@ -1,10 +1,10 @@
-//! Storage in memory, for tests, and for boards whose memory outlives a restart.
+//! Storage in memory, for tests and for boards whose memory survives a restart.
 
 use super::{JOURNAL_RECORD_MAX, Storage};
 use core::fmt;
 use heapless::Vec;
 
-/// Keeps records in `BYTES` bytes of memory: what is in it outlives the node, but not the loss of power.
+/// Storage of `BYTES` bytes of memory. It survives the node, but not a loss of power.
 ///
 /// ```
 /// use synod::storage::{Memory, Storage};
@@ -19,11 +19,11 @@ use heapless::Vec;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory<const BYTES: usize> {
-    /// Of each record its length, the complement of that, and its bytes.
+    /// For each record its length, the complement of the length, and its bytes.
     bytes: Vec<u8, BYTES>,
 }
 
-/// What storage in memory does not do.
+/// Errors of storage in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -32,8 +32,8 @@ pub enum MemoryError {
     Full,
     /// The record was not appended: it is longer than a record may be.
     TooLong,
-    /// The records cannot be read: a length has changed on its own. What was synced may be gone, so a node that has voted
-    /// comes back as a learner: [`Node::learn`](crate::Node::learn).
+    /// The records cannot be read: a length has changed on its own. Synced records may be lost, so a node that has
+    /// voted returns as a learner: [`Node::learn`](crate::Node::learn).
     Damaged,
 }
 
@@ -50,14 +50,14 @@ impl fmt::Display for MemoryError {
 impl core::error::Error for MemoryError {}
 
 impl<const BYTES: usize> Memory<BYTES> {
-    /// Without records.
+    /// Creates storage without records.
     pub const fn new() -> Self {
         Self { bytes: Vec::new() }
     }
 }
 
-/// Takes the first record from all that are left; `None` at the end. A length that has rotted must not pass for another one,
-/// nor for the end.
+/// Takes the first of the remaining records; `None` at the end. A length that has rotted must not pass for another
+/// length, nor for the end.
 fn take<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, MemoryError> {
     if rest.is_empty() {
         return Ok(None);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_or_is_too_long_is_not_appended() {
+    fn a_record_that_is_too_long_or_has_no_room_is_not_appended() {
         let mut memory = Memory::<1024>::new();
         let long = [7; JOURNAL_RECORD_MAX + 1];
         assert_eq!(memory.append(&long), Err(MemoryError::TooLong));

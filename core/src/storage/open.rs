@@ -1,4 +1,4 @@
-//! Opening storage: intact, empty or damaged, and what can be built from each.
+//! Opening storage: it is intact, empty or damaged, which decides what node can be built from it.
 
 use super::record::{Begin, Identity, Record};
 use super::replay::Replay;
@@ -6,20 +6,20 @@ use super::{Damage, Journal, JournalError, OpenError, Storage, Tail};
 use crate::mutant::Mistake;
 use crate::{Config, Durable, Instant, Node, StateMachine};
 
-/// What a node's storage turned out to be when it was opened. Nothing was changed in it.
+/// The result of opening the storage of a node. Nothing in it was changed.
 ///
-/// Only intact storage, or storage that is explicitly given to a new node, makes a node that votes (rule D2).
+/// Only intact storage, or empty storage that is explicitly given to a new node, makes a node that votes (rule D2).
 #[derive(Debug)]
 pub enum Opened<S, M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
-    /// Everything that was ever synced is there: the node goes on as who it was.
+    /// All synced records are there: the node restarts as itself.
     Intact(Intact<S, M, WINDOW, CLIENTS>),
-    /// There is nothing in it.
+    /// The storage has no records.
     Empty(Empty<S>),
-    /// Something that was synced is not there, or is not what it was.
+    /// A synced record is missing, or has changed.
     Damaged(Damaged<S>),
 }
 
-/// Storage in which everything is as it was synced.
+/// Storage with all synced records.
 #[derive(Debug)]
 pub struct Intact<S, M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
     storage: S,
@@ -28,10 +28,10 @@ pub struct Intact<S, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>
     past: Option<Durable<M, WINDOW, CLIENTS>>,
 }
 
-/// Storage that nothing is in.
+/// Storage without records.
 ///
-/// That may be because it is new, or because all of it is gone: nobody but an operator can tell. A node that has ever
-/// voted must not be given it, as it would have forgotten what others rely on.
+/// It may be new, or its records may be lost: only an operator can tell. It must not be given to a node that has ever
+/// voted, which would then have forgotten what other nodes rely on.
 #[derive(Debug)]
 pub struct Empty<S> {
     storage: S,
@@ -40,7 +40,7 @@ pub struct Empty<S> {
     used: usize,
 }
 
-/// Storage that has lost something. No node that votes can be built from it.
+/// Storage that has lost records. It makes no node that votes.
 #[derive(Debug)]
 pub struct Damaged<S> {
     storage: S,
@@ -48,7 +48,7 @@ pub struct Damaged<S> {
 }
 
 impl<S: Storage> Journal<S> {
-    /// Opens the storage of the node that the settings describe, and reads all that is in it: three times.
+    /// Opens the storage of the node with these settings, and reads all records three times.
     ///
     /// ```
     /// use synod::machines::Kv;
@@ -77,7 +77,7 @@ impl<S: Storage> Journal<S> {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the storage cannot be read, or is another node's. Nothing was changed.
+    /// [`OpenError`]: the storage cannot be read, or belongs to another node. Nothing was changed.
     pub fn open<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
         storage: S,
         config: Config,
@@ -85,7 +85,7 @@ impl<S: Storage> Journal<S> {
         Self::open_with(storage, config, Mistake::NONE)
     }
 
-    /// As [`Journal::open`], perhaps making a mistake with what is read.
+    /// As [`Journal::open`], with a mutant that may be active.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn open_with<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
         mut storage: S,
@@ -107,7 +107,7 @@ impl<S: Storage> Journal<S> {
             });
         }
         if survey.next.is_none() && survey.unreadable <= 1 {
-            // Where power failed in its very first record, nothing came of it.
+            // If power failed in its very first record, the storage is as good as empty.
             let used = survey.used;
             return Ok(Opened::Empty(Empty {
                 storage,
@@ -116,7 +116,7 @@ impl<S: Storage> Journal<S> {
                 used,
             }));
         }
-        let past = match survey.past() {
+        let past = match survey.replay_start() {
             Ok(None) => None,
             Ok(Some(begin)) => match replay(&mut storage, begin, mistake)? {
                 Ok(durable) => Some(durable),
@@ -142,7 +142,7 @@ impl<S: Storage> Journal<S> {
     }
 }
 
-/// Plays what is in the storage from a checkpoint on.
+/// Replays the records from a checkpoint on.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
     storage: &mut S,
@@ -166,19 +166,19 @@ fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize
 impl<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>
     Intact<S, M, WINDOW, CLIENTS>
 {
-    /// What the node remembers; `None` where it had not joined yet, so that nobody relies on it.
+    /// Returns the durable part of the node; `None` if it had not joined yet, so that nobody relies on it.
     pub fn durable(&self) -> Option<&Durable<M, WINDOW, CLIENTS>> {
         self.past.as_ref()
     }
 
-    /// The node as the same acceptor as before, with every promise and acceptance that it ever revealed; or, where it had
-    /// not joined yet, from the beginning once more: the founder founds, and others join.
+    /// Restarts the node with the same acceptor as before, with every promise and vote that it ever revealed. If it had
+    /// not joined yet, it starts over: the founder founds, and others join.
     ///
     /// `run_seed` is as for [`Node::found`].
     ///
     /// # Errors
     ///
-    /// [`JournalError::Config`]: the first relation of the settings that does not hold.
+    /// [`JournalError::Config`]: the first check of the settings that fails.
     #[expect(
         clippy::type_complexity,
         reason = "the node, and the journal that goes with it"
@@ -197,22 +197,22 @@ impl<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>
         ))
     }
 
-    /// Gives the storage back as it is.
+    /// Returns the storage unchanged.
     pub fn into_storage(self) -> S {
         self.storage
     }
 }
 
 impl<S: Storage> Empty<S> {
-    /// Gives the storage to a node that has never voted under this number: the founder founds a cluster, and others join
-    /// it. From now on the storage is that node's and no other's.
+    /// Gives the storage to a node that has never voted under this number: the founder founds a cluster, and others
+    /// join it. From now on the storage belongs to that node alone.
     ///
-    /// Who calls this decides that the cluster has never heard of this node, or that there is no cluster yet. To call it
-    /// for a node whose storage is gone breaks agreement (rule D2): see [`Node::learn`].
+    /// The caller asserts that the cluster has never heard of this node, or that there is no cluster yet. To call this
+    /// for a node whose storage was lost breaks agreement (rule D2): see [`Node::learn`].
     ///
     /// # Errors
     ///
-    /// [`JournalError`]: the storage failed, or the settings are not sound.
+    /// [`JournalError`]: the storage has failed, or the settings are invalid.
     #[expect(
         clippy::type_complexity,
         reason = "the node, and the journal that goes with it"
@@ -243,19 +243,19 @@ impl<S: Storage> Empty<S> {
         ))
     }
 
-    /// Gives the storage back as it is.
+    /// Returns the storage unchanged.
     pub fn into_storage(self) -> S {
         self.storage
     }
 }
 
 impl<S> Damaged<S> {
-    /// What is wrong with it.
+    /// Returns what is damaged.
     pub fn damage(&self) -> Damage {
         self.damage
     }
 
-    /// Gives the storage back as it is.
+    /// Returns the storage unchanged.
     pub fn into_storage(self) -> S {
         self.storage
     }
@@ -278,29 +278,29 @@ fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE:
     }
 }
 
-/// A checkpoint, and the record that it begins with.
+/// A checkpoint and its first record.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     at: u32,
     begin: Begin,
-    /// The bytes of that record and of all after it.
+    /// The bytes of that record and of all records after it.
     bytes: usize,
 }
 
-/// What a first look at all records shows.
+/// The result of the first pass over all records.
 #[derive(Debug, Default)]
 struct Survey {
     identity: Option<Identity>,
     incarnation: u32,
     used: usize,
     unreadable: u32,
-    /// The number of the first record that can be read.
+    /// The number of the first readable record.
     first: Option<u32>,
-    /// The number of the last one so far.
+    /// The number that the next record should have.
     next: Option<u32>,
-    /// The first number that is missing, of those that matter.
+    /// The first missing number, among those that matter.
     gap: Option<u32>,
-    /// A checkpoint whose end has not been seen yet.
+    /// A checkpoint whose end has not been read yet.
     under_way: Option<Found>,
     complete: Option<Found>,
 }
@@ -310,7 +310,7 @@ impl Survey {
         let taken = bytes.len().saturating_add(overhead);
         self.used = self.used.saturating_add(taken);
         if let Some((number, record)) = Record::<C>::decode(bytes) {
-            self.follow(number);
+            self.observe_number(number);
             self.see(number, &record);
         } else {
             self.unreadable = self.unreadable.saturating_add(1);
@@ -323,15 +323,16 @@ impl Survey {
         }
     }
 
-    /// Records are numbered without a gap. What was lost with the power never got a number that was used again.
-    fn follow(&mut self, number: u32) {
+    /// Checks the number of a record against the sequence, which has no gaps: numbers of records that were lost with
+    /// the power are used again.
+    fn observe_number(&mut self, number: u32) {
         self.first.get_or_insert(number);
         let expected = self.next.map(|last| last.wrapping_add(1));
         self.next = Some(number);
         if let Some(expected) = expected
             && expected != number
         {
-            // A checkpoint with a hole in it is none.
+            // A checkpoint with a gap is not complete.
             self.under_way = None;
             self.gap.get_or_insert(expected);
         }
@@ -352,7 +353,7 @@ impl Survey {
             }
             Record::End(at) => {
                 if let Some(found) = self.under_way.take_if(|found| found.at == *at) {
-                    // What was missing before it is not needed any more.
+                    // Records that were missing before it are not needed any more.
                     self.gap = None;
                     self.complete = Some(found);
                 }
@@ -371,14 +372,14 @@ impl Survey {
         self.incarnation = self.incarnation.max(incarnation);
     }
 
-    /// From where on to replay; `None` where the node had not joined yet.
-    fn past(&self) -> Result<Option<(u32, Begin)>, Damage> {
+    /// Returns where to start the replay; `None` if the node had not joined yet.
+    fn replay_start(&self) -> Result<Option<(u32, Begin)>, Damage> {
         if let Some(number) = self.gap {
             return Err(Damage::Missing { number });
         }
         match self.complete {
             Some(found) => Ok(Some((found.at, found.begin))),
-            // The first record of all says whose storage it is, and is dropped only behind a checkpoint.
+            // The first record of all is the identity, which is dropped only after a complete checkpoint.
             None if self.first == Some(1) && self.identity.is_some() => Ok(None),
             None => Err(Damage::NoCheckpoint),
         }

@@ -1,31 +1,31 @@
-//! Records: what a journal writes, as bytes.
+//! Records: the binary format of a journal.
 //!
-//! A record is a CRC-32 (ISO-HDLC) of all that follows it, a number, a kind, and what that kind has to say, little-endian
-//! as everywhere. The numbers are consecutive and wrap after 2³².
+//! A record consists of a CRC-32 (ISO-HDLC) of everything after it, a number, a kind, and the fields of that kind, all
+//! little-endian. The numbers are consecutive and wrap around after 2³².
 
 use crate::checksum::crc32;
 use crate::{
     Ballot, Config, Entry, Proposal, Reader, Sink, Slot, SnapshotId, StateMachine, Value, Writer,
 };
 
-/// The most bytes of one record of any journal. Storage whose [`RECORD_MAX`](super::Storage::RECORD_MAX) is this has room
-/// for whatever a journal writes.
+/// The maximum length of a record of any journal, in bytes. Storage whose [`RECORD_MAX`](super::Storage::RECORD_MAX) is
+/// this has room for every record.
 pub const JOURNAL_RECORD_MAX: usize = 512;
 
-/// The version of the format. Another one is not read.
+/// The version of the format. Other versions are not read.
 const VERSION: u8 = 2;
 
-/// The bytes of a record besides what its kind has to say.
+/// The length of a record without the fields of its kind, in bytes.
 pub(super) const FRAME: usize = 4 + 4 + 1;
 
-/// Whose storage it is: it can be used by no other node, and by no node of another make.
+/// The identity of storage: the node that it belongs to. No other node, and no node of another build, can use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Identity {
-    /// The version of the records' format.
+    /// The version of the record format.
     pub version: u8,
     /// The fingerprint of the cluster, its members and its state machine, as in
-    /// [`Node::fingerprint_of`](crate::Node::fingerprint_of) but for the capacities.
+    /// [`Node::fingerprint_of`](crate::Node::fingerprint_of) but without the capacities.
     pub fingerprint: u32,
     /// The number of the node.
     pub node: u16,
@@ -69,8 +69,8 @@ impl Identity {
     }
 }
 
-/// The beginning of a checkpoint. Copies of the votes and decisions above its snapshot follow, then the pages of that,
-/// mixed with what is written meanwhile; then [`Record::End`].
+/// The beginning of a checkpoint. Copies of the votes and decisions above its snapshot follow, then the pages of the
+/// snapshot, interleaved with other records; then [`Record::End`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Begin {
     pub(super) identity: Identity,
@@ -80,32 +80,32 @@ pub(super) struct Begin {
     pub(super) pages: u32,
 }
 
-/// What can be read in a record.
+/// The contents of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record<'a, C> {
-    /// All that stands before it was synced with it: what is missing before it was not lost with the power.
+    /// All records before it were synced with it: if one is missing, it was not lost with the power.
     Seal,
-    /// The storage was given to a node.
+    /// The identity of the node that the storage was given to.
     Identity(Identity),
-    /// The node has started for the so-manieth time, and writes.
+    /// The node has started for the n-th time, and writes.
     Started(u32),
     Promised(Ballot),
     Accepted(Entry<C>),
     Decided(Slot, Proposal<C>),
     Begin(Begin),
-    /// A page of the checkpoint's snapshot, and which.
+    /// The index and the bytes of a page of the checkpoint's snapshot.
     Page(u32, &'a [u8]),
     /// The checkpoint that began with the record of this number is complete.
     End(u32),
-    /// A vote for a slot above the checkpoint's snapshot. Where the checkpoint has no end, it says nothing: the slots
-    /// before it may be missing from what was written before.
+    /// A copy of a vote for a slot above the checkpoint's snapshot. It is ignored if the checkpoint has no end: votes
+    /// for the slots before it may be missing from the earlier records.
     AcceptedAhead(Entry<C>),
-    /// A decision above the checkpoint's snapshot, as well.
+    /// A copy of a decision above the checkpoint's snapshot; ignored likewise.
     DecidedAhead(Slot, Proposal<C>),
 }
 
 impl<C: Value> Record<'_, C> {
-    /// The most bytes that a record can have for such commands.
+    /// The maximum length of a record with such commands, in bytes.
     pub(super) const LEN_MAX: usize = {
         let mut most = 4 + crate::SNAPSHOT_PAGE;
         let accepted = 8 + 8 + Proposal::<C>::ENCODED_MAX;
@@ -119,7 +119,7 @@ impl<C: Value> Record<'_, C> {
         FRAME + most
     };
 
-    /// Writes the record into a buffer; `None` where it has no room.
+    /// Writes the record into a buffer; `None` if it does not fit.
     pub(super) fn encode<'b>(&self, number: u32, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let (checksum, rest) = buffer.split_first_chunk_mut::<4>()?;
         let mut writer = Writer::new(rest);
@@ -160,15 +160,16 @@ impl<C: Value> Record<'_, C> {
             return None;
         }
         let len = writer.len();
+        debug_assert!(4 + len <= Self::LEN_MAX, "longer than the longest record");
         *checksum = crc32(rest.get(..len)?).to_le_bytes();
         buffer.get(..4 + len)
     }
 }
 
 impl<'a, C: Value> Record<'a, C> {
-    /// Reads a record; `None` where the bytes are none, or not those that were written.
+    /// Reads a record; `None` if the bytes are not a valid record.
     pub(super) fn decode(bytes: &'a [u8]) -> Option<(u32, Self)> {
-        let mut reader = Reader::new(whole(bytes)?);
+        let mut reader = Reader::new(verified(bytes)?);
         let number = reader.u32()?;
         let record = match reader.u8()? {
             0 => Self::Seal,
@@ -212,18 +213,18 @@ fn entry<C: Value>(reader: &mut Reader<'_>) -> Option<Entry<C>> {
     })
 }
 
-/// The bytes that the checksum is about, if it is theirs.
-fn whole(bytes: &[u8]) -> Option<&[u8]> {
+/// Returns the bytes that the checksum covers, if it matches.
+fn verified(bytes: &[u8]) -> Option<&[u8]> {
     let (checksum, rest) = bytes.split_first_chunk::<4>()?;
     (crc32(rest).to_le_bytes() == *checksum).then_some(rest)
 }
 
-/// The number of a record, if it is one.
+/// Returns the number of a record, if the checksum matches.
 pub(super) fn number_of(bytes: &[u8]) -> Option<u32> {
-    Reader::new(whole(bytes)?).u32()
+    Reader::new(verified(bytes)?).u32()
 }
 
-/// Whether a record is the one with which a checkpoint begins.
+/// True if the record is the beginning of a checkpoint.
 pub(crate) fn begins_checkpoint(bytes: &[u8]) -> bool {
     matches!(Record::<()>::decode(bytes), Some((_, Record::Begin(_))))
 }

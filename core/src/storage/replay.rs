@@ -1,4 +1,4 @@
-//! Replay: what a node must not forget, from the records of its last checkpoint on.
+//! Replay: rebuilds the durable part of a node from the records of its last checkpoint on.
 
 use super::Damage;
 use super::record::{Begin, Record};
@@ -8,21 +8,23 @@ use crate::roles::snapshot::{Installing, State};
 use crate::window::Window;
 use crate::{Durable, Entry, Proposal, Slot, StateMachine};
 
-/// Rebuilds an acceptor and a state.
+/// Rebuilds an acceptor and a replicated state.
 ///
-/// Which slots were applied is not written: an acceptor takes a vote for a slot only when the slot a window before it is
-/// applied (rule A5), and a replica a decision. So a record for a slot says that all slots up to a window before it were
-/// applied; and what was decided in them is what another replica passed on, where there is a record of that, or else what
-/// was accepted last (rule C3: a vote decided it, and later votes for a decided slot are the same).
+/// The applied slot is not written. An acceptor takes a vote for a slot only when the slot one window before it is
+/// applied (rule A5), and so does a replica with a decision. So a record for a slot implies that all slots up to one
+/// window before it were applied. The decision of such a slot is the one that another replica sent, if there is a
+/// record of it, or else the proposal that was accepted last (rule C3: a vote decided it, and later votes for a decided
+/// slot are for the same proposal).
 #[derive(Debug)]
 pub(super) struct Replay<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
-    /// The number of the record with which the checkpoint begins.
+    /// The number of the checkpoint's first record.
     begin: u32,
     snapshot: Option<Installing<M, CLIENTS>>,
     acceptor: Acceptor<M::Command, WINDOW>,
     decided: Window<Proposal<M::Command>, WINDOW>,
     state: State<M, CLIENTS>,
-    /// Whether the checkpoint's end has been read. What later ones repeat, of which none has an end, is left out.
+    /// True if the end of the checkpoint was read. Copies of votes and decisions after that belong to later
+    /// checkpoints, none of which is complete, and are ignored.
     ended: bool,
     damage: Option<Damage>,
     pub(super) mistake: Mistake,
@@ -44,18 +46,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         }
     }
 
-    /// The record, if it is not older than the checkpoint.
+    /// Returns the record, if it is not older than the checkpoint.
     fn decode<'a>(&self, bytes: &'a [u8]) -> Option<(u32, Record<'a, M::Command>)> {
         let (number, record) = Record::decode(bytes)?;
         (number.wrapping_sub(self.begin) < 1 << 31).then_some((number, record))
     }
 
-    /// Takes what belongs to the snapshot.
+    /// Takes a page of the snapshot.
     pub(super) fn take_page(&mut self, bytes: &[u8]) {
         let Some((_, Record::Page(index, page))) = self.decode(bytes) else {
             return;
         };
-        // Pages that come after the last one are those of a later checkpoint.
+        // Pages after the last one belong to a later checkpoint.
         if let Some(installing) = self.snapshot.as_mut().filter(|of| !of.is_complete())
             && (installing.next() != index || installing.take(page).is_err())
         {
@@ -63,7 +65,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         }
     }
 
-    /// The snapshot is the state.
+    /// Installs the snapshot as the state.
     pub(super) fn install(&mut self) -> Result<(), Damage> {
         let state = self.snapshot.take().and_then(|of| of.finish().ok());
         let Some(state) = state.filter(|_| self.damage.is_none()) else {
@@ -71,11 +73,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         };
         self.acceptor.forget(state.applied);
         self.decided.raise(state.applied);
+        debug_assert!(
+            self.acceptor.low_water() >= state.applied || self.acceptor.mistake.is_any(),
+            "votes up to the snapshot are not needed (T1)"
+        );
         self.state = state;
         Ok(())
     }
 
-    /// Takes what was written of votes and decisions.
+    /// Takes a record of a vote or a decision.
     pub(super) fn take_record(&mut self, bytes: &[u8]) {
         if self.damage.is_some() {
             return;
@@ -101,14 +107,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
     }
 
     fn accepted(&mut self, entry: &Entry<M::Command>) -> Result<(), Damage> {
-        self.reach(entry.slot)?;
+        self.infer_applied(entry.slot)?;
         self.acceptor.promise(entry.ballot);
         self.acceptor.restore(entry, self.state.applied);
         Ok(())
     }
 
     fn decided(&mut self, slot: Slot, proposal: &Proposal<M::Command>) -> Result<(), Damage> {
-        self.reach(slot)?;
+        self.infer_applied(slot)?;
         if slot > self.state.applied
             && let Some(place) = self.decided.admit(slot, self.state.applied)
         {
@@ -117,33 +123,36 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         Ok(())
     }
 
-    /// A record for a slot was written: so every slot up to a window before it had been applied by then, and is now.
+    /// Applies every slot up to one window before `slot`, for which a record was written: all of them had been applied
+    /// by then.
     ///
-    /// # Why those were applied
+    /// # Why those slots were applied
     ///
-    /// Such a record is a vote, or a decision that was passed on, and had a place in the acceptor's or the replica's window
-    /// when it was written. Both windows move up only over what is applied (rules A5, T1 and R2), so that a place for slot
-    /// *s* says that *s* − `WINDOW` was. Of the copies at the beginning of a checkpoint that is true as well, as they are
-    /// of slots within a window of its snapshot; they conclude nothing, and are read only up to that checkpoint's end.
+    /// Such a record is a vote, or a decision from another replica, and had a place in the acceptor's or the replica's
+    /// window when it was written. Both windows move up only over applied slots (rules A5, T1 and R2), so a place for
+    /// slot *s* implies that *s* − `WINDOW` was applied. This also holds for the copies at the beginning of a
+    /// checkpoint, since their slots are within one window of its snapshot; they imply nothing new, and are read only
+    /// up to the end of that checkpoint.
     ///
-    /// # Why this is what was applied
+    /// # Why this is the decision that was applied
     ///
-    /// Let *n* be such a slot that is above the snapshot. It was applied here in one of these ways, each of which had its
-    /// record before the one that is read now, since what a step has written stands in the log in the order of the steps:
+    /// Let *n* be such a slot above the snapshot. It was applied here in one of the following ways. Each of them wrote
+    /// its record before the one that is read now, since records are in the order of the steps:
     ///
-    /// - as decided by votes under a ballot *b*, of which this node's own was one, or is the one that a claim under *b* made
-    ///   the decision (rules C3 and C4). Every later vote for *n* is under a ballot above *b* and, as what was chosen under
-    ///   *b* is adopted by all of these (rules S2 and S4), for the same proposal. Whatever was accepted for *n* before may
-    ///   be another proposal: so the last vote that was read counts, and no earlier one;
-    /// - as passed on by another replica, while this node had no vote for it, or had one that lost. Then the decision was
-    ///   written, and comes before the vote; a decision never changes (rule R1), so that votes behind it are the same;
-    /// - within a snapshot that was installed. Then the checkpoint that was written at once has it, and *n* is not above
-    ///   the snapshot that is replayed from.
+    /// - It was decided by votes under a ballot *b*, and this node's own vote was one of them, or a leader's
+    ///   announcement under *b* made it the decision (rules C3 and C4). Every later vote for *n* is under a ballot
+    ///   above *b* and for the same proposal, since all of those leaders adopt what was chosen under *b* (rules S2 and
+    ///   S4). An earlier vote for *n* may be for another proposal: so the last vote that was read counts.
+    /// - It was received from another replica, while this node had no vote for it, or a vote that was superseded. Then
+    ///   the decision was written, and precedes any later vote; a decision never changes (rule R1), so later votes are
+    ///   for the same proposal.
+    /// - It was part of a snapshot that was installed. Then the checkpoint that was written at once contains it, and
+    ///   *n* is not above the snapshot from which the replay starts.
     ///
-    /// What was written of *n* is still there: a record is dropped only behind a checkpoint (rule T1), which either includes
-    /// *n*, or begins with copies of the vote and of the decision. In memory both stay until *n* is applied. Where neither
-    /// is found the log is not what a journal has written, and that is damage.
-    fn reach(&mut self, slot: Slot) -> Result<(), Damage> {
+    /// The record for *n* is still there: records are dropped only after a checkpoint (rule T1), which either includes
+    /// *n*, or begins with copies of the vote and the decision, both of which stay in memory until *n* is applied. If
+    /// neither is found, the log was not written by a journal in this way, and is damaged.
+    fn infer_applied(&mut self, slot: Slot) -> Result<(), Damage> {
         let applied = slot.back(crate::outbox::run_len(WINDOW));
         while self.state.applied < applied {
             let next = self.state.applied.next().unwrap_or(applied);
@@ -159,15 +168,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             };
             self.state.apply(next, &proposal);
         }
+        debug_assert!(
+            self.state.applied >= applied,
+            "all slots up to a window before this one are applied"
+        );
         Ok(())
     }
 
-    /// What the node must not forget.
+    /// Returns the durable part of the node.
     pub(super) fn finish(mut self) -> Result<Durable<M, WINDOW, CLIENTS>, Damage> {
         if let Some(damage) = self.damage {
             return Err(damage);
         }
-        // Decisions that follow at once need not be asked for again.
+        // Decisions that follow without a gap need not be requested again.
         while let Some(next) = self.state.applied.next()
             && let Some(proposal) = self.decided.get(next).copied()
         {

@@ -1,7 +1,7 @@
-//! Scenarios of one node whose votes lost, and which loses its power again and again: at every operation of its storage.
+//! Restart scenarios: one node whose votes are superseded, and which loses power at every operation of its storage.
 //!
-//! The others are only letters here. What the node has revealed is held against what its storage makes of it, whenever
-//! power might have failed.
+//! The other nodes are simulated by messages. What the node has revealed is compared with what its storage restores,
+//! whenever power might have failed.
 
 extern crate std;
 
@@ -21,7 +21,7 @@ type Small = Node<Opaque, WINDOW, CLIENTS, 1>;
 type Text = Message<Opaque, 1>;
 type Asked = Proposal<[u8; 16]>;
 
-/// Storage that remembers how it was after each operation, and whose power can be cut.
+/// Storage that records its contents after each operation, and whose power can be cut.
 #[derive(Clone, Debug)]
 struct Watched {
     records: Vec<Vec<u8>>,
@@ -114,7 +114,7 @@ impl Storage for Watched {
     }
 }
 
-/// The digests of the prefixes that the node applied.
+/// The chain digests of the prefixes that the node has applied.
 #[derive(Clone, Default)]
 struct Chains(BTreeMap<Slot, u64>);
 
@@ -127,7 +127,7 @@ impl Tracer<Opaque, 1> for Chains {
     }
 }
 
-/// What others have heard of the node.
+/// What other nodes have heard from the node.
 #[derive(Clone, Default)]
 struct Revealed {
     promised: Ballot,
@@ -142,7 +142,7 @@ struct Bench {
     chains: Chains,
     revealed: Revealed,
     capacity: usize,
-    /// How often power might have failed, and the node was looked at.
+    /// How many possible power losses were checked.
     looked: usize,
 }
 
@@ -156,12 +156,12 @@ fn slot(number: u64) -> Slot {
     Slot::new(number)
 }
 
-/// A ballot of another node.
+/// Returns a ballot of another node.
 fn ballot(round: u64, node: u16) -> Ballot {
     Ballot::new(round, NodeId(node))
 }
 
-/// One proposal of many.
+/// Returns a proposal that differs for each nonce.
 fn asks(nonce: u64) -> Asked {
     Proposal::Register { nonce }
 }
@@ -187,13 +187,13 @@ fn opened(records: &[Vec<u8>], capacity: usize) -> Opened<Watched, Opaque, WINDO
     Journal::open(Watched::of(records, capacity), config()).unwrap()
 }
 
-/// The least storage of such a node: a header, the sessions of two clients, a sum.
+/// Returns the smallest storage for such a node: a header, the sessions of two clients, a sum.
 fn least() -> usize {
     4 * Journal::<Watched>::checkpoint_max::<Opaque, WINDOW>(3)
 }
 
 impl Bench {
-    /// A node that has joined, with the state of the beginning.
+    /// Creates a node that has joined, in the initial state.
     fn new(capacity: usize) -> Self {
         let Ok(Opened::Empty(empty)) =
             Journal::open::<Opaque, WINDOW, CLIENTS>(Watched::new(capacity), config())
@@ -237,8 +237,8 @@ impl Bench {
         bench
     }
 
-    /// A message comes. What the node writes is durable before it says anything; power might fail at every operation of
-    /// that. Gives back what it says.
+    /// Handles a message. The writes of the node are durable before it sends anything, and power might fail at every
+    /// operation of that. Returns the messages that it sends.
     fn hear(&mut self, from: u16, message: Text) -> Vec<Text> {
         let letter = Envelope {
             cluster: Small::fingerprint_of(&config()),
@@ -263,7 +263,7 @@ impl Bench {
         self.journal.sync()
     }
 
-    /// What a step wants written is durable, whenever power might fail in it.
+    /// Makes the writes of a step durable, with a possible power loss at each operation.
     fn keep(&mut self, writes: &[Write<[u8; 16]>]) {
         self.journal.storage_mut().moments.clear();
         self.write(writes).unwrap();
@@ -285,7 +285,7 @@ impl Bench {
         self.look(&now);
     }
 
-    /// If power failed now, the node would have all that it ever revealed.
+    /// Asserts that a power loss at this moment would leave everything that the node has revealed.
     fn look(&mut self, moment: &[Vec<u8>]) {
         let Opened::Intact(intact) = opened(moment, self.capacity) else {
             panic!("nothing has damaged it");
@@ -308,7 +308,7 @@ impl Bench {
         }
     }
 
-    /// Power fails, and comes back.
+    /// Power fails, and the node restarts.
     fn restart(&mut self) {
         let Opened::Intact(intact) = opened(&self.journal.storage().records, self.capacity) else {
             panic!("nothing has damaged it");
@@ -316,14 +316,14 @@ impl Bench {
         (self.journal, self.node) = intact.start(7, Instant::ZERO).unwrap();
     }
 
-    /// The records of the storage that are of some kind.
+    /// Counts the records of some kind in the storage.
     fn count(&self, is_it: impl Fn(&Record<'_, [u8; 16]>) -> bool) -> usize {
         let records = self.journal.storage().records.iter();
         let records = records.filter_map(|record| Record::<[u8; 16]>::decode(record));
         records.filter(|(_, record)| is_it(record)).count()
     }
 
-    /// The node promises a ballot: what it wants written.
+    /// The node promises a ballot; returns its writes.
     fn promise(&mut self) -> [Write<[u8; 16]>; 1] {
         let round = self.node.promised().round() + 1;
         let prepare = Message::Prepare {
@@ -342,7 +342,7 @@ impl Bench {
         [outbox.writes[0]]
     }
 
-    /// Lets the node promise one ballot after the other until the storage is as is asked for.
+    /// Lets the node promise one ballot after another until the storage satisfies a condition.
     fn promise_until(&mut self, is_so: impl Fn(&Self) -> bool) {
         for _ in 0..500 {
             if is_so(self) {
@@ -355,20 +355,21 @@ impl Bench {
     }
 }
 
-/// What the story below tells the node, step by step: its votes for slots 1 and 3 lose, and others pass on what won.
+/// The messages of a scenario, step by step: the votes for slots 1 and 3 are superseded, and other nodes send the
+/// decisions.
 fn a_vote_that_loses() -> Vec<(u16, Text)> {
     let (first, second) = (ballot(3, 0), ballot(5, 2));
     let mut story = std::vec![
         (0, accept(first, 1, 0, asks(10))),
         (0, accept(first, 2, 0, asks(20))),
         (0, accept(first, 3, 0, asks(30))),
-        // Others have decided 11 and 31 under a ballot that never came here.
+        // Other nodes have decided 11 and 31 under a ballot that never arrived here.
         (2, decisions(1, asks(11))),
         (2, decisions(3, asks(31))),
-        // Slot 2 is what it has voted for, but under another ballot.
+        // Slot 2 has the proposal that the node voted for, but under another ballot.
         (2, decisions(2, asks(20))),
     ];
-    // The log goes on until the window has left all of them behind.
+    // The log continues until the window has moved past all of them.
     for number in 4..=9 {
         story.push((2, accept(second, number, number - 1, asks(10 * number))));
     }
@@ -395,7 +396,7 @@ fn d2_a_vote_that_lost_is_not_taken_for_the_decision_whenever_power_fails() {
     }
     assert_eq!(whole.node.applied(), slot(9));
     assert!(whole.looked > 30, "{}", whole.looked);
-    // Power fails once after each step; what it missed by that it is told once more.
+    // Power fails once after each step; the messages lost by that are sent again.
     for cut in 0..story.len() {
         let mut bench = Bench::new(20_000);
         for (index, (from, message)) in story.iter().cloned().enumerate() {
@@ -417,13 +418,13 @@ fn d2_a_vote_that_lost_is_not_taken_for_the_decision_whenever_power_fails() {
 }
 
 #[test]
-fn d2_what_was_decided_above_a_gap_is_in_a_checkpoint() {
+fn d2_a_checkpoint_contains_the_decisions_above_a_gap() {
     let mut bench = Bench::new(least());
     let first = ballot(3, 0);
     for (number, nonce) in [(1, 10), (2, 20), (3, 30)] {
         bench.hear(0, accept(first, number, 0, asks(nonce)));
     }
-    // Slot 1 is decided; slot 3 otherwise than it has voted; slot 2 is missing.
+    // Slot 1 is decided, slot 3 with another proposal than the node voted for; slot 2 is missing.
     bench.hear(2, decisions(1, asks(10)));
     bench.hear(2, decisions(3, asks(31)));
     assert_eq!(bench.node.applied(), slot(1));
@@ -433,7 +434,7 @@ fn d2_what_was_decided_above_a_gap_is_in_a_checkpoint() {
     assert_eq!(bench.count(ahead), 1);
     let lost = |record: &Record<'_, [u8; 16]>| matches!(record, Record::AcceptedAhead(_));
     assert_eq!(bench.count(lost), 2, "the votes for slots 2 and 3");
-    // The gap closes, and the window goes on over all of it: replay has to say what slot 3 was.
+    // The gap closes, and the window moves past all of it: replay has to know the decision of slot 3.
     let second = ballot(bench.node.promised().round() + 1, 2);
     bench.hear(2, decisions(2, asks(20)));
     assert_eq!(bench.node.applied(), slot(3));
@@ -448,8 +449,8 @@ fn d2_what_was_decided_above_a_gap_is_in_a_checkpoint() {
     assert_eq!(bench.node.applied(), slot(7));
 }
 
-/// Lets a node with the least storage write promises, and fails its power once in each checkpoint, after so many operations
-/// of it: how many checkpoints were completed, and how often power has failed.
+/// Lets a node with the smallest storage write promises, and cuts its power once in each checkpoint, after `cut`
+/// operations of it. Returns how many checkpoints were completed, and how often power has failed.
 fn through_losses(cut: usize) -> (u32, u32) {
     let mut bench = Bench::new(least());
     bench.journal.storage_mut().moments.clear();
@@ -457,7 +458,7 @@ fn through_losses(cut: usize) -> (u32, u32) {
     for _ in 0..500 {
         let write = bench.promise();
         bench.journal.storage_mut().remembers = false;
-        // Where the next write takes a checkpoint, which is seen from a copy, power fails in it.
+        // If the next write begins a checkpoint, as a copy shows, power fails in it.
         let mut ahead = bench.clone();
         ahead.write(&write).unwrap();
         let due = ahead.journal.checkpoints() > bench.journal.checkpoints();
@@ -500,7 +501,7 @@ fn t1_storage_of_the_least_size_outlasts_a_loss_of_power_in_each_checkpoint() {
 fn d3_a_stale_record_that_rotted_is_dropped_with_all_that_is_stale() {
     let mut bench = Bench::new(3 * least());
     let before = bench.journal.checkpoints();
-    // One operation before the checkpoint is through nothing is dropped yet.
+    // One operation before the end of the checkpoint nothing is dropped yet.
     bench.promise_until(|bench| {
         bench.journal.checkpoints() == before
             && bench.count(|record| matches!(record, Record::Begin(_))) == 2

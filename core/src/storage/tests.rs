@@ -1,4 +1,4 @@
-//! Scenarios of journals: a small cluster under way, its storage looked at after every step.
+//! Journal scenarios: a small running cluster, whose storage is checked after every step.
 
 extern crate std;
 
@@ -21,7 +21,7 @@ type Small = Node<Bank<4>, WINDOW, CLIENTS, PAGE>;
 type Remembered = Durable<Bank<4>, WINDOW, CLIENTS>;
 type Disk = Memory<20_000>;
 
-/// The digests of the applied prefixes, as any node had them first.
+/// The chain digests of the applied prefixes, as the first node computed them.
 #[derive(Default)]
 struct Chains(BTreeMap<Slot, u64>);
 
@@ -39,7 +39,7 @@ struct Member {
     outbox: Outbox<Bank<4>, PAGE, 64>,
 }
 
-/// Three nodes that lose a fifth of what they say, and a client.
+/// Three nodes that lose a fifth of their messages, and a client.
 struct Cluster {
     members: Vec<Member>,
     wire: Vec<Envelope<Bank<4>, PAGE>>,
@@ -60,7 +60,7 @@ fn open(disk: &Disk, node: u16) -> Opened<Disk, Bank<4>, WINDOW, CLIENTS> {
     Journal::open(disk.clone(), config(node)).unwrap()
 }
 
-/// What a node would remember, if power failed now.
+/// Returns what a node would remember if power failed now.
 fn remembered(disk: &Disk, node: u16) -> Option<Remembered> {
     match open(disk, node) {
         Opened::Intact(intact) => intact.durable().cloned(),
@@ -100,8 +100,8 @@ impl Cluster {
         self.rng.next_u32() % of
     }
 
-    /// One thing happens: a message arrives or is lost, time passes, or the client asks. All that is said to a node that
-    /// is cut off is lost.
+    /// One event: a message arrives or is lost, time passes, or the client makes a request. All messages to a node that
+    /// is cut off are lost.
     fn step(&mut self) -> usize {
         let index = usize::try_from(self.chance(3)).unwrap();
         let picked = self.chance(8);
@@ -134,7 +134,7 @@ impl Cluster {
         index
     }
 
-    /// What came of the steps of a node is durable, and leaves.
+    /// Makes the steps of a node durable, and sends its messages.
     fn release(&mut self, index: usize) {
         let Member {
             node,
@@ -161,7 +161,7 @@ impl Cluster {
         outbox.clear();
     }
 
-    /// Power fails at a node and comes back.
+    /// Power fails at a node, and it restarts.
     fn restart(&mut self, index: usize) {
         let number = u16::try_from(index).unwrap();
         let disk = self.members[index].journal.storage().clone();
@@ -176,7 +176,7 @@ impl Cluster {
         };
     }
 
-    /// What storage remembers of a node is all that the node has revealed.
+    /// Asserts that the storage remembers everything that the node has revealed.
     fn check(&self, index: usize) {
         let Member { node, journal, .. } = &self.members[index];
         let number = u16::try_from(index).unwrap();
@@ -201,7 +201,7 @@ impl Cluster {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn d1_storage_remembers_after_every_step_what_a_node_has_revealed() {
+fn d1_storage_contains_what_a_node_has_revealed_after_every_step() {
     for seed in 0..2 {
         let mut cluster = Cluster::new(seed);
         let mut checkpoints = 0;
@@ -227,7 +227,7 @@ fn d1_storage_remembers_after_every_step_what_a_node_has_revealed() {
     }
 }
 
-/// A cluster that has been under way for a while, between two steps.
+/// Returns a cluster that has run for a while, between two steps.
 fn under_way(steps: usize) -> Cluster {
     let mut cluster = Cluster::new(7);
     for _ in 0..steps {
@@ -237,7 +237,7 @@ fn under_way(steps: usize) -> Cluster {
     cluster
 }
 
-/// The records of a disk.
+/// Returns the records of a disk.
 fn records(disk: &Disk) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     disk.clone()
@@ -290,7 +290,7 @@ fn d3_a_changed_byte_anywhere_is_noticed_or_harmless() {
     assert!(damaged > 1_000 && harmless > 0, "{damaged}, {harmless}");
 }
 
-/// What rule D3 cannot see, and says so: only storage that notes how far it was synced can.
+/// A fault that rule D3 cannot detect, as documented: only storage that marks how far it was synced can.
 #[test]
 #[cfg_attr(
     miri,
@@ -309,7 +309,7 @@ fn d3_the_last_record_garbled_with_its_seal_is_taken_for_torn_and_either_alone_i
         }
         open(&disk_of(&changed), 1)
     };
-    // The seal says nothing of its own.
+    // The seal has no contents of its own.
     assert!(
         matches!(garbled(&[0]), Opened::Intact(intact) if same(intact.durable().unwrap(), &expected))
     );
@@ -344,7 +344,7 @@ fn d3_a_missing_record_is_noticed_or_harmless() {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
+fn d1_unsynced_records_may_be_torn_at_any_byte() {
     let mut cluster = under_way(3_000);
     let mut cuts = 0;
     for _ in 0..150 {
@@ -372,7 +372,7 @@ fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
                 assert!(durable.promised() >= synced.promised());
                 assert!(durable.applied() >= synced.applied());
                 cuts += 1;
-                // It goes on behind what was torn, and is read again.
+                // The journal continues after the torn record, and the log is read again.
                 if byte % 7 == 3 {
                     let (mut journal, mut node) = intact.start::<PAGE>(1, cluster.now).unwrap();
                     let ballot = Ballot::new(node.promised().round() + 1, NodeId(number));
@@ -399,11 +399,11 @@ fn d1_what_was_not_synced_may_be_torn_at_any_byte() {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn d1_a_snapshot_that_is_installed_with_what_follows_may_be_torn_as_well() {
+fn d1_an_installed_snapshot_and_later_records_may_be_torn() {
     let mut cluster = under_way(1_000);
     let (mut cuts, mut installed) = (0, 0);
     for round in 0..3 {
-        // Somebody misses so much that only a snapshot helps, and takes in a lot before it writes again.
+        // A node misses so much that only a snapshot helps, and takes in a lot before it writes again.
         cluster.cut_off = Some(round % 3);
         for _ in 0..1_500 {
             let index = cluster.step();
@@ -451,7 +451,7 @@ fn d1_a_snapshot_that_is_installed_with_what_follows_may_be_torn_as_well() {
     assert!(installed >= 3 && cuts > 100, "{installed}, {cuts}");
 }
 
-/// What a record is, in a letter: the beginning of a checkpoint, a page, its end, a seal, or anything else.
+/// Returns a letter for a record: the beginning of a checkpoint, a page, its end, a seal, or anything else.
 fn letter(record: &[u8]) -> char {
     use super::record::Record;
     match Record::<BankCommand>::decode(record) {
@@ -467,7 +467,7 @@ fn letters(disk: &Disk) -> String {
     records(disk).iter().map(|record| letter(record)).collect()
 }
 
-/// Lets a node write promises until the storage is as is asked for.
+/// Lets a node write promises until the storage satisfies a condition.
 fn promise_until(member: &mut Member, is_so: impl Fn(&Journal<Disk>) -> bool) {
     let Member { node, journal, .. } = member;
     let mut round = node.promised().round();
@@ -484,7 +484,7 @@ fn promise_until(member: &mut Member, is_so: impl Fn(&Journal<Disk>) -> bool) {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn t5_a_checkpoint_is_written_in_pages_beside_what_is_written_meanwhile() {
+fn t5_a_checkpoint_is_written_in_pages_between_other_records() {
     let mut cluster = under_way(1_000);
     let member = &mut cluster.members[1];
     let before = member.journal.checkpoints();
@@ -508,13 +508,13 @@ fn t5_a_checkpoint_is_written_in_pages_beside_what_is_written_meanwhile() {
     miri,
     ignore = "a cluster that lives for so long takes an interpreter hours"
 )]
-fn t4_a_checkpoint_whose_snapshot_had_to_make_room_begins_anew() {
+fn t4_a_checkpoint_starts_over_when_its_snapshot_was_replaced() {
     let mut cluster = under_way(1_000);
     let member = &mut cluster.members[1];
     let before = member.journal.checkpoints();
     let begun = |journal: &Journal<Disk>| letters(journal.storage()).matches('b').count();
     promise_until(member, |journal| begun(journal) > 1);
-    // Nobody seems to have asked for a page in a while, so that the node takes the room back.
+    // No page seems to have been requested for a while, so the node takes the room back.
     let late = Instant::ZERO + Duration::from_secs(100_000);
     let Member { node, outbox, .. } = member;
     node.handle_timeout(late, outbox, &mut cluster.chains);

@@ -1,4 +1,4 @@
-//! What each kind of message says, as bytes.
+//! The encoding of each kind of message.
 
 use super::Unencodable;
 use crate::{
@@ -7,15 +7,15 @@ use crate::{
 };
 use heapless::Vec;
 
-/// The bits of the first byte of what has optional parts.
+/// The bits of the first byte of messages with optional parts.
 mod flag {
-    /// A promise: this is the last page.
+    /// Promise: this is the last page.
     pub(super) const LAST: u8 = 1;
-    /// A promise or an accepted: what is promised follows, as it is not the ballot that was asked about.
+    /// Promise or accepted: the promised ballot follows, as it differs from the ballot that is answered.
     pub(super) const REFUSED: u8 = 2;
 }
 
-/// The byte of a leader where there is none.
+/// The byte for no leader.
 pub(super) const NOBODY: u8 = 255;
 
 pub(super) fn write<M: StateMachine, const PAGE: usize>(
@@ -23,13 +23,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
     to: &mut Writer<'_>,
 ) -> Result<(), Unencodable> {
     match message {
-        Message::Join { snapshot, page } => {
-            to.put_u8(u8::from(snapshot.is_some()));
-            to.put_u32(*page);
-            if let Some(snapshot) = snapshot {
-                put_snapshot(to, *snapshot);
-            }
-        }
+        Message::Join { snapshot, page } => put_join(to, *snapshot, *page),
         Message::Welcome {
             snapshot,
             page,
@@ -88,6 +82,14 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
         }
     }
     Ok(())
+}
+
+fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, page: u32) {
+    to.put_u8(u8::from(snapshot.is_some()));
+    to.put_u32(page);
+    if let Some(snapshot) = snapshot {
+        put_snapshot(to, snapshot);
+    }
 }
 
 fn write_promise<M: StateMachine, const PAGE: usize>(
@@ -282,7 +284,7 @@ fn read_run<M: StateMachine, const PAGE: usize>(
     })
 }
 
-/// The bytes of a ballot's round: see [`Ballot::ROUND_MAX`].
+/// The length of a ballot's round in bytes: see [`Ballot::ROUND_MAX`].
 const ROUND: usize = 6;
 
 #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -324,7 +326,7 @@ fn snapshot(from: &mut Reader<'_>) -> Option<SnapshotId> {
     })
 }
 
-/// The ballot that was asked about; and what is promised, where that is another one.
+/// Writes the ballot that is answered; and the promised ballot, if it differs.
 fn put_verdict(
     to: &mut Writer<'_>,
     flags: u8,
@@ -347,7 +349,7 @@ fn verdict(from: &mut Reader<'_>, allowed: u8) -> Option<(u8, Ballot, Ballot)> {
     let promised = if flags & flag::REFUSED == 0 {
         asked
     } else {
-        // Every message has one encoding.
+        // Every message has exactly one encoding.
         ballot(from).filter(|promised| *promised != asked)?
     };
     (flags & !(allowed | flag::REFUSED) == 0).then_some((flags, asked, promised))

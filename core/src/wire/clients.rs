@@ -1,11 +1,11 @@
-//! What clients and nodes say to each other, as bytes.
+//! The encoding of questions and answers between clients and nodes.
 
 use super::body::{NOBODY, ballot, key, outcome, put_ballot, put_key, put_outcome, put_slot, slot};
 use super::{FrameError, Unencodable};
 use crate::client::{Answer, Question};
-use crate::{NodeId, Proposal, Reader, Sink, Standing, Status, Value, Writer};
+use crate::{NodeId, NodeState, Proposal, Reader, Sink, Status, Value, Writer};
 
-/// The kinds of frames between clients and nodes. Nodes' messages have lower numbers.
+/// The kinds of frames between clients and nodes. Messages between nodes have lower numbers.
 pub(super) mod kind {
     pub(in crate::wire) const REQUEST: u8 = 128;
     pub(in crate::wire) const WITHDRAW: u8 = 129;
@@ -14,7 +14,7 @@ pub(super) mod kind {
     pub(in crate::wire) const STATUS: u8 = 132;
 }
 
-/// Whether a frame is for a client.
+/// True if a frame is for a client.
 pub(super) const fn is_answer(kind: u8) -> bool {
     matches!(kind, kind::OUTCOME | kind::STATUS)
 }
@@ -70,12 +70,12 @@ pub(super) fn write_answer<O: Value>(
             put_outcome(to, outcome);
         }
         Answer::Status(status) => {
-            to.put_u8(match status.standing {
-                Standing::Joining => 0,
-                Standing::Learning => 1,
-                Standing::Voting => 2,
-                Standing::Leading => 3,
-                Standing::Halted => 4,
+            to.put_u8(match status.state {
+                NodeState::Joining => 0,
+                NodeState::Learning => 1,
+                NodeState::Voting => 2,
+                NodeState::Leading => 3,
+                NodeState::Halted => 4,
             });
             put_leader(to, status.leader)?;
             put_slot(to, status.applied);
@@ -99,7 +99,7 @@ pub(super) fn read_answer<O: Value>(kind: u8, from: &mut Reader<'_>) -> Option<A
             }
         }
         kind::STATUS => Answer::Status(Status {
-            standing: Standing::ALL.get(usize::from(from.u8()?)).copied()?,
+            state: NodeState::ALL.get(usize::from(from.u8()?)).copied()?,
             leader: leader(from).ok()?,
             applied: slot(from)?,
             chain: from.u64()?,
@@ -117,7 +117,7 @@ fn put_leader(to: &mut Writer<'_>, leader: Option<NodeId>) -> Result<(), Unencod
     Ok(())
 }
 
-/// A node, or nobody.
+/// Reads a node, or none.
 fn leader(from: &mut Reader<'_>) -> Result<Option<NodeId>, FrameError> {
     match from.u8().ok_or(FrameError::Malformed)? {
         NOBODY => Ok(None),

@@ -1,28 +1,28 @@
-//! Whole frames: what stands around the body of a message.
+//! Frames: headers, checksums, and the dispatch by kind.
 
 use super::{Dropped, FrameError, Unencodable, VERSION, body, clients, len, node_byte, node_of};
 use crate::checksum::crc32;
-use crate::client::{Address, Answered, Asked};
+use crate::client::{Address, AnswerEnvelope, QuestionEnvelope};
 use crate::{Envelope, MessageKind, Reader, Sink, StateMachine, Value, Writer};
 use core::marker::PhantomData;
 
-/// What a frame holds, to whoever drives a node.
+/// The contents of a frame, for the driver of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Frame<M: StateMachine, const PAGE: usize> {
-    /// What a node says to a node: for [`Node::handle_message`](crate::Node::handle_message).
+    /// A message from another node: for [`Node::handle_message`](crate::Node::handle_message).
     Message(Envelope<M, PAGE>),
-    /// What a client asks: for [`Service::handle`](crate::client::Service::handle).
-    Asked(Asked<M::Command>),
-    /// What some node answers a client, on a line that is heard by all. It was not looked into.
-    Answered,
+    /// A question from a client: for [`Service::handle`](crate::client::Service::handle).
+    Question(QuestionEnvelope<M::Command>),
+    /// An answer from some node to a client, on a shared medium. It was not decoded.
+    Answer,
 }
 
-/// What one node puts on a link and takes from it: messages as frames of at most `MTU` bytes, for a state machine `M` and
+/// Encodes and decodes the frames of one node: messages as frames of at most `MTU` bytes, for a state machine `M` and
 /// pages of `PAGE` entries.
 ///
-/// It does not compile where the longest message does not fit; the compiler's error says which number to change.
-/// `const _: () = Frames::<M, PAGE, MTU>::FITS;` asks without building anything.
+/// It does not compile if the longest message does not fit; the compiler's error names the number to change. `const _:
+/// () = Frames::<M, PAGE, MTU>::FITS;` checks it without constructing one.
 ///
 /// ```
 /// use synod::machines::Opaque;
@@ -58,12 +58,12 @@ pub struct Frames<M, const PAGE: usize, const MTU: usize> {
 }
 
 impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> {
-    /// Compiles where every message fits into a frame.
+    /// Compiles only if every message fits into a frame.
     pub const FITS: () = if let Some(number_to_change) = len::misfit::<M, PAGE>(MTU) {
         panic!("{}", number_to_change);
     };
 
-    /// The frames of the cluster with a [fingerprint](crate::Node::fingerprint_of).
+    /// Creates the frames of the cluster with a [fingerprint](crate::Node::fingerprint_of).
     pub const fn new(cluster: u32) -> Self {
         let () = Self::FITS;
         Self {
@@ -78,11 +78,11 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         }
     }
 
-    /// Puts a message into a buffer. How many bytes of it are the frame.
+    /// Encodes a message into a buffer. Returns the length of the frame in bytes.
     ///
     /// # Errors
     ///
-    /// [`Unencodable`]: no node says that.
+    /// [`Unencodable`]: no node sends such a message.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn encode(
         &self,
@@ -100,14 +100,14 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         seal(writer)
     }
 
-    /// Puts what a client asks into a buffer. How many bytes of it are the frame.
+    /// Encodes a client's question into a buffer. Returns the length of the frame in bytes.
     ///
     /// # Errors
     ///
-    /// [`Unencodable`]: it is for no node.
-    pub fn encode_asked(
+    /// [`Unencodable`]: the recipient is not a possible node.
+    pub fn encode_question(
         &self,
-        asked: &Asked<M::Command>,
+        asked: &QuestionEnvelope<M::Command>,
         buffer: &mut [u8; MTU],
     ) -> Result<usize, Unencodable> {
         let mut writer = Writer::new(buffer);
@@ -118,15 +118,15 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         seal(writer)
     }
 
-    /// Puts what a node answers a client into a buffer. How many bytes of it are the frame.
+    /// Encodes a node's answer to a client into a buffer. Returns the length of the frame in bytes.
     ///
     /// # Errors
     ///
-    /// [`Unencodable`]: no node says that.
+    /// [`Unencodable`]: no node sends such an answer.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub fn encode_answered(
+    pub fn encode_answer(
         &self,
-        answered: &Answered<M::Output>,
+        answered: &AnswerEnvelope<M::Output>,
         buffer: &mut [u8; MTU],
     ) -> Result<usize, Unencodable> {
         let mut writer = Writer::new(buffer);
@@ -137,11 +137,11 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         seal(writer)
     }
 
-    /// What a frame holds, for whoever drives a node.
+    /// Decodes a frame, for the driver of a node.
     ///
     /// # Errors
     ///
-    /// Why it was dropped; it is counted.
+    /// The reason for which the frame was dropped; it is counted.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn decode(&mut self, frame: &[u8]) -> Result<Frame<M, PAGE>, FrameError> {
         let decoded = self.read(frame);
@@ -151,16 +151,16 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         decoded
     }
 
-    /// What a frame holds, for a client: an answer, to whichever client; or `None` for what nodes and other clients say, which
-    /// is not looked into.
+    /// Decodes a frame, for a client: returns an answer, for whichever client; or `None` for a frame from another
+    /// client or between nodes, which is not decoded.
     ///
     /// # Errors
     ///
-    /// Why it was dropped; it is counted.
-    pub fn decode_answered(
+    /// The reason for which the frame was dropped; it is counted.
+    pub fn decode_answer(
         &mut self,
         frame: &[u8],
-    ) -> Result<Option<Answered<M::Output>>, FrameError> {
+    ) -> Result<Option<AnswerEnvelope<M::Output>>, FrameError> {
         let decoded = self.unseal(frame).and_then(|(kind, mut reader)| {
             if !clients::is_answer(kind) {
                 return Ok(None);
@@ -174,7 +174,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         decoded
     }
 
-    /// How many frames were dropped, and why.
+    /// Returns the number of dropped frames for each reason.
     pub fn dropped(&self) -> Dropped {
         self.dropped
     }
@@ -182,14 +182,14 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     fn read(&self, frame: &[u8]) -> Result<Frame<M, PAGE>, FrameError> {
         let (kind, mut reader) = self.unseal(frame)?;
         if clients::is_answer(kind) {
-            return Ok(Frame::Answered);
+            return Ok(Frame::Answer);
         }
         let held = self.held(kind, &mut reader);
         held.filter(|_| reader.is_empty())
             .ok_or(FrameError::Malformed)
     }
 
-    /// The kind of a frame that is whole, of this version and of this cluster; and what is behind its cluster.
+    /// Checks the checksum, the version and the cluster. Returns the kind of the frame and the bytes after the cluster.
     fn unseal<'a>(&self, frame: &'a [u8]) -> Result<(u8, Reader<'a>), FrameError> {
         let (said, checksum) = frame.split_last_chunk().ok_or(FrameError::Damaged)?;
         if u32::from_le_bytes(*checksum) != crc32(said) {
@@ -206,7 +206,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         Ok((kind, reader))
     }
 
-    /// What is behind the cluster: the ends, and a body that follows from the kind.
+    /// Decodes the bytes after the cluster: sender, recipient, and the body for the kind.
     fn held(&self, kind: u8, reader: &mut Reader<'_>) -> Option<Frame<M, PAGE>> {
         let (from, to) = (reader.u8()?, node_of(reader.u8()?)?);
         if let Some(kind) = MessageKind::ALL.get(usize::from(kind)) {
@@ -217,7 +217,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
                 message: body::read(*kind, reader)?,
             }));
         }
-        Some(Frame::Asked(Asked {
+        Some(Frame::Question(QuestionEnvelope {
             from: Address::new(from)?,
             to,
             question: clients::read_question(kind, reader)?,
@@ -225,15 +225,15 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     }
 }
 
-fn answered<O: Value>(kind: u8, reader: &mut Reader<'_>) -> Option<Answered<O>> {
-    Some(Answered {
+fn answered<O: Value>(kind: u8, reader: &mut Reader<'_>) -> Option<AnswerEnvelope<O>> {
+    Some(AnswerEnvelope {
         from: node_of(reader.u8()?)?,
         to: Address::new(reader.u8()?)?,
         answer: clients::read_answer(kind, reader)?,
     })
 }
 
-/// What is ahead of the body.
+/// Writes the header of a frame.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn open(writer: &mut Writer<'_>, kind: u8, cluster: u32, (from, to): (u8, u8)) {
     writer.put_u8(VERSION);
@@ -243,7 +243,7 @@ fn open(writer: &mut Writer<'_>, kind: u8, cluster: u32, (from, to): (u8, u8)) {
     writer.put_u8(to);
 }
 
-/// What is behind the body.
+/// Writes the checksum; returns the length of the frame.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn seal(mut writer: Writer<'_>) -> Result<usize, Unencodable> {
     let len = writer.len();

@@ -1,20 +1,20 @@
-//! How long frames can become, known when the program is compiled.
+//! Frame lengths, known at compile time.
 
 use crate::roles::sessions::HEAD;
 use crate::{SNAPSHOT_PAGE, StateMachine, Value};
 
-/// The bytes of a frame beside the body: version, kind, cluster, from, to, and the checksum at the end.
+/// The length of a frame without its body in bytes: version, kind, cluster, from, to, and the checksum at the end.
 pub const OVERHEAD: usize = 1 + 1 + 4 + 1 + 1 + 4;
 
-/// The fewest bytes that a link's frames must have, whatever is replicated: those of a page of 28 bytes of a snapshot. A frame of
-/// CAN FD has them.
+/// The smallest maximum frame length of a link in bytes, whatever is replicated: enough for a snapshot page of 28
+/// bytes. A CAN FD frame is long enough.
 pub const LEN_MIN: usize = OVERHEAD + SLOT + 8 + 4 + 4 + HEAD;
 
 const BALLOT: usize = 6 + 1;
 const SLOT: usize = 8;
 const KEY: usize = 8 + 4;
 
-/// The longest frame of a cluster that replicates `M` in pages of `PAGE` entries, in bytes.
+/// Returns the length of the longest frame of a cluster that replicates `M` in pages of `PAGE` entries, in bytes.
 ///
 /// ```
 /// use synod::machines::Opaque;
@@ -36,13 +36,14 @@ pub const fn len_max<M: StateMachine, const PAGE: usize>() -> usize {
     len
 }
 
-/// A promise with `PAGE` entries: flags, ballot, two slots; and for each entry how far its slot is, ballot and proposal. It is
-/// longer than a refusal, which has a ballot more and no entry, and than any other message about as many commands.
+/// The length of a promise with `PAGE` entries: flags, ballot, two slots; for each entry the distance of its slot,
+/// ballot and proposal. It is longer than a refusal, which has one more ballot and no entry, and than any other message
+/// with as many commands.
 const fn promise_max<M: StateMachine, const PAGE: usize>() -> usize {
     OVERHEAD + 1 + BALLOT + SLOT + SLOT + PAGE * (2 + BALLOT + proposal_max::<M>())
 }
 
-/// A welcome: the snapshot's slot and digest, which page of how many, and the page.
+/// The length of a welcome: the snapshot's slot and digest, page index, number of pages, and the page.
 const fn welcome_max<M: StateMachine>() -> usize {
     assert!(
         M::PAGE_BYTES <= SNAPSHOT_PAGE,
@@ -51,13 +52,13 @@ const fn welcome_max<M: StateMachine>() -> usize {
     OVERHEAD + SLOT + 8 + 4 + 4 + M::PAGE_BYTES
 }
 
-/// An answer to a client: the key and the fingerprint of the request, who leads, and its outcome. A node that answers another one says the same
-/// without the leader.
+/// The length of an answer to a client: the key and the fingerprint of the request, the leader, and the outcome. The
+/// answer of a node to another node has the same fields without the leader.
 const fn answer_max<M: StateMachine>() -> usize {
     OVERHEAD + KEY + 4 + 1 + 1 + SLOT + M::Output::ENCODED_MAX
 }
 
-/// How a node is: what it can do, who leads, two numbers and a ballot.
+/// The length of a status: state, leader, two numbers and a ballot.
 const STATUS: usize = OVERHEAD + 1 + 1 + SLOT + 8 + BALLOT;
 const _: () = assert!(STATUS <= LEN_MIN, "every link carries it");
 
@@ -65,7 +66,7 @@ const fn proposal_max<M: StateMachine>() -> usize {
     1 + KEY + M::Command::ENCODED_MAX
 }
 
-/// Which number to change where a message may be longer than a frame; `None` where all of them fit.
+/// Returns which number to change if a message may be longer than a frame; `None` if all of them fit.
 pub(super) const fn misfit<M: StateMachine, const PAGE: usize>(mtu: usize) -> Option<&'static str> {
     if M::PAGE_BYTES > SNAPSHOT_PAGE {
         Some("PAGE_BYTES of the state machine must be at most SNAPSHOT_PAGE")

@@ -1,14 +1,14 @@
-//! Frames that are what the page says, and frames that are not.
+//! Tests of the wire format: valid frames as documented in `WIRE.md`, and invalid ones.
 
 extern crate std;
 
 use super::{Frame, FrameError, Frames, LEN_MIN, OVERHEAD, Unencodable, VERSION, len_max};
 use crate::checksum::crc32;
-use crate::client::{Address, Answer, Answered, Asked, Question};
+use crate::client::{Address, Answer, AnswerEnvelope, Question, QuestionEnvelope};
 use crate::{
     Ballot, ClientId, Config, Entries, Entry, Envelope, MalformedPage, Message, MessageKind, Node,
-    NodeId, Outcome, Proposal, Proposals, Reader, RequestKey, RequestNumber, Sink, Slot,
-    SnapshotId, Standing, StateMachine, Status, Writer,
+    NodeId, NodeState, Outcome, Proposal, Proposals, Reader, RequestKey, RequestNumber, Sink, Slot,
+    SnapshotId, StateMachine, Status, Writer,
 };
 use core::fmt::Write;
 use heapless::Vec;
@@ -105,33 +105,33 @@ fn response(outcome: Outcome<u32>) -> Said {
 
 type Vectors = std::vec::Vec<(&'static str, Said)>;
 
-/// What a frame holds.
+/// The contents of a frame.
 #[derive(Clone, Debug, PartialEq)]
 enum Held {
     Message(Envelope<Register, 2>),
-    Asked(Asked<u32>),
-    Answered(Answered<u32>),
+    Question(QuestionEnvelope<u32>),
+    Answer(AnswerEnvelope<u32>),
 }
 
-/// What a node and a client make of a frame. Only one of them looks into what is for a client.
+/// Returns what a node and a client decode from a frame. Only one of them decodes a frame for a client.
 fn decode(link: &mut Link, frame: &[u8]) -> Result<Held, FrameError> {
     match link.decode(frame)? {
         Frame::Message(envelope) => {
-            assert_eq!(link.decode_answered(frame), Ok(None), "for a node");
+            assert_eq!(link.decode_answer(frame), Ok(None), "for a node");
             Ok(Held::Message(envelope))
         }
-        Frame::Asked(asked) => {
-            assert_eq!(link.decode_answered(frame), Ok(None), "for a node");
-            Ok(Held::Asked(asked))
+        Frame::Question(asked) => {
+            assert_eq!(link.decode_answer(frame), Ok(None), "for a node");
+            Ok(Held::Question(asked))
         }
-        Frame::Answered => {
-            let answered = link.decode_answered(frame)?;
-            Ok(Held::Answered(answered.unwrap()))
+        Frame::Answer => {
+            let answered = link.decode_answer(frame)?;
+            Ok(Held::Answer(answered.unwrap()))
         }
     }
 }
 
-/// Messages of every kind, with each of their optional parts; and behind them what clients ask and hear.
+/// Returns messages of every kind, with each of their optional parts; then questions and answers of clients.
 fn vectors() -> std::vec::Vec<(&'static str, Held)> {
     let (first, slot) = (ballot(3, 1), Slot::new(9));
     let mut messages = Vectors::new();
@@ -152,7 +152,7 @@ fn key() -> RequestKey {
 }
 
 fn asked(question: Question<u32>) -> Held {
-    Held::Asked(Asked {
+    Held::Question(QuestionEnvelope {
         from: Address::new(200).unwrap(),
         to: NodeId(1),
         question,
@@ -160,7 +160,7 @@ fn asked(question: Question<u32>) -> Held {
 }
 
 fn answered(answer: Answer<u32>) -> Held {
-    Held::Answered(Answered {
+    Held::Answer(AnswerEnvelope {
         from: NodeId(1),
         to: Address::new(200).unwrap(),
         answer,
@@ -177,9 +177,9 @@ fn outcome(outcome: Outcome<u32>, leader: Option<NodeId>) -> Held {
     })
 }
 
-fn status(standing: Standing, leader: Option<NodeId>) -> Held {
+fn status(state: NodeState, leader: Option<NodeId>) -> Held {
     answered(Answer::Status(Status {
-        standing,
+        state,
         leader,
         applied: Slot::new(9),
         chain: 0x0102_0304_0506_0708,
@@ -213,8 +213,8 @@ fn of_clients(slot: Slot) -> std::vec::Vec<(&'static str, Held)> {
         ("answer, evicted", outcome(Outcome::Evicted, leader)),
         ("answer, reused", outcome(Outcome::Reused, leader)),
         ("answer, busy", outcome(Outcome::Busy, leader)),
-        ("status, voting", status(Standing::Voting, leader)),
-        ("status, halted", status(Standing::Halted, None)),
+        ("status, voting", status(NodeState::Voting, leader)),
+        ("status, halted", status(NodeState::Halted, None)),
     ]
 }
 
@@ -374,13 +374,13 @@ fn bytes_of(held: &Held) -> std::vec::Vec<u8> {
     let (link, mut buffer) = (Link::new(cluster()), [0; MTU]);
     let len = match held {
         Held::Message(envelope) => link.encode(envelope, &mut buffer),
-        Held::Asked(asked) => link.encode_asked(asked, &mut buffer),
-        Held::Answered(answered) => link.encode_answered(answered, &mut buffer),
+        Held::Question(asked) => link.encode_question(asked, &mut buffer),
+        Held::Answer(answered) => link.encode_answer(answered, &mut buffer),
     };
     buffer[..len.unwrap()].to_vec()
 }
 
-/// The same frame after its bytes were changed by somebody who knows how to count.
+/// Returns the frame with changed bytes and a valid checksum.
 fn forged(
     mut frame: std::vec::Vec<u8>,
     change: impl FnOnce(&mut std::vec::Vec<u8>),
@@ -393,7 +393,7 @@ fn forged(
 }
 
 #[test]
-fn the_vectors_of_the_page_are_what_is_encoded() {
+fn the_encoding_matches_the_vectors_in_the_document() {
     let mut lines = std::string::String::new();
     for (name, held) in vectors() {
         write!(lines, "{name}\n   ").unwrap();
@@ -488,7 +488,7 @@ fn a_frame_of_another_version_or_of_another_cluster_is_dropped_and_counted() {
 }
 
 #[test]
-fn what_no_node_says_is_dropped_and_counted() {
+fn frames_that_no_node_sends_are_dropped_and_counted() {
     let frame = |message| encoded(message);
     let of = |message, at: usize, byte| forged(frame(message), |bytes| bytes[at] = byte);
     let learn = || Message::Learn { from: Slot::FIRST };
@@ -512,7 +512,7 @@ fn what_no_node_says_is_dropped_and_counted() {
         ),
         of(two_entries(), body, 4),
         of(accepted(ballot(3, 1)), body, 1),
-        // A third entry, an entry at the low-water mark itself, and a refusal by the same ballot.
+        // A third entry, an entry at the low-water mark itself, and a refusal with the same ballot.
         forged(frame(two_entries()), |bytes| {
             bytes.extend_from_within(body + 24..body + 50);
         }),
@@ -529,20 +529,20 @@ fn what_no_node_says_is_dropped_and_counted() {
             body + 16,
             5,
         ),
-        // No kind of message, and none of what clients say; a client that is a node, a node that is a client.
+        // Not a kind of message, nor of clients; a client that is a node, a node that is a client.
         of(learn(), 1, 127),
         of(learn(), 1, 133),
         held_with(asked(Question::Status), 6, 63),
         held_with(asked(Question::Status), 7, 64),
-        held_with(status(Standing::Voting, None), 6, 64),
-        held_with(status(Standing::Voting, None), 7, 63),
-        // A client asks for a no-op; a node is what no node can be; a leader is no node.
+        held_with(status(NodeState::Voting, None), 6, 64),
+        held_with(status(NodeState::Voting, None), 7, 63),
+        // A client requests a no-op; an impossible status of a node; a leader that is not a node.
         forged(bytes_of(&asked(Question::Status)), |bytes| {
             bytes[1] = 128;
             bytes.push(0);
         }),
-        held_with(status(Standing::Voting, None), body, 5),
-        held_with(status(Standing::Voting, None), body + 1, 64),
+        held_with(status(NodeState::Voting, None), body, 5),
+        held_with(status(NodeState::Voting, None), body + 1, 64),
         held_with(outcome(Outcome::Busy, None), body + 16, 64),
         held_with(outcome(Outcome::Busy, None), body + 17, 6),
     ];
@@ -577,7 +577,7 @@ fn a_page_is_no_longer_than_the_machine_makes_them() {
 }
 
 #[test]
-fn what_no_node_says_has_no_encoding() {
+fn messages_that_no_node_sends_have_no_encoding() {
     let mut buffer = [0; MTU];
     let link = Link::new(cluster());
     let mut encode = |message| link.encode(&envelope(message), &mut buffer);
@@ -597,12 +597,15 @@ fn what_no_node_says_has_no_encoding() {
         ..envelope(Message::Learn { from: Slot::FIRST })
     };
     assert_eq!(link.encode(&nowhere, &mut buffer), bad);
-    // What is a client's address on the wire is no node.
-    let Held::Asked(asked) = asked(Question::Status) else {
+    // A client's address on the wire is not a node.
+    let Held::Question(asked) = asked(Question::Status) else {
         unreachable!();
     };
     let to = NodeId(64);
-    assert_eq!(link.encode_asked(&Asked { to, ..asked }, &mut buffer), bad);
+    assert_eq!(
+        link.encode_question(&QuestionEnvelope { to, ..asked }, &mut buffer),
+        bad
+    );
     let told = |leader, from| {
         let answer = Answer::Outcome {
             key: key(),
@@ -611,19 +614,19 @@ fn what_no_node_says_has_no_encoding() {
             leader,
         };
         let to = Address::LAST;
-        Answered { from, to, answer }
+        AnswerEnvelope { from, to, answer }
     };
     assert!(
-        link.encode_answered(&told(None, NodeId(63)), &mut buffer)
+        link.encode_answer(&told(None, NodeId(63)), &mut buffer)
             .is_ok()
     );
     let nobody = Some(NodeId(255));
     assert_eq!(
-        link.encode_answered(&told(nobody, NodeId(1)), &mut buffer),
+        link.encode_answer(&told(nobody, NodeId(1)), &mut buffer),
         bad
     );
     assert_eq!(
-        link.encode_answered(&told(None, NodeId(64)), &mut buffer),
+        link.encode_answer(&told(None, NodeId(64)), &mut buffer),
         bad
     );
 }
@@ -653,13 +656,13 @@ fn the_longest_messages_are_as_long_as_was_said() {
         output: 7,
     };
     assert_eq!(bytes_of(&outcome(applied, None)).len(), 38 + 4);
-    let status = status(Standing::Leading, None);
+    let status = status(NodeState::Leading, None);
     assert_eq!(bytes_of(&status).len(), 37, "of every link");
 }
 
-/// What the compiler says where frames are too short, for commands, outputs and pages of so many bytes.
+/// The compiler's error for frames that are too short, for commands, outputs and pages of these lengths.
 #[test]
-fn what_does_not_fit_is_named_with_the_number_to_change() {
+fn a_length_that_does_not_fit_is_named_with_the_number_to_change() {
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
     #[cfg_attr(feature = "defmt", derive(defmt::Format))]
     struct Made<const COMMAND: usize, const OUTPUT: usize, const BYTES: usize>;

@@ -3,7 +3,7 @@
 use crate::board::Board;
 use crate::event_log::Log;
 use crate::serial_line::{self, Line, MTU};
-use synod::client::{Answered, Service};
+use synod::client::{AnswerEnvelope, Service};
 use synod::storage::{Journal, Storage};
 use synod::wire::{Frame, Frames};
 use synod::{Envelope, Node, Outbox, StateMachine};
@@ -41,11 +41,11 @@ pub fn drive<
                 Ok(Frame::Message(envelope)) => {
                     node.handle_message(now, &envelope, outbox, &mut log);
                 }
-                Ok(Frame::Asked(asked)) => {
+                Ok(Frame::Question(asked)) => {
                     answer = service.handle(now, node, &asked, outbox, &mut log);
                 }
                 // The answer of another node to a client.
-                Ok(Frame::Answered) => {}
+                Ok(Frame::Answer) => {}
                 Err(_) => log.dropped(&frames.dropped()),
             }
         }
@@ -70,11 +70,11 @@ pub fn drive<
         }
         for reply in &outbox.replies {
             if let Some(answered) = service.answer(node, reply) {
-                send(board, &frames, &Said::Answered(&answered));
+                send(board, &frames, &Said::AnswerEnvelope(&answered));
             }
         }
         if let Some(answered) = &answer {
-            send(board, &frames, &Said::Answered(answered));
+            send(board, &frames, &Said::AnswerEnvelope(answered));
         }
         outbox.clear();
     }
@@ -83,7 +83,7 @@ pub fn drive<
 /// A message to another node, or an answer to a client.
 enum Said<'a, M: StateMachine, const P: usize> {
     Message(&'a Envelope<M, P>),
-    Answered(&'a Answered<M::Output>),
+    AnswerEnvelope(&'a AnswerEnvelope<M::Output>),
 }
 
 /// Sends a message or an answer. Every output of a node fits into a frame.
@@ -96,7 +96,7 @@ fn send<M: StateMachine, const P: usize>(
     let mut buffer = [0; MTU];
     let encoded = match said {
         Said::Message(envelope) => frames.encode(envelope, &mut buffer),
-        Said::Answered(answered) => frames.encode_answered(answered, &mut buffer),
+        Said::AnswerEnvelope(answered) => frames.encode_answer(answered, &mut buffer),
     };
     if let Ok(len) = encoded {
         let frame = buffer.get(..len).unwrap_or_default();

@@ -33,25 +33,29 @@ impl Seat {
     /// Returns the contents of the storage, and the other state of the journal.
     fn records(&self) -> Option<(&PowerCutStorage, impl Eq + Hash)> {
         let journal = self.journal.as_ref()?;
-        Some((journal.storage(), journal.essence()))
+        Some((journal.storage(), journal.exploration_state()))
     }
 }
 
 impl Internable for Seat {
     fn fingerprint(&self) -> u64 {
-        hash_of(&(self.node.id(), self.node.essence(), self.records()))
+        hash_of(&(
+            self.node.id(),
+            self.node.exploration_state(),
+            self.records(),
+        ))
     }
 
     fn is(&self, other: &Self) -> bool {
         self.node.id() == other.node.id()
-            && self.node.essence() == other.node.essence()
+            && self.node.exploration_state() == other.node.exploration_state()
             && self.records() == other.records()
     }
 
     /// The essence of a node leaves out times and random draws. The interner would keep those of the first of two equal
     /// nodes, and later steps would depend on them.
     fn distill(&mut self) {
-        self.node.distill();
+        self.node.canonicalize();
     }
 }
 

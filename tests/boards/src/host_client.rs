@@ -8,7 +8,7 @@ use example_firmware::member::{self, PAGE};
 use example_firmware::serial_line::MTU;
 use std::sync::Arc;
 use std::time::Instant as Clock;
-use synod::client::{Address, Answer, Answered, Applied, Asked, Client, Question};
+use synod::client::{Address, Answer, AnswerEnvelope, Applied, Client, Question, QuestionEnvelope};
 use synod::wire::{Dropped, Frames};
 use synod::{Instant, NodeId, NodeSet, StateMachine, Status};
 
@@ -131,10 +131,10 @@ impl<M: StateMachine> HostClient<M> {
 
     fn put(&self, to: NodeId, question: Question<M::Command>) {
         let from = self.address;
-        let asked = Asked { from, to, question };
+        let asked = QuestionEnvelope { from, to, question };
         let mut buffer = [0; MTU];
         // Every question of a client fits into a frame.
-        if let Ok(len) = self.frames.encode_asked(&asked, &mut buffer) {
+        if let Ok(len) = self.frames.encode_question(&asked, &mut buffer) {
             self.end.send(buffer.get(..len).unwrap_or_default());
         }
     }
@@ -142,8 +142,8 @@ impl<M: StateMachine> HostClient<M> {
     /// Returns the next answer for this client.
     fn hear(&mut self, patience: Duration) -> Option<(NodeId, Answer<M::Output>)> {
         let frame = self.end.receive(patience)?;
-        let answered = self.frames.decode_answered(&frame).ok()??;
-        let Answered { from, to, answer } = answered;
+        let answered = self.frames.decode_answer(&frame).ok()??;
+        let AnswerEnvelope { from, to, answer } = answered;
         (to == self.address).then_some((from, answer))
     }
 

@@ -19,7 +19,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant as Clock;
 use synod::client::Address;
 use synod::machines::{KvCommand, KvReply};
-use synod::{NodeId, Standing, Status};
+use synod::{NodeId, NodeState, Status};
 
 /// The time limit from power-on to the first log line of a board.
 const BOOT: Duration = Duration::from_secs(20);
@@ -306,13 +306,13 @@ struct StatusText<'a>(&'a Status);
 impl core::fmt::Display for StatusText<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Status {
-            standing,
+            state,
             leader,
             applied,
             chain,
             highest,
         } = self.0;
-        write!(f, "{standing}")?;
+        write!(f, "{state}")?;
         match leader {
             Some(leader) => write!(f, ", leader {leader}")?,
             None => f.write_str(", no leader")?,
@@ -330,10 +330,10 @@ fn agreed(known: &[(Number, Option<Status>)]) -> Result<Option<String>, Failure>
     let mut told = Vec::new();
     for (board, status) in known {
         match status {
-            Some(status) if status.standing == Standing::Halted => {
+            Some(status) if status.state == NodeState::Halted => {
                 return Err(Failure::new(format!("board {board} has halted")));
             }
-            Some(status) if status.standing != Standing::Joining => told.push((*board, *status)),
+            Some(status) if status.state != NodeState::Joining => told.push((*board, *status)),
             _ => return Ok(None),
         }
     }
@@ -408,9 +408,9 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    fn status(standing: Standing, slot: u64, chain: u64) -> Status {
+    fn status(state: NodeState, slot: u64, chain: u64) -> Status {
         Status {
-            standing,
+            state,
             leader: None,
             applied: Slot::new(slot),
             chain,
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn boards_that_applied_different_logs_are_named() {
-        let voting = |slot, chain| status(Standing::Voting, slot, chain);
+        let voting = |slot, chain| status(NodeState::Voting, slot, chain);
         let same = [(0, voting(7, 1)), (1, voting(8, 2)), (2, voting(7, 1))];
         assert_eq!(differing(&same), None);
         let other = [(0, voting(7, 1)), (1, voting(8, 2)), (2, voting(7, 3))];
@@ -429,12 +429,12 @@ mod tests {
 
     #[test]
     fn boards_agree_when_all_have_joined_and_applied_the_same() {
-        let of = |standing, slot, chain| Some(status(standing, slot, chain));
-        let (leads, learns) = (Standing::Leading, Standing::Learning);
+        let of = |state, slot, chain| Some(status(state, slot, chain));
+        let (leads, learns) = (NodeState::Leading, NodeState::Learning);
         let both = [(0, of(leads, 7, 1)), (2, of(learns, 7, 1))];
         let text = agreed(&both).unwrap().unwrap();
         assert!(text.starts_with("2 boards have applied the same log up to slot 7"));
-        for not_yet in [None, of(learns, 6, 1), of(Standing::Joining, 7, 1)] {
+        for not_yet in [None, of(learns, 6, 1), of(NodeState::Joining, 7, 1)] {
             assert_eq!(agreed(&[(0, of(leads, 7, 1)), (2, not_yet)]), Ok(None));
         }
         for (never, says) in [
@@ -442,7 +442,7 @@ mod tests {
                 of(learns, 7, 2),
                 "boards 0 and 2 have applied different logs",
             ),
-            (of(Standing::Halted, 7, 1), "board 2 has halted"),
+            (of(NodeState::Halted, 7, 1), "board 2 has halted"),
         ] {
             let error = agreed(&[(0, of(leads, 7, 1)), (2, never)]).unwrap_err();
             assert!(error.to_string().contains(says), "{error}");

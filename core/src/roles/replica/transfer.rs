@@ -1,24 +1,24 @@
-//! Snapshots in and out of a replica: one at a time, in the room of one spare state.
+//! Snapshot transfer in both directions, one at a time, with the room of one spare state.
 
 use super::Replica;
 use crate::mutant::Mutant;
 use crate::roles::snapshot::{Installing, PageBytes, State};
 use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
 
-/// What became of a page of a snapshot.
+/// The verdict of the replica on a page of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Welcomed {
+pub(crate) enum WelcomeVerdict {
     /// The next page is needed.
     Next(SnapshotId, u32),
     /// The snapshot is installed.
     Installed,
-    /// It was not the page that is needed, or nothing new.
+    /// Not the page that is needed, or a snapshot that is not ahead.
     Ignored,
-    /// The snapshot was not what it was said to be; nothing was installed.
+    /// The snapshot does not match its digest, or cannot be decoded; nothing was installed.
     Malformed,
 }
 
-/// A page of a snapshot with its name.
+/// A page of a snapshot, with the id of the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) id: SnapshotId,
@@ -27,21 +27,21 @@ pub(crate) struct Page {
     pub(crate) bytes: PageBytes,
 }
 
-/// Room for a second state, used for one thing at a time.
+/// The spare state, used for one purpose at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Spare<M: StateMachine, const CLIENTS: usize> {
     Empty,
-    /// A snapshot that others are fetching: it stays as it is while the state goes on (rule T4).
+    /// A snapshot that other nodes are fetching. It does not change while the state goes on (rule T4).
     Pinned {
         id: SnapshotId,
         pages: u32,
-        /// Who is in the middle of it: has fetched a page of it, and not the last one. This node itself while it writes it
-        /// to storage.
+        /// The nodes that have fetched a page of it and not yet the last one; includes this node while it writes the
+        /// snapshot to storage.
         fetching: NodeSet,
         state: State<M, CLIENTS>,
     },
-    /// A snapshot that is being fetched, and from whom.
+    /// A snapshot that is being fetched, and its source.
     Installing {
         from: NodeId,
         repeats: u8,
@@ -50,29 +50,29 @@ pub(super) enum Spare<M: StateMachine, const CLIENTS: usize> {
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WINDOW, CLIENTS> {
-    /// A page of a snapshot of this state for those who lack it: of the one that they fetch, if it is still kept, or else
-    /// the first page of one. `None` while this replica is itself fetching one, or while others fetch one that is of no use
-    /// to whoever asks (rule J3).
+    /// Returns a page of a snapshot of this state for nodes that lack it: the requested page if that snapshot is still
+    /// pinned, otherwise the first page of the current one. `None` while this replica is fetching a snapshot itself, or
+    /// while others fetch one that is of no use to the requesting node (rule J3).
     ///
-    /// # Why nobody keeps another from getting one
+    /// # Why every node gets a snapshot in the end
     ///
-    /// What is kept is given up for a new one only if it no longer leads on: then whoever installs it would find the
-    /// decisions that come next forgotten here, and fetch again. And only if nobody else is in the middle of it, as that one
-    /// would have to begin anew, and could then do the same to the one for whom it was given up, and neither would ever
-    /// come to an end. So
+    /// The pinned snapshot is replaced only if it no longer *leads on*: a node that installs it would find that the
+    /// decisions after it are no longer kept here, and would have to fetch again. And it is replaced only if no other
+    /// node is in the middle of fetching it: that node would have to start over, could then do the same to the node
+    /// that has replaced its snapshot, and neither would ever finish. Therefore
     ///
-    /// - whoever has begun to fetch a snapshot can fetch it to its end, and who dies in the middle holds it for no longer
-    ///   than the transfer timer runs after the last page that anybody fetched;
-    /// - who asks while what is kept leads on shares it from page 0, whichever snapshot it was fetching before: it is as
-    ///   good as a new one;
-    /// - who asks when it does not lead on waits for those who are in the middle, which have only so many pages to go, and
-    ///   gets a new one then, or one from another replica at once.
+    /// - a node that has begun to fetch a snapshot can finish it, and a node that dies in the middle blocks others for
+    ///   no longer than the transfer timer runs after the last page that was fetched by anybody;
+    /// - a node that asks while the pinned snapshot leads on gets that one from page 0, whichever snapshot it was
+    ///   fetching before: it is as good as a new one;
+    /// - a node that asks when it does not lead on waits for those that are in the middle, which have a limited number
+    ///   of pages left, and then gets a new one, or gets one from another replica at once.
     ///
-    /// What is kept leads on if every decision after it is kept as well, and that is a question to the floor of the log: a
-    /// burst of decisions ahead of a gap raises the floor while little is applied, so how much was applied since says
-    /// nothing. And as a replica is offered a snapshot only for a slot at or under the floor, one that leads on is ahead of
-    /// all that it has applied.
-    pub(crate) fn welcome(
+    /// The pinned snapshot leads on if every decision after it is still kept, which the floor of the log tells. The
+    /// number of slots applied since says nothing: a burst of decisions ahead of a gap raises the floor while little is
+    /// applied. As a replica offers a snapshot only for a slot at or below the floor, one that leads on is ahead of
+    /// everything that the requesting node has applied.
+    pub(crate) fn snapshot_page(
         &mut self,
         to: NodeSet,
         wanted: Option<SnapshotId>,
@@ -91,7 +91,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             }
         };
         if kept.is_none() {
-            self.keep();
+            self.pin_state();
         }
         let page = match kept {
             Some((id, _)) if wanted == Some(id) => page,
@@ -109,7 +109,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         if page >= *pages {
             return None;
         }
-        // With the last page it has all of it.
+        // With the last page the node has the whole snapshot.
         *fetching = if page + 1 < *pages {
             fetching.union(to)
         } else {
@@ -128,8 +128,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         })
     }
 
-    /// Keeps the present state as it is, for nobody yet.
-    fn keep(&mut self) {
+    /// Pins the current state, with no node fetching it yet.
+    fn pin_state(&mut self) {
         self.spare = Spare::Pinned {
             id: self.state.snapshot_id(),
             pages: self.state.pages(),
@@ -138,14 +138,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         };
     }
 
-    /// Keeps the present state as it is, in pages, for this node `me` to write it to storage; says which snapshot that is and
-    /// how many pages it has. `None` while this replica is itself fetching one, or others are in the middle of another.
+    /// Pins the current state so that this node, `me`, can write it to storage. Returns the id of the snapshot and its
+    /// number of pages; `None` while this replica fetches a snapshot, or other nodes are in the middle of fetching
+    /// another one.
     pub(crate) fn pin(&mut self, me: NodeId) -> Option<(SnapshotId, u32)> {
         match &self.spare {
             Spare::Installing { .. } => return None,
             Spare::Pinned { id, .. } if id.at == self.state.applied => {}
             Spare::Pinned { fetching, .. } if !fetching.without(me).is_empty() => return None,
-            Spare::Pinned { .. } | Spare::Empty => self.keep(),
+            Spare::Pinned { .. } | Spare::Empty => self.pin_state(),
         }
         let Spare::Pinned {
             id,
@@ -160,7 +161,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         Some((*id, *pages))
     }
 
-    /// A page of the snapshot that is kept, if it is still this one, for this node `me` to write it to storage.
+    /// Returns a page of the pinned snapshot, if it is still the one `wanted`, so that this node, `me`, can write it to
+    /// storage.
     pub(crate) fn pinned_page(
         &mut self,
         me: NodeId,
@@ -183,14 +185,33 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
-    /// Nobody has fetched a page for a while: forgets the snapshot that was kept for it.
+    /// Checks the invariants of the spare state that hold between steps.
+    pub(super) fn transfer_invariants(&self) {
+        match &self.spare {
+            Spare::Empty => {}
+            Spare::Pinned { id, state, .. } => {
+                debug_assert!(
+                    id.at <= self.state.applied && state.applied == id.at,
+                    "a pinned snapshot is of a state that was applied here, and does not change (T4)"
+                );
+            }
+            Spare::Installing { installing, .. } => {
+                debug_assert!(
+                    !installing.is_complete(),
+                    "a complete snapshot is installed at once (T4)"
+                );
+            }
+        }
+    }
+
+    /// Drops the pinned snapshot, as no page of it has been fetched for a while.
     pub(crate) fn unpin(&mut self) {
         if matches!(self.spare, Spare::Pinned { .. }) {
             self.spare = Spare::Empty;
         }
     }
 
-    /// The snapshot that is being fetched: from whom, which one, and the page that is missing.
+    /// Returns the snapshot that is being fetched: its source, its id, and the index of the missing page.
     pub(crate) fn fetching(&self) -> Option<(NodeId, SnapshotId, u32)> {
         match &self.spare {
             Spare::Installing {
@@ -200,7 +221,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
-    /// A page did not come. Gives the transfer up when it was asked for often enough, and says whether it goes on.
+    /// Handles a page that did not arrive in time. Returns false, and ends the transfer, once the page was requested
+    /// often enough.
     pub(crate) fn on_fetch_timeout(&mut self, repeats_max: u8) -> bool {
         let Spare::Installing { repeats, .. } = &mut self.spare else {
             return false;
@@ -213,8 +235,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         true
     }
 
-    /// A page of a snapshot arrived. `joining` nodes take any snapshot, others only one that is ahead of their state.
-    pub(crate) fn on_welcome(&mut self, from: NodeId, page: &Page, joining: bool) -> Welcomed {
+    /// Handles a page of a snapshot. Nodes that are `joining` take any snapshot, others only one that is ahead of their
+    /// state.
+    pub(crate) fn on_welcome(
+        &mut self,
+        from: NodeId,
+        page: &Page,
+        joining: bool,
+    ) -> WelcomeVerdict {
         if page.index == 0 && self.wants(from, page.id, joining) {
             let mut installing = Installing::new(page.id, page.pages);
             installing.mistake = self.mistake;
@@ -230,26 +258,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             installing,
         } = &mut self.spare
         else {
-            return Welcomed::Ignored;
+            return WelcomeVerdict::Ignored;
         };
         if *source != from || installing.id != page.id || installing.next() != page.index {
-            return Welcomed::Ignored;
+            return WelcomeVerdict::Ignored;
         }
         *repeats = 0;
         if installing.take(&page.bytes).is_err() {
             self.spare = Spare::Empty;
-            return Welcomed::Malformed;
+            return WelcomeVerdict::Malformed;
         }
         if !installing.is_complete() {
-            return Welcomed::Next(installing.id, installing.next());
+            return WelcomeVerdict::Next(installing.id, installing.next());
         }
         match self.install() {
-            Ok(()) => Welcomed::Installed,
-            Err(MalformedPage) => Welcomed::Malformed,
+            Ok(()) => WelcomeVerdict::Installed,
+            Err(MalformedPage) => WelcomeVerdict::Malformed,
         }
     }
 
-    /// Whether a transfer is to begin, or to begin anew because its source has another snapshot now.
+    /// True if a transfer is to begin, or to start over because its source has another snapshot now.
     fn wants(&self, from: NodeId, id: SnapshotId, joining: bool) -> bool {
         let useful = joining || id.at > self.state.applied;
         match &self.spare {
@@ -266,12 +294,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         match core::mem::replace(&mut self.spare, Spare::Empty) {
             Spare::Installing { installing, .. } => {
                 let state = installing.finish()?;
-                // Decisions may have closed the gap while the pages came; going back would apply slots twice.
+                // Decisions may have closed the gap while the pages arrived; going back would apply slots twice.
                 let goes_on = state.applied >= self.state.applied;
                 if goes_on || self.mistake.is(Mutant::SnapshotGoesBack) {
                     self.state = state;
                     self.state.sessions.mistake = self.mistake;
                     self.log.raise(self.state.applied);
+                    debug_assert!(
+                        self.mistake.is_any() || self.log.floor() <= self.state.applied,
+                        "dropped decisions that the snapshot does not include (T3)"
+                    );
                 }
                 Ok(())
             }
@@ -294,20 +326,26 @@ mod tests {
 
     const THEM: NodeSet = NodeSet::only(NodeId(2));
 
-    /// Fetches a snapshot from one replica to another, page by page.
-    fn fetch(source: &mut Small, target: &mut Small, meanwhile: impl Fn(&mut Small)) -> Welcomed {
-        let mut page = source.welcome(THEM, None, 0).unwrap();
+    /// Transfers a snapshot from one replica to another, page by page.
+    fn fetch(
+        source: &mut Small,
+        target: &mut Small,
+        meanwhile: impl Fn(&mut Small),
+    ) -> WelcomeVerdict {
+        let mut page = source.snapshot_page(THEM, None, 0).unwrap();
         loop {
             meanwhile(source);
             match target.on_welcome(NodeId(1), &page, false) {
-                Welcomed::Next(id, next) => page = source.welcome(THEM, Some(id), next).unwrap(),
+                WelcomeVerdict::Next(id, next) => {
+                    page = source.snapshot_page(THEM, Some(id), next).unwrap();
+                }
                 end => return end,
             }
         }
     }
 
     #[test]
-    fn t4_a_snapshot_stays_as_it_was_while_its_source_goes_on() {
+    fn t4_a_pinned_snapshot_does_not_change_while_its_source_goes_on() {
         let mut source = replica();
         decide(&mut source, 2, &set(1, 1, 20));
         let mut target = Small::new(State::genesis());
@@ -315,7 +353,7 @@ mod tests {
             let slot = source.applied().next().unwrap();
             decide(source, slot.number(), &Proposal::Noop);
         });
-        assert_eq!(end, Welcomed::Installed);
+        assert_eq!(end, WelcomeVerdict::Installed);
         assert_eq!(target.applied(), Slot::new(2));
         assert_eq!(target.machine().get(Key::numbered(0)), Some(20));
         assert!(source.applied() > Slot::new(4));
@@ -324,15 +362,15 @@ mod tests {
     #[test]
     fn a_snapshot_that_is_behind_is_not_wanted() {
         let (mut source, mut target) = (replica(), replica());
-        let page = source.welcome(THEM, None, 0).unwrap();
+        let page = source.snapshot_page(THEM, None, 0).unwrap();
         assert_eq!(
             target.on_welcome(NodeId(1), &page, false),
-            Welcomed::Ignored
+            WelcomeVerdict::Ignored
         );
         assert!(
             matches!(
                 target.on_welcome(NodeId(1), &page, true),
-                Welcomed::Next(..)
+                WelcomeVerdict::Next(..)
             ),
             "but a joining node takes it"
         );
@@ -342,8 +380,8 @@ mod tests {
     fn t4_only_the_page_that_is_missing_is_taken_and_only_from_its_source() {
         let mut source = replica();
         decide(&mut source, 2, &set(1, 1, 20));
-        let first = source.welcome(THEM, None, 0).unwrap();
-        let page = |source: &mut Small, index| source.welcome(THEM, Some(first.id), index);
+        let first = source.snapshot_page(THEM, None, 0).unwrap();
+        let page = |source: &mut Small, index| source.snapshot_page(THEM, Some(first.id), index);
         let (second, third) = (page(&mut source, 1).unwrap(), page(&mut source, 2).unwrap());
         assert_eq!(
             (first.pages, page(&mut source, 3)),
@@ -353,7 +391,7 @@ mod tests {
         let mut target = Small::new(State::genesis());
         let from =
             |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
-        let next = Welcomed::Next(first.id, 1);
+        let next = WelcomeVerdict::Next(first.id, 1);
         assert_eq!(from(&mut target, 1, &first), next);
         let mut other = second.clone();
         other.id.digest ^= 1;
@@ -364,21 +402,24 @@ mod tests {
             (1, &first),
             (2, &first),
         ] {
-            assert_eq!(from(&mut target, node, page), Welcomed::Ignored);
+            assert_eq!(from(&mut target, node, page), WelcomeVerdict::Ignored);
             assert_eq!(target.fetching(), Some((NodeId(1), first.id, 1)));
         }
-        assert_eq!(from(&mut target, 1, &second), Welcomed::Next(first.id, 2));
-        assert_eq!(from(&mut target, 1, &third), Welcomed::Installed);
+        assert_eq!(
+            from(&mut target, 1, &second),
+            WelcomeVerdict::Next(first.id, 2)
+        );
+        assert_eq!(from(&mut target, 1, &third), WelcomeVerdict::Installed);
         assert_eq!(target.applied(), Slot::new(2));
     }
 
     #[test]
     fn a_transfer_is_given_up_when_its_source_is_silent() {
         let (mut source, mut target) = (replica(), Small::new(State::genesis()));
-        let page = source.welcome(THEM, None, 0).unwrap();
+        let page = source.snapshot_page(THEM, None, 0).unwrap();
         target.on_welcome(NodeId(1), &page, false);
         assert!(
-            target.welcome(THEM, None, 0).is_none(),
+            target.snapshot_page(THEM, None, 0).is_none(),
             "its spare room is taken"
         );
         assert!(target.on_fetch_timeout(1));
@@ -386,10 +427,10 @@ mod tests {
         assert!(target.fetching().is_none());
     }
 
-    /// A replica whose snapshot has a page for every few of its keys.
+    /// A replica whose snapshot has a page for every few keys.
     type Long = Replica<Kv<64>, 16, 2>;
 
-    /// One more slot is decided and applied.
+    /// Decides and applies one more slot.
     fn go_on(source: &mut Long) {
         let next = source.applied().next().unwrap();
         source.decide(next, &Proposal::Noop).unwrap();
@@ -416,11 +457,11 @@ mod tests {
         source
     }
 
-    /// Who fetches, the page that it wants next, and whether it is done.
+    /// A target of a transfer: its replica, the page that it wants next, and whether it is done.
     type Target = (Long, Option<(SnapshotId, u32)>, bool);
 
-    /// Lets several replicas fetch in turn, each from a turn of its own on, while a slot is decided before every question;
-    /// says how many questions that took until all were done, and how many snapshots were begun.
+    /// Lets several replicas fetch in turn, each from a turn of its own on, while one slot is decided before every
+    /// request. Returns how many requests it took until all were done, and how many snapshots were begun.
     fn fetch_in_turn(begins: &[usize], questions_max: usize) -> (usize, usize) {
         let mut source = long();
         let mut targets: Vec<Target> = begins
@@ -437,13 +478,13 @@ mod tests {
             }
             go_on(&mut source);
             let (snapshot, page) = wanted.map_or((None, 0), |(id, page)| (Some(id), page));
-            let Some(page) = source.welcome(me, snapshot, page) else {
+            let Some(page) = source.snapshot_page(me, snapshot, page) else {
                 continue;
             };
             begun += usize::from(page.index == 0);
             match target.on_welcome(NodeId(9), &page, false) {
-                Welcomed::Next(id, page) => *wanted = Some((id, page)),
-                Welcomed::Installed => *done = true,
+                WelcomeVerdict::Next(id, page) => *wanted = Some((id, page)),
+                WelcomeVerdict::Installed => *done = true,
                 other => panic!("{other:?}"),
             }
             if targets.iter().all(|(_, _, done)| *done) {
@@ -454,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn j3_those_who_fetch_at_once_do_not_starve_each_other() {
+    fn j3_concurrent_fetches_do_not_starve_each_other() {
         let pages = usize::try_from(long().state.pages()).unwrap();
         assert!(pages > 8);
         for begins in [&[0, 0][..], &[0, 3], &[0, 20], &[0, 9, 40], &[0, 1, 2, 3]] {
@@ -464,30 +505,34 @@ mod tests {
     }
 
     #[test]
-    fn j3_who_is_in_the_middle_of_a_snapshot_may_end_it_and_who_is_silent_holds_nobody_up() {
+    fn j3_a_node_finishes_the_snapshot_it_fetches_and_a_silent_one_blocks_nobody() {
         let [first, second] = [1, 2].map(|node| NodeSet::only(NodeId(node)));
         for ends in [true, false] {
             let mut source = long();
-            let begun = source.welcome(first, None, 0).unwrap();
+            let begun = source.snapshot_page(first, None, 0).unwrap();
             (0..17).for_each(|_| go_on(&mut source));
-            assert_eq!(source.welcome(second, None, 0), None, "it would be too old");
+            assert_eq!(
+                source.snapshot_page(second, None, 0),
+                None,
+                "it would be too old"
+            );
             assert_eq!(
                 source.pin(NodeId(0)),
                 None,
                 "nor does storage take the room"
             );
-            let next = source.welcome(first, Some(begun.id), 1).unwrap();
+            let next = source.snapshot_page(first, Some(begun.id), 1).unwrap();
             assert_eq!((next.id, next.index), (begun.id, 1));
             if ends {
                 source
-                    .welcome(first, Some(begun.id), begun.pages - 1)
+                    .snapshot_page(first, Some(begun.id), begun.pages - 1)
                     .unwrap();
             } else {
                 source.unpin();
             }
-            let fresh = source.welcome(second, None, 0).unwrap();
+            let fresh = source.snapshot_page(second, None, 0).unwrap();
             assert_eq!((fresh.id.at, fresh.index), (source.applied(), 0));
-            let shared = source.welcome(first, Some(begun.id), 2).unwrap();
+            let shared = source.snapshot_page(first, Some(begun.id), 2).unwrap();
             assert_eq!(
                 (shared.id, shared.index),
                 (fresh.id, 0),
@@ -497,30 +542,32 @@ mod tests {
     }
 
     #[test]
-    fn j3_storage_that_writes_a_snapshot_is_one_who_fetches_it() {
+    fn j3_storage_that_writes_a_snapshot_counts_as_fetching_it() {
         let mut source = long();
         let (id, pages) = source.pin(NodeId(0)).unwrap();
         (0..17).for_each(|_| go_on(&mut source));
-        assert_eq!(source.welcome(THEM, None, 0), None);
+        assert_eq!(source.snapshot_page(THEM, None, 0), None);
         assert!(source.pinned_page(NodeId(0), id, pages - 1).is_some());
-        let fresh = source.welcome(THEM, None, 0).unwrap();
+        let fresh = source.snapshot_page(THEM, None, 0).unwrap();
         assert!(fresh.id.at > id.at);
     }
 
     #[test]
-    fn t4_what_is_kept_is_given_up_when_the_log_has_forgotten_what_comes_next() {
+    fn t4_a_snapshot_is_replaced_when_the_decisions_after_it_are_dropped() {
         let mut source = replica();
         decide(&mut source, 2, &Proposal::Noop);
-        let old = source.welcome(THEM, None, 0).unwrap();
+        let old = source.snapshot_page(THEM, None, 0).unwrap();
         source.unpin();
-        let old = (old.id, source.welcome(THEM, Some(old.id), 0).unwrap());
-        source.welcome(THEM, Some(old.0), old.1.pages - 1).unwrap();
+        let old = (old.id, source.snapshot_page(THEM, Some(old.id), 0).unwrap());
+        source
+            .snapshot_page(THEM, Some(old.0), old.1.pages - 1)
+            .unwrap();
         decide(&mut source, 3, &Proposal::Noop);
-        // Ahead of a gap: there is room for it only where the third slot was.
+        // Ahead of a gap: there is room for it only in place of the third slot.
         decide(&mut source, 7, &Proposal::Noop);
         assert_eq!(source.applied(), Slot::new(3));
         assert!(source.decision(Slot::new(3)).is_none());
-        let new = source.welcome(THEM, None, 0).unwrap();
+        let new = source.snapshot_page(THEM, None, 0).unwrap();
         assert_eq!(
             new.id.at,
             Slot::new(3),

@@ -1,4 +1,4 @@
-//! A cluster whose nodes keep their journals in flash, and lose their power at every word and erase of it.
+//! Tests of a cluster whose nodes keep their journals in flash, with a power loss at every word and erase.
 
 extern crate std;
 
@@ -26,10 +26,10 @@ type Driver = SimulatedFlash<9, 1200, 8>;
 type Store = Flash<Driver, 120>;
 const RANGE: Range<u32> = 0..10_800;
 
-/// The power was lost. Nothing else may go wrong.
+/// A lost power supply; no other error may occur.
 const NO_POWER: FlashError<FlashFault> = FlashError::Driver(FlashFault::PowerIsOff);
 
-/// The digests of the applied prefixes, as any node had them first.
+/// The chain digests of the applied prefixes, as the first node computed them.
 #[derive(Clone, Default)]
 struct Chains(BTreeMap<Slot, u64>);
 
@@ -42,7 +42,7 @@ impl Tracer<Machine, PAGE> for Chains {
     }
 }
 
-/// What the others may rely on: what a node had made durable when it last spoke.
+/// What other nodes rely on: what a node had made durable when it last sent a message.
 #[derive(Clone, Default)]
 struct Revealed {
     promised: Ballot,
@@ -80,7 +80,7 @@ struct Member {
     revealed: Option<Revealed>,
 }
 
-/// Three nodes that lose some of what they say, and a client.
+/// Three nodes that lose some of their messages, and a client.
 #[derive(Clone)]
 struct Cluster {
     members: Vec<Member>,
@@ -96,12 +96,12 @@ fn config(node: u16) -> Config {
     Config::new(NodeId(node), 3).with_round_trip(Duration::from_millis(20))
 }
 
-/// Whatever went wrong went wrong for want of power.
+/// Asserts that an error is due to the power loss.
 fn assert_no_power(error: &JournalError<FlashError<FlashFault>>) {
     assert_eq!(*error, JournalError::Storage(NO_POWER));
 }
 
-/// Opens a flash as it is opened before a node is started, and gives it to a new node where it is empty.
+/// Opens a flash as before a start of the node, and gives it to a new node if it is empty.
 fn prepare(driver: &mut Driver, number: u16) -> Result<(), FlashError<FlashFault>> {
     let flash = Flash::<_, 120>::open(driver, RANGE)?;
     let opened = Journal::open::<Machine, WINDOW, CLIENTS>(flash, config(number));
@@ -119,7 +119,7 @@ fn prepare(driver: &mut Driver, number: u16) -> Result<(), FlashError<FlashFault
     Ok(())
 }
 
-/// Builds a node from its flash. If that loses its power meanwhile, once more.
+/// Builds a node from its flash; again, if power fails meanwhile.
 fn start(mut driver: Driver, number: u16, revealed: Option<Revealed>, now: Instant) -> Member {
     while let Err(error) = prepare(&mut driver, number) {
         assert_eq!(error, NO_POWER);
@@ -177,9 +177,9 @@ impl Cluster {
             .unwrap()
     }
 
-    /// One thing happens: a message arrives or is lost, time passes, or the client asks. What comes of it is written, and
-    /// then leaves; now and then only after another step. A node whose flash has lost its power says nothing and is
-    /// started again. Which node it was, and whether it was started.
+    /// One event: a message arrives or is lost, time passes, or the client makes a request. Its writes become durable
+    /// and its messages leave at once, or now and then only after another step. A node whose flash has lost power sends
+    /// nothing and restarts. Returns the index of the node, and whether it restarted.
     fn step(&mut self) -> (usize, bool) {
         let mut index = usize::try_from(self.chance(3)).unwrap();
         let picked = self.chance(8);
@@ -213,7 +213,7 @@ impl Cluster {
         (index, !self.release(index))
     }
 
-    /// What came of the steps of a node is durable, and leaves; or nothing of it leaves, and the node is started again.
+    /// Makes the steps of a node durable and sends its messages; or sends nothing, and restarts the node.
     fn release(&mut self, index: usize) -> bool {
         let Member {
             node,
@@ -227,7 +227,7 @@ impl Cluster {
             let number = u16::try_from(index).unwrap();
             let mut driver = journal.clone().into_storage().into_driver();
             driver.restore_power();
-            // Once more, soon: while it is opened, or in what comes then.
+            // A second power loss soon after: while the flash is opened, or in a later step.
             if !driver.steps().is_multiple_of(3) {
                 driver.cut_power_at(driver.steps() % 16);
             }
@@ -253,7 +253,7 @@ impl Cluster {
         true
     }
 
-    /// Goes on until a node is as far as the cluster is now, and the cluster some slots farther.
+    /// Continues until a node has caught up with the cluster, and the cluster is some slots further.
     fn recover(&mut self, index: usize) {
         let end = self.applied();
         let farther = Slot::new(end.number() + 2);
@@ -270,14 +270,14 @@ impl Cluster {
     }
 }
 
-/// Whether a node has used pages of its flash once more, behind three checkpoints.
+/// True if a node has reused pages of its flash, after three checkpoints.
 fn has_gone_around(member: &Member) -> bool {
     let erases = member.journal.storage().log.pages.driver.erases();
     member.journal.checkpoints() >= 3 && erases.iter().sum::<u32>() > 12
 }
 
 #[test]
-fn nothing_that_was_revealed_is_forgotten_whenever_flash_loses_its_power() {
+fn nothing_revealed_is_forgotten_when_flash_loses_power() {
     let mut cluster = Cluster::new(6, [1, 2, 3].map(Driver::new));
     let (mut cuts, mut steps) = (0, 0);
     while !cluster.members.iter().all(has_gone_around) {

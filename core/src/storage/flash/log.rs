@@ -1,30 +1,30 @@
-//! The log: records behind each other in pages behind each other.
+//! The log in flash: consecutive records in consecutive pages.
 //!
-//! A record is a word with its length and the length's complement, and then its bytes in whole words. The word is
-//! written before the bytes. What a loss of power leaves of the word has bits set in both halves that should be set in
-//! one, so it passes for no length; nothing is behind it, and the next record begins two words farther, behind a word
-//! that says that something was torn. So a length that has rotted is told from one that was torn.
+//! A record is a word with its length and the complement of the length, followed by its bytes in whole words. The word
+//! is written before the bytes. A word that a loss of power has torn has bits set in both halves that should be set in
+//! only one, so it is not a valid length. Nothing follows it, and the next record begins two words further, after a
+//! word that marks the tear. So a length that has rotted is distinguished from one that was torn.
 
 use super::FlashError;
 use super::pages::{Mark, Pages};
 use embedded_storage::nor_flash::NorFlash;
 
-/// Stands behind what is left of a torn length. Some bits are set in both of its halves and some in none, so that no
-/// part of it is a length, and no part of a length is this.
+/// The mark after a torn length. Some bits are set in both of its halves and some in none, so that no part of it is a
+/// length, and no part of a length is this mark.
 const TEAR: u32 = 0x7EA2_0C1D;
 const _: () = assert!(
     TEAR & TEAR >> 16 & 0xFFFF != 0 && (TEAR | TEAR >> 16) & 0xFFFF != 0xFFFF,
     "It is told from what is left of a length, and a length from what is left of it."
 );
 
-/// A place in the log, and what was seen on the way to it.
+/// A position in the log, and what was found on the way to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor {
     pub(super) page: u32,
     at: u32,
-    /// The bytes that were passed and are no record's.
+    /// The bytes that were passed and belong to no record.
     torn: u32,
-    /// Where a length was torn right before it.
+    /// The remains of a length, if one was torn right before this position.
     tear: Option<u32>,
 }
 
@@ -39,7 +39,7 @@ impl Cursor {
     }
 }
 
-/// Where a record is.
+/// The position of a record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) page: u32,
@@ -47,30 +47,30 @@ pub(super) struct Found {
     length: usize,
 }
 
-/// What is known of a log.
+/// The state of a log.
 #[derive(Clone, Debug)]
 pub(super) struct Log<F> {
     pub(super) pages: Pages<F>,
-    /// The number of the newest page; `None` on new flash. The page 0 never has records: it is there so that each page
-    /// with records has had one before it that says of it what has happened.
+    /// The number of the newest page; `None` on new flash. Page 0 never has records: it exists so that each page with
+    /// records has a predecessor that holds its marks.
     newest: Option<u32>,
-    /// Where the next record goes in the newest page.
+    /// The offset of the next record in the newest page.
     tail: u32,
-    /// Whether a length is torn right before there.
+    /// True if there is a torn length right before `tail`.
     is_torn: bool,
     is_closed: bool,
-    /// Where the records begin that are not dropped.
+    /// The page and the offset of the first record that was not dropped.
     first: (u32, u32),
-    /// The bytes from there on that no record has.
+    /// The bytes from there on that belong to no record.
     torn: u32,
-    /// The longest record, in bytes.
+    /// The maximum length of a record in bytes.
     longest: u32,
-    /// Whether all of this has to be looked up: nobody has, or the driver has failed since.
-    is_unsure: bool,
+    /// True if this state has to be read from the flash: it was never read, or the driver has failed since.
+    needs_survey: bool,
 }
 
 impl<F: NorFlash> Log<F> {
-    /// A log that nobody has looked at yet.
+    /// Creates a log whose state has not been read yet.
     pub(super) const fn new(pages: Pages<F>, longest: u32) -> Self {
         Self {
             pages,
@@ -81,20 +81,20 @@ impl<F: NorFlash> Log<F> {
             first: (1, Pages::<F>::RECORDS_AT),
             torn: 0,
             longest,
-            is_unsure: true,
+            needs_survey: true,
         }
     }
 
-    /// The bytes that no record has, in the pages that are not dropped.
+    /// Returns the bytes that belong to no record, in the pages that were not dropped.
     pub(super) const fn torn(&self) -> u32 {
         self.torn
     }
 
-    /// Looks everything up, if that has to be. Nothing is written.
-    pub(super) fn settle(&mut self) -> Result<(), FlashError<F::Error>> {
-        if self.is_unsure {
+    /// Reads the state from the flash if necessary. Writes nothing.
+    pub(super) fn ensure_surveyed(&mut self) -> Result<(), FlashError<F::Error>> {
+        if self.needs_survey {
             self.survey()?;
-            self.is_unsure = false;
+            self.needs_survey = false;
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl<F: NorFlash> Log<F> {
             return self.survey_blank();
         };
         if !self.pages.mark(newest, Mark::Followed)?.is_blank {
-            // The page behind it had begun, and is not there.
+            // The page after it had begun, and is missing.
             return Err(FlashError::Damaged);
         }
         if newest == 0 {
@@ -121,13 +121,17 @@ impl<F: NorFlash> Log<F> {
         self.first = (oldest, Pages::<F>::RECORDS_AT);
         let mut cursor = self.first();
         while self.next(&mut cursor)?.is_some() {}
+        debug_assert!(
+            oldest <= newest && cursor.page == newest,
+            "the log ends in the newest page"
+        );
         self.tail = cursor.at;
         self.is_torn = cursor.tear.is_some();
         self.torn = cursor.torn;
         Ok(())
     }
 
-    /// There is no page that has begun: the flash is new, or the very first one was cut short.
+    /// Handles a flash without a valid page: it is new, or its very first page was cut short.
     fn survey_blank(&mut self) -> Result<(), FlashError<F::Error>> {
         for page in 1..self.pages.count() {
             if !self.pages.is_blank(page, 0)? {
@@ -137,8 +141,8 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// The oldest page whose records are not dropped. All from there on are there, or something has rotted: only the
-    /// page behind the newest one is ever erased, and only once the newest is closed.
+    /// Returns the oldest page whose records were not dropped. All pages from there on are valid, or something has
+    /// rotted: only the page after the newest one is ever erased, and only once the newest is closed.
     fn oldest(&mut self, newest: u32) -> Result<u32, FlashError<F::Error>> {
         let others = self.pages.count().saturating_sub(1);
         let intact = others.saturating_sub(u32::from(self.is_closed));
@@ -146,7 +150,7 @@ impl<F: NorFlash> Log<F> {
         while oldest > newest.saturating_sub(intact) {
             let before = oldest.saturating_sub(1);
             let dropped = self.pages.mark(before, Mark::Dropped)?;
-            // A few bits may have changed on their own; and if it was torn, it does not count.
+            // A few bits may have changed on their own; and a torn mark does not count.
             if dropped.value.count_zeros() > u32::BITS / 2 {
                 break;
             }
@@ -155,11 +159,12 @@ impl<F: NorFlash> Log<F> {
             }
             oldest = before;
         }
-        // The very first one is only looked for.
+        // The very first page is only looked for.
         Ok(oldest.max(1))
     }
 
-    /// Erases all pages, from the oldest to the newest: what is there in between lacks its oldest records, and is missed.
+    /// Erases all pages, from the oldest to the newest: in between, the log lacks its oldest records, which is
+    /// detected.
     pub(super) fn erase(&mut self) -> Result<(), F::Error> {
         let newest = self.pages.newest()?.unwrap_or(0);
         for behind in 1..=self.pages.count() {
@@ -168,12 +173,12 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Where the records begin that are not dropped.
+    /// Returns the position of the first record that was not dropped.
     pub(super) const fn first(&self) -> Cursor {
         Cursor::new(self.first.0, self.first.1)
     }
 
-    /// The next record from a place on; the place is then behind it, or at the end.
+    /// Returns the next record from a position on, and moves the position past it, or to the end.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn next(
         &mut self,
@@ -184,9 +189,9 @@ impl<F: NorFlash> Log<F> {
                 let word = self.pages.word(cursor.page, cursor.at)?;
                 if !word.is_blank {
                     if let Some(length) = length(word.value) {
-                        return self.pass(cursor, length).map(Some);
+                        return self.skip_record(cursor, length).map(Some);
                     }
-                    self.pass_torn(cursor, word.value)?;
+                    self.skip_torn(cursor, word.value)?;
                     continue;
                 }
             }
@@ -200,8 +205,8 @@ impl<F: NorFlash> Log<F> {
         Ok(None)
     }
 
-    /// Goes on behind a record.
-    fn pass(&self, cursor: &mut Cursor, length: u16) -> Result<Found, FlashError<F::Error>> {
+    /// Moves a position past a record.
+    fn skip_record(&self, cursor: &mut Cursor, length: u16) -> Result<Found, FlashError<F::Error>> {
         let at = cursor.at.saturating_add(Pages::<F>::WORD_BYTES);
         let end = at.saturating_add(u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES));
         if u32::from(length) > self.longest || end > Pages::<F>::PAGE_BYTES {
@@ -216,13 +221,13 @@ impl<F: NorFlash> Log<F> {
         })
     }
 
-    /// Goes on behind what is left of a length, and the word that says so.
-    fn pass_torn(&mut self, cursor: &mut Cursor, left: u32) -> Result<(), FlashError<F::Error>> {
+    /// Moves a position past a torn length and the mark after it.
+    fn skip_torn(&mut self, cursor: &mut Cursor, left: u32) -> Result<(), FlashError<F::Error>> {
         if (left | left >> 16) & 0xFFFF != 0xFFFF {
             return Err(FlashError::Damaged);
         }
         let start = cursor.at;
-        // The word that says so is counted wherever there is one to come.
+        // The mark is counted even if it has not been written yet.
         let mut due = Pages::<F>::WORD_BYTES;
         loop {
             cursor.at = cursor.at.saturating_add(Pages::<F>::WORD_BYTES);
@@ -236,7 +241,7 @@ impl<F: NorFlash> Log<F> {
                 due = 0;
                 break;
             }
-            // It may have been torn as well.
+            // The mark may have been torn as well.
             if value & TEAR != TEAR {
                 return Err(FlashError::Damaged);
             }
@@ -260,13 +265,13 @@ impl<F: NorFlash> Log<F> {
         Ok(buffer.get(..found.length).unwrap_or_default())
     }
 
-    /// Appends a record behind all others.
+    /// Appends a record.
     pub(super) fn append(&mut self, record: &[u8]) -> Result<(), FlashError<F::Error>> {
         let length = u16::try_from(record.len()).map_err(|_| FlashError::TooLong)?;
         if u32::from(length) > self.longest {
             return Err(FlashError::TooLong);
         }
-        self.settle()?;
+        self.ensure_surveyed()?;
         let bytes = u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES);
         let words = 1 + u32::from(self.is_torn);
         let needed = bytes.saturating_add(words * Pages::<F>::WORD_BYTES);
@@ -274,14 +279,22 @@ impl<F: NorFlash> Log<F> {
         if begins && self.is_full() {
             return Err(FlashError::Full);
         }
-        // Until all is written.
-        self.is_unsure = true;
+        // Until the record is complete.
+        self.needs_survey = true;
         self.write(record, length, begins)?;
-        self.is_unsure = false;
+        debug_assert!(
+            self.tail <= Pages::<F>::PAGE_BYTES,
+            "a record reaches beyond its page"
+        );
+        debug_assert!(
+            self.first.0 <= self.newest.unwrap_or(0),
+            "the first record is behind the newest page"
+        );
+        self.needs_survey = false;
         Ok(())
     }
 
-    /// Whether the page behind the newest one has records that are not dropped.
+    /// True if the page after the newest one has records that were not dropped.
     fn is_full(&self) -> bool {
         let newest = self.newest.unwrap_or(0);
         newest == u32::MAX || newest.saturating_sub(self.first.0) >= self.pages.count() - 1
@@ -293,7 +306,7 @@ impl<F: NorFlash> Log<F> {
         }
         let page = self.newest.unwrap_or(0);
         if self.tail == Pages::<F>::RECORDS_AT {
-            // Power may have failed right before, and what is written now must not go unmissed.
+            // Power may have failed right before, and the loss of a record that is written now must be detected.
             self.pages.set(page.saturating_sub(1), Mark::Followed)?;
         }
         if self.is_torn {
@@ -309,7 +322,7 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Closes the newest page, and begins the one behind it.
+    /// Closes the newest page, and begins the next one.
     fn begin_page(&mut self) -> Result<(), F::Error> {
         let newest = if let Some(newest) = self.newest {
             self.pages.set(newest, Mark::Closed)?;
@@ -319,6 +332,10 @@ impl<F: NorFlash> Log<F> {
             0
         };
         let page = newest.saturating_add(1);
+        debug_assert!(
+            page.saturating_sub(self.first.0) < self.pages.count(),
+            "would erase a page with records that are needed"
+        );
         self.pages.begin(page)?;
         self.newest = Some(page);
         self.tail = Pages::<F>::RECORDS_AT;
@@ -327,7 +344,7 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Drops what is before a place: where a record was found, or the end.
+    /// Drops all records before a position: that of a record, or the end.
     pub(super) fn drop_before(
         &mut self,
         found: Option<Found>,
@@ -336,7 +353,7 @@ impl<F: NorFlash> Log<F> {
         let word = Pages::<F>::WORD_BYTES;
         let (page, at, torn) = match (found, cursor.tear) {
             (Some(found), _) => (found.page, found.at.saturating_sub(word), 0),
-            // The word behind it, that says so, is still to come.
+            // The mark after it is still to come.
             (None, Some(tear)) => (
                 cursor.page,
                 tear,
@@ -344,11 +361,15 @@ impl<F: NorFlash> Log<F> {
             ),
             (None, None) => (cursor.page, cursor.at, 0),
         };
-        self.is_unsure = true;
+        debug_assert!(
+            (page, at) >= self.first,
+            "the start of the log never moves back"
+        );
+        self.needs_survey = true;
         for emptied in self.first.0..page {
             self.pages.set(emptied, Mark::Dropped)?;
         }
-        self.is_unsure = false;
+        self.needs_survey = false;
         self.first = (page, at);
         self.torn = self.torn.saturating_sub(cursor.torn).saturating_add(torn);
         Ok(())
@@ -357,7 +378,7 @@ impl<F: NorFlash> Log<F> {
 
 #[cfg(test)]
 impl<F: NorFlash> Log<F> {
-    /// Leaves a torn length, as a loss of power does; whether there was room for it.
+    /// Writes a torn length, as a loss of power does; returns false if there was no room for it.
     pub(super) fn tear(&mut self) -> bool {
         let page = self.newest.unwrap_or(0);
         let words = 1 + u32::from(self.is_torn);
@@ -369,12 +390,12 @@ impl<F: NorFlash> Log<F> {
             assert!(self.pages.write_value(page, self.tail, value).is_ok());
             self.tail += Pages::<F>::WORD_BYTES;
         }
-        self.is_unsure = true;
+        self.needs_survey = true;
         true
     }
 }
 
-/// The length that a word says; `None` where it says none.
+/// Returns the length in a word; `None` if it is not valid.
 fn length(word: u32) -> Option<u16> {
     let [low, high, not_low, not_high] = word.to_le_bytes();
     let length = u16::from_le_bytes([low, high]);

@@ -1,37 +1,37 @@
-//! Pages of a flash, used in a circle: how each begins, and its words.
+//! The pages of a flash, used in a circle: headers, marks and words.
 //!
 //! A page begins with a header and three marks:
 //!
-//! | what | bytes | when it is written |
+//! | part | bytes | written |
 //! |---|---|---|
 //! | header | 12, in whole words: the format, the page's number, CRC-32 of both | when the page has been erased |
-//! | closed | a word | before the page behind it is erased |
-//! | followed | a word | when the page behind it has its header |
+//! | closed | a word | before the next page is erased |
+//! | followed | a word | when the next page has its header |
 //! | dropped | a word | when all of its records are dropped |
 //!
-//! A mark is a word that is cleared. One that is not erased any more was written, perhaps in part.
+//! A mark is set by clearing its word. A word that is not blank any more was written, perhaps in part.
 
 use crate::checksum::crc32;
 use core::num::NonZeroU32;
 use embedded_storage::nor_flash::NorFlash;
 
-/// The longest words.
+/// The maximum length of a word in bytes.
 const WORD_MAX: usize = 32;
 
 /// "SYN", and the version of the format.
 const FORMAT: u32 = u32::from_le_bytes([b'S', b'Y', b'N', 1]);
 
-/// The bytes of a header that say something.
+/// The bytes of a header that are used.
 const HEADER: usize = 12;
 
-/// What is known of a page besides its records.
+/// The marks of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// No record is appended to it any more, and the page behind it may be erased.
+    /// No more records are appended to it, and the next page may be erased.
     Closed,
-    /// The page behind it has begun.
+    /// The next page has begun.
     Followed,
-    /// All of its records are dropped, and those of the pages before it.
+    /// All of its records, and those of the pages before it, are dropped.
     Dropped,
 }
 
@@ -40,21 +40,22 @@ pub(super) enum Mark {
 pub(super) struct Word {
     /// Its first four bytes.
     pub(super) value: u32,
-    /// Whether all of its bits are set.
+    /// True if all of its bits are set.
     pub(super) is_blank: bool,
 }
 
-/// A run of pages of a driver. The page with the number *n* is the one at the place *n* mod their count.
+/// Consecutive pages of a driver. Page number *n* is located at place *n* modulo their number.
 #[derive(Clone, Debug)]
 pub(super) struct Pages<F> {
     pub(super) driver: F,
-    /// Where in the driver the first of them begins, in bytes.
+    /// The address of the first page, in bytes.
     start: u32,
     count: NonZeroU32,
 }
 
 impl<F: NorFlash> Pages<F> {
-    /// The bytes of a word: of the longest of what the driver writes and reads at once, and the header of a record.
+    /// The length of a word in bytes: the largest of the driver's write size, its read size, and the header of a
+    /// record.
     pub(super) const WORD: usize = {
         let mut word = 4;
         if F::WRITE_SIZE > word {
@@ -72,7 +73,7 @@ impl<F: NorFlash> Pages<F> {
         word
     };
 
-    /// The bytes of a page.
+    /// The length of a page in bytes.
     pub(super) const PAGE: usize = {
         assert!(
             F::ERASE_SIZE < 1 << 31,
@@ -85,17 +86,17 @@ impl<F: NorFlash> Pages<F> {
         F::ERASE_SIZE
     };
 
-    /// Where the marks of a page begin, and so the bytes of its header.
+    /// The offset of the marks in a page, and so the length of its header.
     const MARKS: usize = HEADER.next_multiple_of(Self::WORD);
 
-    /// Where the records of a page begin.
+    /// The offset of the records in a page.
     pub(super) const RECORDS: usize = Self::MARKS + 3 * Self::WORD;
 
     pub(super) const WORD_BYTES: u32 = short(Self::WORD);
     pub(super) const PAGE_BYTES: u32 = short(Self::PAGE);
     pub(super) const RECORDS_AT: u32 = short(Self::RECORDS);
 
-    /// The format, and how long its words are.
+    /// The format, and the length of the words.
     const MAGIC: u32 = FORMAT ^ Self::WORD_BYTES << 8;
 
     pub(super) const fn new(driver: F, start: u32, count: NonZeroU32) -> Self {
@@ -110,7 +111,7 @@ impl<F: NorFlash> Pages<F> {
         self.count.get()
     }
 
-    /// The number of the page at a place, if it has one.
+    /// Returns the number of the page at a place, if it has a valid header.
     pub(super) fn number_at(&mut self, place: u32) -> Result<Option<u32>, F::Error> {
         let mut bytes = [u8::MAX; WORD_MAX];
         let from = self.address(place, 0);
@@ -127,7 +128,7 @@ impl<F: NorFlash> Pages<F> {
         Ok(is_header.then_some(page))
     }
 
-    /// The highest number of a page.
+    /// Returns the highest number of all pages.
     pub(super) fn newest(&mut self) -> Result<Option<u32>, F::Error> {
         let mut newest = None;
         for place in 0..self.count() {
@@ -136,7 +137,7 @@ impl<F: NorFlash> Pages<F> {
         Ok(newest)
     }
 
-    /// Erases a page and gives it its number.
+    /// Erases a page and writes its header.
     pub(super) fn begin(&mut self, page: u32) -> Result<(), F::Error> {
         self.erase(page)?;
         let parts = [Self::MAGIC, page, header_check(Self::MAGIC, page)];
@@ -155,7 +156,7 @@ impl<F: NorFlash> Pages<F> {
         self.driver.erase(from, to)
     }
 
-    /// The word of a mark.
+    /// Returns the word of a mark.
     pub(super) fn mark(&mut self, page: u32, mark: Mark) -> Result<Word, F::Error> {
         self.word(page, Self::mark_at(mark))
     }
@@ -188,7 +189,7 @@ impl<F: NorFlash> Pages<F> {
         })
     }
 
-    /// Whether all bits are set from somewhere in a page to its end.
+    /// True if all bits are set from an offset in a page to its end.
     pub(super) fn is_blank(&mut self, page: u32, mut at: u32) -> Result<bool, F::Error> {
         while at < Self::PAGE_BYTES {
             if !self.word(page, at)?.is_blank {
@@ -199,7 +200,7 @@ impl<F: NorFlash> Pages<F> {
         Ok(true)
     }
 
-    /// Writes a word that says something in its first four bytes.
+    /// Writes a word with a value in its first four bytes.
     pub(super) fn write_value(&mut self, page: u32, at: u32, value: u32) -> Result<(), F::Error> {
         let mut bytes = [u8::MAX; WORD_MAX];
         for (byte, of_value) in bytes.iter_mut().zip(value.to_le_bytes()) {
@@ -213,6 +214,10 @@ impl<F: NorFlash> Pages<F> {
         let (whole, rest) = bytes
             .split_at_checked(bytes.len() / Self::WORD * Self::WORD)
             .unwrap_or_default();
+        debug_assert!(
+            usize::try_from(at).is_ok_and(|at| at + bytes.len() <= Self::PAGE),
+            "bytes are written within a page"
+        );
         if !whole.is_empty() {
             self.driver.write(self.address(page, at), whole)?;
         }
@@ -229,16 +234,20 @@ impl<F: NorFlash> Pages<F> {
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn write_word(&mut self, page: u32, at: u32, bytes: [u8; WORD_MAX]) -> Result<(), F::Error> {
+        debug_assert!(
+            at.is_multiple_of(Self::WORD_BYTES) && at < Self::PAGE_BYTES,
+            "a word is written within a page, and as a whole"
+        );
         let word = bytes.get(..Self::WORD).unwrap_or_default();
         self.driver.write(self.address(page, at), word)
     }
 
-    /// Reads what is a whole number of words.
+    /// Reads a whole number of words.
     pub(super) fn read(&mut self, page: u32, at: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
         self.driver.read(self.address(page, at), bytes)
     }
 
-    /// Where in the driver a byte of a page is.
+    /// Returns the address of an offset in a page.
     fn address(&self, page: u32, at: u32) -> u32 {
         (page % self.count)
             .saturating_mul(Self::PAGE_BYTES)
@@ -247,7 +256,7 @@ impl<F: NorFlash> Pages<F> {
     }
 }
 
-/// A header's checksum.
+/// Returns the checksum of a header.
 fn header_check(magic: u32, page: u32) -> u32 {
     crc32(&(u64::from(page) << 32 | u64::from(magic)).to_le_bytes())
 }

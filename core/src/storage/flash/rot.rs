@@ -1,4 +1,4 @@
-//! Bits that change on their own: a log that lacks something is never taken for a shorter one.
+//! Tests of bit rot: a log that lacks a record is never taken for a shorter one.
 
 extern crate std;
 
@@ -15,7 +15,7 @@ type Driver = SimulatedFlash<4, 256>;
 type Store = Flash<Driver, 64>;
 const RANGE: Range<u32> = 0..4 * PAGE;
 
-/// The numbers of the records that are there, in their order; `None` for each that is garbled.
+/// Returns the numbers of the records, in order; `None` for each that is garbled.
 fn found(driver: &Driver) -> Result<Vec<Option<u32>>, FlashError<FlashFault>> {
     let mut found = Vec::new();
     let mut flash = Store::open(driver.clone(), RANGE)?;
@@ -23,7 +23,7 @@ fn found(driver: &Driver) -> Result<Vec<Option<u32>>, FlashError<FlashFault>> {
     Ok(found)
 }
 
-/// A flash to which so many records were appended, with `kept` of them, or as many as there is room for.
+/// Returns a flash to which `count` records were appended, of which `kept` remain, or as many as there is room for.
 fn with_records(count: u32, kept: u32) -> Driver {
     let mut flash = Store::open(Driver::new(6), RANGE).unwrap();
     for next in 0..count {
@@ -38,7 +38,7 @@ fn with_records(count: u32, kept: u32) -> Driver {
     flash.into_driver()
 }
 
-/// Where the page with so many before it has begun.
+/// Returns the address of the n-th newest page.
 fn page_of(driver: &Driver, nth_newest: u32) -> u32 {
     let mut flash = Store::open(driver.clone(), RANGE).unwrap();
     let pages = (0..4).filter_map(|place| flash.log.pages.number_at(place).unwrap());
@@ -47,7 +47,7 @@ fn page_of(driver: &Driver, nth_newest: u32) -> u32 {
 }
 
 #[test]
-fn d3_a_bit_that_changes_anywhere_in_flash_is_noticed_or_harmless() {
+fn d3_a_changed_bit_in_flash_is_detected_or_harmless() {
     let (mut refused, mut garbled, mut shorter, mut harmless) = (0, 0, 0, 0);
     for count in [1, 2, 6, 7, 11, 30, 31, 33, 37, 40, 44] {
         for kept in [1, 8, 100] {
@@ -59,7 +59,7 @@ fn d3_a_bit_that_changes_anywhere_in_flash_is_noticed_or_harmless() {
                     driver.flip(address, 1 << bit);
                     match found(&driver) {
                         Ok(found) => {
-                            // Oldest ones may be missing, which their numbers tell, but not all.
+                            // Oldest records may be missing, which their numbers tell, but not all records.
                             assert!(!found.is_empty() && whole.len() >= found.len());
                             let same = whole.iter().rev().zip(found.iter().rev());
                             let changed = same.filter(|(whole, found)| whole != found);

@@ -1,4 +1,4 @@
-//! What storage owes, on flashes of many shapes, with and without power.
+//! Tests of the storage contract on flashes of many shapes, with and without losses of power.
 
 extern crate std;
 
@@ -11,7 +11,7 @@ use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use std::println;
 use std::vec::Vec;
 
-/// The record of a number: the number, and then as many bytes as it happens to say, four at least.
+/// Returns the record with a number: the number, then as many bytes as follow from it, four at least.
 pub(super) fn record(number: u32, longest: usize) -> Vec<u8> {
     let chance = mix(u64::from(number)).to_le_bytes();
     let length = 8 + usize::from(u16::from_le_bytes([chance[0], chance[1]])) % (longest - 7);
@@ -19,18 +19,18 @@ pub(super) fn record(number: u32, longest: usize) -> Vec<u8> {
     number.to_le_bytes().iter().chain(tail).copied().collect()
 }
 
-/// The number of a record; `None` where it is garbled.
+/// Returns the number of a record; `None` if it is garbled.
 pub(super) fn number(bytes: &[u8], longest: usize) -> Option<u32> {
     let number = u32::from_le_bytes(*bytes.first_chunk()?);
     (bytes == record(number, longest)).then_some(number)
 }
 
-/// What is in a storage.
+/// The contents of a storage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Content {
-    /// The numbers of the records; none is missing between them.
+    /// The numbers of the records, without a gap.
     numbers: Range<u32>,
-    /// The bytes of each that is there, and of each that is garbled. They have no number.
+    /// The length of each valid record, with its number, and of each garbled one.
     bytes: Vec<(Option<u32>, usize)>,
 }
 
@@ -50,26 +50,27 @@ fn content<S: Storage>(storage: &mut S) -> Result<Content, S::Error> {
     Ok(content)
 }
 
-/// The numbers of the records that are there; none is missing between them.
+/// Returns the numbers of the records, without a gap.
 fn numbers<S: Storage>(storage: &mut S) -> Result<Range<u32>, S::Error> {
     content(storage).map(|content| content.numbers)
 }
 
-/// Whether a record is older than the one of a number, or garbled.
+/// True if a record is older than the one with number `to`, or garbled.
 fn is_before(bytes: &[u8], longest: usize, to: u32) -> bool {
     number(bytes, longest).is_none_or(|number| number < to)
 }
 
-/// What a node does with its storage, and what it knows of it.
+/// The actions of a node on its storage, and what it knows of the contents.
 #[derive(Clone, Debug)]
 struct Story {
-    /// The records that are there for certain.
+    /// The records that must be there.
     kept: Range<u32>,
-    /// All that is there, and what each counts for.
+    /// The length of every record.
     bytes: Vec<(Option<u32>, usize)>,
     step: u64,
     seed: u64,
-    /// Where the step that failed would have led: records up to here may be there, and from here on none may be missing.
+    /// The number up to which the failed step would have appended: records up to here may be there, and none from here
+    /// on.
     appending_to: u32,
     trimming_to: u32,
 }
@@ -90,7 +91,7 @@ impl Story {
         record(number, S::RECORD_MAX).len() + S::OVERHEAD
     }
 
-    /// Appends, or drops some of the oldest when there is no room or as chance has it.
+    /// Appends records, or drops some of the oldest, if there is no room or at random.
     fn go<S: Storage>(&mut self, storage: &mut S) -> Result<(), S::Error> {
         self.step += 1;
         let chance = mix(self.seed ^ mix(self.step));
@@ -105,7 +106,7 @@ impl Story {
             self.kept.end += 1;
             self.bytes.push((Some(self.kept.end - 1), next));
         } else if !self.bytes.is_empty() {
-            // Perhaps all that there is is garbled.
+            // Possibly all records are garbled.
             let kept = self.kept.end - self.kept.start;
             let count = 1 + u32::try_from(chance >> 8 & 0xFFFF).unwrap() % kept.max(1);
             let count = count.min(kept);
@@ -121,7 +122,7 @@ impl Story {
         Ok(())
     }
 
-    /// Takes what a loss of power has left, if it may.
+    /// Takes over what a loss of power has left, if that is allowed.
     fn take_up<S: Storage>(&mut self, storage: &mut S) {
         let content = content(storage).expect("what is left can be read");
         let found = content.numbers;
@@ -144,14 +145,14 @@ impl Story {
     }
 }
 
-/// So many stories a flash; enough for some seconds.
+/// The number of stories for each flash; takes some seconds.
 const SEEDS: u64 = 1;
 
-/// So many actions follow a loss of power.
+/// The number of actions that follow a loss of power.
 const AFTER: u64 = 24;
 
-/// Cuts the power in every step of a story, and at two steps soon after; lets the story go on for a while, and looks
-/// whether all is there. The number of losses of power.
+/// Cuts the power in every step of a story, and in two steps soon after; continues the story for a while, and checks
+/// the contents. Returns the number of losses of power.
 fn cut_everywhere<
     const PAGES: usize,
     const PAGE_BYTES: usize,
@@ -169,14 +170,14 @@ fn cut_everywhere<
         while story.step < 100 {
             let before = driver.steps();
             let (driver_before, story_before) = (driver.clone(), story.clone());
-            // The first of all actions is preceded by making the flash ready.
+            // The first action is preceded by preparing the flash.
             let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
             story.go(&mut flash).unwrap();
             for at in 0..driver.steps() - before {
                 let (mut driver, mut story) = (driver_before.clone(), story_before.clone());
                 driver.cut_power_at(at);
                 let end = story.step + AFTER;
-                // What is left is seen in a copy. To read puts a few things right; not all do.
+                // The contents are read in a copy, as reading corrects a few things; not all drivers read.
                 let take_up = |story: &mut Story, flash: &mut Flash<&mut _, RECORD>| {
                     let mut copy = SimulatedFlash::clone(flash.log.pages.driver);
                     copy.restore_power();
@@ -196,7 +197,7 @@ fn cut_everywhere<
                             let Err(error) = story.go(&mut flash) else {
                                 continue;
                             };
-                            // The node may go on without being started anew, if only its driver has failed.
+                            // The node may continue without a restart if only its driver has failed.
                             if !flash.log.pages.driver.is_off() || goes_on == 0 {
                                 return Err(error);
                             }
@@ -228,7 +229,7 @@ fn cut_everywhere<
 }
 
 #[test]
-fn what_is_appended_outlives_a_cut_at_every_word_and_erase() {
+fn appended_records_survive_a_power_loss_at_every_word_and_erase() {
     let cuts = [
         cut_everywhere::<3, 256, 4, 1, 64>(0..SEEDS),
         cut_everywhere::<4, 256, 1, 1, 64>(0..SEEDS),
@@ -246,7 +247,7 @@ fn what_is_appended_outlives_a_cut_at_every_word_and_erase() {
     assert!(cuts.iter().all(|cuts| *cuts > 500));
 }
 
-/// Fills a flash to its capacity whatever it has been through, and says how much of the flash that is.
+/// Fills a flash to its capacity, whatever its history, and returns how much of the flash that is.
 fn fill<
     const PAGES: usize,
     const PAGE_BYTES: usize,
@@ -257,7 +258,7 @@ fn fill<
     let range = 0..u32::try_from(PAGES * PAGE_BYTES).unwrap();
     let overhead = Flash::<SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>, RECORD>::OVERHEAD;
     let mut capacity = 0;
-    // Many lengths, and then lengths that change, each from several places on.
+    // Many lengths, then lengths that change, each from several positions on.
     for length in (0..=RECORD)
         .step_by(1 + PAGE_BYTES / 512)
         .chain(RECORD..RECORD + 8)
@@ -303,7 +304,7 @@ fn fill<
 }
 
 #[test]
-fn there_is_room_for_what_is_said() {
+fn the_promised_capacity_is_available() {
     fill::<3, 256, 4, 1, 64>();
     fill::<4, 256, 1, 1, 64>();
     fill::<7, 256, 16, 1, 64>();
@@ -319,7 +320,7 @@ type Driver = SimulatedFlash<4, 512, 4>;
 const RANGE: Range<u32> = 0..2048;
 
 #[test]
-fn a_full_flash_says_so_and_goes_on_when_some_is_dropped() {
+fn a_full_flash_is_reported_and_has_room_after_a_trim() {
     let mut driver = Driver::new(6);
     let mut flash = Flash::<_, 64>::open(&mut driver, RANGE).unwrap();
     let mut count = 0;
@@ -358,7 +359,7 @@ fn a_node_that_loses_its_power_again_and_again_is_not_refused() {
     assert!(least > most / 2);
 }
 
-/// Cuts the power in each append at the same of its steps, again and again.
+/// Cuts the power at the same step of each append, again and again.
 fn cut_at_the_same_place<const WORD: usize, const RECORD: usize>(place: u64) {
     let mut driver = SimulatedFlash::<8, 512, WORD>::new(place);
     let capacity = |driver: &mut SimulatedFlash<8, 512, WORD>| {
@@ -410,7 +411,7 @@ fn three_hundred_cuts_at_the_same_place_take_nothing_for_ever() {
 }
 
 #[test]
-fn what_many_torn_lengths_take_is_not_promised() {
+fn many_torn_lengths_reduce_the_capacity() {
     type Driver = SimulatedFlash<8, 512, 4>;
     fn open(driver: &mut Driver) -> Flash<&mut Driver, 64> {
         Flash::open(driver, 0..4096).unwrap()
@@ -455,7 +456,7 @@ fn power_may_fail_again_and_again_while_a_page_is_begun() {
     fn store(driver: &mut Small) -> Flash<&mut Small, 64> {
         Flash::open(driver, 0..768).unwrap()
     }
-    /// Goes on with every step as the next to be cut, up to a depth.
+    /// Continues with a cut at every step, up to a depth.
     fn cut(driver: &Small, kept: &Range<u32>, depth: u32, cuts: &mut u32) {
         for at in 0.. {
             let mut driver = driver.clone();
@@ -515,7 +516,7 @@ fn all_pages_wear_alike() {
 }
 
 #[test]
-fn what_somebody_else_has_written_is_refused_and_left_alone() {
+fn foreign_contents_are_rejected_and_not_changed() {
     let mut driver = Driver::new(6);
     for at in [512, 1536] {
         NorFlash::write(&mut driver, at, b"precious").unwrap();
@@ -532,7 +533,7 @@ fn what_somebody_else_has_written_is_refused_and_left_alone() {
         if is_done {
             break;
         }
-        // What was formatted in part is refused, or is as good as new.
+        // A flash that was formatted in part is rejected, or is as good as new.
         match Flash::<_, 64>::open(&mut driver, RANGE) {
             Ok(mut flash) => assert_eq!(numbers(&mut flash), Ok(0..0)),
             Err(error) => assert_eq!(error, FlashError::Foreign),
@@ -544,7 +545,7 @@ fn what_somebody_else_has_written_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_log_that_is_formatted_in_part_is_whole_or_refused() {
+fn a_partly_formatted_log_is_complete_or_rejected() {
     for count in 1..100 {
         let mut driver = Driver::new(6);
         let mut flash = Flash::<_, 64>::open(&mut driver, RANGE).unwrap();
@@ -571,7 +572,7 @@ fn a_log_that_is_formatted_in_part_is_whole_or_refused() {
 }
 
 #[test]
-fn only_whole_pages_of_the_driver_are_taken() {
+fn only_whole_pages_of_the_driver_are_accepted() {
     for range in [0..1024, 0..2047, 4..2048, 512..4096, 2048..2048] {
         let mut driver = Driver::new(6);
         let opened = Flash::<_, 64>::open(&mut driver, range.clone());
@@ -621,7 +622,7 @@ fn it_takes_forty_bytes_besides_its_driver() {
 }
 
 #[test]
-fn what_calls_cost() {
+fn each_call_has_its_documented_cost() {
     type Driver = SimulatedFlash<16, 4096, 4>;
     type Store<'a> = Flash<&'a mut Driver, 256>;
     let mut driver = Driver::new(6);

@@ -1,31 +1,32 @@
-//! The client: one session, one request at a time, and as many tries as it takes.
+//! The client: one session, one request at a time, and as many retries as it takes.
 
 use super::{Answer, Question};
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::{
-    ClientId, Duration, Instant, NodeId, NodeSet, Outcome, Proposal, RequestKey, RequestNumber,
-    Slot, Standing, StateMachine,
+    ClientId, Duration, Instant, NodeId, NodeSet, NodeState, Outcome, Proposal, RequestKey,
+    RequestNumber, Slot, StateMachine,
 };
 use core::fmt;
 use rand_xorshift::XorShiftRng;
 
-/// How many times the wait for an answer doubles at most, once for each time that all nodes were asked in vain.
+/// How many times the delay before a retry doubles at most: once each time that all nodes were asked in vain.
 const DOUBLINGS_MAX: u32 = 3;
 
-/// A client of a cluster: it holds a session, and has one request at a time applied once, whatever is lost, doubled, late or
-/// out of order, and whichever nodes are gone.
+/// A client of a cluster. It holds a session, and has one request at a time applied exactly once, even if messages are
+/// lost, duplicated, delayed or reordered and nodes fail.
 ///
 /// # How to drive it
 ///
-/// [`Client::request`] says what is wanted. After that, after each answer that arrives ([`Client::handle_answer`]) and each
-/// time that passes ([`Client::handle_timeout`], at the latest at [`Client::next_deadline`]), send what
-/// [`Client::poll_question`] gives, and take what [`Client::poll_done`] gives. The session is opened on the way, and anew
-/// where it was given up.
+/// [`Client::request`] makes a request. After that, after each answer that arrives ([`Client::handle_answer`]), and
+/// whenever time has passed ([`Client::handle_timeout`], at the latest at [`Client::next_deadline`]), send the question
+/// from [`Client::poll_question`] and take the result from [`Client::poll_done`]. The session is opened with the first
+/// request, and opened anew if it was evicted.
 ///
-/// It asks the leader, as far as a node has told it who that is, and another node when one is silent or busy. A node is
-/// given `patience`, and up to half as much again by chance; when all were asked in vain twice as much, up to eight times.
+/// The client asks the leader, if a node has named it, and another node when that one is silent or busy. A node has
+/// `patience` to answer, plus up to half of it at random. This time doubles when all nodes were asked in vain, up to
+/// eight times.
 ///
-/// Its memory is fixed; there is an example at the [module](super).
+/// Its memory is fixed. The [module](super) has an example.
 #[derive(Clone, Debug)]
 pub struct Client<M: StateMachine> {
     members: NodeSet,
@@ -35,14 +36,14 @@ pub struct Client<M: StateMachine> {
     session: Option<ClientId>,
     /// The number of the last request in the session.
     number: RequestNumber,
-    /// What is asked for at present.
+    /// The command that is currently requested.
     command: Option<M::Command>,
-    /// Which nodes it may have reached, under the present key.
+    /// The nodes that the current request may have reached.
     asked: NodeSet,
-    /// Which nodes are still to be told what was withdrawn.
+    /// The nodes that still have to be told of a withdrawal, and the withdrawn request.
     withdrawn: (NodeSet, RequestKey),
-    /// Who is asked.
-    at: NodeId,
+    /// The node that is asked.
+    target: NodeId,
     leader: Option<NodeId>,
     /// How many nodes were asked in vain.
     failures: u32,
@@ -51,59 +52,60 @@ pub struct Client<M: StateMachine> {
     done: Option<Done<M::Output>>,
 }
 
-/// What must be known to go on with a session: for a client that has flash. It is to be durable before a request leaves,
-/// with the number of that request. A client that goes on with less asks for something else under a number that was used: it is
-/// answered [`Undone::Stale`] or [`Undone::Reused`], or hears a late answer to what it asked in its earlier life.
+/// What a client must know to resume its session after a restart, for clients with durable memory. It must be durable,
+/// with the number of a request, before that request leaves. A client that resumes with an older one makes a different
+/// request under a number that was used before: the result is [`Undone::Stale`] or [`Undone::Reused`], or a late answer
+/// to its earlier request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Session {
-    /// Which session.
+    /// The identity of the session.
     pub client: ClientId,
-    /// The number of the last request that was asked for in it.
+    /// The number of the last request that was made in it.
     pub number: RequestNumber,
 }
 
-/// A request that came to its end.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Done<O> {
-    /// Its session and its number there.
+    /// The session and the number of the request.
     pub key: RequestKey,
-    /// What came of it.
+    /// What the state machine answered, or why that is not known.
     pub result: Result<Applied<O>, Undone>,
 }
 
-/// A request was applied, once.
+/// A request was applied, exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Applied<O> {
-    /// In which slot.
+    /// The slot in which it was applied.
     pub slot: Slot,
-    /// What the state machine answered.
+    /// The output of the state machine.
     pub output: O,
 }
 
-/// Why it is not known what came of a request. The next one is asked for in a new session.
+/// Why the result of a request is not known. The next request is made in a new session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Undone {
-    /// The session was given up to make room for others. The request may have been applied before that; it will not be
-    /// any more. A command that does no harm twice may be asked for again.
+    /// The session was evicted to make room for others. The request may have been applied before that, and will not be
+    /// applied any more. A command that may safely be applied twice can be requested again.
     Evicted,
-    /// A later request of the session was applied: somebody else uses it (see [how to choose a nonce](super)), or it was
-    /// resumed with an earlier number. The request may have been applied; it will not be any more.
+    /// A later request of the session was applied: another client uses the session (see [choosing a nonce](super)), or
+    /// it was resumed with an earlier number. The request may have been applied, and will not be applied any more.
     Stale,
     /// The session had another command under this number, for the same reasons. This one was not applied.
     Reused,
 }
 
-/// What is known of a request that was withdrawn.
+/// What is known of a withdrawn request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Withdrawn {
     /// It never left: it is not applied.
     NeverAsked,
-    /// It may have been applied, and may yet be; when the next request is answered it is settled (rule X4).
+    /// It may have been applied, and may still be; that is settled once the next request is answered (rule X4).
     MayBeApplied(RequestKey),
 }
 
@@ -114,25 +116,26 @@ pub enum Withdrawn {
 pub enum ClientError {
     /// There is no node to ask.
     NoMembers,
-    /// The patience is zero: it would ask without end.
+    /// The patience is zero: the client would ask without pause.
     NoPatience,
-    /// One request at a time: wait for its end, or withdraw it.
+    /// A client has one request at a time: wait for its result, or withdraw it.
     Outstanding,
-    /// The end of the last request was not taken: see [`Client::poll_done`].
+    /// The result of the last request was not taken: see [`Client::poll_done`].
     NotTaken,
-    /// There is nothing to withdraw.
+    /// There is no request to withdraw.
     NothingOutstanding,
 }
 
 impl<M: StateMachine> Client<M> {
-    /// A client that may ask these nodes, and opens a session under a nonce as soon as it has something to ask. `patience`
-    /// is how long a node may take for an answer: longer than an election takes, else a client only asks more often.
+    /// Creates a client that may ask `members`, and opens a session under `nonce` with its first request. `patience` is
+    /// the time that a node has to answer. It should be longer than an election takes; otherwise the client only asks
+    /// more often.
     ///
-    /// How to choose the nonce is said at the [module](super). It also decides the client's jitter.
+    /// The [module](super) says how to choose the nonce, which also seeds the client's jitter.
     ///
     /// # Errors
     ///
-    /// [`ClientError::NoMembers`], [`ClientError::NoPatience`]: there is no client.
+    /// [`ClientError::NoMembers`] or [`ClientError::NoPatience`]: no client was created.
     pub fn new(members: NodeSet, patience: Duration, nonce: u64) -> Result<Self, ClientError> {
         let mut all = members.iter();
         let first = all.next().ok_or(ClientError::NoMembers)?;
@@ -149,7 +152,7 @@ impl<M: StateMachine> Client<M> {
             command: None,
             asked: NodeSet::EMPTY,
             withdrawn: (NodeSet::EMPTY, RequestKey::registration(nonce)),
-            at: first,
+            target: first,
             leader: None,
             failures: 0,
             deadline: None,
@@ -158,34 +161,34 @@ impl<M: StateMachine> Client<M> {
         })
     }
 
-    /// Goes on with a session of an earlier life, with the number after the one that is named. Call it before anything is
-    /// asked.
+    /// Resumes a session of an earlier run, with the number after the one in `session`. Call it before the first
+    /// request.
     pub fn resume(&mut self, session: Session) {
         self.session = Some(session.client);
         self.number = session.number;
     }
 
-    /// The session, if one is open.
+    /// Returns the session, if one is open.
     pub fn session(&self) -> Option<Session> {
         let number = self.number;
         self.session.map(|client| Session { client, number })
     }
 
-    /// Who leads, as far as a node has said.
+    /// Returns the leader that a node has named.
     pub fn leader(&self) -> Option<NodeId> {
         self.leader
     }
 
-    /// Whether a request is on its way.
+    /// True if a request is outstanding.
     pub fn is_outstanding(&self) -> bool {
         self.command.is_some()
     }
 
-    /// Has a command applied, once. Its end comes by [`Client::poll_done`].
+    /// Requests that a command be applied, exactly once. [`Client::poll_done`] returns the result.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Outstanding`], [`ClientError::NotTaken`]: nothing was asked.
+    /// [`ClientError::Outstanding`] or [`ClientError::NotTaken`]: nothing was requested.
     pub fn request(&mut self, now: Instant, command: M::Command) -> Result<(), ClientError> {
         if self.command.is_some() {
             return Err(ClientError::Outstanding);
@@ -195,23 +198,23 @@ impl<M: StateMachine> Client<M> {
         }
         match self.number.0.checked_add(1) {
             Some(next) if self.session.is_some() => self.number = RequestNumber(next),
-            // Without a session; or all of its numbers are used.
-            _ => self.begin_anew(now),
+            // There is no session, or all of its numbers are used.
+            _ => self.open_new_session(now),
         }
         self.command = Some(command);
         self.asked = NodeSet::EMPTY;
         self.failures = 0;
-        self.at = self.leader.unwrap_or(self.at);
+        self.target = self.leader.unwrap_or(self.target);
         self.ask(now);
         Ok(())
     }
 
-    /// Stops waiting for the request that is outstanding (rule X4). The nodes that were asked are told by
-    /// [`Client::poll_question`], once each; nothing of it comes by [`Client::poll_done`].
+    /// Stops waiting for the outstanding request (rule X4). [`Client::poll_question`] returns the withdrawal once for
+    /// each node that was asked; [`Client::poll_done`] returns nothing for this request.
     ///
     /// # Errors
     ///
-    /// [`ClientError::NothingOutstanding`].
+    /// [`ClientError::NothingOutstanding`]: nothing was withdrawn.
     pub fn withdraw(&mut self) -> Result<Withdrawn, ClientError> {
         self.command.take().ok_or(ClientError::NothingOutstanding)?;
         let key = self.key();
@@ -224,16 +227,16 @@ impl<M: StateMachine> Client<M> {
         Ok(Withdrawn::MayBeApplied(key))
     }
 
-    /// Takes an answer of a node. What answers nothing that is asked at present is passed over: it is late, or came twice, or
-    /// is another client's.
+    /// Handles an answer from a node. An answer that does not belong to the outstanding request is ignored: it is late,
+    /// a duplicate, or for another client.
     pub fn handle_answer(&mut self, now: Instant, from: NodeId, answer: &Answer<M::Output>) {
         match *answer {
             Answer::Status(status) => {
                 self.note(status.leader);
-                let halted = status.standing == Standing::Halted && from == self.at;
-                // Where all have halted, it waits as if nobody answered.
+                let halted = status.state == NodeState::Halted && from == self.target;
+                // If all nodes have halted, the client waits as if none had answered.
                 if halted && self.is_outstanding() && self.rounds() == 0 {
-                    self.ask_elsewhere(now);
+                    self.try_next_node(now);
                 }
             }
             Answer::Outcome {
@@ -252,19 +255,19 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
-    /// Tells the client that time has passed; to call it early is harmless.
+    /// Handles the passage of time. A call before the deadline does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.ask_elsewhere(now);
+            self.try_next_node(now);
         }
     }
 
-    /// When [`Client::handle_timeout`] is to be called, at the earliest; `None` when nothing is awaited.
+    /// Returns the time at which [`Client::handle_timeout`] is to be called, or `None` if the client waits for nothing.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// What is to be sent, and to which node.
+    /// Returns the next question to send, and the node to send it to.
     pub fn poll_question(&mut self) -> Option<(NodeId, Question<M::Command>)> {
         let Some((to, question)) = self.question.take() else {
             let (nodes, key) = &mut self.withdrawn;
@@ -276,12 +279,12 @@ impl<M: StateMachine> Client<M> {
         Some((to, question))
     }
 
-    /// What came of the request.
+    /// Returns the result of the request, once.
     pub fn poll_done(&mut self) -> Option<Done<M::Output>> {
         self.done.take()
     }
 
-    /// What is asked for at present, or was last.
+    /// Returns the key of the current request, or of the last one.
     fn key(&self) -> RequestKey {
         match self.session {
             Some(client) => RequestKey {
@@ -294,7 +297,7 @@ impl<M: StateMachine> Client<M> {
 
     fn on_outcome(&mut self, now: Instant, from: NodeId, outcome: Outcome<M::Output>) {
         match (outcome, self.session) {
-            (Outcome::Busy, _) if from == self.at => {
+            (Outcome::Busy, _) if from == self.target => {
                 self.question = None;
                 self.deadline = Some(now + self.wait());
             }
@@ -303,15 +306,15 @@ impl<M: StateMachine> Client<M> {
                 self.number = RequestNumber(1);
                 self.asked = NodeSet::EMPTY;
                 self.failures = 0;
-                self.at = self.leader.unwrap_or(from);
+                self.target = self.leader.unwrap_or(from);
                 self.ask(now);
             }
             (Outcome::Applied { slot, output }, Some(_)) => self.end(Ok(Applied { slot, output })),
             (Outcome::Evicted, Some(_)) => self.end(Err(Undone::Evicted)),
             (Outcome::Stale, Some(_)) => self.end(Err(Undone::Stale)),
             (Outcome::Reused, Some(_)) => self.end(Err(Undone::Reused)),
-            // That a node which was asked before is busy. Or what none says: a registration that was applied, or a request
-            // that opened a session.
+            // A node that was asked before is busy. Or an answer that no node gives: a registration that was applied,
+            // or a request that opened a session.
             (Outcome::Busy, _) | (_, None) | (Outcome::Registered { .. }, Some(_)) => {}
         }
     }
@@ -327,9 +330,9 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
-    /// The next session is opened under another nonce, so that late answers to the old one are none to the new one. Two clients
-    /// that had the same nonce part here, unless they come here at the same microsecond of their clocks.
-    fn begin_anew(&mut self, now: Instant) {
+    /// Opens the next session under another nonce, so that late answers to the old one do not match. Two clients with
+    /// the same nonce get different sessions here, unless they arrive at the same microsecond of their clocks.
+    fn open_new_session(&mut self, now: Instant) {
         if self.number != RequestNumber::REGISTRATION {
             self.nonce = mix(self.nonce ^ mix(now.as_micros()));
             self.session = None;
@@ -342,7 +345,7 @@ impl<M: StateMachine> Client<M> {
         self.leader = known.or(self.leader);
     }
 
-    /// What is asked for at present.
+    /// Returns the current request as a proposal.
     fn proposal(&self) -> Option<Proposal<M::Command>> {
         let command = self.command?;
         Some(match self.session {
@@ -359,26 +362,26 @@ impl<M: StateMachine> Client<M> {
         let Some(proposal) = self.proposal() else {
             return;
         };
-        self.question = Some((self.at, Question::Request { proposal }));
+        self.question = Some((self.target, Question::Request { proposal }));
         self.deadline = Some(now + self.wait());
     }
 
-    /// Asks the next node: the leader, unless that was silent just now.
-    fn ask_elsewhere(&mut self, now: Instant) {
+    /// Asks the next node: the leader, unless that one was silent just now.
+    fn try_next_node(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
-        self.leader = self.leader.filter(|leader| *leader != self.at);
-        let mut behind = self.members.iter().filter(|member| *member > self.at);
+        self.leader = self.leader.filter(|leader| *leader != self.target);
+        let mut behind = self.members.iter().filter(|member| *member > self.target);
         let next = behind.next().or_else(|| self.members.iter().next());
-        self.at = self.leader.or(next).unwrap_or(self.at);
+        self.target = self.leader.or(next).unwrap_or(self.target);
         self.ask(now);
     }
 
-    /// How many times all nodes were asked in vain.
+    /// Returns how many times all nodes were asked in vain.
     fn rounds(&self) -> u32 {
         self.failures.checked_div(self.members.len()).unwrap_or(0)
     }
 
-    /// How long to wait before the next node is asked.
+    /// Returns the delay before the next node is asked.
     fn wait(&mut self) -> Duration {
         let span = self.patience * (1 << self.rounds().min(DOUBLINGS_MAX));
         span.saturating_add(span_below(&mut self.rng, span / 2))

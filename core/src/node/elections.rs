@@ -1,22 +1,22 @@
-//! Claims: suspicion, probes, and winning a ballot.
+//! Elections: failure detection, the probe, and phase 1 (scout, prepare and promise).
 
-use super::{Contact, Node, Phase, Step};
+use super::{LeaderContact, Node, Phase, Step};
 use crate::mutant::Mutant;
 use crate::random::{span_below, span_from};
-use crate::roles::acceptor::Prepared;
-use crate::roles::scout::{Promised, Scout};
+use crate::roles::acceptor::PrepareVerdict;
+use crate::roles::scout::{PromiseVerdict, Scout};
 use crate::timer::Timer;
 use crate::{
     Ballot, Entries, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
     Write,
 };
 
-/// How often a probe or a prepare is repeated before the attempt is given up.
+/// How often a probe or a prepare is repeated before the election is given up.
 const CLAIM_REPEATS: u8 = 5;
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// The node has joined: it takes its permanent roles.
+    /// Completes the join: the node takes its permanent roles.
     pub(super) fn activate<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let role = match self.phase {
             Phase::Founding(_) => Role::Seed,
@@ -29,7 +29,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.trace(role, Event::Started);
             }
         }
-        // The founder need not wait for a leader that cannot be there yet.
+        // A founder need not wait for a leader that cannot exist yet.
         let delay =
             if self.config.node == self.config.founder && self.replica.applied() == Slot::ZERO {
                 self.config.learn_delay
@@ -40,7 +40,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers.arm_after(Timer::Election, &step.now, &delay);
     }
 
-    /// The leader was silent for too long; or, when that is known, this node's turn to claim has come.
+    /// Timer `Election`: the leader has been silent for too long; or, once that is known, it is this node's turn to
+    /// claim a ballot.
     pub(super) fn on_election_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -49,22 +50,22 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         let timeout = self.config.election_timeout;
-        if self.contact == Contact::Following {
-            self.contact = Contact::Missing;
-            self.beats = 0;
+        if self.contact == LeaderContact::Following {
+            self.contact = LeaderContact::Missing;
+            self.heartbeats_in_row = 0;
             let leader = self.leader_hint.take().unwrap_or(self.config.node);
             step.trace(Role::Leader, Event::Suspected { leader });
             let delay = span_below(&mut self.rng, timeout);
             self.timers.arm_after(Timer::Election, &step.now, &delay);
             return self.watch_gap(step);
         }
-        self.contact = Contact::Missing;
+        self.contact = LeaderContact::Missing;
         if !self.voter {
-            // It misses its leader, and waits for another.
+            // A node that does not vote waits for another leader.
             return self.watch_gap(step);
         }
-        let highest = self.seen.max(self.acceptor.promised());
-        // Rule N1: when the rounds are used up, this node claims no more; it still promises and accepts.
+        let highest = self.highest_seen.max(self.acceptor.promised());
+        // Rule N1: when the rounds are used up, this node claims no more ballots; it still promises and accepts.
         let Some(ballot) = Ballot::succeeding(highest, self.config.node) else {
             step.trace(Role::Leader, Event::Exhausted);
             return;
@@ -76,7 +77,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.granted(step, self.config.node);
     }
 
-    /// Rule L7: says whether it would promise, and changes nothing. A node that hears its leader would not.
+    /// Rule L7: answers whether this node would promise the ballot, without changing anything. A node that hears its
+    /// leader would not.
     pub(super) fn on_probe<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -89,7 +91,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let reply = Message::ProbeReply {
             ballot,
             granted,
-            highest: self.seen,
+            highest: self.highest_seen,
         };
         step.send(Role::Leader, NodeSet::only(from), reply);
         if granted {
@@ -110,33 +112,34 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
-        if highest > self.seen {
-            if !highest.is_plausible(self.seen) {
+        if highest > self.highest_seen {
+            if !highest.is_plausible(self.highest_seen) {
                 return Err(Reason::ImplausibleBallot);
             }
-            self.seen = highest;
+            self.highest_seen = highest;
         }
-        // Rule L7: who has not seen as high a ballot may have a leader, but none that this node could follow.
-        let counts = granted || highest < self.seen;
+        // Rule L7: a node that has not seen as high a ballot may have a leader, but not one that this node could
+        // follow.
+        let counts = granted || highest < self.highest_seen;
         if counts || self.makes(Mutant::DeniedProbeCounted) {
             self.granted(step, from);
         } else {
             self.leader.on_denied();
-            // Who would say no itself by now waits for that claim, and turns to nobody; nor does who has led under that
-            // ballot, as others may still follow it.
-            if self.contact.grants() && self.seen.leader() != self.config.node {
+            // A node that would deny a probe itself by now waits for the other claim and uses no relay. Neither does a
+            // node that has led under that ballot, as others may still follow it.
+            if self.contact.grants() && self.highest_seen.leader() != self.config.node {
                 self.on_relay(step, from);
             }
         }
         Ok(())
     }
 
-    /// One more node misses its leader; with a quorum the claim is made.
+    /// Counts a granted probe; a quorum of them starts the scout.
     fn granted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, from: NodeId) {
         if !self.leader.on_granted(from, self.config.members) {
             return;
         }
-        let highest = self.seen.max(self.acceptor.promised());
+        let highest = self.highest_seen.max(self.acceptor.promised());
         let (Some(ballot), Some(first)) = (
             Ballot::succeeding(highest, self.config.node),
             self.replica.applied().next(),
@@ -148,18 +151,22 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.begin_scout(step, ballot, first);
     }
 
-    /// Rule S1: claims a ballot above everything seen. Its own promise, which is the durable record that the round is used,
-    /// is written ahead of the prepare.
+    /// Rule S1: starts a scout for a ballot above all that were seen. The node's own promise, which is the durable
+    /// record that the round is used, is written before the prepare leaves.
     fn begin_scout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
         first: Slot,
     ) {
+        debug_assert!(
+            ballot > self.highest_seen.max(self.acceptor.promised()),
+            "claims a ballot that is not above all that were seen (S1)"
+        );
         self.relay = None;
         self.leader.begin_scout(ballot, first);
         step.trace(Role::Scout, Event::Started);
-        self.seen = ballot;
+        self.highest_seen = ballot;
         let prepare = Message::Prepare {
             ballot,
             from: first,
@@ -175,7 +182,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 message: &prepare,
             },
         );
-        if self.acceptor.on_prepare(ballot) == Prepared::Promised {
+        if self.acceptor.on_prepare(ballot) == PrepareVerdict::Promised {
             step.write(Write::Promised(ballot));
         }
         loop {
@@ -186,25 +193,25 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let (entries, last) = self.acceptor.page::<PAGE>(from);
             let low_water = self.acceptor.low_water();
             match scout.on_promise(me, from, low_water, &entries, last, self.config.members) {
-                Promised::More(_) => {}
-                Promised::Counted | Promised::Repeated => return,
-                Promised::Quorum => return self.try_adopt(step),
+                PromiseVerdict::More(_) => {}
+                PromiseVerdict::Counted | PromiseVerdict::Repeated => return,
+                PromiseVerdict::Quorum => return self.try_adopt(step),
             }
         }
     }
 
-    /// What every claim must be, whoever makes it.
+    /// Checks that apply to every message that claims a ballot: its owner is the sender, and the round is plausible.
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
         if ballot.leader() != from {
             return Err(Reason::Malformed);
         }
-        if !ballot.is_plausible(self.seen) {
+        if !ballot.is_plausible(self.highest_seen) {
             return Err(Reason::ImplausibleBallot);
         }
         Ok(())
     }
 
-    /// Rules A1, A6 and T2: promises, or refuses, with a page of what was accepted.
+    /// Rules A1, A6 and T2: handles `Prepare` with a promise or a refusal, and a page of accepted entries.
     pub(super) fn on_prepare<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -215,23 +222,27 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.check_claim(from, ballot)?;
         let prepared = self.acceptor.on_prepare(ballot);
         let (entries, last) = match prepared {
-            Prepared::Refused => (Entries::<M, PAGE>::new(), true),
-            Prepared::Promised | Prepared::Repeated => self.acceptor.page(first),
+            PrepareVerdict::Refused => (Entries::<M, PAGE>::new(), true),
+            PrepareVerdict::Promised | PrepareVerdict::Repeated => self.acceptor.page(first),
         };
-        if prepared == Prepared::Promised {
+        if prepared == PrepareVerdict::Promised {
             step.write(Write::Promised(ballot));
             self.observe(step, ballot);
         }
-        if prepared != Prepared::Refused {
-            // Whoever claims, and still asks for pages, gets the time to win before this node claims itself.
+        if prepared != PrepareVerdict::Refused {
+            // A candidate that still requests pages gets the time to win before this node claims a ballot itself.
             let timeout = self.config.election_timeout;
             let delay = span_from(&mut self.rng, timeout);
             self.timers.postpone(Timer::Election, step.now + delay);
-            self.contact = Contact::Promised;
+            self.contact = LeaderContact::Promised;
             self.leader_hint = None;
             self.relay = self.relay.filter(|relay| !relay.hears);
         }
         let promised = self.acceptor.promised();
+        debug_assert!(
+            promised >= ballot,
+            "an answer to a prepare promises its ballot or a higher one (A1)"
+        );
         let low_water = if self.makes(Mutant::LowWaterUntold) {
             Slot::ZERO
         } else {
@@ -249,7 +260,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// Rules S2 to S6: merges a page; asks for the next, or takes office when a quorum has told everything.
+    /// Rules S2 to S6: handles `Promise`. Merges the page, then requests the next one, or takes the lead once a quorum
+    /// is complete.
     pub(super) fn on_promise<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -291,37 +303,37 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Malformed);
         }
         match scout.on_promise(from, *first, *low_water, entries, *last, members) {
-            Promised::More(next) => {
+            PromiseVerdict::More(next) => {
                 let prepare = Message::Prepare {
                     ballot: *ballot,
                     from: next,
                 };
                 step.send(Role::Scout, NodeSet::only(from), prepare);
             }
-            Promised::Counted => {}
-            Promised::Repeated => return Err(Reason::Known),
-            Promised::Quorum => self.try_adopt(step),
+            PromiseVerdict::Counted => {}
+            PromiseVerdict::Repeated => return Err(Reason::Known),
+            PromiseVerdict::Quorum => self.try_adopt(step),
         }
         self.replica.on_decided(*low_water);
         self.watch_gap(step);
         Ok(())
     }
 
-    /// Rule S5: a refusal of this very attempt, by an acceptor that has promised a higher ballot.
+    /// Rule S5: handles a refusal of the current ballot by an acceptor that has promised a higher one.
     pub(super) fn on_refused<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         promised: Ballot,
     ) -> Result<(), Reason> {
-        if !promised.is_plausible(self.seen) {
+        if !promised.is_plausible(self.highest_seen) {
             return Err(Reason::ImplausibleBallot);
         }
         self.observe(step, promised);
         Ok(())
     }
 
-    /// Rules S6 and L1: takes office when the scout has its quorum and nothing under its low-water mark is missing here;
-    /// until then that is fetched.
+    /// Rules S6 and L1: takes the lead once the scout has its quorum and everything up to its low-water mark is applied
+    /// here. Until then the missing part is fetched.
     pub(super) fn try_adopt<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(scout) = self
             .leader
@@ -365,8 +377,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers.cancel(Timer::Election);
         self.timers
             .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
-        self.beats = 0;
-        self.contact = Contact::Following;
+        self.heartbeats_in_row = 0;
+        self.contact = LeaderContact::Following;
         if self.leader_hint != Some(self.config.node) {
             self.leader_hint = Some(self.config.node);
             step.trace(
@@ -377,13 +389,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             );
         }
         self.on_heartbeat_timeout(step);
-        self.drive_adopted(step);
-        self.leader.give_again();
+        self.propose_adopted(step);
+        self.leader.reuse_slots();
         self.propose_pending(step, true);
-        self.pump(step);
+        self.make_progress(step);
     }
 
-    /// The probe or the scout asks those who have not answered, or gives up.
+    /// Timer `Scout`: repeats the probe or the prepare to nodes that have not answered, or gives up.
     pub(super) fn on_scout_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let members = self.config.members;
         let Some(ballot) = self
@@ -393,7 +405,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         else {
             return;
         };
-        // Rule L5: while it is patient, a quorum must answer a probe at once.
+        // Rule L5: until `patience` has passed, a quorum must grant a probe at its first try.
         let patient = step.now < self.patience;
         let repeats = if patient { 0 } else { CLAIM_REPEATS };
         let missing = match self.leader.scout_mut() {
@@ -408,7 +420,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if self.makes(Mutant::ClaimDropped) {
                 return;
             }
-            self.rest(step);
+            self.retry_later(step);
             return;
         };
         let delay = self.jittered(self.config.prepare_retransmit);
@@ -417,9 +429,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return step.send(Role::Leader, missing, Message::Probe { ballot });
         }
         let mut rest = missing;
-        // Acceptors whose pages stand at one place are asked together; more places than fit in a step wait for the next.
+        // Acceptors that wait for the same page are asked with one message. Pages that do not fit in this step are
+        // requested in the next.
         for _ in 0..WINDOW.div_ceil(PAGE) {
-            let abreast = self.leader.scout().and_then(|scout| scout.abreast(rest));
+            let abreast = self
+                .leader
+                .scout()
+                .and_then(|scout| scout.at_same_cursor(rest));
             let Some((acceptors, from)) = abreast else {
                 break;
             };

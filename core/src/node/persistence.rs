@@ -1,4 +1,4 @@
-//! What a journal asks of its node.
+//! Persistence: the parts of a node that a journal reads in order to write them to storage.
 
 use super::Node;
 use crate::mutant::Mutant;
@@ -9,12 +9,12 @@ use crate::{Entry, Instant, Proposal, Slot, SnapshotId, StateMachine};
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// The state as it is between two steps.
+    /// Returns the replicated state as it stands between two steps.
     pub(crate) fn state(&self) -> &State<M, CLIENTS> {
         self.replica.state()
     }
 
-    /// What was accepted in slots that are not applied yet.
+    /// Returns the accepted entries for slots that are not applied yet.
     pub(crate) fn votes_ahead(&self) -> impl Iterator<Item = Entry<M::Command>> {
         let applied = self.applied();
         let applied = if self.makes(Mutant::VotesLeftOut) {
@@ -25,20 +25,22 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.votes().filter(move |vote| vote.slot > applied)
     }
 
-    /// What others have passed on of slots that are not applied yet.
+    /// Returns the decisions received from other nodes for slots that are not applied yet.
     pub(crate) fn decisions_ahead(&self) -> impl Iterator<Item = (Slot, &Proposal<M::Command>)> {
         self.replica.ahead()
     }
 
-    /// Keeps the present state as it is while the node goes on; says which snapshot that is, and how many pages it has.
-    /// `None` while the room for it is taken by a snapshot that is being fetched, by this node or in the middle by others.
+    /// Pins the current state as a snapshot while the node goes on. Returns the id of the snapshot and its number of
+    /// pages; `None` while its room is taken by a snapshot that this node fetches, or that other nodes are in the
+    /// middle of fetching.
     pub(crate) fn pin(&mut self, now: Instant) -> Option<(SnapshotId, u32)> {
         let pinned = self.replica.pin(self.config.node)?;
-        self.keep_pin(now);
+        self.extend_transfer(now);
         Some(pinned)
     }
 
-    /// A page of the state that was kept; `None` where that is no longer there, as another snapshot needed its room.
+    /// Returns a page of the pinned snapshot; `None` if it is no longer pinned, because its room was needed for another
+    /// one.
     pub(crate) fn pinned_page(
         &mut self,
         now: Instant,
@@ -46,12 +48,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         page: u32,
     ) -> Option<PageBytes> {
         let bytes = self.replica.pinned_page(self.config.node, id, page)?;
-        self.keep_pin(now);
+        self.extend_transfer(now);
         Some(bytes)
     }
 
-    /// Who writes a snapshot to storage is one more who fetches it.
-    fn keep_pin(&mut self, now: Instant) {
+    /// A snapshot that is being written to storage is kept like one that another node fetches.
+    fn extend_transfer(&mut self, now: Instant) {
         self.timers
             .arm_after(Timer::Transfer, &now, &self.config.transfer_timeout);
     }

@@ -1,4 +1,4 @@
-//! A node that makes a mistake on purpose.
+//! The mutant that is active in a node, for mutation testing.
 
 use super::{Node, Phase};
 use crate::StateMachine;
@@ -8,8 +8,8 @@ use crate::roles::acceptor::Acceptor;
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Has the node make a mistake from its start on, or none. To be called right after it was built, each time that it
-    /// is: there are mistakes that are made in a restart, and they are made here.
+    /// Activates a mutant in the node, or none. Call it right after each construction of the node, since some mutants
+    /// act when the node restarts.
     ///
     /// ```
     /// use synod::machines::Kv;
@@ -25,14 +25,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.set_mistake(Mistake::of(mutant));
     }
 
-    /// The same, with the feature and without; without it nothing is done.
+    /// Sets the active mutant, in builds with the feature `mutants` and without it; without it, does nothing.
     #[inline]
     pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
         if !mistake.is_any() && !self.mistake.is_any() {
             return;
         }
         match &self.phase {
-            // Whatever it forgets when it comes back.
+            // The mutant `Amnesia` forgets its promises and votes when it restarts.
             Phase::Active if mistake.is(Mutant::Amnesia) => self.acceptor = Acceptor::new(),
             Phase::Active if mistake.is(Mutant::NewestVoteLost) => self.acceptor.forget_newest(),
             Phase::Active if mistake.is(Mutant::RoundReused) => {
@@ -41,25 +41,25 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Phase::Joining(_) if mistake.is(Mutant::StartsEmpty) => self.voter = true,
             _ => {}
         }
-        self.seen = self.acceptor.promised();
+        self.highest_seen = self.acceptor.promised();
         self.mistake = mistake;
         self.acceptor.mistake = mistake;
         self.replica.set_mistake(mistake);
         self.leader.mistake = mistake;
     }
 
-    /// The mistake that it makes, if it makes one.
+    /// Returns the active mutant.
     #[cfg(feature = "mutants")]
     pub fn mutant(&self) -> Option<Mutant> {
         self.mistake.mutant()
     }
 
-    /// The same, with the feature and without.
+    /// Returns the active mutant, in builds with the feature `mutants` and without it.
     pub(crate) fn mistake(&self) -> Mistake {
         self.mistake
     }
 
-    /// Whether the node makes this mistake; never without the feature.
+    /// True if `mutant` is active; always false without the feature `mutants`.
     #[inline]
     pub(crate) fn makes(&self, mutant: Mutant) -> bool {
         self.mistake.is(mutant)

@@ -1,20 +1,20 @@
-//! Deciding: accepts, votes, decisions, and applying what is decided.
+//! Phase 2, replication: accept requests, votes and decisions.
 
 use super::{Node, Step};
 use crate::mutant::Mutant;
 use crate::outbox::run_len;
-use crate::roles::acceptor::Vouched;
+use crate::roles::acceptor::AcceptVerdict;
 use crate::timer::Timer;
 use crate::{
-    Ballot, Entry, Event, Halt, Message, NodeId, NodeSet, Proposal, Reason, Role, Slot,
+    Ballot, Entry, Event, Halt, Message, NodeId, NodeSet, Proposal, Proposals, Reason, Role, Slot,
     StateMachine, Tracer, Write,
 };
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Applies what is chosen and gives waiting proposals their slots, until neither moves anything; then tells the others
-    /// how far the log is decided.
+    /// Applies chosen slots and assigns slots to waiting proposals until nothing is left to do, then announces how far
+    /// the log is decided.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -23,15 +23,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ),
         inline(always)
     )]
-    pub(super) fn pump<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    pub(super) fn make_progress<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.has_work() {
-            self.pump_all(step);
+            self.make_progress_slow(step);
         }
     }
 
-    /// Apart from [`Node::pump`], so that the look for work stands where the votes come in.
+    /// Separate from `make_progress`, so that the check for work is inlined where votes are handled.
     #[inline(never)]
-    fn pump_all<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;
         };
@@ -45,7 +45,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         debug_assert!(
                             self.mistake.is_any()
                                 || !new
-                                || own.is_some_and(|own| own.proposal.is(proposal)),
+                                || own.is_some_and(|own| own.proposal.same_as(proposal)),
                             "storage takes the last vote of this node for the decision, as no decision was written"
                         );
                     }
@@ -63,23 +63,27 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
         }
         if let Some(decided) = self.leader.announce() {
+            debug_assert!(
+                self.mistake.is_any() || decided <= self.replica.applied(),
+                "announced a slot that is not applied here"
+            );
             step.decision(self.config.peers(), ballot, decided);
         }
     }
 
-    /// Starts a commander for each waiting proposal for which the window has a slot.
+    /// Starts a commander for each waiting proposal that the window has a slot for.
     fn start_waiting<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
     ) {
         while let Some((slot, proposal)) = self.leader.start_next() {
-            self.drive(step, ballot, slot, &proposal);
+            self.send_accept(step, ballot, slot, &proposal);
         }
         self.expect_votes(step);
     }
 
-    /// Starts a commander for a new proposal at once, if none waits before it and the window has a slot.
+    /// Starts a commander for a new proposal at once, if no other proposal waits and the window has a slot.
     pub(super) fn start<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -89,7 +93,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return false;
         };
         if let Some(ballot) = self.leader.leading() {
-            self.drive(step, ballot, slot, proposal);
+            self.send_accept(step, ballot, slot, proposal);
         }
         self.expect_votes(step);
         true
@@ -102,8 +106,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Asks everybody to accept one proposal. Consecutive slots share a page in the outbox.
-    fn drive<T: Tracer<M, PAGE>>(
+    /// Sends `Accept` for one proposal to all other members. Consecutive slots share a page in the outbox.
+    fn send_accept<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
@@ -115,9 +119,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.vote(step, ballot, slot, proposal);
     }
 
-    /// Rule L1: what was adopted is driven at once, before any new command.
-    pub(super) fn drive_adopted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let (Some(ballot), Some((mut slot, last))) = (self.leader.leading(), self.leader.driven())
+    /// Rule L1: sends `Accept` for the adopted proposals at once, before any new command.
+    pub(super) fn propose_adopted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        let (Some(ballot), Some((mut slot, last))) =
+            (self.leader.leading(), self.leader.slots_in_flight())
         else {
             return;
         };
@@ -130,7 +135,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 break;
             };
             let proposal = commander.proposal;
-            self.drive(step, ballot, slot, &proposal);
+            self.send_accept(step, ballot, slot, &proposal);
             let Some(next) = slot.next() else { break };
             slot = next;
         }
@@ -138,8 +143,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
     }
 
-    /// The leader's own acceptor votes by a call. The vote is written ahead of every message that rests on it, and so may
-    /// be counted at once (rule C4).
+    /// Has the leader's own acceptor vote, by a call. The vote is written before every message that depends on it
+    /// leaves, so it may be counted at once (rule C4).
     fn vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -148,6 +153,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) {
         let me = self.config.node;
+        debug_assert!(
+            self.mistake.is_any() || self.voter,
+            "a node that does not vote leads (D1, D2)"
+        );
         if self.makes(Mutant::OwnVoteImplied) {
             return self.count_vote(step, ballot, slot, me);
         }
@@ -155,19 +164,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             .acceptor
             .on_accept(ballot, slot, proposal, self.replica.applied())
         {
-            Vouched::Accepted => step.write(Write::Accepted(Entry {
+            AcceptVerdict::Accepted => step.write(Write::Accepted(Entry {
                 slot,
                 ballot,
                 proposal: *proposal,
             })),
-            Vouched::Conflict(conflict) => return self.halt(step, Halt::Conflict(conflict)),
-            Vouched::Repeated => {}
-            Vouched::Refused | Vouched::Compacted | Vouched::NoRoom => return,
+            AcceptVerdict::Conflict(conflict) => return self.halt(step, Halt::Conflict(conflict)),
+            AcceptVerdict::Repeated => {}
+            AcceptVerdict::Refused | AcceptVerdict::Compacted | AcceptVerdict::NoRoom => return,
         }
         self.count_vote(step, ballot, slot, me);
     }
 
-    /// Rules C1 and C2: one vote of one member for one slot under this very ballot.
+    /// Rules C1 and C2: counts the vote of one member for one slot under the current ballot.
     fn count_vote<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -190,13 +199,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// The commanders ask again, each those who have not accepted; the first slots first, and no more messages than a
-    /// window has pages.
+    /// Timer `Commander`: repeats `Accept` to the members that have not accepted, lowest slots first, with at most as
+    /// many messages as a window has pages.
     pub(super) fn on_commander_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) {
-        let (Some(ballot), Some((mut slot, last))) = (self.leader.leading(), self.leader.driven())
+        let (Some(ballot), Some((mut slot, last))) =
+            (self.leader.leading(), self.leader.slots_in_flight())
         else {
             return;
         };
@@ -209,8 +219,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
         while slot <= last && step.outbox.len() < full {
             if let Some((proposal, missing)) = self.leader.retransmit(slot, members) {
-                // A mutant may lack its own vote, and must not ask itself by a message: that looks like a second node of
-                // its name (rule N3).
+                // With a mutant the leader may lack its own vote. It must not send itself a message, which would look
+                // like a second node with its number (rule N3).
                 let missing = if self.makes(Mutant::OwnVoteImplied) {
                     missing.without(self.config.node)
                 } else {
@@ -223,8 +233,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rules A2 and C3: learns how far the log is decided, then accepts what it can of the run. A node that does not vote
-    /// keeps the run as well, as it will be told what of it is decided, but nobody hears of it (rules D1 and D2).
+    /// Rules A2 and C3: handles `Accept`. Learns how far the log is decided, then accepts as much of the run as it can.
+    /// A node that does not vote keeps the run as well, as it will be told which part of it is decided, but does not
+    /// answer (rules D1 and D2).
     pub(super) fn on_accept<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -246,41 +257,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if proposals.is_empty() || first == Slot::ZERO || *decided >= first || end.is_none() {
             return Err(Reason::Malformed);
         }
-        if ballot >= self.seen {
+        if ballot >= self.highest_seen {
             self.follow(step, ballot);
         }
-        self.replica.on_claimed(ballot, *decided);
+        self.replica.on_decided_under(ballot, *decided);
         if self.replica.is_behind() && !self.apply_ready(step) {
             return Ok(());
         }
-        let mut slot = first;
-        let mut count = 0;
-        for proposal in proposals {
-            match self
-                .acceptor
-                .on_accept(ballot, slot, proposal, self.replica.applied())
-            {
-                Vouched::Accepted => {
-                    step.write(Write::Accepted(Entry {
-                        slot,
-                        ballot,
-                        proposal: *proposal,
-                    }));
-                    count += 1;
-                }
-                Vouched::Repeated => count += 1,
-                Vouched::Conflict(conflict) => {
-                    self.halt(step, Halt::Conflict(conflict));
-                    if !self.voter {
-                        step.forget_writes();
-                    }
-                    return Ok(());
-                }
-                Vouched::Refused | Vouched::Compacted | Vouched::NoRoom => break,
-            }
-            slot = slot.next().unwrap_or(slot);
-        }
+        let Some(count) = self.accept_run(step, ballot, first, proposals) else {
+            return Ok(());
+        };
         let (promised, low_water) = (self.acceptor.promised(), self.acceptor.low_water());
+        debug_assert!(
+            self.mistake.is_any() || count == 0 || promised >= ballot,
+            "accepted without a promise (A2)"
+        );
         step.accepted(
             NodeSet::only(from),
             ballot,
@@ -289,11 +280,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             low_water,
         );
         if !self.voter {
-            step.forget_writes();
-            step.take_back();
+            step.drop_writes();
+            step.drop_last_message();
         }
         if count > 0 {
-            let votes = usize::try_from(slot.distance(low_water)).unwrap_or(0);
+            let end = first.checked_add(u64::from(count)).unwrap_or(first);
+            let votes = usize::try_from(end.distance(low_water)).unwrap_or(0);
             self.votes_peak = self.votes_peak.max(votes.saturating_sub(1));
         }
         self.settle(step);
@@ -304,7 +296,54 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rules C1 and S5: counts votes for this very reign; anything else about an old attempt is noise.
+    /// Accepts consecutive slots as far as possible, and returns how many. `None` if a conflict has halted the node.
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "a part of `on_accept`, which is its only caller"
+        ),
+        inline(always)
+    )]
+    fn accept_run<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        ballot: Ballot,
+        first: Slot,
+        proposals: &Proposals<M, PAGE>,
+    ) -> Option<u32> {
+        let mut slot = first;
+        let mut count = 0;
+        for proposal in proposals {
+            match self
+                .acceptor
+                .on_accept(ballot, slot, proposal, self.replica.applied())
+            {
+                AcceptVerdict::Accepted => {
+                    step.write(Write::Accepted(Entry {
+                        slot,
+                        ballot,
+                        proposal: *proposal,
+                    }));
+                    count += 1;
+                }
+                AcceptVerdict::Repeated => count += 1,
+                AcceptVerdict::Conflict(conflict) => {
+                    self.halt(step, Halt::Conflict(conflict));
+                    if !self.voter {
+                        step.drop_writes();
+                    }
+                    return None;
+                }
+                AcceptVerdict::Refused | AcceptVerdict::Compacted | AcceptVerdict::NoRoom => break,
+            }
+            slot = slot.next().unwrap_or(slot);
+        }
+        Some(count)
+    }
+
+    /// Rules C1 and S5: handles `Accepted`. Counts votes for the current ballot; an answer to an earlier ballot is
+    /// stale.
     pub(super) fn on_accepted<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -325,7 +364,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Some(present) if self.makes(Mutant::StaleVotesCounted) && promised == ballot => {
                 (present, present)
             }
-            // Who makes this mistake has no use for the promise in an answer.
+            // This mutant does not use the promise in an answer.
             _ if self.makes(Mutant::AcceptKeepsPromise) => (*ballot, *ballot.max(promised)),
             _ => (*ballot, *promised),
         };
@@ -335,12 +374,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised > ballot {
             return self.on_refused(step, *promised);
         }
-        // Who accepts promises too; who has no room for the run, or has it all applied, may have promised less.
+        // An acceptor that accepts also promises; one that has no room for the run, or has applied all of it, may have
+        // promised less.
         if promised < ballot && *count > 0 {
             return Err(Reason::Malformed);
         }
         self.leader.on_answer(from);
-        // A driver that gathers may have joined runs to one that is longer than the window; what it drives is what counts.
+        // A driver that gathers steps may have merged runs into one that is longer than the window; only the slots in
+        // flight count.
         let end = first
             .checked_add(u64::from(*count))
             .ok_or(Reason::Malformed)?;
@@ -349,23 +390,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             end
         };
-        if let Some((driven, last)) = self.leader.driven() {
+        if let Some((driven, last)) = self.leader.slots_in_flight() {
             let mut slot = driven.max(*first);
             while slot < end && slot <= last {
                 self.count_vote(step, *ballot, slot, from);
                 slot = slot.next().ok_or(Reason::Malformed)?;
             }
         }
-        self.pump(step);
+        self.make_progress(step);
         if *low_water > self.replica.applied() {
-            // Rule T2: the acceptor has applied what this leader is still asking about.
+            // Rule T2: the acceptor has applied slots that this leader is still driving.
             self.replica.on_decided(*low_water);
             self.watch_gap(step);
         }
         Ok(())
     }
 
-    /// Rule C3: a prefix is decided.
+    /// Rule C3: handles `Decision`: a prefix of the log is decided.
     pub(super) fn on_decision<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -374,10 +415,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         decided: Slot,
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        if ballot >= self.seen {
+        if ballot >= self.highest_seen {
             self.follow(step, ballot);
         }
-        self.replica.on_claimed(ballot, decided);
+        self.replica.on_decided_under(ballot, decided);
         self.settle(step);
         Ok(())
     }

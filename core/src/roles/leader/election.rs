@@ -1,13 +1,13 @@
-//! The way to an office: the probe, the scout, and what is taken over with the ballot.
+//! The election of a leader: the probe, the scout, and the adoption of accepted proposals.
 
-use super::{Leader, Office, Reign};
+use super::{Leader, LeaderState, Leadership};
 use crate::mutant::Mutant;
 use crate::roles::commander::Commander;
 use crate::roles::scout::Scout;
 use crate::window::Window;
 use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
 
-/// What a leader took over with its ballot.
+/// The result of an election that was won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adoption {
     pub(crate) reproposed: u32,
@@ -15,34 +15,38 @@ pub(crate) struct Adoption {
     pub(crate) next_slot: Slot,
 }
 
-/// Rule L7: a question to the others before a claim is made.
+/// Rule L7: a probe, which asks the other nodes before a ballot is claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Probe {
     pub(super) ballot: Ballot,
     granted: NodeSet,
-    /// Whether somebody hears a leader.
+    /// True if another node hears a leader.
     denied: bool,
     repeats: u8,
 }
 
 impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
     pub(crate) fn scout(&self) -> Option<&Scout<C, WINDOW>> {
-        match &self.office {
-            Office::Scouting(scout) => Some(scout),
+        match &self.state {
+            LeaderState::Scouting(scout) => Some(scout),
             _ => None,
         }
     }
 
     pub(crate) fn scout_mut(&mut self) -> Option<&mut Scout<C, WINDOW>> {
-        match &mut self.office {
-            Office::Scouting(scout) => Some(scout),
+        match &mut self.state {
+            LeaderState::Scouting(scout) => Some(scout),
             _ => None,
         }
     }
 
     pub(crate) fn begin_probe(&mut self, ballot: Ballot) {
-        self.office = Office::Probing(Probe {
+        debug_assert!(
+            self.is_idle(),
+            "a probe begins only where no election is under way"
+        );
+        self.state = LeaderState::Probing(Probe {
             ballot,
             granted: NodeSet::EMPTY,
             denied: false,
@@ -50,10 +54,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         });
     }
 
-    /// Counts an answer to the probe; says whether a quorum misses its leader.
+    /// Counts a granted probe. Returns true if a quorum suspects its leader.
     pub(crate) fn on_granted(&mut self, from: NodeId, members: NodeSet) -> bool {
-        match &mut self.office {
-            Office::Probing(probe) => {
+        match &mut self.state {
+            LeaderState::Probing(probe) => {
                 probe.granted.insert(from);
                 probe.granted.is_quorum(members)
             }
@@ -61,26 +65,27 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Somebody who has answered the probe hears a leader.
+    /// Notes that a node has denied the probe, because it hears a leader.
     pub(crate) fn on_denied(&mut self) {
-        if let Office::Probing(probe) = &mut self.office {
+        if let LeaderState::Probing(probe) = &mut self.state {
             probe.denied = true;
         }
     }
 
-    /// Whether somebody who has answered the probe hears a leader.
+    /// True if a node has denied the probe.
     pub(crate) fn is_denied(&self) -> bool {
-        matches!(&self.office, Office::Probing(probe) if probe.denied)
+        matches!(&self.state, LeaderState::Probing(probe) if probe.denied)
     }
 
-    /// Who has not answered the probe, or `None` when it was asked often enough, or somebody hears a leader.
+    /// Returns the members that have not answered the probe; `None` once it was repeated often enough, or if a node has
+    /// denied it.
     pub(crate) fn on_probe_retransmit(
         &mut self,
         members: NodeSet,
         repeats_max: u8,
     ) -> Option<NodeSet> {
-        match &mut self.office {
-            Office::Probing(probe) => {
+        match &mut self.state {
+            LeaderState::Probing(probe) => {
                 probe.repeats = probe.repeats.saturating_add(1);
                 let goes_on = probe.repeats <= repeats_max && !probe.denied;
                 goes_on.then(|| members.minus(probe.granted))
@@ -90,19 +95,24 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
+        debug_assert!(self.leading().is_none(), "a leader claims no other ballot");
+        debug_assert!(
+            self.ballot().is_none_or(|probed| probed <= ballot),
+            "claims a lower ballot than it has probed"
+        );
         let mut scout = Scout::new(ballot, from);
         scout.mistake = self.mistake;
-        self.office = Office::Scouting(scout);
+        self.state = LeaderState::Scouting(scout);
     }
 
-    /// Rule L1: takes office with a commander for every slot up to the last that anything was adopted for; a slot that
-    /// nobody accepted anything for gets a no-op. Must only be called when the scout has its quorum and everything up to
-    /// its low-water mark is applied here (rules S2 and S6).
+    /// Rule L1: becomes the leader, with a commander for every slot up to the last adopted one; a slot for which
+    /// nothing was accepted gets a no-op. Must only be called when the scout has its quorum and everything up to its
+    /// low-water mark is applied here (rules S2 and S6).
     pub(crate) fn adopt(&mut self, applied: Slot) -> Option<Adoption> {
-        let Office::Scouting(scout) = &self.office else {
+        let LeaderState::Scouting(scout) = &self.state else {
             return None;
         };
-        // A mutant must get past what is asserted here, to be caught from outside.
+        // An active mutant skips this check, so that the checkers outside have to catch it.
         debug_assert!(
             self.mistake.is_any() || scout.low_water().0 <= applied,
             "would propose under the low-water mark (S6)"
@@ -129,16 +139,21 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 None => noops += 1,
             }
             let placed = commanders.put(slot, Commander::new(proposal));
-            // An acceptor that reports a slot that no leader could have used wins nobody an office.
+            // An election fails if an acceptor reports a slot that no leader could have used.
             if !placed && !self.mistake.is_any() {
                 return None;
             }
             unchosen += 1;
         }
         let next_slot = last.next()?;
+        debug_assert!(
+            self.mistake.is_any()
+                || next_slot.distance(applied) == u64::from(reproposed + noops) + 1,
+            "every slot up to the last adopted one has a commander (L1)"
+        );
         let announced = applied;
         let answering = NodeSet::EMPTY;
-        self.office = Office::Leading(Reign {
+        self.state = LeaderState::Leading(Leadership {
             ballot,
             commanders,
             next_slot,

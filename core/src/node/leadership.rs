@@ -1,6 +1,6 @@
-//! Following and leading: signs of life, back-off, and giving up.
+//! Leadership: heartbeats, following a leader, back-off and stepping down.
 
-use super::{Contact, Node, Step};
+use super::{LeaderContact, Node, Step};
 use crate::mutant::Mutant;
 use crate::random::span_from;
 use crate::timer::Timer;
@@ -8,14 +8,14 @@ use crate::{
     Ballot, Duration, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
 };
 
-/// How many heartbeats in a row under one ballot make a leader settled, so that back-off starts anew (rule L5).
-const SETTLED_BEATS: u8 = 3;
+/// After so many consecutive heartbeats under one ballot the leader is stable, and back-off starts over (rule L5).
+const STABLE_HEARTBEATS: u8 = 3;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Rules F1 and F2: a leader was heard. Only the highest ballot's owner counts; whoever it is, a claim of one's own
-    /// under a lower ballot is over.
+    /// Rules F1 and F2: follows the leader with this ballot. Only the owner of the highest ballot is followed; an
+    /// election of this node under a lower ballot ends.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -31,11 +31,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
     ) {
         self.observe(step, ballot);
+        debug_assert!(
+            self.mistake.is_any() || self.highest_seen == ballot,
+            "follows a leader below the highest ballot (F1)"
+        );
         if self.leader.is_probing() {
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
         }
-        self.contact = Contact::Following;
+        self.contact = LeaderContact::Following;
         self.relay = None;
         self.timers
             .arm_after(Timer::Election, &step.now, &self.config.election_timeout);
@@ -44,7 +48,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Another one leads than did before: it is handed what waits here.
+    /// Follows a different leader than before, and proposes the pending requests to it.
     #[cold]
     #[inline(never)]
     fn accept_leader<T: Tracer<M, PAGE>>(
@@ -53,18 +57,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         leader: NodeId,
     ) {
         self.leader_hint = Some(leader);
-        self.beats = 0;
+        self.heartbeats_in_row = 0;
         step.trace(Role::Leader, Event::Accepting { leader });
         self.propose_pending(step, true);
     }
 
-    /// Keeps the highest ballot that was heard of, and gives up a claim that it ends.
+    /// Records the highest ballot that was heard of, and ends an election or leadership under a lower one.
     pub(super) fn observe<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
     ) {
-        self.seen = self.seen.max(ballot);
+        self.highest_seen = self.highest_seen.max(ballot);
         if !self.leader.is_idle() {
             self.give_way(step, ballot);
         }
@@ -80,13 +84,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Rule L4: a higher ballot is about; no new claim before a back-off.
+    /// Rule L4: ends the election or leadership because of a higher ballot, and backs off before the next claim.
     fn preempt<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         mine: Ballot,
         by: Ballot,
     ) {
+        debug_assert!(mine < by, "only a higher ballot preempts (L4)");
         let role = if self.leader.scout().is_some() {
             Role::Scout
         } else {
@@ -97,14 +102,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.back_off(step);
     }
 
-    /// Gives up probing, scouting or leading.
+    /// Stops probing, scouting or leading.
     pub(super) fn resign<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.scout().is_some() {
             step.trace(Role::Scout, Event::Stopped);
         }
         if self.leader.leading().is_some() {
             self.leader_hint = None;
-            self.beats = 0;
+            self.heartbeats_in_row = 0;
         }
         self.leader.resign();
         for timer in [
@@ -115,11 +120,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ] {
             self.timers.cancel(timer);
         }
+        debug_assert!(
+            self.leader.is_idle(),
+            "neither an election nor a leadership goes on"
+        );
     }
 
-    /// Rule L5: another claim has ended this node's, or its reign. It waits for a time drawn from [T·2ᵏ, 2T·2ᵏ) before the
-    /// next claim, where k counts the claims that ended like this; though it looks from [2T, 4T) on whether a quorum
-    /// answers at once, so that a wait that was meant for slow and crowded times does not outlive them.
+    /// Rule L5: backs off after a rival has ended this node's election or leadership. The delay before the next claim
+    /// is drawn from [T·2ᵏ, 2T·2ᵏ), where k counts the elections that ended like this. A probe is sent earlier, after a
+    /// delay drawn from [2T, 4T): it leads to a claim only if a quorum grants it at its first try. So a long back-off
+    /// from a time of contention does not outlast that contention.
     fn back_off<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let doublings = self.failures.min(self.config.backoff_doublings_max);
         self.failures = self.failures.saturating_add(1);
@@ -129,29 +139,33 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let delay = span_from(&mut self.rng, span);
         self.patience = step.now + delay;
         let looks = span_from(&mut self.rng, twice(timeout));
-        self.wait(step, delay.min(looks));
+        self.delay_claim(step, delay.min(looks));
     }
 
-    /// An attempt came to nothing, and no rival was about: nobody has answered, or others hear a leader. To wait longer
-    /// each time would help nobody, and would outlive the trouble.
-    pub(super) fn rest<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+    /// Delays the next claim after an election that failed without a rival: no quorum answered, or others hear a
+    /// leader. The delay does not grow, since that would help nobody and would outlast the outage.
+    pub(super) fn retry_later<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let delay = span_from(&mut self.rng, self.config.election_timeout);
-        self.wait(step, delay);
+        self.delay_claim(step, delay);
     }
 
-    fn wait<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, delay: Duration) {
+    fn delay_claim<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        delay: Duration,
+    ) {
         let delay = if self.makes(Mutant::ClaimsAtOnce) {
             Duration::ZERO
         } else {
             delay
         };
-        self.contact = Contact::Waiting;
+        self.contact = LeaderContact::Waiting;
         step.trace(Role::Leader, Event::BackedOff { delay });
         self.timers.arm_after(Timer::Election, &step.now, &delay);
         self.watch_gap(step);
     }
 
-    /// The leader's sign of life.
+    /// Timer `Heartbeat`: sends a heartbeat.
     pub(super) fn on_heartbeat_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -161,7 +175,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         self.timers
             .arm_after(Timer::Heartbeat, &step.now, &self.config.heartbeat);
-        self.count_beat();
+        self.count_heartbeat();
         let decided = self.leader.decided();
         debug_assert_eq!(
             decided,
@@ -179,15 +193,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
     }
 
-    fn count_beat(&mut self) {
-        self.beats = self.beats.saturating_add(1);
-        if self.beats >= SETTLED_BEATS {
+    fn count_heartbeat(&mut self) {
+        self.heartbeats_in_row = self.heartbeats_in_row.saturating_add(1);
+        if self.heartbeats_in_row >= STABLE_HEARTBEATS {
             self.failures = 0;
         }
     }
 
-    /// Rules L6, C3 and N3: answers a sign of life, and learns how far the log is decided; or halts, where that is another
-    /// log than the one that was applied here.
+    /// Rules L6, C3 and N3: handles `Heartbeat`. Answers it and learns how far the log is decided; or halts, if the
+    /// leader's history differs from the one that was applied here.
     pub(super) fn on_heartbeat<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -196,7 +210,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         (decided, chain): (Slot, u64),
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
-        if ballot < self.seen && !self.makes(Mutant::OldLeaderFollowed) {
+        if ballot < self.highest_seen && !self.makes(Mutant::OldLeaderFollowed) {
             return Err(Reason::OldBallot);
         }
         self.replica.on_chain(decided, chain);
@@ -205,7 +219,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Ok(());
         }
         self.follow(step, ballot);
-        self.count_beat();
+        self.count_heartbeat();
         if self.voter {
             step.send(
                 Role::Replica,
@@ -213,7 +227,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 Message::HeartbeatReply { ballot },
             );
         }
-        self.replica.on_claimed(ballot, decided);
+        self.replica.on_decided_under(ballot, decided);
         self.settle(step);
         Ok(())
     }
@@ -230,7 +244,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// Rule L6: a leader that no longer hears from a quorum steps down, so that it does not keep others from trying.
+    /// Rule L6: steps down if no quorum has answered since the last check, so that this node does not keep others from
+    /// being elected.
     pub(super) fn on_quorum_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -246,12 +261,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.step_down(step);
     }
 
-    /// Gives up leading for a reason that names no higher ballot.
+    /// Ends the leadership for a reason other than a higher ballot.
     pub(super) fn step_down<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if let Some(ballot) = self.leader.leading() {
             step.trace(Role::Leader, Event::SteppedDown { ballot });
             self.resign(step);
-            self.rest(step);
+            self.retry_later(step);
         }
     }
 }
