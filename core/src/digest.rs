@@ -17,8 +17,8 @@ use crate::message::{Entries, Proposals};
 use crate::outbox::run_len;
 use crate::simulation::{Fault, Planned, Target};
 use crate::{
-    ClientId, Divergence, Duration, Event, Halt, Message, NodeId, Outcome, Proposal, Record, Sink,
-    SnapshotId, StateMachine, Tracer, Value,
+    ClientId, Divergence, Duration, Event, Halt, Message, NodeId, Outcome, Proposal, Queue, Record,
+    Sink, SnapshotId, StateMachine, Tracer, Value,
 };
 use core::fmt;
 
@@ -227,7 +227,13 @@ impl Digest {
         }
     }
 
-    fn cause<C: Value>(&mut self, cause: &Halt<C>) {
+    fn full(&mut self, queue: Queue) {
+        self.word(15);
+        self.put(queue.name().as_bytes());
+    }
+
+    fn halted<C: Value>(&mut self, cause: &Halt<C>) {
+        self.word(16);
         match cause {
             Halt::DuplicateIdentity => self.word(0),
             Halt::Conflict(conflict) => {
@@ -352,14 +358,8 @@ impl Digest {
                 self.word(*chain);
             }
             Event::Installed { at, chain } => self.words([14, at.number(), *chain]),
-            Event::Full { queue } => {
-                self.word(15);
-                self.put(queue.name().as_bytes());
-            }
-            Event::Halted { cause } => {
-                self.word(16);
-                self.cause(cause);
-            }
+            Event::Full { queue } => self.full(*queue),
+            Event::Halted { cause } => self.halted(cause),
             Event::Killed => self.word(17),
             Event::Exhausted => self.word(18),
             Event::Restarted => self.word(19),
