@@ -1,4 +1,4 @@
-//! Endurance: a cluster that decides for a very long time under repeated power loss keeps its peak_memory and storage
+//! Endurance: a cluster that decides for a very long time under repeated power loss keeps its memory and storage
 //! bounded.
 
 use std::fs;
@@ -31,7 +31,7 @@ type Checkers = Invariants<OnDisks, 16, CLIENTS, 2>;
 /// The environment variable with the number of requests of each of the ten clients, in the long version.
 const LONG: &str = "ENDURANCE";
 
-/// Returns the peak resident peak_memory of this process in KiB, where the system reports it.
+/// Returns the peak resident memory of this process in KiB, where the system reports it.
 fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -98,10 +98,10 @@ fn endure(requests: u32, is_alone: bool) {
     );
     if let (Some(Some(early)), Some(late)) = (early, peak_memory()) {
         println!(
-            "peak_memory at most {early} KiB after 100,000 slots were applied, and {late} KiB in the end"
+            "memory at most {early} KiB after 100,000 slots were applied, and {late} KiB in the end"
         );
-        // Other tests of the same process have peak_memory of their own.
-        assert!(!is_alone || late <= early + 1_024, "peak_memory has grown");
+        // Other tests of the same process have memory of their own.
+        assert!(!is_alone || late <= early + 1_024, "memory has grown");
     }
     assert!(tally.restarted > crashes / 2);
 }

@@ -63,14 +63,14 @@ fn table() -> BTreeMap<String, Row> {
 }
 
 /// Hunts a mutant, starting a few tries before the one that is to catch it.
-fn is_caught<H: Hunter>(mutant: Mutant, told: &Cell, hunter: impl Fn(u64) -> H) {
-    let first = told.seed.saturating_sub(3);
+fn is_caught<H: Hunter>(mutant: Mutant, expected: &Cell, hunter: impl Fn(u64) -> H) {
+    let first = expected.seed.saturating_sub(3);
     let hunter = hunter(first);
-    let caught = hunter.hunt(Some(mutant), told.seed - first + 1);
+    let caught = hunter.hunt(Some(mutant), expected.seed - first + 1);
     let how = caught.as_ref().map(|catch| (catch.check, catch.seed));
     assert_eq!(
         how,
-        Some((told.check.as_str(), told.seed)),
+        Some((expected.check.as_str(), expected.seed)),
         "{mutant}, {}; a change of the protocol changes what is seen: {ANEW}\n{caught:?}",
         hunter.name()
     );
@@ -88,15 +88,15 @@ fn every_mutant_is_caught_as_the_table_says() {
             row.sign.is_some() || ONLY_IN_SWEEPS.contains(&mutant.rule()),
             "{mutant}: every mutant is caught by walks"
         );
-        if let Some(told) = &row.sweep {
-            is_caught(*mutant, told, |first| Trials { first });
+        if let Some(expected) = &row.sweep {
+            is_caught(*mutant, expected, |first| Trials { first });
         }
-        if let Some(told) = &row.check {
-            is_caught(*mutant, told, |first| Worlds { first });
+        if let Some(expected) = &row.check {
+            is_caught(*mutant, expected, |first| Worlds { first });
         }
-        for (watch, told) in [(Watch::Everything, &row.sign), (Watch::Harm, &row.harm)] {
-            if let Some(told) = told {
-                is_caught(*mutant, told, |first| RandomWalks { watch, first });
+        for (watch, expected) in [(Watch::Everything, &row.sign), (Watch::Harm, &row.harm)] {
+            if let Some(expected) = expected {
+                is_caught(*mutant, expected, |first| RandomWalks { watch, first });
             }
         }
     }
@@ -172,8 +172,8 @@ fn every_mutant_has_a_page_that_names_what_catches_it() {
             format!("Breaks rule {}.", row.rule),
             format!("museum {mutant}\n"),
         ];
-        let told = [row.sign, row.harm].into_iter().flatten();
-        facts.extend(told.map(|told| format!("`{}`", told.check)));
+        let expected = [row.sign, row.harm].into_iter().flatten();
+        facts.extend(expected.map(|expected| format!("`{}`", expected.check)));
         for fact in facts {
             assert!(page.contains(&fact), "{mutant}: {fact}");
         }

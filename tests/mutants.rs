@@ -17,8 +17,11 @@ fn every_mutant_is_caught() {
         cargo.arg("--release");
     }
     let output = cargo.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{complained}");
-    assert!(said.contains("7 passed"), "the museum is open: {said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(
+        stdout.contains("7 passed"),
+        "not all tests of the museum ran: {stdout}"
+    );
 }

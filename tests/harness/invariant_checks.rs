@@ -126,7 +126,7 @@ impl InvariantChecks {
     pub(crate) fn check_event(&mut self, traced: &TracedEvent) {
         match traced.event {
             EventKind::Chosen { slot, proposal, .. } => {
-                self.check_value(traced.node, slot, proposal)
+                self.check_value(traced.node, slot, proposal);
             }
             EventKind::Installed { at, chain } => self.check_chain(traced.node, at, chain),
             EventKind::Applied {
