@@ -5,7 +5,7 @@ use crate::harness::random_faults::random_faults;
 use synod::Digest;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{Contention, Faulty, Invariants, Rule, Seen, Simulation, Verdict};
-use synod_host::history::{History, Objects};
+use synod_host::linearizability::{History, Objects};
 
 type Stormy<M> = Faulty<M, Contention, 5, 512>;
 

@@ -4,6 +4,7 @@
 //! same facts. It drives the very [`Node`](crate::Node) that a real network would.
 
 mod agreement;
+mod capacities;
 mod client;
 mod clock;
 mod contention;
@@ -15,6 +16,7 @@ mod fault;
 mod fault_injection;
 #[cfg(feature = "flash")]
 mod flash;
+mod group_commit;
 mod invariants;
 mod liveness;
 mod nemesis;
@@ -22,20 +24,19 @@ mod network;
 mod network_conditions;
 mod node_storage;
 mod observer;
-mod pace;
 mod pending_output;
-mod persistence;
 mod plan;
 mod report;
-mod room;
 mod scenario;
 mod scheduler;
 mod setting;
 mod setup;
 mod swarm;
+mod time_budget;
 mod violation;
 mod workload;
 
+pub use capacities::{Capacity, Fixed, Room, Size};
 pub use client::ClientResume;
 pub use clock::SKEW_MAX;
 pub use contention::Contention;
@@ -52,13 +53,12 @@ pub use node_storage::{
     Deferred, Durability, Failed, Immediate, NodeStart, Perfect, Refused, Stores,
 };
 pub use observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, StepsTaken};
-pub use pace::{Budget, Figures, Pace};
 pub use plan::Plan;
 pub use report::{Bound, Mark, Report, Verdict};
-pub use room::{Capacity, Fixed, Room, Size};
 pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};
 pub use scheduler::{Scheduled, Scheduler, SchedulerFull, SimEvent};
 pub use setting::{Calm, Faulty, Setting};
 pub use swarm::{Capacities, Swarm, Trial};
+pub use time_budget::{Budget, Figures, Pace};
 pub use violation::{Rule, Violation};
 pub use workload::{BankScript, KvScript, Workload};

@@ -13,7 +13,7 @@ pub use fates::{Fates, LinkMessage, Script, ScriptedFate};
 pub use file::{FileError, keys, parse, print, read, try_write, write};
 pub use schema::{Outcome, planned_kinds};
 
-use crate::history::{Checked, History, Objects};
+use crate::linearizability::{Checked, History, Objects};
 use crate::options::Machine;
 use crate::run::{self, Checks, Finished, HostTracer, KEYS, PAGE, RunError};
 use core::marker::PhantomData;

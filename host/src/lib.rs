@@ -11,9 +11,9 @@ pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod exit;
-pub mod history;
 mod json;
 pub mod leadership;
+pub mod linearizability;
 pub mod log;
 #[cfg(feature = "mutants")]
 pub mod museum;

@@ -1,8 +1,8 @@
 //! Execution of one simulated run, from its options to its results. Prints nothing.
 
 use crate::exit::Exit;
-use crate::history::Checked;
 use crate::leadership::Leaderships;
+use crate::linearizability::Checked;
 use crate::options::{Machine, Options};
 use crate::signals;
 use core::fmt;

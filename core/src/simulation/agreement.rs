@@ -1,7 +1,7 @@
 //! Checks of a simulation that all live nodes agree on what they have applied.
 
+use super::capacities::Ring;
 use super::event_loop::Simulation;
-use super::room::Ring;
 use super::setting::Setting;
 use super::violation::Violation;
 use crate::{Node, NodeId, Slot};

@@ -1,8 +1,8 @@
 //! Simulated clients: each opens a session, makes one request after another, and moves to another node when its own is down.
 
+use super::capacities::EventQueue;
 use super::event_loop::{Output, Simulation, Stamped};
 use super::observer::{Answered, Asked, Observer};
-use super::room::EventQueue;
 use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;

@@ -1,12 +1,12 @@
 //! Dispatching the output of a step: writes, then messages, then replies.
 
+use super::capacities::{Capacity, EventQueue, Events, Room};
 use super::event_loop::Simulation;
 use super::fault::FaultKind;
 use super::nemesis::{Fate, InTransit, Nemesis};
 use super::network_conditions::LinkEffect;
 use super::observer::{NodeProgress, Observer, StepsTaken};
 use super::plan::Plan;
-use super::room::{Capacity, EventQueue, Events, Room};
 use super::scheduler::SimEvent;
 use super::setting::Setting;
 use crate::{

@@ -1,11 +1,11 @@
 //! The event loop of a simulation: it pops the next event, runs the step of a node, and dispatches its output.
 
+use super::capacities::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
 use super::client::Client;
 use super::nemesis::Nemesis;
 use super::node_storage::{Durability, Stores};
 use super::observer::Observer;
 use super::report::{Bound, Mark, Report, Verdict};
-use super::room::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
 use super::scenario::{KILLS_MAX, Kill};
 use super::scheduler::SimEvent;
 use super::setting::Setting;

@@ -1,5 +1,6 @@
 //! Injecting faults into nodes: kills, and the faults of a plan.
 
+use super::capacities::EventQueue;
 use super::client::Progress;
 use super::clock::Clock;
 use super::event_loop::Simulation;
@@ -8,7 +9,6 @@ use super::nemesis::Nemesis;
 use super::node_storage::{NodeStart, Stores};
 use super::observer::Observer;
 use super::plan::NodeFaults;
-use super::room::EventQueue;
 use super::scenario::Target;
 use super::scheduler::SimEvent;
 use super::setting::Setting;

@@ -4,17 +4,17 @@
 //! does it. What is compared with what is kept for a bounded number of slots; what is older is counted as not checked.
 
 mod ballots;
+mod check_counts;
 mod log;
 mod memory;
 mod requests;
-mod said;
-mod seen;
+mod spoken_messages;
 #[cfg(test)]
 mod tests;
 
+use super::capacities::{List, Nodes, Room};
 use super::event_loop::{Command, Output};
 use super::observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, StepsTaken};
-use super::room::{List, Nodes, Room};
 use super::setting::Setting;
 use super::violation::{Rule, Violation};
 use crate::{
@@ -22,10 +22,10 @@ use crate::{
     StateMachine, Write,
 };
 use ballots::{Ballots, Claim, Known};
+pub use check_counts::Seen;
 use log::Log;
 use memory::Memory;
 use requests::Requests;
-pub use seen::Seen;
 
 /// Whether a message is a promise, or a page of one.
 const fn is_promise<M: StateMachine, const PAGE: usize>(outgoing: &Outgoing<M, PAGE>) -> bool {

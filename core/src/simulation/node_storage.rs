@@ -1,9 +1,9 @@
 //! Storage of the nodes of a simulation, for the state that must survive a loss of power.
 
+use super::capacities::{List, NoList, Nodes, Room};
 use super::fault::Fault;
 use super::pending_output::PendingOutput;
 use super::report::Mark;
-use super::room::{List, NoList, Nodes, Room};
 use super::scenario::Scenario;
 use super::violation::Violation;
 use crate::{Config, Duration, Instant, Node, NodeId, StateMachine, Write};

@@ -1,7 +1,7 @@
 //! Output of a node that is held back until the writes that it rests on are durable.
 
+use super::capacities::{Capacity, List};
 use super::observer::{NodeProgress, StepBoundary};
-use super::room::{Capacity, List};
 use crate::{AnyOutbox, Instant, StateMachine};
 
 /// The pending output of a node: a batch that the current sync covers, and one that is gathered meanwhile.

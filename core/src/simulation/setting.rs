@@ -1,9 +1,9 @@
 //! What a simulation is made of, named by one type: a [`Setting`].
 
+use super::capacities::{Fixed, Room};
 use super::nemesis::{Faults, Nemesis};
 use super::network::Network;
 use super::node_storage::{Perfect, Stores};
-use super::room::{Fixed, Room};
 use super::workload::Workload;
 use crate::StateMachine;
 use core::marker::PhantomData;

@@ -1,12 +1,12 @@
 //! The setup of a run: its nodes, clients, kills and planned faults are created in place.
 
+use super::capacities::{Capacity, EventQueue, List, Ring, Room};
 use super::client::Client;
 use super::event_loop::{Counts, Member, Simulation};
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::node_storage::{NodeStart, Perfect, Stores};
 use super::plan::Plan;
-use super::room::{Capacity, EventQueue, List, Ring, Room};
 use super::scenario::{Placement, Scenario, ScenarioError};
 use super::scheduler::SimEvent;
 use super::setting::Setting;

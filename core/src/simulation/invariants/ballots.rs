@@ -1,7 +1,7 @@
 //! The votes of all nodes for each slot and ballot, and the value that they choose.
 
-use super::seen::Seen;
-use crate::simulation::room::{Capacity, Ring};
+use super::check_counts::Seen;
+use crate::simulation::capacities::{Capacity, Ring};
 use crate::simulation::violation::{Rule, Violation};
 use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
 use core::fmt::Debug;

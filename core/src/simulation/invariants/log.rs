@@ -1,7 +1,7 @@
 //! A reference execution of the chosen log: the state, the sessions and the answers that it gives.
 
 use super::ballots::Known;
-use crate::simulation::room::{Capacity, Ring};
+use crate::simulation::capacities::{Capacity, Ring};
 use crate::{
     ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Sink, Slot,
     StateMachine, Value,

@@ -1,9 +1,9 @@
 //! The durable state of each acceptor, and the messages that it permits.
 
 use super::ballots::{Ballots, Known};
-use super::seen::Seen;
+use super::check_counts::Seen;
+use crate::simulation::capacities::Capacity;
 use crate::simulation::observer::NodeProgress;
-use crate::simulation::room::Capacity;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
 use crate::{Ballot, Entry, Node, NodeId, Slot, StateMachine};

@@ -1,7 +1,7 @@
 //! The requests of clients, and when each was made.
 
 use super::ballots::Known;
-use super::seen::Seen;
+use super::check_counts::Seen;
 use crate::simulation::scenario::CLIENTS_MAX;
 use crate::simulation::violation::{Rule, Violation};
 use crate::{Proposal, RequestKey, Slot, Value};

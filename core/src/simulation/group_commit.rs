@@ -1,10 +1,10 @@
 //! Group commit: the output of a node waits until the writes that it rests on are durable.
 
+use super::capacities::{EventQueue, List, Room, RoomOutbox};
 use super::event_loop::{Simulation, Stamped};
 use super::node_storage::{Failed, Stores};
 use super::observer::{NodeProgress, Observer};
 use super::pending_output::PendingOutput;
-use super::room::{EventQueue, List, Room, RoomOutbox};
 use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;

@@ -31,7 +31,7 @@ const STEPS_MAX: u64 = 200_000;
 /// ```
 /// use synod::machines::Kv;
 /// use synod::simulation::{Calm, Contention, Scenario, Simulation, Verdict};
-/// use synod_host::history::History;
+/// use synod_host::linearizability::History;
 ///
 /// let mut history = History::<Kv<16>>::new(10_000);
 /// let mut simulation = Simulation::<Calm<_, _, 3, 256>, 16, 16, 2>::new(&Scenario::of(6, 3), Contention::new(6, 11, 2))?;
