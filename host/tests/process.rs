@@ -783,7 +783,8 @@ fn environment_variables_decide_about_colours_unless_an_option_does() {
     for (variables, on) in [
         (&[][..], false),
         (&[("CLICOLOR_FORCE", "1")], true),
-        (&[("CLICOLOR_FORCE", "0")], false),
+        // Regardless of its value, as the convention says.
+        (&[("CLICOLOR_FORCE", "0")], true),
         (&[("CLICOLOR", "1")], false),
         (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
         (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")], true),
