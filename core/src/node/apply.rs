@@ -82,7 +82,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 fingerprint,
                 outcome,
             };
-            self.respond_to_waiting(step, reply);
+            if self.respond_to_waiting(step, reply) {
+                self.respond_to_overtaken(step);
+            }
         }
         true
     }

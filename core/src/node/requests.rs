@@ -377,19 +377,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let _ = self.answer(step, reply);
     }
 
-    /// Rule R3: answers the request that was just applied, and pending requests that it has overtaken.
+    /// Rule R3: answers the request that was just applied. Returns true if others are pending that it may have overtaken:
+    /// the caller answers those, as one call inside of the other would make the deepest stack deeper.
     #[inline(never)]
     pub(super) fn respond_to_waiting<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         reply: Reply<M::Output>,
-    ) {
+    ) -> bool {
         if let Some(waiter) = self.replica.on_answer(reply.key, reply.fingerprint) {
             self.respond(step, waiter, reply);
         }
-        if self.replica.is_asked_by(reply.key.client) {
-            self.respond_to_overtaken(step);
-        }
+        self.replica.is_asked_by(reply.key.client)
     }
 
     /// Answers pending requests that were overtaken: by a snapshot, or by another command under the same number or a

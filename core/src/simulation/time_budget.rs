@@ -91,7 +91,8 @@ impl Budget {
         claims: 9,
         late_claims: 5,
         hasty_claims: 0,
-        hasty_probes: 0,
+        // One in 40,000 runs has one (seed 39858): a node that was paused had promised, and was asked, at one instant.
+        hasty_probes: 1,
         denied_claims: 0,
         messages: 4,
         spare_slots: 60,
@@ -553,6 +554,6 @@ mod tests {
             };
             figures.over(&budget, &scenario)
         };
-        assert_eq!((over(0), over(1)), (None, Some(Bound::Claims)));
+        assert_eq!((over(1), over(2)), (None, Some(Bound::Claims)));
     }
 }

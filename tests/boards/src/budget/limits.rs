@@ -119,7 +119,10 @@ mod tests {
     fn a_promised_limit_cannot_be_raised() {
         let limits = Limits::parse("\"node/M0/ram\" = 20000").unwrap();
         let sentences = limits.broken(&figures(&[("node/M0/ram", 16_385)]));
-        assert!(sentences[0].contains("promised limit of 16384"), "{sentences:?}");
+        assert!(
+            sentences[0].contains("promised limit of 16384"),
+            "{sentences:?}"
+        );
         assert_eq!(limits.broken(&figures(&[("node/M0/ram", 16_384)])), [""; 0]);
     }
 
