@@ -799,6 +799,42 @@ fn l7_a_follower_with_a_live_leader_refuses_probes() {
     );
 }
 
+/// A node that is asking the others itself promises the ballot of another node. Its own question comes to nothing, and
+/// it still gives that candidate the time to win.
+#[test]
+fn l7_a_node_that_promised_while_it_probed_denies_probes_once_its_own_has_failed() {
+    for seed in 0..5 {
+        let mut c = Cluster::settled(3, seed);
+        let (node, candidate) = (c.follower(0), c.follower(1));
+        c.stop(c.leader().unwrap());
+        c.drop_matching(|_| true);
+        c.run_until("it probes", |c| c.trace.sent(node, MessageKind::Probe) > 0);
+        let ballot = Ballot::new(50, NodeId(candidate));
+        let from = slot(c.applied(node).number() + 1);
+        let has_failed =
+            |c: &Cluster| c.saw(node, |event| matches!(event, EventKind::BackedOff(_)));
+        while !has_failed(&c) {
+            c.inject(candidate, node, Message::Prepare { ballot, from });
+            c.run_for(millis(10));
+        }
+        let third = Ballot::new(51, NodeId(candidate));
+        let output = c.inject(candidate, node, Message::Probe { ballot: third });
+        assert!(
+            matches!(
+                output.messages[..],
+                [Message::ProbeReply { granted: false, .. }]
+            ),
+            "seed {seed}: {:?}",
+            output.messages
+        );
+        // It lasts no longer than its own timer.
+        let probes = c.trace.sent(node, MessageKind::Probe);
+        c.run_until("it probes again", |c| {
+            c.trace.sent(node, MessageKind::Probe) > probes
+        });
+    }
+}
+
 /// A claim reached one node only, and the claimant has forgotten it. No client sends a request, so the leader learns
 /// of the promise from no answer.
 #[test]

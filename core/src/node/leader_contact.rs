@@ -15,7 +15,7 @@ pub(super) const RELAY_REPEATS: u8 = 3;
 /// | `Following` | a leader is heard, or the node becomes the leader | suspects its leader | denied |
 /// | `Missing` | the leader was silent for too long | sends a probe: its turn to claim has come | granted |
 /// | `Promised` | the ballot of another node was promised | sends a probe: that node had the time to win | denied |
-/// | `Waiting` | an election of its own has failed | sends a probe again (rule L5) | granted |
+/// | `Waiting` | an election of its own has failed, and no other ballot was promised meanwhile | sends a probe again (rule L5) | granted |
 ///
 /// A node that is `Promised` denies probes, because the candidate has a quorum behind it that suspects the leader: one
 /// more claim could only preempt that candidate. This lasts no longer than the node's own timer, so a candidate that

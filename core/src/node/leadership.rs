@@ -159,7 +159,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             delay
         };
-        self.contact = LeaderContact::Waiting;
+        // A node that has promised the ballot of another node meanwhile goes on giving that one the time to win.
+        if self.contact != LeaderContact::Promised {
+            self.contact = LeaderContact::Waiting;
+        }
         step.trace(Role::Leader, Event::BackedOff { delay });
         self.timers.arm_after(Timer::Election, &step.now, &delay);
         self.watch_gap(step);
