@@ -1,4 +1,4 @@
-//! The lm3s6965evb: SysTick as the clock, because QEMU cannot read the timers; the first timer for deadlines; the
+//! The lm3s6965evb: `SysTick` as the clock, because QEMU cannot read the timers; the first timer for deadlines; the
 //! first UART, a PL011, as the serial line.
 
 use super::registers::Registers;
@@ -36,7 +36,7 @@ mod timer {
     pub(super) const LOAD: usize = 0x28;
 }
 
-/// Register offsets of the core: SysTick and interrupts.
+/// Register offsets of the core: `SysTick` and interrupts.
 mod core_registers {
     pub(super) const TICK_CONTROL: usize = 0x010;
     pub(super) const TICK_RELOAD: usize = 0x014;
