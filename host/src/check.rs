@@ -3,7 +3,7 @@
 //! A [`Scope`] bounds the cluster: the numbers of nodes, requests, rounds and losses of power. An [`Explorer`] knows
 //! the initial state, the actions that are possible in each state, and their effects. A state is a [`World`]: a few
 //! real nodes ([`Member`]), the messages in flight, and the ledger of past events. [`search`] visits all states breadth
-//! first with `stateright`; [`walks`] makes random walks of any depth from a seed.
+//! first; [`walks`] makes random walks of any depth from a seed.
 //!
 //! # Abstractions
 //!

@@ -1,6 +1,5 @@
 //! Command line parser: the subcommands, their options, and the validation of each value.
 
-#[cfg(feature = "check")]
 mod check;
 mod error;
 mod help;
@@ -20,7 +19,6 @@ pub use error::UsageError;
 pub(crate) use replay::command_of as replay_command;
 
 use crate::commands;
-#[cfg(feature = "check")]
 use crate::commands::check::CheckCommand;
 use crate::commands::run::{self as run_command, Colour, RunCommand};
 use crate::commands::shrink::ShrinkCommand;
@@ -45,7 +43,6 @@ pub enum Command {
     /// `synod shrink`: reduces a failing run to a counterexample.
     Shrink(ShrinkCommand),
     /// `synod check`: model checking of small clusters, and random walks.
-    #[cfg(feature = "check")]
     Check(CheckCommand),
     /// `synod museum`: finds out which check catches each mutant.
     #[cfg(feature = "mutants")]
@@ -66,7 +63,6 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Run(command)) => run_command::run(&command),
         Ok(Command::Sweep(command)) => commands::sweep::run(&command),
         Ok(Command::Shrink(command)) => commands::shrink::shrink(&command),
-        #[cfg(feature = "check")]
         Ok(Command::Check(command)) => commands::check::check(&command),
         #[cfg(feature = "mutants")]
         Ok(Command::Museum(command)) => commands::museum::run(&command),
@@ -153,7 +149,6 @@ enum Action {
     #[command(long_about = shrink::LONG_ABOUT, after_long_help = shrink::AFTER_LONG)]
     Shrink(shrink::ShrinkArgs),
     /// Model checks small clusters of real nodes, and walks through larger ones at random
-    #[cfg(feature = "check")]
     Check(check::CheckArgs),
     /// Runs nodes that each contain a planted mistake, and shows which check catches it first
     #[command(hide = cfg!(not(feature = "mutants")))]
@@ -167,7 +162,6 @@ impl Cli {
             Some(Action::Sweep(args)) => args.command().map(Command::Sweep),
             Some(Action::Replay(args)) => args.command().map(Command::Run),
             Some(Action::Shrink(args)) => args.command().map(Command::Shrink),
-            #[cfg(feature = "check")]
             Some(Action::Check(args)) => args.command().map(Command::Check),
             #[cfg(feature = "mutants")]
             Some(Action::Museum(args)) => Ok(Command::Museum(args.command())),

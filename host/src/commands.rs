@@ -1,6 +1,5 @@
 //! Execution of the commands, one module for each.
 
-#[cfg(feature = "check")]
 pub mod check;
 #[cfg(feature = "mutants")]
 pub mod museum;

@@ -5,7 +5,6 @@
 //! [`summary`] format the results. The protocol itself is in the package `synod`; nothing here takes part in it.
 
 pub mod case;
-#[cfg(feature = "check")]
 pub mod check;
 pub mod cli;
 pub mod commands;

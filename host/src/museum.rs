@@ -4,7 +4,6 @@
 //! and reports which check failed first and after how many tries.
 
 use crate::case::{Case, in_thread, run_here};
-#[cfg(feature = "check")]
 use crate::check::{Bounds, Explorer, Scope, walks};
 use crate::random_walk::{CheckSet, Conditions, walk};
 use synod::Mutant;
@@ -127,14 +126,12 @@ impl Hunter for Trials {
 }
 
 /// Random walks of the model checker through its large world, with consecutive seeds: see [`crate::check`].
-#[cfg(feature = "check")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Worlds {
     /// Seed of the first walk.
     pub first: u64,
 }
 
-#[cfg(feature = "check")]
 impl Hunter for Worlds {
     fn name(&self) -> &'static str {
         "check"

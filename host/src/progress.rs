@@ -190,7 +190,6 @@ pub(crate) fn counted<T>(
 
 /// Calls `work` and returns how long it took. Once `over`, given the time so far, returns true, `stop` is called. The
 /// progress is shown once it has taken more than a second.
-#[cfg(feature = "check")]
 pub(crate) fn timed<T>(
     over: impl Fn(Duration) -> bool + Sync,
     states: impl Fn() -> u64 + Sync,

@@ -112,20 +112,17 @@ pub(crate) fn requests(text: &str) -> Result<u32, Expected> {
 }
 
 /// Parses the number of nodes of a cluster that is model checked.
-#[cfg(feature = "check")]
 pub(crate) fn small_cluster(text: &str) -> Result<u16, Expected> {
     within(text, 1..=5).ok_or("a whole number from 1 to 5")
 }
 
 /// Parses how often an action may happen in a cluster that is model checked.
-#[cfg(feature = "check")]
 pub(crate) fn small_count(text: &str) -> Result<u8, Expected> {
     let number = within(text, 0..=8).and_then(|number| u8::try_from(number).ok());
     number.ok_or("a whole number from 0 to 8")
 }
 
 /// Like [`small_count`], but at least 1.
-#[cfg(feature = "check")]
 pub(crate) fn small_count_from_one(text: &str) -> Result<u8, Expected> {
     small_count(text)
         .ok()
@@ -134,7 +131,6 @@ pub(crate) fn small_count_from_one(text: &str) -> Result<u8, Expected> {
 }
 
 /// Parses a number of steps.
-#[cfg(feature = "check")]
 pub(crate) fn depth(text: &str) -> Result<u32, Expected> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
@@ -144,7 +140,6 @@ pub(crate) fn depth(text: &str) -> Result<u32, Expected> {
 
 /// Parses a subset of a vocabulary: names separated by commas, returned in the order of the vocabulary, or `word` for
 /// `these`.
-#[cfg(feature = "check")]
 pub(crate) fn names<T: Copy>(
     text: &str,
     (word, these): (&str, &[T]),

@@ -184,7 +184,6 @@ fn a_full_disk_is_an_error_of_one_line() {
     assert!(text(&output.stderr).starts_with("synod: cannot write to the standard output: "));
 }
 
-#[cfg(feature = "check")]
 #[test]
 fn a_small_world_is_explored_completely() {
     let output = finished("check --nodes 2 --claimants 2 --crashes 1");
@@ -210,7 +209,6 @@ fn a_small_world_is_explored_completely() {
     assert_eq!(but_the_time(&first), but_the_time(&second));
 }
 
-#[cfg(feature = "check")]
 #[test]
 fn a_check_prints_json_and_refuses_invalid_options() {
     let output = finished("check --nodes 2 --format json");
@@ -439,7 +437,7 @@ fn a_stopped_run_prints_its_summary() {
     }
 }
 
-#[cfg(all(unix, feature = "check"))]
+#[cfg(unix)]
 #[test]
 fn a_stopped_check_prints_its_report() {
     let mut child = synod(
@@ -468,7 +466,7 @@ fn a_stopped_check_prints_its_report() {
 }
 
 /// Waits until the system reports that the process catches SIGTERM.
-#[cfg(all(unix, feature = "check"))]
+#[cfg(unix)]
 fn wait_until_signals_are_handled(child: &Child) {
     let status = format!("/proc/{}/status", child.id());
     let catches = |status: String| {

@@ -3,7 +3,6 @@
 use super::*;
 use crate::check::world::Action;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use synod::{Ballot, Config, Envelope, Instant, Message, NodeId, Outbox, Proposal, Slot, Timer};
 
 const ALL: Bounds = Bounds {
@@ -16,7 +15,7 @@ fn explorer(scope: Scope) -> Explorer {
 }
 
 fn searched(scope: Scope) -> Explored {
-    search(&Arc::new(explorer(scope)), ALL, &Arc::default())
+    search(&explorer(scope), ALL, &Watch::default())
 }
 
 /// Returns a message that no node has sent.
@@ -155,8 +154,8 @@ fn a_search_reports_the_bound_that_ended_it() {
         ..ALL
     };
     let few = Bounds { states: 100, ..ALL };
-    let small = Arc::new(explorer(Scope::small()));
-    let found = search(&small, shallow, &Arc::default());
+    let small = explorer(Scope::small());
+    let found = search(&small, shallow, &Watch::default());
     assert_eq!((found.end, found.depth), (End::Depth, 4));
     let deeper = search(
         &small,
@@ -164,11 +163,11 @@ fn a_search_reports_the_bound_that_ended_it() {
             depth: Some(5),
             ..ALL
         },
-        &Arc::default(),
+        &Watch::default(),
     );
     assert!(deeper.unique > found.unique);
-    assert_eq!(search(&small, few, &Arc::default()).end, End::States);
-    let watch = Arc::new(Watch::default());
+    assert_eq!(search(&small, few, &Watch::default()).end, End::States);
+    let watch = Watch::default();
     watch.stop();
     assert_eq!(search(&small, ALL, &watch).end, End::Stopped);
     assert_eq!(walks(&small, 0..=8, ALL, &watch).end, End::Stopped);
@@ -176,8 +175,8 @@ fn a_search_reports_the_bound_that_ended_it() {
 
 #[test]
 fn a_forged_vote_is_found_by_the_shortest_schedule() {
-    let explorer = Arc::new(explorer(Scope::small()).with_letters([forged_vote()]));
-    let found = search(&explorer, ALL, &Arc::default());
+    let explorer = explorer(Scope::small()).with_letters([forged_vote()]);
+    let found = search(&explorer, ALL, &Watch::default());
     let violation = found.violation.expect("one vote is no quorum");
     assert_eq!(found.end, End::Violated);
     assert_eq!(violation.broken.invariant, Invariant::Decision);
@@ -215,8 +214,8 @@ fn two_values_under_one_ballot_halt_a_node() {
         command: 0,
     };
     let letters = [forged_accept(Proposal::Noop), forged_accept(request)];
-    let explorer = Arc::new(explorer(Scope::small()).with_letters(letters));
-    let violation = search(&explorer, ALL, &Arc::default()).violation.unwrap();
+    let explorer = explorer(Scope::small()).with_letters(letters);
+    let violation = search(&explorer, ALL, &Watch::default()).violation.unwrap();
     // This violation is nearer, because the request was not made yet.
     assert_eq!(violation.broken.invariant, Invariant::Validity);
 
@@ -356,11 +355,11 @@ fn a_search_does_not_depend_on_states_visited_before() {
         depth: Some(9),
         ..ALL
     };
-    let fresh = Arc::new(explorer(scope.clone()));
-    let first = search(&fresh, bounds, &Arc::default());
-    let walked = Arc::new(explorer(scope));
+    let fresh = explorer(scope.clone());
+    let first = search(&fresh, bounds, &Watch::default());
+    let walked = explorer(scope);
     let _ = walks(&walked, 0..=99, ALL, &Watch::default());
-    let second = search(&walked, bounds, &Arc::default());
+    let second = search(&walked, bounds, &Watch::default());
     let counts = |found: &Explored| (found.states, found.unique, found.end, found.applied);
     assert_eq!(counts(&first), counts(&second));
 }

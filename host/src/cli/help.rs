@@ -101,11 +101,9 @@ Exit codes:
   5    vacuous: no failure, but an expected fault or event never occurred
   130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP";
 
-#[cfg(feature = "check")]
 pub(super) const CHECK_ABOUT: &str =
     "Model checks small clusters of real nodes, and walks through larger ones at random";
 
-#[cfg(feature = "check")]
 pub(super) const CHECK_LONG_ABOUT: &str = "\
 Visits every state that small clusters of real nodes can reach, walks through larger ones at random, and checks the \
 invariants after every step.
@@ -127,11 +125,9 @@ or links for long, and cut the power of nodes.
 From some of the states, and at the end of each walk, all faults end: then the cluster must come to rest and serve a \
 client.";
 
-#[cfg(feature = "check")]
 pub(super) const CHECK_AFTER: &str =
     "Try 'synod check --help' for the invariants, examples and exit codes.";
 
-#[cfg(feature = "check")]
 pub(super) const CHECK_AFTER_LONG: &str = "\
 Examples:
   synod check                            all parts, in a minute or two

@@ -2,13 +2,11 @@
 
 use super::help;
 use crate::case;
-#[cfg(feature = "check")]
 use crate::check::Invariant;
 use crate::values::{self, listed};
 use core::fmt::Write;
 use synod::Role;
 use synod::simulation::Rule;
-#[cfg(feature = "check")]
 use synod::{MessageKind, Timer};
 
 /// Width of a list, in columns.
@@ -107,7 +105,6 @@ pub(super) fn roles() -> String {
 }
 
 /// Returns the help of an option that takes a list of timers.
-#[cfg(feature = "check")]
 pub(super) fn timers() -> String {
     format!(
         "Timers that may fire: all, or names with commas between them [default: election; all with \
@@ -117,7 +114,6 @@ pub(super) fn timers() -> String {
 }
 
 /// Returns the help of an option that takes a list of message kinds.
-#[cfg(feature = "check")]
 pub(super) fn messages() -> String {
     format!(
         "Kinds of messages that are always lost: none, or names with commas between them [default: \
@@ -127,7 +123,6 @@ pub(super) fn messages() -> String {
 }
 
 /// Returns the text after the options of `synod check`.
-#[cfg(feature = "check")]
 pub(super) fn check_after_long() -> String {
     let line = |rule: Invariant| format!("  {:<11} {}\n", rule.name(), violation(rule));
     let rules: String = Invariant::ALL.into_iter().map(line).collect();
@@ -139,7 +134,6 @@ pub(super) fn check_after_long() -> String {
 }
 
 /// Returns a short description of a violation of an invariant.
-#[cfg(feature = "check")]
 const fn violation(invariant: Invariant) -> &'static str {
     match invariant {
         Invariant::OneValue => "two values for a slot under one ballot",

@@ -43,7 +43,6 @@ mod with {
         #[arg(long, value_name = "N", default_value_t = 1_000)]
         seeds: u64,
         /// Greatest number of walks through a world of 'synod check' for each mutant
-        #[cfg(feature = "check")]
         #[arg(long, value_name = "N", default_value_t = 500)]
         worlds: u64,
         /// Greatest number of random walks for each mutant
@@ -68,7 +67,6 @@ mod with {
             MuseumCommand {
                 mutants,
                 seeds: self.seeds,
-                #[cfg(feature = "check")]
                 worlds: self.worlds,
                 walks: self.walks,
                 stories: self.stories,

@@ -197,7 +197,6 @@ fn a_program_without_mutants_explains_how_to_build_one_with_them() {
     for line in [
         "6 --mutant amnesia",
         "sweep --mutant amnesia",
-        #[cfg(feature = "check")]
         "check --mutant amnesia",
         "museum",
         "museum amnesia --walks 9",
@@ -444,7 +443,6 @@ fn every_list_in_the_help_is_complete() {
         &synod::simulation::Rule::ALL,
         synod::simulation::Rule::name,
     );
-    #[cfg(feature = "check")]
     {
         lists("check", &synod::Timer::ALL, synod::Timer::name);
         lists("check", &synod::MessageKind::ALL, synod::MessageKind::name);
@@ -514,21 +512,13 @@ fn documented_limits_are_accepted_and_values_beyond_them_refused() {
         ("sweep --jobs", "1", "1024"),
         ("sweep --shard", "1/1", "4294967295/4294967295"),
         ("7 --faults all --nodes", "1", "16"),
-        #[cfg(feature = "check")]
         ("check --nodes", "1", "5"),
-        #[cfg(feature = "check")]
         ("check --claimants", "1", "3"),
-        #[cfg(feature = "check")]
         ("check --requests", "0", "8"),
-        #[cfg(feature = "check")]
         ("check --retries", "0", "8"),
-        #[cfg(feature = "check")]
         ("check --rounds", "1", "8"),
-        #[cfg(feature = "check")]
         ("check --slots", "1", "8"),
-        #[cfg(feature = "check")]
         ("check --crashes", "0", "8"),
-        #[cfg(feature = "check")]
         ("check --depth", "1", "1000000"),
     ] {
         // Long delays need a long bound on simulated time.

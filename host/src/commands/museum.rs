@@ -4,7 +4,6 @@ use crate::case::in_thread;
 use crate::commands::run::OutputFormat;
 use crate::exit::Exit;
 use crate::json::{self, List, Text};
-#[cfg(feature = "check")]
 use crate::museum::Worlds;
 use crate::museum::{Catch, Hunter, RandomWalks, Trials};
 use crate::random_walk::CheckSet;
@@ -21,7 +20,6 @@ pub struct MuseumCommand {
     /// Greatest number of seeds to sweep for each mutant.
     pub seeds: u64,
     /// Greatest number of walks through a world of `synod check` for each mutant.
-    #[cfg(feature = "check")]
     pub worlds: u64,
     /// Greatest number of random walks for each mutant.
     pub walks: u64,
@@ -39,7 +37,6 @@ impl MuseumCommand {
     fn hunters(&self) -> Vec<(Box<dyn Hunter>, u64)> {
         let mut hunters: Vec<(Box<dyn Hunter>, u64)> =
             vec![(Box::new(Trials { first: 0 }), self.seeds)];
-        #[cfg(feature = "check")]
         hunters.push((Box::new(Worlds { first: 0 }), self.worlds));
         for checks in [CheckSet::All, CheckSet::UserVisible] {
             hunters.push((Box::new(RandomWalks { checks, first: 0 }), self.walks));

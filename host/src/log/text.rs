@@ -10,7 +10,6 @@
 
 mod fields;
 
-#[cfg(feature = "check")]
 pub(crate) use fields::write_proposal;
 
 use super::bytes;
@@ -181,7 +180,6 @@ impl Text {
 }
 
 /// Appends a message: its kind and its fields.
-#[cfg(feature = "check")]
 pub(crate) fn message<M: StateMachine, const PAGE: usize>(
     out: &mut Vec<u8>,
     message: &Message<M, PAGE>,
@@ -191,7 +189,6 @@ pub(crate) fn message<M: StateMachine, const PAGE: usize>(
 }
 
 /// Appends an event that is not about a message: its name and its fields.
-#[cfg(feature = "check")]
 pub(crate) fn fact<M: StateMachine, const PAGE: usize>(
     out: &mut Vec<u8>,
     event: &Event<'_, M, PAGE>,

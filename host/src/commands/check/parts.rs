@@ -118,10 +118,10 @@ pub(super) fn explored(
     results.into_iter().map(|(_, done)| done).collect()
 }
 
-fn explore(command: &CheckCommand, part: &Part, watch: &Arc<Watch>) -> Done {
+fn explore(command: &CheckCommand, part: &Part, watch: &Watch) -> Done {
     match part {
         Part::World(scope) | Part::Walks(scope, ..) => match explorer(command, scope) {
-            Ok(explorer) => explore_with(command, part, &Arc::new(explorer), watch),
+            Ok(explorer) => explore_with(command, part, &explorer, watch),
             Err(what) => {
                 let mut done = Done::new(part, End::Violated);
                 done.bad = Some(Bad {
@@ -157,8 +157,8 @@ fn explorer(
 pub(super) fn explore_with(
     command: &CheckCommand,
     part: &Part,
-    explorer: &Arc<Explorer>,
-    watch: &Arc<Watch>,
+    explorer: &Explorer,
+    watch: &Watch,
 ) -> Done {
     let bounds = Bounds {
         depth: command.depth.and_then(|depth| usize::try_from(depth).ok()),

@@ -29,9 +29,9 @@ fn forged(network: Network) -> (Scope, Explorer) {
     (explorer.scope().clone(), explorer.with_letters([letter]))
 }
 
-fn account_of(command: &CheckCommand, explorer: Explorer, interrupted: bool) -> (String, Exit) {
+fn account_of(command: &CheckCommand, explorer: &Explorer, interrupted: bool) -> (String, Exit) {
     let part = command.part.clone().unwrap();
-    let done = explore_with(command, &part, &Arc::new(explorer), &Arc::default());
+    let done = explore_with(command, &part, explorer, &Watch::default());
     told(command, vec![done], interrupted)
 }
 
@@ -63,7 +63,7 @@ fn world(scope: Scope) -> CheckCommand {
 #[test]
 fn a_violation_is_reported_step_by_step_with_the_command_that_repeats_it() {
     let (scope, explorer) = forged(Network::Once);
-    let (text, exit) = account_of(&world(scope), explorer, false);
+    let (text, exit) = account_of(&world(scope), &explorer, false);
     assert_eq!(exit, Exit::Violated);
     assert!(text.starts_with("  1  "), "{text}");
     assert!(
@@ -84,7 +84,7 @@ fn a_walk_is_repeated_by_its_seed() {
         form: OutputFormat::Json,
         ..CheckCommand::new(Some(Part::Walks(scope.clone(), 500, 7)))
     };
-    let (text, exit) = account_of(&command, explorer, false);
+    let (text, exit) = account_of(&command, &explorer, false);
     assert_eq!(exit, Exit::Violated, "{text}");
     assert!(text.ends_with("}\n") && text.lines().count() == 1);
     assert!(text.contains(r#""outcome":"violated","#), "{text}");
@@ -96,7 +96,7 @@ fn a_walk_is_repeated_by_its_seed() {
         part: Some(Part::Walks(scope, 1, seed)),
         ..command
     };
-    let (again, _) = account_of(&alone, forged(Network::Again).1, false);
+    let (again, _) = account_of(&alone, &forged(Network::Again).1, false);
     let schedule = |text: &str| text.split_once("\"schedule\"").unwrap().1.to_owned();
     assert_eq!(schedule(&again), schedule(&text));
 }
@@ -140,13 +140,13 @@ fn an_interrupt_is_reported_unless_the_check_was_complete() {
         ..world(scope)
     };
     let explorer = || Explorer::new(Scope::small()).unwrap();
-    let (text, exit) = account_of(&command, explorer(), true);
+    let (text, exit) = account_of(&command, &explorer(), true);
     assert!(
         text.starts_with("outcome     interrupted: the exploration is incomplete"),
         "{text}"
     );
     assert_eq!(exit, Exit::Interrupted);
-    let (_, exit) = account_of(&world(Scope::small()), explorer(), true);
+    let (_, exit) = account_of(&world(Scope::small()), &explorer(), true);
     assert_eq!(exit, Exit::Done);
 }
 
