@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use synod::Mutant;
 use synod_host::case::{self, in_thread};
-use synod_host::museum::{Hunter, RandomWalks, Trials, Worlds};
+use synod_host::museum::{Detector, RandomWalks, Trials, Worlds};
 use synod_host::random_walk::CheckSet;
 use synod_host::shrink::shrink;
 use synod_host::{Options, run};
@@ -15,7 +15,7 @@ const TABLE: &str = include_str!("../core/museum/README.md");
 const ONLY_IN_SWEEPS: [&str; 7] = ["D1", "D2", "T5", "F1", "L5", "L7", "S7"];
 
 /// The command that prints the table anew, after a change of the protocol.
-const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 2000 --worlds 500 --walks 5000 --stories";
+const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 2000 --worlds 500 --walks 5000 --shrink";
 
 /// A cell such as `memory, walk 2` or `two-values, seed 0`.
 struct Cell {
@@ -62,19 +62,19 @@ fn table() -> BTreeMap<String, Row> {
     .collect()
 }
 
-/// Hunts a mutant, starting a few tries before the one that is to catch it. Returns what differs.
-fn hunt_again<H: Hunter>(
+/// Tries to catch a mutant, starting a few tries before the one that is to catch it. Returns what differs.
+fn detect_again<H: Detector>(
     mutant: Mutant,
     expected: Option<&Cell>,
-    hunter: impl Fn(u64) -> H,
+    detector: impl Fn(u64) -> H,
 ) -> Option<String> {
     let expected = expected?;
     let first = expected.seed.saturating_sub(3);
-    let hunter = hunter(first);
-    let caught = hunter.hunt(Some(mutant), expected.seed - first + 1);
+    let detector = detector(first);
+    let caught = detector.detect(Some(mutant), expected.seed - first + 1);
     let how = caught.as_ref().map(|catch| (catch.check, catch.seed));
     let known = (expected.check.as_str(), expected.seed);
-    (how != Some(known)).then(|| format!("{mutant}, {}: {known:?}, now {how:?}", hunter.name()))
+    (how != Some(known)).then(|| format!("{mutant}, {}: {known:?}, now {how:?}", detector.name()))
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn every_mutant_is_caught_as_the_table_says() {
         let walks = |checks| move |first| RandomWalks { checks, first };
         differences.extend(
             [
-                hunt_again(mutant, row.sweep.as_ref(), |first| Trials { first }),
-                hunt_again(mutant, row.check.as_ref(), |first| Worlds { first }),
-                hunt_again(mutant, row.sign.as_ref(), walks(CheckSet::All)),
-                hunt_again(mutant, row.harm.as_ref(), walks(CheckSet::UserVisible)),
+                detect_again(mutant, row.sweep.as_ref(), |first| Trials { first }),
+                detect_again(mutant, row.check.as_ref(), |first| Worlds { first }),
+                detect_again(mutant, row.sign.as_ref(), walks(CheckSet::All)),
+                detect_again(mutant, row.harm.as_ref(), walks(CheckSet::UserVisible)),
             ]
             .into_iter()
             .flatten(),
@@ -139,11 +139,11 @@ fn a_shrunk_counterexample_has_fewer_than_sixty_lines() {
 #[test]
 fn a_correct_node_is_not_caught() {
     for checks in [CheckSet::All, CheckSet::UserVisible] {
-        let hunter = RandomWalks { checks, first: 0 };
-        assert_eq!(hunter.hunt(None, 50), None);
+        let detector = RandomWalks { checks, first: 0 };
+        assert_eq!(detector.detect(None, 50), None);
     }
-    assert_eq!(Trials { first: 0 }.hunt(None, 20), None);
-    assert_eq!(Worlds { first: 0 }.hunt(None, 20), None);
+    assert_eq!(Trials { first: 0 }.detect(None, 20), None);
+    assert_eq!(Worlds { first: 0 }.detect(None, 20), None);
 }
 
 #[test]

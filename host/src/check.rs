@@ -53,4 +53,4 @@ pub use schedule::{Line, schedule};
 pub use scope::{Network, Scope};
 pub use search::{Bounds, End, Explored, Violation, Watch, search};
 pub use walk::walks;
-pub use world::{Action, Letter, Member, PAGE, World};
+pub use world::{Action, InFlight, Member, PAGE, World};

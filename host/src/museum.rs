@@ -1,6 +1,6 @@
 //! The bug museum: runs each mutant against every kind of checking.
 //!
-//! A [`Hunter`] is one kind of checking, such as [`RandomWalks`]. It runs real nodes that contain a planted mistake,
+//! A [`Detector`] is one kind of checking, such as [`RandomWalks`]. It runs real nodes that contain a planted mistake,
 //! and reports which check failed first and after how many tries.
 
 use crate::case::{Case, in_thread, run_here};
@@ -10,12 +10,12 @@ use synod::Mutant;
 use synod::simulation::{FaultSet, Swarm};
 
 /// A way to look for violations.
-pub trait Hunter {
+pub trait Detector {
     /// Returns the name.
     fn name(&self) -> &'static str;
 
     /// Tries to find a violation in nodes with a mutant, or in correct nodes if there is none.
-    fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch>;
+    fn detect(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch>;
 }
 
 /// A violation found in a mutant.
@@ -42,7 +42,7 @@ pub struct RandomWalks {
     pub first: u64,
 }
 
-impl Hunter for RandomWalks {
+impl Detector for RandomWalks {
     fn name(&self) -> &'static str {
         match self.checks {
             CheckSet::All => "first sign",
@@ -50,7 +50,7 @@ impl Hunter for RandomWalks {
         }
     }
 
-    fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
+    fn detect(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
         let conditions = Conditions {
             checks: self.checks,
             mutant,
@@ -80,7 +80,7 @@ pub struct Trials {
 const EVENTS_MAX: u64 = 1_000_000;
 
 impl Trials {
-    /// Name of this hunter.
+    /// Name of this detector.
     pub const NAME: &'static str = "sweep";
 
     /// Returns the trial of a seed, with a mutant in all nodes.
@@ -96,13 +96,13 @@ impl Trials {
     }
 }
 
-impl Hunter for Trials {
+impl Detector for Trials {
     fn name(&self) -> &'static str {
         Self::NAME
     }
 
-    fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
-        let hunt = || {
+    fn detect(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
+        let detect = || {
             for tries in 1..=tries {
                 let Some(seed) = self.first.checked_add(tries - 1) else {
                     break;
@@ -121,7 +121,7 @@ impl Hunter for Trials {
             Ok(None)
         };
         // A trial drawn by a swarm always starts.
-        in_thread(hunt).ok().flatten()
+        in_thread(detect).ok().flatten()
     }
 }
 
@@ -132,12 +132,12 @@ pub struct Worlds {
     pub first: u64,
 }
 
-impl Hunter for Worlds {
+impl Detector for Worlds {
     fn name(&self) -> &'static str {
         "check"
     }
 
-    fn hunt(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
+    fn detect(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch> {
         let explorer = Explorer::making(mutant, Scope::large()).ok()?;
         let bounds = Bounds {
             depth: None,

@@ -359,7 +359,7 @@ impl Bench {
 /// decisions.
 fn a_vote_that_loses() -> Vec<(u16, Text)> {
     let (first, second) = (ballot(3, 0), ballot(5, 2));
-    let mut story = std::vec![
+    let mut messages = std::vec![
         (0, accept(first, 1, 0, asks(10))),
         (0, accept(first, 2, 0, asks(20))),
         (0, accept(first, 3, 0, asks(30))),
@@ -371,16 +371,16 @@ fn a_vote_that_loses() -> Vec<(u16, Text)> {
     ];
     // The log continues until the window has moved past all of them.
     for number in 4..=9 {
-        story.push((2, accept(second, number, number - 1, asks(10 * number))));
+        messages.push((2, accept(second, number, number - 1, asks(10 * number))));
     }
-    story.push((
+    messages.push((
         2,
         Message::Decision {
             ballot: second,
             decided: slot(9),
         },
     ));
-    story
+    messages
 }
 
 #[test]
@@ -389,21 +389,21 @@ fn a_vote_that_loses() -> Vec<(u16, Text)> {
     ignore = "a node that lives for so long takes an interpreter hours"
 )]
 fn d2_a_vote_that_lost_is_not_taken_for_the_decision_whenever_power_fails() {
-    let story = a_vote_that_loses();
+    let messages = a_vote_that_loses();
     let mut whole = Bench::new(20_000);
-    for (from, message) in story.clone() {
+    for (from, message) in messages.clone() {
         whole.hear(from, message);
     }
     assert_eq!(whole.node.applied(), slot(9));
     assert!(whole.looked > 30, "{}", whole.looked);
     // Power fails once after each step; the messages lost by that are sent again.
-    for cut in 0..story.len() {
+    for cut in 0..messages.len() {
         let mut bench = Bench::new(20_000);
-        for (index, (from, message)) in story.iter().cloned().enumerate() {
+        for (index, (from, message)) in messages.iter().cloned().enumerate() {
             bench.hear(from, message);
             if index == cut {
                 bench.restart();
-                for (from, message) in story.iter().take(index + 1).cloned() {
+                for (from, message) in messages.iter().take(index + 1).cloned() {
                     bench.hear(from, message);
                 }
             }

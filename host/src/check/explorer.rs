@@ -91,7 +91,10 @@ impl Explorer {
 
     /// Adds messages that no node has sent, as a broken node would.
     #[must_use]
-    pub fn with_letters(mut self, forged: impl IntoIterator<Item = Envelope<Tape, PAGE>>) -> Self {
+    pub fn with_in_flight(
+        mut self,
+        forged: impl IntoIterator<Item = Envelope<Tape, PAGE>>,
+    ) -> Self {
         for envelope in forged {
             self.start.post(envelope, &self.interners);
         }
@@ -142,7 +145,7 @@ impl Explorer {
         if world.broken.is_some() {
             return;
         }
-        actions.extend(world.letters().iter().cloned().map(Action::Deliver));
+        actions.extend(world.in_flight().iter().cloned().map(Action::Deliver));
         for node in world.nodes() {
             let may_fire = |timer: &Timer| self.scope.timers.contains(timer);
             for timer in node.armed().filter(may_fire) {
@@ -202,7 +205,7 @@ impl Explorer {
             return false;
         }
         match action {
-            Action::Deliver(letter) => world.letters().contains(letter),
+            Action::Deliver(message) => world.in_flight().contains(message),
             Action::Fire { node, timer, .. } => world
                 .node(*node)
                 .is_some_and(|node| node.armed().any(|armed| armed == *timer)),
@@ -255,11 +258,11 @@ impl Explorer {
         tracer: &mut T,
     ) {
         match action {
-            Action::Deliver(letter) => {
+            Action::Deliver(message) => {
                 if self.scope.network == Network::Once {
-                    next.forget(letter);
+                    next.forget(message);
                 }
-                let envelope = letter.envelope();
+                let envelope = message.envelope();
                 self.act(next, (envelope.to, torn), tracer, |node, outbox, facts| {
                     node.handle_message(Instant::ZERO, envelope, outbox, facts);
                 });
@@ -314,26 +317,26 @@ impl Explorer {
         tracer: &mut T,
         step: impl FnOnce(&mut Member, &mut Outbox<Tape, PAGE, ROOM>, &mut (Facts, &mut T)),
     ) {
-        let Some(before) = world.seat(at) else {
+        let Some(before) = world.stored(at) else {
             return;
         };
         let before = before.node.clone();
-        let Some(mut seat) = world.seat(at).cloned() else {
+        let Some(mut stored) = world.stored(at).cloned() else {
             return;
         };
-        if let (Some(kept), Some(journal)) = (torn, &mut seat.journal) {
+        if let (Some(kept), Some(journal)) = (torn, &mut stored.journal) {
             journal.storage_mut().cut_after(kept.into());
         }
         let mut outbox = Outbox::new();
         let mut facts = (Facts::default(), tracer);
         // After a failed assertion the node is inconsistent and not used any more.
         let taken = catch_unwind(AssertUnwindSafe(|| {
-            step(&mut seat.node, &mut outbox, &mut facts);
-            let checkpoints = seat.journal.as_ref().map(Journal::checkpoints);
-            let kept = initial_state::keep(&mut seat, &outbox);
+            step(&mut stored.node, &mut outbox, &mut facts);
+            let checkpoints = stored.journal.as_ref().map(Journal::checkpoints);
+            let kept = initial_state::keep(&mut stored, &outbox);
             (
                 kept,
-                checkpoints < seat.journal.as_ref().map(Journal::checkpoints),
+                checkpoints < stored.journal.as_ref().map(Journal::checkpoints),
             )
         }));
         let Ok((kept, checkpoint)) = taken else {
@@ -341,7 +344,7 @@ impl Explorer {
             return Self::breaks(world, Invariant::Assertion, what);
         };
         if torn.is_some() {
-            let storage = seat.journal.map(Journal::into_storage);
+            let storage = stored.journal.map(Journal::into_storage);
             return self.come_back(world, at, storage, Situation::Torn);
         }
         if let Err(what) = kept {
@@ -358,17 +361,17 @@ impl Explorer {
             self.coverage.add(&coverage);
         }
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.see(&before, &seat.node, &outbox, &facts.0, &self.scope);
+        let judged = ledger.see(&before, &stored.node, &outbox, &facts.0, &self.scope);
         world.broken = judged.err().map(Arc::new);
         world.outside |= ledger.last_slot().number() > self.slot_max;
         world.remember(ledger, &self.interners);
-        for envelope in sent(&seat.node, &outbox) {
+        for envelope in sent(&stored.node, &outbox) {
             world.outside |= self.is_outside(&envelope);
             if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
                 world.post(envelope, &self.interners);
             }
         }
-        world.put(seat, &self.interners);
+        world.put(stored, &self.interners);
     }
 
     fn breaks(world: &mut World, invariant: Invariant, what: String) {
@@ -386,7 +389,7 @@ impl Explorer {
     }
 
     fn crash(&self, world: &mut World, at: NodeId) {
-        let journal = world.seat(at).and_then(|seat| seat.journal.clone());
+        let journal = world.stored(at).and_then(|stored| stored.journal.clone());
         let storage = journal.map(Journal::into_storage);
         self.come_back(world, at, storage, Situation::Restarted);
     }
@@ -404,29 +407,29 @@ impl Explorer {
             return;
         };
         let config = before.config();
-        let seat = match catch_unwind(AssertUnwindSafe(|| initial_state::recover(config, storage)))
-        {
-            Ok(Ok(seat)) => seat,
-            Ok(Err(what)) => return Self::breaks(world, Invariant::Storage, what),
-            Err(_) => {
-                let what = format!("an assertion in {at} does not hold when it comes back");
-                return Self::breaks(world, Invariant::Assertion, what);
-            }
-        };
+        let stored =
+            match catch_unwind(AssertUnwindSafe(|| initial_state::recover(config, storage))) {
+                Ok(Ok(stored)) => stored,
+                Ok(Err(what)) => return Self::breaks(world, Invariant::Storage, what),
+                Err(_) => {
+                    let what = format!("an assertion in {at} does not hold when it comes back");
+                    return Self::breaks(world, Invariant::Assertion, what);
+                }
+            };
         #[cfg(feature = "mutants")]
-        let seat = {
-            let mut seat = seat;
-            seat.node.mutate(self.mutant);
-            seat
+        let stored = {
+            let mut stored = stored;
+            stored.node.mutate(self.mutant);
+            stored
         };
         let mut coverage = Coverage::default();
         coverage.add(how, 1);
         self.coverage.add(&coverage);
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.restart(&seat.node, how == Situation::Torn);
+        let judged = ledger.restart(&stored.node, how == Situation::Torn);
         world.broken = judged.err().map(Arc::new);
         world.remember(ledger, &self.interners);
-        world.put(seat, &self.interners);
+        world.put(stored, &self.interners);
         if world.used.crashes >= self.scope.crashes {
             world.drop_storage(&self.interners);
         }

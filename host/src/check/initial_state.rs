@@ -1,6 +1,6 @@
 //! Initial state of every exploration: a cluster founded by the rules that has just restarted after a loss of power.
 
-use super::world::{CLIENTS, Member, PAGE, Seat, WINDOW};
+use super::world::{CLIENTS, Member, PAGE, StoredNode, WINDOW};
 use crate::power_cut::{PowerCutError, PowerCutStorage};
 use core::fmt;
 use std::collections::VecDeque;
@@ -49,7 +49,7 @@ impl From<ConfigError> for StartError {
 /// A node before and after its loss of power.
 pub(super) struct Restarted {
     pub(super) before: Member,
-    pub(super) after: Seat,
+    pub(super) after: StoredNode,
 }
 
 /// Number of pages of a snapshot: a header, the sessions and the tape.
@@ -62,13 +62,13 @@ fn storage() -> PowerCutStorage {
 }
 
 /// Restarts a node from its storage.
-pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<Seat, String> {
+pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<StoredNode, String> {
     let node = config.node;
     let opened = Journal::open::<Tape, WINDOW, CLIENTS>(storage.with_power(), config.clone());
     match opened {
         Ok(Opened::Intact(intact)) if intact.durable().is_some() => {
             match intact.start(0, Instant::ZERO) {
-                Ok((journal, node)) => Ok(Seat {
+                Ok((journal, node)) => Ok(StoredNode {
                     node,
                     journal: Some(journal),
                 }),
@@ -86,14 +86,17 @@ pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<Seat,
 }
 
 /// Makes the writes of a step durable.
-pub(super) fn keep(seat: &mut Seat, outbox: &Outbox<Tape, PAGE, ROOM>) -> Result<(), String> {
-    let Some(journal) = &mut seat.journal else {
+pub(super) fn keep(
+    stored: &mut StoredNode,
+    outbox: &Outbox<Tape, PAGE, ROOM>,
+) -> Result<(), String> {
+    let Some(journal) = &mut stored.journal else {
         return Ok(());
     };
-    let written = journal.write(Instant::ZERO, &mut seat.node, &outbox.writes);
+    let written = journal.write(Instant::ZERO, &mut stored.node, &outbox.writes);
     let kept = written.and_then(|()| journal.sync());
     kept.map_err(|error| {
-        let node = seat.node.id();
+        let node = stored.node.id();
         let trouble: synod::storage::JournalError<PowerCutError> = error;
         format!("{node} cannot write, and its storage is in order: {trouble:?}")
     })
@@ -112,21 +115,21 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
     }
     calm.fire_at(0, Timer::Heartbeat);
     let applied = calm
-        .seats
+        .nodes
         .iter()
-        .all(|seat| seat.node.applied().number() == u64::try_from(CLIENTS).unwrap_or(0));
+        .all(|stored| stored.node.applied().number() == u64::try_from(CLIENTS).unwrap_or(0));
     if !applied {
         return Err(StartError::NotFounded);
     }
-    let recovered = calm.seats.into_iter().map(|mut seat| {
+    let recovered = calm.nodes.into_iter().map(|mut stored| {
         // A checkpoint keeps the applied slots through the loss of power.
         let mut outbox = Outbox::new();
-        let installed = outbox.writes.push(Write::Installed(seat.node.applied()));
+        let installed = outbox.writes.push(Write::Installed(stored.node.applied()));
         debug_assert!(installed.is_ok(), "it is the first");
-        keep(&mut seat, &outbox).map_err(StartError::NotRecovered)?;
-        let storage = seat.journal.map(Journal::into_storage);
+        keep(&mut stored, &outbox).map_err(StartError::NotRecovered)?;
+        let storage = stored.journal.map(Journal::into_storage);
         let storage = storage.ok_or(StartError::NotFounded)?;
-        let before = seat.node;
+        let before = stored.node;
         let after = recover(before.config(), storage).map_err(StartError::NotRecovered)?;
         Ok(Restarted { before, after })
     });
@@ -135,8 +138,8 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
 
 /// Nodes on a network that delivers every message at once, in the order of sending.
 struct Calm {
-    seats: Vec<Seat>,
-    letters: VecDeque<Envelope<Tape, PAGE>>,
+    nodes: Vec<StoredNode>,
+    in_flight: VecDeque<Envelope<Tape, PAGE>>,
 }
 
 impl Calm {
@@ -150,44 +153,45 @@ impl Calm {
             };
             let provisioned = empty.provision(0, Instant::ZERO);
             let (journal, node) = provisioned.map_err(|_| StartError::NotFounded)?;
-            Ok(Seat {
+            Ok(StoredNode {
                 node,
                 journal: Some(journal),
             })
         };
-        let seats = (0..size).map(node).collect::<Result<_, _>>()?;
+        let nodes = (0..size).map(node).collect::<Result<_, _>>()?;
         Ok(Self {
-            seats,
-            letters: VecDeque::new(),
+            nodes,
+            in_flight: VecDeque::new(),
         })
     }
 
     /// Performs a step of a node, and then delivers all messages in flight.
     fn act(&mut self, number: u16, step: impl FnOnce(&mut Member, &mut Outbox<Tape, PAGE, ROOM>)) {
         let mut outbox = Outbox::new();
-        if let Some(seat) = self.seats.get_mut(usize::from(number)) {
-            step(&mut seat.node, &mut outbox);
+        if let Some(stored) = self.nodes.get_mut(usize::from(number)) {
+            step(&mut stored.node, &mut outbox);
             self.release(number, &outbox);
         }
         for _ in 0..MESSAGES_MAX {
-            let Some(letter) = self.letters.pop_front() else {
+            let Some(message) = self.in_flight.pop_front() else {
                 return;
             };
-            if let Some(seat) = self.seats.get_mut(usize::from(letter.to.0)) {
+            if let Some(stored) = self.nodes.get_mut(usize::from(message.to.0)) {
                 outbox.clear();
-                seat.node
-                    .handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
-                self.release(letter.to.0, &outbox);
+                stored
+                    .node
+                    .handle_message(Instant::ZERO, &message, &mut outbox, &mut ());
+                self.release(message.to.0, &outbox);
             }
         }
     }
 
     /// Makes the writes of a step durable, and sends its messages.
     fn release(&mut self, number: u16, outbox: &Outbox<Tape, PAGE, ROOM>) {
-        if let Some(seat) = self.seats.get_mut(usize::from(number)) {
+        if let Some(stored) = self.nodes.get_mut(usize::from(number)) {
             // Without durable writes nothing is sent, and the founding fails.
-            if keep(seat, outbox).is_ok() {
-                self.letters.extend(sent(&seat.node, outbox));
+            if keep(stored, outbox).is_ok() {
+                self.in_flight.extend(sent(&stored.node, outbox));
             }
         }
     }
@@ -199,7 +203,7 @@ impl Calm {
     /// Fires a timer at every node, from the last to the first, so that joining nodes have asked before the founder
     /// counts them.
     fn fire(&mut self, timer: Timer) {
-        for number in (0..u16::try_from(self.seats.len()).unwrap_or(u16::MAX)).rev() {
+        for number in (0..u16::try_from(self.nodes.len()).unwrap_or(u16::MAX)).rev() {
             self.fire_at(number, timer);
         }
     }

@@ -39,7 +39,7 @@ impl Explorer {
         let mut world = world.clone();
         world.healing = true;
         world.drop_storage(self.interners());
-        world.lose_letters();
+        world.lose_in_flight();
         let mut check = LivenessCheck {
             explorer: self,
             world,
@@ -259,17 +259,17 @@ impl LivenessCheck<'_> {
     /// Delivers all messages, and those that follow from them.
     fn deliver_all(&mut self) {
         for _ in 0..DELIVERIES_MAX {
-            let Some(letter) = self.world.letters().first().cloned() else {
+            let Some(message) = self.world.in_flight().first().cloned() else {
                 return;
             };
             if self.world.broken.is_some() {
                 return;
             }
-            self.world.forget(&letter);
-            if Some(letter.envelope().to) == self.dark {
+            self.world.forget(&message);
+            if Some(message.envelope().to) == self.dark {
                 continue;
             }
-            self.world = self.explorer.step(&self.world, &Action::Deliver(letter));
+            self.world = self.explorer.step(&self.world, &Action::Deliver(message));
         }
         self.fails("the faults have ended, and the nodes do not stop sending".to_owned());
     }

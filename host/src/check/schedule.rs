@@ -31,8 +31,8 @@ pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
 /// Describes an action.
 fn sentence(world: &World, action: &Action) -> String {
     match action {
-        Action::Deliver(letter) => {
-            let envelope = letter.envelope();
+        Action::Deliver(message) => {
+            let envelope = message.envelope();
             let (from, to) = (envelope.from, envelope.to);
             format!("{to} receives {} from {from}", said(&envelope.message))
         }

@@ -175,7 +175,7 @@ fn a_search_reports_the_bound_that_ended_it() {
 
 #[test]
 fn a_forged_vote_is_found_by_the_shortest_schedule() {
-    let explorer = explorer(Scope::small()).with_letters([forged_vote()]);
+    let explorer = explorer(Scope::small()).with_in_flight([forged_vote()]);
     let found = search(&explorer, ALL, &Watch::default());
     let violation = found.violation.expect("one vote is no quorum");
     assert_eq!(found.end, End::Violated);
@@ -213,8 +213,8 @@ fn two_values_under_one_ballot_halt_a_node() {
         number: synod::RequestNumber(1),
         command: 0,
     };
-    let letters = [forged_accept(Proposal::Noop), forged_accept(request)];
-    let explorer = explorer(Scope::small()).with_letters(letters);
+    let in_flight = [forged_accept(Proposal::Noop), forged_accept(request)];
+    let explorer = explorer(Scope::small()).with_in_flight(in_flight);
     let violation = search(&explorer, ALL, &Watch::default()).violation.unwrap();
     // This violation is nearer, because the request was not made yet.
     assert_eq!(violation.broken.invariant, Invariant::Validity);
@@ -224,13 +224,13 @@ fn two_values_under_one_ballot_halt_a_node() {
         node: NodeId(0),
         request: 0,
     };
-    let letters: Vec<Action> = world
-        .letters()
+    let in_flight: Vec<Action> = world
+        .in_flight()
         .iter()
         .cloned()
         .map(Action::Deliver)
         .collect();
-    for action in [&ask, &letters[0], &letters[1]] {
+    for action in [&ask, &in_flight[0], &in_flight[1]] {
         assert!(world.broken().is_none() && explorer.can(&world, action));
         world = explorer.step(&world, action);
     }
@@ -247,7 +247,7 @@ fn walks_find_a_forged_promise_and_shrink_its_schedule() {
         crashes: 0,
         ..Scope::large()
     };
-    let explorer = explorer(scope).with_letters([forged_promise()]);
+    let explorer = explorer(scope).with_in_flight([forged_promise()]);
     let found = walks(&explorer, 0..=399, ALL, &Watch::default());
     let violation = found.violation.expect("a vote that is kept back is missed");
     assert!(
@@ -280,7 +280,7 @@ fn walks_find_a_forged_promise_and_shrink_its_schedule() {
     let scope = explorer.scope().clone();
     let alone = Explorer::new(scope)
         .unwrap()
-        .with_letters([forged_promise()]);
+        .with_in_flight([forged_promise()]);
     let again = walks(&alone, seed..=seed, ALL, &Watch::default())
         .violation
         .unwrap();
@@ -352,13 +352,13 @@ fn a_search_does_not_depend_on_states_visited_before() {
         ..Scope::small()
     };
     let bounds = Bounds {
-        depth: Some(9),
+        depth: Some(7),
         ..ALL
     };
     let fresh = explorer(scope.clone());
     let first = search(&fresh, bounds, &Watch::default());
     let walked = explorer(scope);
-    let _ = walks(&walked, 0..=99, ALL, &Watch::default());
+    let _ = walks(&walked, 0..=29, ALL, &Watch::default());
     let second = search(&walked, bounds, &Watch::default());
     let counts = |found: &Explored| (found.states, found.unique, found.end, found.applied);
     assert_eq!(counts(&first), counts(&second));
@@ -390,8 +390,8 @@ fn every_peer_is_asked_for_some_random_choice() {
                 decided: NEXT,
             };
             let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
-            let letter = forged(nodes, leader, id, decided);
-            node.handle_message(Instant::ZERO, &letter, &mut outbox, &mut ());
+            let message = forged(nodes, leader, id, decided);
+            node.handle_message(Instant::ZERO, &message, &mut outbox, &mut ());
             // The leader is asked first, and then any node.
             node.fire(Timer::Learn, 0, &mut outbox, &mut ());
             let asked = |chance| {

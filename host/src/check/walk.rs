@@ -168,8 +168,8 @@ impl<'a> Walk<'a> {
             let action = self.maybe_torn(action);
             let next = self.explorer.step(&self.world, &action);
             if next.is_within() && (next.broken().is_some() || next != self.world) {
-                if let Action::Deliver(letter) = action.step() {
-                    self.come.insert(letter.hash());
+                if let Action::Deliver(message) = action.step() {
+                    self.come.insert(message.hash());
                 }
                 self.schedule.push(action);
                 self.world = next;
@@ -196,19 +196,19 @@ impl<'a> Walk<'a> {
     fn pick(&mut self) -> Option<usize> {
         let len = self.actions.len();
         let is_letter = |action: &Action| matches!(action, Action::Deliver(_));
-        let letters = self
+        let in_flight = self
             .actions
             .iter()
             .filter(|action| is_letter(action))
             .count();
-        let letter = letters == len || (letters > 0 && !self.dice.percent(self.haste));
-        let fresh = letter && self.dice.percent(FRESH);
+        let message = in_flight == len || (in_flight > 0 && !self.dice.percent(self.haste));
+        let fresh = message && self.dice.percent(FRESH);
         let start = self.dice.below(len);
         let fits = |index: &usize| match self.actions.get(*index) {
             Some(Action::Deliver(arrival)) => {
-                letter && !(fresh && self.come.contains(&arrival.hash()))
+                message && !(fresh && self.come.contains(&arrival.hash()))
             }
-            action => action.is_some() && !letter,
+            action => action.is_some() && !message,
         };
         let all = || (start..len).chain(0..start);
         all().find(fits).or_else(|| all().next())
@@ -218,8 +218,8 @@ impl<'a> Walk<'a> {
 /// True if an action is allowed while some timers are quiet and some links are held.
 fn may(action: &Action, quiet: u64, held: u64) -> bool {
     match action {
-        Action::Deliver(letter) => {
-            let (from, to) = (letter.envelope().from.0, letter.envelope().to.0);
+        Action::Deliver(message) => {
+            let (from, to) = (message.envelope().from.0, message.envelope().to.0);
             held >> ((from % 8) * 8 + to % 8) & 1 == 0
         }
         Action::Fire { timer, .. } => {

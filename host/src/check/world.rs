@@ -23,13 +23,13 @@ pub type Member = Node<Tape, WINDOW, CLIENTS, PAGE>;
 
 /// A node with its journal.
 #[derive(Clone, Debug)]
-pub(super) struct Seat {
+pub(super) struct StoredNode {
     pub(super) node: Member,
     /// Journal; dropped once power cannot fail any more, as its contents then make no difference.
     pub(super) journal: Option<Journal<PowerCutStorage>>,
 }
 
-impl Seat {
+impl StoredNode {
     /// Returns the contents of the storage, and the other state of the journal.
     fn records(&self) -> Option<(&PowerCutStorage, impl Eq + Hash)> {
         let journal = self.journal.as_ref()?;
@@ -37,7 +37,7 @@ impl Seat {
     }
 }
 
-impl Internable for Seat {
+impl Internable for StoredNode {
     fn fingerprint(&self) -> u64 {
         hash_of(&(
             self.node.id(),
@@ -81,9 +81,9 @@ impl Internable for Ledger {
 
 /// A message in flight.
 #[derive(Clone, Debug)]
-pub struct Letter(Arc<Interned<Envelope<Tape, PAGE>>>);
+pub struct InFlight(Arc<Interned<Envelope<Tape, PAGE>>>);
 
-impl Letter {
+impl InFlight {
     /// Returns the message with its sender and recipient.
     pub fn envelope(&self) -> &Envelope<Tape, PAGE> {
         &self.0.value
@@ -95,13 +95,13 @@ impl Letter {
     }
 }
 
-impl PartialEq for Letter {
+impl PartialEq for InFlight {
     fn eq(&self, other: &Self) -> bool {
         is_same(&self.0, &other.0)
     }
 }
 
-impl Eq for Letter {}
+impl Eq for InFlight {}
 
 /// True if two values are equal. Mostly they are interned at one place or have different hashes.
 fn is_same<T: Internable>(one: &Arc<Interned<T>>, other: &Arc<Interned<T>>) -> bool {
@@ -112,7 +112,7 @@ fn is_same<T: Internable>(one: &Arc<Interned<T>>, other: &Arc<Interned<T>>) -> b
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A message arrives.
-    Deliver(Letter),
+    Deliver(InFlight),
     /// An armed timer fires.
     Fire {
         /// The node.
@@ -156,11 +156,11 @@ impl Action {
 /// A state: the nodes, the messages in flight, the used part of the scope, and the ledger.
 #[derive(Clone, Debug)]
 pub struct World {
-    nodes: Vec<Arc<Interned<Seat>>>,
+    nodes: Vec<Arc<Interned<StoredNode>>>,
     /// Messages in the order in which they were first sent.
-    letters: Arc<Vec<Letter>>,
+    in_flight: Arc<Vec<InFlight>>,
     /// Sum of the messages' hashes, which is independent of their order.
-    letters_hash: u64,
+    in_flight_hash: u64,
     pub(super) ledger: Arc<Interned<Ledger>>,
     pub(super) used: Used,
     pub(super) broken: Option<Arc<Broken>>,
@@ -181,8 +181,8 @@ pub(super) struct Used {
 /// Interners of the parts that states share.
 #[derive(Debug, Default)]
 pub(super) struct Interners {
-    nodes: Interner<Seat>,
-    letters: Interner<Envelope<Tape, PAGE>>,
+    nodes: Interner<StoredNode>,
+    in_flight: Interner<Envelope<Tape, PAGE>>,
     ledgers: Interner<Ledger>,
 }
 
@@ -197,8 +197,8 @@ impl World {
         Self {
             ledger: interners.ledgers.intern(ledger),
             nodes: nodes.into_iter().map(keep).collect(),
-            letters: Arc::default(),
-            letters_hash: 0,
+            in_flight: Arc::default(),
+            in_flight_hash: 0,
             used: Used::default(),
             broken: judged.err().map(Arc::new),
             outside: false,
@@ -212,8 +212,8 @@ impl World {
     }
 
     /// Returns the messages in flight.
-    pub fn letters(&self) -> &[Letter] {
-        &self.letters
+    pub fn in_flight(&self) -> &[InFlight] {
+        &self.in_flight
     }
 
     /// Returns the violated invariant, if any.
@@ -238,18 +238,18 @@ impl World {
 
     /// Returns a node.
     pub(super) fn node(&self, id: NodeId) -> Option<&Member> {
-        self.seat(id).map(|seat| &seat.node)
+        self.stored(id).map(|stored| &stored.node)
     }
 
     /// Returns a node with its journal.
-    pub(super) fn seat(&self, id: NodeId) -> Option<&Seat> {
+    pub(super) fn stored(&self, id: NodeId) -> Option<&StoredNode> {
         self.nodes.get(usize::from(id.0)).map(|kept| &kept.value)
     }
 
     /// Replaces a node.
-    pub(super) fn put(&mut self, seat: Seat, interners: &Interners) {
-        if let Some(place) = self.nodes.get_mut(usize::from(seat.node.id().0)) {
-            *place = interners.nodes.intern(seat);
+    pub(super) fn put(&mut self, stored: StoredNode, interners: &Interners) {
+        if let Some(place) = self.nodes.get_mut(usize::from(stored.node.id().0)) {
+            *place = interners.nodes.intern(stored);
         }
     }
 
@@ -258,7 +258,7 @@ impl World {
         for place in &mut self.nodes {
             if place.value.journal.is_some() {
                 let node = place.value.node.clone();
-                *place = interners.nodes.intern(Seat {
+                *place = interners.nodes.intern(StoredNode {
                     node,
                     journal: None,
                 });
@@ -267,9 +267,9 @@ impl World {
     }
 
     /// Removes all messages in flight.
-    pub(super) fn lose_letters(&mut self) {
-        self.letters = Arc::default();
-        self.letters_hash = 0;
+    pub(super) fn lose_in_flight(&mut self) {
+        self.in_flight = Arc::default();
+        self.in_flight_hash = 0;
     }
 
     /// Replaces the ledger.
@@ -281,18 +281,18 @@ impl World {
 
     /// Adds a message unless an equal one is in flight.
     pub(super) fn post(&mut self, envelope: Envelope<Tape, PAGE>, interners: &Interners) {
-        let letter = Letter(interners.letters.intern(envelope));
-        if !self.letters.contains(&letter) {
-            self.letters_hash = self.letters_hash.wrapping_add(letter.0.hash);
-            Arc::make_mut(&mut self.letters).push(letter);
+        let message = InFlight(interners.in_flight.intern(envelope));
+        if !self.in_flight.contains(&message) {
+            self.in_flight_hash = self.in_flight_hash.wrapping_add(message.0.hash);
+            Arc::make_mut(&mut self.in_flight).push(message);
         }
     }
 
     /// Removes a message.
-    pub(super) fn forget(&mut self, letter: &Letter) {
-        if self.letters.contains(letter) {
-            self.letters_hash = self.letters_hash.wrapping_sub(letter.0.hash);
-            Arc::make_mut(&mut self.letters).retain(|other| other != letter);
+    pub(super) fn forget(&mut self, message: &InFlight) {
+        if self.in_flight.contains(message) {
+            self.in_flight_hash = self.in_flight_hash.wrapping_sub(message.0.hash);
+            Arc::make_mut(&mut self.in_flight).retain(|other| other != message);
         }
     }
 }
@@ -303,19 +303,19 @@ impl PartialEq for World {
             let mut pairs = self.nodes.iter().zip(&other.nodes);
             pairs.all(|(one, other)| is_same(one, other))
         };
-        let letters = || {
-            self.letters
+        let in_flight = || {
+            self.in_flight
                 .iter()
-                .all(|letter| other.letters.contains(letter))
+                .all(|message| other.in_flight.contains(message))
         };
         self.used == other.used
             && self.nodes.len() == other.nodes.len()
-            && self.letters_hash == other.letters_hash
-            && self.letters.len() == other.letters.len()
+            && self.in_flight_hash == other.in_flight_hash
+            && self.in_flight.len() == other.in_flight.len()
             && is_same(&self.ledger, &other.ledger)
             && self.broken == other.broken
             && nodes()
-            && letters()
+            && in_flight()
     }
 }
 
@@ -326,7 +326,7 @@ impl Hash for World {
         for kept in &self.nodes {
             kept.hash.hash(state);
         }
-        self.letters_hash.hash(state);
+        self.in_flight_hash.hash(state);
         self.ledger.hash.hash(state);
         self.used.hash(state);
         self.broken.hash(state);

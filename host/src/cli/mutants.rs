@@ -50,7 +50,7 @@ mod with {
         walks: u64,
         /// Shrink the failure that the sweep found, and show the length of its explanation in lines
         #[arg(long)]
-        stories: bool,
+        shrink: bool,
         /// Output format: text for people, or JSON, one object a line
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: OutputFormat,
@@ -69,7 +69,7 @@ mod with {
                 seeds: self.seeds,
                 worlds: self.worlds,
                 walks: self.walks,
-                stories: self.stories,
+                shrink: self.shrink,
                 form: self.format,
             }
         }

@@ -5,7 +5,7 @@ use crate::commands::run::OutputFormat;
 use crate::exit::Exit;
 use crate::json::{self, List, Text};
 use crate::museum::Worlds;
-use crate::museum::{Catch, Hunter, RandomWalks, Trials};
+use crate::museum::{Catch, Detector, RandomWalks, Trials};
 use crate::random_walk::CheckSet;
 use crate::shrink::shrink;
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub struct MuseumCommand {
     /// Greatest number of random walks for each mutant.
     pub walks: u64,
     /// Whether the failure found by the sweep is shrunk, to count the lines of its explanation.
-    pub stories: bool,
+    pub shrink: bool,
     /// Output format.
     pub form: OutputFormat,
 }
@@ -33,19 +33,19 @@ pub struct MuseumCommand {
 const TRIES: u64 = 40_000;
 
 impl MuseumCommand {
-    /// Returns the hunters, with the greatest number of tries for each.
-    fn hunters(&self) -> Vec<(Box<dyn Hunter>, u64)> {
-        let mut hunters: Vec<(Box<dyn Hunter>, u64)> =
+    /// Returns the detectors, with the greatest number of tries for each.
+    fn detectors(&self) -> Vec<(Box<dyn Detector>, u64)> {
+        let mut detectors: Vec<(Box<dyn Detector>, u64)> =
             vec![(Box::new(Trials { first: 0 }), self.seeds)];
-        hunters.push((Box::new(Worlds { first: 0 }), self.worlds));
+        detectors.push((Box::new(Worlds { first: 0 }), self.worlds));
         for checks in [CheckSet::All, CheckSet::UserVisible] {
-            hunters.push((Box::new(RandomWalks { checks, first: 0 }), self.walks));
+            detectors.push((Box::new(RandomWalks { checks, first: 0 }), self.walks));
         }
-        hunters
+        detectors
     }
 }
 
-/// A mutant, and the violation found by each hunter.
+/// A mutant, and the violation found by each detector.
 struct Row {
     mutant: Mutant,
     caught: Vec<(&'static str, Option<Catch>)>,
@@ -53,10 +53,10 @@ struct Row {
     lines: Option<u64>,
 }
 
-/// Runs all mutants, and prints a line for each as soon as it is done. A mutant that no hunter catches violates a rule
+/// Runs all mutants, and prints a line for each as soon as it is done. A mutant that no detector catches violates a rule
 /// that no check covers.
 pub fn run(command: &MuseumCommand) -> Exit {
-    match hunt(command) {
+    match detect(command) {
         Ok(true) => Exit::Done,
         Ok(false) => Exit::Violated,
         Err(error) => Exit::from_output(&error),
@@ -64,29 +64,31 @@ pub fn run(command: &MuseumCommand) -> Exit {
 }
 
 /// Returns true if every mutant was caught.
-fn hunt(command: &MuseumCommand) -> io::Result<bool> {
+fn detect(command: &MuseumCommand) -> io::Result<bool> {
     let mut out = io::stdout().lock();
-    let hunters = command.hunters();
+    let detectors = command.detectors();
     if command.form == OutputFormat::Text {
-        let names = hunters.iter().map(|(hunter, _)| hunter.name().to_owned());
-        let rules = hunters.iter().map(|_| "---".to_owned());
-        let story = |word: &str| command.stories.then(|| word.to_owned());
+        let names = detectors
+            .iter()
+            .map(|(detector, _)| detector.name().to_owned());
+        let rules = detectors.iter().map(|_| "---".to_owned());
+        let length = |word: &str| command.shrink.then(|| word.to_owned());
         write!(
             out,
             "{}",
-            line("mutant", "rule", names.chain(story("story")))
+            line("mutant", "rule", names.chain(length("shrunk to")))
         )?;
-        write!(out, "{}", line("---", "---", rules.chain(story("---"))))?;
+        write!(out, "{}", line("---", "---", rules.chain(length("---"))))?;
     }
     let mut all = true;
     for mutant in &command.mutants {
-        let catch = |(hunter, tries): &(Box<dyn Hunter>, u64)| {
-            (hunter.name(), hunter.hunt(Some(*mutant), *tries))
+        let catch = |(detector, tries): &(Box<dyn Detector>, u64)| {
+            (detector.name(), detector.detect(Some(*mutant), *tries))
         };
-        let caught: Vec<_> = hunters.iter().map(catch).collect();
+        let caught: Vec<_> = detectors.iter().map(catch).collect();
         all &= caught.iter().any(|(_, caught)| caught.is_some());
         let lines = match caught.first() {
-            Some((_, Some(catch))) if command.stories => story(*mutant, catch.seed),
+            Some((_, Some(catch))) if command.shrink => shrunk_lines(*mutant, catch.seed),
             _ => None,
         };
         let row = Row {
@@ -95,7 +97,7 @@ fn hunt(command: &MuseumCommand) -> io::Result<bool> {
             lines,
         };
         let told = match command.form {
-            OutputFormat::Text => row.text(command.stories),
+            OutputFormat::Text => row.text(command.shrink),
             OutputFormat::Json => row.object(),
         };
         out.write_all(&told)?;
@@ -105,7 +107,7 @@ fn hunt(command: &MuseumCommand) -> io::Result<bool> {
 }
 
 /// Returns the number of lines that explain the trial of a seed after it was shrunk.
-fn story(mutant: Mutant, seed: u64) -> Option<u64> {
+fn shrunk_lines(mutant: Mutant, seed: u64) -> Option<u64> {
     let case = Trials::case(Some(mutant), seed);
     let shrunk = in_thread(|| shrink(&case, TRIES, &mut |_, _| ()));
     Some(shrunk.ok()??.after.lines)
@@ -121,25 +123,25 @@ fn line(mutant: &str, rule: &str, cells: impl Iterator<Item = String>) -> String
 }
 
 impl Row {
-    fn text(&self, stories: bool) -> Vec<u8> {
-        let cells = self.caught.iter().map(|(hunter, caught)| match caught {
-            Some(catch) if *hunter == Trials::NAME => {
+    fn text(&self, shrink: bool) -> Vec<u8> {
+        let cells = self.caught.iter().map(|(detector, caught)| match caught {
+            Some(catch) if *detector == Trials::NAME => {
                 format!("{}, seed {}", catch.check, catch.seed)
             }
             Some(catch) => format!("{}, walk {}", catch.check, catch.seed),
             None => "-".to_owned(),
         });
         let lines = || self.lines.map_or("-".to_owned(), |lines| lines.to_string());
-        let story = stories.then(lines);
-        line(self.mutant.name(), self.mutant.rule(), cells.chain(story)).into_bytes()
+        let length = shrink.then(lines);
+        line(self.mutant.name(), self.mutant.rule(), cells.chain(length)).into_bytes()
     }
 
     fn object(&self) -> Vec<u8> {
         let caught = self.caught.iter();
-        let caught = caught.filter_map(|(hunter, caught)| {
+        let caught = caught.filter_map(|(detector, caught)| {
             let catch = caught.as_ref()?;
             Some(CatchObject {
-                hunter,
+                detector,
                 check: catch.check,
                 seed: catch.seed,
                 tries: catch.tries,
@@ -174,7 +176,7 @@ struct RowObject<C> {
 
 #[derive(Serialize)]
 struct CatchObject<'a, W> {
-    hunter: &'a str,
+    detector: &'a str,
     check: &'a str,
     seed: u64,
     tries: u64,

@@ -53,15 +53,15 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         let live = self.live();
         let rest = |number: &u16| {
             let deadline = self.node(*number)?.next_deadline()?;
-            let clock = self.seats.get(usize::from(*number))?.clock;
+            let clock = self.members.get(usize::from(*number))?.clock;
             Some((deadline.since(clock), *number))
         };
         let Some((span, number)) = live.iter().filter_map(rest).min() else {
             return Ok(());
         };
         for number in live {
-            if let Some(seat) = self.seats.get_mut(usize::from(number)) {
-                seat.clock = seat.clock + span;
+            if let Some(member) = self.members.get_mut(usize::from(number)) {
+                member.clock = member.clock + span;
             }
         }
         self.tick(number)

@@ -15,10 +15,10 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     pub(super) fn start(&mut self, number: u16) -> Result<(), Violation> {
         // The clocks of the nodes are not synchronized.
         let now = Instant::from_micros(self.random.below(5_000_000));
-        let never = |seat: &super::walk::Seat<WINDOW, CLIENTS, PAGE>| {
-            seat.node.is_none() && seat.storage.is_none()
+        let never = |member: &super::walk::Member<WINDOW, CLIENTS, PAGE>| {
+            member.node.is_none() && member.storage.is_none()
         };
-        if !self.seat(number).is_some_and(|seat| never(seat)) {
+        if !self.member(number).is_some_and(|member| never(member)) {
             return Ok(());
         }
         let checkpoint = Journal::<PowerCutStorage>::checkpoint_max::<Machine, WINDOW>(PAGES);
@@ -37,40 +37,41 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         // During the writes of a step, or during a checkpoint.
         let most = if self.power_random.percent(50) { 5 } else { 24 };
         let after = u32::try_from(self.power_random.below(most)).unwrap_or(0);
-        if let Some(seat) = self.seat(number) {
-            seat.cut = Some(after);
+        if let Some(member) = self.member(number) {
+            member.cut = Some(after);
         }
     }
 
     /// Cuts the power of a node: now, or `after` that many storage operations of its pending writes.
     pub(super) fn lose_power(&mut self, number: u16, after: Option<u32>) {
-        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+        let Some(member) = self.members.get_mut(usize::from(number)) else {
             return;
         };
-        let (Some(mut node), Some(mut journal)) = (seat.node.take(), seat.journal.take()) else {
+        let (Some(mut node), Some(mut journal)) = (member.node.take(), member.journal.take())
+        else {
             return;
         };
-        seat.cut = None;
-        let outbox = core::mem::take(&mut seat.outbox);
+        member.cut = None;
+        let outbox = core::mem::take(&mut member.outbox);
         if let Some(after) = after {
             journal.storage_mut().cut_after(after);
             // Whether the writes failed or power was lost right after them, nothing of the step is sent.
             let _ = journal
-                .write(seat.clock, &mut node, &outbox.writes)
+                .write(member.clock, &mut node, &outbox.writes)
                 .and_then(|()| journal.sync());
-            seat.torn = outbox.writes.iter().copied().collect();
+            member.torn = outbox.writes.iter().copied().collect();
             self.power.torn += 1;
         } else {
             self.power.lost += 1;
         }
-        seat.storage = Some(journal.into_storage().with_power());
+        member.storage = Some(journal.into_storage().with_power());
         self.checker.see_crash(number);
     }
 
     /// Restores the power of a node.
     pub(super) fn recover(&mut self, number: u16) -> Result<(), Violation> {
         let now = Instant::from_micros(self.random.below(5_000_000));
-        match self.seat(number).and_then(|seat| seat.storage.take()) {
+        match self.member(number).and_then(|member| member.storage.take()) {
             Some(storage) => self.switch_on((number, now), storage),
             None => Ok(()),
         }
@@ -106,13 +107,13 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             Ok(started) => started,
             Err(error) => return fails(format!("{error:?}")),
         };
-        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+        let Some(member) = self.members.get_mut(usize::from(number)) else {
             return Ok(());
         };
-        let torn = core::mem::take(&mut seat.torn);
-        seat.clock = now;
-        seat.journal = Some(journal);
-        let node = seat.node.insert(prepared(conditions, node));
+        let torn = core::mem::take(&mut member.torn);
+        member.clock = now;
+        member.journal = Some(journal);
+        let node = member.node.insert(prepared(conditions, node));
         self.checker.see_recovered(node, &torn)
     }
 
@@ -123,10 +124,10 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             |number: &u16| *number != gone && self.node(*number).is_some_and(Node::is_active);
         let rest = (0..self.size).filter(joined).count();
         let quorum = self.checker.quorum();
-        if let Some(seat) = self.seat(gone).filter(|seat| seat.node.is_some())
+        if let Some(member) = self.member(gone).filter(|member| member.node.is_some())
             && rest >= quorum
         {
-            seat.stopped = true;
+            member.stopped = true;
         }
     }
 }

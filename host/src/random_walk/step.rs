@@ -57,7 +57,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
                 None => Ok(()),
             },
             Move::Start => {
-                let dark = self.seats.iter().position(|seat| seat.node.is_none());
+                let dark = self.members.iter().position(|member| member.node.is_none());
                 if let Some(number) = dark.and_then(|dark| u16::try_from(dark).ok()) {
                     self.recover(number)?;
                     self.start(number)?;

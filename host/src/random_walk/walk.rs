@@ -23,7 +23,7 @@ const PAST_MAX: usize = 600;
 type Room<const PAGE: usize> = Outbox<Machine, PAGE, ROOM>;
 
 /// A node with its environment.
-pub(super) struct Seat<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+pub(super) struct Member<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     pub(super) node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
     pub(super) outbox: Room<PAGE>,
     pub(super) clock: Instant,
@@ -44,7 +44,7 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) seed: u64,
     pub(super) size: u16,
     pub(super) random: RandomSource,
-    pub(super) seats: Vec<Seat<WINDOW, CLIENTS, PAGE>>,
+    pub(super) members: Vec<Member<WINDOW, CLIENTS, PAGE>>,
     pub(super) in_flight: Vec<Envelope<Machine, PAGE>>,
     pub(super) past: Vec<Envelope<Machine, PAGE>>,
     pub(super) checker: Checker,
@@ -76,7 +76,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let mut power_random = RandomSource::new(!seed);
         // Half of the walks have storage of the smallest size, in which checkpoints are not paged.
         let room = power_random.one(&[4, 4, 6, 6]).unwrap_or(4);
-        let seat = |_| Seat {
+        let member = |_| Member {
             node: None,
             outbox: Outbox::new(),
             clock: Instant::ZERO,
@@ -91,7 +91,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             seed,
             size,
             random,
-            seats: (0..size).map(seat).collect(),
+            members: (0..size).map(member).collect(),
             in_flight: Vec::new(),
             past: Vec::new(),
             checker: Checker::new(conditions.checks, size, CLIENTS),
@@ -132,8 +132,8 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         for number in 0..self.size {
             self.recover(number)?;
             self.start(number)?;
-            if let Some(seat) = self.seat(number) {
-                seat.cut = None;
+            if let Some(member) = self.member(number) {
+                member.cut = None;
             }
         }
         let at_rest = self.eventually(3_000, Self::is_at_rest)?;
@@ -173,14 +173,14 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.random.one(&live)
     }
 
-    pub(super) fn seat(&mut self, number: u16) -> Option<&mut Seat<WINDOW, CLIENTS, PAGE>> {
-        self.seats.get_mut(usize::from(number))
+    pub(super) fn member(&mut self, number: u16) -> Option<&mut Member<WINDOW, CLIENTS, PAGE>> {
+        self.members.get_mut(usize::from(number))
     }
 
     /// Returns a node if it is running.
     pub(super) fn node(&self, number: u16) -> Option<&Node<Machine, WINDOW, CLIENTS, PAGE>> {
-        let seat = self.seats.get(usize::from(number))?;
-        seat.node.as_ref().filter(|_| !seat.stopped)
+        let member = self.members.get(usize::from(number))?;
+        member.node.as_ref().filter(|_| !member.stopped)
     }
 
     /// Performs a step of a node, and checks it.
@@ -194,17 +194,17 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             &mut Facts,
         ),
     ) -> Result<(), Violation> {
-        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+        let Some(member) = self.members.get_mut(usize::from(number)) else {
             return Ok(());
         };
-        let Some(node) = seat.node.as_mut().filter(|_| !seat.stopped) else {
+        let Some(node) = member.node.as_mut().filter(|_| !member.stopped) else {
             return Ok(());
         };
         self.steps += 1;
-        let (facts, checker, outbox) = (&mut self.facts, &mut self.checker, &mut seat.outbox);
+        let (facts, checker, outbox) = (&mut self.facts, &mut self.checker, &mut member.outbox);
         facts.seen.clear();
         let (writes, messages) = (outbox.writes.len(), outbox.messages.len());
-        step(seat.clock, node, outbox, facts);
+        step(member.clock, node, outbox, facts);
         let said = outbox.messages.len().saturating_sub(messages);
         let wrote = outbox.writes.len().saturating_sub(writes);
         let least = Node::<Machine, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
@@ -231,20 +231,20 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 
     /// Makes the pending writes of a node durable, and sends its messages.
     pub(super) fn flush(&mut self, number: u16) -> Result<(), Violation> {
-        let Some(seat) = self.seats.get_mut(usize::from(number)) else {
+        let Some(member) = self.members.get_mut(usize::from(number)) else {
             return Ok(());
         };
-        if !self.healing && seat.cut.is_some() && !seat.outbox.writes.is_empty() {
-            let cut = seat.cut;
+        if !self.healing && member.cut.is_some() && !member.outbox.writes.is_empty() {
+            let cut = member.cut;
             self.lose_power(number, cut);
             return Ok(());
         }
-        let outbox = core::mem::take(&mut seat.outbox);
-        let (Some(node), Some(journal)) = (&mut seat.node, &mut seat.journal) else {
+        let outbox = core::mem::take(&mut member.outbox);
+        let (Some(node), Some(journal)) = (&mut member.node, &mut member.journal) else {
             return Ok(());
         };
         let checkpoints = journal.checkpoints();
-        let written = journal.write(seat.clock, node, &outbox.writes);
+        let written = journal.write(member.clock, node, &outbox.writes);
         let kept = written.and_then(|()| journal.sync());
         let learnt = |write: &&Write<KvCommand>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
@@ -285,8 +285,8 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let Some(deadline) = self.node(number).and_then(Node::next_deadline) else {
             return Ok(());
         };
-        if let Some(seat) = self.seat(number) {
-            seat.clock = seat.clock.max(deadline);
+        if let Some(member) = self.member(number) {
+            member.clock = member.clock.max(deadline);
         }
         self.act(number, |now, node, outbox, facts| {
             node.handle_timeout(now, outbox, facts);

@@ -38,11 +38,11 @@ fn run(options: &Options) -> Result<bool, Failure> {
     if options.list {
         for source in SOURCES {
             print(&format!(
-                "{:<8} {}\n",
+                "{:<15} {}\n",
                 source.name,
                 source.figures.join(" ")
             ))?;
-            print(&format!("         {}\n", source.command))?;
+            print(&format!("                {}\n", source.command))?;
         }
         return Ok(true);
     }

@@ -37,10 +37,10 @@ pub const SOURCES: [Source; 7] = [
         measure: worlds,
     },
     Source {
-        name: "story",
+        name: "counterexample",
         command: "cargo run --release --features mutants -- shrink found.toml",
-        figures: &["story"],
-        measure: story,
+        figures: &["counterexample"],
+        measure: counterexample,
     },
     Source {
         name: "power",
@@ -217,7 +217,7 @@ fn worlds() -> Result<Vec<String>, Failure> {
 }
 
 /// Returns the shrunk counterexample of a mutant.
-fn story() -> Result<Vec<String>, Failure> {
+fn counterexample() -> Result<Vec<String>, Failure> {
     let folder = std::env::temp_dir().join(format!("synod-figures-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| Failure::new(error.to_string()))?;
     let found = folder.join("found.toml");
@@ -247,10 +247,10 @@ fn story() -> Result<Vec<String>, Failure> {
         "--quiet",
     ];
     mutant(&[&case[..], &["--record", found]].concat(), &[1])?;
-    let story = mutant(&["shrink", found, "--color", "never"], &[0, 1]);
+    let text = mutant(&["shrink", found, "--color", "never"], &[0, 1]);
     let _ = std::fs::remove_dir_all(&folder);
-    let story = story?.replace(found.trim_end_matches("found.toml"), "");
-    Ok(vec![block(&installed(&story))])
+    let text = text?.replace(found.trim_end_matches("found.toml"), "");
+    Ok(vec![block(&installed(&text))])
 }
 
 fn power() -> Result<Vec<String>, Failure> {

@@ -62,7 +62,7 @@ fn is_before(bytes: &[u8], longest: usize, to: u32) -> bool {
 
 /// The actions of a node on its storage, and what it knows of the contents.
 #[derive(Clone, Debug)]
-struct Story {
+struct Trial {
     /// The records that must be there.
     kept: Range<u32>,
     /// The length of every record.
@@ -75,7 +75,7 @@ struct Story {
     trimming_to: u32,
 }
 
-impl Story {
+impl Trial {
     fn new(seed: u64) -> Self {
         Self {
             kept: 0..0,
@@ -145,13 +145,13 @@ impl Story {
     }
 }
 
-/// The number of stories for each flash; takes some seconds.
+/// The number of trials for each flash; takes some seconds.
 const SEEDS: u64 = 1;
 
 /// The number of actions that follow a loss of power.
 const AFTER: u64 = 24;
 
-/// Cuts the power in every step of a story, and in two steps soon after; continues the story for a while, and checks
+/// Cuts the power in every step of a trial, and in two steps soon after; continues the trial for a while, and checks
 /// the contents. Returns the number of losses of power.
 fn cut_everywhere<
     const PAGES: usize,
@@ -166,22 +166,22 @@ fn cut_everywhere<
     let mut cuts = 0;
     for seed in seeds {
         let mut driver = SimulatedFlash::<PAGES, PAGE_BYTES, WORD, READ>::new(seed);
-        let mut story = Story::new(seed);
-        while story.step < 100 {
+        let mut trial = Trial::new(seed);
+        while trial.step < 100 {
             let before = driver.steps();
-            let (driver_before, story_before) = (driver.clone(), story.clone());
+            let (driver_before, trial_before) = (driver.clone(), trial.clone());
             // The first action is preceded by preparing the flash.
             let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
-            story.go(&mut flash).unwrap();
+            trial.go(&mut flash).unwrap();
             for at in 0..driver.steps() - before {
-                let (mut driver, mut story) = (driver_before.clone(), story_before.clone());
+                let (mut driver, mut trial) = (driver_before.clone(), trial_before.clone());
                 driver.cut_power_at(at);
-                let end = story.step + AFTER;
+                let end = trial.step + AFTER;
                 // The contents are read in a copy, as reading corrects a few things; not all drivers read.
-                let take_up = |story: &mut Story, flash: &mut Flash<&mut _, RECORD>| {
+                let take_up = |trial: &mut Trial, flash: &mut Flash<&mut _, RECORD>| {
                     let mut copy = SimulatedFlash::clone(flash.log.pages.driver);
                     copy.restore_power();
-                    story.take_up(&mut Flash::<_, RECORD>::open(copy, range.clone()).unwrap());
+                    trial.take_up(&mut Flash::<_, RECORD>::open(copy, range.clone()).unwrap());
                     if at % 3 > 0 {
                         flash.read(|_| ())
                     } else {
@@ -189,12 +189,12 @@ fn cut_everywhere<
                     }
                 };
                 let (mut struck, mut goes_on) = (0, at % 2);
-                while story.step < end {
+                while trial.step < end {
                     let opened = Flash::<_, RECORD>::open(&mut driver, range.clone());
                     let lived = opened.and_then(|mut flash| {
-                        take_up(&mut story, &mut flash)?;
-                        while story.step < end {
-                            let Err(error) = story.go(&mut flash) else {
+                        take_up(&mut trial, &mut flash)?;
+                        while trial.step < end {
+                            let Err(error) = trial.go(&mut flash) else {
                                 continue;
                             };
                             // The node may continue without a restart if only its driver has failed.
@@ -204,13 +204,13 @@ fn cut_everywhere<
                             goes_on -= 1;
                             struck += 1;
                             flash.log.pages.driver.restore_power();
-                            take_up(&mut story, &mut flash)?;
+                            take_up(&mut trial, &mut flash)?;
                         }
                         Ok(())
                     });
                     let Err(error) = lived else { break };
                     let expected = FlashError::Driver(FlashFault::PowerIsOff);
-                    assert_eq!(error, expected, "cut {at}, seed {seed}, {story:?}");
+                    assert_eq!(error, expected, "cut {at}, seed {seed}, {trial:?}");
                     driver.restore_power();
                     struck += 1;
                     if struck < 3 {
@@ -221,7 +221,7 @@ fn cut_everywhere<
                 assert!(struck > 0, "step {at} was never taken");
                 cuts += struck;
                 let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
-                story.take_up(&mut flash);
+                trial.take_up(&mut flash);
             }
         }
     }
@@ -339,17 +339,17 @@ fn a_full_flash_is_reported_and_has_room_after_a_trim() {
 #[test]
 fn a_node_that_loses_its_power_again_and_again_is_not_refused() {
     let mut driver = SimulatedFlash::<8, 512, 4>::new(6);
-    let mut story = Story::new(6);
+    let mut trial = Trial::new(6);
     let (mut least, mut most) = (usize::MAX, 0);
     for cut in 0..3_000 {
         driver.restore_power();
         let mut flash = Flash::<_, 64>::open(&mut driver, 0..4096).unwrap();
-        story.take_up(&mut flash);
+        trial.take_up(&mut flash);
         least = least.min(flash.capacity());
         most = most.max(flash.capacity());
         flash.log.pages.driver.cut_power_at(mix(cut) % 12);
         let error = loop {
-            if let Err(error) = story.go(&mut flash) {
+            if let Err(error) = trial.go(&mut flash) {
                 break error;
             }
         };

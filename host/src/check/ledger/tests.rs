@@ -152,14 +152,14 @@ fn voter(node: &Member) -> Member {
         decided: Slot::new(2),
         proposals: [asks(0)].into_iter().collect(),
     };
-    let letter = synod::Envelope {
+    let message = synod::Envelope {
         cluster: node.fingerprint(),
         from: N[0],
         to: node.id(),
         message,
     };
     let mut outbox = Outbox::<_, PAGE, ROOM>::new();
-    node.handle_message(synod::Instant::ZERO, &letter, &mut outbox, &mut ());
+    node.handle_message(synod::Instant::ZERO, &message, &mut outbox, &mut ());
     assert_eq!(node.votes().count(), 1);
     node
 }

@@ -20,13 +20,13 @@ fn forged(network: Network) -> (Scope, Explorer) {
         ..Scope::small()
     });
     let explorer = explorer.unwrap();
-    let letter = Envelope {
+    let message = Envelope {
         cluster: explorer.start().nodes().next().unwrap().fingerprint(),
         from: NodeId(1),
         to: NodeId(0),
         message,
     };
-    (explorer.scope().clone(), explorer.with_letters([letter]))
+    (explorer.scope().clone(), explorer.with_in_flight([message]))
 }
 
 fn account_of(command: &CheckCommand, explorer: &Explorer, interrupted: bool) -> (String, Exit) {
