@@ -217,7 +217,7 @@ impl FileStorage {
 
     /// Moves the log to the other area, without the records before `kept`. Until the first mark is durable, the log is
     /// the one in the area that is left.
-    fn move_on(&mut self, kept: Records<'_>) -> Result<(), Problem> {
+    fn move_on(&mut self, kept: &Records<'_>) -> Result<(), Problem> {
         self.visit(kept.clone(), |_| ())?;
         let mut bytes = kept.rest.to_vec();
         bytes.resize(self.area_len(), 0);
@@ -297,7 +297,7 @@ impl Storage for FileStorage {
             if kept.number == this.mark.trimmed {
                 return Ok(());
             }
-            this.move_on(kept)
+            this.move_on(&kept)
         })
     }
 }

@@ -80,7 +80,7 @@ fn is_taken(bytes: &[u8], what: &str) -> bool {
             let mut again = small(medium).expect(what);
             let found = numbers(&mut again);
             assert!(
-                found.into_iter().eq(20..end + 1),
+                found.into_iter().eq(20..=end),
                 "{what}: not when used again"
             );
             true

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::store::{Cluster, DataDir};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A temporary directory of a test, removed afterwards.
 struct Place(PathBuf);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::area::file_len;
-use crate::store::superblock::{MARK_BYTES, MARKS_AT};
+use crate::store::superblock::{MARK_BYTES, MARKS_AT, PAGE, SUPERBLOCK};
 use std::io;
 use std::sync::Mutex;
 use synod::{Digest, Sink};
@@ -191,6 +191,8 @@ enum Remains {
     AllButOne {
         first: bool,
     },
+    /// Nothing of the records, and of a mark other bytes in its whole page.
+    GarbledMark,
     /// For each sector, from a seed: the old one, the new one, or the beginning of one and the end of the other.
     Mixed(u64),
 }
@@ -202,6 +204,23 @@ impl Powered {
             durable: Memory::new(bytes.to_vec()),
             since: Mutex::default(),
             left: Mutex::new(calls),
+        }
+    }
+
+    /// Returns the medium after the process was killed: what it wrote is there, and not durable until the next sync.
+    fn killed(&self) -> Self {
+        let now = self.now.bytes();
+        let mut since = self.since.lock().unwrap().clone();
+        // The write during which it was killed has not happened.
+        since.retain(|(offset, bytes)| {
+            let begin = usize::try_from(*offset).unwrap();
+            now[begin..begin + bytes.len()] == **bytes
+        });
+        Self {
+            now: Memory::new(now),
+            durable: Memory::new(self.durable.bytes()),
+            since: Mutex::new(since),
+            left: Mutex::new(u32::MAX),
         }
     }
 
@@ -218,6 +237,10 @@ impl Powered {
         for (write, (offset, new)) in (0..).zip(&*self.since.lock().unwrap()) {
             let begin = usize::try_from(*offset).unwrap();
             let end = begin + new.len();
+            if matches!(remains, Remains::GarbledMark) && *offset < SUPERBLOCK {
+                let page = usize::try_from(PAGE).unwrap();
+                bytes[begin / page * page..][..page].fill(0xa5);
+            }
             let sectors = begin / SECTOR..end.div_ceil(SECTOR);
             for sector in sectors.clone() {
                 let whole = (sector * SECTOR).max(begin)..((sector + 1) * SECTOR).min(end);
@@ -303,7 +326,7 @@ fn cut_everywhere(start: &[u8], begun: u64, seeds: u64) -> (u32, Vec<(Vec<u8>, T
         let ones = firsts.map(|first| Remains::OnlyOne { first });
         let others = firsts.map(|first| Remains::AllButOne { first });
         let mixed = (0..seeds).map(|seed| Remains::Mixed(seed ^ u64::from(calls) << 40));
-        let fixed = [Remains::Nothing, Remains::Everything];
+        let fixed = [Remains::Nothing, Remains::Everything, Remains::GarbledMark];
         for remains in fixed.into_iter().chain(ones).chain(others).chain(mixed) {
             let bytes = medium.after(remains);
             keeps_what_was_synced(&bytes, &told, &format!("call {calls}, {remains:?}"));
@@ -345,6 +368,47 @@ fn d1_a_second_loss_of_power_while_a_store_is_opened_loses_no_synced_record() {
         }
     }
     assert!(cuts > 2000, "{cuts}");
+}
+
+#[test]
+fn d1_records_that_were_read_after_a_kill_survive_a_loss_of_power() {
+    let mut unsynced = 0;
+    for calls in 1.. {
+        let medium = Arc::new(Powered::new(&blank(LABEL).unwrap(), calls));
+        let mut told = Told::default();
+        let mut storage = on(medium.clone()).unwrap();
+        if work(&mut storage, &mut told, 20).is_ok() {
+            break;
+        }
+        let medium = Arc::new(medium.killed());
+        let found = numbers(&mut on(medium.clone()).unwrap());
+        let end = found.last().map_or(0, |last| last + 1);
+        unsynced += u32::from(end > told.synced);
+        told.synced = end;
+        for remains in [Remains::Nothing, Remains::Everything, Remains::GarbledMark] {
+            let what = format!("call {calls}, {remains:?}");
+            keeps_what_was_synced(&medium.after(remains), &told, &what);
+        }
+    }
+    assert!(unsynced > 20, "{unsynced}");
+}
+
+#[test]
+fn after_each_sync_and_trim_zeros_follow_the_log_and_both_marks_name_it() {
+    let memory = Arc::new(Memory::new(blank(LABEL).unwrap()));
+    let mut storage = on(memory.clone()).unwrap();
+    for end in 1..200 {
+        append(&mut storage, end..end + 1).unwrap();
+        // Some records are first synced, and some come to the other area with a trim.
+        if end % 3 != 0 {
+            storage.sync().unwrap();
+        }
+        if end % 5 == 0 {
+            trim(&mut storage, end - 3).unwrap();
+        }
+        let found = inspection::inspect(&*memory, LABEL).unwrap();
+        assert!(found.is_marked_twice && found.is_blank_behind, "{found:?}");
+    }
 }
 
 #[test]
