@@ -17,8 +17,8 @@
 //!
 //! - **A sync** writes the new records behind the log, makes them durable, writes a mark over the older one, and makes
 //!   that durable.
-//! - **A trim** writes the records that stay to the other area, and zeros behind them, makes them durable, and then marks
-//!   that area twice, each mark durable before the next write.
+//! - **A trim** writes the records that stay to the other area, and zeros behind them, makes them durable, and then
+//!   marks that area twice, each mark durable before the next write.
 //!
 //! So at any time one mark is intact, and so is the log that it names: up to the number of synced records in the mark,
 //! and beyond, as far as records can be read. What cannot be read beyond was not synced; it is overwritten with zeros
