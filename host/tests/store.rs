@@ -191,13 +191,23 @@ fn a_store_in_use_is_refused_to_another_process() {
 #[test]
 fn a_full_disk_is_an_error_and_loses_no_synced_record() {
     let path = path("full.store");
-    // No file may exceed 100 KiB, which the store soon would; ignoring SIGXFSZ makes that an error.
+    // No file may exceed 100 KiB; ignoring SIGXFSZ makes that an error.
     let limit = "trap '' XFSZ; ulimit -f 200; exec \"$@\"";
-    let (synced, error) = ended(&mut process(&["sh", "-c", limit, "sh"], &path));
-    assert!(
-        error.contains("full.store: this cannot be read or written ("),
-        "{error}"
-    );
+    let limited = || ended(&mut process(&["sh", "-c", limit, "sh"], &path));
+    let is_told = |error: &str| {
+        assert!(
+            error.contains("full.store: this cannot be read or written ("),
+            "{error}"
+        );
+    };
+    // A new store does not fit.
+    let (synced, error) = limited();
+    is_told(&error);
+    assert!(synced == 0 && !path.exists());
+    // Of a store that exists, the second area cannot be written.
+    drop(FileStorage::create(&path, LABEL).unwrap());
+    let (synced, error) = limited();
+    is_told(&error);
     assert!(synced > 10, "{synced}");
     let mut storage = FileStorage::open(&path, LABEL).unwrap();
     let (first, end) = extent(&mut storage);

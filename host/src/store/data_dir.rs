@@ -1,8 +1,8 @@
 //! Data directory of a cluster: a manifest, a store for each node, and the client log.
 
 use super::error::{Problem, StoreError};
-use super::file::{FileStorage, sync_directory, write_whole};
-use super::inspection;
+use super::file::FileStorage;
+use super::locked_file::{locked, sync_directory, write_whole};
 use super::manifest::{Cluster, Manifest};
 use super::superblock::{CLIENTS, Label};
 use core::hash::BuildHasher;
@@ -268,7 +268,7 @@ fn must_be_empty(path: &Path) -> Result<(), StoreError> {
 
 fn lock(path: &Path) -> Result<File, StoreError> {
     let at = path.join(LOCK);
-    let open = || inspection::locked(File::create(&at).map_err(Problem::of)?);
+    let open = || locked(File::create(&at).map_err(Problem::of)?);
     open().map_err(|problem| match problem {
         Problem::InUse => Problem::InUse.at(path),
         problem => problem.at(&at),

@@ -59,9 +59,9 @@ pub enum Problem {
     ClientLog(Box<Self>),
     /// It is the store of another directory.
     OtherDirectory,
-    /// Synced records are missing at the end of an otherwise intact store.
+    /// A synced record cannot be read, because it has changed or is missing.
     Lost {
-        /// Number of records found.
+        /// Number of records before it, including trimmed ones.
         found: u64,
         /// Number of records synced.
         synced: u64,
@@ -192,13 +192,16 @@ impl fmt::Display for Older {
     }
 }
 
-/// Number of records found in an incomplete store, and number synced.
+/// Number of records before the first one that cannot be read, and number synced.
 struct Cut(u64, u64);
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(found, synced) = self;
-        write!(f, "it ends after record {found}, and {synced} were synced")
+        write!(
+            f,
+            "it can be read up to record {found}, and {synced} were synced"
+        )
     }
 }
 
@@ -253,16 +256,6 @@ impl Problem {
             io::ErrorKind::IsADirectory => Self::NotAFile,
             io::ErrorKind::NotADirectory => Self::NotADirectory,
             _ => Self::Io(error),
-        }
-    }
-}
-
-impl From<redb::Error> for Problem {
-    fn from(error: redb::Error) -> Self {
-        match error {
-            redb::Error::Io(error) => Self::Io(error),
-            redb::Error::PreviousIo => Self::Failed,
-            other => Self::Damaged(other.to_string().replace('\n', " ")),
         }
     }
 }

@@ -1,24 +1,26 @@
-//! Record storage in a file: an implementation of `Storage` on `redb`.
+//! Record storage in a file: an implementation of `Storage`.
 
-use super::backend::Body;
+use super::area::{area_len, file_len};
 use super::error::{Problem, StoreError};
-use super::inspection;
-use super::log::{Extent, Log};
+use super::inspection::{self, Found};
+use super::locked_file::{create_locked, open_locked};
+use super::log::{self, HEAD_BYTES, Records};
 use super::medium::{Disk, Medium, Memory};
-use super::superblock::{CLIENTS, Label, Mark, SUPERBLOCK};
+use super::superblock::{CLIENTS, Label, Mark};
 use core::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use synod::storage::{JOURNAL_RECORD_MAX, Storage};
 
 /// Records of a node in a file.
 ///
-/// Appends and trims are gathered in a transaction. A sync commits it, makes it durable, and writes the number of
-/// records so far, which takes two calls of `fdatasync`. After an error of any of these nothing more is attempted,
-/// because the effect of a failed sync is known only when the file is opened again.
-///
+/// Appended records are kept in memory until the next sync, which writes them behind the log, makes them durable, and
+/// then writes a mark with the number of records so far, which takes two calls of `fdatasync`. A trim copies the
+/// records that stay, including those not yet synced, to the other area of the file, and takes three calls. After an
+/// error of any of these nothing more is attempted, because the effect of a failed sync is known only when the file is
+/// opened again.
 ///
 /// ```
 /// use synod::NodeId;
@@ -40,12 +42,17 @@ use synod::storage::{JOURNAL_RECORD_MAX, Storage};
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub struct FileStorage {
-    log: Log,
     medium: Arc<dyn Medium>,
     path: PathBuf,
     capacity: u32,
-    extent: Extent,
+    /// The newest mark. The other one names the same area.
     mark: Mark,
+    /// Length of the log in its area, in bytes.
+    len: usize,
+    /// Records that were appended since the last sync, as in a log.
+    unsynced: Vec<u8>,
+    /// Number of records so far, including trimmed and unsynced ones.
+    records: u64,
     failed: bool,
     is_client_log: bool,
 }
@@ -54,7 +61,8 @@ impl fmt::Debug for FileStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStorage")
             .field("path", &self.path)
-            .field("extent", &self.extent)
+            .field("mark", &self.mark)
+            .field("records", &self.records)
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
@@ -62,18 +70,14 @@ impl fmt::Debug for FileStorage {
 
 impl FileStorage {
     /// Creates an empty store and opens it. The creation is atomic: a loss of power may leave a file with `.new`
-    /// appended to its name, which is overwritten the next time.
+    /// appended to its name, which is overwritten the next time. The file has its full length from then on, so that it
+    /// does not run out of disk space later.
     ///
     /// # Errors
     ///
     /// [`Problem::Exists`], or the file cannot be written.
     pub fn create(path: &Path, label: Label) -> Result<Self, StoreError> {
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(Problem::Exists.at(path));
-        }
-        let bytes = blank(label).map_err(|problem| problem.at(path))?;
-        write_whole(path, &bytes).map_err(|error| Problem::of(error).at(path))?;
-        Self::open(path, label)
+        Self::on_file(path, label, || create_locked(path, &blank(label)?))
     }
 
     /// Opens a store with the given label. It must be intact and contain everything that was synced. It is locked while
@@ -83,34 +87,49 @@ impl FileStorage {
     ///
     /// The store is damaged or incomplete, or its label differs.
     pub fn open(path: &Path, label: Label) -> Result<Self, StoreError> {
-        let open = || {
-            let disk = Disk::new(inspection::open_locked(path, label.node)?);
-            Self::on(Arc::new(disk), path, label)
-        };
+        Self::on_file(path, label, || open_locked(path, label.node))
+    }
+
+    fn on_file(
+        path: &Path,
+        label: Label,
+        file: impl FnOnce() -> Result<File, Problem>,
+    ) -> Result<Self, StoreError> {
+        let open = || Self::on(Arc::new(Disk::new(file()?)), path, label);
         open().map_err(|problem| problem.at(path))
     }
 
     /// Opens a store on any medium.
     pub(super) fn on(medium: Arc<dyn Medium>, path: &Path, label: Label) -> Result<Self, Problem> {
-        let mark = inspection::inspect(&*medium, label)?;
-        let body = Body {
-            medium: medium.clone(),
-            len_max: inspection::len_max(label.capacity),
-        };
-        let log = Log::open(body)?;
+        let found = inspection::inspect(&*medium, label)?;
         let mut storage = Self {
-            extent: log.extent::<Self>()?,
-            log,
             medium,
             path: path.to_path_buf(),
             capacity: label.capacity,
-            mark,
+            mark: found.mark,
+            len: found.len,
+            unsynced: Vec::new(),
+            records: found.records,
             failed: false,
             is_client_log: label.node == CLIENTS,
         };
-        // The node may act on the records that it reads, also on those that a loss of power left unmarked.
-        storage.mark().map_err(Problem::Io)?;
+        storage.settle(found).map_err(Problem::Io)?;
         Ok(storage)
+    }
+
+    /// Makes a store that was just opened what it is after a sync: its records are durable and marked, both marks name
+    /// its area, and zeros follow the log.
+    fn settle(&mut self, found: Found) -> io::Result<()> {
+        if !found.is_blank_behind {
+            // Remains of a torn write. Later records in front of them must not make them readable.
+            self.write_behind(&vec![0; self.area_len().saturating_sub(self.len)])?;
+        }
+        // The node may act on the records that it reads, also on those that a killed process wrote and did not sync.
+        self.medium.sync()?;
+        if found.records != found.mark.records || !found.is_marked_twice {
+            self.mark()?;
+        }
+        Ok(())
     }
 
     /// Returns the path of the store.
@@ -147,16 +166,74 @@ impl FileStorage {
         })
     }
 
+    /// Returns the length of an area, which has been read as a whole.
+    fn area_len(&self) -> usize {
+        usize::try_from(area_len(self.capacity)).unwrap_or(usize::MAX)
+    }
+
+    /// Writes bytes behind the log.
+    fn write_behind(&self, bytes: &[u8]) -> io::Result<()> {
+        let len = u64::try_from(self.len).unwrap_or(u64::MAX);
+        let at = self.mark.area.at(self.capacity).saturating_add(len);
+        self.medium.write(at, bytes)
+    }
+
     /// Writes the number of records so far, after they were made durable.
     fn mark(&mut self) -> io::Result<()> {
-        if self.extent.records == self.mark.records {
-            return Ok(());
-        }
-        let mark = self.mark.next(self.extent.records);
+        let mark = self.mark.next(self.records);
         self.medium.write(mark.at(), &mark.encode())?;
         self.medium.sync()?;
         self.mark = mark;
         Ok(())
+    }
+
+    /// Returns the log with the unsynced records.
+    fn log(&self) -> Result<Vec<u8>, Problem> {
+        let mut log = vec![0; self.len];
+        let read = self.medium.read(self.mark.area.at(self.capacity), &mut log);
+        read.map_err(Problem::Io)?;
+        log.extend_from_slice(&self.unsynced);
+        Ok(log)
+    }
+
+    fn records_of<'a>(&self, log: &'a [u8]) -> Records<'a> {
+        Records {
+            number: self.mark.trimmed,
+            rest: log,
+        }
+    }
+
+    /// Calls `visit` for each record in a log, all of which must be readable.
+    fn visit(&self, mut records: Records<'_>, visit: impl FnMut(&[u8])) -> Result<(), Problem> {
+        records.by_ref().for_each(visit);
+        if records.number == self.records {
+            return Ok(());
+        }
+        Err(Problem::Lost {
+            found: records.number,
+            synced: self.mark.records,
+        })
+    }
+
+    /// Moves the log to the other area, without the records before `kept`. Until the first mark is durable, the log is
+    /// the one in the area that is left.
+    fn move_on(&mut self, kept: &Records<'_>) -> Result<(), Problem> {
+        self.visit(kept.clone(), |_| ())?;
+        let mut bytes = kept.rest.to_vec();
+        bytes.resize(self.area_len(), 0);
+        let mut write = || {
+            self.len = 0;
+            self.mark.area = self.mark.area.other();
+            self.mark.trimmed = kept.number;
+            self.write_behind(&bytes)?;
+            self.medium.sync()?;
+            self.len = kept.rest.len();
+            self.unsynced.clear();
+            self.mark()?;
+            // Both marks name the area before anything depends on it, so that either may be lost.
+            self.mark()
+        };
+        write().map_err(Problem::Io)
     }
 }
 
@@ -165,100 +242,78 @@ impl Storage for FileStorage {
 
     const RECORD_MAX: usize = JOURNAL_RECORD_MAX;
 
-    /// The record's number, and the end of the record in its page.
-    const OVERHEAD: usize = 16;
+    const OVERHEAD: usize = HEAD_BYTES;
 
     fn capacity(&self) -> usize {
         usize::try_from(self.capacity).unwrap_or(usize::MAX)
     }
 
     fn read(&mut self, visit: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        self.attempt(|this| Ok(this.log.read(visit)?))
+        self.attempt(|this| {
+            let log = this.log()?;
+            this.visit(this.records_of(&log), visit)
+        })
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
         if record.len() > Self::RECORD_MAX {
             return Err(self.refused(Problem::TooLong(record.len())));
         }
-        let bytes = self.extent.bytes + record.len() + Self::OVERHEAD;
-        if bytes > self.capacity() {
+        let len = self.len + self.unsynced.len() + Self::OVERHEAD + record.len();
+        if len > self.capacity() {
             return Err(self.refused(Problem::Full(self.capacity)));
         }
         self.attempt(|this| {
-            this.log.append(this.extent.records, record)?;
-            this.extent = Extent {
-                records: this.extent.records.saturating_add(1),
-                bytes,
-            };
+            log::append(&mut this.unsynced, this.records, record);
+            this.records = this.records.saturating_add(1);
             Ok(())
         })
     }
 
+    /// Makes the records durable before the mark, which is why there are two calls of `fdatasync`.
     fn sync(&mut self) -> Result<(), StoreError> {
         self.attempt(|this| {
-            if this.log.commit()? {
-                this.mark().map_err(Problem::Io)?;
+            if this.unsynced.is_empty() {
+                return Ok(());
             }
-            Ok(())
+            let mut write = || {
+                this.write_behind(&this.unsynced)?;
+                this.medium.sync()?;
+                this.len += this.unsynced.len();
+                this.unsynced.clear();
+                this.mark()
+            };
+            write().map_err(Problem::Io)
         })
     }
 
-    fn trim(&mut self, is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), StoreError> {
+    fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), StoreError> {
         self.attempt(|this| {
-            let extent = &mut this.extent;
-            let dropped = |len| extent.bytes = extent.bytes.saturating_sub(len + Self::OVERHEAD);
-            Ok(this.log.trim(is_stale, dropped)?)
+            let log = this.log()?;
+            let mut kept = this.records_of(&log);
+            while kept.peek().is_some_and(&mut is_stale) {
+                kept.next();
+            }
+            if kept.number == this.mark.trimmed {
+                return Ok(());
+            }
+            this.move_on(&kept)
         })
     }
 }
 
 /// Returns the bytes of a store without records.
 pub(super) fn blank(label: Label) -> Result<Vec<u8>, Problem> {
-    let memory = Arc::new(Memory::default());
-    let mark = Mark::default();
-    let writes = [
-        (0, label.encode().to_vec()),
-        (mark.at(), mark.encode().to_vec()),
-    ];
-    let superblock = || {
-        memory.set_len(SUPERBLOCK)?;
-        writes
-            .iter()
-            .try_for_each(|(at, bytes)| memory.write(*at, bytes))
-    };
-    superblock().map_err(Problem::Io)?;
-    Log::create(Body {
-        medium: memory.clone(),
-        len_max: inspection::len_max(label.capacity),
-    })?;
-    Ok(memory.bytes())
-}
-
-/// Writes a file atomically and durably.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
+    let len = usize::try_from(file_len(label.capacity));
+    let len = len.map_err(|_| Problem::Io(io::ErrorKind::FileTooLarge.into()))?;
+    let memory = Memory::new(vec![0; len]);
+    let first = Mark::default();
     let write = || {
-        let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&new, path)
-    };
-    write().inspect_err(|_| {
-        // An incomplete file is useless, and is overwritten the next time if it cannot be removed.
-        let _ = fs::remove_file(&new);
-    })?;
-    sync_directory(path.parent())
-}
-
-/// Makes the entries of a directory durable, on systems that can sync a directory.
-pub(super) fn sync_directory(path: Option<&Path>) -> io::Result<()> {
-    match path {
-        Some(path) if cfg!(unix) => {
-            let here = path.as_os_str().is_empty();
-            File::open(if here { Path::new(".") } else { path })?.sync_all()
+        memory.write(0, &label.encode())?;
+        for mark in [first, first.next(0)] {
+            memory.write(mark.at(), &mark.encode())?;
         }
-        _ => Ok(()),
-    }
+        Ok(memory.bytes())
+    };
+    write().map_err(Problem::Io)
 }

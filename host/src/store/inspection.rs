@@ -1,60 +1,67 @@
 //! Read-only inspection of a store before it is opened.
 
-use super::backend::Body;
+use super::area::{Area, area_len, file_len};
 use super::error::Problem;
-use super::file::FileStorage;
-use super::log::{Extent, Log};
-use super::medium::{Medium, Memory};
-use super::superblock::{LABEL_BYTES, Label, LabelError, MARK_BYTES, MARKS_AT, Mark, SUPERBLOCK};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use super::log::Records;
+use super::medium::Medium;
+use super::superblock::{LABEL_BYTES, Label, LabelError, MARK_BYTES, MARKS_AT, Mark};
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
-use synod::NodeId;
 
-/// Opens and locks a file for reading and writing.
-pub(super) fn open_locked(path: &Path, node: NodeId) -> Result<File, Problem> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(Problem::NotAFile),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Problem::Gone(node)),
-        Err(error) => return Err(Problem::of(error)),
-    }
-    let file = OpenOptions::new().read(true).write(true).open(path);
-    let file = file.map_err(Problem::of)?;
-    locked(file)
+/// The log found in an intact store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// The newest mark.
+    pub(super) mark: Mark,
+    /// True if the other mark is readable and names the same area.
+    pub(super) is_marked_twice: bool,
+    /// Number of records so far, including trimmed ones. At least that of the mark.
+    pub(super) records: u64,
+    /// Length of the log in its area, in bytes.
+    pub(super) len: usize,
+    /// True if there are only zeros behind the log.
+    pub(super) is_blank_behind: bool,
 }
 
-/// Locks a file. The lock lasts as long as the file is open.
-pub(super) fn locked(file: File) -> Result<File, Problem> {
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Problem::InUse),
-        Err(TryLockError::Error(error)) => Err(Problem::of(error)),
-    }
-}
-
-/// Verifies a whole store: its label, its checksums, and that it has every synced record. Returns its newest mark.
-pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Mark, Problem> {
+/// Verifies a whole store: its label, its length, its records, and that every synced record is there.
+pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Problem> {
     let len = medium.len().map_err(Problem::Io)?;
     label_of(medium, len)?.must_be(&label)?;
-    let mark = mark_of(medium)?;
-    let found = recover_copy(medium, len, label.capacity)?;
-    if found.records < mark.records {
+    let expected = file_len(label.capacity);
+    if len != expected {
+        let changed = format!("it has {len} bytes, and {expected} when it was created");
+        return Err(Problem::Damaged(changed));
+    }
+    let marks = marks_of(medium)?;
+    let unreadable = || Problem::Damaged("neither of its marks can be read".to_owned());
+    let mark = Mark::newer(marks).ok_or_else(unreadable)?;
+    let bytes = bytes_of(medium, mark.area, label.capacity)?;
+    let mut log = Records {
+        number: mark.trimmed,
+        rest: &bytes,
+    };
+    log.by_ref().for_each(drop);
+    if log.number < mark.records {
         return Err(Problem::Lost {
-            found: found.records,
+            found: log.number,
             synced: mark.records,
         });
     }
-    Ok(mark)
+    let in_area = |other: Option<Mark>| other.is_some_and(|other| other.area == mark.area);
+    Ok(Found {
+        mark,
+        is_marked_twice: marks.into_iter().all(in_area),
+        records: log.number,
+        len: bytes.len() - log.rest.len(),
+        is_blank_behind: log.rest.iter().all(|byte| *byte == 0),
+    })
 }
 
 fn label_of(medium: &dyn Medium, len: u64) -> Result<Label, Problem> {
-    if len <= SUPERBLOCK {
-        let cut = format!("it has {len} bytes, and the smallest has more than {SUPERBLOCK}");
+    let mut bytes = [0; LABEL_BYTES];
+    if usize::try_from(len).is_ok_and(|len| len < bytes.len()) {
+        let cut = format!("it has {len} bytes, which is less than its label");
         return Err(Problem::Damaged(cut));
     }
-    let mut bytes = [0; LABEL_BYTES];
     medium.read(0, &mut bytes).map_err(Problem::Io)?;
     Label::decode(&bytes).map_err(|error| match error {
         LabelError::Magic => Problem::Foreign,
@@ -88,40 +95,21 @@ impl Label {
     }
 }
 
-fn mark_of(medium: &dyn Medium) -> Result<Mark, Problem> {
+fn marks_of(medium: &dyn Medium) -> Result<[Option<Mark>; 2], Problem> {
     let mut marks = [None; 2];
     for (mark, at) in marks.iter_mut().zip(MARKS_AT) {
         let mut bytes = [0; MARK_BYTES];
         medium.read(at, &mut bytes).map_err(Problem::Io)?;
         *mark = Mark::decode(&bytes);
     }
-    let unreadable = || Problem::Damaged("neither of its marks can be read".to_owned());
-    Mark::newer(marks).ok_or_else(unreadable)
+    Ok(marks)
 }
 
-/// Opens a copy of the database in memory, so that the recovery writes only to the copy, and returns the extent of its
-/// log.
-fn recover_copy(medium: &dyn Medium, len: u64, capacity: u32) -> Result<Extent, Problem> {
-    let most = len_max(capacity);
-    let bytes = usize::try_from(len).ok().filter(|_| len <= most);
-    let bytes = bytes.ok_or_else(|| {
-        Problem::Damaged(format!("it has {len} bytes, and the largest has {most}"))
-    })?;
-    let mut copy = vec![0; bytes];
-    medium.read(0, &mut copy).map_err(Problem::Io)?;
-    // In memory, every error is due to damage, including reads beyond the end.
-    let damaged = |error: redb::Error| Problem::Damaged(error.to_string().replace('\n', " "));
-    let body = Body {
-        medium: Arc::new(Memory::new(copy)),
-        len_max: most,
-    };
-    let log = Log::open(body).map_err(damaged)?;
-    log.extent::<FileStorage>()
-}
-
-/// Returns the greatest length of the file of a store with a capacity in bytes. A database that has grown takes at
-/// least half a megabyte; its pages may be half empty, some are still needed by the previous commit, and it grows by
-/// doubling.
-pub(super) fn len_max(capacity: u32) -> u64 {
-    8 * u64::from(capacity) + (1 << 20)
+fn bytes_of(medium: &dyn Medium, area: Area, capacity: u32) -> Result<Vec<u8>, Problem> {
+    let len = usize::try_from(area_len(capacity));
+    let len = len.map_err(|_| Problem::Io(io::ErrorKind::FileTooLarge.into()))?;
+    let mut bytes = vec![0; len];
+    let read = medium.read(area.at(capacity), &mut bytes);
+    read.map_err(Problem::Io)?;
+    Ok(bytes)
 }

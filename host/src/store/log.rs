@@ -1,131 +1,108 @@
-//! A log of numbered records in a `redb` database, without files, marks and labels.
+//! A log of numbered records as bytes.
+//!
+//! A record is stored as its length, the complement of the length, a digest of its number and its bytes, and its bytes:
+//!
+//! | at | bytes | contents |
+//! |---|---|---|
+//! | 0 | 2 | length of the record in bytes |
+//! | 2 | 2 | complement of the length |
+//! | 4 | 8 | digest of the number and the record |
+//! | 12 | | the record |
+//!
+//! Integers are little-endian. The number is not stored: records are consecutive, and the first one's number is in the
+//! mark. As the number is part of the digest, no record is taken for another one, such as a copy of an earlier sector.
+//! The complement keeps zeros from being a record.
 
-use super::backend::Body;
-use super::error::Problem;
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
-use synod::storage::Storage;
+use synod::{Digest, Reader, Sink};
 
-/// Records by their consecutive numbers.
-const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-/// Number of the oldest record that was not trimmed.
-const FLOOR: TableDefinition<'_, (), u64> = TableDefinition::new("floor");
+/// Length of what precedes a record, in bytes.
+pub(super) const HEAD_BYTES: usize = 2 + 2 + 8;
 
-/// Size of the page cache, in bytes.
-const CACHE_BYTES: usize = 1 << 20;
-
-/// A log in a database, with the transaction since the last commit.
-pub(super) struct Log {
-    open: Option<WriteTransaction>,
-    database: Database,
+/// Appends a record of at most `u16::MAX` bytes to a log.
+pub(super) fn append(log: &mut Vec<u8>, number: u64, record: &[u8]) {
+    let len = u16::try_from(record.len()).unwrap_or(u16::MAX);
+    log.extend_from_slice(&len.to_le_bytes());
+    log.extend_from_slice(&(!len).to_le_bytes());
+    log.extend_from_slice(&digest(number, record).to_le_bytes());
+    log.extend_from_slice(record);
 }
 
-/// Extent of a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extent {
-    /// Number of records so far, including trimmed ones.
-    pub(super) records: u64,
-    /// Number of bytes in the log, as counted by `Storage::capacity`.
-    pub(super) bytes: usize,
+/// Reader of a log. It ends at the first bytes that are not the record of the expected number.
+#[derive(Clone, Debug)]
+pub(super) struct Records<'a> {
+    /// Number of the next record.
+    pub(super) number: u64,
+    /// Bytes from the next record on.
+    pub(super) rest: &'a [u8],
 }
 
-impl Log {
-    /// Creates an empty log on a medium with nothing after its first page.
-    pub(super) fn create(body: Body) -> Result<(), redb::Error> {
-        let database = Database::builder().create_with_backend(body)?;
-        let transaction = database.begin_write()?;
-        transaction.open_table(RECORDS)?;
-        transaction.open_table(FLOOR)?.insert((), 0)?;
-        transaction.commit()?;
-        database.close()?;
-        Ok(())
+impl<'a> Records<'a> {
+    /// Returns the next record without moving on.
+    pub(super) fn peek(&self) -> Option<&'a [u8]> {
+        let mut reader = Reader::new(self.rest);
+        let len = u16::from_le_bytes(reader.array()?);
+        let complement = u16::from_le_bytes(reader.array()?);
+        let expected = reader.u64()?;
+        let record = self.rest.get(HEAD_BYTES..)?.get(..len.into())?;
+        (complement == !len && expected == digest(self.number, record)).then_some(record)
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let record = self.peek()?;
+        self.rest = self.rest.get(HEAD_BYTES + record.len()..)?;
+        self.number = self.number.wrapping_add(1);
+        Some(record)
+    }
+}
+
+fn digest(number: u64, record: &[u8]) -> u64 {
+    let mut digest = Digest::new();
+    digest.put_u64(number);
+    digest.put(record);
+    digest.value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(number: u64, rest: &[u8]) -> Vec<&[u8]> {
+        Records { number, rest }.collect()
     }
 
-    /// Opens a log after verifying every checksum. May write, to repair a log that was not closed.
-    pub(super) fn open(body: Body) -> Result<Self, redb::Error> {
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .create_with_backend(body)?;
-        let open = None;
-        Ok(Self { open, database })
-    }
-
-    /// Returns the extent after reading every record.
-    pub(super) fn extent<S: Storage>(&self) -> Result<Extent, Problem> {
-        let count = || {
-            let transaction = self.database.begin_read()?;
-            let floor = transaction.open_table(FLOOR)?.get(())?;
-            let mut extent = floor.map(|floor| Extent {
-                records: floor.value(),
-                bytes: 0,
-            });
-            for entry in transaction.open_table(RECORDS)?.iter()? {
-                let (number, record) = entry?;
-                extent = extent
-                    .filter(|extent| extent.records == number.value())
-                    .map(|extent| Extent {
-                        records: extent.records.saturating_add(1),
-                        bytes: extent.bytes + record.value().len() + S::OVERHEAD,
-                    });
-            }
-            Ok::<_, redb::Error>(extent)
-        };
-        count()?.ok_or_else(|| Problem::Damaged("its records are not consecutive".to_owned()))
-    }
-
-    pub(super) fn read(&mut self, mut visit: impl FnMut(&[u8])) -> Result<(), redb::Error> {
-        for entry in self.transaction()?.open_table(RECORDS)?.iter()? {
-            visit(entry?.1.value());
+    #[test]
+    fn a_log_with_a_changed_bit_ends_before_it() {
+        let mut log = Vec::new();
+        let records: [&[u8]; 4] = [b"", b"one", b"two hundred and one", &[0; 40]];
+        let mut ends = Vec::new();
+        for (number, record) in (7..).zip(records) {
+            append(&mut log, number, record);
+            ends.push(log.len());
         }
-        Ok(())
-    }
-
-    pub(super) fn append(&mut self, number: u64, record: &[u8]) -> Result<(), redb::Error> {
-        let mut records = self.transaction()?.open_table(RECORDS)?;
-        records.insert(number, record)?;
-        Ok(())
-    }
-
-    /// Removes the oldest records as long as they are stale, and calls `dropped` with the length of each.
-    pub(super) fn trim(
-        &mut self,
-        mut is_stale: impl FnMut(&[u8]) -> bool,
-        mut dropped: impl FnMut(usize),
-    ) -> Result<(), redb::Error> {
-        let transaction = self.transaction()?;
-        let mut records = transaction.open_table(RECORDS)?;
-        let mut floor = None;
-        let mut oldest_if_stale = |records: &Table<'_, u64, &[u8]>| {
-            let oldest = records.first()?;
-            let stale = oldest.filter(|(_, record)| is_stale(record.value()));
-            let stale = stale.map(|(number, record)| (number.value(), record.value().len()));
-            Ok::<_, redb::Error>(stale)
-        };
-        while let Some((number, len)) = oldest_if_stale(&records)? {
-            records.remove(number)?;
-            dropped(len);
-            floor = number.checked_add(1);
+        assert_eq!(read(7, &log), records);
+        for bit in 0..8 * log.len() {
+            let mut changed = log.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let intact = ends.iter().filter(|end| **end <= bit / 8).count();
+            assert_eq!(read(7, &changed), &records[..intact], "bit {bit}");
         }
-        if let Some(floor) = floor {
-            transaction.open_table(FLOOR)?.insert((), floor)?;
+        for len in 0..log.len() {
+            let intact = ends.iter().filter(|end| **end <= len).count();
+            assert_eq!(read(7, &log[..len]), &records[..intact], "{len} bytes");
         }
-        Ok(())
     }
 
-    /// Makes the transaction durable. Returns false if there was none.
-    pub(super) fn commit(&mut self) -> Result<bool, redb::Error> {
-        let Some(transaction) = self.open.take() else {
-            return Ok(false);
-        };
-        transaction.commit()?;
-        Ok(true)
-    }
-
-    fn transaction(&mut self) -> Result<&WriteTransaction, redb::Error> {
-        let transaction = match self.open.take() {
-            Some(transaction) => transaction,
-            None => self.database.begin_write()?,
-        };
-        Ok(self.open.insert(transaction))
+    #[test]
+    fn a_record_of_another_number_and_zeros_are_not_the_next_record() {
+        let mut log = Vec::new();
+        append(&mut log, 7, b"seven");
+        append(&mut log, 7, b"seven");
+        assert_eq!(read(7, &log), [b"seven"]);
+        assert!(read(6, &log).is_empty());
+        assert!(read(0, &[0; 100]).is_empty());
     }
 }

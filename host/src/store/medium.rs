@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A sequence of bytes that outlives the process.
+/// A sequence of bytes of fixed length that outlives the process.
 pub(super) trait Medium: Debug + Send + Sync {
     /// Returns the number of bytes.
     fn len(&self) -> io::Result<u64>;
@@ -13,11 +13,8 @@ pub(super) trait Medium: Debug + Send + Sync {
     /// Fills `out` with the bytes from `offset` on, all of which must exist.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
 
-    /// Writes `bytes` from `offset` on.
+    /// Writes `bytes` from `offset` on, within the length.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-
-    /// Truncates, or appends zeros.
-    fn set_len(&self, len: u64) -> io::Result<()>;
 
     /// Returns once all writes are durable.
     fn sync(&self) -> io::Result<()>;
@@ -25,15 +22,15 @@ pub(super) trait Medium: Debug + Send + Sync {
 
 /// A file, with its lock.
 #[derive(Debug)]
-pub(super) struct Disk(Mutex<File>);
+pub(super) struct Disk(File);
 
 impl Disk {
     pub(super) fn new(file: File) -> Self {
-        Self(Mutex::new(file))
+        Self(file)
     }
 
-    fn at(&self, offset: u64) -> io::Result<MutexGuard<'_, File>> {
-        let mut file = lock(&self.0);
+    fn at(&self, offset: u64) -> io::Result<&File> {
+        let mut file = &self.0;
         file.seek(SeekFrom::Start(offset))?;
         Ok(file)
     }
@@ -41,7 +38,7 @@ impl Disk {
 
 impl Medium for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(lock(&self.0).metadata()?.len())
+        Ok(self.0.metadata()?.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -52,12 +49,8 @@ impl Medium for Disk {
         self.at(offset)?.write_all(bytes)
     }
 
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        lock(&self.0).set_len(len)
-    }
-
     fn sync(&self) -> io::Result<()> {
-        lock(&self.0).sync_data()
+        self.0.sync_data()
     }
 }
 
@@ -91,19 +84,11 @@ impl Medium for Memory {
 
     fn write(&self, offset: u64, new: &[u8]) -> io::Result<()> {
         let mut bytes = lock(&self.0);
-        let start = place(offset)?;
-        let end = start.saturating_add(new.len());
-        if bytes.len() < end {
-            bytes.resize(end, 0);
-        }
-        if let Some(old) = bytes.get_mut(start..end) {
-            old.copy_from_slice(new);
-        }
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        lock(&self.0).resize(place(len)?, 0);
+        let old = bytes
+            .get_mut(place(offset)?..)
+            .and_then(|rest| rest.get_mut(..new.len()));
+        old.ok_or(io::ErrorKind::UnexpectedEof)?
+            .copy_from_slice(new);
         Ok(())
     }
 

@@ -1,27 +1,31 @@
-//! Superblock of a store, its first page: the label, and the marks with the number of synced records.
+//! Superblock of a store, its first three pages: the label, and the two marks, which say what was synced.
 //!
-//! | at | bytes | what |
+//! | at | bytes | contents |
 //! |---|---|---|
 //! | 0 | 40 | magic, version, cluster, node, capacity, and a digest of these |
-//! | 1024 | 24 | a mark: generation, number of records so far, and a digest of both |
-//! | 2048 | 24 | the other mark |
+//! | 4096 | 40 | a mark: generation, area, number of trimmed records, number of records so far, and a digest of these |
+//! | 8192 | 40 | the other mark |
 //!
-//! Numbers are little-endian. A new mark replaces the older one, in a sector of its own, so that a torn write leaves
-//! the newer one intact.
+//! Numbers are little-endian. A new mark replaces the older one, in a page of its own, so that a torn write leaves the
+//! newer one intact.
 
+use super::area::Area;
 use synod::{Digest, NodeId, Reader, Sink, Writer};
 
-/// Size of the superblock, in bytes: a page, so that the pages of the database stay aligned.
-pub(super) const SUPERBLOCK: u64 = 4096;
+/// Size of a page, in bytes: at least that of a sector of any disk.
+pub(super) const PAGE: u64 = 4096;
+/// Size of the superblock, in bytes.
+pub(super) const SUPERBLOCK: u64 = 3 * PAGE;
 /// Size of the label, in bytes.
 pub(super) const LABEL_BYTES: usize = 40;
 /// Size of a mark, in bytes.
-pub(super) const MARK_BYTES: usize = 24;
+pub(super) const MARK_BYTES: usize = 40;
 /// Offsets of the two marks.
-pub(super) const MARKS_AT: [u64; 2] = [1024, 2048];
+pub(super) const MARKS_AT: [u64; 2] = [PAGE, 2 * PAGE];
 
 const MAGIC: &[u8; 8] = b"SYNODLOG";
-const VERSION: u32 = 1;
+/// Version of the format. Files of version 1 were databases of `redb`.
+const VERSION: u32 = 2;
 
 /// Node number that stands for the clients in the label of the client log.
 pub(super) const CLIENTS: NodeId = NodeId(u16::MAX);
@@ -94,22 +98,29 @@ impl Label {
     }
 }
 
-/// Number of records at the last sync.
+/// The extent of a log at its last sync or trim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     generation: u64,
+    /// The area that holds the log.
+    pub(super) area: Area,
+    /// Number of trimmed records, which is also the number of the first record in the area.
+    pub(super) trimmed: u64,
+    /// Number of records so far, including trimmed ones.
     pub(super) records: u64,
 }
 
 impl Mark {
-    /// Returns the next mark.
+    /// Returns the mark that follows, of the same area with a number of records so far.
     pub(super) fn next(self, records: u64) -> Self {
         Self {
             generation: self.generation.wrapping_add(1),
             records,
+            ..self
         }
     }
 
+    /// Returns the offset of the mark, which is that of the mark before the last.
     pub(super) fn at(self) -> u64 {
         let [even, odd] = MARKS_AT;
         if self.generation.is_multiple_of(2) {
@@ -122,9 +133,10 @@ impl Mark {
     pub(super) fn encode(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
         let mut writer = Writer::new(&mut bytes);
-        for word in [self.generation, self.records, self.digest()] {
+        for word in self.words() {
             writer.put_u64(word);
         }
+        writer.put_u64(digest(self.words()));
         bytes
     }
 
@@ -132,22 +144,22 @@ impl Mark {
         let mut reader = Reader::new(bytes);
         let mark = Self {
             generation: reader.u64()?,
+            area: Area::numbered(reader.u64()?)?,
+            trimmed: reader.u64()?,
             records: reader.u64()?,
         };
-        (mark.digest() == reader.u64()?).then_some(mark)
+        (digest(mark.words()) == reader.u64()?).then_some(mark)
     }
 
     /// Returns the newer of the readable marks.
     pub(super) fn newer(marks: [Option<Self>; 2]) -> Option<Self> {
-        let [even, odd] = marks;
-        [even, odd]
-            .into_iter()
-            .flatten()
-            .max_by_key(|mark| mark.generation)
+        let marks = marks.into_iter().flatten();
+        marks.max_by_key(|mark| mark.generation)
     }
 
-    fn digest(self) -> u64 {
-        digest([self.generation, self.records])
+    fn words(self) -> [u64; 4] {
+        let area = self.area.number();
+        [self.generation, area, self.trimmed, self.records]
     }
 }
 
@@ -181,7 +193,11 @@ mod tests {
 
     #[test]
     fn a_mark_with_a_changed_bit_is_ignored_in_favour_of_the_other() {
-        let older = Mark::default().next(7);
+        let older = Mark {
+            area: Area::Second,
+            trimmed: 5,
+            ..Mark::default().next(7)
+        };
         let newer = older.next(9);
         assert_ne!(
             older.at(),

@@ -8,6 +8,7 @@ mod power;
 use super::file::blank;
 use super::medium::{Medium, Memory};
 use super::{FileStorage, Label, Problem, StoreError};
+use super::{inspection, log};
 use std::path::Path;
 use std::sync::Arc;
 use synod::NodeId;

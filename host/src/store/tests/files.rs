@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::store::{Cluster, DataDir};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Barrier;
 
 /// A temporary directory of a test, removed afterwards.
 struct Place(PathBuf);
@@ -83,6 +85,101 @@ fn a_store_can_be_opened_only_once_at_a_time() {
         line.starts_with("DIR/a: a new store cannot be created here"),
         "{line}"
     );
+}
+
+#[test]
+fn no_other_process_can_open_a_store_while_it_is_trimmed() {
+    let place = Place::new("trimmed");
+    let path = place.join("a");
+    let mut storage = FileStorage::create(&path, LABEL).unwrap();
+    let is_done = AtomicBool::new(false);
+    let mut end = 0;
+    // A lock belongs to an open file, so a thread is refused like a process.
+    let tries = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut tries = 0_u32;
+            while !is_done.load(Ordering::Relaxed) {
+                let error = FileStorage::open(&path, LABEL).unwrap_err();
+                assert!(matches!(error.problem, Problem::InUse), "{error}");
+                tries += 1;
+            }
+            tries
+        });
+        while end < 600 {
+            append(&mut storage, end..end + 3).unwrap();
+            end += 3;
+            storage.sync().unwrap();
+            trim(&mut storage, end - 1).unwrap();
+        }
+        is_done.store(true, Ordering::Relaxed);
+        other.join().unwrap()
+    });
+    assert!(tries > 100, "{tries}");
+    assert_eq!(
+        contents(&place.0).len(),
+        1,
+        "there never is another file of the store"
+    );
+    drop(storage);
+    let mut storage = FileStorage::open(&path, LABEL).unwrap();
+    assert_eq!(numbers(&mut storage), [end - 1]);
+}
+
+#[test]
+fn a_store_that_several_processes_create_at_once_belongs_to_one() {
+    let place = Place::new("race");
+    for round in 0..40 {
+        let path = place.join(&format!("{round}"));
+        let start = Barrier::new(4);
+        let created: Vec<_> = std::thread::scope(|scope| {
+            let create = |_| {
+                scope.spawn(|| {
+                    start.wait();
+                    FileStorage::create(&path, LABEL)
+                })
+            };
+            let threads: Vec<_> = (0..4).map(create).collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.collect()
+        });
+        let (mut mine, others): (Vec<_>, Vec<_>) = created.into_iter().partition(Result::is_ok);
+        for error in others {
+            let problem = error.unwrap_err().problem;
+            let is_right = matches!(problem, Problem::InUse | Problem::Exists);
+            assert!(is_right, "round {round}: {problem}");
+        }
+        assert_eq!(mine.len(), 1, "round {round}");
+        let mut storage = mine.pop().unwrap().unwrap();
+        append(&mut storage, 0..3).unwrap();
+        storage.sync().unwrap();
+        let error = FileStorage::open(&path, LABEL).unwrap_err();
+        assert!(matches!(error.problem, Problem::InUse), "{error}");
+        drop(storage);
+        let mut storage = FileStorage::open(&path, LABEL).unwrap();
+        assert_eq!(numbers(&mut storage), [0, 1, 2], "round {round}");
+    }
+}
+
+#[test]
+fn a_store_is_locked_and_complete_from_the_moment_at_which_it_appears() {
+    let place = Place::new("appears");
+    for round in 0..40 {
+        let path = place.join(&format!("{round}"));
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                loop {
+                    match FileStorage::open(&path, LABEL).unwrap_err().problem {
+                        Problem::Gone(_) => {}
+                        Problem::InUse => return,
+                        problem => panic!("round {round}: {problem}"),
+                    }
+                }
+            });
+            let storage = FileStorage::create(&path, LABEL).unwrap();
+            other.join().unwrap();
+            drop(storage);
+        });
+    }
 }
 
 #[test]
