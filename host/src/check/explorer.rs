@@ -32,6 +32,9 @@ pub struct Explorer {
     coverage: SharedCoverage,
 }
 
+/// Tracers of a step. That of the caller is behind a pointer, so that nodes are compiled once for all callers.
+type Traced<'a> = (Facts, &'a mut dyn Tracer<Tape, PAGE>);
+
 /// Numbers of storage operations after which power may fail during a step, if every state is visited. A step writes an
 /// opening record after a restart, a record or two, and a seal.
 const TORN_AFTER: core::ops::RangeInclusive<u8> = 1..=3;
@@ -238,11 +241,11 @@ impl Explorer {
     }
 
     /// Like [`Explorer::step`], with a tracer.
-    pub(super) fn traced<T: Tracer<Tape, PAGE>>(
+    pub(super) fn traced(
         &self,
         world: &World,
         action: &Action,
-        tracer: &mut T,
+        tracer: &mut dyn Tracer<Tape, PAGE>,
     ) -> World {
         let mut next = world.clone();
         self.take(&mut next, action, None, tracer);
@@ -250,12 +253,12 @@ impl Explorer {
     }
 
     /// Performs an action. With `torn`, power fails after that many storage operations.
-    fn take<T: Tracer<Tape, PAGE>>(
+    fn take(
         &self,
         next: &mut World,
         action: &Action,
         torn: Option<u8>,
-        tracer: &mut T,
+        tracer: &mut dyn Tracer<Tape, PAGE>,
     ) {
         match action {
             Action::Deliver(message) => {
@@ -280,12 +283,12 @@ impl Explorer {
         }
     }
 
-    fn ask<T: Tracer<Tape, PAGE>>(
+    fn ask(
         &self,
         world: &mut World,
         at: (NodeId, Option<u8>),
         request: u8,
-        tracer: &mut T,
+        tracer: &mut dyn Tracer<Tape, PAGE>,
     ) {
         let proposal = proposal_of(request);
         if request < world.used.requests {
@@ -310,12 +313,12 @@ impl Explorer {
     }
 
     /// Performs a step of a node, makes its writes durable, sends its messages, and checks the invariants.
-    pub(super) fn act<T: Tracer<Tape, PAGE>>(
+    pub(super) fn act(
         &self,
         world: &mut World,
         (at, torn): (NodeId, Option<u8>),
-        tracer: &mut T,
-        step: impl FnOnce(&mut Member, &mut Outbox<Tape, PAGE, ROOM>, &mut (Facts, &mut T)),
+        tracer: &mut dyn Tracer<Tape, PAGE>,
+        step: impl FnOnce(&mut Member, &mut Outbox<Tape, PAGE, ROOM>, &mut Traced<'_>),
     ) {
         let Some(before) = world.stored(at) else {
             return;
@@ -328,7 +331,7 @@ impl Explorer {
             journal.storage_mut().cut_after(kept.into());
         }
         let mut outbox = Outbox::new();
-        let mut facts = (Facts::default(), tracer);
+        let mut facts: Traced<'_> = (Facts::default(), tracer);
         // After a failed assertion the node is inconsistent and not used any more.
         let taken = catch_unwind(AssertUnwindSafe(|| {
             step(&mut stored.node, &mut outbox, &mut facts);
