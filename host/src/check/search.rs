@@ -122,7 +122,7 @@ pub struct Explored {
 /// is violated, a bound is reached, or the watch stops it. The schedule of a violation is as short as possible.
 ///
 /// States are told apart by their fingerprints of 64 bits alone, so a state is missed with a probability of about
-/// n² / 2⁶⁵ for n states: one in 37,000 for a hundred million.
+/// n² / 2⁶⁵ for n states: one in 3,700 for a hundred million.
 ///
 /// ```
 /// use synod_host::check::{Bounds, End, Explorer, Scope, Watch, search};
