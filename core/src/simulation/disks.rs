@@ -118,6 +118,7 @@ impl<const BYTES: usize> Place<BYTES> {
     }
 
     /// Takes the disk from whoever has it.
+    #[inline(never)] // LLVM takes minutes to compile a caller with the moves of these large values inlined.
     fn close(&mut self, figures: &mut DiskFigures) -> Disk<BYTES> {
         match core::mem::replace(&mut self.disk, Kept::Closed(Disk::new())) {
             Kept::Closed(disk) => disk,
