@@ -111,7 +111,7 @@ fn outdated_tables(chapter: &str, all: &[Costs]) -> Result<Vec<String>, Failure>
     let tables = all.iter().flat_map(|costs| &costs.tables);
     let others = tables.filter(|(_, table)| !chapter.contains(&table.to_string()));
     let sentence = |(title, _): &(String, _)| {
-        format!("{COSTS} has an outdated table (cargo budget prints the new one): {title}")
+        format!("{COSTS} has an outdated table, which `cargo figures` rewrites: {title}")
     };
     Ok(others.map(sentence).collect())
 }
