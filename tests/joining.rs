@@ -227,6 +227,7 @@ fn j3_a_replica_that_fetches_a_snapshot_serves_none() {
         Message::Join {
             snapshot: None,
             page: 0,
+            count: 1,
         },
     );
     assert!(output.messages.is_empty());
@@ -238,6 +239,7 @@ fn j3_a_replica_that_fetches_a_snapshot_serves_none() {
         Message::Join {
             snapshot: None,
             page: 0,
+            count: 1,
         },
     );
     assert!(
@@ -268,7 +270,11 @@ fn a_replica_needs_a_snapshot_only_when_it_is_more_than_a_window_behind() {
 fn t4_a_request_for_a_discarded_snapshot_is_answered_with_the_first_page_of_a_new_one() {
     let mut c = Cluster::settled(3, 1);
     c.decide(0, 60);
-    let join = |snapshot, page| Message::Join { snapshot, page };
+    let join = |snapshot, page| Message::Join {
+        snapshot,
+        page,
+        count: 1,
+    };
     let welcome = |c: &mut Cluster, message| match c.inject(1, 0, message).messages[..] {
         [Message::Welcome { snapshot, page, .. }] => (snapshot, page),
         _ => panic!("no page"),
@@ -304,21 +310,29 @@ fn t4_a_corrupt_snapshot_is_not_installed() {
     c.drop_matching(|envelope| is(envelope, MessageKind::Join));
     c.start(2);
     for damaged in [true, false] {
-        let mut wanted = (None, 0);
-        loop {
-            let (snapshot, page) = wanted;
-            let output = c.inject(2, 0, Message::Join { snapshot, page });
-            let mut message = output.messages[0].clone();
-            if let Message::Welcome { page: 3, bytes, .. } = &mut message
-                && damaged
-            {
-                bytes[8] ^= 1;
-            }
-            let output = c.inject(0, 2, message);
-            let Some(Message::Join { snapshot, page }) = output.messages.first() else {
-                break;
+        let mut wanted = Some((None, 0, 1));
+        while let Some((snapshot, page, count)) = wanted.take() {
+            let join = Message::Join {
+                snapshot,
+                page,
+                count,
             };
-            wanted = (*snapshot, *page);
+            for mut message in c.inject(2, 0, join).messages {
+                if let Message::Welcome { page: 3, bytes, .. } = &mut message
+                    && damaged
+                {
+                    bytes[8] ^= 1;
+                }
+                let output = c.inject(0, 2, message);
+                if let Some(Message::Join {
+                    snapshot,
+                    page,
+                    count,
+                }) = output.messages.first()
+                {
+                    wanted = Some((*snapshot, *page, *count));
+                }
+            }
         }
         assert_eq!(c.node(2).is_active(), !damaged);
     }

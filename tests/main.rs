@@ -57,6 +57,8 @@ mod scenarios;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod snapshot_runs;
+#[cfg(test)]
 mod snapshot_transfer_under_load;
 #[cfg(test)]
 mod timers;

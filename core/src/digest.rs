@@ -121,10 +121,14 @@ impl Digest {
     fn message<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
         self.word(run_len(message.kind().index()));
         match message {
-            Message::Join { snapshot, page } => {
+            Message::Join {
+                snapshot,
+                page,
+                count,
+            } => {
                 self.word(u64::from(snapshot.is_some()));
                 if let Some(SnapshotId { at, digest }) = snapshot {
-                    self.words([at.number(), *digest]);
+                    self.words([at.number(), *digest, u64::from(*count)]);
                 }
                 self.word(u64::from(*page));
             }

@@ -202,9 +202,16 @@ fn catch_up<M: StateMachine, const PAGE: usize>(
     fields: &mut impl Fields,
 ) {
     match message {
-        Message::Join { snapshot, page } => {
+        Message::Join {
+            snapshot,
+            page,
+            count,
+        } => {
             fields.snapshot("snapshot", *snapshot);
             fields.number("page", u64::from(*page));
+            if snapshot.is_some() {
+                fields.number("count", u64::from(*count));
+            }
         }
         Message::Welcome {
             snapshot,

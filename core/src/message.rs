@@ -31,13 +31,16 @@ pub struct SnapshotId {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Message<M: StateMachine, const PAGE: usize> {
-    /// Requests a page of a snapshot, in order to join or to catch up.
+    /// Requests pages of a snapshot, in order to join or to catch up.
     Join {
         /// The snapshot that is being fetched; `None` requests the first page of any snapshot.
         snapshot: Option<SnapshotId>,
-        /// The index of the page, from 0. Without a snapshot, any other value than 0 tells a founder not to count the
-        /// sender towards its quorum, as it does not vote.
+        /// The index of the first page, from 0. Without a snapshot, any other value than 0 tells a founder not to count
+        /// the sender towards its quorum, as it does not vote.
         page: u32,
+        /// The number of consecutive pages, from 1: as many [`Message::Welcome`] answer it, or fewer at the end of the
+        /// snapshot. Not used without a snapshot.
+        count: u8,
     },
     /// One page of a snapshot.
     Welcome {

@@ -331,7 +331,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::WrongPhase);
         }
         match message {
-            Message::Join { snapshot, page } => self.on_join(step, from, *snapshot, *page),
+            Message::Join {
+                snapshot,
+                page,
+                count,
+            } => self.on_join(step, from, *snapshot, (*page, *count)),
             Message::Welcome { .. } => self.on_welcome(step, from, message),
             Message::Probe { .. } | Message::Prepare { .. } if !self.voter => {
                 Err(Reason::NotVoting)

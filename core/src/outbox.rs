@@ -72,7 +72,8 @@ pub struct Reply<O> {
 ///    ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are dropped instead, as nobody relies
 ///    on them.
 /// 5. **Output**: send the messages, then hand out the replies, then call [`Outbox::clear`]. Messages may be lost,
-///    delayed, duplicated and reordered on their way, but not altered.
+///    delayed, duplicated and reordered on their way, but not altered. A driver that gathers steps for a slow link sends
+///    them in the order of [`Outbox::in_sending_order`].
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -220,6 +221,32 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     pub fn room(&self) -> usize {
         let longest = self.writes.len().max(self.messages.len());
         ROOM - longest.max(self.replies.len())
+    }
+
+    /// Returns all messages, with the pages of snapshots behind everything else: up to a window of them answer one
+    /// request, and nobody waits for them as for an accept or a heartbeat. The pages stay in their order.
+    ///
+    /// ```
+    /// use synod::machines::Kv;
+    /// use synod::{Message, NodeId, NodeSet, Outbox, Outgoing, Role, Slot, SnapshotId};
+    ///
+    /// let (to, snapshot) = (NodeSet::only(NodeId(1)), SnapshotId { at: Slot::FIRST, digest: 0 });
+    /// let page = |page| Message::Welcome { snapshot, page, pages: 3, bytes: Default::default() };
+    /// let mut outbox = Outbox::<Kv<4>, 2, 30>::new();
+    /// for message in [page(0), page(1), Message::Learn { from: Slot::FIRST }] {
+    ///     outbox.messages.push(Outgoing { role: Role::Replica, to, message }).unwrap();
+    /// }
+    /// let sent: Vec<_> = outbox.in_sending_order().map(|outgoing| &outgoing.message).collect();
+    /// assert_eq!(sent, [&Message::Learn { from: Slot::FIRST }, &page(0), &page(1)]);
+    /// ```
+    pub fn in_sending_order(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
+        let is_page =
+            |outgoing: &&Outgoing<M, PAGE>| matches!(outgoing.message, Message::Welcome { .. });
+        let others = self
+            .messages
+            .iter()
+            .filter(move |outgoing| !is_page(outgoing));
+        others.chain(self.messages.iter().filter(is_page))
     }
 
     /// Removes everything, and resets the peak.

@@ -250,17 +250,16 @@ fn hand_on<M: StateMachine>(first: &mut Joiner<M>) {
     let mut ask = Message::Join {
         snapshot: None,
         page: 0,
+        count: 1,
     };
     for _ in 0..PAGES_MAX {
         let said = first.tell(2, ask);
-        let Some(welcome) = said
+        let answers: Vec<_> = said
             .into_iter()
-            .find(|message| matches!(message, Message::Welcome { .. }))
-        else {
-            break;
-        };
-        let answer = second.tell(1, welcome);
-        let Some(next) = answer
+            .filter(|message| matches!(message, Message::Welcome { .. }))
+            .flat_map(|welcome| second.tell(1, welcome))
+            .collect();
+        let Some(next) = answers
             .into_iter()
             .find(|message| matches!(message, Message::Join { .. }))
         else {

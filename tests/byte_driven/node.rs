@@ -436,6 +436,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                     Message::Join {
                         snapshot: none,
                         page: 0,
+                        count: 1,
                     },
                 );
             }
@@ -770,6 +771,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             0 => Message::Join {
                 snapshot: self.snapshot(choices),
                 page: u32::from(choices.below(3)),
+                count: u8::try_from(choices.below(4)).unwrap_or(1),
             },
             1 => self.welcome(choices),
             2 => Message::Probe { ballot },

@@ -4,7 +4,7 @@ use super::leader_contact::RELAY_REPEATS;
 use super::{Node, Phase, Step};
 use crate::mutant::Mutant;
 use crate::roles::initializer::Initializer;
-use crate::roles::replica::{Page, WelcomeVerdict};
+use crate::roles::replica::{Page, Replica, Wanted, WelcomeVerdict};
 use crate::timer::Timer;
 use crate::{
     Duration, Event, Message, NodeId, NodeSet, Proposals, Reason, Role, Slot, SnapshotId,
@@ -27,13 +27,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         from: NodeId,
         snapshot: Option<SnapshotId>,
-        page: u32,
+        (page, count): (u32, u8),
     ) -> Result<(), Reason> {
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
-            Phase::Active => {
-                self.send_snapshot_page(step, Role::Replica, NodeSet::only(from), snapshot, page)
-            }
+            Phase::Active => self.send_snapshot_run(step, from, snapshot, (page, count)),
             // Rule J1: a node that does not vote does not count towards the quorum.
             Phase::Founding(_) if page > 0 => Err(Reason::NotVoting),
             Phase::Founding(seed) => {
@@ -51,12 +49,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         };
         // A seed that fetches a snapshot has found an existing cluster.
-        if !seed.can_found(self.config.members) || self.replica.fetching().is_some() {
+        if !seed.can_found(self.config.members) || self.replica.is_fetching() {
             return;
         }
         let joining = seed.joining().without(self.config.node);
         // The spare state is free: no snapshot is fetched before the cluster has been founded.
-        let _ = self.send_snapshot_page(step, Role::Seed, joining, None, 0);
+        let _ = self.send_snapshot_page(step, Role::Seed, joining, (None, 0));
         step.trace(Role::Seed, Event::Stopped);
         step.trace(Role::Initializer, Event::Started);
         self.phase = Phase::Joining(Initializer::new());
@@ -65,15 +63,43 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.activate(step);
     }
 
-    /// Sends a page of a snapshot, and keeps the snapshot pinned for the next page (rules T4 and J3).
+    /// Sends a run of pages of a snapshot; or only the first page of the present one, where the requested snapshot is no
+    /// longer pinned.
+    fn send_snapshot_run<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        to: NodeId,
+        snapshot: Option<SnapshotId>,
+        (page, count): (u32, u8),
+    ) -> Result<(), Reason> {
+        let to = NodeSet::only(to);
+        let sent = self.send_snapshot_page(step, Role::Replica, to, (snapshot, page))?;
+        if snapshot != Some(sent) {
+            return Ok(());
+        }
+        let count = count.min(Replica::<M, WINDOW, CLIENTS>::RUN_MAX);
+        for page in (page..).take(usize::from(count)).skip(1) {
+            // The run may be longer than what is left of the snapshot.
+            let wanted = (snapshot, page);
+            if self
+                .send_snapshot_page(step, Role::Replica, to, wanted)
+                .is_err()
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a page of a snapshot, and keeps the snapshot pinned for the next page (rules T4 and J3). Returns the id of
+    /// the snapshot, which may be another one than the one that was requested.
     fn send_snapshot_page<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         role: Role,
         to: NodeSet,
-        snapshot: Option<SnapshotId>,
-        page: u32,
-    ) -> Result<(), Reason> {
+        (snapshot, page): (Option<SnapshotId>, u32),
+    ) -> Result<SnapshotId, Reason> {
         let Page {
             id,
             index,
@@ -95,7 +121,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 bytes,
             },
         );
-        Ok(())
+        Ok(id)
     }
 
     /// Timer `Join`: the seed checks whether it can found the cluster, then looks for another founder. An initializer,
@@ -110,10 +136,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 .arm_after(Timer::Join, &step.now, &self.config.election_timeout);
             return self.try_found(step);
         }
-        let fetching = self.replica.fetching();
-        let goes_on = self.replica.on_fetch_timeout(PAGE_REPEATS);
-        if let Some((source, id, page)) = fetching.filter(|_| goes_on) {
-            return self.fetch(step, source, Some(id), page);
+        if let Some((source, wanted)) = self.replica.on_fetch_timeout(PAGE_REPEATS) {
+            return self.fetch_run(step, source, wanted);
         }
         let other = self.random_peer();
         if let Phase::Joining(initializer) = &mut self.phase {
@@ -121,22 +145,32 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.trace(Role::Initializer, Event::Started);
             }
             let target = initializer.next_target(self.config.founder, other);
-            self.fetch(step, target, None, u32::from(!self.voter));
+            self.fetch(step, target, None, (u32::from(!self.voter), 1));
         } else if let (Phase::Founding(_), Some(other)) = (&self.phase, other) {
-            self.fetch(step, other, None, 0);
+            self.fetch(step, other, None, (0, 1));
         }
     }
 
-    /// Requests a page of a snapshot.
+    /// Requests a run of pages of the snapshot that is being fetched.
+    fn fetch_run<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        source: NodeId,
+        wanted: Wanted,
+    ) {
+        let Wanted { id, page, count } = wanted;
+        self.fetch(step, source, Some(id), (page, count));
+    }
+
+    /// Requests pages of a snapshot, and again if none of them arrives in time.
     fn fetch<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         source: NodeId,
         snapshot: Option<SnapshotId>,
-        page: u32,
+        (page, count): (u32, u8),
     ) {
-        let delay = self.jittered(self.config.join_retransmit);
-        self.timers.arm_after(Timer::Join, &step.now, &delay);
+        self.expect_page(step);
         let role = match self.phase {
             Phase::Founding(_) => Role::Seed,
             Phase::Joining(_) => Role::Initializer,
@@ -144,7 +178,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         // A former founder does not send a request to itself.
         let source = NodeSet::only(source).without(self.config.node);
-        step.send(role, source, Message::Join { snapshot, page });
+        let join = Message::Join {
+            snapshot,
+            page,
+            count,
+        };
+        step.send(role, source, join);
+    }
+
+    /// Arms the timer `Join` anew: nothing is requested again as long as pages arrive.
+    fn expect_page<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
+        let delay = self.jittered(self.config.join_retransmit);
+        self.timers.arm_after(Timer::Join, &step.now, &delay);
     }
 
     /// Handles `Welcome`: a page of a snapshot.
@@ -172,8 +217,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             bytes: bytes.clone(),
         };
         match self.replica.on_welcome(from, &page, joining) {
-            WelcomeVerdict::Next(id, page) => {
-                self.fetch(step, from, Some(id), page);
+            WelcomeVerdict::Fetch(wanted) => {
+                self.fetch_run(step, from, wanted);
+                Ok(())
+            }
+            WelcomeVerdict::Taken => {
+                self.expect_page(step);
                 Ok(())
             }
             WelcomeVerdict::Installed => {
@@ -264,7 +313,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             again && *usual != self.config.node
         });
         match usual.or(other) {
-            Some(source) if self.replica.fetching().is_none() => self.learn_from(step, source),
+            Some(source) if !self.replica.is_fetching() => self.learn_from(step, source),
             _ => self.watch_gap(step),
         }
     }
@@ -312,7 +361,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Known);
         }
         if self.replica.decision(first).is_none() {
-            return self.send_snapshot_page(step, Role::Replica, NodeSet::only(from), None, 0);
+            return self.send_snapshot_run(step, from, None, (0, 1));
         }
         let mut next = first;
         for _ in 0..Self::LEARN_BURST {

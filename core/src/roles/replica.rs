@@ -3,10 +3,11 @@
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 1; here the leader assigns slots, and a
 //! replica that is behind fetches pages of decisions or of a snapshot.
 
+mod page_run;
 mod transfer;
 
 use transfer::Spare;
-pub(crate) use transfer::{Page, WelcomeVerdict};
+pub(crate) use transfer::{Page, Wanted, WelcomeVerdict};
 
 use super::snapshot::State;
 use crate::mutant::{Mistake, Mutant};

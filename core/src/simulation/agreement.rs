@@ -168,13 +168,14 @@ mod tests {
             assert_eq!(simulation.step(&mut ()), None);
         }
         // As if whoever was at the next slots first had applied something else there.
-        for ahead in 1..=5 {
+        for ahead in 1..=20 {
             let ahead = slot.checked_add(ahead).unwrap();
             simulation.ledger.put(ahead, 1);
         }
-        assert!(matches!(
-            simulation.run(&mut ()),
-            Verdict::Violated(Violation::Disagreement { .. })
-        ));
+        let verdict = simulation.run(&mut ());
+        assert!(
+            matches!(verdict, Verdict::Violated(Violation::Disagreement { .. })),
+            "{verdict:?}"
+        );
     }
 }

@@ -218,6 +218,7 @@ impl Bench {
             message: Message::Join {
                 snapshot: None,
                 page: 0,
+                count: 1,
             },
         };
         for _ in 0..9 {

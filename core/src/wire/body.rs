@@ -23,7 +23,11 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
     to: &mut Writer<'_>,
 ) -> Result<(), Unencodable> {
     match message {
-        Message::Join { snapshot, page } => put_join(to, *snapshot, *page),
+        Message::Join {
+            snapshot,
+            page,
+            count,
+        } => put_join(to, *snapshot, (*page, *count)),
         Message::Welcome {
             snapshot,
             page,
@@ -84,8 +88,9 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
     Ok(())
 }
 
-fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, page: u32) {
-    to.put_u8(u8::from(snapshot.is_some()));
+fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, (page, count): (u32, u8)) {
+    // The count is at least 1, so that a 0 tells that no snapshot is named.
+    to.put_u8(snapshot.map_or(0, |_| count.max(1)));
     to.put_u32(page);
     if let Some(snapshot) = snapshot {
         put_snapshot(to, snapshot);
@@ -172,10 +177,18 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
 ) -> Option<Message<M, PAGE>> {
     Some(match kind {
         MessageKind::Join => {
-            let known = bool_of(from)?;
+            let count = from.u8()?;
             let page = from.u32()?;
-            let snapshot = if known { Some(snapshot(from)?) } else { None };
-            Message::Join { snapshot, page }
+            let snapshot = if count > 0 {
+                Some(snapshot(from)?)
+            } else {
+                None
+            };
+            Message::Join {
+                snapshot,
+                page,
+                count: count.max(1),
+            }
         }
         MessageKind::Welcome => Message::Welcome {
             snapshot: snapshot(from)?,

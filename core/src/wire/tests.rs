@@ -228,14 +228,16 @@ fn before_office(first: Ballot, slot: Slot) -> Vectors {
             "join, the first page of any",
             Message::Join {
                 snapshot: None,
-                page: 0
+                page: 0,
+                count: 1,
             }
         ),
         (
             "join, a page of one",
             Message::Join {
                 snapshot: Some(snapshot),
-                page: 1
+                page: 1,
+                count: 1,
             }
         ),
         (
@@ -506,6 +508,7 @@ fn frames_that_no_node_sends_are_dropped_and_counted() {
             Message::Join {
                 snapshot: None,
                 page: 0,
+                count: 1,
             },
             body,
             2,

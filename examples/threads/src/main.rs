@@ -95,7 +95,7 @@ fn drive(mut node: Member, clock: Clock, link: &Link) {
         }
 
         // A node that must survive a restart passes `outbox.writes` to its journal here, and syncs it.
-        for outgoing in &outbox.messages {
+        for outgoing in outbox.in_sending_order() {
             for to in outgoing.to.iter() {
                 link.send(to, node.envelope(to, outgoing));
             }

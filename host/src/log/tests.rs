@@ -82,6 +82,7 @@ fn elections() -> Vec<(Said, &'static str, &'static str)> {
             Message::Join {
                 snapshot: None,
                 page: 0,
+                count: 1,
             },
             "join(snapshot=any, page=0)",
             r#"{"snapshot":null,"page":0}"#,
@@ -90,9 +91,10 @@ fn elections() -> Vec<(Said, &'static str, &'static str)> {
             Message::Join {
                 snapshot: Some(SNAPSHOT),
                 page: 1,
+                count: 8,
             },
-            "join(snapshot=(at=40, digest=00000000000000d1), page=1)",
-            r#"{"snapshot":{"at":40,"digest":"00000000000000d1"},"page":1}"#,
+            "join(snapshot=(at=40, digest=00000000000000d1), page=1, count=8)",
+            r#"{"snapshot":{"at":40,"digest":"00000000000000d1"},"page":1,"count":8}"#,
         ),
         (
             Message::Welcome {

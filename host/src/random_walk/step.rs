@@ -102,6 +102,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             Message::Join {
                 snapshot: None,
                 page: 0,
+                count: 1,
             }
         };
         let (cluster, from) = (node.fingerprint(), node.id());

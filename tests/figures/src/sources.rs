@@ -17,7 +17,7 @@ pub struct Source {
 }
 
 /// Every source, the quick ones first.
-pub const SOURCES: [Source; 7] = [
+pub const SOURCES: [Source; 8] = [
     Source {
         name: "log",
         command: "cargo run --release -- 6 --nodes 3 --clients 1 --requests 3",
@@ -53,6 +53,12 @@ pub const SOURCES: [Source; 7] = [
             "erases",
         ],
         measure: power,
+    },
+    Source {
+        name: "snapshot",
+        command: "cargo test -p synod-tests mebibyte -- --nocapture",
+        figures: &["snapshot-pages", "snapshot-runs"],
+        measure: snapshot,
     },
     Source {
         name: "bench",
@@ -293,6 +299,27 @@ fn power() -> Result<Vec<String>, Failure> {
         number(between(&flash, "log: cut at ", " words")?)?,
         number(between(&flash, "pages: cut at ", " words")?)?,
         between(&flash, "30000 records: between ", " erases")?.replace(" and ", " to "),
+    ])
+}
+
+fn snapshot() -> Result<Vec<String>, Failure> {
+    let said = run(
+        "cargo",
+        &[
+            "test",
+            "--locked",
+            "--quiet",
+            "-p",
+            "synod-tests",
+            "mebibyte",
+            "--",
+            "--nocapture",
+        ],
+        &[0],
+    )?;
+    Ok(vec![
+        between(&said, "over a link of 30 ms: ", " s page by page")?.into(),
+        between(&said, "page by page, ", " s in runs")?.into(),
     ])
 }
 

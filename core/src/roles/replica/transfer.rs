@@ -1,6 +1,7 @@
 //! Snapshot transfer in both directions, one at a time, with the room of one spare state.
 
 use super::Replica;
+use super::page_run::PageRun;
 use crate::mutant::Mutant;
 use crate::roles::snapshot::{Installing, PageBytes, State};
 use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
@@ -8,14 +9,26 @@ use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
 /// The verdict of the replica on a page of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WelcomeVerdict {
-    /// The next page is needed.
-    Next(SnapshotId, u32),
+    /// More pages are to be requested.
+    Fetch(Wanted),
+    /// The page was taken, and the next ones of its run are under way.
+    Taken,
     /// The snapshot is installed.
     Installed,
     /// Not the page that is needed, or a snapshot that is not ahead.
     Ignored,
     /// The snapshot does not match its digest, or cannot be decoded; nothing was installed.
     Malformed,
+}
+
+/// Consecutive pages of a snapshot that are to be requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) id: SnapshotId,
+    /// The index of the first page.
+    pub(crate) page: u32,
+    /// The number of pages, from 1.
+    pub(crate) count: u8,
 }
 
 /// A page of a snapshot, with the id of the snapshot.
@@ -44,12 +57,17 @@ pub(super) enum Spare<M: StateMachine, const CLIENTS: usize> {
     /// A snapshot that is being fetched, and its source.
     Installing {
         from: NodeId,
+        /// How often pages were requested again since the last one was taken.
         repeats: u8,
+        run: PageRun,
         installing: Installing<M, CLIENTS>,
     },
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WINDOW, CLIENTS> {
+    /// The most pages that are requested, and sent, at once.
+    pub(crate) const RUN_MAX: u8 = PageRun::len_max(WINDOW);
+
     /// Returns a page of a snapshot of this state for nodes that lack it: the requested page if that snapshot is still
     /// pinned, otherwise the first page of the current one. `None` while this replica is fetching a snapshot itself, or
     /// while others fetch one that is of no use to the requesting node (rule J3).
@@ -211,28 +229,31 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
     }
 
-    /// Returns the snapshot that is being fetched: its source, its id, and the index of the missing page.
-    pub(crate) fn fetching(&self) -> Option<(NodeId, SnapshotId, u32)> {
-        match &self.spare {
-            Spare::Installing {
-                from, installing, ..
-            } => Some((*from, installing.id, installing.next())),
-            _ => None,
-        }
+    /// True while a snapshot is being fetched.
+    pub(crate) fn is_fetching(&self) -> bool {
+        matches!(self.spare, Spare::Installing { .. })
     }
 
-    /// Handles a page that did not arrive in time. Returns false, and ends the transfer, once the page was requested
-    /// often enough.
-    pub(crate) fn on_fetch_timeout(&mut self, repeats_max: u8) -> bool {
-        let Spare::Installing { repeats, .. } = &mut self.spare else {
-            return false;
+    /// Handles a page that did not arrive in time. Returns the source and the pages to request again; `None` if nothing
+    /// is being fetched, or if the transfer ends here as pages were requested often enough.
+    pub(crate) fn on_fetch_timeout(&mut self, repeats_max: u8) -> Option<(NodeId, Wanted)> {
+        let Spare::Installing {
+            from,
+            repeats,
+            run,
+            installing,
+        } = &mut self.spare
+        else {
+            return None;
         };
         *repeats = repeats.saturating_add(1);
         if *repeats > repeats_max {
             self.spare = Spare::Empty;
-            return false;
+            return None;
         }
-        true
+        let (id, page) = (installing.id, installing.next());
+        let count = run.on_silence(page);
+        Some((*from, Wanted { id, page, count }))
     }
 
     /// Handles a page of a snapshot. Nodes that are `joining` take any snapshot, others only one that is ahead of their
@@ -249,19 +270,33 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             self.spare = Spare::Installing {
                 from,
                 repeats: 0,
+                run: PageRun::first(),
                 installing,
             };
         }
         let Spare::Installing {
             from: source,
             repeats,
+            run,
             installing,
         } = &mut self.spare
         else {
             return WelcomeVerdict::Ignored;
         };
-        if *source != from || installing.id != page.id || installing.next() != page.index {
+        let (id, next) = (installing.id, installing.next());
+        if *source != from || id != page.id || next > page.index {
             return WelcomeVerdict::Ignored;
+        }
+        if next < page.index {
+            // A page before it was lost, or is slower.
+            let again = run.on_gap(next);
+            return again.map_or(WelcomeVerdict::Ignored, |count| {
+                WelcomeVerdict::Fetch(Wanted {
+                    id,
+                    page: next,
+                    count,
+                })
+            });
         }
         *repeats = 0;
         if installing.take(&page.bytes).is_err() {
@@ -269,7 +304,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             return WelcomeVerdict::Malformed;
         }
         if !installing.is_complete() {
-            return WelcomeVerdict::Next(installing.id, installing.next());
+            let page = installing.next();
+            let count = run.on_page(page, Self::RUN_MAX);
+            return count.map_or(WelcomeVerdict::Taken, |count| {
+                WelcomeVerdict::Fetch(Wanted { id, page, count })
+            });
         }
         match self.install() {
             Ok(()) => WelcomeVerdict::Installed,
@@ -336,8 +375,9 @@ mod tests {
         loop {
             meanwhile(source);
             match target.on_welcome(NodeId(1), &page, false) {
-                WelcomeVerdict::Next(id, next) => {
-                    page = source.snapshot_page(THEM, Some(id), next).unwrap();
+                WelcomeVerdict::Fetch(_) | WelcomeVerdict::Taken => {
+                    let next = page.index + 1;
+                    page = source.snapshot_page(THEM, Some(page.id), next).unwrap();
                 }
                 end => return end,
             }
@@ -370,7 +410,7 @@ mod tests {
         assert!(
             matches!(
                 target.on_welcome(NodeId(1), &page, true),
-                WelcomeVerdict::Next(..)
+                WelcomeVerdict::Fetch(_)
             ),
             "but a joining node takes it"
         );
@@ -391,24 +431,19 @@ mod tests {
         let mut target = Small::new(State::genesis());
         let from =
             |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
-        let next = WelcomeVerdict::Next(first.id, 1);
-        assert_eq!(from(&mut target, 1, &first), next);
+        let fetch = |page, count| {
+            let id = first.id;
+            WelcomeVerdict::Fetch(Wanted { id, page, count })
+        };
+        assert_eq!(from(&mut target, 1, &first), fetch(1, 2));
         let mut other = second.clone();
         other.id.digest ^= 1;
-        for (node, page) in [
-            (2, &second),
-            (1, &other),
-            (1, &third),
-            (1, &first),
-            (2, &first),
-        ] {
+        for (node, page) in [(2, &second), (1, &other), (1, &first), (2, &first)] {
             assert_eq!(from(&mut target, node, page), WelcomeVerdict::Ignored);
-            assert_eq!(target.fetching(), Some((NodeId(1), first.id, 1)));
         }
-        assert_eq!(
-            from(&mut target, 1, &second),
-            WelcomeVerdict::Next(first.id, 2)
-        );
+        assert_eq!(from(&mut target, 1, &third), fetch(1, 1), "again");
+        assert_eq!(from(&mut target, 1, &third), WelcomeVerdict::Ignored);
+        assert_eq!(from(&mut target, 1, &second), fetch(2, 2));
         assert_eq!(from(&mut target, 1, &third), WelcomeVerdict::Installed);
         assert_eq!(target.applied(), Slot::new(2));
     }
@@ -422,9 +457,10 @@ mod tests {
             target.snapshot_page(THEM, None, 0).is_none(),
             "its spare room is taken"
         );
-        assert!(target.on_fetch_timeout(1));
-        assert!(!target.on_fetch_timeout(1));
-        assert!(target.fetching().is_none());
+        let (source, wanted) = target.on_fetch_timeout(1).unwrap();
+        assert_eq!((source, wanted.page, wanted.count), (NodeId(1), 1, 1));
+        assert_eq!(target.on_fetch_timeout(1), None);
+        assert!(!target.is_fetching());
     }
 
     /// A replica whose snapshot has a page for every few keys.
@@ -483,7 +519,9 @@ mod tests {
             };
             begun += usize::from(page.index == 0);
             match target.on_welcome(NodeId(9), &page, false) {
-                WelcomeVerdict::Next(id, page) => *wanted = Some((id, page)),
+                WelcomeVerdict::Fetch(_) | WelcomeVerdict::Taken => {
+                    *wanted = Some((page.id, page.index + 1));
+                }
                 WelcomeVerdict::Installed => *done = true,
                 other => panic!("{other:?}"),
             }

@@ -545,7 +545,11 @@ fn j1_a_founder_that_counts_a_node_that_does_not_vote_is_found() {
             Small::learn(config(FOLLOWER), 6, now).unwrap()
         };
         let snapshot = None;
-        let join = Message::Join { snapshot, page };
+        let join = Message::Join {
+            snapshot,
+            page,
+            count: 1,
+        };
         assert_eq!(scene.step(&joiner, &[], &[join], &[]), Ok(()));
         let welcome = Message::Welcome {
             snapshot: SnapshotId {
