@@ -96,6 +96,120 @@ fn answers(entries: &[Entry]) -> (Vec<Option<usize>>, usize) {
     (answers, count)
 }
 
+/// An order of requests that is built up, and taken back where it leads to a contradiction.
+struct Search<'a, S> {
+    /// Invocations and responses of all requests, in the order of time. Places count them from 1.
+    entries: &'a [Entry],
+    /// Place of each request's response, by request.
+    answers: Vec<Option<usize>>,
+    /// Entries of the requests that are not executed.
+    links: Links,
+    /// Executed requests, the same as those of `order`.
+    done: Done,
+    /// Sets of executed requests with the state after them, from which everything was or is being tried.
+    tried: BTreeSet<(Done, S)>,
+    /// Executed requests, each with the place of its invocation and the state before it.
+    order: Vec<(usize, usize, S)>,
+    /// State after the last executed request.
+    state: S,
+    /// Number of responses that are not explained yet.
+    left: usize,
+    /// Place of the entry that is looked at.
+    place: usize,
+    /// Whether requests without a response are tried.
+    unanswered: bool,
+    /// Length of the longest order that could not be continued, and the request whose response it did not pass. It is
+    /// what a violation reports: all that was answered before can be explained.
+    blocked: (usize, usize),
+}
+
+impl<'a, S: Clone + Default + Ord> Search<'a, S> {
+    fn new(entries: &'a [Entry]) -> Self {
+        let (answers, left) = answers(entries);
+        let links = Links::new(entries.len());
+        Self {
+            entries,
+            answers,
+            place: links.next(0),
+            links,
+            // A request has at least one entry, so that there are no more requests than entries.
+            done: Done(vec![0; entries.len().div_ceil(64)]),
+            tried: BTreeSet::new(),
+            order: Vec::new(),
+            state: S::default(),
+            left,
+            unanswered: false,
+            blocked: (0, 0),
+        }
+    }
+
+    /// Returns the entry that is looked at; `None` behind the last one.
+    fn entry(&self) -> Option<Entry> {
+        let index = self.place.checked_sub(1)?;
+        self.entries.get(index).copied()
+    }
+
+    fn answer_of(&self, request: usize) -> Option<usize> {
+        self.answers.get(request).copied().flatten()
+    }
+
+    /// True if a request is of the kind that is tried at present.
+    fn is_due(&self, request: usize) -> bool {
+        self.answer_of(request).is_none() == self.unanswered
+    }
+
+    fn skip(&mut self) {
+        self.place = self.links.next(self.place);
+    }
+
+    /// Looks at all entries again, at requests with or without a response.
+    fn look_again(&mut self, unanswered: bool) {
+        (self.place, self.unanswered) = (self.links.next(0), unanswered);
+    }
+
+    /// Executes the request that is looked at, with the state after it, unless that was tried before.
+    fn execute(&mut self, request: usize, after: S) {
+        self.done.flip(request);
+        if !self.tried.insert((self.done.clone(), after.clone())) {
+            self.done.flip(request);
+            return self.skip();
+        }
+        self.links.take(self.place);
+        if let Some(answer) = self.answer_of(request) {
+            self.links.take(answer);
+            self.left -= 1;
+        }
+        let before = core::mem::replace(&mut self.state, after);
+        self.order.push((self.place, request, before));
+        self.look_again(false);
+    }
+
+    /// Notes that the order cannot be continued beyond the response of a request, if no longer one could.
+    fn block(&mut self, request: usize) {
+        if self.order.len() >= self.blocked.0 {
+            self.blocked = (self.order.len(), request);
+        }
+    }
+
+    /// Takes back the last request, and goes on behind it. Returns false if none is left.
+    fn take_back(&mut self) -> bool {
+        let Some((place, request, before)) = self.order.pop() else {
+            return false;
+        };
+        self.state = before;
+        self.done.flip(request);
+        // In the reverse order of `execute`, as the links require.
+        if let Some(answer) = self.answer_of(request) {
+            self.links.put_back(answer);
+            self.left += 1;
+        }
+        self.links.put_back(place);
+        self.unanswered = self.answer_of(request).is_none();
+        self.place = self.links.next(place);
+        true
+    }
+}
+
 /// Searches for an order in at most `steps_max` steps. `step` returns the state after a request, if the request can
 /// have had its response in this state.
 ///
@@ -106,66 +220,29 @@ pub(super) fn linearize<S: Clone + Default + Ord>(
     steps_max: u64,
     step: impl Fn(&S, usize) -> Option<S>,
 ) -> Found {
-    let (answers, mut left) = answers(entries);
-    let answer_of = |request: usize| answers.get(request).copied().flatten();
-    let mut links = Links::new(entries.len());
-    let mut done = Done(vec![0; entries.len().div_ceil(64)]);
-    let mut tried = BTreeSet::new();
-    let mut order: Vec<(usize, usize, S)> = Vec::new();
-    let mut state = S::default();
-    let (mut deepest, mut blocked) = (0, 0);
-    let (mut place, mut unanswered) = (links.next(0), false);
+    let mut search = Search::new(entries);
     for _ in 0..steps_max {
-        if left == 0 {
+        if search.left == 0 {
             return Found::Order;
         }
-        match place.checked_sub(1).and_then(|index| entries.get(index)) {
-            Some(Entry::Asked(request)) if answer_of(*request).is_none() != unanswered => {
-                place = links.next(place);
-            }
-            Some(Entry::Asked(request)) => {
-                let request = *request;
-                let after = step(&state, request).filter(|after| {
-                    done.flip(request);
-                    let is_new = tried.insert((done.clone(), after.clone()));
-                    done.flip(request);
-                    is_new
-                });
-                let Some(after) = after else {
-                    place = links.next(place);
-                    continue;
-                };
-                done.flip(request);
-                links.take(place);
-                if let Some(answer) = answer_of(request) {
-                    links.take(answer);
-                    left -= 1;
+        match search.entry() {
+            Some(Entry::Asked(request)) if search.is_due(request) => {
+                match step(&search.state, request) {
+                    Some(after) => search.execute(request, after),
+                    None => search.skip(),
                 }
-                order.push((place, request, core::mem::replace(&mut state, after)));
-                (place, unanswered) = (links.next(0), false);
             }
-            _ if !unanswered => (place, unanswered) = (links.next(0), true),
+            Some(Entry::Asked(_)) => search.skip(),
+            _ if !search.unanswered => search.look_again(true),
             end => {
                 // The request of this response is not executed yet, so no request invoked after it can be executed
                 // first.
-                if let Some(Entry::Answered(request)) = end
-                    && order.len() >= deepest
-                {
-                    (deepest, blocked) = (order.len(), *request);
+                if let Some(Entry::Answered(request)) = end {
+                    search.block(request);
                 }
-                let Some((taken, request, before)) = order.pop() else {
-                    return Found::None(blocked);
-                };
-                state = before;
-                done.flip(request);
-                unanswered = true;
-                if let Some(answer) = answer_of(request) {
-                    links.put_back(answer);
-                    left += 1;
-                    unanswered = false;
+                if !search.take_back() {
+                    return Found::None(search.blocked.1);
                 }
-                links.put_back(taken);
-                place = links.next(taken);
             }
         }
     }
