@@ -389,32 +389,54 @@ impl Explorer {
         if let Err(what) = kept {
             return Self::breaks(world, Invariant::Storage, what);
         }
-        let mut coverage = facts.0.coverage;
+        // A check of liveness comes to nearly every situation, which says nothing about the
+        // exploration.
+        if !world.healing {
+            self.cover(&facts.0, &outbox, checkpoint);
+        }
+        self.judge(world, &before, &stored.node, &outbox, &facts.0);
+        self.release(world, &stored.node, &outbox);
+        world.put(stored, &self.interners);
+    }
+
+    /// Counts the situations of a step: those of its trace, and those that show in its output.
+    fn cover(&self, facts: &Facts, outbox: &Outbox<Tape, PAGE, ROOM>, checkpoint: bool) {
+        let mut coverage = facts.coverage;
         let learnt = |write: &&Write<u32>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
         coverage.add(Situation::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
         let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
         coverage.add(Situation::Answered, answered);
         coverage.add(Situation::Checkpoint, checkpoint.into());
-        // A check of liveness comes to nearly every situation, which says nothing about the
-        // exploration.
-        if !world.healing {
-            self.coverage.add(&coverage);
-        }
+        self.coverage.add(&coverage);
+    }
+
+    /// Checks the invariants after a step of a node, and records a violation in the state.
+    fn judge(
+        &self,
+        world: &mut World,
+        before: &Member,
+        after: &Member,
+        outbox: &Outbox<Tape, PAGE, ROOM>,
+        facts: &Facts,
+    ) {
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.see(&before, &stored.node, &outbox, &facts.0, &self.scope);
+        let judged = ledger.see(before, after, outbox, facts, &self.scope);
         world.broken = judged.err().map(Arc::new);
         // The flag is only ever set: a state outside is dropped, and nothing follows from it.
         world.outside |= ledger.last_slot().number() > self.slot_max;
         world.remember(ledger, &self.interners);
-        for envelope in sent(&stored.node, &outbox) {
+    }
+
+    /// Puts the messages of a node in flight, except kinds that are always lost.
+    fn release(&self, world: &mut World, node: &Member, outbox: &Outbox<Tape, PAGE, ROOM>) {
+        for envelope in sent(node, outbox) {
             world.outside |= self.is_outside(&envelope);
             // Kinds that are lost in the scope would keep a cluster from coming to rest.
             if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
                 world.post(envelope, &self.interners);
             }
         }
-        world.put(stored, &self.interners);
     }
 
     /// Records a violation as the end of this state: no action follows.

@@ -53,6 +53,17 @@ impl Text {
         notes: &Annotations,
     ) {
         self.head(out, record);
+        self.event(out, record);
+        annotations(out, record, notes);
+        out.push(b'\n');
+    }
+
+    /// Appends the event. One about a message begins with a verb and ends with the other end of the message's way.
+    fn event<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+    ) {
         match &record.event {
             Event::Sent { to, message } => {
                 self.verb(out, record, b"sent ", message.kind().name());
@@ -102,23 +113,6 @@ impl Text {
                 fields_of(out, |fields| core_fields::event(event, fields));
             }
         }
-        if let Some((client, slot)) = registered(&record.event) {
-            out.extend_from_slice(b": client_");
-            bytes::number(out, client.0);
-            out.extend_from_slice(b" registered (slot ");
-            bytes::number(out, slot.number());
-            out.push(b')');
-        }
-        if let Some(reason) = notes.reason {
-            let (before, after) = reason.words();
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(before.as_bytes());
-            if let Some(silent_node) = reason.silent_node() {
-                bytes::node(out, silent_node);
-            }
-            out.extend_from_slice(after.as_bytes());
-        }
-        out.push(b'\n');
     }
 
     /// Appends the event of the network that befell a message.
@@ -176,6 +170,31 @@ impl Text {
         if self.palette.is_some() {
             out.extend_from_slice(RESET);
         }
+    }
+}
+
+/// Appends what the record itself does not say, after a colon: the client that a slot has registered, or why a node
+/// probes. They stand at the end, so that a line without them is that of the display format of the core.
+fn annotations<M: StateMachine, const PAGE: usize>(
+    out: &mut Vec<u8>,
+    record: &Record<'_, M, PAGE>,
+    notes: &Annotations,
+) {
+    if let Some((client, slot)) = registered(&record.event) {
+        out.extend_from_slice(b": client_");
+        bytes::number(out, client.0);
+        out.extend_from_slice(b" registered (slot ");
+        bytes::number(out, slot.number());
+        out.push(b')');
+    }
+    if let Some(reason) = notes.reason {
+        let (before, after) = reason.words();
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(before.as_bytes());
+        if let Some(silent_node) = reason.silent_node() {
+            bytes::node(out, silent_node);
+        }
+        out.extend_from_slice(after.as_bytes());
     }
 }
 

@@ -16,10 +16,23 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
         .and_then(|()| writeln!(out, "digest={}", summary.finished.digest));
 }
 
-/// Writes the results of the run, one a line.
+/// Writes the results of the run: a line for each, its name in the first twelve columns.
 fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let finished = summary.finished;
-    let (report, tally) = (&finished.report, &finished.tally);
+    identity(summary, out)?;
+    service(finished, out)?;
+    elections(finished, out)?;
+    refusals(finished, out)?;
+    let report = &finished.report;
+    writeln!(
+        out,
+        "time        {}s simulated, {} events",
+        report.at, report.events
+    )
+}
+
+/// Writes how the run ended, and how to repeat it.
+fn identity(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let (outcome, reason) = summary.outcome();
     write!(out, "outcome     {outcome}")?;
     match reason {
@@ -28,14 +41,17 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     }
     writeln!(out, "seed        {}", summary.run_seed)?;
     writeln!(out, "command     {}", summary.command)?;
-    if let Some(verified) = summary.verified {
-        let what = if verified {
-            "two runs, one trace"
-        } else {
-            "two runs, two traces"
-        };
-        writeln!(out, "verified    {what}")?;
+    // Without `--verify` there is no line, as there was nothing to compare.
+    match summary.verified {
+        Some(true) => writeln!(out, "verified    two runs, one trace"),
+        Some(false) => writeln!(out, "verified    two runs, two traces"),
+        None => Ok(()),
     }
+}
+
+/// Writes what the cluster did for its clients.
+fn service(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    let (report, earlier) = (&finished.report, finished.earlier);
     writeln!(
         out,
         "nodes       {} of {} live, {} joined",
@@ -46,8 +62,7 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "requests    {} of {} answered, {} right",
         report.answered, report.expected, report.right
     )?;
-    if finished.earlier > 0 {
-        let earlier = finished.earlier;
+    if earlier > 0 {
         writeln!(
             out,
             "earlier     {earlier} of them answered in earlier runs"
@@ -58,7 +73,12 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     } else {
         "not yet applied by every live node"
     };
-    writeln!(out, "slots       {} decided, {agree}", report.applied)?;
+    writeln!(out, "slots       {} decided, {agree}", report.applied)
+}
+
+/// Writes who led, what leaders left to each other, and what had to be durable for that.
+fn elections(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    let tally = &finished.tally;
     writeln!(
         out,
         "elections   {} won, {} preempted, {} stepped down, {} suspected",
@@ -70,7 +90,12 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "recovery    {} re-proposed, {} holes filled, {} snapshots installed",
         tally.reproposed, tally.noops, tally.installed
     )?;
-    writeln!(out, "writes      {} made durable", report.writes)?;
+    writeln!(out, "writes      {} made durable", finished.report.writes)
+}
+
+/// Writes the reasons for which messages were ignored, and the queues that were full; nothing if there were none.
+fn refusals(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    let tally = &finished.tally;
     listed(
         out,
         "ignored",
@@ -80,11 +105,6 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         out,
         "full",
         Queue::ALL.map(|queue| (queue.name(), tally.full(queue))),
-    )?;
-    writeln!(
-        out,
-        "time        {}s simulated, {} events",
-        report.at, report.events
     )
 }
 
