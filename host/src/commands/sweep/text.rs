@@ -1,4 +1,4 @@
-//! Text report of a sweep, for people.
+//! Text report of a sweep, for people: failures, results, tables of the coverage, and the digest.
 
 use super::{Account, thousandths};
 use crate::exit::Exit;
@@ -6,9 +6,11 @@ use crate::progress::per_second;
 use crate::sweep::{End, Expectations, Occurrences, Take};
 use std::io::{self, Write};
 
-/// Greatest number of failures that are listed.
+/// Greatest number of failures that are listed. A sweep with more has one cause for most of them.
 const FAILURES_MAX: usize = 20;
 
+/// Writes the report. Failures come first, as a reader stops at the first screen, and the digest
+/// last, where scripts find it.
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     // Writing to a byte buffer never fails.
     let _ = failures(account, out)
@@ -37,7 +39,8 @@ fn failures(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Writes the results of the sweep, one a line.
+/// Writes the results of the sweep, one a line. With `--quiet` only the outcome, the command and
+/// the number of runs are left.
 fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let swept = account.swept;
     let (outcome, reason) = account.outcome();
@@ -90,7 +93,8 @@ fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes the coverage: how often each fault and each rare event occurred.
+/// Writes the coverage: how often each fault and each rare event occurred. The last column says
+/// after how many runs an occurrence is expected, so that a zero can be judged.
 fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     if account.quiet {
         return Ok(());
@@ -136,6 +140,7 @@ fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Writes a row of the coverage; a dash stands for something that is not expected.
 fn line(
     out: &mut Vec<u8>,
     name: &str,
