@@ -1,4 +1,4 @@
-//! Errors of runs on files, as one line each.
+//! Errors of runs on files, as one line each: the file, what is wrong with it, and the remedy.
 
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -8,6 +8,9 @@ use synod::storage::{Damage, JournalError, OpenError};
 use synod::{NodeId, RequestKey, RequestNumber, Slot};
 
 /// Reason why a run on files did not start, or ended early. Acknowledged requests are still in the directory.
+///
+/// All of them end the command with exit code 2: an operator has to act, and no rule of the
+/// protocol is broken.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataError {
@@ -109,7 +112,7 @@ impl fmt::Display for DataError {
     }
 }
 
-/// Remedy for inconsistent files.
+/// Remedy for inconsistent files. Which of the files is wrong cannot be known.
 const RESTORE_ALL: &str = "restore all of them as they were when the cluster last stopped, never an older copy of some; or \
                            begin with a new directory";
 
