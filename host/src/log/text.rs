@@ -19,15 +19,18 @@ use fields::TextFields;
 use synod::fields as core_fields;
 use synod::{Event, Message, NodeId, NodeSet, Record, Role, StateMachine};
 
-/// Width of the longest name, `NODE_63.Initializer`.
+/// Width of the longest name, `NODE_63.Initializer`. Times begin in the same column in every log,
+/// whatever its nodes and roles.
 const NAME_WIDTH: usize = 19;
 /// Separator between a name and its time; its leading spaces pad names shorter than [`NAME_WIDTH`].
 const ARROW: &[u8] = b"                    ---> T=";
+/// Length of the separator after the longest name: a space, the arrow, a space, and `T=`.
 const ARROW_LEN_MIN: usize = 8;
 
 /// Writes records as lines.
 #[derive(Debug)]
 pub struct Text {
+    /// Colours; `None` for plain text.
     palette: Option<Box<Palette>>,
 }
 
@@ -139,6 +142,7 @@ impl Text {
         if let Some(palette) = &self.palette {
             out.extend_from_slice(palette.name(record.role));
         }
+        // Escape sequences have no width, so that only what follows is counted.
         let start = out.len();
         bytes::node(out, record.node);
         out.push(b'.');
@@ -147,6 +151,7 @@ impl Text {
         if self.palette.is_some() {
             out.extend_from_slice(RESET);
         }
+        debug_assert!(width <= NAME_WIDTH, "no node and no role has a longer name");
         let padding = NAME_WIDTH.saturating_sub(width) + ARROW_LEN_MIN;
         let skip = ARROW.len().saturating_sub(padding);
         out.extend_from_slice(ARROW.get(skip..).unwrap_or(ARROW));

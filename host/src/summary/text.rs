@@ -1,13 +1,16 @@
-//! Text summary of a run, for people.
+//! Text summary of a run, for people: lines of facts, a table of messages, a table of capacities, and the digest.
 
 use super::Summary;
 use crate::run::Finished;
 use std::io::{self, Write};
 use synod::{Queue, Reason};
 
-/// Greatest number of leaderships that are listed.
+/// Greatest number of leaderships that are listed. A run with more is a struggle, of which the
+/// first ones and the number say enough.
 const LEADERS_MAX: usize = 20;
 
+/// Writes the summary. The digest comes last, alone on its line, so that scripts find it with `tail
+/// -1`.
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     // Writing to a byte buffer never fails.
     let _ = facts(summary, out)
@@ -108,7 +111,7 @@ fn refusals(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes a line for each leadership.
+/// Writes a line for each leadership, of which the first one names the list.
 fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
     let leaderships = finished.leaderships.all();
     let mut name = "leaders";
@@ -132,7 +135,8 @@ fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Writes the counts that are not zero in one line, or nothing.
+/// Writes the counts that are not zero in one line, or nothing. In most runs nothing was ignored or
+/// full, and a line of zeros would hide that.
 fn listed<const N: usize>(
     out: &mut Vec<u8>,
     name: &str,
@@ -155,7 +159,8 @@ fn listed<const N: usize>(
     }
 }
 
-/// Writes the messages by kind.
+/// Writes the messages by kind. The total is the sum of the lines above it, as kinds without
+/// messages are left out.
 fn traffic(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(
         out,
@@ -180,7 +185,8 @@ fn traffic(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes the peak use of each fixed capacity.
+/// Writes the peak use of each fixed capacity. A peak near the capacity says that a busier run
+/// would have to wait.
 fn marks(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(out, "\n{:<16}{:>12}{:>12}", "queues", "peak", "capacity")?;
     for mark in &summary.finished.marks {
