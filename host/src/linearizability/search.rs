@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 /// Invocation or response of the request at an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
+    /// Invocation.
     Asked(usize),
+    /// Response.
     Answered(usize),
 }
 
@@ -23,13 +25,18 @@ pub(super) enum Found {
     Unknown,
 }
 
-/// Entries that can be removed, and restored in reverse order (Knuth's dancing links). Place 0 is before the first.
+/// Entries that can be removed, and restored in reverse order (Knuth's dancing links). Place 0 is
+/// before the first. Removed entries keep their own links, by which they find their way back.
 struct Links {
+    /// Place behind each place.
     next: Vec<usize>,
+    /// Place in front of each place.
     before: Vec<usize>,
 }
 
 impl Links {
+    /// Returns `len` entries in order, at the places from 1 on. The last place, behind them, has no
+    /// entry.
     fn new(len: usize) -> Self {
         Self {
             next: (1..=len + 1).collect(),
@@ -37,10 +44,12 @@ impl Links {
         }
     }
 
+    /// Returns the place behind a place.
     fn next(&self, place: usize) -> usize {
         self.next.get(place).copied().unwrap_or(usize::MAX)
     }
 
+    /// Returns the places in front of and behind a place, as they are or were when it was removed.
     fn around(&self, place: usize) -> (usize, usize) {
         (
             self.before.get(place).copied().unwrap_or(0),
@@ -48,17 +57,20 @@ impl Links {
         )
     }
 
+    /// Removes an entry.
     fn take(&mut self, place: usize) {
         let (before, next) = self.around(place);
         self.link(before, next);
     }
 
+    /// Restores the entry that was removed last.
     fn put_back(&mut self, place: usize) {
         let (before, next) = self.around(place);
         self.link(before, place);
         self.link(place, next);
     }
 
+    /// Makes two places neighbours.
     fn link(&mut self, one: usize, other: usize) {
         if let Some(next) = self.next.get_mut(one) {
             *next = other;
@@ -69,11 +81,12 @@ impl Links {
     }
 }
 
-/// Set of executed requests.
+/// Set of executed requests. A bit for each, so that a set is compared and stored in a few words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Done(Vec<u64>);
 
 impl Done {
+    /// Adds a request, or removes it.
     fn flip(&mut self, request: usize) {
         if let Some(word) = self.0.get_mut(request / 64) {
             *word ^= 1 << (request % 64);
@@ -174,6 +187,11 @@ impl<'a, S: Clone + Default + Ord> Search<'a, S> {
             self.done.flip(request);
             return self.skip();
         }
+        debug_assert_eq!(
+            self.entry(),
+            Some(Entry::Asked(request)),
+            "a request is executed at the place of its invocation"
+        );
         self.links.take(self.place);
         if let Some(answer) = self.answer_of(request) {
             self.links.take(answer);
