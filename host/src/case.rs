@@ -339,8 +339,8 @@ where
         invariants.ended(simulation.nodes())?;
         history.check()
     });
-    let pace = (verdict == Verdict::Done && is_usual(case)).then(|| pace.figures());
-    let over = pace.and_then(|pace| pace.over(&budget(case), &case.trial.scenario));
+    let effort = (verdict == Verdict::Done && is_usual(case)).then(|| pace.figures());
+    let over = effort.and_then(|effort| effort.over(&budget(case), &case.trial.scenario));
     let verdict = over.map_or(verdict, Verdict::Stalled);
     let finished = Finished {
         verdict,
@@ -354,7 +354,7 @@ where
             seen: *invariants.seen(),
             history: checked,
         }),
-        pace,
+        effort,
         began: simulation.nemesis().plan().map_or(0, Plan::began),
         lost: simulation.nemesis().lost(),
         disks: simulation.stores().figures(),

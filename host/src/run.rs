@@ -70,7 +70,7 @@ pub struct Finished {
     /// Coverage of the checkers, if there were any.
     pub checks: Option<Checks>,
     /// Effort of a run with faults after they were over, if it is comparable with that of other runs.
-    pub pace: Option<Figures>,
+    pub effort: Option<Figures>,
     /// Number of requests answered in earlier runs on the same files.
     pub earlier: u64,
     /// Events on the disks of the nodes; all zero without disks.
@@ -107,7 +107,7 @@ impl Finished {
             marks: simulation.marks().collect(),
             checks: None,
             began: 0,
-            pace: None,
+            effort: None,
             earlier: 0,
             disks: DiskFigures::default(),
         }

@@ -4,16 +4,16 @@
 //! depend on the number of threads.
 
 mod coverage;
+mod effort;
 mod non_vacuity;
-mod pace;
 mod seeds;
 #[cfg(test)]
 mod tests;
 mod workers;
 
 pub use coverage::{Coverage, Occurrences, RareEvent};
+pub use effort::{Effort, EffortAverages, MANY_RUNS};
 pub use non_vacuity::{Expectations, Missing, possible};
-pub use pace::{MANY_RUNS, Paces, Take};
 pub use seeds::{Seeds, Shard};
 pub use workers::{Progress, current_seed, sweep};
 
@@ -190,9 +190,9 @@ pub struct Swept {
     /// Expected faults and events that never occurred; empty if the sweep ended early.
     pub missing: Vec<Missing>,
     /// Averages over all runs.
-    pub paces: Paces,
+    pub averages: EffortAverages,
     /// Averages that are out of their bounds; empty if the sweep ended early, or if not all faults and sizes are drawn.
-    pub unusual: Vec<Take>,
+    pub unusual: Vec<Effort>,
     /// Number of answered requests.
     pub answered: u64,
     /// Number of decided slots.
@@ -266,7 +266,7 @@ impl Swept {
             failures: Vec::new(),
             coverage: Coverage::default(),
             missing: Vec::new(),
-            paces: Paces::default(),
+            averages: EffortAverages::default(),
             unusual: Vec::new(),
             answered: 0,
             decided: 0,
@@ -303,7 +303,7 @@ impl Swept {
         let failure = Failure::of(run_seed, finished, again);
         self.failures.extend(failure);
         self.coverage.add(finished);
-        self.paces.add(trial, finished);
+        self.averages.add(trial, finished);
         self.answered += finished.report.answered;
         self.decided += finished.report.applied.number();
         self.deliveries += finished.report.deliveries;

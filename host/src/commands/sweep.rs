@@ -166,10 +166,11 @@ impl Account<'_> {
 
     /// Returns the averages that are out of their bounds.
     fn unusual(&self) -> String {
-        let told = self.swept.unusual.iter().map(|take| {
-            let (least, most) = take.usual();
-            let [mean, least, most] = [self.swept.paces.mean(*take), least, most].map(thousandths);
-            format!("{take} is {mean} on average, outside of {least} to {most}")
+        let told = self.swept.unusual.iter().map(|effort| {
+            let (least, most) = effort.usual();
+            let [mean, least, most] =
+                [self.swept.averages.mean(*effort), least, most].map(thousandths);
+            format!("{effort} is {mean} on average, outside of {least} to {most}")
         });
         told.collect::<Vec<_>>().join("; ")
     }

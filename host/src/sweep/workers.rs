@@ -99,8 +99,8 @@ pub fn sweep(
     if matches!(swept.end, End::Through | End::Time) {
         let due = Expectations::of(sweep);
         swept.missing = due.missing(&swept);
-        if due.is_unrestricted() && swept.paces.runs >= MANY_RUNS {
-            swept.unusual = swept.paces.unusual().collect();
+        if due.is_unrestricted() && swept.averages.runs >= MANY_RUNS {
+            swept.unusual = swept.averages.unusual().collect();
         }
     }
     Ok(swept)

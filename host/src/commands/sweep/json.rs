@@ -4,7 +4,7 @@
 use super::Account;
 use crate::exit::Exit;
 use crate::json::{self, Hex, List, Pairs, Text};
-use crate::sweep::{Expectations, Failure, Occurrences, Take};
+use crate::sweep::{Effort, Expectations, Failure, Occurrences};
 use serde::Serialize;
 
 /// Writes the report. The failures come first, in rising order of their seeds.
@@ -99,7 +99,7 @@ struct Shard {
 }
 
 #[derive(Serialize)]
-struct Pace {
+struct AverageObject {
     average: u64,
     least: u64,
     most: u64,
@@ -147,15 +147,15 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
         let object = OccurrencesObject::of(occurrences, due.rare_event(event));
         (event.name(), object)
     });
-    let pace = Take::ALL.into_iter().map(|take| {
-        let (least, most) = take.usual();
-        let average = swept.paces.mean(take);
-        let pace = Pace {
+    let averages = Effort::ALL.into_iter().map(|effort| {
+        let (least, most) = effort.usual();
+        let average = swept.averages.mean(effort);
+        let object = AverageObject {
             average,
             least,
             most,
         };
-        (take.name(), pace)
+        (effort.name(), object)
     });
     json::line(
         out,
@@ -180,7 +180,7 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
             faults: (!account.quiet).then(|| Pairs::of(faults)),
             happened: (!account.quiet).then(|| Pairs::of(happened)),
             missing: List::of(swept.missing.iter().map(Text)),
-            pace: due.is_unrestricted().then(|| Pairs::of(pace)),
+            pace: due.is_unrestricted().then(|| Pairs::of(averages)),
             unusual: due
                 .is_unrestricted()
                 .then(|| List::of(swept.unusual.iter().map(Text))),

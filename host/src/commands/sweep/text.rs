@@ -3,7 +3,7 @@
 use super::{Account, thousandths};
 use crate::exit::Exit;
 use crate::progress::per_second;
-use crate::sweep::{End, Expectations, Occurrences, Take};
+use crate::sweep::{Effort, End, Expectations, Occurrences};
 use std::io::{self, Write};
 
 /// Greatest number of failures that are listed. A sweep with more has one cause for most of them.
@@ -130,11 +130,11 @@ fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
             "\n{heading:<24}{:>12}{:>12}{:>12}",
             "average", "at least", "at most"
         )?;
-        for take in Take::ALL {
-            let (least, most) = take.usual();
+        for effort in Effort::ALL {
+            let (least, most) = effort.usual();
             let [mean, least, most] =
-                [account.swept.paces.mean(take), least, most].map(thousandths);
-            writeln!(out, "{:<24}{mean:>12}{least:>12}{most:>12}", take.name())?;
+                [account.swept.averages.mean(effort), least, most].map(thousandths);
+            writeln!(out, "{:<24}{mean:>12}{least:>12}{most:>12}", effort.name())?;
         }
     }
     writeln!(out)
