@@ -1,4 +1,4 @@
-//! Averages of the effort of runs, which reveal a change that the variance of single runs hides.
+//! Effort of runs, averaged over a sweep, which reveals a change that the variance of single runs hides.
 //!
 //! A node that claims too often, or repeats a message too soon, makes no single run fail, as some runs take as much
 //! anyway. But averages over a thousand runs of the same distribution differ by only a few percent.
@@ -9,6 +9,9 @@ use synod::NodeId;
 use synod::simulation::Trial;
 
 /// A quantity that is averaged over runs.
+///
+/// All are numbers of things that a cluster does or waits for; more of any is worse, and much less
+/// is a sign that something does not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effort {
     /// Ballots claimed in a run.
@@ -29,9 +32,11 @@ pub enum Effort {
     Rest,
 }
 
+/// Number of efforts.
 const EFFORTS: usize = 8;
 
-/// Number of runs after which averages are checked.
+/// Number of runs after which averages are checked. Averages of fewer differ so much that bounds
+/// would have to be too wide to mean anything.
 pub const MANY_RUNS: u64 = 1_000;
 
 impl Effort {
@@ -82,6 +87,7 @@ impl Effort {
         }
     }
 
+    /// Returns the place among the sums. Discriminants rise from 0 in the order of [`Effort::ALL`].
     const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
         {
@@ -97,11 +103,13 @@ impl fmt::Display for Effort {
 }
 
 /// A numerator and a denominator: the average is the sum of the first over the sum of the second.
+/// The numerator is in thousandths. A share of zeros leaves a run out.
 type Share = (u64, u64);
 
 /// Averages over the runs so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EffortAverages {
+    /// Sums of the shares of all runs, by effort.
     sums: [Share; EFFORTS],
     /// Number of runs with comparable figures.
     pub runs: u64,
@@ -115,6 +123,7 @@ impl EffortAverages {
         };
         let scenario = &trial.scenario;
         let usual = scenario.link.round_trip_max();
+        // Nodes that take the round trip for longer than it is wait for longer, too.
         let trip = scenario
             .round_trip
             .unwrap_or(usual)
@@ -124,6 +133,7 @@ impl EffortAverages {
         let heartbeat = scenario.config(NodeId(0)).heartbeat;
         let nodes = u64::from(scenario.nodes);
         let trips = |span: synod::Duration| span.as_micros().saturating_mul(1_000) / trip;
+        // A cluster without requests sends heartbeats all the same.
         let beats = finished.report.at.as_micros() / heartbeat.as_micros().max(1);
         for effort in Effort::ALL {
             let share = match effort {

@@ -98,6 +98,7 @@ struct Shard {
     count: u64,
 }
 
+/// The average of an effort over all runs, with its bounds; all three in thousandths.
 #[derive(Serialize)]
 struct AverageObject {
     average: u64,
