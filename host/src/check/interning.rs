@@ -1,4 +1,4 @@
-//! Interning: parts that millions of states have in common are stored once.
+//! Interning: a table in which parts that millions of states have in common are stored once.
 
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;

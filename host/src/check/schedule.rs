@@ -1,4 +1,4 @@
-//! Schedules as text: each action with its effects.
+//! Schedules of the model checker as text: each action with its effects.
 
 use super::world::{Action, PAGE, World};
 use super::{Explorer, Tape};

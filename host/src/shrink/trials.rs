@@ -1,4 +1,4 @@
-//! Reduction of the trial: smaller ones of which some seed still fails.
+//! Reduction of a trial: smaller trials that fail in the same way under some seed.
 
 use super::Shrinking;
 use crate::case::Case;

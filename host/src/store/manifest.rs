@@ -1,4 +1,4 @@
-//! Manifest of a data directory, as a file.
+//! Manifest of a data directory: a file that names the cluster, the nodes that have storage, and the records of each.
 
 use super::error::Problem;
 use super::superblock::CLIENTS;

@@ -1,4 +1,4 @@
-//! Small sweeps: their results depend only on the seeds, and each way to end.
+//! Small sweeps: results that depend only on the seeds, and each way in which a sweep ends.
 
 use super::*;
 use crate::case;
