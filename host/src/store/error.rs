@@ -18,6 +18,9 @@ pub struct StoreError {
 }
 
 /// Problem with a file or directory.
+///
+/// Its text says what is wrong and what to do, since it is read by an operator whose cluster does
+/// not start.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Problem {
@@ -317,6 +320,7 @@ impl Problem {
         }
     }
 
+    /// Returns the error of a file or directory with this problem.
     pub(super) fn at(self, path: &Path) -> StoreError {
         StoreError {
             path: path.to_path_buf(),
