@@ -41,7 +41,7 @@ pub(super) fn check(trial: &Trial) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a number.
+/// Checks that a number is at least `least` and at most `most`; the error names both.
 fn within(key: &'static str, got: u64, least: u64, most: u64) -> Result<(), Invalid> {
     if (least..=most).contains(&got) {
         return Ok(());

@@ -327,7 +327,7 @@ impl Explored {
     }
 }
 
-/// Converts a count. No count exceeds 64 bits, as every counted thing takes memory.
+/// Converts a count. It never saturates, as every counted thing takes memory.
 fn count(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

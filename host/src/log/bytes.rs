@@ -52,8 +52,8 @@ pub(crate) fn ballot(out: &mut Vec<u8>, ballot: Ballot) {
     out.push(b')');
 }
 
-/// Appends seconds with four decimal places, truncated: `1.0518`, as [`Instant`] displays itself.
-/// Truncation keeps times in order, and at most four places fit into the columns of the log.
+/// Appends seconds with four decimal places: `1.0518`, as [`Instant`] displays itself. They are
+/// truncated, so that the times of lines never decrease.
 pub(crate) fn seconds(out: &mut Vec<u8>, at: Instant) {
     let micros = at.as_micros();
     number(out, micros / 1_000_000);

@@ -9,8 +9,7 @@ use synod::{Event, Role, StateMachine};
 /// Ends a style.
 pub(crate) const RESET: &[u8] = b"\x1b[0m";
 
-/// Escape sequences that start each style, computed once. A line of a log has two, and rendering
-/// one takes longer than the rest of the line.
+/// Escape sequences that start each style, computed once, as each line of a log has two.
 #[derive(Debug)]
 pub(crate) struct Palette {
     /// Styles of the names of roles, in bold; by role.

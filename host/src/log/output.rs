@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-/// Number of bytes that are gathered before they are written. Larger pieces were not faster, and a
-/// log of a run takes a few system calls.
+/// Number of bytes that are gathered before they are written, so that the log of a usual run takes a
+/// few system calls.
 const GATHERED: usize = 128 * 1024;
 /// Room for the longest line beyond that, so that the buffer does not grow.
 const LINE_MAX: usize = 8 * 1024;

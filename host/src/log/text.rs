@@ -151,7 +151,6 @@ impl Text {
         if self.palette.is_some() {
             out.extend_from_slice(RESET);
         }
-        debug_assert!(width <= NAME_WIDTH, "no node and no role has a longer name");
         let padding = NAME_WIDTH.saturating_sub(width) + ARROW_LEN_MIN;
         let skip = ARROW.len().saturating_sub(padding);
         out.extend_from_slice(ARROW.get(skip..).unwrap_or(ARROW));

@@ -53,8 +53,8 @@ pub(super) struct WalkParameters {
 }
 
 impl WalkParameters {
-    /// Draws parameters. The order of draws is a part of what a seed means: a new one goes to the
-    /// end, or all walks change.
+    /// Draws parameters. The order of draws is a part of what a seed means: a further draw changes
+    /// all walks, unless it is made from a source of its own.
     pub(super) fn draw(random: &mut RandomSource, clients: usize) -> Self {
         Self {
             deliver: 100 + random.below(400),

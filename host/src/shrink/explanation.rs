@@ -88,7 +88,7 @@ const fn adds_information<M: StateMachine, const PAGE: usize>(message: &Message<
 pub struct Explanation<T> {
     /// Receives the facts of the explanation.
     tracer: T,
-    /// Selects them.
+    /// Decides which facts those are. It must be asked about all of them, in order.
     filter: FactFilter,
 }
 

@@ -74,8 +74,7 @@ impl Shrinking<'_> {
         });
     }
 
-    /// Removes planned faults. The last one comes first, as the first failure is likely to be near
-    /// the end.
+    /// Removes planned faults. The last one comes first, because late faults matter least.
     fn take_back_faults(&mut self) {
         for index in (0..self.best.trial.plan.len()).rev() {
             let mut case = self.best.clone();

@@ -15,7 +15,6 @@ use std::thread;
 /// The numbers are those of [`Explored`]; for storms, `states` and `depth` count steps of nodes.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// The part.
     pub(super) part: Part,
     /// Reason why its exploration ended.
     pub(super) end: End,
@@ -123,7 +122,7 @@ pub(super) fn explored(
             results.push((index, done));
         }
     };
-    // This thread works as well.
+    // This thread works as well, so that one part needs no other.
     let jobs = thread::available_parallelism().map_or(1, |jobs| jobs.get().min(parts.len()));
     thread::scope(|scope| {
         for _ in 1..jobs {
@@ -137,7 +136,8 @@ pub(super) fn explored(
     results.into_iter().map(|(_, done)| done).collect()
 }
 
-/// Explores a part.
+/// Explores a part. Nodes that cannot found a cluster without faults violate progress: with a
+/// mutant, that is a catch like any other.
 fn explore(command: &CheckCommand, part: &Part, watch: &Watch) -> Done {
     match part {
         Part::World(scope) | Part::Walks(scope, ..) => match explorer(command, scope) {

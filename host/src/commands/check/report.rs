@@ -27,7 +27,8 @@ impl Report<'_> {
         let _ = self.write_text(out);
     }
 
-    /// Writes these lines.
+    /// Writes these lines. Scripts rely on none of them; `--format json` has the same in a form that
+    /// stays.
     fn write_text(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let account = self.account;
         if let Some(bad) = account.broken().and_then(|done| done.bad.as_ref()) {
