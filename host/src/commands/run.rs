@@ -225,8 +225,7 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     }
 }
 
-/// Executes the run with a log. With `--quiet` there is no tracer, as nothing is formatted that
-/// nobody reads.
+/// Executes the run with a log. With `--quiet` it has none, so that nothing is formatted in vain.
 fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, DataError> {
     let stdout = io::stdout();
     let subject = &command.subject;

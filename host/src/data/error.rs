@@ -9,8 +9,7 @@ use synod::{NodeId, RequestKey, RequestNumber, Slot};
 
 /// Reason why a run on files did not start, or ended early. Acknowledged requests are still in the directory.
 ///
-/// All of them end the command with exit code 2: an operator has to act, and no rule of the
-/// protocol is broken.
+/// All of them end the command with exit code 2: an operator has to act before anything can be run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataError {
@@ -112,7 +111,7 @@ impl fmt::Display for DataError {
     }
 }
 
-/// Remedy for inconsistent files. Which of the files is wrong cannot be known.
+/// Remedy for inconsistent files. All are named, as nobody can know how many of them are older copies.
 const RESTORE_ALL: &str = "restore all of them as they were when the cluster last stopped, never an older copy of some; or \
                            begin with a new directory";
 
