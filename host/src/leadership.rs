@@ -96,6 +96,10 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Leaderships {
             Event::Halted { .. } => Ending::Halted,
             _ => return,
         };
+        debug_assert!(
+            self.more == 0 || self.leaderships.len() == LEADERSHIPS_MAX,
+            "only what finds no room is counted instead"
+        );
         self.end(record.node, record.at, ending);
     }
 }

@@ -196,6 +196,10 @@ impl<'a> Walk<'a> {
                     self.come.insert(message.hash());
                 }
                 self.schedule.push(action);
+                debug_assert!(
+                    self.come.len() <= self.schedule.len(),
+                    "each delivery is an action"
+                );
                 self.world = next;
                 return true;
             }

@@ -77,6 +77,10 @@ impl ClientLog {
     fn write(&mut self, past: ClientResume) -> Result<(), StoreError> {
         entry(&mut self.entries, past);
         self.append(past)?;
+        debug_assert!(
+            self.count >= self.entries.iter().flatten().count(),
+            "the last entry of each client is in the file"
+        );
         if self.count >= SPARE_ENTRIES + 2 * self.entries.len() {
             // All entries before the copies are stale. The copies are durable before anything is
             // trimmed, so that a loss of power between the two loses none.

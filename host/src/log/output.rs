@@ -41,6 +41,10 @@ impl<W: Write> Output<W> {
         if self.buffer.len() >= GATHERED {
             self.flush();
         }
+        debug_assert!(
+            self.buffer.len() < GATHERED,
+            "a whole piece is written at once"
+        );
     }
 
     /// Writes the gathered lines. After an error they are dropped.

@@ -272,6 +272,11 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let Some(member) = self.members.get_mut(usize::from(number)) else {
             return Ok(());
         };
+        debug_assert_eq!(
+            member.node.is_some(),
+            member.journal.is_some(),
+            "a node has a journal as long as it has power"
+        );
         if !self.healing && member.cut.is_some() && !member.outbox.writes.is_empty() {
             let cut = member.cut;
             self.lose_power(number, cut);

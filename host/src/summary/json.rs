@@ -6,8 +6,7 @@ use crate::leadership::Leadership;
 use serde::Serialize;
 use synod::{Queue, Reason};
 
-/// Writes the object. Keys keep the order of the fields of [`Object`], since scripts compare
-/// summaries line by line.
+/// Writes the object. Its keys are in the order of the fields of [`Object`].
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     let finished = summary.finished;
     let (report, tally) = (&finished.report, &finished.tally);
