@@ -54,7 +54,8 @@ impl Case {
         }
     }
 
-    /// Returns the source of message fates and planned faults.
+    /// Returns the source of message fates and planned faults. With `recorded`, the fates are noted
+    /// while they take effect.
     fn fates(&self, recorded: bool) -> Fates {
         let Trial {
             scenario,
@@ -74,7 +75,8 @@ impl Case {
     }
 }
 
-/// Greatest number of requests of a run whose history is checked.
+/// Greatest number of requests of a run whose history is checked. More are counted as unchecked.
+/// Drawn runs have far fewer, so that only a long scenario loses the check.
 const OPERATIONS_MAX: usize = 4_096;
 
 /// Runs a case in the current thread, which must have a large enough stack: see [`in_thread`].
@@ -126,6 +128,7 @@ pub fn in_thread<T: Send>(
     run::in_thread(work)?.map_err(RunError::Scenario)
 }
 
+/// Runs a case with its state machine, and returns the fates of its messages if they are recorded.
 fn play(
     case: &Case,
     tracer: &mut dyn HostTracer,
@@ -140,7 +143,9 @@ fn play(
     }
 }
 
-/// Runs the case in the smallest simulation that has the capacities it needs.
+/// Runs the case in the smallest simulation that has the capacities it needs. What a case needs
+/// follows from the case alone, so that equal cases have equal traces. Each simulation is compiled
+/// for each machine, which is why there are only four.
 fn play_sized<M: Objects, L: Workload<M>>(
     case: &Case,
     script: L,
@@ -161,6 +166,7 @@ where
             keys,
         )),
     };
+    // `limits::check` refuses clusters that are too large for these capacities.
     if case.trial.room == Capacities::Tight {
         play_in::<OnDisks<M, _, Fixed<16, 512, 256>, Disks<16, 16_384>>, 4, 4, _, _>(
             case, workload, tracer, recorded,
@@ -199,7 +205,8 @@ where
     type Room = R;
 }
 
-/// Returns the time after which no message is lost or delayed by chance. Messages sent before it may still be late.
+/// Returns the time after which no message is lost or delayed by chance. Messages sent before it
+/// may still be late. Until then, slow runs are the fault of the weather.
 fn calm_from(case: &Case) -> Instant {
     let weather = &case.trial.weather;
     let is_on = |rate_ppm: u32, late| if rate_ppm > 0 { late } else { Duration::ZERO };
@@ -208,8 +215,9 @@ fn calm_from(case: &Case) -> Instant {
     weather.until + late
 }
 
-/// True if the duration and effort of the run are comparable with those of others: links without loss, no
-/// underestimated round trips, and drivers that gather for less than a round trip.
+/// True if the duration and effort of the run are comparable with those of others: links without
+/// loss, no underestimated round trips, and drivers that gather for less than a round trip. Others
+/// are not judged by their effort: see [`Budget`].
 fn is_usual(case: &Case) -> bool {
     let scenario = &case.trial.scenario;
     let trip = scenario.link.round_trip_max();
@@ -223,6 +231,9 @@ fn is_usual(case: &Case) -> bool {
 }
 
 /// Returns the effort that the run may take. Clients that outnumber the sessions evict each other and register again.
+///
+/// The bounds that are lifted would otherwise fail correct runs; they are those for clients and
+/// clocks that make effort of their own.
 fn budget(case: &Case) -> Budget {
     let Trial {
         scenario,
@@ -255,6 +266,9 @@ fn budget(case: &Case) -> Budget {
 
 /// Returns the size of each node's disk, in bytes. The least is four checkpoints of the largest state that the clients
 /// of the case can create: a header, their sessions, and a key or account each.
+///
+/// The header is a page, and so are two sessions or three keys: this is the layout of a snapshot in
+/// the core.
 fn storage<M: Objects, const WINDOW: usize, const CLIENTS: usize, const BYTES: usize>(
     case: &Case,
 ) -> usize {
@@ -268,7 +282,9 @@ fn storage<M: Objects, const WINDOW: usize, const CLIENTS: usize, const BYTES: u
     (checkpoint * 4).min(BYTES)
 }
 
-/// Combines the verdict on a finished run with the check of its history. A violation takes precedence over a stall.
+/// Combines the verdict on a finished run with the check of its history. A violation takes
+/// precedence over a stall. The reverse would hide a broken rule, of which the stall may be only a
+/// consequence.
 fn final_verdict(
     verdict: Verdict,
     look: impl FnOnce() -> Result<Checked, Violation>,
@@ -303,6 +319,7 @@ where
     let invariants = Invariants::<S, WINDOW, CLIENTS, PAGE>::new();
     let history = History::<S::Machine>::new(OPERATIONS_MAX);
     let mut observers = (invariants, (history, Pace::new()));
+    // The effort is measured from the moment at which nothing is wrong any more.
     let calm = calm_from(case);
     let verdict = run::run_until_verdict(|| {
         let verdict = simulation.step_observed(&mut tracers, &mut observers);
@@ -322,8 +339,8 @@ where
         invariants.ended(simulation.nodes())?;
         history.check()
     });
-    let pace = (verdict == Verdict::Done && is_usual(case)).then(|| pace.figures());
-    let over = pace.and_then(|pace| pace.over(&budget(case), &case.trial.scenario));
+    let effort = (verdict == Verdict::Done && is_usual(case)).then(|| pace.figures());
+    let over = effort.and_then(|effort| effort.over(&budget(case), &case.trial.scenario));
     let verdict = over.map_or(verdict, Verdict::Stalled);
     let finished = Finished {
         verdict,
@@ -337,7 +354,7 @@ where
             seen: *invariants.seen(),
             history: checked,
         }),
-        pace,
+        effort,
         began: simulation.nemesis().plan().map_or(0, Plan::began),
         lost: simulation.nemesis().lost(),
         disks: simulation.stores().figures(),

@@ -50,6 +50,9 @@ pub enum Command {
 }
 
 /// Runs the program: parses `args`, executes the command, and returns the exit status.
+///
+/// A command line that is invalid is reported in one line on the standard error, with exit code 2.
+/// Help and version go to the standard output, with exit code 0.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<_> = args.into_iter().collect();
     if let Some(program) = args.first() {
@@ -86,7 +89,8 @@ pub fn parse<T: Into<OsString> + Clone>(
         .command()
 }
 
-/// Prints the help or the version if that was requested, and otherwise a one-line error.
+/// Prints the help or the version if that was requested, and otherwise a one-line error. `clap`
+/// hands all of them over as errors.
 fn refuse(error: &clap::Error) -> Exit {
     if matches!(
         error.kind(),
@@ -101,7 +105,8 @@ fn refuse(error: &clap::Error) -> Exit {
     Exit::Usage
 }
 
-/// Prints a help page, with the program's name in its examples as the user typed it.
+/// Prints a help page, with the program's name in its examples as the user typed it. Colours follow
+/// the same rules as those of the log.
 fn print(page: &StyledStr) -> io::Result<()> {
     let mut stdout = io::stdout();
     let text = if Colour::Auto.is_on(&stdout) {
@@ -113,6 +118,8 @@ fn print(page: &StyledStr) -> io::Result<()> {
     stdout.flush()
 }
 
+// The words of the command line. No documentation here or at its fields, as `clap` would print it
+// as help. Without a command the options are those of `run`.
 #[derive(Debug, Parser)]
 #[command(
     name = "synod",
@@ -132,6 +139,7 @@ struct Cli {
     run: run::RunArgs,
 }
 
+// The commands. Their documentation is their help in the list of commands.
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Runs one simulation; the default when no command is named
@@ -156,6 +164,7 @@ enum Action {
 }
 
 impl Cli {
+    /// Returns the command, after all checks that `clap` cannot make.
     fn command(self) -> Result<Command, UsageError> {
         match self.action {
             Some(Action::Run(args)) => args.command().map(Command::Run),
@@ -174,6 +183,8 @@ impl Cli {
 
 /// Draws a seed from the operating system's randomness, short enough to be typed. This is the only choice that no seed
 /// determines.
+///
+/// 24 bits are at most eight digits, and enough that two users hardly ever draw the same.
 fn draw_seed() -> u64 {
     RandomState::new().hash_one(()) >> 40
 }

@@ -30,8 +30,9 @@ use synod::simulation::{
 };
 use synod::{Durable, NodeId, StateMachine, Tracer};
 
-/// Capacity of a node's storage, in bytes of records: more than twice the size of four checkpoints of the largest
-/// possible state, so that checkpoints are written in pages.
+/// Capacity of a node's storage, in bytes of records: more than twice the size of four checkpoints
+/// of the largest possible state, so that checkpoints are written in pages. It is in the label of
+/// every store, so that another value makes existing directories unusable.
 const ROOM: u32 = 1 << 18;
 
 /// Directory with the durable state of a run.
@@ -90,6 +91,8 @@ pub fn run(
 }
 
 /// Durable state in the directory of a run with at most 16 nodes and clients.
+///
+/// Tests and tools compare it with what the clients were told.
 #[derive(Debug)]
 pub struct Contents<M: StateMachine> {
     /// State of each client.
@@ -139,17 +142,25 @@ impl Scripted for Bank<KEYS> {
 }
 
 /// The files of a directory, found to be consistent.
+///
+/// Nothing of it has been acted on yet: no node has started, and no record was written.
 struct Opened<M: StateMachine, const CLIENTS: usize> {
+    /// The directory, locked as long as the run lasts.
     dir: DataDir,
+    /// Answers that the clients have received.
     client_log: ClientLog,
+    /// Stores of the nodes.
     files: Files<M, CLIENTS>,
 }
 
 impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
+    /// Opens all files and compares them with each other, before anything depends on them.
     fn open(options: &Options, scenario: &Scenario, data: &Data) -> Result<Self, DataError> {
         let mut dir = open::<CLIENTS>(options, scenario, data)?;
         let client_log = ClientLog::open(&mut dir)?;
         let entries = client_log.pasts();
+        // Creating new stores here would found a second cluster beside the one whose answers these
+        // are.
         if !entries.is_empty() && !dir.has_nodes() {
             return Err(DataError::Manifest(dir.client_log()));
         }
@@ -165,6 +176,7 @@ impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
             majority: usize::from(scenario.nodes) / 2 + 1,
         };
         evidence.check(|| M::script(u32::MAX))?;
+        // Intact files that agree may still be older than the manifest has seen.
         let seen = files.seen().into_iter().chain([client_log.seen()]);
         for seen in seen {
             dir.must_be_newest(seen).map_err(DataError::Store)?;
@@ -177,6 +189,8 @@ impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
     }
 }
 
+/// Opens the directory as that of the cluster of these options. The capacities are part of it, as a
+/// node of another size could not read what was written.
 fn open<const CLIENTS: usize>(
     options: &Options,
     scenario: &Scenario,
@@ -224,6 +238,8 @@ impl<M: Scripted, const NODES: usize, const EVENTS: usize, const CLIENTS: usize>
     type Room = Fixed<NODES, EVENTS>;
 }
 
+/// Opens the files, executes the run on them, and stores what was seen of them. It is never inlined,
+/// so that no stack frame holds simulations of both sizes.
 #[inline(never)]
 fn simulate<M: Scripted, const CLIENTS: usize, const NODES: usize, const EVENTS: usize>(
     options: &Options,
@@ -240,11 +256,14 @@ where
         mut client_log,
         files,
     } = opened;
+    // Now and at the end, so that an older copy of a store is noticed as long as the manifest is
+    // newer.
     remember(&mut dir, &files, &client_log)?;
     let mut simulation =
         Simulation::<OnFiles<M, NODES, EVENTS>, WINDOW, CLIENTS, PAGE>::idle_on(files);
     let network = Network::new(scenario.link, scenario.run_seed);
     let script = M::script(options.requests);
+    // The error of a file is the cause, and the refusal of the simulation its consequence.
     if let Err(error) = simulation.start_against(scenario, script, network) {
         let failed = simulation.stores_mut().take_error();
         return Err(failed.unwrap_or(DataError::Run(RunError::Scenario(error))));
@@ -271,6 +290,7 @@ where
         return Err(error);
     }
     remember(&mut dir, simulation.stores(), &client_log)?;
+    // The states are compared with the answers only now, when all of these are in the log.
     if verdict == Verdict::Done {
         let entries = client_log.pasts();
         let wrong = simulation.nodes().find(|node| {

@@ -5,6 +5,9 @@ use std::io;
 use std::process::ExitCode;
 
 /// Outcome of a command.
+///
+/// Scripts and build servers tell outcomes apart by these codes, which the `--help` pages list.
+/// They are not to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// Success; also if the reader of the output has closed it.

@@ -48,10 +48,12 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
-/// The items of an iterator as a list. Can be written once.
+/// The items of an iterator as a list. Can be written once. Serialization has only a shared
+/// reference, from which the cell gives the iterator away.
 pub(crate) struct List<I>(Cell<Option<I>>);
 
 impl<I: Iterator> List<I> {
+    /// Returns the list of some items.
     pub(crate) fn of(items: impl IntoIterator<IntoIter = I>) -> Self {
         Self(Cell::new(Some(items.into_iter())))
     }
@@ -67,6 +69,7 @@ impl<I: Iterator<Item: Serialize>> Serialize for List<I> {
 pub(crate) struct Pairs<I>(Cell<Option<I>>);
 
 impl<I: Iterator> Pairs<I> {
+    /// Returns the object of some pairs, whose keys must be strings.
     pub(crate) fn of(pairs: impl IntoIterator<IntoIter = I>) -> Self {
         Self(Cell::new(Some(pairs.into_iter())))
     }

@@ -2,7 +2,8 @@
 
 use synod::{Ballot, Event, Instant, NodeId, Record, StateMachine, Tracer};
 
-/// Number of leaderships that are kept; further ones are only counted.
+/// Number of leaderships that are kept; further ones are only counted. A run whose nodes compete
+/// for hours would otherwise fill the memory with them.
 const LEADERSHIPS_MAX: usize = 1_000;
 
 /// A span in which one node led.
@@ -47,7 +48,9 @@ impl Ending {
 /// Records all leaderships. They may overlap, because a new leader may be elected before the last one learns of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaderships {
+    /// Leaderships in the order in which they began, at most [`LEADERSHIPS_MAX`].
     leaderships: Vec<Leadership>,
+    /// Number of further ones.
     more: u64,
 }
 
@@ -62,6 +65,8 @@ impl Leaderships {
         self.more
     }
 
+    /// Ends the last leadership of a node, unless it has ended already: a node that crashes may
+    /// have been preempted before.
     fn end(&mut self, node: NodeId, at: Instant, ending: Ending) {
         let of_node = |leadership: &&mut Leadership| leadership.ballot.leader() == node;
         let mut leaderships = self.leaderships.iter_mut().rev();
@@ -91,6 +96,10 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Leaderships {
             Event::Halted { .. } => Ending::Halted,
             _ => return,
         };
+        debug_assert!(
+            self.more == 0 || self.leaderships.len() == LEADERSHIPS_MAX,
+            "only what finds no room is counted instead"
+        );
         self.end(record.node, record.at, ending);
     }
 }

@@ -18,6 +18,7 @@ use synod::simulation::{Answered, Asked, Observer, Violation};
 use synod::{Outcome, RequestKey};
 
 /// Greatest number of requests of one object that is checked, as the search takes memory for each.
+/// A set of executed requests, of which it stores many, has a bit for each.
 const OBJECT_MAX: usize = 10_000;
 /// Greatest number of steps of the search for one object, far more than it takes to find an existing order.
 const STEPS_MAX: u64 = 200_000;
@@ -42,9 +43,12 @@ const STEPS_MAX: u64 = 200_000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct History<M: Objects> {
+    /// Requests in the order of their first invocation.
     requests: Vec<Request<M>>,
+    /// Greatest number of requests that are recorded.
     requests_max: usize,
-    /// Last request of each client, as an index.
+    /// Last request of each client, as an index. A client waits for an answer before its next
+    /// request, so that a response is to its last one.
     last: Vec<Option<usize>>,
     /// Number of invocations and responses so far, which serves as the clock.
     moments: u64,
@@ -55,10 +59,14 @@ pub struct History<M: Objects> {
 /// A request of a client.
 #[derive(Clone, Debug)]
 struct Request<M: Objects> {
+    /// Number of the client.
     client: u16,
+    /// Session and number, which a repetition has as well.
     key: RequestKey,
     command: M::Command,
+    /// Moment of the first invocation.
     asked: u64,
+    /// Moment of the response and its output; `None` if none has arrived.
     answered: Option<(u64, M::Output)>,
 }
 
@@ -103,6 +111,8 @@ impl<M: Objects> History<M> {
         self.check_within(STEPS_MAX)
     }
 
+    /// Checks each object with a bound on the steps for it. An object of which requests were left
+    /// out is not checked, since they may explain what the others do not.
     fn check_within(&self, steps_max: u64) -> Result<Checked, Violation> {
         let mut checked = Checked::default();
         let mut objects: BTreeMap<Key, Vec<&Request<M>>> = BTreeMap::new();
@@ -174,6 +184,8 @@ impl<M: Objects, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         if self.last.len() <= place {
             self.last.resize(place + 1, None);
         }
+        // Without an index, a response to a request that is not recorded is not taken for one to an
+        // earlier request.
         let is_full = self.requests.len() >= self.requests_max;
         if let Some(last) = self.last.get_mut(place) {
             *last = (!is_full).then_some(self.requests.len());
@@ -183,6 +195,10 @@ impl<M: Objects, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             return;
         }
         self.moments += 1;
+        debug_assert!(
+            self.requests.len() < self.requests_max,
+            "a full history was left alone"
+        );
         self.requests.push(Request {
             client,
             key,

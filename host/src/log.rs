@@ -35,9 +35,15 @@ pub enum Format {
 /// After the first error of the output, which [`Log::error`] returns, nothing more is written.
 #[derive(Debug)]
 pub struct Log<'a, W> {
+    /// How a record is written.
     format: Format,
+    /// Which records are written.
     filter: Filter,
+    /// Where they are written. The caller flushes it after the run, as its summary follows in the
+    /// same output.
     output: &'a mut Output<W>,
+    /// What earlier records say about later ones. It sees all records, also those that are not
+    /// written.
     context: Context,
 }
 
@@ -77,6 +83,9 @@ impl<'a, W: Write> Log<'a, W> {
 impl<W: Write> Log<'_, W> {
     /// Writes a record if the log shows only some slots. A node applies such a slot upon a message that says the slot
     /// is decided but may be about other slots. That message is written first.
+    ///
+    /// For this, the line of each received message is kept until the node applies a slot or
+    /// receives another one.
     fn record_for_slots<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,

@@ -15,6 +15,7 @@ pub trait Detector {
     fn name(&self) -> &'static str;
 
     /// Tries to find a violation in nodes with a mutant, or in correct nodes if there is none.
+    /// Seeds are tried in rising order, so that the one that is reported is the first of all.
     fn detect(&self, mutant: Option<Mutant>, tries: u64) -> Option<Catch>;
 }
 

@@ -150,7 +150,11 @@ impl Options {
         line
     }
 
+    /// Writes the command. Options come in a fixed order, so that equal options give equal
+    /// commands.
     fn write_command(&self, line: &mut String) -> fmt::Result {
+        // `--place` and the bounds have defaults that depend on other options, and are compared
+        // with those.
         let default = Self::new(self.run_seed);
         write!(line, "{} {}", shell_quoting::program(), self.run_seed)?;
         if self.nodes != default.nodes {

@@ -7,8 +7,10 @@ use synod::storage::{JOURNAL_RECORD_MAX, Storage};
 /// is done in half, and the later ones not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PowerCutStorage {
-    /// Records, each as its length in two bytes followed by its bytes.
+    /// Records, each as its length in two bytes followed by its bytes. Equal contents are equal
+    /// states of a world, so that there is nothing else in it.
     bytes: Vec<u8>,
+    /// Greatest number of bytes, with the lengths of the records.
     capacity: usize,
     /// Number of operations before power is lost; `None` if it is not.
     power: Option<u32>,
@@ -44,7 +46,8 @@ impl PowerCutStorage {
         }
     }
 
-    /// Cuts the power after a number of further operations.
+    /// Cuts the power after a number of further operations. Appending a record, a sync and a trim
+    /// are one operation each.
     pub(crate) const fn cut_after(&mut self, operations: u32) {
         self.power = Some(operations);
     }
@@ -70,7 +73,7 @@ impl PowerCutStorage {
     }
 }
 
-/// Splits off the first record.
+/// Splits off the first record. `None` at the end.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     rest.split_at_checked(u16::from_le_bytes(*len).into())
@@ -95,6 +98,8 @@ impl Storage for PowerCutStorage {
         Ok(())
     }
 
+    // Everything is durable at once. Only a cut loses something, and then the journal's own seals
+    // must tell what.
     fn append(&mut self, record: &[u8]) -> Result<(), PowerCutError> {
         let taken = self.bytes.len() + record.len() + Self::OVERHEAD;
         if taken > self.capacity {
@@ -130,12 +135,14 @@ impl Storage for PowerCutStorage {
             return Err(PowerCutError::PowerLost);
         }
         let mut rest = self.bytes.as_slice();
+        // Only records at the beginning are trimmed, as a log is.
         while let Some((record, behind)) = split(rest) {
             if !is_stale(record) {
                 break;
             }
             rest = behind;
         }
+        debug_assert!(rest.len() <= self.bytes.len(), "it is their end");
         self.bytes.drain(..self.bytes.len() - rest.len());
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use synod::{Event, Record, StateMachine, Tracer};
 
-/// Time before a progress bar appears.
+/// Time before a progress bar appears. Shorter commands are over before anybody wants to know.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two updates of a progress bar.
 const STEP: Duration = Duration::from_millis(100);
@@ -18,7 +18,9 @@ const STEP: Duration = Duration::from_millis(100);
 /// Number of slots applied by at least one node: a [`Tracer`] written by one thread and read by another.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    /// Greatest slot applied by any node.
     applied: AtomicU64,
+    /// Number of slots of a run in which nothing is decided twice; the bar may go beyond.
     expected: u64,
 }
 
@@ -45,6 +47,9 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for &Progress {
 
 /// Calls `work`, and shows a bar of the given length and style once it has taken more than a second. `update` is called
 /// at each step.
+///
+/// The bar is drawn by a thread of its own, which ends when `done` is dropped, also by a panic of
+/// `work`.
 fn shown<T>(
     len: u64,
     template: &str,
@@ -85,9 +90,13 @@ pub(crate) fn run_shown<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
 pub(crate) struct SweepProgress {
     /// Number of runs and time budget; whichever is reached first ends the sweep.
     expected: (Option<u64>, Option<Duration>),
+    /// Number of completed runs.
     runs: AtomicU64,
+    /// Number of failed runs.
     failed: AtomicU64,
+    /// Number of faults that struck.
     struck: AtomicU64,
+    /// Time since the sweep began, in milliseconds.
     took_ms: AtomicU64,
 }
 
@@ -113,7 +122,8 @@ impl SweepProgress {
         self.took_ms.store(took_ms, Ordering::Relaxed);
     }
 
-    /// Returns the completed part of a bar of length `whole`.
+    /// Returns the completed part of a bar of length `whole`. Of runs and time, the one that is
+    /// further decides, because it ends the sweep.
     fn position(&self, whole: u64) -> u64 {
         let part = |of: u128, all: u128| {
             let part = of * u128::from(whole) / all.max(1);
@@ -127,10 +137,12 @@ impl SweepProgress {
         by_runs.max(by_time).min(whole)
     }
 
+    /// Returns the time since the sweep began, as of the last run.
     fn took(&self) -> Duration {
         Duration::from_millis(self.took_ms.load(Ordering::Relaxed))
     }
 
+    /// Returns the text behind the bar.
     fn message(&self) -> String {
         let runs = self.runs.load(Ordering::Relaxed);
         let rate = per_second(runs, self.took());
@@ -151,6 +163,7 @@ pub(crate) fn per_second(count: u64, took: Duration) -> u64 {
 
 /// Executes a sweep, and shows its progress once it has taken more than a second.
 pub(crate) fn sweep_shown<T>(progress: &SweepProgress, work: impl FnOnce() -> T) -> T {
+    // Length of the bar. Neither runs nor milliseconds would do, as either may have no bound.
     const WHOLE: u64 = 10_000;
     let template = "{elapsed_precise} {wide_bar} {msg}, {eta} to go";
     let move_on = |bar: &ProgressBar| {
@@ -188,8 +201,9 @@ pub(crate) fn counted<T>(
     shown(len, &template, move_on, || work(&count))
 }
 
-/// Calls `work` and returns how long it took. Once `over`, given the time so far, returns true, `stop` is called. The
-/// progress is shown once it has taken more than a second.
+/// Calls `work` and returns how long it took. Once `over`, given the time so far, returns true,
+/// `stop` is called. The progress is shown once it has taken more than a second. `over` is asked
+/// every tenth of a second.
 pub(crate) fn timed<T>(
     over: impl Fn(Duration) -> bool + Sync,
     states: impl Fn() -> u64 + Sync,

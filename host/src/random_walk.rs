@@ -31,10 +31,14 @@ pub use check::{Check, CheckSet, Violation};
 use synod::machines::{Kv, KvCommand};
 use synod::{Proposal, Tally};
 
-/// Capacity of the key-value store of the nodes.
+/// Capacity of the key-value store of the nodes. Clients use 6 keys, so that the store is full at
+/// times and refuses a new one.
 const KEYS: usize = 4;
 
+/// State machine of the nodes. A reference implementation in `ledger` computes the same outputs
+/// independently.
 type Machine = Kv<KEYS>;
+/// A value of a slot.
 type Asked = Proposal<KvCommand>;
 
 /// Settings of a walk beside its seed. The feature `mutants` adds a field.
@@ -60,6 +64,9 @@ impl Default for Conditions {
 }
 
 /// Result of a walk.
+///
+/// The counts tell whether walks come to what they are made for; a test and `synod check` demand
+/// that they do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walked {
     /// Number of steps of all nodes.
@@ -99,6 +106,8 @@ pub fn walk(seed: u64, conditions: &Conditions) -> Walked {
     }
 }
 
+/// Makes a walk with the given capacities of nodes. Each triple of capacities is a copy of nodes
+/// and checkers in the program, so that there are only three.
 fn walk_of<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     seed: u64,
     conditions: &Conditions,

@@ -16,14 +16,17 @@ use synod::simulation::{
 };
 use synod::{Digest, Queue, StateMachine, Tally, Tracer};
 
-/// Capacity of a page, in entries: as many as fit in a small message.
+/// Capacity of a page, in entries: as many as fit in a small message. A promise often takes several,
+/// each of which can be lost.
 pub const PAGE: usize = 2;
-/// Capacity of the window, in slots.
+/// Capacity of the window, in slots. The default run has far fewer in flight, so that a full window
+/// is left to runs with faults.
 pub const WINDOW: usize = 64;
 /// Capacity of the key-value store, in keys, and of the bank, in accounts: one for each of the most clients.
 pub const KEYS: usize = 64;
-/// Stack size of a run, in bytes. The simulation is a value of several megabytes, which unoptimised builds copy several
-/// times.
+/// Stack size of a run, in bytes. The simulation is a value of several megabytes, which unoptimised
+/// builds copy several times. The system provides memory only for pages that are used, so that a
+/// generous size costs nothing.
 pub(crate) const STACK: usize = 64 << 20;
 
 /// Capacity of the smaller of the two simulations in nodes and in clients; it queues 1,024 events. The larger one has
@@ -31,6 +34,11 @@ pub(crate) const STACK: usize = 64 << 20;
 const SMALL_MAX: u16 = 16;
 /// [`SMALL_MAX`] as a const generic argument.
 pub(crate) const SMALL_CAPACITY: usize = 16;
+
+const _: () = assert!(
+    SMALL_MAX == 16 && SMALL_CAPACITY == 16,
+    "the two are one number"
+);
 
 /// A tracer for every state machine that the host runs.
 ///
@@ -62,14 +70,15 @@ pub struct Finished {
     /// Coverage of the checkers, if there were any.
     pub checks: Option<Checks>,
     /// Effort of a run with faults after they were over, if it is comparable with that of other runs.
-    pub pace: Option<Figures>,
+    pub effort: Option<Figures>,
     /// Number of requests answered in earlier runs on the same files.
     pub earlier: u64,
     /// Events on the disks of the nodes; all zero without disks.
     pub disks: DiskFigures,
 }
 
-/// Tracers of every run: the digest, the counts of events, and the leaderships.
+/// Tracers of every run, beside that of its caller: the digest, the counts of events, and the
+/// leaderships.
 pub(crate) type RunTracers = (Digest, (Tally, Leaderships));
 
 /// Coverage of the checkers of a run.
@@ -98,7 +107,7 @@ impl Finished {
             marks: simulation.marks().collect(),
             checks: None,
             began: 0,
-            pace: None,
+            effort: None,
             earlier: 0,
             disks: DiskFigures::default(),
         }
@@ -172,7 +181,8 @@ pub fn run(options: &Options, tracer: &mut dyn HostTracer) -> Result<Finished, R
     .map_err(RunError::Scenario)
 }
 
-/// Calls a function in a thread with a stack large enough for a simulation.
+/// Calls a function in a thread with a stack large enough for a simulation. A panic of the function
+/// goes on in the caller.
 pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, RunError> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()
@@ -184,7 +194,8 @@ pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, R
     })
 }
 
-/// Calls `step` until it returns a verdict or a signal requests to stop.
+/// Calls `step` until it returns a verdict or a signal requests to stop. The signal is looked for
+/// after each step, and a step takes microseconds.
 #[inline]
 pub(crate) fn run_until_verdict(mut step: impl FnMut() -> Option<Verdict>) -> Verdict {
     loop {

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 /// Name of the program if it was not called by another one.
 const NAME: &str = "synod";
 
-/// Name under which the program was called, quoted for a shell.
+/// Name under which the program was called, quoted for a shell. Printed commands begin with it, so
+/// that they work from where the program was called.
 static PROGRAM: OnceLock<String> = OnceLock::new();
 
 /// Stores the first word of the command line: a name found in the `PATH`, or a path. Only the first call has an effect.
@@ -63,9 +64,14 @@ pub(crate) fn quoted(word: &OsStr) -> String {
 }
 
 /// A word that is being quoted.
+///
+/// A single quotation mark cannot be quoted within single quotation marks, so that quoted and bare
+/// parts take turns.
 #[derive(Default)]
 struct Quoted {
+    /// The word so far.
     word: String,
+    /// Whether it ends inside of quotation marks.
     is_open: bool,
 }
 
@@ -100,6 +106,7 @@ impl Quoted {
         self.bare("')\"");
     }
 
+    /// Returns the word. An empty one is quoted, as it would otherwise vanish.
     fn finish(mut self) -> String {
         if self.word.is_empty() {
             self.word.push_str("''");
@@ -127,6 +134,7 @@ pub(crate) fn push_operand(line: &mut String, value: &OsStr) {
     line.push_str(&quoted(value));
 }
 
+/// True if a value would be read as an option. A single dash stands for the standard input.
 fn is_like_an_option(value: &OsStr) -> bool {
     let bytes = value.as_encoded_bytes();
     bytes.len() > 1 && bytes.starts_with(b"-")

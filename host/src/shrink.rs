@@ -19,6 +19,9 @@ use explanation::LineCount;
 use synod::simulation::{Bound, ScenarioError, Trial, Verdict, Weather};
 
 /// Size of a failing run. Sizes are compared by their fields in this order.
+///
+/// A person reads lines, so that they count most. The other fields decide between runs that are
+/// explained equally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
     /// Lines of the explanation.
@@ -54,6 +57,9 @@ pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, Size) + Send);
 /// Shrinks a failing run with at most `tries_max` runs; `None` if it does not fail. The thread must have a large enough
 /// stack: see [`in_thread`](crate::case::in_thread).
 ///
+/// A quarter of the runs is spent on unrelated small trials, which often fail at once; most of the
+/// rest on smaller versions of this one; what is left on its messages.
+///
 /// # Errors
 ///
 /// [`ScenarioError`] if the run could not start.
@@ -76,6 +82,7 @@ pub fn shrink(
         tries_max,
         on_progress,
     };
+    // A script without weather was written by hand or shrunk before: there is nothing to draw anew.
     if case.script.is_none() || case.trial.weather != Weather::CALM {
         shrinking.redraw(tries_max / 4);
         shrinking.trials(tries_max * 3 / 5);
@@ -97,7 +104,7 @@ pub fn shrink(
     }))
 }
 
-/// Runs a case and measures its size.
+/// Runs a case and measures its size. The lines are counted, not formatted.
 fn measure(case: &Case) -> Result<(Size, Finished), ScenarioError> {
     let mut lines = LineCount::default();
     let finished = run_here(case, &mut lines)?;
@@ -127,6 +134,7 @@ enum Liveness {
 }
 
 impl Liveness {
+    /// Returns the relation of a verdict. A run that is done is never shrunk.
     const fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Done | Verdict::Violated(_) => Self::Unharmed,
@@ -137,15 +145,24 @@ impl Liveness {
 }
 
 /// State of a shrinking in progress.
+///
+/// The size only ever becomes smaller, except once: when random fates are replaced by a script.
 struct Shrinking<'a> {
+    /// Kind of failure, which every smaller run must have.
     failure: &'static str,
+    /// Whether the failure is a lack of progress, for which some reductions mean nothing.
     liveness: Liveness,
     /// Whether a majority was left in the original run.
     fair: bool,
+    /// Smallest failing run so far.
     best: Case,
+    /// Its size.
     size: Size,
+    /// Number of runs so far, with the original one.
     tries: u64,
+    /// Greatest number of runs.
     tries_max: u64,
+    /// Called before each run.
     on_progress: OnProgress<'a>,
 }
 
@@ -162,6 +179,7 @@ impl Shrinking<'_> {
             Ok((size, finished))
                 if finished.failure() == Some(self.failure) && size < self.size =>
             {
+                debug_assert!(size < self.size, "a run is replaced by a smaller one");
                 self.best = candidate;
                 self.size = size;
                 true
@@ -170,18 +188,22 @@ impl Shrinking<'_> {
         }
     }
 
+    /// True if no further run is to be tried: the bound is reached, or a signal has arrived. The
+    /// best run so far is then the result.
     fn is_spent(&self) -> bool {
         self.tries >= self.tries_max || signals::is_stop_requested()
     }
 }
 
-/// True if more than half of the nodes keep their votes.
+/// True if more than half of the nodes keep their votes. A planned fault that takes a vote is one
+/// after which its node never votes again.
 fn keeps_majority(trial: &Trial) -> bool {
     let lost = trial.plan.iter().filter(|planned| planned.takes_a_vote());
     lost.count() * 2 < usize::from(trial.scenario.nodes)
 }
 
-/// Tries to remove pieces of `items`, from halves down to single ones. `take` returns true if the removal was accepted.
+/// Tries to remove pieces of `items`, from halves down to single ones. `take` returns true if the
+/// removal was accepted. Each accepted removal shortens what the next pieces are taken from.
 fn piecewise<T: Clone>(items: &[T], mut take: impl FnMut(&[T]) -> bool) {
     let mut left = items.to_vec();
     // The last pieces come first, because late events matter least.

@@ -9,14 +9,17 @@ use std::process;
 /// Number of SIGINT, which Ctrl-C sends.
 const INTERRUPT: u8 = 2;
 
-/// Whether a signal has arrived.
+/// Whether a signal has arrived. Never cleared, as the program then comes to its end.
 static STOP_REQUESTED: AtomicBool = AtomicBool::new(false);
 /// Whether a run in progress is stopped by the first signal.
 static STOPS_RUNS: AtomicBool = AtomicBool::new(false);
-/// Number of the first signal.
+/// Number of the first signal. Meaningful once a signal has arrived.
 static FIRST_SIGNAL: AtomicU8 = AtomicU8::new(INTERRUPT);
 
 /// Effect of the first signal on a run in progress.
+///
+/// A single run may take hours, and is cut off with a summary of what it did so far. A sweep has
+/// many short ones, whose results count only as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FirstSignal {
     /// The run is stopped.
@@ -57,6 +60,7 @@ pub(crate) fn exit_code() -> u8 {
     FIRST_SIGNAL.load(Ordering::Relaxed).saturating_add(128)
 }
 
+/// Handles a signal, on a thread of its own, so that it may print and exit.
 fn on_signal(signal: u8, first: FirstSignal) {
     if STOP_REQUESTED.swap(true, Ordering::Relaxed) {
         process::exit(i32::from(signal) + 128);
@@ -67,6 +71,7 @@ fn on_signal(signal: u8, first: FirstSignal) {
     }
 }
 
+/// Calls a function on each signal that the program handles.
 #[cfg(unix)]
 fn watch(mut act: impl FnMut(u8) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -88,6 +93,7 @@ fn watch(mut act: impl FnMut(u8) + Send + 'static) -> io::Result<()> {
 }
 
 /// Returns the signals that are ignored, as bits from the first; none if the system does not tell.
+/// The system shows them as a hexadecimal mask in `/proc`, which exists on Linux alone.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

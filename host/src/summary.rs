@@ -44,6 +44,8 @@ impl Summary<'_> {
         json::write(self, out);
     }
 
+    /// Returns the outcome as a word and, unless the run is done, its reason. A run that a signal
+    /// stopped is no stall: nothing is wrong with it, and its exit code is that of the signal.
     fn outcome(&self) -> (&'static str, Option<String>) {
         match &self.finished.verdict {
             Verdict::Done => ("done", None),
@@ -53,7 +55,8 @@ impl Summary<'_> {
         }
     }
 
-    /// Returns each kind of message that occurred, with the numbers sent, delivered and lost.
+    /// Returns each kind of message that occurred, with the numbers sent, delivered and lost. Kinds
+    /// that did not occur would fill most of the table of a short run.
     fn traffic(&self) -> impl Iterator<Item = (MessageKind, [u64; 3])> {
         let tally = &self.finished.tally;
         MessageKind::ALL.into_iter().filter_map(|kind| {

@@ -4,16 +4,16 @@
 //! depend on the number of threads.
 
 mod coverage;
+mod effort;
 mod non_vacuity;
-mod pace;
 mod seeds;
 #[cfg(test)]
 mod tests;
 mod workers;
 
 pub use coverage::{Coverage, Occurrences, RareEvent};
+pub use effort::{Effort, EffortAverages, MANY_RUNS};
 pub use non_vacuity::{Expectations, Missing, possible};
-pub use pace::{MANY_RUNS, Paces, Take};
 pub use seeds::{Seeds, Shard};
 pub use workers::{Progress, current_seed, sweep};
 
@@ -48,6 +48,8 @@ pub struct Sweep {
 }
 
 /// Source of the run of each seed.
+///
+/// A run follows from its source and its seed, so that any run of a sweep can be repeated alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Each seed draws its trial.
@@ -141,7 +143,8 @@ pub fn faults_text(faults: FaultSet) -> String {
 }
 
 impl Sweep {
-    /// Returns the command that sweeps these seeds in the same way, without the time budget.
+    /// Returns the command that sweeps these seeds in the same way, without the time budget. A time
+    /// budget would end the repetition at another seed.
     pub fn command(&self, seeds: Seeds) -> String {
         let mut line = format!("{} sweep --seeds {seeds}", shell_quoting::program());
         if self.shard != Shard::WHOLE {
@@ -190,9 +193,9 @@ pub struct Swept {
     /// Expected faults and events that never occurred; empty if the sweep ended early.
     pub missing: Vec<Missing>,
     /// Averages over all runs.
-    pub paces: Paces,
+    pub averages: EffortAverages,
     /// Averages that are out of their bounds; empty if the sweep ended early, or if not all faults and sizes are drawn.
-    pub unusual: Vec<Take>,
+    pub unusual: Vec<Effort>,
     /// Number of answered requests.
     pub answered: u64,
     /// Number of decided slots.
@@ -257,7 +260,7 @@ impl Failure {
 }
 
 impl Swept {
-    /// Returns the result of a sweep that has not begun.
+    /// Returns the result of a sweep that has not begun. `first` is the seed that is run first.
     fn new(first: u64) -> Self {
         Self {
             end: End::Through,
@@ -266,7 +269,7 @@ impl Swept {
             failures: Vec::new(),
             coverage: Coverage::default(),
             missing: Vec::new(),
-            paces: Paces::default(),
+            averages: EffortAverages::default(),
             unusual: Vec::new(),
             answered: 0,
             decided: 0,
@@ -296,14 +299,21 @@ impl Swept {
         }
     }
 
-    /// Adds the results of a run.
+    /// Adds the results of a run. Runs must be added in rising order of their seeds, on which the
+    /// digest and the first failure depend.
     fn add(&mut self, trial: &Trial, finished: &Finished, again: Option<Digest>) {
         let run_seed = trial.scenario.run_seed;
+        debug_assert!(
+            self.failures
+                .last()
+                .is_none_or(|last| last.run_seed < run_seed),
+            "runs are added in the order of their seeds"
+        );
         self.runs += 1;
         let failure = Failure::of(run_seed, finished, again);
         self.failures.extend(failure);
         self.coverage.add(finished);
-        self.paces.add(trial, finished);
+        self.averages.add(trial, finished);
         self.answered += finished.report.answered;
         self.decided += finished.report.applied.number();
         self.deliveries += finished.report.deliveries;
@@ -315,7 +325,8 @@ impl Swept {
     }
 }
 
-/// Mixes a digest into the digest of all runs, in the same way as the words of a trace.
+/// Mixes a digest into the digest of all runs, in the same way as the words of a trace. The order
+/// counts, so that two sweeps with equal digests have run the same seeds with the same results.
 fn folded(digests: Digest, digest: Digest) -> Digest {
     let product = (digests.value() ^ digest.value()).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     Digest::resume(product ^ product >> 32)

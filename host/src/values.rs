@@ -12,14 +12,16 @@ use core::ops::RangeInclusive;
 use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Target};
 use synod::{Duration, Instant, NodeId, Role};
 
-/// Longest mean delay of a message.
+/// Longest mean delay of a message. More than a day is a mistake of unit rather than a network.
 pub(crate) const DELAY_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Greatest jitter that the random generator of the simulation can draw.
 pub(crate) const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
-/// Greatest bound on simulated time: more than a century.
+/// Greatest bound on simulated time: more than a century. Sums of simulated times stay far from the
+/// end of 64 bits of microseconds.
 pub(crate) const UNTIL_MAX: Duration = Duration::from_secs(1_000_000 * 3_600);
 
-/// Description of the values that an option accepts; completes "takes …".
+/// Description of the values that an option accepts; completes "takes …". The option and the value
+/// that was given are added by the caller: see [`crate::cli::UsageError`].
 pub(crate) type Expected = &'static str;
 
 /// Parses a seed: a whole number from 0 to 2⁶⁴ − 1.
@@ -53,7 +55,7 @@ pub(crate) fn shard(text: &str) -> Result<Shard, Expected> {
     parsed.ok_or("a share I/N with I from 1 to N, such as 1/4")
 }
 
-/// Parses the number of runs at a time.
+/// Parses the number of runs at a time. More threads than that are a slip of the keyboard.
 pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize, Expected> {
     within(text, 1..=1024)
         .and_then(|jobs| NonZeroUsize::new(jobs.into()))
@@ -103,7 +105,8 @@ pub(crate) fn clients(text: &str) -> Result<u16, Expected> {
     within(text, 1..=64).ok_or("a whole number from 1 to 64")
 }
 
-/// Parses the number of requests of each client.
+/// Parses the number of requests of each client. The last number of 32 bits is kept free, as it
+/// stands for scripts without an end.
 pub(crate) fn requests(text: &str) -> Result<u32, Expected> {
     number(text)
         .and_then(|number| u32::try_from(number).ok())
@@ -259,6 +262,7 @@ pub(crate) fn kill(text: &str) -> Result<Kill, Expected> {
     parsed.ok_or("NODE@TIME or leader@TIME, such as 3@1s, NODE_3@1.5s or leader@800ms")
 }
 
+/// Parses the number of a node, as a number or as it is named in the log.
 fn node_id(text: &str) -> Option<NodeId> {
     let digits = text
         .strip_prefix("NODE_")
@@ -267,12 +271,14 @@ fn node_id(text: &str) -> Option<NodeId> {
     within(digits, 0..=u16::MAX).map(NodeId)
 }
 
+/// Parses a whole number in a range.
 fn within(text: &str, range: RangeInclusive<u16>) -> Option<u16> {
     let number = u16::try_from(number(text)?).ok()?;
     range.contains(&number).then_some(number)
 }
 
-/// Parses a whole number that may have underscores between its digits: `10_000`.
+/// Parses a whole number that may have underscores between its digits: `10_000`. An empty text is
+/// none, and neither is one with a sign.
 fn number(text: &str) -> Option<u64> {
     let outside = text.starts_with('_') || text.ends_with('_') || text.contains("__");
     let digits: String = text.chars().filter(|char| *char != '_').collect();
@@ -283,7 +289,8 @@ fn number(text: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// Parses a number with a unit of time, exact to the microsecond.
+/// Parses a number with a unit of time, exact to the microsecond. A number without a unit is a
+/// duration only if it is 0, as nobody could tell its unit.
 fn span(text: &str) -> Option<Duration> {
     let unit_at = text
         .find(|char: char| !(char.is_ascii_digit() || char == '.' || char == '_'))
@@ -310,6 +317,7 @@ fn decimal(text: &str, unit: u64) -> Option<u64> {
         None => (text, ""),
     };
     let mut parts = number(whole)?.checked_mul(unit)?;
+    // The worth of the next decimal place, times ten.
     let mut place = unit;
     for byte in fraction.trim_end_matches('0').bytes() {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;

@@ -1,4 +1,4 @@
-//! The program as a process with streams and an exit code.
+//! Tests of the program as a process: its streams, its exit codes, and the signals that stop it.
 
 #![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 

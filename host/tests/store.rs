@@ -1,5 +1,5 @@
-//! Stores and processes: a killed one, two at once, one without write permission, one with a full disk. Each is this
-//! program started again as the test `child`.
+//! Tests of stores among processes: one is killed, two open the same store, one lacks the permission to write, and one has
+//! a full disk. Each is this program started again as the test `child`.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]

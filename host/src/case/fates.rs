@@ -42,6 +42,7 @@ impl Script {
         }
     }
 
+    /// Returns the fate of a message in the form of the simulation.
     fn fate(&self, message: LinkMessage) -> Fate {
         let ScriptedFate { delay, again } =
             self.choices.get(&message).copied().unwrap_or(self.usual());
@@ -52,16 +53,19 @@ impl Script {
     }
 }
 
-/// Number of messages sent on each link so far.
+/// Number of messages sent on each link so far. They name messages independently of each other: the
+/// loss of one on a link leaves the names on all others as they are.
 #[derive(Clone, Debug, Default)]
 struct SentCounts(BTreeMap<(NodeId, NodeId), u32>);
 
 impl SentCounts {
+    /// Returns the name of the next message on a link.
     fn peek(&self, from: NodeId, to: NodeId) -> LinkMessage {
         let nth = self.0.get(&(from, to)).copied().unwrap_or(0);
         LinkMessage { from, to, nth }
     }
 
+    /// Returns the name of the next message on a link, and counts it.
     fn next(&mut self, from: NodeId, to: NodeId) -> LinkMessage {
         let message = self.peek(from, to);
         self.0.insert((from, to), message.nth + 1);
@@ -70,15 +74,23 @@ impl SentCounts {
 }
 
 /// Source of the message fates and planned faults of a case.
+///
+/// The default is a source without faults, which a simulation has before it is started.
 #[derive(Clone, Debug)]
 pub struct Fates {
+    /// Where fates come from.
     source: Source,
+    /// Names of the next messages. They are kept only if a script or a record needs them, since
+    /// every message pays for them.
     counts: SentCounts,
     /// Record of the fates so far, if they are recorded.
     record: Option<Script>,
+    /// Number of messages lost so far.
     lost: u64,
 }
 
+/// Source of fates, with what is planned besides. Both are boxed, as the fates are a field of every
+/// simulation.
 #[derive(Clone, Debug)]
 enum Source {
     /// Random fates and planned faults.
@@ -88,10 +100,12 @@ enum Source {
 }
 
 impl Fates {
+    /// Returns fates drawn from the seed of the faults.
     pub(super) fn drawn(faults: Faults) -> Self {
         Self::from(Source::Drawn(Box::new(faults)))
     }
 
+    /// Returns the fates of a script, with the planned faults of the case.
     pub(super) fn scripted(script: Script, plan: Plan) -> Self {
         Self::from(Source::Scripted(Box::new(plan), script))
     }
@@ -155,6 +169,8 @@ impl Nemesis for Fates {
         }
     }
 
+    // The simulation calls this once for each message and recipient, in the order of sending,
+    // unless a planned fault cuts the message off.
     fn fate(&mut self, passing: InTransit) -> Fate {
         let InTransit { from, to, .. } = passing;
         let fate = match &mut self.source {

@@ -54,49 +54,68 @@ fn name_of(path: &Path) -> impl fmt::Display {
 impl core::error::Error for FileError {}
 
 /// Top-level table of a scenario file. Missing keys have the values of the default run.
+///
+/// Keys keep the order of the fields when a file is written. An unknown key is an error, since a
+/// misspelt one would silently have its default.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct File {
+    /// Seed; 0 if it is missing, so that a file without one is a certain run.
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<SeedValue>,
     nodes: Option<u16>,
     clients: Option<u16>,
     requests: Option<u32>,
+    /// `kv` or `bank`.
     machine: Option<String>,
+    /// Capacities of the nodes: `tight`, `roomy` or `wide`.
     room: Option<String>,
+    /// Size of the disks: `ample`, or `least` for the smallest that a journal accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
     storage: Option<String>,
     /// Mistake planted in every node.
     mutant: Option<String>,
     /// Number of keys that the clients contend for.
     contended: Option<u32>,
+    /// Node of the clients, or `spread`; the last node if it is missing.
     place: Option<NodeOrWord>,
+    /// Pause of a client between an answer and its next request.
     think: Option<DurationText>,
     /// Time for which a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     gather: Option<DurationText>,
+    /// Node that an operator has made a founder by mistake, besides node 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     second_founder: Option<u16>,
+    /// Bound on simulated time.
     until: Option<DurationText>,
+    /// Bound on the number of events.
     events: Option<u64>,
+    /// Round trip that the nodes take for the longest, if it is not that of the links.
     #[serde(skip_serializing_if = "Option::is_none")]
     round_trip: Option<DurationText>,
     link: LinkTable,
     #[serde(skip_serializing_if = "Option::is_none")]
     weather: Option<WeatherTable>,
+    /// Outcome of a recorded run, with which a replay is compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    /// Planned faults.
     #[serde(rename = "fault", skip_serializing_if = "Vec::is_empty")]
     faults: Vec<FaultTable>,
+    /// Fates of single messages, in a recorded run.
     #[serde(skip_serializing_if = "Option::is_none")]
     script: Option<ScriptTable>,
 }
 
-/// Scripted fates of messages.
+/// Scripted fates of messages. A line is `FROM>TO #NTH lost`, or `FROM>TO #NTH` and the delays of
+/// one or two copies.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ScriptTable {
+    /// Delay of each message without a line.
     usual: DurationText,
+    /// Lines, one for each other message.
     messages: Vec<String>,
 }
 
@@ -137,7 +156,8 @@ pub fn write(path: &Path, case: &Case, outcome: Option<&Outcome>) -> Result<(), 
     fs::write(path, text).map_err(|error| FileError::Io(path.into(), error))
 }
 
-/// Checks that a file can be written, without changing an existing one.
+/// Checks that a file can be written, without changing an existing one. It is called before a long
+/// run, so that the run is not in vain.
 ///
 /// # Errors
 ///
@@ -164,6 +184,7 @@ pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
     file.case().map_err(|invalid| invalid.in_text(text))
 }
 
+/// Returns an error of the TOML parser as one line with the number of its line in the text.
 fn located(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().replace('\n', " ");
     match error.span() {
@@ -184,6 +205,8 @@ pub fn print(case: &Case, outcome: Option<&Outcome>) -> Result<String, String> {
 }
 
 impl File {
+    /// Returns the tables of a case. They name every value, also a default one, so that a later
+    /// program with other defaults runs the same.
     fn of(case: &Case) -> Self {
         let Trial {
             scenario,
@@ -235,6 +258,8 @@ impl File {
         }
     }
 
+    /// Returns the case of a file, with its outcome. What single keys accept is checked first, then
+    /// the limits, and at last whether each fault can have an effect.
     fn case(self) -> Result<(Case, Option<Outcome>), Invalid> {
         let run_seed = self.seed.unwrap_or(SeedValue(0)).0;
         let mut options = Options::new(run_seed);
@@ -305,6 +330,7 @@ impl File {
 }
 
 impl ScriptTable {
+    /// Returns the table of a script, sorted by links and numbers.
     fn of(script: &Script) -> Self {
         let line = |(message, choice): (&LinkMessage, &ScriptedFate)| {
             let LinkMessage { from, to, nth } = message;
@@ -321,6 +347,7 @@ impl ScriptTable {
         }
     }
 
+    /// Returns the script, or the first line that is not valid or names a message again.
     fn script(self) -> Result<Script, Invalid> {
         let choice = |(index, line): (usize, &String)| {
             let bad = || {

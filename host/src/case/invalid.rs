@@ -13,6 +13,10 @@ pub(super) enum PathStep {
 }
 
 /// An invalid value in a scenario file.
+///
+/// An error is made where a value is checked, which knows only the innermost key. Each caller adds
+/// what it knows, from the inside to the outside, as in
+/// `Invalid::new(…).under("kind").at_index(2).under("fault")`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Invalid {
     /// Path to the value, innermost step first.
@@ -22,6 +26,7 @@ pub(super) struct Invalid {
 }
 
 impl Invalid {
+    /// Returns an error without a place, for its callers to add.
     pub(super) fn new(problem: impl Into<String>) -> Self {
         Self {
             path: Vec::new(),
@@ -61,7 +66,8 @@ impl Invalid {
         }
     }
 
-    /// Returns the offset of the value in the text, as far as the path can be followed.
+    /// Returns the offset of the value in the text, as far as the path can be followed. So an error
+    /// about a key that is missing is located at its table.
     fn offset(&self, text: &str) -> Option<usize> {
         let table = DeTable::parse(text).ok()?;
         let root = DeValue::Table(table.into_inner());

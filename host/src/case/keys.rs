@@ -5,6 +5,9 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor, value};
 use serde::forward_to_deserialize_any;
 
 /// Returns the keys of a table, in the order of its fields.
+///
+/// `serde` hands the names of the fields to a deserializer before any value is read. The help page
+/// takes them from there, so that no list of keys can go out of date.
 pub(super) fn of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut asked = Asked(&[]);
     // The call records the names of the fields; its result is always an error.
@@ -38,6 +41,7 @@ impl<'de> Deserializer<'de> for &mut Asked {
     }
 }
 
+/// Returns an error that ends the deserialization; nobody reads it.
 fn nothing(why: impl Display) -> value::Error {
     value::Error::custom(why)
 }

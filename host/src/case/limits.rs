@@ -6,9 +6,10 @@ use core::fmt::Display;
 use synod::simulation::{Capacities, Fault, Placement, Planned, Scenario, Target, Trial, Weather};
 use synod::{Duration, Instant, NodeId, NodeSet};
 
-/// Greatest number of nodes and of clients.
+/// Greatest number of nodes and of clients. Sets of nodes are words of 64 bits.
 const MOST: u16 = 64;
-/// Greatest number of nodes in a run with the smallest capacities.
+/// Greatest number of nodes in a run with the smallest capacities. It is the number of nodes of
+/// that simulation.
 const MOST_IN_TIGHT: u16 = 16;
 
 /// Checks all values of a trial.
@@ -40,6 +41,7 @@ pub(super) fn check(trial: &Trial) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// Checks that a number is at least `least` and at most `most`; the error names both.
 fn within(key: &'static str, got: u64, least: u64, most: u64) -> Result<(), Invalid> {
     if (least..=most).contains(&got) {
         return Ok(());
@@ -48,6 +50,7 @@ fn within(key: &'static str, got: u64, least: u64, most: u64) -> Result<(), Inva
     Err(Invalid::value(key, &got, &takes))
 }
 
+/// Checks a duration. `what` is the bound in words, as a user would write it.
 fn at_most(
     key: &'static str,
     got: Duration,
@@ -60,6 +63,7 @@ fn at_most(
     Err(Invalid::value(key, &got, &format!("at most {what}")))
 }
 
+/// Checks the times of a scenario, of which some are bounded by others.
 fn check_times(scenario: &Scenario) -> Result<(), Invalid> {
     let (link, until) = (scenario.link, scenario.time_max);
     if until == Duration::ZERO {
@@ -83,6 +87,7 @@ fn check_times(scenario: &Scenario) -> Result<(), Invalid> {
     times().map_err(|invalid: Invalid| invalid.under("link"))
 }
 
+/// Checks the durations of the weather. Its shares are checked when they are parsed.
 fn check_weather(weather: &Weather) -> Result<(), Invalid> {
     for (key, span) in [
         ("spike-max", weather.spike),
@@ -100,6 +105,7 @@ fn check_weather(weather: &Weather) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// Checks that a node is one of the cluster's.
 fn exists(key: &'static str, node: NodeId, scenario: &Scenario) -> Result<(), Invalid> {
     match scenario.nodes {
         nodes if node.0 < nodes => Ok(()),
@@ -115,11 +121,13 @@ fn exists(key: &'static str, node: NodeId, scenario: &Scenario) -> Result<(), In
     }
 }
 
+/// Checks that all nodes of a set are of the cluster.
 fn exist(key: &'static str, set: NodeSet, scenario: &Scenario) -> Result<(), Invalid> {
     set.iter().try_for_each(|node| exists(key, node, scenario))
 }
 
-/// Checks that a fault refers to existing nodes and ends before the run is given up.
+/// Checks that a fault refers to existing nodes and ends before the run is given up. A fault that
+/// outlasts the run would leave no time to see whether the cluster recovers.
 fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Invalid> {
     let (kind, until) = (planned.kind(), scenario.time_max);
     let at = planned.at.since(Instant::ZERO);

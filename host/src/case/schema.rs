@@ -44,7 +44,8 @@ impl<'de> Deserialize<'de> for PercentText {
     }
 }
 
-/// A seed: an integer, or a string if it exceeds the integers of TOML.
+/// A seed: an integer, or a string if it exceeds the integers of TOML. TOML has integers of 64 bits
+/// with a sign, and seeds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SeedValue(pub(super) u64);
 
@@ -90,6 +91,7 @@ pub(super) enum NodeOrWord {
 }
 
 impl NodeOrWord {
+    /// Returns where the clients are, as the value of `place`.
     pub(super) fn placement(&self) -> Result<Placement, Invalid> {
         match self {
             Self::Number(node) => Ok(Placement::One(NodeId(*node))),
@@ -98,6 +100,7 @@ impl NodeOrWord {
         }
     }
 
+    /// Returns whom a fault strikes, as the value of `node`.
     fn target(&self) -> Result<Target, Invalid> {
         match self {
             Self::Number(node) => Ok(Target::Node(NodeId(*node))),
@@ -106,6 +109,7 @@ impl NodeOrWord {
         }
     }
 
+    /// Returns the value of `node` for a target.
     fn of(target: Target) -> Self {
         match target {
             Target::Node(node) => Self::Number(node.0),
@@ -115,6 +119,8 @@ impl NodeOrWord {
 }
 
 /// Outcome of a recorded run.
+///
+/// A replay must have the same, and otherwise exits with 4.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
@@ -128,12 +134,16 @@ pub struct Outcome {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct LinkTable {
+    /// Mean delay of a message.
     pub(super) delay: Option<DurationText>,
+    /// Greatest deviation from the delay.
     pub(super) jitter: Option<DurationText>,
+    /// Share of messages that are lost at any time.
     pub(super) loss: Option<PercentText>,
 }
 
 impl LinkTable {
+    /// Returns the link. The default jitter is cut to the delay, as on the command line.
     pub(super) fn link(&self, default: &Options) -> Link {
         let delay = self.delay.map_or(default.delay, |span| span.0);
         let usual = default.jitter().min(delay);
@@ -150,18 +160,26 @@ impl LinkTable {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct WeatherTable {
+    /// Share of messages that are lost in a storm.
     loss: Option<PercentText>,
+    /// Share of messages that arrive twice.
     duplicate: Option<PercentText>,
+    /// Share of messages that are late by up to `spike-max`.
     spike: Option<PercentText>,
     spike_max: Option<DurationText>,
+    /// Share of messages that are held back by up to `reorder-max`.
     reorder: Option<PercentText>,
     reorder_max: Option<DurationText>,
+    /// Duration of each storm; calm and storm take turns.
     storm: DurationText,
+    /// Duration of the calm before each storm.
     calm: Option<DurationText>,
+    /// Time from which on it is calm for good.
     until: DurationText,
 }
 
 impl WeatherTable {
+    /// Returns the table of some weather, with every key, so that a share of 0 % stays one.
     pub(super) fn of(weather: &Weather) -> Self {
         Self {
             loss: Some(PercentText(weather.loss_ppm)),
@@ -176,6 +194,7 @@ impl WeatherTable {
         }
     }
 
+    /// Returns the weather, or why the table describes none.
     pub(super) fn weather(&self) -> Result<Weather, Invalid> {
         let shares = [self.loss, self.duplicate, self.spike, self.reorder];
         // A share of 0 % disables a fault on purpose. Weather without any share is a mistake.
@@ -231,14 +250,23 @@ const fn is_chance(kind: FaultKind) -> bool {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct FaultTable {
+    /// Name of the kind of fault, which determines the other keys.
     kind: String,
+    /// Time of its beginning, from the start of the run.
     at: Option<DurationText>,
+    /// Duration; a crash has none, and a jump need not.
     lasts: Option<DurationText>,
+    /// Node that it strikes, or `leader` for whichever leads at that time.
     node: Option<NodeOrWord>,
+    /// Nodes on one side of a partition.
     side: Option<Vec<u16>>,
+    /// Senders of the messages that are cut off or clogged.
     from: Option<Vec<u16>>,
+    /// Recipients of these messages.
     to: Option<Vec<u16>>,
+    /// Nodes of one group of a partial partition.
     one: Option<Vec<u16>>,
+    /// Nodes of the other group; nodes of neither reach both.
     other: Option<Vec<u16>>,
     /// Clock rate error, in millionths; positive if the clock is fast.
     rate_ppm: Option<i32>,
@@ -249,6 +277,7 @@ pub(super) struct FaultTable {
 }
 
 impl FaultTable {
+    /// Returns the table of a planned fault, with the keys of its kind alone.
     pub(super) fn of(planned: &Planned) -> Self {
         let mut table = Self {
             kind: planned.kind().name().to_owned(),
@@ -277,7 +306,8 @@ impl FaultTable {
         table
     }
 
-    /// Refuses the keys that a fault of this kind does not have.
+    /// Refuses the keys that a fault of this kind does not have. Ignoring them would run another
+    /// fault than the one that was meant.
     fn check_keys(&self, kind: FaultKind) -> Result<(), Invalid> {
         let takes: &[&str] = match kind {
             FaultKind::Partition => &["side"],
@@ -307,6 +337,7 @@ impl FaultTable {
         Ok(())
     }
 
+    /// Returns the planned fault, or what is missing or too much.
     pub(super) fn planned(&self) -> Result<Planned, Invalid> {
         let kind = FaultKind::ALL
             .into_iter()

@@ -42,7 +42,7 @@ pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Invali
     Ok(())
 }
 
-/// Checks that a storm affects messages.
+/// Checks that a storm affects messages. Each condition names the key to change.
 fn check_weather(trial: &Trial) -> Result<(), Invalid> {
     let weather = &trial.weather;
     let in_weather = |key, what: String| Err(Invalid::new(what).under(key).under("weather"));
@@ -90,7 +90,9 @@ fn check_weather(trial: &Trial) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks that the scripted messages can exist, and that messages arrive in time.
+/// Checks that the scripted messages can exist, and that messages arrive in time. A name of a
+/// message that no node sends has no effect, and is not noticed: which messages there are is known
+/// only after the run.
 fn check_script(script: &Script, trial: &Trial) -> Result<(), Invalid> {
     let nodes = trial.scenario.nodes;
     let (usual, until) = (script.usual, trial.scenario.time_max);
@@ -124,11 +126,14 @@ struct FaultCheck<'a> {
 }
 
 impl FaultCheck<'_> {
+    /// Returns an error about this fault, which names it by its number as well, for a reader with
+    /// another tool.
     fn invalid(&self, what: impl Display) -> Invalid {
         let what = format!("fault {} ({}): {what}", self.number, self.planned.kind());
         Invalid::new(what).at_index(self.number - 1).under("fault")
     }
 
+    /// Checks what depends on the kind of fault.
     fn check(&self) -> Result<(), Invalid> {
         let Planned { lasts, fault, .. } = self.planned;
         if *lasts == Some(Duration::ZERO) && !matches!(fault, Fault::Jump { .. }) {

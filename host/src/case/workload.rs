@@ -4,6 +4,9 @@ use synod::StateMachine;
 use synod::simulation::{Contention, Workload};
 
 /// Workload of a case.
+///
+/// With separate keys, each client knows what it must be answered. With contention only the
+/// linearizability check can tell.
 #[derive(Clone, Debug)]
 pub(super) enum CaseWorkload<S> {
     /// Each client follows a script on a key or account of its own.

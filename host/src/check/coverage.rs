@@ -3,6 +3,10 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A situation that a small cluster can get into.
+///
+/// Reports print the names of those that occurred, with their counts, and of those that never did.
+/// `synod check` exits with 5 if a part lacks one that it has to reach: see
+/// [`Part::due`](crate::commands::check::Part::due).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Situation {
     /// A node became leader.
@@ -94,6 +98,8 @@ impl Situation {
         }
     }
 
+    /// Returns the place among the counts. Discriminants rise from 0 in the order of
+    /// [`Situation::ALL`], so that every place exists.
     #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
     const fn index(self) -> usize {
         self as usize
@@ -126,10 +132,15 @@ impl Coverage {
 }
 
 /// Coverage shared by several threads.
+///
+/// The counts are independent of each other and are read only for reports, so that no order of
+/// memory has to be kept between them.
 #[derive(Debug, Default)]
 pub(super) struct SharedCoverage([AtomicU64; Situation::ALL.len()]);
 
 impl SharedCoverage {
+    /// Adds the counts of one step. Most of them are 0, and skipping those spares the threads
+    /// contention.
     pub(super) fn add(&self, coverage: &Coverage) {
         for (count, more) in self.0.iter().zip(coverage.0) {
             if more > 0 {
@@ -138,6 +149,7 @@ impl SharedCoverage {
         }
     }
 
+    /// Returns the sums. While other threads add to them, they may be of different moments.
     pub(super) fn coverage(&self) -> Coverage {
         let mut coverage = Coverage::default();
         for (sum, count) in coverage.0.iter_mut().zip(&self.0) {

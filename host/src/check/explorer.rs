@@ -17,17 +17,25 @@ use synod::{
 };
 
 /// The initial state of a scope, and the actions within its bounds.
+///
+/// Several threads may share one. It is never changed by a step, except for the counts of its
+/// coverage and the contents of its interners, neither of which influences a later step.
 #[derive(Debug)]
 pub struct Explorer {
     scope: Scope,
     /// Mistake planted in every node, if any.
     #[cfg(feature = "mutants")]
     mutant: Option<synod::Mutant>,
+    /// State in which every search and walk begins. Its nodes have already restarted once, so that
+    /// it may violate an invariant itself.
     start: World,
-    /// Highest round that may be claimed.
+    /// Highest round that may be claimed. Rounds grow without end if nodes compete, so that only
+    /// this bound makes the number of states finite.
     round_max: u64,
-    /// Last slot that may be used.
+    /// Last slot that may be used. Retries and no-ops may take more slots than there are requests.
     slot_max: u64,
+    /// Parts that states have in common. A search of millions of states would not fit in memory
+    /// without them.
     interners: Interners,
     coverage: SharedCoverage,
 }
@@ -39,7 +47,9 @@ type Traced<'a> = (Facts, &'a mut dyn Tracer<Tape, PAGE>);
 /// opening record after a restart, a record or two, and a seal.
 const TORN_AFTER: core::ops::RangeInclusive<u8> = 1..=3;
 
-/// Liveness is checked in one of this many states.
+/// Liveness is checked in one of this many states. A check takes many more steps than an action,
+/// and the choice by fingerprint depends on the state alone, so that repeating a search checks the
+/// same ones.
 const LIVENESS_CHECK_EVERY: u64 = 128;
 
 impl Explorer {
@@ -69,6 +79,8 @@ impl Explorer {
         Ok(explorer)
     }
 
+    /// Returns the explorer of restarted nodes. The bounds count from what they know at the start:
+    /// rounds from the highest promise, and slots from the last one with a vote.
     fn from(scope: Scope, nodes: Vec<Restarted>) -> Self {
         let rounds = nodes
             .iter()
@@ -115,6 +127,9 @@ impl Explorer {
     }
 
     /// True if power may still fail.
+    ///
+    /// After the last loss the journals are dropped (see [`World::drop_storage`]), so that no node
+    /// could restart.
     pub(super) fn may_crash(&self, world: &World) -> bool {
         world.used.crashes < self.scope.crashes
     }
@@ -125,6 +140,9 @@ impl Explorer {
     }
 
     /// Returns all actions in a state, including a loss of power after each of the first storage operations of a step.
+    ///
+    /// The number of actions is about four times that of [`Explorer::actions`]. Walks use the
+    /// latter, and let power fail in some of their steps instead.
     pub fn all_actions(&self, world: &World, actions: &mut Vec<Action>) {
         self.actions(world, actions);
         if !self.may_crash(world) {
@@ -177,12 +195,16 @@ impl Explorer {
         }
     }
 
+    /// Returns the identities of all nodes, in order.
     fn everywhere(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.scope.nodes).map(NodeId)
     }
 
     /// Returns the number of random choices that make a difference. If the node draws a peer to ask or to hand something
     /// to, that is enough to draw each; a scout has 2, as its probe may be answered before or after it lost patience.
+    ///
+    /// The numbers are multiples of those of the peers, and the same for 4 and 5 nodes; tests
+    /// beside this module find every peer drawn by some choice.
     pub(super) fn chances(&self, timer: Timer) -> u64 {
         match (timer, self.scope.nodes) {
             (Timer::Scout, 2..) => 2,
@@ -203,6 +225,9 @@ impl Explorer {
     }
 
     /// True if an action that was possible in one state is possible in another one, too.
+    ///
+    /// The replay of a schedule from which actions were removed skips with it those that depended
+    /// on them.
     pub fn can(&self, world: &World, action: &Action) -> bool {
         if world.broken.is_some() {
             return false;
@@ -252,7 +277,9 @@ impl Explorer {
         next
     }
 
-    /// Performs an action. With `torn`, power fails after that many storage operations.
+    /// Performs an action. With `torn`, power fails after that many storage operations. The loss of
+    /// power belongs to the step, not to the action, so that [`Action::Torn`] needs no second
+    /// description of each.
     fn take(
         &self,
         next: &mut World,
@@ -283,6 +310,8 @@ impl Explorer {
         }
     }
 
+    /// Lets a client make or repeat a request at a node. Only a new request is noted in the ledger:
+    /// a repetition asks for the same proposal.
     fn ask(
         &self,
         world: &mut World,
@@ -313,6 +342,10 @@ impl Explorer {
     }
 
     /// Performs a step of a node, makes its writes durable, sends its messages, and checks the invariants.
+    ///
+    /// The order is that of a driver: writes become durable before anything is sent. With `torn`,
+    /// power fails among the writes, so that nothing is sent at all and the node restarts from what
+    /// its storage holds.
     pub(super) fn act(
         &self,
         world: &mut World,
@@ -323,6 +356,7 @@ impl Explorer {
         let Some(before) = world.stored(at) else {
             return;
         };
+        // The ledger compares the node after the step with this copy.
         let before = before.node.clone();
         let Some(mut stored) = world.stored(at).cloned() else {
             return;
@@ -346,6 +380,8 @@ impl Explorer {
             let what = format!("an assertion in {at} does not hold");
             return Self::breaks(world, Invariant::Assertion, what);
         };
+        // Whatever the step wanted to send waited for its sync, so that only the storage is left of
+        // it.
         if torn.is_some() {
             let storage = stored.journal.map(Journal::into_storage);
             return self.come_back(world, at, storage, Situation::Torn);
@@ -353,35 +389,63 @@ impl Explorer {
         if let Err(what) = kept {
             return Self::breaks(world, Invariant::Storage, what);
         }
-        let mut coverage = facts.0.coverage;
+        // A check of liveness comes to nearly every situation, which says nothing about the
+        // exploration.
+        if !world.healing {
+            self.cover(&facts.0, &outbox, checkpoint);
+        }
+        self.judge(world, &before, &stored.node, &outbox, &facts.0);
+        self.release(world, &stored.node, &outbox);
+        world.put(stored, &self.interners);
+    }
+
+    /// Counts the situations of a step: those of its trace, and those that show in its output.
+    fn cover(&self, facts: &Facts, outbox: &Outbox<Tape, PAGE, ROOM>, checkpoint: bool) {
+        let mut coverage = facts.coverage;
         let learnt = |write: &&Write<u32>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
         coverage.add(Situation::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
         let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
         coverage.add(Situation::Answered, answered);
         coverage.add(Situation::Checkpoint, checkpoint.into());
-        if !world.healing {
-            self.coverage.add(&coverage);
-        }
+        self.coverage.add(&coverage);
+    }
+
+    /// Checks the invariants after a step of a node, and records a violation in the state.
+    fn judge(
+        &self,
+        world: &mut World,
+        before: &Member,
+        after: &Member,
+        outbox: &Outbox<Tape, PAGE, ROOM>,
+        facts: &Facts,
+    ) {
         let mut ledger = world.ledger.value.clone();
-        let judged = ledger.see(&before, &stored.node, &outbox, &facts.0, &self.scope);
+        let judged = ledger.see(before, after, outbox, facts, &self.scope);
         world.broken = judged.err().map(Arc::new);
+        // The flag is only ever set: a state outside is dropped, and nothing follows from it.
         world.outside |= ledger.last_slot().number() > self.slot_max;
         world.remember(ledger, &self.interners);
-        for envelope in sent(&stored.node, &outbox) {
+    }
+
+    /// Puts the messages of a node in flight, except kinds that are always lost.
+    fn release(&self, world: &mut World, node: &Member, outbox: &Outbox<Tape, PAGE, ROOM>) {
+        for envelope in sent(node, outbox) {
             world.outside |= self.is_outside(&envelope);
+            // Kinds that are lost in the scope would keep a cluster from coming to rest.
             if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
                 world.post(envelope, &self.interners);
             }
         }
-        world.put(stored, &self.interners);
     }
 
+    /// Records a violation as the end of this state: no action follows.
     fn breaks(world: &mut World, invariant: Invariant, what: String) {
         world.broken = Some(Arc::new(Broken { invariant, what }));
     }
 
-    /// True if a message is a claim outside of the scope.
+    /// True if a message is a claim outside of the scope. Every higher ballot begins with such a
+    /// claim, so that no other kind of message has to be compared.
     fn is_outside(&self, envelope: &Envelope<Tape, PAGE>) -> bool {
         match envelope.message {
             Message::Probe { ballot } | Message::Prepare { ballot, .. } => {
@@ -391,13 +455,16 @@ impl Explorer {
         }
     }
 
+    /// Cuts the power of a node between two steps. Its journal is synced after every step, so that
+    /// the storage is whole.
     fn crash(&self, world: &mut World, at: NodeId) {
         let journal = world.stored(at).and_then(|stored| stored.journal.clone());
         let storage = journal.map(Journal::into_storage);
         self.come_back(world, at, storage, Situation::Restarted);
     }
 
-    /// Restarts a node from its storage.
+    /// Restarts a node from its storage. What it knew is then compared with what it had written; a
+    /// node that does not come back at all violates [`Invariant::Storage`].
     fn come_back(
         &self,
         world: &mut World,
@@ -463,7 +530,9 @@ impl Explorer {
     }
 }
 
-/// Returns the proposal of a request; each has a different command.
+/// Returns the proposal of a request; each has a different command. The clients are named by the
+/// slots of their registrations, 1 and 2 (see [`super::initial_state`]), and number 0 is that of
+/// the registration.
 fn proposal_of(request: u8) -> Proposal<u32> {
     Proposal::Request {
         client: ClientId(1 + u64::from(request % Scope::CLIENTS)),

@@ -11,7 +11,8 @@ use super::Tape;
 
 /// Capacity of an outbox: one step.
 pub(super) const ROOM: usize = Member::OUTBOX_MIN;
-/// Bound on the number of messages, far more than the founding takes.
+/// Bound on the number of messages, far more than the founding takes. Without it, a mistake that
+/// makes nodes answer each other for ever would hang the program before its first report.
 const MESSAGES_MAX: usize = 10_000;
 
 /// Reason why there is no initial state.
@@ -46,7 +47,8 @@ impl From<ConfigError> for StartError {
     }
 }
 
-/// A node before and after its loss of power.
+/// A node before and after its loss of power. The ledger starts from the node before it, so that
+/// anything which the restart lost is a violation.
 pub(super) struct Restarted {
     pub(super) before: Member,
     pub(super) after: StoredNode,
@@ -55,13 +57,17 @@ pub(super) struct Restarted {
 /// Number of pages of a snapshot: a header, the sessions and the tape.
 const PAGES: u32 = 3;
 
-/// Returns storage of the smallest size for a journal: four checkpoints.
+/// Returns storage of the smallest size for a journal: four checkpoints. With less, a journal
+/// refuses to open; with more, checkpoints would be too rare to be cut in a few steps.
 fn storage() -> PowerCutStorage {
     let checkpoint = Journal::<PowerCutStorage>::checkpoint_max::<Tape, WINDOW>(PAGES);
     PowerCutStorage::new(4 * checkpoint)
 }
 
 /// Restarts a node from its storage.
+///
+/// Only storage that is intact and knows of a joined node is accepted. Everything else is a
+/// violation, as nothing but losses of power has happened to it.
 pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<StoredNode, String> {
     let node = config.node;
     let opened = Journal::open::<Tape, WINDOW, CLIENTS>(storage.with_power(), config.clone());
@@ -85,7 +91,7 @@ pub(super) fn recover(config: &Config, storage: PowerCutStorage) -> Result<Store
     }
 }
 
-/// Makes the writes of a step durable.
+/// Makes the writes of a step durable. Does nothing once the journals were dropped.
 pub(super) fn keep(
     stored: &mut StoredNode,
     outbox: &Outbox<Tape, PAGE, ROOM>,
@@ -104,6 +110,7 @@ pub(super) fn keep(
 
 /// Founds a cluster, opens a session for each client, waits until all nodes have applied that, and cuts the power.
 pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
+    // Node 0 founds the cluster, and its first election makes it the leader.
     let mut calm = Calm::new(size)?;
     calm.fire(Timer::Join);
     calm.fire_at(0, Timer::Election);
@@ -113,6 +120,7 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
             let _ = node.register(Instant::ZERO, nonce, outbox, &mut ());
         });
     }
+    // Followers learn from the heartbeat that the last registration is decided.
     calm.fire_at(0, Timer::Heartbeat);
     let applied = calm
         .nodes
@@ -137,12 +145,16 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
 }
 
 /// Nodes on a network that delivers every message at once, in the order of sending.
+///
+/// It exists only until the founding is over. Nothing is lost or reordered, so that equal sizes
+/// give equal initial states.
 struct Calm {
     nodes: Vec<StoredNode>,
     in_flight: VecDeque<Envelope<Tape, PAGE>>,
 }
 
 impl Calm {
+    /// Returns nodes on new storage, none of which has joined.
     fn new(size: u16) -> Result<Self, StartError> {
         let node = |number| {
             let config = Config::new(NodeId(number), size);
@@ -172,6 +184,7 @@ impl Calm {
             step(&mut stored.node, &mut outbox);
             self.release(number, &outbox);
         }
+        // Correct nodes never reach the bound.
         for _ in 0..MESSAGES_MAX {
             let Some(message) = self.in_flight.pop_front() else {
                 return;
@@ -196,6 +209,8 @@ impl Calm {
         }
     }
 
+    /// Fires a timer at one node. The random choice 0 is as good as any other, since every message
+    /// arrives.
     fn fire_at(&mut self, number: u16, timer: Timer) {
         self.act(number, |node, outbox| node.fire(timer, 0, outbox, &mut ()));
     }
@@ -209,7 +224,8 @@ impl Calm {
     }
 }
 
-/// Returns the envelopes of the messages that a node sends.
+/// Returns the envelopes of the messages that a node sends. One that is for several nodes becomes
+/// an envelope for each, as each may arrive or be lost on its own.
 pub(super) fn sent<'a>(
     node: &'a Member,
     outbox: &'a Outbox<Tape, PAGE, ROOM>,

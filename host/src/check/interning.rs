@@ -1,11 +1,13 @@
-//! Interning: parts that millions of states have in common are stored once.
+//! Interning: a table in which parts that millions of states have in common are stored once.
 
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Greatest number of interned values. The interner is then cleared, which costs memory and changes nothing else.
+/// Greatest number of interned values. The interner is then cleared, which costs memory and changes
+/// nothing else. It bounds the values that are kept only by the interner, after the last state that
+/// used them was dropped.
 const INTERNED_MAX: usize = 1_000_000;
 
 /// A value that can be interned.
@@ -14,18 +16,22 @@ pub(super) trait Internable {
     fn fingerprint(&self) -> u64;
     /// True if two values with equal hashes are equal.
     fn is(&self, other: &Self) -> bool;
-    /// Removes the state that equal values may differ in.
+    /// Removes the state that equal values may differ in. Two equal values must be identical
+    /// afterwards, because either may be stored for both.
     fn distill(&mut self) {}
 }
 
-/// Returns the hash of a value, the same in every process.
+/// Returns the hash of a value, the same in every process. [`DefaultHasher::new`] has fixed keys,
+/// unlike the hasher of a `HashMap`. Fingerprints select the states in which liveness is checked,
+/// so that results would otherwise differ from process to process.
 pub(super) fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
 }
 
-/// An interned value with its hash.
+/// An interned value with its hash. It is a part of every state in which the value is, so that it
+/// is computed once.
 #[derive(Debug)]
 pub(super) struct Interned<T> {
     pub(super) hash: u64,
@@ -34,6 +40,9 @@ pub(super) struct Interned<T> {
 
 /// Stores equal values once, without the state that they may differ in. The returned value therefore does not depend on
 /// earlier calls, nor on other threads that share the interner.
+///
+/// The key of the map is the hash. Of two different values with one hash, the second is returned
+/// without being stored: this costs memory, and nothing is taken for equal that is not.
 #[derive(Debug)]
 pub(super) struct Interner<T>(Mutex<BTreeMap<u64, Arc<Interned<T>>>>);
 
@@ -59,6 +68,7 @@ impl<T: Internable> Interner<T> {
         if interned.len() >= INTERNED_MAX {
             interned.clear();
         }
+        debug_assert!(interned.len() < INTERNED_MAX, "it was cleared at the bound");
         let new = Arc::new(Interned { hash, value });
         interned.insert(hash, Arc::clone(&new));
         new

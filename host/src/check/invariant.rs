@@ -1,4 +1,4 @@
-//! Invariants: what must hold in every state.
+//! Invariants of the model checker: what must hold in every state of a cluster.
 
 use core::fmt;
 

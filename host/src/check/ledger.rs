@@ -14,13 +14,17 @@ use synod::{
     RequestNumber, Slot, StateMachine, Tracer, Write,
 };
 
+/// A value of a slot, as clients request it. No-ops, which leaders propose, are values as well.
 type Asked = Proposal<u32>;
 
 /// Facts of one step that the ledger needs.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
+    /// Applied slots in order, each with its value and the digest of the log up to it.
     applied: Vec<(Slot, Asked, u64)>,
+    /// Slots that the leader took for chosen, with its ballot and the value.
     chosen: Vec<(Slot, Ballot, Asked)>,
+    /// Situations that the trace tells of. The explorer adds those that only it can see.
     pub(super) coverage: Coverage,
 }
 
@@ -61,6 +65,8 @@ impl Tracer<Tape, PAGE> for Facts {
 }
 
 /// Returns a violation of an invariant unless a condition holds.
+///
+/// It stands before the modules below, because a macro is known only after its definition.
 macro_rules! must {
     ($condition:expr, $invariant:ident, $($what:tt)+) => {
         if !$condition {
@@ -74,11 +80,16 @@ mod messages;
 mod tests;
 
 /// Nodes that have accepted a value for a slot under a ballot.
+///
+/// With the invariant [`Invariant::OneValue`] the slot and the ballot determine the value. A vote
+/// for another value is therefore not added, but reported.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Poll {
     slot: Slot,
     ballot: Ballot,
     proposal: Asked,
+    /// Nodes whose vote was durable at some time. A vote is never taken back, even if its node
+    /// overwrites it under a higher ballot: that a value was chosen is a fact about the past.
     voters: NodeSet,
 }
 
@@ -93,7 +104,8 @@ impl fmt::Display for Named<'_> {
     }
 }
 
-/// A slot that some node has applied.
+/// A slot that some node has applied. The first node to apply it decides what the log is, and all
+/// others are compared with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Decided {
     proposal: Asked,
@@ -102,6 +114,8 @@ struct Decided {
 }
 
 /// A request that took effect: its client, number, command and slot.
+///
+/// A request may be decided in several slots, and has its effect in the first of them.
 struct Effect {
     client: ClientId,
     number: RequestNumber,
@@ -110,17 +124,29 @@ struct Effect {
 }
 
 /// Everything that must be known about the past. It is a part of the world: states whose ledgers differ are different.
+///
+/// Every step clones and compares it. It stays small, because the scope bounds slots, ballots and
+/// requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ledger {
+    /// All nodes; a majority of them is a quorum.
     members: NodeSet,
     /// End of the log in the initial state, and its digest there. No request is before it.
     base: (Slot, u64),
+    /// Votes for every slot and ballot, sorted by both. Slots and ballots are bounded by the scope,
+    /// so that a vector is enough.
     polls: Vec<Poll>,
+    /// Applied slots after `base`, without gaps.
     log: Vec<Decided>,
+    /// Highest ballot that each node has written, as a promise or with a vote; by node.
     promised: Vec<Ballot>,
-    /// Claimed ballots, each with the incarnation of its node.
+    /// Claimed ballots, each with the incarnation of its node. Sorted by ballot. A node that claims
+    /// one ballot in two incarnations has forgotten the first claim, and could propose two values
+    /// under it.
     claims: Vec<(Ballot, u8)>,
+    /// Number of restarts of each node, by node.
     incarnations: Vec<u8>,
+    /// Requests that clients have made, in the order in which they were made first.
     asked: Vec<Asked>,
     /// Answered requests whose clients wait for the answer before their next request.
     answered: Vec<Asked>,
@@ -158,6 +184,8 @@ impl Ledger {
         }
     }
 
+    /// True if a client has the answer that it waits for. Other answers are not recorded: see
+    /// `note_answer`.
     pub(super) fn is_answered(&self, proposal: &Asked) -> bool {
         self.answered.contains(proposal)
     }
@@ -172,7 +200,8 @@ impl Ledger {
         u64::try_from(self.log.len()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the last slot for which a value was accepted.
+    /// Returns the last slot for which a value was accepted. The scope bounds it, not the applied
+    /// slots, as votes for a slot come first.
     pub(super) fn last_slot(&self) -> Slot {
         let slots = self.polls.iter().map(|poll| poll.slot);
         slots.max().unwrap_or(Slot::ZERO).max(self.base.0)
@@ -185,6 +214,9 @@ impl Ledger {
         if let Some(count) = self.incarnations.get_mut(usize::from(node.0)) {
             *count = count.saturating_add(1);
         }
+        // What became durable before the cut is not known to the explorer, and is read off the
+        // node. Lower ballots come first, because a vote under a lower one would violate the
+        // promise of a higher one.
         if torn {
             let mut votes: Vec<_> = after.votes().collect();
             votes.retain(|vote| !self.has_voted(node, vote));
@@ -204,6 +236,7 @@ impl Ledger {
         self.see_state(after)
     }
 
+    /// True if a vote was durable at some time.
     fn has_voted(&self, node: NodeId, vote: &Entry<u32>) -> bool {
         let mut polls = self.polls.iter();
         polls.any(|poll| {
@@ -213,6 +246,10 @@ impl Ledger {
     }
 
     /// Checks a step of a node.
+    ///
+    /// The order matters. Writes come first, because what a leader takes for chosen may rest on its
+    /// own vote of the same step; messages and answers come last, because they report what was
+    /// written and applied.
     pub(super) fn see(
         &mut self,
         before: &Member,
@@ -256,14 +293,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// True if a majority of all nodes voted for the value, and it is therefore chosen.
     fn is_quorum(&self, poll: &Poll) -> bool {
         2 * poll.voters.len() > self.members.len()
     }
 
+    /// Returns the highest ballot that a node has written; `None` if there is no such node.
     fn promised(&mut self, node: NodeId) -> Option<&mut Ballot> {
         self.promised.get_mut(usize::from(node.0))
     }
 
+    /// Checks a written promise. An equal one would be a write without need, which the acceptor is
+    /// not to make.
     fn see_promised(&mut self, node: NodeId, ballot: Ballot) -> Result<(), Broken> {
         let Some(promised) = self.promised(node) else {
             return Ok(());
@@ -277,6 +318,8 @@ impl Ledger {
         Ok(())
     }
 
+    /// Checks a written vote: against the promise of its node, the requests of clients, and all
+    /// other votes for the slot.
     fn see_accepted(&mut self, node: NodeId, entry: &Entry<u32>) -> Result<(), Broken> {
         let Entry {
             slot,
@@ -306,6 +349,8 @@ impl Ledger {
             Named(&proposal),
             Named(&known)
         );
+        // Every pair of ballots is compared anew, as this vote may complete a quorum under the
+        // lower ballot after others have voted under the higher one.
         for chosen in self
             .polls
             .iter()
@@ -344,6 +389,11 @@ impl Ledger {
             ballot,
             proposal,
         } = *entry;
+        debug_assert!(
+            self.polls
+                .is_sorted_by(|one, next| (one.slot, one.ballot) < (next.slot, next.ballot)),
+            "one poll for each slot and ballot, in order"
+        );
         let key = |poll: &Poll| (poll.slot, poll.ballot);
         let index = self
             .polls
@@ -371,6 +421,8 @@ impl Ledger {
         }
     }
 
+    /// Checks an applied slot. Slots are applied in order, and a value only after a quorum has
+    /// voted for it under one ballot.
     fn see_applied(
         &mut self,
         node: NodeId,
@@ -393,6 +445,7 @@ impl Ledger {
             Decision,
             "{node} applies slot {slot} before slot {next}"
         );
+        // A slot below was applied by another node before, and is compared only.
         if slot == next {
             self.log.push(Decided {
                 proposal: *proposal,
@@ -431,13 +484,16 @@ impl Ledger {
         usize::try_from(above.checked_sub(1)?).ok()
     }
 
+    /// Returns an applied slot; `None` for those of the initial state, and for those that no node
+    /// has applied.
     fn decided_mut(&mut self, slot: Slot) -> Option<&mut Decided> {
         let place = self.place(slot)?;
         self.log.get_mut(place)
     }
 
-    /// Records the slots that a node applied in a step in which its power failed: those that a quorum had accepted by
-    /// then.
+    /// Records the slots that a node applied in a step in which its power failed: those that a
+    /// quorum had accepted by then. The trace of that step is lost with the node, but its effects
+    /// are durable.
     fn see_applied_unseen(&mut self, applied: Slot) {
         while self.end() <= applied {
             let next = self.end();
@@ -451,7 +507,8 @@ impl Ledger {
         }
     }
 
-    /// Checks the public view of a node after a step.
+    /// Checks the public view of a node after a step. A restart may undo applied slots, so that
+    /// only two states without one between them are compared with each other.
     fn see_node(&mut self, before: &Member, after: &Member) -> Result<(), Broken> {
         let (node, was, now) = (after.id(), before.applied(), after.applied());
         must!(
@@ -462,7 +519,8 @@ impl Ledger {
         self.see_state(after)
     }
 
-    /// Checks the public view of a node.
+    /// Checks the public view of a node. It holds what it has written, no more and no less, and its
+    /// machine is in the state that the log gives.
     fn see_state(&mut self, after: &Member) -> Result<(), Broken> {
         let node = after.id();
         if let Some(halt) = after.halted() {
@@ -496,6 +554,7 @@ impl Ledger {
             Memory,
             "{node} has forgotten slot {low_water}, and applied slot {now}"
         );
+        // A node that lost power in a step may be the first at this slot whose digest is seen.
         let same = if now == self.base.0 {
             self.base.1 == after.chain()
         } else {
@@ -508,6 +567,7 @@ impl Ledger {
             State,
             "{node} has applied slot {now}, and something else than others"
         );
+        // Clients made no request before the initial state, so that the machine starts empty.
         let mut tape = Tape::default();
         for effect in self.effects().filter(|effect| effect.slot <= now) {
             tape.apply(&effect.command);
@@ -521,7 +581,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Returns the requests that take effect: the first of each client and number.
+    /// Returns the requests that take effect: the first of each client and number. A number that is
+    /// not above the last one of its client is a repetition, and has no effect.
     fn effects(&self) -> impl Iterator<Item = Effect> {
         let slots = (1..).map(|above| Slot::new(self.base.0.number().saturating_add(above)));
         let mut done: Vec<(ClientId, RequestNumber)> = Vec::new();

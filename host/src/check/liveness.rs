@@ -11,11 +11,14 @@ use super::{Broken, Explorer};
 use std::sync::Arc;
 use synod::{ClientId, Instant, NodeId, Proposal, RequestNumber, Role, Timer};
 
-/// Greatest number of turns until the cluster is at rest. Each node may have to claim twice, after others have failed.
+/// Greatest number of turns until the cluster is at rest. Each node may have to claim twice, after
+/// others have failed. A cluster that is not at rest then never will be.
 const TURNS: u64 = 40;
-/// Greatest number of messages that may follow from one timer.
+/// Greatest number of messages that may follow from one timer. More means that the nodes answer
+/// each other without end, and violates [`Invariant::Progress`].
 const DELIVERIES_MAX: usize = 2_000;
-/// Timers that repeat a message.
+/// Timers that repeat a message. Any of them may fire at any time without harm; the other timers
+/// change who leads, or drop a snapshot.
 const REPEATING: [Timer; 7] = [
     Timer::Join,
     Timer::Scout,
@@ -25,7 +28,8 @@ const REPEATING: [Timer; 7] = [
     Timer::Request,
     Timer::Learn,
 ];
-/// Number of the last request, which was not used before.
+/// Number of the last request, which was not used before. A scope has at most 8 requests, with
+/// numbers and commands below this one.
 const LAST: RequestNumber = RequestNumber(1_000);
 
 impl Explorer {
@@ -51,15 +55,22 @@ impl Explorer {
     }
 }
 
+/// A check in progress, on a copy of the state that is dropped afterwards.
 struct LivenessCheck<'a> {
+    /// Performs the steps, with the same checks after each as in the exploration.
     explorer: &'a Explorer,
+    /// The cluster; a violation in it ends the check.
     world: World,
     /// A node that has stopped for good.
     dark: Option<NodeId>,
+    /// Random choice of the last timer. It is counted up, so that a node that asks peers in turn
+    /// comes to each.
     chance: u64,
 }
 
 impl LivenessCheck<'_> {
+    /// Checks the whole cluster, and then the rest of it without its leader. Of two nodes no
+    /// majority would be left.
     fn check_liveness(&mut self) {
         self.rests_and_serves(LAST);
         let count = self.world.nodes().count();
@@ -70,6 +81,8 @@ impl LivenessCheck<'_> {
         self.rests_and_serves(RequestNumber(LAST.0 + 1));
     }
 
+    /// Records a lack of progress, unless the nodes have already violated another invariant, which
+    /// is then the cause.
     fn fails(&mut self, what: String) {
         if self.world.broken.is_none() {
             let invariant = Invariant::Progress;
@@ -77,12 +90,14 @@ impl LivenessCheck<'_> {
         }
     }
 
+    /// Returns the nodes that have not stopped.
     fn live(&self) -> Vec<NodeId> {
         let nodes = self.world.nodes().map(Member::id);
         nodes.filter(|node| Some(*node) != self.dark).collect()
     }
 
-    /// Returns the leader with the highest ballot.
+    /// Returns the leader with the highest ballot. A node with a lower one leads no longer, and has
+    /// not heard of it yet.
     fn leader(&self) -> Option<NodeId> {
         let nodes = self.world.nodes();
         let live = nodes.filter(|node| Some(node.id()) != self.dark);
@@ -90,6 +105,8 @@ impl LivenessCheck<'_> {
         Some(leading.leader())
     }
 
+    /// Records a failure unless the cluster comes to rest, stays so, and serves a request of this
+    /// number.
     fn rests_and_serves(&mut self, number: RequestNumber) {
         if !self.eventually(Self::is_at_rest) {
             let why = self.why_not_at_rest();
@@ -141,7 +158,8 @@ impl LivenessCheck<'_> {
         }
     }
 
-    /// True if heartbeats keep the leader while nothing else happens.
+    /// True if heartbeats keep the leader while nothing else happens. The timer of the quorum
+    /// fires, too, at which a leader without answers would step down.
     fn stays_at_rest(&mut self) -> bool {
         let ballot = |check: &Self| check.world.nodes().filter_map(Member::leading).max();
         let before = ballot(self);
@@ -159,7 +177,8 @@ impl LivenessCheck<'_> {
         self.why_not_at_rest().is_empty()
     }
 
-    /// Returns the reason why the cluster is not at rest.
+    /// Returns the reason why the cluster is not at rest. It is empty at rest, and otherwise a part
+    /// of the sentence that is reported.
     fn why_not_at_rest(&self) -> String {
         let Some(leader) = self.leader() else {
             return "no node leads".to_owned();
@@ -186,6 +205,11 @@ impl LivenessCheck<'_> {
         String::new()
     }
 
+    /// Lets timers fire in turns until a condition holds. Also true after a violation, which its
+    /// caller need not report again.
+    ///
+    /// A turn repeats messages four times before any node loses patience, since every timeout
+    /// exceeds a round trip.
     fn eventually(&mut self, is_so: impl Fn(&Self) -> bool) -> bool {
         self.deliver_all();
         for turn in 0..TURNS {
@@ -204,6 +228,7 @@ impl LivenessCheck<'_> {
         self.world.broken.is_some() || is_so(self)
     }
 
+    /// Fires a timer at each node in turn, with everything that follows from it.
     fn fire_all(&mut self, timer: Timer) {
         for node in self.live() {
             self.fire(node, timer);
@@ -238,6 +263,8 @@ impl LivenessCheck<'_> {
         }
     }
 
+    /// Fires a timer if it is armed, and delivers what follows. Without the check, timers would
+    /// fire that no clock could bring about.
     fn fire(&mut self, node: NodeId, timer: Timer) {
         let armed = |it: &Member| it.armed().any(|armed| armed == timer);
         if self.world.broken.is_some() || !self.world.node(node).is_some_and(armed) {

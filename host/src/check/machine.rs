@@ -2,13 +2,19 @@
 
 use synod::{MalformedPage, Reader, Sink, StateMachine, Writer};
 
-/// Greatest number of commands that are stored; further ones are only counted.
+/// Greatest number of commands that are stored; further ones are only counted. As many as a scope
+/// has requests at most; the liveness check adds two.
 const KEPT: usize = 8;
 
 /// Stores the applied commands in order, and answers with their number.
+///
+/// A page is the count and the stored commands, each as a word of 32 bits, and is written even if
+/// most of them are unused: a snapshot has one page or, of an empty tape, none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tape {
+    /// Number of commands applied, including those that are not stored.
     count: u32,
+    /// The first commands; places that are not used are 0.
     kept: [u32; KEPT],
 }
 

@@ -1,4 +1,4 @@
-//! Schedules as text: each action with its effects.
+//! Schedules of the model checker as text: each action with its effects.
 
 use super::world::{Action, PAGE, World};
 use super::{Explorer, Tape};
@@ -15,6 +15,9 @@ pub struct Line {
 }
 
 /// Performs the actions of a schedule, and describes each with its effects.
+///
+/// The actions must be possible in turn from the initial state of the explorer, as those of a
+/// violation that it found are.
 pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
     let mut world = explorer.start().clone();
     let lines = actions.iter().map(|action| {
@@ -28,7 +31,7 @@ pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
     lines.collect()
 }
 
-/// Describes an action.
+/// Describes an action. A request that was made before is "once more".
 fn sentence(world: &World, action: &Action) -> String {
     match action {
         Action::Deliver(message) => {
@@ -61,10 +64,13 @@ fn said(message: &Message<Tape, PAGE>) -> String {
 }
 
 /// Collects the reactions of a node in a step.
+///
+/// What is left out would repeat the action itself, such as the receipt of the delivered message.
 #[derive(Default)]
 struct Effects(Vec<String>);
 
 impl Effects {
+    /// Describes an event in the words of the log; `None` if it would repeat another line.
     fn words(node: NodeId, event: &Event<'_, Tape, PAGE>) -> Option<String> {
         Some(match event {
             Event::Sent { to, message } if !to.contains(node) => {

@@ -15,6 +15,9 @@ pub enum Network {
 
 /// Bounds of a small cluster. Within them, every possible action is explored.
 ///
+/// Each field is an option of `synod check`, whose help gives its range. Raising one multiplies the
+/// number of states.
+///
 /// ```
 /// use synod_host::check::Scope;
 /// let scope = Scope { crashes: 1, ..Scope::small() };
@@ -123,7 +126,8 @@ impl Scope {
         ]
     }
 
-    /// Returns a scope for random walks, too large for a search: everything that three nodes can do in a few rounds.
+    /// Returns a scope for random walks, too large for a search: everything that three nodes can do
+    /// in a few rounds. Every timer may fire, and no kind of message is lost for certain.
     pub fn large() -> Self {
         Self {
             nodes: 3,
@@ -139,7 +143,9 @@ impl Scope {
         }
     }
 
-    /// Returns the default number of claimants for a number of nodes, if the rest is as in this scope.
+    /// Returns the default number of claimants for a number of nodes, if the rest is as in this
+    /// scope. The option `--nodes` alone thereby keeps the character of the scope: either all nodes
+    /// may claim, or as few as before.
     pub(crate) fn claimants_of(&self, nodes: u16) -> u16 {
         if self.claimants == self.nodes {
             nodes
@@ -148,12 +154,15 @@ impl Scope {
         }
     }
 
-    /// Returns the node at which a request is made first.
+    /// Returns the node at which a request is made first. The clients are at different nodes, so
+    /// that some request begins at a node that does not lead.
     pub(super) fn home(&self, request: u8) -> NodeId {
         NodeId(u16::from(request % Self::CLIENTS) % self.nodes.max(1))
     }
 
-    /// True if a client waits for the answer to this request before its next one.
+    /// True if a client waits for the answer to this request before its next one. The client of the
+    /// last requests makes no further one, so that it makes no difference whether they were
+    /// answered.
     pub(super) fn awaits(&self, asked: &Proposal<u32>) -> bool {
         match asked {
             Proposal::Request { command, .. } => {

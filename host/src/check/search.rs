@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
 
 /// Bounds of an exploration.
+///
+/// Both are bounds on this process, and not on the cluster as a [`Scope`](super::Scope) is: what
+/// they cut off is reported as an incomplete exploration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Greatest number of steps from the initial state.
@@ -15,10 +18,16 @@ pub struct Bounds {
 }
 
 /// Progress of an exploration, readable by another thread, which can also stop it.
+///
+/// Neither progress nor the request to stop orders any other memory, so that relaxed accesses
+/// suffice. A stop takes effect before the next state or walk.
 #[derive(Debug, Default)]
 pub struct Watch {
+    /// Number of expanded states, or of steps of walks.
     states: AtomicU64,
+    /// Greatest number of slots applied since the initial state.
     applied: AtomicU64,
+    /// Set once and never cleared. A watch serves one exploration.
     stopped: AtomicBool,
 }
 
@@ -67,6 +76,8 @@ pub struct Violation {
 }
 
 /// Reason why an exploration ended.
+///
+/// Its name is the value of `end` in the JSON report of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// All states were visited.
@@ -124,6 +135,9 @@ pub struct Explored {
 /// States are told apart by their fingerprints of 64 bits alone, so a state is missed with a probability of about
 /// n² / 2⁶⁵ for n states: one in 3,700 for a hundred million.
 ///
+/// A state that is outside of the scope is neither counted nor expanded, and a violation in it is
+/// not reported.
+///
 /// ```
 /// use synod_host::check::{Bounds, End, Explorer, Scope, Watch, search};
 ///
@@ -172,6 +186,9 @@ pub fn search(explorer: &Explorer, bounds: Bounds, watch: &Watch) -> Explored {
 }
 
 /// How a state was first reached.
+///
+/// The action is stored as an index in 4 bytes, since there is an origin for each of millions of
+/// states and an action is a heap value. [`Search::path`] makes the actions of a path again.
 #[derive(Clone, Copy, Debug)]
 struct Origin {
     /// Fingerprint of the state before.
@@ -181,6 +198,9 @@ struct Origin {
 }
 
 /// A state to visit, with its distance from the initial state.
+///
+/// Only states in the queue are kept whole. Of a visited one no more than fingerprint and origin is
+/// left.
 struct Visit {
     world: World,
     fingerprint: u64,
@@ -201,6 +221,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
+    /// Returns a search that has reached the initial state and visited none.
     fn new(explorer: &'a Explorer) -> Self {
         let world = explorer.start().clone();
         let fingerprint = world.fingerprint();
@@ -220,11 +241,13 @@ impl<'a> Search<'a> {
     /// Visits the states in turn; returns the fingerprint of the first one that violates an invariant.
     fn run(&mut self, bounds: Bounds, watch: &Watch) -> Option<(u64, Broken)> {
         let mut actions = Vec::new();
+        // The queue is in the order of distance: each state adds only states one step further.
         while let Some(visit) = self.queue.pop_front() {
             if bounds.depth.is_some_and(|depth| visit.depth > depth) {
                 // All that follow are as far away.
                 break;
             }
+            debug_assert!(self.depth <= visit.depth, "the nearest is visited first");
             self.depth = visit.depth;
             if let Some(broken) = visit.world.broken() {
                 return Some((visit.fingerprint, broken.clone()));
@@ -234,7 +257,9 @@ impl<'a> Search<'a> {
                 continue;
             }
             watch.see(&visit.world);
+            debug_assert!(actions.is_empty(), "drained for each state");
             self.explorer.all_actions(&visit.world, &mut actions);
+            // The index is the place among all actions, which `path` relies on.
             for (index, action) in (0..).zip(actions.drain(..)) {
                 self.reach(&visit, &action, index);
             }
@@ -302,6 +327,7 @@ impl Explored {
     }
 }
 
+/// Converts a count. It never saturates, as every counted thing takes memory.
 fn count(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

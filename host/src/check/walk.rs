@@ -6,15 +6,21 @@ use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 use synod::Timer;
 
-/// Default number of steps of a walk.
+/// Default number of steps of a walk. Long enough for a few elections and all requests of the large
+/// scope.
 const STEPS: usize = 150;
-/// Number of steps for which links are held.
+/// Number of steps for which links are held. A walk goes through several phases, with and without
+/// held links.
 const PHASE: usize = 20;
-/// Percentage of deliveries that choose a message not delivered before, if there is one.
+/// Percentage of deliveries that choose a message not delivered before, if there is one. Without
+/// it, a walk on a network that repeats messages would spend most deliveries on old ones.
 const FRESH: u64 = 80;
 
 /// Walks through a scope once for each seed, until an invariant is violated, a bound is reached, or the watch stops it.
 /// The schedule of a violation is shrunk.
+///
+/// `states` counts the steps of all walks, `unique` the fingerprints among them, and `depth` is the
+/// length of the longest walk.
 pub fn walks(
     explorer: &Explorer,
     seeds: RangeInclusive<u64>,
@@ -31,6 +37,7 @@ pub fn walks(
         coverage: Coverage::default(),
         violation: None,
     };
+    // Fingerprints suffice here, as they are only counted.
     let mut known = BTreeSet::from([explorer.start().fingerprint()]);
     for seed in seeds {
         if watch.is_stopped() {
@@ -76,9 +83,13 @@ pub fn walks(
 }
 
 /// A stream of random numbers from a seed: `SplitMix`, by Steele, Lea and Flood.
+///
+/// It is apart from the generators of the simulation, whose changes would otherwise change every
+/// walk that a report names.
 struct Dice(u64);
 
 impl Dice {
+    /// Returns the next number, uniform in 64 bits.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -87,11 +98,14 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
+    /// Returns a number below a bound, or 0 for a bound of 0. The remainder prefers small numbers
+    /// by less than one part in 2³², as bounds here are small.
     fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from((self.next() >> 16) % bound).unwrap_or(0)
     }
 
+    /// True with a probability in percent.
     fn percent(&mut self, percent: u64) -> bool {
         (self.next() >> 16) % 100 < percent
     }
@@ -102,21 +116,27 @@ struct Walk<'a> {
     explorer: &'a Explorer,
     dice: Dice,
     world: World,
+    /// Actions performed so far, from the initial state on.
     schedule: Vec<Action>,
-    /// Messages delivered so far.
+    /// Messages delivered so far. By their hashes: a collision makes a message seem old, which does
+    /// no harm.
     come: BTreeSet<u64>,
     /// Percentage of steps other than deliveries, which differs from walk to walk.
     haste: u64,
-    /// Timers that never fire in this walk. Their absence leads to states that they would soon leave.
+    /// Timers that never fire in this walk. Their absence leads to states that they would soon
+    /// leave. A bit for each, in the order of [`Timer::ALL`].
     quiet: u64,
-    /// Links on which nothing is delivered for a while, as a bit for each pair of nodes.
+    /// Links on which nothing is delivered for a while, as a bit for each pair of nodes. Drawn anew
+    /// at the beginning of each phase; a quarter of the links, or in half of the phases none.
     held: u64,
     /// Percentage of steps during which power fails, as long as it may.
     torn: u64,
+    /// Actions possible in the current state; a field, so that its memory is used again.
     actions: Vec<Action>,
 }
 
 impl<'a> Walk<'a> {
+    /// Returns a walk at the initial state, with its habits drawn from the seed.
     fn new(explorer: &'a Explorer, seed: u64) -> Self {
         let mut dice = Dice(seed);
         let haste = 2 + dice.next() % 40;
@@ -160,9 +180,13 @@ impl<'a> Walk<'a> {
             };
         }
         let (quiet, held) = (self.quiet, self.held);
+        // If nothing else is possible, quiet timers and held links are disregarded, so that the
+        // walk does not end early.
         if self.actions.iter().any(|action| may(action, quiet, held)) {
             self.actions.retain(|action| may(action, quiet, held));
         }
+        // An action may lead outside of the scope or change nothing. It is then dropped, and
+        // another one is chosen.
         while let Some(index) = self.pick() {
             let action = self.actions.swap_remove(index);
             let action = self.maybe_torn(action);
@@ -172,6 +196,10 @@ impl<'a> Walk<'a> {
                     self.come.insert(message.hash());
                 }
                 self.schedule.push(action);
+                debug_assert!(
+                    self.come.len() <= self.schedule.len(),
+                    "each delivery is an action"
+                );
                 self.world = next;
                 return true;
             }
@@ -210,12 +238,15 @@ impl<'a> Walk<'a> {
             }
             action => action.is_some() && !message,
         };
+        // From a random place on and around, so that each fitting action has a chance without a
+        // second list.
         let all = || (start..len).chain(0..start);
         all().find(fits).or_else(|| all().next())
     }
 }
 
-/// True if an action is allowed while some timers are quiet and some links are held.
+/// True if an action is allowed while some timers are quiet and some links are held. Only the first
+/// 8 nodes have links of their own in the bits, which is more than a scope has.
 fn may(action: &Action, quiet: u64, held: u64) -> bool {
     match action {
         Action::Deliver(message) => {
@@ -234,6 +265,9 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
 
 /// Removes actions that the violation at the end of a schedule does not need, as long as the same invariant is
 /// violated.
+///
+/// This is delta debugging (Zeller and Hildebrandt, 2002) with complements only: pieces of half the
+/// length are left out first, then smaller ones, until no single action can be left out.
 fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> Vec<Action> {
     let mut shortest = schedule;
     let mut piece = shortest.len() / 2;
@@ -246,6 +280,7 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> V
                 .take(start)
                 .chain(shortest.iter().skip(start + piece));
             let rest: Vec<Action> = rest.cloned().collect();
+            debug_assert!(rest.len() < shortest.len(), "each trial is shorter");
             match replay(explorer, &rest) {
                 Some((shorter, broken))
                     if broken == invariant && shorter.len() < shortest.len() =>
@@ -265,6 +300,8 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> V
 
 /// Performs the actions of a schedule that are possible, until an invariant is violated by them or by the liveness
 /// check after them. Returns the actions performed and the invariant.
+///
+/// Actions that became impossible are skipped, because others that they depended on were removed.
 fn replay(explorer: &Explorer, schedule: &[Action]) -> Option<(Vec<Action>, Invariant)> {
     let mut world = explorer.start().clone();
     let mut taken = Vec::new();

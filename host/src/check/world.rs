@@ -11,7 +11,8 @@ use std::sync::Arc;
 use synod::storage::Journal;
 use synod::{Envelope, Node, NodeId, Timer};
 
-/// Capacity of the window, in slots: the smallest possible.
+/// Capacity of the window, in slots: the smallest possible. With it, a node runs out of room for
+/// votes within a few slots, and must forget and catch up.
 pub(super) const WINDOW: usize = 2;
 /// Number of clients, each with a session.
 pub(super) const CLIENTS: usize = 2;
@@ -30,7 +31,8 @@ pub(super) struct StoredNode {
 }
 
 impl StoredNode {
-    /// Returns the contents of the storage, and the other state of the journal.
+    /// Returns the contents of the storage, and the other state of the journal. Two nodes with
+    /// equal views differ if their storage does, as they would be different after a loss of power.
     fn records(&self) -> Option<(&PowerCutStorage, impl Eq + Hash)> {
         let journal = self.journal.as_ref()?;
         Some((journal.storage(), journal.exploration_state()))
@@ -38,6 +40,8 @@ impl StoredNode {
 }
 
 impl Internable for StoredNode {
+    // Times and random draws are left out: a timer may fire at any time, and choices are made by
+    // the explorer.
     fn fingerprint(&self) -> u64 {
         hash_of(&(
             self.node.id(),
@@ -80,6 +84,8 @@ impl Internable for Ledger {
 }
 
 /// A message in flight.
+///
+/// It is a pointer to an interned message, since thousands of states have it in flight.
 #[derive(Clone, Debug)]
 pub struct InFlight(Arc<Interned<Envelope<Tape, PAGE>>>);
 
@@ -89,7 +95,8 @@ impl InFlight {
         &self.0.value
     }
 
-    /// Returns a hash of the message.
+    /// Returns a hash of the message. It stands for the message where a rare mix-up only makes a
+    /// walk less varied.
     pub(super) fn hash(&self) -> u64 {
         self.0.hash
     }
@@ -104,8 +111,15 @@ impl PartialEq for InFlight {
 impl Eq for InFlight {}
 
 /// True if two values are equal. Mostly they are interned at one place or have different hashes.
+/// The deep comparison then runs only for values that fell out of the interner at its bound.
 fn is_same<T: Internable>(one: &Arc<Interned<T>>, other: &Arc<Interned<T>>) -> bool {
     Arc::ptr_eq(one, other) || (one.hash == other.hash && one.value.is(&other.value))
+}
+
+/// Returns the sum of the hashes of messages, which is independent of their order.
+fn hash_of_all(messages: &[InFlight]) -> u64 {
+    let hashes = messages.iter().map(InFlight::hash);
+    hashes.fold(0, u64::wrapping_add)
 }
 
 /// An action: a step of the cluster.
@@ -154,27 +168,40 @@ impl Action {
 }
 
 /// A state: the nodes, the messages in flight, the used part of the scope, and the ledger.
+///
+/// Two states are equal if their nodes, messages, ledgers, used bounds and violations are. Neither
+/// the order of messages nor the way to a state counts.
 #[derive(Clone, Debug)]
 pub struct World {
+    /// Nodes with their journals, by number.
     nodes: Vec<Arc<Interned<StoredNode>>>,
-    /// Messages in the order in which they were first sent.
+    /// Messages in the order in which they were first sent. No two are equal. The order is a matter
+    /// of history, and not compared.
     in_flight: Arc<Vec<InFlight>>,
-    /// Sum of the messages' hashes, which is independent of their order.
+    /// Sum of the messages' hashes, which is independent of their order. Kept up to date with each
+    /// message, as hashing all of them anew for every state would take far longer.
     in_flight_hash: u64,
+    /// What must be known about the past to check the next step.
     pub(super) ledger: Arc<Interned<Ledger>>,
+    /// Part of the scope's bounds that the schedule has used up.
     pub(super) used: Used,
+    /// Violation in the last step. No action is possible after it.
     pub(super) broken: Option<Arc<Broken>>,
-    /// Whether the state is outside of the scope.
+    /// Whether the state is outside of the scope. Such a state is dropped, even if an invariant is
+    /// violated in it: a larger scope has it within.
     pub(super) outside: bool,
     /// Whether liveness is being checked. Such a state is not expanded.
     pub(super) healing: bool,
 }
 
-/// Used part of a scope.
+/// Used part of a scope. It is a part of the state: with more of the bounds left, more can follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Used {
+    /// Number of distinct requests made; they are numbered in this order.
     pub(super) requests: u8,
+    /// Number of repetitions of requests.
     pub(super) retries: u8,
+    /// Number of losses of power, whether between or during steps.
     pub(super) crashes: u8,
 }
 
@@ -231,7 +258,8 @@ impl World {
         !self.outside
     }
 
-    /// Returns a hash of the whole state.
+    /// Returns a hash of the whole state. The same in every process, and independent of the order
+    /// in which messages were sent.
     pub fn fingerprint(&self) -> u64 {
         hash_of(self)
     }
@@ -248,12 +276,17 @@ impl World {
 
     /// Replaces a node.
     pub(super) fn put(&mut self, stored: StoredNode, interners: &Interners) {
+        debug_assert!(
+            usize::from(stored.node.id().0) < self.nodes.len(),
+            "a scope has all of its nodes from the beginning"
+        );
         if let Some(place) = self.nodes.get_mut(usize::from(stored.node.id().0)) {
             *place = interners.nodes.intern(stored);
         }
     }
 
-    /// Drops the journals once power cannot fail any more, as their contents then make no difference.
+    /// Drops the journals once power cannot fail any more, as their contents then make no
+    /// difference. States that differ only in them become equal, which saves many.
     pub(super) fn drop_storage(&mut self, interners: &Interners) {
         for place in &mut self.nodes {
             if place.value.journal.is_some() {
@@ -272,33 +305,38 @@ impl World {
         self.in_flight_hash = 0;
     }
 
-    /// Replaces the ledger.
+    /// Replaces the ledger. Most steps change nothing in it, and a comparison is cheaper than
+    /// interning.
     pub(super) fn remember(&mut self, ledger: Ledger, interners: &Interners) {
         if ledger != self.ledger.value {
             self.ledger = interners.ledgers.intern(ledger);
         }
     }
 
-    /// Adds a message unless an equal one is in flight.
+    /// Adds a message unless an equal one is in flight. A network that repeats messages needs only
+    /// one of each, and one that does not would lose a copy without anybody noticing.
     pub(super) fn post(&mut self, envelope: Envelope<Tape, PAGE>, interners: &Interners) {
         let message = InFlight(interners.in_flight.intern(envelope));
         if !self.in_flight.contains(&message) {
             self.in_flight_hash = self.in_flight_hash.wrapping_add(message.0.hash);
             Arc::make_mut(&mut self.in_flight).push(message);
+            debug_assert_eq!(self.in_flight_hash, hash_of_all(&self.in_flight));
         }
     }
 
-    /// Removes a message.
+    /// Removes a message. It arrives at most once on this network, unless a node sends it again.
     pub(super) fn forget(&mut self, message: &InFlight) {
         if self.in_flight.contains(message) {
             self.in_flight_hash = self.in_flight_hash.wrapping_sub(message.0.hash);
             Arc::make_mut(&mut self.in_flight).retain(|other| other != message);
+            debug_assert_eq!(self.in_flight_hash, hash_of_all(&self.in_flight));
         }
     }
 }
 
 impl PartialEq for World {
     fn eq(&self, other: &Self) -> bool {
+        // Cheap comparisons come first; most different states differ in one of those.
         let nodes = || {
             let mut pairs = self.nodes.iter().zip(&other.nodes);
             pairs.all(|(one, other)| is_same(one, other))
@@ -323,6 +361,8 @@ impl Eq for World {}
 
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // The hashes of the parts stand for the parts. `outside` and `healing` are left out: no
+        // such state is compared with others.
         for kept in &self.nodes {
             kept.hash.hash(state);
         }

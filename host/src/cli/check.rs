@@ -9,6 +9,7 @@ use crate::values;
 use clap::Args;
 use synod::{Duration, MessageKind, Timer};
 
+// No documentation of the type, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
 #[command(
     about = help::CHECK_ABOUT,
@@ -106,14 +107,17 @@ struct Timers(Vec<Timer>);
 #[derive(Clone, Debug)]
 struct Kinds(Vec<MessageKind>);
 
+/// Parses the value of `--timers`.
 fn parse_timers(text: &str) -> Result<Timers, String> {
     values::names(text, ("all", &Timer::ALL), &Timer::ALL, Timer::name).map(Timers)
 }
 
+/// Parses the value of `--lost`.
 fn parse_kinds(text: &str) -> Result<Kinds, String> {
     values::names(text, ("none", &[]), &MessageKind::ALL, MessageKind::name).map(Kinds)
 }
 
+/// Parses the value of `--network`.
 fn parse_network(text: &str) -> Result<Network, values::Expected> {
     match text {
         "once" => Ok(Network::Once),
@@ -123,6 +127,7 @@ fn parse_network(text: &str) -> Result<Network, values::Expected> {
 }
 
 impl CheckArgs {
+    /// Returns the command. Defaults depend on the part: one alone has less time than all of them.
     pub(super) fn command(self) -> Result<CheckCommand, UsageError> {
         let part = self.part()?;
         let bounds = self.bounds;
@@ -137,7 +142,9 @@ impl CheckArgs {
         })
     }
 
-    /// Returns the part to explore, or `None` for all parts if no option selects one.
+    /// Returns the part to explore, or `None` for all parts if no option selects one. Any option of
+    /// the world selects one, also `--depth`, as a bound on the depth of walks under drawn
+    /// conditions has no meaning.
     fn part(&self) -> Result<Option<Part>, UsageError> {
         let bounds = &self.bounds;
         let count = bounds.walks.or(bounds.storms);

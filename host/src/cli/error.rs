@@ -6,6 +6,9 @@ use core::error::Error;
 use core::fmt;
 
 /// Reason why a command line is invalid, as one line of text.
+///
+/// A sentence without a full stop and without a capital, since it follows `synod: ` on the standard
+/// error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
@@ -46,6 +49,8 @@ impl fmt::Display for UsageError {
 impl Error for UsageError {}
 
 impl From<&clap::Error> for UsageError {
+    /// Words an error of `clap` as all others are worded, because its own take several lines and do
+    /// not say which values are accepted.
     fn from(error: &clap::Error) -> Self {
         let text = |kind| match error.get(kind) {
             Some(ContextValue::String(text)) => Some(text.clone()),
@@ -112,10 +117,12 @@ fn name_of(arg: &str) -> String {
     word.trim_matches(['[', ']', '<', '>', '.']).to_owned()
 }
 
+/// Returns where to look for what is accepted.
 fn see_help() -> String {
     format!("see: {} --help", shell_quoting::program())
 }
 
+/// Returns the first line of an error, which says what is wrong; the others are hints and usage.
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()

@@ -1,8 +1,11 @@
-//! Texts of the `--help` pages.
+//! Texts of the `--help` pages. Each command has a short one (`-h`) and a long one (`--help`), which end differently.
 
+/// First line of `synod -h`.
 pub(super) const ABOUT: &str =
     "Runs a simulated Multi-Paxos cluster from a seed and shows the messages of every node";
 
+/// Description in `synod --help` and `synod run --help`. The defaults that it names are those of
+/// `Scenario::new`.
 pub(super) const LONG_ABOUT: &str = "\
 Runs a simulated Multi-Paxos cluster from a seed and shows the messages of every node.
 
@@ -13,8 +16,10 @@ The run ends when all requests have been answered and every live node has applie
 
 All random choices follow from the seed: the same seed with the same options gives the same run, byte for byte.";
 
+/// Last line of `synod -h`.
 pub(super) const AFTER: &str = "Try 'synod --help' for the log format, examples and exit codes.";
 
+/// Legend of the log, in front of the list of roles.
 pub(super) const READING: &str = "\
 How to read a log line:
   NODE_3.Scout ---> T=1.0518 received promise(ballot=(1, NODE_3), last, ...) from NODE_2
@@ -30,6 +35,8 @@ How to read a log line:
   client_12#3:get(A)  a proposal: the third request of the client whose session
                       was opened in slot 12";
 
+/// Examples and exit codes of a run. The codes are those of
+/// [`Exit::code`](crate::exit::Exit::code).
 pub(super) const AFTER_LONG: &str = "\
 Examples:
   synod 6                               the default run under seed 6
@@ -56,9 +63,11 @@ Exit codes:
   130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; the summary covers the run
      so far, and a second signal ends the program at once";
 
+/// First line of `synod sweep -h`.
 pub(super) const SWEEP_ABOUT: &str =
     "Runs many seeds with injected faults, checks each run, and reports failures and coverage";
 
+/// Description in `synod sweep --help`.
 pub(super) const SWEEP_LONG_ABOUT: &str = "\
 Runs many simulated clusters, one for each seed, and checks each of them.
 
@@ -74,9 +83,11 @@ after the number of runs in its line.
 
 Everything except the duration follows from the seeds: the same seeds give the same digest, with any number of jobs.";
 
+/// Last line of `synod sweep -h`.
 pub(super) const SWEEP_AFTER: &str =
     "Try 'synod sweep --help' for the rules, examples and exit codes.";
 
+/// Examples and exit codes of a sweep, in front of the list of rules.
 pub(super) const SWEEP_AFTER_LONG: &str = "\
 Examples:
   synod sweep                                the seeds 0 to 999 with all faults
@@ -101,9 +112,11 @@ Exit codes:
   5    vacuous: no failure, but an expected fault or event never occurred
   130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP";
 
+/// First line of `synod check -h`.
 pub(super) const CHECK_ABOUT: &str =
     "Model checks small clusters of real nodes, and walks through larger ones at random";
 
+/// Description in `synod check --help`.
 pub(super) const CHECK_LONG_ABOUT: &str = "\
 Visits every state that small clusters of real nodes can reach, walks through larger ones at random, and checks the \
 invariants after every step.
@@ -125,9 +138,11 @@ or links for long, and cut the power of nodes.
 From some of the states, and at the end of each walk, all faults end: then the cluster must come to rest and serve a \
 client.";
 
+/// Last line of `synod check -h`.
 pub(super) const CHECK_AFTER: &str =
     "Try 'synod check --help' for the invariants, examples and exit codes.";
 
+/// Examples and exit codes of a check, behind the list of invariants.
 pub(super) const CHECK_AFTER_LONG: &str = "\
 Examples:
   synod check                            all parts, in a minute or two

@@ -9,12 +9,13 @@ use synod::Role;
 use synod::simulation::Rule;
 use synod::{MessageKind, Timer};
 
-/// Width of a list, in columns.
+/// Width of a list, in columns. A terminal of 80 columns shows them without a break.
 const WIDTH: usize = 78;
 
 /// Wraps words into lines of at most [`WIDTH`] columns, each beginning with `indent`.
 fn wrapped(words: &str, indent: &str) -> String {
     let mut lines = String::new();
+    // As if a line were full, so that the first word begins one.
     let mut width = usize::MAX;
     for word in words.split(' ') {
         if width.saturating_add(1 + word.len()) > WIDTH {
@@ -72,7 +73,8 @@ pub(super) fn sweep_after_long() -> String {
     )
 }
 
-/// Returns the list of the keys of a scenario file.
+/// Returns the list of the keys of a scenario file. It is at the end of the pages of both commands
+/// that read such a file.
 fn scenario() -> String {
     let mut text =
         "A scenario is a file in TOML. Missing keys have the values of the default run,\n\

@@ -17,6 +17,7 @@ mod with {
         name.parse().map_err(|_| format!("one of {}", names()))
     }
 
+    /// Returns the names of all mutants.
     fn names() -> String {
         listed(Mutant::ALL, Mutant::name)
     }
@@ -27,6 +28,7 @@ mod with {
         format!("Plant this mistake in every node: see 'synod museum'\n\nThe names: {names}")
     }
 
+    /// Returns the help of the names of mutants.
     fn museum_help() -> String {
         format!(
             "Only these mutants [default: all]\n\nThe names: {}",
@@ -57,6 +59,7 @@ mod with {
     }
 
     impl MuseumArgs {
+        /// Returns the command; without names it is about all mutants.
         pub(in crate::cli) fn command(self) -> MuseumCommand {
             let all = self.names.is_empty();
             let mutants = if all {
@@ -93,6 +96,8 @@ mod without {
     #[derive(Debug, clap::Args)]
     pub(in crate::cli) struct MuseumArgs {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        // Everything is accepted here, so that the error is about the missing feature and not about
+        // an option.
         _rest: Vec<String>,
     }
 }

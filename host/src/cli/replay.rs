@@ -15,6 +15,7 @@ Replays a recorded run and reports whether the outcome is the same.
 FILE was written by 'synod run --record FILE' or by 'synod shrink'. It holds the fate of each message, so that nothing is \
 random, and the outcome of the run. The log and the summary are those of 'synod run'.";
 
+/// Examples and exit codes in `synod replay --help`.
 pub(super) const AFTER_LONG: &str = "\
 Examples:
   synod run 17 --faults all --record 17.toml   records the fate of each message
@@ -22,6 +23,7 @@ Examples:
 
 Exit codes are those of 'synod run'; 4 also means that the outcome differs from the recorded one.";
 
+// No documentation of the type, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     /// Recorded run; - for the standard input
@@ -44,6 +46,7 @@ impl ReplayArgs {
         &self.file
     }
 
+    /// Returns the command, after the file was read: a file that is invalid is an error of usage.
     pub(super) fn command(self) -> Result<RunCommand, UsageError> {
         let (case, recorded) = case::read(&self.file).map_err(|error| UsageError::file(&error))?;
         let subject = Subject::Case {

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
 use synod::{Duration, NodeId, Role};
 
+// No documentation of the type, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// Seed of all random choices, 0 to 18446744073709551615 [default: drawn at random and printed first]
@@ -142,11 +143,14 @@ pub(super) struct ShowArgs {
 #[derive(Clone, Copy, Debug)]
 struct Place(Option<Placement>);
 
+/// Parses the value of `--place`.
 fn parse_place(text: &str) -> Result<Place, values::Expected> {
     values::place(text).map(Place)
 }
 
 impl RunArgs {
+    /// Returns the command. The run is described by the options for the cluster, unless `--faults`
+    /// or `--scenario` selects one of a sweep; `--data` puts it on files.
     pub(super) fn command(self) -> Result<RunCommand, UsageError> {
         let drawn = self.seed.is_none() && self.case.scenario.is_none();
         let mutant = self.cluster.mutant;
@@ -158,6 +162,7 @@ impl RunArgs {
             (Subject::Plain(options), Some(path)) => stored(options, path, self.learner)?,
             (subject, _) => subject,
         };
+        // The options of a plain run have the mutant already.
         let subject = match (subject, mutant) {
             (Subject::Case { mut case, command }, Some(mutant)) => {
                 mutant::plant(&mut case.trial.scenario, Some(mutant));
@@ -183,6 +188,9 @@ fn stored(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subj
 }
 
 impl ShowArgs {
+    /// Returns the command that shows a run as these options say. `drawn` is whether its seed was
+    /// drawn, `record` the file for the fates of its messages, and `recorded` the outcome to
+    /// compare it with.
     pub(super) fn command(
         self,
         subject: Subject,
@@ -231,11 +239,13 @@ impl ClusterArgs {
             events: self.events,
             mutant: self.mutant,
         };
+        // Values of one option are checked by its parser; these depend on several.
         if options.jitter() > values::JITTER_MAX {
             let got = options.jitter().to_string();
             return Err(UsageError::value("--jitter", &got, &"at most 35m"));
         }
         let until = options.until.unwrap_or_else(|| options.default_until());
+        // A cluster of one node sends no messages over links.
         if options.nodes > 1 && options.delay >= until {
             let takes = format!("less than --until ({until}), as nothing would arrive in time");
             let got = options.delay.to_string();
@@ -275,7 +285,8 @@ impl ClusterArgs {
     }
 }
 
-/// Checks that a node named by an option exists.
+/// Checks that a node named by an option exists. `got` is the value as it was given, which may be
+/// more than the node.
 fn check_node(
     option: &str,
     node: NodeId,

@@ -16,6 +16,7 @@ removed as long as some seed still violates the same rule. Then the fate of each
 loss and message that the failure does not need is removed. The counterexample is written to a file for 'synod replay', \
 and explained in a few lines: which messages arrived where, what they changed, and which faults struck the cluster.";
 
+/// Examples and exit codes in `synod shrink --help`.
 pub(super) const AFTER_LONG: &str = "\
 Examples:
   synod run 17 --faults all --record 17.toml   records the fate of each message
@@ -29,6 +30,7 @@ Exit codes:
   130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; the smallest run so far is
      written, and a second signal ends the program at once";
 
+// No documentation of the type, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
 pub(super) struct ShrinkArgs {
     /// Failing run: a scenario or a recorded run; - for the standard input
@@ -52,6 +54,8 @@ pub(super) struct ShrinkArgs {
 }
 
 impl ShrinkArgs {
+    /// Returns the command. The file for the result is named after the original, which is not
+    /// overwritten.
     pub(super) fn command(self) -> Result<ShrinkCommand, UsageError> {
         let output = match self.output {
             Some(output) => output,

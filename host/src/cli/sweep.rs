@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use synod::Duration;
 use synod::simulation::{FaultSet, Swarm};
 
-/// Seeds of a sweep without `--seeds` and `--for`.
+/// Seeds of a sweep without `--seeds` and `--for`. They take some seconds, and are the same for
+/// everybody.
 const SEEDS: Seeds = Seeds {
     first: 0,
     end: Some(1_000),
@@ -23,6 +24,7 @@ const SEEDS: Seeds = Seeds {
 /// size.
 const NODES_MAX: u16 = 16;
 
+// No documentation of the type, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
 #[command(about = help::SWEEP_ABOUT, long_about = help::SWEEP_LONG_ABOUT, after_help = help::SWEEP_AFTER, after_long_help = lists::sweep_after_long())]
 #[expect(
@@ -73,6 +75,7 @@ pub(super) struct SweepArgs {
 }
 
 impl SweepArgs {
+    /// Returns the command, after the scenario was read.
     pub(super) fn command(self) -> Result<SweepCommand, UsageError> {
         let seeds = self.range()?;
         let source = match &self.scenario {
@@ -103,6 +106,8 @@ impl SweepArgs {
         })
     }
 
+    /// Returns the seeds. A sweep for some time begins at a drawn seed, so that each covers new
+    /// ones.
     fn range(&self) -> Result<Seeds, UsageError> {
         match (self.seeds, self.time) {
             (None, None) => Ok(SEEDS),
@@ -137,7 +142,8 @@ pub(super) struct CaseArgs {
     pub(super) scenario: Option<PathBuf>,
 }
 
-/// Options that describe a cluster, except for its size.
+/// Options that describe a cluster, except for its size. A drawn case and a scenario have values of
+/// their own for all of these, and ignoring an option would mislead.
 const CLUSTER: [&str; 10] = [
     "loss", "delay", "jitter", "kill", "machine", "clients", "requests", "place", "until", "events",
 ];
@@ -189,6 +195,7 @@ pub(super) fn swarm(faults: Option<FaultSet>, nodes: Option<u16>) -> Result<Swar
     }
 }
 
+/// Reads a case; what is wrong with it is an error of usage.
 fn read(path: &Path) -> Result<Case, UsageError> {
     let (case, _) = case::read(path).map_err(|error| UsageError::file(&error))?;
     Ok(case)

@@ -24,18 +24,23 @@ use synod::{Duration, MessageKind, Timer};
 
 /// Default bound on the distinct states of a world, which take about a gigabyte.
 const STATES: u64 = 10_000_000;
-/// Default time budget of one part.
+/// Default time budget of one part. After it, the part is reported as cut short.
 const TIME: Duration = Duration::from_secs(60);
 /// Default time budget of all parts together.
 const TIME_OF_ALL: Duration = Duration::from_secs(300);
-/// Number of walks through the large world if all parts are explored.
+/// Number of walks through the large world if all parts are explored. Together with the storms they
+/// take most of the time, and come to every situation many times.
 const WALKS: u64 = 2_000;
 /// Number of walks under drawn network conditions if all parts are explored.
 const STORMS: u64 = 6_000;
-/// Number of walks after which an expected event must have occurred.
+/// Number of walks after which an expected event must have occurred. Fewer walks may come to none
+/// by chance, so that their absence says nothing.
 const MANY: u64 = 20;
 
 /// A part of the exploration.
+///
+/// In the order of [`Part::all`], the parts that take longest begin first, so that all processors
+/// are done at about the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Every state of a world.
@@ -75,7 +80,9 @@ impl Part {
         parts
     }
 
-    /// Returns the situations that must occur, as the absence of violations proves nothing without them.
+    /// Returns the situations that must occur, as the absence of violations proves nothing without
+    /// them. A world too small for one of them, such as one without elections, is thereby reported
+    /// as vacuous, with exit code 5.
     pub fn due(&self) -> Vec<Situation> {
         let mut due = vec![Situation::Elected];
         let (requests, crashes) = match self {
@@ -107,6 +114,7 @@ impl CheckCommand {
         }
     }
 
+    /// Returns the default time budget, which a printed command leaves out.
     const fn time_of(part: Option<&Part>) -> Duration {
         match part {
             Some(_) => TIME,
@@ -130,7 +138,8 @@ impl CheckCommand {
         line
     }
 
-    /// Returns the shortest command that explores one of the parts.
+    /// Returns the shortest command that explores one of the parts. Each part then has the time
+    /// budget of a part, unless one was given.
     fn alone(&self, part: &Part) -> String {
         Self {
             part: Some(part.clone()),
@@ -140,7 +149,8 @@ impl CheckCommand {
         .command()
     }
 
-    /// Returns the shortest command that repeats the violation found by a part.
+    /// Returns the shortest command that repeats the violation found by a part. A walk is repeated
+    /// by its seed, and a search is repeated whole, as it finds the nearest violation again.
     fn again(&self, done: &Done) -> String {
         let part = match (&done.part, done.bad.as_ref().and_then(|bad| bad.seed)) {
             (Part::Walks(scope, ..), Some(seed)) => Part::Walks(scope.clone(), 1, seed),
@@ -161,6 +171,7 @@ impl CheckCommand {
         again.command()
     }
 
+    /// Writes the command, with the options that differ from their defaults for this part.
     fn write_command(&self, line: &mut String) -> fmt::Result {
         write!(line, "{} check", shell_quoting::program())?;
         match &self.part {
@@ -194,6 +205,7 @@ impl CheckCommand {
     }
 }
 
+/// Writes the number of walks and the seed of the first, which is 0 by default.
 fn write_count(line: &mut String, what: &str, count: u64, seed: u64) -> fmt::Result {
     write!(line, " --{what} {count}")?;
     if seed != 0 {
@@ -202,6 +214,8 @@ fn write_count(line: &mut String, what: &str, count: u64, seed: u64) -> fmt::Res
     Ok(())
 }
 
+/// Writes the options of a world that differ from those of `default`. The default of `--slots`
+/// depends on `--requests`, as on the command line.
 fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result {
     let slots = default.slots.max(scope.requests);
     let numbers = [
@@ -247,11 +261,14 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
     Ok(())
 }
 
+/// Returns names as the value of an option.
 fn joined(names: impl Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
 /// Executes the command. The report goes to the standard output, everything else to the standard error.
+///
+/// The exit code is that of the outcome, or 2 if the report could not be written.
 pub fn check(command: &CheckCommand) -> Exit {
     signals::install(FirstSignal::StopsRun);
     let mut output = Output::new(io::stdout());
@@ -264,8 +281,11 @@ pub fn check(command: &CheckCommand) -> Exit {
 }
 
 /// Explores and appends the report to `out`.
+///
+/// The clock is watched by a thread of its own, which stops the explorations through their watches.
 fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>) -> Exit {
     let parts = command.parts();
+    // One for each part, so that the first violation stops only those after it.
     let watches: Vec<Arc<Watch>> = parts.iter().map(|_| Arc::default()).collect();
     let limit = Elapsed::from_micros(command.time.as_micros());
     let (done, elapsed) = progress::timed(
@@ -288,15 +308,22 @@ fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>)
 }
 
 /// Results of all parts.
+///
+/// It decides the outcome, from which the exit code and both formats of the report follow.
 struct Account {
+    /// Results in the order of the parts.
     done: Vec<Done>,
+    /// Coverage of all parts together.
     coverage: Coverage,
     /// Expected situations that never occurred.
     missing: Vec<Situation>,
+    /// Whether a signal cut the exploration short.
     interrupted: bool,
 }
 
 impl Account {
+    /// Returns the account of the results. A part that was cut short cannot be blamed for what it
+    /// did not come to, if others were explored besides.
     fn of(command: &CheckCommand, done: Vec<Done>, interrupted: bool) -> Self {
         let mut coverage = Coverage::default();
         for done in &done {
@@ -338,6 +365,8 @@ impl Account {
         self.done.iter().find(|done| done.bad.is_some())
     }
 
+    /// Returns the exit of the command. What is worse comes first: a violation counts even if the
+    /// rest is incomplete, and an incomplete exploration that came to nothing is vacuous.
     fn exit(&self) -> Exit {
         if self.broken().is_some() {
             Exit::Violated
@@ -363,7 +392,7 @@ impl Account {
         }
     }
 
-    /// Returns the reason of the outcome as text.
+    /// Returns the reason of the outcome as text. It completes the line `outcome`, after a colon.
     fn reason(&self) -> String {
         let end = |end: End| self.done.iter().any(|done| done.end == end);
         if let Some(bad) = self.broken().and_then(|done| done.bad.as_ref()) {

@@ -29,11 +29,12 @@ pub struct MuseumCommand {
     pub form: OutputFormat,
 }
 
-/// Greatest number of runs to shrink one failure.
+/// Greatest number of runs to shrink one failure. It is the default of `synod shrink`.
 const TRIES: u64 = 40_000;
 
 impl MuseumCommand {
-    /// Returns the detectors, with the greatest number of tries for each.
+    /// Returns the detectors, with the greatest number of tries for each. Their order is that of
+    /// the columns; the sweep comes first, as its failure is the one that is shrunk.
     fn detectors(&self) -> Vec<(Box<dyn Detector>, u64)> {
         let mut detectors: Vec<(Box<dyn Detector>, u64)> =
             vec![(Box::new(Trials { first: 0 }), self.seeds)];
@@ -48,6 +49,7 @@ impl MuseumCommand {
 /// A mutant, and the violation found by each detector.
 struct Row {
     mutant: Mutant,
+    /// Name of each detector, with the violation that it found within its tries.
     caught: Vec<(&'static str, Option<Catch>)>,
     /// Number of lines of the explanation of the failure that the sweep found.
     lines: Option<u64>,
@@ -63,7 +65,8 @@ pub fn run(command: &MuseumCommand) -> Exit {
     }
 }
 
-/// Returns true if every mutant was caught.
+/// Returns true if every mutant was caught. Each row is written when it is known, as the whole
+/// table takes a quarter of an hour.
 fn detect(command: &MuseumCommand) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     let detectors = command.detectors();
@@ -106,7 +109,8 @@ fn detect(command: &MuseumCommand) -> io::Result<bool> {
     Ok(all)
 }
 
-/// Returns the number of lines that explain the trial of a seed after it was shrunk.
+/// Returns the number of lines that explain the trial of a seed after it was shrunk. `None` if the
+/// trial does not fail when it is run again, which would be a mistake of ours.
 fn shrunk_lines(mutant: Mutant, seed: u64) -> Option<u64> {
     let case = Trials::case(Some(mutant), seed);
     let shrunk = in_thread(|| shrink(&case, TRIES, &mut |_, _| ()));
@@ -123,6 +127,8 @@ fn line(mutant: &str, rule: &str, cells: impl Iterator<Item = String>) -> String
 }
 
 impl Row {
+    /// Returns the row as a line of the table. A dash stands for a mutant that a detector did not
+    /// catch.
     fn text(&self, shrink: bool) -> Vec<u8> {
         let cells = self.caught.iter().map(|(detector, caught)| match caught {
             Some(catch) if *detector == Trials::NAME => {
@@ -136,6 +142,7 @@ impl Row {
         line(self.mutant.name(), self.mutant.rule(), cells.chain(length)).into_bytes()
     }
 
+    /// Returns the row as a line of JSON. Detectors that caught nothing are left out of `caught`.
     fn object(&self) -> Vec<u8> {
         let caught = self.caught.iter();
         let caught = caught.filter_map(|(detector, caught)| {
@@ -164,22 +171,30 @@ impl Row {
     }
 }
 
+/// A mutant in JSON, with a list of the detectors that caught it.
 #[derive(Serialize)]
 struct RowObject<C> {
     mutant: &'static str,
+    /// Name of the rule in `core/RULES.md` that it breaks.
     rule: &'static str,
+    /// The mistake, in a sentence.
     summary: &'static str,
     caught: C,
+    /// Number of lines of the shrunk explanation, with `--shrink`.
     #[serde(skip_serializing_if = "Option::is_none")]
     story_lines: Option<u64>,
 }
 
+/// What a detector caught.
 #[derive(Serialize)]
 struct CatchObject<'a, W> {
     detector: &'a str,
     check: &'a str,
+    /// Seed that repeats it.
     seed: u64,
+    /// Number of runs or walks until it was caught.
     tries: u64,
+    /// Number of steps of the run or walk that caught it.
     steps: u64,
     what: W,
 }

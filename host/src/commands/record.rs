@@ -27,6 +27,8 @@ impl fmt::Display for RecordError {
 pub(super) fn record(case: &Case, path: &Path) -> Result<(), RecordError> {
     // The weather stays in the file although the script contains its effects, because shrinking draws other trials from
     // it.
+    // The recorded case is run once more, since the outcome in the file is that of the script, with
+    // which a replay is compared.
     let (recorded, _) = case::record(case).map_err(RecordError::Run)?;
     let finished = case::run(&recorded, &mut ()).map_err(RecordError::Run)?;
     case::write(path, &recorded, Some(&outcome(&finished))).map_err(RecordError::File)

@@ -100,7 +100,7 @@ impl Subject {
         }
     }
 
-    /// Executes the run.
+    /// Executes the run. This blocks until the run has ended or a signal stops it.
     fn run(&self, tracer: &mut dyn HostTracer) -> Result<Finished, DataError> {
         match self {
             Self::Plain(options) => simulate(options, tracer).map_err(DataError::from),
@@ -109,6 +109,7 @@ impl Subject {
         }
     }
 
+    /// Returns a progress that expects all requests of all clients.
     fn progress(&self) -> Progress {
         match self {
             Self::Plain(options) | Self::Stored { options, .. } => {
@@ -147,6 +148,7 @@ pub struct RunCommand {
 /// Executes the command. Log and summary go to the standard output, everything else to the standard error.
 pub fn run(command: &RunCommand) -> Exit {
     let subject = &command.subject;
+    // The seed is told before the run, so that a run that hangs or is killed can be repeated.
     if command.drawn {
         print_error(&format_args!("the seed is {}", subject.run_seed()));
     }
@@ -183,6 +185,7 @@ pub fn run(command: &RunCommand) -> Exit {
     if let Err(error) = output.finish() {
         return Exit::from_output(&error);
     }
+    // An interrupted run is not recorded: its end depends on the moment of the signal.
     if finished.exit() == Exit::Interrupted {
         return Exit::Interrupted;
     }
@@ -212,8 +215,8 @@ fn as_recorded(command: &RunCommand, finished: &Finished) -> Option<bool> {
     Some(found == *recorded)
 }
 
-/// Returns the exit of the whole command: a violation takes precedence over different traces, and those over everything
-/// else.
+/// Returns the exit of the whole command: a violation takes precedence over different traces, and
+/// those over everything else. `verified` is `None` if nothing was compared.
 const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     match (finished, verified) {
         (Exit::Violated, _) => Exit::Violated,
@@ -222,7 +225,7 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     }
 }
 
-/// Executes the run with a log.
+/// Executes the run with a log. With `--quiet` it has none, so that nothing is formatted in vain.
 fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, DataError> {
     let stdout = io::stdout();
     let subject = &command.subject;
@@ -249,6 +252,7 @@ fn verify(command: &RunCommand, first: &Finished) -> Result<Option<bool>, DataEr
 }
 
 /// Executes the run, with a progress bar if it takes long and the standard error is a terminal.
+/// `free` says that no log goes to the terminal, where it would be mixed with the bar.
 fn watched(
     subject: &Subject,
     free: bool,
@@ -261,12 +265,14 @@ fn watched(
     progress::run_shown(&progress, || subject.run(&mut (tracer, &progress)))
 }
 
+/// Reports why there was no run, or why it ended early.
 fn fail(error: &DataError) -> Exit {
     print_error(error);
     Exit::Usage
 }
 
-/// A log on the standard output, which ends the process once that is closed.
+/// A log on the standard output, which ends the process once that is closed. A reader such as
+/// `head` closes it when it has enough.
 struct Screen<'a>(Log<'a, Stdout>);
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {

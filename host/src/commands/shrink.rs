@@ -36,6 +36,8 @@ pub fn shrink(command: &ShrinkCommand) -> Exit {
     }
 }
 
+/// Shrinks a run, and returns the exit. A file that cannot be written is noticed first, and not
+/// after minutes of shrinking.
 fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Error>> {
     let (case, _) = case::read(&command.file)?;
     case::try_write(&command.output)?;
@@ -49,6 +51,8 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
             })
         })
     })?;
+    // There is nothing to shrink in a run that does not fail, which has an exit code of its own so
+    // that scripts can tell.
     let Some(shrunk) = shrunk else {
         print_error(&format_args!(
             "{}: this run does not fail",
@@ -68,7 +72,8 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
     }
 }
 
-/// Prints the explanation of the counterexample, and its outcome.
+/// Prints the explanation of the counterexample, and its outcome. The run is performed again with a
+/// log that shows only the explanation.
 fn tell(command: &ShrinkCommand, shrunk: &Shrunk) -> io::Result<()> {
     let stdout = io::stdout();
     let text = if command.colour.is_on(&stdout) {

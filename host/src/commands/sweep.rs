@@ -86,12 +86,15 @@ pub fn run(command: &SweepCommand) -> Exit {
     }
     let mut stdout = io::stdout().lock();
     match stdout.write_all(&out).and_then(|()| stdout.flush()) {
+        // A failed output is an error, but a reader that has seen enough does not hide that runs
+        // failed.
         Err(error) if Exit::from_output(&error) != Exit::Done => Exit::Usage,
         _ => swept.exit(),
     }
 }
 
-/// Installs a panic hook that names the seed of the run, as a panic ends the whole process.
+/// Installs a panic hook that names the seed of the run, as a panic ends the whole process. Without
+/// it, a panic of one in a million runs could not be repeated.
 fn name_seeds_that_panic(source: &Source) {
     let source = source.clone();
     let usual = panic::take_hook();
@@ -118,15 +121,18 @@ fn watched(command: &SweepCommand, stop: &AtomicBool) -> Result<Swept, crate::ru
     })
 }
 
-/// Formats a number of thousandths as a decimal.
+/// Formats a number of thousandths as a decimal. All averages are kept so, because results must not
+/// depend on the rounding of floats.
 fn thousandths(number: u64) -> String {
     format!("{}.{:03}", number / 1_000, number % 1_000)
 }
 
-/// Contents of the report of a sweep.
+/// Contents of the report of a sweep. The three formats take words and reasons from it, so that
+/// they agree.
 struct Account<'a> {
     sweep: &'a Sweep,
     swept: &'a Swept,
+    /// Whether coverage and averages are left out.
     quiet: bool,
 }
 
@@ -160,15 +166,17 @@ impl Account<'_> {
 
     /// Returns the averages that are out of their bounds.
     fn unusual(&self) -> String {
-        let told = self.swept.unusual.iter().map(|take| {
-            let (least, most) = take.usual();
-            let [mean, least, most] = [self.swept.paces.mean(*take), least, most].map(thousandths);
-            format!("{take} is {mean} on average, outside of {least} to {most}")
+        let told = self.swept.unusual.iter().map(|effort| {
+            let (least, most) = effort.usual();
+            let [mean, least, most] =
+                [self.swept.averages.mean(*effort), least, most].map(thousandths);
+            format!("{effort} is {mean} on average, outside of {least} to {most}")
         });
         told.collect::<Vec<_>>().join("; ")
     }
 
-    /// Returns the seeds that were run.
+    /// Returns the seeds that were run. It may be fewer than were asked for, if the sweep ended
+    /// early.
     fn seeds(&self) -> Seeds {
         Seeds {
             end: Some(self.swept.next),
@@ -176,7 +184,8 @@ impl Account<'_> {
         }
     }
 
-    /// Returns the command that runs the same seeds again.
+    /// Returns the command that runs the same seeds again. A sweep that a time budget ended is
+    /// thereby repeated exactly.
     fn command(&self) -> String {
         self.sweep.command(self.seeds())
     }

@@ -6,26 +6,34 @@ use synod::simulation::{Answered, ClientResume, Observer, Violation};
 use synod::storage::Storage;
 use synod::{ClientId, Outcome, Reader, RequestNumber, Sink, StateMachine, Writer};
 
-/// Number of entries kept besides the last one of each client.
+/// Number of entries kept besides the last one of each client. It is the number of answers between
+/// two trims, each of which copies the file.
 const SPARE_ENTRIES: usize = 1_000;
 
-/// Size of an entry, in bytes.
+/// Size of an entry, in bytes. Client, session, number of the request and number of answers, all
+/// little-endian.
 const ENTRY_BYTES: usize = 2 + 8 + 4 + 4;
 
 /// Records the answers to the clients of a run, so that they continue in the next run.
 ///
 /// An entry is durable before the answer is shown, so that an answer shown by the program is never lost.
+///
+/// The last entry of each client is enough to continue. Older ones are trimmed away from time to
+/// time.
 #[derive(Debug)]
 pub(super) struct ClientLog {
+    /// The file; a store with a label of its own.
     storage: FileStorage,
-    /// Last entry of each client.
+    /// Last entry of each client. By the number of the client.
     entries: Vec<Option<ClientResume>>,
     /// Number of entries in the file.
     count: usize,
+    /// First error of the file. Nothing is written after it, and the run ends.
     error: Option<DataError>,
 }
 
 impl ClientLog {
+    /// Opens the log and reads all entries. A later entry of a client replaces an earlier one.
     pub(super) fn open(dir: &mut DataDir) -> Result<Self, DataError> {
         let mut storage = dir.clients().map_err(DataError::Store)?;
         let (mut entries, mut count, mut sound) = (Vec::new(), 0, true);
@@ -59,19 +67,29 @@ impl ClientLog {
         Seen::of_client_log(&self.storage)
     }
 
+    /// Takes the error of the file, if there was one since the last call.
     pub(super) fn take_error(&mut self) -> Option<DataError> {
         self.error.take()
     }
 
+    /// Writes an entry durably. When too many are stale, the last ones are written again and all
+    /// before them trimmed.
     fn write(&mut self, past: ClientResume) -> Result<(), StoreError> {
         entry(&mut self.entries, past);
         self.append(past)?;
+        debug_assert!(
+            self.count >= self.entries.iter().flatten().count(),
+            "the last entry of each client is in the file"
+        );
         if self.count >= SPARE_ENTRIES + 2 * self.entries.len() {
+            // All entries before the copies are stale. The copies are durable before anything is
+            // trimmed, so that a loss of power between the two loses none.
             let mut stale = self.count;
             for past in self.entries.clone().into_iter().flatten() {
                 self.append(past)?;
             }
             self.storage.sync()?;
+            debug_assert!(stale <= self.count, "the copies were added to it");
             self.count -= stale;
             self.storage.trim(|_| {
                 let is_stale = stale > 0;
@@ -82,6 +100,7 @@ impl ClientLog {
         self.storage.sync()
     }
 
+    /// Appends an entry, which is durable only after a sync.
     fn append(&mut self, past: ClientResume) -> Result<(), StoreError> {
         self.count += 1;
         self.storage.append(&encode(past))
@@ -99,6 +118,7 @@ fn entry(entries: &mut Vec<Option<ClientResume>>, past: ClientResume) {
     }
 }
 
+/// Returns the bytes of an entry.
 fn encode(past: ClientResume) -> [u8; ENTRY_BYTES] {
     let mut bytes = [0; ENTRY_BYTES];
     let mut writer = Writer::new(&mut bytes);
@@ -109,6 +129,7 @@ fn encode(past: ClientResume) -> [u8; ENTRY_BYTES] {
     bytes
 }
 
+/// Returns an entry; `None` if there are too few or too many bytes.
 fn decode(bytes: &[u8]) -> Option<ClientResume> {
     let mut reader = Reader::new(bytes);
     let past = ClientResume {
@@ -123,6 +144,8 @@ fn decode(bytes: &[u8]) -> Option<ClientResume> {
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Observer<M, WINDOW, CLIENTS, PAGE> for ClientLog
 {
+    /// Records an answer before the log of the run shows it. Only answers that move a client on are
+    /// recorded: a new session, and an output.
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
         let known = self.entries.get(usize::from(answered.client));
         let count = known.copied().flatten().map_or(0, |past| past.answered);

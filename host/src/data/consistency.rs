@@ -43,7 +43,8 @@ impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
         Ok(())
     }
 
-    /// Checks that enough nodes have the last answered request of a client.
+    /// Checks that enough nodes have the last answered request of a client. A learner might have
+    /// had it, so that it counts as if it did.
     fn check_nodes(&self, entry: &ClientResume) -> Result<(), DataError> {
         let has = |durable: &Durable<M, WINDOW, CLIENTS>| newest_of(durable, entry.session);
         let holders = self.nodes.iter();
@@ -64,7 +65,8 @@ impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
         })
     }
 
-    /// Checks that the clients made every request that a node has: the last answered one, or the next.
+    /// Checks that the clients made every request that a node has: the last answered one, or the
+    /// next. More would mean that the log has lost answers.
     fn check_client_log(&self) -> Result<(), DataError> {
         let heard = self.nodes.iter();
         let heard = heard.flat_map(|(node, durable)| newest(durable).map(|key| (*node, key)));
@@ -80,13 +82,16 @@ impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
         })
     }
 
+    /// Returns the last entry of a session. A client that registered again has an entry for its new
+    /// session only.
     fn entry_of(&self, key: RequestKey) -> Option<&ClientResume> {
         self.entries
             .iter()
             .find(|entry| entry.session == key.client)
     }
 
-    /// True if a node may have a request, judging by the client log.
+    /// True if a node may have a request, judging by the client log. A client without an entry was
+    /// never answered, so that it can have come no further than its registration.
     fn may_know_of(&self, node: NodeId, key: RequestKey) -> bool {
         let known = self.entry_of(key);
         // The log lacks a client that was killed before it received its session.
@@ -100,7 +105,8 @@ impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
         key.number <= may_be || known.is_none() && !is_furthest
     }
 
-    /// Checks that nodes that have applied the same slots have the same state.
+    /// Checks that nodes that have applied the same slots have the same state. Nodes at different
+    /// slots cannot be compared, and are compared with the requests instead.
     fn check_logs(&self) -> Result<(), DataError> {
         for (one, durable) in &self.nodes {
             let differs = |other: &Durable<M, WINDOW, CLIENTS>| {
@@ -137,6 +143,9 @@ pub(super) fn state_follows<M: StateMachine, L: Workload<M>, const CLIENTS: usiz
     let mut expected = M::default();
     for entry in entries {
         let (answered, last_noted) = (u64::from(entry.answered), u64::from(entry.number.0));
+        // An entry counts answers over all sessions of a client, and numbers count from each
+        // registration. Their difference is therefore what earlier sessions were answered, to which
+        // the node adds its last number.
         let applied = match durable.last_request(entry.session) {
             Some(last) => (answered + u64::from(last.0)).checked_sub(last_noted),
             None => (answered == last_noted).then_some(0),
@@ -154,6 +163,7 @@ pub(super) fn state_follows<M: StateMachine, L: Workload<M>, const CLIENTS: usiz
     *durable.machine() == expected
 }
 
+/// Returns the key of the request of an entry.
 fn key_of(entry: &ClientResume) -> RequestKey {
     RequestKey {
         client: entry.session,

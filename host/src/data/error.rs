@@ -1,4 +1,4 @@
-//! Errors of runs on files, as one line each.
+//! Errors of runs on files, as one line each: the file, what is wrong with it, and the remedy.
 
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -8,6 +8,8 @@ use synod::storage::{Damage, JournalError, OpenError};
 use synod::{NodeId, RequestKey, RequestNumber, Slot};
 
 /// Reason why a run on files did not start, or ended early. Acknowledged requests are still in the directory.
+///
+/// All of them end the command with exit code 2: an operator has to act before anything can be run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataError {
@@ -109,12 +111,12 @@ impl fmt::Display for DataError {
     }
 }
 
-/// Remedy for inconsistent files.
+/// Remedy for inconsistent files. All are named, as nobody can know how many of them are older copies.
 const RESTORE_ALL: &str = "restore all of them as they were when the cluster last stopped, never an older copy of some; or \
                            begin with a new directory";
 
 impl DataError {
-    /// Formats the inconsistency of files.
+    /// Formats the inconsistency of files: what contradicts what, which of them is the older copy, and the remedy.
     fn fmt_inconsistent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodesOld {
@@ -129,19 +131,7 @@ impl DataError {
                     "{}: according to this client log {request} was answered, ",
                     path.display()
                 )?;
-                match holders.as_slice() {
-                    [] => f.write_str(
-                        "but no node's store has it: the stores of the nodes are older copies",
-                    )?,
-                    some => {
-                        let names: Vec<_> = some.iter().map(ToString::to_string).collect();
-                        let names = names.join(", ");
-                        write!(
-                            f,
-                            "so {majority} stores of nodes must have it, but only that of {names} does: the others are older copies"
-                        )?;
-                    }
-                }
+                fmt_holders(f, holders, *majority)?;
                 write!(f, " than this log: {RESTORE_ALL}")
             }
             Self::ClientLogOld {
@@ -155,12 +145,7 @@ impl DataError {
                     f,
                     "{path}: the store of {node} has {asked}, but this client log "
                 )?;
-                match answered {
-                    Some(answered) => {
-                        write!(f, "has no answer after that to {}", Request(*answered))?;
-                    }
-                    None => f.write_str("lacks that client")?,
-                }
+                fmt_last_answer(f, *answered)?;
                 write!(
                     f,
                     ": this client log is an older copy than the stores of the nodes: {RESTORE_ALL}"
@@ -183,8 +168,30 @@ impl DataError {
                  clusters: {RESTORE_ALL}",
                 path.display()
             ),
+            // The caller formats all other errors itself.
             _ => Ok(()),
         }
+    }
+}
+
+/// Formats which stores have an answered request, as the part of a sentence that ends before "than this log".
+fn fmt_holders(f: &mut fmt::Formatter<'_>, holders: &[NodeId], majority: usize) -> fmt::Result {
+    if holders.is_empty() {
+        return f.write_str("but no node's store has it: the stores of the nodes are older copies");
+    }
+    let names: Vec<_> = holders.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    write!(
+        f,
+        "so {majority} stores of nodes must have it, but only that of {names} does: the others are older copies"
+    )
+}
+
+/// Formats what the client log has of a client, after "this client log".
+fn fmt_last_answer(f: &mut fmt::Formatter<'_>, answered: Option<RequestKey>) -> fmt::Result {
+    match answered {
+        Some(answered) => write!(f, "has no answer after that to {}", Request(answered)),
+        None => f.write_str("lacks that client"),
     }
 }
 

@@ -10,15 +10,20 @@ use synod::storage::{Journal, Opened, Storage};
 use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
 
 /// A journal on a file for each node.
+///
+/// All nodes are on one disk. So the first error ends the run, and not only the node whose file it
+/// is.
 #[derive(Debug)]
 pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
+    /// Files by node.
     nodes: Vec<File<M, CLIENTS>>,
     /// Number of records in each file when it was opened.
     opened: Vec<Seen>,
+    /// First error of a file since it was asked for.
     error: Option<DataError>,
 }
 
-/// File of a node.
+/// File of a node. It is opened long before the node starts, as all files are compared first.
 #[derive(Debug)]
 enum File<M: StateMachine, const CLIENTS: usize> {
     /// Opened, but the node has not started.
@@ -65,7 +70,8 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
         })
     }
 
-    /// Returns the number of records in each file.
+    /// Returns the number of records in each file. A running node's count is the second for its
+    /// store, and the later one is kept.
     pub(super) fn seen(&self) -> Vec<Seen> {
         let mut seen = self.opened.clone();
         for (node, file) in (0..).map(NodeId).zip(&self.nodes) {
@@ -93,7 +99,8 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
     }
 }
 
-/// Refuses damaged storage.
+/// Refuses damaged storage. Such a node must not vote, and whether it may go on as a learner is for
+/// the operator to say.
 fn checked<M: StateMachine, const CLIENTS: usize>(
     opened: Opened<FileStorage, M, WINDOW, CLIENTS>,
     node: NodeId,
@@ -125,6 +132,7 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
         } = start;
         let node = config.node;
         let file = self.nodes.get_mut(usize::from(node.0)).ok_or(Refused)?;
+        // Whatever goes wrong from here on, the file is not used again.
         let opened = match mem::replace(file, File::Failed) {
             File::Opened(opened) => *opened,
             File::None => {
@@ -150,6 +158,8 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
         }
     }
 
+    // Simulated time does not pass: the disk is real, and its time has no meaning in a simulated
+    // run.
     fn write(
         &mut self,
         now: Instant,

@@ -1,3 +1,5 @@
+//! Histories that are linearizable and histories that are not, some of them compared with the definition itself.
+
 use super::*;
 use synod::machines::{Bank, BankCommand, BankReply, Kv, KvCommand, KvReply};
 use synod::{ClientId, Instant, NodeId, RequestNumber, Slot};

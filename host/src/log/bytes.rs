@@ -4,6 +4,8 @@ use core::fmt::{self, Write};
 use synod::{Ballot, Duration, Instant, NodeId};
 
 /// Appends a number in decimal. Most numbers in a log have one or two digits, which are cheaper to push than to copy.
+///
+/// `itoa` writes the longer ones, without the machinery of `core::fmt`.
 #[inline]
 pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
     match u8::try_from(number) {
@@ -24,7 +26,8 @@ pub(crate) fn hex(out: &mut Vec<u8>, word: u64) {
     out.extend_from_slice(&digits);
 }
 
-/// Returns the hexadecimal digit of the lowest four bits.
+/// Returns the hexadecimal digit of the lowest four bits. There are only sixteen values, so that
+/// `?` never appears.
 fn nibble(word: u64) -> u8 {
     match u8::try_from(word & 0xf) {
         Ok(digit @ 0..10) => b'0' + digit,
@@ -49,7 +52,8 @@ pub(crate) fn ballot(out: &mut Vec<u8>, ballot: Ballot) {
     out.push(b')');
 }
 
-/// Appends seconds with four decimal places, truncated: `1.0518`, as [`Instant`] displays itself.
+/// Appends seconds with four decimal places: `1.0518`, as [`Instant`] displays itself. They are
+/// truncated, so that the times of lines never decrease.
 pub(crate) fn seconds(out: &mut Vec<u8>, at: Instant) {
     let micros = at.as_micros();
     number(out, micros / 1_000_000);

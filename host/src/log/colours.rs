@@ -9,16 +9,21 @@ use synod::{Event, Role, StateMachine};
 /// Ends a style.
 pub(crate) const RESET: &[u8] = b"\x1b[0m";
 
-/// Escape sequences that start each style, computed once.
+/// Escape sequences that start each style, computed once, as each line of a log has two.
 #[derive(Debug)]
 pub(crate) struct Palette {
+    /// Styles of the names of roles, in bold; by role.
     names: [Vec<u8>; Role::ALL.len()],
+    /// Styles of the words for events of roles; by role.
     verbs: [Vec<u8>; Role::ALL.len()],
+    /// Style of events that change the cluster.
     important: Vec<u8>,
+    /// Style of messages without effect.
     quiet: Vec<u8>,
 }
 
 impl Palette {
+    /// Renders all styles.
     pub(crate) fn new() -> Self {
         Self {
             names: Role::ALL.map(|role| start(style(role))),
@@ -66,7 +71,7 @@ impl Palette {
     }
 }
 
-/// Returns the style of a role's name.
+/// Returns the style of a role's name. The numbers are those of the palette of 256 colours.
 pub(crate) fn style(role: Role) -> Style {
     let number = match role {
         Role::Acceptor => 27,
@@ -85,6 +90,7 @@ pub(crate) fn style(role: Role) -> Style {
         .fg_color(Some(Color::Ansi256(Ansi256Color(number))))
 }
 
+/// Returns the sequence that starts a style.
 fn start(style: Style) -> Vec<u8> {
     style.render().to_string().into_bytes()
 }

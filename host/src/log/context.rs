@@ -79,10 +79,14 @@ impl ProbeReason {
 }
 
 /// Context of a log.
+///
+/// It follows each message from its sender to its recipients, since records about one message do
+/// not name it.
 #[derive(Debug, Default)]
 pub(super) struct Context {
+    /// What is known of each node that had a record.
     nodes: BTreeMap<NodeId, NodeContext>,
-    /// Message of each copy in flight.
+    /// Message of each copy in flight. By the number that the simulation gives to a copy.
     copies: BTreeMap<u64, MessageId>,
     /// The message that left its sender last, or is arriving. Events of the network refer to it.
     present: Option<MessageId>,
@@ -93,7 +97,7 @@ pub(super) struct Context {
 struct NodeContext {
     /// Number of messages sent.
     sent: u64,
-    /// Messages that have not left the node.
+    /// Messages that have not left the node. They leave in this order.
     waiting: VecDeque<MessageId>,
     /// Reason of a probe that would be sent now.
     reason: ProbeReason,
@@ -101,11 +105,13 @@ struct NodeContext {
     probed: Option<u64>,
     /// Last applied slot.
     applied: Slot,
-    /// Line of the last received message if it announced a decision, with its time.
+    /// Line of the last received message if it announced a decision, with its time. It is written
+    /// only if the node applies a slot at the same time, which is then due to it.
     received: Option<(Instant, Vec<u8>)>,
 }
 
 impl NodeContext {
+    /// Returns the context of a node that has just started.
     const fn new() -> Self {
         Self {
             sent: 0,
@@ -117,6 +123,7 @@ impl NodeContext {
         }
     }
 
+    /// Returns the identity of the next message, which waits until the driver of the node sends it.
     fn send(&mut self, from: NodeId) -> MessageId {
         let id = MessageId {
             from,
@@ -127,7 +134,8 @@ impl NodeContext {
         id
     }
 
-    /// Updates the reason of the next probe.
+    /// Updates the reason of the next probe. The claim of another node is one, since its claimant
+    /// may fail before it leads.
     fn learn<M: StateMachine, const PAGE: usize>(&mut self, record: &Record<'_, M, PAGE>) {
         self.reason = match &record.event {
             Event::Suspected { leader } if *leader == record.node => ProbeReason::NoLeader,
@@ -142,6 +150,8 @@ impl NodeContext {
         };
     }
 
+    /// Returns the reason of a probe in a round. Only the first probe of a round has one of its
+    /// own.
     fn probes(&mut self, round: u64) -> ProbeReason {
         let is_first = self.probed.replace(round) != Some(round);
         if is_first {
@@ -153,11 +163,13 @@ impl NodeContext {
 }
 
 impl Context {
+    /// Returns the context of a node, which begins with its first record.
     fn node(&mut self, node: NodeId) -> &mut NodeContext {
         self.nodes.entry(node).or_insert_with(NodeContext::new)
     }
 
-    /// Tracks the location of a message.
+    /// Tracks the location of a message. It is called between the records about a message, in the
+    /// order of what happens to it.
     pub(super) fn on_way(&mut self, way: Way) {
         match way {
             Way::Leaves { from } => self.present = self.node(from).waiting.pop_front(),
@@ -183,6 +195,8 @@ impl Context {
         let (node, present) = (record.node, self.present);
         let known = self.node(node);
         known.learn(record);
+        // A record about a message of another sender than the one on its way is about an earlier
+        // message.
         let from = |from: NodeId| present.filter(|id| id.from == from && from != node);
         let id = match &record.event {
             // A node's message to itself never leaves it.
@@ -210,7 +224,8 @@ impl Context {
         Annotations { id, reason }
     }
 
-    /// Returns the first and the last slot that a node applies with this record.
+    /// Returns the first and the last slot that a node applies with this record. A snapshot applies
+    /// all slots from the last applied one on.
     pub(super) fn applies<M: StateMachine, const PAGE: usize>(
         &mut self,
         record: &Record<'_, M, PAGE>,
@@ -262,7 +277,8 @@ impl Context {
         self.node(node).received = None;
     }
 
-    /// Returns the message due to which a node applies a slot now, if it was not shown.
+    /// Returns the message due to which a node applies a slot now, if it was not shown. An earlier
+    /// message is not the cause, and is dropped.
     pub(super) fn received(&mut self, node: NodeId, now: Instant) -> Option<Vec<u8>> {
         let (at, line) = self.node(node).received.take()?;
         (at == now).then_some(line)

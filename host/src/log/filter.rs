@@ -57,6 +57,8 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
 }
 
 /// A filter by level, node, role and slot. An empty list admits all.
+///
+/// A record must be admitted by each of the lists. Slots admit only records that are about slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Least important level that is shown.
@@ -96,6 +98,8 @@ impl Filter {
         self.slots.iter().any(asked)
     }
 
+    /// True if an event is about one of the slots that are shown. Events that are about no slot in
+    /// particular are not shown.
     fn admits_slots_of<M: StateMachine, const PAGE: usize>(
         &self,
         event: &Event<'_, M, PAGE>,
@@ -118,6 +122,8 @@ impl Filter {
         }
     }
 
+    /// True if a message is about one of the slots that are shown: those whose values or votes it
+    /// carries, not those that it only announces as decided.
     fn admits_slots_in<M: StateMachine, const PAGE: usize>(
         &self,
         message: &Message<M, PAGE>,

@@ -61,6 +61,7 @@ impl Json {
     }
 }
 
+/// The object of a record. Its entries are written one by one, as they differ from event to event.
 struct Line<'a, M: StateMachine, const PAGE: usize> {
     record: &'a Record<'a, M, PAGE>,
     notes: &'a Annotations,
@@ -136,10 +137,13 @@ fn event<M: StateMachine, const PAGE: usize, S: SerializeMap>(
     }
 }
 
+/// Returns the numbers of nodes, in rising order.
 fn numbers(nodes: NodeSet) -> impl Iterator<Item = u16> {
     nodes.iter().map(|node| node.0)
 }
 
+/// The object `fields` of a message. The names and their order are those of the core, so that both
+/// formats of the log have the same.
 struct MessageFields<'a, M: StateMachine, const PAGE: usize>(&'a Message<M, PAGE>);
 
 impl<M: StateMachine, const PAGE: usize> Serialize for MessageFields<'_, M, PAGE> {
@@ -150,6 +154,7 @@ impl<M: StateMachine, const PAGE: usize> Serialize for MessageFields<'_, M, PAGE
     }
 }
 
+/// The object `fields` of an event that is not about a message.
 struct EventFields<'a, 'e, M: StateMachine, const PAGE: usize>(&'a Event<'e, M, PAGE>);
 
 impl<M: StateMachine, const PAGE: usize> Serialize for EventFields<'_, '_, M, PAGE> {
@@ -164,12 +169,14 @@ impl<M: StateMachine, const PAGE: usize> Serialize for EventFields<'_, '_, M, PA
 struct Entries<S: SerializeMap>(Result<S, S::Error>);
 
 impl<S: SerializeMap> Entries<S> {
+    /// Begins an object.
     fn of(
         serializer: impl Serializer<SerializeMap = S, Error = S::Error>,
     ) -> Result<Self, S::Error> {
         Ok(Self(Ok(serializer.serialize_map(None)?)))
     }
 
+    /// Writes an entry. The trait for fields has no errors, so that the first one is kept.
     fn entry(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
         if let Ok(map) = &mut self.0
             && let Err(error) = map.serialize_entry(name, value)
@@ -178,6 +185,7 @@ impl<S: SerializeMap> Entries<S> {
         }
     }
 
+    /// Ends the object, or returns the first error.
     fn end(self) -> Result<S::Ok, S::Error> {
         self.0?.end()
     }
@@ -216,11 +224,14 @@ impl<S: SerializeMap> Fields for Entries<S> {
         self.entry(name, &BallotObject::of(ballot));
     }
 
+    // Written even if it equals the ballot that is answered, since programs should not have to know
+    // when it is left out.
     fn promised(&mut self, _answered: Ballot, promised: Ballot) {
         self.ballot("promised", promised);
     }
 
     fn duration(&mut self, name: &'static str, span: Duration) {
+        // The unit is a part of the key, as in all keys of times.
         let name = match name {
             "delay" => "delay_us",
             "lasts" => "lasts_us",
@@ -262,6 +273,7 @@ impl<S: SerializeMap> Fields for Entries<S> {
     }
 }
 
+/// A ballot.
 #[derive(serde::Serialize)]
 struct BallotObject {
     round: u64,
@@ -277,6 +289,7 @@ impl BallotObject {
     }
 }
 
+/// A snapshot: the last slot in it, and the digest of its contents.
 #[derive(serde::Serialize)]
 struct SnapshotObject {
     at: u64,
@@ -292,6 +305,7 @@ impl SnapshotObject {
     }
 }
 
+/// The key of a request, or of a registration, which has a nonce instead of a session.
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 enum KeyObject {
@@ -314,6 +328,7 @@ impl KeyObject {
     }
 }
 
+/// A proposal; the entry `kind` has the name of the variant.
 #[derive(serde::Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", bound = "C: fmt::Debug")]
 enum ProposalObject<'a, C> {
@@ -346,6 +361,7 @@ impl<'a, C: Value> ProposalObject<'a, C> {
     }
 }
 
+/// A vote for a slot.
 #[derive(serde::Serialize)]
 #[serde(bound = "C: fmt::Debug")]
 struct EntryObject<'a, C> {
@@ -364,6 +380,7 @@ impl<'a, C: Value> EntryObject<'a, C> {
     }
 }
 
+/// The outcome of a request; the entry `kind` has the name of the variant.
 #[derive(serde::Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", bound = "O: fmt::Debug")]
 enum OutcomeObject<'a, O> {
@@ -391,7 +408,8 @@ impl<'a, O: Value> OutcomeObject<'a, O> {
     }
 }
 
-/// A value in its debug format, as a string. Commands and outputs are written that way.
+/// A value in its debug format, as a string. Commands and outputs are written that way. Their types
+/// are those of the state machine, which need not know JSON.
 struct Debugged<'a, T>(&'a T);
 
 impl<T: fmt::Debug> Serialize for Debugged<'_, T> {

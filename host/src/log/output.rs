@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-/// Number of bytes that are gathered before they are written.
+/// Number of bytes that are gathered before they are written, so that the log of a usual run takes a
+/// few system calls.
 const GATHERED: usize = 128 * 1024;
 /// Room for the longest line beyond that, so that the buffer does not grow.
 const LINE_MAX: usize = 8 * 1024;
@@ -12,8 +13,11 @@ const LINE_MAX: usize = 8 * 1024;
 /// Nothing is gathered or written after the first error, because a log with a gap would mislead.
 #[derive(Debug)]
 pub struct Output<W> {
+    /// Where the pieces are written.
     sink: W,
+    /// Whole lines that are not written yet, fewer than [`GATHERED`] bytes between calls.
     buffer: Vec<u8>,
+    /// First error of the sink.
     error: Option<io::Error>,
 }
 
@@ -37,9 +41,13 @@ impl<W: Write> Output<W> {
         if self.buffer.len() >= GATHERED {
             self.flush();
         }
+        debug_assert!(
+            self.buffer.len() < GATHERED,
+            "a whole piece is written at once"
+        );
     }
 
-    /// Writes the gathered lines.
+    /// Writes the gathered lines. After an error they are dropped.
     pub fn flush(&mut self) {
         if self.error.is_none() {
             let written = self.sink.write_all(&self.buffer);

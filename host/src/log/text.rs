@@ -19,15 +19,18 @@ use fields::TextFields;
 use synod::fields as core_fields;
 use synod::{Event, Message, NodeId, NodeSet, Record, Role, StateMachine};
 
-/// Width of the longest name, `NODE_63.Initializer`.
+/// Width of the longest name, `NODE_63.Initializer`. Times begin in the same column in every log,
+/// whatever its nodes and roles.
 const NAME_WIDTH: usize = 19;
 /// Separator between a name and its time; its leading spaces pad names shorter than [`NAME_WIDTH`].
 const ARROW: &[u8] = b"                    ---> T=";
+/// Length of the separator after the longest name: a space, the arrow, a space, and `T=`.
 const ARROW_LEN_MIN: usize = 8;
 
 /// Writes records as lines.
 #[derive(Debug)]
 pub struct Text {
+    /// Colours; `None` for plain text.
     palette: Option<Box<Palette>>,
 }
 
@@ -53,6 +56,17 @@ impl Text {
         notes: &Annotations,
     ) {
         self.head(out, record);
+        self.event(out, record);
+        annotations(out, record, notes);
+        out.push(b'\n');
+    }
+
+    /// Appends the event. One about a message begins with a verb and ends with the other end of the message's way.
+    fn event<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+    ) {
         match &record.event {
             Event::Sent { to, message } => {
                 self.verb(out, record, b"sent ", message.kind().name());
@@ -102,23 +116,6 @@ impl Text {
                 fields_of(out, |fields| core_fields::event(event, fields));
             }
         }
-        if let Some((client, slot)) = registered(&record.event) {
-            out.extend_from_slice(b": client_");
-            bytes::number(out, client.0);
-            out.extend_from_slice(b" registered (slot ");
-            bytes::number(out, slot.number());
-            out.push(b')');
-        }
-        if let Some(reason) = notes.reason {
-            let (before, after) = reason.words();
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(before.as_bytes());
-            if let Some(silent_node) = reason.silent_node() {
-                bytes::node(out, silent_node);
-            }
-            out.extend_from_slice(after.as_bytes());
-        }
-        out.push(b'\n');
     }
 
     /// Appends the event of the network that befell a message.
@@ -145,6 +142,7 @@ impl Text {
         if let Some(palette) = &self.palette {
             out.extend_from_slice(palette.name(record.role));
         }
+        // Escape sequences have no width, so that only what follows is counted.
         let start = out.len();
         bytes::node(out, record.node);
         out.push(b'.');
@@ -176,6 +174,31 @@ impl Text {
         if self.palette.is_some() {
             out.extend_from_slice(RESET);
         }
+    }
+}
+
+/// Appends what the record itself does not say, after a colon: the client that a slot has registered, or why a node
+/// probes. They stand at the end, so that a line without them is that of the display format of the core.
+fn annotations<M: StateMachine, const PAGE: usize>(
+    out: &mut Vec<u8>,
+    record: &Record<'_, M, PAGE>,
+    notes: &Annotations,
+) {
+    if let Some((client, slot)) = registered(&record.event) {
+        out.extend_from_slice(b": client_");
+        bytes::number(out, client.0);
+        out.extend_from_slice(b" registered (slot ");
+        bytes::number(out, slot.number());
+        out.push(b')');
+    }
+    if let Some(reason) = notes.reason {
+        let (before, after) = reason.words();
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(before.as_bytes());
+        if let Some(silent_node) = reason.silent_node() {
+            bytes::node(out, silent_node);
+        }
+        out.extend_from_slice(after.as_bytes());
     }
 }
 

@@ -3,6 +3,9 @@
 use core::fmt;
 
 /// A property that must hold in every walk.
+///
+/// A mistake mostly violates several in turn, from a vote up to an answer. The first one names the
+/// walk in reports and in the table of the museum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Check {
@@ -119,7 +122,8 @@ impl fmt::Display for Violation {
 }
 
 impl CheckSet {
-    /// Returns an error if a check of this set fails.
+    /// Returns an error if a check of this set fails. The description is made only for a failure,
+    /// since checks are made millions of times.
     pub(super) fn ensure(
         self,
         check: Check,

@@ -10,36 +10,52 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
 use synod::{Ballot, Entry, Node, Proposal, Slot, Write};
 
-/// Writes of an acceptor: its promise and its last vote for each slot, with the last slot applied by its node.
+/// Writes of an acceptor: its promise and its last vote for each slot, with the last slot applied
+/// by its node. The node is compared with it after every step, and must come back with it after a
+/// loss of power.
 #[derive(Clone, Default)]
 struct Memory {
+    /// Highest ballot promised or voted for. A vote implies the promise of its ballot.
     promised: Ballot,
+    /// Last vote for each slot, including slots that the node has since forgotten.
     votes: BTreeMap<Slot, (Ballot, Asked)>,
+    /// Last applied slot. It may decrease by a restart, as applied slots are not written one by
+    /// one.
     applied: Slot,
 }
 
 /// Value of a ballot in a slot, and the nodes that have accepted it.
 struct Vote {
     proposal: Asked,
+    /// Nodes whose vote is durable; none is ever removed.
     voters: BTreeSet<u16>,
 }
 
 /// Everything observed so far, and what follows from it.
+///
+/// It shares no code with the nodes, and sees of them only what they write, send, trace and show.
 pub(super) struct Checker {
+    /// Checks that end the walk; violations of others are passed over.
     checks: CheckSet,
+    /// Number of nodes that make a majority.
     quorum: usize,
+    /// Everything that each node has handed out to be written, durable or not.
     memories: Vec<Memory>,
-    /// The durable part of `memories`.
+    /// The durable part of `memories`. A loss of power takes `memories` back to it.
     durable: Vec<Memory>,
+    /// Durable votes for each slot and ballot.
     ballots: BTreeMap<(Slot, Ballot), Vote>,
     /// First ballot of each slot under which a quorum has accepted, and the value.
     chosen: BTreeMap<Slot, (Ballot, Asked)>,
     /// Last slot that the leader of each ballot has announced as decided.
     claims: BTreeMap<Ballot, Slot>,
+    /// The log as it must be, with the requests of clients and their answers.
     pub(super) ledger: Ledger,
 }
 
 impl Checker {
+    /// Returns a checker that has seen nothing of `size` nodes. `sessions_max` is the number of
+    /// sessions that the nodes keep.
     pub(super) fn new(checks: CheckSet, size: u16, sessions_max: usize) -> Self {
         Self {
             checks,
@@ -53,6 +69,7 @@ impl Checker {
         }
     }
 
+    /// Returns the number of nodes that make a majority.
     pub(super) fn quorum(&self) -> usize {
         self.quorum
     }
@@ -68,6 +85,7 @@ impl Checker {
             .is_some_and(|memory| memory.promised > Ballot::NULL)
     }
 
+    /// Returns the last slot that a node has applied, as of its last step.
     fn applied(&self, node: u16) -> Slot {
         self.memory(node)
             .map_or(Slot::ZERO, |memory| memory.applied)
@@ -116,6 +134,7 @@ impl Checker {
         node: u16,
         writes: &[Write<KvCommand>],
     ) -> Result<(), Violation> {
+        // All pending writes become durable at once, so that the whole memory is copied.
         let places = (
             self.memories.get(usize::from(node)),
             self.durable.get_mut(usize::from(node)),
@@ -142,6 +161,8 @@ impl Checker {
         }
     }
 
+    /// Checks a durable vote against all others for its slot, and against what is chosen and
+    /// announced.
     fn see_vote(&mut self, node: u16, entry: &Entry<KvCommand>) -> Result<(), Violation> {
         let checks = self.checks;
         let (slot, ballot, proposal) = (entry.slot, entry.ballot, entry.proposal);
@@ -159,8 +180,13 @@ impl Checker {
             )
         })?;
         vote.voters.insert(node);
+        debug_assert!(
+            vote.voters.len() <= self.memories.len(),
+            "each node votes once under a ballot"
+        );
         let is_chosen = vote.voters.len() >= self.quorum;
         if let Some((under, chosen)) = self.chosen.get(&slot) {
+            // A vote under a lower ballot may come late, with a value that was not chosen.
             let safe = ballot <= *under || *chosen == proposal;
             checks.ensure(Check::SafeProposal, safe, || {
                 format!(
@@ -192,6 +218,7 @@ impl Checker {
         checks.ensure(Check::Chosen, first == *proposal, || {
             format!("slot {slot}: {first:?} was chosen under {under}, {proposal:?} under {ballot}")
         })?;
+        // Votes under higher ballots may have been cast before this quorum was complete.
         let later = self.ballots.range((slot, ballot)..);
         for ((_, above), vote) in later.take_while(|((of, _), _)| *of == slot) {
             checks.ensure(Check::SafeProposal, vote.proposal == *proposal, || {
@@ -299,6 +326,9 @@ impl Checker {
     }
 
     /// Finds the part of the last writes that became durable although power failed during them.
+    ///
+    /// A vote is there if the node holds it, and a promise if the node holds it or a higher one.
+    /// Only what the memory lacks is then recorded, in the order of the step.
     fn see_torn<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<Machine, WINDOW, CLIENTS, PAGE>,

@@ -5,21 +5,34 @@ use super::random_source::RandomSource;
 use synod::machines::{Key, KvCommand, KvReply};
 use synod::{ClientId, Outcome, Proposal, Reply, RequestKey, RequestNumber};
 
+/// A client outside of the cluster, with what it remembers.
 struct Client {
+    /// Number in its registration, by which it knows its session in an answer.
     nonce: u64,
+    /// Its session; `None` until it is registered, and again after it was evicted.
     id: Option<ClientId>,
+    /// Number of its last request in this session; 0 before the first.
     number: u32,
+    /// Command of its last request, which it repeats at times.
     last: Option<KvCommand>,
 }
 
 /// All clients.
+///
+/// A client waits for nothing: it may make a request before the last one was answered.
 pub(super) struct Clients {
+    /// Clients that have made a request.
     known: Vec<Client>,
+    /// Last nonce drawn. They begin at 2⁴⁰, far from slots, so that a nonce taken for a session is
+    /// noticed.
     nonce: u64,
+    /// Last value written. Each command writes another one, so that a value tells which command
+    /// wrote it.
     value: i64,
 }
 
 impl Clients {
+    /// Returns no clients. They appear one at a time, with each request that is made.
     pub(super) const fn new() -> Self {
         Self {
             known: Vec::new(),
@@ -47,6 +60,7 @@ impl Clients {
         }
         let which = random.index(self.known.len());
         self.value += 1;
+        // Two more keys than the store has room for.
         let key = Key::numbered(u32::from(random.number(6)));
         let command = if random.percent(20) {
             KvCommand::Get(key)
@@ -57,6 +71,7 @@ impl Clients {
         let Some(client) = self.known.get_mut(which) else {
             return Proposal::Noop;
         };
+        // One request in a hundred is a registration although there is a session.
         let Some(id) = client.id.filter(|_| habit > 0) else {
             let nonce = client.nonce;
             return Proposal::Register { nonce };

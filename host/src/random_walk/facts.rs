@@ -7,17 +7,24 @@ use synod::{Ballot, Event, Outcome, Record, Slot, Tally, Tracer};
 /// Facts of a step, and counts of all events so far.
 #[derive(Default)]
 pub(super) struct Facts {
+    /// Facts of the current step, in order; cleared before each step.
     pub(super) seen: Vec<Fact>,
+    /// Counts of all steps so far.
     pub(super) tally: Tally,
 }
 
 /// A fact that no message contains.
+///
+/// Both are claims of a node about the log, which the checker compares with the votes.
 pub(super) enum Fact {
+    /// A leader takes a value for chosen.
     Chosen {
         slot: Slot,
         ballot: Ballot,
         proposal: Asked,
     },
+    /// A node applies a slot, with this outcome for the client; `chain` is the digest of its log up
+    /// to there.
     Applied {
         slot: Slot,
         proposal: Asked,

@@ -6,50 +6,78 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, KvCommand, KvReply};
 use synod::{ClientId, Outcome, Proposal, Reply, RequestKey, RequestNumber, Slot};
 
+/// Contents of the key-value store.
 type Contents = BTreeMap<Key, i64>;
 
 /// A session, independent of the nodes' session table.
 struct Session {
+    /// Identity: the slot of the registration.
     client: ClientId,
+    /// Number by which a repeated registration finds its session.
     nonce: u64,
+    /// Slot of the last request; the session with the lowest one is evicted first.
     used: u64,
+    /// Number of the last request; a lower one is stale.
     number: RequestNumber,
 }
 
 /// State after a slot, and the outcome of the slot's request.
+///
+/// There is one for each slot of the walk, contents included: walks are short and stores small, and
+/// a read may be answered from any of them.
 pub(super) struct Prefix {
+    /// Value of the slot.
     proposal: Asked,
+    /// Digest of the log up to the slot, as the first node to apply it has it.
     pub(super) chain: u64,
+    /// Contents of the store after the slot.
     contents: Contents,
+    /// Outcome that its client must be told; `None` for a no-op.
     outcome: Option<Outcome<KvReply>>,
 }
 
 /// First invocation of a request.
+///
+/// It is the lower bound of linearizability: what was known when a request was made must be visible
+/// in its answer.
 struct First {
     /// Highest slot of an answer known to any client at that time.
     known: Slot,
+    /// Proposals made under this key. There are several if a client breaks the rules.
     asked: Vec<Asked>,
 }
 
 /// The log as it was applied first, and everything that follows from it.
 pub(super) struct Ledger {
+    /// Checks that end the walk.
     checks: CheckSet,
+    /// State after each slot, from slot 0, before which nothing is; without gaps.
     prefixes: Vec<Prefix>,
+    /// Open sessions after the last prefix, in the order of their opening.
     sessions: Vec<Session>,
+    /// Number of sessions that nodes keep. One more evicts another.
     sessions_max: usize,
+    /// Slot, output and proposal of each request that took effect, by session and number.
     effects: BTreeMap<(u64, u32), (Slot, KvReply, Asked)>,
+    /// Number of the last request of each session that took effect.
     highest: BTreeMap<u64, u32>,
+    /// Sessions that were evicted.
     evicted: BTreeSet<u64>,
+    /// Sessions that each nonce was ever given. After an eviction it is given another one.
     registered: BTreeMap<u64, Vec<ClientId>>,
+    /// First invocation of each request, by session and number.
     firsts: BTreeMap<(u64, u32), First>,
     /// Highest slot of an answer known to any client.
     known: Slot,
 }
 
+/// Returns the index of a slot among the prefixes, which begin with slot 0.
 fn place(slot: Slot) -> usize {
     usize::try_from(slot.number()).unwrap_or(usize::MAX)
 }
 
+/// Returns a request's key as numbers. A registration has its nonce in the place of the session,
+/// and number 0.
 fn in_key(key: RequestKey) -> (u64, u32) {
     (key.client.0, key.number.0)
 }
@@ -71,6 +99,7 @@ fn play(contents: &mut Contents, command: KvCommand) -> KvReply {
 }
 
 impl Ledger {
+    /// Returns an empty log.
     pub(super) fn new(checks: CheckSet, sessions_max: usize) -> Self {
         let genesis = Prefix {
             proposal: Proposal::Noop,
@@ -181,7 +210,13 @@ impl Ledger {
         })
     }
 
+    /// Returns the state after the next slot, and updates the sessions.
     fn play(&mut self, slot: Slot, proposal: &Asked, chain: u64) -> Result<Prefix, Violation> {
+        debug_assert_eq!(
+            place(slot),
+            self.prefixes.len(),
+            "slots are played in order"
+        );
         let last = self.prefixes.last();
         let mut contents = last.map_or_else(Contents::new, |prefix| prefix.contents.clone());
         let outcome = match *proposal {
@@ -201,6 +236,8 @@ impl Ledger {
         })
     }
 
+    /// Opens a session, or finds the one that a repeated registration opened before. A full table
+    /// loses the session that was used longest ago.
     fn register(&mut self, now: u64, nonce: u64) -> Outcome<KvReply> {
         let known = self.sessions.iter().find(|session| session.nonce == nonce);
         let client = known.map_or(ClientId(now), |session| session.client);
@@ -212,6 +249,10 @@ impl Ledger {
                     .extract_if(.., |session| Some(session.used) == oldest);
                 self.evicted.extend(gone.map(|session| session.client.0));
             }
+            debug_assert!(
+                self.sessions.len() < self.sessions_max,
+                "one was evicted if the table was full"
+            );
             self.sessions.push(Session {
                 client,
                 nonce,
@@ -223,6 +264,8 @@ impl Ledger {
         Outcome::Registered { client }
     }
 
+    /// Applies a request unless its session has had it. The same number with another command is a
+    /// mistake of the client, and answered as such.
     fn request(
         &mut self,
         slot: Slot,
@@ -281,8 +324,9 @@ impl Ledger {
         })
     }
 
-    /// True if a request may have this output at this slot: it took effect there, after all answers known when it was
-    /// made; or it is a read with this result after a slot that is as recent.
+    /// True if a request may have this output at this slot: it took effect there, after all answers
+    /// known when it was made; or it is a read with this result after a slot that is as recent. So
+    /// a read may be answered by any node that is recent enough, without a slot of its own.
     fn is_applied(&self, key: (u64, u32), slot: Slot, output: KvReply) -> bool {
         let Some(first) = self.firsts.get(&key) else {
             return false;

@@ -5,7 +5,8 @@ use super::walk::Walk;
 use synod::machines::{Key, KvCommand};
 use synod::{Node, Outcome, Proposal, RequestKey, RequestNumber, Role};
 
-/// Greatest number of messages that may follow from one deadline.
+/// Greatest number of messages that may follow from one deadline. Nodes that send more answer each
+/// other without end.
 const DELIVERIES_MAX: u32 = 20_000;
 
 impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WINDOW, CLIENTS, PAGE> {
@@ -16,6 +17,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         ticks: u64,
         is_so: impl Fn(&Self) -> bool,
     ) -> Result<bool, Violation> {
+        // Nothing is lost, repeated or cut from here on, and every outbox is emptied after its
+        // step.
         self.healing = true;
         for number in self.live() {
             self.flush(number)?;
@@ -32,6 +35,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         Ok(false)
     }
 
+    /// Delivers all messages, and those that follow from them, before time passes.
     fn deliver_all(&mut self) -> Result<(), Violation> {
         let mut delivered = 0;
         while !self.in_flight.is_empty() {
@@ -51,6 +55,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     /// Advances all clocks to the next deadline of any node.
     fn wait(&mut self) -> Result<(), Violation> {
         let live = self.live();
+        // Clocks are not synchronized, so that spans are compared, and not deadlines.
         let rest = |number: &u16| {
             let deadline = self.node(*number)?.next_deadline()?;
             let clock = self.members.get(usize::from(*number))?.clock;
@@ -67,7 +72,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         self.tick(number)
     }
 
-    /// True if all nodes follow one leader, have applied the same slots, and have no pending request.
+    /// True if all nodes follow one leader, have applied the same slots, and have no pending
+    /// request. Only then can a walk expect that nothing but heartbeats happens.
     pub(super) fn is_at_rest(&self) -> bool {
         let live: Vec<_> = self
             .live()
@@ -85,7 +91,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         })
     }
 
-    /// True if a new client gets a session and an answer.
+    /// True if a new client gets a session and an answer. It registers first, so that a full
+    /// session table must make room.
     pub(super) fn is_served(&mut self) -> Result<bool, Violation> {
         let Some(node) = self.any_live() else {
             return Ok(false);
@@ -98,6 +105,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         let nonce = self.clients.draw_nonce();
         let key = RequestKey::registration(nonce);
         self.ask(node, Proposal::Register { nonce })?;
+        // Hundreds of deadlines are seconds of the nodes' clocks, in which a request is repeated
+        // many times.
         self.eventually(500, |walk| answer(walk, key).is_some())?;
         let Some(Outcome::Registered { client }) = answer(self, key) else {
             return Ok(false);

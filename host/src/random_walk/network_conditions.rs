@@ -10,13 +10,20 @@ const CATCHING_UP: u32 = 1 << MessageKind::Join.index()
     | 1 << MessageKind::Learn.index()
     | 1 << MessageKind::Decisions.index();
 
+/// Number of kinds of messages, each of which has a bit in a `Hold`.
 const KINDS: usize = MessageKind::ALL.len();
 
 /// Parameters of a walk: weights of the kinds of steps, and percentages.
+///
+/// They are drawn once for each walk, and most may be 0: walks that lack a kind of fault altogether
+/// come to states that others leave too soon (swarm testing: Groce and others, 2012).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WalkParameters {
+    /// Weight of a delivery.
     pub(super) deliver: u64,
+    /// Weight of advancing the clock of a node to its next deadline.
     pub(super) tick: u64,
+    /// Weight of a request by a client.
     pub(super) ask: u64,
     /// Weight of starting a node that is not running.
     pub(super) start: u64,
@@ -34,13 +41,20 @@ pub(super) struct WalkParameters {
     pub(super) clients: usize,
     /// Whether the cluster comes to rest before the walk begins.
     pub(super) rests_first: bool,
+    /// Half of the greatest number of steps until the conditions change.
     change: u64,
+    /// Greatest number of groups of messages that are held back at a time.
     holds: u64,
+    /// Upper bound on the percentage of lost deliveries, which each change of the conditions draws
+    /// anew.
     loss: u64,
+    /// Upper bound on the percentage of deliveries after which the message stays in flight.
     duplicate: u64,
 }
 
 impl WalkParameters {
+    /// Draws parameters. The order of draws is a part of what a seed means: a further draw changes
+    /// all walks, unless it is made from a source of its own.
     pub(super) fn draw(random: &mut RandomSource, clients: usize) -> Self {
         Self {
             deliver: 100 + random.below(400),
@@ -62,7 +76,8 @@ impl WalkParameters {
     }
 }
 
-/// Messages held back: kinds, senders and recipients, as bit sets.
+/// Messages held back: kinds, senders and recipients, as bit sets. A message is held if all three
+/// contain it.
 #[derive(Clone, Copy)]
 struct Hold {
     kinds: u32,
@@ -71,25 +86,39 @@ struct Hold {
 }
 
 /// Order of delivery of messages that are not held back.
+///
+/// Newest first is what delays do at worst: old messages arrive after everything that overtook
+/// them.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
+    /// From a random one on.
     Any,
+    /// The first one sent.
     Oldest,
+    /// The last one sent.
     Newest,
 }
 
 /// Network conditions for a number of steps.
 pub(super) struct NetworkConditions {
+    /// Number of steps that they still last.
     lasts: u64,
+    /// Messages held back.
     holds: Vec<Hold>,
+    /// Order of the others.
     pub(super) order: Order,
+    /// Percentage of deliveries that are lost.
     pub(super) loss: u64,
+    /// Percentage of deliveries after which the message stays in flight.
     pub(super) duplicate: u64,
     /// Node whose clock is faster than those of the others.
     pub(super) fast_node: u16,
+    /// Percentage of ticks that are of this node.
     pub(super) fast_percent: u64,
 }
 
+/// Returns the bit of an index; no bit from 32 on. There are fewer kinds of messages, and fewer
+/// nodes.
 pub(super) fn bit(index: usize) -> u32 {
     u32::try_from(index)
         .ok()
@@ -98,6 +127,7 @@ pub(super) fn bit(index: usize) -> u32 {
 }
 
 impl NetworkConditions {
+    /// Returns conditions without faults, which end with the first step.
     pub(super) fn calm() -> Self {
         Self {
             lasts: 0,
@@ -117,6 +147,7 @@ impl NetworkConditions {
         over
     }
 
+    /// True if a message is held back.
     pub(super) fn holds<const PAGE: usize>(&self, envelope: &Envelope<Machine, PAGE>) -> bool {
         let kind = bit(envelope.message.kind().index());
         let (from, to) = (
@@ -154,6 +185,7 @@ impl NetworkConditions {
                 _ => u32::MAX,
             };
             let group = match random.below(3) {
+                // Any group that is not empty.
                 0 => u32::try_from(random.below(u64::from(all))).unwrap_or(0) + 1,
                 _ => one(random),
             };

@@ -15,6 +15,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     pub(super) fn start(&mut self, number: u16) -> Result<(), Violation> {
         // The clocks of the nodes are not synchronized.
         let now = Instant::from_micros(self.random.below(5_000_000));
+        // A node without power has storage, and is restored instead.
         let never = |member: &super::walk::Member<WINDOW, CLIENTS, PAGE>| {
             member.node.is_none() && member.storage.is_none()
         };
@@ -30,6 +31,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     }
 
     /// Cuts the power of a node: now, so that its pending output is lost, or during its next write.
+    /// The latter waits for a step that writes something, so that power fails in the midst of it.
     pub(super) fn crash(&mut self, number: u16) {
         if self.power_random.percent(50) {
             return self.lose_power(number, None);
@@ -68,7 +70,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         self.checker.see_crash(number);
     }
 
-    /// Restores the power of a node.
+    /// Restores the power of a node. Its clock begins anew, as a node has none that runs without
+    /// power.
     pub(super) fn recover(&mut self, number: u16) -> Result<(), Violation> {
         let now = Instant::from_micros(self.random.below(5_000_000));
         match self.member(number).and_then(|member| member.storage.take()) {
@@ -78,6 +81,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     }
 
     /// Restarts a node from its storage.
+    ///
+    /// Storage is never damaged in a walk. So it may only be intact, or be empty if nothing that
+    /// was written to it became durable.
     fn switch_on(
         &mut self,
         (number, now): (u16, Instant),
@@ -117,7 +123,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         self.checker.see_recovered(node, &torn)
     }
 
-    /// Stops a node for good, if a quorum of nodes that have joined keeps running.
+    /// Stops a node for good, if a quorum of nodes that have joined keeps running. Otherwise the
+    /// cluster could not come to rest at the end, which would prove nothing.
     pub(super) fn stop(&mut self) {
         let gone = self.random.number(self.size);
         let joined =

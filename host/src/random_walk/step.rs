@@ -6,14 +6,23 @@ use super::walk::Walk;
 use synod::{Envelope, Message, NodeId};
 
 /// Kind of the next step.
+///
+/// Each has a weight among the parameters of the walk.
 #[derive(Clone, Copy)]
 enum Move {
+    /// A message arrives, is repeated or is lost.
     Deliver,
+    /// The clock of a node advances to its next deadline.
     Tick,
+    /// A client makes a request.
     Ask,
+    /// A node without power starts, for the first time or again.
     Start,
+    /// A node stops for good.
     Stop,
+    /// A node loses its power, or gets it back.
     Crash,
+    /// A node seems to ask for decisions or for a snapshot that it does not need.
     StaleRequest,
 }
 
@@ -36,10 +45,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             (parameters.stale_request, Move::StaleRequest),
             (parameters.crash, Move::Crash),
         ]);
+        debug_assert!(next.is_some(), "a delivery and a tick have weights above 0");
         match next.unwrap_or(Move::Tick) {
             Move::Deliver => self.deliver_next(),
             Move::Tick => {
                 let fast_node = self.network.fast_node;
+                // A fast node has several timeouts while others wait for one.
                 let hurries = self.node(fast_node).is_some()
                     && self.random.percent(self.network.fast_percent);
                 let number = if hurries {
@@ -57,6 +68,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
                 None => Ok(()),
             },
             Move::Start => {
+                // The lowest one, so that a cluster whose nodes start late gets them in order.
                 let dark = self.members.iter().position(|member| member.node.is_none());
                 if let Some(number) = dark.and_then(|dark| u16::try_from(dark).ok()) {
                     self.recover(number)?;
@@ -114,7 +126,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         });
     }
 
-    /// Returns the index of the next message to deliver.
+    /// Returns the index of the next message to deliver. `None` if all messages are held back.
     fn pick(&mut self) -> Option<usize> {
         let len = self.in_flight.len();
         let start = match self.network.order {
@@ -142,6 +154,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
                 None => Ok(()),
             };
         }
+        // Time passes when nothing can arrive; otherwise held links would stop the walk.
         let Some(index) = self.pick() else {
             let number = self.any_live();
             return number.map_or(Ok(()), |number| self.tick(number));

@@ -12,47 +12,68 @@ use synod::machines::{KvCommand, KvReply};
 use synod::storage::Journal;
 use synod::{Envelope, Instant, Node, Outbox, Proposal, Reply, Tally, Write};
 
-/// Capacity of an outbox, for a few steps of the largest node.
+/// Capacity of an outbox, for a few steps of the largest node. A driver may gather steps before it
+/// empties the outbox.
 const ROOM: usize = 64;
-/// Greatest number of messages in flight; beyond that some are lost.
+/// Greatest number of messages in flight; beyond that some are lost. The order and the repetition
+/// of messages need a few of them; more only take time.
 const IN_FLIGHT_MAX: usize = 250;
-/// Greatest number of old messages that are kept to be repeated.
+/// Greatest number of old messages that are kept to be repeated. A random one makes room for a new
+/// one, so that some are very old.
 const PAST_MAX: usize = 600;
 
 /// Outbox of a node.
 type Room<const PAGE: usize> = Outbox<Machine, PAGE, ROOM>;
 
 /// A node with its environment.
+///
+/// A node is in one of three states: never started (neither node nor storage), running (node and
+/// journal), or without power (storage alone).
 pub(super) struct Member<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
+    /// The node, unless it has no power.
     pub(super) node: Option<Node<Machine, WINDOW, CLIENTS, PAGE>>,
+    /// Its pending output, of one or several steps.
     pub(super) outbox: Room<PAGE>,
+    /// Its clock. Clocks differ, and only advance by ticks.
     pub(super) clock: Instant,
+    /// Whether it has stopped for good. Its state is then left alone.
     pub(super) stopped: bool,
     /// Journal of the running node.
     pub(super) journal: Option<Journal<PowerCutStorage>>,
     /// Storage of a node without power.
     pub(super) storage: Option<PowerCutStorage>,
-    /// Number of storage operations after which power fails, during the next write.
+    /// Number of storage operations after which power fails, during the next write. Set by a crash
+    /// that waits for such a write.
     pub(super) cut: Option<u32>,
-    /// Writes during which power failed.
+    /// Writes during which power failed. Some of them may have become durable, which the checker
+    /// finds out when the node is back.
     pub(super) torn: Vec<Write<KvCommand>>,
 }
 
 /// State of a walk.
 pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> {
     pub(super) conditions: &'a Conditions,
+    /// Seed of the walk, which is also that of its nodes.
     pub(super) seed: u64,
+    /// Number of nodes, 2 to 5.
     pub(super) size: u16,
+    /// All random choices except those about losses of power.
     pub(super) random: RandomSource,
+    /// Nodes by number.
     pub(super) members: Vec<Member<WINDOW, CLIENTS, PAGE>>,
+    /// Messages that were sent and may arrive, in the order of sending.
     pub(super) in_flight: Vec<Envelope<Machine, PAGE>>,
+    /// Messages sent earlier, which may be repeated, including those that were lost.
     pub(super) past: Vec<Envelope<Machine, PAGE>>,
     pub(super) checker: Checker,
     pub(super) clients: Clients,
     pub(super) parameters: WalkParameters,
     pub(super) network: NetworkConditions,
+    /// Answers to clients so far, in order.
     pub(super) replies: Vec<Reply<KvReply>>,
+    /// Whether all faults are suspended, so that the cluster must come to rest.
     pub(super) healing: bool,
+    /// Number of steps of all nodes.
     pub(super) steps: u64,
     /// Losses of power, and checkpoints.
     pub(super) power: Power,
@@ -62,12 +83,14 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) learnt: u64,
     /// Capacity of each storage, in checkpoints.
     pub(super) room: u64,
+    /// Facts of the current step, and the tally.
     facts: Facts,
 }
 
 impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Walk<'a, WINDOW, CLIENTS, PAGE>
 {
+    /// Returns a walk before its first step, with everything drawn that it draws once.
     pub(super) fn new(seed: u64, conditions: &'a Conditions) -> Self {
         let mut random = RandomSource::new(seed);
         let size = random.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
@@ -109,6 +132,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         }
     }
 
+    /// Returns the counts of all events.
     pub(super) fn into_tally(self) -> Tally {
         self.facts.tally
     }
@@ -116,6 +140,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     /// Performs the whole walk, from the founding to the liveness check at the end.
     pub(super) fn run(&mut self) -> Result<(), Violation> {
         self.start(0)?;
+        // In some walks, nodes that a quorum can do without start later, and must catch up.
         let late = self.random.percent(30);
         for number in 1..self.size {
             if !late || usize::from(number) < self.checker.quorum() {
@@ -126,9 +151,11 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             let at_rest = self.eventually(500, Self::is_at_rest)?;
             self.expect(at_rest, "the cluster is not founded")?;
         }
+        // The faults of a walk last for these steps.
         for _ in 0..300 + self.random.below(1_500) {
             self.step()?;
         }
+        // All faults end: every node gets its power back, or starts for the first time.
         for number in 0..self.size {
             self.recover(number)?;
             self.start(number)?;
@@ -153,6 +180,8 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.expect(served, "a client is not served")
     }
 
+    /// Checks a condition of liveness. The violation contains the state of all nodes, as a lack of
+    /// progress has no single cause to point at.
     pub(super) fn expect(&self, holds: bool, what: &str) -> Result<(), Violation> {
         let checks = self.conditions.checks;
         checks.ensure(Check::Liveness, holds, || {
@@ -168,11 +197,13 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         (0..self.size).filter(runs).collect()
     }
 
+    /// Draws a running node; `None` if there is none.
     pub(super) fn any_live(&mut self) -> Option<u16> {
         let live = self.live();
         self.random.one(&live)
     }
 
+    /// Returns a node with its environment, running or not.
     pub(super) fn member(&mut self, number: u16) -> Option<&mut Member<WINDOW, CLIENTS, PAGE>> {
         self.members.get_mut(usize::from(number))
     }
@@ -184,6 +215,9 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     }
 
     /// Performs a step of a node, and checks it.
+    ///
+    /// The checker sees writes when they are handed out, and messages when they are sent: see
+    /// [`Walk::flush`].
     fn act(
         &mut self,
         number: u16,
@@ -203,10 +237,12 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.steps += 1;
         let (facts, checker, outbox) = (&mut self.facts, &mut self.checker, &mut member.outbox);
         facts.seen.clear();
+        // The outbox may hold the output of earlier steps, which was checked then.
         let (writes, messages) = (outbox.writes.len(), outbox.messages.len());
         step(member.clock, node, outbox, facts);
         let said = outbox.messages.len().saturating_sub(messages);
         let wrote = outbox.writes.len().saturating_sub(writes);
+        // The bound that drivers rely on when they leave room for the next step.
         let least = Node::<Machine, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN;
         let checks = self.conditions.checks;
         checks.ensure(Check::Bounds, said.max(wrote) <= least, || {
@@ -222,6 +258,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         for outgoing in outbox.messages.iter().skip(messages) {
             checker.see_promise(number, &outgoing.message)?;
         }
+        // Without room for another step, a driver has to empty the outbox.
         let full = ROOM - outbox.peak() < least;
         if full || self.healing || !self.random.percent(self.parameters.gather) {
             self.flush(number)?;
@@ -229,11 +266,17 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         Ok(())
     }
 
-    /// Makes the pending writes of a node durable, and sends its messages.
+    /// Makes the pending writes of a node durable, and sends its messages. Messages leave only
+    /// after the writes before them are durable, and not at all if power fails first.
     pub(super) fn flush(&mut self, number: u16) -> Result<(), Violation> {
         let Some(member) = self.members.get_mut(usize::from(number)) else {
             return Ok(());
         };
+        debug_assert_eq!(
+            member.node.is_some(),
+            member.journal.is_some(),
+            "a node has a journal as long as it has power"
+        );
         if !self.healing && member.cut.is_some() && !member.outbox.writes.is_empty() {
             let cut = member.cut;
             self.lose_power(number, cut);
@@ -261,6 +304,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             self.checker.see_message(number, &outgoing.message)?;
             for envelope in outgoing.to.iter().map(|to| node.envelope(to, outgoing)) {
                 if self.parameters.again > 0 && !self.healing {
+                    debug_assert!(self.past.len() <= PAST_MAX, "each new one replaces another");
                     if self.past.len() == PAST_MAX {
                         self.past.swap_remove(self.random.index(PAST_MAX));
                     }
@@ -274,13 +318,14 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             self.clients.see_reply(reply);
             self.replies.push(*reply);
         }
+        // Surplus messages are lost at random.
         while !self.healing && self.in_flight.len() > IN_FLIGHT_MAX {
             self.in_flight.remove(self.random.index(IN_FLIGHT_MAX));
         }
         Ok(())
     }
 
-    /// Advances the clock of a node to its next deadline.
+    /// Advances the clock of a node to its next deadline. Nothing could happen before it.
     pub(super) fn tick(&mut self, number: u16) -> Result<(), Violation> {
         let Some(deadline) = self.node(number).and_then(Node::next_deadline) else {
             return Ok(());
@@ -293,6 +338,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         })
     }
 
+    /// Delivers a message. It is lost if the node has no power.
     pub(super) fn deliver(&mut self, envelope: &Envelope<Machine, PAGE>) -> Result<(), Violation> {
         self.act(envelope.to.0, |now, node, outbox, facts| {
             node.handle_message(now, envelope, outbox, facts);

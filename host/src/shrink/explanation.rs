@@ -13,9 +13,10 @@ use synod::{Ballot, Event, Message, NodeId, Record, Slot, StateMachine, Tracer, 
 /// ignored messages.
 #[derive(Debug, Default)]
 pub struct FactFilter {
-    /// Accepts that have arrived, by node, ballot and first slot.
+    /// Accepts that have arrived, by node, ballot and first slot. A repeated one says nothing new.
     accepts: BTreeSet<(NodeId, Ballot, Slot)>,
-    /// Digest of the log up to each slot, as of its first application.
+    /// Digest of the log up to each slot, as of its first application. Another digest for the same
+    /// slot is a violation, and is shown.
     applied: BTreeMap<Slot, u64>,
 }
 
@@ -80,9 +81,14 @@ const fn adds_information<M: StateMachine, const PAGE: usize>(message: &Message<
 }
 
 /// A tracer that passes on only the facts of the explanation.
+///
+/// The inner tracer is a log with its own filter, which thereby has the format and the colours of
+/// any log.
 #[derive(Debug)]
 pub struct Explanation<T> {
+    /// Receives the facts of the explanation.
     tracer: T,
+    /// Decides which facts those are. It must be asked about all of them, in order.
     filter: FactFilter,
 }
 
@@ -108,14 +114,17 @@ impl<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize> Tracer<M, PAGE> for
     }
 }
 
-/// Counts the lines of an explanation.
+/// Counts the lines of an explanation. It is the measure by which runs are compared, so that
+/// thousands of them need no text.
 #[derive(Debug, Default)]
 pub(super) struct LineCount {
+    /// Lines so far.
     count: u64,
     filter: FactFilter,
 }
 
 impl LineCount {
+    /// Returns the number of lines.
     pub(super) const fn count(&self) -> u64 {
         self.count
     }

@@ -1,11 +1,12 @@
-//! Reduction of the fates of messages, piece by piece.
+//! Reduction of the fates of messages, piece by piece, after they were recorded.
 
 use super::{Liveness, Shrinking, piecewise};
 use crate::case::{Case, LinkMessage, Script, ScriptedFate, record_here};
 use synod::simulation::Weather;
 
 impl Shrinking<'_> {
-    /// Records the fate of each message, and removes what the failure does not need.
+    /// Records the fate of each message, and removes what the failure does not need. It repeats all
+    /// reductions until none of them helps, because one often makes another possible.
     pub(super) fn messages(&mut self) {
         if self.best.script.is_none() && !self.write_down() {
             return;
@@ -26,6 +27,8 @@ impl Shrinking<'_> {
     }
 
     /// Replaces random fates by a script. From then on, the size is that of the scripted run.
+    /// Returns false if the scripted run does not fail in the same way, which would be a mistake of
+    /// the recording.
     fn write_down(&mut self) -> bool {
         let Ok((mut case, finished)) = record_here(&self.best) else {
             return false;
@@ -41,6 +44,7 @@ impl Shrinking<'_> {
         finished.failure() == Some(self.failure)
     }
 
+    /// Returns the best run with another script; `None` if it has none.
     fn with_script(&self, change: impl FnOnce(&mut Script)) -> Option<Case> {
         let mut case = self.best.clone();
         change(case.script.as_mut()?);
@@ -70,7 +74,7 @@ impl Shrinking<'_> {
         });
     }
 
-    /// Removes planned faults.
+    /// Removes planned faults. The last one comes first, because late faults matter least.
     fn take_back_faults(&mut self) {
         for index in (0..self.best.trial.plan.len()).rev() {
             let mut case = self.best.clone();
@@ -82,6 +86,7 @@ impl Shrinking<'_> {
     /// Reduces the requests of each client, and the number of clients.
     fn ask_less(&mut self) {
         let less: [fn(&mut Case); 2] = [
+            // Neither falls below 1, which the loop below checks before.
             |case| case.trial.requests -= 1,
             |case| case.trial.scenario.clients -= 1,
         ];
@@ -99,7 +104,9 @@ impl Shrinking<'_> {
         }
     }
 
-    /// Loses messages that do not matter, which shortens the explanation by them and their consequences.
+    /// Loses messages that do not matter, which shortens the explanation by them and their
+    /// consequences. Only messages that arrive in the best run are tried, as the others are lost
+    /// already.
     fn lose(&mut self) {
         let Ok((case, _)) = record_here(&self.best) else {
             return;

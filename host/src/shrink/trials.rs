@@ -1,4 +1,4 @@
-//! Reduction of the trial: smaller ones of which some seed still fails.
+//! Reduction of a trial: smaller trials that fail in the same way under some seed.
 
 use super::Shrinking;
 use crate::case::Case;
@@ -8,11 +8,13 @@ use synod::simulation::{
 };
 use synod::{Duration, NodeId, NodeSet};
 
-/// Number of seeds to try for each smaller trial.
+/// Number of seeds to try for each smaller trial. A failure that so few seeds show in the smaller
+/// trial is left to the larger one.
 const SEEDS: u64 = 60;
 
 impl Shrinking<'_> {
-    /// Reduces the trial as long as possible, with at most `tries_max` runs.
+    /// Reduces the trial as long as possible, with at most `tries_max` runs. Each round begins anew
+    /// from the best trial, as a smaller cluster may make fewer requests sufficient.
     pub(super) fn trials(&mut self, tries_max: u64) {
         loop {
             let before = self.size;
@@ -36,6 +38,9 @@ impl Shrinking<'_> {
 
     /// Looks among small trials without other kinds of faults for one that fails in the same way, with at most `tries`
     /// runs. A mistake that many trials reveal usually has a short explanation in one of them.
+    ///
+    /// Nodes, requests and clients are cut to small numbers in turn, but never above those of the
+    /// original run.
     pub(super) fn redraw(&mut self, tries: u64) {
         let base = self.best.trial.clone();
         let faults = kinds(&base);
@@ -65,7 +70,8 @@ impl Shrinking<'_> {
     }
 }
 
-/// Returns the kinds of faults in a trial.
+/// Returns the kinds of faults in a trial. A redrawn trial has no others, since a counterexample is
+/// not to have faults that its original lacks.
 fn kinds(trial: &Trial) -> FaultSet {
     let weather = &trial.weather;
     let mut kinds = FaultSet::NONE;
@@ -84,6 +90,9 @@ fn kinds(trial: &Trial) -> FaultSet {
 }
 
 /// Returns trials that are smaller in one way each.
+///
+/// What shortens explanations most comes first: fewer nodes, then fewer clients and requests, then
+/// single faults.
 fn smaller(trial: &Trial) -> Vec<Trial> {
     let mut all = Vec::new();
     let mut add = |change: &dyn Fn(&mut Trial)| {
@@ -127,7 +136,8 @@ fn smaller(trial: &Trial) -> Vec<Trial> {
     all
 }
 
-/// Reduces the cluster to `nodes` nodes, without the faults that name others.
+/// Reduces the cluster to `nodes` nodes, without the faults that name others. Nodes are removed
+/// from the last one on, so that the numbers of the others stay.
 fn shrink_cluster(trial: &mut Trial, nodes: u16) {
     let all = NodeSet::first(nodes);
     let here = |set: NodeSet| set.minus(all).is_empty();

@@ -7,12 +7,15 @@ use super::superblock::{PAGE, SUPERBLOCK};
 /// Each has room for all records that the capacity allows, so that a log can be copied from one to the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Area {
+    /// The one in which a new store begins.
     #[default]
     First,
+    /// The one to which the first trim copies the log.
     Second,
 }
 
 impl Area {
+    /// Returns the number by which a mark names the area.
     pub(super) fn number(self) -> u64 {
         match self {
             Self::First => 0,
@@ -20,12 +23,14 @@ impl Area {
         }
     }
 
+    /// Returns the area with a number; `None` for any other number, which makes a mark unreadable.
     pub(super) fn numbered(number: u64) -> Option<Self> {
         [Self::First, Self::Second]
             .into_iter()
             .find(|area| area.number() == number)
     }
 
+    /// Returns the area that does not hold the log, and may therefore be overwritten.
     pub(super) fn other(self) -> Self {
         match self {
             Self::First => Self::Second,

@@ -15,11 +15,13 @@ use synod::NodeId;
 
 /// Name of the manifest.
 const MANIFEST: &str = "cluster.toml";
-/// Capacity of the client log, in bytes of records.
+/// Capacity of the client log, in bytes of records. Enough for the entries between two trims of the
+/// client log, and those of all clients twice.
 const CLIENTS_ROOM: u32 = 1 << 17;
 /// Name of the client log.
 const CLIENT_LOG: &str = "clients.store";
-/// Name of the lock file.
+/// Name of the lock file. It is apart from the manifest, which is replaced as a whole and would
+/// lose the lock.
 const LOCK: &str = "lock";
 
 /// A directory with a store for each node of a cluster, and a manifest that identifies the cluster and the nodes that
@@ -28,8 +30,11 @@ const LOCK: &str = "lock";
 /// A node is given storage only once. If its store is lost, so are its votes, and it is never given a new one.
 #[derive(Debug)]
 pub struct DataDir {
+    /// Path of the directory.
     path: PathBuf,
+    /// Contents of the manifest as they are in the file.
     manifest: Manifest,
+    /// Locked as long as it is open.
     _lock: File,
 }
 
@@ -54,6 +59,7 @@ impl DataDir {
         }
         let at = path.join(MANIFEST);
         let manifest = read(&at)?;
+        // Not even a lock file is created in a directory that holds something else.
         if manifest.is_none() {
             must_be_empty(path)?;
         }
@@ -89,6 +95,10 @@ impl DataDir {
         if node.0 >= nodes {
             return Err(Problem::NoSuchNode(node).at(&self.path));
         }
+        debug_assert!(
+            node != CLIENTS,
+            "a cluster has fewer nodes than that number"
+        );
         let label = self.label(node, room);
         let path = self.store(node);
         if self.is_provisioned(node) {
@@ -178,11 +188,14 @@ impl DataDir {
         Ok(())
     }
 
+    /// Returns the path of a node's store.
     fn store(&self, node: NodeId) -> PathBuf {
         self.path.join(format!("node-{}.store", node.0))
     }
 
-    /// Returns the label of a store in this directory.
+    /// Returns the label of a store in this directory. The identity is in it, so that a store
+    /// copied from another directory is noticed. A directory of the first format has none, and the
+    /// number of its cluster stands for it.
     pub(super) fn label(&self, node: NodeId, capacity: u32) -> Label {
         let Manifest {
             ref cluster,
@@ -234,6 +247,7 @@ fn draw() -> u64 {
     RandomState::new().hash_one(())
 }
 
+/// Founds a cluster: writes the first manifest, and makes the name of the directory durable as well.
 fn found(path: &Path, at: &Path, expected: &Cluster) -> Result<Manifest, StoreError> {
     must_be_empty(path)?;
     let manifest = Manifest {
@@ -266,6 +280,8 @@ fn must_be_empty(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Locks a directory against other processes. The file stays when the lock ends, since deleting it
+/// would let two processes lock two files of one name.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let at = path.join(LOCK);
     let open = || locked(File::create(&at).map_err(Problem::of)?);
@@ -275,6 +291,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     })
 }
 
+/// Reads a manifest; `None` if there is no file.
 fn read(at: &Path) -> Result<Option<Manifest>, StoreError> {
     match fs::read_to_string(at) {
         Ok(text) => Manifest::parse(&text).map(Some),
@@ -287,6 +304,8 @@ fn read(at: &Path) -> Result<Option<Manifest>, StoreError> {
     .map_err(|problem| problem.at(at))
 }
 
+/// Replaces a manifest as a whole, so that after a loss of power either the old or the new one is
+/// there.
 fn write(at: &Path, manifest: &Manifest) -> Result<(), StoreError> {
     let write = || write_whole(at, manifest.print()?.as_bytes()).map_err(Problem::of);
     write().map_err(|problem| problem.at(at))

@@ -18,6 +18,9 @@ pub struct StoreError {
 }
 
 /// Problem with a file or directory.
+///
+/// Its text says what is wrong and what to do, since it is read by an operator whose cluster does
+/// not start.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Problem {
@@ -95,21 +98,61 @@ const RESTORE_OR_LEARN: &str = "restore this file as it was when the node last s
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ClientLog(problem) => problem.fmt_of_client_log(f),
+            Self::Gone(_) | Self::Older { .. } | Self::Damaged(_) | Self::Lost { .. } => {
+                self.fmt_loss(f)
+            }
+            Self::Denied(_)
+            | Self::InUse
+            | Self::Io(_)
+            | Self::Failed
+            | Self::Full(_)
+            | Self::TooLong(_) => self.fmt_refusal(f),
+            Self::NotADirectory
+            | Self::NoParent
+            | Self::NotEmpty(_)
+            | Self::ManifestGone
+            | Self::ManifestDamaged(_)
+            | Self::NoSuchNode(_)
+            | Self::ClientLogGone => self.fmt_of_directory(f),
+            Self::Exists
+            | Self::NotAFile
+            | Self::Foreign
+            | Self::Version(_)
+            | Self::Other { .. }
+            | Self::OtherDirectory => self.fmt_mistake(f),
+        }
+    }
+}
+
+/// The groups of problems, by what a person can do about them. A problem never comes to another group than its own.
+impl Problem {
+    /// Formats the loss of records that a node relies on, which no process can make good.
+    fn fmt_loss(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Gone(node) => write!(
                 f,
                 "the storage of {node} is missing, and with it the votes of the node: {RESTORE_OR_LEARN}"
             ),
-            Self::ClientLogGone => write!(
+            Self::Older { found, known } => {
+                write!(f, "{}: {RESTORE_OR_LEARN}", Older(*found, *known))
+            }
+            Self::Damaged(what) => write!(f, "this store is damaged ({what}): {RESTORE_OR_LEARN}"),
+            Self::Lost { found, synced } => write!(
                 f,
-                "the client log is missing, and with it the answers that the clients received: {RESTORE_OR_FOUND}"
+                "this store is damaged ({}): {RESTORE_OR_LEARN}",
+                Cut(*found, *synced)
             ),
-            Self::ClientLog(problem) => problem.fmt_of_client_log(f),
-            Self::Older { found, known } => write!(f, "{}: {RESTORE_OR_LEARN}", Older(*found, *known)),
-            Self::OtherDirectory => f.write_str(
-                "this is the store of another directory: restore the original one, or name the directory that it belongs to",
-            ),
-            Self::Exists => f.write_str("a new store cannot be created here: the path already exists"),
-            Self::NotAFile => f.write_str("this is not a file, but the store of a node was expected"),
+            other => {
+                debug_assert!(false, "{other:?} is of another group");
+                Ok(())
+            }
+        }
+    }
+
+    /// Formats an operation that the system or the store refused, with intact files.
+    fn fmt_refusal(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Denied(error) => write!(
                 f,
                 "this must be readable and writable, and is not ({error}): give this user permission to write it"
@@ -117,6 +160,67 @@ impl fmt::Display for Problem {
             Self::InUse => f.write_str(
                 "another process has this open: stop that process first, or name another directory",
             ),
+            Self::Io(error) => write!(
+                f,
+                "this cannot be read or written ({error}): check the disk, and start the node again"
+            ),
+            Self::Failed => f.write_str(
+                "an operation on this failed earlier: check the disk, and start the node again",
+            ),
+            Self::Full(capacity) => {
+                write!(f, "there is no room for another record in {capacity} bytes")
+            }
+            Self::TooLong(len) => write!(
+                f,
+                "a record has {len} bytes, but at most {JOURNAL_RECORD_MAX} are allowed"
+            ),
+            other => {
+                debug_assert!(false, "{other:?} is of another group");
+                Ok(())
+            }
+        }
+    }
+
+    /// Formats a problem with the directory as a whole, its manifest or its client log.
+    fn fmt_of_directory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotADirectory => f.write_str("this is not a directory, but one was expected"),
+            Self::NoParent => f.write_str(
+                "the parent directory does not exist: create it first, or name another directory",
+            ),
+            Self::NotEmpty(what) => write!(
+                f,
+                "this directory holds no cluster, but it holds {what}: name an empty directory or a new one"
+            ),
+            Self::ManifestGone => {
+                f.write_str("this directory holds stores, but its manifest is missing: restore it")
+            }
+            Self::ManifestDamaged(what) => {
+                write!(f, "the manifest is damaged ({what}): restore it")
+            }
+            Self::NoSuchNode(node) => {
+                write!(f, "there is no {node} in the cluster of this directory")
+            }
+            Self::ClientLogGone => write!(
+                f,
+                "the client log is missing, and with it the answers that the clients received: {RESTORE_OR_FOUND}"
+            ),
+            other => {
+                debug_assert!(false, "{other:?} is of another group");
+                Ok(())
+            }
+        }
+    }
+
+    /// Formats a path that names something else than the store that was meant.
+    fn fmt_mistake(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists => {
+                f.write_str("a new store cannot be created here: the path already exists")
+            }
+            Self::NotAFile => {
+                f.write_str("this is not a file, but the store of a node was expected")
+            }
             Self::Foreign => f.write_str(
                 "this is not the store of a node: name the right file or directory",
             ),
@@ -132,37 +236,13 @@ impl fmt::Display for Problem {
                 f,
                 "this has {what} {found}, but {expected} was expected: use the options of this cluster, or another directory"
             ),
-            Self::Damaged(what) => write!(f, "this store is damaged ({what}): {RESTORE_OR_LEARN}"),
-            Self::Lost { found, synced } => {
-                write!(f, "this store is damaged ({}): {RESTORE_OR_LEARN}", Cut(*found, *synced))
+            Self::OtherDirectory => f.write_str(
+                "this is the store of another directory: restore the original one, or name the directory that it belongs to",
+            ),
+            other => {
+                debug_assert!(false, "{other:?} is of another group");
+                Ok(())
             }
-            Self::TooLong(len) => write!(f, "a record has {len} bytes, but at most {JOURNAL_RECORD_MAX} are allowed"),
-            Self::Full(capacity) => {
-                write!(f, "there is no room for another record in {capacity} bytes")
-            }
-            Self::Io(error) => write!(
-                f,
-                "this cannot be read or written ({error}): check the disk, and start the node again"
-            ),
-            Self::Failed => {
-                f.write_str("an operation on this failed earlier: check the disk, and start the node again")
-            }
-            Self::NoParent => f.write_str(
-                "the parent directory does not exist: create it first, or name another directory",
-            ),
-            Self::NotADirectory => f.write_str("this is not a directory, but one was expected"),
-            Self::NotEmpty(what) => write!(
-                f,
-                "this directory holds no cluster, but it holds {what}: name an empty directory or a new one"
-            ),
-            Self::ManifestGone => f.write_str(
-                "this directory holds stores, but its manifest is missing: restore it",
-            ),
-            Self::ManifestDamaged(what) => write!(
-                f,
-                "the manifest is damaged ({what}): restore it"
-            ),
-            Self::NoSuchNode(node) => write!(f, "there is no {node} in the cluster of this directory"),
         }
     }
 }
@@ -240,6 +320,7 @@ impl Problem {
         }
     }
 
+    /// Returns the error of a file or directory with this problem.
     pub(super) fn at(self, path: &Path) -> StoreError {
         StoreError {
             path: path.to_path_buf(),

@@ -42,8 +42,11 @@ use synod::storage::{JOURNAL_RECORD_MAX, Storage};
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub struct FileStorage {
+    /// The file, or bytes in memory in tests.
     medium: Arc<dyn Medium>,
+    /// Path of the file, for errors.
     path: PathBuf,
+    /// Capacity in bytes of records with what precedes each.
     capacity: u32,
     /// The newest mark. The other one names the same area.
     mark: Mark,
@@ -53,7 +56,11 @@ pub struct FileStorage {
     unsynced: Vec<u8>,
     /// Number of records so far, including trimmed and unsynced ones.
     records: u64,
+    /// Whether an operation has failed. It is never cleared: only opening the file again shows what
+    /// is there.
     failed: bool,
+    /// Whether it is the log of the clients, whose loss has another remedy than that of a node's
+    /// store.
     is_client_log: bool,
 }
 
@@ -90,6 +97,7 @@ impl FileStorage {
         Self::on_file(path, label, || open_locked(path, label.node))
     }
 
+    /// Opens the store in a file that `file` creates or opens.
     fn on_file(
         path: &Path,
         label: Label,
@@ -142,6 +150,7 @@ impl FileStorage {
         self.mark.records
     }
 
+    /// Returns the error of this store with a problem.
     fn refused(&self, problem: Problem) -> StoreError {
         // Problems with the client log have errors of their own.
         let problem = if self.is_client_log {
@@ -152,7 +161,8 @@ impl FileStorage {
         problem.at(&self.path)
     }
 
-    /// Performs an operation, unless an earlier one has failed.
+    /// Performs an operation, unless an earlier one has failed. Room and length of a record are
+    /// checked before, because a record that does not fit does no harm to the others.
     fn attempt<T>(
         &mut self,
         what: impl FnOnce(&mut Self) -> Result<T, Problem>,
@@ -178,7 +188,8 @@ impl FileStorage {
         self.medium.write(at, bytes)
     }
 
-    /// Writes the number of records so far, after they were made durable.
+    /// Writes the number of records so far, after they were made durable. The mark that it
+    /// overwrites is the older one, so that the newer one stays if power fails now.
     fn mark(&mut self) -> io::Result<()> {
         let mark = self.mark.next(self.records);
         self.medium.write(mark.at(), &mark.encode())?;
@@ -187,7 +198,8 @@ impl FileStorage {
         Ok(())
     }
 
-    /// Returns the log with the unsynced records.
+    /// Returns the log with the unsynced records. It is read from the medium each time: a store is
+    /// read when it is opened and when it is trimmed.
     fn log(&self) -> Result<Vec<u8>, Problem> {
         let mut log = vec![0; self.len];
         let read = self.medium.read(self.mark.area.at(self.capacity), &mut log);
@@ -196,6 +208,7 @@ impl FileStorage {
         Ok(log)
     }
 
+    /// Returns a reader of a log of this store, whose first record follows the trimmed ones.
     fn records_of<'a>(&self, log: &'a [u8]) -> Records<'a> {
         Records {
             number: self.mark.trimmed,
@@ -203,7 +216,8 @@ impl FileStorage {
         }
     }
 
-    /// Calls `visit` for each record in a log, all of which must be readable.
+    /// Calls `visit` for each record in a log, all of which must be readable: each was appended, or read
+    /// when the store was opened, so that one that cannot be read has decayed since.
     fn visit(&self, mut records: Records<'_>, visit: impl FnMut(&[u8])) -> Result<(), Problem> {
         records.by_ref().for_each(visit);
         if records.number == self.records {
@@ -219,6 +233,10 @@ impl FileStorage {
     /// the one in the area that is left.
     fn move_on(&mut self, kept: &Records<'_>) -> Result<(), Problem> {
         self.visit(kept.clone(), |_| ())?;
+        debug_assert!(
+            kept.rest.len() <= self.area_len(),
+            "an area has room for the whole capacity"
+        );
         let mut bytes = kept.rest.to_vec();
         bytes.resize(self.area_len(), 0);
         let mut write = || {
@@ -259,6 +277,8 @@ impl Storage for FileStorage {
         if record.len() > Self::RECORD_MAX {
             return Err(self.refused(Problem::TooLong(record.len())));
         }
+        // The whole log counts, with what is not synced, as a trim may copy all of it to the other
+        // area.
         let len = self.len + self.unsynced.len() + Self::OVERHEAD + record.len();
         if len > self.capacity() {
             return Err(self.refused(Problem::Full(self.capacity)));
@@ -277,6 +297,10 @@ impl Storage for FileStorage {
                 return Ok(());
             }
             let mut write = || {
+                debug_assert!(
+                    this.len + this.unsynced.len() <= this.area_len(),
+                    "append has checked the room"
+                );
                 this.write_behind(&this.unsynced)?;
                 this.medium.sync()?;
                 this.len += this.unsynced.len();
@@ -302,7 +326,8 @@ impl Storage for FileStorage {
     }
 }
 
-/// Returns the bytes of a store without records.
+/// Returns the bytes of a store without records. It has both marks, so that either may be lost from
+/// the beginning.
 pub(super) fn blank(label: Label) -> Result<Vec<u8>, Problem> {
     let len = usize::try_from(file_len(label.capacity));
     let len = len.map_err(|_| Problem::Io(io::ErrorKind::FileTooLarge.into()))?;

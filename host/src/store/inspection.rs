@@ -7,7 +7,7 @@ use super::medium::Medium;
 use super::superblock::{LABEL_BYTES, Label, LabelError, MARK_BYTES, MARKS_AT, Mark};
 use std::io;
 
-/// The log found in an intact store.
+/// The log found in an intact store. Nothing was changed to find it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     /// The newest mark.
@@ -23,6 +23,9 @@ pub(super) struct Found {
 }
 
 /// Verifies a whole store: its label, its length, its records, and that every synced record is there.
+///
+/// The order matters for the errors: a file of another owner is not called damaged, and a damaged
+/// one is not called incomplete.
 pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Problem> {
     let len = medium.len().map_err(Problem::Io)?;
     label_of(medium, len)?.must_be(&label)?;
@@ -39,6 +42,7 @@ pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Proble
         number: mark.trimmed,
         rest: &bytes,
     };
+    // Reading ends at the first bytes that are no record, whatever the reason.
     log.by_ref().for_each(drop);
     if log.number < mark.records {
         return Err(Problem::Lost {
@@ -47,6 +51,7 @@ pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Proble
         });
     }
     let in_area = |other: Option<Mark>| other.is_some_and(|other| other.area == mark.area);
+    debug_assert!(log.rest.len() <= bytes.len(), "a reader only moves on");
     Ok(Found {
         mark,
         is_marked_twice: marks.into_iter().all(in_area),
@@ -56,6 +61,8 @@ pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Proble
     })
 }
 
+/// Reads the label. A file that is too short for one is damaged, as a store has its full length
+/// from its creation on.
 fn label_of(medium: &dyn Medium, len: u64) -> Result<Label, Problem> {
     let mut bytes = [0; LABEL_BYTES];
     if usize::try_from(len).is_ok_and(|len| len < bytes.len()) {
@@ -71,6 +78,8 @@ fn label_of(medium: &dyn Medium, len: u64) -> Result<Label, Problem> {
 }
 
 impl Label {
+    /// Compares the label with the expected one. The first property that differs is reported, from
+    /// the most general one on.
     fn must_be(&self, expected: &Self) -> Result<(), Problem> {
         let differs = |what, found: String, expected: String| {
             Err(Problem::Other {
@@ -95,6 +104,7 @@ impl Label {
     }
 }
 
+/// Reads both marks; `None` for one that is not readable.
 fn marks_of(medium: &dyn Medium) -> Result<[Option<Mark>; 2], Problem> {
     let mut marks = [None; 2];
     for (mark, at) in marks.iter_mut().zip(MARKS_AT) {
@@ -105,6 +115,7 @@ fn marks_of(medium: &dyn Medium) -> Result<[Option<Mark>; 2], Problem> {
     Ok(marks)
 }
 
+/// Reads an area as a whole: areas are small, and every byte of them is verified.
 fn bytes_of(medium: &dyn Medium, area: Area, capacity: u32) -> Result<Vec<u8>, Problem> {
     let len = usize::try_from(area_len(capacity));
     let len = len.map_err(|_| Problem::Io(io::ErrorKind::FileTooLarge.into()))?;

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use synod::NodeId;
 
-/// Opens and locks a file for reading and writing.
+/// Opens and locks a file for reading and writing. A missing file is the loss of a node's votes,
+/// and never created here.
 pub(super) fn open_locked(path: &Path, node: NodeId) -> Result<File, Problem> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
@@ -57,6 +58,7 @@ pub(super) fn create_locked(path: &Path, bytes: &[u8]) -> Result<File, Problem> 
     Ok(file)
 }
 
+/// Checks that nothing is at a path, not even a link that leads nowhere.
 fn must_be_free(path: &Path) -> Result<(), Problem> {
     match fs::symlink_metadata(path) {
         Ok(_) => Err(Problem::Exists),
@@ -64,7 +66,8 @@ fn must_be_free(path: &Path) -> Result<(), Problem> {
     }
 }
 
-/// Returns the name of a file until it is complete.
+/// Returns the name of a file until it is complete. It is in the same directory, since a file can
+/// be renamed atomically only within one file system.
 fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -88,7 +91,8 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path.parent())
 }
 
-/// Makes the entries of a directory durable, on systems that can sync a directory.
+/// Makes the entries of a directory durable, on systems that can sync a directory. Without it, a
+/// new name may be lost although the file is durable.
 pub(super) fn sync_directory(path: Option<&Path>) -> io::Result<()> {
     match path {
         Some(path) if cfg!(unix) => {

@@ -20,6 +20,10 @@ pub(super) const HEAD_BYTES: usize = 2 + 2 + 8;
 
 /// Appends a record of at most `u16::MAX` bytes to a log.
 pub(super) fn append(log: &mut Vec<u8>, number: u64, record: &[u8]) {
+    debug_assert!(
+        u16::try_from(record.len()).is_ok(),
+        "storage refuses longer records"
+    );
     let len = u16::try_from(record.len()).unwrap_or(u16::MAX);
     log.extend_from_slice(&len.to_le_bytes());
     log.extend_from_slice(&(!len).to_le_bytes());
@@ -37,7 +41,8 @@ pub(super) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Returns the next record without moving on.
+    /// Returns the next record without moving on. `None` at the end of the readable part: zeros,
+    /// remains of a torn write, or decay.
     pub(super) fn peek(&self) -> Option<&'a [u8]> {
         let mut reader = Reader::new(self.rest);
         let len = u16::from_le_bytes(reader.array()?);
@@ -59,6 +64,8 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+/// Returns the digest that is stored with a record. Its number is in it, so that a record is only
+/// readable in its own place.
 fn digest(number: u64, record: &[u8]) -> u64 {
     let mut digest = Digest::new();
     digest.put_u64(number);

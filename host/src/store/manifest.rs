@@ -1,4 +1,4 @@
-//! Manifest of a data directory, as a file.
+//! Manifest of a data directory: a file that names the cluster, the nodes that have storage, and the records of each.
 
 use super::error::Problem;
 use super::superblock::CLIENTS;
@@ -9,6 +9,8 @@ use synod::{Digest, NodeId, Sink};
 
 /// Number of the format that is written. The previous one, which can be read, has neither an identity nor records.
 const FORMAT: u64 = 2;
+/// Number of the previous format. A directory of it keeps it until something is written that it
+/// lacks.
 const FORMAT_BEFORE: u64 = 1;
 
 /// First lines of a manifest.
@@ -33,30 +35,44 @@ pub struct Cluster {
 /// A cluster, and its nodes that have storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Manifest {
+    /// Properties of the cluster.
     pub(super) cluster: Cluster,
     /// Nodes that have storage, and must never be given new storage.
     pub(super) provisioned: BTreeSet<NodeId>,
-    /// Identity of the directory, which no other one has.
+    /// Identity of the directory, which no other one has. `None` in a directory of the previous
+    /// format.
     pub(super) identity: Option<u64>,
     /// Number of records in each store when it was last written down; a store never has fewer.
     pub(super) records: BTreeMap<NodeId, u64>,
 }
 
 /// Contents of a manifest file.
+///
+/// The keys keep the order of the fields, as the digest is of the text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Number of the format.
     format: u64,
+    /// Number of the cluster in hexadecimal digits, because TOML has no integers of 64 bits without
+    /// a sign.
     cluster: String,
     nodes: u16,
     machine: String,
+    /// Capacity of the window, in slots.
     window: u32,
+    /// Number of sessions.
     clients: u32,
+    /// Capacity of a page, in entries.
     page: u32,
+    /// Capacity of each store, in bytes.
     room: u32,
+    /// Nodes that have storage.
     provisioned: BTreeSet<u16>,
+    /// Identity of the directory, in hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
+    /// Number of records of each store, by its node, and of the client log under `clients`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     records: BTreeMap<String, u64>,
 }
@@ -64,6 +80,7 @@ struct Table {
 /// Key of the client log in the table of records.
 const CLIENT_LOG: &str = "clients";
 
+/// Returns the key of a store in the table of records.
 fn key_of(node: NodeId) -> String {
     if node == CLIENTS {
         CLIENT_LOG.to_owned()
@@ -72,6 +89,7 @@ fn key_of(node: NodeId) -> String {
     }
 }
 
+/// Returns the node of a key.
 fn node_of(key: &str) -> Result<NodeId, Problem> {
     match key {
         CLIENT_LOG => Ok(CLIENTS),
@@ -79,19 +97,22 @@ fn node_of(key: &str) -> Result<NodeId, Problem> {
     }
 }
 
+/// Parses hexadecimal digits after `0x`.
 fn number_of(text: &str) -> Result<u64, Problem> {
     let digits = text.strip_prefix("0x").unwrap_or_default();
     u64::from_str_radix(digits, 16).map_err(|_| damaged("its cluster is no number"))
 }
 
-/// The part that is read first.
+/// The part that is read first. Manifests of later formats may have keys that this program does not
+/// know, and are not called damaged.
 #[derive(Deserialize)]
 struct Format {
     format: u64,
 }
 
 impl Manifest {
-    /// Formats the manifest. The last line is the digest of the others.
+    /// Formats the manifest. The last line is the digest of the others. A manifest without anything
+    /// new is printed in the previous format, as it must equal the file that was read.
     pub(super) fn print(&self) -> Result<String, Problem> {
         let Cluster {
             number,
@@ -155,7 +176,8 @@ impl Manifest {
 }
 
 impl Cluster {
-    /// Compares the manifest with the expected one.
+    /// Compares the manifest with the expected one. The first property that differs is named, with
+    /// both values.
     pub(super) fn must_be(&self, expected: &Self) -> Result<(), Problem> {
         let pairs = |cluster: &Self| {
             let [window, clients, page] = cluster.capacities;
@@ -182,6 +204,7 @@ impl Cluster {
     }
 }
 
+/// Returns the problem of a manifest that cannot be read, in one line.
 fn damaged(what: impl Display) -> Problem {
     Problem::ManifestDamaged(what.to_string().trim_end().replace('\n', " "))
 }

@@ -6,6 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A sequence of bytes of fixed length that outlives the process.
+///
+/// Tests put media in its place that fail or lose power at any operation.
 pub(super) trait Medium: Debug + Send + Sync {
     /// Returns the number of bytes.
     fn len(&self) -> io::Result<u64>;
@@ -25,10 +27,13 @@ pub(super) trait Medium: Debug + Send + Sync {
 pub(super) struct Disk(File);
 
 impl Disk {
+    /// Returns the medium of a file, which should be locked.
     pub(super) fn new(file: File) -> Self {
         Self(file)
     }
 
+    /// Returns the file at an offset. Its position is shared, so that a store has one medium and
+    /// uses it from one thread at a time.
     fn at(&self, offset: u64) -> io::Result<&File> {
         let mut file = &self.0;
         file.seek(SeekFrom::Start(offset))?;
@@ -49,20 +54,23 @@ impl Medium for Disk {
         self.at(offset)?.write_all(bytes)
     }
 
+    // The length never changes, so that `fdatasync` is enough.
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
 }
 
-/// Bytes in memory.
+/// Bytes in memory. Used to make the contents of a new file, and in tests.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<Vec<u8>>);
 
 impl Memory {
+    /// Returns a medium with these contents, whose length is fixed from then on.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         Self(Mutex::new(bytes))
     }
 
+    /// Returns a copy of the contents.
     pub(super) fn bytes(&self) -> Vec<u8> {
         lock(&self.0).clone()
     }
@@ -97,6 +105,7 @@ impl Medium for Memory {
     }
 }
 
+/// Converts an offset to an index.
 fn place(offset: u64) -> io::Result<usize> {
     usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge.into())
 }

@@ -23,11 +23,14 @@ pub(super) const MARK_BYTES: usize = 40;
 /// Offsets of the two marks.
 pub(super) const MARKS_AT: [u64; 2] = [PAGE, 2 * PAGE];
 
+/// First bytes of every store. A file without them is not called damaged, but foreign.
 const MAGIC: &[u8; 8] = b"SYNODLOG";
-/// Version of the format. Files of version 1 were databases of `redb`.
+/// Version of the format. Files of version 1 were databases of `redb`. The version is checked after
+/// the digest, so that a garbled one is damage.
 const VERSION: u32 = 2;
 
-/// Node number that stands for the clients in the label of the client log.
+/// Node number that stands for the clients in the label of the client log. No cluster has a node of
+/// this number.
 pub(super) const CLIENTS: NodeId = NodeId(u16::MAX);
 
 /// Label of a store: its owner and capacity.
@@ -53,6 +56,7 @@ pub(super) enum LabelError {
 }
 
 impl Label {
+    /// Returns the label as bytes. It is written once, when the store is created.
     pub(super) fn encode(&self) -> [u8; LABEL_BYTES] {
         let mut bytes = [0; LABEL_BYTES];
         let mut writer = Writer::new(&mut bytes);
@@ -66,6 +70,7 @@ impl Label {
         bytes
     }
 
+    /// Returns the label in some bytes, which are those of any file.
     pub(super) fn decode(bytes: &[u8; LABEL_BYTES]) -> Result<Self, LabelError> {
         let mut reader = Reader::new(bytes);
         if reader.array() != Some(*MAGIC) {
@@ -87,6 +92,7 @@ impl Label {
         }
     }
 
+    /// Returns the digest of the label in some version.
     fn digest(&self, version: u32) -> u64 {
         let node = u64::from(self.node.0);
         digest([
@@ -101,6 +107,7 @@ impl Label {
 /// The extent of a log at its last sync or trim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
+    /// Number of marks before it. It tells which of the two is newer, and where the next one goes.
     generation: u64,
     /// The area that holds the log.
     pub(super) area: Area,
@@ -130,6 +137,7 @@ impl Mark {
         }
     }
 
+    /// Returns the mark as bytes.
     pub(super) fn encode(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
         let mut writer = Writer::new(&mut bytes);
@@ -140,6 +148,7 @@ impl Mark {
         bytes
     }
 
+    /// Returns the mark in some bytes; `None` if they are torn or have changed.
     pub(super) fn decode(bytes: &[u8; MARK_BYTES]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let mark = Self {
@@ -157,12 +166,14 @@ impl Mark {
         marks.max_by_key(|mark| mark.generation)
     }
 
+    /// Returns the words of the mark, which its digest covers.
     fn words(self) -> [u64; 4] {
         let area = self.area.number();
         [self.generation, area, self.trimmed, self.records]
     }
 }
 
+/// Returns the digest of some words.
 fn digest<const N: usize>(words: [u64; N]) -> u64 {
     let mut digest = Digest::new();
     for word in words {

@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod journal;
 mod power;
+mod power_loss;
 
 use super::file::blank;
 use super::medium::{Medium, Memory};

@@ -1,4 +1,4 @@
-//! JSON summary of a run.
+//! JSON summary of a run: one object, whose keys [`Summary::json`] lists.
 
 use super::Summary;
 use crate::json::{self, Hex, List, Pairs, Text};
@@ -6,6 +6,7 @@ use crate::leadership::Leadership;
 use serde::Serialize;
 use synod::{Queue, Reason};
 
+/// Writes the object. Its keys are in the order of the fields of [`Object`].
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     let finished = summary.finished;
     let (report, tally) = (&finished.report, &finished.tally);
@@ -74,11 +75,15 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     );
 }
 
-/// The summary. Counts by kind leave out zeros.
+/// The summary. Counts by kind leave out zeros. The type parameters are sequences that are written
+/// while they are iterated, without a copy in memory.
 #[derive(Serialize)]
 struct Object<'a, R, M, I, F, L, P> {
+    /// `summary`. It tells this line from those of the log, which go to the same output.
     event: &'static str,
+    /// `done`, `violated`, `stalled` or `interrupted`.
     outcome: &'static str,
+    /// What was violated or which bound was reached; absent if the run is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<R>,
     run_seed: u64,
@@ -89,47 +94,69 @@ struct Object<'a, R, M, I, F, L, P> {
     messages: M,
     ignored: I,
     full: F,
+    /// Number of claims that were won.
     elections: u64,
     leaders: L,
+    /// Number of claims and leaderships that a higher ballot ended.
     preempted: u64,
+    /// Number of leaders that heard too little and ceased to lead.
     stepped_down: u64,
+    /// Number of times that a node missed its leader.
     suspected: u64,
     killed: u64,
     halted: u64,
+    /// Simulated time at the end, in microseconds.
     t_us: u64,
     events: u64,
     deliveries: u64,
+    /// Number of writes that storage would have to make durable.
     writes: u64,
+    /// Peak use of each fixed capacity, by its name.
     marks: P,
+    /// Whether a second run had the same digest; absent without `--verify`.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<bool>,
+    /// Digest of the trace. It is text, because JSON numbers above 2⁵³ are not exact everywhere.
     digest: Hex,
 }
 
+/// Numbers of nodes at the end.
 #[derive(Serialize)]
 struct Nodes {
     started: u16,
+    /// Those that were not killed.
     live: u16,
+    /// Live ones that have the state of the cluster and take part.
     joined: u16,
 }
 
+/// Numbers of requests, without registrations.
 #[derive(Serialize)]
 struct Requests {
     answered: u64,
+    /// Those whose answer is what the script of the clients expects.
     right: u64,
+    /// Those that the clients make in all; a run is done when all are answered.
     expected: u64,
+    /// Those answered in earlier runs with the same `--data`, which are contained in `answered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     earlier: Option<u64>,
 }
 
+/// The log as the nodes have applied it.
 #[derive(Serialize)]
 struct Slots {
+    /// Last slot that a live node has applied.
     decided: u64,
+    /// Whether every live node has applied as much.
     agree: bool,
+    /// Number of gaps that new leaders filled.
     noops: u64,
+    /// Number of snapshots by which nodes skipped slots.
     installed: u64,
 }
 
+/// Numbers of messages of one kind. A duplicated message is delivered more often than sent.
 #[derive(Serialize)]
 struct Traffic {
     sent: u64,
@@ -137,13 +164,17 @@ struct Traffic {
     lost: u64,
 }
 
+/// A leadership: a node that won a ballot, and how it ended.
 #[derive(Serialize)]
 struct Leader {
     node: u16,
+    /// Round of its ballot; with the node it is unique in a run.
     round: u64,
     from_us: u64,
+    /// Time of its end, in microseconds; absent if the node led to the end of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     to_us: Option<u64>,
+    /// Reason of its end, present with `to_us`.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<&'static str>,
 }
@@ -160,7 +191,8 @@ impl Leader {
     }
 }
 
-/// Peak use of a fixed capacity.
+/// Peak use of a fixed capacity. A peak that equals the capacity means that something had to wait
+/// or was refused.
 #[derive(Serialize)]
 struct Fullness {
     peak: usize,

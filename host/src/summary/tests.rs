@@ -88,7 +88,7 @@ fn finished() -> Finished {
         }],
         lost: 1,
         checks: None,
-        pace: None,
+        effort: None,
         began: 0,
         earlier: 0,
         disks: DiskFigures::default(),

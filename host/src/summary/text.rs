@@ -1,13 +1,16 @@
-//! Text summary of a run, for people.
+//! Text summary of a run, for people: lines of facts, a table of messages, a table of capacities, and the digest.
 
 use super::Summary;
 use crate::run::Finished;
 use std::io::{self, Write};
 use synod::{Queue, Reason};
 
-/// Greatest number of leaderships that are listed.
+/// Greatest number of leaderships that are listed. A run with more is a struggle, of which the
+/// first ones and the number say enough.
 const LEADERS_MAX: usize = 20;
 
+/// Writes the summary. The digest comes last, alone on its line, so that scripts find it with `tail
+/// -1`.
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     // Writing to a byte buffer never fails.
     let _ = facts(summary, out)
@@ -16,10 +19,23 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
         .and_then(|()| writeln!(out, "digest={}", summary.finished.digest));
 }
 
-/// Writes the results of the run, one a line.
+/// Writes the results of the run: a line for each, its name in the first twelve columns.
 fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let finished = summary.finished;
-    let (report, tally) = (&finished.report, &finished.tally);
+    identity(summary, out)?;
+    service(finished, out)?;
+    elections(finished, out)?;
+    refusals(finished, out)?;
+    let report = &finished.report;
+    writeln!(
+        out,
+        "time        {}s simulated, {} events",
+        report.at, report.events
+    )
+}
+
+/// Writes how the run ended, and how to repeat it.
+fn identity(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let (outcome, reason) = summary.outcome();
     write!(out, "outcome     {outcome}")?;
     match reason {
@@ -28,14 +44,17 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     }
     writeln!(out, "seed        {}", summary.run_seed)?;
     writeln!(out, "command     {}", summary.command)?;
-    if let Some(verified) = summary.verified {
-        let what = if verified {
-            "two runs, one trace"
-        } else {
-            "two runs, two traces"
-        };
-        writeln!(out, "verified    {what}")?;
+    // Without `--verify` there is no line, as there was nothing to compare.
+    match summary.verified {
+        Some(true) => writeln!(out, "verified    two runs, one trace"),
+        Some(false) => writeln!(out, "verified    two runs, two traces"),
+        None => Ok(()),
     }
+}
+
+/// Writes what the cluster did for its clients.
+fn service(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    let (report, earlier) = (&finished.report, finished.earlier);
     writeln!(
         out,
         "nodes       {} of {} live, {} joined",
@@ -46,8 +65,7 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "requests    {} of {} answered, {} right",
         report.answered, report.expected, report.right
     )?;
-    if finished.earlier > 0 {
-        let earlier = finished.earlier;
+    if earlier > 0 {
         writeln!(
             out,
             "earlier     {earlier} of them answered in earlier runs"
@@ -58,7 +76,12 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     } else {
         "not yet applied by every live node"
     };
-    writeln!(out, "slots       {} decided, {agree}", report.applied)?;
+    writeln!(out, "slots       {} decided, {agree}", report.applied)
+}
+
+/// Writes who led, what leaders left to each other, and what had to be durable for that.
+fn elections(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    let tally = &finished.tally;
     writeln!(
         out,
         "elections   {} won, {} preempted, {} stepped down, {} suspected",
@@ -70,7 +93,12 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         "recovery    {} re-proposed, {} holes filled, {} snapshots installed",
         tally.reproposed, tally.noops, tally.installed
     )?;
-    writeln!(out, "writes      {} made durable", report.writes)?;
+    writeln!(out, "writes      {} made durable", finished.report.writes)
+}
+
+/// Writes the reasons for which messages were ignored, and the queues that were full; nothing if there were none.
+fn refusals(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    let tally = &finished.tally;
     listed(
         out,
         "ignored",
@@ -80,15 +108,10 @@ fn facts(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         out,
         "full",
         Queue::ALL.map(|queue| (queue.name(), tally.full(queue))),
-    )?;
-    writeln!(
-        out,
-        "time        {}s simulated, {} events",
-        report.at, report.events
     )
 }
 
-/// Writes a line for each leadership.
+/// Writes a line for each leadership, of which the first one names the list.
 fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
     let leaderships = finished.leaderships.all();
     let mut name = "leaders";
@@ -112,7 +135,8 @@ fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Writes the counts that are not zero in one line, or nothing.
+/// Writes the counts that are not zero in one line, or nothing. In most runs nothing was ignored or
+/// full, and a line of zeros would hide that.
 fn listed<const N: usize>(
     out: &mut Vec<u8>,
     name: &str,
@@ -135,7 +159,8 @@ fn listed<const N: usize>(
     }
 }
 
-/// Writes the messages by kind.
+/// Writes the messages by kind. The total is the sum of the lines above it, as kinds without
+/// messages are left out.
 fn traffic(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(
         out,
@@ -160,7 +185,8 @@ fn traffic(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes the peak use of each fixed capacity.
+/// Writes the peak use of each fixed capacity. A peak near the capacity says that a busier run
+/// would have to wait.
 fn marks(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     writeln!(out, "\n{:<16}{:>12}{:>12}", "queues", "peak", "capacity")?;
     for mark in &summary.finished.marks {

@@ -59,6 +59,7 @@ pub enum RareEvent {
     FullScheduler,
 }
 
+/// Number of rare events. The length of [`RareEvent::ALL`] is compared with it by the compiler.
 const RARE_EVENTS: usize = 25;
 
 impl RareEvent {
@@ -122,7 +123,8 @@ impl RareEvent {
         }
     }
 
-    /// Returns the number of occurrences in a run; a peak counts once.
+    /// Returns the number of occurrences in a run; a peak counts once. The names of marks are those
+    /// of the simulation.
     fn times(self, finished: &Finished) -> u64 {
         let tally = &finished.tally;
         let full = |name: &str| {
@@ -169,6 +171,7 @@ pub struct Occurrences {
 }
 
 impl Occurrences {
+    /// Adds a run in which it occurred that often.
     fn add(&mut self, times: u64) {
         self.runs += u64::from(times > 0);
         self.times += times;
@@ -178,9 +181,11 @@ impl Occurrences {
 /// Coverage of all runs so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
+    /// Occurrences of each kind of fault, in the order of [`FaultKind::ALL`].
     faults: [Occurrences; FaultKind::ALL.len()],
+    /// Occurrences of each rare event, in the order of [`RareEvent::ALL`].
     rare_events: [Occurrences; RARE_EVENTS],
-    /// Planned faults that have begun in any run, one bit each.
+    /// Planned faults that have begun in any run, one bit each. A plan has at most 64 faults.
     began: u64,
 }
 
@@ -210,6 +215,7 @@ impl Coverage {
             .sum()
     }
 
+    /// Adds a run.
     pub(super) fn add(&mut self, finished: &Finished) {
         self.began |= finished.began;
         for (occurrences, kind) in self.faults.iter_mut().zip(FaultKind::ALL) {

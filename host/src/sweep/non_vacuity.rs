@@ -62,7 +62,8 @@ impl RareEvent {
     }
 }
 
-/// Returns the kinds of faults that a cluster can have; `None` for a cluster of any size.
+/// Returns the kinds of faults that a cluster can have; `None` for a cluster of any size. Faults
+/// between nodes need two of them.
 pub fn possible(nodes: Option<u16>) -> FaultSet {
     let mut possible = FaultSet::ALL;
     for kind in FaultKind::ALL {
@@ -110,6 +111,9 @@ fn faults_of(case: &Case) -> FaultSet {
 }
 
 /// Numbers of runs after which a sweep must have covered each fault and event.
+///
+/// They follow from the options of the sweep alone. What is expected later than the sweep ends is
+/// not missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Expectations {
     /// Faults expected in the first run.
@@ -166,7 +170,8 @@ impl Expectations {
         self.is_unrestricted.then(|| rare_event.due())
     }
 
-    /// Returns what was expected by now and never occurred.
+    /// Returns what was expected by now and never occurred. Faults come first, in the order of
+    /// their kinds, then rare events, and then what was planned.
     pub(super) fn missing(self, swept: &Swept) -> Vec<Missing> {
         if swept.runs == 0 {
             return vec![Missing::Run];
@@ -182,6 +187,7 @@ impl Expectations {
         let planned = (0..).zip(self.planned.iter().flatten());
         let planned = planned.filter(|(index, _)| !swept.coverage.has_begun(*index));
         let planned = planned.map(|(index, kind)| Missing::Planned(index + 1, *kind));
+        // After a failure the sweep may have ended before anybody was answered.
         let nobody = swept.answered == 0 && swept.failures.is_empty();
         let answer = nobody.then_some(Missing::Answer);
         faults

@@ -27,6 +27,8 @@ impl Shard {
 
 impl Seeds {
     /// Returns the `nth` seed of a shard, from 0.
+    ///
+    /// `None` if the range has no such seed, or 64 bits have none.
     pub fn nth(&self, shard: Shard, nth: u64) -> Option<u64> {
         let past = nth.checked_mul(u64::from(shard.count))?;
         let before = u64::from(shard.index.checked_sub(1)?);
@@ -34,7 +36,8 @@ impl Seeds {
         self.end.is_none_or(|end| seed < end).then_some(seed)
     }
 
-    /// Returns the seed below which the shard has exactly `nth` seeds.
+    /// Returns the seed below which the shard has exactly `nth` seeds. The shards of a sweep that
+    /// is cut short may end at different seeds.
     pub(super) fn below(&self, shard: Shard, nth: u64) -> u64 {
         let next = self.nth(shard, nth);
         next.unwrap_or(self.end.unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! Small sweeps: their results depend only on the seeds, and each way to end.
+//! Small sweeps: results that depend only on the seeds, and each way in which a sweep ends.
 
 use super::*;
 use crate::case;
@@ -419,23 +419,23 @@ fn spread(name: &str, mut tenths: Vec<u64>) {
     println!("{name:<16}{half:>8}{ninety:>8}{most_of_all:>8}{nearly_all:>8}{most:>8}");
 }
 
-/// Prints the figures behind `Budget::USUAL` and `Take::usual`. The variable `PACE_SEEDS` sets the number of seeds.
+/// Prints the figures behind `Budget::USUAL` and `Effort::usual`. The variable `PACE_SEEDS` sets the number of seeds.
 #[test]
 #[ignore = "takes minutes, and prints figures for a person to set limits by"]
 fn the_pace_of_runs_is_printed() {
     let count = std::env::var("PACE_SEEDS").ok();
     let seeds: u64 = count.and_then(|count| count.parse().ok()).unwrap_or(20_000);
     let (means, spreads) = case::in_thread(|| {
-        let (mut means, mut paces) = (Vec::new(), Paces::default());
+        let (mut means, mut averages) = (Vec::new(), EffortAverages::default());
         let mut spreads = vec![Vec::new(); 7];
         for seed in 0..seeds {
             let case = Sweep::new(SEEDS).source.case(seed);
             let finished = case::run_here(&case, &mut ())?;
-            paces.add(&case.trial, &finished);
+            averages.add(&case.trial, &finished);
             if (seed + 1).is_multiple_of(MANY_RUNS) {
-                means.push(core::mem::take(&mut paces));
+                means.push(core::mem::take(&mut averages));
             }
-            let Some(figures) = finished.pace else {
+            let Some(figures) = finished.effort else {
                 continue;
             };
             let scenario = &case.trial.scenario;
@@ -474,13 +474,13 @@ fn the_pace_of_runs_is_printed() {
         spread(name, spread_of);
     }
     println!("averages of {MANY_RUNS} runs, in thousandths, from the least to the most");
-    for take in Take::ALL {
-        let means = || means.iter().map(|paces| paces.mean(take));
+    for effort in Effort::ALL {
+        let means = || means.iter().map(|averages| averages.mean(effort));
         let (least, most) = (means().min().unwrap_or(0), means().max().unwrap_or(0));
         println!(
             "{:<16}{least:>8}{most:>8}   may be {:?}",
-            take.name(),
-            take.usual()
+            effort.name(),
+            effort.usual()
         );
     }
 }
@@ -489,18 +489,24 @@ fn the_pace_of_runs_is_printed() {
 fn averages_out_of_bounds_fail_a_sweep_without_failed_runs() {
     let mut swept = Swept::new(0);
     assert_eq!(swept.exit(), Exit::Done);
-    swept.unusual = vec![Take::Claims];
+    swept.unusual = vec![Effort::Claims];
     assert_eq!(swept.exit(), Exit::Stalled);
     let run = |seed| {
         let case = Sweep::new(SEEDS).source.case(seed);
         let finished = case::run(&case, &mut ()).unwrap();
-        finished.pace.is_some().then_some((case.trial, finished))
+        finished.effort.is_some().then_some((case.trial, finished))
     };
     let (trial, finished) = (0..40).find_map(run).unwrap();
-    let mut paces = Paces::default();
-    paces.add(&trial, &finished);
-    assert_eq!(paces.runs, 1, "its pace can be held against that of others");
-    assert!(paces.mean(Take::Claims) >= 1_000, "somebody claimed once");
-    let figures = finished.pace.unwrap();
-    assert_eq!(paces.mean(Take::Claims), figures.claims_in_all * 1_000);
+    let mut averages = EffortAverages::default();
+    averages.add(&trial, &finished);
+    assert_eq!(
+        averages.runs, 1,
+        "its effort can be compared with that of others"
+    );
+    assert!(
+        averages.mean(Effort::Claims) >= 1_000,
+        "somebody claimed once"
+    );
+    let figures = finished.effort.unwrap();
+    assert_eq!(averages.mean(Effort::Claims), figures.claims_in_all * 1_000);
 }

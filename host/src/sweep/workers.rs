@@ -14,11 +14,14 @@ use std::time::Instant as Clock;
 use synod::Digest;
 use synod::simulation::{ScenarioError, Trial};
 
-/// Greatest number of runs begun while an earlier one is still in progress, as their results wait for it in memory.
+/// Greatest number of runs begun while an earlier one is still in progress, as their results wait
+/// for it in memory. Without the bound, one run that takes for ever would fill the memory with the
+/// results of others.
 const AHEAD: u64 = 10_000;
 
 thread_local! {
-    /// Seed of the run in progress on this thread.
+    /// Seed of the run in progress on this thread. It is read by the panic hook, which runs on the
+    /// thread that panics.
     static CURRENT: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
@@ -99,8 +102,8 @@ pub fn sweep(
     if matches!(swept.end, End::Through | End::Time) {
         let due = Expectations::of(sweep);
         swept.missing = due.missing(&swept);
-        if due.is_unrestricted() && swept.paces.runs >= MANY_RUNS {
-            swept.unusual = swept.paces.unusual().collect();
+        if due.is_unrestricted() && swept.averages.runs >= MANY_RUNS {
+            swept.unusual = swept.averages.unusual().collect();
         }
     }
     Ok(swept)
@@ -110,17 +113,22 @@ pub fn sweep(
     clippy::disallowed_methods,
     reason = "the time budget uses the wall clock; the results of runs do not depend on it"
 )]
+// The only place of a sweep that reads the clock.
 fn now() -> Clock {
     Clock::now()
 }
 
-/// Result of a run.
+/// Result of a run. It waits for those of smaller seeds.
 struct RunOutcome {
+    /// The trial, without which its effort cannot be judged.
     trial: Trial,
     finished: Finished,
+    /// Digest of a second run of the same seed, with `--verify`.
     again: Option<Digest>,
 }
 
+/// State of the sweep, behind a lock. Runs take milliseconds and the lock microseconds, so that
+/// threads hardly ever wait for it.
 struct State {
     /// Number of seeds assigned.
     begun: u64,
@@ -128,7 +136,9 @@ struct State {
     ahead: BTreeMap<u64, RunOutcome>,
     /// Reason why no more seeds are assigned.
     over: Option<End>,
+    /// First error that kept a run from starting.
     error: Option<RunError>,
+    /// Results of all runs up to the first seed whose run is not completed.
     swept: Swept,
 }
 
@@ -147,8 +157,11 @@ impl State {
 /// State shared by the threads.
 struct Shared<'a> {
     sweep: &'a Sweep,
+    /// Time on the clock at the beginning.
     began: Clock,
+    /// Set by a signal, after which no further run begins.
     stop: &'a AtomicBool,
+    /// Called with the lock held, so that it sees runs in order.
     on_progress: &'a (dyn Fn(Progress) + Sync),
     state: Mutex<State>,
     /// Signals that a result was submitted.
@@ -156,6 +169,7 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    /// Runs seeds until none is assigned any more.
     fn work(&self) {
         // The other threads must not wait for a run that panicked.
         let _guard = PanicGuard(self);
@@ -170,6 +184,8 @@ impl Shared<'_> {
         }
     }
 
+    /// Locks the state. A thread that panicked while it held the lock left the state consistent;
+    /// `PanicGuard` ends the sweep.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,6 +200,10 @@ impl Shared<'_> {
         if state.over.is_some() {
             return None;
         }
+        debug_assert!(
+            state.swept.runs <= state.begun,
+            "a run is counted after it was begun"
+        );
         let nth = state.begun;
         let seed = self.sweep.seeds.nth(self.sweep.shard, nth);
         let is_late = |time: Duration| self.began.elapsed() >= time;
@@ -202,6 +222,7 @@ impl Shared<'_> {
         seed.map(|seed| (nth, seed))
     }
 
+    /// Runs a seed once, or twice if the digests are compared.
     fn run(&self, run_seed: u64) -> Result<RunOutcome, ScenarioError> {
         CURRENT.set(Some(run_seed));
         let case = self.sweep.source.case(run_seed);
@@ -223,6 +244,7 @@ impl Shared<'_> {
     fn submit(&self, nth: u64, ran: RunOutcome) {
         let mut guard = self.lock();
         let state = &mut *guard;
+        // The seed does not matter here; the failure is made again when the run is counted.
         let failed = Failure::of(0, &ran.finished, ran.again).is_some();
         if failed && !self.sweep.keep_going {
             // Every smaller seed has been assigned already.
@@ -255,6 +277,7 @@ impl Shared<'_> {
         self.progressed.notify_all();
     }
 
+    /// Ends the sweep with an error. Runs in progress are completed, and not counted.
     fn fail(&self, error: RunError) {
         let mut state = self.lock();
         state.error.get_or_insert(error);
@@ -264,6 +287,7 @@ impl Shared<'_> {
     }
 }
 
+/// Ends the sweep when its thread panics, so that others do not wait for a result that never comes.
 struct PanicGuard<'a>(&'a Shared<'a>);
 
 impl Drop for PanicGuard<'_> {

@@ -1,4 +1,4 @@
-//! Parsing of values, and the values that are refused.
+//! Values of options: how each is read, and which are refused.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! `cargo boards` with commands from a pipe.
+//! Tests of `cargo boards`, which reads its commands from a pipe.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

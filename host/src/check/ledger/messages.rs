@@ -6,6 +6,8 @@ use crate::check::{Broken, Invariant, Scope, Tape};
 use synod::{Ballot, Entry, Message, NodeId, Outcome, Reply, Slot};
 
 impl Ledger {
+    /// Checks a message when it is sent, which is after the writes of its step. Kinds that claim
+    /// nothing about writes pass.
     pub(super) fn see_message(
         &mut self,
         node: &Member,
@@ -28,6 +30,7 @@ impl Ledger {
                     Memory,
                     "{id} reports the promise {promised}, but has written {written}"
                 );
+                // With another ballot this is a refusal, which reports no votes.
                 if promised == ballot {
                     self.see_page(
                         id,
@@ -44,6 +47,7 @@ impl Ledger {
                 count,
                 ..
             } => {
+                // One message may answer for several slots in a row.
                 let mut slot = *first;
                 for _ in 0..*count {
                     let mut polls = self.polls.iter();
@@ -65,6 +69,8 @@ impl Ledger {
         }
     }
 
+    /// Checks a claim of a ballot. It may be repeated, as messages are lost, but only by the
+    /// incarnation that made it, and a node never claims below one of its own claims.
     pub(super) fn see_claim(&mut self, node: NodeId, ballot: Ballot) -> Result<(), Broken> {
         let incarnation = self
             .incarnations
@@ -84,6 +90,10 @@ impl Ledger {
         if let Some(higher) = own.find(|claimed| claimed.leader() == node && *claimed > ballot) {
             must!(false, Promise, "{node} claims {ballot} after {higher}");
         }
+        debug_assert!(
+            self.claims.is_sorted_by(|one, next| one.0 < next.0),
+            "a ballot is claimed once"
+        );
         let index = self
             .claims
             .partition_point(|(claimed, _)| *claimed < ballot);
@@ -92,6 +102,9 @@ impl Ledger {
     }
 
     /// Checks a page of a promise: it must contain every vote ever written from a slot on, the last one of each slot.
+    ///
+    /// Only the last page shows that votes were left out behind its end; an earlier one may stop
+    /// anywhere.
     pub(super) fn see_page(
         &self,
         id: NodeId,
@@ -133,6 +146,8 @@ impl Ledger {
         Ok(())
     }
 
+    /// Checks an answer to a client: the output of a request is the number of requests that took
+    /// effect up to it, and a request is stale only if its client had a later one.
     pub(super) fn see_reply(&self, node: NodeId, reply: &Reply<u32>) -> Result<(), Broken> {
         let key = reply.key;
         let mut effects = (1..).zip(self.effects());
@@ -157,6 +172,7 @@ impl Ledger {
         Ok(())
     }
 
+    /// Records that a client has an answer, so that it may make its next request.
     pub(super) fn note_answer(&mut self, reply: &Reply<u32>, scope: &Scope) {
         let asked = self
             .asked

@@ -11,31 +11,44 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// Result of a part.
+///
+/// The numbers are those of [`Explored`]; for storms, `states` and `depth` count steps of nodes.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) part: Part,
+    /// Reason why its exploration ended.
     pub(super) end: End,
+    /// Number of states reached, counted once for each time.
     pub(super) states: u64,
     /// Number of distinct states, if known.
     pub(super) unique: u64,
+    /// Greatest number of steps from the initial state.
     pub(super) depth: u64,
+    /// Greatest number of slots applied.
     pub(super) applied: u64,
+    /// Number of walks; 0 for a search.
     pub(super) walks: u64,
+    /// Situations that it came to.
     pub(super) coverage: Coverage,
+    /// First violation, if there is one.
     pub(super) bad: Option<Bad>,
 }
 
 /// A violation with its counterexample.
 #[derive(Debug)]
 pub(super) struct Bad {
+    /// Name of the violated invariant or check.
     pub(super) rule: &'static str,
+    /// Evidence, in one line.
     pub(super) what: String,
+    /// Steps that lead to it; empty for storms, whose steps are far too many to be read.
     pub(super) schedule: Vec<Line>,
+    /// Seed that repeats the walk; `None` for a search.
     pub(super) seed: Option<u64>,
 }
 
 impl Done {
-    /// Returns the result of a part that has not begun.
+    /// Returns the result of a part that has not begun. Storms add to it as they go.
     fn new(part: &Part, end: End) -> Self {
         Self {
             part: part.clone(),
@@ -50,6 +63,8 @@ impl Done {
         }
     }
 
+    /// Returns the result of a search or of walks. The schedule is performed again to describe each
+    /// step.
     fn of(part: &Part, explorer: &Explorer, found: Explored) -> Self {
         let bad = found.violation.map(|violation| Bad {
             rule: violation.broken.invariant.name(),
@@ -83,6 +98,7 @@ pub(super) fn explored(
     parts: &[Part],
     watches: &[Arc<Watch>],
 ) -> Vec<Done> {
+    // Threads take parts in order, so that the first violation in that order is never skipped.
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, Done)>> = Mutex::default();
     let work = || {
@@ -106,6 +122,7 @@ pub(super) fn explored(
             results.push((index, done));
         }
     };
+    // This thread works as well, so that one part needs no other.
     let jobs = thread::available_parallelism().map_or(1, |jobs| jobs.get().min(parts.len()));
     thread::scope(|scope| {
         for _ in 1..jobs {
@@ -115,9 +132,12 @@ pub(super) fn explored(
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(index, _)| *index);
+    debug_assert_eq!(results.len(), parts.len(), "each part has one result");
     results.into_iter().map(|(_, done)| done).collect()
 }
 
+/// Explores a part. Nodes that cannot found a cluster without faults violate progress: with a
+/// mutant, that is a catch like any other.
 fn explore(command: &CheckCommand, part: &Part, watch: &Watch) -> Done {
     match part {
         Part::World(scope) | Part::Walks(scope, ..) => match explorer(command, scope) {
@@ -154,6 +174,8 @@ fn explorer(
     explorer.map_err(|error| error.to_string())
 }
 
+/// Explores a world, or walks through it, with an explorer of its scope. A test passes one with
+/// forged messages.
 pub(super) fn explore_with(
     command: &CheckCommand,
     part: &Part,
@@ -175,7 +197,8 @@ pub(super) fn explore_with(
     Done::of(part, explorer, found)
 }
 
-/// Makes random walks under drawn network conditions.
+/// Makes random walks under drawn network conditions. Their checks are those of [`random_walk`],
+/// and their counts are added to the same coverage.
 fn storms(
     #[cfg_attr(
         not(feature = "mutants"),

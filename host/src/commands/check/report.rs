@@ -11,18 +11,24 @@ use std::io::{self, Write as _};
 /// Greatest width of a line of the coverage, in columns.
 const WIDTH: usize = 100;
 
+/// A report, with what both formats of it show.
 pub(super) struct Report<'a> {
     pub(super) command: &'a CheckCommand,
     pub(super) account: &'a Account,
+    /// Time on the clock, the only value that differs from run to run.
     pub(super) elapsed: Elapsed,
 }
 
 impl Report<'_> {
+    /// Appends the report as lines for people: the counterexample if there is one, a line for each
+    /// part, the outcome with the command that repeats it, and the coverage.
     pub(super) fn text(&self, out: &mut Vec<u8>) {
         // Writing to a byte buffer never fails.
         let _ = self.write_text(out);
     }
 
+    /// Writes these lines. Scripts rely on none of them; `--format json` has the same in a form that
+    /// stays.
     fn write_text(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let account = self.account;
         if let Some(bad) = account.broken().and_then(|done| done.bad.as_ref()) {
@@ -57,6 +63,7 @@ impl Report<'_> {
         writeln!(out, "time        {seconds}.{millis:03}s")
     }
 
+    /// Writes the numbers of the only part. With several, `write_parts` has a line for each.
     fn write_part(out: &mut Vec<u8>, done: &Done) -> io::Result<()> {
         match done.part {
             Part::Storms(..) => {}
@@ -118,6 +125,11 @@ impl Report<'_> {
         )
     }
 
+    /// Appends the report as one JSON object and a line feed.
+    ///
+    /// States and walks are summed over the parts, and depths are the greatest of any. `exhausted`
+    /// is true only if every part was a search that visited all states. `invariant`, `what` and
+    /// `schedule` are there only after a violation, and `command` then repeats it.
     pub(super) fn json(&self, out: &mut Vec<u8>) {
         let account = self.account;
         let exhausted = |done: &Done| done.end == crate::check::End::Exhausted;
@@ -155,6 +167,7 @@ impl Report<'_> {
         );
     }
 
+    /// Returns the entry of a part in the list `parts`.
     fn part_object(&self, done: &Done) -> PartObject {
         PartObject {
             end: done.end.name(),
@@ -167,9 +180,12 @@ impl Report<'_> {
     }
 }
 
+/// The report in JSON. The type parameters are sequences that are written without a copy in memory.
 #[derive(Serialize)]
 struct CheckObject<'a, O, R, C, M, P, S> {
+    /// `check`.
     event: &'static str,
+    /// `violated`, `interrupted`, `vacuous`, `cut short` or `done`.
     outcome: O,
     reason: R,
     exhausted: bool,
@@ -178,21 +194,27 @@ struct CheckObject<'a, O, R, C, M, P, S> {
     walks: u64,
     depth: u64,
     applied: u64,
+    /// Number of occurrences of each situation, also of those that never occurred.
     reached: C,
+    /// Names of the situations that were expected and never occurred.
     missing: M,
     parts: P,
+    /// Time on the clock, in microseconds; not simulated time, of which a world has none.
     t_us: u64,
     command: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     invariant: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     what: Option<&'a str>,
+    /// Steps of the counterexample; an empty list for storms.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<S>,
 }
 
+/// A part: how far it was explored, and the command that explores it alone.
 #[derive(Serialize)]
 struct PartObject {
+    /// `exhausted`, `depth`, `states`, `stopped`, `walked` or `violated`.
     end: &'static str,
     states: u64,
     unique: u64,
@@ -201,7 +223,8 @@ struct PartObject {
     command: String,
 }
 
-/// A step of a counterexample with its effects.
+/// A step of a counterexample with its effects. `what` is the action, and `then` are the reactions
+/// of the node in order.
 #[derive(Serialize)]
 struct StepObject<'a> {
     what: &'a str,

@@ -1,4 +1,4 @@
-//! Reports and exit codes of checks.
+//! Reports and exit codes of `synod check`.
 
 use super::parts::explore_with;
 use super::*;

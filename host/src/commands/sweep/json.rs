@@ -4,9 +4,10 @@
 use super::Account;
 use crate::exit::Exit;
 use crate::json::{self, Hex, List, Pairs, Text};
-use crate::sweep::{Expectations, Failure, Occurrences, Take};
+use crate::sweep::{Effort, Expectations, Failure, Occurrences};
 use serde::Serialize;
 
+/// Writes the report. The failures come first, in rising order of their seeds.
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     for failure in &account.swept.failures {
         write_failure(account, failure, out);
@@ -14,6 +15,7 @@ pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     write_sweep(account, out);
 }
 
+/// A failed run.
 #[derive(Serialize)]
 struct FailureObject<R> {
     event: &'static str,
@@ -22,10 +24,12 @@ struct FailureObject<R> {
     reason: R,
     command: String,
     digest: Hex,
+    /// Digest of the second run, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     other: Option<Hex>,
 }
 
+/// Writes the line of a failed run.
 fn write_failure(account: &Account<'_>, failure: &Failure, out: &mut Vec<u8>) {
     let (outcome, reason) = Account::fault(failure);
     json::line(
@@ -42,6 +46,8 @@ fn write_failure(account: &Account<'_>, failure: &Failure, out: &mut Vec<u8>) {
     );
 }
 
+/// The sweep as a whole. `faults` and `happened` are missing with `--quiet`; `pace` and `unusual`
+/// are missing unless all faults and sizes are drawn, as the bounds are for these.
 #[derive(Serialize)]
 struct SweepObject<R, F, H, M, P, U> {
     event: &'static str,
@@ -71,39 +77,50 @@ struct SweepObject<R, F, H, M, P, U> {
     #[serde(skip_serializing_if = "Option::is_none")]
     longest: Option<Longest>,
     jobs: usize,
+    /// Time on the clock, in milliseconds. Of two sweeps of the same seeds, only this and `jobs`
+    /// may differ.
     took_ms: u64,
+    /// Digest of the digests of all runs, in the order of their seeds.
     digest: Hex,
 }
 
+/// Seeds that were run: those of the shard from `first` on, below `next`.
 #[derive(Serialize)]
 struct Seeds {
     first: u64,
     next: u64,
 }
 
+/// Share of the seeds: `index` counts from 1 to `count`.
 #[derive(Serialize)]
 struct Shard {
     index: u64,
     count: u64,
 }
 
+/// The average of an effort over all runs, with its bounds; all three in thousandths.
 #[derive(Serialize)]
-struct Pace {
+struct AverageObject {
     average: u64,
     least: u64,
     most: u64,
 }
 
+/// The run that took the longest simulated time.
 #[derive(Serialize)]
 struct Longest {
     t_us: u64,
     run_seed: u64,
 }
 
+/// How often a fault or rare event occurred.
 #[derive(Serialize)]
 struct OccurrencesObject {
+    /// Number of runs in which it occurred.
     runs: u64,
+    /// Number of occurrences in all runs.
     times: u64,
+    /// Number of runs after which it is expected; missing if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     due_from: Option<u64>,
 }
@@ -118,6 +135,7 @@ impl OccurrencesObject {
     }
 }
 
+/// Writes the last line.
 fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
     let (sweep, swept) = (account.sweep, account.swept);
     let (outcome, reason) = account.outcome();
@@ -130,15 +148,15 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
         let object = OccurrencesObject::of(occurrences, due.rare_event(event));
         (event.name(), object)
     });
-    let pace = Take::ALL.into_iter().map(|take| {
-        let (least, most) = take.usual();
-        let average = swept.paces.mean(take);
-        let pace = Pace {
+    let averages = Effort::ALL.into_iter().map(|effort| {
+        let (least, most) = effort.usual();
+        let average = swept.averages.mean(effort);
+        let object = AverageObject {
             average,
             least,
             most,
         };
-        (take.name(), pace)
+        (effort.name(), object)
     });
     json::line(
         out,
@@ -163,7 +181,7 @@ fn write_sweep(account: &Account<'_>, out: &mut Vec<u8>) {
             faults: (!account.quiet).then(|| Pairs::of(faults)),
             happened: (!account.quiet).then(|| Pairs::of(happened)),
             missing: List::of(swept.missing.iter().map(Text)),
-            pace: due.is_unrestricted().then(|| Pairs::of(pace)),
+            pace: due.is_unrestricted().then(|| Pairs::of(averages)),
             unusual: due
                 .is_unrestricted()
                 .then(|| List::of(swept.unusual.iter().map(Text))),

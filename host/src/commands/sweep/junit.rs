@@ -13,28 +13,35 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use std::io;
 
-/// Result of a test case.
+/// Result of a test case. Build servers show the message in a list, and the text on the page of a
+/// case.
 enum Result {
     Passed,
+    /// The run failed, or an expected event never occurred.
     Failed {
         kind: String,
         message: String,
         text: String,
     },
+    /// Not decided, with the reason.
     Skipped(String),
 }
 
+/// A test case; its name and that of its suite identify it between reports.
 struct Case {
     name: String,
     result: Result,
 }
 
+/// Writes the report.
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     // Writing to a byte buffer never fails.
     let _ = write_suites(account, out);
     out.push(b'\n');
 }
 
+/// Writes the document. The counts of the root element are the sums of those of the suites, which
+/// some build servers check.
 fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let mut writer = Writer::new_with_indent(out, b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
@@ -62,6 +69,7 @@ fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the cases of the suite `runs`.
 fn runs(account: &Account<'_>) -> Vec<Case> {
     let swept = account.swept;
     let failed = |failure: &Failure| {
@@ -78,6 +86,7 @@ fn runs(account: &Account<'_>) -> Vec<Case> {
     };
     let mut cases: Vec<_> = swept.failures.iter().map(failed).collect();
     let failures = u64::try_from(swept.failures.len()).unwrap_or(u64::MAX);
+    debug_assert!(failures <= swept.runs, "a run fails once");
     let good = swept.runs.saturating_sub(failures);
     cases.push(Case {
         name: format!("{good} of {} seeds of {}", swept.runs, account.seeds()),
@@ -89,6 +98,7 @@ fn runs(account: &Account<'_>) -> Vec<Case> {
     cases
 }
 
+/// Returns the cases of the suite `sights`.
 fn coverage(account: &Account<'_>) -> Vec<Case> {
     let (swept, due) = (account.swept, Expectations::of(account.sweep));
     let faults = swept.coverage.faults();
@@ -123,10 +133,12 @@ fn counts(cases: &[Case]) -> [usize; 3] {
     ]
 }
 
+/// Formats a duration in seconds, as the attribute `time` wants it.
 fn seconds(took: Duration) -> String {
     format!("{}.{:03}", took.as_secs(), took.subsec_millis())
 }
 
+/// Writes a suite. Coverage takes no time of its own, so that its suite has 0.
 fn write_suite(
     writer: &mut Writer<&mut Vec<u8>>,
     name: &str,
@@ -150,6 +162,7 @@ fn write_suite(
     Ok(())
 }
 
+/// Writes a case. Its class is the suite, by which build servers group cases.
 fn write_case(writer: &mut Writer<&mut Vec<u8>>, suite: &str, case: &Case) -> io::Result<()> {
     let element = writer
         .create_element("testcase")

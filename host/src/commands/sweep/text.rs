@@ -1,14 +1,16 @@
-//! Text report of a sweep, for people.
+//! Text report of a sweep, for people: failures, results, tables of the coverage, and the digest.
 
 use super::{Account, thousandths};
 use crate::exit::Exit;
 use crate::progress::per_second;
-use crate::sweep::{End, Expectations, Occurrences, Take};
+use crate::sweep::{Effort, End, Expectations, Occurrences};
 use std::io::{self, Write};
 
-/// Greatest number of failures that are listed.
+/// Greatest number of failures that are listed. A sweep with more has one cause for most of them.
 const FAILURES_MAX: usize = 20;
 
+/// Writes the report. Failures come first, as a reader stops at the first screen, and the digest
+/// last, where scripts find it.
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
     // Writing to a byte buffer never fails.
     let _ = failures(account, out)
@@ -37,7 +39,8 @@ fn failures(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Writes the results of the sweep, one a line.
+/// Writes the results of the sweep, one a line. With `--quiet` only the outcome, the command and
+/// the number of runs are left.
 fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let swept = account.swept;
     let (outcome, reason) = account.outcome();
@@ -90,7 +93,8 @@ fn facts(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Writes the coverage: how often each fault and each rare event occurred.
+/// Writes the coverage: how often each fault and each rare event occurred. The last column says
+/// after how many runs an occurrence is expected, so that a zero can be judged.
 fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     if account.quiet {
         return Ok(());
@@ -126,16 +130,17 @@ fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
             "\n{heading:<24}{:>12}{:>12}{:>12}",
             "average", "at least", "at most"
         )?;
-        for take in Take::ALL {
-            let (least, most) = take.usual();
+        for effort in Effort::ALL {
+            let (least, most) = effort.usual();
             let [mean, least, most] =
-                [account.swept.paces.mean(take), least, most].map(thousandths);
-            writeln!(out, "{:<24}{mean:>12}{least:>12}{most:>12}", take.name())?;
+                [account.swept.averages.mean(effort), least, most].map(thousandths);
+            writeln!(out, "{:<24}{mean:>12}{least:>12}{most:>12}", effort.name())?;
         }
     }
     writeln!(out)
 }
 
+/// Writes a row of the coverage; a dash stands for something that is not expected.
 fn line(
     out: &mut Vec<u8>,
     name: &str,

@@ -1,4 +1,4 @@
-//! Fields of messages and events in the text format.
+//! Fields of messages and events in the text format: `name=value`, in the order in which the core names them.
 
 use super::recipients;
 use crate::log::bytes;
@@ -10,11 +10,14 @@ use synod::{
 
 /// Writes fields as `name=value`, separated by commas.
 pub(super) struct TextFields<'a> {
+    /// Buffer of the line.
     pub(super) out: &'a mut Vec<u8>,
+    /// Whether no field was written yet.
     pub(super) first: bool,
 }
 
 impl TextFields<'_> {
+    /// Appends a comma unless the field is the first.
     fn separator(&mut self) {
         if !self.first {
             self.out.extend_from_slice(b", ");
@@ -31,6 +34,7 @@ impl TextFields<'_> {
         self.out
     }
 
+    /// Appends a field with several values in brackets.
     fn list<T>(
         &mut self,
         name: &'static str,
@@ -54,6 +58,7 @@ impl Fields for TextFields<'_> {
         bytes::number(self.name(name), number);
     }
 
+    // A flag that is not set takes no room, since most are not.
     fn flag(&mut self, name: &'static str, flag: bool) {
         if flag {
             self.separator();
@@ -85,6 +90,7 @@ impl Fields for TextFields<'_> {
         bytes::ballot(self.name(name), ballot);
     }
 
+    // An acceptance has the same ballot twice; only a refusal is worth telling apart.
     fn promised(&mut self, answered: Ballot, promised: Ballot) {
         if promised != answered {
             self.ballot("promised", promised);

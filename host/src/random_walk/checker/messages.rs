@@ -6,13 +6,18 @@ use crate::random_walk::check::{Check, Violation};
 use synod::machines::KvCommand;
 use synod::{Ballot, Entry, Message, Slot};
 
-/// Contents of a promise.
+/// Contents of a promise. A page reports votes from a slot on; `last` says that none is left.
 struct Promise<'a> {
+    /// The claim that it answers.
     ballot: Ballot,
+    /// The promise of its sender: the same ballot, or a higher one in a refusal.
     promised: Ballot,
+    /// First slot that the page is about.
     from: Slot,
+    /// Last slot whose votes the sender has forgotten, as it has applied it.
     low_water: Slot,
     last: bool,
+    /// The votes, in the order of slots.
     entries: &'a [Entry<KvCommand>],
 }
 
@@ -25,6 +30,8 @@ impl Checker {
     ) -> Result<(), Violation> {
         let checks = self.checks;
         match message {
+            // Votes are compared with the durable ones: an answer must not leave before its vote is
+            // durable.
             Message::Accepted {
                 ballot,
                 promised,
@@ -54,6 +61,7 @@ impl Checker {
             | Message::Accept {
                 ballot, decided, ..
             } => self.see_claim(node, *ballot, *decided),
+            // A node passes on only what it has applied, which is in the log.
             Message::Decisions {
                 first, proposals, ..
             } => {
@@ -71,6 +79,7 @@ impl Checker {
         }
     }
 
+    /// Checks that a node has forgotten only votes of slots that it has applied (rule T1).
     fn see_low_water(&self, node: u16, low_water: Slot) -> Result<(), Violation> {
         let applied = self.applied(node);
         self.checks.ensure(Check::Memory, low_water <= applied, || {
@@ -78,8 +87,9 @@ impl Checker {
         })
     }
 
-    /// Checks that everything the leader of a ballot announces as decided is decided, and so is every vote under this
-    /// ballot in it.
+    /// Checks that everything the leader of a ballot announces as decided is decided, and so is
+    /// every vote under this ballot in it. Each slot is looked at once for each ballot, and votes
+    /// that come later are compared when they are cast.
     fn see_claim(&mut self, node: u16, ballot: Ballot, decided: Slot) -> Result<(), Violation> {
         let checks = self.checks;
         checks.ensure(Check::Claim, decided <= self.applied(node), || {
@@ -130,6 +140,8 @@ impl Checker {
         )
     }
 
+    /// Checks a page against the votes that its sender has handed out, whether durable or not: it
+    /// leaves after them.
     fn check_promise(&self, node: u16, promise: &Promise<'_>) -> Result<(), Violation> {
         let checks = self.checks;
         let Some(memory) = self.memory(node) else {
@@ -140,6 +152,7 @@ impl Checker {
             format!("NODE_{node} reports the promise {said}, but wrote {written}")
         })?;
         self.see_low_water(node, promise.low_water)?;
+        // A refusal reports no votes.
         if said != promise.ballot {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! A node with its journal in a file.
+//! A node whose journal is a file: it restarts as it was, or not at all.
 
 use super::*;
 use synod::machines::{Key, Kv, KvCommand};

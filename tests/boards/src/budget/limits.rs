@@ -1,4 +1,4 @@
-//! Limits of figures.
+//! Limits of the figures of `cargo budget`: those that are promised, and those in `tests/boards/budget.toml`.
 
 use crate::Failure;
 use core::fmt::Write;

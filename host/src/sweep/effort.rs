@@ -1,4 +1,4 @@
-//! Averages of the effort of runs, which reveal a change that the variance of single runs hides.
+//! Effort of runs, averaged over a sweep, which reveals a change that the variance of single runs hides.
 //!
 //! A node that claims too often, or repeats a message too soon, makes no single run fail, as some runs take as much
 //! anyway. But averages over a thousand runs of the same distribution differ by only a few percent.
@@ -9,8 +9,11 @@ use synod::NodeId;
 use synod::simulation::Trial;
 
 /// A quantity that is averaged over runs.
+///
+/// All are numbers of things that a cluster does or waits for; more of any is worse, and much less
+/// is a sign that something does not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Take {
+pub enum Effort {
     /// Ballots claimed in a run.
     Claims,
     /// Ballots claimed in a run after its faults were over and a client was answered.
@@ -29,14 +32,16 @@ pub enum Take {
     Rest,
 }
 
-const TAKES: usize = 8;
+/// Number of efforts.
+const EFFORTS: usize = 8;
 
-/// Number of runs after which averages are checked.
+/// Number of runs after which averages are checked. Averages of fewer differ so much that bounds
+/// would have to be too wide to mean anything.
 pub const MANY_RUNS: u64 = 1_000;
 
-impl Take {
+impl Effort {
     /// All quantities.
-    pub const ALL: [Self; TAKES] = [
+    pub const ALL: [Self; EFFORTS] = [
         Self::Claims,
         Self::LateClaims,
         Self::Messages,
@@ -82,6 +87,7 @@ impl Take {
         }
     }
 
+    /// Returns the place among the sums. Discriminants rise from 0 in the order of [`Effort::ALL`].
     const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
         {
@@ -90,31 +96,34 @@ impl Take {
     }
 }
 
-impl fmt::Display for Take {
+impl fmt::Display for Effort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
 /// A numerator and a denominator: the average is the sum of the first over the sum of the second.
+/// The numerator is in thousandths. A share of zeros leaves a run out.
 type Share = (u64, u64);
 
 /// Averages over the runs so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Paces {
-    sums: [Share; TAKES],
+pub struct EffortAverages {
+    /// Sums of the shares of all runs, by effort.
+    sums: [Share; EFFORTS],
     /// Number of runs with comparable figures.
     pub runs: u64,
 }
 
-impl Paces {
+impl EffortAverages {
     /// Adds a run, if its figures are comparable.
     pub fn add(&mut self, trial: &Trial, finished: &Finished) {
-        let Some(figures) = finished.pace else {
+        let Some(figures) = finished.effort else {
             return;
         };
         let scenario = &trial.scenario;
         let usual = scenario.link.round_trip_max();
+        // Nodes that take the round trip for longer than it is wait for longer, too.
         let trip = scenario
             .round_trip
             .unwrap_or(usual)
@@ -124,27 +133,28 @@ impl Paces {
         let heartbeat = scenario.config(NodeId(0)).heartbeat;
         let nodes = u64::from(scenario.nodes);
         let trips = |span: synod::Duration| span.as_micros().saturating_mul(1_000) / trip;
+        // A cluster without requests sends heartbeats all the same.
         let beats = finished.report.at.as_micros() / heartbeat.as_micros().max(1);
-        for take in Take::ALL {
-            let share = match take {
-                Take::Claims => (figures.claims_in_all * 1_000, 1),
-                Take::LateClaims => (figures.late_claims * 1_000, 1),
-                Take::Messages => (
+        for effort in Effort::ALL {
+            let share = match effort {
+                Effort::Claims => (figures.claims_in_all * 1_000, 1),
+                Effort::LateClaims => (figures.late_claims * 1_000, 1),
+                Effort::Messages => (
                     figures.messages_in_all * 1_000,
                     nodes * (finished.report.answered + beats),
                 ),
-                Take::LateMessages => (figures.messages * 1_000, nodes * figures.work(heartbeat)),
+                Effort::LateMessages => (figures.messages * 1_000, nodes * figures.work(heartbeat)),
                 // Clients that outnumber the sessions evict each other and need more slots.
-                Take::Slots if scenario.clients >= trial.room.sessions() => (0, 0),
-                Take::Slots => (figures.slots * 1_000, figures.answers),
-                Take::FirstAnswer => match figures.first_answer {
+                Effort::Slots if scenario.clients >= trial.room.sessions() => (0, 0),
+                Effort::Slots => (figures.slots * 1_000, figures.answers),
+                Effort::FirstAnswer => match figures.first_answer {
                     Some(span) => (trips(span), 1),
                     None => (0, 0),
                 },
-                Take::LongestWait => (trips(figures.longest_wait), 1),
-                Take::Rest => (trips(figures.lasted), 1),
+                Effort::LongestWait => (trips(figures.longest_wait), 1),
+                Effort::Rest => (trips(figures.lasted), 1),
             };
-            if let Some(sum) = self.sums.get_mut(take.index()) {
+            if let Some(sum) = self.sums.get_mut(effort.index()) {
                 *sum = (sum.0 + share.0, sum.1 + share.1);
             }
         }
@@ -152,18 +162,18 @@ impl Paces {
     }
 
     /// Returns an average, in thousandths.
-    pub fn mean(&self, take: Take) -> u64 {
-        let (sum, of) = self.sums.get(take.index()).copied().unwrap_or_default();
+    pub fn mean(&self, effort: Effort) -> u64 {
+        let (sum, of) = self.sums.get(effort.index()).copied().unwrap_or_default();
         sum.checked_div(of).unwrap_or(0)
     }
 
     /// Returns the quantities whose averages are out of bounds.
-    pub fn unusual(&self) -> impl Iterator<Item = Take> {
-        let unusual = |take: &Take| {
-            let (least, most) = take.usual();
-            let mean = self.mean(*take);
+    pub fn unusual(&self) -> impl Iterator<Item = Effort> {
+        let unusual = |effort: &Effort| {
+            let (least, most) = effort.usual();
+            let mean = self.mean(*effort);
             mean < least || mean > most
         };
-        Take::ALL.into_iter().filter(unusual)
+        Effort::ALL.into_iter().filter(unusual)
     }
 }
