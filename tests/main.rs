@@ -15,6 +15,8 @@ mod client_sessions;
 #[cfg(test)]
 mod disk_faults;
 #[cfg(test)]
+mod disk_latency;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod downstream_crates;

@@ -293,6 +293,21 @@ impl MessageKind {
 }
 
 impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
+    /// True if the message may leave before the writes of the same outbox are durable (rule D1).
+    ///
+    /// That holds for what only a leader says: accepts, decisions and heartbeats. They claim two things, the ballot, and
+    /// up to where the log is decided, and both rest on writes of earlier turns. The leader's promise of its ballot was
+    /// durable before the prepare left, and so before any answer could elect it. Each slot up to the mark was chosen with
+    /// votes of others, who answered accepts of an earlier turn; the leader's own votes for these slots were written in
+    /// that turn as well. Its votes for the slots of an accept itself are counted by nobody else: a leader that loses
+    /// them with its power has lost votes that it never told of.
+    pub const fn is_early(&self) -> bool {
+        matches!(
+            self,
+            Self::Accept { .. } | Self::Decision { .. } | Self::Heartbeat { .. }
+        )
+    }
+
     /// Returns the kind of the message.
     pub const fn kind(&self) -> MessageKind {
         match self {

@@ -7,7 +7,8 @@ use core::fmt::Debug;
 use heapless::Vec;
 use heapless::vec::VecView;
 
-/// A record that must be durable before any message or reply of the same outbox leaves.
+/// A record that must be durable before any message or reply of the same outbox leaves, except for
+/// [early](Outbox::early) messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Write<C> {
@@ -66,14 +67,15 @@ pub struct Reply<O> {
 /// 3. **Input**: pass on messages and requests, one by one, as long as [`Outbox::room`] is at least
 ///    [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN). Keep the others for the next turn: a message that is passed on
 ///    without that room is dropped.
-/// 4. **Writes**: every [`Write`] becomes durable before any message or reply of the same outbox leaves. A
+/// 4. **Writes**: every [`Write`] becomes durable before any message or reply of the same outbox leaves, except for the
+///    messages of [`Outbox::early`], which may leave at once: a decision then waits for one disk, and not for two, one
+///    after the other. The node takes no input before its writes are durable or have failed. A
 ///    [`Journal`](crate::storage::Journal) does this; without one, the node must never be restarted. If a write fails,
 ///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node that does not vote
 ///    ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are dropped instead, as nobody relies
 ///    on them.
 /// 5. **Output**: send the messages, then hand out the replies, then call [`Outbox::clear`]. Messages may be lost,
-///    delayed, duplicated and reordered on their way, but not altered. A driver that gathers steps for a slow link sends
-///    them in the order of [`Outbox::in_sending_order`].
+///    delayed, duplicated and reordered on their way, but not altered.
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -223,29 +225,39 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         ROOM - longest.max(self.replies.len())
     }
 
-    /// Returns all messages, with the pages of snapshots behind everything else: up to a window of them answer one
-    /// request, and nobody waits for them as for an accept or a heartbeat. The pages stay in their order.
+    /// Returns the messages that may leave before the writes are durable: those for which [`Message::is_early`] is true.
+    pub fn early(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
+        let is_early = |outgoing: &&Outgoing<M, PAGE>| outgoing.message.is_early();
+        self.messages.iter().filter(is_early)
+    }
+
+    /// Returns the messages that leave when the writes are durable: all that are not [early](Outbox::early). The pages of
+    /// snapshots come last, in their order: up to a window of them answer one request, and nobody waits for them as for
+    /// a promise or a vote.
     ///
     /// ```
     /// use synod::machines::Kv;
-    /// use synod::{Message, NodeId, NodeSet, Outbox, Outgoing, Role, Slot, SnapshotId};
+    /// use synod::{Ballot, Message, NodeId, NodeSet, Outbox, Outgoing, Role, Slot, SnapshotId};
     ///
     /// let (to, snapshot) = (NodeSet::only(NodeId(1)), SnapshotId { at: Slot::FIRST, digest: 0 });
     /// let page = |page| Message::Welcome { snapshot, page, pages: 3, bytes: Default::default() };
+    /// let learn = Message::Learn { from: Slot::FIRST };
+    /// let decision = Message::Decision { ballot: Ballot::new(1, NodeId(0)), decided: Slot::FIRST };
     /// let mut outbox = Outbox::<Kv<4>, 2, 30>::new();
-    /// for message in [page(0), page(1), Message::Learn { from: Slot::FIRST }] {
+    /// for message in [page(0), page(1), learn.clone(), decision.clone()] {
     ///     outbox.messages.push(Outgoing { role: Role::Replica, to, message }).unwrap();
     /// }
-    /// let sent: Vec<_> = outbox.in_sending_order().map(|outgoing| &outgoing.message).collect();
-    /// assert_eq!(sent, [&Message::Learn { from: Slot::FIRST }, &page(0), &page(1)]);
+    /// let early: Vec<_> = outbox.early().map(|outgoing| &outgoing.message).collect();
+    /// assert_eq!(early, [&decision]);
+    /// let late: Vec<_> = outbox.late().map(|outgoing| &outgoing.message).collect();
+    /// assert_eq!(late, [&learn, &page(0), &page(1)]);
     /// ```
-    pub fn in_sending_order(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
+    pub fn late(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
         let is_page =
             |outgoing: &&Outgoing<M, PAGE>| matches!(outgoing.message, Message::Welcome { .. });
-        let others = self
-            .messages
-            .iter()
-            .filter(move |outgoing| !is_page(outgoing));
+        let waits =
+            move |outgoing: &&Outgoing<M, PAGE>| !outgoing.message.is_early() && !is_page(outgoing);
+        let others = self.messages.iter().filter(waits);
         others.chain(self.messages.iter().filter(is_page))
     }
 

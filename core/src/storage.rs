@@ -6,10 +6,11 @@
 //! # The contract of a driver
 //!
 //! 1. **Write, sync, then send.** Every [`Write`](crate::Write) of an outbox is written and synced before any message
-//!    or reply of that outbox leaves (rule D1). The driver may gather several steps in one outbox and sync once (group
-//!    commit).
-//! 2. **Nothing of a failed outbox leaves.** If [`Journal::write`] or [`Journal::sync`] returns an error, the outbox is
-//!    not sent: [`Node::fence`](crate::Node::fence) drops its writes and messages, and from then on the node does not
+//!    or reply of that outbox leaves (rule D1), except for [early](crate::Outbox::early) messages: these rest on earlier
+//!    writes, and leave while this outbox is written. The driver may gather several steps in one outbox and sync once
+//!    (group commit).
+//! 2. **Nothing else of a failed outbox leaves.** If [`Journal::write`] or [`Journal::sync`] returns an error, the outbox
+//!    is not sent: [`Node::fence`](crate::Node::fence) drops its writes and messages, and from then on the node does not
 //!    vote. Replies that remain in the outbox depend only on what other nodes have written, and may leave.
 //! 3. **A node restarts only from its own storage.** Only [`Intact`] storage makes a voter of a node that was one
 //!    before; [`Empty`] storage is given only to nodes that have never voted (rule D2). A node whose storage is lost or

@@ -1,8 +1,10 @@
 //! Getters of a node: its state as seen from outside.
 
 use super::{Node, Phase};
+use crate::mutant::Mutant;
 use crate::{
-    Ballot, Config, Entry, Halt, NodeId, NodeState, Proposal, Role, Slot, StateMachine, Status,
+    Ballot, Config, Entry, Halt, Message, NodeId, NodeState, Outgoing, Proposal, Role, Slot,
+    StateMachine, Status,
 };
 
 /// High-water marks: the most that a node's fixed structures have held at once.
@@ -70,6 +72,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// lost ([`Node::learn`]) only learns decisions, and nothing that its acceptor holds was ever sent to anybody.
     pub fn is_voter(&self) -> bool {
         self.voter
+    }
+
+    /// True if a message of this node may leave before the writes of its outbox are durable: [`Message::is_early`], in a
+    /// node without a mutant.
+    pub fn leaves_early(&self, outgoing: &Outgoing<M, PAGE>) -> bool {
+        match outgoing.message {
+            Message::Accepted { .. } if self.makes(Mutant::VoteSentEarly) => true,
+            Message::Prepare { .. } if self.makes(Mutant::PrepareSentEarly) => true,
+            _ => outgoing.message.is_early(),
+        }
     }
 
     /// Returns the leader that this node believes in. This is a hint, and may be out of date.

@@ -45,15 +45,16 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
-        let (outbox, progress, boundaries) = if Self::DEFERRED {
+        let (outbox, progress, boundaries, early_left) = if Self::DEFERRED {
             let index = usize::from(node.0);
             let Some(pending) = self.pending.get(index) else {
                 return;
             };
             let batch = pending.batch(covered);
-            (&batch.outbox, batch.progress, batch.boundaries.as_slice())
+            let boundaries = batch.boundaries.as_slice();
+            (&batch.outbox, batch.progress, boundaries, batch.early_left)
         } else {
-            (&self.outbox, NodeProgress::of(&member.node), &[][..])
+            (&self.outbox, NodeProgress::of(&member.node), &[][..], false)
         };
         let seen = observer.stepped(&StepsTaken {
             at: self.now,
@@ -73,7 +74,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             spare,
         };
         for outgoing in outbox.messages() {
-            sender.send(outgoing, tracer);
+            if !(early_left && member.node.leaves_early(outgoing)) {
+                sender.send(outgoing, tracer);
+            }
         }
         let replies = outbox.replies().len();
         for index in 0..replies {
@@ -86,6 +89,39 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         // A violation that an observer finds in a step is closer to the cause than one in its consequences.
         if let Err(violation) = seen {
             self.violation = Some(violation);
+        }
+    }
+
+    /// Sends the messages of a node that need not wait for the sync that has just begun. All writes of earlier syncs are
+    /// durable by then, as only one is under way at a time.
+    pub(super) fn dispatch_early<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+        &mut self,
+        node: NodeId,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let (index, spare) = (usize::from(node.0), self.reserved());
+        let (Some(member), Some(pending)) = (self.members.get(index), self.pending.get_mut(index))
+        else {
+            return;
+        };
+        let batch = pending.batch_mut(true);
+        batch.early_left = true;
+        let mut sender = Sender::<S, W, C, P> {
+            now: self.now,
+            node: &member.node,
+            nemesis: &mut self.nemesis,
+            scheduler: &mut self.scheduler,
+            spare,
+        };
+        for outgoing in batch.outbox.messages() {
+            if member.node.leaves_early(outgoing) {
+                if let Err(violation) = observer.left_early(&member.node, outgoing) {
+                    self.violation = Some(violation);
+                }
+                sender.send(outgoing, tracer);
+                self.counts.early += 1;
+            }
         }
     }
 

@@ -63,6 +63,7 @@ pub(super) struct Counts {
     pub(super) writes: u64,
     pub(super) grouped: u64,
     pub(super) gathered: u64,
+    pub(super) early: u64,
 }
 
 /// A simulated cluster, as a [`Setting`] says.
@@ -295,6 +296,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             writes: self.counts.writes,
             grouped: self.counts.grouped,
             gathered: self.counts.gathered,
+            early: self.counts.early,
         }
     }
 

@@ -167,6 +167,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 let _ = self.scheduler.push(at, SimEvent::Synced(node));
                 if member.node.makes(Mutant::SentBeforeSynced) {
                     self.dispatch(node, true, tracer, observer);
+                } else {
+                    self.dispatch_early(node, tracer, observer);
                 }
             }
             Err(failed) => return self.failed(node, failed, tracer, observer),

@@ -366,6 +366,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         self.room(id, &node.marks())
     }
 
+    fn left_early(
+        &mut self,
+        node: &Node<S::Machine, W, C, P>,
+        outgoing: &Outgoing<S::Machine, P>,
+    ) -> Result<(), Violation> {
+        self.said_early(node.id(), &outgoing.message)
+    }
+
     fn recovered(
         &mut self,
         _at: Instant,

@@ -122,6 +122,21 @@ pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, c
         Ok(())
     }
 
+    /// A message leaves a node before the writes of its steps are durable (see [`Message::is_early`](crate::Message::is_early)).
+    /// When they are, the steps are observed with all of their messages; they never are if power fails before.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the message breaks.
+    fn left_early(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        outgoing: &Outgoing<M, PAGE>,
+    ) -> Result<(), Violation> {
+        let _ = (node, outgoing);
+        Ok(())
+    }
+
     /// A node has started again after a crash, from what it had made durable; or, where it is no voter, without that.
     ///
     /// # Errors
@@ -170,6 +185,14 @@ where
         (**self).stepped(taken)
     }
 
+    fn left_early(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        outgoing: &Outgoing<M, PAGE>,
+    ) -> Result<(), Violation> {
+        (**self).left_early(node, outgoing)
+    }
+
     fn recovered(
         &mut self,
         at: Instant,
@@ -200,6 +223,15 @@ where
     ) -> Result<(), Violation> {
         self.0.stepped(taken)?;
         self.1.stepped(taken)
+    }
+
+    fn left_early(
+        &mut self,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+        outgoing: &Outgoing<M, PAGE>,
+    ) -> Result<(), Violation> {
+        self.0.left_early(node, outgoing)?;
+        self.1.left_early(node, outgoing)
     }
 
     fn recovered(

@@ -24,6 +24,8 @@ pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
     pub(super) boundaries: StepBoundaries<O>,
     /// The progress of the node after the last of the steps.
     pub(super) progress: NodeProgress,
+    /// Whether the messages that need not wait for the writes have left.
+    pub(super) early_left: bool,
 }
 
 /// The boundaries between steps: up to two for each place of an outbox, as each step adds a write or a message.
@@ -78,12 +80,14 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
             outbox: AnyOutbox::new(),
             boundaries: StepBoundaries::new(),
             progress: NodeProgress::NONE,
+            early_left: false,
         }
     }
 
     pub(super) fn clear(&mut self) {
         self.outbox.clear();
         self.boundaries.clear();
+        self.early_left = false;
     }
 }
 
@@ -168,7 +172,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
     pub(super) fn reset(&mut self) {
         for batch in &mut self.batches {
             batch.outbox.reset();
-            batch.boundaries.clear();
+            batch.clear();
         }
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }

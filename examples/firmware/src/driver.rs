@@ -50,8 +50,9 @@ pub fn drive<
             }
         }
 
-        // The node's messages depend on its writes, which are therefore made durable first; if they cannot be, the
-        // node is fenced.
+        // Accepts, decisions and heartbeats leave while the writes are made durable. All else depends on these writes; if
+        // they cannot be made durable, the node is fenced.
+        send_messages(board, &frames, (node, outbox), true);
         if let Some(open) = &mut journal
             && open
                 .write(now, node, &outbox.writes)
@@ -62,12 +63,7 @@ pub fn drive<
             journal = None;
         }
 
-        for outgoing in &outbox.messages {
-            for to in outgoing.to.iter() {
-                let envelope = node.envelope(to, outgoing);
-                send(board, &frames, &Said::Message(&envelope));
-            }
-        }
+        send_messages(board, &frames, (node, outbox), false);
         for reply in &outbox.replies {
             if let Some(answered) = service.answer(node, reply) {
                 send(board, &frames, &Said::AnswerEnvelope(&answered));
@@ -77,6 +73,29 @@ pub fn drive<
             send(board, &frames, &Said::AnswerEnvelope(answered));
         }
         outbox.clear();
+    }
+}
+
+/// Sends the messages that may leave early, or all others.
+fn send_messages<
+    M: StateMachine,
+    const W: usize,
+    const C: usize,
+    const P: usize,
+    const ROOM: usize,
+>(
+    board: &mut Board,
+    frames: &Frames,
+    (node, outbox): (&Node<M, W, C, P>, &Outbox<M, P, ROOM>),
+    early: bool,
+) {
+    for outgoing in &outbox.messages {
+        if outgoing.message.is_early() == early {
+            for to in outgoing.to.iter() {
+                let envelope = node.envelope(to, outgoing);
+                send(board, frames, &Said::Message(&envelope));
+            }
+        }
     }
 }
 

@@ -94,8 +94,13 @@ fn drive(mut node: Member, clock: Clock, link: &Link) {
             arrived = link.inbox.try_recv().ok();
         }
 
+        for outgoing in outbox.early() {
+            for to in outgoing.to.iter() {
+                link.send(to, node.envelope(to, outgoing));
+            }
+        }
         // A node that must survive a restart passes `outbox.writes` to its journal here, and syncs it.
-        for outgoing in outbox.in_sending_order() {
+        for outgoing in outbox.late() {
             for to in outgoing.to.iter() {
                 link.send(to, node.envelope(to, outgoing));
             }

@@ -12,8 +12,8 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use synod::storage::Journal;
 use synod::{
-    ClientId, Envelope, Instant, Message, NodeId, Outbox, Proposal, RequestNumber, Timer, Tracer,
-    Write,
+    ClientId, Envelope, Instant, Message, NodeId, Outbox, Outgoing, Proposal, RequestNumber, Timer,
+    Tracer, Write,
 };
 
 /// The initial state of a scope, and the actions within its bounds.
@@ -380,9 +380,13 @@ impl Explorer {
             let what = format!("an assertion in {at} does not hold");
             return Self::breaks(world, Invariant::Assertion, what);
         };
-        // Whatever the step wanted to send waited for its sync, so that only the storage is left of
-        // it.
+        // What waited for the sync is lost with the power, so that only the storage is left of the step, and what need not
+        // wait.
         if torn.is_some() {
+            if let Err(broken) = self.release_early(world, &stored.node, &outbox) {
+                world.broken = Some(Arc::new(broken));
+                return;
+            }
             let storage = stored.journal.map(Journal::into_storage);
             return self.come_back(world, at, storage, Situation::Torn);
         }
@@ -428,14 +432,38 @@ impl Explorer {
         world.remember(ledger, &self.interners);
     }
 
-    /// Puts the messages of a node in flight, except kinds that are always lost.
+    /// Puts the messages of a node in flight.
     fn release(&self, world: &mut World, node: &Member, outbox: &Outbox<Tape, PAGE, ROOM>) {
         for envelope in sent(node, outbox) {
-            world.outside |= self.is_outside(&envelope);
-            // Kinds that are lost in the scope would keep a cluster from coming to rest.
-            if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
-                world.post(envelope, &self.interners);
+            self.send(world, envelope);
+        }
+    }
+
+    /// Puts those messages of a node in flight that leave before the writes of its step are durable, and checks them.
+    fn release_early(
+        &self,
+        world: &mut World,
+        node: &Member,
+        outbox: &Outbox<Tape, PAGE, ROOM>,
+    ) -> Result<(), Broken> {
+        let mut ledger = world.ledger.value.clone();
+        let leaves = |outgoing: &&Outgoing<Tape, PAGE>| node.leaves_early(outgoing);
+        for outgoing in outbox.messages.iter().filter(leaves) {
+            ledger.see_message(node, &outgoing.message)?;
+            for to in outgoing.to.iter() {
+                self.send(world, node.envelope(to, outgoing));
             }
+        }
+        world.remember(ledger, &self.interners);
+        Ok(())
+    }
+
+    /// Puts a message in flight, unless all of its kind are lost in this scope: these would keep a cluster from coming to
+    /// rest.
+    fn send(&self, world: &mut World, envelope: Envelope<Tape, PAGE>) {
+        world.outside |= self.is_outside(&envelope);
+        if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
+            world.post(envelope, &self.interners);
         }
     }
 

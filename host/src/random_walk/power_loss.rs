@@ -57,7 +57,14 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         let outbox = core::mem::take(&mut member.outbox);
         if let Some(after) = after {
             journal.storage_mut().cut_after(after);
-            // Whether the writes failed or power was lost right after them, nothing of the step is sent.
+            // Whether the writes failed or power was lost right after them, nothing of the step is sent but what need not
+            // wait for them.
+            for outgoing in &outbox.messages {
+                if node.leaves_early(outgoing) {
+                    let envelopes = outgoing.to.iter().map(|to| node.envelope(to, outgoing));
+                    self.in_flight.extend(envelopes);
+                }
+            }
             let _ = journal
                 .write(member.clock, &mut node, &outbox.writes)
                 .and_then(|()| journal.sync());

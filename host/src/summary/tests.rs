@@ -77,6 +77,7 @@ fn finished() -> Finished {
             writes: 12,
             grouped: 0,
             gathered: 0,
+            early: 0,
         },
         digest: Digest::resume(0xabc),
         tally,

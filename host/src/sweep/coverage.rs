@@ -39,6 +39,8 @@ pub enum RareEvent {
     CutOverruled,
     /// Several steps of a node gathered by its driver before the outbox was emptied.
     Gathered,
+    /// A message that left a node while the node made the writes of the same steps durable.
+    EarlyMessage,
     /// A node fenced because its disk failed.
     Fenced,
     /// A node that restarted as a learner because its disk had lost data.
@@ -60,7 +62,7 @@ pub enum RareEvent {
 }
 
 /// Number of rare events. The length of [`RareEvent::ALL`] is compared with it by the compiler.
-const RARE_EVENTS: usize = 25;
+const RARE_EVENTS: usize = 26;
 
 impl RareEvent {
     /// All rare events.
@@ -81,6 +83,7 @@ impl RareEvent {
         Self::Overruled,
         Self::CutOverruled,
         Self::Gathered,
+        Self::EarlyMessage,
         Self::Fenced,
         Self::LostStorage,
         Self::Eviction,
@@ -111,6 +114,7 @@ impl RareEvent {
             Self::Overruled => "overruled",
             Self::CutOverruled => "cut-overruled",
             Self::Gathered => "gathered",
+            Self::EarlyMessage => "early-message",
             Self::Fenced => "fenced",
             Self::LostStorage => "lost-storage",
             Self::Eviction => "eviction",
@@ -148,6 +152,7 @@ impl RareEvent {
             Self::Overruled => finished.disks.overruled,
             Self::CutOverruled => finished.disks.cut_overruled,
             Self::Gathered => finished.report.gathered,
+            Self::EarlyMessage => finished.report.early,
             Self::Fenced => tally.fenced,
             Self::LostStorage => finished.disks.damaged,
             Self::Eviction => tally.evicted,

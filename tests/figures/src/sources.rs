@@ -17,7 +17,7 @@ pub struct Source {
 }
 
 /// Every source, the quick ones first.
-pub const SOURCES: [Source; 8] = [
+pub const SOURCES: [Source; 9] = [
     Source {
         name: "log",
         command: "cargo run --release -- 6 --nodes 3 --clients 1 --requests 3",
@@ -59,6 +59,12 @@ pub const SOURCES: [Source; 8] = [
         command: "cargo test -p synod-tests mebibyte -- --nocapture",
         figures: &["snapshot-pages", "snapshot-runs"],
         measure: snapshot,
+    },
+    Source {
+        name: "latency",
+        command: "cargo test -p synod-tests one_disk -- --nocapture",
+        figures: &["latency-waiting", "latency-early"],
+        measure: latency,
     },
     Source {
         name: "bench",
@@ -260,20 +266,7 @@ fn counterexample() -> Result<Vec<String>, Failure> {
 }
 
 fn power() -> Result<Vec<String>, Failure> {
-    let disks = run(
-        "cargo",
-        &[
-            "test",
-            "--locked",
-            "--quiet",
-            "-p",
-            "synod-tests",
-            "every_operation",
-            "--",
-            "--nocapture",
-        ],
-        &[0],
-    )?;
+    let disks = printed_by_tests("every_operation")?;
     let flash = run(
         "cargo",
         &[
@@ -302,21 +295,23 @@ fn power() -> Result<Vec<String>, Failure> {
     ])
 }
 
+/// Returns what the tests of clusters with a word in their name print.
+fn printed_by_tests(word: &str) -> Result<String, Failure> {
+    let mut line = vec!["test", "--locked", "--quiet", "-p", "synod-tests"];
+    line.extend([word, "--", "--nocapture"]);
+    run("cargo", &line, &[0])
+}
+
+fn latency() -> Result<Vec<String>, Failure> {
+    let said = printed_by_tests("one_disk")?;
+    Ok(vec![
+        number(between(&said, "a decision takes ", " ms if every")?)?,
+        number(between(&said, "for the disk, and ", " ms if accepts")?)?,
+    ])
+}
+
 fn snapshot() -> Result<Vec<String>, Failure> {
-    let said = run(
-        "cargo",
-        &[
-            "test",
-            "--locked",
-            "--quiet",
-            "-p",
-            "synod-tests",
-            "mebibyte",
-            "--",
-            "--nocapture",
-        ],
-        &[0],
-    )?;
+    let said = printed_by_tests("mebibyte")?;
     Ok(vec![
         between(&said, "over a link of 30 ms: ", " s page by page")?.into(),
         between(&said, "page by page, ", " s in runs")?.into(),

@@ -87,6 +87,51 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
+    /// A message leaves before the writes of its step are durable: it rests on earlier ones alone (rule D1). So the node
+    /// has written its promise of the ballot, and what is decided up to the mark was chosen by votes that are durable.
+    pub(super) fn said_early(
+        &mut self,
+        node: NodeId,
+        message: &Message<S::Machine, P>,
+    ) -> Result<(), Violation> {
+        let (ballot, decided) = match message {
+            Message::Accept {
+                ballot, decided, ..
+            }
+            | Message::Decision { ballot, decided }
+            | Message::Heartbeat {
+                ballot, decided, ..
+            } => (*ballot, *decided),
+            _ => {
+                self.seen.check(Rule::UnwrittenPromise);
+                let ballot = Ballot::NULL;
+                return Err(Violation::UnwrittenPromise { node, ballot });
+            }
+        };
+        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
+            self.seen.skip(Rule::UnwrittenPromise);
+            return Ok(());
+        };
+        memory.claims(node, ballot, &mut self.seen)?;
+        if decided > Slot::ZERO {
+            self.seen.check(Rule::NotChosen);
+            match self.ballots.chosen(decided) {
+                Known::Is(_) => {}
+                Known::Not if !self.lost => {
+                    let slot = decided;
+                    return Err(Violation::NotChosen { node, slot });
+                }
+                _ => self.seen.skip(Rule::NotChosen),
+            }
+        }
+        match message {
+            Message::Accept {
+                first, proposals, ..
+            } => self.proposed(node, ballot, *first, proposals),
+            _ => Ok(()),
+        }
+    }
+
     /// A message leaves, in the order in which it was said: what it names its node has seen, and claims nothing under that.
     pub(super) fn names(
         &mut self,

@@ -6,9 +6,9 @@ use crate::check::{Broken, Invariant, Scope, Tape};
 use synod::{Ballot, Entry, Message, NodeId, Outcome, Reply, Slot};
 
 impl Ledger {
-    /// Checks a message when it is sent, which is after the writes of its step. Kinds that claim
-    /// nothing about writes pass.
-    pub(super) fn see_message(
+    /// Checks a message when it is sent, which is after the writes of its step, unless these lost their power. Kinds that
+    /// claim nothing about writes pass.
+    pub(in crate::check) fn see_message(
         &mut self,
         node: &Member,
         message: &Message<Tape, PAGE>,
