@@ -176,7 +176,7 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
             Some(page) if page < self.sessions => {
                 self.state
                     .sessions
-                    .read_page(page, M::PAGE_BYTES, &mut reader)?;
+                    .read_page(page, M::PAGE_BYTES, self.id.at, &mut reader)?;
             }
             Some(page) => self
                 .state
@@ -335,6 +335,16 @@ mod tests {
                 assert_eq!(result, Err(MalformedPage), "page {damaged}, byte {byte}");
             }
         }
+    }
+
+    #[test]
+    fn t4_a_snapshot_whose_digest_is_right_and_whose_sessions_are_from_later_slots_installs_nothing()
+     {
+        let mut state = state();
+        assert!(transfer(&state, |_, _| {}).is_ok());
+        // A forger computes the digest as well.
+        state.applied = Slot::new(3);
+        assert_eq!(transfer(&state, |_, _| {}), Err(MalformedPage));
     }
 
     #[test]
