@@ -140,15 +140,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         if *proposal == Proposal::Noop {
             return Ok(());
         }
-        self.seen.check(Rule::Invented);
-        match self.requests.knows(proposal) {
-            Known::Is(()) => Ok(()),
-            Known::Forgotten => {
-                self.seen.skip(Rule::Invented);
-                Ok(())
-            }
-            Known::Not => Err(Violation::Invented { node, slot, ballot }),
-        }
+        let is_known = self.requests.knows(proposal);
+        self.judge(is_known, Violation::Invented { node, slot, ballot })
     }
 
     fn wrote(

@@ -57,6 +57,24 @@ pub(super) enum Known<T> {
     Forgotten,
 }
 
+impl Known<()> {
+    /// That something is so, or that it is not.
+    pub(super) const fn of(is_so: bool) -> Self {
+        if is_so { Self::Is(()) } else { Self::Not }
+    }
+}
+
+impl<T> Known<T> {
+    /// Whether what is known has a property. What is known not to be there has none.
+    pub(super) fn has(self, property: impl FnOnce(T) -> bool) -> Known<()> {
+        match self {
+            Self::Is(known) => Known::of(property(known)),
+            Self::Not => Known::Not,
+            Self::Forgotten => Known::Forgotten,
+        }
+    }
+}
+
 impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
     pub(super) fn new() -> Self {
         Self {

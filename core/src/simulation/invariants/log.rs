@@ -211,24 +211,23 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     /// Whether an answer is one that the log gives.
     pub(super) fn gives(&self, reply: &Reply<M::Output>) -> Known<()> {
         let RequestKey { client, number } = reply.key;
-        let of = |right: bool| if right { Known::Is(()) } else { Known::Not };
         let is_open = |client: ClientId| client.0 <= self.applied.number();
         match &reply.outcome {
             // Such an answer names the slot that first gave it.
             Outcome::Applied { slot, .. } => self.gave(*slot, reply),
             Outcome::Registered { client } => self.gave(Slot::new(client.0), reply),
             Outcome::Stale => match self.session(client) {
-                Some(session) => of(session.number > number),
+                Some(session) => Known::of(session.number > number),
                 None if is_open(client) => Known::Forgotten,
                 None => Known::Not,
             },
             Outcome::Reused => match self.session(client) {
-                Some(session) => of(session.number >= number),
+                Some(session) => Known::of(session.number >= number),
                 None if is_open(client) => Known::Forgotten,
                 None => Known::Not,
             },
             // A session that was given up never comes back.
-            Outcome::Evicted => of(self.session(client).is_none() && is_open(client)),
+            Outcome::Evicted => Known::of(self.session(client).is_none() && is_open(client)),
             // The requester asks again, and its client hears nothing of it.
             Outcome::Busy => Known::Not,
         }

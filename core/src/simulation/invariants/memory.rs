@@ -6,7 +6,7 @@ use crate::simulation::capacities::Capacity;
 use crate::simulation::observer::NodeProgress;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
-use crate::{Ballot, Entry, Node, NodeId, Slot, StateMachine};
+use crate::{Ballot, Entry, Message, Node, NodeId, Slot, StateMachine};
 use core::fmt::Debug;
 
 /// What one node has made durable, as its writes say, and what it has said since its last start.
@@ -33,12 +33,16 @@ pub(super) struct Memory<const WINDOW: usize> {
 
 /// A page of a promise.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a, C> {
-    pub(super) ballot: Ballot,
-    pub(super) promised: Ballot,
-    pub(super) from: Slot,
-    pub(super) last: bool,
-    pub(super) entries: &'a [Entry<C>],
+struct Told<'a, C> {
+    /// The ballot of the claim that it answers.
+    ballot: Ballot,
+    /// What the acceptor has promised by now: another ballot makes the page a refusal, which tells no votes.
+    promised: Ballot,
+    /// The page tells the votes from this slot on; those of earlier slots are in earlier pages.
+    from: Slot,
+    /// Whether no page follows, so that no vote may be left over.
+    last: bool,
+    entries: &'a [Entry<C>],
 }
 
 impl<const WINDOW: usize> Memory<WINDOW> {
@@ -51,6 +55,62 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             named: Ballot::NULL,
             joins: false,
             applied: Slot::ZERO,
+        }
+    }
+
+    /// A message of a node leaves: whatever it says of the node's own past is so.
+    ///
+    /// A promise and a vote are checked against what was written of them, a ballot under which the node leads against those
+    /// that it used, and a slot that is decided or given up against what it has applied.
+    pub(super) fn said<M: StateMachine, H: Capacity, const PAGE: usize>(
+        &mut self,
+        node: NodeId,
+        message: &Message<M, PAGE>,
+        ballots: &Ballots<M::Command, H>,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        match message {
+            Message::Prepare { ballot, .. } => self.claims(node, *ballot, seen),
+            Message::Heartbeat {
+                ballot, decided, ..
+            }
+            | Message::Accept {
+                ballot, decided, ..
+            } => {
+                self.claims(node, *ballot, seen)?;
+                self.decides(node, *decided, seen)
+            }
+            Message::Promise {
+                ballot,
+                promised,
+                from,
+                low_water,
+                last,
+                entries,
+            } => {
+                self.gave_up(node, *low_water, seen)?;
+                let told = Told {
+                    ballot: *ballot,
+                    promised: *promised,
+                    from: *from,
+                    last: *last,
+                    entries,
+                };
+                self.tells(node, told, ballots, seen)
+            }
+            Message::Accepted {
+                promised,
+                low_water,
+                ..
+            } => {
+                self.says(node, *promised, seen)?;
+                self.gave_up(node, *low_water, seen)
+            }
+            Message::Decisions {
+                applied: decided, ..
+            }
+            | Message::Decision { decided, .. } => self.decides(node, *decided, seen),
+            _ => Ok(()),
         }
     }
 
@@ -132,12 +192,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node says that it has promised a ballot: that is written.
-    pub(super) fn says(
-        &self,
-        node: NodeId,
-        ballot: Ballot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn says(&self, node: NodeId, ballot: Ballot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::UnwrittenPromise);
         if ballot > self.promised {
             return Err(Violation::UnwrittenPromise { node, ballot });
@@ -146,12 +201,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node claims a ballot, or leads under it: it has promised it itself, and never used it before it was last started.
-    pub(super) fn claims(
-        &mut self,
-        node: NodeId,
-        ballot: Ballot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn claims(&mut self, node: NodeId, ballot: Ballot, seen: &mut Seen) -> Result<(), Violation> {
         self.says(node, ballot, seen)?;
         if self.spent != Ballot::NULL {
             seen.check(Rule::BallotUsedTwice);
@@ -197,12 +247,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node says that the log is decided up to a slot: it has applied that.
-    pub(super) fn decides(
-        &self,
-        node: NodeId,
-        decided: Slot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn decides(&self, node: NodeId, decided: Slot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::NotChosen);
         if decided > self.applied {
             let slot = decided;
@@ -212,12 +257,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node says up to where it has given up its votes: it has applied that.
-    pub(super) fn gave_up(
-        &self,
-        node: NodeId,
-        low_water: Slot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn gave_up(&self, node: NodeId, low_water: Slot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::ForgotUnapplied);
         if low_water > self.applied {
             let slot = low_water;
@@ -227,7 +267,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A page of a promise: it tells the votes from a slot on as they were written, and leaves out none of them.
-    pub(super) fn tells<C: Copy + Debug + Eq, H: Capacity>(
+    fn tells<C: Copy + Debug + Eq, H: Capacity>(
         &self,
         node: NodeId,
         told: Told<'_, C>,
