@@ -47,7 +47,7 @@ impl Clock {
         if local == Instant::FAR_FUTURE {
             return local;
         }
-        // A clock that stands still after it was set back has come to its floor long ago.
+        // This includes a deadline up to the floor, at which a clock stands still that was set back.
         if local <= self.at(now) {
             return now;
         }

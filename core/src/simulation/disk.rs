@@ -314,8 +314,8 @@ impl<const BYTES: usize> Disk<BYTES> {
         Ok(self.is_off)
     }
 
-    /// Gives the room of what was dropped to something else. From then on it cannot come back, not even where the drop
-    /// was not synced: that is as if power had lost less of it.
+    /// Gives the room of what was dropped to something else. From then on it cannot come back, even if the drop
+    /// was not synced, which storage may do: what was dropped may come back, and need not.
     fn compact(&mut self) {
         let kept = self.used();
         self.bytes.copy_within(self.start.., 0);
