@@ -15,17 +15,20 @@ use core::fmt::Debug;
 /// through the window.
 #[derive(Clone, Debug)]
 pub(super) struct Memory<const WINDOW: usize> {
-    /// The highest ballot that it wrote a promise or a vote of.
+    /// The highest ballot that it wrote a promise or a vote of. Both raise it (rule A2), and are compared with it.
     promised: Ballot,
-    /// The ballots of its votes above its low-water mark.
+    /// The ballots of its votes above its low-water mark, by slot. Their values are in [`Ballots`], which has them of
+    /// all nodes.
     votes: Window<Ballot, WINDOW>,
     /// The highest ballot that it has claimed.
     claimed: Ballot,
-    /// The highest ballot that it had claimed before its last start.
+    /// The highest ballot that it had claimed before its last start. A node forgets what it has claimed when power
+    /// fails, and must not use it again (rule S1).
     spent: Ballot,
-    /// The highest ballot of another node that it has named since its last start.
+    /// The highest ballot of another node that it has named since its last start. What it had heard of before, it has
+    /// forgotten rightly, unless it has promised it.
     named: Ballot,
-    /// Whether it has asked to join as one that votes.
+    /// Whether it has ever asked to join as one that votes, in any of its lives (rule J1).
     joins: bool,
     /// How far it has applied the log.
     pub(super) applied: Slot,
@@ -121,6 +124,10 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         ballot: Ballot,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
+        debug_assert!(
+            self.spent <= self.claimed,
+            "what was claimed before the last start was claimed"
+        );
         seen.check(Rule::BallotWentBack);
         if ballot < self.promised {
             return Err(Violation::BallotWentBack { node, ballot });
@@ -130,6 +137,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A vote is written; one that is given up in the same step need not be remembered.
+    /// The write of its ballot was checked by [`Memory::write`].
     pub(super) fn vote(&mut self, slot: Slot, ballot: Ballot, seen: &mut Seen) {
         if !self.votes.put(slot, ballot) && slot > self.votes.floor() {
             seen.skip(Rule::Forgotten);
@@ -150,6 +158,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             applied, low_water, ..
         } = *progress;
         seen.check(Rule::PrefixWentBack);
+        // Of a node that does not vote the floor stays where it was.
         let low_water = if is_voter {
             low_water
         } else {
@@ -169,10 +178,16 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             }
             self.votes.raise(low_water);
         }
+        debug_assert!(
+            !is_voter || self.votes.floor() <= self.applied,
+            "votes were given up that are not applied (T1)"
+        );
         Ok(before)
     }
 
     /// Whether the promise that a node holds is the one that it has written.
+    /// More is a promise that would be lost with the power, and less is one that is forgotten already. Asked after each
+    /// step of a node that votes.
     pub(super) fn holds(
         &self,
         node: NodeId,
@@ -203,6 +218,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     /// A node claims a ballot, or leads under it: it has promised it itself, and never used it before it was last started.
     fn claims(&mut self, node: NodeId, ballot: Ballot, seen: &mut Seen) -> Result<(), Violation> {
         self.says(node, ballot, seen)?;
+        // A node that was never started again, or never claimed before that, has nothing to use twice.
         if self.spent != Ballot::NULL {
             seen.check(Rule::BallotUsedTwice);
             if ballot <= self.spent {
@@ -214,6 +230,8 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node asks for promises under a ballot: where that is a new one its round is above all that it has named.
+    /// A ballot that it has claimed already is repeated, whatever it has heard of since (rule S7). This is asked before
+    /// the message counts as a claim: see [`Memory::said`].
     pub(super) fn prepares(
         &mut self,
         node: NodeId,
@@ -280,6 +298,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
         let ballot = told.ballot;
         let untold = |slot| Err(Violation::UntoldVote { node, slot, ballot });
+        // Both are in the order of slots: what was written and what is told have to be the same, one after the other.
         let mut written = self.votes.iter_from(told.from);
         let floor = self.votes.floor();
         for entry in told.entries.iter().filter(|entry| entry.slot > floor) {
@@ -295,6 +314,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             }
         }
         match written.next() {
+            // What is left over belongs to the pages that follow.
             Some((slot, _)) if told.last => untold(slot),
             _ => Ok(()),
         }
@@ -315,6 +335,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         seen: &mut Seen,
     ) -> Result<(), Violation> {
         let id = node.id();
+        // From here on this is another life of the node.
         self.spent = self.claimed;
         self.named = Ballot::NULL;
         self.applied = node.applied();
@@ -360,6 +381,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
                 return forgotten(slot, *ballot);
             }
         }
+        // It may have more than it had said: what it wrote last, and had no time to say. `Invariants::survived` counts that.
         self.votes = votes;
         self.promised = node.promised();
         Ok(())

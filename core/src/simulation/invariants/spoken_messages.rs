@@ -56,6 +56,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A message leaves, in the order in which it was said: what it names its node has seen, and claims nothing under that.
+    /// What it has named so far matters only for what it claims next (rule S1). So this is asked about each message in
+    /// its turn, before [`Invariants::said`] counts it as a claim.
     pub(super) fn names(
         &mut self,
         node: NodeId,
@@ -75,6 +77,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 highest: ballot, ..
             }
             | Message::HeartbeatReply { ballot } => memory.names(node, *ballot),
+            // By any other page a node that has no snapshot yet says that it does not vote (rule J1).
             Message::Join { page: 0, .. } => memory.joins(),
             _ => {}
         }
@@ -109,6 +112,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A founder welcomes those with whom it founds: each of them has asked as one that votes (rule J1).
+    /// Only the nodes that it welcomes when it founds are a quorum without a past; later ones are welcomed by replicas.
     fn founds(&mut self, node: NodeId, with: NodeSet) -> Result<(), Violation> {
         self.seen.check(Rule::NotVoting);
         let joined = |member: NodeId| {
@@ -122,6 +126,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
+    /// A leader proposes what may stand in its slots: what its ballot has there already, and what is chosen under a
+    /// lower one (rules L2 and S4).
     fn proposed(
         &mut self,
         node: NodeId,
@@ -152,6 +158,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 slot: decided,
             }),
             Known::Is(_) => Ok(()),
+            // The leader has applied more than the log is played, or something too old.
             _ => {
                 self.seen.skip(Rule::Disagreement);
                 Ok(())
@@ -159,6 +166,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
+    /// An acceptor tells its votes for consecutive slots: each of them is written (rule C4).
     fn accepted(
         &mut self,
         node: NodeId,
@@ -176,6 +184,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         Ok(())
     }
 
+    /// A replica passes on what is decided: all of that was chosen (rule C3).
     fn decided(
         &mut self,
         node: NodeId,
@@ -190,7 +199,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         Ok(())
     }
 
-    /// A request is answered as the log answers it.
+    /// A request is answered as the log answers it (rules X1 and X2).
     pub(super) fn replied(
         &mut self,
         node: NodeId,
