@@ -7,6 +7,7 @@ use crate::{AnyOutbox, Instant, StateMachine};
 /// The pending output of a node: a batch that the current sync covers, and one that is gathered meanwhile.
 #[derive(Clone, Debug)]
 pub struct PendingOutput<O: Capacity, M: StateMachine, const PAGE: usize> {
+    /// They change places with each sync, as an outbox is too large to be moved.
     batches: [Batch<O, M, PAGE>; 2],
     /// Whether the second of the two batches is the one that is gathered.
     is_second: bool,
@@ -44,8 +45,10 @@ impl<O: Capacity> StepBoundaries<O> {
         }
     }
 
+    /// The boundaries in the order of the steps.
     pub(super) fn as_slice(&self) -> &[StepBoundary] {
         let all = self.pairs.as_flattened();
+        // No underflow: only a push makes it odd, and there is a pair from then on.
         let len = all.len() - usize::from(self.is_odd);
         all.get(..len).unwrap_or_default()
     }
@@ -55,6 +58,12 @@ impl<O: Capacity> StepBoundaries<O> {
     }
 
     fn push(&mut self, boundary: StepBoundary) {
+        debug_assert!(
+            self.as_slice().last().is_none_or(|last| {
+                last.writes <= boundary.writes && last.messages <= boundary.messages
+            }),
+            "output was taken out of a batch, and its boundaries were not"
+        );
         if self.is_odd
             && let Some([_, second]) = self.pairs.last_mut()
         {
@@ -63,6 +72,7 @@ impl<O: Capacity> StepBoundaries<O> {
         } else {
             // There is room: each boundary has a write or a message more than the last.
             self.is_odd = self.pairs.push([boundary; 2]).is_ok();
+            debug_assert!(self.is_odd, "an outbox holds more steps than places");
         }
     }
 
@@ -98,12 +108,17 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         }
     }
 
+    /// Whether a sync is going on. Gathering has a time as well, and is none.
     pub(super) const fn is_syncing(&self) -> bool {
         self.until.as_micros() < Instant::FAR_FUTURE.as_micros() && !self.is_gathering
     }
 
     /// Begins to gather the output of steps until a time.
     pub(super) fn gather(&mut self, until: Instant) {
+        debug_assert!(
+            self.until == Instant::FAR_FUTURE && !self.is_gathering,
+            "the driver gathers while a sync is going on, or gathers already"
+        );
         self.until = until;
         self.is_gathering = true;
     }
@@ -126,6 +141,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         }
     }
 
+    /// The same, to change it.
     pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<O, M, PAGE> {
         let [one, other] = &mut self.batches;
         if covered == self.is_second {
@@ -135,7 +151,8 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         }
     }
 
-    /// Begins a step, whose output is appended to what is gathered.
+    /// Begins a step, whose output is appended to what is gathered. A step that adds nothing leaves no boundary, and
+    /// the very first one has none before it.
     pub(super) fn begin_step(&mut self) -> &mut O::Outbox<M, PAGE> {
         let Batch {
             outbox, boundaries, ..
@@ -152,11 +169,19 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
 
     /// Begins a sync that covers all that is gathered.
     pub(super) fn begin_sync(&mut self, until: Instant) {
+        debug_assert!(
+            self.until == Instant::FAR_FUTURE && !self.is_gathering,
+            "a sync begins while another is going on"
+        );
+        debug_assert!(
+            self.batch(true).outbox.is_empty(),
+            "output that the last sync has covered would count as gathered"
+        );
         self.is_second = !self.is_second;
         self.until = until;
     }
 
-    /// Discards all pending output, as the node has lost power.
+    /// Discards all pending output, as the node has lost power or has halted. Its peaks stay.
     pub(super) fn discard(&mut self) {
         for batch in &mut self.batches {
             batch.clear();
@@ -164,7 +189,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }
 
-    /// Discards all pending output and the peaks.
+    /// Discards all pending output and the peaks, for the next run.
     pub(super) fn reset(&mut self) {
         for batch in &mut self.batches {
             batch.outbox.reset();

@@ -40,6 +40,17 @@ pub enum Rule {
     StorageFull,
 }
 
+const _: () = {
+    let (mut rest, mut index) = (Rule::ALL.as_slice(), 0);
+    while let [rule, after @ ..] = rest {
+        assert!(
+            rule.index() == index,
+            "Each rule is in its place, as counters of rules go by it."
+        );
+        (rest, index) = (after, index + 1);
+    }
+};
+
 impl Rule {
     /// Every rule, in the order of the variants.
     pub const ALL: [Self; 26] = [
