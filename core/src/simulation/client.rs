@@ -144,16 +144,38 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(index) = self.client_index(key) else {
             return;
         };
-        let Some(client) = self.clients.get_mut(usize::from(index)) else {
-            return;
-        };
-        // The observer is told first, as the arms below forget what the client has waited for.
+        // The observer is told before the client forgets what it has waited for.
         let seen = observer.answered(&Answered {
             at: self.now,
             client: index,
             key,
             outcome: &outcome,
         });
+        self.take_outcome(index, key.number, outcome);
+        // What an observer finds says more than that the answer is wrong.
+        if let Err(violation) = seen {
+            self.violation = Some(violation);
+        }
+        debug_assert!(
+            self.counts.right <= self.counts.answered,
+            "an answer is right that nobody was given"
+        );
+        // There is room: messages leave some for a turn of every client.
+        let _ = self
+            .scheduler
+            .push(self.now + self.think, SimEvent::Client(index));
+    }
+
+    /// Moves a client on by what it was answered: a right answer makes it ready for its next request.
+    fn take_outcome(
+        &mut self,
+        index: u16,
+        number: RequestNumber,
+        outcome: Outcome<Output<S, W, C, P>>,
+    ) {
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
         match outcome {
             Outcome::Registered { client: id } => {
                 client.id = id;
@@ -175,7 +197,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 } else {
                     self.violation = Some(Violation::WrongAnswer {
                         client: index,
-                        number: key.number,
+                        number,
                     });
                 }
             }
@@ -191,22 +213,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Outcome::Stale | Outcome::Reused | Outcome::Busy => {
                 self.violation = Some(Violation::WrongAnswer {
                     client: index,
-                    number: key.number,
+                    number,
                 });
             }
         }
-        // What an observer finds says more than that the answer is wrong.
-        if let Err(violation) = seen {
-            self.violation = Some(violation);
-        }
-        debug_assert!(
-            self.counts.right <= self.counts.answered,
-            "an answer is right that nobody was given"
-        );
-        // There is room: messages leave some for a turn of every client.
-        let _ = self
-            .scheduler
-            .push(self.now + self.think, SimEvent::Client(index));
     }
 
     /// Runs the turn of a client: it registers, makes a request, or repeats its request at another node.

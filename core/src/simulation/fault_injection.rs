@@ -134,17 +134,35 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             plan.begin(index, struck);
             plan.conditions.begin(index, &fault, until);
         }
-        match fault {
+        self.strike(&fault, node, until, tracer);
+        match planned.lasts {
+            Some(lasts) if !matches!(fault, Fault::Jump { .. }) => {
+                self.reschedule(lasts, SimEvent::EndFault(index));
+            }
+            // What lasts for good is over for the run when it has begun: waiting for its end would never be done.
+            _ => self.close_fault(),
+        }
+    }
+
+    /// Does to a node what a fault does when it begins.
+    fn strike(
+        &mut self,
+        fault: &Fault,
+        node: NodeId,
+        until: Instant,
+        tracer: &mut impl Tracer<S::Machine, P>,
+    ) {
+        match *fault {
             Fault::Crash(_) => self.cut_power(node, tracer),
             // In this order: a disk rots while nobody has it, and what is left of it is decided by then.
             Fault::Rot(_) => {
                 self.cut_power(node, tracer);
-                self.stores.inject_fault(node, &fault, true);
+                self.stores.inject_fault(node, fault, true);
             }
             Fault::Torn(_)
             | Fault::SlowDisk { .. }
             | Fault::FailedWrite(_)
-            | Fault::FullDisk(_) => self.stores.inject_fault(node, &fault, true),
+            | Fault::FullDisk(_) => self.stores.inject_fault(node, fault, true),
             Fault::Pause(_) => {
                 if let Some(faults) = self.node_faults(node) {
                     // Events for the node are postponed as they come: see `recipient_resumes_at`. So a pause needs no
@@ -163,13 +181,6 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             | Fault::OneWay { .. }
             | Fault::Partial { .. }
             | Fault::Clog { .. } => {}
-        }
-        match planned.lasts {
-            Some(lasts) if !matches!(fault, Fault::Jump { .. }) => {
-                self.reschedule(lasts, SimEvent::EndFault(index));
-            }
-            // What lasts for good is over for the run when it has begun: waiting for its end would never be done.
-            _ => self.close_fault(),
         }
     }
 

@@ -87,15 +87,7 @@ impl Swarm {
         let sizes = [3, 3, 3, 3, 3, 5, 5, 5, 4, 7, 7, 2, 1];
         let drawn = *draw.pick(&sizes).unwrap_or(&3);
         let nodes = self.nodes.unwrap_or(drawn);
-        let delay = Duration::from_micros(1_000 + u64::from(draw.below(50_000)));
-        // Below the delay, as a scenario demands: a message arrives after it was sent.
-        let jitter = draw.span(delay);
-        let link = Link {
-            delay,
-            jitter,
-            // All loss is that of the weather, which ends.
-            loss_ppm: 0,
-        };
+        let link = draw.link();
         // All times of a trial are in round trips, so that trouble is as bad for slow links as for fast ones.
         let unit = link.round_trip_max();
         // Half of the trials have no contention, since 0, 1 and 2 all give 0; the others have 1 to 3 keys.
@@ -107,12 +99,7 @@ impl Swarm {
             (false, false) => Capacities::Roomy,
         };
         let has_least_storage = drivers.chance(1, 2);
-        let clients = 1 + match (is_tight, contended) {
-            (false, _) => draw.below(CLIENTS),
-            // Whoever loses its session cannot know whether it was heard: then no answer can be foretold.
-            (true, 0) => draw.below(TIGHT_CLIENTS),
-            (true, _) => draw.below(TIGHT_CLIENTS + 2),
-        };
+        let clients = draw.clients(is_tight, contended);
         let requests = 5 + draw.below(40);
         // From 40 to 200 round trips: eight to forty election timeouts, as nodes are set by default.
         let storms = unit * u64::from(40 + draw.below(160));
@@ -134,16 +121,7 @@ impl Swarm {
         drivers.siege(all, unit, until, nodes, &mut plan);
         drivers.deposition(all, unit, until, nodes, &mut plan);
         drivers.founding(all, unit, nodes, &mut spare, &mut plan);
-        debug_assert!(
-            plan.iter().filter(|fault| fault.takes_a_vote()).count()
-                <= usize::try_from(spare_at_first).unwrap_or(0),
-            "a majority of the nodes is left that vote"
-        );
-        debug_assert!(
-            plan.iter()
-                .all(|fault| fault.at + fault.lasts.unwrap_or_default() <= until),
-            "every fault that ends has ended when the storms are over"
-        );
+        assert_bounded(&plan, spare_at_first, until);
         let healed = Faults::new(&scenario, weather, &plan).healed(&scenario);
         scenario.time_max = time_max(&scenario, healed, requests);
         Trial {
@@ -157,6 +135,20 @@ impl Swarm {
             has_least_storage,
         }
     }
+}
+
+/// Asserts that a plan leaves a majority that votes, of so many nodes to spare, and is over in time.
+fn assert_bounded(plan: &[Planned], spare: u32, until: Instant) {
+    debug_assert!(
+        plan.iter().filter(|fault| fault.takes_a_vote()).count()
+            <= usize::try_from(spare).unwrap_or(0),
+        "a majority of the nodes is left that vote"
+    );
+    debug_assert!(
+        plan.iter()
+            .all(|fault| fault.at + fault.lasts.unwrap_or_default() <= until),
+        "every fault that ends has ended when the storms are over"
+    );
 }
 
 /// The simulated time after which a trial is stalled, when its faults are healed at some time.
@@ -174,6 +166,29 @@ fn time_max(scenario: &Scenario, healed: Instant, requests: u32) -> Duration {
 struct Draw(XorShiftRng);
 
 impl Draw {
+    /// Draws the links of a trial, with delays from 1 to 51 milliseconds.
+    fn link(&mut self) -> Link {
+        let delay = Duration::from_micros(1_000 + u64::from(self.below(50_000)));
+        // Below the delay, as a scenario demands: a message arrives after it was sent.
+        let jitter = self.span(delay);
+        Link {
+            delay,
+            jitter,
+            // All loss is that of the weather, which ends.
+            loss_ppm: 0,
+        }
+    }
+
+    /// Draws how many clients there are.
+    fn clients(&mut self, is_tight: bool, contended: u32) -> u32 {
+        1 + match (is_tight, contended) {
+            (false, _) => self.below(CLIENTS),
+            // Whoever loses its session cannot know whether it was heard: then no answer can be foretold.
+            (true, 0) => self.below(TIGHT_CLIENTS),
+            (true, _) => self.below(TIGHT_CLIENTS + 2),
+        }
+    }
+
     /// Draws how long clients think, where a request has a share of the time with trouble, and what the nodes take for a
     /// round trip.
     fn timings(&mut self, scenario: &mut Scenario, share: Duration) {
