@@ -248,6 +248,10 @@ impl<const BYTES: usize> Disk<BYTES> {
             "what was synced survives a loss of power"
         );
         self.synced = self.bytes.len();
+        debug_assert!(
+            self.is_synced() && !self.is_off,
+            "what a loss of power has left does not get lost in the next one"
+        );
         cut < before
     }
 

@@ -340,6 +340,7 @@ impl<
         // What no run has needed yet is not touched: it is large.
         while self.places.len() < nodes && self.places.push(Place::new()).is_ok() {}
         for (number, place) in (0..).zip(&mut self.places) {
+            // What it has counted belongs to the run before, whose figures are dropped below.
             if let Kept::Open(_) = &place.disk {
                 place.close(&mut self.figures);
             }
@@ -375,6 +376,7 @@ impl<
         let disk = place.close(&mut self.figures);
         let is_first = !core::mem::replace(&mut place.is_used, true);
         let node = config.node;
+        // All that is taken from the node as it was: everything else has to be on its disk.
         let mistake = before.map_or(Mistake::NONE, Node::mistake);
         let opened = Journal::open_with::<M, WINDOW, CLIENTS>(disk, config.clone(), mistake);
         let opened = opened.map_err(|_| {
@@ -395,6 +397,7 @@ impl<
             // All was lost: a node that voted must not begin anew under its name (rule D2).
             Opened::Empty(empty) => {
                 place.disk = Kept::Closed(empty.into_storage());
+                // A journal counts starts; without one the jitter of each start has to differ by other means.
                 return self.learner(config, run_seed ^ mix(incarnation.into()), now);
             }
             Opened::Damaged(damaged) => {
@@ -413,6 +416,7 @@ impl<
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
     ) -> Result<Duration, Failed> {
+        // A step without writes waits for nothing, as no sync of the node is under way.
         if writes.is_empty() {
             return Ok(Duration::ZERO);
         }
@@ -492,6 +496,7 @@ impl<
         let disk = place.disk.disk_mut();
         match fault {
             Fault::SlowDisk { sync, .. } if begins => place.slow = *sync,
+            // A sync that is under way takes its time all the same.
             Fault::SlowDisk { .. } => place.slow = Duration::ZERO,
             // A quarter each in a checkpoint and over a gap, three eighths after an overruled vote, and an eighth at
             // once: cuts at random moments almost never hit those that hurt.
@@ -511,6 +516,7 @@ impl<
             // Up to 255 bytes are left: none, a record, or a few.
             Fault::FullDisk(_) if begins => disk.fill(slight),
             Fault::Rot(_) if begins => place.is_rotten |= disk.rot(seed),
+            // Any of them ends all of them: two at once on one disk are over with the first.
             Fault::Torn(_) | Fault::FailedWrite(_) | Fault::FullDisk(_) => disk.mend(),
             _ => {}
         }

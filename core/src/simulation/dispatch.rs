@@ -28,6 +28,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if Self::DEFERRED {
             return self.persist(node, tracer, observer);
         }
+        // A halt is noticed before the messages leave, which is all the same: nothing arrives before the run ends.
         self.check(node);
         self.counts.writes += crate::outbox::run_len(self.outbox.writes().len());
         self.dispatch(node, false, tracer, observer);
@@ -57,6 +58,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             let batch = pending.batch(covered);
             (&batch.outbox, batch.progress, batch.boundaries.as_slice())
         } else {
+            // Each step leaves alone, so that there is nothing between steps.
             (&self.outbox, NodeProgress::of(&member.node), &[][..])
         };
         let seen = observer.stepped(&StepsTaken {
@@ -115,7 +117,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 }
 
-/// Sends the messages of one node over the simulated network.
+/// Sends the messages of one node over the simulated network. It borrows the parts of the simulation that it needs, as
+/// the outbox that it reads is another part.
 struct Sender<'a, S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
     now: Instant,
     /// The sender.
@@ -127,7 +130,7 @@ struct Sender<'a, S: Setting<W, C, P>, const W: usize, const C: usize, const P: 
 }
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender<'_, S, W, C, P> {
-    /// Sends a message to each of its recipients.
+    /// Sends a message to each of its recipients, in the order of their numbers. Each copy has a fate of its own.
     #[expect(
         clippy::inline_always,
         reason = "called in one place; a call of its own would cost more than it does"
@@ -220,6 +223,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender
             record(tracer, self.now, from, Event::Full { queue });
             record(tracer, self.now, from, Event::Lost { to, message });
         } else {
+            // A copy goes by the number of its event, by which a recording of messages finds it again.
             let copy = self.scheduler.last();
             tracer.on_way(Way::Carried { copy });
         }

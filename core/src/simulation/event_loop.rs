@@ -225,6 +225,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 None => Verdict::Done,
             });
         }
+        // Last, so that a run which is done with its very last event is done.
         (self.counts.events >= self.events_max).then_some(Verdict::Stalled(Bound::Events))
     }
 
@@ -308,6 +309,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 expected += workload.requests(client);
             }
         }
+        debug_assert!(
+            joined <= live && usize::from(live) <= self.members.len(),
+            "of all nodes some are up, and of these some have joined"
+        );
         Report {
             at: self.now,
             nodes: count(self.members.len()),
@@ -438,7 +443,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 }
 
-/// A tracer whose records carry the time of the simulation instead of that of the node's local clock.
+/// A tracer whose records carry the time of the simulation instead of that of the node's local clock. It is used where clocks
+/// can be wrong: logs then stay in the order of what happened, whatever a node takes for the time.
 #[derive(Debug)]
 pub(super) struct Stamped<'a, T> {
     pub(super) at: Instant,

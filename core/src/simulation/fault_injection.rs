@@ -285,6 +285,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if let Some(faults) = self.node_faults(node) {
             // Another one for each start, even one that fails, so that the jitter of no two starts is drawn alike.
             faults.incarnation = faults.incarnation.saturating_add(1);
+            // A node that is started runs, whatever kept it from that before.
             faults.paused = Instant::ZERO;
             faults.is_storage_down = false;
             incarnation = faults.incarnation;
@@ -306,6 +307,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             // A later end of a fault of its storage tries again.
             return self.mark_storage_down(node);
         };
+        // A mutant is a property of the program, which is the same after a restart.
         let mistake = member.node.mistake();
         member.node = built;
         member.node.set_mistake(mistake);

@@ -184,6 +184,7 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
 
     /// Erases a page, or leaves it in any state if the power goes.
     fn erase_page(&mut self, index: usize) -> Result<(), FlashFault> {
+        debug_assert!(index < PAGES, "the bounds were checked");
         let is_cut = self.power.step();
         let page = self.pages.get_mut(index).ok_or(FlashFault::OutOfBounds)?;
         if let Some(erases) = self.erases.get_mut(index) {

@@ -174,6 +174,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Ok(Duration::ZERO) => self.dispatch(node, false, tracer, observer),
             Ok(wait) => {
                 let at = self.now + wait;
+                // Without a boundary it is one step.
                 self.counts.grouped += u64::from(!batch.boundaries.is_empty());
                 pending.begin_sync(at);
                 // There is room: messages leave some for a sync of every node.
@@ -182,6 +183,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                     self.dispatch(node, true, tracer, observer);
                 }
             }
+            // Which schedules the next wake where there is to be one.
             Err(failed) => return self.failed(node, failed, tracer, observer),
         }
         // A snapshot that is written has a timer.
@@ -256,6 +258,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if member.node.halted().is_some() {
             return pending.discard();
         }
+        debug_assert!(
+            !member.node.is_voter() || member.node.mistake().is_any(),
+            "a node votes whose storage has failed (D1)"
+        );
+        // They are lost; what is left says nothing that rests on them.
         batch.outbox.clear_writes();
         batch.boundaries.clear();
         batch.progress = NodeProgress::of(&member.node);

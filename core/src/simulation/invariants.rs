@@ -207,6 +207,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         // the writes, because an accept that waits may have taken in slots of a later step.
         let mut from = StepBoundary::default();
         for to in taken.boundaries.iter().copied().chain([end]) {
+            debug_assert!(
+                from.writes <= to.writes && from.messages <= to.messages,
+                "output was taken out of a batch, and its boundaries were not"
+            );
             let writes = taken.writes.get(from.writes..to.writes);
             for write in writes.into_iter().flatten() {
                 self.wrote(id, members, write)?;
@@ -355,7 +359,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         };
         // In this order: messages are about what is applied and written by then, and answers about what the log gives.
         let before = memory.advance(id, progress, node.is_voter(), &mut self.seen)?;
+        // Of one step, everything was written before anything was said. Of several, promises need to be told apart.
         let is_one = taken.boundaries.is_empty();
+        debug_assert!(
+            taken.boundaries.len() <= taken.writes.len() + taken.messages.len(),
+            "a step was counted that has written and said nothing"
+        );
         if is_one {
             for write in taken.writes {
                 self.wrote(id, members, write)?;

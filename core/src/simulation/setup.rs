@@ -116,6 +116,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.clients.clear();
         self.workload = Some(workload);
         self.outbox.reset();
+        // Before the nodes, which start from what the stores have.
         self.stores.begin(scenario);
         self.reset_pending(scenario.nodes.into());
         self.kills.clone_from(&scenario.kills);
@@ -140,6 +141,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             "a node is found by its number"
         );
         self.add_clients(scenario);
+        debug_assert!(
+            self.scheduler.queued() >= self.clients.len(),
+            "a client without a turn would never ask"
+        );
         for (index, kill) in (0..).zip(&scenario.kills) {
             let _ = self.scheduler.push(kill.at, SimEvent::Kill(index));
         }
@@ -180,6 +185,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Node::join(config, scenario.run_seed, Instant::ZERO)
         };
         let member = built.map(|mut node| {
+            // The one of the scenario, which without the feature `mutants` is none.
             node.set_mistake(scenario.mistake());
             Member {
                 node,

@@ -194,8 +194,10 @@ impl Draw {
     fn timings(&mut self, scenario: &mut Scenario, share: Duration) {
         let unit = scenario.link.round_trip_max();
         // The work lasts as long as the trouble; now and then it is over sooner, and trouble meets an idle cluster.
+        // None, a third, two thirds or all of its share: with all of it, requests are spread over the whole of the trouble.
         scenario.think = share.saturating_sub(unit) * u64::from(self.below(4)) / 3;
         scenario.round_trip = self.chance(1, 4).then(|| {
+            // Nodes that are set for links three times as fast, or up to four times as slow.
             let tenths = *self.pick(&[3, 5, 20, 40]).unwrap_or(&10);
             unit * tenths / 10
         });
@@ -204,6 +206,7 @@ impl Draw {
     /// Draws how long drivers gather output, and whether an operator has made a second founder by mistake.
     fn drivers(&mut self, scenario: &mut Scenario) {
         let unit = scenario.link.round_trip_max();
+        // A quarter of a round trip is short beside all timings of a node, so that gathering does not look like a fault.
         let gathers = self.chance(1, 3);
         let gather = self.between(unit / 64, unit / 4);
         scenario.gather = if gathers { gather } else { Duration::ZERO };

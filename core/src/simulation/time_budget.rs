@@ -433,6 +433,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 *waiting = answered.at;
             }
         } else if let Some(since) = since {
+            debug_assert!(since <= answered.at, "a client waits before it has asked");
             let wait = answered.at.since(since);
             self.figures.longest_wait = self.figures.longest_wait.max(wait);
         }

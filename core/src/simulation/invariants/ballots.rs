@@ -123,6 +123,10 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
             seen.skip(Rule::TwoChosen);
             return Ok(false);
         };
+        debug_assert!(
+            members.contains(claim.node),
+            "a vote counts that is not one of a member (C1)"
+        );
         let place = place.get_or_insert_with(Place::new);
         let (index, is_new) = place.find(claim, seen)?;
         let Some(tried) = place.tried.get_mut(index) else {
