@@ -114,6 +114,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(client) = self.clients.get_mut(usize::from(past.client)) else {
             return;
         };
+        // It has a turn at the beginning, like any other client, and asks there for what comes next.
         client.id = past.session;
         client.number = past.number;
         client.asked = past.answered;

@@ -121,6 +121,7 @@ impl Plan {
                 && !entry.is_spent
         };
         let faults = || self.faults.iter();
+        // A trap is on all disks, so it may spring at another node than the one that its fault was aimed at.
         let aimed = faults().position(|entry| is_torn(entry) && entry.target == Some(node));
         let index = aimed.or_else(|| faults().position(is_torn))?;
         let entry = self.faults.get_mut(index)?;

@@ -133,6 +133,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
 
     /// Removes all events, and resets the sequence and the peak.
     pub fn clear(&mut self) {
+        // The sequence begins anew as well: a run must not depend on the one before it.
         self.turns.clear();
         self.places.clear();
         self.free.clear();

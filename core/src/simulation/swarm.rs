@@ -80,6 +80,7 @@ impl Swarm {
         let mut disks = Draw(stream(run_seed, Purpose::DiskSwarm));
         let faults = draw.subset(self.faults, |kind| !kind.is_of_disk());
         let disk_faults = disks.subset(self.faults, FaultKind::is_of_disk);
+        // What is full at times is where most mistakes of bookkeeping show.
         let is_tight = draw.chance(2, 5);
         let is_bank = draw.chance(1, 2);
         // Mostly three, the smallest cluster that survives anything; an even number and two for their larger quorums; and one,
@@ -297,6 +298,7 @@ impl Draw {
             let times = 1 + self.below(4);
             for _ in 0..times {
                 let takes_a_vote = matches!(kind, FaultKind::Crash | FaultKind::Rot);
+                // Nothing more is drawn for the kind then, so what was planned before decides what the rest of the draws are.
                 if takes_a_vote && *spare == 0 {
                     break;
                 }
@@ -307,6 +309,7 @@ impl Draw {
                 let at = Instant::ZERO + self.span(left);
                 // Cut off, so that every fault is over when the storms are.
                 let lasts = self.between(unit / 4, unit * most).min(until.since(at));
+                // A node whose disk rots starts again, as one that may not vote.
                 let for_good = kind == FaultKind::Crash;
                 debug_assert!(*spare > 0 || !takes_a_vote, "a majority would be gone");
                 *spare -= u32::from(takes_a_vote);
@@ -334,6 +337,7 @@ impl Draw {
         // Everything is drawn whether the siege is on or not.
         let (is_on, node) = (self.chance(1, 2), self.node(nodes));
         let mut at = Instant::ZERO + self.span(until.since(Instant::ZERO));
+        // Three to six times, each soon after the node can be up again.
         for _ in 0..3 + self.below(4) {
             let lasts = self.between(unit * 2, unit * 40);
             let fault = Fault::Torn(Target::Node(node));
@@ -434,6 +438,7 @@ impl Draw {
                 let (from, to) = self.two_sides(nodes);
                 (Fault::Clog { from, to }, 20)
             }
+            // For good, so that its span is drawn and not used.
             FaultKind::Crash => (Fault::Crash(self.mortal(nodes)), 1),
             FaultKind::Restart => (Fault::Crash(self.target(nodes)), 30),
             FaultKind::Pause => (Fault::Pause(self.target(nodes)), 30),
@@ -448,6 +453,7 @@ impl Draw {
             }
             FaultKind::Jump => {
                 let target = self.target(nodes);
+                // By up to four election timeouts, either way, and never by nothing. It is over at once, and its span not used.
                 let by = i64::try_from(self.span(unit * 20).as_micros()).unwrap_or(0);
                 let by = by.max(1);
                 let by_micros = if self.chance(1, 2) { -by } else { by };
@@ -456,6 +462,7 @@ impl Draw {
             FaultKind::Torn => (Fault::Torn(self.target(nodes)), 90),
             FaultKind::SlowDisk => {
                 let target = self.target(nodes);
+                // Up to two round trips: an answer is late by then, and a leader is not missed yet.
                 let sync = self.between(unit / 16, unit * 2);
                 (Fault::SlowDisk { target, sync }, 60)
             }

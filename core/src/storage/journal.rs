@@ -95,6 +95,7 @@ struct Complete {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tail {
     pub(super) identity: Identity,
+    /// That of the start which is about to begin.
     pub(super) incarnation: u32,
     /// The number of the next record.
     pub(super) next: u32,
@@ -120,7 +121,7 @@ impl<S: Storage> Journal<S> {
             used: tail.used,
             peak: tail.used,
             under_way: None,
-            // Records that were about to be dropped when power failed are dropped later.
+            // Records that were about to be dropped when power failed are dropped later, with the first sync.
             complete: tail.needed.map(|(begin, bytes)| Complete { begin, bytes }),
             condition: Condition::Synced,
             checkpoints: 0,
@@ -269,6 +270,7 @@ impl<S: Storage> Journal<S> {
             // The checkpoint contains the result of all of the writes.
             return self.write_checkpoint(node);
         }
+        // In the order of the steps: a replay takes the last vote for a slot.
         for write in writes {
             let record = match write {
                 Write::Promised(ballot) => Record::Promised(*ballot),

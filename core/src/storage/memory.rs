@@ -124,6 +124,7 @@ impl<const BYTES: usize> Storage for Memory<BYTES> {
         {
             kept = rest.len();
         }
+        // Records move to the front, so that there is one piece of room at the end. A trim is rare.
         let stale = self.bytes.len().saturating_sub(kept);
         self.bytes.rotate_left(stale);
         self.bytes.truncate(kept);

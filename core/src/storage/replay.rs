@@ -106,6 +106,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
                 self.ended |= begin == self.begin;
                 Ok(())
             }
+            // Pages are taken in another pass, and the rest says nothing of votes. A record that cannot be read was torn, or the
+            // survey would have missed its number.
             _ => Ok(()),
         };
         self.damage = taken.err();

@@ -162,6 +162,7 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
                 chosen: Some((_, proposal)),
                 ..
             }) => Known::Is(proposal),
+            // A quorum may have formed under a ballot that is not kept.
             Some(place) if place.forgot => Known::Forgotten,
             _ => Known::Not,
         }

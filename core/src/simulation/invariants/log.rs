@@ -85,6 +85,7 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     /// Of a slot that is not played nothing is known here, which is not an error of whoever has applied it.
     pub(super) fn chain(&self, slot: Slot) -> Known<u64> {
         match self.past.get(slot) {
+            // Before the first slot, whatever the history has room for.
             _ if slot == Slot::ZERO => Known::Is(0),
             Some(past) => Known::Is(past.chain),
             None if slot <= self.applied => Known::Forgotten,
@@ -150,6 +151,7 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             }
         }
         self.chain = chain.value();
+        // The latest slot always finds a place.
         if let Some(place) = self.past.admit(slot) {
             *place = Some(Past {
                 proposal: *proposal,
@@ -169,6 +171,7 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             let oldest = (0..)
                 .zip(&self.sessions)
                 .min_by_key(|(_, session)| session.used);
+            // No two were used last in the same slot, so that the choice does not hang on their order.
             if let Some((index, _)) = oldest {
                 evicted = Some(self.sessions.swap_remove(index).client);
             }

@@ -301,9 +301,11 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         // Both are in the order of slots: what was written and what is told have to be the same, one after the other.
         let mut written = self.votes.iter_from(told.from);
         let floor = self.votes.floor();
+        // Votes up to the floor were given up since, maybe in the very step that tells them.
         for entry in told.entries.iter().filter(|entry| entry.slot > floor) {
             seen.check(Rule::UntoldVote);
             let next = written.next().map(|(slot, ballot)| (slot, *ballot));
+            // The lower of the two slots is the one that was left out, or that was never voted for.
             if next != Some((entry.slot, entry.ballot)) {
                 return untold(next.map_or(entry.slot, |(slot, _)| slot.min(entry.slot)));
             }
@@ -360,6 +362,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
                 slot: low_water,
             });
         }
+        // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
         let mut votes = Window::new(low_water);
         for vote in node.votes() {
             votes.put(vote.slot, vote.ballot);
@@ -367,6 +370,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         // What it had given up as applied, and has not applied any more.
         let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());
         while let Some(slot) = given_up {
+            // A later vote for the slot tells as much to whoever asks for promises (rule S4).
             match ballots.voted(slot, id) {
                 Known::Is(ballot) if votes.get(slot).is_none_or(|kept| *kept < ballot) => {
                     return forgotten(slot, ballot);

@@ -227,6 +227,7 @@ impl<F: NorFlash> Pages<F> {
         if rest.is_empty() {
             return Ok(());
         }
+        // The bytes that fill the last word are as they were erased, and belong to no record.
         let mut last = [u8::MAX; WORD_MAX];
         for (byte, of_rest) in last.iter_mut().zip(rest) {
             *byte = *of_rest;
