@@ -174,9 +174,16 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
                 self.sessions = reader.u32().ok_or(MalformedPage)?;
             }
             Some(page) if page < self.sessions => {
+                // The mutant does not notice that a page is that of a later snapshot.
+                let is_torn = self.mistake.is(Mutant::SnapshotTorn);
+                let at = if is_torn {
+                    Slot::new(u64::MAX)
+                } else {
+                    self.id.at
+                };
                 self.state
                     .sessions
-                    .read_page(page, M::PAGE_BYTES, self.id.at, &mut reader)?;
+                    .read_page(page, M::PAGE_BYTES, at, &mut reader)?;
             }
             Some(page) => self
                 .state
