@@ -246,29 +246,39 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         }
     }
 
+    /// Reads a page of `bytes` bytes of the snapshot of slot `at`, after all pages before it.
     pub(crate) fn read_page(
         &mut self,
         page: u32,
         bytes: usize,
+        at: Slot,
         reader: &mut Reader<'_>,
     ) -> Result<(), MalformedPage> {
         if Self::sessions_per_page(bytes) > 0 {
             while !reader.is_empty() {
-                self.read_head(reader)?;
+                self.read_head(at, reader)?;
                 self.read_tail(reader)?;
             }
             Ok(())
         } else if page.is_multiple_of(2) {
-            self.read_head(reader)
+            self.read_head(at, reader)
         } else {
             self.read_tail(reader)
         }
     }
 
-    fn read_head(&mut self, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+    /// Reads the first half of a session of the snapshot of slot `at`, and refuses one that no log gives.
+    ///
+    /// A session is opened in the slot that is its identity, and is used in that slot or in later ones (rule X2). All of
+    /// them are applied when a snapshot is taken, because the slot of a snapshot is the last that its state has applied,
+    /// and slots are applied in order (rules R2 and R4). So no node writes such a session. If one above `at` were
+    /// accepted, the registration that is applied in its slot, or before it, would be appended out of order, and
+    /// [`Sessions::find`] would miss sessions that are there.
+    fn read_head(&mut self, at: Slot, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
         let session = Session::read_head(reader).ok_or(MalformedPage)?;
         let last = self.table.last();
-        if last.is_some_and(|last| last.client >= session.client) {
+        let is_in_order = last.is_none_or(|last| last.client < session.client);
+        if !is_in_order || session.client.0 > session.used.number() || session.used > at {
             return Err(MalformedPage);
         }
         self.table.push(session).map_err(|_| MalformedPage)
@@ -476,7 +486,8 @@ mod tests {
             let len = writer.len();
             assert!(!writer.overflowed() && len > 0);
             let mut reader = Reader::new(&buffer[..len]);
-            copy.read_page(page, bytes, &mut reader).unwrap();
+            copy.read_page(page, bytes, Slot::new(u64::MAX), &mut reader)
+                .unwrap();
             assert!(reader.is_empty());
         }
         (copy, pages)
@@ -513,10 +524,36 @@ mod tests {
     }
 
     #[test]
+    fn x3_a_session_that_the_log_cannot_have_opened_by_then_is_no_page() {
+        let mut buffer = [0; HEAD + TAIL];
+        let mut read = |client, used, at| {
+            let session = Session::<KvReply> {
+                client: ClientId(client),
+                nonce: 7,
+                used: Slot::new(used),
+                number: RequestNumber(1),
+                fingerprint: 0,
+                reply: None,
+            };
+            let mut writer = crate::Writer::new(&mut buffer);
+            session.write_head(&mut writer);
+            session.write_tail(&mut writer);
+            let mut copy = Sessions::<KvReply, 2>::new();
+            let bytes = crate::SNAPSHOT_PAGE;
+            copy.read_page(0, bytes, Slot::new(at), &mut Reader::new(&buffer))
+        };
+        assert_eq!(read(4, 4, 4), Ok(()));
+        assert_eq!(read(4, 9, 9), Ok(()));
+        assert_eq!(read(5, 5, 4), Err(MalformedPage), "opened after it");
+        assert_eq!(read(4, 5, 4), Err(MalformedPage), "used after it");
+        assert_eq!(read(4, 3, 9), Err(MalformedPage), "used before it opened");
+    }
+
+    #[test]
     fn x3_a_half_without_its_session_is_no_page() {
         let mut sessions = Sessions::<KvReply, 2>::new();
         let tail = [0; TAIL];
-        let read = sessions.read_page(1, HEAD, &mut Reader::new(&tail));
+        let read = sessions.read_page(1, HEAD, Slot::FIRST, &mut Reader::new(&tail));
         assert_eq!(read, Err(MalformedPage));
     }
 }

@@ -174,9 +174,16 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
                 self.sessions = reader.u32().ok_or(MalformedPage)?;
             }
             Some(page) if page < self.sessions => {
+                // The mutant does not notice that a page is that of a later snapshot.
+                let is_torn = self.mistake.is(Mutant::SnapshotTorn);
+                let at = if is_torn {
+                    Slot::new(u64::MAX)
+                } else {
+                    self.id.at
+                };
                 self.state
                     .sessions
-                    .read_page(page, M::PAGE_BYTES, &mut reader)?;
+                    .read_page(page, M::PAGE_BYTES, at, &mut reader)?;
             }
             Some(page) => self
                 .state
@@ -335,6 +342,16 @@ mod tests {
                 assert_eq!(result, Err(MalformedPage), "page {damaged}, byte {byte}");
             }
         }
+    }
+
+    #[test]
+    fn t4_a_snapshot_whose_digest_is_right_and_whose_sessions_are_from_later_slots_installs_nothing()
+     {
+        let mut state = state();
+        assert!(transfer(&state, |_, _| {}).is_ok());
+        // A forger computes the digest as well.
+        state.applied = Slot::new(3);
+        assert_eq!(transfer(&state, |_, _| {}), Err(MalformedPage));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use super::violation::Violation;
 use crate::{Node, NodeId, Slot};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
+    /// The nodes that are up, in the order of their numbers. What a node holds that is down is compared once it is
+    /// back.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn live_nodes(&self) -> impl Iterator<Item = &Node<S::Machine, W, C, P>> {
         let live = self.members.iter().filter(|member| member.live);
@@ -14,9 +16,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// Whether every live node has joined and has applied the same prefix of the log.
+    /// The chains stand for the prefixes and for what came of them (rule N3). So this costs a few words for each node,
+    /// and may be asked after every event; the states themselves are compared once, by [`Simulation::diverged`].
     pub(super) fn all_agree(&self) -> bool {
         let mut live = self.live_nodes();
         let Some(first) = live.next() else {
+            // Without a node that is up nothing is agreed upon, so a run in which all were killed is stalled and not
+            // done.
             return false;
         };
         let same = |node: &Node<S::Machine, W, C, P>| {
@@ -27,7 +33,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
 
     /// Rule R5: a live node whose state machine differs from that of the first live node, although both have applied the
     /// same prefix.
+    /// Called once all agree, as nodes that have applied different prefixes are rightly in different states.
     pub(super) fn diverged(&self) -> Option<NodeId> {
+        debug_assert!(
+            self.all_agree(),
+            "states are compared that follow from different prefixes"
+        );
         let mut live = self.live_nodes();
         let first = live.next()?;
         let differs = |node: &&Node<S::Machine, W, C, P>| node.machine() != first.machine();
@@ -35,6 +46,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// Checks the rules that a step of a node may have broken.
+    /// Called after each step of a node on storage that loses nothing. On any other, what a node has applied may be
+    /// lost with the power and was never said, so it is compared when it leaves the node: see
+    /// [`Simulation::check_dispatched`].
     pub(super) fn check(&mut self, node: NodeId) {
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
@@ -48,6 +62,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// Compares the digest of an applied prefix with that of the first node to have applied as much.
+    /// A slot that is older than the ledger is not compared. A node that is so far behind differs from the others in
+    /// every later slot as well, because a chain covers the whole prefix, and is found when it has caught up.
     #[inline]
     pub(super) fn check_prefix(&mut self, node: NodeId, slot: Slot, chain: u64) {
         if let Some(known) = self.ledger.get(slot) {

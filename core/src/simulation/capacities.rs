@@ -143,6 +143,8 @@ impl<T: Clone + Debug, const N: usize> List<T> for Vec<T, N> {
 }
 
 /// A list that has no room and takes none.
+/// It stands for the outboxes that no node needs whose writes are durable at once, so that such a simulation has one
+/// outbox and not two for each node.
 #[derive(Clone, Copy, Debug)]
 pub struct NoList<T>(PhantomData<T>);
 
@@ -285,6 +287,8 @@ impl<T: Clone + Debug, const N: usize> Ring<T> for Window<T, N> {
 
     #[inline]
     fn admit(&mut self, slot: Slot) -> Option<&mut Option<T>> {
+        // The limit is the slot itself: nothing waits for older values, unlike in the window of an acceptor, where only
+        // applied slots make room (rule A5).
         Self::admit(self, slot, slot)
     }
 }

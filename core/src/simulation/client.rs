@@ -41,9 +41,12 @@ pub struct ClientResume {
 /// A client.
 #[derive(Clone, Debug)]
 pub(super) struct Client<C> {
+    /// Where it asked last. It stays there until that node is down.
     pub(super) node: NodeId,
+    /// Names its registration, as long as it has no session. It changes with each session that is given up.
     pub(super) nonce: u64,
     pub(super) progress: Progress,
+    /// Its session: the slot in which it was opened, or 0 before the first one, as no slot is 0.
     pub(super) id: ClientId,
     /// The number of its present request in its session.
     pub(super) number: RequestNumber,
@@ -67,11 +70,20 @@ impl<C: Copy> Client<C> {
     }
 
     /// The question that the client asks next.
+    /// Called on its turn, after that has made a client that is ready wait for something; one that is done has no turn.
     fn question(&self) -> Question<C> {
         let key = RequestKey {
             client: self.id,
             number: self.number,
         };
+        debug_assert!(
+            matches!(self.progress, Progress::Registering | Progress::Waiting),
+            "a client asks only for what it waits for"
+        );
+        debug_assert!(
+            self.progress == Progress::Registering || self.command.is_some(),
+            "a client keeps its command until it is answered"
+        );
         match (self.progress, self.command) {
             (Progress::Waiting, Some(command)) => Question::Command(key, command),
             _ => Question::Session(self.nonce),
@@ -97,9 +109,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     /// Resumes a client from an earlier run, on nodes that have the state of that run. Call it after the start and before the
     /// first step. The state of a client that does not exist is ignored.
     pub fn resume(&mut self, past: ClientResume) {
+        // It stays among the busy clients: whether it has anything left to ask is the workload's to say, on its next
+        // turn.
         let Some(client) = self.clients.get_mut(usize::from(past.client)) else {
             return;
         };
+        // It has a turn at the beginning, like any other client, and asks there for what comes next.
         client.id = past.session;
         client.number = past.number;
         client.asked = past.answered;
@@ -111,6 +126,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
+    /// The client that waits for an answer with a key. There is one at most, as sessions are slots and nonces differ:
+    /// see [`Simulation::add_clients`] for how surely they do.
     fn client_index(&self, key: RequestKey) -> Option<u16> {
         let index = self.clients.iter().position(|client| client.awaits(key))?;
         u16::try_from(index).ok()
@@ -123,18 +140,43 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         outcome: Outcome<Output<S, W, C, P>>,
         observer: &mut O,
     ) {
+        // An answer that nobody waits for is a late one: the request was repeated at another node, whose answer came
+        // first.
         let Some(index) = self.client_index(key) else {
             return;
         };
-        let Some(client) = self.clients.get_mut(usize::from(index)) else {
-            return;
-        };
+        // The observer is told before the client forgets what it has waited for.
         let seen = observer.answered(&Answered {
             at: self.now,
             client: index,
             key,
             outcome: &outcome,
         });
+        self.take_outcome(index, key.number, outcome);
+        // What an observer finds says more than that the answer is wrong.
+        if let Err(violation) = seen {
+            self.violation = Some(violation);
+        }
+        debug_assert!(
+            self.counts.right <= self.counts.answered,
+            "an answer is right that nobody was given"
+        );
+        // There is room: messages leave some for a turn of every client.
+        let _ = self
+            .scheduler
+            .push(self.now + self.think, SimEvent::Client(index));
+    }
+
+    /// Moves a client on by what it was answered: a right answer makes it ready for its next request.
+    fn take_outcome(
+        &mut self,
+        index: u16,
+        number: RequestNumber,
+        outcome: Outcome<Output<S, W, C, P>>,
+    ) {
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
         match outcome {
             Outcome::Registered { client: id } => {
                 client.id = id;
@@ -145,6 +187,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 self.counts.answered += 1;
                 client.progress = Progress::Ready;
                 client.command = None;
+                // The workload counts over all sessions of a client, where the number in the key begins anew with each
+                // session.
                 let right = self
                     .workload
                     .as_mut()
@@ -154,30 +198,26 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 } else {
                     self.violation = Some(Violation::WrongAnswer {
                         client: index,
-                        number: key.number,
+                        number,
                     });
                 }
             }
-            // A client whose session was given up begins a new one, and asks again there.
+            // A client whose session was given up begins a new one, and asks again there. Its nonce is another, since a
+            // late answer to the first registration would otherwise give it the lost session again (rule X2).
             Outcome::Evicted => {
                 client.nonce = crate::random::mix(client.nonce);
                 client.progress = Progress::Registering;
             }
+            // A client waits for one thing at a time, and numbers what it asks for without a gap. So nothing later was
+            // applied in its session, nor another command under this number (rule X1); and that there is no room its
+            // requester keeps to itself.
             Outcome::Stale | Outcome::Reused | Outcome::Busy => {
                 self.violation = Some(Violation::WrongAnswer {
                     client: index,
-                    number: key.number,
+                    number,
                 });
             }
         }
-        // What an observer finds says more than that the answer is wrong.
-        if let Err(violation) = seen {
-            self.violation = Some(violation);
-        }
-        // There is room: messages leave some for a turn of every client.
-        let _ = self
-            .scheduler
-            .push(self.now + self.think, SimEvent::Client(index));
     }
 
     /// Runs the turn of a client: it registers, makes a request, or repeats its request at another node.
@@ -193,6 +233,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         };
         if client.progress == Progress::Ready {
             if client.command.is_none() {
+                // Asked for once for each number, as a workload may draw what it gives.
                 client.asked = client.asked.saturating_add(1);
                 client.command = self
                     .workload
@@ -201,12 +242,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             }
             if client.command.is_none() {
                 client.progress = Progress::Done;
+                debug_assert!(self.busy_clients > 0, "a client is done twice");
                 self.busy_clients -= 1;
                 return;
             }
             client.number = RequestNumber(client.number.0.saturating_add(1));
             client.progress = Progress::Waiting;
         }
+        // It may have a turn left, as one that was to move to another node has two turns when it was answered in
+        // between.
         if client.progress == Progress::Done {
             return;
         }
@@ -237,6 +281,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             _ => Err(RequestError::Halted),
         };
         self.after_step(node, tracer, observer);
+        // A node that has taken the request answers it, or loses power, which gives its clients a turn. Of any other
+        // the client has to ask again on its own.
         if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
             // There is room: a turn of this client has just been taken from it.
             let _ = self.scheduler.push(retry, SimEvent::Client(index));
@@ -244,6 +290,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// The node at which a client asks: its own, or the next one that is up.
+    /// Where none is up, its own: the turn then fails and comes again, since a node may come back.
     fn client_node(&self, index: u16) -> NodeId {
         let home = self
             .clients

@@ -11,8 +11,11 @@ use crate::random::mix;
 /// Any answer is right here: what the clients were answered together is for an observer to judge.
 #[derive(Clone, Debug)]
 pub struct Contention {
+    /// What the draws of every request follow from.
     seed: u64,
+    /// How many requests each client makes.
     requests: u32,
+    /// How many keys there are for all of them together.
     keys: u32,
 }
 
@@ -26,10 +29,12 @@ impl Contention {
         }
     }
 
-    /// The key, the kind and the value of a request.
+    /// The key, the kind and the amount of a request. They follow from the seed, the client and the number alone, so
+    /// that a client gives the same command however often and in whichever order it is asked.
     fn draw(&self, client: u16, number: u32) -> Option<(Key, u32, u32)> {
         let request = u64::from(client) << 32 | u64::from(number);
         let drawn = mix(self.seed ^ mix(request));
+        // The halves of a mixed word are independent: what is done does not hang on the key.
         let low = u32::try_from(drawn & 0xffff_ffff).unwrap_or(0);
         let high = u32::try_from(drawn >> 32).unwrap_or(0);
         let key = Key::numbered(low % self.keys.max(1));
@@ -40,6 +45,7 @@ impl Contention {
 impl<const KEYS: usize> Workload<Kv<KEYS>> for Contention {
     fn command(&mut self, client: u16, number: u32) -> Option<KvCommand> {
         let (key, kind, _) = self.draw(client, number)?;
+        // A client uses each number once, so that no two sets write the same.
         let value = i64::from(client) << 32 | i64::from(number);
         Some(match kind {
             0 | 1 => KvCommand::Get(key),
@@ -65,6 +71,8 @@ impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for Contention {
     fn command(&mut self, client: u16, number: u32) -> Option<BankCommand> {
         let (account, kind, amount) = self.draw(client, number)?;
         Some(match kind {
+            // Twice as many deposits as withdrawals, of as much on average, so that some withdrawals have cover and
+            // some are refused.
             0 => BankCommand::Balance(account),
             1 => BankCommand::Withdraw(account, u64::from(amount)),
             _ => BankCommand::Deposit(account, u64::from(amount)),

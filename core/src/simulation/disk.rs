@@ -6,6 +6,11 @@ use core::fmt;
 use heapless::Vec;
 use rand_xorshift::XorShiftRng;
 
+const _: () = assert!(
+    JOURNAL_RECORD_MAX < 1 << 16,
+    "The length of a record is stored in two bytes."
+);
+
 /// How a [`Disk`] fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DiskError {
@@ -29,7 +34,8 @@ impl fmt::Display for DiskError {
 
 impl core::error::Error for DiskError {}
 
-/// What fails while a disk cannot be written.
+/// What fails while a disk cannot be written. After an error anything may have happened (the fourth clause of the contract of
+/// [`Storage`]): these are a part, nothing, and everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Failing {
     /// What is appended is there in part, or not.
@@ -68,19 +74,24 @@ pub struct Disk<const BYTES: usize> {
     bytes: Vec<u8, BYTES>,
     /// What is before it was dropped.
     start: usize,
-    /// What was dropped for good.
+    /// Up to here records were dropped for good: at the last sync this was `start`. Those between the two may be there
+    /// again after a loss of power.
     gone: usize,
-    /// What is before it is durable.
+    /// What is before it is durable. It is always between two records, as an append is whole or fails.
     synced: usize,
     /// How large it is, of the `BYTES` that it can be.
     size: usize,
-    /// There is room for so many bytes only.
+    /// There is room for so many bytes only; less than `size` while a fault has filled the disk.
     limit: usize,
+    /// How it fails, until it is mended.
     failing: Option<Failing>,
+    /// How many operations there were, with the one in whose middle the power went.
     operations: u64,
+    /// The number of the operation in whose middle the power goes.
     cut_at: Option<u64>,
     /// Power goes so many operations after a checkpoint has begun.
     cut_in_checkpoint: Option<u64>,
+    /// From a loss of power until [`Disk::lose_power`], which decides what is left.
     is_off: bool,
 }
 
@@ -90,7 +101,8 @@ impl<const BYTES: usize> Default for Disk<BYTES> {
     }
 }
 
-/// The length of the first record and the length's own bytes.
+/// The bytes that the first record takes, with the two of its length; `None` at the end. Unlike a real disk this one
+/// need not doubt a length, as [`Disk::rot`] changes none.
 fn first(bytes: &[u8]) -> Option<usize> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     let len = usize::from(u16::from_le_bytes(*len));
@@ -116,6 +128,7 @@ impl<const BYTES: usize> Disk<BYTES> {
     }
 
     /// Puts a new disk in its place.
+    /// In its place, as a disk is too large to be moved.
     pub fn replace(&mut self) {
         self.bytes.clear();
         (self.start, self.gone, self.synced) = (0, 0, 0);
@@ -190,16 +203,20 @@ impl<const BYTES: usize> Disk<BYTES> {
     /// Power fails, and is back: what was not synced is lost from a byte on that the seed names. Says whether anything of
     /// it was.
     pub fn lose_power(&mut self, seed: u64) -> bool {
+        // The order of the draws is a part of every recorded run: first those for each record that may come back, then
+        // how much is kept, then whether the rest is garbled, and then its bytes.
         let mut rng = stream(seed, Purpose::Disk);
         (self.is_off, self.cut_at, self.cut_in_checkpoint) = (false, None, None);
         self.bring_back(&mut rng);
         let before = self.bytes.len();
         let loose = u32::try_from(before.saturating_sub(self.synced)).unwrap_or(u32::MAX);
+        // One more than there are loose bytes, so that now and then all of them are kept.
         let kept = below(&mut rng, loose.saturating_add(1));
         let is_garbled = below(&mut rng, 2) == 0;
         let cut = self
             .synced
             .saturating_add(usize::try_from(kept).unwrap_or(0));
+        // Each record that ends before the cut is whole; the one across it is torn.
         let mut whole = self.synced;
         let mut torn = None;
         while let Some(len) = self.bytes.get(whole..).and_then(first) {
@@ -219,16 +236,28 @@ impl<const BYTES: usize> Disk<BYTES> {
                     }
                 } else {
                     self.bytes.truncate(cut);
+                    // The record is as long as what is left of it, so that the records before it can be read: the first
+                    // one that is missing may remain in part (the third clause of the contract).
                     self.set_len(whole, cut - whole - 2);
                 }
             }
             _ => self.bytes.truncate(whole),
         }
+        debug_assert!(
+            self.bytes.len() >= self.synced,
+            "what was synced survives a loss of power"
+        );
         self.synced = self.bytes.len();
+        debug_assert!(
+            self.is_synced() && !self.is_off,
+            "what a loss of power has left does not get lost in the next one"
+        );
         cut < before
     }
 
     /// Some of the last records that were dropped and not synced since are there again.
+    /// Each comes back with three chances in four, from the first one on and without a gap, as a log drops them in
+    /// order.
     fn bring_back(&mut self, rng: &mut XorShiftRng) {
         let mut at = self.gone;
         while at < self.start
@@ -241,6 +270,7 @@ impl<const BYTES: usize> Disk<BYTES> {
         self.gone = at;
     }
 
+    /// Writes the length of the record at a place.
     fn set_len(&mut self, at: usize, len: usize) {
         let len = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
         for (byte, new) in self.bytes.iter_mut().skip(at).zip(len) {
@@ -258,6 +288,8 @@ impl<const BYTES: usize> Disk<BYTES> {
         let rotten = self.start.saturating_add(drawn);
         let mut at = self.start;
         while let Some(len) = self.bytes.get(at..).and_then(first) {
+            // Only bytes of the record itself rot. Storage whose own lengths rot has to notice that by itself (the sixth
+            // clause of the contract), and this one would not.
             if rotten < at + len && len > 2 {
                 let index = rotten.max(at + 2);
                 if let Some(byte) = self.bytes.get_mut(index) {
@@ -275,7 +307,8 @@ impl<const BYTES: usize> Disk<BYTES> {
         self.bytes.len().saturating_sub(self.start)
     }
 
-    /// One more operation begins; whether power goes in the middle of it.
+    /// One more operation begins; whether power goes in the middle of it. Such an operation is carried out here to its
+    /// end: how much of it is left, [`Disk::lose_power`] decides.
     fn operate(&mut self) -> Result<bool, DiskError> {
         if self.is_off {
             return Err(DiskError::Power);
@@ -285,13 +318,18 @@ impl<const BYTES: usize> Disk<BYTES> {
         Ok(self.is_off)
     }
 
-    /// Gives the room of what was dropped to something else.
+    /// Gives the room of what was dropped to something else. From then on it cannot come back, even if the drop
+    /// was not synced, which storage may do: what was dropped may come back, and need not.
     fn compact(&mut self) {
         let kept = self.used();
         self.bytes.copy_within(self.start.., 0);
         self.bytes.truncate(kept);
         self.synced = self.synced.saturating_sub(self.start);
         (self.start, self.gone) = (0, 0);
+        debug_assert!(
+            self.synced <= self.bytes.len(),
+            "more is durable than there is"
+        );
     }
 }
 
@@ -318,6 +356,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), DiskError> {
+        // Before the operation is counted: of 0 operations, this very record is the one that is cut.
         if let Some(after) = self.cut_in_checkpoint
             && begins_checkpoint(record)
         {
@@ -340,6 +379,10 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
         if self.bytes.len().saturating_add(taken) > BYTES {
             self.compact();
         }
+        debug_assert!(
+            self.bytes.len().saturating_add(taken) <= BYTES,
+            "there is room up to the limit, once what was dropped has left it"
+        );
         self.bytes
             .extend_from_slice(&prefix.to_le_bytes())
             .and_then(|()| self.bytes.extend_from_slice(record))
@@ -359,6 +402,10 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
             self.synced = self.bytes.len();
             self.gone = self.start;
         }
+        debug_assert!(
+            self.gone <= self.start && self.synced <= self.bytes.len(),
+            "what is gone was dropped, and what is durable is there"
+        );
         match self.failing {
             Some(Failing::Sync | Failing::Report) => Err(DiskError::Failed),
             Some(Failing::Append) | None => Ok(()),
@@ -366,6 +413,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
     }
 
     fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), DiskError> {
+        // A cut drops all of it here, of which a loss of power brings back what it likes.
         let is_cut = self.operate()?;
         while let Some(len) = self.bytes.get(self.start..).and_then(first)
             && let Some(record) = self.bytes.get(self.start + 2..self.start + len)

@@ -20,10 +20,13 @@ use rand_xorshift::XorShiftRng;
 /// A node whose disk turns out to be damaged comes back as one that does not vote ([`Node::learn`]).
 #[derive(Debug)]
 pub struct Disks<const NODES: usize, const BYTES: usize> {
+    /// One for each node of the largest run so far; those beyond the nodes of this run are not used.
     places: Vec<Place<BYTES>, NODES>,
     /// How large each of them is.
     size: usize,
+    /// The first violation that no fault accounts for: see [`Stores::broken`].
     broken: Option<Violation>,
+    /// Without the checkpoints of journals that are open, which count their own until they are closed.
     figures: DiskFigures,
 }
 
@@ -65,6 +68,7 @@ enum Trap {
     Overruled(Option<Slot>),
 }
 
+/// The disk of one node, and what is to happen on it. It stays when the node is down.
 #[derive(Debug)]
 struct Place<const BYTES: usize> {
     disk: Kept<BYTES>,
@@ -76,7 +80,12 @@ struct Place<const BYTES: usize> {
     is_used: bool,
     /// Whether something on it has changed on its own.
     is_rotten: bool,
+    /// What the next loss of power waits for. It is the same on all disks, as any node may come to it: see
+    /// [`Disks::arm`].
     trap: Option<Trap>,
+    /// A stream of its own for each node, so that what happens to one disk moves nothing of the others. It is drawn
+    /// from once for each loss of power and for each begin and end of a fault, and for each sync while the disk is
+    /// slow.
     rng: XorShiftRng,
 }
 
@@ -85,6 +94,7 @@ struct Place<const BYTES: usize> {
 enum Kept<const BYTES: usize> {
     /// Nobody; the node is down, or does not vote.
     Closed(Disk<BYTES>),
+    /// The journal of a node that is up and votes.
     Open(Journal<Disk<BYTES>>),
 }
 
@@ -113,11 +123,14 @@ impl<const BYTES: usize> Place<BYTES> {
             is_used: false,
             is_rotten: false,
             trap: None,
+            // Set to that of the node when a run begins.
             rng: stream(0, Purpose::Disk),
         }
     }
 
     /// Takes the disk from whoever has it.
+    /// What the journal has counted is kept, as it ends here. In its place there is an empty disk until the caller puts
+    /// the one back that it was given.
     #[inline(never)] // LLVM takes minutes to compile a caller with the moves of these large values inlined.
     fn close(&mut self, figures: &mut DiskFigures) -> Disk<BYTES> {
         match core::mem::replace(&mut self.disk, Kept::Closed(Disk::new())) {
@@ -130,6 +143,7 @@ impl<const BYTES: usize> Place<BYTES> {
         }
     }
 
+    /// The most bytes that were in use in this run, by whichever journal.
     fn peak(&self) -> usize {
         match &self.disk {
             Kept::Open(journal) => self.peak.max(journal.peak()),
@@ -137,7 +151,10 @@ impl<const BYTES: usize> Place<BYTES> {
         }
     }
 
-    /// Checks whether the condition of a trap holds; returns the trap if power is to fail now.
+    /// Checks whether the condition of a trap holds; returns the trap if power is to fail now. Called after each write
+    /// of a node and before its sync, with the vote that was overruled in it.
+    ///
+    /// [`Trap::Checkpoint`] is sprung by the disk itself, which sees the record that begins a checkpoint.
     fn check_trap<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
@@ -153,6 +170,7 @@ impl<const BYTES: usize> Place<BYTES> {
             Some(Trap::Gap { since, seen }) => {
                 let has_gap = node.decisions_ahead().next().is_some();
                 if journal.is_checkpointing() && has_gap {
+                    // The first such checkpoint counts; the gap may be closed by the time that it is complete.
                     since.get_or_insert(completed);
                 }
                 // One that is written at once is complete already.
@@ -162,6 +180,8 @@ impl<const BYTES: usize> Place<BYTES> {
             }
             Some(Trap::Overruled(lost)) => {
                 *lost = lost.or(overruled);
+                // A record of a slot implies that the slot a window before it is applied: from then on a replay takes
+                // the decision for the slot that was lost, and the vote must not be taken for it (rule C3).
                 let slots = writes.iter().map(|write| match write {
                     Write::Decided { slot, .. } => *slot,
                     Write::Accepted(entry) => entry.slot,
@@ -175,7 +195,7 @@ impl<const BYTES: usize> Place<BYTES> {
         if !sprung {
             return None;
         }
-        // What was written has its sync.
+        // What was written has its sync: a node whose record is lost with the power would prove nothing.
         let after = SEAL_AND_SYNC + self.rng.next_u64() % TORN_WITHIN;
         journal.storage_mut().cut_power_in(after);
         self.trap.take()
@@ -184,11 +204,18 @@ impl<const BYTES: usize> Place<BYTES> {
     /// How long the next sync takes.
     fn latency(&mut self) -> Duration {
         if self.slow == Duration::ZERO {
+            // Without a draw, so that a disk that is never slow leaves its stream to the other faults.
             return self.slow;
         }
         let jitter = span_below(&mut self.rng, self.slow);
+        // A sync that takes no time is done at once by `Stores::write`, which this one is not.
         let one = Duration::from_micros(1);
-        (self.slow / 2).saturating_add(jitter).max(one)
+        let latency = (self.slow / 2).saturating_add(jitter).max(one);
+        debug_assert!(
+            latency <= self.slow.saturating_add(self.slow / 2).max(one),
+            "a sync takes half as long again at most"
+        );
+        latency
     }
 }
 
@@ -238,6 +265,9 @@ impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
     }
 
     /// Counts an error, and says what it means for the node.
+    /// Power is no error of the disk, and takes the node down. A disk that says that it is full although no fault has
+    /// filled it is a mistake of the journal, which has to live with what [`Journal::checkpoint_max`] asks for (rule
+    /// T5).
     fn failed(&mut self, node: NodeId, error: &JournalError<DiskError>) -> Failed {
         if matches!(error, JournalError::Storage(DiskError::Power)) {
             return Failed::Power;
@@ -251,6 +281,10 @@ impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
         if is_full && !self.disk(node).is_some_and(Disk::is_filled) {
             self.broken.get_or_insert(Violation::StorageFull { node });
         }
+        debug_assert!(
+            self.figures.full <= self.figures.failed,
+            "a full disk is one that cannot be written"
+        );
         Failed::Storage
     }
 
@@ -263,12 +297,14 @@ impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
             }
             if trap == Trap::Checkpoint {
                 let disk = place.disk.disk_mut();
+                // The lowest bits of the seed have chosen the trap: see `inject_fault`.
                 disk.cut_power_in_checkpoint(seed / 8 % CHECKPOINT_WITHIN);
             }
         }
     }
 
     /// The power of all nodes but one stays on.
+    /// Called when a trap is sprung, for the sake of the majority, and with no node when the fault is over.
     fn disarm(&mut self, but: NodeId) {
         for (number, place) in (0..).zip(&mut self.places) {
             place.trap = None;
@@ -278,7 +314,8 @@ impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
         }
     }
 
-    /// What was synced is not there, or cannot be used.
+    /// What was synced is not there, or cannot be used. That is as it should be on a disk that has rotted, and a
+    /// violation on any other (rule D3).
     fn lost(&mut self, node: NodeId) {
         let place = self.places.get(usize::from(node.0));
         if place.is_some_and(|place| !place.is_rotten) {
@@ -303,6 +340,7 @@ impl<
         // What no run has needed yet is not touched: it is large.
         while self.places.len() < nodes && self.places.push(Place::new()).is_ok() {}
         for (number, place) in (0..).zip(&mut self.places) {
+            // What it has counted belongs to the run before, whose figures are dropped below.
             if let Kept::Open(_) = &place.disk {
                 place.close(&mut self.figures);
             }
@@ -338,12 +376,14 @@ impl<
         let disk = place.close(&mut self.figures);
         let is_first = !core::mem::replace(&mut place.is_used, true);
         let node = config.node;
+        // All that is taken from the node as it was: everything else has to be on its disk.
         let mistake = before.map_or(Mistake::NONE, Node::mistake);
         let opened = Journal::open_with::<M, WINDOW, CLIENTS>(disk, config.clone(), mistake);
         let opened = opened.map_err(|_| {
             self.lost(node);
             Refused
         })?;
+        // A node that has had the disk has written its identity at least, so it cannot find the disk empty.
         if !is_first && !matches!(opened, Opened::Intact(_)) {
             self.lost(node);
         }
@@ -354,8 +394,10 @@ impl<
             Opened::Intact(intact) => intact.start(run_seed, now),
             // New disks are given to nodes that are new, and to no others.
             Opened::Empty(empty) if is_first => empty.provision(run_seed, now),
+            // All was lost: a node that voted must not begin anew under its name (rule D2).
             Opened::Empty(empty) => {
                 place.disk = Kept::Closed(empty.into_storage());
+                // A journal counts starts; without one the jitter of each start has to differ by other means.
                 return self.learner(config, run_seed ^ mix(incarnation.into()), now);
             }
             Opened::Damaged(damaged) => {
@@ -374,6 +416,7 @@ impl<
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
     ) -> Result<Duration, Failed> {
+        // A step without writes waits for nothing, as no sync of the node is under way.
         if writes.is_empty() {
             return Ok(Duration::ZERO);
         }
@@ -383,6 +426,7 @@ impl<
             return Err(Failed::Storage);
         };
         let written = journal.write(now, node, writes);
+        // After the write, but of the votes as they are in the node, which the write does not change.
         let overruled = overruled(node, writes);
         self.figures.overruled += u64::from(overruled.is_some());
         match place.check_trap(node, writes, overruled) {
@@ -401,6 +445,8 @@ impl<
         let Kept::Open(journal) = &mut place.disk else {
             return Err(Failed::Storage);
         };
+        // A disk without latency is synced here and now. Any other is synced when the time is up, by
+        // [`Stores::synced`], and power may fail in between.
         let is_at_once = place.slow == Duration::ZERO;
         let written = written.and_then(|()| if is_at_once { journal.sync() } else { Ok(()) });
         if let Err(error) = written {
@@ -423,6 +469,7 @@ impl<
     fn crash(&mut self, node: NodeId) {
         if let Some(place) = self.places.get_mut(usize::from(node.0)) {
             let mut disk = place.close(&mut self.figures);
+            // Asked before the disk is told that the power is back.
             let is_in_checkpoint =
                 place.trap.take() == Some(Trap::Checkpoint) && disk.is_cut_in_checkpoint();
             let lost = disk.lose_power(place.rng.next_u64());
@@ -437,17 +484,22 @@ impl<
 
     fn inject_fault(&mut self, node: NodeId, fault: &Fault, begins: bool) {
         if matches!(fault, Fault::Torn(_)) && !begins {
+            // No node has that number.
             self.disarm(NodeId(u16::MAX));
         }
         let Some(place) = self.places.get_mut(usize::from(node.0)) else {
             return;
         };
+        // One draw for each begin and end, whichever fault it is.
         let seed = place.rng.next_u64();
         let slight = usize::from(seed.to_le_bytes()[0]);
         let disk = place.disk.disk_mut();
         match fault {
             Fault::SlowDisk { sync, .. } if begins => place.slow = *sync,
+            // A sync that is under way takes its time all the same.
             Fault::SlowDisk { .. } => place.slow = Duration::ZERO,
+            // A quarter each in a checkpoint and over a gap, three eighths after an overruled vote, and an eighth at
+            // once: cuts at random moments almost never hit those that hurt.
             Fault::Torn(_) if begins => match slight % 8 {
                 0..2 => self.arm(Trap::Checkpoint, seed),
                 2 | 3 => self.arm(
@@ -461,8 +513,10 @@ impl<
                 _ => disk.cut_power_in(seed % TORN_WITHIN),
             },
             Fault::FailedWrite(_) if begins => disk.fail(seed),
+            // Up to 255 bytes are left: none, a record, or a few.
             Fault::FullDisk(_) if begins => disk.fill(slight),
             Fault::Rot(_) if begins => place.is_rotten |= disk.rot(seed),
+            // Any of them ends all of them: two at once on one disk are over with the first.
             Fault::Torn(_) | Fault::FailedWrite(_) | Fault::FullDisk(_) => disk.mend(),
             _ => {}
         }
@@ -478,6 +532,7 @@ impl<
 }
 
 /// A slot for which a node is told another decision than it has voted for.
+/// Such a vote stays on the disk, and a replay that took it for the decision would apply what was not chosen.
 fn overruled<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     node: &Node<M, WINDOW, CLIENTS, PAGE>,
     writes: &[Write<M::Command>],
@@ -491,7 +546,8 @@ fn overruled<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const P
     })
 }
 
-/// Power goes in one of so many operations after a fault of that kind has begun, or what it waits for is there.
+/// Power goes in one of so many operations after a fault of that kind has begun, or what it waits for is there. A write of one
+/// record takes three: the record, the seal and the sync.
 const TORN_WITHIN: u64 = 4;
 /// Or in one of so many of a checkpoint: a small one is over by then.
 const CHECKPOINT_WITHIN: u64 = 12;
@@ -500,6 +556,7 @@ const SEAL_AND_SYNC: u64 = 2;
 
 impl<const NODES: usize, const BYTES: usize> Disks<NODES, BYTES> {
     /// A node that has lost what it must not forget.
+    /// It has a disk and leaves it alone: nobody relies on what it would write, and an operator may want to look at it.
     fn learner<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &mut self,
         config: Config,

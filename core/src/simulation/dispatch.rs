@@ -22,16 +22,21 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         tracer: &mut T,
         observer: &mut O,
     ) {
+        // The wake comes before the messages and these before the turns of clients: of two events for one instant the
+        // one happens first that was scheduled first. Another order would be another run.
         self.schedule_wake(node);
         if Self::DEFERRED {
             return self.persist(node, tracer, observer);
         }
+        // A halt is noticed before the messages leave, which is all the same: nothing arrives before the run ends.
         self.check(node);
         self.counts.writes += crate::outbox::run_len(self.outbox.writes().len());
         self.dispatch(node, false, tracer, observer);
     }
 
     /// Dispatches output whose writes are durable: that which a sync has covered, or else all that was gathered.
+    /// An observer sees all of it before any of it leaves. A violation does not keep it back: the run ends with the
+    /// next event.
     pub(super) fn dispatch<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -54,6 +59,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             let boundaries = batch.boundaries.as_slice();
             (&batch.outbox, batch.progress, boundaries, batch.early_left)
         } else {
+            // Each step leaves alone, so that there is nothing between steps.
             (&self.outbox, NodeProgress::of(&member.node), &[][..], false)
         };
         let seen = observer.stepped(&StepsTaken {
@@ -79,12 +85,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             }
         }
         let replies = outbox.replies().len();
+        // By index, as a client changes the simulation that the outbox is a part of.
         for index in 0..replies {
             let outbox = self.outbox_of(node, covered);
             if let Some(reply) = outbox.and_then(|outbox| outbox.replies().get(index).copied()) {
                 self.handle_reply(reply.key, reply.outcome, observer);
             }
         }
+        debug_assert!(
+            self.outbox_of(node, covered)
+                .is_none_or(|outbox| outbox.replies().len() == replies),
+            "a client that is answered takes its next turn later"
+        );
         self.clear_dispatched(node, covered);
         // A violation that an observer finds in a step is closer to the cause than one in its consequences.
         if let Err(violation) = seen {
@@ -127,6 +139,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
 
     /// Places in the scheduler that no message may take. A message may be lost, but a turn of a client, a wake or a fault
     /// that is lost never happens. A torn write may end twice: soon after it, and when its fault was planned to end.
+    /// A node may have stale wakes besides the one that is counted here; the [room](Room::Events) of a simulation has
+    /// to allow for some.
     #[inline]
     fn reserved(&self) -> usize {
         let faults = self.nemesis.plan().map_or(0, Plan::len) * 2;
@@ -139,9 +153,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 }
 
-/// Sends the messages of one node over the simulated network.
+/// Sends the messages of one node over the simulated network. It borrows the parts of the simulation that it needs, as
+/// the outbox that it reads is another part.
 struct Sender<'a, S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
     now: Instant,
+    /// The sender.
     node: &'a Node<S::Machine, W, C, P>,
     nemesis: &'a mut S::Nemesis,
     scheduler: &'a mut Events<S::Room, S::Machine, P>,
@@ -150,7 +166,7 @@ struct Sender<'a, S: Setting<W, C, P>, const W: usize, const C: usize, const P: 
 }
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender<'_, S, W, C, P> {
-    /// Sends a message to each of its recipients.
+    /// Sends a message to each of its recipients, in the order of their numbers. Each copy has a fate of its own.
     #[expect(
         clippy::inline_always,
         reason = "called in one place; a call of its own would cost more than it does"
@@ -163,6 +179,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender
     ) {
         let message = &outgoing.message;
         let from = self.node.id();
+        debug_assert!(
+            !outgoing.to.contains(from),
+            "a node handles what it sends to itself within its step"
+        );
         tracer.on_way(Way::Leaves { from });
         for to in outgoing.to.iter() {
             let mut fate = self.fate(to, message.kind());
@@ -185,6 +205,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender
             if S::Nemesis::PLANS && fate.again.is_some() {
                 record(tracer, self.now, from, Event::Duplicated { to, message });
             }
+            // Both copies are scheduled by the same call, which is inlined and large.
             let mut next = Some(delay);
             while let Some(delay) = next {
                 self.schedule(to, outgoing, delay, tracer);
@@ -201,6 +222,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender
     #[inline]
     fn fate(&mut self, to: NodeId, kind: MessageKind) -> Fate {
         let from = self.node.id();
+        // The nemesis is asked even where a planned fault loses the message anyway. So a fault that is taken out of the
+        // plan moves no draw, and the rest of the run stays as it was as far as it can.
         let fate = self.nemesis.fate(InTransit {
             at: self.now,
             from,
@@ -227,6 +250,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender
         tracer: &mut T,
     ) {
         let envelope = self.node.envelope(to, outgoing);
+        // Messages are the only events that may be lost, so they are what has to leave room for the others.
         let is_full = self.scheduler.queued() + self.spare >= <S::Room as Room>::Events::MAX;
         let at = self.now + delay;
         let event = SimEvent::Deliver(envelope);
@@ -235,12 +259,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender
             record(tracer, self.now, from, Event::Full { queue });
             record(tracer, self.now, from, Event::Lost { to, message });
         } else {
+            // A copy goes by the number of its event, by which a recording of messages finds it again.
             let copy = self.scheduler.last();
             tracer.on_way(Way::Carried { copy });
         }
     }
 }
 
+/// Records an event of the network, which is traced under the node that has sent the message.
 fn record<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize>(
     tracer: &mut T,
     at: Instant,
@@ -267,6 +293,10 @@ fn apply_effect(mut fate: Fate, effect: LinkEffect) -> Fate {
             }
             fate.delay = fate.delay.map(|delay| delay.max(wait));
             fate.again = fate.again.map(|delay| delay.max(wait));
+            debug_assert!(
+                fate.delay.is_none_or(|delay| delay >= wait),
+                "a message leaves a clogged link before it is free"
+            );
             fate
         }
     }

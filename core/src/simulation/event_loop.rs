@@ -1,7 +1,7 @@
 //! The event loop of a simulation: it pops the next event, runs the step of a node, and dispatches its output.
 
 use super::capacities::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
-use super::client::Client;
+use super::client::{Client, Progress};
 use super::nemesis::Nemesis;
 use super::node_storage::{Durability, Stores};
 use super::observer::Observer;
@@ -23,6 +23,7 @@ pub(super) struct Member<
     const PAGE: usize,
 > {
     pub(super) node: Node<M, WINDOW, CLIENTS, PAGE>,
+    /// Whether it is up: not killed, and with power. One that is paused is up.
     pub(super) live: bool,
     /// When its current wake is due; a wake for any other time is stale.
     pub(super) wake: Instant,
@@ -56,6 +57,7 @@ type Active<'a, S, const W: usize, const C: usize, const P: usize> = (
 /// Counters of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
+    // Each is explained at the field of that name in `Report`.
     pub(super) answered: u64,
     pub(super) right: u64,
     pub(super) deliveries: u64,
@@ -85,12 +87,17 @@ pub(super) struct Counts {
 /// ```
 #[derive(Debug)]
 pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
+    /// The time of the event that is being handled; only [`Simulation::step_observed`] moves it.
     pub(super) now: Instant,
     pub(super) scheduler: Events<S::Room, S::Machine, P>,
     pub(super) nemesis: S::Nemesis,
+    /// Every node by its number, those included that were killed.
     pub(super) members: Nodes<S::Room, Member<S::Machine, W, C, P>>,
     pub(super) clients: Clients<S::Room, Client<Command<S, W, C, P>>>,
+    /// `None` before the first start, as a workload need not have a default.
     pub(super) workload: Option<S::Workload>,
+    /// The output of the present step, where it leaves with the step. Where it waits for a sync it is in `pending`
+    /// instead.
     pub(super) outbox: RoomOutbox<S::Room, S::Machine, P>,
     pub(super) stores: S::Stores,
     /// Output of each node that waits for its writes to be durable.
@@ -98,11 +105,15 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) kills: Vec<Kill, KILLS_MAX>,
     /// For each slot, the digest of the prefix up to it as the first node had applied it.
     pub(super) ledger: Ledger<S::Room, u64>,
+    /// Ends the run before the next event. The last one that is found in an event counts: see [`Simulation::dispatch`].
     pub(super) violation: Option<Violation>,
+    /// How many clients are not done, so that the end of a run is noticed without asking each of them.
     pub(super) busy_clients: u16,
     pub(super) run_seed: u64,
     pub(super) think: Duration,
+    /// How long a client waits before it asks again at a node that did not take its request: the longest round trip.
     pub(super) retry: Duration,
+    /// How long output may gather after a first step before it is written; zero if every step is written at once.
     pub(super) gather: Duration,
     pub(super) time_max: Duration,
     pub(super) events_max: u64,
@@ -154,11 +165,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(next) = self.scheduler.pop() else {
             return Some(Verdict::Stalled(Bound::Idle));
         };
+        // The event is taken out already, so a run that was stalled by time cannot be continued with more time. It is
+        // over, and nobody asks for that.
         if next.at > Instant::ZERO + self.time_max {
             return Some(Verdict::Stalled(Bound::Time));
         }
         debug_assert!(next.at >= self.now, "time goes back");
         self.now = next.at;
+        // An event that is postponed counts each time, so that a run of nothing else ends.
         self.counts.events += 1;
         if let Some(until) = self.recipient_resumes_at(&next.event) {
             let is_message = matches!(next.event, SimEvent::Deliver(_));
@@ -182,8 +196,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             SimEvent::BeginFault(index) if Self::PLANS => self.begin_fault(index, tracer),
             SimEvent::EndFault(index) if Self::PLANS => self.end_fault(index, tracer, observer),
             SimEvent::Synced(node) if Self::DEFERRED => self.synced(node, tracer, observer),
+            // Never scheduled where nothing is planned or nothing takes time; the code for them is left out there.
             SimEvent::BeginFault(_) | SimEvent::EndFault(_) | SimEvent::Synced(_) => {}
         }
+        debug_assert!(
+            usize::from(self.busy_clients) <= self.clients.len(),
+            "more clients are busy than there are"
+        );
         None
     }
 
@@ -192,13 +211,22 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if let Some(violation) = self.violation {
             return Some(Verdict::Violated(violation));
         }
+        // A fault that is still to come may undo what looks like the end. `all_agree` comes last, as it costs most and
+        // is mostly not asked.
         let waits = self.nemesis.plan().is_some_and(|plan| plan.open > 0);
         if self.busy_clients == 0 && !waits && self.all_agree() {
+            debug_assert!(
+                self.clients
+                    .iter()
+                    .all(|client| client.progress == Progress::Done),
+                "a client is not done that was counted as done"
+            );
             return Some(match self.diverged() {
                 Some(node) => Verdict::Violated(Violation::Divergence { node }),
                 None => Verdict::Done,
             });
         }
+        // Last, so that a run which is done with its very last event is done.
         (self.counts.events >= self.events_max).then_some(Verdict::Stalled(Bound::Events))
     }
 
@@ -216,6 +244,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     ) {
         let to = envelope.to;
         let local = self.local_time(to);
+        // A message to a node that is down is lost, as it would be on a network that does not store it.
         if let Some((member, now, outbox)) = self.live_member(to) {
             if Self::PLANS {
                 let mut tracer = Stamped {
@@ -281,6 +310,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 expected += workload.requests(client);
             }
         }
+        debug_assert!(
+            joined <= live && usize::from(live) <= self.members.len(),
+            "of all nodes some are up, and of these some have joined"
+        );
         Report {
             at: self.now,
             nodes: count(self.members.len()),
@@ -310,6 +343,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 .unwrap_or(0)
         };
         [
+            // The names are those of reports, and are not to change.
             ("window", most(|marks| marks.window), W),
             ("votes", most(|marks| marks.votes), W),
             ("waiting", most(|marks| marks.waiting), C),
@@ -335,6 +369,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// A node that is up, with the time and the outbox that a step needs.
+    /// Where output waits for syncs this begins a step in the pending output of the node. That is harmless if no step
+    /// follows: the next one begins at the same place.
     pub(super) fn live_member(&mut self, node: NodeId) -> Option<Active<'_, S, W, C, P>> {
         let member = self
             .members
@@ -362,6 +398,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if member.wake != now {
             return;
         }
+        // From here on no wake is scheduled, so that `schedule_wake` finds any deadline to be earlier.
         member.wake = Instant::FAR_FUTURE;
         if member
             .node
@@ -396,16 +433,20 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return;
         };
         let at = match self.nemesis.plan() {
+            // The deadline is one of the local clock, and events are in the order of the simulated time.
             Some(plan) => plan.node_faults(node).clock.when(deadline, self.now),
             None => deadline.max(self.now),
         };
+        debug_assert!(at >= self.now, "a wake is scheduled in the past");
+        // A wake that is there already and comes first finds the deadline and schedules the next one.
         if at < member.wake && self.scheduler.push(at, SimEvent::Wake(node)).is_ok() {
             member.wake = at;
         }
     }
 }
 
-/// A tracer whose records carry the time of the simulation instead of that of the node's local clock.
+/// A tracer whose records carry the time of the simulation instead of that of the node's local clock. It is used where clocks
+/// can be wrong: logs then stay in the order of what happened, whatever a node takes for the time.
 #[derive(Debug)]
 pub(super) struct Stamped<'a, T> {
     pub(super) at: Instant,

@@ -6,6 +6,10 @@ use core::fmt;
 
 /// The most planned faults of one run.
 pub const PLAN_MAX: usize = 64;
+const _: () = assert!(
+    PLAN_MAX <= 64,
+    "`Plan::began` has a bit for each of them in a word of 64 bits."
+);
 
 /// Something that goes wrong at some time, and stays so for a while or for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +110,7 @@ impl Fault {
     /// The nodes that it is between, where it is between nodes: from whom, to whom, and whether the other way too.
     pub(super) const fn between(&self) -> Option<(NodeSet, NodeSet, bool)> {
         match *self {
+            // All that there can ever be, as a fault does not know how many nodes its cluster has.
             Self::Partition(side) => Some((side, NodeSet::first(NODES_MAX).minus(side), true)),
             Self::OneWay { from, to } | Self::Clog { from, to } => Some((from, to, false)),
             Self::Partial { one, other } => Some((one, other, true)),
@@ -145,6 +150,7 @@ impl Planned {
         let all = NodeSet::first(nodes);
         let named = match (self.fault.target(), self.fault) {
             (Some(Target::Node(node)), _) => NodeSet::only(node),
+            // `between` gives nodes for the other side that no cluster of this size has, and that nobody has named.
             (_, Fault::Partition(side)) => side,
             _ => match self.fault.between() {
                 Some((from, to, _)) => from.union(to),
@@ -199,6 +205,21 @@ pub enum FaultKind {
     /// A disk that does not keep what was written.
     Rot,
 }
+
+const _: () = {
+    assert!(
+        FaultKind::ALL.len() < 32,
+        "A `FaultSet` has a bit for each kind in a word of 32 bits."
+    );
+    let (mut rest, mut index) = (FaultKind::ALL.as_slice(), 0);
+    while let [kind, after @ ..] = rest {
+        assert!(
+            kind.index() == index,
+            "Each kind is in its place, as a `FaultSet` and counters of kinds go by it."
+        );
+        (rest, index) = (after, index + 1);
+    }
+};
 
 impl FaultKind {
     /// Every one, in the order of the variants.
@@ -266,7 +287,10 @@ impl FaultKind {
 
 /// A set of kinds of fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FaultSet(u32);
+pub struct FaultSet(
+    /// The bit of a kind is the one at its [`FaultKind::index`], counted from the lowest.
+    u32,
+);
 
 impl FaultSet {
     /// None.
@@ -359,6 +383,7 @@ impl Weather {
 
     /// Whether there is a storm at some time.
     pub fn is_storm(&self, now: Instant) -> bool {
+        // A turn begins with its calm. Without storm and calm there are no turns, and division by zero gives no phase.
         let turn = self.storm.saturating_add(self.calm).as_micros();
         now < self.until
             && now

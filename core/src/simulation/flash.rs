@@ -44,16 +44,21 @@ pub struct SimulatedFlash<
     pages: [[u8; PAGE_BYTES]; PAGES],
     /// Which words must not be written until their page is erased; a page has fewer words than places here.
     written: [[bool; PAGE_BYTES]; PAGES],
+    /// Those are counted, too, in which the power went: they wear a page as well.
     erases: [u32; PAGES],
     reads: u64,
     power: Power,
+    /// Together with the number of a step it decides what a loss of power in that step leaves.
     seed: u64,
 }
 
 /// The steps that were taken, and the one that is the last.
 #[derive(Clone, Debug, Default)]
 struct Power {
+    /// With the one in whose middle the power went.
     steps: u64,
+    /// The number of the step in whose middle the power goes. It stays after that, and is never met again, as steps are
+    /// counted upwards.
     cut_at: Option<u64>,
     is_off: bool,
 }
@@ -61,6 +66,7 @@ struct Power {
 impl Power {
     /// Takes a step; whether it is one that the power does not last for.
     fn step(&mut self) -> bool {
+        debug_assert!(!self.is_off, "nothing is done without power");
         self.is_off = self.cut_at == Some(self.steps);
         self.steps = self.steps.saturating_add(1);
         self.is_off
@@ -129,8 +135,13 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
         &self.erases
     }
 
-    /// Puts a word's bits where they can be put.
+    /// Puts a word's bits where they can be put. Whether that is allowed is checked before the step is counted, so that
+    /// a mistake of the caller takes none.
     fn write_word(&mut self, offset: usize, word: &[u8]) -> Result<(), FlashFault> {
+        debug_assert!(
+            offset.is_multiple_of(WORD),
+            "alignment was checked before, for all words of a write"
+        );
         let (page, within) = (offset / PAGE_BYTES, offset % PAGE_BYTES);
         let cells = self
             .pages
@@ -157,6 +168,7 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
         }
         // Nothing of it, all of it, or any bits that were to be cleared.
         let mut rng = stream(self.seed ^ self.power.steps, Purpose::Flash);
+        // Half of the time any bits, as these are the hardest to tell from a record.
         let kind = below(&mut rng, 4);
         for (cell, new) in cells.iter_mut().zip(word) {
             *cell &= match kind {
@@ -165,17 +177,21 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
                 _ => *new | byte(&mut rng),
             };
         }
+        // A word that reads as erased may be written: flash with checksums over its words has none for such a word.
         *written = cells.iter().any(|cell| *cell != u8::MAX);
         Err(FlashFault::PowerIsOff)
     }
 
+    /// Erases a page, or leaves it in any state if the power goes.
     fn erase_page(&mut self, index: usize) -> Result<(), FlashFault> {
+        debug_assert!(index < PAGES, "the bounds were checked");
         let is_cut = self.power.step();
         let page = self.pages.get_mut(index).ok_or(FlashFault::OutOfBounds)?;
         if let Some(erases) = self.erases.get_mut(index) {
             *erases = erases.saturating_add(1);
         }
         if let Some(written) = self.written.get_mut(index) {
+            // After a cut erase every word counts as written, whatever it reads as, until an erase has come to its end.
             written.fill(is_cut);
         }
         if !is_cut {
@@ -192,6 +208,7 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
         let border = usize::try_from(below(&mut rng, bytes)).unwrap_or(0);
         for (place, cell) in page.iter_mut().enumerate() {
             let chance = byte(&mut rng);
+            // The draw is made for the first byte of each word, so that all of a word is of one kind.
             if of_page == 7 && place.is_multiple_of(WORD) {
                 kind = below(&mut rng, 7);
             }
@@ -240,6 +257,10 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashFault> {
         self.powered()?;
         check_read(self, offset, bytes.len())?;
+        debug_assert!(
+            place(offset) + bytes.len() <= PAGES * PAGE_BYTES,
+            "the bounds were checked"
+        );
         self.reads = self.reads.saturating_add(1);
         let cells = self.pages.as_flattened().iter().skip(place(offset));
         for (byte, cell) in bytes.iter_mut().zip(cells) {

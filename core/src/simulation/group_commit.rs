@@ -12,6 +12,7 @@ use crate::mutant::Mutant;
 use crate::{AnyOutbox, Duration, Halt, Instant, Node, NodeId, Tracer};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
+    /// `None` where writes are durable at once: then no output ever waits.
     fn pending_of(
         &self,
         node: NodeId,
@@ -26,7 +27,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.pending.get_mut(usize::from(node.0))
     }
 
-    /// Whether there is room for the output of one more step of a node.
+    /// Whether there is room for the output of one more step of a node, whatever that step does. Without it a node ignores
+    /// what it receives (rule N4), so that a driver has no use for gathering more.
     pub(super) fn has_room(&self, node: NodeId) -> bool {
         let least = Node::<S::Machine, W, C, P>::OUTBOX_MIN;
         self.pending_of(node)
@@ -34,6 +36,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// The output of a node that steps are added to, or that the latest sync covers.
+    /// Steps are added to one batch while a sync covers the other: `covered` says which of the two is meant.
     pub(super) fn outbox_of(
         &self,
         node: NodeId,
@@ -60,6 +63,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if !Self::DEFERRED {
             return;
         }
+        // All that there are: an earlier run may have had more nodes.
         for pending in self.pending.iter_mut() {
             pending.reset();
         }
@@ -86,13 +90,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         };
         let halted = member.node.halted();
         match halted.map(|cause| matches!(cause, Halt::StorageFailed)) {
-            // Nothing that such a node has applied was ever said.
+            // It halts because its own vote is a quorum (rule D1). Nothing that such a node has applied was ever said, so
+            // that no rule is broken: it is down until it starts again.
             Some(true) => {
                 if let Some(pending) = self.pending_of_mut(node) {
                     pending.discard();
                 }
             }
             Some(false) => self.violation = Some(Violation::Halted { node }),
+            // `synced` writes what is gathered by then.
             None if self.pending_of(node).is_some_and(PendingOutput::is_syncing) => {}
             None if self.gathers(node) => {}
             None => self.commit(node, tracer, observer),
@@ -110,6 +116,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return false;
         };
         if !has_room {
+            // The event that would have ended it is stale from now on.
             pending.end_gathering();
             return false;
         }
@@ -118,13 +125,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 return false;
             }
             pending.gather(at);
-            // There is room: messages leave some for a sync of every node.
+            // There is room: messages leave some for a sync of every node, and no node gathers and syncs at once.
             let _ = self.scheduler.push(at, SimEvent::Synced(node));
         }
         true
     }
 
-    /// Compares the prefix that a node had applied after the dispatched steps with that of other nodes.
+    /// Compares the prefix that a node had applied after the dispatched steps with that of other nodes. What it has
+    /// applied since then may still be lost.
     pub(super) fn check_dispatched(&mut self, node: NodeId, covered: bool) {
         if let Some(progress) = self
             .pending_of(node)
@@ -134,7 +142,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Writes all output that is gathered.
+    /// Writes all output that is gathered. Called when no sync of the node is under way.
     fn commit<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -147,7 +155,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         else {
             return;
         };
+        debug_assert!(
+            !pending.is_syncing(),
+            "a write begins before the sync of the one before is done"
+        );
         let batch = pending.batch_mut(false);
+        // As of now: when the sync is done, the node may have gone on.
         batch.progress = NodeProgress::of(&member.node);
         if !member.node.is_voter() {
             // Nobody relies on what it would write, and it has no storage for it.
@@ -161,6 +174,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Ok(Duration::ZERO) => self.dispatch(node, false, tracer, observer),
             Ok(wait) => {
                 let at = self.now + wait;
+                // Without a boundary it is one step.
                 self.counts.grouped += u64::from(!batch.boundaries.is_empty());
                 pending.begin_sync(at);
                 // There is room: messages leave some for a sync of every node.
@@ -171,6 +185,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                     self.dispatch_early(node, tracer, observer);
                 }
             }
+            // Which schedules the next wake where there is to be one.
             Err(failed) => return self.failed(node, failed, tracer, observer),
         }
         // A snapshot that is written has a timer.
@@ -192,6 +207,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         else {
             return;
         };
+        // One event stands for both: which of them it ends, the state of the pending output says.
         if pending.end_gathering() {
             self.counts.gathered += u64::from(!pending.batch(false).boundaries.is_empty());
             self.commit(node, tracer, observer);
@@ -203,6 +219,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
         self.dispatch(node, true, tracer, observer);
         let gathered = self.outbox_of(node, false);
+        // The output of a run that has broken a rule goes nowhere any more.
         if gathered.is_some_and(|outbox| !outbox.is_empty()) && self.violation.is_none() {
             self.commit(node, tracer, observer);
         }
@@ -210,7 +227,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.schedule_wake(node);
     }
 
-    /// Handles the failure of a write or a sync.
+    /// Handles the failure of a write or a sync. Without power the node is down; without storage it is fenced (rule
+    /// D1), and what it may still say as a replica is dispatched.
     fn failed<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -242,6 +260,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if member.node.halted().is_some() {
             return pending.discard();
         }
+        debug_assert!(
+            !member.node.is_voter() || member.node.mistake().is_any(),
+            "a node votes whose storage has failed (D1)"
+        );
+        // They are lost; what is left says nothing that rests on them.
         batch.outbox.clear_writes();
         batch.boundaries.clear();
         batch.progress = NodeProgress::of(&member.node);

@@ -12,7 +12,7 @@ mod spoken_messages;
 #[cfg(test)]
 mod tests;
 
-use super::capacities::{List, Nodes, Room};
+use super::capacities::{Capacity, List, Nodes, Room};
 use super::event_loop::{Command, Output};
 use super::observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, StepsTaken};
 use super::setting::Setting;
@@ -32,7 +32,9 @@ const fn is_promise<M: StateMachine, const PAGE: usize>(outgoing: &Outgoing<M, P
     matches!(outgoing.message, Message::Promise { .. })
 }
 
-/// Every how many slots the state of a node is compared with that of the log.
+/// Every how many slots the state of a node is compared with that of the log. A comparison costs as much as the state
+/// is large. A state that has gone wrong stays so, and is found a few slots later, or at the end by
+/// [`Invariants::ended`].
 const STATE_EVERY: u64 = 8;
 
 /// An [`Observer`] that checks the rules of the protocol: of the [`Rule`]s, all but those that a simulation and its storage
@@ -63,10 +65,13 @@ const STATE_EVERY: u64 = 8;
 #[derive(Clone, Debug)]
 pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
     ballots: Ballots<Command<S, W, C, P>, <S::Room as Room>::History>,
+    /// One for each node that the room has place for, whether it is in this run or not.
     memories: Nodes<S::Room, Memory<W>>,
     requests: Requests,
     log: Log<S::Machine, <S::Room as Room>::History, C>,
-    /// Whether the log could not be followed, so that nothing can be compared with it any more.
+    /// Whether the log could not be followed, so that nothing can be compared with it any more: the history is too
+    /// short for a slot that somebody has applied, or nobody can know what led to it. Every check that needs the log is
+    /// counted as skipped from then on.
     lost: bool,
     seen: Seen,
 }
@@ -84,6 +89,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     pub fn new() -> Self {
         let mut memories: Nodes<S::Room, Memory<W>> = List::new();
         while memories.push(Memory::new()).is_ok() {}
+        debug_assert_eq!(
+            memories.len(),
+            <S::Room as Room>::Nodes::MAX,
+            "a node of the room is not watched"
+        );
         Self {
             ballots: Ballots::new(),
             memories,
@@ -130,6 +140,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A value stands in a slot for the first time: somebody asked for it.
+    /// Asked about once for each value of a slot and ballot, as a digest of its command is needed for the answer. A
+    /// no-op is what leaders fill holes with, and nobody asks for it (rule L1).
     fn asked_for(&mut self, claim: Claim<'_, Command<S, W, C, P>>) -> Result<(), Violation> {
         let Claim {
             node,
@@ -140,17 +152,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         if *proposal == Proposal::Noop {
             return Ok(());
         }
-        self.seen.check(Rule::Invented);
-        match self.requests.knows(proposal) {
-            Known::Is(()) => Ok(()),
-            Known::Forgotten => {
-                self.seen.skip(Rule::Invented);
-                Ok(())
-            }
-            Known::Not => Err(Violation::Invented { node, slot, ballot }),
-        }
+        let is_known = self.requests.knows(proposal);
+        self.judge(is_known, Violation::Invented { node, slot, ballot })
     }
 
+    /// A write of a node became durable: its promise does not go back, and its vote is one that may be cast.
     fn wrote(
         &mut self,
         node: NodeId,
@@ -197,8 +203,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             writes: taken.writes.len(),
             messages: taken.messages.len(),
         };
+        // Each step's writes before its promises, as they rest on them. All other messages are looked at after all of
+        // the writes, because an accept that waits may have taken in slots of a later step.
         let mut from = StepBoundary::default();
         for to in taken.boundaries.iter().copied().chain([end]) {
+            debug_assert!(
+                from.writes <= to.writes && from.messages <= to.messages,
+                "output was taken out of a batch, and its boundaries were not"
+            );
             let writes = taken.writes.get(from.writes..to.writes);
             for write in writes.into_iter().flatten() {
                 self.wrote(id, members, write)?;
@@ -216,9 +228,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
 
     /// What a node still holds of what it has made durable and has never said, as power failed before it could: from now
     /// on it is as if it had been said.
+    /// Called when a voter has started again. Without this a quorum that such votes complete would be taken for none,
+    /// and what follows from it for a violation.
     fn survived(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
         let (id, members) = (node.id(), node.config().members);
         for vote in node.votes() {
+            // Voted for already, or too old to say.
             let known = self.ballots.tried(vote.slot, vote.ballot);
             if matches!(known, Known::Is((_, voters)) if voters.contains(id))
                 || known == Known::Forgotten
@@ -239,6 +254,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// Everything that a node has applied in its steps was chosen, and nothing else.
+    /// The log is played by whoever comes to a slot first, from the votes and not from what that node says of it.
     fn applied(
         &mut self,
         node: &Node<S::Machine, W, C, P>,
@@ -257,6 +273,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 Known::Forgotten => self.lost = true,
             }
         }
+        debug_assert!(
+            self.lost || self.log.applied() >= applied || self.log.applied().next().is_none(),
+            "the log is neither played as far as a node is nor given up"
+        );
         match self.log.chain(applied) {
             Known::Is(chain) if !self.lost => {
                 self.seen.check(Rule::Disagreement);
@@ -274,6 +294,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// Where a node that has applied something else differs first; or that it has made something else of the same.
+    /// Called once at most, as it ends the run: so it may walk through all slots since the last step of the node.
     #[cold]
     fn differs(&self, node: &Node<S::Machine, W, C, P>, applied: Slot, before: Slot) -> Violation {
         let id = node.id();
@@ -282,6 +303,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             match (self.log.decision(slot), node.decision(slot)) {
                 (Known::Is(chosen), Some(taken)) if chosen == taken => {}
                 (Known::Is(_), Some(_)) => return Violation::NotChosen { node: id, slot },
+                // One of the two is not kept any more, so that the cause stays open.
                 _ => same = false,
             }
             next = slot.next();
@@ -295,6 +317,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A node that is as far as the log has the state that the log gives.
+    /// One that is behind is compared when it has caught up, since the log keeps no older states.
     fn state(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
         if self.lost {
             self.seen.skip(Rule::WrongState);
@@ -310,6 +333,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         Ok(())
     }
 
+    /// The marks of a node never go beyond its capacities (rule T5). They are its own word, so this finds mistakes in
+    /// the marks as well.
     fn room(&mut self, node: NodeId, marks: &Marks) -> Result<(), Violation> {
         self.seen.check(Rule::Overfull);
         let windows = marks.window.max(marks.votes);
@@ -332,8 +357,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
             self.seen.skip(Rule::PrefixWentBack);
             return Ok(());
         };
+        // In this order: messages are about what is applied and written by then, and answers about what the log gives.
         let before = memory.advance(id, progress, node.is_voter(), &mut self.seen)?;
+        // Of one step, everything was written before anything was said. Of several, promises need to be told apart.
         let is_one = taken.boundaries.is_empty();
+        debug_assert!(
+            taken.boundaries.len() <= taken.writes.len() + taken.messages.len(),
+            "a step was counted that has written and said nothing"
+        );
         if is_one {
             for write in taken.writes {
                 self.wrote(id, members, write)?;
@@ -395,7 +426,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
                 // checkpoint may have survived, and nobody knows what led to it.
                 self.lost = true;
             }
-            // Its last steps were over when power failed, and what they wrote survived.
+            // Its last steps were over when power failed, and what they wrote survived. They were never dispatched, so that no
+            // observer was told of them.
             self.applied(node, &NodeProgress::of(node), before)?;
         }
         self.state(node)
@@ -411,6 +443,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
                 let (client, key) = (answered.client, answered.key);
                 self.requests.answered(client, key, *slot, &mut self.seen)
             }
+            // Nothing took effect, so there is no slot that could be too early.
             _ => Ok(()),
         }
     }

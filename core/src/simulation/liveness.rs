@@ -14,6 +14,10 @@ use crate::{Config, Duration, NodeId};
 const PAGES: u64 = 64;
 /// One in so many: what happens more rarely is taken not to happen.
 const RARE: u64 = 1_000_000_000;
+const _: () = assert!(
+    RARE.checked_mul(TRIES).is_some(),
+    "`repeats_max` multiplies what is left of the one by as many as the other."
+);
 /// A repetition comes after its span and up to half as much again (rule S7).
 const JITTERED: u64 = 3;
 
@@ -24,13 +28,18 @@ const fn failures(loss_ppm: u32) -> u64 {
     (1_000_000 * 1_000_000 - arrives * arrives) / 10_000
 }
 
-/// All of a hundred million tries.
+/// All of a hundred million tries: fine enough for a loss of a millionth, and coarse enough to be multiplied by [`RARE`].
 const TRIES: u64 = 100_000_000;
+const _: () = assert!(
+    failures(0) == 0 && failures(Link::LOSS_MAX) == TRIES,
+    "None of the tries fails without loss, and all of them if everything is lost."
+);
 
 /// How often something that fails so often is repeated before it succeeds, if it fails no more often in a row than once
 /// in [`RARE`] times.
 fn repeats_max(failures: u64) -> u64 {
     let (mut rest, mut repeats) = (RARE, 1);
+    // Where everything is lost this would not end.
     while rest > 1 && repeats < 1_000 {
         rest = rest * failures / TRIES;
         repeats += 1;
@@ -38,6 +47,7 @@ fn repeats_max(failures: u64) -> u64 {
     repeats
 }
 
+/// Spans are added with saturation: a bound that is too long to be told is for ever.
 fn sum(spans: &[Duration]) -> Duration {
     let zero = Duration::ZERO;
     spans
@@ -97,8 +107,10 @@ impl Scenario {
         let repeats = repeats_max(failures(self.link.loss_ppm));
         let trips = sum(&[self.trip(), config.prepare_retransmit]);
         sum(&[
+            // All nodes miss the leader after one timeout, and the first of them claims within two more (rule L5).
             config.election_timeout * 3,
             backoffs(&config),
+            // A probe and a prepare, each repeated as often as it may have to be.
             trips * (2 * repeats * JITTERED) / 2,
         ])
     }
@@ -110,14 +122,16 @@ impl Scenario {
     }
 }
 
-/// What repetitions add on average to something that fails so often.
+/// What repetitions add on average to something that fails so often: a span, and half of that as jitter on top of it at
+/// most, for each failure before the first success. There are f / (1 − f) of those on average where a share f fails.
 fn repeated(span: Duration, failures: u64) -> Duration {
     let succeeds = TRIES.saturating_sub(failures).max(1);
     let micros = span.as_micros().saturating_mul(failures) / succeeds;
     Duration::from_micros(micros.saturating_mul(JITTERED)) / 2
 }
 
-/// The longest back-offs of each length, one after the other.
+/// The longest back-offs of each length, one after the other: the sum of 2T·2ᵏ for k from 0 to the most doublings d
+/// (rule L5), which is T·(2ᵈ⁺² − 2).
 fn backoffs(config: &Config) -> Duration {
     let doublings = u32::from(config.backoff_doublings_max);
     let (doubled, _) = 2_u64.overflowing_pow(doublings + 2);

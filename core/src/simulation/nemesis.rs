@@ -99,6 +99,8 @@ pub struct Faults {
     network: Network,
     weather: Weather,
     plan: Plan,
+    /// A stream for each kind of trouble, each drawn from as often for every message of a storm. Another rate of one kind
+    /// moves nothing of the others then, so that two runs can be compared.
     storm: XorShiftRng,
     duplicate: XorShiftRng,
     spike: XorShiftRng,
@@ -135,6 +137,7 @@ impl Faults {
     /// before, and a fault that strikes the leader may have to wait for one.
     pub fn healed(&self, scenario: &super::Scenario) -> Instant {
         let weather = &self.weather;
+        // A message that is both held and spiked is late by the sum. That is rare, and not allowed for.
         let late = weather.spike.max(weather.reorder);
         let late = late.saturating_add(TWINS_APART);
         let mut healed = weather.until + late;
@@ -146,6 +149,7 @@ impl Faults {
         };
         for Planned { at, lasts, fault } in self.plan.faults() {
             let lasts = match fault {
+                // A clock that is set back stands still for as long; one that is set forward is right at once.
                 Fault::Jump { by_micros, .. } => {
                     Duration::from_micros(by_micros.min(&0).unsigned_abs())
                 }
@@ -160,6 +164,7 @@ impl Faults {
             healed = healed.max(kill.at);
             wait(Some(kill.target), Duration::ZERO);
         }
+        debug_assert!(healed >= weather.until, "a storm outlasts the faults");
         healed + waits
     }
 
@@ -177,6 +182,7 @@ impl Faults {
         let Some(mut delay) = fate.delay.filter(|_| !lost) else {
             return Fate::default();
         };
+        // Where both strike, the spike is what is told: it is the longer one as a rule.
         if held {
             delay = delay.saturating_add(reorder);
             fate.late = Some(FaultKind::Reorder);
@@ -187,11 +193,16 @@ impl Faults {
         }
         fate.delay = Some(delay);
         fate.again = twice.then(|| delay.saturating_add(apart));
+        debug_assert!(
+            fate.again.is_none_or(|again| again >= delay),
+            "a copy of a message overtakes it"
+        );
         fate
     }
 }
 
-/// How far apart the two copies of a message arrive at most.
+/// How far apart the two copies of a message arrive at most: two round trips of the default link, so that the second one often
+/// finds a later state.
 const TWINS_APART: Duration = Duration::from_millis(200);
 
 impl Nemesis for Faults {

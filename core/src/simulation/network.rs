@@ -19,16 +19,26 @@ impl Link {
     /// A million: all messages are lost.
     pub const LOSS_MAX: u32 = 1_000_000;
 
+    /// The most jitter that a scenario may have. A delay is drawn from twice as much and a microsecond, and a draw reaches no
+    /// further than 2³² microseconds, which are 71 minutes.
+    pub(super) const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
+
     /// The longest that a message and its answer take together.
     pub fn round_trip_max(&self) -> Duration {
         self.delay.saturating_add(self.jitter) * 2
     }
 }
 
+const _: () = assert!(
+    Link::JITTER_MAX.as_micros() * 2 + 1 < 1 << 32,
+    "A draw reaches as far as the jitter to both sides."
+);
+
 /// Links that lose and delay, and do nothing worse: the [`Nemesis`](super::Nemesis) of a plain run.
 #[derive(Clone, Debug)]
 pub struct Network {
     link: Link,
+    /// All links share the two streams: messages are sent in one order, which follows from the seed as well.
     loss: XorShiftRng,
     delay: XorShiftRng,
 }
@@ -61,12 +71,18 @@ impl Network {
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn transit_time(&mut self) -> Option<Duration> {
         let lost = below(&mut self.loss, Link::LOSS_MAX) < self.link.loss_ppm;
+        // Both ends are among what is drawn, so that the mean is the delay.
         let spread = (self.link.jitter * 2).saturating_add(Duration::from_micros(1));
         let delay = self
             .link
             .delay
             .saturating_sub(self.link.jitter)
             .saturating_add(span_below(&mut self.delay, spread));
+        debug_assert!(
+            delay >= self.link.delay.saturating_sub(self.link.jitter)
+                && delay <= self.link.delay.saturating_add(self.link.jitter),
+            "a message takes less or more time than the jitter allows"
+        );
         (!lost).then_some(delay)
     }
 }

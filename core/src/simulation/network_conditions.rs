@@ -11,6 +11,7 @@ struct Between {
     index: u16,
     from: NodeSet,
     to: NodeSet,
+    /// Whether it strikes messages from `to` to `from` as well.
     both: bool,
     /// When delayed messages are delivered; `None` where messages are lost.
     until: Option<Instant>,
@@ -30,6 +31,7 @@ pub(super) enum LinkEffect {
 /// The active network faults.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NetworkConditions {
+    /// In the order in which they began. There are few at a time, so that asking all of them for each message is cheap.
     between: Vec<Between, PLAN_MAX>,
 }
 
@@ -40,23 +42,32 @@ impl NetworkConditions {
             return;
         };
         let until = matches!(fault, Fault::Clog { .. }).then_some(until);
-        // There is room: no more are under way than a plan has.
-        let _ = self.between.push(Between {
+        debug_assert!(
+            self.between.iter().all(|between| between.index != index),
+            "a fault begins twice"
+        );
+        let pushed = self.between.push(Between {
             index,
             from,
             to,
             both,
             until,
         });
+        debug_assert!(
+            pushed.is_ok(),
+            "there is room: no more are under way than a plan has"
+        );
     }
 
     /// Ends a planned fault.
+    /// That of a clog has nothing left to release: each message was given its time when it was sent.
     pub(super) fn end(&mut self, index: u16) {
         self.between.retain(|between| between.index != index);
     }
 
     /// The effect of the active faults on a message that is sent now.
     pub(super) fn effect(&self, now: Instant, from: NodeId, to: NodeId) -> LinkEffect {
+        // A cut is stronger than a clog, and of two clogs the one counts that ends later.
         let mut effect = LinkEffect::None;
         for between in &self.between {
             let forth = between.from.contains(from) && between.to.contains(to);

@@ -194,6 +194,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             run_seed,
             incarnation,
         } = start;
+        // A node that has not joined has nothing that others rely on, and starts as a new one.
         let built = match before.and_then(Node::durable) {
             Some(durable) => Node::recover(config, durable, run_seed, incarnation, now),
             None if config.node == config.founder => Node::found(config, run_seed, now),

@@ -7,6 +7,7 @@ use crate::{AnyOutbox, Instant, StateMachine};
 /// The pending output of a node: a batch that the current sync covers, and one that is gathered meanwhile.
 #[derive(Clone, Debug)]
 pub struct PendingOutput<O: Capacity, M: StateMachine, const PAGE: usize> {
+    /// They change places with each sync, as an outbox is too large to be moved.
     batches: [Batch<O, M, PAGE>; 2],
     /// Whether the second of the two batches is the one that is gathered.
     is_second: bool,
@@ -20,7 +21,8 @@ pub struct PendingOutput<O: Capacity, M: StateMachine, const PAGE: usize> {
 #[derive(Clone, Debug)]
 pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
     pub(super) outbox: O::Outbox<M, PAGE>,
-    /// The boundaries between the steps in the outbox. Each has at least one more write or message than the one before.
+    /// The boundaries between the steps in the outbox. Each has at least one more write or message than the one before. A node
+    /// that does not vote also takes writes back, and so may have too many of them; they are cleared before anybody looks.
     pub(super) boundaries: StepBoundaries<O>,
     /// The progress of the node after the last of the steps.
     pub(super) progress: NodeProgress,
@@ -46,8 +48,10 @@ impl<O: Capacity> StepBoundaries<O> {
         }
     }
 
+    /// The boundaries in the order of the steps.
     pub(super) fn as_slice(&self) -> &[StepBoundary] {
         let all = self.pairs.as_flattened();
+        // No underflow: only a push makes it odd, and there is a pair from then on.
         let len = all.len() - usize::from(self.is_odd);
         all.get(..len).unwrap_or_default()
     }
@@ -63,7 +67,7 @@ impl<O: Capacity> StepBoundaries<O> {
             *second = boundary;
             self.is_odd = false;
         } else {
-            // There is room: each boundary has a write or a message more than the last.
+            // There is room, unless the node does not vote: each boundary has a write or a message more than the last.
             self.is_odd = self.pairs.push([boundary; 2]).is_ok();
         }
     }
@@ -102,12 +106,17 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         }
     }
 
+    /// Whether a sync is going on. Gathering has a time as well, and is none.
     pub(super) const fn is_syncing(&self) -> bool {
         self.until.as_micros() < Instant::FAR_FUTURE.as_micros() && !self.is_gathering
     }
 
     /// Begins to gather the output of steps until a time.
     pub(super) fn gather(&mut self, until: Instant) {
+        debug_assert!(
+            self.until == Instant::FAR_FUTURE && !self.is_gathering,
+            "the driver gathers while a sync is going on, or gathers already"
+        );
         self.until = until;
         self.is_gathering = true;
     }
@@ -130,6 +139,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         }
     }
 
+    /// The same, to change it.
     pub(super) const fn batch_mut(&mut self, covered: bool) -> &mut Batch<O, M, PAGE> {
         let [one, other] = &mut self.batches;
         if covered == self.is_second {
@@ -139,7 +149,8 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         }
     }
 
-    /// Begins a step, whose output is appended to what is gathered.
+    /// Begins a step, whose output is appended to what is gathered. A step that adds nothing leaves no boundary, and
+    /// the very first one has none before it.
     pub(super) fn begin_step(&mut self) -> &mut O::Outbox<M, PAGE> {
         let Batch {
             outbox, boundaries, ..
@@ -156,11 +167,19 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
 
     /// Begins a sync that covers all that is gathered.
     pub(super) fn begin_sync(&mut self, until: Instant) {
+        debug_assert!(
+            self.until == Instant::FAR_FUTURE && !self.is_gathering,
+            "a sync begins while another is going on"
+        );
+        debug_assert!(
+            self.batch(true).outbox.is_empty(),
+            "output that the last sync has covered would count as gathered"
+        );
         self.is_second = !self.is_second;
         self.until = until;
     }
 
-    /// Discards all pending output, as the node has lost power.
+    /// Discards all pending output, as the node has lost power or has halted. Its peaks stay.
     pub(super) fn discard(&mut self) {
         for batch in &mut self.batches {
             batch.clear();
@@ -168,7 +187,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
     }
 
-    /// Discards all pending output and the peaks.
+    /// Discards all pending output and the peaks, for the next run.
     pub(super) fn reset(&mut self) {
         for batch in &mut self.batches {
             batch.outbox.reset();

@@ -11,9 +11,9 @@ use heapless::Vec;
 pub(super) struct NodeFaults {
     /// Its local clock.
     pub(super) clock: Clock,
-    /// It is paused until then.
+    /// It is paused until then; a time that is past if it is not.
     pub(super) paused: Instant,
-    /// How often it has restarted.
+    /// How often it has restarted, tries that failed included.
     pub(super) incarnation: u32,
     /// Whether it is down until a fault of its storage ends.
     pub(super) is_storage_down: bool,
@@ -34,7 +34,9 @@ pub struct Plan {
     faults: Vec<Entry, PLAN_MAX>,
     /// How many of them have still to begin or to end.
     pub(super) open: u16,
+    /// Those of them that are between nodes and under way.
     pub(super) conditions: NetworkConditions,
+    /// By the number of the node, of as many as a cluster can have.
     node_faults: [NodeFaults; NODES],
 }
 
@@ -45,7 +47,9 @@ const NODES: usize = NODES_MAX as usize;
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     planned: Planned,
+    /// Whom it has struck: decided when it begins, as the leader is not known before that.
     target: Option<NodeId>,
+    /// It may never begin: where its node is down by then it is left out.
     began: bool,
     ended: bool,
     /// Whether it has torn a write already, so that it ends soon.
@@ -100,6 +104,10 @@ impl Plan {
     /// Ends a fault; returns whether it had not ended before.
     pub(super) fn end(&mut self, index: u16) -> bool {
         let entry = self.faults.get_mut(usize::from(index));
+        debug_assert!(
+            entry.as_ref().is_none_or(|entry| entry.began),
+            "a fault ends that never began"
+        );
         entry.is_some_and(|entry| !core::mem::replace(&mut entry.ended, true))
     }
 
@@ -113,9 +121,15 @@ impl Plan {
                 && !entry.is_spent
         };
         let faults = || self.faults.iter();
+        // A trap is on all disks, so it may spring at another node than the one that its fault was aimed at.
         let aimed = faults().position(|entry| is_torn(entry) && entry.target == Some(node));
         let index = aimed.or_else(|| faults().position(is_torn))?;
         let entry = self.faults.get_mut(index)?;
+        debug_assert!(
+            matches!(entry.planned.fault, Fault::Torn(_)) && !entry.is_spent,
+            "a torn write is put down to another fault"
+        );
+        // Its end then restarts the node that was torn, whichever it was aimed at.
         (entry.is_spent, entry.target) = (true, Some(node));
         u16::try_from(index).ok()
     }
@@ -123,10 +137,12 @@ impl Plan {
     /// Which of the faults have begun, as a bit for each from the lowest on. One whose node was down or stood still by then
     /// was left out.
     pub fn began(&self) -> u64 {
+        // From the last on, so that the first ends up in the lowest bit.
         let bits = self.faults.iter().rev();
         bits.fold(0, |bits, entry| bits << 1 | u64::from(entry.began))
     }
 
+    /// A fault by its index, which is its place in what [`Plan::new`] was given.
     pub(super) fn fault(&self, index: u16) -> Option<Planned> {
         let entry = self.faults.get(usize::from(index))?;
         Some(entry.planned)
@@ -137,13 +153,16 @@ impl Plan {
         self.faults.get(usize::from(index))?.target
     }
 
+    /// Begins a fault that strikes a node, if it is about one.
     pub(super) fn begin(&mut self, index: u16, node: Option<NodeId>) {
         if let Some(entry) = self.faults.get_mut(usize::from(index)) {
+            debug_assert!(!entry.began && !entry.ended, "a fault begins twice");
             entry.target = node;
             entry.began = true;
         }
     }
 
+    /// What faults have done to a node; nothing where there can be no such node.
     pub(super) fn node_faults(&self, node: NodeId) -> &NodeFaults {
         self.node_faults
             .get(usize::from(node.0))

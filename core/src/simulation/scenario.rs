@@ -159,6 +159,7 @@ impl Scenario {
         if self.nodes == 0 || self.nodes > nodes_max {
             return Err(ScenarioError::Nodes { max: nodes_max });
         }
+        // Observers and workloads have a place for so many, whatever the room of the simulation.
         let clients_max = u16::try_from(clients_max.min(CLIENTS_MAX)).unwrap_or(u16::MAX);
         if self.clients > clients_max {
             return Err(ScenarioError::Clients { max: clients_max });
@@ -166,7 +167,7 @@ impl Scenario {
         if self.link.loss_ppm > Link::LOSS_MAX {
             return Err(ScenarioError::Loss);
         }
-        if self.link.jitter > self.link.delay || self.link.jitter > Duration::from_secs(35 * 60) {
+        if self.link.jitter > self.link.delay || self.link.jitter > Link::JITTER_MAX {
             return Err(ScenarioError::Jitter);
         }
         let exists = |node: NodeId| {

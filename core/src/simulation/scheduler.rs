@@ -40,9 +40,17 @@ pub struct Scheduled<M: StateMachine, const PAGE: usize> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Turn {
     at: Instant,
+    /// Orders the events of one instant, and so decides which of two runs of one seed it is: it must not depend on anything
+    /// but the order of the calls of [`Scheduler::push`].
     sequence: u64,
+    /// The index of the event in `places`.
     place: u16,
 }
+
+const _: () = assert!(
+    size_of::<Turn>() <= 24,
+    "Sifting a turn is cheap because it is three words and not an event."
+);
 
 impl PartialOrd for Turn {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -90,9 +98,12 @@ impl core::error::Error for SchedulerFull {}
 #[derive(Clone, Debug)]
 pub struct Scheduler<M: StateMachine, const PAGE: usize, const EVENTS: usize> {
     turns: BinaryHeap<Turn, Min, EVENTS>,
+    /// `None` for a place that is free. They are filled one after the other as needed, so that what no run has needed is not
+    /// touched.
     places: Vec<Option<SimEvent<M, PAGE>>, EVENTS>,
     /// Places that were used and are free again.
     free: Vec<u16, EVENTS>,
+    /// The number of the next event.
     sequence: u64,
     peak: usize,
 }
@@ -122,6 +133,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
 
     /// Removes all events, and resets the sequence and the peak.
     pub fn clear(&mut self) {
+        // The sequence begins anew as well: a run must not depend on the one before it.
         self.turns.clear();
         self.places.clear();
         self.free.clear();
@@ -136,6 +148,7 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     /// [`SchedulerFull`]: there is no room for it, and it will not happen.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn push(&mut self, at: Instant, event: SimEvent<M, PAGE>) -> Result<(), SchedulerFull> {
+        // No place is taken without a turn: the heap is as large as the list of places.
         let place = self.store(event).ok_or(SchedulerFull)?;
         let sequence = self.sequence;
         let turn = Turn {
@@ -147,7 +160,19 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         // 2⁶⁴ events are more than any run has.
         self.sequence = sequence.wrapping_add(1);
         self.peak = self.peak.max(self.turns.len());
+        self.assert_places();
         Ok(())
+    }
+
+    /// Asserts that every place is either free or has a turn, so that there is room for an event as long as there is for a
+    /// turn.
+    #[inline]
+    fn assert_places(&self) {
+        debug_assert_eq!(
+            self.places.len(),
+            self.turns.len() + self.free.len(),
+            "a place is lost, or is used twice"
+        );
     }
 
     /// Stores an event in the place where it stays until its turn.
@@ -171,8 +196,10 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
             place,
         } = self.turns.pop()?;
         let event = self.places.get_mut(usize::from(place))?.take()?;
-        // There is room: as many places as turns.
-        let _ = self.free.push(place);
+        let freed = self.free.push(place);
+        debug_assert!(freed.is_ok(), "more places are free than there are");
+        debug_assert!(sequence < self.sequence, "an event comes before its push");
+        self.assert_places();
         Some(Scheduled {
             at,
             number: sequence,

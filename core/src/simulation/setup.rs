@@ -116,6 +116,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.clients.clear();
         self.workload = Some(workload);
         self.outbox.reset();
+        // Before the nodes, which start from what the stores have.
         self.stores.begin(scenario);
         self.reset_pending(scenario.nodes.into());
         self.kills.clone_from(&scenario.kills);
@@ -124,15 +125,26 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.busy_clients = scenario.clients;
         self.run_seed = scenario.run_seed;
         self.think = scenario.think;
+        // A client of a link that takes no time would ask again in the same instant for ever.
         self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
         self.gather = scenario.gather;
         self.time_max = scenario.time_max;
         self.events_max = scenario.events_max;
         self.counts = Counts::default();
+        // Nodes, clients, kills and faults, in this order: it decides what happens first of what is planned for one instant.
         for number in 0..scenario.nodes {
             self.add_node(scenario, NodeId(number))?;
         }
+        debug_assert_eq!(
+            self.members.len(),
+            usize::from(scenario.nodes),
+            "a node is found by its number"
+        );
         self.add_clients(scenario);
+        debug_assert!(
+            self.scheduler.queued() >= self.clients.len(),
+            "a client without a turn would never ask"
+        );
         for (index, kill) in (0..).zip(&scenario.kills) {
             let _ = self.scheduler.push(kill.at, SimEvent::Kill(index));
         }
@@ -144,6 +156,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 open += u16::from(self.scheduler.push(planned.at, begin).is_ok());
             }
             plan.open = open;
+            debug_assert!(
+                usize::from(open) <= plan.len(),
+                "more faults are open than are planned"
+            );
         }
         Ok(())
     }
@@ -153,6 +169,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
+        // Perfect storage has no part in a first start, so that its code is left out of it.
         let built = if Self::DEFERRED {
             let start = NodeStart {
                 now: Instant::ZERO,
@@ -168,6 +185,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Node::join(config, scenario.run_seed, Instant::ZERO)
         };
         let member = built.map(|mut node| {
+            // The one of the scenario, which without the feature `mutants` is none.
             node.set_mistake(scenario.mistake());
             Member {
                 node,
@@ -185,6 +203,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         Ok(())
     }
 
+    /// Adds the clients. Their nonces are the first draws of the stream of the workload, one for each.
+    ///
+    /// Two clients with one nonce would share a session. Of 64 clients, the most there are, two draw the same 32 bits in
+    /// one of two million runs.
     fn add_clients(&mut self, scenario: &Scenario) {
         let mut rng = stream(scenario.run_seed, Purpose::Workload);
         for index in 0..scenario.clients {
@@ -198,6 +220,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 .push(Client::new(node, u64::from(rng.next_u32())));
             let _ = self.scheduler.push(Instant::ZERO, SimEvent::Client(index));
         }
+        debug_assert_eq!(
+            self.clients.len(),
+            usize::from(self.busy_clients),
+            "a client that is not there would never be done"
+        );
     }
 }
 

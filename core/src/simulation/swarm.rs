@@ -73,24 +73,25 @@ const TIGHT_CLIENTS: u32 = 4;
 impl Swarm {
     /// Draws the trial of a seed. The same swarm draws the same trial.
     pub fn draw(&self, run_seed: u64) -> Trial {
+        // The order of all draws below is a part of every seed that was ever reported: a draw that is added, left out or moved
+        // makes other trials of all seeds. So what was thought of later has a stream of its own.
         let mut draw = Draw(stream(run_seed, Purpose::Swarm));
         // What is to go wrong with disks is drawn apart, so that it moves nothing of the rest.
         let mut disks = Draw(stream(run_seed, Purpose::DiskSwarm));
         let faults = draw.subset(self.faults, |kind| !kind.is_of_disk());
         let disk_faults = disks.subset(self.faults, FaultKind::is_of_disk);
+        // What is full at times is where most mistakes of bookkeeping show.
         let is_tight = draw.chance(2, 5);
         let is_bank = draw.chance(1, 2);
+        // Mostly three, the smallest cluster that survives anything; an even number and two for their larger quorums; and one,
+        // which has nobody to ask.
         let sizes = [3, 3, 3, 3, 3, 5, 5, 5, 4, 7, 7, 2, 1];
         let drawn = *draw.pick(&sizes).unwrap_or(&3);
         let nodes = self.nodes.unwrap_or(drawn);
-        let delay = Duration::from_micros(1_000 + u64::from(draw.below(50_000)));
-        let jitter = draw.span(delay);
-        let link = Link {
-            delay,
-            jitter,
-            loss_ppm: 0,
-        };
+        let link = draw.link();
+        // All times of a trial are in round trips, so that trouble is as bad for slow links as for fast ones.
         let unit = link.round_trip_max();
+        // Half of the trials have no contention, since 0, 1 and 2 all give 0; the others have 1 to 3 keys.
         let contended = draw.below(6).saturating_sub(2);
         let mut drivers = Draw(stream(run_seed, Purpose::DriverSwarm));
         let room = match (is_tight, drivers.chance(1, 8)) {
@@ -99,13 +100,9 @@ impl Swarm {
             (false, false) => Capacities::Roomy,
         };
         let has_least_storage = drivers.chance(1, 2);
-        let clients = 1 + match (is_tight, contended) {
-            (false, _) => draw.below(CLIENTS),
-            // Whoever loses its session cannot know whether it was heard: then no answer can be foretold.
-            (true, 0) => draw.below(TIGHT_CLIENTS),
-            (true, _) => draw.below(TIGHT_CLIENTS + 2),
-        };
+        let clients = draw.clients(is_tight, contended);
         let requests = 5 + draw.below(40);
+        // From 40 to 200 round trips: eight to forty election timeouts, as nodes are set by default.
         let storms = unit * u64::from(40 + draw.below(160));
         let mut scenario = Scenario::of(run_seed, nodes);
         scenario.link = link;
@@ -117,6 +114,7 @@ impl Swarm {
         let weather = draw.weather(faults, unit, until);
         // Nodes that do not vote at the end; a majority must be left.
         let mut spare = u32::from(nodes.saturating_sub(1) / 2);
+        let spare_at_first = spare;
         let mut plan = Vec::new();
         draw.plan(faults, unit, until, nodes, &mut spare, &mut plan);
         disks.plan(disk_faults, unit, until, nodes, &mut spare, &mut plan);
@@ -124,6 +122,7 @@ impl Swarm {
         drivers.siege(all, unit, until, nodes, &mut plan);
         drivers.deposition(all, unit, until, nodes, &mut plan);
         drivers.founding(all, unit, nodes, &mut spare, &mut plan);
+        assert_bounded(&plan, spare_at_first, until);
         let healed = Faults::new(&scenario, weather, &plan).healed(&scenario);
         scenario.time_max = time_max(&scenario, healed, requests);
         Trial {
@@ -137,6 +136,20 @@ impl Swarm {
             has_least_storage,
         }
     }
+}
+
+/// Asserts that a plan leaves a majority that votes, of so many nodes to spare, and is over in time.
+fn assert_bounded(plan: &[Planned], spare: u32, until: Instant) {
+    debug_assert!(
+        plan.iter().filter(|fault| fault.takes_a_vote()).count()
+            <= usize::try_from(spare).unwrap_or(0),
+        "a majority of the nodes is left that vote"
+    );
+    debug_assert!(
+        plan.iter()
+            .all(|fault| fault.at + fault.lasts.unwrap_or_default() <= until),
+        "every fault that ends has ended when the storms are over"
+    );
 }
 
 /// The simulated time after which a trial is stalled, when its faults are healed at some time.
@@ -154,13 +167,38 @@ fn time_max(scenario: &Scenario, healed: Instant, requests: u32) -> Duration {
 struct Draw(XorShiftRng);
 
 impl Draw {
+    /// Draws the links of a trial, with delays from 1 to 51 milliseconds.
+    fn link(&mut self) -> Link {
+        let delay = Duration::from_micros(1_000 + u64::from(self.below(50_000)));
+        // Below the delay, as a scenario demands: a message arrives after it was sent.
+        let jitter = self.span(delay);
+        Link {
+            delay,
+            jitter,
+            // All loss is that of the weather, which ends.
+            loss_ppm: 0,
+        }
+    }
+
+    /// Draws how many clients there are.
+    fn clients(&mut self, is_tight: bool, contended: u32) -> u32 {
+        1 + match (is_tight, contended) {
+            (false, _) => self.below(CLIENTS),
+            // Whoever loses its session cannot know whether it was heard: then no answer can be foretold.
+            (true, 0) => self.below(TIGHT_CLIENTS),
+            (true, _) => self.below(TIGHT_CLIENTS + 2),
+        }
+    }
+
     /// Draws how long clients think, where a request has a share of the time with trouble, and what the nodes take for a
     /// round trip.
     fn timings(&mut self, scenario: &mut Scenario, share: Duration) {
         let unit = scenario.link.round_trip_max();
         // The work lasts as long as the trouble; now and then it is over sooner, and trouble meets an idle cluster.
+        // None, a third, two thirds or all of its share: with all of it, requests are spread over the whole of the trouble.
         scenario.think = share.saturating_sub(unit) * u64::from(self.below(4)) / 3;
         scenario.round_trip = self.chance(1, 4).then(|| {
+            // Nodes that are set for links three times as fast, or up to four times as slow.
             let tenths = *self.pick(&[3, 5, 20, 40]).unwrap_or(&10);
             unit * tenths / 10
         });
@@ -169,6 +207,7 @@ impl Draw {
     /// Draws how long drivers gather output, and whether an operator has made a second founder by mistake.
     fn drivers(&mut self, scenario: &mut Scenario) {
         let unit = scenario.link.round_trip_max();
+        // A quarter of a round trip is short beside all timings of a node, so that gathering does not look like a fault.
         let gathers = self.chance(1, 3);
         let gather = self.between(unit / 64, unit / 4);
         scenario.gather = if gathers { gather } else { Duration::ZERO };
@@ -176,23 +215,30 @@ impl Draw {
         scenario.second_founder = (is_misled && scenario.nodes > 1).then_some(NodeId(1));
     }
 
+    /// A number below a bound; one draw, as for all that follow up to `pick`.
     fn below(&mut self, bound: u32) -> u32 {
         below(&mut self.0, bound)
     }
 
+    /// True `of` times in `in_all`.
     fn chance(&mut self, of: u32, in_all: u32) -> bool {
+        debug_assert!(of <= in_all, "more often than always");
         self.below(in_all) < of
     }
 
+    /// A span below a limit, which counts as 71 minutes if it is longer.
     fn span(&mut self, limit: Duration) -> Duration {
         span_below(&mut self.0, limit)
     }
 
-    /// A span between two.
+    /// A span from `least` up to but not including `most`.
     fn between(&mut self, least: Duration, most: Duration) -> Duration {
-        least.saturating_add(self.span(most.saturating_sub(least)))
+        let span = least.saturating_add(self.span(most.saturating_sub(least)));
+        debug_assert!(span >= least && span <= least.max(most), "out of bounds");
+        span
     }
 
+    /// One of several things; `None` where there are none.
     fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         let len = u32::try_from(from.len()).unwrap_or(u32::MAX);
         from.get(usize::try_from(self.below(len)).unwrap_or(0))
@@ -210,11 +256,15 @@ impl Draw {
         subset
     }
 
+    /// A rate of something in a million: a hundredth of the most at least, so that what is on shows. It is drawn whether it is on
+    /// or not.
     fn rate(&mut self, is_on: bool, most_ppm: u32) -> u32 {
         let rate = most_ppm / 100 + self.below(most_ppm);
         if is_on { rate.min(most_ppm) } else { 0 }
     }
 
+    /// The weather of a trial. The fields are drawn in this order; a storm has five round trips at least, and may go on without
+    /// calm.
     fn weather(&mut self, faults: FaultSet, unit: Duration, until: Instant) -> Weather {
         Weather {
             loss_ppm: self.rate(faults.contains(FaultKind::Loss), 400_000),
@@ -229,6 +279,9 @@ impl Draw {
         }
     }
 
+    /// Plans up to four faults of each kind that was drawn, in the order of the kinds.
+    ///
+    /// `spare` counts the nodes that may still lose their vote for good; when it is used up, no more such faults are planned.
     fn plan(
         &mut self,
         faults: FaultSet,
@@ -245,6 +298,7 @@ impl Draw {
             let times = 1 + self.below(4);
             for _ in 0..times {
                 let takes_a_vote = matches!(kind, FaultKind::Crash | FaultKind::Rot);
+                // Nothing more is drawn for the kind then, so what was planned before decides what the rest of the draws are.
                 if takes_a_vote && *spare == 0 {
                     break;
                 }
@@ -253,8 +307,11 @@ impl Draw {
                 };
                 let left = until.since(Instant::ZERO);
                 let at = Instant::ZERO + self.span(left);
+                // Cut off, so that every fault is over when the storms are.
                 let lasts = self.between(unit / 4, unit * most).min(until.since(at));
+                // A node whose disk rots starts again, as one that may not vote.
                 let for_good = kind == FaultKind::Crash;
+                debug_assert!(*spare > 0 || !takes_a_vote, "a majority would be gone");
                 *spare -= u32::from(takes_a_vote);
                 let planned = Planned {
                     at,
@@ -277,8 +334,10 @@ impl Draw {
         nodes: u16,
         plan: &mut Vec<Planned, PLAN_MAX>,
     ) {
+        // Everything is drawn whether the siege is on or not.
         let (is_on, node) = (self.chance(1, 2), self.node(nodes));
         let mut at = Instant::ZERO + self.span(until.since(Instant::ZERO));
+        // Three to six times, each soon after the node can be up again.
         for _ in 0..3 + self.below(4) {
             let lasts = self.between(unit * 2, unit * 40);
             let fault = Fault::Torn(Target::Node(node));
@@ -300,6 +359,7 @@ impl Draw {
         nodes: u16,
         plan: &mut Vec<Planned, PLAN_MAX>,
     ) {
+        // Of two nodes neither can go on without the other.
         let is_on = self.chance(1, 2) && nodes > 2 && faults.contains(FaultKind::Partition);
         for _ in 0..2 + self.below(3) {
             let at = Instant::ZERO + self.span(until.since(Instant::ZERO));
@@ -324,6 +384,7 @@ impl Draw {
     ) {
         let is_on = self.chance(1, 3);
         for _ in 0..=self.below(3) {
+            // A cluster is founded within a few round trips.
             let at = Instant::ZERO + self.span(unit * 6);
             let lasts = Some(self.between(unit / 4, unit * 15));
             let (node, is_founder) = (self.node(nodes), self.chance(1, 2));
@@ -348,6 +409,8 @@ impl Draw {
     /// kind is one of the weather's.
     fn fault(&mut self, kind: FaultKind, nodes: u16, unit: Duration) -> Option<(Fault, u64)> {
         let fault = match kind {
+            // The numbers are the round trips that a fault lasts at most: up to six election timeouts for what cuts nodes off,
+            // and more for what only makes them slow or wrong about the time, or waits for its moment.
             FaultKind::Partition if nodes > 1 => (Fault::Partition(self.side(nodes)), 30),
             FaultKind::OneWay if nodes > 1 => {
                 let (from, to) = self.two_sides(nodes);
@@ -365,15 +428,22 @@ impl Draw {
                     }
                 }
                 let other = others.minus(one);
+                debug_assert!(
+                    !one.is_empty() && !other.is_empty() && !one.union(other).contains(bridge),
+                    "two sides, and a node between them"
+                );
                 (Fault::Partial { one, other }, 30)
             }
             FaultKind::Clog if nodes > 1 => {
                 let (from, to) = self.two_sides(nodes);
                 (Fault::Clog { from, to }, 20)
             }
+            // For good, so that its span is drawn and not used.
             FaultKind::Crash => (Fault::Crash(self.mortal(nodes)), 1),
             FaultKind::Restart => (Fault::Crash(self.target(nodes)), 30),
             FaultKind::Pause => (Fault::Pause(self.target(nodes)), 30),
+            // From a fifth too slow to a fifth too fast. Timeouts are several heartbeats long, so such nodes still hear each other
+            // in time.
             FaultKind::Skew => {
                 let target = self.target(nodes);
                 let ppm = i32::try_from(self.below(400_000)).unwrap_or(0);
@@ -383,6 +453,7 @@ impl Draw {
             }
             FaultKind::Jump => {
                 let target = self.target(nodes);
+                // By up to four election timeouts, either way, and never by nothing. It is over at once, and its span not used.
                 let by = i64::try_from(self.span(unit * 20).as_micros()).unwrap_or(0);
                 let by = by.max(1);
                 let by_micros = if self.chance(1, 2) { -by } else { by };
@@ -391,6 +462,7 @@ impl Draw {
             FaultKind::Torn => (Fault::Torn(self.target(nodes)), 90),
             FaultKind::SlowDisk => {
                 let target = self.target(nodes);
+                // Up to two round trips: an answer is late by then, and a leader is not missed yet.
                 let sync = self.between(unit / 16, unit * 2);
                 (Fault::SlowDisk { target, sync }, 60)
             }
@@ -402,16 +474,18 @@ impl Draw {
         Some(fault)
     }
 
+    /// Any node of so many.
     fn node(&mut self, nodes: u16) -> NodeId {
         self.node_of(NodeSet::first(nodes))
     }
 
+    /// Any node of a set.
     fn node_of(&mut self, nodes: NodeSet) -> NodeId {
         let index = self.below(nodes.len());
         nodes.nth(index).unwrap_or(NodeId(0))
     }
 
-    /// The leader, as often as any node.
+    /// The leader, as often as any node. The node is drawn in both cases.
     fn target(&mut self, nodes: u16) -> Target {
         let node = self.node(nodes);
         if self.chance(1, 2) {
@@ -439,9 +513,14 @@ impl Draw {
                 }
             }
         }
+        debug_assert!(
+            nodes < 2 || side.len() < u32::from(nodes),
+            "there is nobody on the other side"
+        );
         side
     }
 
+    /// Some of the nodes, and one or all of the others. There are two nodes at least.
     fn two_sides(&mut self, nodes: u16) -> (NodeSet, NodeSet) {
         let from = self.side(nodes);
         let rest = NodeSet::first(nodes).minus(from);
@@ -450,6 +529,10 @@ impl Draw {
         } else {
             rest
         };
+        debug_assert!(
+            !to.is_empty() && to.minus(from) == to,
+            "the two sides have nodes, and none in common"
+        );
         (from, to)
     }
 }

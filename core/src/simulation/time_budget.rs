@@ -144,15 +144,19 @@ impl Figures {
 /// An [`Observer`] that takes the [`Figures`] of a run. It is told when the faults are over: see [`Pace::heal`].
 #[derive(Clone, Debug)]
 pub struct Pace {
+    /// When it was told that the faults are over; `None` before that.
     healed: Option<Instant>,
+    /// The time of what it was told last.
     now: Instant,
     /// Since when each client waits, if it does.
     waiting: [Option<Instant>; CLIENTS_MAX],
     /// Since when somebody waited after the faults were over.
     waited: Option<Instant>,
+    /// The ballot that each node claimed last, so that a prepare that is repeated counts once.
     claimed: [Ballot; NODES],
     /// The highest ballot that anybody has promised: one may be claimed by a node that lost power before it could say so.
     promised: Ballot,
+    /// When each node last claimed one; [`Instant::FAR_FUTURE`] for never, as below.
     claimed_at: [Instant; NODES],
     /// When each node last promised another's claim.
     promised_at: [Instant; NODES],
@@ -161,6 +165,7 @@ pub struct Pace {
     /// What nodes said to those who asked, the newest of it: an answer may be taken for one to a later question about the same
     /// ballot, which a node asks that has started again.
     said: HistoryBuf<Said, SAID>,
+    /// The furthest slot that a node has applied, and the one that it was when the faults were over.
     applied: Slot,
     applied_then: Slot,
     figures: Figures,
@@ -178,7 +183,8 @@ struct Said {
     highest: Ballot,
 }
 
-/// How many answers are remembered.
+/// How many answers are remembered: those to some forty questions in a cluster of seven. A consent that is forgotten by
+/// the time of the claim would count as a denial.
 const SAID: usize = 256;
 
 impl Default for Pace {
@@ -226,6 +232,7 @@ impl Pace {
         self.healed = Some(now);
         self.now = now;
         self.applied_then = self.applied;
+        // Whoever waits by now waits from now on: how long it has waited before is the faults' doing.
         self.waited = self.waiting.iter().any(Option::is_some).then_some(now);
     }
 
@@ -235,6 +242,8 @@ impl Pace {
     }
 
     /// A node asks who misses the leader.
+    ///
+    /// A probe that is repeated asks about the same ballot, and counts once.
     fn probe(&mut self, node: NodeId, ballot: Ballot, config: &Config) {
         if let Some(probe) = self.probes.get_mut(usize::from(node.0))
             && *probe != ballot
@@ -273,6 +282,8 @@ impl Pace {
     fn consents(&self, node: NodeId, ballot: Ballot) -> NodeSet {
         let mut consents = NodeSet::only(node);
         for said in self.said.as_slice() {
+            // A denial tells of the leader of a ballot. Where a higher one is promised somewhere, the asker may have heard of that
+            // and may rightly take no notice of the denial (rule L7); whether it has, cannot be seen from here.
             let counts = said.granted || self.promised > said.highest;
             if counts && said.ballot == ballot && said.to.contains(node) {
                 consents.insert(said.by);
@@ -285,6 +296,7 @@ impl Pace {
     fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) {
         let index = usize::from(node.0);
         let asked = self.probes.get(index).copied().unwrap_or(Ballot::NULL);
+        // Before the claim counts as promised: whoever claims promises its own ballot, which is no news from others.
         let consents = self.consents(node, asked);
         let (Some(claimed), Some(at)) =
             (self.claimed.get_mut(index), self.claimed_at.get_mut(index))
@@ -298,12 +310,17 @@ impl Pace {
         let is_hasty =
             since < Instant::FAR_FUTURE && self.now.since(since) < config.election_timeout / 2;
         *claimed = ballot;
+        // The first answer is one after the faults, so that a late claim is always one that is counted as such.
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
         figures.denied_claims += u64::from(!consents.is_quorum(config.members));
         figures.claims_in_all += 1;
         figures.claims += u64::from(self.healed.is_some());
         figures.late_claims += u64::from(figures.first_answer.is_some());
+        debug_assert!(
+            figures.late_claims <= figures.claims && figures.claims <= figures.claims_in_all,
+            "each of these is a part of the next"
+        );
     }
 
     /// What the run has taken: of what counts from when its faults were over, nothing where they never were.
@@ -311,6 +328,10 @@ impl Pace {
         let Some(healed) = self.healed else {
             return self.figures;
         };
+        debug_assert!(
+            self.now >= healed && self.applied >= self.applied_then,
+            "something happened before the faults were over that counts after it"
+        );
         Figures {
             lasted: self.now.since(healed),
             slots: self.applied.distance(self.applied_then),
@@ -335,10 +356,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if is_healed {
                 self.figures.messages += copies;
             }
+            debug_assert!(
+                self.figures.messages <= self.figures.messages_in_all,
+                "a part is more than the whole"
+            );
             let me = taken.node.id();
             match &outgoing.message {
                 Message::Prepare { ballot, .. } => self.claim(me, *ballot, taken.node.config()),
                 Message::Probe { ballot } => self.probe(me, *ballot, taken.node.config()),
+                // With any other ballot it is a refusal.
                 Message::Promise {
                     ballot, promised, ..
                 } if ballot == promised => self.promise(me),
@@ -390,6 +416,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
         let waiting = self.waiting.get_mut(usize::from(answered.client));
+        // Taken in any case: what was answered before the faults were over is not waited for after that.
         let since = waiting.and_then(Option::take);
         if !self.is_healed() {
             return Ok(());
@@ -406,6 +433,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 *waiting = answered.at;
             }
         } else if let Some(since) = since {
+            debug_assert!(since <= answered.at, "a client waits before it has asked");
             let wait = answered.at.since(since);
             self.figures.longest_wait = self.figures.longest_wait.max(wait);
         }

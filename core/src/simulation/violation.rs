@@ -40,6 +40,17 @@ pub enum Rule {
     StorageFull,
 }
 
+const _: () = {
+    let (mut rest, mut index) = (Rule::ALL.as_slice(), 0);
+    while let [rule, after @ ..] = rest {
+        assert!(
+            rule.index() == index,
+            "Each rule is in its place, as counters of rules go by it."
+        );
+        (rest, index) = (after, index + 1);
+    }
+};
+
 impl Rule {
     /// Every rule, in the order of the variants.
     pub const ALL: [Self; 26] = [
@@ -348,20 +359,42 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disagreement { node, slot } => write!(
-                f,
-                "{node} has applied something else than the others up to slot {slot}"
-            ),
-            Self::WrongAnswer { client, number } => write!(
-                f,
-                "client {client} got a wrong answer to its request {}",
-                number.0
-            ),
-            Self::Divergence { node } => write!(
-                f,
-                "{node} has another state than the others after the same commands"
-            ),
-            Self::Halted { node } => write!(f, "{node} halted over what cannot be"),
+            Self::TwoValues { .. }
+            | Self::TwoChosen { .. }
+            | Self::UnsafeProposal { .. }
+            | Self::Invented { .. } => self.fmt_value(f),
+            Self::BallotWentBack { .. }
+            | Self::BallotUsedTwice { .. }
+            | Self::ClaimTooLow { .. }
+            | Self::NotVoting { .. }
+            | Self::UnwrittenPromise { .. }
+            | Self::UnwrittenVote { .. }
+            | Self::UntoldVote { .. }
+            | Self::Forgotten { .. }
+            | Self::ForgotUnapplied { .. } => self.fmt_acceptor(f),
+            Self::Disagreement { .. }
+            | Self::Divergence { .. }
+            | Self::PrefixWentBack { .. }
+            | Self::NotChosen { .. }
+            | Self::WrongState { .. } => self.fmt_replica(f),
+            Self::WrongAnswer { .. }
+            | Self::WrongReply { .. }
+            | Self::TooEarly { .. }
+            | Self::NotLinearizable { .. } => self.fmt_answer(f),
+            Self::Halted { .. }
+            | Self::Overfull { .. }
+            | Self::StorageLost { .. }
+            | Self::StorageFull { .. } => self.fmt_limit(f),
+        }
+    }
+}
+
+/// The texts of a violation, by what it is about. Each function has those of its own violations and gives any other its
+/// name, which it is never asked for.
+impl Violation {
+    /// Describes what stands in a slot under a ballot, and must not.
+    fn fmt_value(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::TwoValues { node, slot, ballot } => write!(
                 f,
                 "{node} has a second value for slot {slot} under ballot {ballot}"
@@ -378,6 +411,13 @@ impl fmt::Display for Violation {
                 f,
                 "{node} has a value for slot {slot} under ballot {ballot} that nobody has asked for"
             ),
+            _ => f.write_str(self.name()),
+        }
+    }
+
+    /// Describes what an acceptor has promised or accepted otherwise than it may, wrote or says.
+    fn fmt_acceptor(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::BallotWentBack { node, ballot } => write!(
                 f,
                 "{node} promised or accepted ballot {ballot}, below its promise"
@@ -411,6 +451,21 @@ impl fmt::Display for Violation {
                 f,
                 "{node} gave up its votes up to slot {slot}, which it has not applied"
             ),
+            _ => f.write_str(self.name()),
+        }
+    }
+
+    /// Describes what a node has applied, or has come to by that.
+    fn fmt_replica(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disagreement { node, slot } => write!(
+                f,
+                "{node} has applied something else than the others up to slot {slot}"
+            ),
+            Self::Divergence { node } => write!(
+                f,
+                "{node} has another state than the others after the same commands"
+            ),
             Self::PrefixWentBack { node, slot } => write!(f, "{node} went back to slot {slot}"),
             Self::NotChosen { node, slot } => write!(
                 f,
@@ -419,6 +474,18 @@ impl fmt::Display for Violation {
             Self::WrongState { node, slot } => write!(
                 f,
                 "{node} has another state than the log gives up to slot {slot}"
+            ),
+            _ => f.write_str(self.name()),
+        }
+    }
+
+    /// Describes what a client was answered.
+    fn fmt_answer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongAnswer { client, number } => write!(
+                f,
+                "client {client} got a wrong answer to its request {}",
+                number.0
             ),
             Self::WrongReply { node, number } => write!(
                 f,
@@ -429,12 +496,20 @@ impl fmt::Display for Violation {
                 f,
                 "a request of client {client} took effect in slot {slot}, before it was made"
             ),
-            Self::Overfull { node } => write!(f, "{node} says that it held more than it can"),
             Self::NotLinearizable { client, number } => write!(
                 f,
                 "the answer to request {} of client {client} fits into no order of the requests",
                 number.0
             ),
+            _ => f.write_str(self.name()),
+        }
+    }
+
+    /// Describes a node that cannot go on, or holds more than it can.
+    fn fmt_limit(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Halted { node } => write!(f, "{node} halted over what cannot be"),
+            Self::Overfull { node } => write!(f, "{node} says that it held more than it can"),
             Self::StorageLost { node } => write!(
                 f,
                 "{node} cannot go on from its storage, which has kept everything"
@@ -443,6 +518,7 @@ impl fmt::Display for Violation {
                 f,
                 "{node} has no room for what it writes, on storage that has all of its room"
             ),
+            _ => f.write_str(self.name()),
         }
     }
 }
@@ -452,6 +528,7 @@ mod tests {
     extern crate std;
     use super::*;
     use std::collections::BTreeSet;
+    use std::string::ToString;
 
     #[test]
     fn every_rule_has_a_name_of_its_own_and_its_place() {
@@ -462,5 +539,45 @@ mod tests {
         }
         let halted = Violation::Halted { node: NodeId(1) };
         assert_eq!((halted.rule(), halted.name()), (Rule::Halted, "halted"));
+    }
+
+    #[test]
+    fn every_violation_has_a_text_of_its_own() {
+        let (node, slot, ballot) = (NodeId(1), Slot::new(7), Ballot::NULL);
+        let (client, number) = (2, RequestNumber(3));
+        let all = [
+            Violation::Disagreement { node, slot },
+            Violation::WrongAnswer { client, number },
+            Violation::Divergence { node },
+            Violation::Halted { node },
+            Violation::TwoValues { node, slot, ballot },
+            Violation::TwoChosen { node, slot, ballot },
+            Violation::UnsafeProposal { node, slot, ballot },
+            Violation::Invented { node, slot, ballot },
+            Violation::BallotWentBack { node, ballot },
+            Violation::BallotUsedTwice { node, ballot },
+            Violation::ClaimTooLow { node, ballot },
+            Violation::NotVoting { node },
+            Violation::UnwrittenPromise { node, ballot },
+            Violation::UnwrittenVote { node, slot, ballot },
+            Violation::UntoldVote { node, slot, ballot },
+            Violation::Forgotten { node, slot, ballot },
+            Violation::ForgotUnapplied { node, slot },
+            Violation::PrefixWentBack { node, slot },
+            Violation::NotChosen { node, slot },
+            Violation::WrongState { node, slot },
+            Violation::WrongReply { node, number },
+            Violation::TooEarly { client, slot },
+            Violation::Overfull { node },
+            Violation::NotLinearizable { client, number },
+            Violation::StorageLost { node },
+            Violation::StorageFull { node },
+        ];
+        assert_eq!(all.map(|violation| violation.rule()), Rule::ALL);
+        let texts: BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), all.len());
+        for violation in all {
+            assert!(!texts.contains(violation.name()), "{violation:?}");
+        }
     }
 }

@@ -43,6 +43,7 @@ const KV_STEPS: [Option<i64>; 11] = [
 /// 9, get, set 6, set 32, get, set 39, get, set 66, set 77, get.
 #[derive(Clone, Debug)]
 pub struct KvScript {
+    /// How many requests each client makes.
     requests: u32,
     /// What each client's key must hold now.
     expected: [Option<i64>; CLIENTS_MAX],
@@ -57,6 +58,7 @@ impl KvScript {
         }
     }
 
+    /// What a request does: `None` gets, `Some` sets. Numbers count from 1.
     fn step(number: u32) -> Option<i64> {
         let steps = u32::try_from(KV_STEPS.len()).unwrap_or(1);
         let index = number.wrapping_sub(1) % steps;
@@ -68,7 +70,8 @@ impl KvScript {
 }
 
 impl KvScript {
-    /// A request has changed what its key holds; what is right to answer.
+    /// A request has changed what its key holds; what is right to answer. `None` for a client that there cannot be, whose
+    /// every answer is wrong.
     fn go_on(&mut self, client: u16, number: u32) -> Option<KvReply> {
         let expected = self.expected.get_mut(usize::from(client))?;
         if let Some(value) = Self::step(number) {
@@ -80,6 +83,7 @@ impl KvScript {
 
 impl<const KEYS: usize> Workload<Kv<KEYS>> for KvScript {
     fn command(&mut self, client: u16, number: u32) -> Option<KvCommand> {
+        // A key of its own, so that nobody else's requests change the right answers, however they are ordered.
         let key = Key::numbered(u32::from(client));
         let command = match Self::step(number) {
             None => KvCommand::Get(key),
@@ -128,6 +132,7 @@ const BANK_STEPS: [BankStep; 8] = [
 /// deposit 10, deposit 5, balance, withdraw 4, balance, a withdrawal that must be refused, balance.
 #[derive(Clone, Debug)]
 pub struct BankScript {
+    /// How many requests each client makes.
     requests: u32,
     /// What each client's account must hold now.
     expected: [u64; CLIENTS_MAX],
@@ -142,6 +147,7 @@ impl BankScript {
         }
     }
 
+    /// What a request does. Numbers count from 1.
     fn step(number: u32) -> BankStep {
         let steps = u32::try_from(BANK_STEPS.len()).unwrap_or(1);
         let index = number.wrapping_sub(1) % steps;
@@ -158,6 +164,7 @@ impl BankScript {
         let expected = self.expected.get_mut(usize::from(client))?;
         let refused = match Self::step(number) {
             BankStep::Balance => false,
+            // A round of the script adds 11, so that no run comes near the end of the numbers.
             BankStep::Deposit(amount) => {
                 *expected += amount;
                 false

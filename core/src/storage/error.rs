@@ -74,6 +74,7 @@ impl<E: fmt::Display> fmt::Display for OpenError<E> {
 
 /// Writes the first difference between two identities.
 fn foreign(f: &mut fmt::Formatter<'_>, expected: &Identity, found: &Identity) -> fmt::Result {
+    // The version first, as all else may mean something else in another one.
     let (what, expected, found) = if found.version != expected.version {
         let versions = (u32::from(expected.version), u32::from(found.version));
         ("version", versions.0, versions.1)

@@ -187,6 +187,7 @@ impl<F: NorFlash, const RECORD: usize> Flash<F, RECORD> {
         self.log.pages.driver
     }
 
+    /// Takes a driver without reading anything, if its addresses can hold a log.
     fn unseen(driver: F, range: &Range<u32>) -> Result<Self, FlashError<F::Error>> {
         let page = Pages::<F>::PAGE_BYTES;
         let count = range.end.saturating_sub(range.start) / page;
@@ -212,6 +213,7 @@ impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
 
     fn capacity(&self) -> usize {
         let pages = usize::try_from(self.log.pages.count()).unwrap_or(0);
+        // One page is not counted for records that are dropped in part, and one more for torn ones, or as much as they take.
         let torn = usize::try_from(self.log.torn()).unwrap_or(usize::MAX);
         let room = pages.saturating_sub(1).saturating_mul(Self::PAGE_ROOM);
         room.saturating_sub(torn.max(Self::PAGE_ROOM))
@@ -242,6 +244,7 @@ impl<F: NorFlash, const RECORD: usize> Storage for Flash<F, RECORD> {
         let mut cursor = self.log.first();
         let kept = loop {
             match self.log.next(&mut cursor)? {
+                // The walk ends at the first record that is needed, or at the end of the log.
                 Some(found) if is_stale(self.log.read(found, &mut buffer)?) => {}
                 kept => break kept,
             }

@@ -33,9 +33,12 @@ use core::hash::Hash;
 #[derive(Clone, Debug)]
 pub struct Journal<S> {
     storage: S,
+    /// Written with each checkpoint, as the records that had it before are dropped then.
     identity: Identity,
+    /// The number of this start of the node, counted from 1.
     incarnation: u32,
-    /// True if the record of this incarnation was written.
+    /// True if the record of this incarnation was written. It is written with the first write and not at the start, so
+    /// that a node that is started again and again without doing anything fills no storage.
     started: bool,
     /// True if the storage has a complete checkpoint. Before that, the node has sent nothing that depends on it.
     joined: bool,
@@ -45,29 +48,34 @@ pub struct Journal<S> {
     used: usize,
     /// The maximum of `used`.
     peak: usize,
+    /// The checkpoint that is being written.
     under_way: Option<Checkpoint>,
     /// A complete checkpoint: the records before it are dropped with the next sync.
     complete: Option<Complete>,
     condition: Condition,
+    /// How many were completed here. It decides nothing.
     checkpoints: u32,
     mistake: Mistake,
 }
 
+/// What is known about the durability of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Condition {
     /// All records are durable.
     Synced,
     /// Some records are not durable yet.
     Written,
-    /// A write or a sync has failed.
+    /// A write or a sync has failed. What the storage holds is unknown, so that nothing may be added to it any more.
     Failed,
 }
 
 /// A checkpoint with pages still to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Checkpoint {
+    /// The pinned snapshot. The node may give its room to another one, which ends the checkpoint.
     snapshot: SnapshotId,
     pages: u32,
+    /// The index of the next page to be written, below `pages`.
     next_page: u32,
     /// The number of its first record.
     begin: u32,
@@ -75,8 +83,10 @@ struct Checkpoint {
     bytes: usize,
 }
 
+/// A checkpoint that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Complete {
+    /// As in [`Checkpoint`].
     begin: u32,
     bytes: usize,
 }
@@ -85,6 +95,7 @@ struct Complete {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tail {
     pub(super) identity: Identity,
+    /// That of the start which is about to begin.
     pub(super) incarnation: u32,
     /// The number of the next record.
     pub(super) next: u32,
@@ -110,7 +121,7 @@ impl<S: Storage> Journal<S> {
             used: tail.used,
             peak: tail.used,
             under_way: None,
-            // Records that were about to be dropped when power failed are dropped later.
+            // Records that were about to be dropped when power failed are dropped later, with the first sync.
             complete: tail.needed.map(|(begin, bytes)| Complete { begin, bytes }),
             condition: Condition::Synced,
             checkpoints: 0,
@@ -229,6 +240,9 @@ impl<S: Storage> Journal<S> {
     }
 
     /// After an error it is unknown what was written.
+    ///
+    /// Called with the result of everything that touches the storage. Without it
+    /// another record could be written under the number of one that failed and is there all the same.
     fn note(
         &mut self,
         result: Result<(), JournalError<S::Error>>,
@@ -249,11 +263,14 @@ impl<S: Storage> Journal<S> {
             self.append::<M::Command>(&Record::Started(self.incarnation))?;
             self.started = true;
         }
+        // A snapshot that was installed is in no record but those of a checkpoint, and before the first checkpoint a replay has
+        // no state to start from.
         let is_new = |write: &Write<M::Command>| matches!(write, Write::Installed(_));
         if !self.joined || writes.iter().any(is_new) || self.is_nearly_full(node, writes.len()) {
             // The checkpoint contains the result of all of the writes.
             return self.write_checkpoint(node);
         }
+        // In the order of the steps: a replay takes the last vote for a slot.
         for write in writes {
             let record = match write {
                 Write::Promised(ballot) => Record::Promised(*ballot),
@@ -266,10 +283,13 @@ impl<S: Storage> Journal<S> {
         self.advance_checkpoint(now, node)
     }
 
+    /// Seals what was written and makes it durable. The seal is a record like any other: if it is there, those before it were
+    /// synced with it, and one that is missing among them has rotted.
     fn try_sync(&mut self) -> Result<(), JournalError<S::Error>> {
         self.append::<()>(&Record::Seal)?;
         self.storage.sync().map_err(JournalError::Storage)?;
         self.condition = Condition::Synced;
+        // Only now: before the checkpoint was durable, what it replaces was still needed (rule T1).
         self.trim()
     }
 
@@ -277,6 +297,8 @@ impl<S: Storage> Journal<S> {
     fn trim(&mut self) -> Result<(), JournalError<S::Error>> {
         let keeps_rot = self.mistake.is(Mutant::RotNeverTrimmed);
         if let Some(Complete { begin, bytes }) = self.complete.take() {
+            // Numbers wrap around, so one is before another if it is less than half of all numbers behind it. No storage holds
+            // as many records.
             let is_stale = |bytes: &[u8]| {
                 if keeps_rot && number_of(bytes).is_none() {
                     return false;
@@ -308,6 +330,7 @@ impl<S: Storage> Journal<S> {
         writes: usize,
     ) -> bool {
         let checkpoint = Self::checkpoint_max::<M, WINDOW>(node.state().pages());
+        // A step writes `writes` records; the copies at the beginning of a checkpoint are two for each slot of the window.
         // With them a page or the beginning of a checkpoint, and a seal.
         let records = writes + 2 * WINDOW + 3;
         let writes = (Record::<M::Command>::LEN_MAX + S::OVERHEAD).saturating_mul(records);
@@ -327,10 +350,16 @@ impl<S: Storage> Journal<S> {
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
     ) -> Result<(), JournalError<S::Error>> {
+        // From the state itself and without a pin: nothing happens between two of its pages.
         let state = node.state();
         let (snapshot, pages) = (state.snapshot_id(), state.pages());
         self.check_capacity::<M, WINDOW>(pages)?;
         self.begin(node, snapshot, pages)?;
+        debug_assert!(
+            self.under_way
+                .is_some_and(|under_way| under_way.snapshot == snapshot && under_way.next_page == 0),
+            "another checkpoint was given up for this one"
+        );
         for page in 0..pages {
             self.append::<M::Command>(&Record::Page(page, &state.write_page(page)))?;
         }
@@ -379,6 +408,7 @@ impl<S: Storage> Journal<S> {
                 return Ok(());
             };
             under_way.next_page = under_way.next_page.saturating_add(1);
+            // Its last page and its end go into the same write, so that a complete checkpoint does not wait for another.
             if under_way.next_page >= under_way.pages {
                 return self.end();
             }
@@ -386,6 +416,7 @@ impl<S: Storage> Journal<S> {
         }
         // None is in progress, or its snapshot had to make room for another one.
         self.under_way = None;
+        // The records of a complete one are still there until the next sync, and another would only be begun too early.
         if self.complete.is_none()
             && self.used >= self.storage.capacity() / 2
             && let Some((snapshot, pages)) = node.pin(now)
@@ -417,6 +448,8 @@ impl<S: Storage> Journal<S> {
             snapshot,
             pages,
         }))?;
+        // Earlier records of these are dropped with everything before the checkpoint. They come right after its beginning, as
+        // records of other steps come between its pages, and a later vote must be read later.
         for vote in node.votes_ahead() {
             self.append(&Record::AcceptedAhead(vote))?;
         }
@@ -441,12 +474,13 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
+    /// Encodes the next record, with its number, and appends it.
     fn append<C: crate::Value>(
         &mut self,
         record: &Record<'_, C>,
     ) -> Result<(), JournalError<S::Error>> {
         let mut buffer = [0; JOURNAL_RECORD_MAX];
-        // Checked at compile time.
+        // The buffer holds the longest record, as was checked at compile time: see [`assert_fits`].
         match record.encode(self.next, &mut buffer) {
             Some(bytes) => self.put(bytes),
             None => Err(JournalError::Failed),
@@ -460,19 +494,27 @@ impl<S: Storage> Journal<S> {
         self.storage.append(bytes).map_err(JournalError::Storage)?;
         self.next = self.next.wrapping_add(1);
         self.condition = Condition::Written;
+        // Counted as the storage counts it (the fifth clause of its contract), so that both agree on how full it is.
         let taken = bytes.len().saturating_add(S::OVERHEAD);
         self.used = self.used.saturating_add(taken);
         self.peak = self.peak.max(self.used);
         if let Some(under_way) = &mut self.under_way {
             under_way.bytes = under_way.bytes.saturating_add(taken);
         }
+        debug_assert!(
+            self.under_way
+                .is_none_or(|under_way| under_way.bytes <= self.used),
+            "the records of a checkpoint are a part of all records"
+        );
+        // What follows a complete checkpoint stays when it is trimmed to.
         if let Some(complete) = &mut self.complete {
             complete.bytes = complete.bytes.saturating_add(taken);
         }
         Ok(())
     }
 
-    /// Writes the first record of all: the identity of the node.
+    /// Writes the first record of all: the identity of the node. It is synced before the node says anything, so that storage
+    /// which has lost nothing is empty only before anybody has heard of its node (rule D2).
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn provisioned(mut self) -> Result<Self, JournalError<S::Error>> {
         self.append::<()>(&Record::Identity(self.identity))?;

@@ -101,6 +101,7 @@ impl<const BYTES: usize> Storage for Memory<BYTES> {
         if self.bytes.len().saturating_add(taken) > BYTES {
             return Err(MemoryError::Full);
         }
+        // There is room for all three parts, so that no record is there in part.
         for part in [&len.to_le_bytes(), &(!len).to_le_bytes(), record] {
             self.bytes
                 .extend_from_slice(part)
@@ -109,11 +110,13 @@ impl<const BYTES: usize> Storage for Memory<BYTES> {
         Ok(())
     }
 
+    /// Memory that survives a restart has everything that was appended to it.
     fn sync(&mut self) -> Result<(), MemoryError> {
         Ok(())
     }
 
     fn trim(&mut self, mut is_stale: impl FnMut(&[u8]) -> bool) -> Result<(), MemoryError> {
+        // The bytes that remain behind the last stale record are those that are kept.
         let mut rest = self.bytes.as_slice();
         let mut kept = rest.len();
         while let Some(record) = take(&mut rest)?
@@ -121,6 +124,7 @@ impl<const BYTES: usize> Storage for Memory<BYTES> {
         {
             kept = rest.len();
         }
+        // Records move to the front, so that there is one piece of room at the end. A trim is rare.
         let stale = self.bytes.len().saturating_sub(kept);
         self.bytes.rotate_left(stale);
         self.bytes.truncate(kept);

@@ -25,6 +25,7 @@ pub struct Intact<S, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>
     storage: S,
     config: Config,
     tail: Tail,
+    /// `None` before the node has joined.
     past: Option<Durable<M, WINDOW, CLIENTS>>,
 }
 
@@ -36,7 +37,9 @@ pub struct Intact<S, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>
 pub struct Empty<S> {
     storage: S,
     config: Config,
+    /// That of the node for which it was opened; another one must not be provisioned.
     identity: Identity,
+    /// The bytes of a first record in which power failed, or 0.
     used: usize,
 }
 
@@ -106,6 +109,7 @@ impl<S: Storage> Journal<S> {
                 found,
             });
         }
+        // One record that cannot be read may be the torn identity; more of them may be a log that has rotted.
         if survey.next.is_none() && survey.unreadable <= 1 {
             // If power failed in its very first record, the storage is as good as empty.
             let used = survey.used;
@@ -124,6 +128,7 @@ impl<S: Storage> Journal<S> {
             },
             Err(damage) => return Ok(Opened::Damaged(Damaged { storage, damage })),
         };
+        // The journal goes on with the number after the last record that can be read, which may be that of a torn one.
         let tail = Tail {
             identity,
             incarnation: survey.incarnation.saturating_add(1),
@@ -142,7 +147,8 @@ impl<S: Storage> Journal<S> {
     }
 }
 
-/// Replays the records from a checkpoint on.
+/// Replays the records from a checkpoint on. It reads them twice, as the votes behind the beginning of a checkpoint
+/// need the state of its pages, which come later.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
     storage: &mut S,
@@ -261,6 +267,7 @@ impl<S> Damaged<S> {
     }
 }
 
+/// Builds the node that goes on from a past, or one that is new. It votes in either case.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     config: Config,
@@ -281,6 +288,7 @@ fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE:
 /// A checkpoint and its first record.
 #[derive(Clone, Copy, Debug)]
 struct Found {
+    /// The number of the record.
     at: u32,
     begin: Begin,
     /// The bytes of that record and of all records after it.
@@ -290,22 +298,28 @@ struct Found {
 /// The result of the first pass over all records.
 #[derive(Debug, Default)]
 struct Survey {
+    /// As the last record says that has one. They all say the same, unless somebody has mixed up storage.
     identity: Option<Identity>,
+    /// The highest one: that of the last start which has written anything.
     incarnation: u32,
     used: usize,
+    /// How many records are garbled.
     unreadable: u32,
     /// The number of the first readable record.
     first: Option<u32>,
-    /// The number that the next record should have.
+    /// The number of the last readable record.
     next: Option<u32>,
     /// The first missing number, among those that matter.
     gap: Option<u32>,
     /// A checkpoint whose end has not been read yet.
     under_way: Option<Found>,
+    /// The last checkpoint whose end was read.
     complete: Option<Found>,
 }
 
 impl Survey {
+    /// Takes the next record. One that cannot be read is not damage in itself: if a later one was written with its number it was
+    /// torn, and if it is the last one it may have been.
     fn visit<C: crate::Value>(&mut self, bytes: &[u8], overhead: usize) {
         let taken = bytes.len().saturating_add(overhead);
         self.used = self.used.saturating_add(taken);
@@ -332,17 +346,19 @@ impl Survey {
         if let Some(expected) = expected
             && expected != number
         {
-            // A checkpoint with a gap is not complete.
+            // A checkpoint with a gap is not complete. The first gap is the one that is reported.
             self.under_way = None;
             self.gap.get_or_insert(expected);
         }
     }
 
+    /// Notes what a record says of the node and of checkpoints.
     fn see<C>(&mut self, number: u32, record: &Record<'_, C>) {
         match record {
             Record::Identity(identity) => self.identity = Some(*identity),
             Record::Started(incarnation) => self.started(*incarnation),
             Record::Begin(begin) => {
+                // The record with the identity may be dropped by now.
                 self.identity = Some(begin.identity);
                 self.started(begin.incarnation);
                 self.under_way = Some(Found {

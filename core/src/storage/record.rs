@@ -13,6 +13,7 @@ use crate::{
 pub const JOURNAL_RECORD_MAX: usize = 512;
 
 /// The version of the format. Other versions are not read.
+/// It is a part of the identity, so that storage of another version is foreign and not damaged.
 const VERSION: u8 = 2;
 
 /// The length of a record without the fields of its kind, in bytes.
@@ -36,6 +37,7 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The length of an encoded identity: the version, the fingerprint, and three short numbers.
     pub(super) const LEN: usize = 1 + 4 + 2 + 2 + 2;
 
     pub(super) fn of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
@@ -43,6 +45,8 @@ impl Identity {
     ) -> Self {
         Self {
             version: VERSION,
+            // Without the capacities, as `PAGE` may change between two starts; the other two are compared on their own, so that
+            // an error can name them (rule N2).
             fingerprint: config.fingerprint::<M>(&[]),
             node: config.node.0,
             window: u16::try_from(WINDOW).unwrap_or(u16::MAX),
@@ -75,8 +79,10 @@ impl Identity {
 pub(super) struct Begin {
     pub(super) identity: Identity,
     pub(super) incarnation: u32,
+    /// As of the beginning. A later promise has a record of its own.
     pub(super) promised: Ballot,
     pub(super) snapshot: SnapshotId,
+    /// How many pages the snapshot has.
     pub(super) pages: u32,
 }
 
@@ -89,8 +95,11 @@ pub(super) enum Record<'a, C> {
     Identity(Identity),
     /// The node has started for the n-th time, and writes.
     Started(u32),
+    // The next three are writes of the node.
     Promised(Ballot),
+    /// It is a promise of its ballot as well (rule A2).
     Accepted(Entry<C>),
+    /// What another node has told; what the node's own vote decides needs no record.
     Decided(Slot, Proposal<C>),
     Begin(Begin),
     /// The index and the bytes of a page of the checkpoint's snapshot.
@@ -107,6 +116,8 @@ pub(super) enum Record<'a, C> {
 impl<C: Value> Record<'_, C> {
     /// The maximum length of a record with such commands, in bytes.
     pub(super) const LEN_MAX: usize = {
+        // A page with its index, a vote or decision with its slot and ballot, and the beginning of a checkpoint; all others are
+        // shorter than these.
         let mut most = 4 + crate::SNAPSHOT_PAGE;
         let accepted = 8 + 8 + Proposal::<C>::ENCODED_MAX;
         if accepted > most {
@@ -121,6 +132,7 @@ impl<C: Value> Record<'_, C> {
 
     /// Writes the record into a buffer; `None` if it does not fit.
     pub(super) fn encode<'b>(&self, number: u32, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        // The bytes that give the kind are a part of the format, and must not change within a version.
         let (checksum, rest) = buffer.split_first_chunk_mut::<4>()?;
         let mut writer = Writer::new(rest);
         writer.put_u32(number);
@@ -180,6 +192,7 @@ impl<'a, C: Value> Record<'a, C> {
             5 => Self::Decided(Slot::new(reader.u64()?), Proposal::decode(&mut reader)?),
             6 => Self::Begin(Begin::decode(&mut reader)?),
             7 => {
+                // A page has no length of its own: it is the rest of the record.
                 let index = reader.u32()?;
                 return Some((number, Self::Page(index, reader.rest())));
             }
@@ -188,10 +201,12 @@ impl<'a, C: Value> Record<'a, C> {
             10 => Self::DecidedAhead(Slot::new(reader.u64()?), Proposal::decode(&mut reader)?),
             _ => return None,
         };
+        // Bytes that are left over are those of another format whose checksum happens to be right.
         reader.is_empty().then_some((number, record))
     }
 }
 
+/// Writes a vote, under the kind of its record.
 fn put_entry<C: Value>(kind: u8, entry: &Entry<C>, sink: &mut impl Sink) {
     sink.put_u8(kind);
     sink.put_u64(entry.slot.number());
@@ -224,7 +239,8 @@ pub(super) fn number_of(bytes: &[u8]) -> Option<u32> {
     Reader::new(verified(bytes)?).u32()
 }
 
-/// True if the record is the beginning of a checkpoint.
+/// True if the record is the beginning of a checkpoint. A simulated disk asks, so that power can fail in the middle of one. The
+/// commands of the node do not matter, as such a record has none.
 pub(crate) fn begins_checkpoint(bytes: &[u8]) -> bool {
     matches!(Record::<()>::decode(bytes), Some((_, Record::Begin(_))))
 }

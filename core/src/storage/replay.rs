@@ -19,19 +19,24 @@ use crate::{Durable, Entry, Proposal, Slot, StateMachine};
 pub(super) struct Replay<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
     /// The number of the checkpoint's first record.
     begin: u32,
+    /// The pages that were read; `None` once they are installed.
     snapshot: Option<Installing<M, CLIENTS>>,
+    /// With the votes that were read so far, a later one of a slot in the place of an earlier one.
     acceptor: Acceptor<M::Command, WINDOW>,
+    /// Decisions that other nodes have sent, for slots that may not be applied yet.
     decided: Window<Proposal<M::Command>, WINDOW>,
     state: State<M, CLIENTS>,
     /// True if the end of the checkpoint was read. Copies of votes and decisions after that belong to later
     /// checkpoints, none of which is complete, and are ignored.
     ended: bool,
+    /// The first damage that was found, after which nothing more is taken.
     damage: Option<Damage>,
     pub(super) mistake: Mistake,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDOW, CLIENTS> {
     pub(super) fn new(at: u32, begin: &Begin) -> Self {
+        // The votes and the promise before the checkpoint are gone with their records, and are repeated at its beginning.
         let mut acceptor = Acceptor::new();
         acceptor.promise(begin.promised);
         Self {
@@ -101,11 +106,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
                 self.ended |= begin == self.begin;
                 Ok(())
             }
+            // Pages are taken in another pass, and the rest says nothing of votes. A record that cannot be read was torn, or the
+            // survey would have missed its number.
             _ => Ok(()),
         };
         self.damage = taken.err();
     }
 
+    /// Takes a vote, which raises the promise (rule A2). The copy of one may be under a ballot below the promise, which stays.
     fn accepted(&mut self, entry: &Entry<M::Command>) -> Result<(), Damage> {
         self.infer_applied(entry.slot)?;
         self.acceptor.promise(entry.ballot);
@@ -113,6 +121,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         Ok(())
     }
 
+    /// Takes a decision that another node had sent. One for a slot of the snapshot is not needed any more.
     fn decided(&mut self, slot: Slot, proposal: &Proposal<M::Command>) -> Result<(), Damage> {
         self.infer_applied(slot)?;
         if slot > self.state.applied

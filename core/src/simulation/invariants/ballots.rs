@@ -7,7 +7,8 @@ use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
 use core::fmt::Debug;
 use heapless::Vec;
 
-/// How many ballots are kept for one slot. Rarely are there more than two: a leader's, and that of who took over.
+/// How many ballots are kept for one slot. Rarely are there more than two: a leader's, and that of who took over. What
+/// is dropped beyond that is counted as not checked, so that a run with many elections tells how much it shows.
 const BALLOTS: usize = 6;
 
 /// The votes of all nodes as they were written, for as many of the latest slots as `H` says.
@@ -15,6 +16,7 @@ const BALLOTS: usize = 6;
 /// A vote costs the look for its slot and its ballot, a comparison of two proposals, and a bit.
 #[derive(Clone, Debug)]
 pub(super) struct Ballots<C: Clone + Debug, H: Capacity> {
+    /// The oldest slots make room for new ones, whether they are chosen or not.
     places: H::Ring<Place<C>>,
 }
 
@@ -25,7 +27,8 @@ struct Place<C> {
     tried: Vec<Tried<C>, BALLOTS>,
     /// The lowest ballot under which a quorum has accepted, and what.
     chosen: Option<(Ballot, Proposal<C>)>,
-    /// Whether a ballot was forgotten to make room for another.
+    /// Whether a ballot was forgotten to make room for another. From then on "nobody has voted" and "nothing is chosen"
+    /// are not known any more, only what is still there.
     forgot: bool,
 }
 
@@ -34,12 +37,14 @@ struct Place<C> {
 struct Tried<C> {
     ballot: Ballot,
     proposal: Proposal<C>,
+    /// Those whose vote was written; none as long as it was only proposed.
     voters: NodeSet,
 }
 
 /// Who says that a value stands in a slot under a ballot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim<'a, C> {
+    /// The node that proposes or accepts, under whose name a violation is reported.
     pub(super) node: NodeId,
     pub(super) slot: Slot,
     pub(super) ballot: Ballot,
@@ -57,6 +62,24 @@ pub(super) enum Known<T> {
     Forgotten,
 }
 
+impl Known<()> {
+    /// That something is so, or that it is not.
+    pub(super) const fn of(is_so: bool) -> Self {
+        if is_so { Self::Is(()) } else { Self::Not }
+    }
+}
+
+impl<T> Known<T> {
+    /// Whether what is known has a property. What is known not to be there has none.
+    pub(super) fn has(self, property: impl FnOnce(T) -> bool) -> Known<()> {
+        match self {
+            Self::Is(known) => Known::of(property(known)),
+            Self::Not => Known::Not,
+            Self::Forgotten => Known::Forgotten,
+        }
+    }
+}
+
 impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
     pub(super) fn new() -> Self {
         Self {
@@ -70,11 +93,14 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
 
     /// A value is proposed: it must be the one that the ballot has, and the one that is chosen below the ballot. Says
     /// whether it is new.
+    /// Called for each proposal of an accept that leaves its leader. That a value is new means that nobody has said yet
+    /// who asked for it.
     pub(super) fn propose(
         &mut self,
         claim: Claim<'_, C>,
         seen: &mut Seen,
     ) -> Result<bool, Violation> {
+        // Older than the history: a leader repeats itself to a node that is far behind.
         let Some(place) = self.places.admit(claim.slot) else {
             seen.skip(Rule::TwoValues);
             return Ok(false);
@@ -85,6 +111,8 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
     }
 
     /// A vote is written. Says whether its value is new.
+    /// The members are those of the voter's settings: a quorum is more than half of them (rule C2), and each counts
+    /// once (rule C1).
     pub(super) fn vote(
         &mut self,
         claim: Claim<'_, C>,
@@ -95,6 +123,10 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
             seen.skip(Rule::TwoChosen);
             return Ok(false);
         };
+        debug_assert!(
+            members.contains(claim.node),
+            "a vote counts that is not one of a member (C1)"
+        );
         let place = place.get_or_insert_with(Place::new);
         let (index, is_new) = place.find(claim, seen)?;
         let Some(tried) = place.tried.get_mut(index) else {
@@ -108,12 +140,20 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
             && tried.voters.is_quorum(members);
         if chooses {
             place.choose(claim, seen)?;
+            debug_assert!(
+                place
+                    .chosen
+                    .as_ref()
+                    .is_some_and(|(lowest, _)| *lowest <= claim.ballot),
+                "a value is chosen under a ballot, and not known to be"
+            );
         }
         Ok(is_new)
     }
 
     /// What is chosen for a slot.
     pub(super) fn chosen(&self, slot: Slot) -> Known<&Proposal<C>> {
+        // Below the floor a place may have been given to a later slot.
         if slot <= self.places.floor() {
             return Known::Forgotten;
         }
@@ -122,6 +162,7 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
                 chosen: Some((_, proposal)),
                 ..
             }) => Known::Is(proposal),
+            // A quorum may have formed under a ballot that is not kept.
             Some(place) if place.forgot => Known::Forgotten,
             _ => Known::Not,
         }
@@ -177,6 +218,8 @@ impl<C: Copy + Eq> Place<C> {
     }
 
     /// The index of the ballot's value, and whether it is new.
+    /// Looked for from the newest on, as nearly all claims are about the ballot of the present leader. A value that is
+    /// new is checked against what is chosen (rule S4); one that is known was, when it came.
     fn find(&mut self, claim: Claim<'_, C>, seen: &mut Seen) -> Result<(usize, bool), Violation> {
         let Claim {
             node,
@@ -208,21 +251,23 @@ impl<C: Copy + Eq> Place<C> {
         if self.tried.is_full() {
             self.forgot = true;
             seen.skip(Rule::TwoChosen);
+            // The lowest is the least likely to be asked about, as promises tell the highest (rule S4).
             let lowest = (0..).zip(&self.tried).min_by_key(|(_, tried)| tried.ballot);
             if let Some((index, _)) = lowest {
                 self.tried.swap_remove(index);
             }
         }
-        // There was room, or room was made.
-        let _ = self.tried.push(Tried {
+        let pushed = self.tried.push(Tried {
             ballot,
             proposal: *proposal,
             voters: NodeSet::EMPTY,
         });
+        debug_assert!(pushed.is_ok(), "there was room, or room was made");
         Ok((self.tried.len() - 1, true))
     }
 
-    /// A quorum has accepted: what is chosen already must be the same, and so must everything above the ballot.
+    /// A quorum has accepted: what is chosen already must be the same, and so must everything above the ballot. The
+    /// latter was proposed before the votes were complete, when there was nothing yet to compare it with.
     #[cold]
     fn choose(&mut self, claim: Claim<'_, C>, seen: &mut Seen) -> Result<(), Violation> {
         let Claim {

@@ -9,6 +9,7 @@ const RULES: usize = Rule::ALL.len();
 /// what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
+    /// By [`Rule::index`], as are those below.
     checked: [u64; RULES],
     unchecked: [u64; RULES],
 }
@@ -39,6 +40,8 @@ impl Seen {
     }
 
     /// Everything that could not be checked.
+    /// Where it is 0 a run without a violation has kept every rule that was looked at. Otherwise the history of the
+    /// room is too short for it.
     pub fn unchecked_total(&self) -> u64 {
         self.unchecked.iter().sum()
     }

@@ -13,9 +13,12 @@ use heapless::Vec;
 /// A slot costs what the state machine costs, a digest, and a walk through the sessions.
 #[derive(Clone, Debug)]
 pub(super) struct Log<M: StateMachine, H: Capacity, const CLIENTS: usize> {
+    /// The slot up to which it is played.
     applied: Slot,
+    /// The digest of everything up to there and of what came of it, computed as a replica computes it (rule N3).
     chain: u64,
     machine: M,
+    /// In no order, unlike in a replica, so that a mistake in the order of theirs is not made here as well.
     sessions: Vec<Session<M::Output>, CLIENTS>,
     past: H::Ring<Past<M::Command, M::Output>>,
 }
@@ -29,12 +32,16 @@ struct Past<C, O> {
     outcome: Option<Outcome<O>>,
 }
 
+/// The session of a client, written apart from that of a replica and more plainly.
 #[derive(Clone, Debug)]
 struct Session<O> {
+    /// The slot in which it was opened (rule X2), so that no two are the same.
     client: ClientId,
+    /// What it was asked for with; a second registration with it is a retry.
     nonce: u64,
     /// Where it last did something.
     used: Slot,
+    /// The number of its last request, or that of a registration.
     number: RequestNumber,
     /// The digest of its last request, and what that was answered.
     last: Option<(u64, Outcome<O>)>,
@@ -75,8 +82,10 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     }
 
     /// The digest of everything up to a slot.
+    /// Of a slot that is not played nothing is known here, which is not an error of whoever has applied it.
     pub(super) fn chain(&self, slot: Slot) -> Known<u64> {
         match self.past.get(slot) {
+            // Before the first slot, whatever the history has room for.
             _ if slot == Slot::ZERO => Known::Is(0),
             Some(past) => Known::Is(past.chain),
             None if slot <= self.applied => Known::Forgotten,
@@ -101,6 +110,11 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
 
     /// Plays the slot that follows.
     pub(super) fn play(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
+        debug_assert_eq!(
+            self.applied.next(),
+            Some(slot),
+            "slots are played in order (R2)"
+        );
         let (digest, _) = proposal.digest();
         self.applied = slot;
         let mut evicted = None;
@@ -126,6 +140,7 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
         let mut chain = Digest::resume(self.chain);
         chain.put_u64(digest);
         match &outcome {
+            // The three cases of a replica: nothing, an answer for the first time, and what was known before.
             None => {}
             Some(Outcome::Applied { slot: of, output }) if *of == slot => output.encode(&mut chain),
             Some(outcome) => {
@@ -136,6 +151,7 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             }
         }
         self.chain = chain.value();
+        // The latest slot always finds a place.
         if let Some(place) = self.past.admit(slot) {
             *place = Some(Past {
                 proposal: *proposal,
@@ -155,12 +171,16 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             let oldest = (0..)
                 .zip(&self.sessions)
                 .min_by_key(|(_, session)| session.used);
+            // No two were used last in the same slot, so that the choice does not hang on their order.
             if let Some((index, _)) = oldest {
                 evicted = Some(self.sessions.swap_remove(index).client);
             }
         }
+        debug_assert!(
+            !self.sessions.is_full(),
+            "a session was given up if there was no room (X2)"
+        );
         let client = ClientId(slot.number());
-        // There was room, or room was made.
         let _ = self.sessions.push(Session {
             client,
             nonce,
@@ -177,6 +197,8 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             .find(|session| session.client == client)
     }
 
+    /// What a request gives when it is applied (rule X1): a retry gets the first answer again, and is told from another
+    /// command by the digest of the whole proposal, where a replica has a fingerprint of 32 bits.
     fn request(
         &mut self,
         slot: Slot,
@@ -200,6 +222,10 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
                 Outcome::Reused
             };
         }
+        debug_assert!(
+            key.number >= session.number && session.used < slot,
+            "a request is applied once, and after all that its client did before (X1)"
+        );
         let output = self.machine.apply(command);
         let outcome = Outcome::Applied { slot, output };
         session.number = key.number;
@@ -209,32 +235,36 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     }
 
     /// Whether an answer is one that the log gives.
+    ///
+    /// A slot that the log has not come to gives none. An answer that names no slot is compared with the sessions as they are
+    /// at the end of what is played, which is at least as far as the node that answers.
     pub(super) fn gives(&self, reply: &Reply<M::Output>) -> Known<()> {
         let RequestKey { client, number } = reply.key;
-        let of = |right: bool| if right { Known::Is(()) } else { Known::Not };
         let is_open = |client: ClientId| client.0 <= self.applied.number();
         match &reply.outcome {
             // Such an answer names the slot that first gave it.
             Outcome::Applied { slot, .. } => self.gave(*slot, reply),
             Outcome::Registered { client } => self.gave(Slot::new(client.0), reply),
+            // By now the session may be given up; it was open if its slot is played.
             Outcome::Stale => match self.session(client) {
-                Some(session) => of(session.number > number),
+                Some(session) => Known::of(session.number > number),
                 None if is_open(client) => Known::Forgotten,
                 None => Known::Not,
             },
             Outcome::Reused => match self.session(client) {
-                Some(session) => of(session.number >= number),
+                Some(session) => Known::of(session.number >= number),
                 None if is_open(client) => Known::Forgotten,
                 None => Known::Not,
             },
             // A session that was given up never comes back.
-            Outcome::Evicted => of(self.session(client).is_none() && is_open(client)),
+            Outcome::Evicted => Known::of(self.session(client).is_none() && is_open(client)),
             // The requester asks again, and its client hears nothing of it.
             Outcome::Busy => Known::Not,
         }
     }
 
     /// Whether a slot gave this very answer.
+    /// The request must be the very same: an answer carries a fingerprint of it (rule X1).
     fn gave(&self, slot: Slot, reply: &Reply<M::Output>) -> Known<()> {
         match self.past.get(slot) {
             Some(past)

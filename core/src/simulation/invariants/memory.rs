@@ -6,7 +6,7 @@ use crate::simulation::capacities::Capacity;
 use crate::simulation::observer::NodeProgress;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
-use crate::{Ballot, Entry, Node, NodeId, Slot, StateMachine};
+use crate::{Ballot, Entry, Message, Node, NodeId, Slot, StateMachine};
 use core::fmt::Debug;
 
 /// What one node has made durable, as its writes say, and what it has said since its last start.
@@ -15,17 +15,20 @@ use core::fmt::Debug;
 /// through the window.
 #[derive(Clone, Debug)]
 pub(super) struct Memory<const WINDOW: usize> {
-    /// The highest ballot that it wrote a promise or a vote of.
+    /// The highest ballot that it wrote a promise or a vote of. Both raise it (rule A2), and are compared with it.
     promised: Ballot,
-    /// The ballots of its votes above its low-water mark.
+    /// The ballots of its votes above its low-water mark, by slot. Their values are in [`Ballots`], which has them of
+    /// all nodes.
     votes: Window<Ballot, WINDOW>,
     /// The highest ballot that it has claimed.
     claimed: Ballot,
-    /// The highest ballot that it had claimed before its last start.
+    /// The highest ballot that it had claimed before its last start. A node forgets what it has claimed when power
+    /// fails, and must not use it again (rule S1).
     spent: Ballot,
-    /// The highest ballot of another node that it has named since its last start.
+    /// The highest ballot of another node that it has named since its last start. What it had heard of before, it has
+    /// forgotten rightly, unless it has promised it.
     named: Ballot,
-    /// Whether it has asked to join as one that votes.
+    /// Whether it has ever asked to join as one that votes, in any of its lives (rule J1).
     joins: bool,
     /// How far it has applied the log.
     pub(super) applied: Slot,
@@ -33,12 +36,16 @@ pub(super) struct Memory<const WINDOW: usize> {
 
 /// A page of a promise.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a, C> {
-    pub(super) ballot: Ballot,
-    pub(super) promised: Ballot,
-    pub(super) from: Slot,
-    pub(super) last: bool,
-    pub(super) entries: &'a [Entry<C>],
+struct Told<'a, C> {
+    /// The ballot of the claim that it answers.
+    ballot: Ballot,
+    /// What the acceptor has promised by now: another ballot makes the page a refusal, which tells no votes.
+    promised: Ballot,
+    /// The page tells the votes from this slot on; those of earlier slots are in earlier pages.
+    from: Slot,
+    /// Whether no page follows, so that no vote may be left over.
+    last: bool,
+    entries: &'a [Entry<C>],
 }
 
 impl<const WINDOW: usize> Memory<WINDOW> {
@@ -54,6 +61,62 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
     }
 
+    /// A message of a node leaves: whatever it says of the node's own past is so.
+    ///
+    /// A promise and a vote are checked against what was written of them, a ballot under which the node leads against those
+    /// that it used, and a slot that is decided or given up against what it has applied.
+    pub(super) fn said<M: StateMachine, H: Capacity, const PAGE: usize>(
+        &mut self,
+        node: NodeId,
+        message: &Message<M, PAGE>,
+        ballots: &Ballots<M::Command, H>,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
+        match message {
+            Message::Prepare { ballot, .. } => self.claims(node, *ballot, seen),
+            Message::Heartbeat {
+                ballot, decided, ..
+            }
+            | Message::Accept {
+                ballot, decided, ..
+            } => {
+                self.claims(node, *ballot, seen)?;
+                self.decides(node, *decided, seen)
+            }
+            Message::Promise {
+                ballot,
+                promised,
+                from,
+                low_water,
+                last,
+                entries,
+            } => {
+                self.gave_up(node, *low_water, seen)?;
+                let told = Told {
+                    ballot: *ballot,
+                    promised: *promised,
+                    from: *from,
+                    last: *last,
+                    entries,
+                };
+                self.tells(node, told, ballots, seen)
+            }
+            Message::Accepted {
+                promised,
+                low_water,
+                ..
+            } => {
+                self.says(node, *promised, seen)?;
+                self.gave_up(node, *low_water, seen)
+            }
+            Message::Decisions {
+                applied: decided, ..
+            }
+            | Message::Decision { decided, .. } => self.decides(node, *decided, seen),
+            _ => Ok(()),
+        }
+    }
+
     /// A promise or a vote is written.
     pub(super) fn write(
         &mut self,
@@ -61,6 +124,10 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         ballot: Ballot,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
+        debug_assert!(
+            self.spent <= self.claimed,
+            "what was claimed before the last start was claimed"
+        );
         seen.check(Rule::BallotWentBack);
         if ballot < self.promised {
             return Err(Violation::BallotWentBack { node, ballot });
@@ -70,6 +137,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A vote is written; one that is given up in the same step need not be remembered.
+    /// The write of its ballot was checked by [`Memory::write`].
     pub(super) fn vote(&mut self, slot: Slot, ballot: Ballot, seen: &mut Seen) {
         if !self.votes.put(slot, ballot) && slot > self.votes.floor() {
             seen.skip(Rule::Forgotten);
@@ -90,6 +158,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             applied, low_water, ..
         } = *progress;
         seen.check(Rule::PrefixWentBack);
+        // Of a node that does not vote the floor stays where it was.
         let low_water = if is_voter {
             low_water
         } else {
@@ -109,10 +178,16 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             }
             self.votes.raise(low_water);
         }
+        debug_assert!(
+            !is_voter || self.votes.floor() <= self.applied,
+            "votes were given up that are not applied (T1)"
+        );
         Ok(before)
     }
 
     /// Whether the promise that a node holds is the one that it has written.
+    /// More is a promise that would be lost with the power, and less is one that is forgotten already. Asked after each
+    /// step of a node that votes.
     pub(super) fn holds(
         &self,
         node: NodeId,
@@ -132,12 +207,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node says that it has promised a ballot: that is written.
-    pub(super) fn says(
-        &self,
-        node: NodeId,
-        ballot: Ballot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn says(&self, node: NodeId, ballot: Ballot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::UnwrittenPromise);
         if ballot > self.promised {
             return Err(Violation::UnwrittenPromise { node, ballot });
@@ -146,13 +216,9 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node claims a ballot, or leads under it: it has promised it itself, and never used it before it was last started.
-    pub(super) fn claims(
-        &mut self,
-        node: NodeId,
-        ballot: Ballot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn claims(&mut self, node: NodeId, ballot: Ballot, seen: &mut Seen) -> Result<(), Violation> {
         self.says(node, ballot, seen)?;
+        // A node that was never started again, or never claimed before that, has nothing to use twice.
         if self.spent != Ballot::NULL {
             seen.check(Rule::BallotUsedTwice);
             if ballot <= self.spent {
@@ -164,6 +230,8 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node asks for promises under a ballot: where that is a new one its round is above all that it has named.
+    /// A ballot that it has claimed already is repeated, whatever it has heard of since (rule S7). This is asked before
+    /// the message counts as a claim: see [`Memory::said`].
     pub(super) fn prepares(
         &mut self,
         node: NodeId,
@@ -197,12 +265,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node says that the log is decided up to a slot: it has applied that.
-    pub(super) fn decides(
-        &self,
-        node: NodeId,
-        decided: Slot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn decides(&self, node: NodeId, decided: Slot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::NotChosen);
         if decided > self.applied {
             let slot = decided;
@@ -212,12 +275,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node says up to where it has given up its votes: it has applied that.
-    pub(super) fn gave_up(
-        &self,
-        node: NodeId,
-        low_water: Slot,
-        seen: &mut Seen,
-    ) -> Result<(), Violation> {
+    fn gave_up(&self, node: NodeId, low_water: Slot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::ForgotUnapplied);
         if low_water > self.applied {
             let slot = low_water;
@@ -227,7 +285,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A page of a promise: it tells the votes from a slot on as they were written, and leaves out none of them.
-    pub(super) fn tells<C: Copy + Debug + Eq, H: Capacity>(
+    fn tells<C: Copy + Debug + Eq, H: Capacity>(
         &self,
         node: NodeId,
         told: Told<'_, C>,
@@ -240,11 +298,14 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
         let ballot = told.ballot;
         let untold = |slot| Err(Violation::UntoldVote { node, slot, ballot });
+        // Both are in the order of slots: what was written and what is told have to be the same, one after the other.
         let mut written = self.votes.iter_from(told.from);
         let floor = self.votes.floor();
+        // Votes up to the floor were given up since, maybe in the very step that tells them.
         for entry in told.entries.iter().filter(|entry| entry.slot > floor) {
             seen.check(Rule::UntoldVote);
             let next = written.next().map(|(slot, ballot)| (slot, *ballot));
+            // The lower of the two slots is the one that was left out, or that was never voted for.
             if next != Some((entry.slot, entry.ballot)) {
                 return untold(next.map_or(entry.slot, |(slot, _)| slot.min(entry.slot)));
             }
@@ -255,6 +316,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             }
         }
         match written.next() {
+            // What is left over belongs to the pages that follow.
             Some((slot, _)) if told.last => untold(slot),
             _ => Ok(()),
         }
@@ -275,6 +337,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         seen: &mut Seen,
     ) -> Result<(), Violation> {
         let id = node.id();
+        // From here on this is another life of the node.
         self.spent = self.claimed;
         self.named = Ballot::NULL;
         self.applied = node.applied();
@@ -299,6 +362,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
                 slot: low_water,
             });
         }
+        // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
         let mut votes = Window::new(low_water);
         for vote in node.votes() {
             votes.put(vote.slot, vote.ballot);
@@ -306,6 +370,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         // What it had given up as applied, and has not applied any more.
         let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());
         while let Some(slot) = given_up {
+            // A later vote for the slot tells as much to whoever asks for promises (rule S4).
             match ballots.voted(slot, id) {
                 Known::Is(ballot) if votes.get(slot).is_none_or(|kept| *kept < ballot) => {
                     return forgotten(slot, ballot);
@@ -320,6 +385,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
                 return forgotten(slot, *ballot);
             }
         }
+        // It may have more than it had said: what it wrote last, and had no time to say. `Invariants::survived` counts that.
         self.votes = votes;
         self.promised = node.promised();
         Ok(())

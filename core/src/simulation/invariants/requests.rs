@@ -7,8 +7,13 @@ use crate::simulation::violation::{Rule, Violation};
 use crate::{Proposal, RequestKey, Slot, Value};
 
 /// How many places a set of digests has, and how many of them are used, so that what is not in it is found missing soon.
+/// Two sets take 16 KiB. A simulation of 64 clients can look back over a dozen requests of each of them at least.
 const PLACES: usize = 1024;
 const USED_MAX: usize = PLACES / 4 * 3;
+const _: () = assert!(
+    USED_MAX < PLACES && CLIENTS_MAX < USED_MAX,
+    "A free place ends every search, and what all clients wait for is in the two sets."
+);
 
 /// What was asked, by its digest; and of each client when it asked what it waits for.
 ///
@@ -19,13 +24,16 @@ pub(super) struct Requests {
     /// The last requests, and those before them: when there are too many the older ones are forgotten.
     recent: Digests,
     older: Digests,
+    /// Whether a set with anything in it was cleared, so that a digest that is missing may have been there.
     forgot: bool,
+    /// By the number of the client.
     waiting: [Option<Waiting>; CLIENTS_MAX],
     /// The highest slot in which a request took effect that was answered.
     done: Slot,
 }
 
-/// A set of digests, each in the first free place from where it belongs; 0 is a free place.
+/// A set of digests, each in the first free place from where it belongs; 0 is a free place, so that a digest of 0
+/// counts as 1. Nothing is removed from it alone, so that no search ends at a gap before what it is for.
 #[derive(Clone, Debug)]
 struct Digests {
     places: [u64; PLACES],
@@ -47,6 +55,7 @@ impl Digests {
 
     /// The index of a digest, or of the free place where it belongs, and whether it is there.
     fn find(&self, digest: u64) -> (usize, bool) {
+        // A digest is as good as random in any of its bits; these fit into any `usize`.
         let low = usize::try_from(digest & 0xffff_ffff).unwrap_or(0);
         let mut index = low % PLACES;
         for _ in 0..PLACES {
@@ -65,8 +74,10 @@ impl Digests {
     }
 
     fn insert(&mut self, digest: u64) {
+        debug_assert!(digest != 0, "0 is a free place");
         let (index, known) = self.find(digest);
         if let Some(place) = self.places.get_mut(index).filter(|_| !known) {
+            debug_assert!(*place == 0, "a digest takes the place of another");
             *place = digest;
             self.len += 1;
         }
@@ -103,6 +114,7 @@ impl Requests {
     /// A client asks, or asks again.
     pub(super) fn ask<C: Value>(&mut self, client: u16, key: RequestKey, command: Option<&C>) {
         let proposal = match command {
+            // The key of a registration has the nonce in the place of the client.
             None => Proposal::Register {
                 nonce: key.client.0,
             },
@@ -114,12 +126,18 @@ impl Requests {
         };
         let digest = proposal.digest().0.max(1);
         if self.recent.len >= USED_MAX && !self.recent.contains(digest) {
+            // The older set is forgotten as a whole, so that what was asked last is always known for as long.
             self.forgot |= self.older.len > 0;
             core::mem::swap(&mut self.recent, &mut self.older);
             self.recent.clear();
         }
         self.recent.insert(digest);
+        debug_assert!(
+            self.recent.len <= USED_MAX && self.older.len <= USED_MAX,
+            "a set is cleared before it is full"
+        );
         let after = self.done;
+        // The first time counts: a request that is repeated may have taken effect since then.
         if let Some(waiting) = self.waiting.get_mut(usize::from(client))
             && waiting.is_none_or(|waiting| waiting.key != key)
         {
@@ -128,6 +146,8 @@ impl Requests {
     }
 
     /// Whether anybody asked for a proposal.
+    /// By digests of 64 bits: that one of a value that nobody has asked for is among some thousand others does not
+    /// happen.
     pub(super) fn knows<C: Value>(&self, proposal: &Proposal<C>) -> Known<()> {
         let digest = proposal.digest().0.max(1);
         if self.recent.contains(digest) || self.older.contains(digest) {
@@ -147,6 +167,13 @@ impl Requests {
         slot: Slot,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
+        debug_assert!(
+            self.waiting
+                .iter()
+                .flatten()
+                .all(|waiting| waiting.after <= self.done),
+            "a request was made after an answer that was not given yet"
+        );
         self.done = self.done.max(slot);
         match self.waiting.get(usize::from(client)).copied().flatten() {
             Some(waiting) if waiting.key == key => {

@@ -2,7 +2,7 @@
 
 use super::Invariants;
 use super::ballots::{Claim, Known};
-use super::memory::{Memory, Told};
+use super::memory::Memory;
 use crate::outbox::run_len;
 use crate::simulation::event_loop::{Command, Output};
 use crate::simulation::setting::Setting;
@@ -10,7 +10,7 @@ use crate::simulation::violation::{Rule, Violation};
 use crate::{Ballot, Message, NodeId, NodeSet, Outgoing, Proposal, Reply, Role, Slot};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
-    /// A message leaves: whatever it says of the past is so.
+    /// A message leaves: whatever it says of the past is so, first of the past of its node, then of the log.
     pub(super) fn said(
         &mut self,
         node: NodeId,
@@ -20,66 +20,34 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             self.seen.skip(Rule::UnwrittenPromise);
             return Ok(());
         };
-        let seen = &mut self.seen;
+        memory.said(node, &outgoing.message, &self.ballots, &mut self.seen)?;
+        self.said_of_log(node, outgoing)
+    }
+
+    /// A message leaves: whatever it says of the log, and so of what other nodes have done, is so.
+    fn said_of_log(
+        &mut self,
+        node: NodeId,
+        outgoing: &Outgoing<S::Machine, P>,
+    ) -> Result<(), Violation> {
         match &outgoing.message {
-            Message::Prepare { ballot, .. } => memory.claims(node, *ballot, seen),
-            Message::Heartbeat {
-                ballot,
-                decided,
-                chain,
-            } => {
-                memory.claims(node, *ballot, seen)?;
-                memory.decides(node, *decided, seen)?;
-                self.chained(node, *decided, *chain)
-            }
-            Message::Promise {
-                ballot,
-                promised,
-                from,
-                low_water,
-                last,
-                entries,
-            } => {
-                memory.gave_up(node, *low_water, seen)?;
-                let told = Told {
-                    ballot: *ballot,
-                    promised: *promised,
-                    from: *from,
-                    last: *last,
-                    entries,
-                };
-                memory.tells(node, told, &self.ballots, seen)
-            }
+            Message::Heartbeat { decided, chain, .. } => self.chained(node, *decided, *chain),
             Message::Accept {
                 ballot,
                 first,
-                decided,
                 proposals,
-            } => {
-                memory.claims(node, *ballot, seen)?;
-                memory.decides(node, *decided, seen)?;
-                self.proposed(node, *ballot, *first, proposals)
-            }
+                ..
+            } => self.proposed(node, *ballot, *first, proposals),
             Message::Accepted {
                 ballot,
-                promised,
                 first,
                 count,
-                low_water,
-            } => {
-                memory.says(node, *promised, seen)?;
-                memory.gave_up(node, *low_water, seen)?;
-                self.accepted(node, *ballot, *first, *count)
-            }
+                ..
+            } => self.accepted(node, *ballot, *first, *count),
             Message::Decisions {
-                first,
-                applied,
-                proposals,
-            } => {
-                memory.decides(node, *applied, seen)?;
-                self.decided(node, *first, proposals)
-            }
-            Message::Decision { decided, .. } => memory.decides(node, *decided, seen),
+                first, proposals, ..
+            } => self.decided(node, *first, proposals),
+            // A replica that welcomes passes on what it has applied, and answers for no member.
             Message::Welcome { .. } if outgoing.role == Role::Seed => {
                 self.founds(node, outgoing.to)
             }
@@ -133,6 +101,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A message leaves, in the order in which it was said: what it names its node has seen, and claims nothing under that.
+    /// What it has named so far matters only for what it claims next (rule S1). So this is asked about each message in
+    /// its turn, before [`Invariants::said`] counts it as a claim.
     pub(super) fn names(
         &mut self,
         node: NodeId,
@@ -152,6 +122,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 highest: ballot, ..
             }
             | Message::HeartbeatReply { ballot } => memory.names(node, *ballot),
+            // By any other page a node that has no snapshot yet says that it does not vote (rule J1).
             Message::Join { page: 0, .. } => memory.joins(),
             _ => {}
         }
@@ -186,6 +157,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A founder welcomes those with whom it founds: each of them has asked as one that votes (rule J1).
+    /// Only the nodes that it welcomes when it founds are a quorum without a past; later ones are welcomed by replicas.
     fn founds(&mut self, node: NodeId, with: NodeSet) -> Result<(), Violation> {
         self.seen.check(Rule::NotVoting);
         let joined = |member: NodeId| {
@@ -199,6 +171,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
+    /// A leader proposes what may stand in its slots: what its ballot has there already, and what is chosen under a
+    /// lower one (rules L2 and S4).
     fn proposed(
         &mut self,
         node: NodeId,
@@ -206,10 +180,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         first: Slot,
         proposals: &[Proposal<Command<S, W, C, P>>],
     ) -> Result<(), Violation> {
-        for (offset, proposal) in (0..).zip(proposals) {
-            let Some(slot) = first.checked_add(offset) else {
-                break;
-            };
+        for (slot, proposal) in numbered(first, proposals) {
             let claim = Claim {
                 node,
                 slot,
@@ -232,6 +203,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 slot: decided,
             }),
             Known::Is(_) => Ok(()),
+            // The leader has applied more than the log is played, or something too old.
             _ => {
                 self.seen.skip(Rule::Disagreement);
                 Ok(())
@@ -239,6 +211,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
+    /// An acceptor tells its votes for consecutive slots: each of them is written (rule C4).
     fn accepted(
         &mut self,
         node: NodeId,
@@ -249,54 +222,73 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         // No node has more votes than its window.
         let count = u64::from(count).min(run_len(W));
         for slot in (0..count).filter_map(|offset| first.checked_add(offset)) {
-            self.seen.check(Rule::UnwrittenVote);
-            match self.ballots.tried(slot, ballot) {
-                Known::Is((_, voters)) if voters.contains(node) => {}
-                Known::Forgotten => self.seen.skip(Rule::UnwrittenVote),
-                _ => return Err(Violation::UnwrittenVote { node, slot, ballot }),
-            }
+            let tried = self.ballots.tried(slot, ballot);
+            let voted = tried.has(|(_, voters)| voters.contains(node));
+            self.judge(voted, Violation::UnwrittenVote { node, slot, ballot })?;
         }
         Ok(())
     }
 
+    /// A replica passes on what is decided: all of that was chosen (rule C3).
     fn decided(
         &mut self,
         node: NodeId,
         first: Slot,
         proposals: &[Proposal<Command<S, W, C, P>>],
     ) -> Result<(), Violation> {
-        for (offset, proposal) in (0..).zip(proposals) {
-            let Some(slot) = first.checked_add(offset) else {
-                break;
-            };
-            self.seen.check(Rule::NotChosen);
-            match self.log.decision(slot) {
-                Known::Is(chosen) if chosen == proposal => {}
-                Known::Forgotten => self.seen.skip(Rule::NotChosen),
-                Known::Not if self.lost => self.seen.skip(Rule::NotChosen),
-                _ => return Err(Violation::NotChosen { node, slot }),
-            }
+        for (slot, proposal) in numbered(first, proposals) {
+            let chosen = self.unless_lost(self.log.decision(slot));
+            let is_so = chosen.has(|chosen| chosen == proposal);
+            self.judge(is_so, Violation::NotChosen { node, slot })?;
         }
         Ok(())
     }
 
-    /// A request is answered as the log answers it.
+    /// A request is answered as the log answers it (rules X1 and X2).
     pub(super) fn replied(
         &mut self,
         node: NodeId,
         reply: &Reply<Output<S, W, C, P>>,
     ) -> Result<(), Violation> {
-        self.seen.check(Rule::WrongReply);
-        match self.log.gives(reply) {
+        let is_so = self.unless_lost(self.log.gives(reply));
+        let number = reply.key.number;
+        self.judge(is_so, Violation::WrongReply { node, number })
+    }
+
+    /// What the log does not have is not known to be wrong once the log could not be followed.
+    fn unless_lost<T>(&self, known: Known<T>) -> Known<T> {
+        match known {
+            Known::Not if self.lost => Known::Forgotten,
+            known => known,
+        }
+    }
+
+    /// Counts a check of the rule that a violation breaks, and returns the violation if what was said is not so. If nothing
+    /// is known about it any more, the rule is counted as not checked.
+    pub(super) fn judge(
+        &mut self,
+        is_so: Known<()>,
+        violation: Violation,
+    ) -> Result<(), Violation> {
+        self.seen.check(violation.rule());
+        match is_so {
             Known::Is(()) => Ok(()),
-            Known::Not if !self.lost => {
-                let number = reply.key.number;
-                Err(Violation::WrongReply { node, number })
-            }
-            _ => {
-                self.seen.skip(Rule::WrongReply);
+            Known::Not => Err(violation),
+            Known::Forgotten => {
+                self.seen.skip(violation.rule());
                 Ok(())
             }
         }
     }
+}
+
+/// The proposals of a message with their slots, which are consecutive. No slot follows the last of all (rule N1).
+fn numbered<C>(
+    first: Slot,
+    proposals: &[Proposal<C>],
+) -> impl Iterator<Item = (Slot, &Proposal<C>)> {
+    (0..).zip(proposals).map_while(move |(offset, proposal)| {
+        let slot = first.checked_add(offset)?;
+        Some((slot, proposal))
+    })
 }

@@ -21,6 +21,7 @@ const _: () = assert!(
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor {
     pub(super) page: u32,
+    /// The offset in the page, in bytes and always at a word; at the end of a page its length.
     at: u32,
     /// The bytes that were passed and belong to no record.
     torn: u32,
@@ -29,6 +30,7 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// A position before which nothing was passed.
     const fn new(page: u32, at: u32) -> Self {
         Self {
             page,
@@ -43,7 +45,9 @@ impl Cursor {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) page: u32,
+    /// The offset of its bytes, behind the word with their length.
     at: u32,
+    /// The length in bytes, without those that fill its last word.
     length: usize,
 }
 
@@ -58,6 +62,7 @@ pub(super) struct Log<F> {
     tail: u32,
     /// True if there is a torn length right before `tail`.
     is_torn: bool,
+    /// True if nothing more is appended to the newest page: the next record begins a page. New flash counts as closed.
     is_closed: bool,
     /// The page and the offset of the first record that was not dropped.
     first: (u32, u32),
@@ -74,6 +79,7 @@ impl<F: NorFlash> Log<F> {
     pub(super) const fn new(pages: Pages<F>, longest: u32) -> Self {
         Self {
             pages,
+            // As if a page before the first one were full, so that the first record begins a page.
             newest: None,
             tail: Pages::<F>::PAGE_BYTES,
             is_torn: false,
@@ -99,6 +105,7 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
+    /// Finds the ends of the log, whatever was known of them before.
     fn survey(&mut self) -> Result<(), FlashError<F::Error>> {
         self.first = (1, Pages::<F>::RECORDS_AT);
         self.torn = 0;
@@ -114,6 +121,7 @@ impl<F: NorFlash> Log<F> {
             return Err(FlashError::Damaged);
         }
         if newest == 0 {
+            // Power failed before the first page with records had its header. It is closed, so the next append begins it.
             return Ok(());
         }
         self.is_closed = !self.pages.mark(newest, Mark::Closed)?.is_blank;
@@ -131,7 +139,8 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Handles a flash without a valid page: it is new, or its very first page was cut short.
+    /// Handles a flash without a valid page: it is new, or its very first page was cut short. That is page 0, at place 0, so all
+    /// other places must be blank; what is in them otherwise is not ours to erase.
     fn survey_blank(&mut self) -> Result<(), FlashError<F::Error>> {
         for page in 1..self.pages.count() {
             if !self.pages.is_blank(page, 0)? {
@@ -144,13 +153,15 @@ impl<F: NorFlash> Log<F> {
     /// Returns the oldest page whose records were not dropped. All pages from there on are valid, or something has
     /// rotted: only the page after the newest one is ever erased, and only once the newest is closed.
     fn oldest(&mut self, newest: u32) -> Result<u32, FlashError<F::Error>> {
+        // Once the newest page is closed, the one at the place behind it may have been erased in part.
         let others = self.pages.count().saturating_sub(1);
         let intact = others.saturating_sub(u32::from(self.is_closed));
         let mut oldest = newest;
         while oldest > newest.saturating_sub(intact) {
             let before = oldest.saturating_sub(1);
             let dropped = self.pages.mark(before, Mark::Dropped)?;
-            // A few bits may have changed on their own; and a torn mark does not count.
+            // A few bits may have changed on their own; and a torn mark does not count, which brings back dropped records at
+            // worst.
             if dropped.value.count_zeros() > u32::BITS / 2 {
                 break;
             }
@@ -167,6 +178,7 @@ impl<F: NorFlash> Log<F> {
     /// detected.
     pub(super) fn erase(&mut self) -> Result<(), F::Error> {
         let newest = self.pages.newest()?.unwrap_or(0);
+        // The page behind the newest one is the oldest.
         for behind in 1..=self.pages.count() {
             self.pages.erase(newest.wrapping_add(behind))?;
         }
@@ -198,6 +210,7 @@ impl<F: NorFlash> Log<F> {
             if Some(cursor.page) == self.newest {
                 break;
             }
+            // The count goes on over all pages.
             let torn = cursor.torn;
             *cursor = Cursor::new(cursor.page.saturating_add(1), Pages::<F>::RECORDS_AT);
             cursor.torn = torn;
@@ -207,6 +220,7 @@ impl<F: NorFlash> Log<F> {
 
     /// Moves a position past a record.
     fn skip_record(&self, cursor: &mut Cursor, length: u16) -> Result<Found, FlashError<F::Error>> {
+        // A length that cannot have been written has rotted in both halves at once, or was written with a larger `RECORD`.
         let at = cursor.at.saturating_add(Pages::<F>::WORD_BYTES);
         let end = at.saturating_add(u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES));
         if u32::from(length) > self.longest || end > Pages::<F>::PAGE_BYTES {
@@ -223,6 +237,8 @@ impl<F: NorFlash> Log<F> {
 
     /// Moves a position past a torn length and the mark after it.
     fn skip_torn(&mut self, cursor: &mut Cursor, left: u32) -> Result<(), FlashError<F::Error>> {
+        // A torn word has bits set that should be clear, and none clear that should be set: a length and its complement have
+        // every bit set in one of them.
         if (left | left >> 16) & 0xFFFF != 0xFFFF {
             return Err(FlashError::Damaged);
         }
@@ -273,13 +289,14 @@ impl<F: NorFlash> Log<F> {
         }
         self.ensure_surveyed()?;
         let bytes = u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES);
+        // The word with the length, and before it the mark of a tear.
         let words = 1 + u32::from(self.is_torn);
         let needed = bytes.saturating_add(words * Pages::<F>::WORD_BYTES);
         let begins = self.is_closed || needed > Pages::<F>::PAGE_BYTES.saturating_sub(self.tail);
         if begins && self.is_full() {
             return Err(FlashError::Full);
         }
-        // Until the record is complete.
+        // Until the record is complete: if the driver fails in between, only the flash knows how much was written.
         self.needs_survey = true;
         self.write(record, length, begins)?;
         debug_assert!(
@@ -300,6 +317,7 @@ impl<F: NorFlash> Log<F> {
         newest == u32::MAX || newest.saturating_sub(self.first.0) >= self.pages.count() - 1
     }
 
+    /// Writes a record at the end of the log, and what must be written before it.
     fn write(&mut self, record: &[u8], length: u16, begins: bool) -> Result<(), F::Error> {
         if begins {
             self.begin_page()?;
@@ -316,6 +334,7 @@ impl<F: NorFlash> Log<F> {
         }
         let header = u32::from(length) | u32::from(!length) << 16;
         self.pages.write_value(page, self.tail, header)?;
+        // The bytes come after the length: a record whose bytes are torn still tells where the next one begins.
         let at = self.tail.saturating_add(Pages::<F>::WORD_BYTES);
         self.pages.write(page, at, record)?;
         self.tail = at.saturating_add(u32::from(length).next_multiple_of(Pages::<F>::WORD_BYTES));
@@ -366,6 +385,7 @@ impl<F: NorFlash> Log<F> {
             "the start of the log never moves back"
         );
         self.needs_survey = true;
+        // From the oldest page on, so that the pages that are marked never have one before them that is not.
         for emptied in self.first.0..page {
             self.pages.set(emptied, Mark::Dropped)?;
         }

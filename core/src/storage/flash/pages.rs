@@ -16,6 +16,7 @@ use core::num::NonZeroU32;
 use embedded_storage::nor_flash::NorFlash;
 
 /// The maximum length of a word in bytes.
+/// The largest is that of flash with a checksum for every 256 bits.
 const WORD_MAX: usize = 32;
 
 /// "SYN", and the version of the format.
@@ -122,6 +123,7 @@ impl<F: NorFlash> Pages<F> {
         else {
             return Ok(None);
         };
+        // A header at the wrong place is one of a flash that was opened with other addresses.
         let is_header = magic == Self::MAGIC
             && check == header_check(magic, page)
             && page % self.count == place % self.count;
@@ -137,7 +139,7 @@ impl<F: NorFlash> Pages<F> {
         Ok(newest)
     }
 
-    /// Erases a page and writes its header.
+    /// Erases a page and writes its header, which makes it the newest one.
     pub(super) fn begin(&mut self, page: u32) -> Result<(), F::Error> {
         self.erase(page)?;
         let parts = [Self::MAGIC, page, header_check(Self::MAGIC, page)];
@@ -150,6 +152,7 @@ impl<F: NorFlash> Pages<F> {
         self.driver.write(self.address(page, 0), header)
     }
 
+    /// Erases a page, of which nothing may be needed.
     pub(super) fn erase(&mut self, page: u32) -> Result<(), F::Error> {
         let from = self.address(page, 0);
         let to = from.saturating_add(Self::PAGE_BYTES);
@@ -224,6 +227,7 @@ impl<F: NorFlash> Pages<F> {
         if rest.is_empty() {
             return Ok(());
         }
+        // The bytes that fill the last word are as they were erased, and belong to no record.
         let mut last = [u8::MAX; WORD_MAX];
         for (byte, of_rest) in last.iter_mut().zip(rest) {
             *byte = *of_rest;
@@ -248,6 +252,7 @@ impl<F: NorFlash> Pages<F> {
     }
 
     /// Returns the address of an offset in a page.
+    /// A place and a page number are both taken, as a place is its own remainder.
     fn address(&self, page: u32, at: u32) -> u32 {
         (page % self.count)
             .saturating_mul(Self::PAGE_BYTES)
@@ -256,7 +261,7 @@ impl<F: NorFlash> Pages<F> {
     }
 }
 
-/// Returns the checksum of a header.
+/// Returns the checksum of a header. A header that power has cut short does not match it, so that its page is erased again.
 fn header_check(magic: u32, page: u32) -> u32 {
     crc32(&(u64::from(page) << 32 | u64::from(magic)).to_le_bytes())
 }

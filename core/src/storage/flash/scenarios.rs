@@ -151,6 +151,69 @@ const SEEDS: u64 = 1;
 /// The number of actions that follow a loss of power.
 const AFTER: u64 = 24;
 
+/// Lets a trial go on through a loss of power in a step of the flash, and through two more soon after; asserts that no
+/// record is missing. Returns how often the power was lost.
+fn outlive_cut<
+    const PAGES: usize,
+    const PAGE_BYTES: usize,
+    const WORD: usize,
+    const READ: usize,
+    const RECORD: usize,
+>(
+    mut driver: SimulatedFlash<PAGES, PAGE_BYTES, WORD, READ>,
+    mut trial: Trial,
+    at: u64,
+) -> u64 {
+    let range = 0..u32::try_from(PAGES * PAGE_BYTES).unwrap();
+    driver.cut_power_at(at);
+    let end = trial.step + AFTER;
+    // The contents are read in a copy, as reading corrects a few things; not all drivers read.
+    let take_up = |trial: &mut Trial, flash: &mut Flash<&mut _, RECORD>| {
+        let mut copy = SimulatedFlash::clone(flash.log.pages.driver);
+        copy.restore_power();
+        trial.take_up(&mut Flash::<_, RECORD>::open(copy, range.clone()).unwrap());
+        if at.is_multiple_of(3) {
+            Ok(())
+        } else {
+            flash.read(|_| ())
+        }
+    };
+    let (mut struck, mut goes_on) = (0, at % 2);
+    while trial.step < end {
+        let opened = Flash::<_, RECORD>::open(&mut driver, range.clone());
+        let lived = opened.and_then(|mut flash| {
+            take_up(&mut trial, &mut flash)?;
+            while trial.step < end {
+                let Err(error) = trial.go(&mut flash) else {
+                    continue;
+                };
+                // The node may continue without a restart if only its driver has failed.
+                if !flash.log.pages.driver.is_off() || goes_on == 0 {
+                    return Err(error);
+                }
+                goes_on -= 1;
+                struck += 1;
+                flash.log.pages.driver.restore_power();
+                take_up(&mut trial, &mut flash)?;
+            }
+            Ok(())
+        });
+        let Err(error) = lived else { break };
+        let expected = FlashError::Driver(FlashFault::PowerIsOff);
+        assert_eq!(error, expected, "cut {at}, {trial:?}");
+        driver.restore_power();
+        struck += 1;
+        if struck < 3 {
+            driver.cut_power_at(mix(trial.seed ^ (at + struck)) % 8);
+        }
+    }
+    driver.restore_power();
+    assert!(struck > 0, "step {at} was never taken");
+    let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
+    trial.take_up(&mut flash);
+    struck
+}
+
 /// Cuts the power in every step of a trial, and in two steps soon after; continues the trial for a while, and checks
 /// the contents. Returns the number of losses of power.
 fn cut_everywhere<
@@ -174,54 +237,8 @@ fn cut_everywhere<
             let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
             trial.go(&mut flash).unwrap();
             for at in 0..driver.steps() - before {
-                let (mut driver, mut trial) = (driver_before.clone(), trial_before.clone());
-                driver.cut_power_at(at);
-                let end = trial.step + AFTER;
-                // The contents are read in a copy, as reading corrects a few things; not all drivers read.
-                let take_up = |trial: &mut Trial, flash: &mut Flash<&mut _, RECORD>| {
-                    let mut copy = SimulatedFlash::clone(flash.log.pages.driver);
-                    copy.restore_power();
-                    trial.take_up(&mut Flash::<_, RECORD>::open(copy, range.clone()).unwrap());
-                    if at % 3 > 0 {
-                        flash.read(|_| ())
-                    } else {
-                        Ok(())
-                    }
-                };
-                let (mut struck, mut goes_on) = (0, at % 2);
-                while trial.step < end {
-                    let opened = Flash::<_, RECORD>::open(&mut driver, range.clone());
-                    let lived = opened.and_then(|mut flash| {
-                        take_up(&mut trial, &mut flash)?;
-                        while trial.step < end {
-                            let Err(error) = trial.go(&mut flash) else {
-                                continue;
-                            };
-                            // The node may continue without a restart if only its driver has failed.
-                            if !flash.log.pages.driver.is_off() || goes_on == 0 {
-                                return Err(error);
-                            }
-                            goes_on -= 1;
-                            struck += 1;
-                            flash.log.pages.driver.restore_power();
-                            take_up(&mut trial, &mut flash)?;
-                        }
-                        Ok(())
-                    });
-                    let Err(error) = lived else { break };
-                    let expected = FlashError::Driver(FlashFault::PowerIsOff);
-                    assert_eq!(error, expected, "cut {at}, seed {seed}, {trial:?}");
-                    driver.restore_power();
-                    struck += 1;
-                    if struck < 3 {
-                        driver.cut_power_at(mix(seed ^ (at + struck)) % 8);
-                    }
-                }
-                driver.restore_power();
-                assert!(struck > 0, "step {at} was never taken");
-                cuts += struck;
-                let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
-                trial.take_up(&mut flash);
+                let (driver, trial) = (driver_before.clone(), trial_before.clone());
+                cuts += outlive_cut::<PAGES, PAGE_BYTES, WORD, READ, RECORD>(driver, trial, at);
             }
         }
     }
