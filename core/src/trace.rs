@@ -425,15 +425,18 @@ impl<M: StateMachine, const PAGE: usize> Copy for Record<'_, M, PAGE> {}
 /// The path of a message through a simulated network. It distinguishes messages with equal contents, which events do
 /// not.
 ///
-/// A node traces a message when it has queued it ([`Event::Sent`]). The message leaves the node later, in the same
-/// order, unless the node loses power or its storage fails before that.
+/// A node traces a message when it has queued it ([`Event::Sent`]). The message leaves the node later, unless the node
+/// loses power or its storage fails before that: in the same order, except that messages which may leave
+/// [early](Message::is_early) overtake others that wait for writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// The oldest of the messages that a node has queued leaves the node: the network events that follow are about this
+    /// One of the messages that a node has queued leaves the node: the network events that follow are about this
     /// message.
     Leaves {
         /// The sender.
         from: NodeId,
+        /// The number of messages that were queued before this one, and have not left.
+        overtaken: usize,
     },
     /// A copy of the message that has just left is in transit.
     Carried {

@@ -81,7 +81,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         };
         for outgoing in outbox.messages() {
             if !(early_left && member.node.leaves_early(outgoing)) {
-                sender.send(outgoing, tracer);
+                sender.send(outgoing, 0, tracer);
             }
         }
         let replies = outbox.replies().len();
@@ -126,13 +126,16 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             scheduler: &mut self.scheduler,
             spare,
         };
+        let mut overtaken = 0;
         for outgoing in batch.outbox.messages() {
             if member.node.leaves_early(outgoing) {
                 if let Err(violation) = observer.left_early(&member.node, outgoing) {
                     self.violation = Some(violation);
                 }
-                sender.send(outgoing, tracer);
+                sender.send(outgoing, overtaken, tracer);
                 self.counts.early += 1;
+            } else {
+                overtaken += 1;
             }
         }
     }
@@ -167,14 +170,16 @@ struct Sender<'a, S: Setting<W, C, P>, const W: usize, const C: usize, const P: 
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender<'_, S, W, C, P> {
     /// Sends a message to each of its recipients, in the order of their numbers. Each copy has a fate of its own.
+    /// `overtaken` is the number of older messages of the node that have not left.
     #[expect(
         clippy::inline_always,
-        reason = "called in one place; a call of its own would cost more than it does"
+        reason = "called in two places; a call of its own would cost more than it does"
     )]
     #[inline(always)]
     fn send<T: Tracer<S::Machine, P>>(
         &mut self,
         outgoing: &Outgoing<S::Machine, P>,
+        overtaken: usize,
         tracer: &mut T,
     ) {
         let message = &outgoing.message;
@@ -183,7 +188,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Sender
             !outgoing.to.contains(from),
             "a node handles what it sends to itself within its step"
         );
-        tracer.on_way(Way::Leaves { from });
+        tracer.on_way(Way::Leaves { from, overtaken });
         for to in outgoing.to.iter() {
             let mut fate = self.fate(to, message.kind());
             let Some(delay) = fate.delay else {

@@ -213,9 +213,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             self.commit(node, tracer, observer);
             return self.schedule_wake(node);
         }
-        pending.until = Instant::FAR_FUTURE;
         if let Err(failed) = self.stores.synced(node) {
+            // The node is told while the sync is still under way, so that what it covers is dropped as well.
             return self.failed(node, failed, tracer, observer);
+        }
+        if let Some(pending) = self.pending_of_mut(node) {
+            pending.until = Instant::FAR_FUTURE;
         }
         self.dispatch(node, true, tracer, observer);
         let gathered = self.outbox_of(node, false);

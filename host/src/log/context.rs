@@ -97,7 +97,7 @@ pub(super) struct Context {
 struct NodeContext {
     /// Number of messages sent.
     sent: u64,
-    /// Messages that have not left the node. They leave in this order.
+    /// Messages that have not left the node, the oldest first.
     waiting: VecDeque<MessageId>,
     /// Reason of a probe that would be sent now.
     reason: ProbeReason,
@@ -172,7 +172,9 @@ impl Context {
     /// order of what happens to it.
     pub(super) fn on_way(&mut self, way: Way) {
         match way {
-            Way::Leaves { from } => self.present = self.node(from).waiting.pop_front(),
+            Way::Leaves { from, overtaken } => {
+                self.present = self.node(from).waiting.remove(overtaken);
+            }
             Way::Carried { copy } => {
                 if let Some(id) = self.present {
                     self.copies.insert(copy, id);

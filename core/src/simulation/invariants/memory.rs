@@ -216,7 +216,12 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     }
 
     /// A node claims a ballot, or leads under it: it has promised it itself, and never used it before it was last started.
-    fn claims(&mut self, node: NodeId, ballot: Ballot, seen: &mut Seen) -> Result<(), Violation> {
+    pub(super) fn claims(
+        &mut self,
+        node: NodeId,
+        ballot: Ballot,
+        seen: &mut Seen,
+    ) -> Result<(), Violation> {
         self.says(node, ballot, seen)?;
         // A node that was never started again, or never claimed before that, has nothing to use twice.
         if self.spent != Ballot::NULL {
