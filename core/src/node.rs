@@ -10,6 +10,7 @@ mod leader_contact;
 mod leadership;
 mod mutants;
 mod persistence;
+mod probes;
 mod proposals;
 mod recover;
 mod replication;
