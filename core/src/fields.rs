@@ -192,7 +192,7 @@ fn replication<M: StateMachine, const PAGE: usize>(
             fields.slot("decided", *decided);
             fields.digest("chain", *chain);
         }
-        _ => {}
+        _ => debug_assert!(false, "{} is not of replication", message.kind().name()),
     }
 }
 
@@ -227,7 +227,7 @@ fn catch_up<M: StateMachine, const PAGE: usize>(
             fields.slot("applied", *applied);
             fields.proposals("proposals", proposals);
         }
-        _ => {}
+        _ => debug_assert!(false, "{} is not of catch-up", message.kind().name()),
     }
 }
 
@@ -282,24 +282,12 @@ pub fn event<M: StateMachine, const PAGE: usize>(
         | Event::Duplicated { .. }
         | Event::Delayed { .. }
         | Event::Ignored { .. } => {}
-        Event::Suspected { leader } | Event::Accepting { leader } => fields.node("leader", *leader),
-        Event::BackedOff { delay } => fields.duration("delay", *delay),
-        Event::Adopted {
-            ballot,
-            reproposed,
-            noops,
-            next_slot,
-        } => {
-            fields.ballot("ballot", *ballot);
-            fields.number("reproposed", u64::from(*reproposed));
-            fields.number("noops", u64::from(*noops));
-            fields.slot("next_slot", *next_slot);
-        }
-        Event::Preempted { ballot, by } => {
-            fields.ballot("ballot", *ballot);
-            fields.ballot("by", *by);
-        }
-        Event::SteppedDown { ballot } => fields.ballot("ballot", *ballot),
+        Event::Suspected { .. }
+        | Event::BackedOff { .. }
+        | Event::Adopted { .. }
+        | Event::Preempted { .. }
+        | Event::SteppedDown { .. }
+        | Event::Accepting { .. } => election(event, fields),
         Event::Chosen {
             slot,
             ballot,
@@ -333,6 +321,34 @@ pub fn event<M: StateMachine, const PAGE: usize>(
         }
         Event::FaultEnded { planned } => fault(planned, fields),
         Event::Halted { cause } => halt(cause, fields),
+    }
+}
+
+/// Visits the fields of the events of elections.
+fn election<M: StateMachine, const PAGE: usize>(
+    event: &Event<'_, M, PAGE>,
+    fields: &mut impl Fields,
+) {
+    match event {
+        Event::Suspected { leader } | Event::Accepting { leader } => fields.node("leader", *leader),
+        Event::BackedOff { delay } => fields.duration("delay", *delay),
+        Event::Adopted {
+            ballot,
+            reproposed,
+            noops,
+            next_slot,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.number("reproposed", u64::from(*reproposed));
+            fields.number("noops", u64::from(*noops));
+            fields.slot("next_slot", *next_slot);
+        }
+        Event::Preempted { ballot, by } => {
+            fields.ballot("ballot", *ballot);
+            fields.ballot("by", *by);
+        }
+        Event::SteppedDown { ballot } => fields.ballot("ballot", *ballot),
+        _ => debug_assert!(false, "{} is not of an election", event_name(event)),
     }
 }
 
