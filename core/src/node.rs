@@ -112,15 +112,25 @@ pub struct Node<
     const CLIENTS: usize = 8,
     const PAGE: usize = 2,
 > {
+    /// The settings, which never change.
     config: Config,
+    /// [`Node::fingerprint_of`] the settings. Compared with every envelope, so it is computed once.
     fingerprint: u32,
+    /// Whether the node has joined. It never goes back.
     phase: Phase,
+    /// What this node has promised and accepted. Untouched until it has joined, and of no consequence unless it is a
+    /// voter.
     acceptor: Acceptor<M::Command, WINDOW>,
+    /// The state, the log around it, and the requests that wait for their decision.
     replica: Replica<M, WINDOW, CLIENTS>,
+    /// An election or a leadership of this node, if there is one.
     leader: Leader<M::Command, WINDOW, CLIENTS>,
+    /// The requests of this node's own clients. Kept until they are answered, whatever happens to the other roles.
     requesters: Table<Requester<M::Command>, CLIENTS>,
-    /// The highest ballot that this node has heard of.
+    /// The highest ballot that this node has heard of: at least what its acceptor has promised. Its owner is the only
+    /// one that is followed (rule F1), and the next claim is above it (rule S1).
     highest_seen: Ballot,
+    /// The leader that is followed, or this node if it leads. Where a ballot was only promised there is none yet.
     leader_hint: Option<NodeId>,
     /// True if the node may vote and lead (rules D1 and D2).
     voter: bool,
@@ -140,11 +150,15 @@ pub struct Node<
     learn_repeats: u8,
     /// The slot up to which decisions were last requested.
     learn_until: Slot,
+    /// Why the node has halted. It is never reset: only another start from storage goes on.
     halt: Option<Halt<M::Command>>,
+    /// When the node will do something by itself.
     timers: Timers,
+    /// Draws jitter and random nodes. What is safe never depends on it.
     rng: XorShiftRng,
     /// The most votes that the acceptor has held at once.
     votes_peak: usize,
+    /// The time of the last step, to assert that time does not go back.
     last_step: LastStep,
     /// Outside of [`Config`], so that a literal of `Config` is the same with the feature `mutants` and without it.
     mistake: Mistake,
@@ -153,8 +167,11 @@ pub struct Node<
 /// The phase in the life of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
+    /// The founder waits for a quorum. It answers nodes that want to join, and nothing else.
     Founding(Seed),
+    /// The node fetches the state of its cluster. Nobody relies on it yet.
     Joining(Initializer),
+    /// The node has joined: it has all its roles, as far as it votes.
     Active,
 }
 
@@ -220,6 +237,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Self {
         let () = Self::FITS;
         debug_assert!(
+            config.validate().is_ok(),
+            "builds a node from settings that were not validated"
+        );
+        debug_assert!(
             past.acceptor.mistake.is_any() || past.acceptor.low_water() <= past.state.applied,
             "dropped votes for slots that the stored state does not include (T1)"
         );
@@ -268,6 +289,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) {
         let mut step = self.step(now, outbox, tracer);
         let (from, message) = (envelope.from, &envelope.message);
+        // The door comes before the question of room: to halt because of a duplicate takes none.
         if let Err(reason) = self.admit(envelope) {
             self.refuse(&mut step, envelope, reason);
         } else if step.room() < Self::OUTBOX_MIN {
@@ -326,6 +348,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         from: NodeId,
         message: &Message<M, PAGE>,
     ) -> Result<(), Reason> {
+        // Before it has joined, a founder counts who wants to join, a joining node takes the state, and both may have
+        // passed on a request of a client, which is answered by a response.
         let may_come_early = matches!(
             message,
             Message::Join { .. } | Message::Welcome { .. } | Message::Response { .. }
@@ -336,6 +360,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match message {
             Message::Join { snapshot, page } => self.on_join(step, from, *snapshot, *page),
             Message::Welcome { .. } => self.on_welcome(step, from, message),
+            // Rules D1 and D2: what a node that does not vote would answer to these is a vote. It handles an accept all
+            // the same, from which it learns, and drops the answer.
             Message::Probe { .. } | Message::Prepare { .. } if !self.voter => {
                 Err(Reason::NotVoting)
             }
@@ -417,6 +443,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if !self.timers.is_expired(timer, now) || step.room() < Self::OUTBOX_MIN {
                 continue;
             }
+            // Rule F2: cancelled before it is served, so that it fires once, and its handler may arm it again.
             self.timers.cancel(timer);
             match timer {
                 Timer::Join => self.on_join_timeout(&mut step),

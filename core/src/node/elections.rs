@@ -11,7 +11,8 @@ use crate::{
     Write,
 };
 
-/// How often a probe or a prepare is repeated before the election is given up.
+/// How often a probe or a prepare is repeated before the election is given up. After that a quorum is unlikely to be up,
+/// and the node waits for its next turn; any answer that makes progress starts the count of a prepare anew (rule S7).
 const CLAIM_REPEATS: u8 = 5;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -19,6 +20,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Completes the join: the node takes its permanent roles.
     pub(super) fn activate<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        debug_assert!(!self.is_active(), "a node joins once (J2)");
         let role = match self.phase {
             Phase::Founding(_) => Role::Seed,
             _ => Role::Initializer,
@@ -75,6 +77,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.acceptor.on_prepare(ballot) == PrepareVerdict::Promised {
             step.write(Write::Promised(ballot));
         }
+        debug_assert!(
+            self.mistake.is_any() || self.acceptor.promised() == ballot,
+            "claims a ballot that its own acceptor has not promised (S1)"
+        );
+        // The own promise is taken page by page like that of any other acceptor. Each round moves the cursor past the
+        // votes of a page. Those are at most a window above what is applied, so the cursor's 16 bits are enough for them.
         loop {
             let Some(scout) = self.leader.scout_mut() else {
                 return;
@@ -90,7 +98,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Checks that apply to every message that claims a ballot: its owner is the sender, and the round is plausible.
+    /// Checks that apply to every message that claims a ballot: its owner is the sender, and the round is plausible. The
+    /// first keeps a ballot to one node (rule A1), the second leaves rounds for later claims (rule N1).
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
         if ballot.leader() != from {
             return Err(Reason::Malformed);
@@ -128,6 +137,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.leader_hint = None;
             self.relay = self.relay.filter(|relay| !relay.hears);
         }
+        // A refusal is the same message with the higher ballot and no entries: whoever asks reads the ballot first.
         let promised = self.acceptor.promised();
         debug_assert!(
             promised >= ballot,
@@ -186,6 +196,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised > ballot {
             return self.on_refused(step, *promised);
         }
+        // Votes under this ballot or a higher one cannot be in a promise of it (rule A6), and those at or below the
+        // low-water mark are forgotten (rule T2). A page without entries that is not the last would never get further.
         let frozen = entries
             .iter()
             .all(|entry| entry.ballot < *ballot && entry.slot > *low_water);
@@ -204,6 +216,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             PromiseVerdict::Repeated => return Err(Reason::Known),
             PromiseVerdict::Quorum => self.try_adopt(step),
         }
+        // Whatever an acceptor has forgotten, its node has applied: it is decided, and can be fetched from there.
         self.replica.on_decided(*low_water);
         self.watch_gap(step);
         Ok(())
@@ -238,6 +251,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             low_water
         };
+        // Rule S6: to propose below the mark could decide a slot a second time. The scout stays complete, and each slot
+        // that is applied, and each firing of its timer, leads here again.
         if self.replica.applied() < low_water {
             self.replica.on_decided(low_water);
             if self.learn_until <= self.replica.applied() {
@@ -263,6 +278,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 next_slot,
             },
         );
+        debug_assert!(
+            self.mistake.is_any() || self.highest_seen == ballot,
+            "takes the lead under another ballot than the highest that it has seen (F1)"
+        );
         self.timers.cancel(Timer::Scout);
         self.timers.cancel(Timer::Election);
         self.timers
@@ -278,6 +297,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 },
             );
         }
+        // The heartbeat comes first, so that followers hear of the leader even if the accepts are lost. Then what was
+        // adopted (rule L1), and only then what waits here: it goes into the slots after that.
         self.on_heartbeat_timeout(step);
         self.propose_adopted(step);
         self.leader.reuse_slots();
@@ -303,6 +324,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             None => self.leader.on_probe_retransmit(members, repeats),
         };
         let Some(missing) = missing.map(|missing| missing.without(self.config.node)) else {
+            // Nobody has denied the probe, so the node that denied an earlier one may no longer hear a leader.
             if !self.leader.is_denied() {
                 self.relay = self.relay.filter(|relay| !relay.hears);
             }
@@ -332,6 +354,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             rest = rest.minus(acceptors);
             step.send(Role::Scout, acceptors, Message::Prepare { ballot, from });
         }
+        // If the quorum is complete and only a part of the log is missing, it may have arrived meanwhile.
         self.try_adopt(step);
     }
 }

@@ -11,6 +11,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Timer `Election`: the leader has been silent for too long; or, once that is known, it is this node's turn to
     /// claim a ballot.
+    ///
+    /// Silence has these two stages so that all nodes miss a leader after the same timeout, and only then draw when each
+    /// would claim. Otherwise the first to claim meets nodes that do not miss the leader yet, and is denied.
     pub(super) fn on_election_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -28,6 +31,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.timers.arm_after(Timer::Election, &step.now, &delay);
             return self.watch_gap(step);
         }
+        debug_assert!(
+            self.mistake.is_any() || self.leader_hint.is_none(),
+            "its turn to claim has come although it knows a leader"
+        );
         self.contact = LeaderContact::Missing;
         if !self.voter {
             // A node that does not vote waits for another leader.
@@ -39,6 +46,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             step.trace(Role::Leader, Event::Exhausted);
             return;
         };
+        // Nothing is written: a probe promises nothing, and uses up no round.
         self.leader.begin_probe(ballot);
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm_after(Timer::Scout, &step.now, &delay);
@@ -55,6 +63,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
+        // Another probe is no reason to deny one, or two nodes that probe at once would deny each other for ever.
         let claims = !self.leader.is_idle() && !self.leader.is_probing();
         let granted = self.contact.grants() && !claims;
         let reply = Message::ProbeReply {
@@ -70,6 +79,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
+    /// Rule L7: handles the answer to a probe. A grant counts towards the quorum that starts a claim. A denial ends the
+    /// probe when its timer fires next, and shows a node that can pass on requests (rule L8).
     pub(super) fn on_probe_reply<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -81,6 +92,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
+        // A claim that is not above all that others have seen would be refused. The probe itself goes on: its ballot only
+        // identifies it, and the claim is made under a higher one.
         if highest > self.highest_seen {
             if !highest.is_plausible(self.highest_seen) {
                 return Err(Reason::ImplausibleBallot);
@@ -108,6 +121,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.on_granted(from, self.config.members) {
             return;
         }
+        // Not the ballot of the probe: answers may have told of a higher one since.
         let highest = self.highest_seen.max(self.acceptor.promised());
         let (Some(ballot), Some(first)) = (
             Ballot::succeeding(highest, self.config.node),
