@@ -33,12 +33,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
+    /// Gives a proposal to the leader on this node: it gets a slot at once, or waits for one (rule L3). A retry is looked
+    /// up first, so that it does not get a second slot while the first one is in flight.
     fn enqueue<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         proposal: &Proposal<M::Command>,
         retry: bool,
     ) -> EnqueueVerdict {
+        debug_assert!(
+            self.mistake.is_any() || self.leader.leading().is_some(),
+            "only a leader takes proposals (L4)"
+        );
         if !retry && self.start(step, proposal) {
             return EnqueueVerdict::Taken;
         }
@@ -56,6 +62,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         all: bool,
     ) {
+        // A new leader is tried before any other way (rule L8).
         if all || self.replica.pending() == 0 {
             self.bypass_leader = false;
         }
@@ -74,6 +81,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
+    /// Timer `Propose`: proposes again what has waited. If this node leads, that may be all that it takes to fill a slot.
     pub(super) fn on_propose_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -110,6 +118,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 return Err(Reason::Known);
             }
         }
+        // Passed on as it came, whether it is a retry included: the leader decides what to do with it.
         if let Some(next) = passed_on.filter(|_| !leads) {
             let proposal = *proposal;
             let message = Message::Propose { proposal, retry };

@@ -69,6 +69,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
+        // A registration has the number 0 in its key, so a request under that number would be taken for one.
         let registers = matches!(proposal, Proposal::Register { .. });
         let numbered = |key: &RequestKey| key.number != RequestNumber::REGISTRATION;
         let Some(key) = proposal.key().filter(|key| registers || numbered(key)) else {
@@ -85,6 +86,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let number = requester.key.number;
             return Err(RequestError::Outstanding { number });
         }
+        // Kept before it is passed on: the answer may come in this very step, and finds its requester.
         let requester = Requester::new(proposal, key);
         let fingerprint = requester.fingerprint;
         if !self.requesters.insert(requester) {
@@ -121,6 +123,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
         }
+        debug_assert!(
+            !self.is_outstanding(key),
+            "a client had two requests at a time"
+        );
         // A node that waits for this client here repeats its request, unless the client withdraws it there as well.
         let _ = self.replica.on_answer(key, fingerprint);
         self.invariants();
@@ -176,6 +182,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Timer `Request`: requesters that have waited repeat their requests.
+    ///
+    /// They are listed first, as an answer may come at once and remove its requester from the table.
     pub(super) fn on_request_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -196,7 +204,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Handles `Request`, with its fingerprint: answers it from the session, or makes it pending.
+    /// Handles `Request`, with its fingerprint: answers it from the session, or makes it pending. It comes from a requester
+    /// of this node, by a call, or from a node that has not joined yet.
     pub(super) fn on_request<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -235,6 +244,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         &self.config.propose_retransmit,
                     );
                 }
+                // Where no leader is known it waits, and is proposed to the next one.
                 let to = self.proposal_target();
                 self.propose(step, to, proposal, false);
                 self.make_progress(step);
@@ -291,7 +301,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         reply: Reply<M::Output>,
     ) -> Result<(), Reason> {
-        // A busy replica has not answered the request yet.
+        // A busy replica has not answered the request yet. A request that is pending here goes on.
         let waiter = if reply.outcome == Outcome::Busy {
             None
         } else {
@@ -323,6 +333,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
         }
+        debug_assert!(
+            !self.is_outstanding(reply.key),
+            "a client had two requests at a time"
+        );
         step.reply(reply);
         Ok(())
     }
