@@ -166,6 +166,7 @@ pub struct Outbox<M: StateMachine, const PAGE: usize, const ROOM: usize> {
     pub messages: Vec<Outgoing<M, PAGE>, ROOM>,
     /// Replies for the clients of this node.
     pub replies: Vec<Reply<M::Output>, ROOM>,
+    /// The most that any of the queues had held when it was last cleared.
     peak: usize,
 }
 
@@ -220,6 +221,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     /// assert_eq!(outbox.room(), 29);
     /// ```
     pub fn room(&self) -> usize {
+        // No queue is longer than its capacity.
         let longest = self.writes.len().max(self.messages.len());
         ROOM - longest.max(self.replies.len())
     }
@@ -238,6 +240,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
             .max(self.replies.len())
     }
 
+    /// Returns the queues without their capacity in the type, for a step.
     pub(crate) fn view(&mut self) -> OutboxView<'_, M, PAGE> {
         OutboxView {
             writes: self.writes.as_mut_view(),
@@ -293,6 +296,7 @@ pub trait AnyOutbox<M: StateMachine, const PAGE: usize>: Clone + Debug + sealed:
     fn view(&mut self) -> OutboxView<'_, M, PAGE>;
 }
 
+/// Keeps [`AnyOutbox`] from being implemented elsewhere: a step relies on three queues of one capacity.
 mod sealed {
     pub trait Sealed {}
 }

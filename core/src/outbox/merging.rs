@@ -8,6 +8,7 @@ use heapless::vec::VecView;
 /// An outbox without its capacity in the type, so that the code of a node is compiled once.
 #[derive(Debug)]
 pub struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
+    // The queues of the outbox, all of the same capacity.
     pub(super) writes: &'a mut VecView<Write<M::Command>>,
     pub(super) messages: &'a mut VecView<Outgoing<M, PAGE>>,
     pub(super) replies: &'a mut VecView<Reply<M::Output>>,
@@ -16,11 +17,20 @@ pub struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
 impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     /// Returns the room of the fullest of the three queues.
     pub(crate) fn room(&self) -> usize {
-        // All three queues have the same capacity.
+        let room = self.writes.capacity();
+        debug_assert!(
+            room == self.messages.capacity(),
+            "all three queues have the same capacity"
+        );
+        debug_assert!(
+            room == self.replies.capacity(),
+            "all three queues have the same capacity"
+        );
         let longest = self.writes.len().max(self.messages.len());
-        self.writes.capacity() - longest.max(self.replies.len())
+        room - longest.max(self.replies.len())
     }
 
+    /// Queues a write.
     pub(crate) fn write(&mut self, write: Write<M::Command>) -> Result<(), Queue> {
         self.writes.push(write).map_err(|_| Queue::Outbox)
     }
@@ -32,9 +42,14 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
 
     /// Removes the last message.
     pub(crate) fn drop_last_message(&mut self) {
+        debug_assert!(
+            !self.messages.is_empty(),
+            "what is to be dropped was not queued"
+        );
         self.messages.pop();
     }
 
+    /// Queues a reply.
     pub(crate) fn reply(&mut self, reply: Reply<M::Output>) -> Result<(), Queue> {
         self.replies.push(reply).map_err(|_| Queue::Outbox)
     }
@@ -76,6 +91,9 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Queues an accept for one proposal, in the page that waits already if the slot follows it there.
+    ///
+    /// Only the last message is looked at. Steps of a leader alternate between accepts and decisions for the same
+    /// recipients, which is what is merged; a search would find little more.
     pub(crate) fn accept(
         &mut self,
         to: NodeSet,
@@ -84,6 +102,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         decided: Slot,
         proposal: &Proposal<M::Command>,
     ) -> Result<(), Queue> {
+        debug_assert!(decided < slot, "announces as decided what it asks for (C3)");
         match self.last(to) {
             Some(Message::Accept {
                 ballot: known,
@@ -127,6 +146,10 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     }
 
     /// Queues an answer to an accept, merged with the answer that waits already if the slots are consecutive.
+    ///
+    /// A refusal, or an answer that there is no room, has a run of no slots and stands alone: merged with others it would
+    /// be lost. The sum of two runs does not overflow, since each slot of a run is in the window, or was written in the
+    /// same outbox.
     pub(crate) fn accepted(
         &mut self,
         to: NodeSet,
@@ -188,6 +211,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
                 ..
             }) if *known == ballot && decided < *first => {
                 *told = (*told).max(decided);
+                debug_assert!(*told < *first, "announces as decided what it asks for (C3)");
                 Ok(())
             }
             _ => {
