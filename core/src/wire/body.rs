@@ -324,8 +324,7 @@ pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unen
     Ok(())
 }
 
-/// Reads a ballot. Its node may be no member, which the receiver of the message notices: the sender owns the ballot, or
-/// has promised it to a member.
+/// Reads a ballot. Its node may be no member; the receiver of the message checks whose ballot it is.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
     let mut round = [0; 8];
