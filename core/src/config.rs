@@ -81,6 +81,7 @@ impl Config {
     #[must_use]
     pub fn with_round_trip(self, round_trip: Duration) -> Self {
         let round_trip = round_trip.max(Duration::from_millis(1));
+        // A retransmission that is due before an answer can have arrived would double all traffic.
         let retransmit = round_trip.saturating_add(round_trip / 2);
         Self {
             heartbeat: round_trip,
@@ -103,6 +104,7 @@ impl Config {
 
     /// Returns 32 bits that depend on the cluster's number and members, the state machine, and `sizes`.
     pub(crate) fn fingerprint<M: StateMachine>(&self, sizes: &[usize]) -> u32 {
+        // The order is part of the fingerprint, and so of every frame and every storage.
         let mut digest = crate::Digest::new();
         digest.put_u64(self.cluster);
         digest.put_u64(self.members.bits());
@@ -129,6 +131,7 @@ impl Config {
         if !self.members.contains(self.founder) {
             return Err(ConfigError::NotAMember(self.founder));
         }
+        // A timing of zero would be overdue again as soon as it is armed, and the driver would never wait.
         let timings = [
             (Timing::Heartbeat, self.heartbeat),
             (Timing::ElectionTimeout, self.election_timeout),

@@ -367,6 +367,7 @@ fn halt<C: Value>(cause: &Halt<C>, fields: &mut impl Fields) {
     }
 }
 
+/// Visits the fields of two values for one slot, in the order in which the node knew them.
 fn conflicting<C: Value>(conflict: &Conflict<C>, fields: &mut impl Fields) {
     fields.word("cause", "conflict");
     fields.slot("slot", conflict.slot);

@@ -193,8 +193,10 @@ pub(crate) struct Mistake {
 
 #[cfg(feature = "mutants")]
 impl Mistake {
+    /// No mutant is active.
     pub(crate) const NONE: Self = Self { mutant: None };
 
+    /// Returns the mistake of a mutant, or none.
     pub(crate) const fn of(mutant: Option<Mutant>) -> Self {
         Self { mutant }
     }
@@ -213,6 +215,12 @@ impl Mistake {
         self.mutant.is_some()
     }
 }
+
+#[cfg(not(feature = "mutants"))]
+const _: () = assert!(
+    size_of::<Mistake>() == 0 && size_of::<Count>() == 0,
+    "without the feature no part of a mutant is in an image"
+);
 
 #[cfg(not(feature = "mutants"))]
 impl Mistake {
@@ -242,6 +250,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    /// Nothing was counted.
     pub(crate) const ZERO: Self = Self {
         #[cfg(feature = "mutants")]
         value: 0,
