@@ -34,7 +34,8 @@ pub struct Writer<'a> {
     buffer: &'a mut [u8],
     /// How many bytes were written, from the start of the buffer.
     len: usize,
-    /// True if a write did not fit. It is looked at once, at the end, which takes less code than a result of each write.
+    /// True if a write did not fit. It is looked at once, at the end, which takes less code than a result of each
+    /// write.
     overflowed: bool,
 }
 

@@ -83,7 +83,7 @@ impl Config {
         let round_trip = round_trip.max(Duration::from_millis(1));
         // A retransmission that is due before an answer can have arrived would double all traffic.
         let retransmit = round_trip.saturating_add(round_trip / 2);
-        Self {
+        let config = Self {
             heartbeat: round_trip,
             election_timeout: round_trip * 5,
             prepare_retransmit: retransmit,
@@ -94,7 +94,16 @@ impl Config {
             learn_delay: round_trip / 2,
             transfer_timeout: round_trip * 20,
             ..self
-        }
+        };
+        debug_assert!(
+            config.election_timeout >= config.heartbeat * 3,
+            "one lost heartbeat would end a leadership"
+        );
+        debug_assert!(
+            config.transfer_timeout >= config.join_retransmit * 3,
+            "one lost page would end a transfer"
+        );
+        config
     }
 
     /// Returns all members except this node.

@@ -106,8 +106,8 @@ impl Digest {
         self.word(evicted.map_or(0, |client| client.0));
     }
 
-    /// Folds in an outcome. The numbers of the kinds are part of every chain, and so of every cluster's history: nodes in
-    /// which they differ halt.
+    /// Folds in an outcome. The numbers of the kinds are part of every chain, and so of every cluster's history: nodes
+    /// in which they differ halt.
     fn outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
         self.word(match outcome {
             Outcome::Applied { .. } => 0,
@@ -277,6 +277,7 @@ impl Digest {
     fn planned(&mut self, kind: u64, planned: &Planned) {
         let lasts = planned.lasts.map_or(u64::MAX, Duration::as_micros);
         self.words([kind, planned.at.as_micros(), lasts]);
+        // No node has the number that stands for whoever leads.
         let target = |target: Target| match target {
             Target::Leader => u64::MAX,
             Target::Node(node) => u64::from(node.0),

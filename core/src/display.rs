@@ -22,6 +22,7 @@ impl<M: StateMachine, const PAGE: usize> Display for Record<'_, M, PAGE> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut line = Counted { f, len: 0 };
         write!(line, "{}.{}", self.node, self.role.name())?;
+        // Counted while it is written, since a name has no buffer that could be padded as a whole.
         let padding = NAME_WIDTH.saturating_sub(line.len);
         let (at, event) = (self.at, &self.event);
         write!(f, "{:padding$} ---> T={at} {event}", "")

@@ -33,7 +33,8 @@ fn insert<T, const ROOM: usize>(values: &mut Vec<T, ROOM>, index: usize, value: 
     if values.is_full() {
         return false;
     }
-    // Each value that is carried takes the next place, and the value of that place is carried on; the last one is added.
+    // Each value that is carried takes the next place, and the value of that place is carried on; the last one is
+    // added.
     let mut carried = value;
     for place in values.iter_mut().skip(index) {
         core::mem::swap(place, &mut carried);

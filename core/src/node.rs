@@ -303,6 +303,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.ignore(self.receiver(message.kind()), from, message.kind(), reason);
             }
         }
+        debug_assert!(
+            step.messages() <= Self::OUTBOX_MIN,
+            "says more in one step than there has to be room for (N4)"
+        );
         step.finish();
         self.invariants();
     }

@@ -22,6 +22,11 @@ impl fmt::Display for NodeId {
     }
 }
 
+const _: () = assert!(
+    NodeSet::first(NODES_MAX).bits() == u64::MAX,
+    "every bit of a set is a node, and every node has a bit"
+);
+
 /// A set of nodes, one bit each.
 ///
 /// Votes are collected in a set and not in a counter, which makes a repeated reply harmless (Van Renesse and

@@ -195,6 +195,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     /// Removes everything.
     pub fn clear(&mut self) {
         self.peak = self.peak();
+        debug_assert!(self.peak <= ROOM, "a queue has held more than it can");
         self.writes.clear();
         self.messages.clear();
         self.replies.clear();

@@ -54,8 +54,8 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         }
     }
 
-    /// Returns the index of a number's own place. It depends on the lower 32 bits, so that it is the same on all targets,
-    /// and small ones divide no 64-bit number.
+    /// Returns the index of a number's own place. It depends on the lower 32 bits, so that it is the same on all
+    /// targets, and small ones divide no 64-bit number.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn home(number: u64) -> usize {
         usize::try_from(number & 0xffff_ffff).unwrap_or(0) % CAPACITY
@@ -138,6 +138,19 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             "a table is full exactly if it has no free place"
         );
         self.places.iter().position(Option::is_none)
+    }
+
+    /// Checks that the two counts follow from the places.
+    pub(crate) fn invariants(&self) {
+        debug_assert!(
+            self.len == self.iter().count(),
+            "counts other values than it has"
+        );
+        let away = |(index, value): &(usize, &T)| Self::home(value.number()) != *index;
+        debug_assert!(
+            self.displaced == self.iter().filter(away).count(),
+            "a displaced value would not be found"
+        );
     }
 
     /// Frees a place; does nothing if it is free.

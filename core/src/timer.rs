@@ -87,6 +87,11 @@ impl Timer {
     }
 }
 
+const _: () = assert!(
+    Timer::Transfer.index() + 1 == Timer::ALL.len(),
+    "a timer without a place would never fire"
+);
+
 /// The deadline of each timer, stored as its distance before [`Instant::FAR_FUTURE`], so that a table of zeros has no
 /// timer armed and the earliest deadline is the greatest number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,15 +108,16 @@ impl Timers {
         }
     }
 
-    /// Arms a timer for `at`, whatever it was armed for before. [`Instant::FAR_FUTURE`] is never: the timer is cancelled.
+    /// Arms a timer for `at`, whatever it was armed for before. [`Instant::FAR_FUTURE`] is never: the timer is
+    /// cancelled.
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
         if let Some(place) = self.before.get_mut(timer.index()) {
             *place = Instant::FAR_FUTURE.since(at);
         }
     }
 
-    /// Arms a timer for `at`, unless it is armed for a later instant. A greater distance from the end of time is an earlier
-    /// instant.
+    /// Arms a timer for `at`, unless it is armed for a later instant. A greater distance from the end of time is an
+    /// earlier instant.
     pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
         let before = Instant::FAR_FUTURE.since(at);
         if let Some(place) = self.before.get_mut(timer.index())
@@ -175,8 +181,8 @@ impl Timers {
             .is_some_and(|before| *before != Duration::ZERO)
     }
 
-    /// True if a timer is armed for `now` or an earlier instant. At the end of time a timer that is not armed would look
-    /// expired, hence the second comparison.
+    /// True if a timer is armed for `now` or an earlier instant. At the end of time a timer that is not armed would
+    /// look expired, hence the second comparison.
     pub(crate) fn is_expired(&self, timer: Timer, now: Instant) -> bool {
         let due = Instant::FAR_FUTURE.since(now);
         self.before

@@ -9,8 +9,8 @@ use crate::Slot;
 pub struct Window<T, const WINDOW: usize> {
     /// The last slot below the window.
     floor: Slot,
-    /// The place of a slot is its number modulo `WINDOW`, so that a rising floor moves no value. The place of a slot that
-    /// has left the window is that of the one that has entered it, and is empty until that one has a value.
+    /// The place of a slot is its number modulo `WINDOW`, so that a rising floor moves no value. The place of a slot
+    /// that has left the window is that of the one that has entered it, and is empty until that one has a value.
     places: [Option<T>; WINDOW],
 }
 
@@ -115,8 +115,8 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.places.get_mut(Self::index(slot))
     }
 
-    /// Raises the floor until a slot above the window has a place; all or nothing, as a refusal must drop no value. For a
-    /// slot at or below the floor there is no room to be made.
+    /// Raises the floor until a slot above the window has a place; all or nothing, as a refusal must drop no value. For
+    /// a slot at or below the floor there is no room to be made.
     #[cold]
     fn make_room(&mut self, slot: Slot, limit: Slot) -> bool {
         let floor = slot.back(Self::SIZE);
@@ -137,8 +137,8 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     /// Drops all values up to `floor`. A floor below the current one changes nothing.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn raise(&mut self, floor: Slot) {
-        // At most the size of the window, which fits in 32 bits many times over: beyond that every place has been emptied
-        // once. A floor below the current one has no distance to it.
+        // At most the size of the window, which fits in 32 bits many times over: beyond that every place has been
+        // emptied once. A floor below the current one has no distance to it.
         let steps = u32::try_from(floor.distance(self.floor).min(Self::SIZE)).unwrap_or(0);
         for back in 0..steps {
             if let Some(place) = self

@@ -13,8 +13,8 @@ use crate::{
 /// the same number.
 #[derive(Clone, Debug)]
 pub struct Service<const CLIENTS: usize> {
-    /// One place for each requester of the node. A place outlives its requester if the reply was lost on its way here; then
-    /// it is used again when there is no free one.
+    /// One place for each requester of the node. A place outlives its requester if the reply was lost on its way here;
+    /// then it is used again when there is no free one.
     askers: [Option<Asker>; CLIENTS],
 }
 

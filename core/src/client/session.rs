@@ -411,11 +411,15 @@ impl<M: StateMachine> Client<M> {
     fn try_next_node(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.leader = self.leader.filter(|leader| *leader != self.target);
-        // In rising order and around, so that all nodes are asked before one is asked again; except for a leader that was
-        // named meanwhile.
+        // In rising order and around, so that all nodes are asked before one is asked again; except for a leader that
+        // was named meanwhile.
         let mut behind = self.members.iter().filter(|member| *member > self.target);
         let next = behind.next().or_else(|| self.members.iter().next());
         self.target = self.leader.or(next).unwrap_or(self.target);
+        debug_assert!(
+            self.members.contains(self.target),
+            "asks a node that it may not ask"
+        );
         self.ask(now);
     }
 

@@ -117,6 +117,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 }
                 _ => claimed,
             };
+            // A vote under another ballot says nothing, even if its value should be the decided one: that value may
+            // have lost. Without the right vote the decision is fetched.
             if let Some((slot, ballot)) = claimed
                 && let Some(vote) = self.acceptor.vote(slot)
                 && vote.ballot == ballot
@@ -138,12 +140,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Updates everything that depends on the applied prefix: applies what has become due, lets an election or a leadership
-    /// go on, and asks for what is still missing. Every handler that may have learned a decision ends with it.
+    /// Updates everything that depends on the applied prefix: applies what has become due, lets an election or a
+    /// leadership go on, and asks for what is still missing. Every handler that may have learned a decision ends with
+    /// it.
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.replica.is_behind() {
             self.apply_ready(step);
         }
+        // A scout may have waited for this part of the log (rule S6), and a leader for room in its window (rule L3).
         if !self.leader.is_idle() {
             self.try_adopt(step);
             self.make_progress(step);

@@ -11,14 +11,16 @@ use crate::{
     Write,
 };
 
-/// How often a probe or a prepare is repeated before the election is given up. After that a quorum is unlikely to be up,
-/// and the node waits for its next turn; any answer that makes progress starts the count of a prepare anew (rule S7).
+/// How often a probe or a prepare is repeated before the election is given up. After that a quorum is unlikely to be
+/// up, and the node waits for its next turn; any answer that makes progress starts the count of a prepare anew (rule
+/// S7).
 const CLAIM_REPEATS: u8 = 5;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Completes the join: the node takes its permanent roles.
+    /// Completes the join: the node takes its permanent roles. Called once, when the cluster was founded here or when a
+    /// snapshot was installed.
     pub(super) fn activate<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         debug_assert!(!self.is_active(), "a node joins once (J2)");
         let role = match self.phase {
@@ -55,6 +57,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             ballot > self.highest_seen.max(self.acceptor.promised()),
             "claims a ballot that is not above all that were seen (S1)"
         );
+        // A node that claims turns to nobody else with its requests, which it will propose itself if it wins (rule L8).
         self.relay = None;
         self.leader.begin_scout(ballot, first);
         step.trace(Role::Scout, Event::Started);
@@ -66,6 +69,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let me = self.config.node;
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm_after(Timer::Scout, &step.now, &delay);
+        // The prepare to the own acceptor is a call, of which the trace shows that it was received.
         step.send(Role::Scout, self.config.peers(), prepare.clone());
         step.trace(
             Role::Acceptor,
@@ -82,7 +86,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "claims a ballot that its own acceptor has not promised (S1)"
         );
         // The own promise is taken page by page like that of any other acceptor. Each round moves the cursor past the
-        // votes of a page. Those are at most a window above what is applied, so the cursor's 16 bits are enough for them.
+        // votes of a page. Those are at most a window above what is applied, so the cursor's 16 bits are enough for
+        // them.
         loop {
             let Some(scout) = self.leader.scout_mut() else {
                 return;
@@ -98,8 +103,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Checks that apply to every message that claims a ballot: its owner is the sender, and the round is plausible. The
-    /// first keeps a ballot to one node (rule A1), the second leaves rounds for later claims (rule N1).
+    /// Checks that apply to every message that claims a ballot: its owner is the sender, and the round is plausible.
+    /// The first keeps a ballot to one node (rule A1), the second leaves rounds for later claims (rule N1).
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
         if ballot.leader() != from {
             return Err(Reason::Malformed);
@@ -120,6 +125,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
         let prepared = self.acceptor.on_prepare(ballot);
+        // Written and noted only if the promise is new. The page is the same each time it is asked for, as long as no
+        // higher ballot is promised (rule A6).
         let (entries, last) = match prepared {
             PrepareVerdict::Refused => (Entries::<M, PAGE>::new(), true),
             PrepareVerdict::Promised | PrepareVerdict::Repeated => self.acceptor.page(first),
@@ -135,6 +142,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.timers.postpone(Timer::Election, step.now + delay);
             self.contact = LeaderContact::Promised;
             self.leader_hint = None;
+            // The relay that heard a leader belongs to the time before this claim. One that only has decisions still
+            // has them.
             self.relay = self.relay.filter(|relay| !relay.hears);
         }
         // A refusal is the same message with the higher ballot and no entries: whoever asks reads the ballot first.
@@ -162,6 +171,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rules S2 to S6: handles `Promise`. Merges the page, then requests the next one, or takes the lead once a quorum
     /// is complete.
+    ///
+    /// The checks are in the order in which an answer becomes useless: it answers another ballot (stale), it refuses
+    /// this one, or no acceptor could send it.
     pub(super) fn on_promise<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -205,6 +217,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Malformed);
         }
         match scout.on_promise(from, *first, *low_water, entries, *last, members) {
+            // Asked at once and of this acceptor alone; if the question or its answer is lost, the timer repeats it.
             PromiseVerdict::More(next) => {
                 let prepare = Message::Prepare {
                     ballot: *ballot,
@@ -228,6 +241,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         promised: Ballot,
     ) -> Result<(), Reason> {
+        // Rule N1: a forged refusal must not raise what this node has seen to the end of the rounds.
         if !promised.is_plausible(self.highest_seen) {
             return Err(Reason::ImplausibleBallot);
         }
@@ -255,6 +269,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         // that is applied, and each firing of its timer, leads here again.
         if self.replica.applied() < low_water {
             self.replica.on_decided(low_water);
+            // Asked of the acceptor that has reported the mark, as it has the state up to there. While an earlier
+            // request is still being answered there is no need for another one.
             if self.learn_until <= self.replica.applied() {
                 self.learn_from(step, owner);
             }

@@ -91,8 +91,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.last_step = LastStep::NONE;
     }
 
-    /// Rule L5: true if a rival has ended an election of this node, and nothing shows yet that `patience` is over. A node
-    /// that was never preempted has its patience at [`Instant::ZERO`].
+    /// Rule L5: true if a rival has ended an election of this node, and nothing shows yet that `patience` is over. A
+    /// node that was never preempted has its patience at [`Instant::ZERO`].
     fn may_be_patient(&self) -> bool {
         self.patience > Instant::ZERO
     }

@@ -14,6 +14,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.acceptor.invariants(self.replica.applied());
             self.replica.invariants();
             self.leader.invariants(self.replica.applied());
+            self.requesters.invariants();
             debug_assert!(
                 self.highest_seen >= self.acceptor.promised(),
                 "promised a ballot that it has not noted as seen (S1)"
@@ -26,7 +27,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             );
             self.election_invariants();
             self.contact_invariants();
-            self.timer_invariants();
+            if !self.last_step.is_near_the_end() {
+                self.timer_invariants();
+            }
             if !self.is_active() {
                 self.invariants_before_joining();
             }
@@ -57,14 +60,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
     }
 
-    /// Checks the invariants of elections and leadership that hold between steps.
+    /// Checks the invariants of elections and leadership that hold between steps. Where an election ends, several
+    /// places have to forget it: the role, the timers, and the hint.
     fn election_invariants(&self) {
         let me = self.config.node;
         let is_armed = |timer| self.timers.is_armed(timer);
         debug_assert!(
-            self.leader.is_idle() || self.is_active() && self.voter,
+            self.leader.is_idle() || self.voter,
             "a node that does not vote runs for election (D1, D2)"
         );
+        debug_assert!(
+            self.leader.is_idle() || self.is_active(),
+            "a node that has not joined runs for election (J2)"
+        );
+        // A probe alone is not a claim: its ballot may be used by nobody, and is not noted.
         debug_assert!(
             self.leader.is_probing()
                 || self
@@ -84,13 +93,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 "leads although it has heard of a higher ballot (L4)"
             );
             debug_assert!(
-                self.leader_hint == Some(me) && self.contact == LeaderContact::Following,
-                "a leader follows itself"
+                self.leader_hint == Some(me),
+                "a leader names another node as the leader"
+            );
+            debug_assert!(
+                self.contact == LeaderContact::Following,
+                "a leader follows itself, and so denies probes (L7)"
             );
         } else {
             debug_assert!(
-                !is_armed(Timer::Heartbeat) && !is_armed(Timer::Commander),
-                "timers of a leadership that has ended"
+                !is_armed(Timer::Heartbeat),
+                "sends heartbeats for a leadership that has ended"
+            );
+            debug_assert!(
+                !is_armed(Timer::Commander),
+                "repeats accepts of a leadership that has ended (L4)"
             );
             debug_assert!(
                 !is_armed(Timer::Quorum),
@@ -99,7 +116,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Checks what the node believes about leaders, between steps.
+    /// Checks what the node believes about leaders, between steps: the leader that it knows, how it has come to know
+    /// it, and where it turns without one are three variables that must not contradict each other.
     fn contact_invariants(&self) {
         let me = self.config.node;
         debug_assert!(

@@ -76,6 +76,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         node: NodeId,
     ) {
+        debug_assert!(
+            self.mistake.is_any() || self.leader_hint.is_none(),
+            "looks for a way around a leader that it hears (L8)"
+        );
         let relay = Some(Relay { node, hears: true });
         // Once for each relay: each repetition of the probe is denied again.
         if self.relay != relay {

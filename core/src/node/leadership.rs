@@ -41,6 +41,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
         }
+        debug_assert!(
+            self.mistake.is_any() || self.leader.is_idle(),
+            "follows another node while it runs for election or leads (L4)"
+        );
+        // Rule F2: each sign of life puts off the suspicion by a whole timeout.
         self.contact = LeaderContact::Following;
         self.relay = None;
         self.timers
@@ -105,6 +110,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         by: Ballot,
     ) {
         debug_assert!(mine < by, "only a higher ballot preempts (L4)");
+        // The trace names what has ended: a claim that was never won, or a leadership.
         let role = if self.leader.scout().is_some() {
             Role::Scout
         } else {
@@ -248,6 +254,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.follow(step, ballot);
         self.count_heartbeat();
+        // Rule D1: the answers of a node that cannot vote would keep a leader in office that has no quorum of votes.
         if self.voter {
             step.send(
                 Role::Replica,
@@ -283,8 +290,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.leader.leading().is_none() {
             return;
         }
-        // The span is the one after which followers suspect a leader, so a leader that is cut off steps down at about the
-        // time at which the others begin to look for another one.
+        // The span is the one after which followers suspect a leader, so a leader that is cut off steps down at about
+        // the time at which the others begin to look for another one.
         if self.leader.count_quorum(self.config.members) {
             self.timers
                 .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
@@ -293,8 +300,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.step_down(step);
     }
 
-    /// Ends the leadership for a reason other than a higher ballot. No rival has won, so the delay before the next claim
-    /// does not grow (rule L5).
+    /// Ends the leadership for a reason other than a higher ballot. No rival has won, so the delay before the next
+    /// claim does not grow (rule L5).
     pub(super) fn step_down<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if let Some(ballot) = self.leader.leading() {
             step.trace(Role::Leader, Event::SteppedDown { ballot });

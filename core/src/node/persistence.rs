@@ -53,8 +53,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Some(bytes)
     }
 
-    /// A snapshot that is being written to storage is kept like one that another node fetches: each page puts off the end of
-    /// the transfer.
+    /// A snapshot that is being written to storage is kept like one that another node fetches: each page puts off the
+    /// end of the transfer.
     fn extend_transfer(&mut self, now: Instant) {
         self.timers
             .arm_after(Timer::Transfer, &now, &self.config.transfer_timeout);

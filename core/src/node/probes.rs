@@ -12,8 +12,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Timer `Election`: the leader has been silent for too long; or, once that is known, it is this node's turn to
     /// claim a ballot.
     ///
-    /// Silence has these two stages so that all nodes miss a leader after the same timeout, and only then draw when each
-    /// would claim. Otherwise the first to claim meets nodes that do not miss the leader yet, and is denied.
+    /// Silence has these two stages so that all nodes miss a leader after the same timeout, and only then draw when
+    /// each would claim. Otherwise the first to claim meets nodes that do not miss the leader yet, and is denied.
     pub(super) fn on_election_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -92,8 +92,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
-        // A claim that is not above all that others have seen would be refused. The probe itself goes on: its ballot only
-        // identifies it, and the claim is made under a higher one.
+        // A claim that is not above all that others have seen would be refused. The probe itself goes on: its ballot
+        // only identifies it, and the claim is made under a higher one.
         if highest > self.highest_seen {
             if !highest.is_plausible(self.highest_seen) {
                 return Err(Reason::ImplausibleBallot);

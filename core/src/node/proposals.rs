@@ -33,8 +33,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Gives a proposal to the leader on this node: it gets a slot at once, or waits for one (rule L3). A retry is looked
-    /// up first, so that it does not get a second slot while the first one is in flight.
+    /// Gives a proposal to the leader on this node: it gets a slot at once, or waits for one (rule L3). A retry is
+    /// looked up first, so that it does not get a second slot while the first one is in flight.
     fn enqueue<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -81,7 +81,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Timer `Propose`: proposes again what has waited. If this node leads, that may be all that it takes to fill a slot.
+    /// Timer `Propose`: proposes again what has waited. If this node leads, that may be all that it takes to fill a
+    /// slot.
     pub(super) fn on_propose_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -99,12 +100,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
         retry: bool,
     ) -> Result<(), Reason> {
+        // A no-op has no key: leaders put it into holes themselves (rule L1).
         let key = proposal.key().ok_or(Reason::Malformed)?;
         let passed_on = self.forward_target(from);
         let leads = self.leader.leading().is_some();
         if !leads && passed_on.is_none() {
             return Err(Reason::NotLeading);
         }
+        // Only for a retry: a request that is proposed for the first time was looked up by the replica that sends it.
         if retry {
             let fingerprint = proposal.fingerprint();
             if let Some(outcome) = self.replica.look_up(proposal, fingerprint) {

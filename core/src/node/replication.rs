@@ -31,9 +31,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Separate from `make_progress`, so that the check for work is inlined where votes are handled.
     ///
-    /// Each round applies a slot, or assigns slots to proposals that wait, and applying frees slots for more of them. So
-    /// the rounds are limited by the slots that are chosen and the proposals that wait, and rule N4 counts with a window
-    /// and `CLIENTS` of them.
+    /// Each round applies a slot, or assigns slots to proposals that wait, and applying frees slots for more of them.
+    /// So the rounds are limited by the slots that are chosen and the proposals that wait, and rule N4 counts with a
+    /// window and `CLIENTS` of them.
     #[inline(never)]
     fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
@@ -42,6 +42,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         loop {
             let mut decided = false;
             if let Some((slot, proposal)) = self.leader.next_chosen() {
+                // A chosen slot is decided for the own replica without a message. It may know the decision already,
+                // from another node that was ahead.
                 match self.replica.decide(slot, proposal) {
                     Ok(new) => {
                         decided = new;
@@ -90,6 +92,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         while let Some((slot, proposal)) = self.leader.start_next() {
             self.send_accept(step, ballot, slot, &proposal);
         }
+        debug_assert!(
+            !self.leader.can_start(),
+            "a proposal waits although the window has a slot for it (L3)"
+        );
         self.expect_votes(step);
     }
 
@@ -109,8 +115,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         true
     }
 
-    /// Arms the timer for repetitions, unless it runs already: a stream of new slots must not put off the repetition of an
-    /// old one. Slots that are too recent are left out when it fires.
+    /// Arms the timer for repetitions, unless it runs already: a stream of new slots must not put off the repetition of
+    /// an old one. Slots that are too recent are left out when it fires.
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
@@ -154,6 +160,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let Some(next) = slot.next() else { break };
             slot = next;
         }
+        debug_assert!(
+            self.mistake.is_any() || self.halt.is_some() || slot > last,
+            "an adopted slot was not proposed (L1)"
+        );
         self.timers
             .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
     }
@@ -168,6 +178,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) {
         let me = self.config.node;
+        // A fenced node has resigned, so this is never reached without a vote to give.
         debug_assert!(
             self.mistake.is_any() || self.voter,
             "a node that does not vote leads (D1, D2)"
@@ -237,8 +248,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers
             .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
         let (decided, members) = (self.leader.decided(), self.config.members);
-        // Rule N4: scattered slots share no pages, so without this limit one firing could take a message for each slot of
-        // the window. The others are repeated when it fires next.
+        // Rule N4: scattered slots share no pages, so without this limit one firing could take a message for each slot
+        // of the window. The others are repeated when it fires next.
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
         while slot <= last && step.outbox.len() < full {
             if let Some((proposal, missing)) = self.leader.retransmit(slot, members) {
@@ -283,6 +294,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if proposals.is_empty() || first == Slot::ZERO || *decided >= first || end.is_none() {
             return Err(Reason::Malformed);
         }
+        // Rule F1: an accept of an old leader is answered, with the higher promise, and is no sign of life.
         if ballot >= self.highest_seen {
             self.follow(step, ballot);
         }
@@ -415,6 +427,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised < ballot && *count > 0 {
             return Err(Reason::Malformed);
         }
+        // Rule L6: an answer that accepts nothing for lack of room comes from a member that hears this leader all the
+        // same.
         self.leader.on_answer(from);
         // A driver that gathers steps may have merged runs into one that is longer than the window; only the slots in
         // flight count.

@@ -98,6 +98,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 .arm_after(Timer::Request, &now, &self.config.request_retransmit);
         }
         self.ask_replica(&mut step, &proposal, fingerprint);
+        debug_assert!(
+            step.messages() <= Self::OUTBOX_MIN,
+            "says more in one step than there has to be room for (N4)"
+        );
         step.finish();
         self.invariants();
         Ok(())
@@ -204,8 +208,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Handles `Request`, with its fingerprint: answers it from the session, or makes it pending. It comes from a requester
-    /// of this node, by a call, or from a node that has not joined yet.
+    /// Handles `Request`, with its fingerprint: answers it from the session, or makes it pending. It comes from a
+    /// requester of this node, by a call, or from a node that has not joined yet.
     pub(super) fn on_request<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -290,6 +294,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) {
+        // Ends because each round takes a request away from those that are pending.
         while let Some((waiter, reply)) = self.replica.next_answered() {
             self.respond(step, waiter, reply);
         }

@@ -117,7 +117,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
                 *told = (*told).max(decided.min(first.back(1)));
                 return proposals.push(*proposal).map_err(|_| Queue::Outbox);
             }
-            // The accept that replaces it announces as much.
+            // The accept that replaces it announces as much. Where it announces less, both are sent.
             Some(Message::Decision {
                 ballot: known,
                 decided: told,
@@ -137,6 +137,7 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
             to,
             message,
         })?;
+        // Filled in its place: a page of proposals is large, and would be copied into the queue on small targets.
         match self.messages.last_mut().map(|last| &mut last.message) {
             Some(Message::Accept { proposals, .. }) => {
                 proposals.push(*proposal).map_err(|_| Queue::Outbox)
@@ -147,9 +148,9 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
 
     /// Queues an answer to an accept, merged with the answer that waits already if the slots are consecutive.
     ///
-    /// A refusal, or an answer that there is no room, has a run of no slots and stands alone: merged with others it would
-    /// be lost. The sum of two runs does not overflow, since each slot of a run is in the window, or was written in the
-    /// same outbox.
+    /// A refusal, or an answer that there is no room, has a run of no slots and stands alone: merged with others it
+    /// would be lost. The sum of two runs does not overflow, since each slot of a run is in the window, or was written
+    /// in the same outbox.
     pub(crate) fn accepted(
         &mut self,
         to: NodeSet,

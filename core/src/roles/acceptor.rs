@@ -234,8 +234,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         AcceptVerdict::Accepted
     }
 
-    /// Restores a promise from storage. Records may repeat an earlier promise: a checkpoint begins with the one that was
-    /// valid when it was begun, and the votes that follow it are older.
+    /// Restores a promise from storage. Records may repeat an earlier promise: a checkpoint begins with the one that
+    /// was valid when it was begun, and the votes that follow it are older.
     pub(crate) fn promise(&mut self, ballot: Ballot) {
         self.promised = self.promised.max(ballot);
     }

@@ -57,16 +57,16 @@ impl<C> Commander<C> {
         mistaken
     }
 
-    /// True if a quorum has accepted the proposal: nothing else can be decided for this slot any more. It is decided for
-    /// the replica when all slots before it are, too.
+    /// True if a quorum has accepted the proposal: nothing else can be decided for this slot any more. It is decided
+    /// for the replica when all slots before it are, too.
     pub(crate) fn is_chosen(&self) -> bool {
         self.chosen
     }
 
     /// Returns the members to send the accept to again: those that have not accepted, or none if the accept is recent.
     ///
-    /// One timer serves all commanders of a leader. It may fire just after an accept was sent for the first time, so each
-    /// commander lets one firing pass: an accept is repeated after one to two spans of the timer.
+    /// One timer serves all commanders of a leader. It may fire just after an accept was sent for the first time, so
+    /// each commander lets one firing pass: an accept is repeated after one to two spans of the timer.
     pub(crate) fn on_retransmit(&mut self, members: NodeSet) -> NodeSet {
         if self.chosen || core::mem::take(&mut self.fresh) {
             return NodeSet::EMPTY;

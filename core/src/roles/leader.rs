@@ -102,8 +102,8 @@ impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
 }
 
 impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
-    /// Assigns the next slot to a proposal, if one is available. Nothing is changed if there is none: the slot after it is
-    /// computed first, as the last slot of all is never assigned (rule N1).
+    /// Assigns the next slot to a proposal, if one is available. Nothing is changed if there is none: the slot after it
+    /// is computed first, as the last slot of all is never assigned (rule N1).
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let slot = self.next_slot;
@@ -253,8 +253,9 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         Some((slot, proposal))
     }
 
-    /// Assigns the next slot to a new proposal at once, if no other proposal waits and the slot is available. A proposal
-    /// that comes later must not overtake those that wait, or a busy client could keep another one waiting for ever.
+    /// Assigns the next slot to a new proposal at once, if no other proposal waits and the slot is available. A
+    /// proposal that comes later must not overtake those that wait, or a busy client could keep another one waiting for
+    /// ever.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let LeaderState::Leading(leadership) = &mut self.state else {
@@ -348,8 +349,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// As `is_overruled`, for all slots of a snapshot, whose decisions are not known. If the snapshot includes a slot that
-    /// this leader has not seen decided, another one may have decided it.
+    /// As `is_overruled`, for all slots of a snapshot, whose decisions are not known. If the snapshot includes a slot
+    /// that this leader has not seen decided, another one may have decided it.
     pub(crate) fn is_overtaken(&self, at: Slot) -> bool {
         if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
@@ -360,8 +361,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Removes the commanders of the slots up to `applied`, which are decided. The node calls it after each slot that its
-    /// replica applies, and after a snapshot.
+    /// Removes the commanders of the slots up to `applied`, which are decided. The node calls it after each slot that
+    /// its replica applies, and after a snapshot.
     ///
     /// A commander that has no quorum of its own may be removed: the replica has learned the decision from elsewhere,
     /// and it is the same proposal, as the leader steps down otherwise (rule C3). Its slot is no longer in flight.

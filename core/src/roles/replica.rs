@@ -27,8 +27,8 @@ pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: u
     /// Decisions that wait for a gap to close, and below them as many applied ones as there is room for, which are kept
     /// for nodes that are behind.
     log: Window<Proposal<M::Command>, WINDOW>,
-    /// Requests that this node's requesters, or those of other nodes, have brought and that are not applied yet. They are
-    /// kept until then, whoever leads (rule R3).
+    /// Requests that this node's requesters, or those of other nodes, have brought and that are not applied yet. They
+    /// are kept until then, whoever leads (rule R3).
     pending: Table<Pending<M::Command>, CLIENTS>,
     /// The one other state that a node has room for: a snapshot that it sends or fetches (rule T5).
     spare: Spare<M, CLIENTS>,
@@ -344,8 +344,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Handles a request of a client, with its fingerprint, whose answer goes to `waiter`.
     ///
-    /// The session is asked first: a request that was applied must not become pending, since nothing would be applied for
-    /// it that could answer it. Then the pending ones: the same request again only changes who waits for it.
+    /// The session is asked first: a request that was applied must not become pending, since nothing would be applied
+    /// for it that could answer it. Then the pending ones: the same request again only changes who waits for it.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -392,8 +392,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// Returns the requests to be proposed to the leader: all pending ones, or those that have waited since the
     /// retransmission timer last fired.
     ///
-    /// Proposed to a new leader they are fresh, as if they had just arrived; repeated by the timer they are not, and are
-    /// repeated again when it fires next.
+    /// Proposed to a new leader they are fresh, as if they had just arrived; repeated by the timer they are not, and
+    /// are repeated again when it fires next.
     pub(crate) fn take_proposals(&mut self, all: bool) -> Vec<Proposal<M::Command>, CLIENTS> {
         let mut proposals = Vec::new();
         for pending in self.pending.iter_mut() {
@@ -473,6 +473,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                 .all(|(_, pending)| pending.proposal.key() == Some(pending.key)),
             "a pending request has the key of its proposal"
         );
+        self.pending.invariants();
         self.transfer_invariants();
     }
 }

@@ -18,8 +18,8 @@ pub(crate) struct Requester<C> {
     fresh: bool,
 }
 
-/// Found by its client. Two at most have the same number: a session's request, and a registration whose nonce happens to
-/// be the number of that session.
+/// Found by its client. Two at most have the same number: a session's request, and a registration whose nonce happens
+/// to be the number of that session.
 impl<C> Numbered for Requester<C> {
     fn number(&self) -> u64 {
         self.key.client.0

@@ -47,8 +47,8 @@ pub(crate) enum PromiseVerdict {
 }
 
 impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
-    /// Begins a claim of `ballot` for the slots from `from` on. Nobody has promised yet; the node's own acceptor is asked
-    /// like the others, by a call.
+    /// Begins a claim of `ballot` for the slots from `from` on. Nobody has promised yet; the node's own acceptor is
+    /// asked like the others, by a call.
     pub(crate) const fn new(ballot: Ballot, from: Slot) -> Self {
         Self {
             ballot,
@@ -188,8 +188,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             .filter(|entry| entry.slot == slot)
     }
 
-    /// Returns the last slot for which an entry was adopted, or [`Slot::ZERO`]. It may be below the low-water mark, which
-    /// another acceptor may have reported since; such a slot is decided, and [`Leader::adopt`] leaves it alone.
+    /// Returns the last slot for which an entry was adopted, or [`Slot::ZERO`]. It may be below the low-water mark,
+    /// which another acceptor may have reported since; such a slot is decided, and [`Leader::adopt`] leaves it alone.
     ///
     /// [`Leader::adopt`]: crate::roles::leader::Leader::adopt
     pub(crate) fn last_adopted(&self) -> Slot {

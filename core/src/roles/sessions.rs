@@ -162,6 +162,10 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 if let Some(answer) = answer {
                     break 'old answer;
                 }
+                debug_assert!(
+                    self.mistake.is_any() || *number > session.number,
+                    "applies a request twice, or after a later one (X1)"
+                );
                 let output = machine.apply(command);
                 session.number = *number;
                 session.fingerprint = fingerprint;
@@ -241,8 +245,8 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         u32::try_from(pages).unwrap_or(u32::MAX)
     }
 
-    /// Writes one of the pages that the sessions take in a snapshot, numbered from 0 (rule X3). A session is not divided
-    /// unless a page is too short for a whole one: then its two halves are two pages.
+    /// Writes one of the pages that the sessions take in a snapshot, numbered from 0 (rule X3). A session is not
+    /// divided unless a page is too short for a whole one: then its two halves are two pages.
     pub(crate) fn write_page(&self, page: u32, bytes: usize, sink: &mut impl Sink) {
         debug_assert!(
             page < Self::pages(self.len(), bytes),

@@ -52,6 +52,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             granted,
             highest,
         } => {
+            // Both ballots are whole: the second one is what a claimant has to exceed (rule S1).
             put_ballot(to, *ballot)?;
             to.put_u8(u8::from(*granted));
             put_ballot(to, *highest)?;
@@ -66,6 +67,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             decided: slot,
             ..
         } => {
+            // One arm for three kinds that begin alike; only a heartbeat goes on, with its chain (rule N3).
             put_ballot(to, *ballot)?;
             put_slot(to, *slot);
             if let Message::Heartbeat { chain, .. } = message {
@@ -104,7 +106,8 @@ fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, page: u32) {
     }
 }
 
-/// Writes a page of a promise. Its entries end with the frame, so they need no number: a body is as long as the frame says.
+/// Writes a page of a promise. Its entries end with the frame, so they need no number: a body is as long as the frame
+/// says.
 fn write_promise<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     to: &mut Writer<'_>,
@@ -180,7 +183,8 @@ fn write_run<M: StateMachine, const PAGE: usize>(
     Ok(())
 }
 
-/// Reads the body of a kind of message; `None` if the bytes are no such body. The caller checks that none are left over.
+/// Reads the body of a kind of message; `None` if the bytes are no such body. The caller checks that none are left
+/// over.
 ///
 /// Nothing that it returns is trusted: every field is one that some node could send, and no more. The door of the node
 /// and its handlers check what the fields say.
@@ -191,6 +195,7 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
 ) -> Option<Message<M, PAGE>> {
     Some(match kind {
         MessageKind::Join => {
+            // The flag says whether a snapshot follows at the end.
             let known = bool_of(from)?;
             let page = from.u32()?;
             let snapshot = if known { Some(snapshot(from)?) } else { None };
@@ -373,8 +378,8 @@ fn put_verdict(
     }
 }
 
-/// Reads what [`put_verdict`] has written: the flags, the ballot that is answered, and the promised one. Flags other than
-/// `allowed` and [`flag::REFUSED`] are refused.
+/// Reads what [`put_verdict`] has written: the flags, the ballot that is answered, and the promised one. Flags other
+/// than `allowed` and [`flag::REFUSED`] are refused.
 fn verdict(from: &mut Reader<'_>, allowed: u8) -> Option<(u8, Ballot, Ballot)> {
     let flags = from.u8()?;
     let asked = ballot(from)?;

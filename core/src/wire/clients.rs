@@ -6,7 +6,11 @@ use crate::client::{Answer, Question};
 use crate::{NodeId, NodeState, Proposal, Reader, Sink, Status, Value, Writer};
 
 const _: () = assert!(
-    crate::MessageKind::ALL.len() <= 128 && kind::REQUEST == 128,
+    kind::REQUEST == 128,
+    "the upper half of all kinds is for clients"
+);
+const _: () = assert!(
+    crate::MessageKind::ALL.len() <= 128,
     "a message between nodes would be taken for a question"
 );
 
