@@ -56,6 +56,7 @@ pub const fn outbox_min(window: usize, clients: usize, page: usize) -> usize {
 }
 
 /// True if a window can have this many slots: a power of two, so that a slot finds its place without a division.
+/// The maximum keeps a distance within a window in 16 bits, as frames and the cursors of a scout have it.
 pub(crate) const fn is_window(slots: usize) -> bool {
     slots >= 2 && slots <= 4096 && slots.is_power_of_two()
 }
@@ -85,6 +86,11 @@ pub(crate) const fn misfit<M: StateMachine>(
 }
 
 const _: () = assert!(
+    outbox_min(16, 8, 2) == 30,
+    "the documentation of the outbox names it"
+);
+
+const _: () = assert!(
     HEAD == 28 && SNAPSHOT_PAGE == 90 && TAIL == 5,
     "the words above say so"
 );
@@ -93,10 +99,18 @@ const _: () = assert!(
 const TOO_SMALL: &[u8] = b"ROOM of the outbox must be at least OUTBOX_MIN of the node, which is ";
 /// The maximum number of decimal digits.
 const DIGITS_MAX: usize = 20;
+const _: () = assert!(
+    usize::MAX.ilog10() < 20,
+    "a room has no more digits than there is room for"
+);
 
 /// A sentence that ends with a number, built at compile time.
+///
+/// An assertion in a constant shows a string as it is and formats nothing, so the digits are written one by one.
 pub(crate) struct Sentence {
+    /// The sentence, followed by zeros.
     bytes: [u8; TOO_SMALL.len() + DIGITS_MAX],
+    /// Its length in bytes.
     len: usize,
 }
 
@@ -115,6 +129,7 @@ impl Sentence {
             bytes[len] = TOO_SMALL[len];
             len += 1;
         }
+        // The place of the first digit: the greatest power of ten that is not above the number.
         let mut place = 1;
         while needed / place >= 10 {
             place *= 10;

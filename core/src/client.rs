@@ -113,7 +113,10 @@ pub use session::{Applied, Client, ClientError, Done, Session, Undone, Withdrawn
 /// assert_eq!(Address::LAST.byte(), 255);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(NonZero<u8>);
+pub struct Address(
+    /// Never zero, so that an optional address takes one byte.
+    NonZero<u8>,
+);
 
 impl Address {
     /// The first address, 64.
@@ -138,6 +141,14 @@ impl Address {
 const _: () = assert!(
     NODES_MAX == 64,
     "whatever is no node's number is a client's"
+);
+const _: () = assert!(
+    Address::FIRST.byte() == 64,
+    "the first client follows the last node"
+);
+const _: () = assert!(
+    size_of::<Option<Address>>() == 1,
+    "an optional address is as long as an address"
 );
 
 impl fmt::Debug for Address {

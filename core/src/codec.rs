@@ -32,7 +32,10 @@ pub trait Sink {
 #[derive(Debug)]
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
+    /// How many bytes were written, from the start of the buffer.
     len: usize,
+    /// True if a write did not fit. It is looked at once, at the end, which takes less code than a result of each
+    /// write.
     overflowed: bool,
 }
 
@@ -75,6 +78,10 @@ impl<'a> Writer<'a> {
 impl Sink for Writer<'_> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) {
+        debug_assert!(
+            self.len <= self.buffer.len(),
+            "wrote past the end of the buffer"
+        );
         let end = self.len.saturating_add(bytes.len());
         match self.buffer.get_mut(self.len..end) {
             Some(room) if !self.overflowed => {
@@ -92,6 +99,7 @@ impl Sink for Writer<'_> {
 /// Reads what a [`Writer`] has written. Every method returns `None` if the bytes end too early.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
+    /// The bytes that were not read yet.
     rest: &'a [u8],
 }
 
@@ -107,6 +115,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the next `N` bytes.
+    ///
+    /// If fewer are left, none is read, and the encoding is to be given up: the caller does not know what they are.
     pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;

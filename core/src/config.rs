@@ -81,8 +81,9 @@ impl Config {
     #[must_use]
     pub fn with_round_trip(self, round_trip: Duration) -> Self {
         let round_trip = round_trip.max(Duration::from_millis(1));
+        // A retransmission that is due before an answer can have arrived would double all traffic.
         let retransmit = round_trip.saturating_add(round_trip / 2);
-        Self {
+        let config = Self {
             heartbeat: round_trip,
             election_timeout: round_trip * 5,
             prepare_retransmit: retransmit,
@@ -93,7 +94,16 @@ impl Config {
             learn_delay: round_trip / 2,
             transfer_timeout: round_trip * 20,
             ..self
-        }
+        };
+        debug_assert!(
+            config.election_timeout >= config.heartbeat * 3,
+            "one lost heartbeat would end a leadership"
+        );
+        debug_assert!(
+            config.transfer_timeout >= config.join_retransmit * 3,
+            "one lost page would end a transfer"
+        );
+        config
     }
 
     /// Returns all members except this node.
@@ -103,6 +113,7 @@ impl Config {
 
     /// Returns 32 bits that depend on the cluster's number and members, the state machine, and `sizes`.
     pub(crate) fn fingerprint<M: StateMachine>(&self, sizes: &[usize]) -> u32 {
+        // The order is part of the fingerprint, and so of every frame and every storage.
         let mut digest = crate::Digest::new();
         digest.put_u64(self.cluster);
         digest.put_u64(self.members.bits());
@@ -129,6 +140,7 @@ impl Config {
         if !self.members.contains(self.founder) {
             return Err(ConfigError::NotAMember(self.founder));
         }
+        // A timing of zero would be overdue again as soon as it is armed, and the driver would never wait.
         let timings = [
             (Timing::Heartbeat, self.heartbeat),
             (Timing::ElectionTimeout, self.election_timeout),

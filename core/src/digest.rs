@@ -32,7 +32,10 @@ use core::fmt;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Digest(u64);
+pub struct Digest(
+    /// The state of the algorithm.
+    u64,
+);
 
 impl Default for Digest {
     fn default() -> Self {
@@ -56,6 +59,7 @@ impl Digest {
         self.0
     }
 
+    /// Folds in one word. The shift brings the upper bits, where a product is well mixed, to the lower ones.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn word(&mut self, word: u64) {
@@ -63,12 +67,14 @@ impl Digest {
         self.0 = product ^ product >> 32;
     }
 
+    /// Folds in words, one after the other.
     fn words<const N: usize>(&mut self, words: [u64; N]) {
         for word in words {
             self.word(word);
         }
     }
 
+    /// Folds in proposals, after their number, so that none is taken for what follows them.
     fn proposals<M: StateMachine, const PAGE: usize>(&mut self, proposals: &Proposals<M, PAGE>) {
         self.word(run_len(proposals.len()));
         for proposal in proposals {
@@ -76,6 +82,7 @@ impl Digest {
         }
     }
 
+    /// Folds in accepted entries, after their number.
     fn entries<M: StateMachine, const PAGE: usize>(&mut self, entries: &Entries<M, PAGE>) {
         self.word(run_len(entries.len()));
         for entry in entries {
@@ -99,6 +106,8 @@ impl Digest {
         self.word(evicted.map_or(0, |client| client.0));
     }
 
+    /// Folds in an outcome. The numbers of the kinds are part of every chain, and so of every cluster's history: nodes
+    /// in which they differ halt.
     fn outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
         self.word(match outcome {
             Outcome::Applied { .. } => 0,
@@ -118,6 +127,7 @@ impl Digest {
         }
     }
 
+    /// Folds in a message: its kind, then its fields.
     fn message<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
         self.word(run_len(message.kind().index()));
         match message {
@@ -231,11 +241,13 @@ impl Digest {
         }
     }
 
+    /// Folds in a queue that was full, by its name, which outlives the order of the variants.
     fn full(&mut self, queue: Queue) {
         self.word(15);
         self.put(queue.name().as_bytes());
     }
 
+    /// Folds in why a node has halted.
     fn halted<C: Value>(&mut self, cause: &Halt<C>) {
         self.word(16);
         match cause {
@@ -252,6 +264,7 @@ impl Digest {
         }
     }
 
+    /// Folds in an applied proposal and its outcome.
     fn applied<M: StateMachine>(
         &mut self,
         proposal: &Proposal<M::Command>,
@@ -264,9 +277,11 @@ impl Digest {
         }
     }
 
+    /// Folds in a planned fault, as an event of the given kind. One that lasts to the end has the greatest number.
     fn planned(&mut self, kind: u64, planned: &Planned) {
         let lasts = planned.lasts.map_or(u64::MAX, Duration::as_micros);
         self.words([kind, planned.at.as_micros(), lasts]);
+        // No node has the number that stands for whoever leads.
         let target = |target: Target| match target {
             Target::Leader => u64::MAX,
             Target::Node(node) => u64::from(node.0),
@@ -317,6 +332,8 @@ impl Digest {
         }
     }
 
+    /// Folds in an event. Each kind has a number that never changes, since the golden digests depend on it. A new kind
+    /// takes the next free one, whatever its place among the variants.
     fn event<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
         match event {
             Event::Started => self.word(0),

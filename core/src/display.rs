@@ -12,12 +12,17 @@ use core::fmt::{self, Debug, Display, Formatter, Write};
 
 /// The width of the longest name, `NODE_63.Initializer`.
 const NAME_WIDTH: usize = 19;
+const _: () = assert!(
+    NAME_WIDTH == "NODE_63.Initializer".len(),
+    "no name is longer, or the columns of a log would shift"
+);
 
 /// `NODE_3.Scout        ---> T=1.0518 received promise(ballot=(1, NODE_3), …) from NODE_2`, without a line feed.
 impl<M: StateMachine, const PAGE: usize> Display for Record<'_, M, PAGE> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut line = Counted { f, len: 0 };
         write!(line, "{}.{}", self.node, self.role.name())?;
+        // Counted while it is written, since a name has no buffer that could be padded as a whole.
         let padding = NAME_WIDTH.saturating_sub(line.len);
         let (at, event) = (self.at, &self.event);
         write!(f, "{:padding$} ---> T={at} {event}", "")
@@ -155,6 +160,7 @@ fn in_parentheses(f: &mut Formatter<'_>, walk: impl FnOnce(&mut Text<'_, '_>)) -
 /// Counts the bytes that it passes on.
 struct Counted<'a, 'f> {
     f: &'a mut Formatter<'f>,
+    /// The bytes so far, which are as many columns: a name is ASCII.
     len: usize,
 }
 
@@ -168,12 +174,14 @@ impl Write for Counted<'_, '_> {
 /// Writes fields as text. A flag is its name if it is set, and nothing if it is not.
 struct Text<'a, 'f> {
     f: &'a mut Formatter<'f>,
+    /// What comes before the next field: nothing before the first one.
     separator: &'static str,
     /// After the first error nothing more is written.
     result: fmt::Result,
 }
 
 impl Text<'_, '_> {
+    /// Writes a field, unless one before it has failed: a traversal has no result, so the error is kept until its end.
     fn write(&mut self, write: impl FnOnce(&mut Formatter<'_>) -> fmt::Result) {
         if self.result.is_ok() {
             let separated = self.f.write_str(self.separator);

@@ -192,7 +192,7 @@ fn replication<M: StateMachine, const PAGE: usize>(
             fields.slot("decided", *decided);
             fields.digest("chain", *chain);
         }
-        _ => {}
+        _ => debug_assert!(false, "{} is not of replication", message.kind().name()),
     }
 }
 
@@ -234,7 +234,7 @@ fn catch_up<M: StateMachine, const PAGE: usize>(
             fields.slot("applied", *applied);
             fields.proposals("proposals", proposals);
         }
-        _ => {}
+        _ => debug_assert!(false, "{} is not of catch-up", message.kind().name()),
     }
 }
 
@@ -289,24 +289,12 @@ pub fn event<M: StateMachine, const PAGE: usize>(
         | Event::Duplicated { .. }
         | Event::Delayed { .. }
         | Event::Ignored { .. } => {}
-        Event::Suspected { leader } | Event::Accepting { leader } => fields.node("leader", *leader),
-        Event::BackedOff { delay } => fields.duration("delay", *delay),
-        Event::Adopted {
-            ballot,
-            reproposed,
-            noops,
-            next_slot,
-        } => {
-            fields.ballot("ballot", *ballot);
-            fields.number("reproposed", u64::from(*reproposed));
-            fields.number("noops", u64::from(*noops));
-            fields.slot("next_slot", *next_slot);
-        }
-        Event::Preempted { ballot, by } => {
-            fields.ballot("ballot", *ballot);
-            fields.ballot("by", *by);
-        }
-        Event::SteppedDown { ballot } => fields.ballot("ballot", *ballot),
+        Event::Suspected { .. }
+        | Event::BackedOff { .. }
+        | Event::Adopted { .. }
+        | Event::Preempted { .. }
+        | Event::SteppedDown { .. }
+        | Event::Accepting { .. } => election(event, fields),
         Event::Chosen {
             slot,
             ballot,
@@ -343,6 +331,34 @@ pub fn event<M: StateMachine, const PAGE: usize>(
     }
 }
 
+/// Visits the fields of the events of elections.
+fn election<M: StateMachine, const PAGE: usize>(
+    event: &Event<'_, M, PAGE>,
+    fields: &mut impl Fields,
+) {
+    match event {
+        Event::Suspected { leader } | Event::Accepting { leader } => fields.node("leader", *leader),
+        Event::BackedOff { delay } => fields.duration("delay", *delay),
+        Event::Adopted {
+            ballot,
+            reproposed,
+            noops,
+            next_slot,
+        } => {
+            fields.ballot("ballot", *ballot);
+            fields.number("reproposed", u64::from(*reproposed));
+            fields.number("noops", u64::from(*noops));
+            fields.slot("next_slot", *next_slot);
+        }
+        Event::Preempted { ballot, by } => {
+            fields.ballot("ballot", *ballot);
+            fields.ballot("by", *by);
+        }
+        Event::SteppedDown { ballot } => fields.ballot("ballot", *ballot),
+        _ => debug_assert!(false, "{} is not of an election", event_name(event)),
+    }
+}
+
 /// Visits the fields of the cause of a halt.
 fn halt<C: Value>(cause: &Halt<C>, fields: &mut impl Fields) {
     match cause {
@@ -358,6 +374,7 @@ fn halt<C: Value>(cause: &Halt<C>, fields: &mut impl Fields) {
     }
 }
 
+/// Visits the fields of two values for one slot, in the order in which the node knew them.
 fn conflicting<C: Value>(conflict: &Conflict<C>, fields: &mut impl Fields) {
     fields.word("cause", "conflict");
     fields.slot("slot", conflict.slot);

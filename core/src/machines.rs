@@ -20,6 +20,10 @@ use heapless::Vec;
     reason = "conversions are no constants yet, and no machine of 2²⁴ values fits anywhere"
 )]
 const fn version(machine: u8, capacity: usize) -> u32 {
+    debug_assert!(
+        capacity < 1 << 24,
+        "two capacities would have one version (N2)"
+    );
     (machine as u32) << 24 | capacity as u32 & 0x00ff_ffff
 }
 
@@ -29,6 +33,8 @@ fn insert<T, const ROOM: usize>(values: &mut Vec<T, ROOM>, index: usize, value: 
     if values.is_full() {
         return false;
     }
+    // Each value that is carried takes the next place, and the value of that place is carried on; the last one is
+    // added.
     let mut carried = value;
     for place in values.iter_mut().skip(index) {
         core::mem::swap(place, &mut carried);

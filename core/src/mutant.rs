@@ -197,8 +197,10 @@ pub(crate) struct Mistake {
 
 #[cfg(feature = "mutants")]
 impl Mistake {
+    /// No mutant is active.
     pub(crate) const NONE: Self = Self { mutant: None };
 
+    /// Returns the mistake of a mutant, or none.
     pub(crate) const fn of(mutant: Option<Mutant>) -> Self {
         Self { mutant }
     }
@@ -217,6 +219,17 @@ impl Mistake {
         self.mutant.is_some()
     }
 }
+
+#[cfg(not(feature = "mutants"))]
+const _: () = assert!(
+    size_of::<Mistake>() == 0,
+    "without the feature no part of a mutant is in a node"
+);
+#[cfg(not(feature = "mutants"))]
+const _: () = assert!(
+    size_of::<Count>() == 0,
+    "without the feature nothing is counted for a mutant"
+);
 
 #[cfg(not(feature = "mutants"))]
 impl Mistake {
@@ -246,6 +259,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    /// Nothing was counted.
     pub(crate) const ZERO: Self = Self {
         #[cfg(feature = "mutants")]
         value: 0,

@@ -5,10 +5,13 @@ mod catch_up;
 mod elections;
 mod exploration_state;
 mod fence;
+mod invariants;
 mod leader_contact;
 mod leadership;
 mod mutants;
 mod persistence;
+mod probes;
+mod proposals;
 mod recover;
 mod replication;
 mod requests;
@@ -109,15 +112,25 @@ pub struct Node<
     const CLIENTS: usize = 8,
     const PAGE: usize = 2,
 > {
+    /// The settings, which never change.
     config: Config,
+    /// [`Node::fingerprint_of`] the settings. Compared with every envelope, so it is computed once.
     fingerprint: u32,
+    /// Whether the node has joined. It never goes back.
     phase: Phase,
+    /// What this node has promised and accepted. Untouched until it has joined, and of no consequence unless it is a
+    /// voter.
     acceptor: Acceptor<M::Command, WINDOW>,
+    /// The state, the log around it, and the requests that wait for their decision.
     replica: Replica<M, WINDOW, CLIENTS>,
+    /// An election or a leadership of this node, if there is one.
     leader: Leader<M::Command, WINDOW, CLIENTS>,
+    /// The requests of this node's own clients. Kept until they are answered, whatever happens to the other roles.
     requesters: Table<Requester<M::Command>, CLIENTS>,
-    /// The highest ballot that this node has heard of.
+    /// The highest ballot that this node has heard of: at least what its acceptor has promised. Its owner is the only
+    /// one that is followed (rule F1), and the next claim is above it (rule S1).
     highest_seen: Ballot,
+    /// The leader that is followed, or this node if it leads. Where a ballot was only promised there is none yet.
     leader_hint: Option<NodeId>,
     /// True if the node may vote and lead (rules D1 and D2).
     voter: bool,
@@ -137,11 +150,15 @@ pub struct Node<
     learn_repeats: u8,
     /// The slot up to which decisions were last requested.
     learn_until: Slot,
+    /// Why the node has halted. It is never reset: only another start from storage goes on.
     halt: Option<Halt<M::Command>>,
+    /// When the node will do something by itself.
     timers: Timers,
+    /// Draws jitter and random nodes. What is safe never depends on it.
     rng: XorShiftRng,
     /// The most votes that the acceptor has held at once.
     votes_peak: usize,
+    /// The time of the last step, to assert that time does not go back.
     last_step: LastStep,
     /// Outside of [`Config`], so that a literal of `Config` is the same with the feature `mutants` and without it.
     mistake: Mistake,
@@ -150,8 +167,11 @@ pub struct Node<
 /// The phase in the life of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
+    /// The founder waits for a quorum. It answers nodes that want to join, and nothing else.
     Founding(Seed),
+    /// The node fetches the state of its cluster. Nobody relies on it yet.
     Joining(Initializer),
+    /// The node has joined: it has all its roles, as far as it votes.
     Active,
 }
 
@@ -217,6 +237,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Self {
         let () = Self::FITS;
         debug_assert!(
+            config.validate().is_ok(),
+            "builds a node from settings that were not validated"
+        );
+        debug_assert!(
             past.acceptor.mistake.is_any() || past.acceptor.low_water() <= past.state.applied,
             "dropped votes for slots that the stored state does not include (T1)"
         );
@@ -265,6 +289,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) {
         let mut step = self.step(now, outbox, tracer);
         let (from, message) = (envelope.from, &envelope.message);
+        // The door comes before the question of room: to halt because of a duplicate takes none.
         if let Err(reason) = self.admit(envelope) {
             self.refuse(&mut step, envelope, reason);
         } else if step.room() < Self::OUTBOX_MIN {
@@ -278,6 +303,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.ignore(self.receiver(message.kind()), from, message.kind(), reason);
             }
         }
+        debug_assert!(
+            self.mistake.is_any() || step.messages() <= Self::OUTBOX_MIN,
+            "says more in one step than there has to be room for (N4)"
+        );
         step.finish();
         self.invariants();
     }
@@ -323,6 +352,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         from: NodeId,
         message: &Message<M, PAGE>,
     ) -> Result<(), Reason> {
+        // Before it has joined, a founder counts who wants to join, a joining node takes the state, and both may have
+        // passed on a request of a client, which is answered by a response.
         let may_come_early = matches!(
             message,
             Message::Join { .. } | Message::Welcome { .. } | Message::Response { .. }
@@ -337,6 +368,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 count,
             } => self.on_join(step, from, *snapshot, (*page, *count)),
             Message::Welcome { .. } => self.on_welcome(step, from, message),
+            // Rules D1 and D2: what a node that does not vote would answer to these is a vote. It handles an accept all
+            // the same, from which it learns, and drops the answer.
             Message::Probe { .. } | Message::Prepare { .. } if !self.voter => {
                 Err(Reason::NotVoting)
             }
@@ -418,6 +451,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             if !self.timers.is_expired(timer, now) || step.room() < Self::OUTBOX_MIN {
                 continue;
             }
+            // Rule F2: cancelled before it is served, so that it fires once, and its handler may arm it again.
             self.timers.cancel(timer);
             match timer {
                 Timer::Join => self.on_join_timeout(&mut step),
@@ -484,60 +518,5 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[inline(never)]
     fn random_of(&mut self, nodes: NodeSet) -> Option<NodeId> {
         nodes.nth(crate::random::below(&mut self.rng, nodes.len()))
-    }
-
-    /// Checks the invariants that hold between steps, in builds with debug assertions.
-    fn invariants(&self) {
-        // A node with an active mutant skips these checks, so that the checkers outside have to catch it.
-        if cfg!(debug_assertions) && self.halt.is_none() && !self.mistake.is_any() {
-            self.acceptor.invariants(self.replica.applied());
-            self.replica.invariants();
-            self.leader.invariants(self.replica.applied());
-            debug_assert!(
-                self.highest_seen >= self.acceptor.promised(),
-                "promised a ballot that it has not noted as seen (S1)"
-            );
-            debug_assert!(
-                self.leader
-                    .leading()
-                    .is_none_or(|ballot| ballot >= self.acceptor.promised()),
-                "leads under a lower ballot than its own acceptor has promised"
-            );
-            self.election_invariants();
-        }
-    }
-
-    /// Checks the invariants of elections and leadership that hold between steps.
-    fn election_invariants(&self) {
-        let me = self.config.node;
-        let is_armed = |timer| self.timers.is_armed(timer);
-        debug_assert!(
-            self.leader.is_idle() || self.is_active() && self.voter,
-            "a node that does not vote runs for election (D1, D2)"
-        );
-        debug_assert!(
-            self.leader.is_probing()
-                || self
-                    .leader
-                    .ballot()
-                    .is_none_or(|ballot| ballot <= self.highest_seen),
-            "claims a ballot that it has not noted as seen (S1)"
-        );
-        debug_assert!(
-            self.relay.is_none_or(|relay| relay.node != me),
-            "a node is its own relay (L8)"
-        );
-        debug_assert!(self.votes_peak <= WINDOW, "more votes than the window has");
-        if self.leader.leading().is_some() {
-            debug_assert!(
-                self.leader_hint == Some(me) && self.contact == LeaderContact::Following,
-                "a leader follows itself"
-            );
-        } else {
-            debug_assert!(
-                !is_armed(Timer::Heartbeat) && !is_armed(Timer::Commander),
-                "timers of a leadership that has ended"
-            );
-        }
     }
 }

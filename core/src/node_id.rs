@@ -22,6 +22,11 @@ impl fmt::Display for NodeId {
     }
 }
 
+const _: () = assert!(
+    NodeSet::first(NODES_MAX).bits() == u64::MAX,
+    "every bit of a set is a node, and every node has a bit"
+);
+
 /// A set of nodes, one bit each.
 ///
 /// Votes are collected in a set and not in a counter, which makes a repeated reply harmless (Van Renesse and
@@ -40,7 +45,10 @@ impl fmt::Display for NodeId {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct NodeSet(u64);
+pub struct NodeSet(
+    /// Bit *n* is node *n*. No other number than that of a node has a bit.
+    u64,
+);
 
 impl NodeSet {
     /// The empty set.
@@ -121,6 +129,10 @@ impl NodeSet {
             inside &= inside - 1;
             outside &= outside - 1;
         }
+        debug_assert!(
+            (inside != 0) == (Self(self.0 & members.0).len() * 2 > members.len()),
+            "a quorum is more than half of the members (C2)"
+        );
         inside != 0
     }
 
@@ -128,6 +140,7 @@ impl NodeSet {
     pub fn iter(self) -> impl Iterator<Item = NodeId> {
         let mut rest = self.0;
         core::iter::from_fn(move || {
+            // Of an empty set it is 64, from which nothing can be subtracted.
             let lowest = u16::try_from(rest.trailing_zeros()).ok()?;
             rest &= rest.checked_sub(1)?;
             Some(NodeId(lowest))
@@ -138,6 +151,7 @@ impl NodeSet {
     pub fn nth(self, index: u32) -> Option<NodeId> {
         let mut rest = self.0;
         for _ in 0..index.min(u64::BITS) {
+            // Removes the lowest node; an empty set stays empty.
             rest &= rest.wrapping_sub(1);
         }
         Self(rest).iter().next()

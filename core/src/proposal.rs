@@ -152,8 +152,13 @@ impl<C: Value> Proposal<C> {
                 number,
                 command,
             } => {
+                // The command comes first, so that the fingerprint is a state on the way to the digest.
                 let mut digest = digest_of(command);
                 let fingerprint = fingerprint_of(digest);
+                debug_assert!(
+                    fingerprint == self.fingerprint(),
+                    "an answer would not be recognised by its request (X1)"
+                );
                 digest.put_u64(client.0);
                 digest.put_u32(number.0);
                 (digest.value(), fingerprint)
@@ -162,6 +167,7 @@ impl<C: Value> Proposal<C> {
     }
 }
 
+/// Returns the digest of a command alone.
 #[cfg_attr(target_pointer_width = "64", inline)]
 fn digest_of<C: Value>(command: &C) -> Digest {
     let mut digest = Digest::new();
@@ -169,12 +175,14 @@ fn digest_of<C: Value>(command: &C) -> Digest {
     digest
 }
 
+/// Returns the 32 bits of a command's digest that answers carry.
 #[cfg_attr(target_pointer_width = "64", inline)]
 fn fingerprint_of(digest: Digest) -> u32 {
     u32::try_from(digest.value() & 0xffff_ffff).unwrap_or(0)
 }
 
 impl<C: Value> Value for Proposal<C> {
+    /// A request is the longest: its kind, the client in eight bytes, the number in four, and the command.
     const ENCODED_MAX: usize = 13 + C::ENCODED_MAX;
 
     fn encode(&self, sink: &mut impl Sink) {

@@ -53,6 +53,7 @@ impl Ram {
         const PAGE: usize,
     >() -> Self {
         let () = Node::<M, WINDOW, CLIENTS, PAGE>::FITS;
+        // The rest is what is left of the node when its large parts are subtracted.
         let node = size_of::<Node<M, WINDOW, CLIENTS, PAGE>>();
         let acceptor = size_of::<Acceptor<M::Command, WINDOW>>();
         let state = 2 * size_of::<State<M, CLIENTS>>();
@@ -83,6 +84,7 @@ impl Ram {
 
 /// Returns the size of an outbox with this room, whose type cannot be named here.
 const fn outbox<M: StateMachine, const PAGE: usize>(room: usize) -> usize {
+    // An outbox with room for one more has one more place in each of its three queues.
     let place = size_of::<Write<M::Command>>()
         + size_of::<Outgoing<M, PAGE>>()
         + size_of::<Reply<M::Output>>();

@@ -40,6 +40,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    /// Returns the number that is mixed into the seed. Those of nodes are above 2³², out of the way of all others.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     const fn number(self) -> u64 {
         match self {
@@ -64,6 +65,8 @@ impl Purpose {
 }
 
 /// Returns the stream of one purpose for a run seed.
+///
+/// The purpose is mixed before it meets the seed: otherwise the seeds 6 and 7 would share streams, under two purposes.
 pub(crate) fn stream(run_seed: u64, purpose: Purpose) -> XorShiftRng {
     XorShiftRng::seed_from_u64(mix(run_seed ^ mix(purpose.number())))
 }
@@ -85,6 +88,10 @@ pub(crate) const fn mix(word: u64) -> u64 {
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
     let product = u64::from(rng.next_u32()) * u64::from(bound);
+    debug_assert!(
+        bound == 0 || product >> 32 < u64::from(bound),
+        "drew a number that is not below its bound"
+    );
     u32::try_from(product >> 32).unwrap_or(0)
 }
 

@@ -15,9 +15,12 @@ pub(crate) trait Numbered {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Table<T, const CAPACITY: usize> {
     places: [Option<T>; CAPACITY],
+    /// The number of values.
     len: usize,
-    /// The number of values that are not at their own places.
+    /// The number of values that are not at their own places. While it is zero, whatever is not at its own place is not
+    /// in the table, and nothing has to be searched.
     displaced: usize,
+    /// The most values at once.
     peak: usize,
 }
 
@@ -37,8 +40,10 @@ impl<T: Hash, const CAPACITY: usize> Hash for Table<T, CAPACITY> {
 }
 
 impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
+    /// Compiles only if there is a place: the remainder by zero would be a panic.
     const CHECKED: () = assert!(CAPACITY >= 1, "CLIENTS must be at least 1");
 
+    /// Creates an empty table.
     pub(crate) const fn new() -> Self {
         let () = Self::CHECKED;
         Self {
@@ -49,11 +54,14 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         }
     }
 
+    /// Returns the index of a number's own place. It depends on the lower 32 bits, so that it is the same on all
+    /// targets, and small ones divide no 64-bit number.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn home(number: u64) -> usize {
         usize::try_from(number & 0xffff_ffff).unwrap_or(0) % CAPACITY
     }
 
+    /// Returns the number of values.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -79,6 +87,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             .position(|place| place.as_ref().is_some_and(&fits))
     }
 
+    /// Returns the value at an index from [`Table::find`].
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn at(&self, index: usize) -> Option<&T> {
         self.places.get(index)?.as_ref()
@@ -104,18 +113,44 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
                 None => return false,
             },
         };
+        debug_assert!(self.at(index).is_none(), "stores over another value");
         if let Some(place) = self.places.get_mut(index) {
             *place = Some(value);
         }
         self.len += 1;
-        debug_assert!(self.displaced <= self.len && self.len <= CAPACITY);
+        debug_assert!(
+            self.displaced <= self.len,
+            "more values are displaced than there are"
+        );
+        debug_assert!(
+            self.len <= CAPACITY,
+            "more values than there are places (T5)"
+        );
         self.peak = self.peak.max(self.len);
         true
     }
 
+    /// Returns the first free place. Clients whose sessions are consecutive do not collide, so it is rarely looked for.
     #[cold]
     fn first_free(&self) -> Option<usize> {
+        debug_assert!(
+            (self.len == CAPACITY) == self.places.iter().all(Option::is_some),
+            "a table is full exactly if it has no free place"
+        );
         self.places.iter().position(Option::is_none)
+    }
+
+    /// Checks that the two counts follow from the places.
+    pub(crate) fn invariants(&self) {
+        debug_assert!(
+            self.len == self.iter().count(),
+            "counts other values than it has"
+        );
+        let away = |(index, value): &(usize, &T)| Self::home(value.number()) != *index;
+        debug_assert!(
+            self.displaced == self.iter().filter(away).count(),
+            "a displaced value would not be found"
+        );
     }
 
     /// Frees a place; does nothing if it is free.
@@ -125,8 +160,10 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             return;
         };
         if let Some(value) = place {
+            debug_assert!(self.len > 0, "counts fewer values than there are");
             self.len -= 1;
             if Self::home(value.number()) != index {
+                debug_assert!(self.displaced > 0, "a displaced value was not counted");
                 self.displaced -= 1;
             }
             *place = None;
@@ -139,6 +176,7 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
         values.filter_map(|(index, place)| Some((index, place.as_ref()?)))
     }
 
+    /// As [`Table::iter`], without the places. What decides the place of a value must not be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().flatten()
     }

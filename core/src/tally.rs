@@ -28,10 +28,15 @@ const FAULTS: usize = FaultKind::ALL.len();
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tally {
+    /// By kind of message, for each recipient but the sender.
     sent: [u64; KINDS],
+    /// By kind of message, from other nodes.
     delivered: [u64; KINDS],
+    /// By kind of message.
     lost: [u64; KINDS],
+    /// By reason, from the node itself as well.
     ignored: [u64; REASONS],
+    /// By queue.
     full: [u64; QUEUES],
     /// All records.
     pub records: u64,
@@ -153,6 +158,7 @@ impl Tally {
         self.lost.iter().sum()
     }
 
+    /// Counts an event of a node.
     fn event<M: StateMachine, const PAGE: usize>(
         &mut self,
         node: NodeId,
@@ -252,12 +258,15 @@ impl AddAssign<&Self> for Tally {
     }
 }
 
+/// Returns one of several counts.
 fn at(counts: &[u64], index: usize) -> u64 {
     counts.get(index).copied().unwrap_or(0)
 }
 
+/// Adds to one of several counts. Each is as long as the list that its indices come from, so that none is out of range.
 #[inline]
 fn add(counts: &mut [u64], index: usize, more: u64) {
+    debug_assert!(index < counts.len(), "an event is not counted");
     if let Some(count) = counts.get_mut(index) {
         *count += more;
     }

@@ -78,6 +78,7 @@ impl Timer {
         }
     }
 
+    /// Returns the index in [`Timer::ALL`], and in the table of deadlines.
     const fn index(self) -> usize {
         #[expect(clippy::as_conversions, reason = "a fieldless enum's discriminant")]
         {
@@ -86,27 +87,37 @@ impl Timer {
     }
 }
 
+const _: () = assert!(
+    Timer::Transfer.index() + 1 == Timer::ALL.len(),
+    "a timer without a place would never fire"
+);
+
 /// The deadline of each timer, stored as its distance before [`Instant::FAR_FUTURE`], so that a table of zeros has no
 /// timer armed and the earliest deadline is the greatest number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Timers {
+    /// For each timer, the time from its deadline to the end of time; zero if it is not armed.
     before: [Duration; Timer::ALL.len()],
 }
 
 impl Timers {
+    /// Creates the table with no timer armed.
     pub(crate) const fn new() -> Self {
         Self {
             before: [Duration::ZERO; Timer::ALL.len()],
         }
     }
 
+    /// Arms a timer for `at`, whatever it was armed for before. [`Instant::FAR_FUTURE`] is never: the timer is
+    /// cancelled.
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
         if let Some(place) = self.before.get_mut(timer.index()) {
             *place = Instant::FAR_FUTURE.since(at);
         }
     }
 
-    /// Arms a timer for `at`, unless it is armed for a later instant.
+    /// Arms a timer for `at`, unless it is armed for a later instant. A greater distance from the end of time is an
+    /// earlier instant.
     pub(crate) fn postpone(&mut self, timer: Timer, at: Instant) {
         let before = Instant::FAR_FUTURE.since(at);
         if let Some(place) = self.before.get_mut(timer.index())
@@ -114,6 +125,10 @@ impl Timers {
         {
             *place = before;
         }
+        debug_assert!(
+            self.is_armed(timer) || at == Instant::FAR_FUTURE,
+            "a timer that was postponed never fires"
+        );
     }
 
     /// Arms a timer for a delay after `now`.
@@ -129,12 +144,16 @@ impl Timers {
         self.arm(timer, *now + *span);
     }
 
+    /// Cancels a timer; does nothing if it is not armed.
     pub(crate) fn cancel(&mut self, timer: Timer) {
         self.arm(timer, Instant::FAR_FUTURE);
+        debug_assert!(!self.is_armed(timer), "a cancelled timer fires");
     }
 
+    /// Cancels all timers, for a node that has halted.
     pub(crate) fn cancel_all(&mut self) {
         *self = Self::new();
+        debug_assert!(self.next().is_none(), "a cancelled timer fires");
     }
 
     /// Makes one armed timer overdue, and postpones all others as far as possible.
@@ -155,12 +174,15 @@ impl Timers {
         }
     }
 
+    /// True if a timer has a deadline, be it overdue.
     pub(crate) fn is_armed(&self, timer: Timer) -> bool {
         self.before
             .get(timer.index())
             .is_some_and(|before| *before != Duration::ZERO)
     }
 
+    /// True if a timer is armed for `now` or an earlier instant. At the end of time a timer that is not armed would
+    /// look expired, hence the second comparison.
     pub(crate) fn is_expired(&self, timer: Timer, now: Instant) -> bool {
         let due = Instant::FAR_FUTURE.since(now);
         self.before

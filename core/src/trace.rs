@@ -80,6 +80,11 @@ impl Role {
     }
 }
 
+const _: () = assert!(
+    Role::Network.index() + 1 == Role::ALL.len(),
+    "a role is missing in the list"
+);
+
 /// Why a node ignored a message or did not carry out a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -171,6 +176,11 @@ impl Reason {
     }
 }
 
+const _: () = assert!(
+    Reason::NotVoting.index() + 1 == Reason::ALL.len(),
+    "a reason is missing in the list, and would not be counted"
+);
+
 /// Why a node has halted for good: it has seen proof that a rule is broken, or cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -231,6 +241,11 @@ impl Queue {
         }
     }
 }
+
+const _: () = assert!(
+    Queue::Scheduler.index() + 1 == Queue::ALL.len(),
+    "a queue is missing in the list, and would not be counted"
+);
 
 /// An event.
 #[derive(Debug)]

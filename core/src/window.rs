@@ -7,15 +7,20 @@ use crate::Slot;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Window<T, const WINDOW: usize> {
+    /// The last slot below the window.
     floor: Slot,
+    /// The place of a slot is its number modulo `WINDOW`, so that a rising floor moves no value. The place of a slot
+    /// that has left the window is that of the one that has entered it, and is empty until that one has a value.
     places: [Option<T>; WINDOW],
 }
 
 impl<T, const WINDOW: usize> Window<T, WINDOW> {
+    /// Compiles only if the size is a possible one.
     const CHECKED: () = assert!(
         crate::capacity::is_window(WINDOW),
         "WINDOW must be a power of two from 2 to 4096"
     );
+    /// `WINDOW` as a number of slots.
     #[expect(clippy::as_conversions, reason = "usize to u64, in a const")]
     const SIZE: u64 = WINDOW as u64;
 
@@ -28,12 +33,14 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         }
     }
 
+    /// Returns the index of a slot's place. Whether the slot has it at present is up to [`Window::covers`].
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn index(slot: Slot) -> usize {
         // The remainder is below `WINDOW`, which is a `usize`.
         usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0)
     }
 
+    /// Returns the last slot below the window. It never falls.
     pub(crate) fn floor(&self) -> Slot {
         self.floor
     }
@@ -47,6 +54,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         above.wrapping_sub(1) < Self::SIZE
     }
 
+    /// Returns the value of a slot; `None` if it has none, or no place.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         if !self.covers(slot) {
@@ -55,6 +63,7 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         self.places.get(Self::index(slot))?.as_ref()
     }
 
+    /// As [`Window::get`], to change the value.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         if !self.covers(slot) {
@@ -87,6 +96,11 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         if beyond == Self::SIZE && self.floor < limit {
             // A full window advances by one slot: the place of the slot is that of the dropped one.
             self.floor = self.floor.next()?;
+            debug_assert!(
+                self.floor <= limit,
+                "drops a value that is still needed (A5)"
+            );
+            debug_assert!(self.covers(slot), "has made room for another slot");
             let place = self.places.get_mut(Self::index(slot))?;
             *place = None;
             return Some(place);
@@ -94,10 +108,15 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         if beyond >= Self::SIZE && !self.make_room(slot, limit) {
             return None;
         }
+        debug_assert!(
+            self.covers(slot),
+            "returns the place of a slot outside of the window"
+        );
         self.places.get_mut(Self::index(slot))
     }
 
-    /// Raises the floor until a slot above the window has a place.
+    /// Raises the floor until a slot above the window has a place; all or nothing, as a refusal must drop no value. For
+    /// a slot at or below the floor there is no room to be made.
     #[cold]
     fn make_room(&mut self, slot: Slot, limit: Slot) -> bool {
         let floor = slot.back(Self::SIZE);
@@ -118,7 +137,8 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     /// Drops all values up to `floor`. A floor below the current one changes nothing.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn raise(&mut self, floor: Slot) {
-        // At most the size of the window, which fits in 32 bits many times over.
+        // At most the size of the window, which fits in 32 bits many times over: beyond that every place has been
+        // emptied once. A floor below the current one has no distance to it.
         let steps = u32::try_from(floor.distance(self.floor).min(Self::SIZE)).unwrap_or(0);
         for back in 0..steps {
             if let Some(place) = self
@@ -129,6 +149,10 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
             }
         }
         self.floor = self.floor.max(floor);
+        debug_assert!(
+            self.occupied() == self.iter_from(Slot::ZERO).count(),
+            "a value is left at the place of a slot outside of the window"
+        );
     }
 
     /// Drops all values and resets the floor, in place.

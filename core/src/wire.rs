@@ -69,6 +69,7 @@ impl Dropped {
             .fold(self.damaged, |sum, count| sum.saturating_add(*count))
     }
 
+    /// Counts a dropped frame. Noise on a link must not make a counter wrap around to a number that looks healthy.
     fn count(&mut self, error: FrameError) {
         let count = match error {
             FrameError::Damaged => &mut self.damaged,
@@ -80,7 +81,7 @@ impl Dropped {
     }
 }
 
-/// Returns the address byte of a node.
+/// Returns the address byte of a node; `None` for a number that no node can have, as that byte is a client's.
 fn node_byte(node: NodeId) -> Option<u8> {
     u8::try_from(node.0).ok().filter(|_| node.0 < NODES_MAX)
 }

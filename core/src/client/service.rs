@@ -13,20 +13,26 @@ use crate::{
 /// the same number.
 #[derive(Clone, Debug)]
 pub struct Service<const CLIENTS: usize> {
+    /// One place for each requester of the node. A place outlives its requester if the reply was lost on its way here;
+    /// then it is used again when there is no free one.
     askers: [Option<Asker>; CLIENTS],
 }
 
 /// The client that waits for a request. The fields are not a key and an address, which would take a third more memory.
 #[derive(Clone, Copy, Debug)]
 struct Asker {
+    /// The session, or the nonce of a registration: [`RequestKey::client`].
     client: u64,
+    /// The number of the request.
     number: RequestNumber,
+    /// Where the answer goes. Another client with the same key has another address.
     from: Address,
 }
 
 const _: () = assert!(size_of::<Option<Asker>>() == 16, "as is said above");
 
 impl Asker {
+    /// Returns the key of the request that is waited for.
     fn key(&self) -> RequestKey {
         RequestKey {
             client: crate::ClientId(self.client),
@@ -177,6 +183,15 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
         key: RequestKey,
     ) -> Option<&mut Option<Asker>> {
+        debug_assert!(
+            self.askers
+                .iter()
+                .flatten()
+                .filter(|asker| asker.is_of(key))
+                .count()
+                <= 1,
+            "a session has one request at a time, and takes one place"
+        );
         let (mut own, mut free, mut spare) = (None, None, None);
         for place in &mut self.askers {
             let kind = match place {

@@ -29,10 +29,15 @@ const DOUBLINGS_MAX: u32 = 3;
 /// Its memory is fixed. The [module](super) has an example.
 #[derive(Clone, Debug)]
 pub struct Client<M: StateMachine> {
+    /// The nodes that may be asked.
     members: NodeSet,
+    /// The time that a node has to answer, before it doubles.
     patience: Duration,
+    /// Identifies the registration of the current session, or of the next one. Replaced with each new session.
     nonce: u64,
+    /// Draws the jitter of retries, so that clients of one node do not all ask again at the same moment.
     rng: XorShiftRng,
+    /// The session; `None` before it is open, and after a request of it has failed.
     session: Option<ClientId>,
     /// The number of the last request in the session.
     number: RequestNumber,
@@ -44,11 +49,15 @@ pub struct Client<M: StateMachine> {
     withdrawn: (NodeSet, RequestKey),
     /// The node that is asked.
     target: NodeId,
+    /// The leader that a node has named, unless it was asked since and was silent.
     leader: Option<NodeId>,
     /// How many nodes were asked in vain.
     failures: u32,
+    /// When the next node is asked; `None` if no request is outstanding.
     deadline: Option<Instant>,
+    /// The question that was not taken yet. A later one replaces it, as if the first had been lost.
     question: Option<(NodeId, Question<M::Command>)>,
+    /// The result that was not taken yet.
     done: Option<Done<M::Output>>,
 }
 
@@ -206,6 +215,7 @@ impl<M: StateMachine> Client<M> {
         self.failures = 0;
         self.target = self.leader.unwrap_or(self.target);
         self.ask(now);
+        self.invariants();
         Ok(())
     }
 
@@ -221,6 +231,8 @@ impl<M: StateMachine> Client<M> {
         self.deadline = None;
         self.question = None;
         self.withdrawn = (self.asked, key);
+        self.invariants();
+        // A registration may still open a session, but applies no command.
         if self.session.is_none() || self.asked.is_empty() {
             return Ok(Withdrawn::NeverAsked);
         }
@@ -253,6 +265,7 @@ impl<M: StateMachine> Client<M> {
             }
             Answer::Outcome { .. } => {}
         }
+        self.invariants();
     }
 
     /// Handles the passage of time. A call before the deadline does nothing.
@@ -260,6 +273,28 @@ impl<M: StateMachine> Client<M> {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.try_next_node(now);
         }
+        self.invariants();
+    }
+
+    /// Checks the invariants that hold between calls.
+    fn invariants(&self) {
+        debug_assert!(
+            self.deadline.is_some() == self.is_outstanding(),
+            "asks again exactly as long as a request is outstanding"
+        );
+        debug_assert!(
+            self.question.is_none() || self.is_outstanding(),
+            "asks for what it does not wait for any more"
+        );
+        debug_assert!(
+            self.done.is_none() || !self.is_outstanding(),
+            "a request was made before the last result was taken"
+        );
+        debug_assert!(
+            !self.is_outstanding()
+                || self.session.is_some() == (self.number != RequestNumber::REGISTRATION),
+            "requests are numbered from 1, and only a registration has no session"
+        );
     }
 
     /// Returns the time at which [`Client::handle_timeout`] is to be called, or `None` if the client waits for nothing.
@@ -269,6 +304,7 @@ impl<M: StateMachine> Client<M> {
 
     /// Returns the next question to send, and the node to send it to.
     pub fn poll_question(&mut self) -> Option<(NodeId, Question<M::Command>)> {
+        // A request is more urgent than the withdrawal of the one before, which it withdraws as well where it arrives.
         let Some((to, question)) = self.question.take() else {
             let (nodes, key) = &mut self.withdrawn;
             let to = nodes.iter().next()?;
@@ -295,8 +331,10 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
+    /// Handles the outcome of what is outstanding: the registration, or the request in the session.
     fn on_outcome(&mut self, now: Instant, from: NodeId, outcome: Outcome<M::Output>) {
         match (outcome, self.session) {
+            // The node lives, so it is given its time once more, and then another one is asked.
             (Outcome::Busy, _) if from == self.target => {
                 self.question = None;
                 self.deadline = Some(now + self.wait());
@@ -319,6 +357,7 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
+    /// Ends the request with a result. After a failure the session is of no use: what it has answered is not known.
     fn end(&mut self, result: Result<Applied<M::Output>, Undone>) {
         let key = self.key();
         self.done = Some(Done { key, result });
@@ -340,6 +379,7 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
+    /// Notes the leader that a node has named. A node that knows of none takes nothing back.
     fn note(&mut self, leader: Option<NodeId>) {
         let known = leader.filter(|leader| self.members.contains(*leader));
         self.leader = known.or(self.leader);
@@ -358,6 +398,7 @@ impl<M: StateMachine> Client<M> {
         })
     }
 
+    /// Asks the target, and waits for its answer.
     fn ask(&mut self, now: Instant) {
         let Some(proposal) = self.proposal() else {
             return;
@@ -370,9 +411,15 @@ impl<M: StateMachine> Client<M> {
     fn try_next_node(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.leader = self.leader.filter(|leader| *leader != self.target);
+        // In rising order and around, so that all nodes are asked before one is asked again; except for a leader that
+        // was named meanwhile.
         let mut behind = self.members.iter().filter(|member| *member > self.target);
         let next = behind.next().or_else(|| self.members.iter().next());
         self.target = self.leader.or(next).unwrap_or(self.target);
+        debug_assert!(
+            self.members.contains(self.target),
+            "asks a node that it may not ask"
+        );
         self.ask(now);
     }
 
@@ -383,6 +430,7 @@ impl<M: StateMachine> Client<M> {
 
     /// Returns the delay before the next node is asked.
     fn wait(&mut self) -> Duration {
+        // At most eight times the patience, and twelve times with the jitter.
         let span = self.patience * (1 << self.rounds().min(DOUBLINGS_MAX));
         span.saturating_add(span_below(&mut self.rng, span / 2))
     }

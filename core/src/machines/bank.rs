@@ -50,6 +50,8 @@ impl Value for BankCommand {
     const ENCODED_MAX: usize = 1 + Key::ENCODED_MAX + 8;
 
     fn encode(&self, sink: &mut impl Sink) {
+        // All commands have the same length. A balance has the amount 0, and the reader refuses any other, so that each
+        // command has one encoding.
         let (tag, account, amount) = match self {
             Self::Balance(account) => (0, account, 0),
             Self::Deposit(account, amount) => (1, account, *amount),
@@ -151,9 +153,16 @@ pub struct Bank<const ACCOUNTS: usize> {
     accounts: Vec<(Key, u64), ACCOUNTS>,
 }
 
+const _: () = assert!(
+    Key::ENCODED_MAX + 8 <= SNAPSHOT_PAGE,
+    "an account fits in a page of a snapshot"
+);
+
 impl<const ACCOUNTS: usize> Bank<ACCOUNTS> {
+    /// Accounts in a page: each is a name and eight bytes of balance.
     const ACCOUNTS_A_PAGE: usize = SNAPSHOT_PAGE / (Key::ENCODED_MAX + 8);
 
+    /// Returns the index of an account; or where it belongs, if it never had a deposit.
     fn find(&self, account: Key) -> Result<usize, usize> {
         self.accounts
             .binary_search_by_key(&account, |(known, _)| *known)
@@ -167,6 +176,7 @@ impl<const ACCOUNTS: usize> Bank<ACCOUNTS> {
             .map_or(0, |(_, balance)| *balance)
     }
 
+    /// Sets the balance of an account, and opens the account if necessary. An account stays open when it is empty.
     fn store(&mut self, account: Key, balance: u64) -> BankReply {
         match self.find(account) {
             Ok(index) => {
@@ -180,6 +190,10 @@ impl<const ACCOUNTS: usize> Bank<ACCOUNTS> {
                 }
             }
         }
+        debug_assert!(
+            self.accounts.is_sorted_by(|(one, _), (next, _)| one < next),
+            "equal contents are equal bytes only in one order (R5)"
+        );
         BankReply::Balance(balance)
     }
 }

@@ -13,7 +13,10 @@ use core::fmt;
 /// assert_eq!((Key::numbered(0).as_str(), Key::numbered(26).as_str()), ("A", "AA"));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key([u8; 7]);
+pub struct Key(
+    /// The name, followed by zeros up to the maximum length: so the order of keys is that of their bytes.
+    [u8; 7],
+);
 
 impl Key {
     /// The maximum length of a key in bytes.
@@ -43,6 +46,7 @@ impl Key {
         valid.then_some(key)
     }
 
+    /// Returns the length of the name: the bytes before the first zero.
     fn len(self) -> usize {
         let end = self.0.iter().position(|byte| *byte == 0);
         end.unwrap_or(Self::LEN_MAX)
@@ -50,6 +54,8 @@ impl Key {
 
     /// Returns the name with the given index in the order A to Z, AA to AZ, BA and so on.
     pub fn numbered(index: u32) -> Self {
+        // The letters of the index in base 26, the last one first. There is no letter for zero, hence the subtraction.
+        // Seven letters are enough for more than 2³² names.
         let mut reversed = [0; Self::LEN_MAX];
         let mut rest = Some(index);
         let mut len = 0;
@@ -63,6 +69,10 @@ impl Key {
         for (place, letter) in bytes.iter_mut().zip(reversed.iter().take(len).rev()) {
             *place = *letter;
         }
+        debug_assert!(
+            Self::of(bytes).is_some(),
+            "the name of a number is one that `new` accepts"
+        );
         Self(bytes)
     }
 

@@ -149,9 +149,16 @@ pub struct Kv<const KEYS: usize> {
     entries: Vec<(Key, i64), KEYS>,
 }
 
+const _: () = assert!(
+    Key::ENCODED_MAX + 8 <= SNAPSHOT_PAGE,
+    "an entry fits in a page of a snapshot"
+);
+
 impl<const KEYS: usize> Kv<KEYS> {
+    /// Entries in a page: each is a key and eight bytes of value.
     const ENTRIES_A_PAGE: usize = SNAPSHOT_PAGE / (Key::ENCODED_MAX + 8);
 
+    /// Returns the index of a key; or where it belongs, if it has no value.
     fn find(&self, key: Key) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&key, |(known, _)| *known)
     }
@@ -167,6 +174,7 @@ impl<const KEYS: usize> Kv<KEYS> {
         self.entries.iter().copied()
     }
 
+    /// Sets the value of a key. A key that is known needs no room, so it can be set in a full store as well.
     fn set(&mut self, key: Key, value: i64) -> KvReply {
         match self.find(key) {
             Ok(index) => {
@@ -180,6 +188,10 @@ impl<const KEYS: usize> Kv<KEYS> {
                 }
             }
         }
+        debug_assert!(
+            self.entries.is_sorted_by(|(one, _), (next, _)| one < next),
+            "equal contents are equal bytes only in one order (R5)"
+        );
         KvReply::Value(value)
     }
 }

@@ -7,6 +7,7 @@ use crate::{MalformedPage, Reader, Sink, StateMachine, Writer};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Opaque {
+    /// The sum of the first eight bytes of all commands, little-endian. It wraps around, which is as good a state.
     sum: u64,
 }
 
@@ -15,6 +16,7 @@ impl StateMachine for Opaque {
     type Output = u64;
 
     fn apply(&mut self, command: &[u8; 16]) -> u64 {
+        // Sixteen bytes have eight first ones; the other half only makes a command as long as a usual one.
         let (first, _) = command.split_first_chunk().unwrap_or((&[0; 8], &[]));
         self.sum = self.sum.wrapping_add(u64::from_le_bytes(*first));
         self.sum

@@ -9,7 +9,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     Node<M, WINDOW, CLIENTS, PAGE>
 {
     /// Gives the replica a decision that another node has sent. A decision that contradicts a known one halts the node
-    /// (rule R1).
+    /// (rule R1). Returns false if it has.
+    ///
+    /// It is written, unlike a decision that follows from this node's own vote: a restart would take that vote for the
+    /// decision, which it need not be here (rule D2).
     pub(super) fn learn_decision<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -65,10 +68,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             },
         );
         let key = proposal.key();
+        // The slot is traced and its answer is not given: who reads the trace sees what the histories differ in.
         if diverged {
             self.diverge(step);
             return false;
         }
+        // Rule C3: before the leader counts the slot as decided, and would announce it under its own ballot.
         if self.leader.is_overruled(slot, proposal) {
             self.step_down(step);
         }
@@ -112,6 +117,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 }
                 _ => claimed,
             };
+            // A vote under another ballot says nothing, even if its value should be the decided one: that value may
+            // have lost. Without the right vote the decision is fetched.
             if let Some((slot, ballot)) = claimed
                 && let Some(vote) = self.acceptor.vote(slot)
                 && vote.ballot == ballot
@@ -133,11 +140,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Updates everything that depends on the applied prefix.
+    /// Updates everything that depends on the applied prefix: applies what has become due, lets an election or a
+    /// leadership go on, and asks for what is still missing. Every handler that may have learned a decision ends with
+    /// it.
     pub(super) fn settle<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.replica.is_behind() {
             self.apply_ready(step);
         }
+        // A scout may have waited for this part of the log (rule S6), and a leader for room in its window (rule L3).
         if !self.leader.is_idle() {
             self.try_adopt(step);
             self.make_progress(step);

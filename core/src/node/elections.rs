@@ -1,8 +1,8 @@
-//! Elections: failure detection, the probe, and phase 1 (scout, prepare and promise).
+//! Elections: phase 1 (scout, prepare and promise), from a claim to the lead.
 
 use super::{LeaderContact, Node, Phase, Step};
 use crate::mutant::Mutant;
-use crate::random::{span_below, span_from};
+use crate::random::span_from;
 use crate::roles::acceptor::PrepareVerdict;
 use crate::roles::scout::{PromiseVerdict, Scout};
 use crate::timer::Timer;
@@ -11,13 +11,18 @@ use crate::{
     Write,
 };
 
-/// How often a probe or a prepare is repeated before the election is given up.
+/// How often a probe or a prepare is repeated before the election is given up. After that a quorum is unlikely to be
+/// up, and the node waits for its next turn; any answer that makes progress starts the count of a prepare anew (rule
+/// S7).
 const CLAIM_REPEATS: u8 = 5;
+
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
-    /// Completes the join: the node takes its permanent roles.
+    /// Completes the join: the node takes its permanent roles. Called once, when the cluster was founded here or when a
+    /// snapshot was installed.
     pub(super) fn activate<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        debug_assert!(!self.is_active(), "a node joins once (J2)");
         let role = match self.phase {
             Phase::Founding(_) => Role::Seed,
             _ => Role::Initializer,
@@ -40,120 +45,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers.arm_after(Timer::Election, &step.now, &delay);
     }
 
-    /// Timer `Election`: the leader has been silent for too long; or, once that is known, it is this node's turn to
-    /// claim a ballot.
-    pub(super) fn on_election_timeout<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-    ) {
-        if !self.leader.is_idle() {
-            return;
-        }
-        let timeout = self.config.election_timeout;
-        if self.contact == LeaderContact::Following {
-            self.contact = LeaderContact::Missing;
-            self.heartbeats_in_row = 0;
-            let leader = self.leader_hint.take().unwrap_or(self.config.node);
-            step.trace(Role::Leader, Event::Suspected { leader });
-            let delay = span_below(&mut self.rng, timeout);
-            self.timers.arm_after(Timer::Election, &step.now, &delay);
-            return self.watch_gap(step);
-        }
-        self.contact = LeaderContact::Missing;
-        if !self.voter {
-            // A node that does not vote waits for another leader.
-            return self.watch_gap(step);
-        }
-        let highest = self.highest_seen.max(self.acceptor.promised());
-        // Rule N1: when the rounds are used up, this node claims no more ballots; it still promises and accepts.
-        let Some(ballot) = Ballot::succeeding(highest, self.config.node) else {
-            step.trace(Role::Leader, Event::Exhausted);
-            return;
-        };
-        self.leader.begin_probe(ballot);
-        let delay = self.jittered(self.config.prepare_retransmit);
-        self.timers.arm_after(Timer::Scout, &step.now, &delay);
-        step.send(Role::Leader, self.config.peers(), Message::Probe { ballot });
-        self.granted(step, self.config.node);
-    }
-
-    /// Rule L7: answers whether this node would promise the ballot, without changing anything. A node that hears its
-    /// leader would not.
-    pub(super) fn on_probe<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        from: NodeId,
-        ballot: Ballot,
-    ) -> Result<(), Reason> {
-        self.check_claim(from, ballot)?;
-        let claims = !self.leader.is_idle() && !self.leader.is_probing();
-        let granted = self.contact.grants() && !claims;
-        let reply = Message::ProbeReply {
-            ballot,
-            granted,
-            highest: self.highest_seen,
-        };
-        step.send(Role::Leader, NodeSet::only(from), reply);
-        if granted {
-            Ok(())
-        } else {
-            Err(Reason::LeaderAlive)
-        }
-    }
-
-    pub(super) fn on_probe_reply<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        from: NodeId,
-        ballot: Ballot,
-        granted: bool,
-        highest: Ballot,
-    ) -> Result<(), Reason> {
-        if !self.leader.is_probing() || self.leader.ballot() != Some(ballot) {
-            return Err(Reason::StaleReply);
-        }
-        if highest > self.highest_seen {
-            if !highest.is_plausible(self.highest_seen) {
-                return Err(Reason::ImplausibleBallot);
-            }
-            self.highest_seen = highest;
-        }
-        // Rule L7: a node that has not seen as high a ballot may have a leader, but not one that this node could
-        // follow.
-        let counts = granted || highest < self.highest_seen;
-        if counts || self.makes(Mutant::DeniedProbeCounted) {
-            self.granted(step, from);
-        } else {
-            self.leader.on_denied();
-            // A node that would deny a probe itself by now waits for the other claim and uses no relay. Neither does a
-            // node that has led under that ballot, as others may still follow it.
-            if self.contact.grants() && self.highest_seen.leader() != self.config.node {
-                self.on_relay(step, from);
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts a granted probe; a quorum of them starts the scout.
-    fn granted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, from: NodeId) {
-        if !self.leader.on_granted(from, self.config.members) {
-            return;
-        }
-        let highest = self.highest_seen.max(self.acceptor.promised());
-        let (Some(ballot), Some(first)) = (
-            Ballot::succeeding(highest, self.config.node),
-            self.replica.applied().next(),
-        ) else {
-            self.leader.resign();
-            step.trace(Role::Leader, Event::Exhausted);
-            return;
-        };
-        self.begin_scout(step, ballot, first);
-    }
-
     /// Rule S1: starts a scout for a ballot above all that were seen. The node's own promise, which is the durable
     /// record that the round is used, is written before the prepare leaves.
-    fn begin_scout<T: Tracer<M, PAGE>>(
+    pub(super) fn begin_scout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         ballot: Ballot,
@@ -163,6 +57,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             ballot > self.highest_seen.max(self.acceptor.promised()),
             "claims a ballot that is not above all that were seen (S1)"
         );
+        // A node that claims turns to nobody else with its requests, which it will propose itself if it wins (rule L8).
         self.relay = None;
         self.leader.begin_scout(ballot, first);
         step.trace(Role::Scout, Event::Started);
@@ -174,6 +69,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let me = self.config.node;
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm_after(Timer::Scout, &step.now, &delay);
+        // The prepare to the own acceptor is a call, of which the trace shows that it was received.
         step.send(Role::Scout, self.config.peers(), prepare.clone());
         step.trace(
             Role::Acceptor,
@@ -185,6 +81,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.acceptor.on_prepare(ballot) == PrepareVerdict::Promised {
             step.write(Write::Promised(ballot));
         }
+        debug_assert!(
+            self.mistake.is_any() || self.acceptor.promised() == ballot,
+            "claims a ballot that its own acceptor has not promised (S1)"
+        );
+        // The own promise is taken page by page like that of any other acceptor. Each round moves the cursor past the
+        // votes of a page. Those are at most a window above what is applied, so the cursor's 16 bits are enough for
+        // them.
         loop {
             let Some(scout) = self.leader.scout_mut() else {
                 return;
@@ -201,6 +104,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Checks that apply to every message that claims a ballot: its owner is the sender, and the round is plausible.
+    /// The first keeps a ballot to one node (rule A1), the second leaves rounds for later claims (rule N1).
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
         if ballot.leader() != from {
             return Err(Reason::Malformed);
@@ -221,6 +125,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         self.check_claim(from, ballot)?;
         let prepared = self.acceptor.on_prepare(ballot);
+        // Written and noted only if the promise is new. The page is the same each time it is asked for, as long as no
+        // higher ballot is promised (rule A6).
         let (entries, last) = match prepared {
             PrepareVerdict::Refused => (Entries::<M, PAGE>::new(), true),
             PrepareVerdict::Promised | PrepareVerdict::Repeated => self.acceptor.page(first),
@@ -236,8 +142,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.timers.postpone(Timer::Election, step.now + delay);
             self.contact = LeaderContact::Promised;
             self.leader_hint = None;
+            // The relay that heard a leader belongs to the time before this claim. One that only has decisions still
+            // has them.
             self.relay = self.relay.filter(|relay| !relay.hears);
         }
+        // A refusal is the same message with the higher ballot and no entries: whoever asks reads the ballot first.
         let promised = self.acceptor.promised();
         debug_assert!(
             promised >= ballot,
@@ -262,6 +171,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rules S2 to S6: handles `Promise`. Merges the page, then requests the next one, or takes the lead once a quorum
     /// is complete.
+    ///
+    /// The checks are in the order in which an answer becomes useless: it answers another ballot (stale), it refuses
+    /// this one, or no acceptor could send it.
     pub(super) fn on_promise<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -296,6 +208,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised > ballot {
             return self.on_refused(step, *promised);
         }
+        // Votes under this ballot or a higher one cannot be in a promise of it (rule A6), and those at or below the
+        // low-water mark are forgotten (rule T2). A page without entries that is not the last would never get further.
         let frozen = entries
             .iter()
             .all(|entry| entry.ballot < *ballot && entry.slot > *low_water);
@@ -303,6 +217,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Malformed);
         }
         match scout.on_promise(from, *first, *low_water, entries, *last, members) {
+            // Asked at once and of this acceptor alone; if the question or its answer is lost, the timer repeats it.
             PromiseVerdict::More(next) => {
                 let prepare = Message::Prepare {
                     ballot: *ballot,
@@ -314,6 +229,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             PromiseVerdict::Repeated => return Err(Reason::Known),
             PromiseVerdict::Quorum => self.try_adopt(step),
         }
+        // Whatever an acceptor has forgotten, its node has applied: it is decided, and can be fetched from there.
         self.replica.on_decided(*low_water);
         self.watch_gap(step);
         Ok(())
@@ -325,6 +241,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         promised: Ballot,
     ) -> Result<(), Reason> {
+        // Rule N1: a forged refusal must not raise what this node has seen to the end of the rounds.
         if !promised.is_plausible(self.highest_seen) {
             return Err(Reason::ImplausibleBallot);
         }
@@ -348,8 +265,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             low_water
         };
+        // Rule S6: to propose below the mark could decide a slot a second time. The scout stays complete, and each slot
+        // that is applied, and each firing of its timer, leads here again.
         if self.replica.applied() < low_water {
             self.replica.on_decided(low_water);
+            // Asked of the acceptor that has reported the mark, as it has the state up to there. While an earlier
+            // request is still being answered there is no need for another one.
             if self.learn_until <= self.replica.applied() {
                 self.learn_from(step, owner);
             }
@@ -373,6 +294,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 next_slot,
             },
         );
+        debug_assert!(
+            self.mistake.is_any() || self.highest_seen == ballot,
+            "takes the lead under another ballot than the highest that it has seen (F1)"
+        );
         self.timers.cancel(Timer::Scout);
         self.timers.cancel(Timer::Election);
         self.timers
@@ -388,6 +313,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 },
             );
         }
+        // The heartbeat comes first, so that followers hear of the leader even if the accepts are lost. Then what was
+        // adopted (rule L1), and only then what waits here: it goes into the slots after that.
         self.on_heartbeat_timeout(step);
         self.propose_adopted(step);
         self.leader.reuse_slots();
@@ -413,6 +340,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             None => self.leader.on_probe_retransmit(members, repeats),
         };
         let Some(missing) = missing.map(|missing| missing.without(self.config.node)) else {
+            // Nobody has denied the probe, so the node that denied an earlier one may no longer hear a leader.
             if !self.leader.is_denied() {
                 self.relay = self.relay.filter(|relay| !relay.hears);
             }
@@ -442,6 +370,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             rest = rest.minus(acceptors);
             step.send(Role::Scout, acceptors, Message::Prepare { ballot, from });
         }
+        // If the quorum is complete and only a part of the log is missing, it may have arrived meanwhile.
         self.try_adopt(step);
     }
 }

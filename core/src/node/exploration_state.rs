@@ -87,10 +87,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         self.learn_repeats = self.repeats_that_count();
         (self.heartbeats_in_row, self.failures) = (0, 0);
+        // The deadlines are at the end of time, so whatever comes next may come at any instant.
         self.last_step = LastStep::NONE;
     }
 
-    /// Rule L5: true if a rival has ended an election of this node, and nothing shows yet that `patience` is over.
+    /// Rule L5: true if a rival has ended an election of this node, and nothing shows yet that `patience` is over. A
+    /// node that was never preempted has its patience at [`Instant::ZERO`].
     fn may_be_patient(&self) -> bool {
         self.patience > Instant::ZERO
     }

@@ -36,6 +36,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.makes(Mutant::FenceIgnored) {
             return;
         }
+        // The founding is a write of an earlier step of the same outbox, if the node has become active with it.
         let founds = |write: &Write<M::Command>| *write == Write::Installed(Slot::ZERO);
         let founder = self.config.node == self.config.founder;
         let founding = matches!(self.phase, Phase::Founding(_))
@@ -59,6 +60,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             outbox.writes().is_empty() && outbox.messages().is_empty(),
             "what depends on a failed write has not left (D1)"
         );
+        debug_assert!(
+            !alone || outbox.replies().is_empty(),
+            "what a quorum of one has answered may be written nowhere (D1)"
+        );
         self.voter = false;
         let mut step = self.step(now, outbox, tracer);
         step.trace(Role::Node, Event::Fenced);
@@ -69,6 +74,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.trace(Role::Leader, Event::SteppedDown { ballot });
             }
             self.resign(&mut step);
+            debug_assert!(self.leader.is_idle(), "a fenced node leads (D1)");
         }
         step.finish();
         self.invariants();

@@ -23,10 +23,15 @@ pub(super) const RELAY_REPEATS: u8 = 3;
 /// deny for different reasons, and only `Following` means that a leader can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum LeaderContact {
+    /// Nothing was heard of a leader yet.
     New,
+    /// A leader is heard, or this node is the leader.
     Following,
+    /// The leader was silent for too long.
     Missing,
+    /// Another node was promised its ballot, and has not taken the lead yet.
     Promised,
+    /// An election or a leadership of this node has ended without a leader that is heard.
     Waiting,
 }
 
@@ -40,6 +45,7 @@ impl LeaderContact {
 /// A node that has more of the log than this node, which hears no leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Relay {
+    /// The node, never this one.
     pub(super) node: NodeId,
     /// True if the relay has said that it hears a leader; false if it has only sent decisions.
     pub(super) hears: bool,
@@ -52,9 +58,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Such a node requests decisions again and again.
     pub(super) fn is_without_leader(&self) -> bool {
         let looks = match self.contact {
+            // A leader may be about to be heard; to ask others now would be in vain most of the time.
             LeaderContact::New | LeaderContact::Following | LeaderContact::Promised => {
                 return false;
             }
+            // A voter has its probe to come, and learns from the answers whether anybody hears a leader.
             LeaderContact::Missing => !self.voter || self.relay.is_some(),
             LeaderContact::Waiting => true,
         };
@@ -68,7 +76,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         node: NodeId,
     ) {
+        debug_assert!(
+            self.mistake.is_any() || self.leader_hint.is_none(),
+            "looks for a way around a leader that it hears (L8)"
+        );
         let relay = Some(Relay { node, hears: true });
+        // Once for each relay: each repetition of the probe is denied again.
         if self.relay != relay {
             self.relay = relay;
             self.propose_pending(step, true);
@@ -86,7 +99,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Returns the node that requests are proposed to: the leader, or else the relay.
+    /// Returns the node that requests are proposed to: the leader, or else the relay; `None` if they have to wait.
     pub(super) fn proposal_target(&self) -> Option<NodeId> {
         self.leader_hint.or(self.relay.map(|relay| relay.node))
     }

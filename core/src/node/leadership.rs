@@ -8,7 +8,8 @@ use crate::{
     Ballot, Duration, Event, Message, NodeId, NodeSet, Reason, Role, Slot, StateMachine, Tracer,
 };
 
-/// After so many consecutive heartbeats under one ballot the leader is stable, and back-off starts over (rule L5).
+/// After so many consecutive heartbeats under one ballot the leader is stable, and back-off starts over (rule L5). One
+/// alone proves little: two candidates that preempt each other in turn send one each.
 const STABLE_HEARTBEATS: u8 = 3;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -35,10 +36,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.mistake.is_any() || self.highest_seen == ballot,
             "follows a leader below the highest ballot (F1)"
         );
+        // A scout under a lower ballot has given way above; a probe gives way to whoever leads.
         if self.leader.is_probing() {
             self.leader.resign();
             self.timers.cancel(Timer::Scout);
         }
+        debug_assert!(
+            self.mistake.is_any() || self.leader.is_idle(),
+            "follows another node while it runs for election or leads (L4)"
+        );
+        // Rule F2: each sign of life puts off the suspicion by a whole timeout.
         self.contact = LeaderContact::Following;
         self.relay = None;
         self.timers
@@ -56,6 +63,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         leader: NodeId,
     ) {
+        debug_assert!(
+            leader != self.config.node,
+            "a node that leads hears of it from itself, not from a message (N3)"
+        );
         self.leader_hint = Some(leader);
         self.heartbeats_in_row = 0;
         step.trace(Role::Leader, Event::Accepting { leader });
@@ -72,8 +83,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.leader.is_idle() {
             self.give_way(step, ballot);
         }
+        debug_assert!(
+            self.leader.is_probing() || self.leader.ballot().is_none_or(|mine| mine >= ballot),
+            "goes on under a lower ballot than one that it has heard of (L4)"
+        );
     }
 
+    /// Ends an election or a leadership under a ballot lower than `ballot`. A probe goes on, as it has claimed nothing
+    /// that could be lost, and looks for a higher ballot when it is granted. A function of its own, so that
+    /// the many messages to a node that is idle do not pay for a call.
     #[inline(never)]
     fn give_way<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, ballot: Ballot) {
         if let Some(mine) = self.leader.ballot()
@@ -92,6 +110,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         by: Ballot,
     ) {
         debug_assert!(mine < by, "only a higher ballot preempts (L4)");
+        // The trace names what has ended: a claim that was never won, or a leadership.
         let role = if self.leader.scout().is_some() {
             Role::Scout
         } else {
@@ -102,7 +121,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.back_off(step);
     }
 
-    /// Stops probing, scouting or leading.
+    /// Stops probing, scouting or leading. What comes next is up to the caller: a back-off, a claim that is merely
+    /// delayed, or nothing if the node is fenced.
     pub(super) fn resign<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.scout().is_some() {
             step.trace(Role::Scout, Event::Stopped);
@@ -132,6 +152,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// from a time of contention does not outlast that contention.
     fn back_off<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let doublings = self.failures.min(self.config.backoff_doublings_max);
+        debug_assert!(
+            doublings <= 16,
+            "the settings allow for no more doublings than 16"
+        );
         self.failures = self.failures.saturating_add(1);
         let timeout = self.config.election_timeout;
         let twice = |span: Duration| span.saturating_add(span);
@@ -149,11 +173,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.delay_claim(step, delay);
     }
 
+    /// Waits for `delay` before this node probes again.
     fn delay_claim<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         delay: Duration,
     ) {
+        debug_assert!(
+            self.leader.is_idle(),
+            "waits for its next claim while one is under way"
+        );
         let delay = if self.makes(Mutant::ClaimsAtOnce) {
             Duration::ZERO
         } else {
@@ -196,6 +225,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
     }
 
+    /// Rule L5: counts a heartbeat, sent or received. Both show that somebody leads undisturbed.
     fn count_heartbeat(&mut self) {
         self.heartbeats_in_row = self.heartbeats_in_row.saturating_add(1);
         if self.heartbeats_in_row >= STABLE_HEARTBEATS {
@@ -216,6 +246,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if ballot < self.highest_seen && !self.makes(Mutant::OldLeaderFollowed) {
             return Err(Reason::OldBallot);
         }
+        // Rule N3: compared before the leader is followed, and before anything of its log is applied here.
         self.replica.on_chain(decided, chain);
         if self.replica.has_diverged() {
             self.diverge(step);
@@ -223,6 +254,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.follow(step, ballot);
         self.count_heartbeat();
+        // Rule D1: the answers of a node that cannot vote would keep a leader in office that has no quorum of votes.
         if self.voter {
             step.send(
                 Role::Replica,
@@ -235,6 +267,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
+    /// Rule L6: counts the answer to a heartbeat. Answers to accepts count as well, so that this one only matters where
+    /// nothing is requested.
     pub(super) fn on_heartbeat_reply(
         &mut self,
         from: NodeId,
@@ -256,6 +290,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.leader.leading().is_none() {
             return;
         }
+        // The span is the one after which followers suspect a leader, so a leader that is cut off steps down at about
+        // the time at which the others begin to look for another one.
         if self.leader.count_quorum(self.config.members) {
             self.timers
                 .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
@@ -264,7 +300,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.step_down(step);
     }
 
-    /// Ends the leadership for a reason other than a higher ballot.
+    /// Ends the leadership for a reason other than a higher ballot. No rival has won, so the delay before the next
+    /// claim does not grow (rule L5).
     pub(super) fn step_down<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if let Some(ballot) = self.leader.leading() {
             step.trace(Role::Leader, Event::SteppedDown { ballot });

@@ -28,6 +28,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Sets the active mutant, in builds with the feature `mutants` and without it; without it, does nothing.
     #[inline]
     pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
+        // Nothing is activated: `highest_seen` must not fall to what was promised.
         if !mistake.is_any() && !self.mistake.is_any() {
             return;
         }

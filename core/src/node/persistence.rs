@@ -16,6 +16,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Returns the accepted entries for slots that are not applied yet.
     pub(crate) fn votes_ahead(&self) -> impl Iterator<Item = Entry<M::Command>> {
+        // Slots that are applied are in the snapshot beside which these votes are written (rule T1).
         let applied = self.applied();
         let applied = if self.makes(Mutant::VotesLeftOut) {
             Slot::new(u64::MAX)
@@ -52,7 +53,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Some(bytes)
     }
 
-    /// A snapshot that is being written to storage is kept like one that another node fetches.
+    /// A snapshot that is being written to storage is kept like one that another node fetches: each page puts off the
+    /// end of the transfer.
     fn extend_transfer(&mut self, now: Instant) {
         self.timers
             .arm_after(Timer::Transfer, &now, &self.config.transfer_timeout);

@@ -35,11 +35,14 @@ use crate::{Ballot, ClientId, Entry, Instant, RequestNumber, Slot, StateMachine}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Durable<M: StateMachine, const WINDOW: usize = 16, const CLIENTS: usize = 8> {
+    /// Everything that was promised and accepted (rule D2).
     pub(super) acceptor: Acceptor<M::Command, WINDOW>,
+    /// Everything that was applied, at least up to the acceptor's low-water mark (rule T1).
     pub(super) state: State<M, CLIENTS>,
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WINDOW, CLIENTS> {
+    /// Joins the two parts that a replay of storage has rebuilt.
     pub(crate) fn restored(
         acceptor: Acceptor<M::Command, WINDOW>,
         state: State<M, CLIENTS>,
@@ -97,6 +100,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// over with [`Node::found`] or [`Node::join`]. `None` also for a node that does not vote: its memory differs from
     /// its storage, so it restarts from the storage, or with [`Node::learn`].
     pub fn durable(&self) -> Option<Durable<M, WINDOW, CLIENTS>> {
+        debug_assert!(
+            self.mistake.is_any() || self.acceptor.low_water() <= self.replica.applied(),
+            "votes were dropped for slots that the state does not include (T1)"
+        );
         (self.voter && self.is_active()).then(|| Durable {
             acceptor: self.acceptor.clone(),
             state: self.replica.state().clone(),
@@ -132,6 +139,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         incarnation: u32,
         now: Instant,
     ) -> Self {
+        // Without the incarnation, nodes that fail together soon after each start would draw the same delays each time.
         let seed = run_seed ^ mix(u64::from(incarnation));
         let mut rng = stream(seed, Purpose::Node(config.node.0));
         let timeout = config.election_timeout;

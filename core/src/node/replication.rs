@@ -30,6 +30,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Separate from `make_progress`, so that the check for work is inlined where votes are handled.
+    ///
+    /// Each round applies a slot, or assigns slots to proposals that wait, and applying frees slots for more of them.
+    /// So the rounds are limited by the slots that are chosen and the proposals that wait, and rule N4 counts with a
+    /// window and `CLIENTS` of them.
     #[inline(never)]
     fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
@@ -38,6 +42,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         loop {
             let mut decided = false;
             if let Some((slot, proposal)) = self.leader.next_chosen() {
+                // A chosen slot is decided for the own replica without a message. It may know the decision already,
+                // from another node that was ahead.
                 match self.replica.decide(slot, proposal) {
                     Ok(new) => {
                         decided = new;
@@ -62,6 +68,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 break;
             }
         }
+        debug_assert!(
+            self.mistake.is_any() || self.leader.next_chosen().is_none(),
+            "a chosen slot that could be applied was left (R2)"
+        );
+        // Announced once for all slots of the step, and after they were applied: the followers learn of a slot when the
+        // leader could answer for it.
         if let Some(decided) = self.leader.announce() {
             debug_assert!(
                 self.mistake.is_any() || decided <= self.replica.applied(),
@@ -80,6 +92,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         while let Some((slot, proposal)) = self.leader.start_next() {
             self.send_accept(step, ballot, slot, &proposal);
         }
+        debug_assert!(
+            !self.leader.can_start(),
+            "a proposal waits although the window has a slot for it (L3)"
+        );
         self.expect_votes(step);
     }
 
@@ -99,6 +115,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         true
     }
 
+    /// Arms the timer for repetitions, unless it runs already: a stream of new slots must not put off the repetition of
+    /// an old one. Slots that are too recent are left out when it fires.
     fn expect_votes<T: Tracer<M, PAGE>>(&mut self, step: &Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Commander) {
             self.timers
@@ -107,6 +125,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Sends `Accept` for one proposal to all other members. Consecutive slots share a page in the outbox.
+    ///
+    /// The own vote comes afterwards in the code and leaves first: the driver makes writes durable before it sends any
+    /// message of the same outbox (rules C4 and D1).
     fn send_accept<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -139,6 +160,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let Some(next) = slot.next() else { break };
             slot = next;
         }
+        debug_assert!(
+            self.mistake.is_any() || self.halt.is_some() || slot > last,
+            "an adopted slot was not proposed (L1)"
+        );
         self.timers
             .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
     }
@@ -153,9 +178,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         proposal: &Proposal<M::Command>,
     ) {
         let me = self.config.node;
+        // A fenced node has resigned, so this is never reached without a vote to give.
         debug_assert!(
             self.mistake.is_any() || self.voter,
             "a node that does not vote leads (D1, D2)"
+        );
+        debug_assert!(
+            self.mistake.is_any() || self.acceptor.promised() == ballot,
+            "a leader's own acceptor has promised its ballot, and no other since (C4)"
         );
         if self.makes(Mutant::OwnVoteImplied) {
             return self.count_vote(step, ballot, slot, me);
@@ -170,7 +200,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 proposal: *proposal,
             })),
             AcceptVerdict::Conflict(conflict) => return self.halt(step, Halt::Conflict(conflict)),
+            // Counted once more, which changes nothing (rule C1).
             AcceptVerdict::Repeated => {}
+            // Without a vote there is nothing to count. The slot may be decided by the others alone.
             AcceptVerdict::Refused | AcceptVerdict::Compacted | AcceptVerdict::NoRoom => return,
         }
         self.count_vote(step, ballot, slot, me);
@@ -216,6 +248,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.timers
             .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
         let (decided, members) = (self.leader.decided(), self.config.members);
+        // Rule N4: scattered slots share no pages, so without this limit one firing could take a message for each slot
+        // of the window. The others are repeated when it fires next.
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
         while slot <= last && step.outbox.len() < full {
             if let Some((proposal, missing)) = self.leader.retransmit(slot, members) {
@@ -236,6 +270,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Rules A2 and C3: handles `Accept`. Learns how far the log is decided, then accepts as much of the run as it can.
     /// A node that does not vote keeps the run as well, as it will be told which part of it is decided, but does not
     /// answer (rules D1 and D2).
+    ///
+    /// The order matters. Nothing is changed by a malformed message. What the message announces as decided is applied
+    /// first, as that frees the places of the window that the run may need.
     pub(super) fn on_accept<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -257,6 +294,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if proposals.is_empty() || first == Slot::ZERO || *decided >= first || end.is_none() {
             return Err(Reason::Malformed);
         }
+        // Rule F1: an accept of an old leader is answered, with the higher promise, and is no sign of life.
         if ballot >= self.highest_seen {
             self.follow(step, ballot);
         }
@@ -279,16 +317,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             (first, count),
             low_water,
         );
+        debug_assert!(
+            self.mistake.is_any() || low_water <= self.replica.applied(),
+            "has forgotten votes for slots that are not applied here (T1)"
+        );
+        // The answer is the last message: a node that does not vote has no earlier answer that it could be merged with.
         if !self.voter {
             step.drop_writes();
             step.drop_last_message();
         }
         if count > 0 {
             let end = first.checked_add(u64::from(count)).unwrap_or(first);
+            // The run ends one slot before `end`, at most a window above the mark.
             let votes = usize::try_from(end.distance(low_water)).unwrap_or(0);
             self.votes_peak = self.votes_peak.max(votes.saturating_sub(1));
         }
         self.settle(step);
+        // Of a refusal nothing is traced here: the answer says it.
         if count == 0 && promised == ballot {
             Err(Reason::OutsideWindow)
         } else {
@@ -297,6 +342,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Accepts consecutive slots as far as possible, and returns how many. `None` if a conflict has halted the node.
+    ///
+    /// It stops at the first slot that is not accepted, since an answer names one run. The accepts behind a gap are
+    /// repeated like any that were lost.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -379,6 +427,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised < ballot && *count > 0 {
             return Err(Reason::Malformed);
         }
+        // Rule L6: an answer that accepts nothing for lack of room comes from a member that hears this leader all the
+        // same.
         self.leader.on_answer(from);
         // A driver that gathers steps may have merged runs into one that is longer than the window; only the slots in
         // flight count.
@@ -390,6 +440,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             end
         };
+        // The loop is limited by the slots in flight, whatever the message claims.
         if let Some((driven, last)) = self.leader.slots_in_flight() {
             let mut slot = driven.max(*first);
             while slot < end && slot <= last {
@@ -406,7 +457,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// Rule C3: handles `Decision`: a prefix of the log is decided.
+    /// Rule C3: handles `Decision`: a prefix of the log is decided. It is as true under an old ballot, whose owner is
+    /// however not followed any more (rule F1).
     pub(super) fn on_decision<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -1,8 +1,7 @@
-//! Client requests: registrations, commands, proposals and replies.
+//! Client requests: registrations, commands, withdrawals and replies.
 
 use super::{Node, Step};
 use crate::mutant::Mutant;
-use crate::roles::leader::EnqueueVerdict;
 use crate::roles::replica::RequestVerdict;
 use crate::roles::requester::Requester;
 use crate::timer::Timer;
@@ -70,6 +69,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox: &mut impl AnyOutbox<M, PAGE>,
         tracer: &mut T,
     ) -> Result<(), RequestError> {
+        // A registration has the number 0 in its key, so a request under that number would be taken for one.
         let registers = matches!(proposal, Proposal::Register { .. });
         let numbered = |key: &RequestKey| key.number != RequestNumber::REGISTRATION;
         let Some(key) = proposal.key().filter(|key| registers || numbered(key)) else {
@@ -86,6 +86,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let number = requester.key.number;
             return Err(RequestError::Outstanding { number });
         }
+        // Kept before it is passed on: the answer may come in this very step, and finds its requester.
         let requester = Requester::new(proposal, key);
         let fingerprint = requester.fingerprint;
         if !self.requesters.insert(requester) {
@@ -97,6 +98,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 .arm_after(Timer::Request, &now, &self.config.request_retransmit);
         }
         self.ask_replica(&mut step, &proposal, fingerprint);
+        debug_assert!(
+            self.mistake.is_any() || step.messages() <= Self::OUTBOX_MIN,
+            "says more in one step than there has to be room for (N4)"
+        );
         step.finish();
         self.invariants();
         Ok(())
@@ -122,6 +127,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
         }
+        debug_assert!(
+            !self.is_outstanding(key),
+            "a client had two requests at a time"
+        );
         // A node that waits for this client here repeats its request, unless the client withdraws it there as well.
         let _ = self.replica.on_answer(key, fingerprint);
         self.invariants();
@@ -177,6 +186,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Timer `Request`: requesters that have waited repeat their requests.
+    ///
+    /// They are listed first, as an answer may come at once and remove its requester from the table.
     pub(super) fn on_request_timeout<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -197,7 +208,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Handles `Request`, with its fingerprint: answers it from the session, or makes it pending.
+    /// Handles `Request`, with its fingerprint: answers it from the session, or makes it pending. It comes from a
+    /// requester of this node, by a call, or from a node that has not joined yet.
     pub(super) fn on_request<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -236,127 +248,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                         &self.config.propose_retransmit,
                     );
                 }
+                // Where no leader is known it waits, and is proposed to the next one.
                 let to = self.proposal_target();
                 self.propose(step, to, proposal, false);
                 self.make_progress(step);
                 Ok(())
             }
-        }
-    }
-
-    /// Proposes a request to the leader; by a call if that is this node. Without a leader it goes to a relay (rule L8),
-    /// or waits.
-    fn propose<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        to: Option<NodeId>,
-        proposal: &Proposal<M::Command>,
-        retry: bool,
-    ) {
-        let me = self.config.node;
-        let message = || Message::Propose {
-            proposal: *proposal,
-            retry,
-        };
-        match to {
-            Some(leader) if leader == me => {
-                step.trace_local(me, (Role::Replica, Role::Leader), message);
-                self.enqueue(step, proposal, retry);
-            }
-            Some(leader) => step.send(Role::Replica, NodeSet::only(leader), message()),
-            None => {}
-        }
-    }
-
-    fn enqueue<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        proposal: &Proposal<M::Command>,
-        retry: bool,
-    ) -> EnqueueVerdict {
-        if !retry && self.start(step, proposal) {
-            return EnqueueVerdict::Taken;
-        }
-        let enqueued = self.leader.enqueue(proposal, retry);
-        if enqueued == EnqueueVerdict::Full {
-            step.full(Role::Leader, Queue::Waiting);
-        }
-        enqueued
-    }
-
-    /// Rules R3 and L4: proposes pending requests to the leader: all of them if the leader is new, otherwise those that
-    /// have waited.
-    pub(super) fn propose_pending<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        all: bool,
-    ) {
-        if all || self.replica.pending() == 0 {
-            self.bypass_leader = false;
-        }
-        if self.replica.pending() == 0 {
-            return;
-        }
-        self.timers
-            .arm_after(Timer::Propose, &step.now, &self.config.propose_retransmit);
-        let to = if all {
-            self.proposal_target()
-        } else {
-            self.retry_target()
-        };
-        for proposal in &self.replica.take_proposals(all) {
-            self.propose(step, to, proposal, true);
-        }
-    }
-
-    pub(super) fn on_propose_timeout<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-    ) {
-        self.propose_pending(step, false);
-        self.make_progress(step);
-    }
-
-    /// Rules L3 and L8: handles `Propose`. The leader takes the proposal, and a follower forwards it to its leader. A
-    /// node that hears no leader drops it, and the replica that sent it finds another way.
-    pub(super) fn on_propose<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        from: NodeId,
-        proposal: &Proposal<M::Command>,
-        retry: bool,
-    ) -> Result<(), Reason> {
-        let key = proposal.key().ok_or(Reason::Malformed)?;
-        let passed_on = self.forward_target(from);
-        let leads = self.leader.leading().is_some();
-        if !leads && passed_on.is_none() {
-            return Err(Reason::NotLeading);
-        }
-        if retry {
-            let fingerprint = proposal.fingerprint();
-            if let Some(outcome) = self.replica.look_up(proposal, fingerprint) {
-                // The replica that asks is behind: it gets the answer, and the log no second entry.
-                let message = response(Reply {
-                    key,
-                    fingerprint,
-                    outcome,
-                });
-                step.send(Role::Replica, NodeSet::only(from), message);
-                return Err(Reason::Known);
-            }
-        }
-        if let Some(next) = passed_on.filter(|_| !leads) {
-            let proposal = *proposal;
-            let message = Message::Propose { proposal, retry };
-            step.send(Role::Replica, NodeSet::only(next), message);
-            return Ok(());
-        }
-        let enqueued = self.enqueue(step, proposal, retry);
-        self.make_progress(step);
-        match enqueued {
-            EnqueueVerdict::Taken => Ok(()),
-            EnqueueVerdict::Known => Err(Reason::Known),
-            EnqueueVerdict::Full => Err(Reason::Full),
         }
     }
 
@@ -397,6 +294,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) {
+        // Ends because each round takes a request away from those that are pending.
         while let Some((waiter, reply)) = self.replica.next_answered() {
             self.respond(step, waiter, reply);
         }
@@ -408,7 +306,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         reply: Reply<M::Output>,
     ) -> Result<(), Reason> {
-        // A busy replica has not answered the request yet.
+        // A busy replica has not answered the request yet. A request that is pending here goes on.
         let waiter = if reply.outcome == Outcome::Busy {
             None
         } else {
@@ -440,13 +338,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.requesters.len() == 0 {
             self.timers.cancel(Timer::Request);
         }
+        debug_assert!(
+            !self.is_outstanding(reply.key),
+            "a client had two requests at a time"
+        );
         step.reply(reply);
         Ok(())
     }
 }
 
 /// Converts a reply to a message.
-fn response<M: StateMachine, const PAGE: usize>(reply: Reply<M::Output>) -> Message<M, PAGE> {
+pub(super) fn response<M: StateMachine, const PAGE: usize>(
+    reply: Reply<M::Output>,
+) -> Message<M, PAGE> {
     let Reply {
         key,
         fingerprint,

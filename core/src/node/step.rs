@@ -33,6 +33,18 @@ impl LastStep {
         }
         let _ = now;
     }
+
+    /// True if what is due after the last step may lie past the end of time, where no timer can be armed. Only a test
+    /// gets there: it is 292,000 years away.
+    pub(super) fn is_near_the_end(&self) -> bool {
+        #[cfg(debug_assertions)]
+        let at = self.at;
+        #[cfg(not(debug_assertions))]
+        let Self {} = self;
+        #[cfg(not(debug_assertions))]
+        let at = None::<Instant>;
+        at.is_some_and(|at| at.as_micros() > u64::MAX / 2)
+    }
 }
 
 /// Not part of the state of a node.
@@ -60,6 +72,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         outbox_min(WINDOW, CLIENTS, PAGE)
     };
 
+    /// The error of the compiler for an outbox that is too small.
     const TOO_SMALL: &'static str = const { &Sentence::too_small(Self::OUTBOX_MIN) }.as_str();
 
     /// Compiles only if an outbox of `room` has the room that a step may need.
@@ -83,15 +96,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 /// The context that the handlers of a node share during one step.
 #[derive(Debug)]
 pub(super) struct Step<'a, M: StateMachine, const PAGE: usize, T> {
+    /// The time of the step, read once by the driver: all of a step happens at one moment.
     pub(super) now: Instant,
+    /// The node whose step it is, for its trace.
     node: NodeId,
+    /// What the step puts out is added to what earlier steps have put there.
     pub(super) outbox: OutboxView<'a, M, PAGE>,
-    /// The number of messages in the outbox when the step began.
+    /// The number of messages in the outbox when the step began. The last of them may be merged with one of this step.
     before: usize,
+    /// Receives what happens, as it happens.
     tracer: &'a mut T,
 }
 
 impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAGE, T> {
+    /// Begins a step with an outbox that may hold the output of earlier ones.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn new(
         now: Instant,
@@ -109,13 +127,20 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
-    /// Ends the step, and traces the messages that it has put in the outbox, in their final form.
+    /// Ends the step, and traces the messages that it has put in the outbox, in their final form. While the step goes
+    /// on they may still be merged, and a page may still grow.
     pub(super) fn finish(self) {
         debug_assert!(
             self.before <= self.outbox.len(),
             "a step has removed messages of an earlier one"
         );
         for Outgoing { role, to, message } in self.outbox.since(self.before) {
+            debug_assert!(!to.is_empty(), "a message without recipients");
+            // Some mutants ask the wrong node, which may be this one.
+            debug_assert!(
+                cfg!(feature = "mutants") || !to.contains(self.node),
+                "sends itself a message, which would look like one of its duplicate (N3)"
+            );
             self.tracer.record(&Record {
                 at: self.now,
                 node: self.node,
@@ -125,6 +150,12 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
+    /// Returns how many messages the step has put in the outbox so far.
+    pub(super) fn messages(&self) -> usize {
+        self.outbox.len().saturating_sub(self.before)
+    }
+
+    /// Traces an event of one of the node's roles.
     pub(super) fn trace(&mut self, role: Role, event: Event<'_, M, PAGE>) {
         self.tracer.record(&Record {
             at: self.now,
@@ -150,26 +181,32 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.trace(to, Event::Received { from: me, message });
     }
 
+    /// Traces why a message is ignored. Nothing was changed by it.
     pub(super) fn ignore(&mut self, role: Role, from: NodeId, kind: MessageKind, reason: Reason) {
         self.trace(role, Event::Ignored { from, kind, reason });
     }
 
+    /// Traces that an item did not fit into a queue; whoever it came from tries again.
     pub(super) fn full(&mut self, role: Role, queue: Queue) {
         self.trace(role, Event::Full { queue });
     }
 
+    /// Returns the room that the outbox has for more. Looked at once, before a step changes anything (rule N4).
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn room(&self) -> usize {
         self.outbox.room()
     }
 
+    /// Queues a write. It becomes durable before any message or reply of the same outbox leaves, whichever was queued
+    /// first (rule D1).
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn write(&mut self, write: Write<M::Command>) {
         let result = self.outbox.write(write);
         self.note(result);
     }
 
-    /// Drops all writes from the outbox.
+    /// Drops all writes from the outbox, those of earlier steps as well: only a node that does not vote does this, and
+    /// nobody relies on any of its writes.
     #[cold]
     #[inline(never)]
     pub(super) fn drop_writes(&mut self) {
@@ -192,6 +229,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
+    /// Queues an accept for one slot; does nothing if `to` is empty, as in a cluster of one.
     pub(super) fn accept(
         &mut self,
         to: NodeSet,
@@ -206,6 +244,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
+    /// Queues the answer to an accept: the first slot and the length of the run that was accepted.
     pub(super) fn accepted(
         &mut self,
         to: NodeSet,
@@ -218,6 +257,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.note(result);
     }
 
+    /// Queues an announcement of how far the log is decided; does nothing if `to` is empty.
     pub(super) fn decision(&mut self, to: NodeSet, ballot: Ballot, decided: Slot) {
         if !to.is_empty() {
             let result = self.outbox.decision(to, ballot, decided);
@@ -225,6 +265,7 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         }
     }
 
+    /// Queues a reply to a client of this node.
     pub(super) fn reply(&mut self, reply: Reply<M::Output>) {
         let result = self.outbox.reply(reply);
         self.note(result);

@@ -16,8 +16,13 @@ use heapless::Vec;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Acceptor<C, const WINDOW: usize> {
+    /// The highest ballot that was promised, or accepted under. An answer that shows it leaves only when it is durable
+    /// (rule D1), so what a restart restores is never below what others were told.
     promised: Ballot,
+    /// The last vote for each slot above the low-water mark, which is the floor of the window. An earlier vote for the
+    /// same slot is overwritten: a scout needs the one with the highest ballot only (rule S4).
     votes: Window<Vote<C>, WINDOW>,
+    /// Set by the node; without the feature `mutants` it has no size.
     pub(crate) mistake: Mistake,
 }
 
@@ -25,7 +30,9 @@ pub(crate) struct Acceptor<C, const WINDOW: usize> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Vote<C> {
+    /// The ballot of the accept, never that of a promise made since (rule A3).
     pub(crate) ballot: Ballot,
+    /// The value. With its ballot it is written before anybody is told of the vote.
     pub(crate) proposal: Proposal<C>,
 }
 
@@ -58,6 +65,8 @@ pub(crate) enum AcceptVerdict<C> {
 }
 
 impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
+    /// Creates the acceptor of a node that has never been a member: it has promised nothing and may answer anybody. For
+    /// a node that has been one, this would be amnesia (rule D2).
     pub(crate) const fn new() -> Self {
         Self {
             promised: Ballot::NULL,
@@ -113,6 +122,14 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
             self.mistake.is_any() || ballot > self.promised,
             "a promise never falls (A1)"
         );
+        debug_assert!(
+            self.mistake.is_any()
+                || self
+                    .votes
+                    .iter_from(Slot::ZERO)
+                    .all(|(_, vote)| vote.ballot < ballot),
+            "has a vote under a ballot that is promised only now (A2)"
+        );
         self.promised = ballot;
         PrepareVerdict::Promised
     }
@@ -133,6 +150,12 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 self.mistake.is_any() || entry.ballot <= self.promised,
                 "reports a vote above the promise (A2)"
             );
+            debug_assert!(
+                self.mistake.is_any() || slot > self.low_water(),
+                "reports a vote that the low-water mark covers (T2)"
+            );
+            // The page is full, and there is at least this entry more: the page is not the last one. A page that is
+            // filled by the very last entry comes out of the loop, so no empty page follows it.
             if page.push(entry).is_err() {
                 return (page, self.mistake.is(Mutant::PageMarkedLast));
             }
@@ -144,6 +167,9 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     ///
     /// To make room for the slot, only votes for slots up to `applied` are dropped; this node's replica has applied
     /// those.
+    ///
+    /// The order of the checks matters. A refused accept must not make room, since its slot may be far ahead, and votes
+    /// would be dropped for a ballot that lost. A slot below the floor has no place that could be looked at.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -173,6 +199,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         if let Some(vote) = place
             && vote.ballot == ballot
         {
+            debug_assert!(
+                self.mistake.is_any() || self.promised == ballot,
+                "has a vote under this ballot and no promise of it (A2)"
+            );
             if vote.proposal.same_as(proposal) {
                 return AcceptVerdict::Repeated;
             }
@@ -183,8 +213,16 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
             }
             return AcceptVerdict::Conflict(Conflict { slot, known, new });
         }
+        debug_assert!(
+            self.mistake.is_any() || place.is_none_or(|vote| vote.ballot < ballot),
+            "a vote gives way only to one with a higher ballot (A2)"
+        );
         let proposal = *proposal;
         *place = Some(Vote { ballot, proposal });
+        debug_assert!(
+            self.votes.covers(slot),
+            "a vote has a place in the window (A5)"
+        );
         if self.mistake.is(Mutant::AcceptKeepsPromise) {
             return AcceptVerdict::Accepted;
         }
@@ -196,13 +234,20 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         AcceptVerdict::Accepted
     }
 
-    /// Restores a promise from storage.
+    /// Restores a promise from storage. Records may repeat an earlier promise: a checkpoint begins with the one that
+    /// was valid when it was begun, and the votes that follow it are older.
     pub(crate) fn promise(&mut self, ballot: Ballot) {
         self.promised = self.promised.max(ballot);
     }
 
-    /// Restores a vote from storage.
+    /// Restores a vote from storage, after its promise. A vote at or below the floor is left out, since the state that
+    /// was restored includes its slot. So is one that the window has no room for: it cannot have been cast, as its cast
+    /// would have required the slot one window before it to be applied.
     pub(crate) fn restore(&mut self, entry: &Entry<C>, applied: Slot) {
+        debug_assert!(
+            entry.ballot <= self.promised,
+            "a vote is restored after its promise (A2)"
+        );
         if entry.slot > self.votes.floor()
             && let Some(place) = self.votes.admit(entry.slot, applied)
         {
@@ -251,7 +296,16 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
                 .all(|(_, vote)| vote.ballot <= self.promised),
             "accepted above the promise (A2)"
         );
-        debug_assert!(run_len(self.votes.occupied()) <= run_len(WINDOW));
+        debug_assert!(
+            self.votes
+                .iter_from(Slot::ZERO)
+                .all(|(_, vote)| vote.ballot > Ballot::NULL),
+            "voted under the null ballot, which nobody owns (N1)"
+        );
+        debug_assert!(
+            run_len(self.votes.occupied()) <= run_len(WINDOW),
+            "more votes than the window has places (T5)"
+        );
     }
 }
 

@@ -9,8 +9,13 @@ use crate::{NodeId, NodeSet, Proposal};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Commander<C> {
+    /// What is proposed for the slot under this ballot, now and in every repetition (rule L2).
     pub(crate) proposal: Proposal<C>,
+    /// The members that have accepted; the leader's own vote is counted like any other (rule C4). A set and not a
+    /// number, so that an answer that arrives twice counts once.
     votes: NodeSet,
+    /// True once the votes were a quorum. It is kept, and not computed from the votes each time, so that exactly one
+    /// vote is told to have completed the quorum.
     chosen: bool,
     /// True if it was started, or received an answer, since the retransmission timer last fired.
     fresh: bool,
@@ -19,6 +24,7 @@ pub(crate) struct Commander<C> {
 }
 
 impl<C> Commander<C> {
+    /// Starts to drive a proposal. The accept leaves in the same step, so it counts as sent since the timer last fired.
     pub(crate) const fn new(proposal: Proposal<C>) -> Self {
         Self {
             proposal,
@@ -51,11 +57,16 @@ impl<C> Commander<C> {
         mistaken
     }
 
+    /// True if a quorum has accepted the proposal: nothing else can be decided for this slot any more. It is decided
+    /// for the replica when all slots before it are, too.
     pub(crate) fn is_chosen(&self) -> bool {
         self.chosen
     }
 
     /// Returns the members to send the accept to again: those that have not accepted, or none if the accept is recent.
+    ///
+    /// One timer serves all commanders of a leader. It may fire just after an accept was sent for the first time, so
+    /// each commander lets one firing pass: an accept is repeated after one to two spans of the timer.
     pub(crate) fn on_retransmit(&mut self, members: NodeSet) -> NodeSet {
         if self.chosen || core::mem::take(&mut self.fresh) {
             return NodeSet::EMPTY;

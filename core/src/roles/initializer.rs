@@ -9,10 +9,12 @@ use crate::NodeId;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Initializer {
+    /// Nodes asked so far, which only decides whose turn it is: it may wrap around.
     attempts: u32,
 }
 
 impl Initializer {
+    /// Begins to look for a cluster.
     pub(crate) const fn new() -> Self {
         Self { attempts: 0 }
     }

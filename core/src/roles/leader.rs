@@ -20,10 +20,16 @@ use heapless::Deque;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
+    /// What the node is doing about leadership.
     state: LeaderState<C, WINDOW>,
+    /// Proposals for which the window has no slot yet, oldest first (rule L3). Empty unless this node leads. It may be
+    /// lost at any time, as the replicas keep their requests (rule L4).
     waiting: Deque<Proposal<C>, CLIENTS>,
+    /// The most proposals that have waited at once, for [`Marks`](crate::Marks).
     waiting_peak: usize,
+    /// The most slots that have been in flight at once, for [`Marks`](crate::Marks).
     in_flight_peak: usize,
+    /// Set by the node; without the feature `mutants` it has no size.
     pub(crate) mistake: Mistake,
 }
 
@@ -51,9 +57,13 @@ impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WIND
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum LeaderState<C, const WINDOW: usize> {
+    /// Neither elected nor running: the node follows, or waits for its turn.
     Idle,
+    /// Asks whether the others miss their leader as well (rule L7). Nothing is claimed, and nothing was written.
     Probing(Probe),
+    /// Phase 1: has claimed a ballot and collects promises.
     Scouting(Scout<C, WINDOW>),
+    /// Phase 2: has won its ballot and assigns slots.
     Leading(Leadership<C, WINDOW>),
 }
 
@@ -61,18 +71,24 @@ enum LeaderState<C, const WINDOW: usize> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Leadership<C, const WINDOW: usize> {
+    /// The ballot that was won. It is the highest that this node has seen, or else the leadership ends (rule L4).
     ballot: Ballot,
     /// A commander for each slot in flight. The floor is the end of the decided prefix.
     commanders: Window<Commander<C>, WINDOW>,
+    /// The slot of the next new command. Every slot between the decided prefix and this one has a commander, as a slot
+    /// without one would stop the log for good (rule L1).
     next_slot: Slot,
     /// The slot up to which decisions have been announced to the followers.
     announced: Slot,
     /// The members that have answered since the last quorum check (rule L6).
     answering: NodeSet,
+    /// The number of commanders that have no quorum yet: the slots in flight. Counted along, so that looking for work
+    /// does not go through the window.
     unchosen: u32,
 }
 
 impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
+    /// Returns the number of slots in flight, which is at most `WINDOW`.
     fn in_flight(&self) -> usize {
         usize::try_from(self.unchosen).unwrap_or(usize::MAX)
     }
@@ -86,7 +102,8 @@ impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
 }
 
 impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
-    /// Assigns the next slot to a proposal, if one is available.
+    /// Assigns the next slot to a proposal, if one is available. Nothing is changed if there is none: the slot after it
+    /// is computed first, as the last slot of all is never assigned (rule N1).
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let slot = self.next_slot;
@@ -103,12 +120,16 @@ impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
 /// The verdict of the leader on a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EnqueueVerdict {
+    /// It has a slot, or waits for one.
     Taken,
+    /// It is a retry of one that waits or is in flight.
     Known,
+    /// Too many wait; the replica that it came from proposes it again later.
     Full,
 }
 
 impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
+    /// Creates the role of a node that is neither elected nor running.
     pub(crate) const fn new() -> Self {
         Self {
             state: LeaderState::Idle,
@@ -137,10 +158,12 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
+    /// True if no election is under way and the node does not lead.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, LeaderState::Idle)
     }
 
+    /// True if the node asks others before it claims. It may then still follow a leader, as nothing is claimed.
     pub(crate) fn is_probing(&self) -> bool {
         matches!(self.state, LeaderState::Probing(_))
     }
@@ -167,6 +190,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
+    /// True if a proposal with this key waits or has a slot above the decided prefix. It goes through both, which only
+    /// retries pay for. Below the prefix, the session knows the request (rule X1).
     fn has_proposal(&self, key: RequestKey) -> bool {
         let waits = self
             .waiting
@@ -217,13 +242,20 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             self.mistake.is_any() || leadership.commanders.get(leadership.next_slot).is_none(),
             "assigns a slot twice (L2)"
         );
+        // Taken from the queue only when it has its slot.
         let slot = leadership.start(&proposal)?;
         self.waiting.pop_front();
         self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
+        debug_assert!(
+            self.mistake.is_any() || self.in_flight_peak <= WINDOW,
+            "more slots are in flight than the window has (L3)"
+        );
         Some((slot, proposal))
     }
 
-    /// Assigns the next slot to a new proposal at once, if no other proposal waits and the slot is available.
+    /// Assigns the next slot to a new proposal at once, if no other proposal waits and the slot is available. A
+    /// proposal that comes later must not overtake those that wait, or a busy client could keep another one waiting for
+    /// ever.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let LeaderState::Leading(leadership) = &mut self.state else {
@@ -240,6 +272,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         // Counts as waiting, though for no time.
         self.waiting_peak = self.waiting_peak.max(1);
         self.in_flight_peak = self.in_flight_peak.max(leadership.in_flight());
+        debug_assert!(
+            self.mistake.is_any() || self.in_flight_peak <= WINDOW,
+            "more slots are in flight than the window has (L3)"
+        );
         Some(slot)
     }
 
@@ -276,6 +312,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         chosen
     }
 
+    /// Returns the commander of a slot above the decided prefix, if one was assigned.
     pub(crate) fn commander(&self, slot: Slot) -> Option<&Commander<C>> {
         match &self.state {
             LeaderState::Leading(leadership) => leadership.commanders.get(slot),
@@ -312,7 +349,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// As `is_overruled`, for all slots of a snapshot, whose decisions are not known.
+    /// As `is_overruled`, for all slots of a snapshot, whose decisions are not known. If the snapshot includes a slot
+    /// that this leader has not seen decided, another one may have decided it.
     pub(crate) fn is_overtaken(&self, at: Slot) -> bool {
         if self.mistake.is(Mutant::OverruledGoesOn) {
             return false;
@@ -323,7 +361,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Removes the commanders of the slots up to `applied`, which are decided.
+    /// Removes the commanders of the slots up to `applied`, which are decided. The node calls it after each slot that
+    /// its replica applies, and after a snapshot.
+    ///
+    /// A commander that has no quorum of its own may be removed: the replica has learned the decision from elsewhere,
+    /// and it is the same proposal, as the leader steps down otherwise (rule C3). Its slot is no longer in flight.
     #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn advance(&mut self, applied: Slot) {
         let LeaderState::Leading(leadership) = &mut self.state else {
@@ -341,6 +383,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 leadership.unchosen -= 1;
             }
         }
+        debug_assert!(
+            self.mistake.is_any() || leadership.commanders.floor() == applied,
+            "the decided prefix of a leader ends where its replica has applied (R2)"
+        );
+        // Slots that were assigned elsewhere are behind: new commands go after them (rule L2).
         if leadership.next_slot <= applied {
             leadership.next_slot = applied.next().unwrap_or(leadership.next_slot);
         }
@@ -363,6 +410,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         if decided <= leadership.announced {
             return None;
         }
+        debug_assert!(
+            self.mistake.is_any() || decided < leadership.next_slot,
+            "announces a slot that was never assigned (L2)"
+        );
         leadership.announced = decided;
         Some(decided)
     }
@@ -390,6 +441,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         (!missing.is_empty()).then_some((commander.proposal, missing))
     }
 
+    /// True if the active mutant assigns slots that have a commander already.
     fn reuses_slots(&self) -> bool {
         self.mistake.is(Mutant::SlotGivenTwice) || self.mistake.is(Mutant::VoteOverwritten)
     }
@@ -407,7 +459,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Returns the first and the last slot in flight.
+    /// Returns the first and the last slot that has a commander; the last one is before the first if there is none.
     pub(crate) fn slots_in_flight(&self) -> Option<(Slot, Slot)> {
         match &self.state {
             LeaderState::Leading(leadership) if self.reuses_slots() => {
@@ -435,15 +487,30 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         match &mut self.state {
             LeaderState::Leading(leadership) => {
                 let mut answering = core::mem::take(&mut leadership.answering);
+                // The leader sends itself no heartbeat. In a cluster of one it is the quorum.
                 answering.insert(leadership.ballot.leader());
                 answering.is_quorum(members)
             }
+            // There is no leadership that could end.
             _ => true,
         }
     }
 
     /// Checks the invariants that hold between steps.
     pub(crate) fn invariants(&self, applied: Slot) {
+        debug_assert!(
+            self.waiting.is_empty() || self.leading().is_some(),
+            "proposals wait for a slot although nobody leads here (L4)"
+        );
+        debug_assert!(
+            self.waiting_peak <= CLIENTS,
+            "more proposals have waited than the queue holds (T5)"
+        );
+        match &self.state {
+            LeaderState::Idle | LeaderState::Leading(_) => {}
+            LeaderState::Probing(probe) => probe.invariants(),
+            LeaderState::Scouting(scout) => scout.invariants(),
+        }
         if let LeaderState::Leading(leadership) = &self.state {
             debug_assert!(
                 leadership.commanders.floor() == applied,
@@ -466,6 +533,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             debug_assert!(
                 leadership.next_slot.distance(applied) <= crate::outbox::run_len(WINDOW) + 1,
                 "assigned a slot beyond the window (L3)"
+            );
+            let assigned = crate::outbox::run_len(leadership.commanders.occupied());
+            debug_assert!(
+                leadership.next_slot.distance(applied) == assigned + 1,
+                "a slot below the next one has no commander (L1)"
             );
         }
     }

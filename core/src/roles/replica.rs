@@ -23,18 +23,25 @@ use heapless::Vec;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> {
+    /// What follows from the slots that were applied: the machine, the sessions, and how far that is (rule R4).
     state: State<M, CLIENTS>,
     /// Decisions that wait for a gap to close, and below them as many applied ones as there is room for, which are kept
     /// for nodes that are behind.
     log: Window<Proposal<M::Command>, WINDOW>,
+    /// Requests that this node's requesters, or those of other nodes, have brought and that are not applied yet. They
+    /// are kept until then, whoever leads (rule R3).
     pending: Table<Pending<M::Command>, CLIENTS>,
+    /// The one other state that a node has room for: a snapshot that it sends or fetches (rule T5).
     spare: Spare<M, CLIENTS>,
-    /// The ballot under which a prefix was announced as decided, and the last slot of that prefix.
+    /// The ballot under which a prefix was announced as decided, and the last slot of that prefix. A vote of this node
+    /// for one of its slots is the decision if it was cast under that ballot (rule C3).
     decided_under: (Ballot, Slot),
-    /// The last slot that is known to be decided.
+    /// The last slot that is known to be decided, whether its decision is known or not. Not raised by what is applied
+    /// here, so it may be behind that.
     decided: Slot,
     /// A slot and the chain digest that a leader has announced for it; compared when that slot is applied.
     expected_chain: (Slot, u64),
+    /// Set by the node; without the feature `mutants` it has no size.
     mistake: Mistake,
 }
 
@@ -42,11 +49,13 @@ pub(crate) struct Replica<M: StateMachine, const WINDOW: usize, const CLIENTS: u
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Pending<C> {
+    /// What is proposed to each leader, until it is applied.
     proposal: Proposal<C>,
+    /// [`Proposal::key`] of it.
     key: RequestKey,
     /// [`Proposal::fingerprint`] of the request, which with the key identifies it (rule X1).
     fingerprint: u32,
-    /// The node that waits for the answer.
+    /// The node that waits for the answer: the one that has asked last, as a client may have gone to another node.
     waiter: NodeId,
     /// True if it was proposed to a leader since the retransmission timer last fired.
     fresh: bool,
@@ -61,10 +70,13 @@ impl<C> Numbered for Pending<C> {
 /// A slot that was applied.
 #[derive(Clone, Debug)]
 pub(crate) struct Applied<'a, C, O> {
+    /// The slot, which is now the last one that is applied.
     pub(crate) slot: Slot,
+    /// Its decision, in the log of the replica.
     pub(crate) proposal: &'a Proposal<C>,
     /// The digest of everything up to this slot.
     pub(crate) chain: u64,
+    /// The answer to whoever has requested it; `None` for a no-op, which nobody has.
     pub(crate) outcome: Option<Outcome<O>>,
     /// [`Proposal::fingerprint`] of the applied proposal.
     pub(crate) fingerprint: u32,
@@ -123,26 +135,32 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         decided.next().map(|(slot, _)| slot)
     }
 
+    /// Returns the replicated state.
     pub(crate) fn state(&self) -> &State<M, CLIENTS> {
         &self.state
     }
 
+    /// Returns the last slot that was applied. It never falls while the node runs (rule T4).
     pub(crate) fn applied(&self) -> Slot {
         self.state.applied
     }
 
+    /// Returns the digest of everything up to that slot.
     pub(crate) fn chain(&self) -> u64 {
         self.state.chain
     }
 
+    /// Returns the state machine after that slot.
     pub(crate) fn machine(&self) -> &M {
         &self.state.machine
     }
 
+    /// Returns the number of open sessions. It never falls, as a session is evicted only for another one (rule X2).
     pub(crate) fn sessions(&self) -> usize {
         self.state.sessions.len()
     }
 
+    /// Returns the number of requests that wait for their decision.
     pub(crate) fn pending(&self) -> usize {
         self.pending.len()
     }
@@ -159,6 +177,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         slot: Slot,
         proposal: &Proposal<M::Command>,
     ) -> Result<bool, Conflict<M::Command>> {
+        // Only decisions that are applied make room. One that is further ahead is dropped, and requested again later.
         let Some(place) = self.log.admit(slot, self.state.applied) else {
             return Ok(false);
         };
@@ -221,6 +240,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Rule C3: notes that a prefix is decided, as announced by the leader with this ballot.
+    ///
+    /// The longest prefix is kept; of two that are equally long, the one under the higher ballot. An announcement by an
+    /// older leader is as true as any, but this node's votes under that ballot may have been replaced since by those
+    /// under the newer one.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_decided_under(&mut self, ballot: Ballot, decided: Slot) {
         if decided > self.decided_under.1
@@ -229,6 +252,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             self.decided_under = (ballot, decided);
         }
         self.on_decided(decided);
+        debug_assert!(
+            self.decided_under.1 <= self.decided,
+            "an announced prefix is not known as decided (C3)"
+        );
     }
 
     /// Rule N3: notes the chain digest at the end of a prefix, as announced by a leader. Of two slots that are not
@@ -248,6 +275,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Returns the two histories, if [`Replica::has_diverged`].
     pub(crate) fn divergence(&self) -> Divergence {
+        debug_assert!(
+            self.has_diverged(),
+            "reports equal histories as different ones (N3)"
+        );
         let ((slot, told), known) = (self.expected_chain, self.state.chain);
         Divergence { slot, known, told }
     }
@@ -289,6 +320,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let index = self.find(key.client, Some((key.number, fingerprint)))?;
         let waiter = self.pending.at(index)?.waiter;
         self.pending.remove(index);
+        debug_assert!(
+            self.find(key.client, Some((key.number, fingerprint)))
+                .is_none(),
+            "one request was pending twice (X1)"
+        );
         Some(waiter)
     }
 
@@ -308,6 +344,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Handles a request of a client, with its fingerprint, whose answer goes to `waiter`.
+    ///
+    /// The session is asked first: a request that was applied must not become pending, since nothing would be applied
+    /// for it that could answer it. Then the pending ones: the same request again only changes who waits for it.
     #[cfg_attr(
         target_pointer_width = "64",
         expect(
@@ -353,6 +392,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Returns the requests to be proposed to the leader: all pending ones, or those that have waited since the
     /// retransmission timer last fired.
+    ///
+    /// Proposed to a new leader they are fresh, as if they had just arrived; repeated by the timer they are not, and
+    /// are repeated again when it fires next.
     pub(crate) fn take_proposals(&mut self, all: bool) -> Vec<Proposal<M::Command>, CLIENTS> {
         let mut proposals = Vec::new();
         for pending in self.pending.iter_mut() {
@@ -363,6 +405,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             }
             pending.fresh = all;
         }
+        debug_assert!(
+            !all || proposals.len() == self.pending.len(),
+            "a new leader is not told of every pending request (R3)"
+        );
         proposals
     }
 
@@ -428,6 +474,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                 .all(|(_, pending)| pending.proposal.key() == Some(pending.key)),
             "a pending request has the key of its proposal"
         );
+        self.pending.invariants();
         self.transfer_invariants();
     }
 }

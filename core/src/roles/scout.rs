@@ -9,18 +9,27 @@ use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Proposal, Slot};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Scout<C, const WINDOW: usize> {
+    /// The ballot that is claimed. Answers to any other ballot are stale (rule S5).
     ballot: Ballot,
+    /// The first slot that acceptors are asked about: the one after everything that was applied here when the claim
+    /// began. What is below is decided and known.
     from: Slot,
+    /// The acceptors whose last page was taken (rule S2).
     complete: NodeSet,
     /// For each acceptor, the offset of its next page from slot `from`. With it, a lost page costs one page and not all
     /// of them.
     cursors: [u16; NODES_LEN],
+    /// The highest low-water mark that an acceptor has reported, complete or not: even one page proves that its sender
+    /// has applied that much (rule S6).
     low_water: Slot,
     /// The acceptor that has reported the low-water mark, and can send the state up to it.
     low_water_at: NodeId,
     /// For each slot, the accepted proposal with the highest ballot. The index is the slot's number modulo `WINDOW`.
     adopted: [Option<Entry<C>>; WINDOW],
+    /// Repetitions of the prepare since the last page that was taken. A promise may have more pages than a scout has
+    /// patience, so each page starts the count anew (rule S7).
     repeats: u8,
+    /// Set by the leader role; without the feature `mutants` it has no size.
     pub(crate) mistake: Mistake,
 }
 
@@ -38,6 +47,8 @@ pub(crate) enum PromiseVerdict {
 }
 
 impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
+    /// Begins a claim of `ballot` for the slots from `from` on. Nobody has promised yet; the node's own acceptor is
+    /// asked like the others, by a call.
     pub(crate) const fn new(ballot: Ballot, from: Slot) -> Self {
         Self {
             ballot,
@@ -52,6 +63,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         }
     }
 
+    /// Returns the ballot that is claimed.
     pub(crate) fn ballot(&self) -> Ballot {
         self.ballot
     }
@@ -77,6 +89,9 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
 
     /// Merges the page that starts at slot `first`. The acceptor counts towards the quorum only with its last page
     /// (rule S2). Pages are taken in order, each once, so an acceptor whose last page was taken has sent all of them.
+    ///
+    /// The caller has checked that the page answers this ballot, that its votes are under lower ones, and that they are
+    /// above its low-water mark.
     pub(crate) fn on_promise(
         &mut self,
         from: NodeId,
@@ -86,6 +101,7 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         last: bool,
         members: NodeSet,
     ) -> PromiseVerdict {
+        // A duplicate, or an answer to a prepare that was repeated before its answer arrived.
         if self.complete.contains(from) || first != self.cursor(from) {
             return PromiseVerdict::Repeated;
         }
@@ -172,7 +188,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             .filter(|entry| entry.slot == slot)
     }
 
-    /// Returns the last slot above the low-water mark for which an entry was adopted.
+    /// Returns the last slot for which an entry was adopted, or [`Slot::ZERO`]. It may be below the low-water mark,
+    /// which another acceptor may have reported since; such a slot is decided, and [`Leader::adopt`] leaves it alone.
+    ///
+    /// [`Leader::adopt`]: crate::roles::leader::Leader::adopt
     pub(crate) fn last_adopted(&self) -> Slot {
         self.adopted
             .iter()
@@ -182,6 +201,8 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
             .unwrap_or(Slot::ZERO)
     }
 
+    /// True if a quorum of `members` has sent its last page. The election may still have to wait until everything up to
+    /// the low-water mark is applied here (rule S6).
     pub(crate) fn is_complete(&self, members: NodeSet) -> bool {
         self.complete.is_quorum(members)
     }
@@ -199,8 +220,30 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
         let at_same_cursor = acceptors
             .iter()
             .filter(|acceptor| self.cursor(*acceptor) == cursor)
-            .collect();
+            .collect::<NodeSet>();
+        debug_assert!(
+            !at_same_cursor.is_empty(),
+            "the caller's loop ends because each round takes an acceptor away"
+        );
         Some((at_same_cursor, cursor))
+    }
+
+    /// Checks the invariants that hold between steps.
+    pub(super) fn invariants(&self) {
+        debug_assert!(
+            self.adopted
+                .iter()
+                .flatten()
+                .all(|entry| self.adopted(entry.slot) == Some(entry)),
+            "an adopted entry is not at the place of its slot (S4)"
+        );
+        debug_assert!(
+            self.adopted
+                .iter()
+                .flatten()
+                .all(|entry| entry.ballot < self.ballot),
+            "adopted a vote that is not below its own ballot (S4)"
+        );
     }
 }
 

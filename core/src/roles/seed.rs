@@ -10,11 +10,14 @@ use crate::{NodeId, NodeSet};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Seed {
+    /// The nodes that want to join, and the seed itself: it will be a member of what it founds.
     joining: NodeSet,
+    /// True once the timer `Join` has fired for the first time. Until then nobody has been told that the seed waits.
     begun: bool,
 }
 
 impl Seed {
+    /// Creates the seed of a node.
     pub(crate) fn new(node: NodeId) -> Self {
         Self {
             joining: NodeSet::only(node),
@@ -27,6 +30,8 @@ impl Seed {
         !core::mem::replace(&mut self.begun, true)
     }
 
+    /// Notes a node that wants to join, once: nodes repeat their requests until they have the state. One that has died
+    /// since counts all the same. The cluster is then founded, and does nothing until a quorum is up.
     pub(crate) fn on_join(&mut self, from: NodeId) {
         self.joining.insert(from);
     }
@@ -38,6 +43,10 @@ impl Seed {
 
     /// True if a quorum wants to join.
     pub(crate) fn can_found(&self, members: NodeSet) -> bool {
+        debug_assert!(
+            self.joining.minus(members).is_empty(),
+            "only members found a cluster (J1)"
+        );
         self.joining.is_quorum(members)
     }
 }

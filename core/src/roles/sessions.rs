@@ -22,28 +22,41 @@ pub(crate) const HEAD: usize = 8 + 8 + 8 + 4;
 /// The length of the second half of an encoded session without its output, in bytes.
 pub(crate) const TAIL: usize = 4 + 1;
 
+const _: () = assert!(
+    HEAD <= crate::SNAPSHOT_PAGE,
+    "half a session fits in a page, or some would be in no page at all (X3)"
+);
+
 /// Up to `CLIENTS` sessions, in rising order of client identity, which is the order of registration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Sessions<O, const CLIENTS: usize> {
+    /// Equal on all nodes that have applied the same slots, so that they evict the same session (rule X2).
     table: Vec<Session<O>, CLIENTS>,
+    /// Set by the replica; without the feature `mutants` it has no size.
     pub(crate) mistake: Mistake,
 }
 
+/// What is remembered of one client: enough to answer its last request again, and to know that an earlier one is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Session<O> {
+    /// The slot of the registration.
     client: ClientId,
+    /// What the client drew for its registration. A retry of it finds this session, and opens no second one.
     nonce: u64,
     /// The slot of the last applied request, or of the registration.
     used: Slot,
+    /// The number of the last applied request; [`RequestNumber::REGISTRATION`] before the first one.
     number: RequestNumber,
     /// Distinguishes a retry from another command under the same number.
     fingerprint: u32,
+    /// The output of that request; `None` before the first one.
     reply: Option<O>,
 }
 
 impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
+    /// Creates the table at the founding of a cluster.
     pub(crate) const fn new() -> Self {
         Self {
             table: Vec::new(),
@@ -51,13 +64,16 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         }
     }
 
+    /// Returns the number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
+    /// Returns the place of a client's session: at the first look for most, after a binary search for the others.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn find(&self, client: ClientId) -> Option<usize> {
         // Clients that have registered one after the other are as far apart in the table as their slots are in the log.
+        // A client before the first one wraps around to a place that no table has.
         let first = self.table.first()?.client.0;
         let guess = usize::try_from(client.0.wrapping_sub(first)).unwrap_or(usize::MAX);
         if self
@@ -146,6 +162,10 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 if let Some(answer) = answer {
                     break 'old answer;
                 }
+                debug_assert!(
+                    self.mistake.is_any() || *number > session.number,
+                    "applies a request twice, or after a later one (X1)"
+                );
                 let output = machine.apply(command);
                 session.number = *number;
                 session.fingerprint = fingerprint;
@@ -174,7 +194,8 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
                 .enumerate()
                 .min_by_key(|(_, session)| session.used);
             if let Some((index, _)) = oldest {
-                // `Vec::remove` would contain a panic for an index past the end.
+                // `Vec::remove` would contain a panic for an index past the end. From the end down to the place of the
+                // oldest, each session takes the place of the one before it, which keeps their order.
                 if let Some(mut carried) = self.table.pop() {
                     for place in self.table.iter_mut().skip(index).rev() {
                         core::mem::swap(place, &mut carried);
@@ -224,7 +245,13 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         u32::try_from(pages).unwrap_or(u32::MAX)
     }
 
+    /// Writes one of the pages that the sessions take in a snapshot, numbered from 0 (rule X3). A session is not
+    /// divided unless a page is too short for a whole one: then its two halves are two pages.
     pub(crate) fn write_page(&self, page: u32, bytes: usize, sink: &mut impl Sink) {
+        debug_assert!(
+            page < Self::pages(self.len(), bytes),
+            "the sessions have no such page (X3)"
+        );
         let page = usize::try_from(page).unwrap_or(usize::MAX);
         match Self::sessions_per_page(bytes) {
             0 => {
@@ -246,7 +273,13 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         }
     }
 
-    /// Reads a page of `bytes` bytes of the snapshot of slot `at`, after all pages before it.
+    /// Reads a page of `bytes` bytes of the snapshot of slot `at`. The pages come in order, each once, into a table that
+    /// began empty.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedPage`]: the bytes are not such a page, have more sessions than this table takes, or a session that no
+    /// log gives. The caller drops the whole snapshot.
     pub(crate) fn read_page(
         &mut self,
         page: u32,
@@ -284,6 +317,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         self.table.push(session).map_err(|_| MalformedPage)
     }
 
+    /// Reads the second half of the session that was appended last.
     fn read_tail(&mut self, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
         let session = self.table.last_mut().ok_or(MalformedPage)?;
         session.read_tail(reader).ok_or(MalformedPage)
@@ -300,6 +334,7 @@ impl<O: Value> Session<O> {
         if number < self.number {
             return Some(Outcome::Stale);
         }
+        // The number of the last request. A request numbered 0, which no node makes, finds no output here.
         match self.reply {
             Some(output) if self.fingerprint == fingerprint => Some(Outcome::Applied {
                 slot: self.used,
@@ -309,6 +344,7 @@ impl<O: Value> Session<O> {
         }
     }
 
+    /// Writes [`HEAD`] bytes.
     fn write_head(&self, sink: &mut impl Sink) {
         sink.put_u64(self.client.0);
         sink.put_u64(self.nonce);
@@ -316,6 +352,7 @@ impl<O: Value> Session<O> {
         sink.put_u32(self.number.0);
     }
 
+    /// Writes [`TAIL`] bytes, the last of which says whether an output follows, and the output.
     fn write_tail(&self, sink: &mut impl Sink) {
         sink.put_u32(self.fingerprint);
         match &self.reply {

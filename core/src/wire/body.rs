@@ -18,6 +18,17 @@ mod flag {
 /// The byte for no leader.
 pub(super) const NOBODY: u8 = 255;
 
+const _: () = assert!(
+    crate::NODES_MAX <= 255,
+    "the byte for no leader is no node's number"
+);
+
+/// Writes the body of a message. The fields are in the order of [`WIRE.md`](super), which is not always that of the
+/// variants: what decides how long the rest is comes first.
+///
+/// # Errors
+///
+/// [`Unencodable`]: no node sends such a message. What was written until then is worthless.
 pub(super) fn write<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     to: &mut Writer<'_>,
@@ -45,6 +56,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             granted,
             highest,
         } => {
+            // Both ballots are whole: the second one is what a claimant has to exceed (rule S1).
             put_ballot(to, *ballot)?;
             to.put_u8(u8::from(*granted));
             put_ballot(to, *highest)?;
@@ -59,6 +71,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             decided: slot,
             ..
         } => {
+            // One arm for three kinds that begin alike; only a heartbeat goes on, with its chain (rule N3).
             put_ballot(to, *ballot)?;
             put_slot(to, *slot);
             if let Message::Heartbeat { chain, .. } = message {
@@ -88,6 +101,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
     Ok(())
 }
 
+/// Writes a request for a snapshot: the first page of any, or a run of pages of a certain one.
 fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, (page, count): (u32, u8)) {
     // The count is at least 1, so that a 0 tells that no snapshot is named.
     to.put_u8(snapshot.map_or(0, |_| count.max(1)));
@@ -97,6 +111,8 @@ fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, (page, count): (u
     }
 }
 
+/// Writes a page of a promise. Its entries end with the frame, so they need no number: a body is as long as the frame
+/// says.
 fn write_promise<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     to: &mut Writer<'_>,
@@ -116,7 +132,8 @@ fn write_promise<M: StateMachine, const PAGE: usize>(
     put_slot(to, *from);
     put_slot(to, *low_water);
     for entry in entries {
-        // An acceptor's votes are at most a window above its low-water mark.
+        // An acceptor's votes are at most a window above its low-water mark, and a window has at most 4096 slots. The
+        // distance takes six bytes less than the slot, for each entry.
         let ahead = u16::try_from(entry.slot.distance(*low_water)).map_err(|_| Unencodable)?;
         if ahead == 0 {
             return Err(Unencodable);
@@ -128,6 +145,7 @@ fn write_promise<M: StateMachine, const PAGE: usize>(
     refused
 }
 
+/// Writes a message about consecutive slots: the first one, and a value for each.
 fn write_run<M: StateMachine, const PAGE: usize>(
     message: &Message<M, PAGE>,
     to: &mut Writer<'_>,
@@ -170,6 +188,11 @@ fn write_run<M: StateMachine, const PAGE: usize>(
     Ok(())
 }
 
+/// Reads the body of a kind of message; `None` if the bytes are no such body. The caller checks that none are left
+/// over.
+///
+/// Nothing that it returns is trusted: every field is one that some node could send, and no more. The door of the node
+/// and its handlers check what the fields say.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn read<M: StateMachine, const PAGE: usize>(
     kind: MessageKind,
@@ -240,6 +263,7 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
     })
 }
 
+/// Reads a page of a promise, with entries up to the end of the frame. More than a page of them are refused.
 fn read_promise<M: StateMachine, const PAGE: usize>(
     from: &mut Reader<'_>,
 ) -> Option<Message<M, PAGE>> {
@@ -249,6 +273,7 @@ fn read_promise<M: StateMachine, const PAGE: usize>(
     while !from.is_empty() {
         let ahead = u16::from_le_bytes(from.array()?);
         let entry = Entry {
+            // A distance of zero would be a vote that the mark covers, which no acceptor reports (rule T2).
             slot: low_water
                 .checked_add(u64::from(ahead))
                 .filter(|_| ahead > 0)?,
@@ -267,6 +292,7 @@ fn read_promise<M: StateMachine, const PAGE: usize>(
     })
 }
 
+/// Reads a message about consecutive slots.
 fn read_run<M: StateMachine, const PAGE: usize>(
     kind: MessageKind,
     from: &mut Reader<'_>,
@@ -300,6 +326,12 @@ fn read_run<M: StateMachine, const PAGE: usize>(
 /// The length of a ballot's round in bytes: see [`Ballot::ROUND_MAX`].
 const ROUND: usize = 6;
 
+const _: () = assert!(
+    Ballot::ROUND_MAX >> (8 * ROUND) == 0,
+    "the bytes that are left out of a round are zero (N1)"
+);
+
+/// Writes a ballot: the round in six bytes and the node in one, where memory takes eight in all.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unencodable> {
     for byte in ballot.round().to_le_bytes().iter().take(ROUND) {
@@ -309,6 +341,7 @@ pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unen
     Ok(())
 }
 
+/// Reads a ballot. Its node may be no member; the receiver of the message checks whose ballot it is.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
     let mut round = [0; 8];
@@ -319,6 +352,7 @@ pub(super) fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
     Some(Ballot::new(round, NodeId(u16::from(from.u8()?))))
 }
 
+/// Writes a slot, in eight bytes: slots are never reused, so no shorter form would last (rule N1).
 pub(super) fn put_slot(to: &mut Writer<'_>, slot: Slot) {
     to.put_u64(slot.number());
 }
@@ -356,6 +390,8 @@ fn put_verdict(
     }
 }
 
+/// Reads what [`put_verdict`] has written: the flags, the ballot that is answered, and the promised one. Flags other
+/// than `allowed` and [`flag::REFUSED`] are refused.
 fn verdict(from: &mut Reader<'_>, allowed: u8) -> Option<(u8, Ballot, Ballot)> {
     let flags = from.u8()?;
     let asked = ballot(from)?;
@@ -368,6 +404,7 @@ fn verdict(from: &mut Reader<'_>, allowed: u8) -> Option<(u8, Ballot, Ballot)> {
     (flags & !(allowed | flag::REFUSED) == 0).then_some((flags, asked, promised))
 }
 
+/// Writes proposals up to the end of the frame, without their number.
 fn put_proposals<M: StateMachine, const PAGE: usize>(
     to: &mut Writer<'_>,
     proposals: &Proposals<M, PAGE>,
@@ -377,6 +414,7 @@ fn put_proposals<M: StateMachine, const PAGE: usize>(
     }
 }
 
+/// Reads proposals up to the end of the frame. More than a page of them are refused.
 fn proposals<M: StateMachine, const PAGE: usize>(
     from: &mut Reader<'_>,
 ) -> Option<Proposals<M, PAGE>> {
@@ -387,6 +425,7 @@ fn proposals<M: StateMachine, const PAGE: usize>(
     Some(proposals)
 }
 
+/// Reads a page of a snapshot: the rest of the frame, if a page of this state machine can be that long.
 fn page_of<M: StateMachine>(
     from: &mut Reader<'_>,
 ) -> Option<Vec<u8, { crate::SNAPSHOT_PAGE }, u8>> {
@@ -396,6 +435,7 @@ fn page_of<M: StateMachine>(
         .filter(|_| bytes.len() <= M::PAGE_BYTES)
 }
 
+/// Reads a flag. Bytes other than 0 and 1 are refused, so that every message has exactly one encoding.
 fn bool_of(from: &mut Reader<'_>) -> Option<bool> {
     match from.u8()? {
         0 => Some(false),
@@ -404,6 +444,7 @@ fn bool_of(from: &mut Reader<'_>) -> Option<bool> {
     }
 }
 
+/// Writes the key of a request.
 pub(super) fn put_key(to: &mut Writer<'_>, key: RequestKey) {
     to.put_u64(key.client.0);
     to.put_u32(key.number.0);
@@ -416,6 +457,7 @@ pub(super) fn key(from: &mut Reader<'_>) -> Option<RequestKey> {
     })
 }
 
+/// Writes the outcome of a request, which is the last field of its message: an output is as long as it is.
 pub(super) fn put_outcome<O: Value>(to: &mut Writer<'_>, outcome: &Outcome<O>) {
     match outcome {
         Outcome::Applied { slot, output } => {

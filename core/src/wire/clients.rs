@@ -5,6 +5,15 @@ use super::{FrameError, Unencodable};
 use crate::client::{Answer, Question};
 use crate::{NodeId, NodeState, Proposal, Reader, Sink, Status, Value, Writer};
 
+const _: () = assert!(
+    kind::REQUEST == 128,
+    "the upper half of all kinds is for clients"
+);
+const _: () = assert!(
+    crate::MessageKind::ALL.len() <= 128,
+    "a message between nodes would be taken for a question"
+);
+
 /// The kinds of frames between clients and nodes. Messages between nodes have lower numbers.
 pub(super) mod kind {
     pub(in crate::wire) const REQUEST: u8 = 128;
@@ -19,6 +28,7 @@ pub(super) const fn is_answer(kind: u8) -> bool {
     matches!(kind, kind::OUTCOME | kind::STATUS)
 }
 
+/// Returns the kind of frame that carries a question.
 pub(super) const fn kind_of_question<C>(question: &Question<C>) -> u8 {
     match question {
         Question::Request { .. } => kind::REQUEST,
@@ -27,6 +37,7 @@ pub(super) const fn kind_of_question<C>(question: &Question<C>) -> u8 {
     }
 }
 
+/// Returns the kind of frame that carries an answer.
 pub(super) const fn kind_of_answer<O>(answer: &Answer<O>) -> u8 {
     match answer {
         Answer::Outcome { .. } => kind::OUTCOME,
@@ -42,6 +53,7 @@ pub(super) fn write_question<C: Value>(question: &Question<C>, to: &mut Writer<'
     }
 }
 
+/// Reads a question. A no-op is none: nobody asks for it, and it has no key under which it could be answered.
 pub(super) fn read_question<C: Value>(kind: u8, from: &mut Reader<'_>) -> Option<Question<C>> {
     Some(match kind {
         kind::REQUEST => Question::Request {
@@ -53,6 +65,11 @@ pub(super) fn read_question<C: Value>(kind: u8, from: &mut Reader<'_>) -> Option
     })
 }
 
+/// Writes an answer. The outcome comes last, as its output ends with the frame.
+///
+/// # Errors
+///
+/// [`Unencodable`]: the leader or the owner of a ballot has a number that no node can have.
 pub(super) fn write_answer<O: Value>(
     answer: &Answer<O>,
     to: &mut Writer<'_>,
@@ -70,6 +87,7 @@ pub(super) fn write_answer<O: Value>(
             put_outcome(to, outcome);
         }
         Answer::Status(status) => {
+            // The index in `NodeState::ALL`, by which the reader finds the state.
             to.put_u8(match status.state {
                 NodeState::Joining => 0,
                 NodeState::Learning => 1,
@@ -109,6 +127,7 @@ pub(super) fn read_answer<O: Value>(kind: u8, from: &mut Reader<'_>) -> Option<A
     })
 }
 
+/// Writes a node, or none.
 fn put_leader(to: &mut Writer<'_>, leader: Option<NodeId>) -> Result<(), Unencodable> {
     to.put_u8(match leader {
         Some(node) => super::node_byte(node).ok_or(Unencodable)?,

@@ -52,8 +52,11 @@ pub enum Frame<M: StateMachine, const PAGE: usize> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Frames<M, const PAGE: usize, const MTU: usize> {
+    /// The fingerprint that frames of this cluster carry (rule N2).
     cluster: u32,
+    /// What was dropped since these frames were created.
     dropped: Dropped,
+    /// The state machine is in the type alone: frames hold none of it.
     of: PhantomData<fn(M)>,
 }
 
@@ -179,6 +182,8 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
         self.dropped
     }
 
+    /// Reads a frame for a node. Answers are not for nodes, and are not decoded: on a shared medium most frames may be
+    /// some.
     fn read(&self, frame: &[u8]) -> Result<Frame<M, PAGE>, FrameError> {
         let (kind, mut reader) = self.unseal(frame)?;
         if clients::is_answer(kind) {
@@ -190,6 +195,9 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     }
 
     /// Checks the checksum, the version and the cluster. Returns the kind of the frame and the bytes after the cluster.
+    ///
+    /// In this order: a frame whose version byte was garbled is damaged, not of another version; and what follows the
+    /// version of another encoding may be anything.
     fn unseal<'a>(&self, frame: &'a [u8]) -> Result<(u8, Reader<'a>), FrameError> {
         let (said, checksum) = frame.split_last_chunk().ok_or(FrameError::Damaged)?;
         if u32::from_le_bytes(*checksum) != crc32(said) {
@@ -225,6 +233,7 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     }
 }
 
+/// Reads an answer to a client, from its sender on.
 fn answered<O: Value>(kind: u8, reader: &mut Reader<'_>) -> Option<AnswerEnvelope<O>> {
     Some(AnswerEnvelope {
         from: node_of(reader.u8()?)?,
@@ -243,10 +252,15 @@ fn open(writer: &mut Writer<'_>, kind: u8, cluster: u32, (from, to): (u8, u8)) {
     writer.put_u8(to);
 }
 
-/// Writes the checksum; returns the length of the frame.
+/// Writes the checksum; returns the length of the frame. A frame that does not fit fails here, once for all fields: a
+/// writer that has overflowed takes nothing more.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 fn seal(mut writer: Writer<'_>) -> Result<usize, Unencodable> {
     let len = writer.len();
+    debug_assert!(
+        len + 4 >= len::OVERHEAD || writer.overflowed(),
+        "seals a frame without a header"
+    );
     let checksum = crc32(writer.written());
     writer.put_u32(checksum);
     if writer.overflowed() {

@@ -10,8 +10,17 @@ pub const OVERHEAD: usize = 1 + 1 + 4 + 1 + 1 + 4;
 /// bytes. A CAN FD frame is long enough.
 pub const LEN_MIN: usize = OVERHEAD + SLOT + 8 + 4 + 4 + HEAD;
 
+const _: () = assert!(LEN_MIN <= 64, "a frame of CAN FD is long enough");
+const _: () = assert!(
+    OVERHEAD + SLOT + 8 + 4 + 4 + SNAPSHOT_PAGE <= 127,
+    "the longest page of a snapshot fits into a frame of IEEE 802.15.4"
+);
+
+/// The length of a ballot in bytes: round and node.
 const BALLOT: usize = 6 + 1;
+/// The length of a slot in bytes.
 const SLOT: usize = 8;
+/// The length of the key of a request in bytes: client and number.
 const KEY: usize = 8 + 4;
 
 /// Returns the length of the longest frame of a cluster that replicates `M` in pages of `PAGE` entries, in bytes.
@@ -62,11 +71,13 @@ const fn answer_max<M: StateMachine>() -> usize {
 const STATUS: usize = OVERHEAD + 1 + 1 + SLOT + 8 + BALLOT;
 const _: () = assert!(STATUS <= LEN_MIN, "every link carries it");
 
+/// The length of a proposal: its kind, the key of the request, and the command. A registration and a no-op are shorter.
 const fn proposal_max<M: StateMachine>() -> usize {
     1 + KEY + M::Command::ENCODED_MAX
 }
 
-/// Returns which number to change if a message may be longer than a frame; `None` if all of them fit.
+/// Returns which number to change if a message may be longer than a frame; `None` if all of them fit. What is wrong
+/// whatever the others are comes first, so that the number that is named is one whose change helps.
 pub(super) const fn misfit<M: StateMachine, const PAGE: usize>(mtu: usize) -> Option<&'static str> {
     if M::PAGE_BYTES > SNAPSHOT_PAGE {
         Some("PAGE_BYTES of the state machine must be at most SNAPSHOT_PAGE")

@@ -10,8 +10,11 @@ use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
 /// The result of an election that was won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adoption {
+    /// Slots for which a member of the quorum has accepted something, which is proposed again under the new ballot.
     pub(crate) reproposed: u32,
+    /// Slots between those for which nobody of the quorum has accepted anything, so nothing was chosen there.
     pub(crate) noops: u32,
+    /// The first slot for a new command.
     pub(crate) next_slot: Slot,
 }
 
@@ -19,14 +22,29 @@ pub(crate) struct Adoption {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Probe {
+    /// The ballot that would be claimed. It only identifies the probe: the claim takes a higher one if a higher one is
+    /// heard of meanwhile, and an unused number is free for the next probe.
     pub(super) ballot: Ballot,
+    /// The nodes that would promise a claim, this one among them.
     granted: NodeSet,
     /// True if another node hears a leader.
     denied: bool,
+    /// Repetitions so far. Unlike those of a scout they are not counted anew by an answer, since each answer is whole.
     repeats: u8,
 }
 
+impl Probe {
+    /// Checks the invariants that hold between steps.
+    pub(super) fn invariants(&self) {
+        debug_assert!(
+            self.granted.contains(self.ballot.leader()),
+            "a node that probes misses its leader itself (L7)"
+        );
+    }
+}
+
 impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, CLIENTS> {
+    /// Returns the scout, while a claim is under way.
     pub(crate) fn scout(&self) -> Option<&Scout<C, WINDOW>> {
         match &self.state {
             LeaderState::Scouting(scout) => Some(scout),
@@ -34,6 +52,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
+    /// As [`Leader::scout`], to give it a page of a promise or to count a repetition.
     pub(crate) fn scout_mut(&mut self) -> Option<&mut Scout<C, WINDOW>> {
         match &mut self.state {
             LeaderState::Scouting(scout) => Some(scout),
@@ -41,6 +60,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
+    /// Begins a probe. The node counts its own grant afterwards, like any other: in a cluster of one that is a quorum.
     pub(crate) fn begin_probe(&mut self, ballot: Ballot) {
         debug_assert!(
             self.is_idle(),
@@ -94,11 +114,16 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
+    /// Begins a claim of `ballot` for the slots from `from` on; a probe that led to it is over.
     pub(crate) fn begin_scout(&mut self, ballot: Ballot, from: Slot) {
         debug_assert!(self.leading().is_none(), "a leader claims no other ballot");
         debug_assert!(
             self.ballot().is_none_or(|probed| probed <= ballot),
             "claims a lower ballot than it has probed"
+        );
+        debug_assert!(
+            self.waiting.is_empty(),
+            "proposals wait although nobody leads here (L4)"
         );
         let mut scout = Scout::new(ballot, from);
         scout.mistake = self.mistake;
@@ -139,7 +164,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 None => noops += 1,
             }
             let placed = commanders.put(slot, Commander::new(proposal));
-            // An election fails if an acceptor reports a slot that no leader could have used.
+            // An election fails if an acceptor reports a slot that no leader could have used: one that is more than a
+            // window above what is applied here, although the low-water marks of the quorum are not above that.
             if !placed && !self.mistake.is_any() {
                 return None;
             }
@@ -151,6 +177,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 || next_slot.distance(applied) == u64::from(reproposed + noops) + 1,
             "every slot up to the last adopted one has a commander (L1)"
         );
+        // Up to here the followers learn from the first heartbeat; only what is decided from now on is announced.
         let announced = applied;
         let answering = NodeSet::EMPTY;
         self.state = LeaderState::Leading(Leadership {
@@ -162,6 +189,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             unchosen,
         });
         self.in_flight_peak = self.in_flight_peak.max(self.in_flight());
+        debug_assert!(
+            self.mistake.is_any() || self.in_flight_peak <= WINDOW,
+            "adopted more slots than the window has (L3)"
+        );
         Some(Adoption {
             reproposed,
             noops,
