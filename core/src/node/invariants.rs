@@ -159,7 +159,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "has not joined, and does not ask again (J1)"
         );
         debug_assert!(
-            self.replica.fetching().is_none() || is_armed(Timer::Join),
+            !self.replica.is_fetching() || is_armed(Timer::Join),
             "fetches a snapshot, and does not ask again for its next page (J3)"
         );
         debug_assert!(
