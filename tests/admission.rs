@@ -5,8 +5,8 @@ use crate::harness::cluster::{
 };
 use crate::harness::trace::EventKind;
 use synod::{
-    Ballot, Config, Halt, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing, Reason,
-    RequestError, Slot, Write,
+    Ballot, Config, Halt, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Outgoing,
+    Proposal, Reason, RequestError, Slot, Write,
 };
 
 #[test]
@@ -162,6 +162,37 @@ fn n2_messages_of_non_members_and_for_other_nodes_are_ignored() {
     }
     assert_eq!(c.trace.ignored(node, Reason::NotAMember), 2);
     assert_eq!(c.state(node), state);
+}
+
+/// The node halts in the first of several slots that one message decides: it applies and answers none of the others.
+#[test]
+fn n3_a_node_that_halts_applies_nothing_further_in_the_same_step() {
+    let mut c = Cluster::settled(3, 1);
+    c.allow_halts();
+    let (leader, node) = (c.leader().unwrap(), c.follower(0));
+    let ballot = c.node(leader).leading().unwrap();
+    let applied = c.node(node).applied();
+    let next = applied.next().unwrap();
+    // The history of another cluster, one slot further on.
+    let heartbeat = Message::Heartbeat {
+        ballot,
+        decided: next,
+        chain: 1,
+    };
+    c.inject(leader, node, heartbeat);
+    let decisions = Message::Decisions {
+        first: next,
+        applied: next.next().unwrap(),
+        proposals: [Proposal::Noop, Proposal::Noop].into_iter().collect(),
+    };
+    c.inject(leader, node, decisions);
+    assert!(matches!(c.node(node).halted(), Some(Halt::Diverged(_))));
+    assert_eq!(c.node(node).applied(), next);
+    assert_eq!(
+        c.node(node).next_deadline(),
+        None,
+        "no timer is served any more"
+    );
 }
 
 /// A node never sends to itself. On a shared link, a message from a node's own id is therefore from another node of

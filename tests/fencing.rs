@@ -57,6 +57,38 @@ fn d1_a_leader_whose_storage_fails_steps_down_and_serves_its_clients_as_a_follow
     }
 }
 
+/// A leader follows itself. Once it is fenced it must miss a leader like any other node, or it asks nobody for decisions
+/// where it cannot hear the next one (rule L8).
+#[test]
+fn l8_a_fenced_leader_that_cannot_hear_the_next_one_learns_from_others() {
+    for seed in 0..5 {
+        let mut c = Cluster::settled(5, seed);
+        let (old, friend) = (c.leader().unwrap(), c.follower(0));
+        let others: Vec<_> = c
+            .live()
+            .filter(|node| ![old, friend].contains(node))
+            .collect();
+        c.cut(&[old], &others);
+        c.drop_matching(move |envelope| {
+            envelope.from == NodeId(friend) && is(envelope, MessageKind::Probe)
+        });
+        c.fence(old);
+        c.run_until("another leads", |c| {
+            c.leader().is_some_and(|leader| leader != old)
+        });
+        let leader = c.leader().unwrap();
+        assert_ne!(leader, friend, "it never probes");
+        c.decide(leader, 10);
+        let caught_up = |c: &Cluster| c.applied(old) == c.applied(leader);
+        assert!(
+            c.happens_within(Duration::from_secs(10), caught_up),
+            "seed {seed}: it has applied slot {} of {}",
+            c.applied(old),
+            c.applied(leader)
+        );
+    }
+}
+
 #[test]
 fn d1_a_scout_whose_storage_fails_claims_nothing() {
     let mut c = Cluster::settled(3, 1);

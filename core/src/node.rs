@@ -448,7 +448,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let mut step = self.step(now, outbox, tracer);
         for timer in Timer::ALL {
-            if !self.timers.is_expired(timer, now) || step.room() < Self::OUTBOX_MIN {
+            // The handler of one timer may have halted the node.
+            let goes_on = self.halt.is_none() && self.timers.is_expired(timer, now);
+            if !goes_on || step.room() < Self::OUTBOX_MIN {
                 continue;
             }
             // Rule F2: cancelled before it is served, so that it fires once, and its handler may arm it again.
@@ -470,9 +472,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.invariants();
     }
 
-    /// Returns the time at which [`Node::handle_timeout`] is to be called, or `None` if no timer is armed.
+    /// Returns the time at which [`Node::handle_timeout`] is to be called, or `None` if no timer is armed, or the node has
+    /// halted.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        // A step that halts the node may arm a timer afterwards.
+        self.timers.next().filter(|_| self.halt.is_none())
     }
 
     /// Wraps a message from the outbox in an envelope for one of its recipients.

@@ -108,7 +108,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
     ) -> bool {
-        loop {
+        // The step that has halted the node may still come here, with decisions of the same message.
+        while self.halt.is_none() {
             let mut decided = false;
             let claimed = self.replica.next_decided();
             let claimed = match claimed.map(|(slot, _)| (slot, self.acceptor.vote(slot))) {
@@ -138,6 +139,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 return false;
             }
         }
+        false
     }
 
     /// Updates everything that depends on the applied prefix: applies what has become due, lets an election or a

@@ -3,6 +3,7 @@
 use super::{Node, Phase};
 use crate::config::{Config, ConfigError};
 use crate::mutant::Mutant;
+use crate::timer::Timer;
 use crate::{AnyOutbox, Event, Halt, Instant, Role, Slot, StateMachine, Tracer, Write};
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -72,6 +73,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             if let Some(ballot) = self.leader.leading() {
                 step.trace(Role::Leader, Event::SteppedDown { ballot });
+                // Rule L8: it followed itself, and misses a leader from now on unless it hears one in time.
+                let timeout = self.config.election_timeout;
+                self.timers.arm_after(Timer::Election, &step.now, &timeout);
             }
             self.resign(&mut step);
             debug_assert!(self.leader.is_idle(), "a fenced node leads (D1)");
