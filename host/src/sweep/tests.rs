@@ -205,12 +205,12 @@ fn with_all_faults_every_event_is_expected_after_some_runs() {
         (1, 0),
         (99, 0),
         (100, 18),
-        (1_000, 37),
-        (2_000, 39),
-        (10_000, 40),
-        (20_000, 41),
-        (100_000, 42),
-        (200_000, 43),
+        (1_000, 38),
+        (2_000, 40),
+        (10_000, 41),
+        (20_000, 42),
+        (100_000, 43),
+        (200_000, 44),
     ] {
         nothing.runs = runs;
         assert_eq!(due.missing(&nothing).len(), missing, "{runs} runs");
