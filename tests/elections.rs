@@ -220,6 +220,16 @@ fn claimant() -> (Cluster, u16, u16, TestMessage) {
 }
 
 #[test]
+fn s2_a_claimant_asks_for_votes_from_the_slot_after_the_applied_prefix() {
+    let (c, node, _, prepare) = claimant();
+    let Message::Prepare { from, .. } = prepare else {
+        unreachable!()
+    };
+    assert!(c.applied(node) > slot(2));
+    assert_eq!(Some(from), c.applied(node).next());
+}
+
+#[test]
 fn s2_an_impossible_promise_is_malformed() {
     let (mut c, node, peer, prepare) = claimant();
     let Message::Prepare { ballot, from } = prepare else {
@@ -797,6 +807,47 @@ fn l7_a_follower_with_a_live_leader_refuses_probes() {
         output.writes.is_empty() && c.node(node).promised() == promised,
         "still no promise"
     );
+}
+
+/// Returns whether a node grants a probe of another one.
+fn grants(c: &mut Cluster, node: u16, asks: u16) -> bool {
+    let ballot = Ballot::new(c.node(node).promised().round() + 9, NodeId(asks));
+    let output = c.inject(asks, node, Message::Probe { ballot });
+    let [Message::ProbeReply { granted, .. }] = output.messages[..] else {
+        panic!("one answer: {:?}", output.messages)
+    };
+    granted
+}
+
+#[test]
+fn l7_a_claimant_denies_the_probes_of_others_until_its_claim_is_refused() {
+    let (mut c, node, peer, prepare) = claimant();
+    let Message::Prepare { ballot, from } = prepare else {
+        unreachable!()
+    };
+    assert!(!grants(&mut c, node, peer), "its claim may still win");
+    c.run_for(millis(100));
+    assert!(!grants(&mut c, node, peer), "however often it is asked");
+    let refusal = Message::Promise {
+        ballot,
+        promised: Ballot::new(ballot.round() + 1, NodeId(peer)),
+        from,
+        low_water: Slot::ZERO,
+        last: true,
+        entries: Entries::<crate::harness::cluster::Machine, 2>::new(),
+    };
+    c.inject(peer, node, refusal);
+    assert!(grants(&mut c, node, peer), "its claim has failed");
+}
+
+#[test]
+fn l7_a_node_that_probes_grants_the_probes_of_others() {
+    let mut c = Cluster::settled(3, 1);
+    let (node, peer) = (c.follower(0), c.follower(1));
+    c.stop(c.leader().unwrap());
+    c.drop_matching(|envelope| is(envelope, MessageKind::Probe));
+    c.run_until("it probes", |c| c.trace.sent(node, MessageKind::Probe) > 0);
+    assert!(grants(&mut c, node, peer), "it has claimed nothing yet");
 }
 
 /// A node that is asking the others itself promises the ballot of another node. Its own question comes to nothing, and
