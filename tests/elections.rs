@@ -908,6 +908,62 @@ fn l7_a_node_with_a_higher_promise_than_the_leaders_ballot_is_not_left_behind() 
 }
 
 #[test]
+fn f1_whatever_a_leader_says_under_its_ballot_is_a_sign_of_life() {
+    let mut c = Cluster::settled(3, 1);
+    let (leader, node) = (c.leader().unwrap(), c.follower(0));
+    let (ballot, decided) = (c.node(leader).leading().unwrap(), c.applied(node));
+    let chain = c.node(node).chain();
+    c.isolate(node);
+    c.run_for(millis(60));
+    let accept = Message::Accept {
+        ballot,
+        first: decided.next().unwrap(),
+        decided,
+        proposals: [Proposal::Noop].into_iter().collect(),
+    };
+    let heartbeat = Message::Heartbeat {
+        ballot,
+        decided,
+        chain,
+    };
+    let said: [TestMessage; 3] = [accept, Message::Decision { ballot, decided }, heartbeat];
+    for message in said {
+        c.run_for(millis(300));
+        c.inject(leader, node, message.clone());
+        c.run_for(millis(400));
+        assert_eq!(
+            c.node(node).leader_hint(),
+            Some(NodeId(leader)),
+            "{message:?}"
+        );
+        c.inject(
+            leader,
+            node,
+            Message::Heartbeat {
+                ballot,
+                decided,
+                chain,
+            },
+        );
+    }
+    c.run_for(millis(501));
+    assert_eq!(c.node(node).leader_hint(), None);
+}
+
+#[test]
+fn l4_a_follower_that_promises_another_claim_proposes_nothing_to_its_leader() {
+    let mut c = Cluster::settled(3, 1);
+    let (leader, node, rival) = (c.leader().unwrap(), c.follower(0), c.follower(1));
+    assert_eq!(c.node(node).leader_hint(), Some(NodeId(leader)));
+    let ballot = Ballot::new(c.node(node).promised().round() + 1, NodeId(rival));
+    let from = c.applied(node).next().unwrap();
+    c.inject(rival, node, Message::Prepare { ballot, from });
+    assert_eq!(c.node(node).leader_hint(), None);
+    c.register(node);
+    assert_eq!(c.trace.sent(node, MessageKind::Propose), 0);
+}
+
+#[test]
 fn f1_only_the_owner_of_the_highest_ballot_counts_as_leader() {
     let mut c = Cluster::settled(3, 1);
     let (old, node) = (c.leader().unwrap(), c.follower(0));
