@@ -427,6 +427,25 @@ mod tests {
         assert!(target.fetching().is_none());
     }
 
+    #[test]
+    fn t4_a_transfer_goes_on_for_as_long_as_pages_of_its_source_arrive() {
+        let (mut source, mut target) = (replica(), Small::new(State::genesis()));
+        decide(&mut source, 2, &set(1, 1, 20));
+        let first = source.snapshot_page(THEM, None, 0).unwrap();
+        target.on_welcome(NodeId(1), &first, false);
+        assert!(target.on_fetch_timeout(1));
+        let second = source.snapshot_page(THEM, Some(first.id), 1).unwrap();
+        let next = target.on_welcome(NodeId(1), &second, false);
+        assert_eq!(next, WelcomeVerdict::Next(first.id, 2));
+        assert!(target.on_fetch_timeout(1), "it has waited for one page");
+        // Another source begins another snapshot, which does not end this transfer.
+        let mut other = first.clone();
+        other.id.digest ^= 1;
+        let begun = target.on_welcome(NodeId(2), &other, false);
+        assert_eq!(begun, WelcomeVerdict::Ignored);
+        assert_eq!(target.fetching(), Some((NodeId(1), first.id, 2)));
+    }
+
     /// A replica whose snapshot has a page for every few keys.
     type Long = Replica<Kv<64>, 16, 2>;
 
@@ -539,6 +558,18 @@ mod tests {
                 "the one that is kept"
             );
         }
+    }
+
+    #[test]
+    fn j3_a_snapshot_is_kept_until_a_decision_after_it_is_dropped() {
+        let mut source = long();
+        let kept = source.snapshot_page(THEM, None, 0).unwrap().id;
+        source.snapshot_page(THEM, Some(kept), 1).unwrap();
+        let ask = |source: &mut Long| source.snapshot_page(THEM, None, 0).unwrap().id;
+        (0..16).for_each(|_| go_on(&mut source));
+        assert_eq!(ask(&mut source), kept, "a whole window leads on from it");
+        go_on(&mut source);
+        assert_eq!(ask(&mut source).at, source.applied());
     }
 
     #[test]
