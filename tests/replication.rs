@@ -5,7 +5,7 @@ use crate::harness::trace::EventKind;
 use synod::machines::{Key, KvCommand};
 use synod::{
     Ballot, ClientId, Halt, Message, MessageKind, NodeId, NodeSet, Proposal, Proposals, Reason,
-    RequestNumber, Role, Slot, Write,
+    RequestNumber, Role, Slot, Timer, Write,
 };
 
 fn ballot(round: u64, node: u16) -> Ballot {
@@ -668,6 +668,10 @@ fn r2_a_replica_asks_the_leader_first_whenever_it_misses_something() {
                 _ => None,
             });
         assert_eq!(first, Some(NodeSet::only(NodeId(leader))), "gap {gap}");
+        assert!(
+            c.node(away).armed().all(|timer| timer != Timer::Learn),
+            "nothing is missing any more"
+        );
     }
 }
 

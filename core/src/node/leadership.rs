@@ -378,6 +378,25 @@ mod tests {
     }
 
     #[test]
+    fn l5_heartbeats_of_several_leaders_do_not_add_up_to_a_stable_one() {
+        let mut node = founder(0);
+        node.failures = 3;
+        let beat = |node: &mut Small, leader: u16| {
+            arms(node, |node, step| {
+                let (from, chain) = (NodeId(leader), node.replica.chain());
+                let ballot = Ballot::new(u64::from(leader), from);
+                let heard = node.on_heartbeat(step, from, ballot, (Slot::ZERO, chain));
+                assert_eq!(heard, Ok(()));
+            });
+            node.failures
+        };
+        for leader in [1, 1, 2, 2] {
+            assert_eq!(beat(&mut node, leader), 3);
+        }
+        assert_eq!(beat(&mut node, 2), 0, "the third of one leader");
+    }
+
+    #[test]
     fn s7_repetitions_come_after_their_span_and_up_to_half_of_it() {
         let span = Duration::from_millis(100);
         assert_drawn_from(span..span * 3 / 2, |seed| founder(seed).jittered(span));
