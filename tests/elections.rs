@@ -220,6 +220,16 @@ fn claimant() -> (Cluster, u16, u16, TestMessage) {
 }
 
 #[test]
+fn s2_a_claimant_asks_for_votes_from_the_slot_after_the_applied_prefix() {
+    let (c, node, _, prepare) = claimant();
+    let Message::Prepare { from, .. } = prepare else {
+        unreachable!()
+    };
+    assert!(c.applied(node) > slot(2));
+    assert_eq!(Some(from), c.applied(node).next());
+}
+
+#[test]
 fn s2_an_impossible_promise_is_malformed() {
     let (mut c, node, peer, prepare) = claimant();
     let Message::Prepare { ballot, from } = prepare else {
@@ -799,6 +809,47 @@ fn l7_a_follower_with_a_live_leader_refuses_probes() {
     );
 }
 
+/// Returns whether a node grants a probe of another one.
+fn grants(c: &mut Cluster, node: u16, asks: u16) -> bool {
+    let ballot = Ballot::new(c.node(node).promised().round() + 9, NodeId(asks));
+    let output = c.inject(asks, node, Message::Probe { ballot });
+    let [Message::ProbeReply { granted, .. }] = output.messages[..] else {
+        panic!("one answer: {:?}", output.messages)
+    };
+    granted
+}
+
+#[test]
+fn l7_a_claimant_denies_the_probes_of_others_until_its_claim_is_refused() {
+    let (mut c, node, peer, prepare) = claimant();
+    let Message::Prepare { ballot, from } = prepare else {
+        unreachable!()
+    };
+    assert!(!grants(&mut c, node, peer), "its claim may still win");
+    c.run_for(millis(100));
+    assert!(!grants(&mut c, node, peer), "however often it is asked");
+    let refusal = Message::Promise {
+        ballot,
+        promised: Ballot::new(ballot.round() + 1, NodeId(peer)),
+        from,
+        low_water: Slot::ZERO,
+        last: true,
+        entries: Entries::<crate::harness::cluster::Machine, 2>::new(),
+    };
+    c.inject(peer, node, refusal);
+    assert!(grants(&mut c, node, peer), "its claim has failed");
+}
+
+#[test]
+fn l7_a_node_that_probes_grants_the_probes_of_others() {
+    let mut c = Cluster::settled(3, 1);
+    let (node, peer) = (c.follower(0), c.follower(1));
+    c.stop(c.leader().unwrap());
+    c.drop_matching(|envelope| is(envelope, MessageKind::Probe));
+    c.run_until("it probes", |c| c.trace.sent(node, MessageKind::Probe) > 0);
+    assert!(grants(&mut c, node, peer), "it has claimed nothing yet");
+}
+
 /// A node that is asking the others itself promises the ballot of another node. Its own question comes to nothing, and
 /// it still gives that candidate the time to win.
 #[test]
@@ -854,6 +905,62 @@ fn l7_a_node_with_a_higher_promise_than_the_leaders_ballot_is_not_left_behind() 
             },
         );
     }
+}
+
+#[test]
+fn f1_whatever_a_leader_says_under_its_ballot_is_a_sign_of_life() {
+    let mut c = Cluster::settled(3, 1);
+    let (leader, node) = (c.leader().unwrap(), c.follower(0));
+    let (ballot, decided) = (c.node(leader).leading().unwrap(), c.applied(node));
+    let chain = c.node(node).chain();
+    c.isolate(node);
+    c.run_for(millis(60));
+    let accept = Message::Accept {
+        ballot,
+        first: decided.next().unwrap(),
+        decided,
+        proposals: [Proposal::Noop].into_iter().collect(),
+    };
+    let heartbeat = Message::Heartbeat {
+        ballot,
+        decided,
+        chain,
+    };
+    let said: [TestMessage; 3] = [accept, Message::Decision { ballot, decided }, heartbeat];
+    for message in said {
+        c.run_for(millis(300));
+        c.inject(leader, node, message.clone());
+        c.run_for(millis(400));
+        assert_eq!(
+            c.node(node).leader_hint(),
+            Some(NodeId(leader)),
+            "{message:?}"
+        );
+        c.inject(
+            leader,
+            node,
+            Message::Heartbeat {
+                ballot,
+                decided,
+                chain,
+            },
+        );
+    }
+    c.run_for(millis(501));
+    assert_eq!(c.node(node).leader_hint(), None);
+}
+
+#[test]
+fn l4_a_follower_that_promises_another_claim_proposes_nothing_to_its_leader() {
+    let mut c = Cluster::settled(3, 1);
+    let (leader, node, rival) = (c.leader().unwrap(), c.follower(0), c.follower(1));
+    assert_eq!(c.node(node).leader_hint(), Some(NodeId(leader)));
+    let ballot = Ballot::new(c.node(node).promised().round() + 1, NodeId(rival));
+    let from = c.applied(node).next().unwrap();
+    c.inject(rival, node, Message::Prepare { ballot, from });
+    assert_eq!(c.node(node).leader_hint(), None);
+    c.register(node);
+    assert_eq!(c.trace.sent(node, MessageKind::Propose), 0);
 }
 
 #[test]

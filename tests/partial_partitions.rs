@@ -66,6 +66,30 @@ fn triangle(seed: u64, hears: bool, is_heard: bool) -> (Cluster, u16) {
     (c, node)
 }
 
+/// A node hears the leader, which does not hear its questions, and misses decisions: it asks a node that does.
+#[test]
+fn l8_a_replica_whose_questions_do_not_reach_the_leader_asks_the_others() {
+    for seed in 0..20 {
+        let mut c = Cluster::settled(5, seed);
+        let (leader, node) = (c.leader().unwrap(), c.follower(0));
+        let has_it = c.follower(1);
+        c.isolate(node);
+        c.decide(leader, 3);
+        c.run_until("another one has all of it", |c| {
+            c.applied(has_it) == c.applied(leader)
+        });
+        let goal = c.applied(leader);
+        c.heal();
+        c.drop_matching(move |envelope| {
+            let asks = envelope.message.kind() == MessageKind::Learn && envelope.from.0 == node;
+            asks && envelope.to.0 != has_it
+        });
+        let came = c.happens_within(PROMPT, |c| c.applied(node) >= goal);
+        assert!(came, "seed {seed}: nobody but the leader was asked");
+        assert_eq!(c.node(node).leader_hint(), Some(NodeId(leader)));
+    }
+}
+
 #[test]
 fn l8_a_node_cut_off_from_the_leader_serves_its_client_through_another_node() {
     let mut worst = Duration::ZERO;

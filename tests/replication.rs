@@ -4,8 +4,8 @@ use crate::harness::cluster::{Cluster, TestMessage, TestNode, TestOutbox, is, mi
 use crate::harness::trace::EventKind;
 use synod::machines::{Key, KvCommand};
 use synod::{
-    Ballot, ClientId, Halt, Message, MessageKind, NodeId, Proposal, Proposals, Reason,
-    RequestNumber, Role, Slot, Write,
+    Ballot, ClientId, Halt, Message, MessageKind, NodeId, NodeSet, Proposal, Proposals, Reason,
+    RequestNumber, Role, Slot, Timer, Write,
 };
 
 fn ballot(round: u64, node: u16) -> Ballot {
@@ -576,6 +576,102 @@ fn r2_missed_decisions_are_learned_in_pages() {
             .trace
             .count(away, |event| matches!(event, EventKind::Installed { .. }));
         assert_eq!(installed, 1, "no snapshot but the one that it joined with");
+    }
+}
+
+/// Returns a cluster in which a follower has missed six decisions, the leader and that follower, of which all messages of
+/// one kind are held back from now on.
+fn behind(kind: MessageKind) -> (Cluster, u16, u16) {
+    let mut c = Cluster::settled(3, 1);
+    let (leader, away) = (c.leader().unwrap(), c.follower(0));
+    c.isolate(away);
+    c.decide(leader, 6);
+    c.heal();
+    c.hold_matching(move |envelope| {
+        is(envelope, kind) && (envelope.from.0 == away || envelope.to.0 == away)
+    });
+    c.run_until("something is held", |c| !c.held().is_empty());
+    (c, leader, away)
+}
+
+#[test]
+fn r2_each_question_begins_at_the_slot_after_the_applied_prefix() {
+    let (mut c, leader, away) = behind(MessageKind::Learn);
+    let mut asked = Vec::new();
+    while c.applied(away) < c.applied(leader) {
+        c.run_until("it asks, or has caught up", |c| {
+            !c.held().is_empty() || c.applied(away) == c.applied(leader)
+        });
+        for envelope in c.held().to_vec() {
+            let Message::Learn { from } = envelope.message else {
+                unreachable!()
+            };
+            assert_eq!(Some(from), c.applied(away).next());
+            asked.push(from);
+            c.release_first();
+        }
+        c.run_for(millis(60));
+    }
+    asked.dedup();
+    assert!(asked.len() > 1, "at once for all of it: {asked:?}");
+}
+
+#[test]
+fn r2_a_replica_asks_for_more_once_all_that_it_asked_for_has_arrived() {
+    let (mut c, _, away) = behind(MessageKind::Decisions);
+    let asked = |c: &Cluster| c.trace.sent(away, MessageKind::Learn);
+    // A question is answered with half a window, in pages of two.
+    assert_eq!(c.held().len(), 2);
+    let before = asked(&c);
+    c.release_first();
+    assert_eq!(asked(&c), before, "the second page is on its way");
+    c.release_first();
+    assert_eq!(asked(&c), before + 1, "without waiting for its timer");
+}
+
+#[test]
+fn r2_a_replica_passes_on_all_that_it_has_applied_and_no_more() {
+    let mut c = Cluster::settled(3, 1);
+    let (leader, node, asks) = (c.leader().unwrap(), c.follower(0), c.follower(1));
+    c.decide(leader, 2);
+    c.run_until("every node knows", Cluster::is_settled);
+    let last = c.applied(node);
+    let output = c.inject(asks, node, Message::Learn { from: last });
+    assert!(matches!(
+        &output.messages[..],
+        [Message::Decisions { first, applied, proposals }]
+            if *first == last && *applied == last && proposals.len() == 1
+    ));
+    let from = last.next().unwrap();
+    let output = c.inject(asks, node, Message::Learn { from });
+    assert!(output.messages.is_empty());
+}
+
+/// The leader is asked first, at each gap, and another node when its answer does not come.
+#[test]
+fn r2_a_replica_asks_the_leader_first_whenever_it_misses_something() {
+    let mut c = Cluster::settled(3, 1);
+    let (leader, away) = (c.leader().unwrap(), c.follower(0));
+    for gap in 0..6 {
+        let known = c.trace.events.len();
+        c.isolate(away);
+        c.decide(leader, 2);
+        c.heal();
+        c.run_until("it has caught up", Cluster::is_settled);
+        let first = c.trace.events[known..]
+            .iter()
+            .find_map(|traced| match traced.event {
+                EventKind::Sent {
+                    to,
+                    kind: MessageKind::Learn,
+                } if traced.node == away => Some(to),
+                _ => None,
+            });
+        assert_eq!(first, Some(NodeSet::only(NodeId(leader))), "gap {gap}");
+        assert!(
+            c.node(away).armed().all(|timer| timer != Timer::Learn),
+            "nothing is missing any more"
+        );
     }
 }
 

@@ -310,3 +310,132 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::machines::Kv;
+    use crate::{Config, Instant, Outbox};
+    use core::ops::Range;
+    use std::vec::Vec;
+
+    type Small = Node<Kv<4>, 8, 4, 2>;
+
+    fn founder(seed: u64) -> Small {
+        Small::found(Config::new(NodeId(0), 3), seed, Instant::ZERO).unwrap()
+    }
+
+    fn timeout() -> Duration {
+        Config::new(NodeId(0), 3).election_timeout
+    }
+
+    /// Returns how long the only timer runs that the node arms in a step.
+    fn arms(
+        node: &mut Small,
+        take: impl FnOnce(&mut Small, &mut Step<'_, Kv<4>, 2, ()>),
+    ) -> Duration {
+        let mut outbox = Outbox::<Kv<4>, 2, { Small::OUTBOX_MIN }>::new();
+        node.timers.cancel_all();
+        let mut tracer = ();
+        let mut step = node.step(Instant::ZERO, &mut outbox, &mut tracer);
+        take(node, &mut step);
+        step.finish();
+        node.timers.next().unwrap().since(Instant::ZERO)
+    }
+
+    /// Asserts that the spans of a hundred nodes are in the range, differ, and reach from its first quarter to its last.
+    fn assert_drawn_from(range: Range<Duration>, draw: impl Fn(u64) -> Duration) {
+        let mut spans: Vec<Duration> = (0..100).map(draw).collect();
+        spans.sort_unstable();
+        spans.dedup();
+        assert!(spans.len() > 90, "{} of 100 differ", spans.len());
+        let (first, last) = (*spans.first().unwrap(), *spans.last().unwrap());
+        assert!(
+            first >= range.start && last < range.end,
+            "{first} to {last}"
+        );
+        let (start, end) = (range.start.as_micros(), range.end.as_micros());
+        let quarter = (end - start) / 4;
+        assert!(first.as_micros() < start + quarter, "from {first}");
+        assert!(last.as_micros() >= end - quarter, "to {last}");
+    }
+
+    #[test]
+    fn l5_back_offs_are_drawn_from_spans_that_double() {
+        for failures in 0..8 {
+            let doublings = failures.min(founder(0).config.backoff_doublings_max);
+            let backs_off = |seed| {
+                let mut node = founder(seed);
+                node.failures = failures;
+                let delay = arms(&mut node, Node::back_off);
+                assert_eq!(node.failures, failures + 1);
+                let patience = node.patience.since(Instant::ZERO);
+                assert!(delay <= patience, "{delay} of {patience}");
+                (patience, delay)
+            };
+            let span = (0..doublings).fold(timeout(), |span, _| span * 2);
+            assert_drawn_from(span..span * 2, |seed| backs_off(seed).0);
+            // A node looks after others before a long back-off is over.
+            let looks = span.min(timeout() * 2);
+            assert_drawn_from(looks..looks * 2, |seed| backs_off(seed).1);
+        }
+    }
+
+    #[test]
+    fn l5_all_that_precedes_a_claim_takes_each_node_another_time() {
+        let timeout = timeout();
+        // An attempt without a rival is repeated.
+        let retries = |seed| arms(&mut founder(seed), Node::retry_later);
+        assert_drawn_from(timeout..timeout * 2, retries);
+        // A leader is missed.
+        let suspects = |seed| {
+            let mut node = founder(seed);
+            node.contact = LeaderContact::Following;
+            arms(&mut node, Node::on_election_timeout)
+        };
+        assert_drawn_from(Duration::ZERO..timeout, suspects);
+        // Another node is given the time to win.
+        let promises = |seed| {
+            let rival = NodeId(1);
+            arms(&mut founder(seed), |node, step| {
+                let promised = node.on_prepare(step, rival, Ballot::new(1, rival), Slot::FIRST);
+                assert_eq!(promised, Ok(()));
+            })
+        };
+        assert_drawn_from(timeout..timeout * 2, promises);
+        // A node has joined.
+        let joins = |seed| {
+            let config = Config::new(NodeId(1), 3);
+            let mut node = Small::join(config, seed, Instant::ZERO).unwrap();
+            arms(&mut node, Node::activate)
+        };
+        assert_drawn_from(timeout..timeout * 2, joins);
+    }
+
+    #[test]
+    fn l5_heartbeats_of_several_leaders_do_not_add_up_to_a_stable_one() {
+        let mut node = founder(0);
+        node.failures = 3;
+        let beat = |node: &mut Small, leader: u16| {
+            arms(node, |node, step| {
+                let (from, chain) = (NodeId(leader), node.replica.chain());
+                let ballot = Ballot::new(u64::from(leader), from);
+                let heard = node.on_heartbeat(step, from, ballot, (Slot::ZERO, chain));
+                assert_eq!(heard, Ok(()));
+            });
+            node.failures
+        };
+        for leader in [1, 1, 2, 2] {
+            assert_eq!(beat(&mut node, leader), 3);
+        }
+        assert_eq!(beat(&mut node, 2), 0, "the third of one leader");
+    }
+
+    #[test]
+    fn s7_repetitions_come_after_their_span_and_up_to_half_of_it() {
+        let span = Duration::from_millis(100);
+        assert_drawn_from(span..span * 3 / 2, |seed| founder(seed).jittered(span));
+    }
+}

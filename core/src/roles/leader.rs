@@ -632,6 +632,19 @@ mod tests {
     }
 
     #[test]
+    fn l3_a_waiting_proposal_can_start_in_every_slot_of_the_window() {
+        let (mut leader, _) = leading(0, &[]);
+        for number in 1..=4 {
+            assert!(!leader.can_start(), "nothing waits");
+            leader.enqueue(&asks(number), false);
+            assert!(leader.can_start(), "slot {number} is in the window");
+            leader.start_next();
+        }
+        leader.enqueue(&asks(5), false);
+        assert!(!leader.can_start(), "slot 5 is not");
+    }
+
+    #[test]
     fn a_full_queue_is_reported_and_a_retry_is_recognised() {
         let (mut leader, _) = leading(0, &[]);
         leader.enqueue(&asks(1), false);

@@ -45,11 +45,15 @@ pub struct Figures {
     /// jump or disks are slow that says nothing.
     pub hasty_claims: u64,
     /// Times that a node asked who misses the leader, or said that it does, sooner than half an election timeout after it had
-    /// promised another's claim, which may still win by then (rule L7). This says nothing either where time is hidden.
+    /// promised another's claim, which may still win by then (rule L7); and times that it said so while its own claim was
+    /// under way. This says nothing either where time is hidden.
     pub hasty_probes: u64,
     /// Ballots that a node claimed though too few of the others could be taken to miss their leader, as they had said that they
     /// hear that of the highest ballot of all (rule L7).
     pub denied_claims: u64,
+    /// Questions of nodes for decisions, and for what was accepted, that did not begin at the slot after the last one that was
+    /// applied there (rules R2 and S2).
+    pub stray_questions: u64,
 }
 
 /// The most that a run may take once its faults are over. A round trip is the longest that there is, as it is or as nodes
@@ -70,6 +74,8 @@ pub struct Budget {
     pub hasty_probes: u64,
     /// Ballots claimed against the word of others, in the whole run.
     pub denied_claims: u64,
+    /// Questions that began at the wrong slot, in the whole run.
+    pub stray_questions: u64,
     /// Messages for each node and each unit of work: see [`Figures::work`].
     pub messages: u64,
     /// Slots beyond one for each answer.
@@ -93,6 +99,7 @@ impl Budget {
         hasty_claims: 0,
         hasty_probes: 0,
         denied_claims: 0,
+        stray_questions: 0,
         messages: 4,
         spare_slots: 60,
     };
@@ -131,7 +138,7 @@ impl Figures {
             || self.denied_claims > budget.denied_claims
         {
             Some(Bound::Claims)
-        } else if self.messages > messages {
+        } else if self.messages > messages || self.stray_questions > budget.stray_questions {
             Some(Bound::Messages)
         } else if self.slots > self.answers.saturating_add(budget.spare_slots) {
             Some(Bound::Slots)
@@ -160,6 +167,10 @@ pub struct Pace {
     claimed_at: [Instant; NODES],
     /// When each node last promised another's claim.
     promised_at: [Instant; NODES],
+    /// The ballot that each node claims, and when it last asked for promises; null once it leads.
+    under_way: [(Ballot, Instant); NODES],
+    /// Up to where each node had applied the log after its last steps.
+    applied_by: [Slot; NODES],
     /// What each node asked about last, before it claims.
     probes: [Ballot; NODES],
     /// What nodes said to those who asked, the newest of it: an answer may be taken for one to a later question about the same
@@ -205,6 +216,8 @@ impl Pace {
             promised: Ballot::NULL,
             claimed_at: [Instant::FAR_FUTURE; NODES],
             promised_at: [Instant::FAR_FUTURE; NODES],
+            under_way: [(Ballot::NULL, Instant::ZERO); NODES],
+            applied_by: [Slot::ZERO; NODES],
             probes: [Ballot::NULL; NODES],
             said: HistoryBuf::new(),
             applied: Slot::ZERO,
@@ -223,6 +236,7 @@ impl Pace {
                 hasty_claims: 0,
                 hasty_probes: 0,
                 denied_claims: 0,
+                stray_questions: 0,
             },
         }
     }
@@ -266,9 +280,42 @@ impl Pace {
         Some(self.now.since(at))
     }
 
-    /// A node grants a probe; too soon, if it has just promised another's claim (rule L7).
-    fn consent(&mut self, node: NodeId, config: &Config) {
-        self.figures.hasty_probes += u64::from(self.has_just_promised(node, config));
+    /// A node that has seen no higher ballot than this one grants a probe; too soon, if it has just promised another's claim,
+    /// or claims that ballot itself (rule L7).
+    fn consent(&mut self, node: NodeId, highest: Ballot, config: &Config) {
+        let is_hasty = self.has_just_promised(node, config) || self.claims(node, highest, config);
+        self.figures.hasty_probes += u64::from(is_hasty);
+    }
+
+    /// Whether a node has just asked for promises of this ballot. It goes on with that until it leads, hears of a higher
+    /// ballot, or has waited in vain for longer than it takes to ask again.
+    fn claims(&self, node: NodeId, ballot: Ballot, config: &Config) -> bool {
+        let under_way = self.under_way.get(usize::from(node.0));
+        under_way.is_some_and(|(claimed, asked)| {
+            let is_new = self.now.since(*asked) < config.prepare_retransmit / 2;
+            *claimed == ballot && ballot > Ballot::NULL && is_new
+        })
+    }
+
+    /// A node asks for promises of a ballot, or leads and has no claim under way.
+    fn set_under_way(&mut self, node: NodeId, ballot: Ballot) {
+        if let Some(under_way) = self.under_way.get_mut(usize::from(node.0)) {
+            *under_way = (ballot, self.now);
+        }
+    }
+
+    /// A node that has applied so much by now asks for what follows, in one of its last steps.
+    fn question(&mut self, node: NodeId, from: Slot, applied: Slot) {
+        let before = self.applied_by.get(usize::from(node.0)).copied();
+        let before = before.unwrap_or(Slot::ZERO);
+        self.figures.stray_questions += u64::from(from <= before || from.back(1) > applied);
+    }
+
+    /// A node has applied so much.
+    fn set_applied(&mut self, node: NodeId, applied: Slot) {
+        if let Some(by) = self.applied_by.get_mut(usize::from(node.0)) {
+            *by = applied;
+        }
     }
 
     /// A node promises a claim.
@@ -292,8 +339,8 @@ impl Pace {
         consents
     }
 
-    /// A node claims a ballot, or asks for more of what it was promised.
-    fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) {
+    /// A node claims a ballot, or asks for more of what it was promised. Returns whether it is the former.
+    fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) -> bool {
         let index = usize::from(node.0);
         let asked = self.probes.get(index).copied().unwrap_or(Ballot::NULL);
         // Before the claim counts as promised: whoever claims promises its own ballot, which is no news from others.
@@ -301,10 +348,10 @@ impl Pace {
         let (Some(claimed), Some(at)) =
             (self.claimed.get_mut(index), self.claimed_at.get_mut(index))
         else {
-            return;
+            return false;
         };
         if *claimed >= ballot {
-            return;
+            return false;
         }
         let since = core::mem::replace(at, self.now);
         let is_hasty =
@@ -321,6 +368,7 @@ impl Pace {
             figures.late_claims <= figures.claims && figures.claims <= figures.claims_in_all,
             "each of these is a part of the next"
         );
+        true
     }
 
     /// What the run has taken: of what counts from when its faults were over, nothing where they never were.
@@ -362,7 +410,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             );
             let me = taken.node.id();
             match &outgoing.message {
-                Message::Prepare { ballot, .. } => self.claim(me, *ballot, taken.node.config()),
+                Message::Prepare { ballot, from } => {
+                    if self.claim(me, *ballot, taken.node.config()) {
+                        self.question(me, *from, taken.progress.applied);
+                    }
+                    self.set_under_way(me, *ballot);
+                }
+                Message::Heartbeat { .. } => self.set_under_way(me, Ballot::NULL),
+                Message::Learn { from } => self.question(me, *from, taken.progress.applied),
                 Message::Probe { ballot } => self.probe(me, *ballot, taken.node.config()),
                 // With any other ballot it is a refusal.
                 Message::Promise {
@@ -374,7 +429,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     highest,
                 } => {
                     if *granted {
-                        self.consent(me, taken.node.config());
+                        self.consent(me, *highest, taken.node.config());
                     }
                     self.said.write(Said {
                         by: me,
@@ -389,6 +444,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         // Last, as who claims has promised its own ballot, and that is not what it had heard.
         self.promised = self.promised.max(taken.progress.promised);
+        self.set_applied(taken.node.id(), taken.progress.applied);
         Ok(())
     }
 
@@ -398,6 +454,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
     ) -> Result<(), Violation> {
         self.promised = self.promised.max(node.promised());
+        self.set_applied(node.id(), node.applied());
+        self.set_under_way(node.id(), Ballot::NULL);
         // It no longer knows when it promised.
         if let Some(at) = self.promised_at.get_mut(usize::from(node.id().0)) {
             *at = Instant::FAR_FUTURE;
@@ -570,5 +628,57 @@ mod tests {
             figures.over(&budget, &scenario)
         };
         assert_eq!((over(0), over(1)), (None, Some(Bound::Claims)));
+    }
+
+    #[test]
+    fn l7_who_grants_a_probe_while_its_own_claim_is_under_way_is_counted() {
+        let node = Small::join(Config::new(NodeId(1), 3), 6, Instant::ZERO).unwrap();
+        let mine = Ballot::new(4, NodeId(1));
+        let prepare = Message::Prepare {
+            ballot: mine,
+            from: Slot::FIRST,
+        };
+        let grants = |highest| Message::ProbeReply {
+            ballot: Ballot::new(5, OTHER),
+            granted: true,
+            highest,
+        };
+        let heartbeat = Message::Heartbeat {
+            ballot: mine,
+            decided: Slot::ZERO,
+            chain: 0,
+        };
+        let mut pace = Pace::new();
+        assert_eq!(says(&mut pace, &node, 0, prepare.clone()), 0);
+        assert_eq!(says(&mut pace, &node, 0, consent(false)), 0, "it denies");
+        let preempted = grants(Ballot::new(5, OTHER));
+        assert_eq!(says(&mut pace, &node, 0, preempted), 0, "it has lost");
+        assert_eq!(says(&mut pace, &node, 0, grants(mine)), 1);
+        assert_eq!(says(&mut pace, &node, 9, grants(mine)), 1, "it gave up");
+        assert_eq!(says(&mut pace, &node, 9, prepare), 1);
+        assert_eq!(says(&mut pace, &node, 9, heartbeat), 1, "it leads");
+        assert_eq!(says(&mut pace, &node, 9, grants(mine)), 1);
+    }
+
+    #[test]
+    fn r2_a_question_that_begins_at_another_slot_than_the_next_one_is_counted() {
+        let mut pace = Pace::new();
+        let me = NodeId(1);
+        let slot = Slot::new;
+        let strays = |pace: &Pace| pace.figures().stray_questions;
+        pace.question(me, slot(1), slot(0));
+        pace.set_applied(me, slot(4));
+        pace.question(me, slot(5), slot(4));
+        // Of several steps, the node may have asked in any.
+        pace.question(me, slot(5), slot(6));
+        pace.question(me, slot(7), slot(6));
+        assert_eq!(strays(&pace), 0);
+        pace.question(me, slot(4), slot(4));
+        assert_eq!(strays(&pace), 1, "for what it has");
+        pace.question(me, slot(6), slot(4));
+        assert_eq!(strays(&pace), 2, "for what it cannot apply");
+        let (budget, scenario) = (Budget::USUAL, Scenario::of(6, 3));
+        let figures = pace.figures();
+        assert_eq!(figures.over(&budget, &scenario), Some(Bound::Messages));
     }
 }

@@ -450,6 +450,53 @@ fn d2_a_checkpoint_contains_the_decisions_above_a_gap() {
     assert_eq!(bench.node.applied(), slot(7));
 }
 
+/// Returns the slots and ballots of the votes, and the slots of the decisions, that the storage has copies of.
+fn copies(bench: &Bench) -> (Vec<(Slot, Ballot)>, Vec<Slot>) {
+    let (mut votes, mut decisions) = (Vec::new(), Vec::new());
+    for record in &bench.journal.storage().records {
+        match Record::<[u8; 16]>::decode(record) {
+            Some((_, Record::AcceptedAhead(vote))) => votes.push((vote.slot, vote.ballot)),
+            Some((_, Record::DecidedAhead(slot, _))) => decisions.push(slot),
+            _ => {}
+        }
+    }
+    (votes, decisions)
+}
+
+/// All of it, and not only the first or the last: in a checkpoint that is written page by page, and in the next one.
+#[test]
+fn d2_a_checkpoint_contains_every_vote_and_decision_above_a_gap() {
+    let mut bench = Bench::new(least());
+    let first = ballot(3, 0);
+    bench.hear(0, accept(first, 1, 0, asks(10)));
+    bench.hear(2, decisions(1, asks(10)));
+    for number in 2..=5 {
+        bench.hear(0, accept(first, number, 0, asks(10 * number)));
+    }
+    // Slot 2 is missing, and what follows was decided otherwise than this node has voted.
+    for number in 3..=5 {
+        bench.hear(2, decisions(number, asks(10 * number + 1)));
+    }
+    assert_eq!(bench.node.applied(), slot(1));
+    for _ in 0..2 {
+        let before = bench.journal.checkpoints();
+        bench.promise_until(|bench| bench.journal.checkpoints() > before);
+        let (votes, decided) = copies(&bench);
+        assert_eq!(votes, [2, 3, 4, 5].map(|number| (slot(number), first)));
+        assert_eq!(decided, [3, 4, 5].map(slot));
+    }
+    // The gap closes, and the window moves past all of it.
+    let second = ballot(bench.node.promised().round() + 1, 2);
+    bench.hear(2, decisions(2, asks(20)));
+    assert_eq!(bench.node.applied(), slot(5));
+    for number in 6..=9 {
+        bench.hear(2, accept(second, number, number - 1, asks(10 * number)));
+    }
+    bench.restart();
+    assert!(bench.node.applied() >= slot(5));
+    assert_eq!(bench.node.promised(), second);
+}
+
 /// Lets a node with the smallest storage write promises, and cuts its power once in each checkpoint, after `cut`
 /// operations of it. Returns how many checkpoints were completed, and how often power has failed.
 fn through_losses(cut: usize) -> (u32, u32) {

@@ -463,6 +463,29 @@ mod tests {
         assert!(!target.is_fetching());
     }
 
+    #[test]
+    fn t4_a_transfer_goes_on_for_as_long_as_pages_of_its_source_arrive() {
+        let (mut source, mut target) = (replica(), Small::new(State::genesis()));
+        decide(&mut source, 2, &set(1, 1, 20));
+        let first = source.snapshot_page(THEM, None, 0).unwrap();
+        target.on_welcome(NodeId(1), &first, false);
+        assert!(target.on_fetch_timeout(1).is_some());
+        let second = source.snapshot_page(THEM, Some(first.id), 1).unwrap();
+        let next = target.on_welcome(NodeId(1), &second, false);
+        assert!(matches!(next, WelcomeVerdict::Fetch(_)), "{next:?}");
+        let again = target.on_fetch_timeout(1);
+        let (from, wanted) = again.expect("it has waited for one page");
+        assert_eq!((from, wanted.id, wanted.page), (NodeId(1), first.id, 2));
+        // Another source begins another snapshot, which does not end this transfer.
+        let mut other = first.clone();
+        other.id.digest ^= 1;
+        let begun = target.on_welcome(NodeId(2), &other, false);
+        assert_eq!(begun, WelcomeVerdict::Ignored);
+        let third = source.snapshot_page(THEM, Some(first.id), 2).unwrap();
+        let end = target.on_welcome(NodeId(1), &third, false);
+        assert_eq!(end, WelcomeVerdict::Installed);
+    }
+
     /// A replica whose snapshot has a page for every few keys.
     type Long = Replica<Kv<64>, 16, 2>;
 
@@ -577,6 +600,18 @@ mod tests {
                 "the one that is kept"
             );
         }
+    }
+
+    #[test]
+    fn j3_a_snapshot_is_kept_until_a_decision_after_it_is_dropped() {
+        let mut source = long();
+        let kept = source.snapshot_page(THEM, None, 0).unwrap().id;
+        source.snapshot_page(THEM, Some(kept), 1).unwrap();
+        let ask = |source: &mut Long| source.snapshot_page(THEM, None, 0).unwrap().id;
+        (0..16).for_each(|_| go_on(&mut source));
+        assert_eq!(ask(&mut source), kept, "a whole window leads on from it");
+        go_on(&mut source);
+        assert_eq!(ask(&mut source).at, source.applied());
     }
 
     #[test]
