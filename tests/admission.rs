@@ -35,7 +35,7 @@ fn n1_an_implausibly_high_round_is_ignored() {
             ballot: wild,
             first: slot(100),
             decided,
-            proposals: [synod::Proposal::Noop].into_iter().collect(),
+            proposals: [Proposal::Noop].into_iter().collect(),
         },
         Message::Accepted {
             ballot: leadership,

@@ -1,7 +1,7 @@
 //! The latency of a decision on disks that take time: a leader sends its accepts while it writes its own votes, so that
 //! a decision waits for one disk.
 
-use std::cmp::Reverse;
+use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use synod::machines::{Key, Kv, KvCommand};
 use synod::{

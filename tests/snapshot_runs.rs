@@ -1,6 +1,6 @@
 //! Snapshot transfer in runs of pages: how long a large state takes over a long link, and over one that loses pages.
 
-use std::cmp::Reverse;
+use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 use synod::{
     Config, Duration, Envelope, Instant, MalformedPage, Message, Node, NodeId, Outbox, Reader,
@@ -72,7 +72,10 @@ impl Link {
             self.pages += 1;
             // The generator is Knuth's for 64 bits (The Art of Computer Programming, section 3.3.4).
             let drawn = self.pages.wrapping_mul(6_364_136_223_846_793_005) >> 32;
-            if self.loses_one_in.is_some_and(|one_in| drawn % one_in == 0) {
+            if self
+                .loses_one_in
+                .is_some_and(|one_in| drawn.is_multiple_of(one_in))
+            {
                 return;
             }
         }
@@ -86,7 +89,7 @@ impl Link {
 fn time_to_join(link: &mut Link) -> Duration {
     let config = |node| Config::new(NodeId(node), 2).with_round_trip(link.delay * 2);
     let mut now = Instant::ZERO;
-    let mut nodes = [
+    let mut nodes = vec![
         Member::found(config(0), 6, now).unwrap(),
         Member::join(config(1), 6, now).unwrap(),
     ];

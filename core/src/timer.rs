@@ -13,7 +13,7 @@ use crate::{Duration, Instant};
 /// | timer | armed by | cancelled by | if its message is lost |
 /// |---|---|---|---|
 /// | `Join` | start, welcome | join, welcome | repeats the request, to the founder and other nodes in turn; for a page of a snapshot eight times |
-/// | `Election` | start, accept, accepted, clock, decision, heartbeat, join, prepare, promise, welcome | promise | sends a probe, which is denied while others hear the leader (rule L7) |
+/// | `Election` | start, accept, accepted, clock, decision, fence, heartbeat, join, prepare, promise, welcome | promise | sends a probe, which is denied while others hear the leader (rule L7) |
 /// | `Scout` | clock | accept, decision, heartbeat, prepare, promise | repeats to nodes that have not answered, five times, then waits (rule L5) |
 /// | `Commander` | clock, command, promise, propose, request | accepted, clock, fence, heartbeat, prepare, welcome | repeats to members that have not accepted, for as long as the node leads |
 /// | `Heartbeat` | promise | accepted, clock, fence, heartbeat, prepare, welcome | sends the next heartbeat, which also announces how far the log is decided |
