@@ -23,11 +23,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// With two or more members, nothing is decided without another node. A leader counts its own vote before it is
     /// durable, but the votes of others for the same slot answer an accept, and so come in a later turn: by then its
     /// vote is durable, and every quorum rests on votes that are all durable. What a follower takes for decided was
-    /// decided by others, without anything that this node has not sent yet. There are three exceptions: a node whose
-    /// own vote is a quorum may have applied slots that are written nowhere; so may a leader whose driver has sent
-    /// accepts [early](crate::Outbox::early) and passed on their answers before the writes beside them were durable; and
-    /// a founder whose founding is not durable would found the cluster once more. They halt, so that nobody relies on
-    /// their state, and their replies are dropped as well.
+    /// decided by others, without anything that this node has not sent yet. There are two exceptions: a node whose own
+    /// vote is a quorum may have applied slots that are written nowhere, and a founder whose founding is not durable
+    /// would found the cluster once more. Both halt, so that nobody relies on their state, and their replies are dropped
+    /// as well.
     pub fn fence<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -42,13 +41,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let founder = self.config.node == self.config.founder;
         let founding = matches!(self.phase, Phase::Founding(_))
             || founder && outbox.writes().iter().any(founds);
-        let (me, applied) = (self.config.node, self.replica.applied());
-        let counted = |write: &Write<M::Command>| match write {
-            Write::Accepted(vote) => vote.ballot.leader() == me && vote.slot <= applied,
-            _ => false,
-        };
-        let alone =
-            self.config.peers().is_empty() || founding || outbox.writes().iter().any(counted);
+        let alone = self.config.peers().is_empty() || founding;
         if alone {
             outbox.clear();
         } else {

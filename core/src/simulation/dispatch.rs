@@ -50,20 +50,23 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
-        let (outbox, progress, boundaries, early_left) = if Self::DEFERRED {
+        let (outbox, progress, boundaries, early_left, since) = if Self::DEFERRED {
             let index = usize::from(node.0);
             let Some(pending) = self.pending.get(index) else {
                 return;
             };
             let batch = pending.batch(covered);
             let boundaries = batch.boundaries.as_slice();
-            (&batch.outbox, batch.progress, boundaries, batch.early_left)
+            let (outbox, progress) = (&batch.outbox, batch.progress);
+            (outbox, progress, boundaries, batch.early_left, batch.began)
         } else {
             // Each step leaves alone, so that there is nothing between steps.
-            (&self.outbox, NodeProgress::of(&member.node), &[][..], false)
+            let progress = NodeProgress::of(&member.node);
+            (&self.outbox, progress, &[][..], false, self.now)
         };
         let seen = observer.stepped(&StepsTaken {
             at: self.now,
+            since,
             node: &member.node,
             progress,
             boundaries,

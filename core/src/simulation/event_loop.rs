@@ -115,6 +115,7 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) retry: Duration,
     /// How long output may gather after a first step before it is written; zero if every step is written at once.
     pub(super) gather: Duration,
+    pub(super) early: bool,
     pub(super) time_max: Duration,
     pub(super) events_max: u64,
     pub(super) counts: Counts,
@@ -377,7 +378,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             .get_mut(usize::from(node.0))
             .filter(|member| member.live)?;
         let outbox = if Self::DEFERRED {
-            self.pending.get_mut(usize::from(node.0))?.begin_step()
+            self.pending
+                .get_mut(usize::from(node.0))?
+                .begin_step(self.now)
         } else {
             &mut self.outbox
         };

@@ -27,6 +27,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.pending.get_mut(usize::from(node.0))
     }
 
+    /// When the sync of a node is done, if one is going on.
+    pub(super) fn synced_at(&self, node: NodeId) -> Option<Instant> {
+        let pending = self.pending_of(node)?;
+        pending.is_syncing().then_some(pending.until)
+    }
+
     /// Whether there is room for the output of one more step of a node, whatever that step does. Without it a node ignores
     /// what it receives (rule N4), so that a driver has no use for gathering more.
     pub(super) fn has_room(&self, node: NodeId) -> bool {
@@ -181,7 +187,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 let _ = self.scheduler.push(at, SimEvent::Synced(node));
                 if member.node.makes(Mutant::SentBeforeSynced) {
                     self.dispatch(node, true, tracer, observer);
-                } else {
+                } else if self.early {
                     self.dispatch_early(node, tracer, observer);
                 }
             }

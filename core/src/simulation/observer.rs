@@ -17,6 +17,9 @@ pub struct StepsTaken<
 > {
     /// When.
     pub at: Instant,
+    /// When the first of the steps was taken. It is earlier where a driver gathers steps, or where the node was paused
+    /// before their output left.
+    pub since: Instant,
     /// The node as it is now. Where it takes time until something is durable, it may have taken further steps already.
     pub node: &'a Node<M, WINDOW, CLIENTS, PAGE>,
     /// The progress of the node after the last of these steps.

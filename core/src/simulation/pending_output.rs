@@ -26,6 +26,8 @@ pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
     pub(super) boundaries: StepBoundaries<O>,
     /// The progress of the node after the last of the steps.
     pub(super) progress: NodeProgress,
+    /// When the first of the steps was taken.
+    pub(super) began: Instant,
     /// Whether the messages that need not wait for the writes have left.
     pub(super) early_left: bool,
 }
@@ -84,6 +86,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
             outbox: AnyOutbox::new(),
             boundaries: StepBoundaries::new(),
             progress: NodeProgress::NONE,
+            began: Instant::ZERO,
             early_left: false,
         }
     }
@@ -151,10 +154,16 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
 
     /// Begins a step, whose output is appended to what is gathered. A step that adds nothing leaves no boundary, and
     /// the very first one has none before it.
-    pub(super) fn begin_step(&mut self) -> &mut O::Outbox<M, PAGE> {
+    pub(super) fn begin_step(&mut self, now: Instant) -> &mut O::Outbox<M, PAGE> {
         let Batch {
-            outbox, boundaries, ..
+            outbox,
+            boundaries,
+            began,
+            ..
         } = self.batch_mut(false);
+        if outbox.is_empty() {
+            *began = now;
+        }
         let boundary = StepBoundary {
             writes: outbox.writes().len(),
             messages: outbox.messages().len(),

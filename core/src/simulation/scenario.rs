@@ -74,6 +74,10 @@ pub struct Scenario {
     /// further step; zero to empty it after every step. Storage that is [`Perfect`](super::Perfect) empties it after every
     /// step all the same.
     pub gather: Duration,
+    /// What a driver does while it makes writes durable. If true, [early](crate::Outbox::early) messages leave before,
+    /// and the node takes no input until the writes are durable. Otherwise all messages wait, and the node goes on. No
+    /// difference where storage takes no time.
+    pub early: bool,
     /// A node that an operator has made a founder by mistake, besides node 0; `None` for no mistake.
     pub second_founder: Option<NodeId>,
     /// Who is killed, and when.
@@ -117,6 +121,7 @@ impl Scenario {
             round_trip: None,
             think: Duration::ZERO,
             gather: Duration::ZERO,
+            early: false,
             second_founder: None,
             kills: Vec::new(),
             time_max: Duration::from_secs(120),

@@ -204,7 +204,8 @@ impl Draw {
         });
     }
 
-    /// Draws how long drivers gather output, and whether an operator has made a second founder by mistake.
+    /// Draws how long drivers gather output, whether an operator has made a second founder by mistake, and what drivers do
+    /// while they make writes durable.
     fn drivers(&mut self, scenario: &mut Scenario) {
         let unit = scenario.link.round_trip_max();
         // A quarter of a round trip is short beside all timings of a node, so that gathering does not look like a fault.
@@ -213,6 +214,7 @@ impl Draw {
         scenario.gather = if gathers { gather } else { Duration::ZERO };
         let is_misled = self.chance(1, 8);
         scenario.second_founder = (is_misled && scenario.nodes > 1).then_some(NodeId(1));
+        scenario.early = self.chance(1, 2);
     }
 
     /// A number below a bound; one draw, as for all that follow up to `pick`.

@@ -318,10 +318,11 @@ impl Pace {
         }
     }
 
-    /// A node promises a claim.
-    fn promise(&mut self, node: NodeId) {
+    /// A node promises a claim, at this time or later: until its driver sends the promise, or while the node is paused, its
+    /// own clock has gone on.
+    fn promise(&mut self, node: NodeId, when: Instant) {
         if let Some(at) = self.promised_at.get_mut(usize::from(node.0)) {
-            *at = self.now;
+            *at = when;
         }
     }
 
@@ -422,7 +423,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 // With any other ballot it is a refusal.
                 Message::Promise {
                     ballot, promised, ..
-                } if ballot == promised => self.promise(me),
+                } if ballot == promised => self.promise(me, taken.since),
                 Message::ProbeReply {
                     ballot,
                     granted,
@@ -561,6 +562,7 @@ mod tests {
         }];
         let stepped = pace.stepped(&StepsTaken {
             at: Instant::ZERO + node.config().election_timeout * tenths / 10,
+            since: Instant::ZERO + node.config().election_timeout * tenths / 10,
             node,
             progress: NodeProgress::of(node),
             boundaries: &[],

@@ -84,6 +84,9 @@ struct File {
     /// Time for which a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     gather: Option<DurationText>,
+    /// What a driver does while it makes writes durable: send early messages and wait, or have all messages wait and go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    early: Option<bool>,
     /// Node that an operator has made a founder by mistake, besides node 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     second_founder: Option<u16>,
@@ -242,6 +245,7 @@ impl File {
             place: Some(place),
             think: Some(DurationText(scenario.think)),
             gather: (scenario.gather > Duration::ZERO).then_some(DurationText(scenario.gather)),
+            early: scenario.early.then_some(true),
             second_founder: scenario.second_founder.map(|node| node.0),
             until: Some(DurationText(scenario.time_max)),
             events: Some(scenario.events_max),
@@ -294,6 +298,7 @@ impl File {
         let mut scenario = options.scenario();
         scenario.think = self.think.map_or(Duration::ZERO, |span| span.0);
         scenario.gather = self.gather.map_or(Duration::ZERO, |span| span.0);
+        scenario.early = self.early.unwrap_or(false);
         scenario.second_founder = self.second_founder.map(NodeId);
         scenario.round_trip = self.round_trip.map(|span| span.0);
         if self.faults.len() > PLAN_MAX {

@@ -94,6 +94,7 @@ impl Scene {
             .collect();
         self.checkers.stepped(&StepsTaken {
             at: self.world.now(),
+            since: self.world.now(),
             node,
             progress: NodeProgress::of(node),
             boundaries: &[],
@@ -360,6 +361,7 @@ fn a_promise_tells_what_was_accepted_by_its_step_and_not_what_a_later_one_accept
         };
         let stepped = scene.checkers.stepped(&StepsTaken {
             at: scene.world.now(),
+            since: scene.world.now(),
             node: &node,
             progress: NodeProgress {
                 promised: ballot,
@@ -567,6 +569,7 @@ fn j1_a_founder_that_counts_a_node_that_does_not_vote_is_found() {
         }];
         let stepped = scene.checkers.stepped(&StepsTaken {
             at: now,
+            since: now,
             node: &founder,
             progress: NodeProgress::of(&founder),
             boundaries: &[],
