@@ -85,7 +85,7 @@ fn send_messages<
     const ROOM: usize,
 >(
     board: &mut Board,
-    frames: &Frames,
+    frames: &Frames<M, P, MTU>,
     (node, outbox): (&Node<M, W, C, P>, &Outbox<M, P, ROOM>),
     early: bool,
 ) {

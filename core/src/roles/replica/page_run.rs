@@ -14,8 +14,8 @@ const PAGES_MAX: usize = 64;
 pub(super) struct PageRun {
     /// The number of pages, from 1.
     len: u8,
-    /// The index after its last page.
-    end: u32,
+    /// The number of pages that have not been taken yet.
+    missing: u8,
     /// True if a page of it came early, so that the missing one was requested again. Further early pages of the same
     /// run do not request it once more.
     has_gap: bool,
@@ -44,43 +44,44 @@ impl PageRun {
     pub(super) const fn first() -> Self {
         Self {
             len: 1,
-            end: 1,
+            missing: 1,
             has_gap: false,
         }
     }
 
-    /// Notes that the page before `next` was taken. Returns the number of pages to request from `next` on, once the run
-    /// is complete.
-    pub(super) fn on_page(&mut self, next: u32, len_max: u8) -> Option<u8> {
+    /// Notes that the next page was taken. Returns the number of pages to request after it, once the run is complete.
+    pub(super) fn on_page(&mut self, len_max: u8) -> Option<u8> {
+        debug_assert!(self.missing >= 1, "a complete run is followed by another");
         self.has_gap = false;
-        if next < self.end {
+        self.missing = self.missing.saturating_sub(1);
+        if self.missing > 0 {
             return None;
         }
         self.len = self.len.saturating_mul(2).min(len_max);
-        Some(self.begin(next))
+        Some(self.begin())
     }
 
-    /// Notes that a later page than `next` has arrived, so that `next` is lost or late. Returns the number of pages to
-    /// request again from there, unless that was done for this run.
-    pub(super) fn on_gap(&mut self, next: u32) -> Option<u8> {
+    /// Notes that a later page than the next one has arrived, so that the next one is lost or late. Returns the number
+    /// of pages to request again from there, unless that was done for this run.
+    pub(super) fn on_gap(&mut self) -> Option<u8> {
         if self.has_gap {
             return None;
         }
-        let len = self.on_silence(next);
+        let len = self.on_silence();
         self.has_gap = true;
         Some(len)
     }
 
-    /// Notes that nothing has arrived for a while. Returns the number of pages to request again from `next` on.
-    pub(super) fn on_silence(&mut self, next: u32) -> u8 {
+    /// Notes that nothing has arrived for a while. Returns the number of pages to request again from the next one on.
+    pub(super) fn on_silence(&mut self) -> u8 {
         self.len = (self.len / 2).max(1);
         self.has_gap = false;
-        self.begin(next)
+        self.begin()
     }
 
-    fn begin(&mut self, next: u32) -> u8 {
+    fn begin(&mut self) -> u8 {
         debug_assert!(self.len >= 1, "a run has a page");
-        self.end = next.saturating_add(u32::from(self.len));
+        self.missing = self.len;
         self.len
     }
 }
@@ -93,8 +94,8 @@ mod tests {
     fn t4_a_run_doubles_when_it_arrives_whole_up_to_the_window() {
         let mut run = PageRun::first();
         let mut lengths = heapless::Vec::<u8, 16>::new();
-        for next in 1..100 {
-            if let Some(len) = run.on_page(next, PageRun::len_max(16)) {
+        for _ in 1..100 {
+            if let Some(len) = run.on_page(PageRun::len_max(16)) {
                 lengths.push(len).unwrap();
             }
         }
@@ -105,16 +106,16 @@ mod tests {
     #[test]
     fn t4_a_gap_is_requested_once_and_halves_the_run() {
         let mut run = PageRun::first();
-        for next in 1..=7 {
-            run.on_page(next, 64);
+        for _ in 0..7 {
+            run.on_page(64);
         }
-        // The run is 7..15, and its first page is missing.
-        assert_eq!(run.on_gap(7), Some(4));
-        assert_eq!(run.on_gap(7), None, "further pages of the same run");
-        assert_eq!(run.on_page(8, 64), None);
-        assert_eq!(run.on_gap(8), Some(2), "a gap in what was requested again");
-        assert_eq!(run.on_silence(8), 1, "as the link may carry no more");
-        assert_eq!(run.on_silence(8), 1);
-        assert_eq!(run.on_page(9, 64), Some(2));
+        // The run has eight pages, and its first one is missing.
+        assert_eq!(run.on_gap(), Some(4));
+        assert_eq!(run.on_gap(), None, "further pages of the same run");
+        assert_eq!(run.on_page(64), None);
+        assert_eq!(run.on_gap(), Some(2), "a gap in what was requested again");
+        assert_eq!(run.on_silence(), 1, "as the link may carry no more");
+        assert_eq!(run.on_silence(), 1);
+        assert_eq!(run.on_page(64), Some(2));
     }
 }

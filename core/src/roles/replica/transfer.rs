@@ -252,7 +252,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             return None;
         }
         let (id, page) = (installing.id, installing.next());
-        let count = run.on_silence(page);
+        let count = run.on_silence();
         Some((*from, Wanted { id, page, count }))
     }
 
@@ -289,7 +289,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
         if next < page.index {
             // A page before it was lost, or is slower.
-            let again = run.on_gap(next);
+            let again = run.on_gap();
             return again.map_or(WelcomeVerdict::Ignored, |count| {
                 WelcomeVerdict::Fetch(Wanted {
                     id,
@@ -305,7 +305,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         }
         if !installing.is_complete() {
             let page = installing.next();
-            let count = run.on_page(page, Self::RUN_MAX);
+            let count = run.on_page(Self::RUN_MAX);
             return count.map_or(WelcomeVerdict::Taken, |count| {
                 WelcomeVerdict::Fetch(Wanted { id, page, count })
             });
