@@ -354,11 +354,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         // Before it has joined, a founder counts who wants to join, a joining node takes the state, and both may have
         // passed on a request of a client, which is answered by a response.
-        let may_come_early = matches!(
-            message,
-            Message::Join { .. } | Message::Welcome { .. } | Message::Response { .. }
-        );
-        if !self.is_active() && !may_come_early {
+        let comes_early = || {
+            matches!(
+                message,
+                Message::Join { .. } | Message::Welcome { .. } | Message::Response { .. }
+            )
+        };
+        if !self.is_active() && !comes_early() {
             return Err(Reason::WrongPhase);
         }
         match message {

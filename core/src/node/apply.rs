@@ -109,7 +109,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
     ) -> bool {
         // The step that has halted the node may still come here, with decisions of the same message.
-        while self.halt.is_none() {
+        if self.halt.is_some() {
+            return false;
+        }
+        loop {
             let mut decided = false;
             let claimed = self.replica.next_decided();
             let claimed = match claimed.map(|(slot, _)| (slot, self.acceptor.vote(slot))) {
@@ -139,7 +142,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 return false;
             }
         }
-        false
     }
 
     /// Updates everything that depends on the applied prefix: applies what has become due, lets an election or a
