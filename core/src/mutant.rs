@@ -122,7 +122,7 @@ museum! {
         "what a step says leaves the node before what it has written is durable"
     VoteSentEarly "vote-sent-early" "D1"
         "an acceptor answers an accept before its vote is durable"
-    PrepareSentEarly "prepare-sent-early" "S1"
+    PrepareSentEarly "prepare-sent-early" "D1"
         "a node claims a ballot before its own promise of it is durable"
     FenceIgnored "fence-ignored" "D1"
         "a node whose storage has failed goes on as if it had not"
