@@ -155,7 +155,7 @@ fn t4_a_mebibyte_of_state_crosses_a_link_of_30_ms_in_runs() {
 
 #[test]
 fn t4_lost_pages_are_requested_again_without_waiting_for_a_timer() {
-    for (one_in, faster) in [(1_000, 20), (100, 10), (20, 4)] {
+    for (one_in, faster) in [(1_000, 20), (100, 10), (20, 6)] {
         let mut link = Link::new(THIRTY);
         link.loses_one_in = Some(one_in);
         let time = time_to_join(&mut link);

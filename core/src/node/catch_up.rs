@@ -31,7 +31,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ) -> Result<(), Reason> {
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
-            Phase::Active => self.send_snapshot_run(step, from, snapshot, (page, count)),
+            Phase::Active => {
+                let to = (Role::Replica, NodeSet::only(from));
+                self.send_snapshot_pages(step, to, snapshot, (page, count))
+            }
             // Rule J1: a node that does not vote does not count towards the quorum.
             Phase::Founding(_) if page > 0 => Err(Reason::NotVoting),
             Phase::Founding(seed) => {
@@ -54,7 +57,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let joining = seed.joining().without(self.config.node);
         // The spare state is free: no snapshot is fetched before the cluster has been founded.
-        let _ = self.send_snapshot_page(step, Role::Seed, joining, (None, 0));
+        let _ = self.send_snapshot_pages(step, (Role::Seed, joining), None, (0, 1));
         step.trace(Role::Seed, Event::Stopped);
         step.trace(Role::Initializer, Event::Started);
         self.phase = Phase::Joining(Initializer::new());
@@ -63,65 +66,47 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.activate(step);
     }
 
-    /// Sends a run of pages of a snapshot; or only the first page of the present one, where the requested snapshot is no
-    /// longer pinned.
-    fn send_snapshot_run<T: Tracer<M, PAGE>>(
+    /// Sends a run of pages of a snapshot, and keeps the snapshot pinned for the next run (rules T4 and J3): as many as
+    /// are requested, a run may have, and are left. The first page of a snapshot goes alone, as its receiver does not
+    /// know how many follow; it takes the place of other pages where the requested snapshot is no longer pinned.
+    fn send_snapshot_pages<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
-        to: NodeId,
+        (role, to): (Role, NodeSet),
         snapshot: Option<SnapshotId>,
-        (page, count): (u32, u8),
+        (mut page, count): (u32, u8),
     ) -> Result<(), Reason> {
-        let to = NodeSet::only(to);
-        let sent = self.send_snapshot_page(step, Role::Replica, to, (snapshot, page))?;
-        if snapshot != Some(sent) {
-            return Ok(());
-        }
-        let count = count.min(Replica::<M, WINDOW, CLIENTS>::RUN_MAX);
-        for page in (page..).take(usize::from(count)).skip(1) {
-            // The run may be longer than what is left of the snapshot.
-            let wanted = (snapshot, page);
-            if self
-                .send_snapshot_page(step, Role::Replica, to, wanted)
-                .is_err()
-            {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a page of a snapshot, and keeps the snapshot pinned for the next page (rules T4 and J3). Returns the id of
-    /// the snapshot, which may be another one than the one that was requested.
-    fn send_snapshot_page<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        role: Role,
-        to: NodeSet,
-        (snapshot, page): (Option<SnapshotId>, u32),
-    ) -> Result<SnapshotId, Reason> {
-        let Page {
-            id,
-            index,
-            pages,
-            bytes,
-        } = self
-            .replica
-            .snapshot_page(to, snapshot, page)
-            .ok_or(Reason::Full)?;
-        self.timers
-            .arm_after(Timer::Transfer, &step.now, &self.config.transfer_timeout);
-        step.send(
-            role,
-            to,
-            Message::Welcome {
-                snapshot: id,
-                page: index,
+        let run_max = Replica::<M, WINDOW, CLIENTS>::RUN_MAX;
+        let mut missing = if page == 0 { 1 } else { count.min(run_max) };
+        loop {
+            let Page {
+                id,
+                index,
                 pages,
                 bytes,
-            },
-        );
-        Ok(id)
+            } = self
+                .replica
+                .snapshot_page(to, snapshot, page)
+                .ok_or(Reason::Full)?;
+            step.send(
+                role,
+                to,
+                Message::Welcome {
+                    snapshot: id,
+                    page: index,
+                    pages,
+                    bytes,
+                },
+            );
+            missing = missing.saturating_sub(1);
+            if missing == 0 || index != page || page.saturating_add(1) >= pages {
+                break;
+            }
+            page += 1;
+        }
+        self.timers
+            .arm_after(Timer::Transfer, &step.now, &self.config.transfer_timeout);
+        Ok(())
     }
 
     /// Timer `Join`: the seed checks whether it can found the cluster, then looks for another founder. An initializer,
@@ -137,7 +122,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return self.try_found(step);
         }
         if let Some((source, wanted)) = self.replica.on_fetch_timeout(PAGE_REPEATS) {
-            return self.fetch_run(step, source, wanted);
+            let Wanted { id, page, count } = wanted;
+            return self.fetch(step, source, Some(id), (page, count));
         }
         let other = self.random_peer();
         if let Phase::Joining(initializer) = &mut self.phase {
@@ -149,17 +135,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else if let (Phase::Founding(_), Some(other)) = (&self.phase, other) {
             self.fetch(step, other, None, (0, 1));
         }
-    }
-
-    /// Requests a run of pages of the snapshot that is being fetched.
-    fn fetch_run<T: Tracer<M, PAGE>>(
-        &mut self,
-        step: &mut Step<'_, M, PAGE, T>,
-        source: NodeId,
-        wanted: Wanted,
-    ) {
-        let Wanted { id, page, count } = wanted;
-        self.fetch(step, source, Some(id), (page, count));
     }
 
     /// Requests pages of a snapshot, and again if none of them arrives in time.
@@ -217,8 +192,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             bytes: bytes.clone(),
         };
         match self.replica.on_welcome(from, &page, joining) {
-            WelcomeVerdict::Fetch(wanted) => {
-                self.fetch_run(step, from, wanted);
+            WelcomeVerdict::Fetch(page, count) => {
+                self.fetch(step, from, Some(*snapshot), (page, count));
                 Ok(())
             }
             WelcomeVerdict::Taken => {
@@ -361,7 +336,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::Known);
         }
         if self.replica.decision(first).is_none() {
-            return self.send_snapshot_run(step, from, None, (0, 1));
+            let to = (Role::Replica, NodeSet::only(from));
+            return self.send_snapshot_pages(step, to, None, (0, 1));
         }
         let mut next = first;
         for _ in 0..Self::LEARN_BURST {

@@ -129,17 +129,20 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             scheduler: &mut self.scheduler,
             spare,
         };
-        let mut overtaken = 0;
+        let (mut overtaken, mut early) = (0, 0);
         for outgoing in batch.outbox.messages() {
             if member.node.leaves_early(outgoing) {
                 if let Err(violation) = observer.left_early(&member.node, outgoing) {
                     self.violation = Some(violation);
                 }
                 sender.send(outgoing, overtaken, tracer);
-                self.counts.early += 1;
+                early += 1;
             } else {
                 overtaken += 1;
             }
+        }
+        if let Some(pending) = self.pending_of_mut(node) {
+            pending.early += early;
         }
     }
 

@@ -65,7 +65,6 @@ pub(super) struct Counts {
     pub(super) writes: u64,
     pub(super) grouped: u64,
     pub(super) gathered: u64,
-    pub(super) early: u64,
 }
 
 /// A simulated cluster, as a [`Setting`] says.
@@ -115,7 +114,6 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) retry: Duration,
     /// How long output may gather after a first step before it is written; zero if every step is written at once.
     pub(super) gather: Duration,
-    pub(super) early: bool,
     pub(super) time_max: Duration,
     pub(super) events_max: u64,
     pub(super) counts: Counts,
@@ -330,7 +328,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             writes: self.counts.writes,
             grouped: self.counts.grouped,
             gathered: self.counts.gathered,
-            early: self.counts.early,
+            early: self.pending.iter().map(|pending| pending.early).sum(),
         }
     }
 

@@ -362,8 +362,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     /// When the node that an event is for resumes, if it is paused.
     /// Kills and faults come from outside, and strike a node that stands still as well.
     pub(super) fn recipient_resumes_at(&self, event: &SimEvent<S::Machine, P>) -> Option<Instant> {
-        let may_sync = Self::DEFERRED && self.early;
-        if !may_sync && self.nemesis.plan().is_none() {
+        if !Self::DEFERRED && self.nemesis.plan().is_none() {
             return None;
         }
         let node = match event {
@@ -372,8 +371,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             SimEvent::Client(index) => self.clients.get(usize::from(*index))?.node,
             SimEvent::Kill(_) | SimEvent::BeginFault(_) | SimEvent::EndFault(_) => return None,
         };
-        let is_input = may_sync && !matches!(event, SimEvent::Synced(_));
-        let synced = || self.synced_at(node).filter(|_| is_input);
+        let is_input = Self::DEFERRED && !matches!(event, SimEvent::Synced(_));
+        let synced = || self.waits_for_sync_until(node).filter(|_| is_input);
         self.paused_until(node).or_else(synced)
     }
 

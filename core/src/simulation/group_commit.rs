@@ -27,10 +27,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.pending.get_mut(usize::from(node.0))
     }
 
-    /// When the sync of a node is done, if one is going on.
-    pub(super) fn synced_at(&self, node: NodeId) -> Option<Instant> {
+    /// When a node takes input again, if its driver has sent early messages and waits for the sync.
+    pub(super) fn waits_for_sync_until(&self, node: NodeId) -> Option<Instant> {
         let pending = self.pending_of(node)?;
-        pending.is_syncing().then_some(pending.until)
+        (pending.sends_early && pending.is_syncing()).then_some(pending.until)
     }
 
     /// Whether there is room for the output of one more step of a node, whatever that step does. Without it a node ignores
@@ -65,7 +65,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     }
 
     /// Prepares for a number of nodes, none of which has pending output.
-    pub(super) fn reset_pending(&mut self, nodes: usize) {
+    pub(super) fn reset_pending(&mut self, nodes: usize, sends_early: bool) {
         if !Self::DEFERRED {
             return;
         }
@@ -75,6 +75,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
         // What no run has needed yet is not touched: it is large.
         while self.pending.len() < nodes && self.pending.push(PendingOutput::new()).is_ok() {}
+        for pending in self.pending.iter_mut() {
+            pending.sends_early = sends_early;
+        }
     }
 
     /// The high-water mark of all outboxes.
@@ -187,7 +190,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 let _ = self.scheduler.push(at, SimEvent::Synced(node));
                 if member.node.makes(Mutant::SentBeforeSynced) {
                     self.dispatch(node, true, tracer, observer);
-                } else if self.early {
+                } else if pending.sends_early {
                     self.dispatch_early(node, tracer, observer);
                 }
             }

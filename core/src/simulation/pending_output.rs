@@ -15,6 +15,10 @@ pub struct PendingOutput<O: Capacity, M: StateMachine, const PAGE: usize> {
     pub(super) until: Instant,
     /// Whether the driver gathers steps before it empties the outbox, and no sync is going on.
     pub(super) is_gathering: bool,
+    /// Whether the driver sends early messages while it makes writes durable, and the node takes no input meanwhile.
+    pub(super) sends_early: bool,
+    /// The number of messages that left early in this run.
+    pub(super) early: u64,
 }
 
 /// Steps of a node whose output is dispatched together.
@@ -106,6 +110,8 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
             is_second: false,
             until: Instant::FAR_FUTURE,
             is_gathering: false,
+            sends_early: false,
+            early: 0,
         }
     }
 
@@ -203,6 +209,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
             batch.clear();
         }
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
+        self.early = 0;
     }
 
     /// The high-water mark of the two outboxes.

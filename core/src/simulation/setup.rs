@@ -86,7 +86,6 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             think: Duration::ZERO,
             retry: Duration::ZERO,
             gather: Duration::ZERO,
-            early: false,
             time_max: Duration::ZERO,
             events_max: 0,
             counts: Counts::default(),
@@ -119,7 +118,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.outbox.reset();
         // Before the nodes, which start from what the stores have.
         self.stores.begin(scenario);
-        self.reset_pending(scenario.nodes.into());
+        self.reset_pending(scenario.nodes.into(), scenario.early);
         self.kills.clone_from(&scenario.kills);
         self.ledger.clear();
         self.violation = None;
@@ -129,7 +128,6 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         // A client of a link that takes no time would ask again in the same instant for ever.
         self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
         self.gather = scenario.gather;
-        self.early = scenario.early;
         self.time_max = scenario.time_max;
         self.events_max = scenario.events_max;
         self.counts = Counts::default();

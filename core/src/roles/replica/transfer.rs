@@ -9,8 +9,8 @@ use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
 /// The verdict of the replica on a page of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WelcomeVerdict {
-    /// More pages are to be requested.
-    Fetch(Wanted),
+    /// Pages of the same snapshot are to be requested: the index of the first, and their number.
+    Fetch(u32, u8),
     /// The page was taken, and the next ones of its run are under way.
     Taken,
     /// The snapshot is installed.
@@ -291,11 +291,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             // A page before it was lost, or is slower.
             let again = run.on_gap();
             return again.map_or(WelcomeVerdict::Ignored, |count| {
-                WelcomeVerdict::Fetch(Wanted {
-                    id,
-                    page: next,
-                    count,
-                })
+                WelcomeVerdict::Fetch(next, count)
             });
         }
         *repeats = 0;
@@ -307,7 +303,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             let page = installing.next();
             let count = run.on_page(Self::RUN_MAX);
             return count.map_or(WelcomeVerdict::Taken, |count| {
-                WelcomeVerdict::Fetch(Wanted { id, page, count })
+                WelcomeVerdict::Fetch(page, count)
             });
         }
         match self.install() {
@@ -375,7 +371,7 @@ mod tests {
         loop {
             meanwhile(source);
             match target.on_welcome(NodeId(1), &page, false) {
-                WelcomeVerdict::Fetch(_) | WelcomeVerdict::Taken => {
+                WelcomeVerdict::Fetch(..) | WelcomeVerdict::Taken => {
                     let next = page.index + 1;
                     page = source.snapshot_page(THEM, Some(page.id), next).unwrap();
                 }
@@ -410,7 +406,7 @@ mod tests {
         assert!(
             matches!(
                 target.on_welcome(NodeId(1), &page, true),
-                WelcomeVerdict::Fetch(_)
+                WelcomeVerdict::Fetch(..)
             ),
             "but a joining node takes it"
         );
@@ -431,10 +427,7 @@ mod tests {
         let mut target = Small::new(State::genesis());
         let from =
             |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
-        let fetch = |page, count| {
-            let id = first.id;
-            WelcomeVerdict::Fetch(Wanted { id, page, count })
-        };
+        let fetch = WelcomeVerdict::Fetch;
         assert_eq!(from(&mut target, 1, &first), fetch(1, 2));
         let mut other = second.clone();
         other.id.digest ^= 1;
@@ -472,7 +465,7 @@ mod tests {
         assert!(target.on_fetch_timeout(1).is_some());
         let second = source.snapshot_page(THEM, Some(first.id), 1).unwrap();
         let next = target.on_welcome(NodeId(1), &second, false);
-        assert!(matches!(next, WelcomeVerdict::Fetch(_)), "{next:?}");
+        assert!(matches!(next, WelcomeVerdict::Fetch(..)), "{next:?}");
         let again = target.on_fetch_timeout(1);
         let (from, wanted) = again.expect("it has waited for one page");
         assert_eq!((from, wanted.id, wanted.page), (NodeId(1), first.id, 2));
@@ -542,7 +535,7 @@ mod tests {
             };
             begun += usize::from(page.index == 0);
             match target.on_welcome(NodeId(9), &page, false) {
-                WelcomeVerdict::Fetch(_) | WelcomeVerdict::Taken => {
+                WelcomeVerdict::Fetch(..) | WelcomeVerdict::Taken => {
                     *wanted = Some((page.id, page.index + 1));
                 }
                 WelcomeVerdict::Installed => *done = true,
