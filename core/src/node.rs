@@ -450,9 +450,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let mut step = self.step(now, outbox, tracer);
         for timer in Timer::ALL {
-            // The handler of one timer may have halted the node.
-            let goes_on = self.halt.is_none() && self.timers.is_expired(timer, now);
-            if !goes_on || step.room() < Self::OUTBOX_MIN {
+            // If a handler halts the node, it cancels all timers, and none that is armed later is due in this step.
+            if !self.timers.is_expired(timer, now) || step.room() < Self::OUTBOX_MIN {
                 continue;
             }
             // Rule F2: cancelled before it is served, so that it fires once, and its handler may arm it again.

@@ -67,8 +67,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Sends a run of pages of a snapshot, and keeps the snapshot pinned for the next run (rules T4 and J3): as many as
-    /// are requested, a run may have, and are left. The first page of a snapshot goes alone, as its receiver does not
-    /// know how many follow; it takes the place of other pages where the requested snapshot is no longer pinned.
+    /// are requested, a run may have, and are left; or only the first page of the present snapshot, where the requested
+    /// one is no longer pinned.
     fn send_snapshot_pages<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -77,7 +77,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         (mut page, count): (u32, u8),
     ) -> Result<(), Reason> {
         let run_max = Replica::<M, WINDOW, CLIENTS>::RUN_MAX;
-        let mut missing = if page == 0 { 1 } else { count.min(run_max) };
+        let mut missing = count.min(run_max);
         loop {
             let Page {
                 id,
@@ -99,7 +99,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 },
             );
             missing = missing.saturating_sub(1);
-            if missing == 0 || index != page || page.saturating_add(1) >= pages {
+            let is_wanted = snapshot.is_some_and(|wanted| wanted.digest == id.digest);
+            if missing == 0 || !is_wanted || page.saturating_add(1) >= pages {
                 break;
             }
             page += 1;
