@@ -308,6 +308,15 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
         )
     }
 
+    /// True if a node takes the message before it has joined: a founder counts who wants to join, a joining node takes
+    /// the state, and both may have passed on a request of a client, which is answered by a response.
+    pub(crate) const fn may_precede_joining(&self) -> bool {
+        matches!(
+            self,
+            Self::Join { .. } | Self::Welcome { .. } | Self::Response { .. }
+        )
+    }
+
     /// Returns the kind of the message.
     pub const fn kind(&self) -> MessageKind {
         match self {
@@ -340,3 +349,60 @@ const _: () = {
     );
     assert!(size_of::<ClientId>() == 8, "a client is a slot");
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::Opaque;
+
+    /// A promise and a vote rest on the write beside them, and so does a claim: only what a leader says may leave before.
+    #[test]
+    fn d1_only_accepts_decisions_and_heartbeats_are_early() {
+        let ballot = Ballot::new(1, NodeId(0));
+        let slot = Slot::FIRST;
+        let early: [Message<Opaque, 2>; 3] = [
+            Message::Accept {
+                ballot,
+                first: slot,
+                decided: Slot::ZERO,
+                proposals: Vec::new(),
+            },
+            Message::Decision {
+                ballot,
+                decided: slot,
+            },
+            Message::Heartbeat {
+                ballot,
+                decided: slot,
+                chain: 0,
+            },
+        ];
+        let late: [Message<Opaque, 2>; 6] = [
+            Message::Prepare { ballot, from: slot },
+            Message::Promise {
+                ballot,
+                promised: ballot,
+                from: slot,
+                low_water: Slot::ZERO,
+                last: true,
+                entries: Vec::new(),
+            },
+            Message::Accepted {
+                ballot,
+                promised: ballot,
+                first: slot,
+                count: 1,
+                low_water: Slot::ZERO,
+            },
+            Message::Decisions {
+                first: slot,
+                applied: slot,
+                proposals: Vec::new(),
+            },
+            Message::HeartbeatReply { ballot },
+            Message::Learn { from: slot },
+        ];
+        assert!(early.iter().all(Message::is_early));
+        assert!(!late.iter().any(Message::is_early));
+    }
+}

@@ -352,23 +352,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         from: NodeId,
         message: &Message<M, PAGE>,
     ) -> Result<(), Reason> {
-        // Before it has joined, a founder counts who wants to join, a joining node takes the state, and both may have
-        // passed on a request of a client, which is answered by a response.
-        let comes_early = || {
-            matches!(
-                message,
-                Message::Join { .. } | Message::Welcome { .. } | Message::Response { .. }
-            )
-        };
-        if !self.is_active() && !comes_early() {
+        if !self.is_active() && !message.may_precede_joining() {
             return Err(Reason::WrongPhase);
         }
         match message {
-            Message::Join {
-                snapshot,
-                page,
-                count,
-            } => self.on_join(step, from, *snapshot, (*page, *count)),
+            Message::Join { .. } => self.on_join(step, from, message),
             Message::Welcome { .. } => self.on_welcome(step, from, message),
             // Rules D1 and D2: what a node that does not vote would answer to these is a vote. It handles an accept all
             // the same, from which it learns, and drops the answer.

@@ -26,17 +26,24 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         from: NodeId,
-        snapshot: Option<SnapshotId>,
-        (page, count): (u32, u8),
+        message: &Message<M, PAGE>,
     ) -> Result<(), Reason> {
+        let Message::Join {
+            snapshot,
+            page,
+            count,
+        } = message
+        else {
+            return Err(Reason::Malformed);
+        };
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
             Phase::Active => {
                 let to = (Role::Replica, NodeSet::only(from));
-                self.send_snapshot_pages(step, to, snapshot, (page, count))
+                self.send_snapshot_pages(step, to, *snapshot, (*page, *count))
             }
             // Rule J1: a node that does not vote does not count towards the quorum.
-            Phase::Founding(_) if page > 0 => Err(Reason::NotVoting),
+            Phase::Founding(_) if *page > 0 => Err(Reason::NotVoting),
             Phase::Founding(seed) => {
                 seed.on_join(from);
                 self.try_found(step);

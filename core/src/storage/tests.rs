@@ -573,6 +573,23 @@ fn d2_a_checkpoint_that_is_gone_is_damage_and_not_a_new_node() {
     assert_eq!(damaged.damage(), Damage::NoCheckpoint);
 }
 
+/// Of empty storage at most the first record is torn. With more records that cannot be read, the node may have voted.
+#[test]
+fn d2_storage_in_which_nothing_can_be_read_is_damaged() {
+    let whole = records(under_way(100).members[0].journal.storage());
+    assert!(whole.len() > 2, "{} records", whole.len());
+    let garbled: Vec<Vec<u8>> = whole
+        .iter()
+        .map(|record| record.iter().map(|byte| byte ^ 0x55).collect())
+        .collect();
+    for records in 2..=garbled.len() {
+        let opened = open(&disk_of(&garbled[..records]), 0);
+        let is_damaged = matches!(opened, Opened::Damaged(_));
+        assert!(is_damaged, "{records} records: {opened:?}");
+    }
+    assert!(matches!(open(&disk_of(&garbled[..1]), 0), Opened::Empty(_)));
+}
+
 #[test]
 fn d2_power_may_fail_while_a_node_is_given_its_storage() {
     let cluster = Cluster::new(3);

@@ -92,13 +92,21 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             key,
             fingerprint,
             outcome,
-        } => {
-            put_key(to, *key);
-            to.put_u32(*fingerprint);
-            put_outcome(to, outcome);
-        }
+        } => put_response(to, *key, *fingerprint, outcome),
     }
     Ok(())
+}
+
+/// Writes an answer to a request.
+fn put_response<O: Value>(
+    to: &mut Writer<'_>,
+    key: RequestKey,
+    fingerprint: u32,
+    outcome: &Outcome<O>,
+) {
+    put_key(to, key);
+    to.put_u32(fingerprint);
+    put_outcome(to, outcome);
 }
 
 /// Writes a request for a snapshot: the first page of any, or a run of pages of a certain one.

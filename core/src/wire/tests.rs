@@ -233,11 +233,27 @@ fn before_office(first: Ballot, slot: Slot) -> Vectors {
             }
         ),
         (
+            "join, of a node that does not vote",
+            Message::Join {
+                snapshot: None,
+                page: 1,
+                count: 1,
+            }
+        ),
+        (
             "join, a page of one",
             Message::Join {
                 snapshot: Some(snapshot),
                 page: 1,
                 count: 1,
+            }
+        ),
+        (
+            "join, a run of pages of one",
+            Message::Join {
+                snapshot: Some(snapshot),
+                page: 7,
+                count: 64,
             }
         ),
         (
