@@ -71,8 +71,9 @@ pub struct Reply<O> {
 ///    without that room is dropped.
 /// 4. **Writes**: every [`Write`] becomes durable before any message or reply of the same outbox leaves, except for the
 ///    messages of [`Outbox::early`], which may leave at once: a decision then waits for one disk, and not for two, one
-///    after the other. The node takes no input before its writes are durable or have failed. A
-///    [`Journal`](crate::storage::Journal) does this; without one, the node must never be restarted. If a write fails,
+///    after the other. A driver that sends them at once passes nothing to the node until its writes are durable or have
+///    failed; one that lets all messages wait may go on meanwhile, with another outbox. A
+///    [`Journal`](crate::storage::Journal) writes; without one, the node must never be restarted. If a write fails,
 ///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node that does not vote
 ///    ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are dropped instead, as nobody relies
 ///    on them.
