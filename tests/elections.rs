@@ -347,7 +347,10 @@ fn s5_stale_replies_are_ignored() {
             last: true,
             entries: Entries::<crate::harness::cluster::Machine, 2>::new(),
         },
-        Message::HeartbeatReply { ballot: old },
+        Message::HeartbeatReply {
+            ballot: old,
+            applied: Slot::ZERO,
+        },
         Message::ProbeReply {
             ballot: old,
             granted: true,

@@ -460,6 +460,7 @@ fn deposed_leader_learns(slots: u32) {
     c.drop_matching(move |envelope| is(envelope, MessageKind::Probe) && envelope.from.0 == founder);
     let beat = Message::HeartbeatReply {
         ballot: leadership.unwrap(),
+        applied: Slot::ZERO,
     };
     let others = [rest[0], rest[1]];
     let nonce = c.register(rest[1]);

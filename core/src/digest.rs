@@ -116,6 +116,8 @@ impl Digest {
             Outcome::Evicted => 3,
             Outcome::Reused => 4,
             Outcome::Busy => 5,
+            Outcome::Reconfigured { .. } => 6,
+            Outcome::Unchanged(_) => 7,
         });
         match outcome {
             Outcome::Applied { slot, output } => {
@@ -124,6 +126,8 @@ impl Digest {
             }
             Outcome::Registered { client } => self.word(client.0),
             Outcome::Stale | Outcome::Evicted | Outcome::Reused | Outcome::Busy => {}
+            Outcome::Reconfigured { epoch } => self.word(u64::from(epoch.0)),
+            Outcome::Unchanged(error) => error.encode(self),
         }
     }
 
@@ -152,9 +156,7 @@ impl Digest {
                 self.words([snapshot.at.number(), snapshot.digest, place]);
                 self.put(bytes);
             }
-            Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
-                self.word(ballot.bits());
-            }
+            Message::Probe { ballot } => self.word(ballot.bits()),
             Message::ProbeReply {
                 ballot,
                 granted,
@@ -183,6 +185,8 @@ impl Digest {
             | Message::Accepted { .. }
             | Message::Decision { .. }
             | Message::Heartbeat { .. }
+            | Message::HeartbeatReply { .. }
+            | Message::Superseded { .. }
             | Message::Learn { .. }
             | Message::Decisions { .. } => self.about_slots(message),
             Message::Request { proposal } => proposal.encode(self),
@@ -220,9 +224,18 @@ impl Digest {
                 self.words([ballot.bits(), promised.bits(), first.number()]);
                 self.words([u64::from(*count), low_water.number()]);
             }
-            Message::Decision { ballot, decided } => {
-                self.words([ballot.bits(), decided.number()]);
+            Message::Decision {
+                ballot,
+                decided: slot,
             }
+            | Message::HeartbeatReply {
+                ballot,
+                applied: slot,
+            }
+            | Message::Superseded {
+                ballot,
+                applied: slot,
+            } => self.words([ballot.bits(), slot.number()]),
             Message::Heartbeat {
                 ballot,
                 decided,
@@ -308,6 +321,7 @@ impl Digest {
             Fault::FailedWrite(whom) => self.words([10, target(whom)]),
             Fault::FullDisk(whom) => self.words([11, target(whom)]),
             Fault::Rot(whom) => self.words([12, target(whom)]),
+            Fault::Change { add, remove } => self.words([13, add.bits(), remove.bits()]),
         }
     }
 
@@ -400,6 +414,9 @@ impl Digest {
             Event::FaultBegan { planned } => self.planned(22, planned),
             Event::FaultEnded { planned } => self.planned(23, planned),
             Event::Fenced => self.word(24),
+            Event::Reconfigured { epoch, members } => {
+                self.words([25, u64::from(epoch.0), members.bits()]);
+            }
         }
     }
 }

@@ -101,8 +101,10 @@ pub fn message<M: StateMachine, const PAGE: usize>(
         | Message::Welcome { .. }
         | Message::Learn { .. }
         | Message::Decisions { .. } => catch_up(message, fields),
-        Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
+        Message::Probe { ballot } => fields.ballot("ballot", *ballot),
+        Message::HeartbeatReply { ballot, applied } | Message::Superseded { ballot, applied } => {
             fields.ballot("ballot", *ballot);
+            fields.slot("applied", *applied);
         }
         Message::ProbeReply {
             ballot,
@@ -268,6 +270,7 @@ pub const fn event_name<M: StateMachine, const PAGE: usize>(
         Event::Delayed { .. } => "delayed",
         Event::FaultBegan { .. } => "fault_began",
         Event::FaultEnded { .. } => "fault_ended",
+        Event::Reconfigured { .. } => "reconfigured",
     }
 }
 
@@ -320,6 +323,10 @@ pub fn event<M: StateMachine, const PAGE: usize>(
             fields.digest("chain", *chain);
         }
         Event::Full { queue } => fields.word("queue", queue.name()),
+        Event::Reconfigured { epoch, members } => {
+            fields.number("epoch", u64::from(epoch.0));
+            fields.nodes("members", *members);
+        }
         Event::FaultBegan { planned } => {
             fault(planned, fields);
             if let Some(lasts) = planned.lasts {
@@ -404,5 +411,9 @@ fn fault(planned: &Planned, fields: &mut impl Fields) {
         Fault::Skew { rate_ppm, .. } => fields.signed("rate_ppm", i64::from(rate_ppm)),
         Fault::Jump { by_micros, .. } => fields.signed("by_us", by_micros),
         Fault::SlowDisk { sync, .. } => fields.duration("sync", sync),
+        Fault::Change { add, remove } => {
+            fields.nodes("add", add);
+            fields.nodes("remove", remove);
+        }
     }
 }

@@ -95,6 +95,7 @@ pub mod fields;
 pub mod guide;
 mod machine;
 pub mod machines;
+mod membership;
 mod message;
 mod mutant;
 mod node;
@@ -126,8 +127,9 @@ pub use capacity::outbox_min;
 pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
 pub use config::{Config, ConfigError, Timing};
 pub use digest::Digest;
-pub use error::{Conflict, Divergence, RequestError, WithdrawError};
+pub use error::{Conflict, Divergence, ReconfigureError, RequestError, WithdrawError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
+pub use membership::{Change, ChangeError, Epoch};
 pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};
 #[cfg(feature = "mutants")]
 pub use mutant::{Mutant, UnknownMutant};

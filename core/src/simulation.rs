@@ -19,6 +19,7 @@ mod flash;
 mod group_commit;
 mod invariants;
 mod liveness;
+mod membership;
 mod nemesis;
 mod network;
 mod network_conditions;

@@ -59,6 +59,8 @@ pub struct Tally {
     pub applied: u64,
     /// Snapshots installed, summed over the nodes.
     pub installed: u64,
+    /// Epochs that began with a change of the members, summed over the nodes.
+    pub reconfigured: u64,
     /// Nodes that halted.
     pub halted: u64,
     /// Nodes that were fenced because their storage failed.
@@ -100,6 +102,7 @@ impl Tally {
             chosen: 0,
             applied: 0,
             installed: 0,
+            reconfigured: 0,
             halted: 0,
             fenced: 0,
             killed: 0,
@@ -196,6 +199,7 @@ impl Tally {
             Event::Chosen { .. } => self.chosen += 1,
             Event::Applied { .. } => self.applied += 1,
             Event::Installed { .. } => self.installed += 1,
+            Event::Reconfigured { .. } => self.reconfigured += 1,
             Event::Halted { .. } => self.halted += 1,
             Event::Fenced => self.fenced += 1,
             Event::Killed => self.killed += 1,
@@ -249,6 +253,7 @@ impl AddAssign<&Self> for Tally {
         self.chosen += other.chosen;
         self.applied += other.applied;
         self.installed += other.installed;
+        self.reconfigured += other.reconfigured;
         self.halted += other.halted;
         self.fenced += other.fenced;
         self.killed += other.killed;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use synod::machines::{Kv, KvCommand, KvReply};
 use synod::{
     Ballot, ClientId, Config, Digest, Durable, Duration, Entry, Envelope, Event, Instant, Message,
-    MessageKind, Node, NodeId, Outbox, Outcome, Proposal, Record, RequestError, RequestKey,
-    RequestNumber, SNAPSHOT_PAGE, Slot, SnapshotId, Tally, Tracer, Write,
+    MessageKind, NODES_MAX, Node, NodeId, NodeSet, Outbox, Outcome, Proposal, Record, RequestError,
+    RequestKey, RequestNumber, SNAPSHOT_PAGE, Slot, SnapshotId, Tally, Tracer, Write,
 };
 
 type Machine = Kv<4>;
@@ -250,7 +250,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     }
 
     fn check_messages(&mut self, new: usize) {
-        let others = self.node.config().peers();
+        let others = NodeSet::first(NODES_MAX).without(self.node.id());
         if !self.node.is_voter() {
             self.check_silence();
         }
@@ -520,7 +520,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 count: u32::try_from(proposals.len()).unwrap(),
                 low_water,
             },
-            Message::Heartbeat { ballot, .. } => Message::HeartbeatReply { ballot },
+            Message::Heartbeat {
+                ballot, decided, ..
+            } => Message::HeartbeatReply {
+                ballot,
+                applied: decided,
+            },
             _ => return,
         };
         self.tell(from, answer);
@@ -803,7 +808,10 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 decided: self.slot(choices),
             },
             9 => self.heartbeat(choices, ballot),
-            10 => Message::HeartbeatReply { ballot },
+            10 => Message::HeartbeatReply {
+                ballot,
+                applied: self.slot(choices),
+            },
             11 => Message::Propose {
                 proposal: self.proposal(choices),
                 retry: choices.chance(128),

@@ -351,9 +351,16 @@ impl<M: StateMachine> Client<M> {
             (Outcome::Evicted, Some(_)) => self.end(Err(Undone::Evicted)),
             (Outcome::Stale, Some(_)) => self.end(Err(Undone::Stale)),
             (Outcome::Reused, Some(_)) => self.end(Err(Undone::Reused)),
-            // A node that was asked before is busy. Or an answer that no node gives: a registration that was applied,
-            // or a request that opened a session.
-            (Outcome::Busy, _) | (_, None) | (Outcome::Registered { .. }, Some(_)) => {}
+            // A node that was asked before is busy. Or an answer that no node gives: a registration that was applied, a
+            // request that opened a session or changed the members.
+            (
+                Outcome::Busy
+                | Outcome::Registered { .. }
+                | Outcome::Reconfigured { .. }
+                | Outcome::Unchanged(_),
+                _,
+            )
+            | (_, None) => {}
         }
     }
 

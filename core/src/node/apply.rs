@@ -91,6 +91,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.respond_to_overtaken(step);
             }
         }
+        if self.is_in_new_epoch() {
+            self.enter_epoch(step);
+        }
         true
     }
 

@@ -39,11 +39,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
             Phase::Active => {
+                self.note_learner(from);
                 let to = (Role::Replica, NodeSet::only(from));
                 self.send_snapshot_pages(step, to, *snapshot, (*page, *count))
             }
             // Rule J1: a node that does not vote does not count towards the quorum.
-            Phase::Founding(_) if *page > 0 => Err(Reason::NotVoting),
+            Phase::Founding(_) if *page > 0 || !self.config.members.contains(from) => {
+                Err(Reason::NotVoting)
+            }
             Phase::Founding(seed) => {
                 seed.on_join(from);
                 self.try_found(step);
@@ -230,6 +233,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if joining {
             self.activate(step);
         }
+        if self.is_in_new_epoch() {
+            self.enter_epoch(step);
+        }
         self.learn_repeats = 0;
         if self.leader.is_overtaken(at) {
             self.step_down(step);
@@ -340,6 +346,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if first == Slot::ZERO {
             return Err(Reason::Malformed);
         }
+        self.note_learner(from);
         if first > applied {
             return Err(Reason::Known);
         }
@@ -368,6 +375,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             step.send(Role::Replica, NodeSet::only(from), decisions);
         }
         Ok(())
+    }
+
+    /// Rule V8: tells a learner that asks for what is decided from now on, if this node leads.
+    fn note_learner(&mut self, from: NodeId) {
+        if !self.members().contains(from) {
+            self.leader.on_learner(from);
+        }
     }
 
     /// Handles `Decisions`. A decision is final, whoever sends it and under whatever ballot.

@@ -27,6 +27,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     .is_none_or(|ballot| ballot >= self.acceptor.promised()),
                 "leads under a lower ballot than its own acceptor has promised"
             );
+            self.epoch_invariants();
             self.election_invariants();
             self.contact_invariants();
             if !self.last_step.is_near_the_end() {
@@ -36,6 +37,25 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.invariants_before_joining();
             }
         }
+    }
+
+    /// Checks that everything belongs to the epoch of the applied state.
+    fn epoch_invariants(&self) {
+        debug_assert!(
+            self.highest_seen.epoch() == self.epoch()
+                && self.acceptor.promised().epoch() == self.epoch(),
+            "has seen or promised a ballot of another epoch than its own (V1)"
+        );
+        debug_assert!(
+            self.leader
+                .ballot()
+                .is_none_or(|ballot| ballot.epoch() == self.epoch()),
+            "runs for election or leads in another epoch than its own (V1)"
+        );
+        debug_assert!(
+            self.is_member == self.members().contains(self.config.node),
+            "does not know whether it is a member"
+        );
     }
 
     /// Checks what a node that has not joined must not have done (rules J1 and J2).
@@ -68,8 +88,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let me = self.config.node;
         let is_armed = |timer| self.timers.is_armed(timer);
         debug_assert!(
-            self.leader.is_idle() || self.voter,
-            "a node that does not vote runs for election (D1, D2)"
+            self.leader.is_idle() || self.is_voting(),
+            "a node that does not vote runs for election (D1, D2, V1)"
         );
         debug_assert!(
             self.leader.is_idle() || self.is_active(),
@@ -146,7 +166,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         } else {
             // A leader that was fenced follows nobody until it hears another one.
             debug_assert!(
-                self.contact != LeaderContact::Following || !self.voter,
+                self.contact != LeaderContact::Following || !self.is_voting(),
                 "follows a leader that it does not know"
             );
         }
@@ -197,7 +217,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             && self.replica.applied().next().is_some();
         debug_assert!(
             !self.is_active()
-                || !self.voter
+                || !self.is_voting()
                 || !self.leader.is_idle()
                 || !claims_again
                 || is_armed(Timer::Election),

@@ -216,7 +216,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         step.send(
             Role::Leader,
-            self.config.peers(),
+            self.leader.audience(),
             Message::Heartbeat {
                 ballot,
                 decided,
@@ -255,11 +255,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.follow(step, ballot);
         self.count_heartbeat();
         // Rule D1: the answers of a node that cannot vote would keep a leader in office that has no quorum of votes.
+        // Those of a node that is no member are not counted, and tell how far it has caught up (rule V8).
         if self.voter {
+            let applied = self.replica.applied();
             step.send(
                 Role::Replica,
                 NodeSet::only(from),
-                Message::HeartbeatReply { ballot },
+                Message::HeartbeatReply { ballot, applied },
             );
         }
         self.replica.on_decided_under(ballot, decided);
@@ -273,11 +275,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         from: NodeId,
         ballot: Ballot,
+        applied: Slot,
     ) -> Result<(), Reason> {
         if self.leader.leading() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
         self.leader.on_answer(from);
+        self.leader.on_applied(from, applied);
         Ok(())
     }
 
@@ -292,7 +296,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         // The span is the one after which followers suspect a leader, so a leader that is cut off steps down at about
         // the time at which the others begin to look for another one.
-        if self.leader.count_quorum(self.config.members) {
+        if self.leader.count_quorum(self.members()) {
             self.timers
                 .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
             return;

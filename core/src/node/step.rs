@@ -213,13 +213,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
         self.outbox.drop_writes();
     }
 
-    /// Removes the last message from the outbox.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn drop_last_message(&mut self) {
-        self.outbox.drop_last_message();
-    }
-
     /// Queues a message for other nodes; does nothing if `to` is empty.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn send(&mut self, role: Role, to: NodeSet, message: Message<M, PAGE>) {

@@ -40,15 +40,6 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         self.writes.clear();
     }
 
-    /// Removes the last message.
-    pub(crate) fn drop_last_message(&mut self) {
-        debug_assert!(
-            !self.messages.is_empty(),
-            "what is to be dropped was not queued"
-        );
-        self.messages.pop();
-    }
-
     /// Queues a reply.
     pub(crate) fn reply(&mut self, reply: Reply<M::Output>) -> Result<(), Queue> {
         self.replies.push(reply).map_err(|_| Queue::Outbox)

@@ -258,6 +258,15 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         }
     }
 
+    /// Rule V3: begins an epoch, of which all ballots are above `floor`, after the slot that has ended the one before. No
+    /// ballot of an earlier epoch is promised any more, and votes under them for later slots are void.
+    ///
+    /// Nothing is written for it: the floor follows from the state, which is stored whenever an epoch begins.
+    pub(crate) fn begin_epoch(&mut self, floor: Ballot, end: Slot) {
+        self.promise(floor);
+        self.votes.retain_above(end, |vote| vote.ballot >= floor);
+    }
+
     /// Drops the votes up to a slot that is included in the stored state.
     pub(crate) fn forget(&mut self, applied: Slot) {
         self.votes.raise(applied);

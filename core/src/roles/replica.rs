@@ -10,6 +10,7 @@ use transfer::Spare;
 pub(crate) use transfer::{Page, Wanted, WelcomeVerdict};
 
 use super::snapshot::State;
+use crate::membership::Membership;
 use crate::mutant::{Mistake, Mutant};
 use crate::table::{Numbered, Table};
 use crate::window::Window;
@@ -116,6 +117,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
         self.mistake = mistake;
         self.state.sessions.mistake = mistake;
+        self.state.membership.mistake = mistake;
     }
 
     /// The answer that [`Mutant::StaleRead`] gives to a command that does not change the state.
@@ -148,6 +150,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// Returns the digest of everything up to that slot.
     pub(crate) fn chain(&self) -> u64 {
         self.state.chain
+    }
+
+    /// Returns the members of the present epoch, as of that slot.
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.state.membership
     }
 
     /// Returns the state machine after that slot.
@@ -310,8 +317,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         proposal: &Proposal<M::Command>,
         fingerprint: u32,
     ) -> Option<Outcome<M::Output>> {
-        let (sessions, applied) = (&self.state.sessions, self.state.applied);
-        sessions.look_up((proposal, fingerprint), applied)
+        self.state.look_up((proposal, fingerprint))
     }
 
     /// Rule X1: removes the pending request that has been answered, and returns the node that waits for it. A pending
@@ -416,12 +422,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// snapshot has skipped it (rule R3), or another command was applied under its number or a later one (rule X1).
     #[inline(never)]
     pub(crate) fn next_answered(&mut self) -> Option<(NodeId, Reply<M::Output>)> {
-        let State {
-            sessions, applied, ..
-        } = &self.state;
+        let state = &self.state;
         let (index, outcome) = self.pending.iter().find_map(|(index, pending)| {
             let request = (&pending.proposal, pending.fingerprint);
-            Some((index, sessions.look_up(request, *applied)?))
+            Some((index, state.look_up(request)?))
         })?;
         let pending = self.pending.at(index)?;
         let (waiter, reply) = (
@@ -482,6 +486,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NodeSet;
     use crate::machines::{Key, Kv, KvCommand, KvReply};
     use crate::{ClientId, RequestNumber};
 
@@ -500,7 +505,7 @@ mod tests {
 
     /// Creates a replica that has applied a registration in slot 1.
     pub(crate) fn replica() -> Small {
-        let mut replica = Small::new(State::genesis());
+        let mut replica = Small::new(State::genesis(NodeSet::first(3)));
         decide(&mut replica, 1, &Proposal::Register { nonce: 77 });
         replica
     }

@@ -110,7 +110,8 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         applied: Slot,
     ) -> Option<Outcome<O>> {
         match proposal {
-            Proposal::Noop => None,
+            // A change of the members needs no session: see `State::look_up`.
+            Proposal::Noop | Proposal::Reconfigure(_) => None,
             Proposal::Register { nonce } => {
                 let session = self.table.iter().find(|session| session.nonce == *nonce)?;
                 Some(Outcome::Registered {
@@ -142,7 +143,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         machine: &mut M,
     ) -> Option<Outcome<O>> {
         let old = match proposal {
-            Proposal::Noop => return None,
+            Proposal::Noop | Proposal::Reconfigure(_) => return None,
             Proposal::Register { nonce } => {
                 let (client, evicted) = self.register(slot, *nonce);
                 chain.chain_eviction(evicted);

@@ -10,7 +10,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     /// The nodes that are up, in the order of their numbers. What a node holds that is down is compared once it is
     /// back.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn live_nodes(&self) -> impl Iterator<Item = &Node<S::Machine, W, C, P>> {
+    pub(super) fn live_nodes(&self) -> impl Iterator<Item = &Node<S::Machine, W, C, P>> {
         let live = self.members.iter().filter(|member| member.live);
         live.map(|member| &member.node)
     }

@@ -211,7 +211,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             // A client waits for one thing at a time, and numbers what it asks for without a gap. So nothing later was
             // applied in its session, nor another command under this number (rule X1); and that there is no room its
             // requester keeps to itself.
-            Outcome::Stale | Outcome::Reused | Outcome::Busy => {
+            Outcome::Stale
+            | Outcome::Reused
+            | Outcome::Busy
+            | Outcome::Reconfigured { .. }
+            | Outcome::Unchanged(_) => {
                 self.violation = Some(Violation::WrongAnswer {
                     client: index,
                     number,

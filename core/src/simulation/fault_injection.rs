@@ -135,6 +135,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             plan.conditions.begin(index, &fault, until);
         }
         self.strike(&fault, node, until, tracer);
+        if matches!(fault, Fault::Change { .. }) {
+            return self.reschedule(Duration::ZERO, SimEvent::EndFault(index));
+        }
         match planned.lasts {
             Some(lasts) if !matches!(fault, Fault::Jump { .. }) => {
                 self.reschedule(lasts, SimEvent::EndFault(index));
@@ -181,6 +184,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             | Fault::OneWay { .. }
             | Fault::Partial { .. }
             | Fault::Clog { .. } => {}
+            // The operator asks for it until it has taken effect: see `end_fault`.
+            Fault::Change { .. } => {}
         }
     }
 
@@ -196,6 +201,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return;
         };
         let fault = planned.fault;
+        if let Fault::Change { add, remove } = fault
+            && !self.change_members(add, remove, tracer, observer)
+        {
+            return self.reschedule(self.retry * 2, SimEvent::EndFault(index));
+        }
         let is_first = self.nemesis.plan_mut().is_some_and(|plan| plan.end(index));
         if !is_first {
             return;

@@ -5,6 +5,7 @@
 
 mod ballots;
 mod check_counts;
+mod epochs;
 mod log;
 mod memory;
 mod requests;
@@ -18,11 +19,13 @@ use super::observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, Ste
 use super::setting::Setting;
 use super::violation::{Rule, Violation};
 use crate::{
-    Entry, Instant, Marks, Message, Node, NodeId, NodeSet, Outcome, Outgoing, Proposal, Slot,
+    Change, Entry, Instant, Marks, Message, Node, NodeId, Outcome, Outgoing, Proposal, Slot,
     StateMachine, Write,
 };
 use ballots::{Ballots, Claim, Known};
 pub use check_counts::Seen;
+use epochs::Epochs;
+use heapless::Vec;
 use log::Log;
 use memory::Memory;
 use requests::Requests;
@@ -36,6 +39,9 @@ const fn is_promise<M: StateMachine, const PAGE: usize>(outgoing: &Outgoing<M, P
 /// is large. A state that has gone wrong stays so, and is found a few slots later, or at the end by
 /// [`Invariants::ended`].
 const STATE_EVERY: u64 = 8;
+
+/// How many changes of the members are remembered. A run has a few, each of which may be asked for in several epochs.
+const CHANGES: usize = 64;
 
 /// An [`Observer`] that checks the rules of the protocol: of the [`Rule`]s, all but those that a simulation and its storage
 /// look at themselves and [`Rule::NotLinearizable`].
@@ -69,6 +75,9 @@ pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const
     memories: Nodes<S::Room, Memory<W>>,
     requests: Requests,
     log: Log<S::Machine, <S::Room as Room>::History, C>,
+    epochs: Epochs,
+    /// The changes of the members that were asked for; the latest ones, if there are too many.
+    changes: Vec<Change, CHANGES>,
     /// Whether the log could not be followed, so that nothing can be compared with it any more: the history is too
     /// short for a slot that somebody has applied, or nobody can know what led to it. Every check that needs the log is
     /// counted as skipped from then on.
@@ -99,6 +108,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             memories,
             requests: Requests::new(),
             log: Log::new(),
+            epochs: Epochs::new(),
+            changes: Vec::new(),
             lost: false,
             seen: Seen::new(),
         }
@@ -112,6 +123,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
         self.requests.clear();
         self.log.clear();
+        self.epochs.clear();
+        self.changes.clear();
         self.lost = false;
         self.seen = Seen::new();
     }
@@ -149,20 +162,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             ballot,
             proposal,
         } = claim;
-        if *proposal == Proposal::Noop {
-            return Ok(());
-        }
-        let is_known = self.requests.knows(proposal);
+        let is_known = match proposal {
+            Proposal::Noop => return Ok(()),
+            Proposal::Reconfigure(change) if self.changes.contains(change) => Known::Is(()),
+            Proposal::Reconfigure(_) if self.changes.is_full() => Known::Forgotten,
+            Proposal::Reconfigure(_) => Known::Not,
+            _ => self.requests.knows(proposal),
+        };
         self.judge(is_known, Violation::Invented { node, slot, ballot })
     }
 
     /// A write of a node became durable: its promise does not go back, and its vote is one that may be cast.
-    fn wrote(
-        &mut self,
-        node: NodeId,
-        members: NodeSet,
-        write: &Write<Command<S, W, C, P>>,
-    ) -> Result<(), Violation> {
+    fn wrote(&mut self, node: NodeId, write: &Write<Command<S, W, C, P>>) -> Result<(), Violation> {
         let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
             self.seen.skip(Rule::BallotWentBack);
             return Ok(());
@@ -182,7 +193,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                     ballot: *ballot,
                     proposal,
                 };
-                if self.ballots.vote(claim, members, &mut self.seen)? {
+                if self.ballots.vote(claim, &self.epochs, &mut self.seen)? {
                     self.asked_for(claim)?;
                 }
                 Ok(())
@@ -198,7 +209,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         &mut self,
         taken: &StepsTaken<'_, S::Machine, W, C, P>,
     ) -> Result<(), Violation> {
-        let (id, members) = (taken.node.id(), taken.node.config().members);
+        let id = taken.node.id();
         let end = StepBoundary {
             writes: taken.writes.len(),
             messages: taken.messages.len(),
@@ -213,7 +224,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             );
             let writes = taken.writes.get(from.writes..to.writes);
             for write in writes.into_iter().flatten() {
-                self.wrote(id, members, write)?;
+                self.wrote(id, write)?;
             }
             let messages = taken.messages.get(from.messages..to.messages);
             for outgoing in messages.into_iter().flatten() {
@@ -231,7 +242,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     /// Called when a voter has started again. Without this a quorum that such votes complete would be taken for none,
     /// and what follows from it for a violation.
     fn survived(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
-        let (id, members) = (node.id(), node.config().members);
+        let id = node.id();
         for vote in node.votes() {
             // Voted for already, or too old to say.
             let known = self.ballots.tried(vote.slot, vote.ballot);
@@ -246,7 +257,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 ballot: vote.ballot,
                 proposal: &vote.proposal,
             };
-            if self.ballots.vote(claim, members, &mut self.seen)? {
+            if self.ballots.vote(claim, &self.epochs, &mut self.seen)? {
                 self.asked_for(claim)?;
             }
         }
@@ -268,8 +279,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             };
             self.seen.check(Rule::NotChosen);
             match self.ballots.chosen(slot) {
-                Known::Is(proposal) => self.log.play(slot, proposal),
-                Known::Not => return Err(Violation::NotChosen { node: id, slot }),
+                // Rule V3: what was chosen in another epoch is void.
+                Known::Is((ballot, proposal)) if ballot.epoch() == self.epochs.present() => {
+                    self.log.play(slot, proposal, &mut self.epochs);
+                }
+                Known::Is(_) | Known::Not => return Err(Violation::NotChosen { node: id, slot }),
                 Known::Forgotten => self.lost = true,
             }
         }
@@ -316,6 +330,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
+    /// A node is in an epoch: with the members that the log gives, or that others have told of before.
+    fn enters(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
+        let (epoch, members) = (node.epoch(), node.members());
+        // A node that has not joined knows of no epoch.
+        if !node.is_active() || self.epochs.enter(node.config().members, epoch, members) {
+            return Ok(());
+        }
+        self.seen.check(Rule::Disagreement);
+        let (node, slot) = (node.id(), node.applied());
+        Err(Violation::Disagreement { node, slot })
+    }
+
     /// A node that is as far as the log has the state that the log gives.
     /// One that is behind is compared when it has caught up, since the log keeps no older states.
     fn state(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
@@ -352,7 +378,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
 {
     fn stepped(&mut self, taken: &StepsTaken<'_, S::Machine, W, C, P>) -> Result<(), Violation> {
         let (node, progress) = (taken.node, &taken.progress);
-        let (id, members) = (node.id(), node.config().members);
+        let id = node.id();
+        self.enters(node)?;
         let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
             self.seen.skip(Rule::PrefixWentBack);
             return Ok(());
@@ -367,7 +394,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         );
         if is_one {
             for write in taken.writes {
-                self.wrote(id, members, write)?;
+                self.wrote(id, write)?;
             }
         } else {
             self.wrote_and_promised(taken)?;
@@ -384,6 +411,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         for outgoing in taken.messages {
             if node.is_voter() {
                 self.names(id, &outgoing.message)?;
+                self.belongs(id, &outgoing.message)?;
             } else {
                 self.speaks(id, &outgoing.message)?;
             }
@@ -415,13 +443,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
             return Ok(());
         };
         let before = memory.applied;
+        self.epochs
+            .enter(node.config().members, node.epoch(), node.members());
         memory.recovered(node, &self.ballots, &mut self.seen)?;
         if node.is_voter() {
             self.survived(node)?;
         }
         if node.applied() > before {
-            let members = node.config().members;
-            if members.len() == 1 && self.ballots.chosen(node.applied()) == Known::Not {
+            if node.members().len() == 1 && self.ballots.chosen(node.applied()) == Known::Not {
                 // Whose own vote is a quorum may have applied it in the very step in which it was cast. Of that step a
                 // checkpoint may have survived, and nobody knows what led to it.
                 self.lost = true;
@@ -435,6 +464,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
 
     fn asked(&mut self, asked: &Asked<'_, Command<S, W, C, P>>) {
         self.requests.ask(asked.client, asked.key, asked.command);
+    }
+
+    fn asked_change(&mut self, change: &Change) {
+        if !self.changes.contains(change) {
+            // One that finds no room is not known, and counts as not checked.
+            let _ = self.changes.push(*change);
+        }
     }
 
     fn answered(&mut self, answered: &Answered<'_, Output<S, W, C, P>>) -> Result<(), Violation> {

@@ -2,7 +2,8 @@
 
 use super::violation::Violation;
 use crate::{
-    Ballot, Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, Slot, StateMachine, Write,
+    Ballot, Change, Epoch, Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, Slot,
+    StateMachine, Write,
 };
 
 /// One or more steps of a node whose output is dispatched together: their writes are durable, and their messages and
@@ -45,6 +46,8 @@ pub struct NodeProgress {
     pub applied: Slot,
     /// The digest of everything that is applied.
     pub chain: u64,
+    /// The epoch that the node had entered.
+    pub epoch: Epoch,
 }
 
 impl NodeProgress {
@@ -54,6 +57,7 @@ impl NodeProgress {
         low_water: Slot::ZERO,
         applied: Slot::ZERO,
         chain: 0,
+        epoch: Epoch::FIRST,
     };
 
     /// The present progress of a node.
@@ -65,6 +69,7 @@ impl NodeProgress {
             low_water: node.low_water(),
             applied: node.applied(),
             chain: node.chain(),
+            epoch: node.epoch(),
         }
     }
 }
@@ -159,6 +164,11 @@ pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, c
         let _ = asked;
     }
 
+    /// An operator has asked for a change of the members, or has asked again.
+    fn asked_change(&mut self, change: &Change) {
+        let _ = change;
+    }
+
     /// A client was answered what it waited for.
     ///
     /// # Errors
@@ -208,6 +218,10 @@ where
         (**self).asked(asked);
     }
 
+    fn asked_change(&mut self, change: &Change) {
+        (**self).asked_change(change);
+    }
+
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
         (**self).answered(answered)
     }
@@ -249,6 +263,11 @@ where
     fn asked(&mut self, asked: &Asked<'_, M::Command>) {
         self.0.asked(asked);
         self.1.asked(asked);
+    }
+
+    fn asked_change(&mut self, change: &Change) {
+        self.0.asked_change(change);
+        self.1.asked_change(change);
     }
 
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {

@@ -59,6 +59,9 @@ pub struct Scenario {
     pub run_seed: u64,
     /// How many nodes, from 1 to the simulation's `NODES`.
     pub nodes: u16,
+    /// How many of them found the cluster, from node 0 on; `None` for all. The others join as learners, and vote when a
+    /// [change](super::Fault::Change) has made them members.
+    pub founders: Option<u16>,
     /// What the links between them are like.
     pub link: Link,
     /// How many clients, from 0 to [`CLIENTS_MAX`].
@@ -115,6 +118,7 @@ impl Scenario {
         Self {
             run_seed,
             nodes,
+            founders: None,
             link,
             clients: 11,
             placement: Placement::One(NodeId(nodes.saturating_sub(1))),
@@ -147,7 +151,8 @@ impl Scenario {
         let round_trip = self
             .round_trip
             .unwrap_or_else(|| self.link.round_trip_max());
-        let mut config = Config::new(node, self.nodes).with_round_trip(round_trip);
+        let founders = self.founders.unwrap_or(self.nodes);
+        let mut config = Config::new(node, founders).with_round_trip(round_trip);
         if self.second_founder == Some(node) {
             config.founder = node;
         }
@@ -163,6 +168,11 @@ impl Scenario {
         let nodes_max = u16::try_from(nodes_max).unwrap_or(NODES_MAX).min(NODES_MAX);
         if self.nodes == 0 || self.nodes > nodes_max {
             return Err(ScenarioError::Nodes { max: nodes_max });
+        }
+        if let Some(founders) = self.founders
+            && (founders == 0 || founders > self.nodes)
+        {
+            return Err(ScenarioError::Founders { max: self.nodes });
         }
         // Observers and workloads have a place for so many, whatever the room of the simulation.
         let clients_max = u16::try_from(clients_max.min(CLIENTS_MAX)).unwrap_or(u16::MAX);
@@ -208,6 +218,11 @@ pub enum ScenarioError {
         /// How many there is room for.
         max: u16,
     },
+    /// The number of founders is 0, or above that of the nodes.
+    Founders {
+        /// How many nodes there are.
+        max: u16,
+    },
     /// More than all messages are to be lost.
     Loss,
     /// The jitter is above the delay, so that messages would arrive before they are sent, or above 35 minutes.
@@ -222,6 +237,7 @@ impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nodes { max } => write!(f, "the number of nodes must be from 1 to {max}"),
+            Self::Founders { max } => write!(f, "the number of founders must be from 1 to {max}"),
             Self::Clients { max } => write!(f, "the number of clients must be at most {max}"),
             Self::Loss => f.write_str("the loss must be at most 100 %"),
             Self::Jitter => {

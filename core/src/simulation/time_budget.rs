@@ -9,8 +9,8 @@ use super::report::Bound;
 use super::scenario::{CLIENTS_MAX, Scenario};
 use super::violation::Violation;
 use crate::{
-    Ballot, Config, Duration, Instant, Message, NODES_MAX, Node, NodeId, NodeSet, Outcome, Slot,
-    StateMachine,
+    Ballot, Config, Duration, Epoch, Instant, Message, NODES_MAX, Node, NodeId, NodeSet, Outcome,
+    Slot, StateMachine,
 };
 use heapless::HistoryBuf;
 
@@ -341,7 +341,8 @@ impl Pace {
     }
 
     /// A node claims a ballot, or asks for more of what it was promised. Returns whether it is the former.
-    fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) -> bool {
+    fn claim(&mut self, node: NodeId, ballot: Ballot, voters: (&Config, NodeSet)) -> bool {
+        let (config, members) = voters;
         let index = usize::from(node.0);
         let asked = self.probes.get(index).copied().unwrap_or(Ballot::NULL);
         // Before the claim counts as promised: whoever claims promises its own ballot, which is no news from others.
@@ -361,7 +362,9 @@ impl Pace {
         // The first answer is one after the faults, so that a late claim is always one that is counted as such.
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
-        figures.denied_claims += u64::from(!consents.is_quorum(config.members));
+        // The first claim of an epoch needs no consent: the leader that has ended the epoch before makes it (rule V9).
+        let is_succession = ballot.epoch() > Epoch::FIRST && ballot.round() == 1;
+        figures.denied_claims += u64::from(!consents.is_quorum(members) && !is_succession);
         figures.claims_in_all += 1;
         figures.claims += u64::from(self.healed.is_some());
         figures.late_claims += u64::from(figures.first_answer.is_some());
@@ -412,7 +415,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let me = taken.node.id();
             match &outgoing.message {
                 Message::Prepare { ballot, from } => {
-                    if self.claim(me, *ballot, taken.node.config()) {
+                    if self.claim(me, *ballot, (taken.node.config(), taken.node.members())) {
                         self.question(me, *from, taken.progress.applied);
                     }
                     self.set_under_way(me, *ballot);
@@ -527,7 +530,7 @@ mod tests {
         };
         let denied = |pace: &Pace| {
             let mut pace = pace.clone();
-            pace.claim(me, later, &config);
+            pace.claim(me, later, (&config, config.members));
             pace.figures.denied_claims
         };
         let mut pace = Pace::new();

@@ -4,7 +4,7 @@ use super::record::{Begin, Identity, Record};
 use super::replay::Replay;
 use super::{Damage, Journal, JournalError, OpenError, Storage, Tail};
 use crate::mutant::Mistake;
-use crate::{Config, Durable, Instant, Node, StateMachine};
+use crate::{Config, Durable, Instant, Node, NodeSet, StateMachine};
 
 /// The result of opening the storage of a node. Nothing in it was changed.
 ///
@@ -122,7 +122,7 @@ impl<S: Storage> Journal<S> {
         }
         let past = match survey.replay_start() {
             Ok(None) => None,
-            Ok(Some(begin)) => match replay(&mut storage, begin, mistake)? {
+            Ok(Some(begin)) => match replay(&mut storage, begin, (config.members, mistake))? {
                 Ok(durable) => Some(durable),
                 Err(damage) => return Ok(Opened::Damaged(Damaged { storage, damage })),
             },
@@ -153,9 +153,9 @@ impl<S: Storage> Journal<S> {
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
     storage: &mut S,
     (at, begin): (u32, Begin),
-    mistake: Mistake,
+    (members, mistake): (NodeSet, Mistake),
 ) -> Result<Result<Durable<M, WINDOW, CLIENTS>, Damage>, OpenError<S::Error>> {
-    let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin);
+    let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin, members);
     replay.mistake = mistake;
     storage
         .read(|bytes| replay.take_page(bytes))

@@ -322,7 +322,13 @@ fn in_office(first: Ballot, slot: Slot) -> Vectors {
                 chain: 0x0123_4567_89ab_cdef,
             }
         ),
-        ("heartbeat reply", Message::HeartbeatReply { ballot: first }),
+        (
+            "heartbeat reply",
+            Message::HeartbeatReply {
+                ballot: first,
+                applied: slot
+            }
+        ),
     ]
 }
 

@@ -64,6 +64,9 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<SeedValue>,
     nodes: Option<u16>,
+    /// Number of nodes that found the cluster, from node 0 on; the others join as learners.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    founders: Option<u16>,
     clients: Option<u16>,
     requests: Option<u32>,
     /// `kv` or `bank`.
@@ -228,6 +231,7 @@ impl File {
         Self {
             seed: Some(SeedValue(scenario.run_seed)),
             nodes: Some(scenario.nodes),
+            founders: scenario.founders,
             clients: Some(scenario.clients),
             requests: Some(*requests),
             machine: Some(case.machine().name().to_owned()),
@@ -299,6 +303,7 @@ impl File {
         scenario.think = self.think.map_or(Duration::ZERO, |span| span.0);
         scenario.gather = self.gather.map_or(Duration::ZERO, |span| span.0);
         scenario.early = self.early.unwrap_or(false);
+        scenario.founders = self.founders;
         scenario.second_founder = self.second_founder.map(NodeId);
         scenario.round_trip = self.round_trip.map(|span| span.0);
         if self.faults.len() > PLAN_MAX {

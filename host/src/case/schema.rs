@@ -254,7 +254,7 @@ pub(super) struct FaultTable {
     kind: String,
     /// Time of its beginning, from the start of the run.
     at: Option<DurationText>,
-    /// Duration; a crash has none, and a jump need not.
+    /// Duration; a crash and a change have none, and a jump need not.
     lasts: Option<DurationText>,
     /// Node that it strikes, or `leader` for whichever leads at that time.
     node: Option<NodeOrWord>,
@@ -274,6 +274,10 @@ pub(super) struct FaultTable {
     by_us: Option<i64>,
     /// Duration of a sync.
     sync: Option<DurationText>,
+    /// Nodes that become members.
+    add: Option<Vec<u16>>,
+    /// Members that are removed.
+    remove: Option<Vec<u16>>,
 }
 
 impl FaultTable {
@@ -302,6 +306,9 @@ impl FaultTable {
             Fault::Skew { rate_ppm, .. } => table.rate_ppm = Some(rate_ppm),
             Fault::Jump { by_micros, .. } => table.by_us = Some(by_micros),
             Fault::SlowDisk { sync, .. } => table.sync = Some(DurationText(sync)),
+            Fault::Change { add, remove } => {
+                (table.add, table.remove) = (list(add), list(remove));
+            }
         }
         table
     }
@@ -316,6 +323,7 @@ impl FaultTable {
             FaultKind::Skew => &["node", "rate-ppm"],
             FaultKind::Jump => &["node", "by-us"],
             FaultKind::SlowDisk => &["node", "sync"],
+            FaultKind::Change => &["add", "remove"],
             _ => &["node"],
         };
         for (key, is_there) in [
@@ -328,6 +336,8 @@ impl FaultTable {
             ("rate-ppm", self.rate_ppm.is_some()),
             ("by-us", self.by_us.is_some()),
             ("sync", self.sync.is_some()),
+            ("add", self.add.is_some()),
+            ("remove", self.remove.is_some()),
         ] {
             if is_there && !takes.contains(&key) {
                 let what = format!("a {kind} has no '{key}'");
@@ -357,7 +367,12 @@ impl FaultTable {
                 let what = "a crash is for good: one that lasts is a restart";
                 return Err(Invalid::new(what).under("lasts"));
             }
-            (FaultKind::Crash | FaultKind::Jump, None) | (_, Some(_)) => {}
+            (FaultKind::Change, Some(_)) => {
+                let what =
+                    "a change of the members is over when it has taken effect: it has no 'lasts'";
+                return Err(Invalid::new(what).under("lasts"));
+            }
+            (FaultKind::Crash | FaultKind::Jump | FaultKind::Change, None) | (_, Some(_)) => {}
             _ => return Err(missing("lasts")),
         }
         let at = self.at.ok_or_else(|| missing("at"))?;
@@ -414,6 +429,20 @@ impl FaultTable {
             FaultKind::FailedWrite => Fault::FailedWrite(target()?),
             FaultKind::FullDisk => Fault::FullDisk(target()?),
             FaultKind::Rot => Fault::Rot(target()?),
+            FaultKind::Change => {
+                if self.add.is_none() && self.remove.is_none() {
+                    let what = "a change needs 'add', 'remove' or both: who becomes a member, and who is removed";
+                    return Err(Invalid::new(what).under("kind"));
+                }
+                let some = |list: &Option<Vec<u16>>, key| match list {
+                    Some(_) => nodes(list, key),
+                    None => Ok(NodeSet::EMPTY),
+                };
+                Fault::Change {
+                    add: some(&self.add, "add")?,
+                    remove: some(&self.remove, "remove")?,
+                }
+            }
             FaultKind::Loss | FaultKind::Duplicate | FaultKind::Spike | FaultKind::Reorder => {
                 let what = format!("{kind} happens by chance: it belongs to [weather]");
                 return Err(Invalid::new(what).under("kind"));

@@ -194,7 +194,7 @@ fn newest_of<M: StateMachine, const CLIENTS: usize>(
             (vote.slot.number() == session.0).then_some(RequestNumber::REGISTRATION)
         }
         Proposal::Request { client, number, .. } => (client == session).then_some(number),
-        Proposal::Noop => None,
+        Proposal::Noop | Proposal::Reconfigure(_) => None,
     });
     voted.max().max(durable.last_request(session))
 }

@@ -30,6 +30,7 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
         | Event::Exhausted
         | Event::Killed
         | Event::Restarted
+        | Event::Reconfigured { .. }
         | Event::FaultBegan { .. }
         | Event::FaultEnded { .. } => Level::Warn,
         Event::Ignored {

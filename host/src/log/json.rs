@@ -41,7 +41,7 @@ use core::fmt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use synod::fields::{self, Fields};
 use synod::{
-    Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
+    Ballot, Duration, Entry, Epoch, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
     RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
 };
 
@@ -276,6 +276,9 @@ impl<S: SerializeMap> Fields for Entries<S> {
 /// A ballot.
 #[derive(serde::Serialize)]
 struct BallotObject {
+    /// Left out in the first epoch, as most runs have no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u16>,
     round: u64,
     leader: u16,
 }
@@ -283,6 +286,7 @@ struct BallotObject {
 impl BallotObject {
     fn of(ballot: Ballot) -> Self {
         Self {
+            epoch: (ballot.epoch() > Epoch::FIRST).then_some(ballot.epoch().0),
             round: ballot.round(),
             leader: ballot.leader().0,
         }
@@ -341,6 +345,10 @@ enum ProposalObject<'a, C> {
         number: u32,
         command: Debugged<'a, C>,
     },
+    Reconfigure {
+        epoch: u16,
+        members: Vec<u16>,
+    },
 }
 
 impl<'a, C: Value> ProposalObject<'a, C> {
@@ -356,6 +364,10 @@ impl<'a, C: Value> ProposalObject<'a, C> {
                 client: client.0,
                 number: number.0,
                 command: Debugged(command),
+            },
+            Proposal::Reconfigure(change) => Self::Reconfigure {
+                epoch: change.epoch.0,
+                members: change.members.iter().map(|node| node.0).collect(),
             },
         }
     }
@@ -390,6 +402,8 @@ enum OutcomeObject<'a, O> {
     Evicted,
     Reused,
     Busy,
+    Reconfigured { epoch: u16 },
+    Unchanged { reason: &'static str, text: String },
 }
 
 impl<'a, O: Value> OutcomeObject<'a, O> {
@@ -404,6 +418,11 @@ impl<'a, O: Value> OutcomeObject<'a, O> {
             Outcome::Evicted => Self::Evicted,
             Outcome::Reused => Self::Reused,
             Outcome::Busy => Self::Busy,
+            Outcome::Reconfigured { epoch } => Self::Reconfigured { epoch: epoch.0 },
+            Outcome::Unchanged(error) => Self::Unchanged {
+                reason: error.name(),
+                text: error.to_string(),
+            },
         }
     }
 }

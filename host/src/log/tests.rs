@@ -4,7 +4,7 @@ use super::*;
 use heapless::Vec as Page;
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
-    Ballot, ClientId, Conflict, Divergence, Duration, Entry, Event, Halt, Instant, Message,
+    Ballot, ClientId, Conflict, Divergence, Duration, Entry, Epoch, Event, Halt, Instant, Message,
     MessageKind, NodeId, NodeSet, Outcome, Proposal, Queue, Reason, RequestKey, RequestNumber,
     Role, Slot, SnapshotId,
 };
@@ -210,9 +210,20 @@ fn decisions() -> Vec<(Said, &'static str, &'static str)> {
             r#"{"ballot":{"round":2,"leader":3},"decided":5,"chain":"000000000000beef"}"#,
         ),
         (
-            Message::HeartbeatReply { ballot: NEW },
-            "heartbeat_reply(ballot=(2, NODE_3))",
-            r#"{"ballot":{"round":2,"leader":3}}"#,
+            Message::HeartbeatReply {
+                ballot: NEW,
+                applied: Slot::new(5),
+            },
+            "heartbeat_reply(ballot=(2, NODE_3), applied=5)",
+            r#"{"ballot":{"round":2,"leader":3},"applied":5}"#,
+        ),
+        (
+            Message::Superseded {
+                ballot: Ballot::of(Epoch(1), 2, NodeId(3)),
+                applied: Slot::new(5),
+            },
+            "superseded(ballot=(1:2, NODE_3), applied=5)",
+            r#"{"ballot":{"epoch":1,"round":2,"leader":3},"applied":5}"#,
         ),
         (
             Message::Learn { from: Slot::new(4) },

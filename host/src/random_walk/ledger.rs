@@ -220,7 +220,8 @@ impl Ledger {
         let last = self.prefixes.last();
         let mut contents = last.map_or_else(Contents::new, |prefix| prefix.contents.clone());
         let outcome = match *proposal {
-            Proposal::Noop => None,
+            // No walk changes the members.
+            Proposal::Noop | Proposal::Reconfigure(_) => None,
             Proposal::Register { nonce } => Some(self.register(slot.number(), nonce)),
             Proposal::Request {
                 client,
@@ -314,7 +315,7 @@ impl Ledger {
             Outcome::Stale => self.highest.get(&key.0).is_some_and(|last| *last > key.1),
             Outcome::Evicted => self.evicted.contains(&key.0),
             Outcome::Reused => self.effects.contains_key(&key),
-            Outcome::Busy => false,
+            Outcome::Busy | Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => false,
         };
         if let Outcome::Applied { slot, .. } = reply.outcome {
             self.known = self.known.max(slot);

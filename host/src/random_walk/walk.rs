@@ -10,7 +10,7 @@ use super::{Asked, Conditions, Machine, Power};
 use crate::power_cut::PowerCutStorage;
 use synod::machines::{KvCommand, KvReply};
 use synod::storage::Journal;
-use synod::{Envelope, Instant, Node, Outbox, Proposal, Reply, Tally, Write};
+use synod::{Envelope, Instant, Node, Outbox, Reply, Tally, Write};
 
 /// Capacity of an outbox, for a few steps of the largest node. A driver may gather steps before it
 /// empties the outbox.
@@ -350,15 +350,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.checker.see_asked(&proposal);
         self.act(number, |now, node, outbox, facts| {
             // A request that finds no room is repeated later.
-            let _ = match proposal {
-                Proposal::Noop => Ok(()),
-                Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
-                Proposal::Request {
-                    client,
-                    number,
-                    command,
-                } => node.request(now, client, number, command, outbox, facts),
-            };
+            let _ = node.ask(now, proposal, outbox, facts);
         })
     }
 }

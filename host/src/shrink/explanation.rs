@@ -40,6 +40,7 @@ impl FactFilter {
             | Event::SteppedDown { .. }
             | Event::Chosen { .. }
             | Event::Installed { .. }
+            | Event::Reconfigured { .. }
             | Event::Halted { .. }
             | Event::Exhausted
             | Event::Fenced

@@ -332,8 +332,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                 // Decisions may have closed the gap while the pages arrived; going back would apply slots twice.
                 let goes_on = state.applied >= self.state.applied;
                 if goes_on || self.mistake.is(Mutant::SnapshotGoesBack) {
+                    let before = self.state.membership;
                     self.state = state;
-                    self.state.sessions.mistake = self.mistake;
+                    if self.mistake.is(Mutant::MembersNotInSnapshot) {
+                        self.state.membership = before;
+                    }
+                    self.set_mistake(self.mistake);
                     self.log.raise(self.state.applied);
                     debug_assert!(
                         self.mistake.is_any() || self.log.floor() <= self.state.applied,
@@ -384,7 +388,7 @@ mod tests {
     fn t4_a_pinned_snapshot_does_not_change_while_its_source_goes_on() {
         let mut source = replica();
         decide(&mut source, 2, &set(1, 1, 20));
-        let mut target = Small::new(State::genesis());
+        let mut target = Small::new(State::genesis(NodeSet::first(3)));
         let end = fetch(&mut source, &mut target, |source| {
             let slot = source.applied().next().unwrap();
             decide(source, slot.number(), &Proposal::Noop);
@@ -424,7 +428,7 @@ mod tests {
             (3, None),
             "there is no fourth page"
         );
-        let mut target = Small::new(State::genesis());
+        let mut target = Small::new(State::genesis(NodeSet::first(3)));
         let from =
             |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
         let fetch = WelcomeVerdict::Fetch;
@@ -443,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_transfer_is_given_up_when_its_source_is_silent() {
-        let (mut source, mut target) = (replica(), Small::new(State::genesis()));
+        let (mut source, mut target) = (replica(), Small::new(State::genesis(NodeSet::first(3))));
         let page = source.snapshot_page(THEM, None, 0).unwrap();
         target.on_welcome(NodeId(1), &page, false);
         assert!(
@@ -458,7 +462,7 @@ mod tests {
 
     #[test]
     fn t4_a_transfer_goes_on_for_as_long_as_pages_of_its_source_arrive() {
-        let (mut source, mut target) = (replica(), Small::new(State::genesis()));
+        let (mut source, mut target) = (replica(), Small::new(State::genesis(NodeSet::first(3))));
         decide(&mut source, 2, &set(1, 1, 20));
         let first = source.snapshot_page(THEM, None, 0).unwrap();
         target.on_welcome(NodeId(1), &first, false);
@@ -491,7 +495,7 @@ mod tests {
 
     /// A replica with a snapshot of many pages.
     fn long() -> Long {
-        let mut source = Long::new(State::genesis());
+        let mut source = Long::new(State::genesis(NodeSet::first(3)));
         let register = Proposal::Register { nonce: 77 };
         source.decide(Slot::FIRST, &register).unwrap();
         source.apply_next().unwrap();
@@ -518,7 +522,7 @@ mod tests {
         let mut source = long();
         let mut targets: Vec<Target> = begins
             .iter()
-            .map(|_| (Long::new(State::genesis()), None, false))
+            .map(|_| (Long::new(State::genesis(NodeSet::first(3))), None, false))
             .collect();
         let mut begun = 0;
         for question in 0..questions_max {

@@ -1,6 +1,7 @@
 //! A reference execution of the chosen log: the state, the sessions and the answers that it gives.
 
 use super::ballots::Known;
+use super::epochs::Epochs;
 use crate::simulation::capacities::{Capacity, Ring};
 use crate::{
     ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Sink, Slot,
@@ -109,7 +110,12 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     }
 
     /// Plays the slot that follows.
-    pub(super) fn play(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
+    pub(super) fn play(
+        &mut self,
+        slot: Slot,
+        proposal: &Proposal<M::Command>,
+        epochs: &mut Epochs,
+    ) {
         debug_assert_eq!(
             self.applied.next(),
             Some(slot),
@@ -136,6 +142,7 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
                 };
                 Some(self.request(slot, key, digest, command))
             }
+            Proposal::Reconfigure(change) => Some(epochs.play(slot, change).into()),
         };
         let mut chain = Digest::resume(self.chain);
         chain.put_u64(digest);
@@ -260,6 +267,8 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             Outcome::Evicted => Known::of(self.session(client).is_none() && is_open(client)),
             // The requester asks again, and its client hears nothing of it.
             Outcome::Busy => Known::Not,
+            // No client asks for a change of the members.
+            Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => Known::Not,
         }
     }
 
