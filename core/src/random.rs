@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     Client,
     /// Behaviour of drivers and storage, and faults that are aimed at certain moments.
     DriverSwarm,
+    /// Changes of the members, and the nodes that are there for them.
+    MemberSwarm,
 }
 
 impl Purpose {
@@ -58,6 +60,7 @@ impl Purpose {
             Self::DiskSwarm => 10,
             Self::Client => 32,
             Self::DriverSwarm => 11,
+            Self::MemberSwarm => 12,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

@@ -356,15 +356,17 @@ impl Pace {
             return false;
         }
         let since = core::mem::replace(at, self.now);
-        let is_hasty =
-            since < Instant::FAR_FUTURE && self.now.since(since) < config.election_timeout / 2;
+        // The first claim of an epoch needs no consent, and comes at once: the leader that has ended the epoch before makes
+        // it (rule V9).
+        let succeeds = ballot.epoch() > Epoch::FIRST && ballot.round() == 1;
+        let is_hasty = since < Instant::FAR_FUTURE
+            && self.now.since(since) < config.election_timeout / 2
+            && !succeeds;
         *claimed = ballot;
         // The first answer is one after the faults, so that a late claim is always one that is counted as such.
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
-        // The first claim of an epoch needs no consent: the leader that has ended the epoch before makes it (rule V9).
-        let is_succession = ballot.epoch() > Epoch::FIRST && ballot.round() == 1;
-        figures.denied_claims += u64::from(!consents.is_quorum(members) && !is_succession);
+        figures.denied_claims += u64::from(!consents.is_quorum(members) && !succeeds);
         figures.claims_in_all += 1;
         figures.claims += u64::from(self.healed.is_some());
         figures.late_claims += u64::from(figures.first_answer.is_some());
