@@ -96,7 +96,6 @@ impl Digest {
     /// have given the same answers, and keep the same sessions. If one of them follows another rule or has other
     /// capacities, the chains differ (rules R5 and X2).
     #[cold]
-    #[inline(never)]
     pub(crate) fn chain_outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
         self.outcome(outcome);
     }

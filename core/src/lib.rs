@@ -1,8 +1,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
-// Size and speed. On 64-bit targets, everything on the path of a command is inlined. On 32-bit targets a call is
+// Size and speed. On 64-bit targets, what the path of a command gains from is inlined. On 32-bit targets a call is
 // smaller than a copy of the function, so nothing requests inlining, and functions with many callers are kept out of
-// line. Hence the attributes that depend on `target_pointer_width`.
+// line. Hence the attributes that depend on `target_pointer_width`; CONTRIBUTING.md says what one must be worth.
 //! Multi-Paxos for microcontrollers, with bit-for-bit reproducible runs.
 //!
 //! A [`Node`] holds the whole protocol in memory whose size is fixed at compile time: no heap, no panic that input can

@@ -256,14 +256,12 @@ impl Mistake {
     pub(crate) const NONE: Self = Self {};
 
     /// Always false: no mutant is active without the feature.
-    #[inline]
     pub(crate) const fn is(self, _mutant: Mutant) -> bool {
         let Self {} = self;
         false
     }
 
     /// Always false: no mutant is active without the feature.
-    #[inline]
     pub(crate) const fn is_any(self) -> bool {
         let Self {} = self;
         false
@@ -285,7 +283,6 @@ impl Count {
         value: 0,
     };
 
-    #[inline]
     pub(crate) const fn add_one(&mut self) {
         #[cfg(feature = "mutants")]
         {
@@ -294,7 +291,6 @@ impl Count {
         let _ = self;
     }
 
-    #[inline]
     pub(crate) const fn value(self) -> u32 {
         #[cfg(feature = "mutants")]
         return self.value;

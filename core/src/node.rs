@@ -537,7 +537,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Returns one of `nodes`, drawn at random.
-    #[inline(never)]
     fn random_of(&mut self, nodes: NodeSet) -> Option<NodeId> {
         nodes.nth(crate::random::below(&mut self.rng, nodes.len()))
     }

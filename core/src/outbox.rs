@@ -352,62 +352,50 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> AnyOutbox<M, PAGE>
 {
     const ROOM: usize = ROOM;
 
-    #[inline]
     fn new() -> Self {
         Self::new()
     }
 
-    #[inline]
     fn writes(&self) -> &[Write<M::Command>] {
         &self.writes
     }
 
-    #[inline]
     fn messages(&self) -> &[Outgoing<M, PAGE>] {
         &self.messages
     }
 
-    #[inline]
     fn replies(&self) -> &[Reply<M::Output>] {
         &self.replies
     }
 
-    #[inline]
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
     }
 
-    #[inline]
     fn clear(&mut self) {
         Self::clear(self);
     }
 
-    #[inline]
     fn clear_writes(&mut self) {
         self.writes.clear();
     }
 
-    #[inline]
     fn drop_unsent(&mut self) {
         Self::drop_unsent(self);
     }
 
-    #[inline]
     fn room(&self) -> usize {
         Self::room(self)
     }
 
-    #[inline]
     fn reset(&mut self) {
         Self::reset(self);
     }
 
-    #[inline]
     fn peak(&self) -> usize {
         Self::peak(self)
     }
 
-    #[inline]
     fn view(&mut self) -> OutboxView<'_, M, PAGE> {
         Self::view(self)
     }

@@ -73,7 +73,6 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
 
     /// Returns the index of the value that has this number and satisfies `fits`.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn find(&self, number: u64, fits: impl Fn(&T) -> bool) -> Option<usize> {
         let home = Self::home(number);
         if self.at(home).is_some_and(&fits) {
@@ -100,7 +99,6 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
 
     /// Stores a value at its own place, or at the first free one; returns false if the table is full.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn insert(&mut self, value: T) -> bool {
         let home = Self::home(value.number());
         let index = match self.places.get(home) {

@@ -220,7 +220,6 @@ impl Tally {
 }
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Tally {
-    #[inline]
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.records += 1;
         self.event(record.node, &record.event);
@@ -269,7 +268,6 @@ fn at(counts: &[u64], index: usize) -> u64 {
 }
 
 /// Adds to one of several counts. Each is as long as the list that its indices come from, so that none is out of range.
-#[inline]
 fn add(counts: &mut [u64], index: usize, more: u64) {
     debug_assert!(index < counts.len(), "an event is not counted");
     if let Some(count) = counts.get_mut(index) {

@@ -522,24 +522,20 @@ pub trait Tracer<M: StateMachine, const PAGE: usize> {
 
     /// Receives the position of a message in a simulated network. The default does nothing, for tracers that need not
     /// distinguish messages with equal contents.
-    #[inline]
     fn on_way(&mut self, way: Way) {
         let _ = way;
     }
 }
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for () {
-    #[inline]
     fn record(&mut self, _record: &Record<'_, M, PAGE>) {}
 }
 
 impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE> + ?Sized> Tracer<M, PAGE> for &mut T {
-    #[inline]
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         (**self).record(record);
     }
 
-    #[inline]
     fn on_way(&mut self, way: Way) {
         (**self).on_way(way);
     }
@@ -548,13 +544,11 @@ impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE> + ?Sized> Tracer<M, 
 impl<M: StateMachine, const PAGE: usize, A: Tracer<M, PAGE>, B: Tracer<M, PAGE>> Tracer<M, PAGE>
     for (A, B)
 {
-    #[inline]
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.0.record(record);
         self.1.record(record);
     }
 
-    #[inline]
     fn on_way(&mut self, way: Way) {
         self.0.on_way(way);
         self.1.on_way(way);

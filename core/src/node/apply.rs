@@ -99,7 +99,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rule N3: halts, because this node has applied a different history than its leader.
     #[cold]
-    #[inline(never)]
     pub(super) fn diverge<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let divergence = self.replica.divergence();
         self.halt(step, Halt::Diverged(divergence));

@@ -259,7 +259,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     #[cold]
-    #[inline(never)]
     fn expect_decisions<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Learn) {
             let delay = if self.replica.is_behind() {

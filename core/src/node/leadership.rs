@@ -25,7 +25,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ),
         inline(always)
     )]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn follow<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -57,7 +56,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Follows a different leader than before, and proposes the pending requests to it.
     #[cold]
-    #[inline(never)]
     fn accept_leader<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -276,7 +276,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rule R3: answers the request that was just applied. Returns true if others are pending that it may have overtaken:
     /// the caller answers those, as one call inside of the other would make the deepest stack deeper.
-    #[inline(never)]
     pub(super) fn respond_to_waiting<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

@@ -208,7 +208,6 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     /// Drops all writes from the outbox, those of earlier steps as well: only a node that does not vote does this, and
     /// nobody relies on any of its writes.
     #[cold]
-    #[inline(never)]
     pub(super) fn drop_writes(&mut self) {
         self.outbox.drop_writes();
     }

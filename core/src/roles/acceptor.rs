@@ -91,7 +91,6 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     }
 
     /// Returns the vote for a slot.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn vote(&self, slot: Slot) -> Option<&Vote<C>> {
         self.votes.get(slot)
     }

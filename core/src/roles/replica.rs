@@ -267,7 +267,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Rule N3: notes the chain digest at the end of a prefix, as announced by a leader. Of two slots that are not
     /// applied yet the lower one is kept, since it is certain to be reached.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_chain(&mut self, slot: Slot, chain: u64) {
         if slot >= self.state.applied && self.expected_chain.0 <= self.state.applied {
             self.expected_chain = (slot, chain);

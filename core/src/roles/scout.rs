@@ -69,7 +69,6 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// Returns the first slot of an acceptor's next page.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn cursor(&self, acceptor: NodeId) -> Slot {
         let offset = self
             .cursors

@@ -44,7 +44,6 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     };
 
     /// Returns the state at the founding of a cluster by `members`.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn genesis(members: NodeSet) -> Self {
         let () = Self::CHECKED;
         Self {
@@ -77,7 +76,6 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         ),
         inline(always)
     )]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn apply(
         &mut self,
         slot: Slot,
@@ -210,7 +208,6 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
     }
 
     /// Takes the next page.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), MalformedPage> {
         let mut reader = Reader::new(bytes);
         match self.next.checked_sub(State::<M, CLIENTS>::HEAD_PAGES) {

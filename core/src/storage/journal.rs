@@ -488,7 +488,6 @@ impl<S: Storage> Journal<S> {
     }
 
     /// Appends the next record.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) -> Result<(), JournalError<S::Error>> {
         debug_assert!(bytes.len() <= S::RECORD_MAX, "checked at compile time");
         self.storage.append(bytes).map_err(JournalError::Storage)?;
@@ -515,7 +514,6 @@ impl<S: Storage> Journal<S> {
 
     /// Writes the first record of all: the identity of the node. It is synced before the node says anything, so that storage
     /// which has lost nothing is empty only before anybody has heard of its node (rule D2).
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn provisioned(mut self) -> Result<Self, JournalError<S::Error>> {
         self.append::<()>(&Record::Identity(self.identity))?;
         self.try_sync()?;

@@ -268,7 +268,6 @@ impl<S> Damaged<S> {
 }
 
 /// Builds the node that goes on from a past, or one that is new. It votes in either case.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     config: Config,
     past: Option<Durable<M, WINDOW, CLIENTS>>,

@@ -210,7 +210,6 @@ fn write_run<M: StateMachine, const PAGE: usize>(
 ///
 /// Nothing that it returns is trusted: every field is one that some node could send, and no more. The door of the node
 /// and its handlers check what the fields say.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn read<M: StateMachine, const PAGE: usize>(
     kind: MessageKind,
     from: &mut Reader<'_>,
@@ -349,7 +348,6 @@ fn read_run<M: StateMachine, const PAGE: usize>(
 const ROUND: usize = 4 + 2;
 
 /// Writes a ballot: the round in four bytes, the epoch in two and the node in one, where memory takes eight in all.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unencodable> {
     for byte in (ballot.bits() >> 16).to_le_bytes().iter().take(ROUND) {
         to.put_u8(*byte);
@@ -359,7 +357,6 @@ pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unen
 }
 
 /// Reads a ballot. Its node may be no member; the receiver of the message checks whose ballot it is.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
     let mut round = [0; 8];
     for (place, byte) in round.iter_mut().zip(from.array::<ROUND>()?) {

@@ -191,7 +191,6 @@ impl<F: NorFlash> Log<F> {
     }
 
     /// Returns the next record from a position on, and moves the position past it, or to the end.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn next(
         &mut self,
         cursor: &mut Cursor,

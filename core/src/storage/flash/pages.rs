@@ -181,7 +181,6 @@ impl<F: NorFlash> Pages<F> {
         short(Self::MARKS) + nth * Self::WORD_BYTES
     }
 
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn word(&mut self, page: u32, at: u32) -> Result<Word, F::Error> {
         let mut bytes = [u8::MAX; WORD_MAX];
         let word = bytes.get_mut(..Self::WORD).unwrap_or_default();
