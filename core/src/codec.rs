@@ -93,6 +93,10 @@ impl Sink for Writer<'_> {
             }
             _ => self.overflowed = true,
         }
+        debug_assert!(
+            self.overflowed || self.len == end,
+            "a write is done as a whole, or reported as an overflow"
+        );
     }
 }
 

@@ -80,6 +80,11 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             return Some(home);
         }
         if self.displaced == 0 {
+            debug_assert!(
+                self.iter()
+                    .all(|(_, value)| value.number() != number || !fits(value)),
+                "a value is missed that is at its own place"
+            );
             return None;
         }
         self.places
@@ -146,6 +151,10 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             self.len == self.iter().count(),
             "counts other values than it has"
         );
+        debug_assert!(
+            self.len <= self.peak && self.peak <= CAPACITY,
+            "the peak is the most values at once, and no more than there is room for (T5)"
+        );
         let away = |(index, value): &(usize, &T)| Self::home(value.number()) != *index;
         debug_assert!(
             self.displaced == self.iter().filter(away).count(),
@@ -167,6 +176,10 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
                 self.displaced -= 1;
             }
             *place = None;
+            debug_assert!(
+                self.displaced <= self.len,
+                "more values are displaced than there are"
+            );
         }
     }
 

@@ -235,6 +235,11 @@ impl AddAssign<&Self> for Tally {
             (&mut self.faults[..], &other.faults[..]),
         ];
         for (counts, others) in pairs {
+            debug_assert_eq!(
+                counts.len(),
+                others.len(),
+                "a count of the other run is left out"
+            );
             for (count, more) in counts.iter_mut().zip(others) {
                 *count += more;
             }
@@ -260,6 +265,7 @@ impl AddAssign<&Self> for Tally {
 
 /// Returns one of several counts.
 fn at(counts: &[u64], index: usize) -> u64 {
+    debug_assert!(index < counts.len(), "a count is read that nothing adds to");
     counts.get(index).copied().unwrap_or(0)
 }
 

@@ -37,7 +37,12 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn index(slot: Slot) -> usize {
         // The remainder is below `WINDOW`, which is a `usize`.
-        usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0)
+        let index = usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0);
+        debug_assert!(
+            index < WINDOW,
+            "a mask is a remainder only for a power of two"
+        );
+        index
     }
 
     /// Returns the last slot below the window. It never falls.
@@ -124,6 +129,14 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         if may {
             self.raise(floor);
         }
+        debug_assert!(
+            !may || self.covers(slot),
+            "drops values, and has no place for the slot after all"
+        );
+        debug_assert!(
+            !may || self.floor <= limit,
+            "drops a value that is still needed (A5)"
+        );
         may
     }
 

@@ -207,6 +207,15 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
 
     /// Returns the place of a request.
     fn find(&mut self, key: RequestKey) -> Option<&mut Option<Asker>> {
+        debug_assert!(
+            self.askers
+                .iter()
+                .flatten()
+                .filter(|asker| asker.key() == key)
+                .count()
+                <= 1,
+            "one reply would have two addressees, of which the second waits for ever"
+        );
         let fits = |place: &&mut Option<Asker>| place.is_some_and(|asker| asker.key() == key);
         self.askers.iter_mut().find(fits)
     }

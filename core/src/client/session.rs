@@ -291,6 +291,11 @@ impl<M: StateMachine> Client<M> {
             "a request was made before the last result was taken"
         );
         debug_assert!(
+            self.leader
+                .is_none_or(|leader| self.members.contains(leader)),
+            "follows a leader that it may not ask"
+        );
+        debug_assert!(
             !self.is_outstanding()
                 || self.session.is_some() == (self.number != RequestNumber::REGISTRATION),
             "requests are numbered from 1, and only a registration has no session"
@@ -359,6 +364,7 @@ impl<M: StateMachine> Client<M> {
 
     /// Ends the request with a result. After a failure the session is of no use: what it has answered is not known.
     fn end(&mut self, result: Result<Applied<M::Output>, Undone>) {
+        debug_assert!(self.is_outstanding(), "a request has one result");
         let key = self.key();
         self.done = Some(Done { key, result });
         self.command = None;
@@ -377,6 +383,10 @@ impl<M: StateMachine> Client<M> {
             self.session = None;
             self.number = RequestNumber::REGISTRATION;
         }
+        debug_assert!(
+            self.session.is_none() && self.number == RequestNumber::REGISTRATION,
+            "a registration would be asked for as a request of the session before"
+        );
     }
 
     /// Notes the leader that a node has named. A node that knows of none takes nothing back.
@@ -432,7 +442,12 @@ impl<M: StateMachine> Client<M> {
     fn wait(&mut self) -> Duration {
         // At most eight times the patience, and twelve times with the jitter.
         let span = self.patience * (1 << self.rounds().min(DOUBLINGS_MAX));
-        span.saturating_add(span_below(&mut self.rng, span / 2))
+        let wait = span.saturating_add(span_below(&mut self.rng, span / 2));
+        debug_assert!(
+            self.patience <= wait && wait <= self.patience * 12,
+            "a node has less time than it was promised, or more than a retry may take"
+        );
+        wait
     }
 }
 
