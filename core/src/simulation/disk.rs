@@ -195,6 +195,22 @@ impl<const BYTES: usize> Disk<BYTES> {
         (self.cut_at, self.cut_in_checkpoint) = (None, None);
     }
 
+    /// Asserts how the parts of the disk lie to each other, after each operation and each fault.
+    fn assert_extents(&self) {
+        debug_assert!(
+            self.gone <= self.start && self.start <= self.bytes.len(),
+            "what is gone for good was dropped, and what was dropped was written"
+        );
+        debug_assert!(
+            self.synced <= self.bytes.len(),
+            "more is durable than there is"
+        );
+        debug_assert!(
+            self.limit <= self.size && self.size <= BYTES,
+            "a fault leaves more room than the disk has"
+        );
+    }
+
     /// Whether everything that was appended and dropped is durable.
     pub fn is_synced(&self) -> bool {
         self.synced == self.bytes.len() && self.gone == self.start
@@ -252,6 +268,7 @@ impl<const BYTES: usize> Disk<BYTES> {
             self.is_synced() && !self.is_off,
             "what a loss of power has left does not get lost in the next one"
         );
+        self.assert_extents();
         cut < before
     }
 
@@ -266,12 +283,20 @@ impl<const BYTES: usize> Disk<BYTES> {
         {
             at += len;
         }
+        debug_assert!(
+            at <= self.start,
+            "a record goes that was never dropped, as it begins in front of the end of one that was"
+        );
         self.start = at;
         self.gone = at;
     }
 
     /// Writes the length of the record at a place.
     fn set_len(&mut self, at: usize, len: usize) {
+        debug_assert!(
+            at + 2 + len <= self.bytes.len(),
+            "a record would be longer than what is left of it"
+        );
         let len = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
         for (byte, new) in self.bytes.iter_mut().skip(at).zip(len) {
             *byte = new;
@@ -313,6 +338,11 @@ impl<const BYTES: usize> Disk<BYTES> {
         if self.is_off {
             return Err(DiskError::Power);
         }
+        debug_assert!(
+            self.cut_at
+                .is_none_or(|operation| operation >= self.operations),
+            "power was to go in an operation that is over, and never will"
+        );
         self.is_off = self.cut_at == Some(self.operations);
         self.operations = self.operations.saturating_add(1);
         Ok(self.is_off)
@@ -326,10 +356,7 @@ impl<const BYTES: usize> Disk<BYTES> {
         self.bytes.truncate(kept);
         self.synced = self.synced.saturating_sub(self.start);
         (self.start, self.gone) = (0, 0);
-        debug_assert!(
-            self.synced <= self.bytes.len(),
-            "more is durable than there is"
-        );
+        self.assert_extents();
     }
 }
 
@@ -402,10 +429,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
             self.synced = self.bytes.len();
             self.gone = self.start;
         }
-        debug_assert!(
-            self.gone <= self.start && self.synced <= self.bytes.len(),
-            "what is gone was dropped, and what is durable is there"
-        );
+        self.assert_extents();
         match self.failing {
             Some(Failing::Sync | Failing::Report) => Err(DiskError::Failed),
             Some(Failing::Append) | None => Ok(()),
@@ -421,6 +445,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
         {
             self.start += len;
         }
+        self.assert_extents();
         if is_cut {
             return Err(DiskError::Power);
         }

@@ -339,6 +339,10 @@ impl<
         let nodes = usize::from(scenario.nodes);
         // What no run has needed yet is not touched: it is large.
         while self.places.len() < nodes && self.places.push(Place::new()).is_ok() {}
+        debug_assert!(
+            self.places.len() >= nodes,
+            "a scenario is refused that has more nodes than there is room for"
+        );
         for (number, place) in (0..).zip(&mut self.places) {
             // What it has counted belongs to the run before, whose figures are dropped below.
             if let Kept::Open(_) = &place.disk {
@@ -436,6 +440,10 @@ impl<
             }
             Some(Trap::Overruled(_)) => {
                 self.figures.cut_overruled += 1;
+                debug_assert!(
+                    self.figures.cut_overruled <= self.figures.overruled,
+                    "power goes over a vote that has not lost"
+                );
                 self.disarm(node.id());
             }
             Some(Trap::Checkpoint) | None => {}

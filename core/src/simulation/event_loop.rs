@@ -202,6 +202,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             usize::from(self.busy_clients) <= self.clients.len(),
             "more clients are busy than there are"
         );
+        debug_assert!(
+            self.counts.deliveries <= self.counts.events,
+            "an event delivers one message at most"
+        );
         None
     }
 

@@ -177,6 +177,10 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
                 _ => *new | byte(&mut rng),
             };
         }
+        debug_assert!(
+            self.power.is_off,
+            "only a loss of power writes a word in part"
+        );
         // A word that reads as erased may be written: flash with checksums over its words has none for such a word.
         *written = cells.iter().any(|cell| *cell != u8::MAX);
         Err(FlashFault::PowerIsOff)

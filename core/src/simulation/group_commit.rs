@@ -222,6 +222,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             self.commit(node, tracer, observer);
             return self.schedule_wake(node);
         }
+        debug_assert!(
+            pending.is_syncing(),
+            "a sync ends that is not going on, and what has left is covered again"
+        );
         if let Err(failed) = self.stores.synced(node) {
             // The node is told while the sync is still under way, so that what it covers is dropped as well.
             return self.failed(node, failed, tracer, observer);

@@ -138,6 +138,10 @@ impl Plan {
     /// was left out.
     pub fn began(&self) -> u64 {
         // From the last on, so that the first ends up in the lowest bit.
+        debug_assert!(
+            self.faults.len() <= 64,
+            "a fault beyond the bits of a word would push the first one out"
+        );
         let bits = self.faults.iter().rev();
         bits.fold(0, |bits, entry| bits << 1 | u64::from(entry.began))
     }

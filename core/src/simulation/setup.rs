@@ -131,6 +131,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.time_max = scenario.time_max;
         self.events_max = scenario.events_max;
         self.counts = Counts::default();
+        debug_assert!(
+            self.scheduler.queued() == 0 && self.members.is_empty() && self.clients.is_empty(),
+            "a run depends on the one before it"
+        );
         // Nodes, clients, kills and faults, in this order: it decides what happens first of what is planned for one instant.
         for number in 0..scenario.nodes {
             self.add_node(scenario, NodeId(number))?;

@@ -23,7 +23,8 @@ pub(super) struct Ballots<C: Clone + Debug, H: Capacity> {
 /// One slot.
 #[derive(Clone, Debug)]
 struct Place<C> {
-    /// In the order in which they were seen.
+    /// In the order in which they were seen, until one is forgotten: then the newest takes its place. No ballot is here
+    /// twice.
     tried: Vec<Tried<C>, BALLOTS>,
     /// The lowest ballot under which a quorum has accepted, and what.
     chosen: Option<(Ballot, Proposal<C>)>,
@@ -263,6 +264,14 @@ impl<C: Copy + Eq> Place<C> {
             voters: NodeSet::EMPTY,
         });
         debug_assert!(pushed.is_ok(), "there was room, or room was made");
+        debug_assert!(
+            self.tried
+                .iter()
+                .filter(|tried| tried.ballot == ballot)
+                .count()
+                == 1,
+            "votes under one ballot would be counted in two places (C1)"
+        );
         Ok((self.tried.len() - 1, true))
     }
 

@@ -49,6 +49,7 @@ impl Seen {
     /// Adds to what was checked.
     #[inline]
     pub fn check(&mut self, rule: Rule) {
+        debug_assert!(rule.index() < RULES, "a rule is checked and not counted");
         if let Some(count) = self.checked.get_mut(rule.index()) {
             *count += 1;
         }

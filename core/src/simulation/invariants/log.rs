@@ -172,7 +172,15 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
                 .zip(&self.sessions)
                 .min_by_key(|(_, session)| session.used);
             // No two were used last in the same slot, so that the choice does not hang on their order.
-            if let Some((index, _)) = oldest {
+            if let Some((index, oldest)) = oldest {
+                debug_assert!(
+                    self.sessions
+                        .iter()
+                        .filter(|session| session.used == oldest.used)
+                        .count()
+                        == 1,
+                    "two sessions were used last in one slot, so that either may be given up (X2)"
+                );
                 evicted = Some(self.sessions.swap_remove(index).client);
             }
         }
@@ -181,6 +189,10 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             "a session was given up if there was no room (X2)"
         );
         let client = ClientId(slot.number());
+        debug_assert!(
+            self.session(client).is_none(),
+            "two sessions have one identity, although a slot opens one at most (X2)"
+        );
         let _ = self.sessions.push(Session {
             client,
             nonce,

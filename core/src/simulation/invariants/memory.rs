@@ -370,7 +370,11 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
         let mut votes = Window::new(low_water);
         for vote in node.votes() {
-            votes.put(vote.slot, vote.ballot);
+            let kept = votes.put(vote.slot, vote.ballot);
+            debug_assert!(
+                kept,
+                "a vote is taken for forgotten for which there was no room"
+            );
         }
         // What it had given up as applied, and has not applied any more.
         let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());

@@ -80,6 +80,10 @@ impl Digests {
             debug_assert!(*place == 0, "a digest takes the place of another");
             *place = digest;
             self.len += 1;
+            debug_assert!(
+                self.len < PLACES,
+                "without a free place a search ends nowhere"
+            );
         }
     }
 }
