@@ -1,4 +1,8 @@
 //! The local clock of a node, which may drift and jump.
+//!
+//! Nodes compare instants of their own clock only, and never one with that of another node. So clocks may differ by any
+//! amount. What matters is that each is monotonic, which jumps put to the test, and that a timeout is longer than a round
+//! trip on it, which drift does.
 
 use crate::{Duration, Instant};
 

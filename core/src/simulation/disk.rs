@@ -1,4 +1,16 @@
 //! A simulated disk, which keeps the contract of `Storage` and nothing beyond it, and fails on demand.
+//!
+//! A disk keeps records in the order of their appending, and three places among them: what was dropped, what was
+//! dropped for good, and what is durable. A loss of power cuts off what is behind the last one, at any byte, and may
+//! bring back what lies between the first two. The contract of [`Storage`] allows all of that, so that a journal that
+//! relies on more is found out.
+//!
+//! | bytes | what they are | after a loss of power |
+//! |---|---|---|
+//! | to `gone` | dropped, and synced since | not there |
+//! | `gone` to `start` | dropped, and not synced | there from some record on |
+//! | `start` to `synced` | durable | there |
+//! | behind `synced` | appended, and not synced | there up to some byte |
 
 use crate::random::{Purpose, below, stream};
 use crate::storage::{JOURNAL_RECORD_MAX, Storage, begins_checkpoint};
@@ -403,6 +415,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
         if self.used().saturating_add(taken) > self.limit {
             return Err(DiskError::Full);
         }
+        // The dropped records in front take room of the array, and none of the capacity.
         if self.bytes.len().saturating_add(taken) > BYTES {
             self.compact();
         }

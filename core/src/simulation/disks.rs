@@ -1,4 +1,9 @@
 //! Simulated disks for the nodes of a simulation, each with the journal of its node.
+//!
+//! Cuts of power at random moments rarely hit those that hurt. So besides them there are traps, which wait for a
+//! certain moment on every disk: the middle of a checkpoint, the time after a checkpoint over a gap, or the time when a
+//! lost vote must not be taken for the decision. The first node to come there loses its power, and the others are
+//! spared.
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
@@ -499,6 +504,8 @@ impl<
             return;
         };
         // One draw for each begin and end, whichever fault it is.
+        // Drawn in any case: the end of a fault takes one as well, so that what follows does not hang on what the fault
+        // was.
         let seed = place.rng.next_u64();
         let slight = usize::from(seed.to_le_bytes()[0]);
         let disk = place.disk.disk_mut();

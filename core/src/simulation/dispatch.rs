@@ -1,4 +1,8 @@
 //! Dispatching the output of a step: writes, then messages, then replies.
+//!
+//! Here the output of a node becomes events. A message is given its fate when it leaves and not when it arrives, so
+//! that a run is decided by the order of sending alone. Replies are handed to clients at once, as they are on the
+//! node's own board.
 
 use super::capacities::{Capacity, EventQueue, Events, Room};
 use super::event_loop::Simulation;

@@ -1,4 +1,9 @@
 //! A simulated NOR flash, which keeps what a data sheet promises and nothing beyond it, and loses power on demand.
+//!
+//! Data sheets say little about what a loss of power leaves, and drivers that were tested on a good board rely on more.
+//! This flash is as bad as it may be: a torn word has any of the bits that it should have, and a page whose erase was
+//! cut may read as anything. It also refuses what real flash does silently: a second write to a word, and an address
+//! between words.
 
 use crate::random::{Purpose, below, stream};
 use core::fmt;

@@ -1,4 +1,8 @@
 //! Output of a node that is held back until the writes that it rests on are durable.
+//!
+//! Two batches are enough. One is covered by the sync that is under way and cannot change any more; the other takes the
+//! steps since. When the sync is done, the first is dispatched and cleared, and the two change places. A third could
+//! only hold what the second has room for.
 
 use super::capacities::{Capacity, List};
 use super::observer::{NodeProgress, StepBoundary};

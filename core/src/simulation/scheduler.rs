@@ -1,4 +1,7 @@
 //! The event queue: a heap of fixed capacity in the total order of time and sequence number.
+//!
+//! The order of events is the whole of the determinism of a simulation, and so it is total: by time, and within an
+//! instant by the order of scheduling. Heaps do not keep the order of equals, and here no two are equal.
 
 use crate::{Envelope, Instant, NodeId, StateMachine};
 use core::cmp::Ordering;

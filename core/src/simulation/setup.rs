@@ -1,4 +1,8 @@
 //! The setup of a run: its nodes, clients, kills and planned faults are created in place.
+//!
+//! A simulation is a large value that is used again: a sweep runs a million seeds in the memory of one. So everything
+//! is reset in place, and a test compares a simulation that was used before with a new one. A scenario is checked as a
+//! whole first, so that a refusal leaves the run before it as it was.
 
 use super::capacities::{Capacity, EventQueue, List, Ring, Room};
 use super::client::Client;

@@ -1,4 +1,9 @@
 //! The votes of all nodes for each slot and ballot, and the value that they choose.
+//!
+//! Votes are kept as they were written and for ever, whatever their nodes forget: that a quorum has accepted a value is
+//! a fact about the past. From them follows what is chosen, without any node that says so. A value that is proposed or
+//! accepted is compared when it is new for its ballot, so that the checks of a slot cost one comparison for each ballot
+//! and a bit for each vote.
 
 use super::check_counts::Seen;
 use crate::simulation::capacities::{Capacity, Ring};

@@ -1,4 +1,8 @@
 //! A reference execution of the chosen log: the state, the sessions and the answers that it gives.
+//!
+//! It applies each chosen value once, in the order of slots, to a state machine of its own, and keeps sessions in the
+//! plainest way. Every node has to come to the same digest, state and answers, so that a mistake in the sessions of a
+//! replica shows although all replicas make it.
 
 use super::ballots::Known;
 use crate::simulation::capacities::{Capacity, Ring};

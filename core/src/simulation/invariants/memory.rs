@@ -1,4 +1,8 @@
 //! The durable state of each acceptor, and the messages that it permits.
+//!
+//! What an acceptor tells is checked against what it has written and nothing else: whatever it remembers beside that is
+//! lost with the power. So this follows the writes of each node, holds what the node says against them, and after a
+//! restart holds the node itself against them.
 
 use super::ballots::{Ballots, Known};
 use super::check_counts::Seen;

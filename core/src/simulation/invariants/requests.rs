@@ -1,4 +1,8 @@
 //! The requests of clients, and when each was made.
+//!
+//! Requests are remembered to find values that nobody asked for, and to find answers that are older than they may be: a
+//! request takes effect after everything that was answered before it was made, which is what linearizability asks of
+//! time.
 
 use super::ballots::Known;
 use super::check_counts::Seen;
