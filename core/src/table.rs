@@ -1,4 +1,8 @@
 //! A table of fixed capacity for a few values that come and go.
+//!
+//! It is a hash table whose hash is the number itself and whose collisions go anywhere. Slots and sessions are
+//! consecutive numbers, so that collisions hardly occur, and a look-up is one comparison. Nothing is moved when a value
+//! goes, so that indices stay valid while the table changes around them.
 
 use core::hash::{Hash, Hasher};
 

@@ -1,4 +1,7 @@
 //! Event counters of a run, computed from its records alone: no allocation, no access to any node.
+//!
+//! It counts what is traced and nothing else, so that the counts of a run on a board are those of the same run on a
+//! host. Tallies of several runs can be added up.
 
 use crate::simulation::FaultKind;
 use crate::{
@@ -225,6 +228,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Tally {
 
 impl AddAssign<&Self> for Tally {
     /// Adds the counts of another run.
+    ///
+    /// Peaks and maxima are not among the counts, so that all of them are added.
     fn add_assign(&mut self, other: &Self) {
         let pairs = [
             (&mut self.sent[..], &other.sent[..]),

@@ -1,4 +1,14 @@
 //! A window of slots: a ring buffer in which every slot above a floor has a place that is found in constant time.
+//!
+//! ```text
+//! WINDOW = 4, floor = 10         slots 11 to 14 have places
+//!
+//! place      0    1    2    3
+//! slot      12   13   14   11    the place of a slot is its number modulo 4
+//! ```
+//!
+//! A window that advances drops the value of the slot below, and gives its place to a new one. What may be dropped is
+//! for the caller to say, as a limit: an acceptor must not lose a vote that its node has not applied (rule A5).
 
 use crate::Slot;
 

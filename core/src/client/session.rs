@@ -1,4 +1,11 @@
 //! The client: one session, one request at a time, and as many retries as it takes.
+//!
+//! It has the contract of a node: whoever drives it hands in answers and the time, and takes out questions. It reads no
+//! clock and sends nothing itself, so that it runs on any link, and its random numbers follow from the nonce.
+//!
+//! Exactly-once rests on two things. The session numbers its requests, so that the cluster knows a repetition. And the
+//! client has one request at a time, so that an answer with a higher number can only mean that the session is used by
+//! somebody else.
 
 use super::{Answer, Question};
 use crate::random::{Purpose, mix, span_below, stream};
@@ -147,6 +154,7 @@ impl<M: StateMachine> Client<M> {
     /// [`ClientError::NoMembers`] or [`ClientError::NoPatience`]: no client was created.
     pub fn new(members: NodeSet, patience: Duration, nonce: u64) -> Result<Self, ClientError> {
         let mut all = members.iter();
+        // Clients begin with the same node, and learn from its first answer who leads.
         let first = all.next().ok_or(ClientError::NoMembers)?;
         if patience == Duration::ZERO {
             return Err(ClientError::NoPatience);
@@ -245,6 +253,7 @@ impl<M: StateMachine> Client<M> {
         match *answer {
             Answer::Status(status) => {
                 self.note(status.leader);
+                // Another node that has halted does not matter to the one that is asked.
                 let halted = status.state == NodeState::Halted && from == self.target;
                 // If all nodes have halted, the client waits as if none had answered.
                 if halted && self.is_outstanding() && self.rounds() == 0 {
@@ -258,6 +267,8 @@ impl<M: StateMachine> Client<M> {
                 leader,
             } if self.is_outstanding()
                 && key == self.key()
+                // A client that has lost its memory may use a number again: the answer to its earlier command is not
+                // one to this (rule X1).
                 && fingerprint == self.proposal().map_or(0, |asked| asked.fingerprint()) =>
             {
                 self.note(leader);
