@@ -120,6 +120,7 @@ impl<F: NorFlash> Log<F> {
         self.tail = Pages::<F>::PAGE_BYTES;
         self.is_torn = false;
         self.is_closed = true;
+        // From the headers alone: which of the pages have records in use follows from here.
         self.newest = self.pages.newest()?;
         let Some(newest) = self.newest else {
             return self.survey_blank();

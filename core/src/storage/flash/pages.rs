@@ -141,6 +141,7 @@ impl<F: NorFlash> Pages<F> {
     pub(super) fn newest(&mut self) -> Result<Option<u32>, F::Error> {
         let mut newest = None;
         for place in 0..self.count() {
+            // A page without a header counts as none, be it blank or cut short.
             newest = newest.max(self.number_at(place)?);
         }
         Ok(newest)
@@ -156,6 +157,7 @@ impl<F: NorFlash> Pages<F> {
             *byte = part;
         }
         let header = bytes.get(..Self::MARKS).unwrap_or_default();
+        // In one write, which a loss of power may cut at any word. Its checksum then does not match.
         self.driver.write(self.address(page, 0), header)
     }
 
