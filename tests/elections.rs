@@ -309,13 +309,11 @@ fn s2_a_promise_of_slots_beyond_every_window_wins_no_election() {
     }
 }
 
-#[test]
-fn s5_stale_replies_are_ignored() {
+/// Returns a cluster of three whose leader has led before, under an earlier ballot that is returned beside its number.
+fn leader_for_the_second_time() -> (Cluster, u16, Ballot) {
     let mut c = Cluster::settled(3, 1);
-    // The leader at the end has led before, so that it has an earlier ballot of its own.
     let first = c.leader().unwrap();
     let old = c.node(first).leading().unwrap();
-    let rival = c.follower(0);
     c.isolate(first);
     c.run_until("another leads", |c| {
         c.leader() != Some(first) && c.leader().is_some()
@@ -329,6 +327,13 @@ fn s5_stale_replies_are_ignored() {
     c.heal();
     c.clear_rules();
     c.run_until("every node follows it again", Cluster::is_settled);
+    (c, first, old)
+}
+
+#[test]
+fn s5_stale_replies_are_ignored() {
+    let (mut c, first, old) = leader_for_the_second_time();
+    let rival = c.follower(0);
     let leadership = c.node(first).leading().unwrap();
     let high = Ballot::new(leadership.round() + 5, NodeId(rival));
     let refusals: [TestMessage; 4] = [

@@ -1,4 +1,7 @@
 //! The settings of a node, and the relations that must hold between them.
+//!
+//! Settings are plain data, and a node takes them as they are. Those that all nodes must share are in the fingerprint;
+//! timings may differ from node to node, and only make it slower or busier if they do not fit the network.
 
 use crate::outbox::run_len;
 use crate::{Duration, NODES_MAX, NodeId, NodeSet, Sink, StateMachine, Value};
@@ -112,6 +115,7 @@ impl Config {
     /// Returns 32 bits that depend on the cluster's number and members, the state machine, and `sizes`.
     pub(crate) fn fingerprint<M: StateMachine>(&self, sizes: &[usize]) -> u32 {
         // The order is part of the fingerprint, and so of every frame and every storage.
+        // Timings are left out: nodes with different ones work together.
         let mut digest = crate::Digest::new();
         digest.put_u64(self.cluster);
         digest.put_u64(self.members.bits());

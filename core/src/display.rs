@@ -2,6 +2,9 @@
 //!
 //! The log of the host has the same words, byte for byte, which a test compares. The host writes them faster and in
 //! colour. Both take the fields and their order from [`fields`].
+//!
+//! It needs no allocation: names are padded by counting what was written, and lists are written item by item. A target
+//! without `std` prints the same lines as the host, only slower.
 
 use crate::fields::{self, Fields};
 use crate::{

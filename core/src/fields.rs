@@ -101,6 +101,7 @@ pub fn message<M: StateMachine, const PAGE: usize>(
         | Message::Welcome { .. }
         | Message::Learn { .. }
         | Message::Decisions { .. } => catch_up(message, fields),
+        // Fields have the names and the order of their declarations, by which a reader finds them in the documentation.
         Message::Probe { ballot } => fields.ballot("ballot", *ballot),
         Message::HeartbeatReply { ballot, applied } | Message::Superseded { ballot, applied } => {
             fields.ballot("ballot", *ballot);
@@ -211,6 +212,7 @@ fn catch_up<M: StateMachine, const PAGE: usize>(
         } => {
             fields.snapshot("snapshot", *snapshot);
             fields.number("page", u64::from(*page));
+            // A request for any snapshot is for its first page, and has no run.
             if snapshot.is_some() {
                 fields.number("count", u64::from(*count));
             }
@@ -333,6 +335,7 @@ pub fn event<M: StateMachine, const PAGE: usize>(
                 fields.duration("lasts", lasts);
             }
         }
+        // How long it was to last was said when it began.
         Event::FaultEnded { planned } => fault(planned, fields),
         Event::Halted { cause } => halt(cause, fields),
     }

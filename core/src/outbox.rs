@@ -170,6 +170,8 @@ pub struct Outbox<M: StateMachine, const PAGE: usize, const ROOM: usize> {
     pub messages: Vec<Outgoing<M, PAGE>, ROOM>,
     /// Replies for the clients of this node.
     pub replies: Vec<Reply<M::Output>, ROOM>,
+    /// True if a promise or a vote among the writes is a quorum alone, so that all messages rest on the writes.
+    waits: bool,
     /// The most that any of the queues had held when it was last cleared.
     peak: usize,
 }
@@ -187,6 +189,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
             writes: Vec::new(),
             messages: Vec::new(),
             replies: Vec::new(),
+            waits: false,
             peak: 0,
         }
     }
@@ -203,6 +206,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.writes.clear();
         self.messages.clear();
         self.replies.clear();
+        self.waits = false;
     }
 
     /// Removes the writes and the messages; the replies stay.
@@ -210,6 +214,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.peak = self.peak();
         self.writes.clear();
         self.messages.clear();
+        self.waits = false;
     }
 
     /// Returns the room of the fullest of the three queues. As long as it is at least
@@ -232,9 +237,15 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     }
 
     /// Returns the messages that may leave before the writes are durable: those for which [`Message::is_early`] is true.
+    /// There are none if a promise or a vote of the node itself, among these writes, was a quorum alone (rule D1).
     pub fn early(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
-        let is_early = |outgoing: &&Outgoing<M, PAGE>| outgoing.message.is_early();
+        let is_early = |outgoing: &&Outgoing<M, PAGE>| self.is_early(outgoing);
         self.messages.iter().filter(is_early)
+    }
+
+    /// True if a message of this outbox may leave before the writes are durable.
+    pub(crate) fn is_early(&self, outgoing: &Outgoing<M, PAGE>) -> bool {
+        !self.waits && outgoing.message.is_early()
     }
 
     /// Returns the messages that leave when the writes are durable: all that are not [early](Outbox::early). The pages of
@@ -262,7 +273,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         let is_page =
             |outgoing: &&Outgoing<M, PAGE>| matches!(outgoing.message, Message::Welcome { .. });
         let waits =
-            move |outgoing: &&Outgoing<M, PAGE>| !outgoing.message.is_early() && !is_page(outgoing);
+            move |outgoing: &&Outgoing<M, PAGE>| !self.is_early(outgoing) && !is_page(outgoing);
         let others = self.messages.iter().filter(waits);
         others.chain(self.messages.iter().filter(is_page))
     }
@@ -287,6 +298,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
             writes: self.writes.as_mut_view(),
             messages: self.messages.as_mut_view(),
             replies: self.replies.as_mut_view(),
+            waits: &mut self.waits,
         }
     }
 }
@@ -310,6 +322,10 @@ pub trait AnyOutbox<M: StateMachine, const PAGE: usize>: Clone + Debug + sealed:
 
     /// See [`Outbox::is_empty`].
     fn is_empty(&self) -> bool;
+
+    /// True if a vote among the writes is a quorum alone, so that all messages rest on the writes.
+    #[doc(hidden)]
+    fn waits(&self) -> bool;
 
     /// See [`Outbox::clear`].
     fn clear(&mut self);
@@ -370,6 +386,10 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> AnyOutbox<M, PAGE>
 
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
+    }
+
+    fn waits(&self) -> bool {
+        self.waits
     }
 
     fn clear(&mut self) {

@@ -1,4 +1,8 @@
 //! A table of fixed capacity for a few values that come and go.
+//!
+//! It is a hash table whose hash is the number itself and whose collisions go anywhere. Slots and sessions are
+//! consecutive numbers, so that collisions hardly occur, and a look-up is one comparison. Nothing is moved when a value
+//! goes, so that indices stay valid while the table changes around them.
 
 use core::hash::{Hash, Hasher};
 
@@ -79,6 +83,11 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             return Some(home);
         }
         if self.displaced == 0 {
+            debug_assert!(
+                self.iter()
+                    .all(|(_, value)| value.number() != number || !fits(value)),
+                "a value is missed that is at its own place"
+            );
             return None;
         }
         self.places
@@ -144,6 +153,10 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
             self.len == self.iter().count(),
             "counts other values than it has"
         );
+        debug_assert!(
+            self.len <= self.peak && self.peak <= CAPACITY,
+            "the peak is the most values at once, and no more than there is room for (T5)"
+        );
         let away = |(index, value): &(usize, &T)| Self::home(value.number()) != *index;
         debug_assert!(
             self.displaced == self.iter().filter(away).count(),
@@ -165,6 +178,10 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
                 self.displaced -= 1;
             }
             *place = None;
+            debug_assert!(
+                self.displaced <= self.len,
+                "more values are displaced than there are"
+            );
         }
     }
 

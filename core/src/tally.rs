@@ -1,4 +1,7 @@
 //! Event counters of a run, computed from its records alone: no allocation, no access to any node.
+//!
+//! It counts what is traced and nothing else, so that the counts of a run on a board are those of the same run on a
+//! host. Tallies of several runs can be added up.
 
 use crate::simulation::FaultKind;
 use crate::{
@@ -228,6 +231,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Tally {
 
 impl AddAssign<&Self> for Tally {
     /// Adds the counts of another run.
+    ///
+    /// Peaks and maxima are not among the counts, so that all of them are added.
     fn add_assign(&mut self, other: &Self) {
         let pairs = [
             (&mut self.sent[..], &other.sent[..]),
@@ -238,6 +243,11 @@ impl AddAssign<&Self> for Tally {
             (&mut self.faults[..], &other.faults[..]),
         ];
         for (counts, others) in pairs {
+            debug_assert_eq!(
+                counts.len(),
+                others.len(),
+                "a count of the other run is left out"
+            );
             for (count, more) in counts.iter_mut().zip(others) {
                 *count += more;
             }
@@ -264,6 +274,7 @@ impl AddAssign<&Self> for Tally {
 
 /// Returns one of several counts.
 fn at(counts: &[u64], index: usize) -> u64 {
+    debug_assert!(index < counts.len(), "a count is read that nothing adds to");
     counts.get(index).copied().unwrap_or(0)
 }
 

@@ -1,5 +1,7 @@
 //! The timers of a node: a table with one deadline for each kind. Arming a timer replaces its deadline, and a cancelled
 //! timer leaves nothing behind.
+//!
+//! Ten deadlines in an array are looked through quickly, and there is nothing to allocate.
 
 use crate::{Duration, Instant};
 
@@ -114,6 +116,10 @@ impl Timers {
         if let Some(place) = self.before.get_mut(timer.index()) {
             *place = Instant::FAR_FUTURE.since(at);
         }
+        debug_assert!(
+            self.is_armed(timer) == (at != Instant::FAR_FUTURE),
+            "a timer is cancelled exactly by being armed for never"
+        );
     }
 
     /// Arms a timer for `at`, unless it is armed for a later instant. A greater distance from the end of time is an
@@ -162,6 +168,12 @@ impl Timers {
         if self.is_armed(timer) {
             self.arm(timer, Instant::ZERO);
         }
+        debug_assert!(
+            Timer::ALL
+                .into_iter()
+                .all(|other| other == timer || !self.is_expired(other, Instant::ZERO)),
+            "another timer fires as well"
+        );
     }
 
     /// Postpones all armed timers as far as possible.
@@ -172,6 +184,10 @@ impl Timers {
                 self.arm(timer, last);
             }
         }
+        debug_assert!(
+            self.next().is_none_or(|next| next == last),
+            "an armed timer fires before the end of time"
+        );
     }
 
     /// True if a timer has a deadline, be it overdue.

@@ -2,6 +2,10 @@
 //!
 //! The process may be killed at any instant. The next run with the same directory continues: every node from its own
 //! file, and every client after the last answer that it has received.
+//!
+//! What is real here are the files, the locks, and the ways in which a process can end. The network
+//! and the clients are simulated, so that a run can be killed a hundred times in a minute, and
+//! every answer that was ever shown can be compared with what the next run finds.
 
 mod client_log;
 mod consistency;
@@ -164,6 +168,7 @@ impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
         if !entries.is_empty() && !dir.has_nodes() {
             return Err(DataError::Manifest(dir.client_log()));
         }
+        // Before anything is compared, as all files must be readable for that.
         let files = Files::open(&mut dir, scenario, &data.learners)?;
         let remembered = (0..).map(NodeId).zip(files.remembered());
         let evidence = StoredCluster {
@@ -289,6 +294,7 @@ where
     if let Some(error) = failed {
         return Err(error);
     }
+    // A run that is killed does not come here, and the numbers of its beginning stay.
     remember(&mut dir, simulation.stores(), &client_log)?;
     // The states are compared with the answers only now, when all of these are in the log.
     if verdict == Verdict::Done {
@@ -304,6 +310,7 @@ where
     }
     let mut finished = Finished::of(&simulation, verdict, observers.1);
     finished.earlier = earlier;
+    // Otherwise more would be answered than were expected.
     finished.report.expected += beyond;
     Ok(finished)
 }

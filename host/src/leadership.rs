@@ -1,4 +1,8 @@
 //! Leaderships: the time spans in which a node led.
+//!
+//! A leadership begins when a node has won a ballot, and ends with whatever is traced first: a
+//! higher ballot, too few answers, or the end of the node. Two may overlap: a deposed leader does
+//! not know of its successor yet.
 
 use synod::{Ballot, Event, Instant, NodeId, Record, StateMachine, Tracer};
 

@@ -1,4 +1,8 @@
 //! Options of a run: everything that determines its trace, and nothing that only changes how it is shown.
+//!
+//! An option that only changes what is printed is in
+//! [`RunCommand`](crate::commands::run::RunCommand) instead. So two equal values of [`Options`] are
+//! the same run, and the command that a report prints is made from the options alone.
 
 use crate::mutant::{self, Mutant};
 use crate::shell_quoting;
@@ -110,6 +114,16 @@ impl Options {
     /// Returns the default bound on simulated time: two minutes, or, with delays above 50 ms or more than sixty
     /// requests for each client, forty times the longest delay for each request of a client, which is ten times what a
     /// cluster without faults takes. At most a million hours.
+    ///
+    /// ```
+    /// use synod::Duration;
+    /// use synod_host::Options;
+    ///
+    /// let mut options = Options::new(6);
+    /// assert_eq!(options.default_until(), Duration::from_secs(120));
+    /// options.requests = 600; // forty times 50 ms for each
+    /// assert_eq!(options.default_until(), Duration::from_secs(1_200));
+    /// ```
     pub fn default_until(&self) -> Duration {
         let way = self.delay.saturating_add(self.jitter());
         let until = way.max(Duration::from_millis(50))
@@ -135,6 +149,7 @@ impl Options {
         };
         scenario.clients = self.clients;
         scenario.placement = self.placement.unwrap_or_else(|| self.default_placement());
+        // The command line has refused more; a caller of the library may not have looked.
         scenario.kills = self.kills.iter().copied().take(KILLS_MAX).collect();
         scenario.time_max = self.until.unwrap_or_else(|| self.default_until());
         scenario.events_max = self.events.unwrap_or_else(|| self.default_events());

@@ -1,4 +1,8 @@
 //! Execution of one simulated run, from its options to its results. Prints nothing.
+//!
+//! The state machine, the size of the simulation and the tracer are types of the core, and options
+//! are values. This module is where one becomes the other: it chooses among four simulations that
+//! were compiled, two machines in two sizes.
 
 use crate::exit::Exit;
 use crate::leadership::Leaderships;
@@ -115,6 +119,8 @@ impl Finished {
 
     /// Returns the kind of failure as one word, which stays the same when the run is shrunk: the name of the exceeded
     /// bound, such as `stalled`, or of the violated rule; `stopped` after a signal; `None` if the run did not fail.
+    ///
+    /// Shrinking compares it: a smaller run that fails in another way is another failure.
     pub const fn failure(&self) -> Option<&'static str> {
         match self.verdict {
             Verdict::Done => None,
@@ -183,6 +189,9 @@ pub fn run(options: &Options, tracer: &mut dyn HostTracer) -> Result<Finished, R
 
 /// Calls a function in a thread with a stack large enough for a simulation. A panic of the function
 /// goes on in the caller.
+///
+/// The main thread has a stack of eight megabytes on most systems, and other threads have two,
+/// which a simulation may exceed.
 pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, RunError> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()

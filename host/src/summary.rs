@@ -1,4 +1,7 @@
 //! Summary of a run: its outcome, the command that repeats it, and its cost.
+//!
+//! Both formats have the same contents. The text is for the end of a log on a terminal; the JSON
+//! object is the last line of a JSON log, or the only one.
 
 mod json;
 mod text;
@@ -11,6 +14,20 @@ use synod::MessageKind;
 use synod::simulation::{Bound, Verdict};
 
 /// Contents of a summary.
+///
+/// ```
+/// use synod_host::summary::Summary;
+/// use synod_host::{Options, run};
+///
+/// let mut options = Options::new(6);
+/// options.nodes = 3;
+/// let (command, finished) = (options.command(), run(&options, &mut ())?);
+/// let summary = Summary { run_seed: 6, command: &command, finished: &finished, verified: None };
+/// let mut text = Vec::new();
+/// summary.text(&mut text);
+/// assert!(text.starts_with(b"outcome     done\n"));
+/// # Ok::<(), synod_host::run::RunError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     /// Seed of the run.

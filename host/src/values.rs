@@ -2,6 +2,10 @@
 //! is involved.
 //!
 //! The error of each parser completes a sentence that begins with "takes".
+//!
+//! What is accepted is narrow on purpose: a number without a unit, a percentage without its sign,
+//! or a name that is nearly right is refused with the form that is meant. A run of hours with other
+//! options than its user believes is worse than an error.
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +41,7 @@ pub(crate) fn seeds(text: &str) -> Result<Seeds, Expected> {
             "" => None,
             end => Some(number(end)?),
         };
+        // An empty range is a slip, and would report success over no run.
         end.is_none_or(|end| first < end)
             .then_some(Seeds { first, end })
     });
@@ -48,6 +53,7 @@ pub(crate) fn shard(text: &str) -> Result<Shard, Expected> {
     let parsed = text.split_once('/').and_then(|(index, count)| {
         let [index, count] = [index, count].map(|text| u32::try_from(number(text)?).ok());
         let (index, count) = (index?, count?);
+        // A share of none has no number, so that `0/0` is refused as well.
         (1..=count)
             .contains(&index)
             .then_some(Shard { index, count })
@@ -312,6 +318,7 @@ fn span(text: &str) -> Option<Duration> {
 /// that is not whole.
 fn decimal(text: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = match text.split_once('.') {
+        // `5.` has a place for digits and none in it.
         Some((_, "")) => return None,
         Some((whole, fraction)) => (whole, fraction),
         None => (text, ""),
@@ -324,6 +331,7 @@ fn decimal(text: &str, unit: u64) -> Option<u64> {
         // With 60 minutes to the hour, the value of a decimal place may be fractional although its product with the
         // digit is whole.
         let worth = u64::from(digit).checked_mul(place)?;
+        // A fraction of the smallest unit would be lost silently.
         if !worth.is_multiple_of(10) {
             return None;
         }

@@ -258,60 +258,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let grown = new.saturating_sub(1);
         for (index, outgoing) in self.outbox.messages.iter().enumerate().skip(grown) {
             assert!(!outgoing.to.is_empty() && outgoing.to.minus(others).is_empty());
-            match &outgoing.message {
-                Message::Promise {
-                    ballot,
-                    promised,
-                    from,
-                    low_water,
-                    last,
-                    entries,
-                } if index >= new => {
-                    assert!(*promised <= self.disk.promised, "promised and not written");
-                    let all = self.disk.above((*low_water).max(from.back(1)));
-                    if ballot == promised {
-                        assert!(
-                            all.starts_with(entries),
-                            "A1: {entries:?} of {all:?} reported"
-                        );
-                        assert_eq!(*last, entries.len() == all.len(), "A1: {all:?} left out");
-                    }
-                }
-                Message::Accepted {
-                    ballot,
-                    promised,
-                    first,
-                    count,
-                    ..
-                } => {
-                    assert!(*promised <= self.disk.promised, "promised and not written");
-                    for offset in 0..u64::from(*count) {
-                        let slot = first.checked_add(offset).unwrap();
-                        let vote = self.disk.votes.get(&slot);
-                        assert!(vote.is_some_and(|(under, _)| under >= ballot), "not voted");
-                    }
-                }
-                Message::Prepare { ballot, .. } => {
-                    assert_eq!(ballot.leader(), self.node.id());
-                    assert!(*ballot <= self.disk.promised, "S1: claimed and not written");
-                }
-                Message::Accept {
-                    ballot,
-                    first,
-                    proposals,
-                    ..
-                } => {
-                    assert_eq!(ballot.leader(), self.node.id());
-                    for (offset, proposal) in (0..).zip(proposals) {
-                        let slot = first.checked_add(offset).unwrap();
-                        let voted = self.disk.votes.get(&slot).unwrap();
-                        let since = index < new && voted.0 > *ballot;
-                        assert!(since || *voted == (*ballot, *proposal), "C4: not written");
-                    }
-                }
-                Message::Decisions { applied, .. } => assert!(*applied <= self.node.applied()),
-                _ => {}
-            }
+            self.check_message(&outgoing.message, index >= new);
         }
         let heard = self
             .node
@@ -322,6 +269,65 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             if !self.ballots.contains(&ballot) {
                 self.ballots.push(ballot);
             }
+        }
+    }
+
+    /// Checks what a message says about the votes and promises of its node, all of which must be written. A message that
+    /// is not new was pending before the step, which may have voted again since then.
+    fn check_message(&self, message: &Message<Machine, PAGE>, is_new: bool) {
+        match message {
+            Message::Promise {
+                ballot,
+                promised,
+                from,
+                low_water,
+                last,
+                entries,
+            } if is_new => {
+                assert!(*promised <= self.disk.promised, "promised and not written");
+                let all = self.disk.above((*low_water).max(from.back(1)));
+                if ballot == promised {
+                    assert!(
+                        all.starts_with(entries),
+                        "A1: {entries:?} of {all:?} reported"
+                    );
+                    assert_eq!(*last, entries.len() == all.len(), "A1: {all:?} left out");
+                }
+            }
+            Message::Accepted {
+                ballot,
+                promised,
+                first,
+                count,
+                ..
+            } => {
+                assert!(*promised <= self.disk.promised, "promised and not written");
+                for offset in 0..u64::from(*count) {
+                    let slot = first.checked_add(offset).unwrap();
+                    let vote = self.disk.votes.get(&slot);
+                    assert!(vote.is_some_and(|(under, _)| under >= ballot), "not voted");
+                }
+            }
+            Message::Prepare { ballot, .. } => {
+                assert_eq!(ballot.leader(), self.node.id());
+                assert!(*ballot <= self.disk.promised, "S1: claimed and not written");
+            }
+            Message::Accept {
+                ballot,
+                first,
+                proposals,
+                ..
+            } => {
+                assert_eq!(ballot.leader(), self.node.id());
+                for (offset, proposal) in (0..).zip(proposals) {
+                    let slot = first.checked_add(offset).unwrap();
+                    let voted = self.disk.votes.get(&slot).unwrap();
+                    let since = !is_new && voted.0 > *ballot;
+                    assert!(since || *voted == (*ballot, *proposal), "C4: not written");
+                }
+            }
+            Message::Decisions { applied, .. } => assert!(*applied <= self.node.applied()),
+            _ => {}
         }
     }
 

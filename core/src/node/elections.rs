@@ -99,7 +99,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             match scout.on_promise(me, from, low_water, &entries, last, members) {
                 PromiseVerdict::More(_) => {}
                 PromiseVerdict::Counted | PromiseVerdict::Repeated => return,
-                PromiseVerdict::Quorum => return self.try_adopt(step),
+                PromiseVerdict::Quorum => {
+                    // Rule D1: others hear of this leader only when the promise that has elected it is durable.
+                    step.outbox.wait_for_writes();
+                    return self.try_adopt(step);
+                }
             }
         }
     }

@@ -213,6 +213,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.leader.on_accepted(from, slot, self.quorum_members())
             && let Some(commander) = self.leader.commander(slot)
         {
+            // Rule D1: others are told of this slot only when the own vote, which has decided it, is durable.
+            if from == self.config.node {
+                step.outbox.wait_for_writes();
+            }
             let proposal = &commander.proposal;
             step.trace(
                 Role::Commander,

@@ -3,8 +3,8 @@
 use super::{Node, Phase};
 use crate::mutant::Mutant;
 use crate::{
-    Ballot, Config, Entry, Halt, Message, NodeId, NodeState, Outgoing, Proposal, Role, Slot,
-    StateMachine, Status,
+    AnyOutbox, Ballot, Config, Entry, Halt, Message, NodeId, NodeState, Outgoing, Proposal, Role,
+    Slot, StateMachine, Status,
 };
 
 /// High-water marks: the most that a node's fixed structures have held at once.
@@ -83,13 +83,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.voter && self.is_member
     }
 
-    /// True if a message of this node may leave before the writes of its outbox are durable: [`Message::is_early`], in a
-    /// node without a mutant.
-    pub fn leaves_early(&self, outgoing: &Outgoing<M, PAGE>) -> bool {
+    /// True if a message of this node may leave before the writes of its outbox are durable: one of
+    /// [`Outbox::early`](crate::Outbox::early), in a node without a mutant.
+    pub fn leaves_early(
+        &self,
+        outbox: &impl AnyOutbox<M, PAGE>,
+        outgoing: &Outgoing<M, PAGE>,
+    ) -> bool {
         match outgoing.message {
             Message::Accepted { .. } if self.makes(Mutant::VoteSentEarly) => true,
             Message::Prepare { .. } if self.makes(Mutant::PrepareSentEarly) => true,
-            _ => outgoing.message.is_early(),
+            _ => outgoing.message.is_early() && !outbox.waits(),
         }
     }
 

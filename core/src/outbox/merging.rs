@@ -12,6 +12,8 @@ pub struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
     pub(super) writes: &'a mut VecView<Write<M::Command>>,
     pub(super) messages: &'a mut VecView<Outgoing<M, PAGE>>,
     pub(super) replies: &'a mut VecView<Reply<M::Output>>,
+    /// Set if a vote among the writes is a quorum alone.
+    pub(super) waits: &'a mut bool,
 }
 
 impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
@@ -33,6 +35,11 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
     /// Queues a write.
     pub(crate) fn write(&mut self, write: Write<M::Command>) -> Result<(), Queue> {
         self.writes.push(write).map_err(|_| Queue::Outbox)
+    }
+
+    /// Notes that a vote among the writes is a quorum alone, so that no message may leave before them (rule D1).
+    pub(crate) fn wait_for_writes(&mut self) {
+        *self.waits = true;
     }
 
     /// Removes the writes.

@@ -1,4 +1,11 @@
 //! Simulated clients: each opens a session, makes one request after another, and moves to another node when its own is down.
+//!
+//! A client is what an application beside a node would be: it asks its own node, waits, and asks the next node only
+//! when its own is down. It makes no retries on its own account, since a requester in the node does that; it asks again
+//! where a node has not taken its request.
+//!
+//! What a client does between two events is decided on its turn, an event of its own. An answer, the loss of its node,
+//! or a refusal each give it one, and a turn too many does no harm.
 
 use super::capacities::EventQueue;
 use super::event_loop::{Output, Simulation, Stamped};
@@ -119,6 +126,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         client.number = past.number;
         client.asked = past.answered;
         client.progress = Progress::Ready;
+        // As if they had been answered in this run, so that a report covers what the clients have had in all.
         self.counts.answered += u64::from(past.answered);
         self.counts.right += u64::from(past.answered);
         if let Some(workload) = &mut self.workload {
@@ -289,6 +297,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         // the client has to ask again on its own.
         if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
             // There is room: a turn of this client has just been taken from it.
+            // Later by a round trip, in which the node may have joined or made room.
             let _ = self.scheduler.push(retry, SimEvent::Client(index));
         }
     }

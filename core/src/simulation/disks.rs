@@ -1,4 +1,9 @@
 //! Simulated disks for the nodes of a simulation, each with the journal of its node.
+//!
+//! Cuts of power at random moments rarely hit those that hurt. So besides them there are traps, which wait for a
+//! certain moment on every disk: the middle of a checkpoint, the time after a checkpoint over a gap, or the time when a
+//! lost vote must not be taken for the decision. The first node to come there loses its power, and the others are
+//! spared.
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
@@ -339,6 +344,10 @@ impl<
         let nodes = usize::from(scenario.nodes);
         // What no run has needed yet is not touched: it is large.
         while self.places.len() < nodes && self.places.push(Place::new()).is_ok() {}
+        debug_assert!(
+            self.places.len() >= nodes,
+            "a scenario is refused that has more nodes than there is room for"
+        );
         for (number, place) in (0..).zip(&mut self.places) {
             // What it has counted belongs to the run before, whose figures are dropped below.
             if let Kept::Open(_) = &place.disk {
@@ -436,6 +445,10 @@ impl<
             }
             Some(Trap::Overruled(_)) => {
                 self.figures.cut_overruled += 1;
+                debug_assert!(
+                    self.figures.cut_overruled <= self.figures.overruled,
+                    "power goes over a vote that has not lost"
+                );
                 self.disarm(node.id());
             }
             Some(Trap::Checkpoint) | None => {}
@@ -491,6 +504,8 @@ impl<
             return;
         };
         // One draw for each begin and end, whichever fault it is.
+        // Drawn in any case: the end of a fault takes one as well, so that what follows does not hang on what the fault
+        // was.
         let seed = place.rng.next_u64();
         let slight = usize::from(seed.to_le_bytes()[0]);
         let disk = place.disk.disk_mut();

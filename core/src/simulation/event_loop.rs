@@ -1,4 +1,8 @@
 //! The event loop of a simulation: it pops the next event, runs the step of a node, and dispatches its output.
+//!
+//! There is one loop and one clock for the whole cluster. An event is handled to its end before the next one is taken:
+//! the node takes its step, its output is written and sent, its clients are answered. So nothing is concurrent, and the
+//! only order is that of the scheduler, which follows from the seed.
 
 use super::capacities::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
 use super::client::{Client, Progress};
@@ -201,6 +205,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         debug_assert!(
             usize::from(self.busy_clients) <= self.clients.len(),
             "more clients are busy than there are"
+        );
+        debug_assert!(
+            self.counts.deliveries <= self.counts.events,
+            "an event delivers one message at most"
         );
         None
     }

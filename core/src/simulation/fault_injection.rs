@@ -1,4 +1,8 @@
 //! Injecting faults into nodes: kills, and the faults of a plan.
+//!
+//! A plan names faults and times, and sometimes the leader instead of a node. Whom a fault strikes is decided when it
+//! begins; whatever it does then is undone by an event of its own, unless it lasts for good. A run is not over before
+//! its plan is, since a fault that is still to come may break what looks done.
 
 use super::capacities::EventQueue;
 use super::client::Progress;
@@ -66,6 +70,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some((member, at, _)) = self.live_member(node) else {
             return;
         };
+        // First, so that nothing below finds the node up.
         member.live = false;
         let (role, event) = (Role::Node, Event::Killed);
         tracer.record(&Record {

@@ -1,4 +1,7 @@
 //! The nemesis, which decides the fate of each message and plans faults.
+//!
+//! It is asked once about each message and recipient, in the order of sending, and answers from streams of random
+//! numbers that depend on nothing else. So two runs that differ in the rate of one fault have the same delays.
 
 use super::fault::{Fault, FaultKind, Planned, Weather};
 use super::network::{Link, Network};
@@ -138,6 +141,7 @@ impl Faults {
     pub fn healed(&self, scenario: &super::Scenario) -> Instant {
         let weather = &self.weather;
         // A message that is both held and spiked is late by the sum. That is rare, and not allowed for.
+        // What is sent in the last instant of a storm arrives after it.
         let late = weather.spike.max(weather.reorder);
         let late = late.saturating_add(TWINS_APART);
         let mut healed = weather.until + late;

@@ -1,4 +1,8 @@
 //! Observers, which see each step of a simulated cluster and cannot change it.
+//!
+//! Observers see a run from outside of the nodes: what they write, send, answer and apply, when it leaves them. They
+//! change nothing, and a run with observers is the same run as one without. Several are put into a tuple, and each sees
+//! everything.
 
 use super::violation::Violation;
 use crate::{

@@ -1,4 +1,7 @@
 //! The scenario of a run: all parameters that, with the run seed, determine it.
+//!
+//! A scenario is plain data, so that it can be drawn, read from a file, changed and compared. All spans in it are
+//! simulated time, and nothing in it depends on the machine that runs it. [`Scenario::validate`] says what cannot be.
 
 use super::network::Link;
 use crate::mutant::Mistake;
@@ -147,6 +150,14 @@ impl Scenario {
     }
 
     /// The settings of one of its nodes.
+    ///
+    /// ```
+    /// use synod::NodeId;
+    /// use synod::simulation::Scenario;
+    ///
+    /// let config = Scenario::of(6, 3).config(NodeId(2));
+    /// assert_eq!((config.node, config.founder, config.validate()), (NodeId(2), NodeId(0), Ok(())));
+    /// ```
     pub fn config(&self, node: NodeId) -> Config {
         let round_trip = self
             .round_trip

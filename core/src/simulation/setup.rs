@@ -1,4 +1,8 @@
 //! The setup of a run: its nodes, clients, kills and planned faults are created in place.
+//!
+//! A simulation is a large value that is used again: a sweep runs a million seeds in the memory of one. So everything
+//! is reset in place, and a test compares a simulation that was used before with a new one. A scenario is checked as a
+//! whole first, so that a refusal leaves the run before it as it was.
 
 use super::capacities::{Capacity, EventQueue, List, Ring, Room};
 use super::client::Client;
@@ -131,6 +135,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.time_max = scenario.time_max;
         self.events_max = scenario.events_max;
         self.counts = Counts::default();
+        debug_assert!(
+            self.scheduler.queued() == 0 && self.members.is_empty() && self.clients.is_empty(),
+            "a run depends on the one before it"
+        );
         // Nodes, clients, kills and faults, in this order: it decides what happens first of what is planned for one instant.
         for number in 0..scenario.nodes {
             self.add_node(scenario, NodeId(number))?;

@@ -74,6 +74,15 @@ const TIGHT_CLIENTS: u32 = 4;
 
 impl Swarm {
     /// Draws the trial of a seed. The same swarm draws the same trial.
+    ///
+    /// ```
+    /// use synod::simulation::{FaultSet, Swarm};
+    ///
+    /// let swarm = Swarm { faults: FaultSet::ALL, nodes: Some(5) };
+    /// let trial = swarm.draw(17);
+    /// assert_eq!((trial.scenario.run_seed, trial.scenario.nodes), (17, 5));
+    /// assert_eq!(trial, swarm.draw(17));
+    /// ```
     pub fn draw(&self, run_seed: u64) -> Trial {
         // The order of all draws below is a part of every seed that was ever reported: a draw that is added, left out or moved
         // makes other trials of all seeds. So what was thought of later has a stream of its own.

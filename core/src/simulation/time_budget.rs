@@ -118,6 +118,9 @@ impl Figures {
     }
 
     /// What of the budget was not enough for a run of this scenario, if anything.
+    ///
+    /// Of several that are exceeded, the one is told that clients notice first: answers, then claims, messages and
+    /// slots.
     pub fn over(&self, budget: &Budget, scenario: &Scenario) -> Option<Bound> {
         let trip = scenario.trip();
         let heartbeat = scenario.config(NodeId(0)).heartbeat;
@@ -149,6 +152,20 @@ impl Figures {
 }
 
 /// An [`Observer`] that takes the [`Figures`] of a run. It is told when the faults are over: see [`Pace::heal`].
+///
+/// ```
+/// use synod::Instant;
+/// use synod::machines::Kv;
+/// use synod::simulation::{Budget, Calm, KvScript, Pace, Scenario, Simulation, Verdict};
+///
+/// let scenario = Scenario::of(6, 3);
+/// let mut simulation = Simulation::<Calm<Kv<16>, KvScript, 3, 256>, 16, 16, 2>::new(&scenario, KvScript::new(11))?;
+/// let mut pace = Pace::new();
+/// pace.heal(Instant::ZERO); // nothing is planned to go wrong
+/// assert_eq!(simulation.run_observed(&mut (), &mut pace), Verdict::Done);
+/// assert_eq!(pace.figures().over(&Budget::USUAL, &scenario), None);
+/// # Ok::<(), synod::simulation::ScenarioError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pace {
     /// When it was told that the faults are over; `None` before that.
@@ -242,6 +259,8 @@ impl Pace {
     }
 
     /// All faults are over.
+    ///
+    /// Only the caller knows when that is: when the weather has ended, the plan is over, and nothing late is under way.
     pub fn heal(&mut self, now: Instant) {
         self.healed = Some(now);
         self.now = now;
@@ -306,6 +325,7 @@ impl Pace {
 
     /// A node that has applied so much by now asks for what follows, in one of its last steps.
     fn question(&mut self, node: NodeId, from: Slot, applied: Slot) {
+        // As of its steps before these: which of several steps asked is not known.
         let before = self.applied_by.get(usize::from(node.0)).copied();
         let before = before.unwrap_or(Slot::ZERO);
         self.figures.stray_questions += u64::from(from <= before || from.back(1) > applied);
@@ -352,6 +372,7 @@ impl Pace {
         else {
             return false;
         };
+        // A repeated prepare, or one of an earlier attempt that leaves late.
         if *claimed >= ballot {
             return false;
         }
@@ -485,6 +506,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.is_healed() {
             return Ok(());
         }
+        // Registrations count as well: they take a slot and messages like any other request.
         self.figures.answers += 1;
         // A client whose session was given up was told so, at the cost of a slot, and has not what it wanted.
         if matches!(answered.outcome, Outcome::Evicted) {

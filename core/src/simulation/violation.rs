@@ -1,4 +1,7 @@
 //! Violations of the rules that are checked in a run, and the names of the rules.
+//!
+//! A violation says which node did something that no node may do, and at which slot and ballot. It is small and has no
+//! text of its own, so that checkers run on a microcontroller as well; the words are made when it is displayed.
 
 use crate::{Ballot, NodeId, RequestNumber, Slot};
 use core::fmt;

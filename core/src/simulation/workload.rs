@@ -1,4 +1,7 @@
 //! Workloads: what clients ask for, and which answers are right.
+//!
+//! A workload is asked for commands and told the answers, client by client. One that can foretell each answer turns
+//! every client into a checker: each has a key or an account of its own, in which only its own requests show.
 
 use super::scenario::CLIENTS_MAX;
 use crate::StateMachine;
@@ -130,6 +133,16 @@ const BANK_STEPS: [BankStep; 8] = [
 
 /// Each client has an account of its own, named A, B and so on, and uses it in eight steps, over and over: balance,
 /// deposit 10, deposit 5, balance, withdraw 4, balance, a withdrawal that must be refused, balance.
+///
+/// ```
+/// use synod::machines::{Bank, BankReply};
+/// use synod::simulation::{BankScript, Workload};
+///
+/// let mut script = BankScript::new(8);
+/// assert!(Workload::<Bank<1>>::check(&mut script, 0, 1, &BankReply::Balance(0)));
+/// assert!(Workload::<Bank<1>>::check(&mut script, 0, 2, &BankReply::Balance(10)), "a deposit");
+/// assert!(!Workload::<Bank<1>>::check(&mut script, 0, 3, &BankReply::Balance(5)), "it is lost");
+/// ```
 #[derive(Clone, Debug)]
 pub struct BankScript {
     /// How many requests each client makes.

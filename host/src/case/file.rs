@@ -1,4 +1,20 @@
 //! Scenario files: reads and writes cases as TOML, both those written by hand and recorded runs.
+//!
+//! A file is checked in the order of what can be said about it: the syntax and the keys by the
+//! parser, single values by their types, values that bound each other by [`limits`], and at last
+//! whether each fault can have an effect by [`vacuity`]. The first mistake is reported, in one line
+//! with its number.
+//!
+//! ```toml
+//! nodes = 3
+//! clients = 2
+//!
+//! [[fault]]
+//! kind = "restart"
+//! node = "leader"
+//! at = "1.5s"
+//! lasts = "700ms"
+//! ```
 
 #[cfg(test)]
 mod tests;
@@ -185,6 +201,15 @@ pub fn try_write(path: &Path) -> Result<(), FileError> {
 /// # Errors
 ///
 /// One line that says what is invalid and where.
+///
+/// ```
+/// use synod_host::case::parse;
+///
+/// let (case, outcome) = parse("seed = 6\nnodes = 3\n").unwrap();
+/// assert_eq!((case.trial.scenario.nodes, outcome), (3, None));
+/// let error = parse("seed = 6\nnodes = 99\n").unwrap_err();
+/// assert_eq!(error, "line 2: nodes is '99', but takes a whole number from 1 to 64");
+/// ```
 pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
     let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
     file.case().map_err(|invalid| invalid.in_text(text))
@@ -204,6 +229,8 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 /// # Errors
 ///
 /// One line that says what cannot be represented.
+///
+/// [`parse`] reads the same case again, which a test shows for drawn ones.
 pub fn print(case: &Case, outcome: Option<&Outcome>) -> Result<String, String> {
     let mut file = File::of(case);
     file.outcome = outcome.cloned();
@@ -270,6 +297,7 @@ impl File {
     /// the limits, and at last whether each fault can have an effect.
     fn case(self) -> Result<(Case, Option<Outcome>), Invalid> {
         let run_seed = self.seed.unwrap_or(SeedValue(0)).0;
+        // Missing keys have the defaults of the command line, by the same code.
         let mut options = Options::new(run_seed);
         options.nodes = self.nodes.unwrap_or(options.nodes);
         options.clients = self.clients.unwrap_or(options.clients);
@@ -293,6 +321,7 @@ impl File {
             Some("least") => true,
             Some(other) => return Err(Invalid::value("storage", &other, &"least or ample")),
         };
+        // After the options have their other values, since the default jitter depends on the delay.
         let link = self.link.link(&options);
         (options.delay, options.jitter, options.loss_ppm) =
             (link.delay, Some(link.jitter), link.loss_ppm);
@@ -332,6 +361,8 @@ impl File {
             has_least_storage,
             scenario,
         };
+        // Before the script is read, whose names of messages are checked against the number of
+        // nodes.
         limits::check(&trial)?;
         let script = self.script.map(ScriptTable::script).transpose()?;
         vacuity::check(&trial, script.as_ref())?;

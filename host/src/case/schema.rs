@@ -1,4 +1,8 @@
 //! Schema of a scenario file: its tables, and the text forms of durations, percentages and seeds.
+//!
+//! The types here have the form of the file, in which almost everything is optional and texts have
+//! units. Each is converted into the type that the simulation takes, and back, so that no type of
+//! the core has to know what a file looks like.
 
 use super::invalid::Invalid;
 use crate::options::{Options, Percent};
@@ -51,6 +55,7 @@ pub(super) struct SeedValue(pub(super) u64);
 
 impl Serialize for SeedValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A number in the file where it is possible, as a person would write it.
         match i64::try_from(self.0) {
             Ok(number) => serializer.serialize_i64(number),
             Err(_) => serializer.collect_str(&self.0),
@@ -146,6 +151,7 @@ impl LinkTable {
     /// Returns the link. The default jitter is cut to the delay, as on the command line.
     pub(super) fn link(&self, default: &Options) -> Link {
         let delay = self.delay.map_or(default.delay, |span| span.0);
+        // A jitter that was given is left as it is: if it exceeds the delay, `limits` says so.
         let usual = default.jitter().min(delay);
         Link {
             delay,
@@ -349,6 +355,7 @@ impl FaultTable {
 
     /// Returns the planned fault, or what is missing or too much.
     pub(super) fn planned(&self) -> Result<Planned, Invalid> {
+        // By the names that reports and the command line use as well.
         let kind = FaultKind::ALL
             .into_iter()
             .find(|kind| kind.name() == self.kind);
@@ -363,6 +370,7 @@ impl FaultTable {
         let missing = |key: &str| Invalid::new(format!("a {kind} needs '{key}'"));
         let lasts = self.lasts.map(|span| span.0);
         match (kind, lasts) {
+            // The core has one fault for both, whose end is a restart.
             (FaultKind::Crash, Some(_)) => {
                 let what = "a crash is for good: one that lasts is a restart";
                 return Err(Invalid::new(what).under("lasts"));

@@ -2,6 +2,9 @@
 //!
 //! A fault that can have an effect but has none in any run, such as a pause of a node that is down, is reported by a
 //! sweep: see [`Expectations`](crate::sweep::Expectations).
+//!
+//! The check is made when the file is read. A run that cannot do what its file asks for is an error
+//! of usage, and not a sweep that reports hours later that a fault never struck.
 
 use super::Script;
 use super::invalid::Invalid;
@@ -63,6 +66,7 @@ fn check_weather(trial: &Trial) -> Result<(), Invalid> {
         weather.reorder_ppm,
     ];
     // A cluster of one node has no messages, but weather is drawn for any number of nodes, so that only sweeps report it.
+    // Weather without any share is one that was switched off on purpose.
     if shares.iter().all(|rate_ppm| *rate_ppm == 0) {
         return Ok(());
     }
@@ -162,6 +166,7 @@ impl FaultCheck<'_> {
                     "rate-ppm is {rate_ppm}, but takes 1 to {SKEW_MAX}, or as much below 0"
                 )))
             }
+            // A jump takes no time, so that it may last for nothing but not go nowhere.
             Fault::Jump { by_micros: 0, .. } => {
                 Err(self.invalid("by-us is 0: the clock stays as it is"))
             }

@@ -1,4 +1,8 @@
 //! Coverage of an exploration. Without it, the absence of violations proves nothing.
+//!
+//! It counts what happened, not what was visited: a part that visits a million states without an
+//! election has shown nothing about elections. The explorer counts after each step, and the walks
+//! of [`crate::random_walk`] add what their traces have.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -119,6 +123,8 @@ impl Coverage {
     /// Adds occurrences of a situation.
     pub(crate) fn add(&mut self, situation: Situation, times: u64) {
         if let Some(count) = self.0.get_mut(situation.index()) {
+            // A search of a day does not come near the end of 64 bits, and a report must not fail
+            // over a count.
             *count = count.saturating_add(times);
         }
     }

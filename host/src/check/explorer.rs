@@ -1,4 +1,12 @@
 //! Explorer: the actions that are possible in a small cluster, and their effects.
+//!
+//! An explorer is a function: from a state and an action it computes the next state, and changes
+//! neither. So a search can expand states in any order and on any thread, and a schedule can be
+//! performed again to print it or to shrink it. What it remembers between steps, its interners and
+//! its coverage, saves memory and serves reports.
+//!
+//! A step has the order of a driver: the node handles its input, its writes become durable, its
+//! messages are sent, its clients are answered. The ledger checks each of these as it happens.
 
 use super::coverage::{Coverage, SharedCoverage, Situation};
 use super::initial_state::{self, ROOM, Restarted, StartError, sent};
@@ -20,6 +28,19 @@ use synod::{
 ///
 /// Several threads may share one. It is never changed by a step, except for the counts of its
 /// coverage and the contents of its interners, neither of which influences a later step.
+///
+/// ```
+/// use synod_host::check::{Action, Explorer, Scope};
+///
+/// let explorer = Explorer::new(Scope::small())?;
+/// let mut actions = Vec::new();
+/// explorer.actions(explorer.start(), &mut actions);
+/// let fires = |action: &&Action| matches!(action, Action::Fire { .. });
+/// let election = actions.iter().find(fires).expect("a timer of the only claimant is armed");
+/// let next = explorer.step(explorer.start(), election);
+/// assert!(next.broken().is_none() && next != *explorer.start());
+/// # Ok::<(), synod_host::check::StartError>(())
+/// ```
 #[derive(Debug)]
 pub struct Explorer {
     scope: Scope,
@@ -85,9 +106,13 @@ impl Explorer {
         let rounds = nodes
             .iter()
             .map(|restarted| restarted.before.promised().round());
+        // The promises before the restart: a node that has lost its promise must not widen the
+        // bound.
         let round_max = rounds.max().unwrap_or(0) + u64::from(scope.rounds);
         let interners = Interners::default();
         let mut start = World::new(nodes, &interners);
+        // Without losses of power no journal is ever read, and states that differ only in journals
+        // are the same.
         if scope.crashes == 0 {
             start.drop_storage(&interners);
         }
@@ -105,6 +130,8 @@ impl Explorer {
     }
 
     /// Adds messages that no node has sent, as a broken node would.
+    ///
+    /// Tests use it to show that the invariants notice what a correct node never says.
     #[must_use]
     pub fn with_in_flight(
         mut self,
@@ -148,9 +175,12 @@ impl Explorer {
         if !self.may_crash(world) {
             return;
         }
+        // Only the actions that are there by now: a loss of power during a loss of power is not a
+        // step of its own.
         let steps = actions.len();
         for index in 0..steps {
             let step = match actions.get(index) {
+                // Nothing is written when power fails between two steps.
                 Some(Action::Crash { .. }) | None => continue,
                 Some(step) => Box::new(step.clone()),
             };
@@ -168,6 +198,8 @@ impl Explorer {
         }
         actions.extend(world.in_flight().iter().cloned().map(Action::Deliver));
         for node in world.nodes() {
+            // Timers outside of the scope stay armed and never fire, as if their time had not come
+            // yet.
             let may_fire = |timer: &Timer| self.scope.timers.contains(timer);
             for timer in node.armed().filter(may_fire) {
                 let node = node.id();
@@ -184,6 +216,8 @@ impl Explorer {
                 continue;
             }
             if request < world.used.requests {
+                // A repetition goes to any node, as that of a client that has lost patience. A
+                // first request goes to the client's own.
                 actions.extend(self.everywhere().map(|node| Action::Ask { node, request }));
             } else {
                 let node = self.scope.home(request);
@@ -289,6 +323,7 @@ impl Explorer {
     ) {
         match action {
             Action::Deliver(message) => {
+                // Before the step, so that a node may send the same message again in it.
                 if self.scope.network == Network::Once {
                     next.forget(message);
                 }
@@ -321,6 +356,8 @@ impl Explorer {
     ) {
         let proposal = proposal_of(request);
         if request < world.used.requests {
+            // Counted even if the node refuses the request: otherwise repetitions without effect
+            // would have no bound.
             world.used.retries = world.used.retries.saturating_add(1);
         } else {
             world.used.requests = world.used.requests.saturating_add(1);
@@ -361,6 +398,8 @@ impl Explorer {
         let Some(mut stored) = world.stored(at).cloned() else {
             return;
         };
+        // Set before the step, and reached in `keep`: the step of the node itself does not touch
+        // storage.
         if let (Some(kept), Some(journal)) = (torn, &mut stored.journal) {
             journal.storage_mut().cut_after(kept.into());
         }
@@ -369,6 +408,7 @@ impl Explorer {
         // After a failed assertion the node is inconsistent and not used any more.
         let taken = catch_unwind(AssertUnwindSafe(|| {
             step(&mut stored.node, &mut outbox, &mut facts);
+            // Writes are inside the same guard as the step, because a journal has assertions, too.
             let checkpoints = stored.journal.as_ref().map(Journal::checkpoints);
             let kept = initial_state::keep(&mut stored, &outbox);
             (
@@ -398,6 +438,8 @@ impl Explorer {
         if !world.healing {
             self.cover(&facts.0, &outbox, checkpoint);
         }
+        // Judged before the messages are in flight: a message that contradicts the writes of its
+        // step is blamed on this step, and not on the one that receives it.
         self.judge(world, &before, &stored.node, &outbox, &facts.0);
         self.release(world, &stored.node, &outbox);
         world.put(stored, &self.interners);
@@ -408,6 +450,7 @@ impl Explorer {
         let mut coverage = facts.coverage;
         let learnt = |write: &&Write<u32>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
+        // A node writes a decision only if it has learnt it otherwise than by its own vote.
         coverage.add(Situation::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
         let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
         coverage.add(Situation::Answered, answered);
@@ -461,6 +504,8 @@ impl Explorer {
     /// Puts a message in flight, unless all of its kind are lost in this scope: these would keep a cluster from coming to
     /// rest.
     fn send(&self, world: &mut World, envelope: Envelope<Tape, PAGE>) {
+        // It marks the state even if the message is lost by the scope: a claim beyond the bounds
+        // leads to nothing that the scope has.
         world.outside |= self.is_outside(&envelope);
         if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
             world.post(envelope, &self.interners);
@@ -501,6 +546,8 @@ impl Explorer {
         how: Situation,
     ) {
         world.used.crashes = world.used.crashes.saturating_add(1);
+        // No storage is left once all losses of power are used up, and `may_crash` offers none
+        // then.
         let (Some(storage), Some(before)) = (storage, world.node(at)) else {
             return;
         };
@@ -521,6 +568,8 @@ impl Explorer {
             stored
         };
         let mut coverage = Coverage::default();
+        // Only a node that has come back counts, so that the situation is never reached by a
+        // failure.
         coverage.add(how, 1);
         self.coverage.add(&coverage);
         let mut ledger = world.ledger.value.clone();

@@ -1,4 +1,10 @@
 //! Initial state of every exploration: a cluster founded by the rules that has just restarted after a loss of power.
+//!
+//! Exploring the founding itself would take the whole depth of a search before anything interesting
+//! happens, and random walks of [`crate::random_walk`] begin with it. So the cluster is founded
+//! here by the rules, without any choice, and its nodes then lose their power. That gives one
+//! initial state for each number of nodes: nobody leads, nothing is under way, and every node has a
+//! checkpoint to come back from.
 
 use super::world::{CLIENTS, Member, PAGE, StoredNode, WINDOW};
 use crate::power_cut::{PowerCutError, PowerCutStorage};
@@ -112,6 +118,7 @@ pub(super) fn keep(
 pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
     // Node 0 founds the cluster, and its first election makes it the leader.
     let mut calm = Calm::new(size)?;
+    // Once is enough: no message is lost.
     calm.fire(Timer::Join);
     calm.fire_at(0, Timer::Election);
     for nonce in 1..=u64::try_from(CLIENTS).unwrap_or(u64::MAX) {
@@ -136,7 +143,10 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
         debug_assert!(installed.is_ok(), "it is the first");
         keep(&mut stored, &outbox).map_err(StartError::NotRecovered)?;
         let storage = stored.journal.map(Journal::into_storage);
+        // Only a node that was never started has none.
         let storage = storage.ok_or(StartError::NotFounded)?;
+        // The node as it was is kept for the ledger: whatever it knew and its storage does not is
+        // found by comparison.
         let before = stored.node;
         let after = recover(before.config(), storage).map_err(StartError::NotRecovered)?;
         Ok(Restarted { before, after })

@@ -1,4 +1,9 @@
 //! Invariants of the model checker: what must hold in every state of a cluster.
+//!
+//! Each is a statement about a cluster that a user or the protocol relies on, and none is about how
+//! a node keeps it. The first that is violated ends an exploration. They are checked from the
+//! earliest sign to the latest consequence: a node that forgets a vote violates `memory` long
+//! before two values are chosen.
 
 use core::fmt;
 

@@ -2,6 +2,13 @@
 //! checked.
 //!
 //! It uses only the public view of a node, and shares no code with the nodes.
+//!
+//! Its contents are facts about the past that no later event can undo: a durable vote, a promise, a
+//! claim, an applied slot, an answer. Each check compares a new fact with these, so that a
+//! violation is found in the step that causes it, however late its consequences would show.
+//!
+//! A node is trusted in nothing. What it says, holds and applies is compared with what it wrote,
+//! and what it wrote with what other nodes wrote.
 
 use super::coverage::{Coverage, Situation};
 use super::initial_state::ROOM;
@@ -204,6 +211,7 @@ impl Ledger {
     /// slots, as votes for a slot come first.
     pub(super) fn last_slot(&self) -> Slot {
         let slots = self.polls.iter().map(|poll| poll.slot);
+        // Of a ledger without polls it is the end of the initial log.
         slots.max().unwrap_or(Slot::ZERO).max(self.base.0)
     }
 
@@ -211,6 +219,7 @@ impl Ledger {
     /// power failed during a step, it may also have some of the writes of that step.
     pub(super) fn restart(&mut self, after: &Member, torn: bool) -> Result<(), Broken> {
         let node = after.id();
+        // From here on every claim of the node must be a new one.
         if let Some(count) = self.incarnations.get_mut(usize::from(node.0)) {
             *count = count.saturating_add(1);
         }
@@ -232,6 +241,8 @@ impl Ledger {
         }
         let from = after.low_water().next().unwrap_or(Slot::FIRST);
         let held: Vec<_> = after.votes().collect();
+        // All votes that it holds, as if it reported them in one page: the same comparison as that
+        // of a promise.
         self.see_page(node, from, true, &held)?;
         self.see_state(after)
     }
@@ -282,6 +293,7 @@ impl Ledger {
         for (slot, proposal, chain) in &facts.applied {
             self.see_applied(node, *slot, proposal, *chain)?;
         }
+        // After the applied slots, as the state of the machine is compared with the log up to them.
         self.see_node(before, after)?;
         for outgoing in &outbox.messages {
             self.see_message(after, &outgoing.message)?;
@@ -395,11 +407,14 @@ impl Ledger {
             "one poll for each slot and ballot, in order"
         );
         let key = |poll: &Poll| (poll.slot, poll.ballot);
+        // The first poll of a slot and ballot fixes the value, and later ones are compared with it.
         let index = self
             .polls
             .partition_point(|poll| key(poll) < (slot, ballot));
         match self.polls.get_mut(index) {
             Some(poll) if key(poll) == (slot, ballot) => {
+                // A vote for another value is not counted, so that the violation does not give rise
+                // to others.
                 if poll.proposal == proposal {
                     poll.voters.insert(node);
                 }
@@ -454,6 +469,8 @@ impl Ledger {
         }
         if let Some(decided) = self.decided_mut(slot) {
             let known = decided.proposal;
+            // Filled in by the first node whose trace survives, if the one that applied the slot
+            // first lost its power.
             decided.chain.get_or_insert(chain);
             must!(
                 known == *proposal,
@@ -495,6 +512,7 @@ impl Ledger {
     /// quorum had accepted by then. The trace of that step is lost with the node, but its effects
     /// are durable.
     fn see_applied_unseen(&mut self, applied: Slot) {
+        // A node may have applied several slots in the step, up to a gap.
         while self.end() <= applied {
             let next = self.end();
             let mut polls = self.polls.iter();
@@ -527,6 +545,8 @@ impl Ledger {
             must!(false, Halt, "{node} halts: {halt:?}");
         }
         let now = after.promised();
+        // Two invariants, since one says that a promise was lost, and the other one that it was
+        // never written.
         let was = self.promised(node).map_or(now, |promised| *promised);
         must!(
             was <= now,

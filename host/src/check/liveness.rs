@@ -42,6 +42,7 @@ impl Explorer {
         self.count_liveness_check();
         let mut world = world.clone();
         world.healing = true;
+        // No power is lost from here on, and journals would only slow the steps down.
         world.drop_storage(self.interners());
         world.lose_in_flight();
         let mut check = LivenessCheck {
@@ -50,6 +51,7 @@ impl Explorer {
             dark: None,
             chance: 0,
         };
+        // Steps of the check count towards nothing: see `healing` in [`Explorer::act`].
         check.check_liveness();
         check.world.broken().cloned()
     }
@@ -135,6 +137,8 @@ impl LivenessCheck<'_> {
             number,
             command,
         };
+        // The request is noted like one of the scope, or the ledger would take it for an invention
+        // of the nodes.
         let mut ledger = self.world.ledger.value.clone();
         ledger.ask(proposal);
         self.world.remember(ledger, self.explorer.interners());
@@ -163,6 +167,7 @@ impl LivenessCheck<'_> {
     fn stays_at_rest(&mut self) -> bool {
         let ballot = |check: &Self| check.world.nodes().filter_map(Member::leading).max();
         let before = ballot(self);
+        // Three rounds of heartbeats, of which a leader that hears nobody would survive none.
         for _ in 0..3 {
             for timer in REPEATING {
                 self.fire_all(timer);
@@ -180,6 +185,7 @@ impl LivenessCheck<'_> {
     /// Returns the reason why the cluster is not at rest. It is empty at rest, and otherwise a part
     /// of the sentence that is reported.
     fn why_not_at_rest(&self) -> String {
+        // Asked in the order of cause: without a leader nothing else can be right.
         let Some(leader) = self.leader() else {
             return "no node leads".to_owned();
         };
@@ -247,6 +253,8 @@ impl LivenessCheck<'_> {
             })
             .collect();
         // All of them notice before one claims; a node that has noticed claims at its next turn.
+        // By turns, since a node that has to fail its first claim would otherwise be the only one
+        // that ever claims.
         let claimant = usize::try_from(turn).unwrap_or(0) % lost.len().max(1);
         for (index, id) in lost.iter().enumerate() {
             if index != claimant
@@ -270,6 +278,7 @@ impl LivenessCheck<'_> {
         if self.world.broken.is_some() || !self.world.node(node).is_some_and(armed) {
             return;
         }
+        // A fixed choice could ask the same silent peer for ever.
         self.chance += 1;
         let chance = self.chance % self.explorer.chances(timer);
         self.explorer.act(
@@ -293,6 +302,7 @@ impl LivenessCheck<'_> {
                 return;
             }
             self.world.forget(&message);
+            // What the stopped node is sent is lost, and what it has sent before still arrives.
             if Some(message.envelope().to) == self.dark {
                 continue;
             }

@@ -1,4 +1,8 @@
 //! Schedules of the model checker as text: each action with its effects.
+//!
+//! A line is an action and what the node did in reaction, in the words of the log of a run. What a
+//! node sends is shown without its contents, because these are shown where it arrives; what never
+//! arrives has no effect.
 
 use super::world::{Action, PAGE, World};
 use super::{Explorer, Tape};
@@ -23,6 +27,7 @@ pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
     let lines = actions.iter().map(|action| {
         let mut effects = Effects::default();
         let next = explorer.traced(&world, action, &mut effects);
+        // From the state before the action, in which a request was not made yet.
         let what = sentence(&world, action);
         world = next;
         let then = effects.0;

@@ -1,4 +1,9 @@
 //! Scopes: the bounds of a cluster whose states are explored.
+//!
+//! A world without bounds has infinitely many states: rounds, slots and requests are counted
+//! upwards. A scope bounds each of them, and everything within is explored. So a search without
+//! violations is a proof for its scope and for no larger one, and the worlds of `synod check` are
+//! chosen such that each has something that no other one has.
 
 use super::world::CLIENTS;
 use synod::{MessageKind, NodeId, Proposal, Timer};
@@ -51,6 +56,8 @@ pub struct Scope {
 impl Scope {
     /// Number of clients.
     pub(super) const CLIENTS: u8 = {
+        // A number of 8 bits and a capacity, which a constant expression cannot convert into each
+        // other without `as`.
         assert!(CLIENTS == 2, "the two are one number");
         2
     };

@@ -148,6 +148,7 @@ impl CheckArgs {
     fn part(&self) -> Result<Option<Part>, UsageError> {
         let bounds = &self.bounds;
         let count = bounds.walks.or(bounds.storms);
+        // Walks have consecutive seeds, so that the same command makes the same walks.
         let first = bounds.seed.unwrap_or(0);
         match count {
             None => {
@@ -177,6 +178,7 @@ impl CheckArgs {
             let scope = self.scope.scope(Scope::large())?;
             return Ok(Some(Part::Walks(scope, count, first)));
         }
+        // A time budget alone selects nothing: it gives all parts more time.
         if self.scope.first().is_none() && bounds.depth.is_none() {
             return Ok(None);
         }
@@ -235,6 +237,7 @@ impl ScopeArgs {
                 .map_or(default.lost, |kinds| kinds.0.clone()),
             network: self.network.unwrap_or(default.network),
         };
+        // A log that could not hold the requests would make most of the scope unreachable.
         scope.slots = self.slots.unwrap_or(scope.slots.max(requests));
         Ok(scope)
     }

@@ -1,4 +1,7 @@
 //! Texts of the `--help` pages. Each command has a short one (`-h`) and a long one (`--help`), which end differently.
+//!
+//! They are written by hand, as `clap` has no place for examples and exit codes. What the program
+//! can enumerate is in `lists` instead.
 
 /// First line of `synod -h`.
 pub(super) const ABOUT: &str =

@@ -1,4 +1,6 @@
 //! Lists in the `--help` pages, generated from the types so that they are complete.
+//!
+//! A new role, rule, timer, message or fault is on the page as soon as the compiler knows of it.
 
 use super::help;
 use crate::case;
@@ -18,6 +20,7 @@ fn wrapped(words: &str, indent: &str) -> String {
     // As if a line were full, so that the first word begins one.
     let mut width = usize::MAX;
     for word in words.split(' ') {
+        // A word that is longer than a line gets a line of its own.
         if width.saturating_add(1 + word.len()) > WIDTH {
             if !lines.is_empty() {
                 lines.push('\n');

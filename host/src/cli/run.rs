@@ -152,7 +152,9 @@ impl RunArgs {
     /// Returns the command. The run is described by the options for the cluster, unless `--faults`
     /// or `--scenario` selects one of a sweep; `--data` puts it on files.
     pub(super) fn command(self) -> Result<RunCommand, UsageError> {
+        // A scenario has a seed of its own, which is 0 if the file names none.
         let drawn = self.seed.is_none() && self.case.scenario.is_none();
+        // Taken out before the options are, which a plain run consumes.
         let mutant = self.cluster.mutant;
         let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
             Some(subject) => subject,
@@ -267,6 +269,7 @@ impl ClusterArgs {
             let takes = format!("at most {KILLS_MAX}");
             return Err(UsageError::value("--kill", &got, &takes));
         }
+        // In the order of the line, so that the first wrong one is named.
         for kill in &options.kills {
             let at = Duration::from_micros(kill.at.as_micros());
             let got = match kill.target {

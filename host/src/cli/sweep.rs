@@ -82,6 +82,7 @@ impl SweepArgs {
             Some(path) => scenario(path)?,
             None => Source::Swarm(swarm(self.faults, self.nodes)?),
         };
+        // A mutant is planted on top of either source, so that a report can name both.
         let source = match self.mutant {
             Some(mutant) => Source::Mutated(Box::new(source), mutant),
             None => source,
@@ -100,6 +101,7 @@ impl SweepArgs {
         };
         Ok(SweepCommand {
             sweep,
+            // The first seed is printed then, since nobody could repeat the sweep otherwise.
             drawn: self.seeds.is_none() && self.time.is_some(),
             quiet: self.quiet,
             shape: self.format,
@@ -184,6 +186,7 @@ pub(super) fn swarm(faults: Option<FaultSet>, nodes: Option<u16>) -> Result<Swar
         let takes = format!("at most {NODES_MAX} in a drawn cluster");
         return Err(UsageError::value("--nodes", &nodes.to_string(), &takes));
     }
+    // A fault that never strikes would make the sweep vacuous, hours later.
     let can = possible(nodes);
     let cannot = swarm.faults.iter().find(|kind| !can.contains(*kind));
     match cannot.filter(|_| swarm.faults != FaultSet::ALL) {

@@ -141,10 +141,6 @@ fn an_invalid_value_is_named_with_the_values_accepted() {
             "--kill got '1@1s', but takes only node 0: there is one node",
         ),
         (
-            "--learner 1",
-            "--data <DIR> is missing: the rest needs it (see: synod --help)",
-        ),
-        (
             "six",
             "SEED got 'six', but takes a whole number from 0 to 18446744073709551615",
         ),
@@ -171,6 +167,18 @@ fn an_invalid_value_is_named_with_the_values_accepted() {
         (
             "--until 0s",
             "--until got '0s', but takes a duration above zero and of at most 1000000h, such as 90s or 10m",
+        ),
+    ] {
+        assert_eq!(error_of(line), error);
+    }
+}
+
+#[test]
+fn a_word_that_is_missing_unknown_or_too_many_is_named() {
+    for (line, error) in [
+        (
+            "--learner 1",
+            "--data <DIR> is missing: the rest needs it (see: synod --help)",
         ),
         ("--delay", "--delay needs a value: --delay <TIME>"),
         ("--nodes 3 --nodes 4", "--nodes is given more than once"),

@@ -1,4 +1,12 @@
 //! `synod check`: model checking of small clusters, and random walks through larger ones.
+//!
+//! The parts complement each other. Small worlds are explored completely, and show nothing about
+//! what takes more steps. Walks go deep, and show nothing about the states that they miss. So
+//! without options all parts are explored, and each of them has to come to the situations that it
+//! is made for.
+//!
+//! Everything in a report but the time follows from the options, except where the time budget ends
+//! a part.
 
 mod parts;
 mod report;
@@ -84,6 +92,7 @@ impl Part {
     /// them. A world too small for one of them, such as one without elections, is thereby reported
     /// as vacuous, with exit code 5.
     pub fn due(&self) -> Vec<Situation> {
+        // Nothing follows without an election.
         let mut due = vec![Situation::Elected];
         let (requests, crashes) = match self {
             Self::World(scope) => (scope.requests, scope.crashes),
@@ -158,6 +167,8 @@ impl CheckCommand {
             (part, _) => part.clone(),
         };
         let is_one = matches!(part, Part::Walks(_, 1, _) | Part::Storms(1, _));
+        // With the time budget of the whole check, if it was a search: a smaller one could end
+        // before the violation.
         let again = Self {
             // The time that sufficed for all parts suffices for one walk.
             time: if is_one && self.part.is_none() {
@@ -217,6 +228,7 @@ fn write_count(line: &mut String, what: &str, count: u64, seed: u64) -> fmt::Res
 /// Writes the options of a world that differ from those of `default`. The default of `--slots`
 /// depends on `--requests`, as on the command line.
 fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result {
+    // What is left out of the command here is filled in there by the same rule.
     let slots = default.slots.max(scope.requests);
     let numbers = [
         ("nodes", scope.nodes, default.nodes),
@@ -294,6 +306,7 @@ fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>)
         || watches.iter().for_each(|watch| watch.stop()),
         || explored(command, &parts, &watches),
     );
+    // Read once more: a signal may have arrived after the last part was done.
     let account = Account::of(command, done, interrupted.load(Ordering::Relaxed));
     let report = Report {
         command,
@@ -329,6 +342,8 @@ impl Account {
         for done in &done {
             coverage.add_all(&done.coverage);
         }
+        // With parts missing, only what every exploration comes to within seconds is demanded of
+        // the rest.
         let cut = done.iter().any(Done::is_cut);
         let mut missing: Vec<Situation> = Vec::new();
         for done in &done {
@@ -382,6 +397,8 @@ impl Account {
     }
 
     /// Returns the outcome as a word.
+    ///
+    /// It follows from the exit, so that the code and the word never differ.
     fn outcome(&self) -> &'static str {
         match self.exit() {
             Exit::Violated => "violated",

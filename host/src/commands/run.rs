@@ -1,4 +1,8 @@
 //! `synod run`: one simulated run with its log and summary.
+//!
+//! The order of what happens is chosen for a run that takes hours: the seed is told first, files
+//! are tried before the run, and the summary is written before the run is recorded or compared. So
+//! whatever fails late leaves what was there before it.
 
 use super::record::{outcome, record};
 use crate::case::{self, Case, Outcome};
@@ -163,6 +167,8 @@ pub fn run(command: &RunCommand) -> Exit {
         Ok(finished) => finished,
         Err(error) => return fail(&error),
     };
+    // The second run has no log, and no tracer that could change it: a log that had an influence
+    // would show.
     let verified = match verify(command, &finished) {
         Ok(verified) => verified,
         Err(error) => return fail(&error),
@@ -195,6 +201,7 @@ pub fn run(command: &RunCommand) -> Exit {
         print_error(&error);
         return Exit::Usage;
     }
+    // Either difference is one between two traces of what should be one run.
     let same = [verified, as_recorded(command, &finished)];
     exit_of(
         finished.exit(),

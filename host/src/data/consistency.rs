@@ -29,6 +29,8 @@ pub(super) struct StoredCluster<'a, M: StateMachine, const CLIENTS: usize> {
 
 impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
     /// Checks that all files belong to one cluster and are of the same time.
+    ///
+    /// The cheapest comparison comes first, and the dearest last: it plays all requests again.
     pub(super) fn check<L: Workload<M>>(&self, script: impl Fn() -> L) -> Result<(), DataError> {
         for entry in self.entries {
             self.check_nodes(entry)?;
@@ -54,6 +56,8 @@ impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
         let known = furthest.and_then(|(_, durable)| has(durable));
         // If the session table is full, the session may have been evicted.
         let is_full = furthest.is_some_and(|(_, durable)| durable.sessions().count() >= CLIENTS);
+        // An answered request was accepted by a majority. A session that was evicted since is in no
+        // table any more.
         if holders.len() + self.learners >= self.majority || known.is_none() && is_full {
             return Ok(());
         }

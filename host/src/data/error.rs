@@ -1,4 +1,7 @@
 //! Errors of runs on files, as one line each: the file, what is wrong with it, and the remedy.
+//!
+//! Inconsistent files are errors and not violations: what they show is that somebody has copied or
+//! deleted some of them. A violation of a rule would look the same, which one text says.
 
 use crate::run::RunError;
 use crate::store::StoreError;

@@ -131,6 +131,7 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
             ..
         } = start;
         let node = config.node;
+        // A node of a run on files starts once: no fault of a plan restarts it.
         let file = self.nodes.get_mut(usize::from(node.0)).ok_or(Refused)?;
         // Whatever goes wrong from here on, the file is not used again.
         let opened = match mem::replace(file, File::Failed) {

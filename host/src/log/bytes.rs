@@ -11,6 +11,7 @@ pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
     match u8::try_from(number) {
         Ok(digit @ 0..10) => out.push(b'0' + digit),
         Ok(digits @ 10..100) => out.extend_from_slice(&[b'0' + digits / 10, b'0' + digits % 10]),
+        // Three digits and more: slots of long runs, and spans in microseconds.
         _ => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
     }
 }

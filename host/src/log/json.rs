@@ -7,7 +7,7 @@
 //! | `t_us` | the simulated time in microseconds |
 //! | `node` | the number of the node |
 //! | `role` | `Acceptor`, `Replica`, `Leader`, `Scout`, `Commander`, `Requester`, `Seed`, `Initializer`, `Node` or `Network` |
-//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted`, `fenced` or `killed` |
+//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted`, `fenced`, `killed`, `restarted`, `duplicated`, `delayed`, `fault_began` or `fault_ended` |
 //!
 //! and, if the event is about a message,
 //!
@@ -20,8 +20,9 @@
 //! | `why` | why a probe went out (`sent`): `no_leader_yet`, `no_leader`, `leader_silent`, `claimant_silent`, `back_off_over` or `again` |
 //! | `whom` | the number of the node that was silent (if `why` refers to one) |
 //! | `reason` | why the message was ignored (`ignored`) |
+//! | `by_us`, `cause` | the delay in microseconds, and the kind of fault that it is due to (`delayed`) |
 //!
-//! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed` and `ignored`, an object `fields` with the fields of the message or of
+//! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed`, `restarted` and `ignored`, an object `fields` with the fields of the message or of
 //! the event under the names that they have in the text. In it
 //!
 //! - a ballot is `{"round":1,"leader":3}`; a slot, a count or a node is a number; a flag is `true` or `false`;
@@ -78,6 +79,8 @@ impl<M: StateMachine, const PAGE: usize> Serialize for Line<'_, M, PAGE> {
         if let Some(MessageId { from, nth }) = notes.id {
             line.serialize_entry("id", &Text(format_args!("{}.{nth}", from.0)))?;
         }
+        // The keys of all records come first, in the same order in every line, for readers that
+        // scan only the beginnings of lines.
         event(&record.event, &mut line)?;
         if let Some(reason) = notes.reason {
             line.serialize_entry("why", reason.name())?;

@@ -1,4 +1,8 @@
 //! Lifecycle of the nodes of a walk: start, loss of power, restart, and permanent stop.
+//!
+//! Storage of a walk never decays, and fails only with the power: the record that is being written
+//! then is torn, and nothing after it is there. So a node that does not come back with everything
+//! that it made durable has made a mistake. Damage is the subject of the sweeps, whose disks rot.
 
 use super::check::{Check, Violation};
 use super::walk::Walk;

@@ -1,4 +1,12 @@
 //! Data directory of a cluster: a manifest, a store for each node, and the client log.
+//!
+//! What the directory adds to its stores is memory about them. A store that is missing was either
+//! never created, or lost with the votes of its node; the manifest knows which. A store with fewer
+//! records than before is an older copy; the manifest counts. And a store from another directory
+//! has another identity in its label.
+//!
+//! The order of writes keeps it so: a store is created before the manifest names its node, and the
+//! manifest names the node before the node votes.
 
 use super::error::{Problem, StoreError};
 use super::file::FileStorage;
@@ -28,6 +36,26 @@ const LOCK: &str = "lock";
 /// have storage. The directory is locked for the lifetime of this value.
 ///
 /// A node is given storage only once. If its store is lost, so are its votes, and it is never given a new one.
+///
+/// ```
+/// use synod::NodeId;
+/// use synod_host::store::{Cluster, DataDir};
+///
+/// # let path = std::env::temp_dir().join(format!("synod-dir-doc-{}", std::process::id()));
+/// let cluster = Cluster {
+///     number: 6,
+///     nodes: 3,
+///     machine: "kv".to_owned(),
+///     capacities: [64, 16, 2],
+///     room: 1 << 18,
+/// };
+/// let mut dir = DataDir::open_or_found(&path, &cluster)?;
+/// assert!(!dir.is_provisioned(NodeId(0)));
+/// drop(dir.storage(NodeId(0))?);
+/// assert!(dir.is_provisioned(NodeId(0)), "from here on, a missing store is an error");
+/// # std::fs::remove_dir_all(&path)?;
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DataDir {
     /// Path of the directory.
@@ -60,6 +88,8 @@ impl DataDir {
         let at = path.join(MANIFEST);
         let manifest = read(&at)?;
         // Not even a lock file is created in a directory that holds something else.
+        // Without the lock, as that would create a file. The manifest is read again once the lock
+        // is held.
         if manifest.is_none() {
             must_be_empty(path)?;
         }
@@ -112,6 +142,7 @@ impl DataDir {
         };
         // The manifest is written before the node can act on its store, so that from here on its loss is detected.
         let mut manifest = self.manifest.clone();
+        // A loss of power before this leaves a store without votes, which is opened as above.
         manifest.provisioned.insert(node);
         write(&self.path.join(MANIFEST), &manifest)?;
         self.manifest = manifest;
@@ -181,6 +212,7 @@ impl DataDir {
         manifest
             .records
             .extend(stores.map(|seen| (seen.node, seen.records)));
+        // A manifest is not replaced in vain, as each time is a chance to lose it.
         if manifest != self.manifest {
             write(&self.path.join(MANIFEST), &manifest)?;
             self.manifest = manifest;
@@ -243,6 +275,9 @@ fn of_this_directory(error: StoreError) -> StoreError {
 }
 
 /// Draws the identity of a directory from the operating system's randomness.
+///
+/// Two directories with one identity would take each other's stores for their own, so that it must
+/// not follow from a seed.
 fn draw() -> u64 {
     RandomState::new().hash_one(())
 }

@@ -1,4 +1,8 @@
 //! Errors of stores and data directories: the problem, what was expected, and the remedy.
+//!
+//! A problem is read by an operator whose cluster does not start. So each text says what is wrong
+//! and what to do. The remedy differs by what is at stake: the votes of a node cannot be made
+//! again, whereas a directory that was named by mistake only has to be named again.
 
 use core::fmt;
 use std::io;

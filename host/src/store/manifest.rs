@@ -1,4 +1,22 @@
 //! Manifest of a data directory: a file that names the cluster, the nodes that have storage, and the records of each.
+//!
+//! Stores alone cannot tell that one of them is missing, or older than the others. The manifest
+//! can: it names the nodes that were ever given a store, and counts the records that each had when
+//! the cluster last started or stopped. It is small, is replaced as a whole, and is written by
+//! nobody else, so that any other text than the one that was written is damage.
+//!
+//! ```toml
+//! format = 2
+//! cluster = "0x00000000000000a5"
+//! nodes = 3
+//! machine = "kv"
+//! window = 64
+//! clients = 16
+//! page = 2
+//! room = 262144
+//! provisioned = [0, 1, 2]
+//! identity = "0x6a09e667f3bcc908"
+//! ```
 
 use super::error::Problem;
 use super::superblock::CLIENTS;
@@ -149,6 +167,8 @@ impl Manifest {
     /// Parses a manifest, which must equal what was written, byte for byte.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let Format { format } = toml::from_str(text).map_err(damaged)?;
+        // Before anything else is read: what a later format means by the other keys is not known
+        // here.
         if !(FORMAT_BEFORE..=FORMAT).contains(&format) {
             return Err(Problem::Version(format));
         }
@@ -167,6 +187,8 @@ impl Manifest {
             identity: table.identity.as_deref().map(number_of).transpose()?,
             records: records.collect::<Result<_, Problem>>()?,
         };
+        // Stricter than a comparison of digests: it refuses a text that someone has formatted anew,
+        // too.
         if manifest.print()? == text {
             Ok(manifest)
         } else {

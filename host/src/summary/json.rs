@@ -1,4 +1,8 @@
 //! JSON summary of a run: one object, whose keys [`Summary::json`] lists.
+//!
+//! The keys are written in the order of the fields, and without a tree in memory. Counts that are
+//! zero are left out where there is one for each kind, because a reader takes a missing one for
+//! zero anyway.
 
 use super::Summary;
 use crate::json::{self, Hex, List, Pairs, Text};

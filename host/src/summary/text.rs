@@ -1,4 +1,7 @@
 //! Text summary of a run, for people: lines of facts, a table of messages, a table of capacities, and the digest.
+//!
+//! The name of each fact is in the first twelve columns, so that a person finds it by looking down,
+//! and `grep` by its name.
 
 use super::Summary;
 use crate::run::Finished;
@@ -54,6 +57,7 @@ fn identity(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
 
 /// Writes what the cluster did for its clients.
 fn service(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    // Requests of earlier runs on the same files are among those that are answered.
     let (report, earlier) = (&finished.report, finished.earlier);
     writeln!(
         out,

@@ -1,10 +1,17 @@
 //! Coverage of a sweep: the faults that struck, and rare events of the protocol.
+//!
+//! Both are read off the results of a run: what a node has traced, and what the simulation has
+//! seen. Each is counted as runs and as times, because a thousand occurrences in one run show less
+//! than one occurrence in each of a thousand runs.
 
 use crate::run::Finished;
 use synod::Queue;
 use synod::simulation::FaultKind;
 
 /// A rare event: one that never occurs without faults, and that the protocol must handle.
+///
+/// Each is a place where mistakes are likely, and which a change to the protocol or to the
+/// distribution of faults may cut off unnoticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RareEvent {
     /// An election after the first.
@@ -132,10 +139,13 @@ impl RareEvent {
     fn times(self, finished: &Finished) -> u64 {
         let tally = &finished.tally;
         let full = |name: &str| {
+            // A name that the simulation does not have would never be full, which a long sweep
+            // reports as missing.
             let mark = finished.marks.iter().find(|mark| mark.name == name);
             u64::from(mark.is_some_and(|mark| mark.peak >= mark.capacity))
         };
         match self {
+            // The first election founds the cluster, and every run has it.
             Self::Reelection => tally.adopted.saturating_sub(1),
             Self::Preemption => tally.preempted,
             Self::StepDown => tally.stepped_down,

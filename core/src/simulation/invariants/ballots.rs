@@ -1,4 +1,9 @@
 //! The votes of all nodes for each slot and ballot, and the value that they choose.
+//!
+//! Votes are kept as they were written and for ever, whatever their nodes forget: that a quorum has accepted a value is
+//! a fact about the past. From them follows what is chosen, without any node that says so. A value that is proposed or
+//! accepted is compared when it is new for its ballot, so that the checks of a slot cost one comparison for each ballot
+//! and a bit for each vote.
 
 use super::check_counts::Seen;
 use super::epochs::Epochs;
@@ -24,7 +29,8 @@ pub(super) struct Ballots<C: Clone + Debug, H: Capacity> {
 /// One slot.
 #[derive(Clone, Debug)]
 struct Place<C> {
-    /// In the order in which they were seen.
+    /// In the order in which they were seen, until one is forgotten: then the newest takes its place. No ballot is here
+    /// twice.
     tried: Vec<Tried<C>, BALLOTS>,
     /// The lowest ballot under which a quorum has accepted, and what.
     chosen: Option<(Ballot, Proposal<C>)>,
@@ -276,6 +282,14 @@ impl<C: Copy + Eq> Place<C> {
             voters: NodeSet::EMPTY,
         });
         debug_assert!(pushed.is_ok(), "there was room, or room was made");
+        debug_assert!(
+            self.tried
+                .iter()
+                .filter(|tried| tried.ballot == ballot)
+                .count()
+                == 1,
+            "votes under one ballot would be counted in two places (C1)"
+        );
         Ok((self.tried.len() - 1, true))
     }
 

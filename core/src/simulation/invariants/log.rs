@@ -1,4 +1,8 @@
 //! A reference execution of the chosen log: the state, the sessions and the answers that it gives.
+//!
+//! It applies each chosen value once, in the order of slots, to a state machine of its own, and keeps sessions in the
+//! plainest way. Every node has to come to the same digest, state and answers, so that a mistake in the sessions of a
+//! replica shows although all replicas make it.
 
 use super::ballots::Known;
 use super::epochs::Epochs;
@@ -179,7 +183,15 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
                 .zip(&self.sessions)
                 .min_by_key(|(_, session)| session.used);
             // No two were used last in the same slot, so that the choice does not hang on their order.
-            if let Some((index, _)) = oldest {
+            if let Some((index, oldest)) = oldest {
+                debug_assert!(
+                    self.sessions
+                        .iter()
+                        .filter(|session| session.used == oldest.used)
+                        .count()
+                        == 1,
+                    "two sessions were used last in one slot, so that either may be given up (X2)"
+                );
                 evicted = Some(self.sessions.swap_remove(index).client);
             }
         }
@@ -188,6 +200,10 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             "a session was given up if there was no room (X2)"
         );
         let client = ClientId(slot.number());
+        debug_assert!(
+            self.session(client).is_none(),
+            "two sessions have one identity, although a slot opens one at most (X2)"
+        );
         let _ = self.sessions.push(Session {
             client,
             nonce,

@@ -1,4 +1,8 @@
 //! The durable state of each acceptor, and the messages that it permits.
+//!
+//! What an acceptor tells is checked against what it has written and nothing else: whatever it remembers beside that is
+//! lost with the power. So this follows the writes of each node, holds what the node says against them, and after a
+//! restart holds the node itself against them.
 
 use super::ballots::{Ballots, Known};
 use super::check_counts::Seen;
@@ -392,7 +396,11 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
         let mut votes = Window::new(low_water);
         for vote in node.votes() {
-            votes.put(vote.slot, vote.ballot);
+            let kept = votes.put(vote.slot, vote.ballot);
+            debug_assert!(
+                kept,
+                "a vote is taken for forgotten for which there was no room"
+            );
         }
         // What it had given up as applied, and has not applied any more.
         let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());

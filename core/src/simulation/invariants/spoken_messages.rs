@@ -1,4 +1,8 @@
 //! Checks of the messages and replies of nodes.
+//!
+//! A message says something about its sender's past, about the log, or both. The first is held against the memory of
+//! the sender, the second against the votes of all nodes and the log that follows from them. Messages are looked at
+//! when they leave, after the writes that they rest on.
 
 use super::Invariants;
 use super::ballots::{Claim, Known};

@@ -1,4 +1,8 @@
 //! Checks of the messages that nodes send to each other and to clients, against their writes.
+//!
+//! A message is a claim about its sender's past, and is checked when it is sent. So a lie is found
+//! even if the message never arrives. What it leads to at its recipient is checked there, as what
+//! the recipient writes.
 
 use super::{Ledger, Poll};
 use crate::check::world::{Member, PAGE};
@@ -23,7 +27,10 @@ impl Ledger {
                 last,
                 entries,
             } => {
+                // A refusal names the higher promise, which must be written like any other.
                 let id = node.id();
+                // Neither more nor less: a promise that is not written is lost with the power, and
+                // a lower one is an old one.
                 let written = self.promised(id).map_or(*promised, |promised| *promised);
                 must!(
                     written == *promised,
@@ -78,6 +85,7 @@ impl Ledger {
             .copied()
             .unwrap_or(0);
         let mut claims = self.claims.iter();
+        // A ballot names its node, so that no other node can have claimed it.
         if let Some((_, by)) = claims.find(|(claimed, _)| *claimed == ballot) {
             must!(
                 *by == incarnation,
@@ -150,6 +158,8 @@ impl Ledger {
     /// effect up to it, and a request is stale only if its client had a later one.
     pub(super) fn see_reply(&self, node: NodeId, reply: &Reply<u32>) -> Result<(), Broken> {
         let key = reply.key;
+        // Counted from 1, because the machine answers with the number of commands that it has
+        // applied.
         let mut effects = (1..).zip(self.effects());
         let right = match reply.outcome {
             Outcome::Applied { slot, output } => effects.any(|(count, effect)| {

@@ -1,4 +1,7 @@
 //! Fields of messages and events in the text format: `name=value`, in the order in which the core names them.
+//!
+//! The order and the names are decided in `synod::fields`, for this format, for the JSON log, and
+//! for the display format of the core. Here each kind of value gets its form.
 
 use super::recipients;
 use crate::log::bytes;
