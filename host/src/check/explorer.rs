@@ -490,7 +490,7 @@ impl Explorer {
         outbox: &Outbox<Tape, PAGE, ROOM>,
     ) -> Result<(), Broken> {
         let mut ledger = world.ledger.value.clone();
-        let leaves = |outgoing: &&Outgoing<Tape, PAGE>| node.leaves_early(outgoing);
+        let leaves = |outgoing: &&Outgoing<Tape, PAGE>| node.leaves_early(outbox, outgoing);
         for outgoing in outbox.messages.iter().filter(leaves) {
             ledger.see_message(node, &outgoing.message)?;
             for to in outgoing.to.iter() {

@@ -64,7 +64,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             // Whether the writes failed or power was lost right after them, nothing of the step is sent but what need not
             // wait for them.
             for outgoing in &outbox.messages {
-                if node.leaves_early(outgoing) {
+                if node.leaves_early(&outbox, outgoing) {
                     let envelopes = outgoing.to.iter().map(|to| node.envelope(to, outgoing));
                     self.in_flight.extend(envelopes);
                 }
