@@ -505,6 +505,7 @@ fn deposed_leader_learns(slots: u32) {
     c.drop_matching(move |envelope| is(envelope, MessageKind::Probe) && envelope.from.0 == founder);
     let beat = Message::HeartbeatReply {
         ballot: leadership.unwrap(),
+        applied: Slot::ZERO,
     };
     decide_beside(&mut c, old, others, &beat, slots);
     assert_eq!(

@@ -149,6 +149,11 @@ impl Scenario {
         }
     }
 
+    /// How many nodes found the cluster.
+    pub(super) fn founders(&self) -> u16 {
+        self.founders.unwrap_or(self.nodes)
+    }
+
     /// The settings of one of its nodes.
     ///
     /// ```
@@ -162,8 +167,7 @@ impl Scenario {
         let round_trip = self
             .round_trip
             .unwrap_or_else(|| self.link.round_trip_max());
-        let founders = self.founders.unwrap_or(self.nodes);
-        let mut config = Config::new(node, founders).with_round_trip(round_trip);
+        let mut config = Config::new(node, self.founders()).with_round_trip(round_trip);
         if self.second_founder == Some(node) {
             config.founder = node;
         }
@@ -184,6 +188,12 @@ impl Scenario {
             && (founders == 0 || founders > self.nodes)
         {
             return Err(ScenarioError::Founders { max: self.nodes });
+        }
+        // A node that is no member founds nothing.
+        if let Some(node) = self.second_founder
+            && node.0 >= self.founders()
+        {
+            return Err(ScenarioError::NoFounder(node));
         }
         // Observers and workloads have a place for so many, whatever the room of the simulation.
         let clients_max = u16::try_from(clients_max.min(CLIENTS_MAX)).unwrap_or(u16::MAX);
@@ -234,6 +244,8 @@ pub enum ScenarioError {
         /// How many nodes there are.
         max: u16,
     },
+    /// The second founder is not among the nodes that found the cluster.
+    NoFounder(NodeId),
     /// More than all messages are to be lost.
     Loss,
     /// The jitter is above the delay, so that messages would arrive before they are sent, or above 35 minutes.
@@ -249,6 +261,9 @@ impl fmt::Display for ScenarioError {
         match self {
             Self::Nodes { max } => write!(f, "the number of nodes must be from 1 to {max}"),
             Self::Founders { max } => write!(f, "the number of founders must be from 1 to {max}"),
+            Self::NoFounder(node) => {
+                write!(f, "{node} is not among the nodes that found the cluster")
+            }
             Self::Clients { max } => write!(f, "the number of clients must be at most {max}"),
             Self::Loss => f.write_str("the loss must be at most 100 %"),
             Self::Jitter => {

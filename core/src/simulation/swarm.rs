@@ -247,7 +247,7 @@ impl Draw {
         let gather = self.between(unit / 64, unit / 4);
         scenario.gather = if gathers { gather } else { Duration::ZERO };
         let is_misled = self.chance(1, 8);
-        scenario.second_founder = (is_misled && scenario.nodes > 1).then_some(NodeId(1));
+        scenario.second_founder = (is_misled && scenario.founders() > 1).then_some(NodeId(1));
         scenario.early = self.chance(1, 2);
     }
 

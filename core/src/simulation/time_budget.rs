@@ -184,6 +184,8 @@ pub struct Pace {
     claimed_at: [Instant; NODES],
     /// When each node last promised another's claim.
     promised_at: [Instant; NODES],
+    /// The epoch of each node: what it promised in an earlier one binds it no more (rule V1).
+    epochs: [Epoch; NODES],
     /// The ballot that each node claims, and when it last asked for promises; null once it leads.
     under_way: [(Ballot, Instant); NODES],
     /// Up to where each node had applied the log after its last steps.
@@ -233,6 +235,7 @@ impl Pace {
             promised: Ballot::NULL,
             claimed_at: [Instant::FAR_FUTURE; NODES],
             promised_at: [Instant::FAR_FUTURE; NODES],
+            epochs: [Epoch::FIRST; NODES],
             under_way: [(Ballot::NULL, Instant::ZERO); NODES],
             applied_by: [Slot::ZERO; NODES],
             probes: [Ballot::NULL; NODES],
@@ -290,6 +293,18 @@ impl Pace {
     fn has_just_promised(&self, node: NodeId, config: &Config) -> bool {
         self.since(&self.promised_at, node)
             .is_some_and(|since| since < config.election_timeout / 2)
+    }
+
+    /// A node is in an epoch.
+    fn enter(&mut self, node: NodeId, epoch: Epoch) {
+        let index = usize::from(node.0);
+        if let (Some(known), Some(promised_at)) =
+            (self.epochs.get_mut(index), self.promised_at.get_mut(index))
+            && *known != epoch
+        {
+            *known = epoch;
+            *promised_at = Instant::FAR_FUTURE;
+        }
     }
 
     /// How long ago something was at a node, if it was at all.
@@ -423,6 +438,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
     ) -> Result<(), Violation> {
         self.now = taken.at;
+        self.enter(taken.node.id(), taken.progress.epoch);
         self.applied = self.applied.max(taken.progress.applied);
         let is_healed = self.is_healed();
         for outgoing in taken.messages {
