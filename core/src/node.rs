@@ -137,6 +137,9 @@ pub struct Node<
     voter: bool,
     /// True if the node is a member of the epoch that it has entered (rule V1).
     is_member: bool,
+    /// True if a promise or a vote of this node alone was a quorum, and may not be durable yet: no other member has
+    /// answered since (rule D1).
+    decides_alone: bool,
     /// Contact with a leader, which decides what the election timer is for.
     contact: LeaderContact,
     /// The node that proposals are sent to while no leader is heard (rule L8).
@@ -266,6 +269,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             leader_hint: None,
             voter,
             is_member,
+            decides_alone: false,
             contact: LeaderContact::New,
             relay: None,
             bypass_leader: false,

@@ -101,11 +101,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 PromiseVerdict::Counted | PromiseVerdict::Repeated => return,
                 PromiseVerdict::Quorum => {
                     // Rule D1: others hear of this leader only when the promise that has elected it is durable.
-                    step.outbox.wait_for_writes();
+                    self.decide_alone(step);
                     return self.try_adopt(step);
                 }
             }
         }
+    }
+
+    /// Rule D1: notes that a promise or a vote of this node alone is a quorum. What follows from it is told to others only
+    /// when it is durable.
+    pub(super) fn decide_alone<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        self.decides_alone = true;
+        step.outbox.wait_for_writes();
     }
 
     /// Returns the members over which quorums are counted: those of the present epoch (rule V1).
@@ -230,7 +237,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised < ballot || !frozen || (entries.is_empty() && !last) {
             return Err(Reason::Malformed);
         }
-        match scout.on_promise(from, *first, *low_water, entries, *last, members) {
+        let promised = scout.on_promise(from, *first, *low_water, entries, *last, members);
+        // It answers a prepare that left when everything before was durable.
+        self.decides_alone = false;
+        match promised {
             // Asked at once and of this acceptor alone; if the question or its answer is lost, the timer repeats it.
             PromiseVerdict::More(next) => {
                 let prepare = Message::Prepare {

@@ -41,7 +41,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let founder = self.config.node == self.config.founder;
         let founding = matches!(self.phase, Phase::Founding(_))
             || founder && outbox.writes().iter().any(founds);
-        let alone = self.peers().is_empty() || outbox.waits() || founding;
+        let alone = self.decides_alone || founding;
         if alone {
             outbox.clear();
         } else {

@@ -213,10 +213,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.leader.on_accepted(from, slot, self.quorum_members())
             && let Some(commander) = self.leader.commander(slot)
         {
-            // Rule D1: others are told of this slot only when the own vote, which has decided it, is durable.
-            if from == self.config.node {
-                step.outbox.wait_for_writes();
-            }
             let proposal = &commander.proposal;
             step.trace(
                 Role::Commander,
@@ -226,6 +222,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     proposal,
                 },
             );
+            if from == self.config.node {
+                self.decide_alone(step);
+            }
         }
     }
 

@@ -331,8 +331,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A node is in an epoch: with the members that the log gives, or that others have told of before.
-    fn enters(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
-        let (epoch, members) = (node.epoch(), node.members());
+    fn enters(
+        &mut self,
+        node: &Node<S::Machine, W, C, P>,
+        progress: &NodeProgress,
+    ) -> Result<(), Violation> {
+        let (epoch, members) = (progress.epoch, progress.members);
         // A node that has not joined knows of no epoch.
         if !node.is_active() || self.epochs.enter(node.config().members, epoch, members) {
             return Ok(());
@@ -379,7 +383,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
     fn stepped(&mut self, taken: &StepsTaken<'_, S::Machine, W, C, P>) -> Result<(), Violation> {
         let (node, progress) = (taken.node, &taken.progress);
         let id = node.id();
-        self.enters(node)?;
+        self.enters(node, progress)?;
         let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
             self.seen.skip(Rule::PrefixWentBack);
             return Ok(());

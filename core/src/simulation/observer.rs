@@ -6,8 +6,8 @@
 
 use super::violation::Violation;
 use crate::{
-    Ballot, Change, Epoch, Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, Slot,
-    StateMachine, Write,
+    Ballot, Change, Epoch, Instant, Node, NodeId, NodeSet, Outcome, Outgoing, Reply, RequestKey,
+    Slot, StateMachine, Write,
 };
 
 /// One or more steps of a node whose output is dispatched together: their writes are durable, and their messages and
@@ -52,6 +52,8 @@ pub struct NodeProgress {
     pub chain: u64,
     /// The epoch that the node had entered.
     pub epoch: Epoch,
+    /// The members of that epoch.
+    pub members: NodeSet,
 }
 
 impl NodeProgress {
@@ -62,6 +64,7 @@ impl NodeProgress {
         applied: Slot::ZERO,
         chain: 0,
         epoch: Epoch::FIRST,
+        members: NodeSet::EMPTY,
     };
 
     /// The present progress of a node.
@@ -74,6 +77,7 @@ impl NodeProgress {
             applied: node.applied(),
             chain: node.chain(),
             epoch: node.epoch(),
+            members: node.members(),
         }
     }
 }
