@@ -260,6 +260,7 @@ fn budget(case: &Case) -> Budget {
     if plan.iter().any(hides_time) {
         budget.hasty_claims = u64::MAX;
         budget.hasty_probes = u64::MAX;
+        budget.hasty_repetitions = u64::MAX;
     }
     budget
 }
