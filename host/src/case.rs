@@ -24,7 +24,7 @@ use synod::simulation::{
     Trial, Verdict, Violation, Weather, Workload,
 };
 use synod::storage::Journal;
-use synod::{Duration, Instant, StateMachine, Tracer};
+use synod::{Duration, Instant, Reason, StateMachine, Tally, Tracer};
 use workload::CaseWorkload;
 
 /// A run with faults. Two runs of equal cases have equal traces.
@@ -299,6 +299,14 @@ fn final_verdict(
     }
 }
 
+/// Checks that nodes have taken no message of another node for malformed: all arrive as they were sent.
+fn understood(tally: &Tally) -> Result<(), Violation> {
+    match tally.ignored(Reason::Malformed) {
+        0 => Ok(()),
+        messages => Err(Violation::Malformed { messages }),
+    }
+}
+
 /// Runs the simulation to its end and collects the results. It is never inlined, so that no stack frame holds two
 /// simulations.
 #[inline(never)]
@@ -338,6 +346,7 @@ where
     let (mut invariants, (history, pace)) = observers;
     let (verdict, checked) = final_verdict(verdict, || {
         invariants.ended(simulation.nodes())?;
+        understood(&tally)?;
         history.check()
     });
     let effort = (verdict == Verdict::Done && is_usual(case)).then(|| pace.figures());

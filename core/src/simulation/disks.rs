@@ -426,6 +426,13 @@ impl<
             return Err(Failed::Storage);
         };
         let written = journal.write(now, node, writes);
+        // Both count the bytes of records alike (the fifth clause of the contract of storage).
+        if written.is_ok() && journal.peak() < journal.storage().used() {
+            let node = node.id();
+            self.broken
+                .get_or_insert(Violation::StorageMiscounted { node });
+            return Err(Failed::Storage);
+        }
         // After the write, but of the votes as they are in the node, which the write does not change.
         let overruled = overruled(node, writes);
         self.figures.overruled += u64::from(overruled.is_some());
