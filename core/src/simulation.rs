@@ -42,6 +42,7 @@ mod node_storage;
 mod observer;
 mod pending_output;
 mod plan;
+mod repetitions;
 mod report;
 mod scenario;
 mod scheduler;

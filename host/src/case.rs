@@ -29,7 +29,7 @@ use synod::simulation::{
     Trial, Verdict, Violation, Weather, Workload,
 };
 use synod::storage::Journal;
-use synod::{Duration, Instant, StateMachine, Tracer};
+use synod::{Duration, Instant, Reason, StateMachine, Tally, Tracer};
 use workload::CaseWorkload;
 
 /// A run with faults. Two runs of equal cases have equal traces.
@@ -279,6 +279,7 @@ fn budget(case: &Case) -> Budget {
     if plan.iter().any(hides_time) {
         budget.hasty_claims = u64::MAX;
         budget.hasty_probes = u64::MAX;
+        budget.hasty_repetitions = u64::MAX;
     }
     budget
 }
@@ -314,6 +315,14 @@ fn final_verdict(
     match look() {
         Ok(checked) => (verdict, checked),
         Err(violation) => (Verdict::Violated(violation), Checked::default()),
+    }
+}
+
+/// Checks that nodes have taken no message of another node for malformed: all arrive as they were sent.
+fn understood(tally: &Tally) -> Result<(), Violation> {
+    match tally.ignored(Reason::Malformed) {
+        0 => Ok(()),
+        messages => Err(Violation::Malformed { messages }),
     }
 }
 
@@ -359,6 +368,7 @@ where
     let (verdict, checked) = final_verdict(verdict, || {
         // The states once more at the very end: during the run only some slots are compared.
         invariants.ended(simulation.nodes())?;
+        understood(&tally)?;
         history.check()
     });
     // A run that was not done has no end of its work by which it could be measured.

@@ -340,7 +340,7 @@ impl<const BYTES: usize> Disk<BYTES> {
     }
 
     /// The bytes of the records that are not dropped.
-    fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.bytes.len().saturating_sub(self.start)
     }
 

@@ -13,7 +13,7 @@ use super::scenario::Scenario;
 use super::violation::Violation;
 use crate::mutant::Mistake;
 use crate::random::{Purpose, mix, span_below, stream};
-use crate::storage::{Journal, JournalError, Opened};
+use crate::storage::{Journal, JournalError, Opened, Storage, begins_checkpoint};
 use crate::{Config, Duration, Instant, Node, NodeId, Slot, StateMachine, Write};
 use heapless::Vec;
 use rand_core::Rng;
@@ -410,7 +410,12 @@ impl<
                 return self.learner(config, run_seed ^ mix(incarnation.into()), now);
             }
             Opened::Damaged(damaged) => {
-                place.disk = Kept::Closed(damaged.into_storage());
+                let disk = damaged.into_storage();
+                let is_needless = begins_intact::<M, WINDOW, CLIENTS, BYTES>(&disk, &config);
+                place.disk = Kept::Closed(disk);
+                if is_needless {
+                    self.broken.get_or_insert(Violation::StorageLost { node });
+                }
                 return self.learner(config, run_seed ^ mix(incarnation.into()), now);
             }
         };
@@ -435,6 +440,13 @@ impl<
             return Err(Failed::Storage);
         };
         let written = journal.write(now, node, writes);
+        // Both count the bytes of records alike (the fifth clause of the contract of storage).
+        if written.is_ok() && journal.peak() < journal.storage().used() {
+            let node = node.id();
+            self.broken
+                .get_or_insert(Violation::StorageMiscounted { node });
+            return Err(Failed::Storage);
+        }
         // After the write, but of the votes as they are in the node, which the write does not change.
         let overruled = overruled(node, writes);
         self.figures.overruled += u64::from(overruled.is_some());
@@ -543,6 +555,31 @@ impl<
             peak: self.places.iter().map(Place::peak).max().unwrap_or(0),
             capacity: BYTES,
         })
+    }
+}
+
+/// Whether the records from some checkpoint on are intact. Then those before it are not needed, and whatever has become of
+/// them, a node goes on from its storage (rule D3).
+#[inline(never)] // Rare, and the disk is large.
+fn begins_intact<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const BYTES: usize>(
+    disk: &Disk<BYTES>,
+    config: &Config,
+) -> bool {
+    let mut rest = disk.clone();
+    loop {
+        // All of the records are dropped up to the next one that begins a checkpoint.
+        let mut is_first = true;
+        let trimmed = rest.trim(|record| {
+            let is_first = core::mem::replace(&mut is_first, false);
+            is_first || !begins_checkpoint(record)
+        });
+        if trimmed.is_err() || rest.used() == 0 {
+            return false;
+        }
+        let opened = Journal::open::<M, WINDOW, CLIENTS>(rest.clone(), config.clone());
+        if matches!(opened, Ok(Opened::Intact(_))) {
+            return true;
+        }
     }
 }
 

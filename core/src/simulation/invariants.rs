@@ -9,6 +9,7 @@ mod epochs;
 mod log;
 mod memory;
 mod requests;
+mod sayings;
 mod spoken_messages;
 #[cfg(test)]
 mod tests;
@@ -82,6 +83,10 @@ pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const
     /// short for a slot that somebody has applied, or nobody can know what led to it. Every check that needs the log is
     /// counted as skipped from then on.
     lost: bool,
+    /// The messages so far, of which some are written as frames.
+    messages: u32,
+    /// The observed steps so far, after some of which a node is asked for what it believes.
+    steps: u32,
     seen: Seen,
 }
 
@@ -111,6 +116,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             epochs: Epochs::new(),
             changes: Vec::new(),
             lost: false,
+            messages: 0,
+            steps: 0,
             seen: Seen::new(),
         }
     }
@@ -126,6 +133,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         self.epochs.clear();
         self.changes.clear();
         self.lost = false;
+        (self.messages, self.steps) = (0, 0);
         self.seen = Seen::new();
     }
 
@@ -422,10 +430,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
             if is_one || !is_promise(outgoing) {
                 self.said(id, outgoing)?;
             }
+            self.framed(node, outgoing)?;
         }
         for reply in taken.replies {
             self.replied(id, reply)?;
         }
+        self.beliefs(node)?;
         self.room(id, &node.marks())
     }
 

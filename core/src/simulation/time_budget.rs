@@ -5,6 +5,7 @@
 //! runs usually take.
 
 use super::observer::{Answered, Asked, Observer, StepsTaken};
+use super::repetitions::Repetitions;
 use super::report::Bound;
 use super::scenario::{CLIENTS_MAX, Scenario};
 use super::violation::Violation;
@@ -54,6 +55,9 @@ pub struct Figures {
     /// Questions of nodes for decisions, and for what was accepted, that did not begin at the slot after the last one that was
     /// applied there (rules R2 and S2).
     pub stray_questions: u64,
+    /// Questions for pages or for decisions, and accepts, that a node has repeated sooner than its timers for them allow. This
+    /// says nothing where time is hidden.
+    pub hasty_repetitions: u64,
 }
 
 /// The most that a run may take once its faults are over. A round trip is the longest that there is, as it is or as nodes
@@ -76,6 +80,8 @@ pub struct Budget {
     pub denied_claims: u64,
     /// Questions that began at the wrong slot, in the whole run.
     pub stray_questions: u64,
+    /// Messages repeated too soon, in the whole run.
+    pub hasty_repetitions: u64,
     /// Messages for each node and each unit of work: see [`Figures::work`].
     pub messages: u64,
     /// Slots beyond one for each answer.
@@ -100,6 +106,7 @@ impl Budget {
         hasty_probes: 0,
         denied_claims: 0,
         stray_questions: 0,
+        hasty_repetitions: 0,
         messages: 4,
         spare_slots: 60,
     };
@@ -141,7 +148,10 @@ impl Figures {
             || self.denied_claims > budget.denied_claims
         {
             Some(Bound::Claims)
-        } else if self.messages > messages || self.stray_questions > budget.stray_questions {
+        } else if self.messages > messages
+            || self.stray_questions > budget.stray_questions
+            || self.hasty_repetitions > budget.hasty_repetitions
+        {
             Some(Bound::Messages)
         } else if self.slots > self.answers.saturating_add(budget.spare_slots) {
             Some(Bound::Slots)
@@ -195,6 +205,8 @@ pub struct Pace {
     /// What nodes said to those who asked, the newest of it: an answer may be taken for one to a later question about the same
     /// ballot, which a node asks that has started again.
     said: HistoryBuf<Said, SAID>,
+    /// What nodes have said that they may say again.
+    repetitions: Repetitions,
     /// The furthest slot that a node has applied, and the one that it was when the faults were over.
     applied: Slot,
     applied_then: Slot,
@@ -240,6 +252,7 @@ impl Pace {
             applied_by: [Slot::ZERO; NODES],
             probes: [Ballot::NULL; NODES],
             said: HistoryBuf::new(),
+            repetitions: Repetitions::new(),
             applied: Slot::ZERO,
             applied_then: Slot::ZERO,
             figures: Figures {
@@ -257,6 +270,7 @@ impl Pace {
                 hasty_probes: 0,
                 denied_claims: 0,
                 stray_questions: 0,
+                hasty_repetitions: 0,
             },
         }
     }
@@ -451,6 +465,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.figures.messages <= self.figures.messages_in_all,
                 "a part is more than the whole"
             );
+            self.figures.hasty_repetitions += self.repetitions.say(taken, outgoing);
             let me = taken.node.id();
             match &outgoing.message {
                 Message::Prepare { ballot, from } => {
@@ -499,6 +514,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.promised = self.promised.max(node.promised());
         self.set_applied(node.id(), node.applied());
         self.set_under_way(node.id(), Ballot::NULL);
+        self.repetitions.forget(node.id());
         // It no longer knows when it promised.
         if let Some(at) = self.promised_at.get_mut(usize::from(node.id().0)) {
             *at = Instant::FAR_FUTURE;

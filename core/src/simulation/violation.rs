@@ -41,6 +41,10 @@ pub enum Rule {
     NotLinearizable,
     StorageLost,
     StorageFull,
+    StorageMiscounted,
+    Contradiction,
+    Garbled,
+    Malformed,
 }
 
 const _: () = {
@@ -56,7 +60,7 @@ const _: () = {
 
 impl Rule {
     /// Every rule, in the order of the variants.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::Disagreement,
         Self::WrongAnswer,
         Self::Divergence,
@@ -83,6 +87,10 @@ impl Rule {
         Self::NotLinearizable,
         Self::StorageLost,
         Self::StorageFull,
+        Self::StorageMiscounted,
+        Self::Contradiction,
+        Self::Garbled,
+        Self::Malformed,
     ];
 
     /// Its place in [`Rule::ALL`].
@@ -122,6 +130,10 @@ impl Rule {
             Self::NotLinearizable => "not-linearizable",
             Self::StorageLost => "storage-lost",
             Self::StorageFull => "storage-full",
+            Self::StorageMiscounted => "storage-miscounted",
+            Self::Contradiction => "contradiction",
+            Self::Garbled => "garbled",
+            Self::Malformed => "malformed",
         }
     }
 }
@@ -318,6 +330,26 @@ pub enum Violation {
         /// The node.
         node: NodeId,
     },
+    /// A journal takes its storage to have held less than it has: it would begin its checkpoints too late (rule T5).
+    StorageMiscounted {
+        /// The node.
+        node: NodeId,
+    },
+    /// What a node says of its leader, its leadership and the highest ballot cannot all be so (rules F1 and L4).
+    Contradiction {
+        /// The node.
+        node: NodeId,
+    },
+    /// A message has no frame, or is read from it otherwise than it was written.
+    Garbled {
+        /// The node that sends it.
+        node: NodeId,
+    },
+    /// Nodes took messages for malformed that other nodes had sent, and that arrived as they were sent.
+    Malformed {
+        /// How many messages.
+        messages: u64,
+    },
 }
 
 impl Violation {
@@ -350,6 +382,10 @@ impl Violation {
             Self::NotLinearizable { .. } => Rule::NotLinearizable,
             Self::StorageLost { .. } => Rule::StorageLost,
             Self::StorageFull { .. } => Rule::StorageFull,
+            Self::StorageMiscounted { .. } => Rule::StorageMiscounted,
+            Self::Contradiction { .. } => Rule::Contradiction,
+            Self::Garbled { .. } => Rule::Garbled,
+            Self::Malformed { .. } => Rule::Malformed,
         }
     }
 
@@ -387,7 +423,11 @@ impl fmt::Display for Violation {
             Self::Halted { .. }
             | Self::Overfull { .. }
             | Self::StorageLost { .. }
-            | Self::StorageFull { .. } => self.fmt_limit(f),
+            | Self::StorageFull { .. }
+            | Self::StorageMiscounted { .. } => self.fmt_limit(f),
+            Self::Contradiction { .. } | Self::Garbled { .. } | Self::Malformed { .. } => {
+                self.fmt_saying(f)
+            }
         }
     }
 }
@@ -521,6 +561,28 @@ impl Violation {
                 f,
                 "{node} has no room for what it writes, on storage that has all of its room"
             ),
+            Self::StorageMiscounted { node } => write!(
+                f,
+                "{node} takes its storage to have held less than it has held"
+            ),
+            _ => f.write_str(self.name()),
+        }
+    }
+
+    /// Describes what a node says of itself, or says so that others do not understand it.
+    fn fmt_saying(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contradiction { node } => write!(
+                f,
+                "what {node} says of its leader, its leadership and the highest ballot cannot all be so"
+            ),
+            Self::Garbled { node } => {
+                write!(f, "{node} says what no frame gives back as it was said")
+            }
+            Self::Malformed { messages } => write!(
+                f,
+                "{messages} messages of nodes were taken for malformed, and arrived as they were sent"
+            ),
             _ => f.write_str(self.name()),
         }
     }
@@ -575,6 +637,10 @@ mod tests {
             Violation::NotLinearizable { client, number },
             Violation::StorageLost { node },
             Violation::StorageFull { node },
+            Violation::StorageMiscounted { node },
+            Violation::Contradiction { node },
+            Violation::Garbled { node },
+            Violation::Malformed { messages: 2 },
         ];
         assert_eq!(all.map(|violation| violation.rule()), Rule::ALL);
         let texts: BTreeSet<_> = all.iter().map(ToString::to_string).collect();

@@ -607,3 +607,73 @@ fn d3_a_stale_record_that_rotted_is_dropped_with_all_that_is_stale() {
         );
     }
 }
+
+/// A record between the first and the last one of a checkpoint may belong to another step, and nothing else says that it is
+/// missing.
+#[test]
+fn d3_a_gap_anywhere_in_a_checkpoint_is_damage() {
+    let mut bench = Bench::new(3 * least());
+    bench.hear(0, accept(ballot(3, 0), 1, 0, asks(10)));
+    bench.hear(0, accept(ballot(3, 0), 2, 0, asks(20)));
+    bench.hear(2, decisions(2, asks(20)));
+    let before = bench.journal.checkpoints();
+    bench.promise_until(|bench| bench.journal.checkpoints() > before);
+    let records = bench.journal.storage().records.clone();
+    let kinds = records.iter().map(|record| {
+        let (_, record) = Record::<[u8; 16]>::decode(record).unwrap();
+        (
+            matches!(record, Record::AcceptedAhead(_) | Record::DecidedAhead(..)),
+            matches!(record, Record::Promised(_)),
+        )
+    });
+    let (copies, promises): (Vec<bool>, Vec<bool>) = kinds.unzip();
+    let count = |of: &[bool]| of.iter().filter(|is| **is).count();
+    assert!(
+        count(&copies) == 3 && count(&promises) > 1,
+        "{copies:?} {promises:?}"
+    );
+    for nth in 1..records.len() - 1 {
+        let mut missing = records.clone();
+        missing.remove(nth);
+        let opened = opened(&missing, bench.capacity);
+        assert!(matches!(opened, Opened::Damaged(_)), "record {nth}");
+    }
+}
+
+/// The journal begins a checkpoint by how full it takes its storage to be. It counts anew after each start, so that a
+/// record that it has left out cannot hide behind an earlier peak.
+#[test]
+fn t5_a_journal_counts_every_record_that_its_storage_has() {
+    let mut bench = Bench::new(3 * least());
+    let mut starts = 0;
+    while starts < 3 {
+        let write = bench.promise();
+        let Bench { node, journal, .. } = &mut bench;
+        journal.write(Instant::ZERO, node, &write).unwrap();
+        let records = journal.storage().records.iter();
+        let full: usize = records.map(|record| record.len() + Watched::OVERHEAD).sum();
+        assert!(journal.peak() >= full, "{} of {full}", journal.peak());
+        journal.sync().unwrap();
+        if bench.journal.checkpoints() > 0 {
+            bench.restart();
+            starts += 1;
+        }
+    }
+}
+
+#[test]
+fn t4_a_snapshot_that_is_pinned_for_storage_is_given_up_when_nothing_more_is_written() {
+    let mut bench = Bench::new(3 * least());
+    let begun = |bench: &Bench| bench.count(|record| matches!(record, Record::Begin(_)));
+    bench.promise_until(|bench| begun(bench) == 2);
+    // No page was written yet: to pin it begins the transfer.
+    let late = Instant::ZERO + bench.node.config().transfer_timeout;
+    let mut outbox = Outbox::<Opaque, 1, 64>::new();
+    let Bench { node, journal, .. } = &mut bench;
+    node.handle_timeout(late, &mut outbox, &mut ());
+    assert!(journal.is_checkpointing());
+    let round = node.promised().round() + 1;
+    let write = [Write::Promised(ballot(round, 0))];
+    journal.write(late, node, &write).unwrap();
+    assert_eq!(begun(&bench), 3, "it starts over");
+}

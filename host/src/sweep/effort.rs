@@ -76,14 +76,14 @@ impl Effort {
     /// ```
     pub const fn usual(self) -> (u64, u64) {
         match self {
-            Self::Claims => (4_800, 6_600),
+            Self::Claims => (4_450, 5_300),
             Self::LateClaims => (0, 40),
-            Self::Messages => (1_560, 1_780),
-            Self::LateMessages => (1_230, 1_460),
-            Self::Slots => (930, 1_080),
-            Self::FirstAnswer => (1_200, 2_900),
-            Self::LongestWait => (1_050, 1_650),
-            Self::Rest => (30_000, 48_000),
+            Self::Messages => (1_600, 1_790),
+            Self::LateMessages => (1_270, 1_420),
+            Self::Slots => (985, 1_010),
+            Self::FirstAnswer => (1_500, 2_800),
+            Self::LongestWait => (1_080, 1_500),
+            Self::Rest => (32_000, 47_000),
         }
     }
 
