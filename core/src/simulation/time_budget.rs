@@ -194,8 +194,8 @@ pub struct Pace {
     claimed_at: [Instant; NODES],
     /// When each node last promised another's claim.
     promised_at: [Instant; NODES],
-    /// The epoch of each node: what it promised in an earlier one binds it no more (rule V1).
-    epochs: [Epoch; NODES],
+    /// The epoch of that claim: in a later one the node is not bound by it (rule V1).
+    promised_in: [Epoch; NODES],
     /// The ballot that each node claims, and when it last asked for promises; null once it leads.
     under_way: [(Ballot, Instant); NODES],
     /// Up to where each node had applied the log after its last steps.
@@ -247,7 +247,7 @@ impl Pace {
             promised: Ballot::NULL,
             claimed_at: [Instant::FAR_FUTURE; NODES],
             promised_at: [Instant::FAR_FUTURE; NODES],
-            epochs: [Epoch::FIRST; NODES],
+            promised_in: [Epoch::FIRST; NODES],
             under_way: [(Ballot::NULL, Instant::ZERO); NODES],
             applied_by: [Slot::ZERO; NODES],
             probes: [Ballot::NULL; NODES],
@@ -299,26 +299,19 @@ impl Pace {
             && *probe != ballot
         {
             *probe = ballot;
-            self.figures.hasty_probes += u64::from(self.has_just_promised(node, config));
+            self.figures.hasty_probes +=
+                u64::from(self.has_just_promised(node, ballot.epoch(), config));
         }
     }
 
-    /// Whether a node has promised another's claim less than half an election timeout ago.
-    fn has_just_promised(&self, node: NodeId, config: &Config) -> bool {
+    /// Whether a node has promised another's claim of the same epoch less than half an election timeout ago.
+    fn has_just_promised(&self, node: NodeId, epoch: Epoch, config: &Config) -> bool {
+        let promised_in = self.promised_in.get(usize::from(node.0));
+        if promised_in != Some(&epoch) {
+            return false;
+        }
         self.since(&self.promised_at, node)
             .is_some_and(|since| since < config.election_timeout / 2)
-    }
-
-    /// A node is in an epoch.
-    fn enter(&mut self, node: NodeId, epoch: Epoch) {
-        let index = usize::from(node.0);
-        if let (Some(known), Some(promised_at)) =
-            (self.epochs.get_mut(index), self.promised_at.get_mut(index))
-            && *known != epoch
-        {
-            *known = epoch;
-            *promised_at = Instant::FAR_FUTURE;
-        }
     }
 
     /// How long ago something was at a node, if it was at all.
@@ -331,7 +324,8 @@ impl Pace {
     /// A node that has seen no higher ballot than this one grants a probe; too soon, if it has just promised another's claim,
     /// or claims that ballot itself (rule L7).
     fn consent(&mut self, node: NodeId, highest: Ballot, config: &Config) {
-        let is_hasty = self.has_just_promised(node, config) || self.claims(node, highest, config);
+        let is_hasty = self.has_just_promised(node, highest.epoch(), config)
+            || self.claims(node, highest, config);
         self.figures.hasty_probes += u64::from(is_hasty);
     }
 
@@ -369,9 +363,13 @@ impl Pace {
 
     /// A node promises a claim, at this time or later: until its driver sends the promise, or while the node is paused, its
     /// own clock has gone on.
-    fn promise(&mut self, node: NodeId, when: Instant) {
-        if let Some(at) = self.promised_at.get_mut(usize::from(node.0)) {
-            *at = when;
+    fn promise(&mut self, node: NodeId, epoch: Epoch, when: Instant) {
+        let index = usize::from(node.0);
+        if let (Some(at), Some(promised_in)) = (
+            self.promised_at.get_mut(index),
+            self.promised_in.get_mut(index),
+        ) {
+            (*at, *promised_in) = (when, epoch);
         }
     }
 
@@ -452,7 +450,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
     ) -> Result<(), Violation> {
         self.now = taken.at;
-        self.enter(taken.node.id(), taken.progress.epoch);
         self.applied = self.applied.max(taken.progress.applied);
         let is_healed = self.is_healed();
         for outgoing in taken.messages {
@@ -480,7 +477,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 // With any other ballot it is a refusal.
                 Message::Promise {
                     ballot, promised, ..
-                } if ballot == promised => self.promise(me, taken.since),
+                } if ballot == promised => self.promise(me, ballot.epoch(), taken.since),
                 Message::ProbeReply {
                     ballot,
                     granted,
