@@ -464,7 +464,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
             self.survived(node)?;
         }
         if node.applied() > before {
-            if node.members().len() == 1 && self.ballots.chosen(node.applied()) == Known::Not {
+            // The members when it was cast, which that very slot may have changed.
+            let members = self.epochs.members(self.epochs.present());
+            let decides_alone = members.is_some_and(|members| members.len() == 1);
+            if decides_alone && self.ballots.chosen(node.applied()) == Known::Not {
                 // Whose own vote is a quorum may have applied it in the very step in which it was cast. Of that step a
                 // checkpoint may have survived, and nobody knows what led to it.
                 self.lost = true;
