@@ -430,15 +430,20 @@ impl<
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
     ) -> Result<Duration, Failed> {
-        // A step without writes waits for nothing, as no sync of the node is under way.
-        if writes.is_empty() {
-            return Ok(Duration::ZERO);
-        }
         let place = self.places.get_mut(usize::from(node.id().0));
         let place = place.ok_or(Failed::Storage)?;
         let Kept::Open(journal) = &mut place.disk else {
-            return Err(Failed::Storage);
+            return if writes.is_empty() {
+                Ok(Duration::ZERO)
+            } else {
+                Err(Failed::Storage)
+            };
         };
+        // A step without writes waits for nothing, as no sync of the node is under way; except after a start, for what the
+        // node has read and nobody has synced.
+        if writes.is_empty() && journal.is_synced() {
+            return Ok(Duration::ZERO);
+        }
         let written = journal.write(now, node, writes);
         // Both count the bytes of records alike (the fifth clause of the contract of storage).
         if written.is_ok() && journal.peak() < journal.storage().used() {
@@ -542,7 +547,8 @@ impl<
             Fault::FailedWrite(_) if begins => disk.fail(seed),
             // Up to 255 bytes are left: none, a record, or a few.
             Fault::FullDisk(_) if begins => disk.fill(slight),
-            Fault::Rot(_) if begins => place.is_rotten |= disk.rot(seed),
+            // Once: of two records that rot one after the other, the last one and its seal would look torn (rule D3).
+            Fault::Rot(_) if begins && !place.is_rotten => place.is_rotten = disk.rot(seed),
             // Any of them ends all of them: two at once on one disk are over with the first.
             Fault::Torn(_) | Fault::FailedWrite(_) | Fault::FullDisk(_) => disk.mend(),
             _ => {}

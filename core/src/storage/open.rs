@@ -137,6 +137,7 @@ impl<S: Storage> Journal<S> {
             needed: survey
                 .complete
                 .map(|complete| (complete.at, complete.bytes)),
+            is_sealed: survey.is_sealed,
         };
         Ok(Opened::Intact(Intact {
             storage,
@@ -240,6 +241,7 @@ impl<S: Storage> Empty<S> {
             next: 1,
             used: self.used,
             needed: None,
+            is_sealed: true,
         };
         debug_assert_eq!(tail.identity, self.identity, "opened for other capacities");
         self.config.validate().map_err(JournalError::Config)?;
@@ -308,6 +310,8 @@ struct Survey {
     first: Option<u32>,
     /// The number of the last readable record.
     next: Option<u32>,
+    /// True if the last readable record is a seal.
+    is_sealed: bool,
     /// The first missing number, among those that matter.
     gap: Option<u32>,
     /// A checkpoint whose end has not been read yet.
@@ -324,6 +328,7 @@ impl Survey {
         self.used = self.used.saturating_add(taken);
         if let Some((number, record)) = Record::<C>::decode(bytes) {
             self.observe_number(number);
+            self.is_sealed = matches!(record, Record::Seal);
             self.see(number, &record);
         } else {
             self.unreadable = self.unreadable.saturating_add(1);
