@@ -89,7 +89,7 @@ struct Leadership<C, const WINDOW: usize> {
     answering: NodeSet,
     /// By how many slots each node was behind when it last said so; the greatest number for a node that has not
     /// answered since the last quorum check but one (rule V8).
-    lags: [u16; NODES_LEN],
+    lags: [u8; NODES_LEN],
     /// The number of commanders that have no quorum yet: the slots in flight. Counted along, so that looking for work
     /// does not go through the window.
     unchosen: u32,
@@ -127,8 +127,8 @@ impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
     }
 }
 
-/// The lag of a node that the leader has not heard of.
-const NOT_HEARD: u16 = u16::MAX;
+/// The lag of a node that the leader has not heard of, or that is farther behind than a byte can say.
+const NOT_HEARD: u8 = u8::MAX;
 
 /// The verdict of the leader on a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -520,7 +520,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             && let Some(lag) = leadership.lags.get_mut(usize::from(from.0))
         {
             let behind = leadership.commanders.floor().distance(applied);
-            *lag = u16::try_from(behind).unwrap_or(NOT_HEARD);
+            *lag = u8::try_from(behind).unwrap_or(NOT_HEARD);
         }
     }
 
@@ -532,7 +532,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Rule V8: checks that a majority of the new members have caught up to within a window.
+    /// Rule V8: checks that a majority of the new members have caught up to within a window, or 254 slots if it is larger.
     ///
     /// # Errors
     ///
@@ -547,14 +547,17 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             Some(lag) => *lag,
             None => NOT_HEARD,
         };
-        let is_near = |node: &NodeId| usize::from(lag(*node)) <= WINDOW;
+        let is_near = |node: &NodeId| lag(*node) < NOT_HEARD && usize::from(lag(*node)) <= WINDOW;
         let near: NodeSet = members.iter().filter(is_near).collect();
         if near.is_quorum(members) || self.mistake.is(Mutant::ChangeUnchecked) {
             return Ok(());
         }
         let farthest = members.iter().max_by_key(|node| lag(*node));
         let node = farthest.unwrap_or(me);
-        let by = lag(node);
+        let by = match lag(node) {
+            NOT_HEARD => u16::MAX,
+            lag => u16::from(lag),
+        };
         Err(ChangeError::Behind { node, by })
     }
 
