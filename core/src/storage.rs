@@ -8,7 +8,8 @@
 //! 1. **Write, sync, then send.** Every [`Write`](crate::Write) of an outbox is written and synced before any message
 //!    or reply of that outbox leaves (rule D1), except for [early](crate::Outbox::early) messages: these rest on earlier
 //!    writes, and leave while this outbox is written. The driver may gather several steps in one outbox and sync once
-//!    (group commit).
+//!    (group commit). After a start it syncs even if there is nothing to write: the journal may have read records that
+//!    were never synced.
 //! 2. **Nothing else of a failed outbox leaves.** If [`Journal::write`] or [`Journal::sync`] returns an error, the outbox
 //!    is not sent: [`Node::fence`](crate::Node::fence) drops its writes and messages, and from then on the node does not
 //!    vote. Replies that remain in the outbox depend only on what other nodes have written, and may leave.
