@@ -74,9 +74,10 @@ pub struct Reply<O> {
 ///    after the other. A driver that sends them at once passes nothing to the node until its writes are durable or have
 ///    failed; one that lets all messages wait may go on meanwhile, with another outbox. A
 ///    [`Journal`](crate::storage::Journal) writes; without one, the node must never be restarted. If a write fails,
-///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node that does not vote
-///    ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are dropped instead, as nobody relies
-///    on them.
+///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node for which
+///    [`Node::is_voter`](crate::Node::is_voter) is false (it was fenced, or has lost its storage) are dropped instead, as
+///    nobody relies on them. Those of every other node are stored, also while it is no member: it may be made one, and
+///    then votes with what it has stored.
 /// 5. **Output**: send the messages, then hand out the replies, then call [`Outbox::clear`]. Messages may be lost,
 ///    delayed, duplicated and reordered on their way, but not altered.
 ///
@@ -237,7 +238,8 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     }
 
     /// Returns the messages that may leave before the writes are durable: those for which [`Message::is_early`] is true.
-    /// There are none if a promise or a vote of the node itself, among these writes, was a quorum alone (rule D1).
+    /// There are none if a promise or a vote of the node itself, among these writes, was a quorum alone (rule D1): a lone
+    /// voter tells learners what is decided, and nobody else has written it.
     pub fn early(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
         let is_early = |outgoing: &&Outgoing<M, PAGE>| self.is_early(outgoing);
         self.messages.iter().filter(is_early)

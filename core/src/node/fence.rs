@@ -24,9 +24,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// durable, but the votes of others for the same slot answer an accept, and so come in a later turn: by then its
     /// vote is durable, and every quorum rests on votes that are all durable. What a follower takes for decided was
     /// decided by others, without anything that this node has not sent yet. There are two exceptions: a node whose own
-    /// vote is a quorum may have applied slots that are written nowhere, and a founder whose founding is not durable
-    /// would found the cluster once more. Both halt, so that nobody relies on their state, and their replies are dropped
-    /// as well.
+    /// promise or vote was a quorum alone may have applied slots that are written nowhere, and a founder whose founding
+    /// is not durable would found the cluster once more. Both halt, so that nobody relies on their state, and their
+    /// replies are dropped as well.
+    ///
+    /// How many members there are at present does not tell whether the first exception applies: a lone voter may have
+    /// just applied the change that ended its epoch, and is then one of several members, with a vote for that change that
+    /// is not durable. So the node notes that a quorum was its own, and forgets it when another member promises a ballot
+    /// of this node: that promise answers a prepare, which left when everything before it was durable.
     pub fn fence<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
