@@ -102,7 +102,8 @@ pub enum ChangeError {
     Behind {
         /// The new member that is farthest behind.
         node: NodeId,
-        /// The number of slots that it has to apply; `u16::MAX` if the leader has not heard of it, or if there are more.
+        /// The number of slots that it has to apply; `u16::MAX` if the leader has not heard of it, or if there are more
+        /// than 254.
         by: u16,
     },
 }
@@ -123,7 +124,7 @@ impl fmt::Display for ChangeError {
             Self::LastEpoch => f.write_str("there can be no further epoch"),
             Self::Behind { node, by: u16::MAX } => write!(
                 f,
-                "too many new members have not caught up, and the leader has not heard that {node} has: start it, and wait"
+                "too many new members have not caught up; {node} is far behind, or the leader has not heard of it: start it, or wait, and ask again"
             ),
             Self::Behind { node, by } => write!(
                 f,

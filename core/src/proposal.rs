@@ -141,9 +141,9 @@ impl<C: Eq> Proposal<C> {
 }
 
 impl<C: Value> Proposal<C> {
-    /// Returns 32 bits of a digest of the command or of the new members, or 0 if there is neither. Together with the key it identifies the
-    /// request that an answer belongs to: a client may use one number for two commands, by mistake or because it has
-    /// lost its memory, and neither must be given the other's answer (rule X1).
+    /// Returns 32 bits of a digest of the command or of the new members, or 0 if there is neither. Together with the key
+    /// it identifies the request that an answer belongs to: a client may use one number for two commands, by mistake or
+    /// because it has lost its memory, and neither must be given the other's answer (rule X1).
     ///
     /// ```
     /// use synod::{ClientId, Proposal, RequestNumber};

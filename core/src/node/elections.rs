@@ -130,7 +130,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if ballot.leader() != from {
             return Err(Reason::Malformed);
         }
-        if !ballot.is_plausible(self.highest_seen) {
+        let is_foreign = ballot.epoch() != self.highest_seen.epoch();
+        let is_let_in = is_foreign && self.makes(Mutant::VotesInAnyEpoch);
+        if !ballot.is_plausible(self.highest_seen) && !is_let_in {
             return Err(Reason::ImplausibleBallot);
         }
         Ok(())
