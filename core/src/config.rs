@@ -275,8 +275,8 @@ mod tests {
             ConfigError::NoMembers
         );
         assert_eq!(
-            broken(|c| c.node = NodeId(9)),
-            ConfigError::NotAMember(NodeId(9))
+            broken(|c| c.node = NodeId(64)),
+            ConfigError::NoSuchNode(NodeId(64))
         );
         assert_eq!(
             broken(|c| c.founder = NodeId(9)),
