@@ -71,15 +71,18 @@ struct LivenessCheck<'a> {
 }
 
 impl LivenessCheck<'_> {
-    /// Checks the whole cluster, and then the rest of it without its leader. Of two nodes no
+    /// Checks the whole cluster, and then the rest of it without its leader. Of two members no
     /// majority would be left.
     fn check_liveness(&mut self) {
         self.rests_and_serves(LAST);
-        let count = self.world.nodes().count();
-        if count < 3 || self.world.broken().is_some() {
+        let leader = self.leader();
+        let members = leader
+            .and_then(|leader| self.world.node(leader))
+            .map_or(0, |leader| leader.members().len());
+        if members < 3 || self.world.broken().is_some() {
             return;
         }
-        self.dark = self.leader();
+        self.dark = leader;
         self.rests_and_serves(RequestNumber(LAST.0 + 1));
     }
 
@@ -249,7 +252,7 @@ impl LivenessCheck<'_> {
             .into_iter()
             .filter(|id| {
                 let hint = self.world.node(*id).and_then(Member::leader_hint);
-                leader.is_none() || hint != leader
+                leader.is_none() || hint != leader || self.is_untold(*id)
             })
             .collect();
         // All of them notice before one claims; a node that has noticed claims at its next turn.
@@ -271,6 +274,16 @@ impl LivenessCheck<'_> {
         }
     }
 
+    /// True if a node is no member, follows the leader and is behind it after all messages were repeated: the leader
+    /// sends heartbeats only to members and to those that have answered the last ones, and this node hears it no more.
+    fn is_untold(&self, id: NodeId) -> bool {
+        let leader = self.leader().and_then(|leader| self.world.node(leader));
+        let node = self.world.node(id);
+        leader.zip(node).is_some_and(|(leader, node)| {
+            !leader.members().contains(id) && node.applied() < leader.applied()
+        })
+    }
+
     /// Fires a timer if it is armed, and delivers what follows. Without the check, timers would
     /// fire that no clock could bring about.
     fn fire(&mut self, node: NodeId, timer: Timer) {
@@ -280,7 +293,11 @@ impl LivenessCheck<'_> {
         }
         // A fixed choice could ask the same silent peer for ever.
         self.chance += 1;
-        let chance = self.chance % self.explorer.chances(timer);
+        let chances = self
+            .world
+            .node(node)
+            .map_or(1, |node| Explorer::chances(timer, node));
+        let chance = self.chance % chances;
         self.explorer.act(
             &mut self.world,
             (node, None),
