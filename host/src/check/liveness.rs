@@ -9,7 +9,7 @@ use super::invariant::Invariant;
 use super::world::{Action, Member, World};
 use super::{Broken, Explorer};
 use std::sync::Arc;
-use synod::{ClientId, Instant, NodeId, Proposal, RequestNumber, Role, Timer};
+use synod::{ClientId, Epoch, Instant, NodeId, Proposal, RequestNumber, Role, Timer};
 
 /// Greatest number of turns until the cluster is at rest. Each node may have to claim twice, after
 /// others have failed. A cluster that is not at rest then never will be.
@@ -110,22 +110,37 @@ impl LivenessCheck<'_> {
         Some(leading.leader())
     }
 
+    /// Returns the last epoch that a node has entered.
+    fn epoch(&self) -> Epoch {
+        let epochs = self.world.nodes().map(Member::epoch);
+        epochs.max().unwrap_or_default()
+    }
+
     /// Records a failure unless the cluster comes to rest, stays so, and serves a request of this
     /// number.
     fn rests_and_serves(&mut self, number: RequestNumber) {
-        if !self.eventually(Self::is_at_rest) {
-            let why = self.why_not_at_rest();
-            let after = self.dark.map_or(String::new(), |dark| {
-                format!(" and {dark}, which led, has stopped")
-            });
-            return self.fails(format!(
-                "the faults have ended{after}, and the cluster does not come to rest: {why}"
-            ));
-        }
-        if !self.stays_at_rest() {
-            return self.fails(
-                "the faults have ended, and a leader that all follow does not stay".to_owned(),
-            );
+        // A change that is under way ends a leadership, after which the cluster comes to rest once more.
+        loop {
+            let epoch = self.epoch();
+            if !self.eventually(Self::is_at_rest) {
+                let why = self.why_not_at_rest();
+                let after = self.dark.map_or(String::new(), |dark| {
+                    format!(" and {dark}, which led, has stopped")
+                });
+                return self.fails(format!(
+                    "the faults have ended{after}, and the cluster does not come to rest: {why}"
+                ));
+            }
+            if self.stays_at_rest() {
+                break;
+            }
+            if self.epoch() == epoch {
+                let why = self.why_not_at_rest();
+                return self.fails(format!(
+                    "the faults have ended, and a leader that all follow does not stay{}{why}",
+                    if why.is_empty() { "" } else { ": " }
+                ));
+            }
         }
         // A node that does not lead, so that the request must be forwarded.
         let leader = self.leader();
@@ -176,6 +191,10 @@ impl LivenessCheck<'_> {
                 self.fire_all(timer);
             }
             self.fire_all(Timer::Quorum);
+        }
+        // A newcomer that the leader does not tell of a slot that was decided meanwhile has to ask.
+        if self.live().into_iter().any(|id| self.is_untold(id)) {
+            self.eventually(Self::is_at_rest);
         }
         self.world.broken.is_some() || (ballot(self) == before && self.is_at_rest())
     }
