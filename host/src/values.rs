@@ -125,6 +125,13 @@ pub(crate) fn small_cluster(text: &str) -> Result<u16, Expected> {
     within(text, 1..=5).ok_or("a whole number from 1 to 5")
 }
 
+/// Parses the number of a node of a cluster that is model checked.
+pub(crate) fn small_node(text: &str) -> Result<NodeId, Expected> {
+    within(text, 0..=4)
+        .map(NodeId)
+        .ok_or("a whole number from 0 to 4")
+}
+
 /// Parses how often an action may happen in a cluster that is model checked.
 pub(crate) fn small_count(text: &str) -> Result<u8, Expected> {
     let number = within(text, 0..=8).and_then(|number| u8::try_from(number).ok());

@@ -33,6 +33,10 @@ pub enum Situation {
     Learnt,
     /// A node installed a snapshot of another one.
     Installed,
+    /// A node entered an epoch.
+    Reconfigured,
+    /// A node heard that its epoch had ended.
+    Superseded,
     /// Power failed between two steps, and the node restarted from its storage.
     Restarted,
     /// Power failed during the writes of a step, and the node restarted from its storage.
@@ -45,7 +49,7 @@ pub enum Situation {
 
 impl Situation {
     /// All situations, in the order of the variants.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Elected,
         Self::Reproposed,
         Self::Noop,
@@ -56,6 +60,8 @@ impl Situation {
         Self::Paged,
         Self::Learnt,
         Self::Installed,
+        Self::Reconfigured,
+        Self::Superseded,
         Self::Restarted,
         Self::Torn,
         Self::Checkpoint,
@@ -75,6 +81,8 @@ impl Situation {
             Self::Paged => "paged",
             Self::Learnt => "learnt",
             Self::Installed => "installed",
+            Self::Reconfigured => "reconfigured",
+            Self::Superseded => "superseded",
             Self::Restarted => "restarted",
             Self::Torn => "torn",
             Self::Checkpoint => "checkpoint",
@@ -95,6 +103,8 @@ impl Situation {
             Self::Paged => "no promise took more than one page",
             Self::Learnt => "no node learnt a decision from another replica",
             Self::Installed => "no node installed a snapshot",
+            Self::Reconfigured => "no node entered an epoch",
+            Self::Superseded => "no node heard that its epoch had ended",
             Self::Restarted => "no node lost power",
             Self::Torn => "no node lost power during a step",
             Self::Checkpoint => "no checkpoint was completed",

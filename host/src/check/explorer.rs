@@ -20,8 +20,8 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use synod::storage::Journal;
 use synod::{
-    ClientId, Envelope, Instant, Message, NodeId, Outbox, Outgoing, Proposal, RequestNumber, Timer,
-    Tracer, Write,
+    ClientId, Envelope, Epoch, Instant, Message, NodeId, Outbox, Outgoing, Proposal, RequestNumber,
+    Timer, Tracer, Write,
 };
 
 /// The initial state of a scope, and the actions within its bounds.
@@ -50,7 +50,7 @@ pub struct Explorer {
     /// State in which every search and walk begins. Its nodes have already restarted once, so that
     /// it may violate an invariant itself.
     start: World,
-    /// Highest round that may be claimed. Rounds grow without end if nodes compete, so that only
+    /// Highest round that may be claimed in the first epoch. Rounds grow without end if nodes compete, so that only
     /// this bound makes the number of states finite.
     round_max: u64,
     /// Last slot that may be used. Retries and no-ops may take more slots than there are requests.
@@ -80,7 +80,7 @@ impl Explorer {
     ///
     /// [`StartError`] if there is no initial state.
     pub fn new(scope: Scope) -> Result<Self, StartError> {
-        let nodes = initial_state::start(scope.nodes)?;
+        let nodes = initial_state::start(&scope)?;
         Ok(Self::from(scope, nodes))
     }
 
@@ -91,7 +91,7 @@ impl Explorer {
     /// [`StartError`] if there is no initial state.
     #[cfg(feature = "mutants")]
     pub fn making(mutant: Option<synod::Mutant>, scope: Scope) -> Result<Self, StartError> {
-        let mut nodes = initial_state::start(scope.nodes)?;
+        let mut nodes = initial_state::start(&scope)?;
         for restarted in &mut nodes {
             restarted.after.node.mutate(mutant);
         }
@@ -202,13 +202,14 @@ impl Explorer {
             // yet.
             let may_fire = |timer: &Timer| self.scope.timers.contains(timer);
             for timer in node.armed().filter(may_fire) {
+                let chances = Self::chances(timer, node);
                 let node = node.id();
                 let fire = |chance| Action::Fire {
                     node,
                     timer,
                     chance,
                 };
-                actions.extend((0..self.chances(timer)).map(fire));
+                actions.extend((0..chances).map(fire));
             }
         }
         for request in 0..self.scope.requests {
@@ -224,6 +225,10 @@ impl Explorer {
                 actions.push(Action::Ask { node, request });
             }
         }
+        if self.may_change(world) {
+            let founders = (0..self.scope.founders()).map(NodeId);
+            actions.extend(founders.map(|node| Action::Change { node }));
+        }
         if self.may_crash(world) {
             actions.extend(self.everywhere().map(|node| Action::Crash { node }));
         }
@@ -237,15 +242,21 @@ impl Explorer {
     /// Returns the number of random choices that make a difference. If the node draws a peer to ask or to hand something
     /// to, that is enough to draw each; a scout has 2, as its probe may be answered before or after it lost patience.
     ///
-    /// The numbers are multiples of those of the peers, and the same for 4 and 5 nodes; tests
+    /// The numbers are multiples of those of the peers, and the same for 3 and 4 peers; tests
     /// beside this module find every peer drawn by some choice.
-    pub(super) fn chances(&self, timer: Timer) -> u64 {
-        match (timer, self.scope.nodes) {
-            (Timer::Scout, 2..) => 2,
-            (Timer::Learn | Timer::Join | Timer::Propose, 3) => 4,
-            (Timer::Learn | Timer::Join | Timer::Propose, 4..) => 12,
+    pub(super) fn chances(timer: Timer, node: &Member) -> u64 {
+        let peers = node.members().without(node.id()).len();
+        match (timer, peers) {
+            (Timer::Scout, 1..) => 2,
+            (Timer::Learn | Timer::Join | Timer::Propose, 2) => 4,
+            (Timer::Learn | Timer::Join | Timer::Propose, 3..) => 12,
             _ => 1,
         }
+    }
+
+    /// True if the change of the members may still be asked for.
+    fn may_change(&self, world: &World) -> bool {
+        world.used.changes < self.scope.changes
     }
 
     /// Requests are made in order; each client waits for its answer before its next request.
@@ -272,6 +283,7 @@ impl Explorer {
                 .node(*node)
                 .is_some_and(|node| node.armed().any(|armed| armed == *timer)),
             Action::Ask { request, .. } => self.may_ask(world, *request),
+            Action::Change { .. } => self.may_change(world),
             Action::Crash { .. } => self.may_crash(world),
             Action::Torn { step, .. } => self.may_crash(world) && self.can(world, step),
         }
@@ -340,6 +352,7 @@ impl Explorer {
                 node.fire(*timer, *chance, outbox, facts);
             }),
             Action::Ask { node, request } => self.ask(next, (*node, torn), *request, tracer),
+            Action::Change { node } => self.change(next, (*node, torn), tracer),
             Action::Crash { node } => self.crash(next, *node),
             Action::Torn { kept, step } => self.take(next, step, Some(*kept), tracer),
         }
@@ -376,6 +389,24 @@ impl Explorer {
                 let _ = node.request(Instant::ZERO, client, number, command, outbox, facts);
             });
         }
+    }
+
+    /// Lets an operator ask a node for the change of the members.
+    fn change(
+        &self,
+        world: &mut World,
+        at: (NodeId, Option<u8>),
+        tracer: &mut dyn Tracer<Tape, PAGE>,
+    ) {
+        let change = self.scope.change();
+        // Counted even if the node refuses the change, as a request is.
+        world.used.changes = world.used.changes.saturating_add(1);
+        let mut ledger = world.ledger.value.clone();
+        ledger.ask(Proposal::Reconfigure(change));
+        world.remember(ledger, &self.interners);
+        self.act(world, at, tracer, |node, outbox, facts| {
+            let _ = node.reconfigure(Instant::ZERO, change, outbox, facts);
+        });
     }
 
     /// Performs a step of a node, makes its writes durable, sends its messages, and checks the invariants.
@@ -522,7 +553,13 @@ impl Explorer {
     fn is_outside(&self, envelope: &Envelope<Tape, PAGE>) -> bool {
         match envelope.message {
             Message::Probe { ballot } | Message::Prepare { ballot, .. } => {
-                ballot.round() > self.round_max || envelope.from.0 >= self.scope.claimants
+                // Rounds start anew in each epoch.
+                let round_max = if ballot.epoch() == Epoch::FIRST {
+                    self.round_max
+                } else {
+                    self.scope.rounds.into()
+                };
+                ballot.round() > round_max || envelope.from.0 >= self.scope.claimants
             }
             _ => false,
         }

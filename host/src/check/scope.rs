@@ -6,7 +6,7 @@
 //! chosen such that each has something that no other one has.
 
 use super::world::CLIENTS;
-use synod::{MessageKind, NodeId, Proposal, Timer};
+use synod::{Change, Epoch, MessageKind, NodeId, NodeSet, Proposal, Timer};
 
 /// What the network may do with a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,6 +32,9 @@ pub enum Network {
 pub struct Scope {
     /// Number of nodes, 1 to 5.
     pub nodes: u16,
+    /// Number of nodes, from the last one back, that do not found the cluster: they have joined it as learners before the
+    /// initial state. At least node 0 founds it.
+    pub newcomers: u16,
     /// Number of nodes, from node 0 on, that may claim a ballot; the others only vote and follow.
     pub claimants: u16,
     /// Number of distinct requests, 0 to 8. Two clients, one at node 0 and one at node 1, take turns; each waits for
@@ -39,7 +42,13 @@ pub struct Scope {
     pub requests: u8,
     /// Number of times a client repeats a request, at any node.
     pub retries: u8,
-    /// Number of rounds of ballots above the initial one.
+    /// Number of times an operator asks for the change of the members, at any founding node. It is the same change each
+    /// time: the one that ends the first epoch.
+    pub changes: u8,
+    /// Members that the change names; `None` if the newcomers take the places of as many founding nodes, or if the last
+    /// node leaves a cluster without newcomers.
+    pub members: Option<NodeSet>,
+    /// Number of rounds of ballots in each epoch, in the first one above the initial round.
     pub rounds: u8,
     /// Number of slots that the log may grow by.
     pub slots: u8,
@@ -66,9 +75,12 @@ impl Scope {
     pub fn small() -> Self {
         Self {
             nodes: 3,
+            newcomers: 0,
             claimants: 1,
             requests: 1,
             retries: 0,
+            changes: 0,
+            members: None,
             rounds: 1,
             slots: 1,
             crashes: 0,
@@ -133,16 +145,19 @@ impl Scope {
         ]
     }
 
-    /// Returns a scope for random walks, too large for a search: everything that three nodes can do
-    /// in a few rounds. Every timer may fire, and no kind of message is lost for certain.
+    /// Returns a scope for random walks, too large for a search: everything that three nodes and
+    /// a newcomer, which takes the place of one of them, can do in a few rounds. Every timer may fire, and no kind of message is lost for certain.
     pub fn large() -> Self {
         Self {
-            nodes: 3,
-            claimants: 3,
+            nodes: 4,
+            newcomers: 1,
+            claimants: 4,
             requests: 4,
             retries: 2,
+            changes: 1,
+            members: None,
             rounds: 3,
-            slots: 6,
+            slots: 7,
             crashes: 2,
             timers: Timer::ALL.to_vec(),
             lost: Vec::new(),
@@ -158,6 +173,46 @@ impl Scope {
             nodes
         } else {
             self.claimants.min(nodes)
+        }
+    }
+
+    /// Returns the default number of newcomers for a number of nodes, of which at least one is no newcomer.
+    pub(crate) fn newcomers_of(&self, nodes: u16) -> u16 {
+        self.newcomers.min(nodes.saturating_sub(1))
+    }
+
+    /// Returns the default number of slots, of which there are at least so many: one for each request and for the change.
+    pub(crate) fn slots_of(&self, at_least: u8) -> u8 {
+        let change = u8::from(self.changes > 0);
+        at_least.max(self.requests.saturating_add(change))
+    }
+
+    /// Returns the number of founding nodes.
+    pub(crate) fn founders(&self) -> u16 {
+        self.nodes.saturating_sub(self.newcomers).max(1)
+    }
+
+    /// Returns the members that the change names.
+    pub fn members(&self) -> NodeSet {
+        self.members.unwrap_or_else(|| {
+            let founders = self.founders();
+            let newcomers = NodeSet::first(self.nodes).minus(NodeSet::first(founders));
+            let leaving = u16::try_from(newcomers.len()).unwrap_or(0).max(1);
+            let staying = NodeSet::first(founders.saturating_sub(leaving));
+            let members = staying.union(newcomers);
+            if members.is_empty() {
+                NodeSet::first(founders)
+            } else {
+                members
+            }
+        })
+    }
+
+    /// Returns the change that an operator asks for.
+    pub(super) fn change(&self) -> Change {
+        Change {
+            epoch: Epoch::FIRST,
+            members: self.members(),
         }
     }
 

@@ -244,6 +244,8 @@ fn two_values_under_one_ballot_halt_a_node() {
 fn walks_find_a_forged_promise_and_shrink_its_schedule() {
     let scope = Scope {
         nodes: 3,
+        newcomers: 0,
+        changes: 0,
         crashes: 0,
         ..Scope::large()
     };
@@ -419,7 +421,9 @@ fn every_peer_is_asked_for_some_random_choice() {
                 node.fire(Timer::Learn, chance, &mut outbox, &mut ());
                 outbox.messages[0].to.bits()
             };
-            let peers: BTreeSet<u64> = (0..explorer.chances(Timer::Learn)).map(asked).collect();
+            let peers: BTreeSet<u64> = (0..Explorer::chances(Timer::Learn, &node))
+                .map(asked)
+                .collect();
             assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
         }
     }
@@ -444,7 +448,9 @@ fn a_waiting_request_is_handed_to_each_peer_by_some_random_choice() {
                 node.fire(Timer::Propose, chance, &mut outbox, &mut ());
                 outbox.messages[0].to.bits()
             };
-            let peers: BTreeSet<u64> = (0..explorer.chances(Timer::Propose)).map(handed).collect();
+            let peers: BTreeSet<u64> = (0..Explorer::chances(Timer::Propose, &node))
+                .map(handed)
+                .collect();
             assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
         }
     }
@@ -475,4 +481,21 @@ fn states_that_differ_only_in_their_history_are_equal() {
     assert!(one != step(explorer.start(), 0));
     let crash = explorer.step(&one, &Action::Crash { node: NodeId(0) });
     assert!(one != crash, "a node that forgot its probe");
+}
+
+#[test]
+fn newcomers_have_joined_before_the_start() {
+    for (nodes, newcomers) in [(2, 1), (3, 1), (3, 2), (4, 1), (5, 2)] {
+        let scope = Scope {
+            nodes,
+            newcomers,
+            ..Scope::small()
+        };
+        let explorer = explorer(scope);
+        assert_eq!(explorer.start().broken(), None, "{newcomers} of {nodes}");
+        for (id, node) in (0..).zip(explorer.start().nodes()) {
+            assert_eq!(node.applied(), Slot::new(2));
+            assert_eq!(node.is_member(), id < nodes - newcomers);
+        }
+    }
 }

@@ -284,7 +284,7 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
             // A cluster without elections does nothing.
             *timer == Timer::Election || quiet >> place.unwrap_or(0) & 1 == 0
         }
-        Action::Ask { .. } | Action::Crash { .. } => true,
+        Action::Ask { .. } | Action::Change { .. } | Action::Crash { .. } => true,
         Action::Torn { step, .. } => may(step, quiet, held),
     }
 }

@@ -151,6 +151,11 @@ pub enum Action {
         /// The request.
         request: u8,
     },
+    /// An operator asks for the change of the members.
+    Change {
+        /// The node.
+        node: NodeId,
+    },
     /// Power fails between two steps, and the node restarts.
     Crash {
         /// The node.
@@ -209,6 +214,8 @@ pub(super) struct Used {
     pub(super) requests: u8,
     /// Number of repetitions of requests.
     pub(super) retries: u8,
+    /// Number of times the change of the members was asked for.
+    pub(super) changes: u8,
     /// Number of losses of power, whether between or during steps.
     pub(super) crashes: u8,
 }

@@ -148,6 +148,10 @@ const fn violation(invariant: Invariant) -> &'static str {
         Invariant::Validity => "a value accepted that no client requested",
         Invariant::Promise => "a promise that decreases, or a ballot claimed twice",
         Invariant::Memory => "an acceptor that reports other votes than it has cast",
+        Invariant::Membership => {
+            "a vote or a claim in an epoch that a node is not in or has not\n              \
+             entered, or a proposal above the change that ends one"
+        }
         Invariant::State => "two nodes with different states after the same slot",
         Invariant::Once => "a request applied twice, or a wrong answer",
         Invariant::Halt => "a node that halts because it saw a violation",

@@ -28,7 +28,7 @@ use parts::{Done, explored};
 use report::Report;
 use std::io;
 use std::sync::Arc;
-use synod::{Duration, MessageKind, Timer};
+use synod::{Duration, MessageKind, NodeSet, Timer};
 
 /// Default bound on the distinct states of a world, which take about a gigabyte.
 const STATES: u64 = 10_000_000;
@@ -94,14 +94,20 @@ impl Part {
     pub fn due(&self) -> Vec<Situation> {
         // Nothing follows without an election.
         let mut due = vec![Situation::Elected];
-        let (requests, crashes) = match self {
-            Self::World(scope) => (scope.requests, scope.crashes),
-            Self::Walks(scope, count, _) if *count >= MANY => (scope.requests, scope.crashes),
-            Self::Storms(count, _) if *count >= MANY => (1, 1),
-            Self::Walks(..) | Self::Storms(..) => return Vec::new(),
+        let (requests, crashes, changes) = match self {
+            Self::Walks(_, count, _) | Self::Storms(count, _) if *count < MANY => {
+                return Vec::new();
+            }
+            Self::World(scope) | Self::Walks(scope, ..) => {
+                (scope.requests, scope.crashes, scope.changes)
+            }
+            Self::Storms(..) => (1, 1, 0),
         };
         if requests > 0 {
             due.extend([Situation::Applied, Situation::Answered]);
+        }
+        if changes > 0 {
+            due.extend([Situation::Applied, Situation::Reconfigured]);
         }
         if crashes > 0 {
             due.extend([Situation::Restarted, Situation::Torn]);
@@ -229,9 +235,11 @@ fn write_count(line: &mut String, what: &str, count: u64, seed: u64) -> fmt::Res
 /// depends on `--requests`, as on the command line.
 fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result {
     // What is left out of the command here is filled in there by the same rule.
-    let slots = default.slots.max(scope.requests);
+    let slots = scope.slots_of(default.slots);
+    let founders = scope.nodes - default.newcomers_of(scope.nodes);
     let numbers = [
         ("nodes", scope.nodes, default.nodes),
+        ("founders", scope.founders(), founders),
         (
             "claimants",
             scope.claimants,
@@ -239,6 +247,7 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
         ),
         ("requests", scope.requests.into(), default.requests.into()),
         ("retries", scope.retries.into(), default.retries.into()),
+        ("changes", scope.changes.into(), default.changes.into()),
         ("rounds", scope.rounds.into(), default.rounds.into()),
         ("slots", scope.slots.into(), slots.into()),
         ("crashes", scope.crashes.into(), default.crashes.into()),
@@ -247,6 +256,9 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
         if number != default {
             write!(line, " --{name} {number}")?;
         }
+    }
+    if let Some(members) = scope.members {
+        write!(line, " --members {}", node_numbers(members))?;
     }
     if scope.timers != default.timers {
         let all = scope.timers == Timer::ALL;
@@ -271,6 +283,12 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
         })?;
     }
     Ok(())
+}
+
+/// Returns a set of nodes as the value of an option.
+pub(crate) fn node_numbers(nodes: NodeSet) -> String {
+    let numbers: Vec<String> = nodes.iter().map(|node| node.0.to_string()).collect();
+    numbers.join(",")
 }
 
 /// Returns names as the value of an option.

@@ -43,7 +43,7 @@ fn broken(verdict: Result<(), Broken>) -> Invariant {
 
 #[test]
 fn a_correct_node_violates_nothing() {
-    let (_, mut ledger) = court();
+    let (nodes, mut ledger) = court();
     ledger.see_promised(N[0], ballot(2, N[0])).unwrap();
     for node in N {
         ledger
@@ -56,7 +56,9 @@ fn a_correct_node_violates_nothing() {
         .see_accepted(N[1], &vote(3, ballot(3, N[1]), 0))
         .unwrap();
     let page = [vote(3, ballot(3, N[1]), 0)];
-    ledger.see_page(N[1], Slot::new(3), true, &page).unwrap();
+    ledger
+        .see_page(&nodes[1], Slot::new(3), true, &page)
+        .unwrap();
 }
 
 #[test]
@@ -170,13 +172,13 @@ fn an_acceptor_reports_all_its_votes() {
     ledger
         .see_accepted(N[1], &vote(3, ballot(2, N[0]), 0))
         .unwrap();
-    let silent = ledger.see_page(N[1], Slot::new(3), true, &[]);
+    let silent = ledger.see_page(&nodes[1], Slot::new(3), true, &[]);
     assert_eq!(broken(silent), Invariant::Memory);
     ledger
-        .see_page(N[1], Slot::new(3), false, &[])
+        .see_page(&nodes[1], Slot::new(3), false, &[])
         .expect("more is to come");
     let old = [vote(3, ballot(1, N[0]), 0)];
-    let other = ledger.see_page(N[1], Slot::new(3), true, &old);
+    let other = ledger.see_page(&nodes[1], Slot::new(3), true, &old);
     assert_eq!(broken(other), Invariant::Memory);
     // Written votes must be in the node as well, and vice versa.
     assert_eq!(broken(ledger.restart(&nodes[1], false)), Invariant::Memory);
