@@ -10,6 +10,7 @@ use election::Probe;
 
 use super::commander::Commander;
 use super::scout::Scout;
+use crate::invariant::ensure;
 use crate::mutant::{Mistake, Mutant};
 use crate::window::Window;
 use crate::{Ballot, ChangeError, NODES_LEN, NodeId, NodeSet, Proposal, RequestKey, Slot};
@@ -586,49 +587,50 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Checks the invariants that hold between steps.
-    pub(crate) fn invariants(&self, applied: Slot) {
-        debug_assert!(
+    pub(crate) fn check_invariants(&self, applied: Slot) -> Result<(), &'static str> {
+        ensure(
             self.waiting.is_empty() || self.leading().is_some(),
-            "proposals wait for a slot although nobody leads here (L4)"
-        );
-        debug_assert!(
+            "proposals wait for a slot although nobody leads here (L4)",
+        )?;
+        ensure(
             self.waiting_peak <= CLIENTS,
-            "more proposals have waited than the queue holds (T5)"
-        );
+            "more proposals have waited than the queue holds (T5)",
+        )?;
         match &self.state {
             LeaderState::Idle | LeaderState::Leading(_) => {}
-            LeaderState::Probing(probe) => probe.invariants(),
-            LeaderState::Scouting(scout) => scout.invariants(),
+            LeaderState::Probing(probe) => probe.check_invariants()?,
+            LeaderState::Scouting(scout) => scout.check_invariants()?,
         }
         if let LeaderState::Leading(leadership) = &self.state {
-            debug_assert!(
+            ensure(
                 leadership.commanders.floor() == applied,
-                "the leader's prefix is what its replica applied"
-            );
-            debug_assert!(
+                "the leader's prefix is what its replica applied",
+            )?;
+            ensure(
                 leadership.next_slot > applied,
-                "would assign a decided slot"
-            );
-            debug_assert!(
+                "would assign a decided slot",
+            )?;
+            ensure(
                 leadership.announced <= leadership.commanders.floor(),
-                "announced more than is decided"
-            );
+                "announced more than is decided",
+            )?;
             let unchosen = leadership.commanders.iter_from(Slot::ZERO);
             let unchosen = unchosen.filter(|(_, commander)| !commander.is_chosen());
-            debug_assert!(
+            ensure(
                 unchosen.count() == leadership.in_flight(),
-                "the slots in flight are those with a commander that is not done"
-            );
-            debug_assert!(
+                "the slots in flight are those with a commander that is not done",
+            )?;
+            ensure(
                 leadership.next_slot.distance(applied) <= crate::outbox::run_len(WINDOW) + 1,
-                "assigned a slot beyond the window (L3)"
-            );
+                "assigned a slot beyond the window (L3)",
+            )?;
             let assigned = crate::outbox::run_len(leadership.commanders.occupied());
-            debug_assert!(
+            ensure(
                 leadership.next_slot.distance(applied) == assigned + 1,
-                "a slot below the next one has no commander (L1)"
-            );
+                "a slot below the next one has no commander (L1)",
+            )?;
         }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use transfer::Spare;
 pub(crate) use transfer::{Page, Wanted, WelcomeVerdict};
 
 use super::snapshot::State;
+use crate::invariant::ensure;
 use crate::membership::Membership;
 use crate::mutant::{Mistake, Mutant};
 use crate::table::{Numbered, Table};
@@ -456,29 +457,30 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Checks the invariants that hold between steps.
-    pub(crate) fn invariants(&self) {
-        debug_assert!(
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        ensure(
             self.log.floor() <= self.state.applied,
-            "dropped a decision before applying it (R2)"
-        );
+            "dropped a decision before applying it (R2)",
+        )?;
         let next = self.state.applied.next();
-        debug_assert!(
+        ensure(
             next.is_none_or(|next| self.log.get(next).is_none()),
-            "a decision that could be applied was not"
-        );
-        debug_assert!(
+            "a decision that could be applied was not",
+        )?;
+        ensure(
             self.decided_under.1 <= self.decided,
-            "an announced decision is not known as decided (C3)"
-        );
-        debug_assert!(!self.has_diverged(), "a divergence halts the node (N3)");
-        debug_assert!(
+            "an announced decision is not known as decided (C3)",
+        )?;
+        ensure(!self.has_diverged(), "a divergence halts the node (N3)")?;
+        ensure(
             self.pending
                 .iter()
                 .all(|(_, pending)| pending.proposal.key() == Some(pending.key)),
-            "a pending request has the key of its proposal"
-        );
-        self.pending.invariants();
-        self.transfer_invariants();
+            "a pending request has the key of its proposal",
+        )?;
+        self.pending.check_invariants()?;
+        self.check_transfer_invariants()?;
+        Ok(())
     }
 }
 
