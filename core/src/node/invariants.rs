@@ -34,7 +34,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.acceptor.check_invariants(self.replica.applied())?;
         self.replica.check_invariants()?;
-        self.leader.check_invariants(self.replica.applied())?;
+        self.leader
+            .check_invariants(self.replica.applied(), self.members())?;
         self.requesters.check_invariants()?;
         ensure(
             self.highest_seen >= self.acceptor.promised(),
@@ -47,6 +48,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "leads under a lower ballot than its own acceptor has promised",
         )?;
         self.check_epoch_invariants()?;
+        self.check_vote_invariants()?;
+        self.check_request_invariants()?;
         self.check_election_invariants()?;
         self.check_contact_invariants()?;
         if !self.last_step.is_near_the_end() {
@@ -77,6 +80,57 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "does not know whether it is a member",
         )?;
         Ok(())
+    }
+
+    /// Checks that a claim, and each vote that a leader counts as its own, is one of its acceptor.
+    fn check_vote_invariants(&self) -> Result<(), &'static str> {
+        let Some(ballot) = self.leader.ballot().filter(|_| !self.leader.is_probing()) else {
+            return Ok(());
+        };
+        ensure(
+            self.acceptor.promised() == ballot,
+            "claims or leads under a ballot that its own acceptor has not promised (S1, C4)",
+        )?;
+        let is_cast = |slot| {
+            let vote = self.acceptor.vote(slot);
+            let commander = self.leader.commander(slot);
+            commander.is_none_or(|commander| {
+                !commander.has_vote_of(self.config.node)
+                    || vote.is_some_and(|vote| {
+                        vote.ballot == ballot && vote.proposal.same_as(&commander.proposal)
+                    })
+            })
+        };
+        let (mut slot, last) = self
+            .leader
+            .slots_in_flight()
+            .unwrap_or((Slot::FIRST, Slot::ZERO));
+        while slot <= last {
+            ensure(
+                is_cast(slot),
+                "counts a vote of its own that its acceptor has not cast (C4)",
+            )?;
+            slot = slot.next().unwrap_or(slot);
+        }
+        Ok(())
+    }
+
+    /// Checks the requests of this node's own clients.
+    fn check_request_invariants(&self) -> Result<(), &'static str> {
+        ensure(
+            self.requesters
+                .iter()
+                .all(|(_, requester)| requester.proposal.key() == Some(requester.key)),
+            "a request has the key of its proposal",
+        )?;
+        let is_asked = |key, fingerprint| {
+            self.requester_of(key)
+                .is_some_and(|(_, requester)| requester.fingerprint == fingerprint)
+        };
+        ensure(
+            !self.replica.waits_in_vain(self.config.node, is_asked),
+            "goes on with a request that was answered or withdrawn here (X4)",
+        )
     }
 
     /// Checks what a node that has not joined must not have done (rules J1 and J2).
@@ -173,6 +227,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.relay.is_none() || self.leader_hint.is_none(),
             "has a relay although it hears a leader (L8)",
         )?;
+        ensure(
+            self.relay.is_none() || self.leader.is_idle() || self.leader.is_probing(),
+            "has a relay although it claims a ballot (L8)",
+        )?;
+        ensure(
+            self.relay
+                .is_none_or(|relay| !relay.hears || self.contact.grants()),
+            "has a relay that hears a leader, and denies probes itself (L8)",
+        )?;
+        ensure(
+            self.contact != LeaderContact::Succeeding || self.leader.is_idle() && self.is_voting(),
+            "is about to succeed itself, and has begun already (V9)",
+        )?;
         if let Some(leader) = self.leader_hint {
             ensure(
                 self.contact == LeaderContact::Following,
@@ -233,6 +300,25 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "requests are repeated exactly as long as one is outstanding",
         )?;
         ensure(
+            !self.replica.is_pinned() || is_armed(Timer::Transfer),
+            "keeps a snapshot that nobody fetches for ever (J3)",
+        )?;
+        ensure(
+            !self.is_without_leader() || !self.leader.is_idle() || is_armed(Timer::Learn),
+            "hears no leader, and asks nobody what is decided (L8)",
+        )?;
+        ensure(
+            !leads || !is_armed(Timer::Election),
+            "leads, and waits for its turn to claim (L5)",
+        )?;
+        ensure(
+            self.contact != LeaderContact::Following
+                || !self.is_active()
+                || leads
+                || is_armed(Timer::Election),
+            "follows a leader, and would not notice that it is silent (F2)",
+        )?;
+        ensure(
             !self.replica.is_behind() || is_armed(Timer::Learn),
             "misses a decision, and asks nobody (R2)",
         )?;
@@ -247,6 +333,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 || is_armed(Timer::Election),
             "neither runs for election nor waits for its turn (L5)",
         )?;
-        Ok(())
+        ensure(
+            !claims_again || !is_armed(Timer::Scout) || (!self.leader.is_idle() && !leads),
+            "repeats the messages of an election that is over (S7)",
+        )
     }
 }

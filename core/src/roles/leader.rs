@@ -112,6 +112,21 @@ impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
     }
 }
 
+impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
+    /// Checks that all other members are told what is proposed and decided, and that the leader does not tell itself.
+    fn check_audience(&self, members: NodeSet) -> Result<(), &'static str> {
+        let me = self.ballot.leader();
+        ensure(
+            members.without(me).minus(self.audience).is_empty(),
+            "a leader does not tell a member what it proposes (L1)",
+        )?;
+        ensure(
+            !self.audience.contains(me),
+            "a leader tells itself what it proposes",
+        )
+    }
+}
+
 impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
     /// Assigns the next slot to a proposal, if one is available. Nothing is changed if there is none: the slot after it
     /// is computed first, as the last slot of all is never assigned (rule N1).
@@ -587,7 +602,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Checks the invariants that hold between steps.
-    pub(crate) fn check_invariants(&self, applied: Slot) -> Result<(), &'static str> {
+    pub(crate) fn check_invariants(
+        &self,
+        applied: Slot,
+        members: NodeSet,
+    ) -> Result<(), &'static str> {
         ensure(
             self.waiting.is_empty() || self.leading().is_some(),
             "proposals wait for a slot although nobody leads here (L4)",
@@ -598,10 +617,19 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         )?;
         match &self.state {
             LeaderState::Idle | LeaderState::Leading(_) => {}
-            LeaderState::Probing(probe) => probe.check_invariants()?,
-            LeaderState::Scouting(scout) => scout.check_invariants()?,
+            LeaderState::Probing(probe) => probe.check_invariants(members)?,
+            LeaderState::Scouting(scout) => scout.check_invariants(applied, members)?,
         }
+        ensure(
+            !self.can_start(),
+            "a proposal waits although the window has a slot for it (L3)",
+        )?;
+        ensure(
+            self.next_chosen().is_none(),
+            "a chosen slot that could be applied was left (R2)",
+        )?;
         if let LeaderState::Leading(leadership) = &self.state {
+            leadership.check_audience(members)?;
             ensure(
                 leadership.commanders.floor() == applied,
                 "the leader's prefix is what its replica applied",
@@ -611,8 +639,15 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 "would assign a decided slot",
             )?;
             ensure(
-                leadership.announced <= leadership.commanders.floor(),
-                "announced more than is decided",
+                leadership.announced == leadership.commanders.floor(),
+                "announced more than is decided, or less",
+            )?;
+            ensure(
+                leadership
+                    .commanders
+                    .iter_from(Slot::ZERO)
+                    .all(|(_, commander)| commander.is_consistent(members)),
+                "a slot is chosen exactly if a quorum has accepted it (C2)",
             )?;
             let unchosen = leadership.commanders.iter_from(Slot::ZERO);
             let unchosen = unchosen.filter(|(_, commander)| !commander.is_chosen());

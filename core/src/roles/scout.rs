@@ -229,7 +229,19 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// Checks the invariants that hold between steps.
-    pub(super) fn check_invariants(&self) -> Result<(), &'static str> {
+    pub(super) fn check_invariants(
+        &self,
+        applied: Slot,
+        members: NodeSet,
+    ) -> Result<(), &'static str> {
+        ensure(
+            self.complete.contains(self.ballot.leader()),
+            "claims a ballot without its own promise (S1)",
+        )?;
+        ensure(
+            !self.is_complete(members) || applied < self.low_water,
+            "has its quorum and the log up to its low-water mark, and does not lead (S6)",
+        )?;
         ensure(
             self.adopted
                 .iter()

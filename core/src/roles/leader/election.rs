@@ -37,12 +37,15 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Checks the invariants that hold between steps.
-    pub(super) fn check_invariants(&self) -> Result<(), &'static str> {
+    pub(super) fn check_invariants(&self, members: NodeSet) -> Result<(), &'static str> {
         ensure(
             self.granted.contains(self.ballot.leader()),
             "a node that probes misses its leader itself (L7)",
         )?;
-        Ok(())
+        ensure(
+            !self.granted.is_quorum(members),
+            "a quorum has granted the probe, and nothing is claimed (L7)",
+        )
     }
 }
 

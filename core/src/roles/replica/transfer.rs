@@ -214,7 +214,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                     "a pinned snapshot is of a state that was applied here, and does not change (T4)",
                 )?;
             }
-            Spare::Installing { installing, .. } => {
+            Spare::Installing {
+                installing, run, ..
+            } => {
+                run.check_invariants(Self::RUN_MAX)?;
                 ensure(
                     !installing.is_complete(),
                     "a complete snapshot is installed at once (T4)",
@@ -229,6 +232,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         if matches!(self.spare, Spare::Pinned { .. }) {
             self.spare = Spare::Empty;
         }
+    }
+
+    /// True while a snapshot is pinned, for other nodes or for the storage of this one.
+    pub(crate) fn is_pinned(&self) -> bool {
+        matches!(self.spare, Spare::Pinned { .. })
     }
 
     /// True while a snapshot is being fetched.
