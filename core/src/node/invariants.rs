@@ -237,7 +237,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "has a relay that hears a leader, and denies probes itself (L8)",
         )?;
         ensure(
-            self.contact != LeaderContact::Succeeding || self.leader.is_idle() && self.is_voting(),
+            self.contact != LeaderContact::Succeeding || self.leader.is_idle(),
             "is about to succeed itself, and has begun already (V9)",
         )?;
         if let Some(leader) = self.leader_hint {
