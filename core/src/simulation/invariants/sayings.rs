@@ -16,7 +16,7 @@ const BELIEFS_EVERY: u32 = 5;
 
 /// Every how many steps a node is asked whether its own invariants hold, which takes as long as a step or two. What is
 /// wrong between two steps mostly stays so, and is found later or at the end by [`Invariants::ended`].
-const STATES_EVERY: u32 = 11;
+const STATES_EVERY: u32 = 17;
 
 /// The longest frame that is written: far longer than any of the state machines that are simulated needs.
 const FRAME_MAX: usize = 4096;
