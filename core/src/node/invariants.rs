@@ -1,6 +1,7 @@
 //! The invariants of a node between two steps, which builds with debug assertions check after each input, and checkers
 //! whenever they want to.
 
+use super::leadership::STABLE_HEARTBEATS;
 use super::{LeaderContact, Node};
 use crate::invariant::ensure;
 use crate::timer::Timer;
@@ -241,6 +242,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "is about to succeed itself, and has begun already (V9)",
         )?;
         if let Some(leader) = self.leader_hint {
+            ensure(
+                self.heartbeats_in_row < STABLE_HEARTBEATS || self.failures == 0,
+                "a stable leader is heard, and the back-off has not begun anew (L5)",
+            )?;
             ensure(
                 self.contact == LeaderContact::Following,
                 "knows a leader that it does not follow",
