@@ -93,6 +93,7 @@ mod error;
 pub mod fields;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod invariant;
 mod machine;
 pub mod machines;
 mod membership;

@@ -4,6 +4,7 @@
 //! consecutive numbers, so that collisions hardly occur, and a look-up is one comparison. Nothing is moved when a value
 //! goes, so that indices stay valid while the table changes around them.
 
+use crate::invariant::ensure;
 use core::hash::{Hash, Hasher};
 
 /// A value with a number by which it is found.
@@ -148,20 +149,21 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
     }
 
     /// Checks that the two counts follow from the places.
-    pub(crate) fn invariants(&self) {
-        debug_assert!(
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        ensure(
             self.len == self.iter().count(),
-            "counts other values than it has"
-        );
-        debug_assert!(
+            "counts other values than it has",
+        )?;
+        ensure(
             self.len <= self.peak && self.peak <= CAPACITY,
-            "the peak is the most values at once, and no more than there is room for (T5)"
-        );
+            "the peak is the most values at once, and no more than there is room for (T5)",
+        )?;
         let away = |(index, value): &(usize, &T)| Self::home(value.number()) != *index;
-        debug_assert!(
+        ensure(
             self.displaced == self.iter().filter(away).count(),
-            "a displaced value would not be found"
-        );
+            "a displaced value would not be found",
+        )?;
+        Ok(())
     }
 
     /// Frees a place; does nothing if it is free.

@@ -22,7 +22,7 @@ use crate::{Duration, Instant};
 /// | `Quorum` | promise | accepted, fence, heartbeat, prepare, welcome | sends nothing: checks whether a quorum has answered, or steps down (rule L6) |
 /// | `Propose` | clock, command, request | – | proposes waiting requests again, every other time to another node (rule L8) |
 /// | `Request` | command | accept, accepted, decision, decisions, heartbeat, response, welcome | repeats the request to its own replica, or to another node's before it has joined |
-/// | `Learn` | accept, accepted, clock, decision, decisions, heartbeat, prepare, probe_reply, promise, welcome | accept, clock, decision, decisions, heartbeat, prepare, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
+/// | `Learn` | accept, accepted, clock, decision, decisions, fence, heartbeat, prepare, probe_reply, promise, welcome | accept, clock, decision, decisions, fence, heartbeat, prepare, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
 /// | `Transfer` | join, learn | – | sends nothing: drops the pinned snapshot; a node that still fetches gets another one |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

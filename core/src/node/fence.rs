@@ -76,6 +76,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.timers.arm_after(Timer::Election, &step.now, &timeout);
             }
             self.resign(&mut step);
+            // Rule L8: an election of its own would have had it look for a leader, and has ended.
+            self.watch_gap(&mut step);
             debug_assert!(self.leader.is_idle(), "a fenced node leads (D1)");
         }
         step.finish();

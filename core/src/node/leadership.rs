@@ -10,7 +10,7 @@ use crate::{
 
 /// After so many consecutive heartbeats under one ballot the leader is stable, and back-off starts over (rule L5). One
 /// alone proves little: two candidates that preempt each other in turn send one each.
-const STABLE_HEARTBEATS: u8 = 3;
+pub(super) const STABLE_HEARTBEATS: u8 = 3;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>

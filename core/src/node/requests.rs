@@ -150,7 +150,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Returns the requester of a request, with its index.
-    fn requester_of(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+    pub(super) fn requester_of(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
         self.requester_of_client(key)
             .filter(|(_, requester)| requester.key == key)
     }

@@ -10,6 +10,7 @@ use transfer::Spare;
 pub(crate) use transfer::{Page, Wanted, WelcomeVerdict};
 
 use super::snapshot::State;
+use crate::invariant::ensure;
 use crate::membership::Membership;
 use crate::mutant::{Mistake, Mutant};
 use crate::table::{Numbered, Table};
@@ -455,30 +456,64 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         self.log.iter_from(next)
     }
 
+    /// True if this node waits for an answer to a pending request that `is_asked` does not know (rule X4).
+    pub(crate) fn waits_in_vain(
+        &self,
+        me: NodeId,
+        is_asked: impl Fn(RequestKey, u32) -> bool,
+    ) -> bool {
+        let waits = |pending: &Pending<M::Command>| pending.waiter == me;
+        self.pending
+            .iter()
+            .any(|(_, pending)| waits(pending) && !is_asked(pending.key, pending.fingerprint))
+    }
+
     /// Checks the invariants that hold between steps.
-    pub(crate) fn invariants(&self) {
-        debug_assert!(
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        ensure(
             self.log.floor() <= self.state.applied,
-            "dropped a decision before applying it (R2)"
-        );
+            "dropped a decision before applying it (R2)",
+        )?;
         let next = self.state.applied.next();
-        debug_assert!(
+        ensure(
             next.is_none_or(|next| self.log.get(next).is_none()),
-            "a decision that could be applied was not"
-        );
-        debug_assert!(
+            "a decision that could be applied was not",
+        )?;
+        ensure(
             self.decided_under.1 <= self.decided,
-            "an announced decision is not known as decided (C3)"
-        );
-        debug_assert!(!self.has_diverged(), "a divergence halts the node (N3)");
-        debug_assert!(
+            "an announced decision is not known as decided (C3)",
+        )?;
+        ensure(!self.has_diverged(), "a divergence halts the node (N3)")?;
+        ensure(
             self.pending
                 .iter()
                 .all(|(_, pending)| pending.proposal.key() == Some(pending.key)),
-            "a pending request has the key of its proposal"
-        );
-        self.pending.invariants();
-        self.transfer_invariants();
+            "a pending request has the key of its proposal",
+        )?;
+        ensure(
+            self.ahead().all(|(slot, _)| slot <= self.decided),
+            "has a decision that it does not know to be one (R2)",
+        )?;
+        let is_found = |(index, pending): (usize, &Pending<M::Command>)| {
+            let request = (pending.key.number, pending.fingerprint);
+            self.find(pending.key.client, Some(request)) == Some(index)
+        };
+        ensure(
+            self.pending.iter().all(is_found),
+            "a request is pending twice, or is not found (X1)",
+        )?;
+        // Whoever has lost its session is told when its request gets a slot.
+        let is_new = |pending: &Pending<M::Command>| {
+            let outcome = self.look_up(&pending.proposal, pending.fingerprint);
+            outcome.is_none_or(|outcome| matches!(outcome, Outcome::Evicted))
+        };
+        ensure(
+            self.pending.iter().all(|(_, pending)| is_new(pending)),
+            "a request that can be answered is pending (X1)",
+        )?;
+        self.pending.check_invariants()?;
+        self.state.sessions.check_invariants(self.state.applied)?;
+        self.check_transfer_invariants()
     }
 }
 

@@ -4,6 +4,7 @@
 //! (Liskov and Cowling, 2012, section 4). Here an entry is written only when a request is *applied*, and the log
 //! assigns the identities (rules X1 to X3).
 
+use crate::invariant::ensure;
 use crate::mutant::{Mistake, Mutant};
 use crate::{
     ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestKey, RequestNumber, Sink,
@@ -67,6 +68,29 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
     /// Returns the number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Checks the invariants that hold between steps, for a table that follows from the log up to `applied`.
+    pub(crate) fn check_invariants(&self, applied: Slot) -> Result<(), &'static str> {
+        ensure(
+            self.table
+                .is_sorted_by(|one, next| one.client < next.client),
+            "the sessions are not in the order in which they were opened (X2)",
+        )?;
+        let is_used = |session: &Session<O>| {
+            session.client.0 <= session.used.number() && session.used <= applied
+        };
+        ensure(
+            self.table.iter().all(is_used),
+            "a session was used before it was opened, or in a slot that is not applied (X2)",
+        )?;
+        let has_answer = |session: &Session<O>| {
+            session.reply.is_some() == (session.number != RequestNumber::REGISTRATION)
+        };
+        ensure(
+            self.table.iter().all(has_answer),
+            "a session has the answer to its last request, and none before the first (X1)",
+        )
     }
 
     /// Returns the place of a client's session: at the first look for most, after a binary search for the others.

@@ -1,7 +1,8 @@
 //! Checkers of the protocol's invariants, which observe every step of a simulated cluster.
 //!
 //! What is checked follows from what nodes write, say, answer and apply, and from what clients ask: never from how a node
-//! does it. What is compared with what is kept for a bounded number of slots; what is older is counted as not checked.
+//! does it, but for the invariants that a node states itself. What is compared with what is kept for a bounded number of
+//! slots; what is older is counted as not checked.
 
 mod ballots;
 mod check_counts;
@@ -142,7 +143,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         &self.seen
     }
 
-    /// Compares the nodes with the log once more when a run is over.
+    /// Compares the nodes with the log once more when a run is over, and asks each whether its own invariants hold.
     ///
     /// # Errors
     ///
@@ -156,6 +157,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     {
         for node in nodes {
             self.state(node)?;
+            self.is_whole(node)?;
         }
         Ok(())
     }
@@ -435,7 +437,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         for reply in taken.replies {
             self.replied(id, reply)?;
         }
+        self.steps = self.steps.wrapping_add(1);
         self.beliefs(node)?;
+        self.whole(node)?;
         self.room(id, &node.marks())
     }
 

@@ -1,7 +1,8 @@
 //! Violations of the rules that are checked in a run, and the names of the rules.
 //!
 //! A violation says which node did something that no node may do, and at which slot and ballot. It is small and has no
-//! text of its own, so that checkers run on a microcontroller as well; the words are made when it is displayed.
+//! text of its own but one that never changes, so that checkers run on a microcontroller as well; the words are made when
+//! it is displayed.
 
 use crate::{Ballot, NodeId, RequestNumber, Slot};
 use core::fmt;
@@ -45,6 +46,7 @@ pub enum Rule {
     Contradiction,
     Garbled,
     Malformed,
+    BrokenState,
 }
 
 const _: () = {
@@ -60,7 +62,7 @@ const _: () = {
 
 impl Rule {
     /// Every rule, in the order of the variants.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Disagreement,
         Self::WrongAnswer,
         Self::Divergence,
@@ -91,6 +93,7 @@ impl Rule {
         Self::Contradiction,
         Self::Garbled,
         Self::Malformed,
+        Self::BrokenState,
     ];
 
     /// Its place in [`Rule::ALL`].
@@ -134,6 +137,7 @@ impl Rule {
             Self::Contradiction => "contradiction",
             Self::Garbled => "garbled",
             Self::Malformed => "malformed",
+            Self::BrokenState => "broken-state",
         }
     }
 }
@@ -350,6 +354,14 @@ pub enum Violation {
         /// How many messages.
         messages: u64,
     },
+    /// A node's own invariants do not hold between two steps: see
+    /// [`Node::check_invariants`](crate::Node::check_invariants).
+    BrokenState {
+        /// The node.
+        node: NodeId,
+        /// What is wrong with it.
+        broken: &'static str,
+    },
 }
 
 impl Violation {
@@ -386,6 +398,7 @@ impl Violation {
             Self::Contradiction { .. } => Rule::Contradiction,
             Self::Garbled { .. } => Rule::Garbled,
             Self::Malformed { .. } => Rule::Malformed,
+            Self::BrokenState { .. } => Rule::BrokenState,
         }
     }
 
@@ -425,9 +438,10 @@ impl fmt::Display for Violation {
             | Self::StorageLost { .. }
             | Self::StorageFull { .. }
             | Self::StorageMiscounted { .. } => self.fmt_limit(f),
-            Self::Contradiction { .. } | Self::Garbled { .. } | Self::Malformed { .. } => {
-                self.fmt_saying(f)
-            }
+            Self::Contradiction { .. }
+            | Self::Garbled { .. }
+            | Self::Malformed { .. }
+            | Self::BrokenState { .. } => self.fmt_saying(f),
         }
     }
 }
@@ -569,7 +583,7 @@ impl Violation {
         }
     }
 
-    /// Describes what a node says of itself, or says so that others do not understand it.
+    /// Describes what a node says of itself, or says so that others do not understand it; and what it does not say.
     fn fmt_saying(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Contradiction { node } => write!(
@@ -583,6 +597,9 @@ impl Violation {
                 f,
                 "{messages} messages of nodes were taken for malformed, and arrived as they were sent"
             ),
+            Self::BrokenState { node, broken } => {
+                write!(f, "{node} is in a state that it must not be in: {broken}")
+            }
             _ => f.write_str(self.name()),
         }
     }
@@ -641,6 +658,10 @@ mod tests {
             Violation::Contradiction { node },
             Violation::Garbled { node },
             Violation::Malformed { messages: 2 },
+            Violation::BrokenState {
+                node,
+                broken: "is odd",
+            },
         ];
         assert_eq!(all.map(|violation| violation.rule()), Rule::ALL);
         let texts: BTreeSet<_> = all.iter().map(ToString::to_string).collect();

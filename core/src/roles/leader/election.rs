@@ -1,6 +1,7 @@
 //! The election of a leader: the probe, the scout, and the adoption of accepted proposals.
 
 use super::{Leader, LeaderState, Leadership, NOT_HEARD};
+use crate::invariant::ensure;
 use crate::membership::Membership;
 use crate::mutant::Mutant;
 use crate::roles::commander::Commander;
@@ -36,11 +37,15 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Checks the invariants that hold between steps.
-    pub(super) fn invariants(&self) {
-        debug_assert!(
+    pub(super) fn check_invariants(&self, members: NodeSet) -> Result<(), &'static str> {
+        ensure(
             self.granted.contains(self.ballot.leader()),
-            "a node that probes misses its leader itself (L7)"
-        );
+            "a node that probes misses its leader itself (L7)",
+        )?;
+        ensure(
+            !self.granted.is_quorum(members),
+            "a quorum has granted the probe, and nothing is claimed (L7)",
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Replica;
 use super::page_run::PageRun;
+use crate::invariant::ensure;
 use crate::mutant::Mutant;
 use crate::roles::snapshot::{Installing, PageBytes, State};
 use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
@@ -204,22 +205,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Checks the invariants of the spare state that hold between steps.
-    pub(super) fn transfer_invariants(&self) {
+    pub(super) fn check_transfer_invariants(&self) -> Result<(), &'static str> {
         match &self.spare {
             Spare::Empty => {}
             Spare::Pinned { id, state, .. } => {
-                debug_assert!(
+                ensure(
                     id.at <= self.state.applied && state.applied == id.at,
-                    "a pinned snapshot is of a state that was applied here, and does not change (T4)"
-                );
+                    "a pinned snapshot is of a state that was applied here, and does not change (T4)",
+                )?;
             }
-            Spare::Installing { installing, .. } => {
-                debug_assert!(
+            Spare::Installing {
+                installing, run, ..
+            } => {
+                run.check_invariants(Self::RUN_MAX)?;
+                ensure(
                     !installing.is_complete(),
-                    "a complete snapshot is installed at once (T4)"
-                );
+                    "a complete snapshot is installed at once (T4)",
+                )?;
             }
         }
+        Ok(())
     }
 
     /// Drops the pinned snapshot, as no page of it has been fetched for a while.
@@ -227,6 +232,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         if matches!(self.spare, Spare::Pinned { .. }) {
             self.spare = Spare::Empty;
         }
+    }
+
+    /// True while a snapshot is pinned, for other nodes or for the storage of this one.
+    pub(crate) fn is_pinned(&self) -> bool {
+        matches!(self.spare, Spare::Pinned { .. })
     }
 
     /// True while a snapshot is being fetched.

@@ -1,4 +1,5 @@
-//! Checks of what a node says as a whole: of itself between two steps, and to others in frames.
+//! Checks of a node as a whole: what it says of itself between two steps, what it says to others in frames, and whether
+//! its own invariants hold.
 
 use super::Invariants;
 use crate::simulation::setting::Setting;
@@ -13,6 +14,10 @@ const FRAME_EVERY: u32 = 127;
 /// Every how many steps a node is asked for what it believes. What an election has left behind stays for a while.
 const BELIEFS_EVERY: u32 = 5;
 
+/// Every how many steps a node is asked whether its own invariants hold, which takes as long as a step or two. What is
+/// wrong between two steps mostly stays so, and is found later or at the end by [`Invariants::ended`].
+const STATES_EVERY: u32 = 17;
+
 /// The longest frame that is written: far longer than any of the state machines that are simulated needs.
 const FRAME_MAX: usize = 4096;
 
@@ -22,7 +27,6 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     /// ballot (rule L4), and has promised no higher one. Where an election ends, each of these is forgotten in another
     /// place.
     pub(super) fn beliefs(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
-        self.steps = self.steps.wrapping_add(1);
         if !self.steps.is_multiple_of(BELIEFS_EVERY) {
             return Ok(());
         }
@@ -38,6 +42,25 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         } else {
             Err(Violation::Contradiction { node: id })
         }
+    }
+
+    /// Now and then a node is asked whether its own invariants hold between two steps.
+    pub(super) fn whole(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
+        if self.steps.is_multiple_of(STATES_EVERY) {
+            self.is_whole(node)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The invariants of a node hold, whatever it has done.
+    pub(super) fn is_whole(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
+        self.seen.check(Rule::BrokenState);
+        node.check_invariants()
+            .map_err(|broken| Violation::BrokenState {
+                node: node.id(),
+                broken,
+            })
     }
 
     /// Now and then a message that leaves is written as a frame: it is read from it as it was written.
