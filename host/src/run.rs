@@ -37,7 +37,7 @@ pub(crate) const STACK: usize = 64 << 20;
 
 /// Capacity of the smaller of the two simulations in nodes and in clients; it queues 1,024 events. The larger one has
 /// room for 64 of each and 8,192 events, and initializing its memory would take most of the time of a short run.
-const SMALL_MAX: u16 = 16;
+pub(crate) const SMALL_MAX: u16 = 16;
 /// [`SMALL_MAX`] as a const generic argument.
 pub(crate) const SMALL_CAPACITY: usize = 16;
 
@@ -241,7 +241,7 @@ pub(crate) fn run_until_verdict(mut step: impl FnMut() -> Option<Verdict>) -> Ve
 }
 
 /// True if the smaller of the two simulations has room for the scenario.
-pub(crate) const fn is_small(scenario: &Scenario) -> bool {
+const fn is_small(scenario: &Scenario) -> bool {
     scenario.nodes <= SMALL_MAX && scenario.clients <= SMALL_MAX
 }
 

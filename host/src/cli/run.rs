@@ -41,6 +41,13 @@ pub(super) struct RunArgs {
     /// Restart a node whose file in --data is missing or damaged as a learner, which never votes; can be repeated
     #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
     learner: Vec<NodeId>,
+    /// Replace a node whose file in --data is missing or damaged by a new one, which will vote; can be repeated
+    ///
+    /// The new node gets the next free number and joins with empty storage. Once it has caught up, it becomes a member
+    /// and the lost one is removed, in one step. Later runs start the new node and never the lost one, whose number is
+    /// not used again. A majority of the members must be left.
+    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
+    replace: Vec<NodeId>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -173,7 +180,14 @@ impl RunArgs {
             }
         };
         let subject = match (subject, self.data) {
-            (Subject::Plain(options), Some(path)) => stored(options, path, self.learner)?,
+            (Subject::Plain(options), Some(path)) => Subject::Stored {
+                data: Data {
+                    path,
+                    learners: self.learner,
+                    replace: self.replace,
+                },
+                options,
+            },
             (subject, _) => subject,
         };
         // The options of a plain run have the mutant already.
@@ -190,15 +204,6 @@ impl RunArgs {
         }
         self.show.command(subject, drawn, self.record, None)
     }
-}
-
-/// A run on the files of a directory, after a check that every learner is one of the nodes.
-fn stored(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
-    for learner in &learners {
-        check_node("--learner", *learner, &learner.0, options.nodes)?;
-    }
-    let data = Data { path, learners };
-    Ok(Subject::Stored { options, data })
 }
 
 impl ShowArgs {

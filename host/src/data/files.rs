@@ -4,7 +4,6 @@ use super::error::DataError;
 use crate::run::{PAGE, WINDOW};
 use crate::store::{DataDir, FileStorage, Seen};
 use core::mem;
-use std::path::PathBuf;
 use synod::simulation::{Deferred, Failed, Mark, NodeStart, Refused, Scenario, Stores};
 use synod::storage::{Journal, Opened, Storage};
 use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
@@ -21,6 +20,8 @@ pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
     opened: Vec<Seen>,
     /// First error of a file since it was asked for.
     error: Option<DataError>,
+    /// Node that a node without state asks for it first; `None` for the founder.
+    pub(super) contact: Option<NodeId>,
 }
 
 /// File of a node. It is opened long before the node starts, as all files are compared first.
@@ -30,44 +31,57 @@ enum File<M: StateMachine, const CLIENTS: usize> {
     Opened(Box<Opened<FileStorage, M, WINDOW, CLIENTS>>),
     /// Open while the node is running.
     Open(Box<Journal<FileStorage>>),
-    /// Absent, because the node is a learner.
+    /// Unused, because the node is a learner, or does not run.
     None,
     /// Unusable.
     Failed,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
-    /// Opens the files of all nodes of a scenario except the learners.
+    /// Opens the files of all nodes of a scenario that run, except the learners.
     pub(super) fn open(
         dir: &mut DataDir,
         scenario: &Scenario,
         learners: &[NodeId],
     ) -> Result<Self, DataError> {
-        let mut seen = Vec::new();
-        let file = |node| {
-            if learners.contains(&node) {
-                return Ok(File::None);
-            }
-            let storage = dir.storage(node).map_err(DataError::Store)?;
-            let path = storage.path().to_path_buf();
-            seen.push(Seen::of(node, &storage));
-            let config = scenario.config(node);
-            let opened = Journal::open(storage, config);
-            checked(
-                opened.map_err(|error| DataError::Open(path.clone(), error))?,
-                node,
-                path,
-            )
-        };
-        let files = (0..scenario.nodes)
-            .map(NodeId)
-            .map(file)
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            nodes: files,
-            opened: seen,
+        let mut files = Self {
+            nodes: Vec::new(),
+            opened: Vec::new(),
             error: None,
-        })
+            contact: None,
+        };
+        for node in (0..scenario.nodes).map(NodeId) {
+            if learners.contains(&node) || scenario.absent.contains(node) {
+                files.nodes.push(File::None);
+            } else {
+                files.add(dir, scenario, node)?;
+            }
+        }
+        Ok(files)
+    }
+
+    /// Opens the file of the next node.
+    fn add(
+        &mut self,
+        dir: &mut DataDir,
+        scenario: &Scenario,
+        node: NodeId,
+    ) -> Result<(), DataError> {
+        let (seen, opened) = open_one(dir, scenario, node)?;
+        self.opened.push(seen);
+        self.nodes.push(File::Opened(opened));
+        Ok(())
+    }
+
+    /// Creates the files of the nodes of a scenario that are new.
+    pub(super) fn add_new(
+        &mut self,
+        dir: &mut DataDir,
+        scenario: &Scenario,
+    ) -> Result<(), DataError> {
+        let known = u16::try_from(self.nodes.len()).unwrap_or(u16::MAX);
+        let mut new = (known..scenario.nodes).map(NodeId);
+        new.try_for_each(|node| self.add(dir, scenario, node))
     }
 
     /// Returns the number of records in each file. A running node's count is the second for its
@@ -99,20 +113,28 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
     }
 }
 
-/// Refuses damaged storage. Such a node must not vote, and whether it may go on as a learner is for
-/// the operator to say.
-fn checked<M: StateMachine, const CLIENTS: usize>(
-    opened: Opened<FileStorage, M, WINDOW, CLIENTS>,
+/// A journal that has been read, and not started.
+type Unstarted<M, const CLIENTS: usize> = Box<Opened<FileStorage, M, WINDOW, CLIENTS>>;
+
+/// Opens the file of a node. Damaged or older storage is refused: such a node must not vote, and whether it goes on as a
+/// learner or is replaced is for the operator to say.
+pub(super) fn open_one<M: StateMachine, const CLIENTS: usize>(
+    dir: &mut DataDir,
+    scenario: &Scenario,
     node: NodeId,
-    path: PathBuf,
-) -> Result<File<M, CLIENTS>, DataError> {
-    match opened {
+) -> Result<(Seen, Unstarted<M, CLIENTS>), DataError> {
+    let of_node = |error| DataError::Node { node, error };
+    let storage = dir.storage(node).map_err(of_node)?;
+    let path = storage.path().to_path_buf();
+    let seen = Seen::of(node, &storage);
+    let opened = Journal::open(storage, scenario.config(node));
+    match opened.map_err(|error| DataError::Open(path.clone(), error))? {
         Opened::Damaged(damaged) => Err(DataError::Damaged {
             path,
             node,
             damage: damaged.damage(),
         }),
-        opened => Ok(File::Opened(Box::new(opened))),
+        opened => Ok((seen, Box::new(opened))),
     }
 }
 
@@ -126,11 +148,15 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
         let NodeStart {
             now,
-            config,
+            mut config,
             run_seed,
             ..
         } = start;
         let node = config.node;
+        if let Some(contact) = self.contact {
+            // Which matters only to a node that has no state.
+            config.founder = contact;
+        }
         // A node of a run on files starts once: no fault of a plan restarts it.
         let file = self.nodes.get_mut(usize::from(node.0)).ok_or(Refused)?;
         // Whatever goes wrong from here on, the file is not used again.
