@@ -775,10 +775,7 @@ fn v5_a_node_without_its_file_is_replaced_by_a_new_one_that_votes() {
 
 #[test]
 fn v5_a_replacement_that_is_killed_at_any_moment_continues() {
-    for (round, lines) in [0, 1, 20, 60, 100, 150, 200, 300, 400, 800]
-        .into_iter()
-        .enumerate()
-    {
+    for (round, lines) in [0, 60, 150, 300, 800].into_iter().enumerate() {
         let path = directory(&format!("replaced-killed-{round}"));
         done(SMALL, &path);
         fs::remove_file(path.join("node-0.store")).unwrap();
@@ -795,9 +792,9 @@ fn v5_a_replacement_that_is_killed_at_any_moment_continues() {
         child.wait().unwrap();
         let manifest = fs::read_to_string(path.join("cluster.toml")).unwrap();
         let again = if manifest.contains("[replaced]") {
-            "--requests 500"
+            "--requests 60"
         } else {
-            "--requests 500 --replace 0"
+            "--requests 60 --replace 0"
         };
         let output = done(&format!("{SMALL} {again}"), &path);
         assert_eq!(
@@ -906,6 +903,13 @@ fn a_node_that_cannot_be_replaced_is_refused_and_nothing_is_changed() {
     done(&format!("{SMALL} --requests 12"), &path);
 }
 
+/// Returns the checksum of a record in a journal: the CRC-32 of IEEE 802.3.
+fn crc32(bytes: &[u8]) -> u32 {
+    let shifted = |crc: u32| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+    let step = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shifted(crc));
+    !bytes.iter().fold(u32::MAX, step)
+}
+
 #[test]
 fn a_directory_of_an_earlier_version_is_refused_with_what_to_do() {
     let says = "use the version of the program that wrote it, or begin with a new directory";
@@ -951,6 +955,8 @@ fn a_directory_of_an_earlier_version_is_refused_with_what_to_do() {
             .position(|window| window[0] == 3 && window[5..] == [0, 0, 64, 0, 16, 0]);
         if let Some(at) = at {
             record[at] = 2;
+            let checksum = crc32(&record[4..]).to_le_bytes();
+            record[..4].copy_from_slice(&checksum);
             patched += 1;
         }
         storage.append(&record).unwrap();

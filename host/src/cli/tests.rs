@@ -399,7 +399,7 @@ fn invalid_sweep_options_are_named_with_the_values_accepted() {
         (
             "sweep --faults loss,crash --nodes 2",
             "--faults got 'crash', but takes faults that so few nodes can have: \
-             loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump,torn,slow-disk,failed-write,full-disk",
+             loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump,torn,slow-disk,failed-write,full-disk,change",
         ),
         (
             "7 --faults all --nodes 17",

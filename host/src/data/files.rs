@@ -6,7 +6,7 @@ use crate::store::{DataDir, FileStorage, Seen};
 use core::mem;
 use synod::simulation::{Deferred, Failed, Mark, NodeStart, Refused, Scenario, Stores};
 use synod::storage::{Journal, Opened, Storage};
-use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
+use synod::{Config, Durable, Duration, Instant, Node, NodeId, NodeSet, StateMachine, Write};
 
 /// A journal on a file for each node.
 ///
@@ -20,8 +20,8 @@ pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
     opened: Vec<Seen>,
     /// First error of a file since it was asked for.
     error: Option<DataError>,
-    /// Node that a node without state asks for it first; `None` for the founder.
-    pub(super) contact: Option<NodeId>,
+    /// Members that run, as the directory remembered them.
+    present: NodeSet,
 }
 
 /// File of a node. It is opened long before the node starts, as all files are compared first.
@@ -48,7 +48,7 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
             nodes: Vec::new(),
             opened: Vec::new(),
             error: None,
-            contact: None,
+            present: present(dir, scenario),
         };
         for node in (0..scenario.nodes).map(NodeId) {
             if learners.contains(&node) || scenario.absent.contains(node) {
@@ -113,6 +113,22 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
     }
 }
 
+/// Returns the members that run, as the directory remembers them.
+fn present(dir: &DataDir, scenario: &Scenario) -> NodeSet {
+    dir.members().members.minus(scenario.absent)
+}
+
+/// Has a node that has no state ask a present member for it first, as the founder may be gone. The founder itself stays
+/// one, and no other node becomes one.
+fn asking(mut config: Config, present: NodeSet) -> Config {
+    if config.node != config.founder
+        && let Some(member) = present.without(config.node).nth(0)
+    {
+        config.founder = member;
+    }
+    config
+}
+
 /// A journal that has been read, and not started.
 type Unstarted<M, const CLIENTS: usize> = Box<Opened<FileStorage, M, WINDOW, CLIENTS>>;
 
@@ -127,7 +143,8 @@ pub(super) fn open_one<M: StateMachine, const CLIENTS: usize>(
     let storage = dir.storage(node).map_err(of_node)?;
     let path = storage.path().to_path_buf();
     let seen = Seen::of(node, &storage);
-    let opened = Journal::open(storage, scenario.config(node));
+    let config = asking(scenario.config(node), present(dir, scenario));
+    let opened = Journal::open(storage, config);
     match opened.map_err(|error| DataError::Open(path.clone(), error))? {
         Opened::Damaged(damaged) => Err(DataError::Damaged {
             path,
@@ -148,15 +165,11 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
     ) -> Result<Node<M, WINDOW, CLIENTS, PAGE>, Refused> {
         let NodeStart {
             now,
-            mut config,
+            config,
             run_seed,
             ..
         } = start;
         let node = config.node;
-        if let Some(contact) = self.contact {
-            // Which matters only to a node that has no state.
-            config.founder = contact;
-        }
         // A node of a run on files starts once: no fault of a plan restarts it.
         let file = self.nodes.get_mut(usize::from(node.0)).ok_or(Refused)?;
         // Whatever goes wrong from here on, the file is not used again.
@@ -164,6 +177,7 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
             File::Opened(opened) => *opened,
             File::None => {
                 *file = File::None;
+                let config = asking(config, self.present);
                 return Node::learn(config, run_seed, now).map_err(|_| Refused);
             }
             File::Open(_) | File::Failed => return Err(Refused),

@@ -74,8 +74,6 @@ impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
         must_fit(&dir, room).map_err(refused)?;
         let scenario = self::scenario(options, &dir, gone);
         files.add_new(&mut dir, &scenario)?;
-        // Whoever is asked first for the state must be there.
-        files.contact = members.minus(unused).nth(0);
         let pending = Pending::of(&dir, members, gone);
         Ok(Self {
             dir,
