@@ -19,7 +19,8 @@ pub use file::{FileError, keys, parse, print, read, try_write, write};
 pub use schema::{Outcome, planned_kinds};
 
 use crate::linearizability::{Checked, History, Objects};
-use crate::options::Machine;
+use crate::membership::MembersAtEnd;
+use crate::options::{Machine, Options};
 use crate::run::{self, Checks, Finished, HostTracer, KEYS, PAGE, RunError};
 use core::marker::PhantomData;
 use synod::machines::{Bank, Kv};
@@ -48,6 +49,20 @@ impl Case {
             trial,
             script: None,
         }
+    }
+
+    /// Returns the run that options describe, with every check. The capacities are those of runs without checks.
+    pub(crate) fn of_options(options: &Options) -> Self {
+        Self::of(Trial {
+            scenario: options.scenario(),
+            weather: Weather::CALM,
+            plan: options.plan().collect(),
+            requests: options.requests,
+            is_bank: options.machine == Machine::Bank,
+            contended: 0,
+            room: Capacities::Wide,
+            has_least_storage: false,
+        })
     }
 
     /// Returns the replicated state machine.
@@ -363,7 +378,7 @@ where
         }
         verdict
     });
-    let (_, (digest, (tally, leaderships))) = tracers;
+    let (_, (digest, (tally, (leaderships, epochs)))) = tracers;
     let (mut invariants, (history, pace)) = observers;
     let (verdict, checked) = final_verdict(verdict, || {
         // The states once more at the very end: during the run only some slots are compared.
@@ -382,6 +397,9 @@ where
         digest,
         tally,
         leaderships,
+        epochs,
+        members: MembersAtEnd::of(&simulation),
+        replaced: Vec::new(),
         marks: simulation.marks().collect(),
         earlier: 0,
         checks: Some(Checks {

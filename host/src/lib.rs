@@ -29,6 +29,7 @@ mod json;
 pub mod leadership;
 pub mod linearizability;
 pub mod log;
+pub mod membership;
 #[cfg(feature = "mutants")]
 pub mod museum;
 pub mod mutant;

@@ -4,11 +4,12 @@
 //! [`RunCommand`](crate::commands::run::RunCommand) instead. So two equal values of [`Options`] are
 //! the same run, and the command that a report prints is made from the options alone.
 
+use crate::membership::{PlannedChange, span_of};
 use crate::mutant::{self, Mutant};
 use crate::shell_quoting;
 use crate::values::UNTIL_MAX;
 use core::fmt::{self, Write};
-use synod::simulation::{KILLS_MAX, Kill, Link, Placement, Scenario, Target};
+use synod::simulation::{KILLS_MAX, Kill, Link, PLAN_MAX, Placement, Planned, Scenario, Target};
 use synod::{Duration, NodeId};
 
 /// Number of requests of each client by default; the script of the default run has eleven.
@@ -49,7 +50,7 @@ impl Machine {
 pub struct Options {
     /// Seed of all random choices in the run.
     pub run_seed: u64,
-    /// Number of nodes, 1 to 64.
+    /// Number of nodes that found the cluster, 1 to 64; a change can add more.
     pub nodes: u16,
     /// Probability that a message is lost, in millionths.
     pub loss_ppm: u32,
@@ -67,6 +68,8 @@ pub struct Options {
     pub placement: Option<Placement>,
     /// Nodes that crash for good, with the time of each crash; at most [`KILLS_MAX`].
     pub kills: Vec<Kill>,
+    /// Changes of the members; at most [`PLAN_MAX`].
+    pub changes: Vec<PlannedChange>,
     /// Bound on simulated time; `None` for [`Options::default_until`].
     pub until: Option<Duration>,
     /// Bound on the number of events; `None` for [`Options::default_events`].
@@ -90,6 +93,7 @@ impl Options {
             clients: default.clients,
             placement: None,
             kills: Vec::new(),
+            changes: Vec::new(),
             until: None,
             events: None,
             mutant: None,
@@ -138,10 +142,40 @@ impl Options {
         requests.saturating_mul(10_000).max(10_000_000)
     }
 
+    /// Returns the number of all nodes: those that found the cluster, and those that a change adds, which run from the
+    /// beginning as learners.
+    ///
+    /// ```
+    /// use synod::{Duration, NodeId, NodeSet};
+    /// use synod_host::Options;
+    /// use synod_host::membership::PlannedChange;
+    ///
+    /// let mut options = Options::new(6);
+    /// options.nodes = 3;
+    /// options.changes.push(PlannedChange {
+    ///     at: Duration::from_secs(2),
+    ///     add: NodeSet::only(NodeId(4)),
+    ///     remove: NodeSet::only(NodeId(1)),
+    /// });
+    /// assert_eq!(options.all_nodes(), 5);
+    /// assert_eq!(options.command(), "synod 6 --nodes 3 --change 2s:+4-1");
+    /// ```
+    pub fn all_nodes(&self) -> u16 {
+        let added = self.changes.iter().map(|change| span_of(change.add));
+        added.fold(self.nodes, u16::max)
+    }
+
+    /// Returns the changes of the members as a plan. Changes beyond [`PLAN_MAX`] are dropped.
+    pub(crate) fn plan(&self) -> impl Iterator<Item = Planned> {
+        let changes = self.changes.iter().take(PLAN_MAX);
+        changes.map(PlannedChange::planned)
+    }
+
     /// Returns the scenario to simulate. Kills beyond [`KILLS_MAX`] are dropped.
     pub fn scenario(&self) -> Scenario {
         let mut scenario = Scenario::new(self.run_seed);
-        scenario.nodes = self.nodes;
+        scenario.nodes = self.all_nodes();
+        scenario.founders = (scenario.nodes > self.nodes).then_some(self.nodes);
         scenario.link = Link {
             delay: self.delay,
             jitter: self.jitter(),
@@ -206,6 +240,9 @@ impl Options {
                 Target::Node(node) => write!(line, " --kill {}@{at}", node.0)?,
                 Target::Leader => write!(line, " --kill leader@{at}")?,
             }
+        }
+        for change in &self.changes {
+            write!(line, " --change {change}")?;
         }
         if let Some(until) = self.until.filter(|until| *until != self.default_until()) {
             write!(line, " --until {until}")?;

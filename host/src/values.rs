@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::membership::{self, PlannedChange};
 use crate::sweep::{Seeds, Shard};
 use core::num::NonZeroUsize;
 use core::ops::RangeInclusive;
@@ -273,6 +274,18 @@ pub(crate) fn kill(text: &str) -> Result<Kill, Expected> {
         Some(Kill { target, at })
     });
     parsed.ok_or("NODE@TIME or leader@TIME, such as 3@1s, NODE_3@1.5s or leader@800ms")
+}
+
+/// Parses a change of the members: `2s:+4-1`.
+pub(crate) fn change(text: &str) -> Result<PlannedChange, Expected> {
+    let parsed = text.split_once(':').and_then(|(at, nodes)| {
+        let (add, remove) = membership::parse_nodes(nodes)?;
+        let at = span(at)?;
+        Some(PlannedChange { at, add, remove })
+    });
+    parsed.ok_or(
+        "a time, a colon, and nodes from 0 to 63 to add (+) and remove (-), each named once, such as 2s:+4-1",
+    )
 }
 
 /// Parses the number of a node, as a number or as it is named in the log.

@@ -8,7 +8,7 @@ use super::capacities::EventQueue;
 use super::client::Progress;
 use super::clock::Clock;
 use super::event_loop::Simulation;
-use super::fault::Fault;
+use super::fault::{Fault, Planned};
 use super::nemesis::Nemesis;
 use super::node_storage::{NodeStart, Stores};
 use super::observer::Observer;
@@ -95,6 +95,25 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                     .push(at + self.retry, SimEvent::Client(index));
             }
         }
+    }
+
+    /// Adds a fault to the plan of a run under way, which is not over before the fault is. It begins at its time, or at once
+    /// if that is past. Returns false where nothing is ever planned, or there is no room.
+    pub fn plan_fault(&mut self, planned: Planned) -> bool {
+        let nodes = u16::try_from(self.members.len()).unwrap_or(u16::MAX);
+        if planned.validate(nodes).is_err() {
+            return false;
+        }
+        let added = self.nemesis.plan_mut().and_then(|plan| plan.add(planned));
+        let Some(index) = added else {
+            return false;
+        };
+        let at = planned.at.max(self.now);
+        let is_scheduled = self.scheduler.push(at, SimEvent::BeginFault(index)).is_ok();
+        if let Some(plan) = self.nemesis.plan_mut() {
+            plan.open += u16::from(is_scheduled);
+        }
+        is_scheduled
     }
 
     /// The node under which a planned fault is traced: its target, or the first of a set.

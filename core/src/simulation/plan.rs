@@ -72,6 +72,18 @@ struct Entry {
     is_spent: bool,
 }
 
+impl Entry {
+    const fn new(planned: Planned) -> Self {
+        Self {
+            planned,
+            target: None,
+            began: false,
+            ended: false,
+            is_spent: false,
+        }
+    }
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self::new(&[])
@@ -81,14 +93,8 @@ impl Default for Plan {
 impl Plan {
     /// A plan of these faults, in any order; what is beyond [`PLAN_MAX`] is left out.
     pub fn new(faults: &[Planned]) -> Self {
-        let entry = |planned: &Planned| Entry {
-            planned: *planned,
-            target: None,
-            began: false,
-            ended: false,
-            is_spent: false,
-        };
-        let faults: Vec<Entry, PLAN_MAX> = faults.iter().take(PLAN_MAX).map(entry).collect();
+        let faults = faults.iter().take(PLAN_MAX).copied().map(Entry::new);
+        let faults: Vec<Entry, PLAN_MAX> = faults.collect();
         Self {
             open: 0,
             faults,
@@ -115,6 +121,13 @@ impl Plan {
     /// The faults, in their order.
     pub fn faults(&self) -> impl Iterator<Item = &Planned> {
         self.faults.iter().map(|entry| &entry.planned)
+    }
+
+    /// Adds a fault, and returns its index; `None` where there is no room.
+    pub(super) fn add(&mut self, planned: Planned) -> Option<u16> {
+        let index = u16::try_from(self.faults.len()).ok()?;
+        self.faults.push(Entry::new(planned)).ok()?;
+        Some(index)
     }
 
     /// Ends a fault; returns whether it had not ended before.

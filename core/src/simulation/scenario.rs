@@ -5,7 +5,7 @@
 
 use super::network::Link;
 use crate::mutant::Mistake;
-use crate::{Config, Duration, Instant, NODES_MAX, NodeId};
+use crate::{Config, Duration, Instant, NODES_MAX, NodeId, NodeSet};
 use core::fmt;
 use heapless::Vec;
 
@@ -65,6 +65,8 @@ pub struct Scenario {
     /// How many of them found the cluster, from node 0 on; `None` for all. The others join as learners, and vote when a
     /// [change](super::Fault::Change) has made them members.
     pub founders: Option<u16>,
+    /// Nodes that never run, as their storage is lost for good; empty for none. Their numbers are taken all the same.
+    pub absent: NodeSet,
     /// What the links between them are like.
     pub link: Link,
     /// How many clients, from 0 to [`CLIENTS_MAX`].
@@ -122,6 +124,7 @@ impl Scenario {
             run_seed,
             nodes,
             founders: None,
+            absent: NodeSet::EMPTY,
             link,
             clients: 11,
             placement: Placement::One(NodeId(nodes.saturating_sub(1))),

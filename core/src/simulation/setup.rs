@@ -177,8 +177,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
+        let is_absent = scenario.absent.contains(node);
         // Perfect storage has no part in a first start, so that its code is left out of it.
-        let built = if Self::DEFERRED {
+        let built = if Self::DEFERRED && !is_absent {
             let start = NodeStart {
                 now: Instant::ZERO,
                 config,
@@ -187,7 +188,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             };
             let built = self.stores.start(start, None);
             Ok(built.map_err(|_| ScenarioError::Refused(node))?)
-        } else if config.node == config.founder {
+        } else if config.node == config.founder && !is_absent {
             Node::found(config, scenario.run_seed, Instant::ZERO)
         } else {
             Node::join(config, scenario.run_seed, Instant::ZERO)
@@ -197,7 +198,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             node.set_mistake(scenario.mistake());
             Member {
                 node,
-                live: true,
+                live: !is_absent,
                 wake: Instant::FAR_FUTURE,
             }
         });
@@ -207,7 +208,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if !added {
             return Err(ScenarioError::Nodes { max: 0 });
         }
-        self.schedule_wake(node);
+        if !is_absent {
+            self.schedule_wake(node);
+        }
         Ok(())
     }
 

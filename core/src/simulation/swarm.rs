@@ -307,7 +307,7 @@ impl Draw {
                 NodeSet::only(new)
             };
             let (add, remove) = match kind {
-                0 => (add, NodeSet::EMPTY),
+                0 if !add.is_empty() => (add, NodeSet::EMPTY),
                 // The order of two changes is not certain, so nobody is removed for nothing while a lost member counts.
                 1 if !loses && members.len() > 1 => (NodeSet::EMPTY, NodeSet::only(old)),
                 2 if !unused.is_empty() && !loses => (unused, members),

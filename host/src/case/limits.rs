@@ -30,6 +30,9 @@ pub(super) fn check(trial: &Trial) -> Result<(), Invalid> {
         Capacities::Roomy | Capacities::Wide => MOST,
     };
     within("nodes", scenario.nodes.into(), 1, most.into())?;
+    if let Some(founders) = scenario.founders {
+        within("founders", founders.into(), 1, scenario.nodes.into())?;
+    }
     // None is allowed: such a cluster founds itself and rests.
     within("clients", scenario.clients.into(), 0, MOST.into())?;
     within("requests", (*requests).into(), 1, u64::from(u32::MAX) - 1)?;
@@ -161,6 +164,10 @@ fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Invalid> {
         Fault::Partial { one, other } => {
             exist("one", one, scenario)?;
             exist("other", other, scenario)
+        }
+        Fault::Change { add, remove } => {
+            exist("add", add, scenario)?;
+            exist("remove", remove, scenario)
         }
         Fault::SlowDisk { sync, .. } => at_most("sync", sync, DELAY_MAX, &"24h"),
         _ => Ok(()),

@@ -8,6 +8,7 @@
 
 use super::Script;
 use super::invalid::Invalid;
+use crate::membership::PlannedChange;
 use core::fmt::Display;
 use synod::simulation::{Fault, Planned, SKEW_MAX, Trial};
 use synod::{Duration, Instant, NodeId, NodeSet};
@@ -20,22 +21,31 @@ use synod::{Duration, Instant, NodeId, NodeSet};
 pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Invalid> {
     let scenario = &trial.scenario;
     let nodes = scenario.nodes;
+    let founders = scenario.founders.unwrap_or(nodes);
     if let Some(node) = scenario.second_founder
-        && (node == NodeId(0) || node.0 >= nodes)
+        && (node == NodeId(0) || node.0 >= founders)
     {
-        let takes = match nodes {
+        let takes = match founders {
             1 => "no node, as there is one".to_owned(),
             2 => "node 1".to_owned(),
-            _ => format!("a node from 1 to {}", nodes.saturating_sub(1)),
+            _ => format!("a node from 1 to {}", founders.saturating_sub(1)),
         };
         return Err(Invalid::value("second-founder", &node.0, &takes));
     }
     check_weather(trial)?;
+    let founders = NodeSet::first(founders);
+    let added = trial.plan.iter().map(|planned| match planned.fault {
+        Fault::Change { add, .. } => add,
+        _ => NodeSet::EMPTY,
+    });
+    let ever = added.fold(founders, NodeSet::union);
     for (index, planned) in trial.plan.iter().enumerate() {
         let at = FaultCheck {
             number: index + 1,
             planned,
             nodes,
+            founders,
+            ever,
         };
         at.check()?;
     }
@@ -127,6 +137,10 @@ struct FaultCheck<'a> {
     number: usize,
     planned: &'a Planned,
     nodes: u16,
+    /// Members at first.
+    founders: NodeSet,
+    /// All nodes that are members at some time.
+    ever: NodeSet,
 }
 
 impl FaultCheck<'_> {
@@ -173,8 +187,23 @@ impl FaultCheck<'_> {
             Fault::SlowDisk { sync, .. } if sync == Duration::ZERO => {
                 Err(self.invalid("sync is 0: the disk is not slow"))
             }
+            Fault::Change { add, remove } => self.change(add, remove),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that a change of the members can have an effect. The error is about the nodes to add if there are any, and
+    /// otherwise about those to remove.
+    fn change(&self, add: NodeSet, remove: NodeSet) -> Result<(), Invalid> {
+        let at = self.planned.at.since(Instant::ZERO);
+        let change = PlannedChange { at, add, remove };
+        let Some(why) = change.vacuity(self.founders, self.ever) else {
+            return Ok(());
+        };
+        let key = if add.is_empty() { "remove" } else { "add" };
+        let what = format!("fault {} (change): {why}", self.number);
+        let invalid = Invalid::new(what).under(key);
+        Err(invalid.at_index(self.number - 1).under("fault"))
     }
 
     /// Checks that the fault stops at least one message. A node's messages to itself do not count, as they never leave

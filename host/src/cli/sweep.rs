@@ -146,8 +146,9 @@ pub(super) struct CaseArgs {
 
 /// Options that describe a cluster, except for its size. A drawn case and a scenario have values of
 /// their own for all of these, and ignoring an option would mislead.
-const CLUSTER: [&str; 10] = [
-    "loss", "delay", "jitter", "kill", "machine", "clients", "requests", "place", "until", "events",
+const CLUSTER: [&str; 11] = [
+    "loss", "delay", "jitter", "kill", "change", "machine", "clients", "requests", "place",
+    "until", "events",
 ];
 
 impl CaseArgs {

@@ -18,7 +18,7 @@ use anstream::{AutoStream, ColorChoice};
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
 use std::process;
-use synod::{Record, StateMachine, Tracer, Way};
+use synod::{NODES_MAX, Record, StateMachine, Tracer, Way};
 
 /// Output format of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -87,10 +87,11 @@ impl Subject {
         }
     }
 
-    /// Returns the number of nodes.
-    pub const fn nodes(&self) -> u16 {
+    /// Returns the number of nodes that there can be. A directory may have any number of them.
+    pub fn nodes(&self) -> u16 {
         match self {
-            Self::Plain(options) | Self::Stored { options, .. } => options.nodes,
+            Self::Plain(options) => options.all_nodes(),
+            Self::Stored { .. } => NODES_MAX,
             Self::Case { case, .. } => case.trial.scenario.nodes,
         }
     }

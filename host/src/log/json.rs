@@ -7,7 +7,7 @@
 //! | `t_us` | the simulated time in microseconds |
 //! | `node` | the number of the node |
 //! | `role` | `Acceptor`, `Replica`, `Leader`, `Scout`, `Commander`, `Requester`, `Seed`, `Initializer`, `Node` or `Network` |
-//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted`, `fenced`, `killed`, `restarted`, `duplicated`, `delayed`, `fault_began` or `fault_ended` |
+//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `reconfigured`, `full`, `halted`, `exhausted`, `fenced`, `killed`, `restarted`, `duplicated`, `delayed`, `fault_began` or `fault_ended` |
 //!
 //! and, if the event is about a message,
 //!
@@ -25,12 +25,16 @@
 //! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed`, `restarted` and `ignored`, an object `fields` with the fields of the message or of
 //! the event under the names that they have in the text. In it
 //!
-//! - a ballot is `{"round":1,"leader":3}`; a slot, a count or a node is a number; a flag is `true` or `false`;
-//! - a proposal is `{"kind":"noop"}`, `{"kind":"register","nonce":"…"}` or
-//!   `{"kind":"request","client":12,"number":3,"command":"set(A, 9)"}`;
-//! - an outcome is `{"kind":"applied","slot":9,"output":"9"}`, `{"kind":"registered","client":12}`, or has the kind
+//! - a ballot is `{"round":1,"leader":3}`, and after a change of the members `{"epoch":1,"round":1,"leader":3}`; a slot, an
+//!   epoch, a count or a node is a number; members and other sets of nodes are lists of numbers; a flag is `true` or `false`;
+//! - a proposal is `{"kind":"noop"}`, `{"kind":"register","nonce":"…"}`,
+//!   `{"kind":"request","client":12,"number":3,"command":"set(A, 9)"}`, or
+//!   `{"kind":"reconfigure","epoch":0,"members":[1,2,3]}` with the epoch that the change ends and the members of the next;
+//! - an outcome is `{"kind":"applied","slot":9,"output":"9"}`, `{"kind":"registered","client":12}`,
+//!   `{"kind":"reconfigured","epoch":1}`, `{"kind":"unchanged","reason":"behind","text":"…"}`, or has the kind
 //!   `stale`, `evicted`, `reused` or `busy` alone; of a no-op it is `null`;
-//! - the key of a request is `{"client":12,"number":3}`, that of a registration `{"nonce":"…"}`;
+//! - the key of a request is `{"client":12,"number":3}`, that of a registration `{"nonce":"…"}`, that of a change of the
+//!   members `{"epoch":1}` with the epoch that it begins;
 //! - a digest or a nonce is a string of sixteen hexadecimal digits, a part of a snapshot a string of hexadecimal digits,
 //!   a span of time a number of microseconds under a name that ends in `_us`.
 //!
@@ -42,8 +46,8 @@ use core::fmt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use synod::fields::{self, Fields};
 use synod::{
-    Ballot, Duration, Entry, Epoch, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
-    RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
+    Ballot, ClientId, Duration, Entry, Epoch, Event, Message, NodeId, NodeSet, Outcome, Proposal,
+    Record, RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Writes records as JSON.
@@ -312,12 +316,21 @@ impl SnapshotObject {
     }
 }
 
-/// The key of a request, or of a registration, which has a nonce instead of a session.
+/// The key of a request, of a registration, which has a nonce instead of a session, or of a change.
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 enum KeyObject {
-    Registration { nonce: Hex },
-    Request { client: u64, number: u32 },
+    Registration {
+        nonce: Hex,
+    },
+    Request {
+        client: u64,
+        number: u32,
+    },
+    /// A change of the members, by the epoch that begins with it.
+    Change {
+        epoch: u32,
+    },
 }
 
 impl KeyObject {
@@ -325,6 +338,10 @@ impl KeyObject {
         if key.number == RequestNumber::REGISTRATION {
             Self::Registration {
                 nonce: Hex(key.client.0),
+            }
+        } else if key.client == ClientId::OPERATOR {
+            Self::Change {
+                epoch: key.number.0,
             }
         } else {
             Self::Request {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::commands::run::OutputFormat;
 use crate::leadership::Leaderships;
+use crate::membership::{Epochs, MembersAtEnd};
 use synod::machines::Opaque;
 use synod::simulation::{Bound, DiskFigures, Mark, Report};
 use synod::{
@@ -82,6 +83,9 @@ fn finished() -> Finished {
         digest: Digest::resume(0xabc),
         tally,
         leaderships: leaderships(),
+        epochs: Epochs::default(),
+        members: MembersAtEnd::default(),
+        replaced: Vec::new(),
         marks: vec![Mark {
             name: "outbox",
             peak: 5,

@@ -52,6 +52,10 @@ pub enum RareEvent {
     Fenced,
     /// A node that restarted as a learner because its disk had lost data.
     LostStorage,
+    /// An epoch that began at a node with a change of the members.
+    Epoch,
+    /// A node that was removed by a change, and has retired by the end of the run.
+    Retired,
     /// A client informed of the eviction of its session.
     Eviction,
     /// A window with all slots in use.
@@ -69,7 +73,7 @@ pub enum RareEvent {
 }
 
 /// Number of rare events. The length of [`RareEvent::ALL`] is compared with it by the compiler.
-const RARE_EVENTS: usize = 26;
+const RARE_EVENTS: usize = 28;
 
 impl RareEvent {
     /// All rare events.
@@ -93,6 +97,8 @@ impl RareEvent {
         Self::EarlyMessage,
         Self::Fenced,
         Self::LostStorage,
+        Self::Epoch,
+        Self::Retired,
         Self::Eviction,
         Self::FullWindow,
         Self::FullSessions,
@@ -124,6 +130,8 @@ impl RareEvent {
             Self::EarlyMessage => "early-message",
             Self::Fenced => "fenced",
             Self::LostStorage => "lost-storage",
+            Self::Epoch => "epoch",
+            Self::Retired => "retired",
             Self::Eviction => "eviction",
             Self::FullWindow => "full-window",
             Self::FullSessions => "full-sessions",
@@ -165,6 +173,8 @@ impl RareEvent {
             Self::EarlyMessage => finished.report.early,
             Self::Fenced => tally.fenced,
             Self::LostStorage => finished.disks.damaged,
+            Self::Epoch => tally.reconfigured,
+            Self::Retired => finished.members.retired,
             Self::Eviction => tally.evicted,
             Self::FullWindow => full("window"),
             Self::FullSessions => full("sessions"),

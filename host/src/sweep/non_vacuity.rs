@@ -13,8 +13,8 @@ use crate::case::Case;
 use core::fmt;
 use synod::simulation::{FaultKind, FaultSet, PLAN_MAX, Swarm};
 
-/// Number of runs after which every kind of fault must have struck. Each is drawn for every second run, so that the
-/// probability of none in a hundred runs is 2⁻¹⁰⁰.
+/// Number of runs after which every kind of fault must have struck. Each is drawn for every second run, and changes of the
+/// members for every fourth, so that the probability of none in a hundred runs is at most 2⁻⁴¹.
 const LIKELY_AFTER: u64 = 100;
 
 /// Something expected that never occurred.
@@ -75,7 +75,9 @@ pub fn possible(nodes: Option<u16>) -> FaultSet {
             | FaultKind::Torn
             | FaultKind::SlowDisk
             | FaultKind::FailedWrite
-            | FaultKind::FullDisk => 1,
+            | FaultKind::FullDisk
+            // The nodes that are added come on top.
+            | FaultKind::Change => 1,
             // A majority must be left.
             // A crash is for good, and rot makes a learner. A partial cut needs a node between its
             // two sides.

@@ -407,6 +407,59 @@ fn founders_messages_and_delays_without_effect_are_refused_with_their_key() {
 }
 
 #[test]
+fn changes_of_the_members_without_effect_are_refused_with_their_key_and_line() {
+    let change = "nodes = 5\nfounders = 3\n\n[[fault]]\nkind = \"change\"\nat = \"1s\"\n";
+    for (keys, said) in [
+        (
+            "add = [1]",
+            "line 7: fault 1 (change): it adds only founders and removes nobody",
+        ),
+        (
+            "remove = [2]\nadd = [3, 2]",
+            "line 8: fault 1 (change): it adds and removes node 2",
+        ),
+        (
+            "add = [5]",
+            "line 7: add is '5', but takes a node from 0 to 4: there are 5 nodes",
+        ),
+        (
+            "remove = [7]",
+            "line 7: remove is '7', but takes a node from 0 to 4: there are 5 nodes",
+        ),
+        (
+            "remove = [0, 1, 2]",
+            "line 7: fault 1 (change): it removes all members and adds none",
+        ),
+        (
+            "remove = [4]",
+            "line 7: fault 1 (change): it adds nobody and removes only nodes that are never members",
+        ),
+        (
+            "lasts = \"1s\"\nadd = [3]",
+            "line 7: a change of the members is over when it has taken effect: it has no 'lasts'",
+        ),
+        ("node = 3", "line 7: a change has no 'node'"),
+    ] {
+        assert_eq!(parse(&format!("{change}{keys}\n")).unwrap_err(), said);
+    }
+    assert_eq!(
+        parse(change).unwrap_err(),
+        "line 5: a change needs 'add', 'remove' or both: who becomes a member, and who is removed"
+    );
+    let more = "[[fault]]\nkind = \"change\"\nat = \"2s\"\nremove = [3]\n";
+    assert!(parse(&format!("{change}add = [3]\n{more}")).is_ok());
+    assert_eq!(
+        parse("nodes = 3\nfounders = 4").unwrap_err(),
+        "line 2: founders is '4', but takes a whole number from 1 to 3"
+    );
+    assert!(
+        parse("nodes = 3\nfounders = 1\nsecond-founder = 2")
+            .unwrap_err()
+            .contains("second-founder is '2'")
+    );
+}
+
+#[test]
 fn an_error_in_the_second_fault_has_the_line_of_that_fault() {
     let text = "nodes = 3\n\n[[fault]]\nkind = \"crash\"\nat = \"1s\"\nnode = 1\n\n# Too many cooks.\n[[fault]]\n\
                 kind = \"crash\"\nat = \"1s\"\nnode = 7\n";
