@@ -340,6 +340,7 @@ impl Ledger {
         // After the applied slots, as the state of the machine is compared with the log up to them.
         self.see_node(before, after)?;
         for outgoing in &outbox.messages {
+            Self::see_not_ended(before, &outgoing.message)?;
             self.see_message(after, &outgoing.message)?;
         }
         for reply in &outbox.replies {

@@ -95,7 +95,8 @@ impl Scope {
     }
 
     /// Returns small scopes that together have the widest coverage, each explored completely in seconds: elections,
-    /// competing claims, several slots, promises of several pages, losses of power anywhere, and heartbeats.
+    /// competing claims, several slots, promises of several pages, losses of power anywhere, heartbeats, and changes of the
+    /// members.
     pub fn worlds() -> Vec<Self> {
         let small = Self::small();
         vec![
@@ -140,6 +141,52 @@ impl Scope {
             },
             Self {
                 timers: vec![Timer::Election, Timer::Quorum, Timer::Learn],
+                ..small.clone()
+            },
+            // From here on the members change: two nodes leave, and go on as long as they do not know it.
+            Self {
+                changes: 1,
+                slots: 2,
+                members: Some(NodeSet::first(1)),
+                ..small.clone()
+            },
+            // One of three leaves, beside a request. The other one has to say by a heartbeat reply that it has caught up.
+            Self {
+                changes: 1,
+                slots: 2,
+                lost: vec![MessageKind::Decision, MessageKind::Propose],
+                ..small.clone()
+            },
+            // Two claimants take in a newcomer.
+            Self {
+                newcomers: 1,
+                claimants: 2,
+                requests: 0,
+                changes: 1,
+                members: Some(NodeSet::first(3)),
+                lost: vec![MessageKind::Decision],
+                ..small.clone()
+            },
+            // The same with a loss of power anywhere, also of the leader that has ended the epoch.
+            Self {
+                newcomers: 1,
+                requests: 0,
+                changes: 1,
+                members: Some(NodeSet::first(3)),
+                rounds: 2,
+                crashes: 1,
+                lost: vec![MessageKind::Decision],
+                ..small.clone()
+            },
+            // A single node is replaced, with a loss of power anywhere: no member of the next epoch is one of the first.
+            Self {
+                nodes: 2,
+                newcomers: 1,
+                requests: 0,
+                changes: 1,
+                crashes: 1,
+                timers: vec![Timer::Election, Timer::Heartbeat, Timer::Learn],
+                lost: vec![MessageKind::Decision],
                 ..small
             },
         ]

@@ -3,7 +3,10 @@
 use super::*;
 use crate::check::world::Action;
 use std::collections::BTreeSet;
-use synod::{Ballot, Config, Envelope, Instant, Message, NodeId, Outbox, Proposal, Slot, Timer};
+use synod::{
+    Ballot, Config, Envelope, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Proposal,
+    Slot, Timer,
+};
 
 const ALL: Bounds = Bounds {
     depth: None,
@@ -143,6 +146,71 @@ fn small_worlds_are_explored_completely_without_violations() {
         assert!(
             found.applied >= applied,
             "nothing happens in {scope:?}: {found:?}"
+        );
+    }
+}
+
+/// Returns a world in which a single founding node is replaced by a newcomer.
+fn replaced() -> Scope {
+    Scope {
+        nodes: 2,
+        newcomers: 1,
+        requests: 0,
+        changes: 1,
+        timers: vec![Timer::Election, Timer::Heartbeat, Timer::Learn],
+        lost: vec![MessageKind::Decision],
+        ..Scope::small()
+    }
+}
+
+/// Returns a world in which two founding nodes take in a newcomer.
+fn grown() -> Scope {
+    Scope {
+        newcomers: 1,
+        requests: 0,
+        changes: 1,
+        members: Some(NodeSet::first(3)),
+        lost: vec![MessageKind::Decision],
+        ..Scope::small()
+    }
+}
+
+#[test]
+fn small_worlds_with_a_change_of_the_members_are_explored_completely_without_violations() {
+    for scope in [replaced(), grown()] {
+        let found = searched(scope.clone());
+        let violation = found.violation.map(|violation| violation.broken);
+        assert_eq!(violation, None, "{scope:?}");
+        assert_eq!(found.end, End::Exhausted, "{scope:?}");
+        let changes = found.coverage.of(Situation::Reconfigured);
+        assert!(changes > 0 && found.applied == 1, "{scope:?}");
+    }
+}
+
+/// The shortest schedule of a mutant, by the invariant that notices it.
+#[cfg(feature = "mutants")]
+#[test]
+fn mistakes_in_a_change_of_the_members_are_found() {
+    use synod::Mutant;
+    let both = Scope {
+        members: Some(NodeSet::first(2)),
+        ..replaced()
+    };
+    for (mutant, scope, invariant) in [
+        (Mutant::FoundersCounted, both, Invariant::Decision),
+        (
+            Mutant::LeadershipOutlivesEpoch,
+            grown(),
+            Invariant::Membership,
+        ),
+    ] {
+        let explorer = Explorer::making(Some(mutant), scope).unwrap();
+        let found = search(&explorer, ALL, &Watch::default());
+        let broken = found.violation.map(|violation| violation.broken);
+        assert_eq!(
+            broken.as_ref().map(|broken| broken.invariant),
+            Some(invariant),
+            "{mutant}: {broken:?}"
         );
     }
 }

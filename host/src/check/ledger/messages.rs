@@ -11,6 +11,21 @@ use synod::{
     Ballot, ChangeError, ClientId, Entry, Message, NodeId, Outcome, Proposal, Reply, Slot,
 };
 
+/// Returns the ballot under which a message is sent, if only members of its epoch send it.
+fn ballot_of(message: &Message<Tape, PAGE>) -> Option<Ballot> {
+    match message {
+        Message::Prepare { ballot, .. }
+        | Message::Promise { ballot, .. }
+        | Message::Accept { ballot, .. }
+        | Message::Accepted { ballot, .. }
+        | Message::Decision { ballot, .. }
+        | Message::Heartbeat { ballot, .. }
+        | Message::Probe { ballot }
+        | Message::ProbeReply { ballot, .. } => Some(*ballot),
+        _ => None,
+    }
+}
+
 impl Ledger {
     /// Checks a message when it is sent, which is after the writes of its step, unless these lost their power. Kinds that
     /// claim nothing about writes pass.
@@ -84,25 +99,16 @@ impl Ledger {
     fn see_member(&self, node: &Member, message: &Message<Tape, PAGE>) -> Result<(), Broken> {
         let (id, present) = (node.id(), node.epoch());
         let kind = message.kind().name();
-        let ballot = match message {
-            Message::Prepare { ballot, .. }
-            | Message::Promise { ballot, .. }
-            | Message::Accept { ballot, .. }
-            | Message::Accepted { ballot, .. }
-            | Message::Decision { ballot, .. }
-            | Message::Heartbeat { ballot, .. }
-            | Message::Probe { ballot }
-            | Message::ProbeReply { ballot, .. } => *ballot,
-            Message::Superseded { ballot, applied } => {
-                must!(
-                    ballot.epoch() < present && *applied <= node.applied(),
-                    Membership,
-                    "{id} says that {ballot} is superseded up to slot {applied}, and is in epoch {present} at slot {}",
-                    node.applied()
-                );
-                return Ok(());
-            }
-            _ => return Ok(()),
+        if let Message::Superseded { ballot, applied } = message {
+            must!(
+                ballot.epoch() < present && *applied <= node.applied(),
+                Membership,
+                "{id} says that {ballot} is superseded up to slot {applied}, and is in epoch {present} at slot {}",
+                node.applied()
+            );
+        }
+        let Some(ballot) = ballot_of(message) else {
+            return Ok(());
         };
         let epoch = ballot.epoch();
         must!(
@@ -115,6 +121,24 @@ impl Ledger {
             Membership,
             "{id} sends {kind} under {ballot}, and is no member of that epoch"
         );
+        Ok(())
+    }
+
+    /// Checks that a node which had entered an epoch before a step says nothing in it under a ballot of an earlier one. In the
+    /// step in which it enters the epoch, it may have spoken before.
+    pub(super) fn see_not_ended(
+        before: &Member,
+        message: &Message<Tape, PAGE>,
+    ) -> Result<(), Broken> {
+        let (id, epoch) = (before.id(), before.epoch());
+        if let Some(ballot) = ballot_of(message) {
+            must!(
+                ballot.epoch() >= epoch,
+                Membership,
+                "{id} sends {} under {ballot}, and has been in epoch {epoch} before",
+                message.kind().name()
+            );
+        }
         Ok(())
     }
 
