@@ -344,3 +344,21 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::Kv;
+    use crate::{Config, Instant, NodeId};
+
+    type Small = Node<Kv<4>, 8, 4, 2>;
+
+    #[test]
+    fn the_first_invariant_that_is_broken_is_named() {
+        let mut node = Small::join(Config::new(NodeId(1), 3), 6, Instant::ZERO).unwrap();
+        assert_eq!(node.check_invariants(), Ok(()));
+        node.timers.cancel(Timer::Join);
+        let broken = Err("has not joined, and does not ask again (J1)");
+        assert_eq!(node.check_invariants(), broken);
+    }
+}
