@@ -383,7 +383,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let node = match event {
             SimEvent::Deliver(envelope) => envelope.to,
             SimEvent::Wake(node) | SimEvent::Synced(node) => *node,
-            SimEvent::Client(index) => self.clients.get(usize::from(*index))?.node,
+            SimEvent::Client(index) | SimEvent::Impatient(index) => {
+                self.clients.get(usize::from(*index))?.node
+            }
             SimEvent::Kill(_) | SimEvent::BeginFault(_) | SimEvent::EndFault(_) => return None,
         };
         let is_input = Self::DEFERRED && !matches!(event, SimEvent::Synced(_));

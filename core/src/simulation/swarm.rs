@@ -125,6 +125,7 @@ impl Swarm {
         scenario.placement = Placement::Spread;
         draw.timings(&mut scenario, storms / u64::from(requests));
         drivers.drivers(&mut scenario);
+        Draw(stream(run_seed, Purpose::ClientSwarm)).manners(&mut scenario);
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
         // Nodes that do not vote at the end; a majority must be left.
@@ -249,6 +250,16 @@ impl Draw {
         let is_misled = self.chance(1, 8);
         scenario.second_founder = (is_misled && scenario.founders() > 1).then_some(NodeId(1));
         scenario.early = self.chance(1, 2);
+    }
+
+    /// Draws whether clients withdraw what is not answered soon, and whether they ask nodes that have not joined.
+    fn manners(&mut self, scenario: &mut Scenario) {
+        let unit = scenario.link.round_trip_max();
+        // Longer than a request takes in a quiet cluster, as each one that is made again may fill a slot more; up to several
+        // elections.
+        let (withdraws, patience) = (self.chance(1, 4), self.between(unit * 5, unit * 40));
+        scenario.patience = withdraws.then_some(patience);
+        scenario.asks_joining = self.chance(1, 4);
     }
 
     /// Draws whether the members change, and how many nodes there are besides the founders.
