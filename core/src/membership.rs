@@ -149,8 +149,8 @@ impl ChangeError {
     }
 
     /// Encodes the reason: its kind, then a number for those that have one.
-    pub(crate) fn encode(&self, sink: &mut impl Sink) {
-        let (kind, numbers) = match *self {
+    pub(crate) fn encode(self, sink: &mut impl Sink) {
+        let (kind, numbers) = match self {
             Self::Epoch { present } => (0, [present.0, 0]),
             Self::NoMembers => (1, [0; 2]),
             Self::Removed { node } => (2, [node.0, 0]),

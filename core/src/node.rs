@@ -133,13 +133,8 @@ pub struct Node<
     highest_seen: Ballot,
     /// The leader that is followed, or this node if it leads. Where a ballot was only promised there is none yet.
     leader_hint: Option<NodeId>,
-    /// True if the node may vote and lead where it is a member (rules D1 and D2).
-    voter: bool,
-    /// True if the node is a member of the epoch that it has entered (rule V1).
-    is_member: bool,
-    /// True if a promise or a vote of this node alone was a quorum, and may not be durable yet: no other member has
-    /// answered since (rule D1).
-    decides_alone: bool,
+    /// Whether the node votes.
+    voting: Voting,
     /// Contact with a leader, which decides what the election timer is for.
     contact: LeaderContact,
     /// The node that proposals are sent to while no leader is heard (rule L8).
@@ -168,6 +163,18 @@ pub struct Node<
     last_step: LastStep,
     /// Outside of [`Config`], so that a literal of `Config` is the same with the feature `mutants` and without it.
     mistake: Mistake,
+}
+
+/// Whether a node votes, and whether its vote is all that is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Voting {
+    /// True if the node may vote and lead where it is a member (rules D1 and D2).
+    is_allowed: bool,
+    /// True if the node is a member of the epoch that it has entered (rule V1).
+    is_member: bool,
+    /// True if a promise or a vote of this node alone was a quorum, and may not be durable yet: no other member has
+    /// answered since (rule D1).
+    is_alone: bool,
 }
 
 /// The phase in the life of a node.
@@ -267,9 +274,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             leader: Leader::new(),
             requesters: Table::new(),
             leader_hint: None,
-            voter,
-            is_member,
-            decides_alone: false,
+            voting: Voting {
+                is_allowed: voter,
+                is_member,
+                is_alone: false,
+            },
             contact: LeaderContact::New,
             relay: None,
             bypass_leader: false,

@@ -42,6 +42,8 @@ pub(crate) enum Purpose {
     DriverSwarm,
     /// Changes of the members, and the nodes that are there for them.
     MemberSwarm,
+    /// The manners of clients.
+    ClientSwarm,
 }
 
 impl Purpose {
@@ -64,6 +66,7 @@ impl Purpose {
             Self::Client => 32,
             Self::DriverSwarm => 11,
             Self::MemberSwarm => 12,
+            Self::ClientSwarm => 13,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }

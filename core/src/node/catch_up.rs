@@ -142,7 +142,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.trace(Role::Initializer, Event::Started);
             }
             let target = initializer.next_target(self.config.founder, other);
-            self.fetch(step, target, None, (u32::from(!self.voter), 1));
+            self.fetch(step, target, None, (u32::from(!self.voting.is_allowed), 1));
         } else if let (Phase::Founding(_), Some(other)) = (&self.phase, other) {
             self.fetch(step, other, None, (0, 1));
         }

@@ -111,7 +111,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Rule D1: notes that a promise or a vote of this node alone is a quorum. What follows from it is told to others only
     /// when it is durable.
     pub(super) fn decide_alone<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        self.decides_alone = true;
+        self.voting.is_alone = true;
         step.outbox.wait_for_writes();
     }
 
@@ -241,7 +241,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let promised = scout.on_promise(from, *first, *low_water, entries, *last, members);
         // It answers a prepare that left when everything before was durable.
-        self.decides_alone = false;
+        self.voting.is_alone = false;
         match promised {
             // Asked at once and of this acceptor alone; if the question or its answer is lost, the timer repeats it.
             PromiseVerdict::More(next) => {

@@ -46,13 +46,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let founder = self.config.node == self.config.founder;
         let founding = matches!(self.phase, Phase::Founding(_))
             || founder && outbox.writes().iter().any(founds);
-        let alone = self.decides_alone || founding;
+        let alone = self.voting.is_alone || founding;
         if alone {
             outbox.clear();
         } else {
             outbox.drop_unsent();
         }
-        if self.halt.is_some() || !self.voter {
+        if self.halt.is_some() || !self.voting.is_allowed {
             return;
         }
         debug_assert!(
@@ -63,7 +63,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             !alone || outbox.replies().is_empty(),
             "what a quorum of one has answered may be written nowhere (D1)"
         );
-        self.voter = false;
+        self.voting.is_allowed = false;
         let mut step = self.step(now, outbox, tracer);
         step.trace(Role::Node, Event::Fenced);
         if alone {

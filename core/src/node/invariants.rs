@@ -77,7 +77,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "runs for election or leads in another epoch than its own (V1)",
         )?;
         ensure(
-            self.is_member == self.members().contains(self.config.node),
+            self.voting.is_member == self.members().contains(self.config.node),
             "does not know whether it is a member",
         )?;
         Ok(())
@@ -342,5 +342,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             !claims_again || !is_armed(Timer::Scout) || (!self.leader.is_idle() && !leads),
             "repeats the messages of an election that is over (S7)",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::Kv;
+    use crate::{Config, Instant, NodeId};
+
+    type Small = Node<Kv<4>, 8, 4, 2>;
+
+    #[test]
+    fn the_first_invariant_that_is_broken_is_named() {
+        let mut node = Small::join(Config::new(NodeId(1), 3), 6, Instant::ZERO).unwrap();
+        assert_eq!(node.check_invariants(), Ok(()));
+        node.timers.cancel(Timer::Join);
+        let broken = Err("has not joined, and does not ask again (J1)");
+        assert_eq!(node.check_invariants(), broken);
     }
 }

@@ -254,7 +254,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.count_heartbeat();
         // Rule D1: the answers of a node that cannot vote would keep a leader in office that has no quorum of votes.
         // Those of a node that is no member are not counted, and tell how far it has caught up (rule V8).
-        if self.voter {
+        if self.voting.is_allowed {
             let applied = self.replica.applied();
             step.send(
                 Role::Replica,

@@ -160,11 +160,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Starts the roles of a node that has become a member, and stops those of one that was removed.
     fn note_membership<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let voted = self.is_voting();
-        let stays = self.is_member && self.makes(Mutant::RetiredVotes);
-        self.is_member = self.members().contains(self.config.node) || stays;
+        let voted_before = self.is_voting();
+        let stays = self.voting.is_member && self.makes(Mutant::RetiredVotes);
+        self.voting.is_member = self.members().contains(self.config.node) || stays;
         let votes = self.is_voting();
-        if voted != votes && self.is_active() {
+        if voted_before != votes && self.is_active() {
             for role in [Role::Acceptor, Role::Leader] {
                 step.trace(
                     role,
@@ -296,7 +296,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// True if the node is a member of the present epoch, as far as it has applied the log.
     pub fn is_member(&self) -> bool {
-        self.is_member
+        self.voting.is_member
     }
 
     /// True if the node was a member and has been removed. It votes no more, and goes on as a replica, from which others

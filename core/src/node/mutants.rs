@@ -38,7 +38,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Phase::Active if mistake.is(Mutant::RoundReused) => {
                 self.acceptor.forget_claim(self.config.node);
             }
-            Phase::Joining(_) if mistake.is(Mutant::StartsEmpty) => self.voter = true,
+            Phase::Joining(_) if mistake.is(Mutant::StartsEmpty) => self.voting.is_allowed = true,
             _ => {}
         }
         self.highest_seen = self.acceptor.promised();

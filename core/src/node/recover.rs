@@ -114,7 +114,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.mistake.is_any() || self.acceptor.low_water() <= self.replica.applied(),
             "votes were dropped for slots that the state does not include (T1)"
         );
-        (self.voter && self.is_active()).then(|| Durable {
+        (self.voting.is_allowed && self.is_active()).then(|| Durable {
             acceptor: self.acceptor.clone(),
             state: self.replica.state().clone(),
         })

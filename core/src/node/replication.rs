@@ -310,7 +310,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.is_voting() {
             let to = NodeSet::only(from);
             step.accepted(to, ballot, promised, (first, count), low_water);
-        } else if !self.voter {
+        } else if !self.voting.is_allowed {
             step.drop_writes();
         }
         debug_assert!(
@@ -369,7 +369,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 AcceptVerdict::Repeated => count += 1,
                 AcceptVerdict::Conflict(conflict) => {
                     self.halt(step, Halt::Conflict(conflict));
-                    if !self.voter {
+                    if !self.voting.is_allowed {
                         step.drop_writes();
                     }
                     return None;

@@ -74,13 +74,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     ///
     /// Whether the node is a member at present is another question: see [`Node::is_member`].
     pub fn is_voter(&self) -> bool {
-        self.voter
+        self.voting.is_allowed
     }
 
     /// True if the node votes at present, and may lead: its storage is in order (rules D1 and D2), and it is a member (rule
     /// V1).
     pub fn is_voting(&self) -> bool {
-        self.voter && self.is_member
+        self.voting.is_allowed && self.voting.is_member
     }
 
     /// True if a message of this node may leave before the writes of its outbox are durable: one of

@@ -68,6 +68,10 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for Contention {
         })
     }
 
+    fn is_read(&self, command: &KvCommand) -> bool {
+        matches!(command, KvCommand::Get(_))
+    }
+
     fn check(
         &mut self,
         _client: u16,
@@ -92,6 +96,10 @@ impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for Contention {
             1 => BankCommand::Withdraw(account, u64::from(amount)),
             _ => BankCommand::Deposit(account, u64::from(amount)),
         })
+    }
+
+    fn is_read(&self, command: &BankCommand) -> bool {
+        matches!(command, BankCommand::Balance(_))
     }
 
     fn check(

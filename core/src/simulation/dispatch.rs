@@ -162,7 +162,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         } else {
             0
         };
-        self.clients.len() + self.members.len() + syncs + faults
+        // A client may lose its patience besides.
+        let events = if Self::PLANS && self.patience.is_some() {
+            2
+        } else {
+            1
+        };
+        self.clients.len() * events + self.members.len() + syncs + faults
     }
 }
 

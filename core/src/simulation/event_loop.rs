@@ -69,6 +69,7 @@ pub(super) struct Counts {
     pub(super) writes: u64,
     pub(super) grouped: u64,
     pub(super) gathered: u64,
+    pub(super) withdrawn: u64,
 }
 
 /// A simulated cluster, as a [`Setting`] says.
@@ -114,6 +115,9 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) busy_clients: u16,
     pub(super) run_seed: u64,
     pub(super) think: Duration,
+    /// How long a client waits before it withdraws its request.
+    pub(super) patience: Option<Duration>,
+    pub(super) asks_joining: bool,
     /// How long a client waits before it asks again at a node that did not take its request: the longest round trip.
     pub(super) retry: Duration,
     /// How long output may gather after a first step before it is written; zero if every step is written at once.
@@ -196,11 +200,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             SimEvent::Wake(node) => self.wake(node, tracer, observer),
             SimEvent::Client(index) => self.run_client(index, tracer, observer),
             SimEvent::Kill(index) => self.kill(index, tracer),
+            SimEvent::Impatient(index) if Self::PLANS => self.withdraw(index, tracer, observer),
             SimEvent::BeginFault(index) if Self::PLANS => self.begin_fault(index, tracer),
             SimEvent::EndFault(index) if Self::PLANS => self.end_fault(index, tracer, observer),
             SimEvent::Synced(node) if Self::DEFERRED => self.synced(node, tracer, observer),
             // Never scheduled where nothing is planned or nothing takes time; the code for them is left out there.
-            SimEvent::BeginFault(_) | SimEvent::EndFault(_) | SimEvent::Synced(_) => {}
+            SimEvent::Impatient(_)
+            | SimEvent::BeginFault(_)
+            | SimEvent::EndFault(_)
+            | SimEvent::Synced(_) => {}
         }
         debug_assert!(
             usize::from(self.busy_clients) <= self.clients.len(),
@@ -336,6 +344,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             writes: self.counts.writes,
             grouped: self.counts.grouped,
             gathered: self.counts.gathered,
+            withdrawn: self.counts.withdrawn,
             early: self.pending.iter().map(|pending| pending.early).sum(),
         }
     }

@@ -203,13 +203,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Fault::Jump { by_micros, .. } => {
                 self.set_clock(node, |clock, now| clock.jump(now, by_micros));
             }
-            // The conditions of the network have them, and ask each message.
-            Fault::Partition(_)
+            // The conditions of the network have them, and ask each message; and the operator asks for a change until it
+            // has taken effect: see `end_fault`.
+            Fault::Change { .. }
+            | Fault::Partition(_)
             | Fault::OneWay { .. }
             | Fault::Partial { .. }
             | Fault::Clog { .. } => {}
-            // The operator asks for it until it has taken effect: see `end_fault`.
-            Fault::Change { .. } => {}
         }
     }
 
@@ -402,7 +402,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let node = match event {
             SimEvent::Deliver(envelope) => envelope.to,
             SimEvent::Wake(node) | SimEvent::Synced(node) => *node,
-            SimEvent::Client(index) => self.clients.get(usize::from(*index))?.node,
+            SimEvent::Client(index) | SimEvent::Impatient(index) => {
+                self.clients.get(usize::from(*index))?.node
+            }
             SimEvent::Kill(_) | SimEvent::BeginFault(_) | SimEvent::EndFault(_) => return None,
         };
         let is_input = Self::DEFERRED && !matches!(event, SimEvent::Synced(_));

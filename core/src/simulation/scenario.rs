@@ -78,6 +78,11 @@ pub struct Scenario {
     pub round_trip: Option<Duration>,
     /// How long a client thinks between an answer and its next request.
     pub think: Duration,
+    /// How long a client waits for an answer before it withdraws its request (rule X4), and then makes the same one again,
+    /// at the same node or at the next one, or another one; `None` for as long as it takes.
+    pub patience: Option<Duration>,
+    /// Whether clients ask nodes that have not joined yet. Otherwise they wait until their node has joined.
+    pub asks_joining: bool,
     /// How long the driver of a node gathers what its steps want done before it empties the outbox, if there is room for a
     /// further step; zero to empty it after every step. Storage that is [`Perfect`](super::Perfect) empties it after every
     /// step all the same.
@@ -130,6 +135,8 @@ impl Scenario {
             placement: Placement::One(NodeId(nodes.saturating_sub(1))),
             round_trip: None,
             think: Duration::ZERO,
+            patience: None,
+            asks_joining: false,
             gather: Duration::ZERO,
             early: false,
             second_founder: None,

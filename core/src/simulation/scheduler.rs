@@ -18,6 +18,8 @@ pub enum SimEvent<M: StateMachine, const PAGE: usize> {
     Wake(NodeId),
     /// A client takes its next turn.
     Client(u16),
+    /// A client loses its patience, if it still waits for what it waited for when this was scheduled.
+    Impatient(u16),
     /// One of the scenario's kills is due.
     Kill(u16),
     /// A planned fault begins.

@@ -88,6 +88,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             busy_clients: 0,
             run_seed: 0,
             think: Duration::ZERO,
+            patience: None,
+            asks_joining: false,
             retry: Duration::ZERO,
             gather: Duration::ZERO,
             time_max: Duration::ZERO,
@@ -129,6 +131,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.busy_clients = scenario.clients;
         self.run_seed = scenario.run_seed;
         self.think = scenario.think;
+        // Whoever has none at all would ask again in the same instant for ever.
+        let least = Duration::from_millis(1);
+        self.patience = scenario.patience.map(|patience| patience.max(least));
+        self.asks_joining = scenario.asks_joining;
         // A client of a link that takes no time would ask again in the same instant for ever.
         self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
         self.gather = scenario.gather;

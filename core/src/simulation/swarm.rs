@@ -125,6 +125,7 @@ impl Swarm {
         scenario.placement = Placement::Spread;
         draw.timings(&mut scenario, storms / u64::from(requests));
         drivers.drivers(&mut scenario);
+        Draw(stream(run_seed, Purpose::ClientSwarm)).manners(&mut scenario);
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
         // Nodes that do not vote at the end; a majority must be left.
@@ -132,7 +133,7 @@ impl Swarm {
         // Who loses a vote where the members change is up to the operator.
         let mut spare = if changes.is_on { 0 } else { spare_at_first };
         let mut plan = Vec::new();
-        operator.operate(&changes, unit, until, &mut plan);
+        operator.operate(changes, unit, until, &mut plan);
         draw.plan(faults, unit, until, nodes, &mut spare, &mut plan);
         disks.plan(disk_faults, unit, until, nodes, &mut spare, &mut plan);
         let all = faults.union(disk_faults);
@@ -251,6 +252,16 @@ impl Draw {
         scenario.early = self.chance(1, 2);
     }
 
+    /// Draws whether clients withdraw what is not answered soon, and whether they ask nodes that have not joined.
+    fn manners(&mut self, scenario: &mut Scenario) {
+        let unit = scenario.link.round_trip_max();
+        // Longer than a request takes in a quiet cluster, as each one that is made again may fill a slot more; up to several
+        // elections.
+        let (withdraws, patience) = (self.chance(1, 4), self.between(unit * 5, unit * 40));
+        scenario.patience = withdraws.then_some(patience);
+        scenario.asks_joining = self.chance(1, 4);
+    }
+
     /// Draws whether the members change, and how many nodes there are besides the founders.
     fn changes(&mut self, faults: FaultSet, founders: u16) -> Changes {
         // Everything is drawn whether it is on or not.
@@ -269,7 +280,7 @@ impl Draw {
     /// some trials the disk of a member is lost first, and another node takes its place.
     fn operate(
         &mut self,
-        changes: &Changes,
+        changes: Changes,
         unit: Duration,
         until: Instant,
         plan: &mut Vec<Planned, PLAN_MAX>,
@@ -297,7 +308,7 @@ impl Draw {
             let (add, remove) = (NodeSet::only(new), NodeSet::only(lost));
             push_change(plan, at.min(until), add, remove);
         }
-        for _ in 0..1 + self.below(3) {
+        for _ in 0..=self.below(3) {
             at = at + self.span(span / 4);
             let (old, unused) = (self.node_of(members), newcomers.minus(members));
             let (new, kind) = (self.node_of(unused), self.below(4));

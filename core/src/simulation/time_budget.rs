@@ -411,6 +411,10 @@ impl Pace {
             && self.now.since(since) < config.election_timeout / 2
             && !succeeds;
         *claimed = ballot;
+        // A claim that it had promised before cannot win any more, as this one is above it.
+        if let Some(promised_at) = self.promised_at.get_mut(index) {
+            *promised_at = Instant::FAR_FUTURE;
+        }
         // The first answer is one after the faults, so that a late claim is always one that is counted as such.
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);

@@ -15,6 +15,13 @@ pub trait Workload<M: StateMachine> {
     /// Whether the output of that request is right. Called once for each, in order.
     fn check(&mut self, client: u16, number: u32, output: &M::Output) -> bool;
 
+    /// Whether a command changes nothing, whatever the state: then it does no harm if it is applied although the client has
+    /// withdrawn it and asks for it under another number.
+    fn is_read(&self, command: &M::Command) -> bool {
+        let _ = command;
+        false
+    }
+
     /// How many requests a client makes in all.
     fn requests(&self, client: u16) -> u64;
 
@@ -93,6 +100,10 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for KvScript {
             Some(value) => KvCommand::Set(key, value),
         };
         (number <= self.requests).then_some(command)
+    }
+
+    fn is_read(&self, command: &KvCommand) -> bool {
+        matches!(command, KvCommand::Get(_))
     }
 
     fn check(&mut self, client: u16, number: u32, output: &KvReply) -> bool {
@@ -207,6 +218,10 @@ impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for BankScript {
             BankStep::Withdraw(amount) => BankCommand::Withdraw(account, amount),
         };
         (number <= self.requests).then_some(command)
+    }
+
+    fn is_read(&self, command: &BankCommand) -> bool {
+        matches!(command, BankCommand::Balance(_))
     }
 
     fn check(&mut self, client: u16, number: u32, output: &BankReply) -> bool {

@@ -100,6 +100,12 @@ struct File {
     place: Option<NodeOrWord>,
     /// Pause of a client between an answer and its next request.
     think: Option<DurationText>,
+    /// Time after which a client withdraws a request that is not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patience: Option<DurationText>,
+    /// Whether clients ask nodes that have not joined yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asks_joining: Option<bool>,
     /// Time for which a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     gather: Option<DurationText>,
@@ -275,6 +281,8 @@ impl File {
             contended: (*contended > 0).then_some(*contended),
             place: Some(place),
             think: Some(DurationText(scenario.think)),
+            patience: scenario.patience.map(DurationText),
+            asks_joining: scenario.asks_joining.then_some(true),
             gather: (scenario.gather > Duration::ZERO).then_some(DurationText(scenario.gather)),
             early: scenario.early.then_some(true),
             second_founder: scenario.second_founder.map(|node| node.0),
@@ -331,6 +339,8 @@ impl File {
         let mut scenario = options.scenario();
         scenario.think = self.think.map_or(Duration::ZERO, |span| span.0);
         scenario.gather = self.gather.map_or(Duration::ZERO, |span| span.0);
+        scenario.patience = self.patience.map(|span| span.0);
+        scenario.asks_joining = self.asks_joining.unwrap_or(false);
         scenario.early = self.early.unwrap_or(false);
         scenario.founders = self.founders;
         scenario.second_founder = self.second_founder.map(NodeId);

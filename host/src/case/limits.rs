@@ -79,6 +79,8 @@ fn check_times(scenario: &Scenario) -> Result<(), Invalid> {
     }
     at_most("until", until, UNTIL_MAX, &"1000000h")?;
     at_most("think", scenario.think, DELAY_MAX, &"24h")?;
+    let patience = scenario.patience.unwrap_or(Duration::ZERO);
+    at_most("patience", patience, DELAY_MAX, &"24h")?;
     let round_trip = scenario.round_trip.unwrap_or(Duration::ZERO);
     at_most("round-trip", round_trip, DELAY_MAX, &"24h")?;
     let times = || {

@@ -29,6 +29,13 @@ where
         }
     }
 
+    fn is_read(&self, command: &M::Command) -> bool {
+        match self {
+            Self::Separate(script) => script.is_read(command),
+            Self::Contention(contention) => Workload::<M>::is_read(contention, command),
+        }
+    }
+
     fn check(&mut self, client: u16, number: u32, output: &M::Output) -> bool {
         match self {
             Self::Separate(script) => script.check(client, number, output),

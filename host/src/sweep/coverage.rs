@@ -48,6 +48,8 @@ pub enum RareEvent {
     Gathered,
     /// A message that left a node while the node made the writes of the same steps durable.
     EarlyMessage,
+    /// A request that a client withdrew.
+    Withdrawal,
     /// A node fenced because its disk failed.
     Fenced,
     /// A node that restarted as a learner because its disk had lost data.
@@ -73,7 +75,7 @@ pub enum RareEvent {
 }
 
 /// Number of rare events. The length of [`RareEvent::ALL`] is compared with it by the compiler.
-const RARE_EVENTS: usize = 28;
+const RARE_EVENTS: usize = 29;
 
 impl RareEvent {
     /// All rare events.
@@ -95,6 +97,7 @@ impl RareEvent {
         Self::CutOverruled,
         Self::Gathered,
         Self::EarlyMessage,
+        Self::Withdrawal,
         Self::Fenced,
         Self::LostStorage,
         Self::Epoch,
@@ -128,6 +131,7 @@ impl RareEvent {
             Self::CutOverruled => "cut-overruled",
             Self::Gathered => "gathered",
             Self::EarlyMessage => "early-message",
+            Self::Withdrawal => "withdrawal",
             Self::Fenced => "fenced",
             Self::LostStorage => "lost-storage",
             Self::Epoch => "epoch",
@@ -171,6 +175,7 @@ impl RareEvent {
             Self::CutOverruled => finished.disks.cut_overruled,
             Self::Gathered => finished.report.gathered,
             Self::EarlyMessage => finished.report.early,
+            Self::Withdrawal => finished.report.withdrawn,
             Self::Fenced => tally.fenced,
             Self::LostStorage => finished.disks.damaged,
             Self::Epoch => tally.reconfigured,

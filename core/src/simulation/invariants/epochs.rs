@@ -52,16 +52,14 @@ impl Epochs {
             self.ever = founders;
             self.add(Epoch::FIRST, founders, Some(Slot::ZERO));
         }
-        match self.members(epoch) {
-            Some(known) => known == members,
-            None => {
-                // An epoch that was forgotten is older than all that are kept.
-                if self.known.last().is_none_or(|last| last.epoch < epoch) {
-                    self.add(epoch, members, None);
-                }
-                true
-            }
+        if let Some(known) = self.members(epoch) {
+            return known == members;
         }
+        // An epoch that was forgotten is older than all that are kept.
+        if self.known.last().is_none_or(|last| last.epoch < epoch) {
+            self.add(epoch, members, None);
+        }
+        true
     }
 
     fn add(&mut self, epoch: Epoch, members: NodeSet, began: Option<Slot>) {

@@ -282,9 +282,8 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             // A session that was given up never comes back.
             Outcome::Evicted => Known::of(self.session(client).is_none() && is_open(client)),
             // The requester asks again, and its client hears nothing of it.
-            Outcome::Busy => Known::Not,
             // No client asks for a change of the members.
-            Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => Known::Not,
+            Outcome::Busy | Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => Known::Not,
         }
     }
 
