@@ -223,8 +223,9 @@ where
         // The first error suffices, as a cause of one file's failure usually affects all.
         failed = simulation.stores_mut().take_error();
         failed = failed.take().or_else(|| client_log.take_error());
+        let is_planned = pending.plan(&mut simulation, ended.is_some());
         // A run that is done goes on for a change that is planned only then.
-        let ended = ended.filter(|_| !pending.plan(&mut simulation));
+        let ended = ended.filter(|_| !is_planned);
         ended.or(failed.is_some().then_some(Verdict::Stalled(Bound::Stopped)))
     });
     if let Some(error) = failed {

@@ -775,7 +775,7 @@ fn v5_a_node_without_its_file_is_replaced_by_a_new_one_that_votes() {
 
 #[test]
 fn v5_a_replacement_that_is_killed_at_any_moment_continues() {
-    for (round, lines) in [0, 60, 150, 300, 800].into_iter().enumerate() {
+    for (round, lines) in [0, 60, 700, 840, 872, 895].into_iter().enumerate() {
         let path = directory(&format!("replaced-killed-{round}"));
         done(SMALL, &path);
         fs::remove_file(path.join("node-0.store")).unwrap();

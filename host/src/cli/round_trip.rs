@@ -130,7 +130,7 @@ proptest! {
         let learners: Vec<_> = learners.into_iter().map(NodeId).collect();
         let replace = replace.into_iter().map(NodeId).collect();
         let data = Data { path, learners, replace };
-        let subject = Subject::Stored { options: options.clone(), data: data.clone() };
+        let subject = Subject::Stored { options: options.clone(), data: Box::new(data.clone()) };
         let Command::Run(command) = pasted(&subject.command()) else {
             panic!("it is a run");
         };
@@ -138,7 +138,7 @@ proptest! {
             panic!("it has --data");
         };
         prop_assert_eq!(whole(&read), whole(&options));
-        prop_assert_eq!(found, data);
+        prop_assert_eq!(*found, data);
     }
 
     #[test]

@@ -172,20 +172,20 @@ impl RunArgs {
         let drawn = self.seed.is_none() && self.case.scenario.is_none();
         // Taken out before the options are, which a plain run consumes.
         let mutant = self.cluster.mutant;
-        let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
-            Some(subject) => subject,
-            None => {
-                let run_seed = self.seed.unwrap_or_else(draw_seed);
-                Subject::Plain(self.cluster.options(run_seed, self.data.is_some())?)
-            }
+        let selected = self.case.subject(self.seed, self.cluster.nodes)?;
+        let subject = if let Some(subject) = selected {
+            subject
+        } else {
+            let run_seed = self.seed.unwrap_or_else(draw_seed);
+            Subject::Plain(self.cluster.options(run_seed, self.data.is_some())?)
         };
         let subject = match (subject, self.data) {
             (Subject::Plain(options), Some(path)) => Subject::Stored {
-                data: Data {
+                data: Box::new(Data {
                     path,
                     learners: self.learner,
                     replace: self.replace,
-                },
+                }),
                 options,
             },
             (subject, _) => subject,

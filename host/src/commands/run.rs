@@ -67,7 +67,7 @@ pub enum Subject {
         /// Options of the run.
         options: Options,
         /// Directory with the durable state of the nodes.
-        data: Data,
+        data: Box<Data>,
     },
     /// A run with faults.
     Case {

@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::run::{PAGE, WINDOW};
 use crate::store::{Cluster, DataDir};
 use synod::simulation::Scenario;
-use synod::{NodeId, NodeSet, StateMachine};
+use synod::{Durable, NodeId, NodeSet, Slot, StateMachine};
 
 /// The files of a directory, found to be consistent.
 ///
@@ -61,8 +61,10 @@ impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
         let mut files = Files::open(&mut dir, &scenario, &data.learners)?;
         let unused = gone.union(data.learners.iter().copied().collect());
         let members = check(&dir, &files, &client_log, unused, options.nodes)?;
+        let votes = files.remembered().flatten().flat_map(Durable::votes);
+        let known = votes.map(|vote| vote.slot).max().unwrap_or(Slot::ZERO);
         let lost_members = members.intersection(unused);
-        let is_replacing = !lost.is_empty() || !Pending::of(&dir, members, gone).is_empty();
+        let is_replacing = !lost.is_empty() || !Pending::of(&dir, members, gone, known).is_empty();
         if is_replacing && !members.minus(lost_members).is_quorum(members) {
             let lost = lost_members;
             return Err(refused(MembershipError::Majority { members, lost }));
@@ -74,7 +76,7 @@ impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
         must_fit(&dir, room).map_err(refused)?;
         let scenario = self::scenario(options, &dir, gone);
         files.add_new(&mut dir, &scenario)?;
-        let pending = Pending::of(&dir, members, gone);
+        let pending = Pending::of(&dir, members, gone, known);
         Ok(Self {
             dir,
             client_log,

@@ -11,7 +11,10 @@ use crate::run::{PAGE, WINDOW};
 use crate::store::{DataDir, Problem};
 use core::fmt;
 use synod::simulation::{Fault, Planned, Scenario, Setting, Simulation};
-use synod::{NodeId, NodeSet, StateMachine};
+use synod::{NodeId, NodeSet, Slot, StateMachine};
+
+/// Number of slots by which a node that has caught up may be behind the furthest one: those that are under way at any time.
+const LAG_MAX: u64 = 16;
 
 /// Reason why options about nodes do not fit a directory: a replacement, a learner, or a change of the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,19 +176,22 @@ fn is_lost<M: StateMachine, const CLIENTS: usize>(
 pub(super) struct Pending {
     /// Each lost node, with the node in its place.
     pairs: Vec<(NodeId, NodeId)>,
+    /// Last slot that any node at hand has voted for. A node that has restarted may have applied far less.
+    known: Slot,
     /// Whether the change of the members is planned.
     is_planned: bool,
 }
 
 impl Pending {
     /// Returns those of a directory whose members are known by the nodes.
-    pub(super) fn of(dir: &DataDir, members: NodeSet, gone: NodeSet) -> Self {
+    pub(super) fn of(dir: &DataDir, members: NodeSet, gone: NodeSet, known: Slot) -> Self {
         let pairs = dir.replaced().filter(|(lost, by)| {
             let took_place = !members.contains(*lost) && members.contains(*by);
             !took_place && !gone.contains(*by)
         });
         Self {
             pairs: pairs.collect(),
+            known,
             is_planned: false,
         }
     }
@@ -200,10 +206,12 @@ impl Pending {
         !self.is_planned && !self.pairs.is_empty()
     }
 
-    /// Plans the change as soon as the new nodes have caught up. Returns true if it has been planned just now.
+    /// Plans the change as soon as the new nodes have caught up, which they have once all is done. Returns true if it has
+    /// been planned just now.
     pub(super) fn plan<S, const CLIENTS: usize>(
         &mut self,
         simulation: &mut Simulation<S, WINDOW, CLIENTS, PAGE>,
+        is_done: bool,
     ) -> bool
     where
         S: Setting<WINDOW, CLIENTS, PAGE>,
@@ -218,10 +226,10 @@ impl Pending {
         };
         // An earlier run may have made the change without its effect on any file.
         self.pairs.retain(|(lost, _)| !removed.contains(*lost));
-        let window = u64::try_from(WINDOW).unwrap_or(u64::MAX);
         let has_caught_up = |node: NodeId| {
             simulation.node(node).is_some_and(|node| {
-                node.is_active() && node.applied().number() + window > applied.number()
+                let is_near = node.applied().number() + LAG_MAX >= applied.number();
+                node.is_active() && is_near && (is_done || node.applied() >= self.known)
             })
         };
         if self.pairs.is_empty() || !self.pairs.iter().all(|(_, by)| has_caught_up(*by)) {

@@ -72,7 +72,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
                 }))
             }),
             replaced: (!finished.replaced.is_empty())
-                .then(|| List::of(finished.replaced.iter().map(Replaced::of))),
+                .then(|| List::of(finished.replaced.iter().copied().map(Replaced::of))),
             preempted: tally.preempted,
             stepped_down: tally.stepped_down,
             suspected: tally.suspected,
@@ -253,8 +253,8 @@ struct Replaced {
 }
 
 impl Replaced {
-    fn of(replacement: &Replacement) -> Self {
-        let Replacement { lost, by, votes } = *replacement;
+    fn of(replacement: Replacement) -> Self {
+        let Replacement { lost, by, votes } = replacement;
         Self {
             node: lost.0,
             by: by.0,
