@@ -192,7 +192,7 @@ fn v8_a_change_waits_until_a_majority_of_the_new_members_has_caught_up() {
     assert_eq!(c.node(leader).epoch(), Epoch::FIRST);
     c.clear_answers();
     c.restart(3);
-    c.run_until("it has caught up", |c| c.is_settled());
+    c.run_until("it has caught up", Cluster::is_settled);
     c.run_for(millis(1_000));
     c.change_members(leader, &[0, 3, 4]);
 }

@@ -78,6 +78,7 @@ fn finished() -> Finished {
             writes: 12,
             grouped: 0,
             gathered: 0,
+            withdrawn: 0,
             early: 0,
         },
         digest: Digest::resume(0xabc),
