@@ -82,7 +82,7 @@ impl Effort {
             Self::LateMessages => (1_270, 1_420),
             Self::Slots => (985, 1_010),
             Self::FirstAnswer => (1_500, 2_800),
-            Self::LongestWait => (1_080, 1_500),
+            Self::LongestWait => (1_080, 1_700),
             Self::Rest => (32_000, 47_000),
         }
     }
