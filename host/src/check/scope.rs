@@ -157,6 +157,19 @@ impl Scope {
                 lost: vec![MessageKind::Decision, MessageKind::Propose],
                 ..small.clone()
             },
+            // A newcomer takes the place of one of two nodes, once it has said that it has caught up.
+            Self {
+                newcomers: 1,
+                requests: 0,
+                changes: 1,
+                timers: vec![Timer::Election, Timer::Heartbeat, Timer::Learn],
+                lost: vec![
+                    MessageKind::Propose,
+                    MessageKind::Decisions,
+                    MessageKind::Superseded,
+                ],
+                ..small.clone()
+            },
             // Two claimants take in a newcomer.
             Self {
                 newcomers: 1,

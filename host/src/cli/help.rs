@@ -154,7 +154,7 @@ Examples:
   synod check --claimants 2 --time 10m   two nodes that may claim a ballot
   synod check --nodes 2 --claimants 2 --lost none --network again
                                          two nodes, and messages that are repeated
-  synod check --walks 1000               three nodes with all actions, at random
+  synod check --walks 1000               four nodes with all actions, at random
   synod check --walks 1 --seed 57        one of those walks
   synod check --storms 1000              2 to 5 nodes, drawn network conditions
 
