@@ -7,9 +7,10 @@ use super::choices::Choices;
 use std::collections::BTreeMap;
 use synod::machines::{Kv, KvCommand, KvReply};
 use synod::{
-    Ballot, ClientId, Config, Digest, Durable, Duration, Entry, Envelope, Event, Instant, Message,
-    MessageKind, NODES_MAX, Node, NodeId, NodeSet, Outbox, Outcome, Proposal, Record, RequestError,
-    RequestKey, RequestNumber, SNAPSHOT_PAGE, Slot, SnapshotId, Tally, Tracer, Write,
+    Ballot, Change, ChangeError, ClientId, Config, Digest, Durable, Duration, Entry, Envelope,
+    Epoch, Event, Instant, Message, MessageKind, NODES_MAX, Node, NodeId, NodeSet, Outbox, Outcome,
+    Proposal, Record, RequestError, RequestKey, RequestNumber, SNAPSHOT_PAGE, Slot, SnapshotId,
+    Tally, Tracer, Write,
 };
 
 type Machine = Kv<4>;
@@ -89,6 +90,16 @@ impl Disk {
                 }
             }
             Write::Decided { .. } | Write::Installed(_) => {}
+        }
+    }
+
+    /// An epoch has begun after slot `end`, and the stored state says so: nothing that was promised or voted for in the
+    /// one before counts any more, except for what is decided.
+    fn enter(&mut self, epoch: Epoch, end: Slot) {
+        let floor = Ballot::of(epoch, 0, NodeId(0));
+        if self.promised < floor {
+            self.promised = floor;
+            self.votes.retain(|slot, _| *slot <= end);
         }
     }
 
@@ -214,6 +225,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         }
         for index in before[0]..after[0] {
             let write = self.outbox.writes[index];
+            if let Write::Installed(at) = write {
+                self.disk.enter(self.node.epoch(), at);
+            }
             self.disk.write(&write);
         }
         self.check_messages(before[1]);
@@ -343,6 +357,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 MessageKind::Decisions,
                 MessageKind::Request,
                 MessageKind::Response,
+                MessageKind::Superseded,
             ];
             assert!(
                 replica.contains(&kind),
@@ -447,7 +462,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 );
             }
         } else {
-            self.install(&[vec![0; 20]], Slot::ZERO);
+            let head = head(Slot::ZERO, Epoch::FIRST, NodeSet::first(MEMBERS));
+            self.install(&[head], Slot::ZERO);
         }
     }
 
@@ -574,7 +590,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 *low_water = Slot::ZERO;
             }
             for entry in entries.iter_mut() {
-                entry.ballot = Ballot::new(1, NodeId(peer)).min(entry.ballot);
+                entry.ballot = Ballot::of(self.node.epoch(), 1, NodeId(peer)).min(entry.ballot);
             }
         }
         promise
@@ -600,7 +616,14 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     fn ask(&mut self, choices: &mut Choices<'_>) {
         let halted = self.node.halted().is_some();
         let mut answer = Ok(());
-        if choices.chance(96) {
+        if choices.chance(24) {
+            let change = self.change(choices);
+            self.note(&Proposal::Reconfigure(change));
+            self.act(|now, node, outbox, facts| {
+                // Refused at the door or not, it must do no harm.
+                let _ = node.reconfigure(now, change, outbox, facts);
+            });
+        } else if choices.chance(96) {
             let nonce = u64::from(choices.below(4));
             self.note(&Proposal::Register { nonce });
             self.act(|now, node, outbox, facts| {
@@ -695,19 +718,48 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             128..=159 => self.ballots[choices.index(self.ballots.len())],
             160..=239 => {
                 let round = self.node.promised().round() + u64::from(choices.below(3));
-                Ballot::new(round, NodeId(from))
+                Ballot::of(self.node.epoch(), round, NodeId(from))
             }
             240..=254 => {
                 let round = choices.near(self.node.promised().round());
-                Ballot::new(round, NodeId(choices.below(MEMBERS + 1)))
+                let leader = NodeId(choices.below(MEMBERS + 1));
+                Ballot::of(self.epoch(choices), round, leader)
             }
             255 => Ballot::new(choices.word(), NodeId(u16::from(choices.byte()))),
         }
     }
 
+    /// Returns the epoch of the node, mostly, or one near it.
+    fn epoch(&self, choices: &mut Choices<'_>) -> Epoch {
+        let present = self.node.epoch().0;
+        Epoch(match choices.byte() {
+            0..=191 => present,
+            192..=223 => present.saturating_add(1),
+            224..=254 => present.saturating_sub(1),
+            255 => u16::from(choices.byte()) << 8,
+        })
+    }
+
+    /// Returns the first members, mostly, or any of the ten nodes.
+    fn members(&self, choices: &mut Choices<'_>) -> NodeSet {
+        if choices.chance(192) {
+            NodeSet::first(MEMBERS)
+        } else {
+            NodeSet::from_bits(u64::from(choices.byte()))
+        }
+    }
+
+    fn change(&self, choices: &mut Choices<'_>) -> Change {
+        Change {
+            epoch: self.epoch(choices),
+            members: self.members(choices),
+        }
+    }
+
     fn proposal(&self, choices: &mut Choices<'_>) -> TestProposal {
         match choices.byte() {
-            0..=31 => Proposal::Noop,
+            0..=15 => Proposal::Noop,
+            16..=31 => Proposal::Reconfigure(self.change(choices)),
             32..=95 => Proposal::Register {
                 nonce: u64::from(choices.below(5)),
             },
@@ -725,7 +777,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     }
 
     fn outcome(&self, choices: &mut Choices<'_>) -> Outcome<KvReply> {
-        match choices.below(6) {
+        match choices.below(8) {
+            6 => Outcome::Reconfigured {
+                epoch: self.epoch(choices),
+            },
+            7 => Outcome::Unchanged(ChangeError::NoMembers),
             0 => Outcome::Applied {
                 slot: self.slot(choices),
                 output: KvReply::Value(i64::from(choices.byte())),
@@ -764,11 +820,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 
     fn hear_snapshot(&mut self, choices: &mut Choices<'_>) {
         let at = self.slot(choices);
-        let mut header = [0; 20];
-        header[..8].copy_from_slice(&at.number().to_le_bytes());
-        header[8] = choices.byte();
-        header[16] = choices.byte() % 3;
-        let mut pages = vec![header.to_vec()];
+        let (epoch, members) = (self.epoch(choices), self.members(choices));
+        let mut head = head(at, epoch, members);
+        head[8] = choices.byte();
+        head[16] = choices.byte() % 3;
+        let mut pages = vec![head];
         for _ in 0..choices.below(4) {
             let len = choices.index(SNAPSHOT_PAGE + 1);
             pages.push(choices.take(len).to_vec());
@@ -778,7 +834,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 
     fn message(&self, choices: &mut Choices<'_>, from: u16) -> Message<Machine, PAGE> {
         let ballot = self.ballot(choices, from);
-        match choices.below(16) {
+        match choices.below(17) {
+            16 => Message::Superseded {
+                ballot,
+                applied: self.slot(choices),
+            },
             0 => Message::Join {
                 snapshot: self.snapshot(choices),
                 page: u32::from(choices.below(3)),
@@ -918,4 +978,15 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 /// Returns the key under which a request is recorded.
 fn place(key: RequestKey) -> (u64, u32) {
     (key.client.0, key.number.0)
+}
+
+/// Returns the first page of a snapshot without sessions, in which all that ever were members are members still.
+fn head(at: Slot, epoch: Epoch, members: NodeSet) -> Vec<u8> {
+    let mut head = vec![0; 20];
+    head[..8].copy_from_slice(&at.number().to_le_bytes());
+    for set in [members, members.union(NodeSet::first(MEMBERS))] {
+        head.extend(set.bits().to_le_bytes());
+    }
+    head.extend(epoch.0.to_le_bytes());
+    head
 }

@@ -47,7 +47,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         // Rule N1: when the rounds are used up, this node claims no more ballots; it still promises and accepts.
         let Some(ballot) = Ballot::succeeding(highest, self.config.node) else {
             step.trace(Role::Leader, Event::Exhausted);
-            return;
+            self.contact = LeaderContact::Waiting;
+            return self.watch_gap(step);
         };
         // Nothing is written: a probe promises nothing, and uses up no round.
         self.leader.begin_probe(ballot);
