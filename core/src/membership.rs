@@ -8,6 +8,7 @@
 
 use crate::mutant::{Mistake, Mutant};
 use crate::{Digest, MalformedPage, NodeId, NodeSet, Proposal, Reader, Sink};
+use core::cmp::Ordering;
 use core::fmt;
 
 /// The number of an epoch: how many times the members of the cluster have changed.
@@ -267,6 +268,15 @@ impl Membership {
             mistake: self.mistake,
         };
         Ok(epoch)
+    }
+
+    /// True if a log that goes on from this membership can lead to a later one, so that a snapshot with it can be true.
+    pub(crate) fn may_become(&self, later: &Self) -> bool {
+        match later.epoch.cmp(&self.epoch) {
+            Ordering::Less => false,
+            Ordering::Equal => later.members == self.members && later.ever == self.ever,
+            Ordering::Greater => self.ever.minus(later.ever).is_empty(),
+        }
     }
 
     pub(crate) fn encode(&self, sink: &mut impl Sink) {

@@ -620,10 +620,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             let change = self.change(choices);
             self.note(&Proposal::Reconfigure(change));
             self.act(|now, node, outbox, facts| {
-                // Refused at the door or not, it must do no harm.
-                let _ = node.reconfigure(now, change, outbox, facts);
+                let asked = node.reconfigure(now, change, outbox, facts);
+                assert!(!halted || asked.is_err(), "a halted node takes a change");
             });
-        } else if choices.chance(96) {
+            return;
+        }
+        if choices.chance(96) {
             let nonce = u64::from(choices.below(4));
             self.note(&Proposal::Register { nonce });
             self.act(|now, node, outbox, facts| {

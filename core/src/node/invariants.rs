@@ -309,7 +309,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "keeps a snapshot that nobody fetches for ever (J3)",
         )?;
         ensure(
-            !self.is_without_leader() || !self.leader.is_idle() || is_armed(Timer::Learn),
+            !self.is_without_leader()
+                || !self.leader.is_idle()
+                || is_armed(Timer::Learn)
+                || self.replica.applied().next().is_none(),
             "hears no leader, and asks nobody what is decided (L8)",
         )?;
         ensure(

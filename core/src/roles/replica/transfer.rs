@@ -341,8 +341,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                 let state = installing.finish()?;
                 // Decisions may have closed the gap while the pages arrived; going back would apply slots twice.
                 let goes_on = state.applied >= self.state.applied;
+                let before = self.state.membership;
+                if goes_on && !before.may_become(&state.membership) {
+                    return Err(MalformedPage);
+                }
                 if goes_on || self.mistake.is(Mutant::SnapshotGoesBack) {
-                    let before = self.state.membership;
                     self.state = state;
                     if self.mistake.is(Mutant::MembersNotInSnapshot) {
                         self.state.membership = before;
