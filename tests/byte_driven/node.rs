@@ -673,6 +673,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             return;
         }
         let Some(durable) = self.durable.take() else {
+            // It has halted before it joined, perhaps in a later epoch, and nobody relies on it yet.
+            assert_eq!((self.disk.promised.round(), self.disk.votes.len()), (0, 0));
+            self.disk = Disk::default();
             self.node = Self::start(number);
             self.go_back();
             return;

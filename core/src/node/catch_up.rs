@@ -228,6 +228,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step.trace(Role::Replica, Event::Installed { at, chain });
         step.write(Write::Installed(at));
         if self.replica.has_diverged() {
+            if self.is_in_new_epoch() {
+                self.begin_epoch();
+            }
             return self.diverge(step);
         }
         if joining {

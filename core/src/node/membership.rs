@@ -146,9 +146,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.makes(Mutant::LeadershipOutlivesEpoch) {
             self.resign(step);
         }
-        let floor = Ballot::floor(epoch);
-        self.acceptor.begin_epoch(floor, end);
-        self.highest_seen = floor;
+        self.begin_epoch();
         self.leader_hint = None;
         self.relay = None;
         (self.heartbeats_in_row, self.failures) = (0, 0);
@@ -156,6 +154,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.note_membership(step);
         self.await_leader_of_epoch(step, led.is_some(), leader);
         debug_assert!(!self.is_in_new_epoch(), "an epoch begins once (N1)");
+    }
+
+    /// Drops the promise and the votes of the epoch before, as the applied state belongs to another one. A node that
+    /// halts does so as well, so that what it remembers fits together.
+    pub(super) fn begin_epoch(&mut self) {
+        let floor = Ballot::floor(self.epoch());
+        self.acceptor.begin_epoch(floor, self.replica.applied());
+        self.highest_seen = floor;
     }
 
     /// Starts the roles of a node that has become a member, and stops those of one that was removed.
