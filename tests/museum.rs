@@ -132,9 +132,9 @@ fn all_mutants_but_three_are_caught_by_the_sweep_or_the_check() {
 
 #[test]
 fn a_shrunk_counterexample_has_fewer_than_sixty_lines() {
-    for (mutant, seed) in [(Mutant::AdoptedIgnored, 0), (Mutant::Amnesia, 0)] {
+    for (mutant, seed) in [(Mutant::AdoptedIgnored, 1), (Mutant::Amnesia, 0)] {
         let case = Trials::case(Some(mutant), seed);
-        let shrunk = in_thread(|| shrink(&case, 6_000, &mut |_, _| ()));
+        let shrunk = in_thread(|| shrink(&case, 1_500, &mut |_, _| ()));
         let shrunk = shrunk.unwrap().unwrap();
         assert!(shrunk.after.lines < 60, "{mutant}: {:?}", shrunk.after);
         let again = case::run(&shrunk.case, &mut ()).unwrap();

@@ -11,7 +11,7 @@ const STACKS: [(&str, [(&str, u32); 3]); 5] = [
     (
         "simulate",
         [
-            ("microbit", 4448),
+            ("microbit", 4480),
             ("lm3s6965evb", 12 << 10),
             ("mps2-an386", 64 << 10),
         ],
