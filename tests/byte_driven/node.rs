@@ -745,19 +745,10 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         })
     }
 
-    /// Returns the first members, mostly, or any of the ten nodes.
-    fn members(&self, choices: &mut Choices<'_>) -> NodeSet {
-        if choices.chance(192) {
-            NodeSet::first(MEMBERS)
-        } else {
-            NodeSet::from_bits(u64::from(choices.byte()))
-        }
-    }
-
     fn change(&self, choices: &mut Choices<'_>) -> Change {
         Change {
             epoch: self.epoch(choices),
-            members: self.members(choices),
+            members: members(choices),
         }
     }
 
@@ -825,7 +816,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 
     fn hear_snapshot(&mut self, choices: &mut Choices<'_>) {
         let at = self.slot(choices);
-        let (epoch, members) = (self.epoch(choices), self.members(choices));
+        let (epoch, members) = (self.epoch(choices), members(choices));
         let mut head = head(at, epoch, members);
         head[8] = choices.byte();
         head[16] = choices.byte() % 3;
@@ -994,4 +985,13 @@ fn head(at: Slot, epoch: Epoch, members: NodeSet) -> Vec<u8> {
     }
     head.extend(epoch.0.to_le_bytes());
     head
+}
+
+/// Returns the first members, mostly, or any of the ten nodes.
+fn members(choices: &mut Choices<'_>) -> NodeSet {
+    if choices.chance(192) {
+        NodeSet::first(MEMBERS)
+    } else {
+        NodeSet::from_bits(u64::from(choices.byte()))
+    }
 }
