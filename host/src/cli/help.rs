@@ -45,11 +45,14 @@ Examples:
   synod 6                               the default run under seed 6
   synod 6 --nodes 3 --loss 20%          a small cluster on a bad network
   synod 6 --nodes 5 --kill leader@1.5s  the leader at that time crashes for good
+  synod 6 --nodes 3 --change 2s:+3-0    node 3 takes the place of node 0
   synod 6 --slot 4                      the messages about slot 4
   synod 6 --role scout --role leader    the elections
   synod 6 --log-level warn              only warnings and errors
   synod 6 --quiet --verify              two runs, and a comparison of their traces
   synod 6 --nodes 3 --data cluster      durable state in files, continued by later runs
+  synod 6 --nodes 3 --data cluster --replace 2
+                                        a new node for one whose file is lost
   synod 6 --format json | jq 'select(.event == \"chosen\")'
 
 With --format json each line is an object with t_us, node, role and event;
