@@ -279,8 +279,13 @@ mod tests {
             ConfigError::NoSuchNode(NodeId(64))
         );
         assert_eq!(
-            broken(|c| c.founder = NodeId(9)),
-            ConfigError::NotAMember(NodeId(9))
+            broken(|c| c.founder = NodeId(64)),
+            ConfigError::NoSuchNode(NodeId(64))
+        );
+        assert_eq!(
+            broken(|c| (c.node, c.founder) = (NodeId(9), NodeId(9))),
+            ConfigError::NotAMember(NodeId(9)),
+            "it would found a cluster in which it has no vote"
         );
         assert_eq!(
             broken(|c| c.learn_delay = Duration::ZERO),
