@@ -99,7 +99,8 @@ pub enum ChangeError {
     LastEpoch,
     /// Too many of the new members have not caught up, or were not heard of by the leader since it was elected: the
     /// change would leave the cluster without a quorum until they have (rule V8). Nothing was proposed. Start the nodes,
-    /// and ask again when they have caught up.
+    /// and ask again when they have caught up. A copy of the refused request that is still on its way may be taken later,
+    /// when they have.
     Behind {
         /// The new member that is farthest behind.
         node: NodeId,
