@@ -468,6 +468,27 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
             .any(|(_, pending)| waits(pending) && !is_asked(pending.key, pending.fingerprint))
     }
 
+    /// Checks what holds of the requests as long as other nodes tell the truth about the log.
+    pub(crate) fn check_requests(&self) -> Result<(), &'static str> {
+        let is_found = |(index, pending): (usize, &Pending<M::Command>)| {
+            let request = (pending.key.number, pending.fingerprint);
+            self.find(pending.key.client, Some(request)) == Some(index)
+        };
+        ensure(
+            self.pending.iter().all(is_found),
+            "a request is pending twice, or is not found (X1)",
+        )?;
+        // Whoever has lost its session is told when its request gets a slot.
+        let is_new = |pending: &Pending<M::Command>| {
+            let outcome = self.look_up(&pending.proposal, pending.fingerprint);
+            outcome.is_none_or(|outcome| matches!(outcome, Outcome::Evicted))
+        };
+        ensure(
+            self.pending.iter().all(|(_, pending)| is_new(pending)),
+            "a request that can be answered is pending (X1)",
+        )
+    }
+
     /// Checks the invariants that hold between steps.
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         ensure(
@@ -493,23 +514,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         ensure(
             self.ahead().all(|(slot, _)| slot <= self.decided),
             "has a decision that it does not know to be one (R2)",
-        )?;
-        let is_found = |(index, pending): (usize, &Pending<M::Command>)| {
-            let request = (pending.key.number, pending.fingerprint);
-            self.find(pending.key.client, Some(request)) == Some(index)
-        };
-        ensure(
-            self.pending.iter().all(is_found),
-            "a request is pending twice, or is not found (X1)",
-        )?;
-        // Whoever has lost its session is told when its request gets a slot.
-        let is_new = |pending: &Pending<M::Command>| {
-            let outcome = self.look_up(&pending.proposal, pending.fingerprint);
-            outcome.is_none_or(|outcome| matches!(outcome, Outcome::Evicted))
-        };
-        ensure(
-            self.pending.iter().all(|(_, pending)| is_new(pending)),
-            "a request that can be answered is pending (X1)",
         )?;
         self.pending.check_invariants()?;
         self.state.sessions.check_invariants(self.state.applied)?;
