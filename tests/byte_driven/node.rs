@@ -223,10 +223,14 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             assert_eq!(before, after, "a halted node speaks");
             assert_eq!(self.node.next_deadline(), None);
         }
+        let installed = |index: &usize| matches!(self.outbox.writes[*index], Write::Installed(_));
+        // The last one has the epoch that the node is in now.
+        let entered = (before[0]..after[0]).rfind(installed);
         for index in before[0]..after[0] {
             let write = self.outbox.writes[index];
             // Nothing is written any more by a node whose storage has failed.
             if let Write::Installed(at) = write
+                && entered == Some(index)
                 && self.node.is_voter()
             {
                 self.disk.enter(self.node.epoch(), at);
