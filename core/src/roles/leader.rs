@@ -621,7 +621,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         match &self.state {
             LeaderState::Idle | LeaderState::Leading(_) => {}
             LeaderState::Probing(probe) => probe.check_invariants(members)?,
-            LeaderState::Scouting(scout) => scout.check_invariants(applied, members)?,
+            LeaderState::Scouting(scout) => scout.check_invariants()?,
         }
         ensure(
             !self.can_start(),

@@ -229,21 +229,10 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// Checks the invariants that hold between steps.
-    pub(super) fn check_invariants(
-        &self,
-        applied: Slot,
-        members: NodeSet,
-    ) -> Result<(), &'static str> {
+    pub(super) fn check_invariants(&self) -> Result<(), &'static str> {
         ensure(
             self.complete.contains(self.ballot.leader()),
             "claims a ballot without its own promise (S1)",
-        )?;
-        // An acceptor that reports a slot which no leader can have used keeps the election from being won.
-        let reach = u64::try_from(WINDOW).unwrap_or(u64::MAX);
-        let is_usable = self.last_adopted().max(applied).distance(applied) <= reach;
-        ensure(
-            !self.is_complete(members) || applied < self.low_water || !is_usable,
-            "has its quorum and the log up to its low-water mark, and does not lead (S6)",
         )?;
         ensure(
             self.adopted
