@@ -145,11 +145,11 @@ fn n2_messages_of_another_cluster_are_ignored() {
 }
 
 #[test]
-fn n2_messages_of_non_members_and_for_other_nodes_are_ignored() {
+fn n2_messages_of_no_node_and_for_other_nodes_are_ignored() {
     let mut c = Cluster::settled(3, 1);
     let node = c.follower(0);
     let state = c.state(node);
-    let stranger = c.envelope(9, node, Message::Learn { from: Slot::FIRST });
+    let stranger = c.envelope(64, node, Message::Learn { from: Slot::FIRST });
     let astray = c.envelope(c.follower(1), 9, Message::Learn { from: Slot::FIRST });
     for envelope in [stranger, astray] {
         let mut outbox = Outbox::<Machine, PAGE, { TestNode::OUTBOX_MIN }>::new();

@@ -205,6 +205,47 @@ fn s2_every_lost_page_is_requested_again() {
     }
 }
 
+/// Acceptors that wait for different pages are all asked again, not only those that wait for the first one.
+#[test]
+fn s7_a_lost_page_is_requested_again_beside_prepares_to_nodes_that_are_down() {
+    for (lost, heard) in [(1, 2), (2, 3)] {
+        let mut c = Cluster::settled(5, 2);
+        let leader = c.leader().unwrap();
+        let [down, other, claims, full] = [0, 1, 2, 3].map(|index| c.follower(index));
+        assert!(down < full, "the one that never answers is asked first");
+        c.drop_matching(move |envelope| {
+            let accept = is(envelope, MessageKind::Accept) && envelope.to.0 != full;
+            accept || is(envelope, MessageKind::Accepted)
+        });
+        for node in [leader, leader, leader, leader, full] {
+            c.register(node);
+            c.run_for(millis(20));
+        }
+        c.run_for(millis(80));
+        c.stop(leader);
+        c.stop(down);
+        c.clear_rules();
+        let page = slot(c.applied(claims).number() + 1 + 2 * lost);
+        only_claimant(&mut c, claims);
+        c.drop_matching(
+            move |envelope| matches!(envelope.message, Message::Promise { from, .. } if from == page),
+        );
+        c.run_until("the pages before have come", |c| {
+            c.trace.received(claims, MessageKind::Promise) >= heard
+        });
+        let claimed = c.node(claims).promised();
+        c.run_for(millis(30));
+        c.clear_rules();
+        only_claimant(&mut c, claims);
+        c.run_until("it leads", |c| c.leader() == Some(claims));
+        assert_eq!(c.node(claims).leading(), Some(claimed), "by the same claim");
+        assert_eq!(adoption(&c, claims).unwrap().0, 5, "page {lost}");
+        c.run_until("everything is decided", |c| {
+            c.applied(other) == c.applied(claims)
+        });
+    }
+}
+
 /// Returns a cluster whose leader is stopped, the claimant, its peer, and the prepare that the peer has not received.
 fn claimant() -> (Cluster, u16, u16, TestMessage) {
     let mut c = Cluster::settled(3, 1);
@@ -309,13 +350,11 @@ fn s2_a_promise_of_slots_beyond_every_window_wins_no_election() {
     }
 }
 
-#[test]
-fn s5_stale_replies_are_ignored() {
+/// Returns a cluster of three whose leader has led before, under an earlier ballot that is returned beside its number.
+fn leader_for_the_second_time() -> (Cluster, u16, Ballot) {
     let mut c = Cluster::settled(3, 1);
-    // The leader at the end has led before, so that it has an earlier ballot of its own.
     let first = c.leader().unwrap();
     let old = c.node(first).leading().unwrap();
-    let rival = c.follower(0);
     c.isolate(first);
     c.run_until("another leads", |c| {
         c.leader() != Some(first) && c.leader().is_some()
@@ -329,6 +368,13 @@ fn s5_stale_replies_are_ignored() {
     c.heal();
     c.clear_rules();
     c.run_until("every node follows it again", Cluster::is_settled);
+    (c, first, old)
+}
+
+#[test]
+fn s5_stale_replies_are_ignored() {
+    let (mut c, first, old) = leader_for_the_second_time();
+    let rival = c.follower(0);
     let leadership = c.node(first).leading().unwrap();
     let high = Ballot::new(leadership.round() + 5, NodeId(rival));
     let refusals: [TestMessage; 4] = [
@@ -347,7 +393,10 @@ fn s5_stale_replies_are_ignored() {
             last: true,
             entries: Entries::<crate::harness::cluster::Machine, 2>::new(),
         },
-        Message::HeartbeatReply { ballot: old },
+        Message::HeartbeatReply {
+            ballot: old,
+            applied: Slot::ZERO,
+        },
         Message::ProbeReply {
             ballot: old,
             granted: true,

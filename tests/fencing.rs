@@ -89,6 +89,43 @@ fn l8_a_fenced_leader_that_cannot_hear_the_next_one_learns_from_others() {
     }
 }
 
+/// A node looks for a leader by its own election. Once that has ended because it is fenced, it must ask others.
+#[test]
+fn l8_a_node_that_is_fenced_in_its_election_learns_from_others() {
+    for seed in 0..5 {
+        let mut c = Cluster::settled(5, seed);
+        let old = c.leader().unwrap();
+        c.hold_matching(|envelope| is(envelope, MessageKind::Promise));
+        c.stop(old);
+        let scouts = |c: &Cluster| {
+            c.live()
+                .find(|node| c.node(*node).roles().any(|role| role == Role::Scout))
+        };
+        c.run_until("a node claims", |c| scouts(c).is_some());
+        let fenced = scouts(&c).unwrap();
+        let others: Vec<_> = c.live().filter(|node| *node != fenced).collect();
+        let friend = others[0];
+        c.fence(fenced);
+        c.clear_rules();
+        c.release(false);
+        c.cut(&[fenced], &others[1..]);
+        c.drop_matching(move |envelope| {
+            envelope.from == NodeId(friend) && is(envelope, MessageKind::Probe)
+        });
+        c.run_until("another leads", |c| c.leader().is_some());
+        let leader = c.leader().unwrap();
+        assert_ne!(leader, friend, "it never probes");
+        c.decide(leader, 10);
+        let caught_up = |c: &Cluster| c.applied(fenced) == c.applied(leader);
+        assert!(
+            c.happens_within(Duration::from_secs(10), caught_up),
+            "seed {seed}: it has applied slot {} of {}",
+            c.applied(fenced),
+            c.applied(leader)
+        );
+    }
+}
+
 #[test]
 fn d1_a_scout_whose_storage_fails_claims_nothing() {
     let mut c = Cluster::settled(3, 1);

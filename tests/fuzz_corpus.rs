@@ -69,7 +69,7 @@ fn a_node_survives_any_messages() {
         "the lives are too quiet"
     );
     assert!(
-        tally.installed > 100 && tally.halted > 20,
+        tally.installed > 100 && tally.reconfigured > 20 && tally.halted > 20,
         "the liars are too honest"
     );
     let quiet = Reason::ALL

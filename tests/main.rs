@@ -38,6 +38,7 @@ mod invariants;
 mod joining;
 #[cfg(test)]
 mod liveness;
+mod membership;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]

@@ -12,7 +12,9 @@ use synod_host::{Options, run};
 const TABLE: &str = include_str!("../core/museum/README.md");
 
 /// The rules whose violations random walks need not find.
-const ONLY_IN_SWEEPS: [&str; 7] = ["D1", "D2", "T5", "F1", "L5", "L7", "S7"];
+const ONLY_IN_SWEEPS: [&str; 14] = [
+    "D1", "D2", "T5", "F1", "L5", "L7", "S7", "V1", "V2", "V3", "V4", "V5", "V6", "V8",
+];
 
 /// The command that prints the table anew, after a change of the protocol.
 const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 2000 --worlds 500 --walks 5000 --shrink";
@@ -110,7 +112,7 @@ fn every_mutant_is_caught_as_the_table_says() {
 }
 
 #[test]
-fn all_mutants_but_one_are_caught_by_the_sweep_or_the_check() {
+fn all_mutants_but_three_are_caught_by_the_sweep_or_the_check() {
     let table = table();
     let missed = |mutant: &&Mutant| {
         let row = &table[mutant.name()];
@@ -119,14 +121,18 @@ fn all_mutants_but_one_are_caught_by_the_sweep_or_the_check() {
     let missed: Vec<&Mutant> = Mutant::ALL.iter().filter(missed).collect();
     assert_eq!(
         missed,
-        [&Mutant::OverruledGoesOn],
-        "only walks find this one"
+        [
+            &Mutant::OverruledGoesOn,
+            &Mutant::NumberReused,
+            &Mutant::ChangeUnchecked
+        ],
+        "only walks find the first, and only scripted tests the others"
     );
 }
 
 #[test]
 fn a_shrunk_counterexample_has_fewer_than_sixty_lines() {
-    for (mutant, seed) in [(Mutant::AdoptedIgnored, 0), (Mutant::Amnesia, 0)] {
+    for (mutant, seed) in [(Mutant::AdoptedIgnored, 1), (Mutant::Amnesia, 0)] {
         let case = Trials::case(Some(mutant), seed);
         let shrunk = in_thread(|| shrink(&case, 1_500, &mut |_, _| ()));
         let shrunk = shrunk.unwrap().unwrap();
@@ -150,7 +156,7 @@ fn a_correct_node_is_not_caught() {
 fn a_run_without_a_mutant_has_the_digest_of_a_build_without_the_feature() {
     let mut options = Options::new(6);
     let digest = run(&options, &mut ()).unwrap().digest;
-    assert_eq!(digest.to_string(), "00ecc0a3ae36cc6f");
+    assert_eq!(digest.to_string(), "6489914877d2b143");
     options.mutant = Some(Mutant::QuorumTooSmall);
     assert_ne!(run(&options, &mut ()).unwrap().digest, digest);
 }

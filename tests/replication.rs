@@ -4,8 +4,8 @@ use crate::harness::cluster::{Cluster, TestMessage, TestNode, TestOutbox, is, mi
 use crate::harness::trace::EventKind;
 use synod::machines::{Key, KvCommand};
 use synod::{
-    Ballot, ClientId, Halt, Message, MessageKind, NodeId, NodeSet, Proposal, Proposals, Reason,
-    RequestNumber, Role, Slot, Timer, Write,
+    Ballot, ClientId, Duration, Halt, Message, MessageKind, NodeId, NodeSet, Proposal, Proposals,
+    Reason, RequestNumber, Role, Slot, Timer, Write,
 };
 
 fn ballot(round: u64, node: u16) -> Ballot {
@@ -424,15 +424,19 @@ fn c3_a_deposed_leader_does_not_announce_the_decisions_of_others_under_its_ballo
     deposed_leader_learns(30);
 }
 
-fn deposed_leader_learns(slots: u32) {
-    let mut c = Cluster::settled(5, 1);
-    let founder = c.leader().unwrap();
-    let (old, voter) = (c.follower(0), c.follower(1));
-    let rest: Vec<u16> = (2..4).map(|index| c.follower(index)).collect();
-    // The later leader misses a decision; one of its questions is delayed.
+/// Injects answers to heartbeats into a leader that is cut off, and lets time pass. As long as a quorum seems to answer,
+/// it does not step down.
+fn keep_in_office(c: &mut Cluster, old: u16, others: [u16; 2], beat: &TestMessage, span: Duration) {
+    for other in others {
+        c.inject(other, old, beat.clone());
+    }
+    c.run_for(span);
+}
+
+/// Lets a follower that has missed a decision become the leader; returns its delayed question for that decision.
+fn lead_after_a_missed_decision(c: &mut Cluster, founder: u16, old: u16, slow: u16) -> TestMessage {
     c.drop_matching(move |envelope| is(envelope, MessageKind::Accept) && envelope.to.0 == old);
     c.decide(founder, 1);
-    let slow = rest[0];
     c.run_until("it has caught up", Cluster::is_settled);
     let first = c.applied(old);
     let question = c.envelope(old, slow, Message::Learn { from: first });
@@ -445,63 +449,35 @@ fn deposed_leader_learns(slots: u32) {
         let mut others = c.live().filter(|node| *node != founder);
         others.all(|node| c.node(node).leader_hint() == Some(NodeId(old)))
     });
-    // It is cut off with one voter. Both accept a value that no quorum receives.
     c.clear_rules();
     c.heal();
-    c.cut(&[old, voter], &[founder, rest[0], rest[1]]);
-    let mine = c.register(old);
-    c.run_for(millis(60));
-    let leadership = c.node(old).leading();
-    assert!(leadership.is_some(), "it has not noticed yet");
-    let nobody = c.registered(mine).is_none();
-    assert!(nobody);
-    // The others elect a leader at once and decide. The leader that is cut off stays leader as long as a quorum seems
-    // to answer.
-    c.drop_matching(move |envelope| is(envelope, MessageKind::Probe) && envelope.from.0 == founder);
-    let beat = Message::HeartbeatReply {
-        ballot: leadership.unwrap(),
-    };
-    let others = [rest[0], rest[1]];
-    let nonce = c.register(rest[1]);
+    question.message
+}
+
+/// Lets nodes elect a leader beside one that is cut off and kept in office, and decide so many slots.
+fn decide_beside(c: &mut Cluster, old: u16, others: [u16; 2], beat: &TestMessage, slots: u32) {
+    let at = others[1];
+    let nonce = c.register(at);
     for _ in 0..100 {
-        for other in others {
-            c.inject(other, old, beat.clone());
-        }
-        c.run_for(millis(50));
+        keep_in_office(c, old, others, beat, millis(50));
         if c.registered(nonce).is_some() {
             break;
         }
     }
-    assert!(c.registered(nonce).is_some(), "the others decide");
-    assert_eq!(
-        c.node(old).leading(),
-        leadership,
-        "the old leader does not know"
-    );
-    let client = c.registered(nonce).unwrap();
+    let client = c.registered(nonce).expect("the others decide");
     for number in 1..slots {
-        c.set(rest[1], client, number, 5);
+        c.set(at, client, number, 5);
         for _ in 0..50 {
-            for other in others {
-                c.inject(other, old, beat.clone());
-            }
-            c.run_for(millis(20));
+            keep_in_office(c, old, others, beat, millis(20));
             if c.outcome(client, number).is_some() {
                 break;
             }
         }
     }
-    // The answer to the old question arrives.
-    let mut answers = Vec::new();
-    while answers.is_empty() {
-        // Another node may be in the middle of a snapshot transfer.
-        for other in others {
-            c.inject(other, old, beat.clone());
-        }
-        c.run_for(millis(20));
-        answers = c.inject(old, slow, question.message.clone()).messages;
-    }
-    c.clear_rules();
+}
+
+/// Hands the answers to a question to a node, and answers the questions for a snapshot that follow from them.
+fn hand_over(c: &mut Cluster, slow: u16, old: u16, mut answers: Vec<TestMessage>) {
     while let Some(answer) = answers.pop() {
         for message in c.inject(slow, old, answer).messages {
             if message.kind() == MessageKind::Join {
@@ -509,6 +485,43 @@ fn deposed_leader_learns(slots: u32) {
             }
         }
     }
+}
+
+fn deposed_leader_learns(slots: u32) {
+    let mut c = Cluster::settled(5, 1);
+    let founder = c.leader().unwrap();
+    let (old, voter) = (c.follower(0), c.follower(1));
+    let others = [c.follower(2), c.follower(3)];
+    let slow = others[0];
+    let question = lead_after_a_missed_decision(&mut c, founder, old, slow);
+    // It is cut off with one voter. Both accept a value that no quorum receives.
+    c.cut(&[old, voter], &[founder, others[0], others[1]]);
+    let mine = c.register(old);
+    c.run_for(millis(60));
+    let leadership = c.node(old).leading();
+    assert!(leadership.is_some(), "it has not noticed yet");
+    let nobody = c.registered(mine).is_none();
+    assert!(nobody);
+    c.drop_matching(move |envelope| is(envelope, MessageKind::Probe) && envelope.from.0 == founder);
+    let beat = Message::HeartbeatReply {
+        ballot: leadership.unwrap(),
+        applied: Slot::ZERO,
+    };
+    decide_beside(&mut c, old, others, &beat, slots);
+    assert_eq!(
+        c.node(old).leading(),
+        leadership,
+        "the old leader does not know"
+    );
+    // The answer to the old question arrives.
+    let mut answers = Vec::new();
+    while answers.is_empty() {
+        // Another node may be in the middle of a snapshot transfer.
+        keep_in_office(&mut c, old, others, &beat, millis(20));
+        answers = c.inject(old, slow, question.clone()).messages;
+    }
+    c.clear_rules();
+    hand_over(&mut c, slow, old, answers);
     assert_eq!(c.node(old).leading(), None, "it knows now");
     c.run_for(millis(90));
     c.heal();

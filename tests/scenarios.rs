@@ -2,6 +2,7 @@
 //! show.
 
 use synod::simulation::{FaultKind, Verdict};
+use synod::{Epoch, NodeId, NodeSet};
 use synod_host::case::{read, run};
 use synod_host::sweep::{Seeds, Source, Sweep, sweep};
 use synod_host::{Exit, Finished};
@@ -35,7 +36,12 @@ fn a_cluster_without_power_comes_back() {
 fn a_storm_has_everything() {
     let finished = finished("storms");
     for kind in FaultKind::ALL {
-        let elsewhere = [FaultKind::Partition, FaultKind::Restart, FaultKind::Pause];
+        let elsewhere = [
+            FaultKind::Partition,
+            FaultKind::Restart,
+            FaultKind::Pause,
+            FaultKind::Change,
+        ];
         let expected = !kind.is_of_disk() && !elsewhere.contains(&kind);
         assert_eq!(finished.tally.faults(kind) > 0, expected, "{kind}");
     }
@@ -59,6 +65,34 @@ fn disks_tear_fail_fill_up_and_rot() {
     assert!(storage.is_some_and(|mark| mark.peak > 0 && mark.peak <= mark.capacity));
 }
 
+fn nodes<const N: usize>(numbers: [u16; N]) -> NodeSet {
+    numbers.into_iter().map(NodeId).collect()
+}
+
+#[test]
+fn a_cluster_of_one_grows_and_replaces_a_member_that_has_lost_its_disk() {
+    let finished = finished("grow-and-replace");
+    let epochs = finished.epochs.all().iter();
+    let epochs = epochs.map(|began| (began.epoch, began.members));
+    assert!(epochs.eq([(Epoch(1), nodes([0, 1, 2])), (Epoch(2), nodes([0, 1, 3])),]));
+    assert_eq!(finished.members.members, nodes([0, 1, 3]));
+    assert_eq!(finished.members.removed, nodes([2]));
+    assert_eq!(finished.disks.damaged, 1);
+    assert_eq!((finished.report.live, finished.report.nodes), (3, 4));
+}
+
+#[test]
+fn all_members_are_replaced_by_others_at_once() {
+    let finished = finished("swap-all");
+    let members = finished.members;
+    assert_eq!(members.epoch, Epoch(1));
+    assert_eq!(members.members, nodes([3, 4, 5]));
+    assert_eq!(members.removed, nodes([0, 1, 2]));
+    assert_eq!(members.retired, 3);
+    assert_eq!(finished.tally.restarted, 1);
+    assert!(finished.tally.faults(FaultKind::Duplicate) > 0 && finished.lost > 0);
+}
+
 #[test]
 fn every_scenario_is_done_under_other_seeds_too() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scenarios");
@@ -78,5 +112,5 @@ fn every_scenario_is_done_under_other_seeds_too() {
         assert_eq!(swept.exit(), Exit::Done, "{}: {swept:?}", path.display());
         count += 1;
     }
-    assert!(count >= 6, "{count} scenarios");
+    assert!(count >= 8, "{count} scenarios");
 }

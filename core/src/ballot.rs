@@ -1,24 +1,29 @@
 //! Ballots and slots: the two numbers that the rules of the protocol compare.
 
-use crate::NodeId;
+use crate::{Epoch, NodeId};
 use core::fmt;
 
-/// A ballot: a round and the node that owns it, ordered by round and then by node.
+/// A ballot: an epoch, a round and the node that owns it, ordered in this order.
 ///
-/// Both are stored in one 64-bit word, 48 bits of round above 16 bits of node, so that the order is one comparison and
-/// an entry of the log stays small. At a thousand elections per second the rounds last for 8,900 years. After the last
-/// one, [`Ballot::succeeding`] returns `None` and the node stops claiming ballots. Rounds never wrap around: a ballot
-/// that is used twice would allow two values under one ballot.
+/// All three are stored in one 64-bit word, 16 bits of [epoch](Epoch) above 32 bits of round above 16 bits of node, so
+/// that the order is one comparison and an entry of the log stays small. A promise in one epoch therefore refuses every
+/// ballot of earlier epochs (rule V1). At one election per second the rounds of an epoch last for 136 years. After the
+/// last one, [`Ballot::succeeding`] returns `None` and the node stops claiming ballots. Rounds never wrap around: a
+/// ballot that is used twice would allow two values under one ballot.
 ///
 /// Source: the ballot numbers of Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, section 2.2.
 ///
 /// ```
-/// use synod::{Ballot, NodeId};
+/// use synod::{Ballot, Epoch, NodeId};
 /// let old = Ballot::new(1, NodeId(3));
 /// let new = Ballot::succeeding(old, NodeId(0)).unwrap();
 /// assert!(new > old && old > Ballot::NULL);
 /// assert_eq!((new.round(), new.leader()), (2, NodeId(0)));
 /// assert_eq!(new.to_string(), "(2, NODE_0)");
+///
+/// let later = Ballot::of(Epoch(1), 1, NodeId(0));
+/// assert!(later > new, "a ballot of a later epoch is above all of an earlier one");
+/// assert_eq!(later.to_string(), "(1:1, NODE_0)", "with the epoch, after a change of the members");
 /// ```
 #[doc(alias = "term")]
 #[doc(alias = "view")]
@@ -29,14 +34,21 @@ pub struct Ballot(u64);
 impl Ballot {
     /// The null ballot, below every ballot that a node can claim: round 0. Real rounds start at 1.
     pub const NULL: Self = Self(0);
-    /// The last round; a node that has seen it claims no more ballots.
-    pub const ROUND_MAX: u64 = (1 << 48) - 1;
-    /// How far a round may be above all rounds seen and still be plausible. A forged round near the end is no danger to
-    /// safety, but would leave no node a higher one.
-    pub const ROUND_JUMP_MAX: u64 = 1 << 32;
+    /// The last round of an epoch; a node that has seen it claims no more ballots in that epoch.
+    pub const ROUND_MAX: u64 = (1 << 32) - 1;
+    /// How far a round may be above all rounds seen in the same epoch and still be plausible. A forged round near the
+    /// end is no danger to safety, but would leave no node a higher one. A node that was away for two years in which the
+    /// others held an election each second still believes what it hears.
+    pub const ROUND_JUMP_MAX: u64 = 1 << 26;
 
-    /// Returns the ballot of a round and a node. A round above [`Ballot::ROUND_MAX`] is clamped to it.
+    /// Returns the ballot of a round and a node in the first epoch. A round above [`Ballot::ROUND_MAX`] is clamped to
+    /// it.
     pub const fn new(round: u64, leader: NodeId) -> Self {
+        Self::of(Epoch::FIRST, round, leader)
+    }
+
+    /// Returns the ballot of an epoch, a round and a node. A round above [`Ballot::ROUND_MAX`] is clamped to it.
+    pub const fn of(epoch: Epoch, round: u64, leader: NodeId) -> Self {
         let round = if round > Self::ROUND_MAX {
             Self::ROUND_MAX
         } else {
@@ -44,22 +56,35 @@ impl Ballot {
         };
         // Widening a u16 loses nothing, and `From` is not callable in a `const fn`.
         #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
-        Self(round << 16 | leader.0 as u64)
+        Self((epoch.0 as u64) << 48 | round << 16 | leader.0 as u64)
     }
 
-    /// Returns the lowest ballot of `leader` above `highest`; `None` if the rounds are used up.
+    /// Returns the lower bound of the ballots of an epoch: above all ballots of earlier epochs, and below all that a
+    /// node can claim in this one. Of the first epoch it is [`Ballot::NULL`].
+    pub(crate) const fn floor(epoch: Epoch) -> Self {
+        Self::of(epoch, 0, NodeId(0))
+    }
+
+    /// Returns the lowest ballot of `leader` above `highest` in the epoch of `highest`; `None` if the rounds of that
+    /// epoch are used up.
     pub const fn succeeding(highest: Self, leader: NodeId) -> Option<Self> {
         if highest.round() >= Self::ROUND_MAX {
             None
         } else {
-            Some(Self::new(highest.round() + 1, leader))
+            Some(Self::of(highest.epoch(), highest.round() + 1, leader))
         }
+    }
+
+    /// Returns the epoch.
+    pub const fn epoch(self) -> Epoch {
+        #[expect(clippy::as_conversions, reason = "the upper 16 bits, in a const fn")]
+        Epoch((self.0 >> 48) as u16)
     }
 
     /// Returns the round.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn round(self) -> u64 {
-        self.0 >> 16
+        self.0 >> 16 & Self::ROUND_MAX
     }
 
     /// Returns the node that owns the ballot.
@@ -68,7 +93,8 @@ impl Ballot {
         NodeId((self.0 & 0xffff) as u16)
     }
 
-    /// Returns the ballot as one word, in the same order: the round in the upper 48 bits, the node in the lower 16.
+    /// Returns the ballot as one word, in the same order: the epoch in the upper 16 bits, the round in the 32 below
+    /// them, the node in the lowest 16.
     pub const fn bits(self) -> u64 {
         self.0
     }
@@ -78,16 +104,23 @@ impl Ballot {
         Self(bits)
     }
 
-    /// True if a node that has seen ballots up to `seen` accepts this ballot as honest: at most
+    /// True if a node that has seen ballots up to `seen` accepts this ballot as honest: of the same epoch, and at most
     /// [`Ballot::ROUND_JUMP_MAX`] rounds higher.
     pub const fn is_plausible(self, seen: Self) -> bool {
-        self.round() >= 1 && self.round().saturating_sub(seen.round()) <= Self::ROUND_JUMP_MAX
+        self.epoch().0 == seen.epoch().0
+            && self.round() >= 1
+            && self.round().saturating_sub(seen.round()) <= Self::ROUND_JUMP_MAX
     }
 }
 
 impl fmt::Display for Ballot {
+    /// `(2, NODE_0)`; with the epoch before the round, `(1:2, NODE_0)`, unless it is the first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({}, {})", self.round(), self.leader())
+        f.write_str("(")?;
+        if self.epoch() > Epoch::FIRST {
+            write!(f, "{}:", self.epoch())?;
+        }
+        write!(f, "{}, {})", self.round(), self.leader())
     }
 }
 
@@ -165,6 +198,19 @@ mod tests {
                 assert!(Ballot::succeeding(seen, me).unwrap() > seen);
             }
         }
+    }
+
+    #[test]
+    fn v1_a_ballot_of_a_later_epoch_is_above_all_of_an_earlier_one() {
+        let last = Ballot::of(Epoch(6), Ballot::ROUND_MAX, NodeId(63));
+        let floor = Ballot::floor(Epoch(7));
+        let first = Ballot::succeeding(floor, NodeId(0)).unwrap();
+        assert!(last < floor && floor < first);
+        assert_eq!((first.epoch(), first.round()), (Epoch(7), 1));
+        assert_eq!(Ballot::from_bits(first.bits()), first);
+        assert_eq!(Ballot::floor(Epoch::FIRST), Ballot::NULL);
+        let end = Ballot::of(Epoch::LAST, Ballot::ROUND_MAX, NodeId(u16::MAX));
+        assert_eq!(end.bits(), u64::MAX);
     }
 
     #[test]

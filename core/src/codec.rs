@@ -9,6 +9,8 @@ use core::hash::Hash;
 /// The destination of encoded bytes: a buffer ([`Writer`]) or a digest ([`Digest`](crate::Digest)).
 pub trait Sink {
     /// Writes bytes.
+    ///
+    /// A digest tells two strings of bytes from one: it folds in the length of each.
     fn put(&mut self, bytes: &[u8]);
 
     /// Writes a 64-bit word.
@@ -29,6 +31,17 @@ pub trait Sink {
 
 /// Writes to a buffer of fixed length. Bytes that do not fit are not written, and [`Writer::overflowed`] is true from
 /// then on.
+///
+/// ```
+/// use synod::{Sink, Writer};
+///
+/// let mut buffer = [0; 6];
+/// let mut writer = Writer::new(&mut buffer);
+/// writer.put_u32(7);
+/// writer.put_u32(8);
+/// assert!(writer.overflowed(), "two more bytes than there is room for");
+/// assert_eq!(writer.len(), 4, "nothing of the second word");
+/// ```
 #[derive(Debug)]
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
@@ -93,10 +106,22 @@ impl Sink for Writer<'_> {
             }
             _ => self.overflowed = true,
         }
+        debug_assert!(
+            self.overflowed || self.len == end,
+            "a write is done as a whole, or reported as an overflow"
+        );
     }
 }
 
 /// Reads what a [`Writer`] has written. Every method returns `None` if the bytes end too early.
+///
+/// ```
+/// use synod::Reader;
+///
+/// let mut reader = Reader::new(&[7, 0, 0, 0, 1]);
+/// assert_eq!((reader.u32(), reader.u32()), (Some(7), None));
+/// assert!(!reader.is_empty(), "a byte is left over");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     /// The bytes that were not read yet.

@@ -1,4 +1,7 @@
 //! The settings of a node, and the relations that must hold between them.
+//!
+//! Settings are plain data, and a node takes them as they are. Those that all nodes must share are in the fingerprint;
+//! timings may differ from node to node, and only make it slower or busier if they do not fit the network.
 
 use crate::outbox::run_len;
 use crate::{Duration, NODES_MAX, NodeId, NodeSet, Sink, StateMachine, Value};
@@ -14,16 +17,19 @@ use core::fmt;
 /// use synod::{Config, Duration, NodeId};
 /// let config = Config::new(NodeId(0), 3).with_round_trip(Duration::from_millis(10));
 /// assert_eq!(config.validate(), Ok(()));
-/// assert!(Config::new(NodeId(3), 3).validate().is_err(), "nodes are numbered from 0");
+/// assert!(Config::new(NodeId(64), 3).validate().is_err(), "nodes are numbered from 0 to 63");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
-    /// The number of this node.
+    /// The number of this node. Other nodes never use it, not even after this node was removed (rule V5).
     pub node: NodeId,
-    /// All nodes of the cluster, including this one. Must be equal on all nodes.
+    /// The members at the founding of the cluster. They are part of its identity: equal on all nodes, and the same for
+    /// ever, whatever the members are later. A node that is not among them joins as a learner, and votes when it was
+    /// made a member by [`Node::reconfigure`](crate::Node::reconfigure).
     pub members: NodeSet,
-    /// The node that founds the cluster. The others ask it first when they join.
+    /// The node that founds the cluster. The others ask it first when they join; so a node that joins later, when the
+    /// founder may be gone, names any node here that is a member by then.
     pub founder: NodeId,
     /// A number that the operator draws for the cluster, equal on all of its nodes. Nodes of different clusters ignore
     /// each other.
@@ -53,8 +59,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Creates the settings of node `node` in a cluster of the nodes 0 to `size` − 1 that node 0 founds, for a network
-    /// with round trips of up to 100 ms.
+    /// Creates the settings of node `node` in a cluster that node 0 founds with the nodes 0 to `size` − 1 as members, for
+    /// a network with round trips of up to 100 ms. A node with a higher number joins as a learner.
     pub fn new(node: NodeId, size: u16) -> Self {
         let unset = Duration::ZERO;
         Self {
@@ -106,14 +112,10 @@ impl Config {
         config
     }
 
-    /// Returns all members except this node.
-    pub fn peers(&self) -> NodeSet {
-        self.members.without(self.node)
-    }
-
     /// Returns 32 bits that depend on the cluster's number and members, the state machine, and `sizes`.
     pub(crate) fn fingerprint<M: StateMachine>(&self, sizes: &[usize]) -> u32 {
         // The order is part of the fingerprint, and so of every frame and every storage.
+        // Timings are left out: nodes with different ones work together.
         let mut digest = crate::Digest::new();
         digest.put_u64(self.cluster);
         digest.put_u64(self.members.bits());
@@ -134,10 +136,13 @@ impl Config {
         if self.members.is_empty() {
             return Err(ConfigError::NoMembers);
         }
-        if !self.members.contains(self.node) {
-            return Err(ConfigError::NotAMember(self.node));
+        for node in [self.node, self.founder] {
+            if node.0 >= NODES_MAX {
+                return Err(ConfigError::NoSuchNode(node));
+            }
         }
-        if !self.members.contains(self.founder) {
+        // A founder that is no member would found a cluster in which it has no vote.
+        if self.founder == self.node && !self.members.contains(self.node) {
             return Err(ConfigError::NotAMember(self.founder));
         }
         // A timing of zero would be overdue again as soon as it is armed, and the driver would never wait.
@@ -208,7 +213,9 @@ impl Timing {
 pub enum ConfigError {
     /// The cluster has no members.
     NoMembers,
-    /// The node, or the founder, is not a member; nodes are numbered from 0 to 63.
+    /// The node, or the founder, has a number that no node can have: nodes are numbered from 0 to 63.
+    NoSuchNode(NodeId),
+    /// The founder is not a member.
     NotAMember(NodeId),
     /// The named timing is zero: its timer would fire without end.
     ZeroTiming(Timing),
@@ -224,12 +231,15 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMembers => f.write_str("the cluster has no members"),
-            Self::NotAMember(node) => {
+            Self::NoSuchNode(node) => {
                 write!(
                     f,
-                    "{node} is no member of the cluster (nodes are numbered 0 to {})",
+                    "there is no {node}: nodes are numbered 0 to {}",
                     NODES_MAX - 1
                 )
+            }
+            Self::NotAMember(node) => {
+                write!(f, "{node} founds a cluster of which it is no member")
             }
             Self::ZeroTiming(timing) => write!(f, "{} must be longer than zero", timing.name()),
             Self::ElectionTimeoutTooShort => {
@@ -265,12 +275,17 @@ mod tests {
             ConfigError::NoMembers
         );
         assert_eq!(
-            broken(|c| c.node = NodeId(9)),
-            ConfigError::NotAMember(NodeId(9))
+            broken(|c| c.node = NodeId(64)),
+            ConfigError::NoSuchNode(NodeId(64))
         );
         assert_eq!(
-            broken(|c| c.founder = NodeId(9)),
-            ConfigError::NotAMember(NodeId(9))
+            broken(|c| c.founder = NodeId(64)),
+            ConfigError::NoSuchNode(NodeId(64))
+        );
+        assert_eq!(
+            broken(|c| (c.node, c.founder) = (NodeId(9), NodeId(9))),
+            ConfigError::NotAMember(NodeId(9)),
+            "it would found a cluster in which it has no vote"
         );
         assert_eq!(
             broken(|c| c.learn_delay = Duration::ZERO),

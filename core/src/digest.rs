@@ -12,6 +12,12 @@
 //! and a byte string by its length, then eight bytes at a time, little-endian, the last word padded with zeros. The
 //! digest distinguishes runs; it does not resist an attacker who constructs two runs with the same digest.
 //! `#[derive(Hash)]` would not do: what it feeds to a hasher differs between targets and compilers.
+//!
+//! # What is folded in
+//!
+//! Each record of a trace: its time, its node, its role, and its event with every field. So two runs with equal digests
+//! have said and done the same at the same times. The numbers of kinds below are chosen once and for all: they are part
+//! of golden digests, and those of outcomes part of the chain by which nodes of one cluster compare their histories.
 
 use crate::message::{Entries, Proposals};
 use crate::outbox::run_len;
@@ -95,8 +101,9 @@ impl Digest {
     /// produced by this very slot, which is put on the chain in its encoded form. So two replicas with the same chain
     /// have given the same answers, and keep the same sessions. If one of them follows another rule or has other
     /// capacities, the chains differ (rules R5 and X2).
+    ///
+    /// It is rare, and kept out of the way of slots whose output is their own.
     #[cold]
-    #[inline(never)]
     pub(crate) fn chain_outcome<O: Value>(&mut self, outcome: &Outcome<O>) {
         self.outcome(outcome);
     }
@@ -116,6 +123,8 @@ impl Digest {
             Outcome::Evicted => 3,
             Outcome::Reused => 4,
             Outcome::Busy => 5,
+            Outcome::Reconfigured { .. } => 6,
+            Outcome::Unchanged(_) => 7,
         });
         match outcome {
             Outcome::Applied { slot, output } => {
@@ -124,6 +133,8 @@ impl Digest {
             }
             Outcome::Registered { client } => self.word(client.0),
             Outcome::Stale | Outcome::Evicted | Outcome::Reused | Outcome::Busy => {}
+            Outcome::Reconfigured { epoch } => self.word(u64::from(epoch.0)),
+            Outcome::Unchanged(error) => error.encode(self),
         }
     }
 
@@ -148,13 +159,12 @@ impl Digest {
                 pages,
                 bytes,
             } => {
+                // Two numbers of 32 bits in one word, as each word costs a multiplication.
                 let place = u64::from(*page) << 32 | u64::from(*pages);
                 self.words([snapshot.at.number(), snapshot.digest, place]);
                 self.put(bytes);
             }
-            Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
-                self.word(ballot.bits());
-            }
+            Message::Probe { ballot } => self.word(ballot.bits()),
             Message::ProbeReply {
                 ballot,
                 granted,
@@ -183,6 +193,8 @@ impl Digest {
             | Message::Accepted { .. }
             | Message::Decision { .. }
             | Message::Heartbeat { .. }
+            | Message::HeartbeatReply { .. }
+            | Message::Superseded { .. }
             | Message::Learn { .. }
             | Message::Decisions { .. } => self.about_slots(message),
             Message::Request { proposal } => proposal.encode(self),
@@ -191,6 +203,7 @@ impl Digest {
                 fingerprint,
                 outcome,
             } => {
+                // Fields of 32 bits share a word.
                 let request = u64::from(*fingerprint) << 32 | u64::from(key.number.0);
                 self.words([key.client.0, request]);
                 self.outcome(outcome);
@@ -220,9 +233,18 @@ impl Digest {
                 self.words([ballot.bits(), promised.bits(), first.number()]);
                 self.words([u64::from(*count), low_water.number()]);
             }
-            Message::Decision { ballot, decided } => {
-                self.words([ballot.bits(), decided.number()]);
+            Message::Decision {
+                ballot,
+                decided: slot,
             }
+            | Message::HeartbeatReply {
+                ballot,
+                applied: slot,
+            }
+            | Message::Superseded {
+                ballot,
+                applied: slot,
+            } => self.words([ballot.bits(), slot.number()]),
             Message::Heartbeat {
                 ballot,
                 decided,
@@ -308,6 +330,7 @@ impl Digest {
             Fault::FailedWrite(whom) => self.words([10, target(whom)]),
             Fault::FullDisk(whom) => self.words([11, target(whom)]),
             Fault::Rot(whom) => self.words([12, target(whom)]),
+            Fault::Change { add, remove } => self.words([13, add.bits(), remove.bits()]),
         }
     }
 
@@ -400,6 +423,9 @@ impl Digest {
             Event::FaultBegan { planned } => self.planned(22, planned),
             Event::FaultEnded { planned } => self.planned(23, planned),
             Event::Fenced => self.word(24),
+            Event::Reconfigured { epoch, members } => {
+                self.words([25, u64::from(epoch.0), members.bits()]);
+            }
         }
     }
 }
@@ -412,6 +438,7 @@ fn about(kind: u64, node: NodeId) -> u64 {
 impl Sink for Digest {
     fn put(&mut self, bytes: &[u8]) {
         self.word(run_len(bytes.len()));
+        // The length came first, so that the zeros that fill the last word are not taken for bytes.
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.word(u64::from_le_bytes(*word));

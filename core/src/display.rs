@@ -2,11 +2,14 @@
 //!
 //! The log of the host has the same words, byte for byte, which a test compares. The host writes them faster and in
 //! colour. Both take the fields and their order from [`fields`].
+//!
+//! It needs no allocation: names are padded by counting what was written, and lists are written item by item. A target
+//! without `std` prints the same lines as the host, only slower.
 
 use crate::fields::{self, Fields};
 use crate::{
-    Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
-    RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
+    Ballot, Change, ChangeError, ClientId, Duration, Entry, Event, Message, NodeId, NodeSet,
+    Outcome, Proposal, Record, RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
 };
 use core::fmt::{self, Debug, Display, Formatter, Write};
 
@@ -85,22 +88,27 @@ impl<C: Debug> Display for Proposal<C> {
                 };
                 write!(f, "{key}:{command:?}")
             }
+            Self::Reconfigure(Change { epoch, members }) => {
+                write!(f, "reconfigure(epoch={epoch}, members={members})")
+            }
         }
     }
 }
 
-/// `client_12#3`, or `nonce_` and the nonce of a registration.
+/// `client_12#3`; `nonce_` and the nonce of a registration; or `change#1`, with the epoch that would follow.
 impl Display for RequestKey {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.number == RequestNumber::REGISTRATION {
             write!(f, "nonce_{:016x}", self.client.0)
+        } else if self.client == ClientId::OPERATOR {
+            write!(f, "change#{}", self.number.0)
         } else {
             write!(f, "client_{}#{}", self.client.0, self.number.0)
         }
     }
 }
 
-/// `applied(slot=9, output=9)`, `registered(client_12)`, or a word.
+/// `applied(slot=9, output=9)`, `registered(client_12)`, `reconfigured(epoch=1)`, `unchanged(no_members)`, or a word.
 impl<O: Debug> Display for Outcome<O> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,6 +120,17 @@ impl<O: Debug> Display for Outcome<O> {
             Self::Evicted => f.write_str("evicted"),
             Self::Reused => f.write_str("reused"),
             Self::Busy => f.write_str("busy"),
+            Self::Reconfigured { epoch } => write!(f, "reconfigured(epoch={epoch})"),
+            Self::Unchanged(error) => {
+                write!(f, "unchanged({}", error.name())?;
+                match error {
+                    ChangeError::Epoch { present } => write!(f, ", present={present}")?,
+                    ChangeError::Removed { node } => write!(f, ", {node}")?,
+                    ChangeError::Behind { node, by } => write!(f, ", {node}, by={by}")?,
+                    ChangeError::NoMembers | ChangeError::LastEpoch => {}
+                }
+                f.write_str(")")
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Errors that callers have to handle. Each type says what was not done.
 
-use crate::{Proposal, RequestNumber, Slot};
+use crate::{ChangeError, Proposal, RequestNumber, Slot};
 use core::fmt;
 
 /// Two values for one slot: proof that a rule was broken somewhere. A node that sees it halts.
@@ -74,6 +74,40 @@ impl fmt::Display for RequestError {
 }
 
 impl core::error::Error for RequestError {}
+
+/// Why a change of the members was not requested; nothing was proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ReconfigureError {
+    /// The change can have no effect, or would stop the cluster.
+    Change(ChangeError),
+    /// The node cannot take a request at present.
+    Request(RequestError),
+}
+
+impl From<ChangeError> for ReconfigureError {
+    fn from(error: ChangeError) -> Self {
+        Self::Change(error)
+    }
+}
+
+impl From<RequestError> for ReconfigureError {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl fmt::Display for ReconfigureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Change(error) => error.fmt(f),
+            Self::Request(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReconfigureError {}
 
 /// Why a request was not withdrawn; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -101,8 +101,11 @@ pub fn message<M: StateMachine, const PAGE: usize>(
         | Message::Welcome { .. }
         | Message::Learn { .. }
         | Message::Decisions { .. } => catch_up(message, fields),
-        Message::Probe { ballot } | Message::HeartbeatReply { ballot } => {
+        // Fields have the names and the order of their declarations, by which a reader finds them in the documentation.
+        Message::Probe { ballot } => fields.ballot("ballot", *ballot),
+        Message::HeartbeatReply { ballot, applied } | Message::Superseded { ballot, applied } => {
             fields.ballot("ballot", *ballot);
+            fields.slot("applied", *applied);
         }
         Message::ProbeReply {
             ballot,
@@ -209,6 +212,7 @@ fn catch_up<M: StateMachine, const PAGE: usize>(
         } => {
             fields.snapshot("snapshot", *snapshot);
             fields.number("page", u64::from(*page));
+            // A request for any snapshot is for its first page, and has no run.
             if snapshot.is_some() {
                 fields.number("count", u64::from(*count));
             }
@@ -268,6 +272,7 @@ pub const fn event_name<M: StateMachine, const PAGE: usize>(
         Event::Delayed { .. } => "delayed",
         Event::FaultBegan { .. } => "fault_began",
         Event::FaultEnded { .. } => "fault_ended",
+        Event::Reconfigured { .. } => "reconfigured",
     }
 }
 
@@ -320,12 +325,17 @@ pub fn event<M: StateMachine, const PAGE: usize>(
             fields.digest("chain", *chain);
         }
         Event::Full { queue } => fields.word("queue", queue.name()),
+        Event::Reconfigured { epoch, members } => {
+            fields.number("epoch", u64::from(epoch.0));
+            fields.nodes("members", *members);
+        }
         Event::FaultBegan { planned } => {
             fault(planned, fields);
             if let Some(lasts) = planned.lasts {
                 fields.duration("lasts", lasts);
             }
         }
+        // How long it was to last was said when it began.
         Event::FaultEnded { planned } => fault(planned, fields),
         Event::Halted { cause } => halt(cause, fields),
     }
@@ -404,5 +414,9 @@ fn fault(planned: &Planned, fields: &mut impl Fields) {
         Fault::Skew { rate_ppm, .. } => fields.signed("rate_ppm", i64::from(rate_ppm)),
         Fault::Jump { by_micros, .. } => fields.signed("by_us", by_micros),
         Fault::SlowDisk { sync, .. } => fields.duration("sync", sync),
+        Fault::Change { add, remove } => {
+            fields.nodes("add", add);
+            fields.nodes("remove", remove);
+        }
     }
 }

@@ -1,8 +1,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
-// Size and speed. On 64-bit targets, everything on the path of a command is inlined. On 32-bit targets a call is
+// Size and speed. On 64-bit targets, what the path of a command gains from is inlined. On 32-bit targets a call is
 // smaller than a copy of the function, so nothing requests inlining, and functions with many callers are kept out of
-// line. Hence the attributes that depend on `target_pointer_width`.
+// line. Hence the attributes that depend on `target_pointer_width`; CONTRIBUTING.md says what one must be worth.
 //! Multi-Paxos for microcontrollers, with bit-for-bit reproducible runs.
 //!
 //! A [`Node`] holds the whole protocol in memory whose size is fixed at compile time: no heap, no panic that input can
@@ -93,8 +93,10 @@ mod error;
 pub mod fields;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod invariant;
 mod machine;
 pub mod machines;
+mod membership;
 mod message;
 mod mutant;
 mod node;
@@ -126,8 +128,9 @@ pub use capacity::outbox_min;
 pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
 pub use config::{Config, ConfigError, Timing};
 pub use digest::Digest;
-pub use error::{Conflict, Divergence, RequestError, WithdrawError};
+pub use error::{Conflict, Divergence, ReconfigureError, RequestError, WithdrawError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
+pub use membership::{Change, ChangeError, Epoch};
 pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};
 #[cfg(feature = "mutants")]
 pub use mutant::{Mutant, UnknownMutant};

@@ -1,4 +1,10 @@
 //! Included state machines: a key-value store, a bank, and an opaque one for measurements.
+//!
+//! They are small enough for the smallest board, and keep what they have in arrays of fixed capacity. Each refuses what
+//! it has no room for with an answer, since a state machine must do the same on every node and cannot fail.
+//!
+//! A machine of one's own implements [`StateMachine`](crate::StateMachine), for which [`Opaque`] is the shortest
+//! example.
 
 mod bank;
 mod key;

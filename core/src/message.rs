@@ -141,10 +141,12 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         /// has applied another history, and halts (rule N3).
         chain: u64,
     },
-    /// Answers a [`Message::Heartbeat`], so that a leader knows that it still reaches a quorum.
+    /// Answers a [`Message::Heartbeat`], so that a leader knows that it still reaches a quorum, and who has caught up.
     HeartbeatReply {
         /// The ballot of the heartbeat.
         ballot: Ballot,
+        /// The slot up to which the node has applied everything (rule V8).
+        applied: Slot,
     },
     /// Passes a client's request to the leader.
     Propose {
@@ -181,6 +183,14 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         fingerprint: u32,
         /// The outcome of the request.
         outcome: Outcome<M::Output>,
+    },
+    /// Answers a message of an earlier epoch than the node's own: the epoch has ended, and its end can be fetched here
+    /// (rule V7).
+    Superseded {
+        /// The ballot of the message that this answers.
+        ballot: Ballot,
+        /// The slot up to which the node has applied everything.
+        applied: Slot,
     },
 }
 
@@ -220,11 +230,12 @@ pub enum MessageKind {
     Decisions,
     Request,
     Response,
+    Superseded,
 }
 
 impl MessageKind {
     /// All kinds, in the order of the variants.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Join,
         Self::Welcome,
         Self::Probe,
@@ -241,6 +252,7 @@ impl MessageKind {
         Self::Decisions,
         Self::Request,
         Self::Response,
+        Self::Superseded,
     ];
 
     /// Returns the role that handles this kind, in a node that has joined.
@@ -252,6 +264,7 @@ impl MessageKind {
             | Self::Learn
             | Self::Decisions
             | Self::Request
+            | Self::Superseded
             | Self::Heartbeat => Role::Replica,
             Self::Probe | Self::ProbeReply | Self::HeartbeatReply | Self::Propose => Role::Leader,
             Self::Prepare | Self::Accept => Role::Acceptor,
@@ -288,6 +301,7 @@ impl MessageKind {
             Self::Decisions => "decisions",
             Self::Request => "request",
             Self::Response => "response",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -336,7 +350,28 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
             Self::Decisions { .. } => MessageKind::Decisions,
             Self::Request { .. } => MessageKind::Request,
             Self::Response { .. } => MessageKind::Response,
+            Self::Superseded { .. } => MessageKind::Superseded,
         }
+    }
+
+    /// Returns the ballot of a message that only its owner sends: a claim of it, or what a leader says under it.
+    pub(crate) const fn claimed(&self) -> Option<Ballot> {
+        match self {
+            Self::Probe { ballot }
+            | Self::Prepare { ballot, .. }
+            | Self::Accept { ballot, .. }
+            | Self::Decision { ballot, .. }
+            | Self::Heartbeat { ballot, .. } => Some(*ballot),
+            _ => None,
+        }
+    }
+
+    /// True for an answer that counts towards a quorum, or tells how a member stands.
+    pub(crate) const fn is_counted(&self) -> bool {
+        matches!(
+            self,
+            Self::ProbeReply { .. } | Self::Promise { .. } | Self::Accepted { .. }
+        )
     }
 }
 
@@ -399,7 +434,10 @@ mod tests {
                 applied: slot,
                 proposals: Vec::new(),
             },
-            Message::HeartbeatReply { ballot },
+            Message::HeartbeatReply {
+                ballot,
+                applied: slot,
+            },
             Message::Learn { from: slot },
         ];
         assert!(early.iter().all(Message::is_early));

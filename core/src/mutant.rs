@@ -152,6 +152,26 @@ museum! {
         "a replica does not write down a decision that another one has passed on"
     VotesLeftOut "votes-left-out" "T1"
         "a checkpoint lacks the votes for the slots above its snapshot"
+    FoundersCounted "founders-counted" "V1"
+        "a leader counts quorums over the members at the founding, whoever votes by now"
+    LeadershipOutlivesEpoch "leadership-outlives-epoch" "V3"
+        "a leader goes on under its old ballot after the change that ends its epoch"
+    ChangeOvertaken "change-overtaken" "V2"
+        "a leader assigns slots above a change that ends the epoch"
+    ChangeUncompared "change-uncompared" "V4"
+        "a change takes effect in whichever epoch it is decided"
+    NumberReused "number-reused" "V5"
+        "a change may name a node that was removed before"
+    RetiredVotes "retired-votes" "V5"
+        "a node that was removed goes on voting"
+    VotesInAnyEpoch "votes-in-any-epoch" "V6"
+        "a node votes in an epoch of which it has not applied the beginning"
+    EpochUnstored "epoch-unstored" "V6"
+        "a node votes in a new epoch before its state is stored"
+    ChangeUnchecked "change-unchecked" "V8"
+        "a leader proposes a change whose members have not caught up"
+    MembersNotInSnapshot "members-not-in-snapshot" "V1"
+        "a snapshot carries the members at the founding"
 }
 
 #[cfg(feature = "mutants")]
@@ -236,14 +256,12 @@ impl Mistake {
     pub(crate) const NONE: Self = Self {};
 
     /// Always false: no mutant is active without the feature.
-    #[inline]
     pub(crate) const fn is(self, _mutant: Mutant) -> bool {
         let Self {} = self;
         false
     }
 
     /// Always false: no mutant is active without the feature.
-    #[inline]
     pub(crate) const fn is_any(self) -> bool {
         let Self {} = self;
         false
@@ -265,7 +283,6 @@ impl Count {
         value: 0,
     };
 
-    #[inline]
     pub(crate) const fn add_one(&mut self) {
         #[cfg(feature = "mutants")]
         {
@@ -274,7 +291,6 @@ impl Count {
         let _ = self;
     }
 
-    #[inline]
     pub(crate) const fn value(self) -> u32 {
         #[cfg(feature = "mutants")]
         return self.value;

@@ -8,6 +8,7 @@ mod fence;
 mod invariants;
 mod leader_contact;
 mod leadership;
+mod membership;
 mod mutants;
 mod persistence;
 mod probes;
@@ -19,7 +20,7 @@ mod step;
 mod view;
 
 use crate::config::{Config, ConfigError};
-use crate::mutant::Mistake;
+use crate::mutant::{Mistake, Mutant};
 use crate::random::{Purpose, span_below, stream};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::initializer::Initializer;
@@ -30,8 +31,8 @@ use crate::roles::seed::Seed;
 use crate::table::Table;
 use crate::timer::{Timer, Timers};
 use crate::{
-    AnyOutbox, Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NodeId,
-    NodeSet, Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
+    AnyOutbox, Ballot, Duration, Envelope, Event, Halt, Instant, Message, MessageKind, NODES_MAX,
+    NodeId, NodeSet, Outgoing, Reason, Reply, Role, Slot, StateMachine, Tracer,
 };
 use leader_contact::{LeaderContact, Relay};
 use rand_xorshift::XorShiftRng;
@@ -132,8 +133,8 @@ pub struct Node<
     highest_seen: Ballot,
     /// The leader that is followed, or this node if it leads. Where a ballot was only promised there is none yet.
     leader_hint: Option<NodeId>,
-    /// True if the node may vote and lead (rules D1 and D2).
-    voter: bool,
+    /// Whether the node votes.
+    voting: Voting,
     /// Contact with a leader, which decides what the election timer is for.
     contact: LeaderContact,
     /// The node that proposals are sent to while no leader is heard (rule L8).
@@ -162,6 +163,18 @@ pub struct Node<
     last_step: LastStep,
     /// Outside of [`Config`], so that a literal of `Config` is the same with the feature `mutants` and without it.
     mistake: Mistake,
+}
+
+/// Whether a node votes, and whether its vote is all that is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Voting {
+    /// True if the node may vote and lead where it is a member (rules D1 and D2).
+    is_allowed: bool,
+    /// True if the node is a member of the epoch that it has entered (rule V1).
+    is_member: bool,
+    /// True if a promise or a vote of this node alone was a quorum, and may not be durable yet: no other member has
+    /// answered since (rule D1).
+    is_alone: bool,
 }
 
 /// The phase in the life of a node.
@@ -200,7 +213,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let phase = Phase::Founding(Seed::new(config.node));
         let mut timers = Timers::new();
         timers.arm(Timer::Join, now);
-        Self::new(config, phase, (rng, timers), true, Durable::nothing())
+        let past = Durable::nothing(config.members);
+        Self::new(config, phase, (rng, timers), true, past)
     }
 
     /// Creates a node that joins a cluster, which may be about to be founded or may have run for years. The node must
@@ -222,7 +236,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let mut timers = Timers::new();
         timers.arm_after(Timer::Join, &now, &jitter);
         let phase = Phase::Joining(Initializer::new());
-        Self::new(config, phase, (rng, timers), votes, Durable::nothing())
+        let past = Durable::nothing(config.members);
+        Self::new(config, phase, (rng, timers), votes, past)
     }
 
     /// Builds the node in one expression, and in one place. If it were modified or moved afterwards, the compiler might
@@ -244,6 +259,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             past.acceptor.mistake.is_any() || past.acceptor.low_water() <= past.state.applied,
             "dropped votes for slots that the stored state does not include (T1)"
         );
+        debug_assert!(
+            past.acceptor.mistake.is_any()
+                || past.acceptor.promised().epoch() == past.state.membership.epoch,
+            "has promised a ballot in an epoch of which the stored state knows nothing, or has not entered its own (V6)"
+        );
+        let is_member = past.state.membership.members.contains(config.node);
         Self {
             fingerprint: Self::fingerprint_of(&config),
             phase,
@@ -253,7 +274,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             leader: Leader::new(),
             requesters: Table::new(),
             leader_hint: None,
-            voter,
+            voting: Voting {
+                is_allowed: voter,
+                is_member,
+                is_alone: false,
+            },
             contact: LeaderContact::New,
             relay: None,
             bypass_leader: false,
@@ -311,7 +336,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.invariants();
     }
 
-    /// Rule N2: checks the cluster, the sender and the recipient of a message.
+    /// Rule N2: checks the cluster, the sender and the recipient of a message. A sender need not be a member, or not
+    /// any more: learners ask for the state, and retired nodes serve it.
     fn admit(&self, envelope: &Envelope<M, PAGE>) -> Result<(), Reason> {
         if self.halt.is_some() {
             return Err(Reason::Halted);
@@ -320,7 +346,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return Err(Reason::ForeignCluster);
         }
         let (me, from) = (self.config.node, envelope.from);
-        if envelope.to == me && from != me && self.config.members.contains(from) {
+        if envelope.to == me && from != me && from.0 < NODES_MAX {
             Ok(())
         } else {
             Err(Reason::NotAMember)
@@ -355,12 +381,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.is_active() && !message.may_precede_joining() {
             return Err(Reason::WrongPhase);
         }
+        let is_stranger = !self.members().contains(from);
+        if let Some(ballot) = message.claimed() {
+            if ballot.epoch() != self.epoch() && !self.makes(Mutant::VotesInAnyEpoch) {
+                return self.on_other_epoch(step, from, ballot, message);
+            }
+            if is_stranger {
+                return Err(Reason::NotAMember);
+            }
+        } else if is_stranger && message.is_counted() {
+            return Err(Reason::NotAMember);
+        }
         match message {
             Message::Join { .. } => self.on_join(step, from, message),
             Message::Welcome { .. } => self.on_welcome(step, from, message),
             // Rules D1 and D2: what a node that does not vote would answer to these is a vote. It handles an accept all
             // the same, from which it learns, and drops the answer.
-            Message::Probe { .. } | Message::Prepare { .. } if !self.voter => {
+            Message::Probe { .. } | Message::Prepare { .. } if !self.is_voting() => {
                 Err(Reason::NotVoting)
             }
             Message::Probe { ballot } => self.on_probe(step, from, *ballot),
@@ -381,7 +418,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 decided,
                 chain,
             } => self.on_heartbeat(step, from, *ballot, (*decided, *chain)),
-            Message::HeartbeatReply { ballot } => self.on_heartbeat_reply(from, *ballot),
+            Message::HeartbeatReply { ballot, applied } => {
+                self.on_heartbeat_reply(from, *ballot, *applied)
+            }
+            Message::Superseded { ballot, applied } => {
+                self.on_superseded(step, from, *ballot, *applied)
+            }
             Message::Propose { proposal, retry } => self.on_propose(step, from, proposal, *retry),
             Message::Learn { from: slot } => self.on_learn(step, from, *slot),
             Message::Decisions {
@@ -504,11 +546,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Returns one of the other members, drawn at random.
     fn random_peer(&mut self) -> Option<NodeId> {
-        self.random_of(self.config.peers())
+        self.random_of(self.peers())
     }
 
     /// Returns one of `nodes`, drawn at random.
-    #[inline(never)]
     fn random_of(&mut self, nodes: NodeSet) -> Option<NodeId> {
         nodes.nth(crate::random::below(&mut self.rng, nodes.len()))
     }

@@ -100,6 +100,12 @@ impl NodeSet {
         Self(self.0 | other.0)
     }
 
+    /// Returns the nodes that are in this set and in the other.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// True if a node is in the set.
     pub const fn contains(self, node: NodeId) -> bool {
         self.0 & Self::only(node).0 != 0
@@ -160,6 +166,11 @@ impl NodeSet {
     /// Returns the set as bits, node 0 the lowest.
     pub const fn bits(self) -> u64 {
         self.0
+    }
+
+    /// Returns the set of the nodes whose bits are set, node 0 the lowest.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 }
 

@@ -74,9 +74,10 @@ pub struct Reply<O> {
 ///    after the other. A driver that sends them at once passes nothing to the node until its writes are durable or have
 ///    failed; one that lets all messages wait may go on meanwhile, with another outbox. A
 ///    [`Journal`](crate::storage::Journal) writes; without one, the node must never be restarted. If a write fails,
-///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node that does not vote
-///    ([`Node::is_voter`](crate::Node::is_voter): it was fenced, or is a learner) are dropped instead, as nobody relies
-///    on them.
+///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node for which
+///    [`Node::is_voter`](crate::Node::is_voter) is false (it was fenced, or has lost its storage) are dropped instead, as
+///    nobody relies on them. Those of every other node are stored, also while it is no member: it may be made one, and
+///    then votes with what it has stored.
 /// 5. **Output**: send the messages, then hand out the replies, then call [`Outbox::clear`]. Messages may be lost,
 ///    delayed, duplicated and reordered on their way, but not altered.
 ///
@@ -170,6 +171,8 @@ pub struct Outbox<M: StateMachine, const PAGE: usize, const ROOM: usize> {
     pub messages: Vec<Outgoing<M, PAGE>, ROOM>,
     /// Replies for the clients of this node.
     pub replies: Vec<Reply<M::Output>, ROOM>,
+    /// True if a promise or a vote among the writes is a quorum alone, so that all messages rest on the writes.
+    waits: bool,
     /// The most that any of the queues had held when it was last cleared.
     peak: usize,
 }
@@ -187,6 +190,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
             writes: Vec::new(),
             messages: Vec::new(),
             replies: Vec::new(),
+            waits: false,
             peak: 0,
         }
     }
@@ -203,6 +207,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.writes.clear();
         self.messages.clear();
         self.replies.clear();
+        self.waits = false;
     }
 
     /// Removes the writes and the messages; the replies stay.
@@ -210,6 +215,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         self.peak = self.peak();
         self.writes.clear();
         self.messages.clear();
+        self.waits = false;
     }
 
     /// Returns the room of the fullest of the three queues. As long as it is at least
@@ -232,9 +238,16 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     }
 
     /// Returns the messages that may leave before the writes are durable: those for which [`Message::is_early`] is true.
+    /// There are none if a promise or a vote of the node itself, among these writes, was a quorum alone (rule D1): a lone
+    /// voter tells learners what is decided, and nobody else has written it.
     pub fn early(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
-        let is_early = |outgoing: &&Outgoing<M, PAGE>| outgoing.message.is_early();
+        let is_early = |outgoing: &&Outgoing<M, PAGE>| self.is_early(outgoing);
         self.messages.iter().filter(is_early)
+    }
+
+    /// True if a message of this outbox may leave before the writes are durable.
+    pub(crate) fn is_early(&self, outgoing: &Outgoing<M, PAGE>) -> bool {
+        !self.waits && outgoing.message.is_early()
     }
 
     /// Returns the messages that leave when the writes are durable: all that are not [early](Outbox::early). The pages of
@@ -262,7 +275,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
         let is_page =
             |outgoing: &&Outgoing<M, PAGE>| matches!(outgoing.message, Message::Welcome { .. });
         let waits =
-            move |outgoing: &&Outgoing<M, PAGE>| !outgoing.message.is_early() && !is_page(outgoing);
+            move |outgoing: &&Outgoing<M, PAGE>| !self.is_early(outgoing) && !is_page(outgoing);
         let others = self.messages.iter().filter(waits);
         others.chain(self.messages.iter().filter(is_page))
     }
@@ -287,6 +300,7 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
             writes: self.writes.as_mut_view(),
             messages: self.messages.as_mut_view(),
             replies: self.replies.as_mut_view(),
+            waits: &mut self.waits,
         }
     }
 }
@@ -310,6 +324,10 @@ pub trait AnyOutbox<M: StateMachine, const PAGE: usize>: Clone + Debug + sealed:
 
     /// See [`Outbox::is_empty`].
     fn is_empty(&self) -> bool;
+
+    /// True if a vote among the writes is a quorum alone, so that all messages rest on the writes.
+    #[doc(hidden)]
+    fn waits(&self) -> bool;
 
     /// See [`Outbox::clear`].
     fn clear(&mut self);
@@ -352,62 +370,54 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> AnyOutbox<M, PAGE>
 {
     const ROOM: usize = ROOM;
 
-    #[inline]
     fn new() -> Self {
         Self::new()
     }
 
-    #[inline]
     fn writes(&self) -> &[Write<M::Command>] {
         &self.writes
     }
 
-    #[inline]
     fn messages(&self) -> &[Outgoing<M, PAGE>] {
         &self.messages
     }
 
-    #[inline]
     fn replies(&self) -> &[Reply<M::Output>] {
         &self.replies
     }
 
-    #[inline]
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
     }
 
-    #[inline]
+    fn waits(&self) -> bool {
+        self.waits
+    }
+
     fn clear(&mut self) {
         Self::clear(self);
     }
 
-    #[inline]
     fn clear_writes(&mut self) {
         self.writes.clear();
     }
 
-    #[inline]
     fn drop_unsent(&mut self) {
         Self::drop_unsent(self);
     }
 
-    #[inline]
     fn room(&self) -> usize {
         Self::room(self)
     }
 
-    #[inline]
     fn reset(&mut self) {
         Self::reset(self);
     }
 
-    #[inline]
     fn peak(&self) -> usize {
         Self::peak(self)
     }
 
-    #[inline]
     fn view(&mut self) -> OutboxView<'_, M, PAGE> {
         Self::view(self)
     }

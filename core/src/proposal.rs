@@ -1,6 +1,6 @@
 //! Proposals, the keys that identify requests, and the outcomes of requests.
 
-use crate::{Ballot, Digest, Reader, Sink, Slot, Value};
+use crate::{Ballot, Change, ChangeError, Digest, Epoch, Reader, Sink, Slot, Value};
 use core::fmt;
 
 /// The identity of a client: the slot in which its registration was applied. No two registrations have the same slot,
@@ -11,6 +11,12 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientId(pub u64);
+
+impl ClientId {
+    /// The client of all changes of the members, which need no session: no registration has this slot, as the last one
+    /// is never assigned.
+    pub const OPERATOR: Self = Self(u64::MAX);
+}
 
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +36,8 @@ impl RequestNumber {
 }
 
 /// The key that identifies a request: a client and the number of its request; or the nonce of a registration and
-/// [`RequestNumber::REGISTRATION`].
+/// [`RequestNumber::REGISTRATION`]; or, for a change of the members, [`ClientId::OPERATOR`] and the number of the epoch to
+/// come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestKey {
@@ -46,6 +53,17 @@ impl RequestKey {
         Self {
             client: ClientId(nonce),
             number: RequestNumber::REGISTRATION,
+        }
+    }
+
+    /// Returns the key of a change of the members that ends an epoch. The changes of one epoch have the same key: one
+    /// of them can take effect.
+    pub const fn change(epoch: Epoch) -> Self {
+        // Widening a u16 loses nothing, and `From` is not callable in a `const fn`.
+        #[expect(clippy::as_conversions, reason = "u16 to u32, in a const fn")]
+        Self {
+            client: ClientId::OPERATOR,
+            number: RequestNumber(epoch.0 as u32 + 1),
         }
     }
 }
@@ -70,6 +88,8 @@ pub enum Proposal<C> {
         /// The command for the state machine.
         command: C,
     },
+    /// Ends the present epoch, and names the members of the next one (rules V1 to V9).
+    Reconfigure(Change),
 }
 
 /// Equal to the derived implementation, but compiled once on small targets and not inlined wherever a page is copied.
@@ -92,6 +112,7 @@ impl<C: Clone> Clone for Proposal<C> {
                 number: *number,
                 command: command.clone(),
             },
+            Self::Reconfigure(change) => Self::Reconfigure(*change),
         }
     }
 }
@@ -106,6 +127,7 @@ impl<C> Proposal<C> {
                 client: *client,
                 number: *number,
             }),
+            Self::Reconfigure(change) => Some(RequestKey::change(change.epoch)),
         }
     }
 }
@@ -119,9 +141,9 @@ impl<C: Eq> Proposal<C> {
 }
 
 impl<C: Value> Proposal<C> {
-    /// Returns 32 bits of a digest of the command, or 0 if there is none. Together with the key it identifies the
-    /// request that an answer belongs to: a client may use one number for two commands, by mistake or because it has
-    /// lost its memory, and neither must be given the other's answer (rule X1).
+    /// Returns 32 bits of a digest of the command or of the new members, or 0 if there is neither. Together with the key
+    /// it identifies the request that an answer belongs to: a client may use one number for two commands, by mistake or
+    /// because it has lost its memory, and neither must be given the other's answer (rule X1).
     ///
     /// ```
     /// use synod::{ClientId, Proposal, RequestNumber};
@@ -134,6 +156,7 @@ impl<C: Value> Proposal<C> {
         match self {
             Self::Request { command, .. } => fingerprint_of(digest_of(command)),
             Self::Noop | Self::Register { .. } => 0,
+            Self::Reconfigure(change) => change.fingerprint(),
         }
     }
 
@@ -163,6 +186,11 @@ impl<C: Value> Proposal<C> {
                 digest.put_u32(number.0);
                 (digest.value(), fingerprint)
             }
+            Self::Reconfigure(change) => {
+                let mut digest = Digest::new();
+                change.encode(&mut digest);
+                (digest.value(), change.fingerprint())
+            }
         }
     }
 }
@@ -182,7 +210,8 @@ fn fingerprint_of(digest: Digest) -> u32 {
 }
 
 impl<C: Value> Value for Proposal<C> {
-    /// A request is the longest: its kind, the client in eight bytes, the number in four, and the command.
+    /// A request is the longest: its kind, the client in eight bytes, the number in four, and the command. A change of
+    /// the members is two bytes shorter than one without a command.
     const ENCODED_MAX: usize = 13 + C::ENCODED_MAX;
 
     fn encode(&self, sink: &mut impl Sink) {
@@ -202,6 +231,10 @@ impl<C: Value> Value for Proposal<C> {
                 sink.put_u32(number.0);
                 command.encode(sink);
             }
+            Self::Reconfigure(change) => {
+                sink.put_u8(3);
+                change.encode(sink);
+            }
         }
     }
 
@@ -216,6 +249,7 @@ impl<C: Value> Value for Proposal<C> {
                 number: RequestNumber(reader.u32()?),
                 command: C::decode(reader)?,
             },
+            3 => Self::Reconfigure(Change::decode(reader)?),
             _ => return None,
         })
     }
@@ -259,6 +293,26 @@ pub enum Outcome<O> {
     Reused,
     /// The replica has no room at present; nothing was proposed. Ask again later.
     Busy,
+    /// The change of the members has taken effect, and this epoch has begun. A retry gets the same outcome, as long as
+    /// no other change has followed.
+    Reconfigured {
+        /// The epoch of the new members.
+        epoch: Epoch,
+    },
+    /// The change of the members has no effect.
+    Unchanged(
+        /// The reason.
+        ChangeError,
+    ),
+}
+
+impl<O> From<Result<Epoch, ChangeError>> for Outcome<O> {
+    fn from(result: Result<Epoch, ChangeError>) -> Self {
+        match result {
+            Ok(epoch) => Self::Reconfigured { epoch },
+            Err(error) => Self::Unchanged(error),
+        }
+    }
 }
 
 #[cfg(test)]

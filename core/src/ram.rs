@@ -1,4 +1,7 @@
 //! The memory of a node, known at compile time.
+//!
+//! A node has no heap, so that its memory is its size, and its size is a constant. Here it is taken apart, for a board
+//! whose programmer wants to know which capacity to lower.
 
 use crate::outbox::{Outgoing, Reply, Write};
 use crate::roles::acceptor::Acceptor;

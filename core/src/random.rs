@@ -1,4 +1,7 @@
 //! Random number streams, one for each purpose: a change in the draws of one purpose does not affect the others.
+//!
+//! All randomness of a node or a simulation comes from one seed. If everything were drawn from one stream, one more
+//! draw anywhere would change everything that follows, and no two runs could be compared.
 
 use crate::Duration;
 use rand_core::{Rng, SeedableRng};
@@ -37,6 +40,10 @@ pub(crate) enum Purpose {
     Client,
     /// Behaviour of drivers and storage, and faults that are aimed at certain moments.
     DriverSwarm,
+    /// Changes of the members, and the nodes that are there for them.
+    MemberSwarm,
+    /// The manners of clients.
+    ClientSwarm,
 }
 
 impl Purpose {
@@ -58,6 +65,8 @@ impl Purpose {
             Self::DiskSwarm => 10,
             Self::Client => 32,
             Self::DriverSwarm => 11,
+            Self::MemberSwarm => 12,
+            Self::ClientSwarm => 13,
             #[expect(clippy::as_conversions, reason = "u16 to u64, in a const fn")]
             Self::Node(node) => 1 << 32 | node as u64,
         }
@@ -87,6 +96,7 @@ pub(crate) const fn mix(word: u64) -> u64 {
 /// rejection step. The bias is below `bound` / 2³², which is negligible for jitter and for loss in millionths.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
+    // One draw in any case, whatever the bound, so that streams stay in step.
     let product = u64::from(rng.next_u32()) * u64::from(bound);
     debug_assert!(
         bound == 0 || product >> 32 < u64::from(bound),

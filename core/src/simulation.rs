@@ -2,6 +2,21 @@
 //!
 //! The simulation is allocation-free like the rest, so that it runs on a microcontroller, where the same seed gives the
 //! same facts. It drives the very [`Node`](crate::Node) that a real network would.
+//!
+//! # How a run goes
+//!
+//! A [`Scenario`] says how large the cluster is and what its links are like. [`Simulation::start`] makes its nodes,
+//! clients and planned faults; [`Simulation::step`] takes the earliest event from the [`Scheduler`] and hands it to a
+//! node; what the node says goes through the [`Nemesis`], which loses and delays it, back into the scheduler. A run
+//! ends when the clients have all of their answers and the nodes agree, when a rule is broken, or at a bound: see
+//! [`Verdict`].
+//!
+//! # What is checked
+//!
+//! A simulation itself looks for nodes that halt, differ, or give wrong answers. [`Invariants`] checks each rule of the
+//! protocol from outside of the nodes, [`Pace`] what a run costs after its faults, and any other [`Observer`] what it
+//! likes. [`Swarm`] draws runs with faults from a seed, and each run has a [`Digest`](crate::Digest), so that a seed is
+//! enough to have it again.
 
 mod agreement;
 mod capacities;
@@ -19,6 +34,7 @@ mod flash;
 mod group_commit;
 mod invariants;
 mod liveness;
+mod membership;
 mod nemesis;
 mod network;
 mod network_conditions;
@@ -26,6 +42,7 @@ mod node_storage;
 mod observer;
 mod pending_output;
 mod plan;
+mod repetitions;
 mod report;
 mod scenario;
 mod scheduler;

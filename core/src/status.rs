@@ -28,7 +28,7 @@ pub struct Status {
 pub enum NodeState {
     /// It has not joined its cluster yet. Requests are taken, and passed to other nodes.
     Joining,
-    /// It only learns decisions, because its storage has failed or was lost.
+    /// It only learns decisions: it is not a member yet, or its storage has failed or was lost.
     Learning,
     /// It votes and does not lead.
     Voting,
@@ -36,16 +36,20 @@ pub enum NodeState {
     Leading,
     /// It has halted for good: see [`Node::halted`](crate::Node::halted). It takes no requests.
     Halted,
+    /// It was a member, and was removed: it only learns decisions, and can be switched off when others have taken over.
+    /// See [`Node::may_leave`](crate::Node::may_leave).
+    Retired,
 }
 
 impl NodeState {
     /// All states, in the order of the variants.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Joining,
         Self::Learning,
         Self::Voting,
         Self::Leading,
         Self::Halted,
+        Self::Retired,
     ];
 }
 
@@ -57,6 +61,7 @@ impl fmt::Display for NodeState {
             Self::Voting => "voting",
             Self::Leading => "leading",
             Self::Halted => "halted",
+            Self::Retired => "retired",
         })
     }
 }

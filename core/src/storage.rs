@@ -8,18 +8,22 @@
 //! 1. **Write, sync, then send.** Every [`Write`](crate::Write) of an outbox is written and synced before any message
 //!    or reply of that outbox leaves (rule D1), except for [early](crate::Outbox::early) messages: these rest on earlier
 //!    writes, and leave while this outbox is written. The driver may gather several steps in one outbox and sync once
-//!    (group commit).
+//!    (group commit). After a start it syncs even if there is nothing to write: the journal may have read records that
+//!    were never synced.
 //! 2. **Nothing else of a failed outbox leaves.** If [`Journal::write`] or [`Journal::sync`] returns an error, the outbox
 //!    is not sent: [`Node::fence`](crate::Node::fence) drops its writes and messages, and from then on the node does not
 //!    vote. Replies that remain in the outbox depend only on what other nodes have written, and may leave.
 //! 3. **A node restarts only from its own storage.** Only [`Intact`] storage makes a voter of a node that was one
-//!    before; [`Empty`] storage is given only to nodes that have never voted (rule D2). A node whose storage is lost or
-//!    damaged returns as a learner, without a journal: [`Node::learn`](crate::Node::learn).
+//!    before; [`Empty`] storage is given only to nodes that have never voted (rule D2), such as one with a new number that
+//!    is to become a member. A node whose storage is lost or damaged returns as a learner, without a journal:
+//!    [`Node::learn`](crate::Node::learn).
 //! 4. **One node for one storage.** The storage is open only once at a time.
-//! 5. **A node that does not vote writes nothing.** The writes of a fenced node or a learner are dropped with the
-//!    outbox: see [`Node::is_voter`](crate::Node::is_voter). Nobody relies on them, and appended to the earlier records
-//!    of the node they would not make the log of an acceptor. So a learner has no journal, and the storage of a fenced
-//!    node is left as it is until the node restarts.
+//! 5. **Only a node that has lost its vote writes nothing.** The writes of a fenced node, and of one that has lost its
+//!    storage, are dropped with the outbox: [`Node::is_voter`](crate::Node::is_voter) is false. Nobody relies on them, and
+//!    appended to the earlier records of the node they would not make the log of an acceptor. So a node from
+//!    [`Node::learn`](crate::Node::learn) has no journal, and the storage of a fenced node is left as it is until the node
+//!    restarts. A node that is no member yet, or not any more, writes like a member: whether it is one changes with the
+//!    log, and when it becomes one it votes with what it has stored.
 //! 6. **The order of the loop, time and messages** follow the contract of [`Outbox`](crate::Outbox).
 //!
 //! In return, a node built by [`Intact::start`] is the same acceptor as before, with every promise and vote that it

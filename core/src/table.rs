@@ -1,5 +1,10 @@
 //! A table of fixed capacity for a few values that come and go.
+//!
+//! It is a hash table whose hash is the number itself and whose collisions go anywhere. Slots and sessions are
+//! consecutive numbers, so that collisions hardly occur, and a look-up is one comparison. Nothing is moved when a value
+//! goes, so that indices stay valid while the table changes around them.
 
+use crate::invariant::ensure;
 use core::hash::{Hash, Hasher};
 
 /// A value with a number by which it is found.
@@ -73,13 +78,17 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
 
     /// Returns the index of the value that has this number and satisfies `fits`.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn find(&self, number: u64, fits: impl Fn(&T) -> bool) -> Option<usize> {
         let home = Self::home(number);
         if self.at(home).is_some_and(&fits) {
             return Some(home);
         }
         if self.displaced == 0 {
+            debug_assert!(
+                self.iter()
+                    .all(|(_, value)| value.number() != number || !fits(value)),
+                "a value is missed that is at its own place"
+            );
             return None;
         }
         self.places
@@ -100,7 +109,6 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
 
     /// Stores a value at its own place, or at the first free one; returns false if the table is full.
     #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn insert(&mut self, value: T) -> bool {
         let home = Self::home(value.number());
         let index = match self.places.get(home) {
@@ -141,16 +149,21 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
     }
 
     /// Checks that the two counts follow from the places.
-    pub(crate) fn invariants(&self) {
-        debug_assert!(
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        ensure(
             self.len == self.iter().count(),
-            "counts other values than it has"
-        );
+            "counts other values than it has",
+        )?;
+        ensure(
+            self.len <= self.peak && self.peak <= CAPACITY,
+            "the peak is the most values at once, and no more than there is room for (T5)",
+        )?;
         let away = |(index, value): &(usize, &T)| Self::home(value.number()) != *index;
-        debug_assert!(
+        ensure(
             self.displaced == self.iter().filter(away).count(),
-            "a displaced value would not be found"
-        );
+            "a displaced value would not be found",
+        )?;
+        Ok(())
     }
 
     /// Frees a place; does nothing if it is free.
@@ -167,6 +180,10 @@ impl<T: Numbered, const CAPACITY: usize> Table<T, CAPACITY> {
                 self.displaced -= 1;
             }
             *place = None;
+            debug_assert!(
+                self.displaced <= self.len,
+                "more values are displaced than there are"
+            );
         }
     }
 

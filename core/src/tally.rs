@@ -1,4 +1,7 @@
 //! Event counters of a run, computed from its records alone: no allocation, no access to any node.
+//!
+//! It counts what is traced and nothing else, so that the counts of a run on a board are those of the same run on a
+//! host. Tallies of several runs can be added up.
 
 use crate::simulation::FaultKind;
 use crate::{
@@ -59,6 +62,8 @@ pub struct Tally {
     pub applied: u64,
     /// Snapshots installed, summed over the nodes.
     pub installed: u64,
+    /// Epochs that began with a change of the members, summed over the nodes.
+    pub reconfigured: u64,
     /// Nodes that halted.
     pub halted: u64,
     /// Nodes that were fenced because their storage failed.
@@ -100,6 +105,7 @@ impl Tally {
             chosen: 0,
             applied: 0,
             installed: 0,
+            reconfigured: 0,
             halted: 0,
             fenced: 0,
             killed: 0,
@@ -196,6 +202,7 @@ impl Tally {
             Event::Chosen { .. } => self.chosen += 1,
             Event::Applied { .. } => self.applied += 1,
             Event::Installed { .. } => self.installed += 1,
+            Event::Reconfigured { .. } => self.reconfigured += 1,
             Event::Halted { .. } => self.halted += 1,
             Event::Fenced => self.fenced += 1,
             Event::Killed => self.killed += 1,
@@ -216,7 +223,6 @@ impl Tally {
 }
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Tally {
-    #[inline]
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.records += 1;
         self.event(record.node, &record.event);
@@ -225,6 +231,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Tally {
 
 impl AddAssign<&Self> for Tally {
     /// Adds the counts of another run.
+    ///
+    /// Peaks and maxima are not among the counts, so that all of them are added.
     fn add_assign(&mut self, other: &Self) {
         let pairs = [
             (&mut self.sent[..], &other.sent[..]),
@@ -235,6 +243,11 @@ impl AddAssign<&Self> for Tally {
             (&mut self.faults[..], &other.faults[..]),
         ];
         for (counts, others) in pairs {
+            debug_assert_eq!(
+                counts.len(),
+                others.len(),
+                "a count of the other run is left out"
+            );
             for (count, more) in counts.iter_mut().zip(others) {
                 *count += more;
             }
@@ -249,6 +262,7 @@ impl AddAssign<&Self> for Tally {
         self.chosen += other.chosen;
         self.applied += other.applied;
         self.installed += other.installed;
+        self.reconfigured += other.reconfigured;
         self.halted += other.halted;
         self.fenced += other.fenced;
         self.killed += other.killed;
@@ -260,11 +274,11 @@ impl AddAssign<&Self> for Tally {
 
 /// Returns one of several counts.
 fn at(counts: &[u64], index: usize) -> u64 {
+    debug_assert!(index < counts.len(), "a count is read that nothing adds to");
     counts.get(index).copied().unwrap_or(0)
 }
 
 /// Adds to one of several counts. Each is as long as the list that its indices come from, so that none is out of range.
-#[inline]
 fn add(counts: &mut [u64], index: usize, more: u64) {
     debug_assert!(index < counts.len(), "an event is not counted");
     if let Some(count) = counts.get_mut(index) {

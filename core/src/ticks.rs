@@ -35,7 +35,6 @@ impl<const MAX: u32> Ticks<MAX> {
     /// Returns the number of ticks since the start, from the current value of the counter.
     ///
     /// The counter counts up. For a counter that counts down, pass `MAX` minus its value.
-    #[inline]
     pub const fn widen(&mut self, counter: u32) -> u64 {
         let mut passed = counter.wrapping_sub(self.counter);
         if counter < self.counter {

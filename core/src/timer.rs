@@ -1,5 +1,7 @@
 //! The timers of a node: a table with one deadline for each kind. Arming a timer replaces its deadline, and a cancelled
 //! timer leaves nothing behind.
+//!
+//! Ten deadlines in an array are looked through quickly, and there is nothing to allocate.
 
 use crate::{Duration, Instant};
 
@@ -20,7 +22,7 @@ use crate::{Duration, Instant};
 /// | `Quorum` | promise | accepted, fence, heartbeat, prepare, welcome | sends nothing: checks whether a quorum has answered, or steps down (rule L6) |
 /// | `Propose` | clock, command, request | – | proposes waiting requests again, every other time to another node (rule L8) |
 /// | `Request` | command | accept, accepted, decision, decisions, heartbeat, response, welcome | repeats the request to its own replica, or to another node's before it has joined |
-/// | `Learn` | accept, accepted, clock, decision, decisions, heartbeat, prepare, probe_reply, promise, welcome | accept, clock, decision, decisions, heartbeat, prepare, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
+/// | `Learn` | accept, accepted, clock, decision, decisions, fence, heartbeat, prepare, probe_reply, promise, welcome | accept, clock, decision, decisions, fence, heartbeat, prepare, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
 /// | `Transfer` | join, learn | – | sends nothing: drops the pinned snapshot; a node that still fetches gets another one |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -114,6 +116,10 @@ impl Timers {
         if let Some(place) = self.before.get_mut(timer.index()) {
             *place = Instant::FAR_FUTURE.since(at);
         }
+        debug_assert!(
+            self.is_armed(timer) == (at != Instant::FAR_FUTURE),
+            "a timer is cancelled exactly by being armed for never"
+        );
     }
 
     /// Arms a timer for `at`, unless it is armed for a later instant. A greater distance from the end of time is an
@@ -162,6 +168,12 @@ impl Timers {
         if self.is_armed(timer) {
             self.arm(timer, Instant::ZERO);
         }
+        debug_assert!(
+            Timer::ALL
+                .into_iter()
+                .all(|other| other == timer || !self.is_expired(other, Instant::ZERO)),
+            "another timer fires as well"
+        );
     }
 
     /// Postpones all armed timers as far as possible.
@@ -172,6 +184,10 @@ impl Timers {
                 self.arm(timer, last);
             }
         }
+        debug_assert!(
+            self.next().is_none_or(|next| next == last),
+            "an armed timer fires before the end of time"
+        );
     }
 
     /// True if a timer has a deadline, be it overdue.

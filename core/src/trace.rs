@@ -5,7 +5,7 @@
 
 use crate::simulation::{FaultKind, Planned};
 use crate::{
-    Ballot, Conflict, Divergence, Duration, Instant, Message, MessageKind, NodeId, NodeSet,
+    Ballot, Conflict, Divergence, Duration, Epoch, Instant, Message, MessageKind, NodeId, NodeSet,
     Outcome, Proposal, Slot, StateMachine,
 };
 
@@ -91,7 +91,8 @@ const _: () = assert!(
 pub enum Reason {
     /// The message came from another cluster, or from a node with other members.
     ForeignCluster,
-    /// Its sender or its recipient is not a member.
+    /// It is addressed to another node, or its sender has no number that a node can have, or claims or votes and is no
+    /// member.
     NotAMember,
     /// It has a ballot that its sender may not use, a slot that cannot exist, or an empty run.
     Malformed,
@@ -120,13 +121,17 @@ pub enum Reason {
     /// A probe arrived while the leader was heard.
     LeaderAlive,
     /// It requests a vote that this node must not give, or comes from a node that must not vote: storage has failed or
-    /// was lost.
+    /// was lost, or the node is no member.
     NotVoting,
+    /// It has a ballot of an earlier epoch, and its sender is told so (rule V7).
+    OldEpoch,
+    /// It has a ballot of a later epoch: this node is behind, and fetches what it misses (rule V6).
+    LaterEpoch,
 }
 
 impl Reason {
     /// All reasons, in the order of the variants.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::ForeignCluster,
         Self::NotAMember,
         Self::Malformed,
@@ -143,6 +148,8 @@ impl Reason {
         Self::UnknownRequest,
         Self::LeaderAlive,
         Self::NotVoting,
+        Self::OldEpoch,
+        Self::LaterEpoch,
     ];
 
     /// Returns the index in [`Reason::ALL`].
@@ -172,12 +179,14 @@ impl Reason {
             Self::UnknownRequest => "unknown_request",
             Self::LeaderAlive => "leader_alive",
             Self::NotVoting => "not_voting",
+            Self::OldEpoch => "old_epoch",
+            Self::LaterEpoch => "later_epoch",
         }
     }
 }
 
 const _: () = assert!(
-    Reason::NotVoting.index() + 1 == Reason::ALL.len(),
+    Reason::LaterEpoch.index() + 1 == Reason::ALL.len(),
     "a reason is missing in the list, and would not be counted"
 );
 
@@ -352,6 +361,14 @@ pub enum Event<'a, M: StateMachine, const PAGE: usize> {
         /// The digest of everything applied up to there.
         chain: u64,
     },
+    /// An epoch has begun for the node: it has applied the change of the members that ended the one before, or installed
+    /// a snapshot that includes it.
+    Reconfigured {
+        /// The epoch that has begun.
+        epoch: Epoch,
+        /// Its members.
+        members: NodeSet,
+    },
     /// An item did not fit into a queue.
     Full {
         /// The queue.
@@ -505,24 +522,20 @@ pub trait Tracer<M: StateMachine, const PAGE: usize> {
 
     /// Receives the position of a message in a simulated network. The default does nothing, for tracers that need not
     /// distinguish messages with equal contents.
-    #[inline]
     fn on_way(&mut self, way: Way) {
         let _ = way;
     }
 }
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for () {
-    #[inline]
     fn record(&mut self, _record: &Record<'_, M, PAGE>) {}
 }
 
 impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE> + ?Sized> Tracer<M, PAGE> for &mut T {
-    #[inline]
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         (**self).record(record);
     }
 
-    #[inline]
     fn on_way(&mut self, way: Way) {
         (**self).on_way(way);
     }
@@ -531,13 +544,11 @@ impl<M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE> + ?Sized> Tracer<M, 
 impl<M: StateMachine, const PAGE: usize, A: Tracer<M, PAGE>, B: Tracer<M, PAGE>> Tracer<M, PAGE>
     for (A, B)
 {
-    #[inline]
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         self.0.record(record);
         self.1.record(record);
     }
 
-    #[inline]
     fn on_way(&mut self, way: Way) {
         self.0.on_way(way);
         self.1.on_way(way);

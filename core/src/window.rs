@@ -1,4 +1,14 @@
 //! A window of slots: a ring buffer in which every slot above a floor has a place that is found in constant time.
+//!
+//! ```text
+//! WINDOW = 4, floor = 10         slots 11 to 14 have places
+//!
+//! place      0    1    2    3
+//! slot      12   13   14   11    the place of a slot is its number modulo 4
+//! ```
+//!
+//! A window that advances drops the value of the slot below, and gives its place to a new one. What may be dropped is
+//! for the caller to say, as a limit: an acceptor must not lose a vote that its node has not applied (rule A5).
 
 use crate::Slot;
 
@@ -37,7 +47,12 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn index(slot: Slot) -> usize {
         // The remainder is below `WINDOW`, which is a `usize`.
-        usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0)
+        let index = usize::try_from(slot.number() & (Self::SIZE - 1)).unwrap_or(0);
+        debug_assert!(
+            index < WINDOW,
+            "a mask is a remainder only for a power of two"
+        );
+        index
     }
 
     /// Returns the last slot below the window. It never falls.
@@ -124,6 +139,14 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         if may {
             self.raise(floor);
         }
+        debug_assert!(
+            !may || self.covers(slot),
+            "drops values, and has no place for the slot after all"
+        );
+        debug_assert!(
+            !may || self.floor <= limit,
+            "drops a value that is still needed (A5)"
+        );
         may
     }
 
@@ -194,6 +217,17 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
     pub(crate) fn retain(&mut self, fits: impl Fn(&T) -> bool) {
         for place in &mut self.places {
             place.take_if(|value| !fits(value));
+        }
+    }
+
+    /// Drops the values of slots above `slot` that do not satisfy `fits`.
+    pub(crate) fn retain_above(&mut self, slot: Slot, fits: impl Fn(&T) -> bool) {
+        let mut next = Some(slot.max(self.floor)).and_then(Slot::next);
+        while let Some(slot) = next.filter(|slot| self.covers(*slot)) {
+            if let Some(place) = self.places.get_mut(Self::index(slot)) {
+                place.take_if(|value| !fits(value));
+            }
+            next = slot.next();
         }
     }
 

@@ -14,7 +14,7 @@ pub use frames::{Frame, Frames};
 pub use len::{LEN_MIN, OVERHEAD, len_max};
 
 /// The version of the encoding. Frames of other versions are dropped.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Why a frame was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

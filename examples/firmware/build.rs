@@ -11,7 +11,7 @@ const STACKS: [(&str, [(&str, u32); 3]); 5] = [
     (
         "simulate",
         [
-            ("microbit", 4416),
+            ("microbit", 4480),
             ("lm3s6965evb", 12 << 10),
             ("mps2-an386", 64 << 10),
         ],
@@ -32,7 +32,7 @@ const MEMBER: [(&str, u32); 3] = [
 
 /// Programs that decide commands, or do nothing.
 const WORK: [(&str, u32); 3] = [
-    ("microbit", 7 << 10),
+    ("microbit", 6912),
     ("lm3s6965evb", 16 << 10),
     ("mps2-an386", 256 << 10),
 ];

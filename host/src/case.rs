@@ -1,4 +1,9 @@
 //! A case: everything that determines one run with faults, and the execution of that run.
+//!
+//! A case is a value: a sweep draws one from each seed, a scenario file contains one, and shrinking
+//! makes one from another. All of them are executed here, with every check that there is: the
+//! invariants of the core after each step, the history of the clients for linearizability, and the
+//! effort once the faults are over.
 
 mod fates;
 mod file;
@@ -14,7 +19,8 @@ pub use file::{FileError, keys, parse, print, read, try_write, write};
 pub use schema::{Outcome, planned_kinds};
 
 use crate::linearizability::{Checked, History, Objects};
-use crate::options::Machine;
+use crate::membership::MembersAtEnd;
+use crate::options::{Machine, Options};
 use crate::run::{self, Checks, Finished, HostTracer, KEYS, PAGE, RunError};
 use core::marker::PhantomData;
 use synod::machines::{Bank, Kv};
@@ -24,7 +30,7 @@ use synod::simulation::{
     Trial, Verdict, Violation, Weather, Workload,
 };
 use synod::storage::Journal;
-use synod::{Duration, Instant, StateMachine, Tracer};
+use synod::{Duration, Instant, Reason, StateMachine, Tally, Tracer};
 use workload::CaseWorkload;
 
 /// A run with faults. Two runs of equal cases have equal traces.
@@ -43,6 +49,20 @@ impl Case {
             trial,
             script: None,
         }
+    }
+
+    /// Returns the run that options describe, with every check. The capacities are those of runs without checks.
+    pub(crate) fn of_options(options: &Options) -> Self {
+        Self::of(Trial {
+            scenario: options.scenario(),
+            weather: Weather::CALM,
+            plan: options.plan().collect(),
+            requests: options.requests,
+            is_bank: options.machine == Machine::Bank,
+            contended: 0,
+            room: Capacities::Wide,
+            has_least_storage: false,
+        })
     }
 
     /// Returns the replicated state machine.
@@ -64,6 +84,7 @@ impl Case {
             ..
         } = &self.trial;
         let fates = match &self.script {
+            // A script has the effects of the weather in it, so that the weather is left out.
             Some(script) => Fates::scripted(script.clone(), Plan::new(plan)),
             None => Fates::drawn(Faults::new(scenario, *weather, plan)),
         };
@@ -102,6 +123,17 @@ pub fn run(case: &Case, tracer: &mut dyn HostTracer) -> Result<Finished, RunErro
 /// # Errors
 ///
 /// [`RunError`] if the run could not start.
+///
+/// ```
+/// use synod::simulation::{FaultSet, Swarm};
+/// use synod_host::case::{Case, record, run};
+///
+/// let swarm = Swarm { faults: FaultSet::ALL, nodes: Some(3) };
+/// let (recorded, finished) = record(&Case::of(swarm.draw(17)))?;
+/// assert!(recorded.script.is_some());
+/// assert_eq!(run(&recorded, &mut ())?.verdict, finished.verdict);
+/// # Ok::<(), synod_host::run::RunError>(())
+/// ```
 pub fn record(case: &Case) -> Result<(Case, Finished), RunError> {
     in_thread(|| record_here(case))
 }
@@ -158,6 +190,8 @@ where
 {
     let scenario = &case.trial.scenario;
     let is_small = scenario.nodes <= 16 && scenario.clients <= 16;
+    // Without contention each client knows its answers. With it only the history as a whole can be
+    // judged.
     let workload = match case.trial.contended {
         0 => CaseWorkload::Separate(script),
         keys => CaseWorkload::Contention(Contention::new(
@@ -260,6 +294,7 @@ fn budget(case: &Case) -> Budget {
     if plan.iter().any(hides_time) {
         budget.hasty_claims = u64::MAX;
         budget.hasty_probes = u64::MAX;
+        budget.hasty_repetitions = u64::MAX;
     }
     budget
 }
@@ -298,6 +333,14 @@ fn final_verdict(
     }
 }
 
+/// Checks that nodes have taken no message of another node for malformed: all arrive as they were sent.
+fn understood(tally: &Tally) -> Result<(), Violation> {
+    match tally.ignored(Reason::Malformed) {
+        0 => Ok(()),
+        messages => Err(Violation::Malformed { messages }),
+    }
+}
+
 /// Runs the simulation to its end and collects the results. It is never inlined, so that no stack frame holds two
 /// simulations.
 #[inline(never)]
@@ -320,6 +363,8 @@ where
     let history = History::<S::Machine>::new(OPERATIONS_MAX);
     let mut observers = (invariants, (history, Pace::new()));
     // The effort is measured from the moment at which nothing is wrong any more.
+    // The plan is over when its last fault has ended, which is later than planned if it waits for a
+    // leader.
     let calm = calm_from(case);
     let verdict = run::run_until_verdict(|| {
         let verdict = simulation.step_observed(&mut tracers, &mut observers);
@@ -333,13 +378,17 @@ where
         }
         verdict
     });
-    let (_, (digest, (tally, leaderships))) = tracers;
+    let (_, (digest, (tally, (leaderships, epochs)))) = tracers;
     let (mut invariants, (history, pace)) = observers;
     let (verdict, checked) = final_verdict(verdict, || {
+        // The states once more at the very end: during the run only some slots are compared.
         invariants.ended(simulation.nodes())?;
+        understood(&tally)?;
         history.check()
     });
+    // A run that was not done has no end of its work by which it could be measured.
     let effort = (verdict == Verdict::Done && is_usual(case)).then(|| pace.figures());
+    // It ends the run as a stall and not as a violation: nothing wrong was decided.
     let over = effort.and_then(|effort| effort.over(&budget(case), &case.trial.scenario));
     let verdict = over.map_or(verdict, Verdict::Stalled);
     let finished = Finished {
@@ -348,6 +397,9 @@ where
         digest,
         tally,
         leaderships,
+        epochs,
+        members: MembersAtEnd::of(&simulation),
+        replaced: Vec::new(),
         marks: simulation.marks().collect(),
         earlier: 0,
         checks: Some(Checks {

@@ -14,6 +14,8 @@
 //! - **Founding.** Each exploration starts from a cluster founded by the rules with default settings. A client's
 //!   session for each of the first two requests is open, and every node has just restarted after a loss of power. So no
 //!   node leads, no message is in flight, and none is left over.
+//! - **Members.** A scope may have newcomers, which have joined as learners before the start, and an operator, who asks
+//!   founding nodes for one change of the members. Rounds are bounded in each epoch.
 //!
 //! # Power loss and liveness
 //!

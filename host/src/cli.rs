@@ -1,4 +1,9 @@
 //! Command line parser: the subcommands, their options, and the validation of each value.
+//!
+//! `clap` splits the line into options and knows their names and their help. What an option accepts
+//! is decided by the parsers in `values`, which scenario files share; what depends on several
+//! options is checked by each command. Its errors have several lines and hints, of which
+//! [`UsageError`] makes one line of our own form.
 
 mod check;
 mod error;
@@ -55,6 +60,7 @@ pub enum Command {
 /// Help and version go to the standard output, with exit code 0.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<_> = args.into_iter().collect();
+    // Before anything is printed, as help and errors name the program.
     if let Some(program) = args.first() {
         shell_quoting::set_program(program);
     }

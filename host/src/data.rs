@@ -2,33 +2,41 @@
 //!
 //! The process may be killed at any instant. The next run with the same directory continues: every node from its own
 //! file, and every client after the last answer that it has received.
+//!
+//! What is real here are the files, the locks, and the ways in which a process can end. The network
+//! and the clients are simulated, so that a run can be killed a hundred times in a minute, and
+//! every answer that was ever shown can be compared with what the next run finds.
 
 mod client_log;
 mod consistency;
 mod error;
 mod files;
+mod opened;
+mod replacement;
 
 pub use error::DataError;
+pub use replacement::MembershipError;
 
+use crate::membership::MembersAtEnd;
 use crate::options::{Machine, Options};
 use crate::run::{
-    Finished, HostTracer, KEYS, PAGE, RunError, RunTracers, SMALL_CAPACITY as FEW, WINDOW,
-    in_thread, is_small, run_until_verdict,
+    Finished, HostTracer, KEYS, PAGE, RunError, RunTracers, SMALL_CAPACITY as FEW, SMALL_MAX,
+    WINDOW, in_thread, run_until_verdict,
 };
 use crate::shell_quoting;
-use crate::store::{Cluster, DataDir};
+use crate::store::{DataDir, Members};
 use client_log::ClientLog;
-use consistency::{StoredCluster, state_follows};
+use consistency::state_follows;
 use core::marker::PhantomData;
 use files::Files;
-use std::collections::BTreeSet;
+use opened::Opened;
 use std::path::PathBuf;
 use synod::machines::{Bank, Kv};
 use synod::simulation::{
-    BankScript, Bound, ClientResume, Fixed, KvScript, Network, Scenario, Setting, Simulation,
-    Verdict, Violation, Workload,
+    BankScript, Bound, ClientResume, Faults, Fixed, KvScript, Scenario, Setting, Simulation,
+    Verdict, Violation, Weather, Workload,
 };
-use synod::{Durable, NodeId, StateMachine, Tracer};
+use synod::{Durable, NODES_MAX, NodeId, StateMachine, Tracer};
 
 /// Capacity of a node's storage, in bytes of records: more than twice the size of four checkpoints
 /// of the largest possible state, so that checkpoints are written in pages. It is in the label of
@@ -42,6 +50,8 @@ pub struct Data {
     pub path: PathBuf,
     /// Nodes whose storage is not used: they restart as learners, which never vote.
     pub learners: Vec<NodeId>,
+    /// Nodes whose storage is lost: a new node takes the place of each.
+    pub replace: Vec<NodeId>,
 }
 
 impl Data {
@@ -51,6 +61,9 @@ impl Data {
         shell_quoting::push_option(&mut line, "--data", self.path.as_os_str());
         for learner in &self.learners {
             shell_quoting::push_option(&mut line, "--learner", learner.0.to_string().as_ref());
+        }
+        for lost in &self.replace {
+            shell_quoting::push_option(&mut line, "--replace", lost.0.to_string().as_ref());
         }
         line
     }
@@ -67,7 +80,7 @@ impl Data {
 /// use synod_host::Options;
 /// use synod_host::data::{Data, run};
 /// # let path = std::env::temp_dir().join(format!("synod-data-doc-{}", std::process::id()));
-/// let data = Data { path: path.clone(), learners: Vec::new() };
+/// let data = Data { path: path.clone(), learners: Vec::new(), replace: Vec::new() };
 /// let mut options = Options::new(6);
 /// options.nodes = 3;
 /// options.clients = 1;
@@ -107,10 +120,9 @@ pub struct Contents<M: StateMachine> {
 ///
 /// [`DataError`], as [`run`].
 pub fn inspect<M: Scripted>(options: &Options, data: &Data) -> Result<Contents<M>, DataError> {
-    let scenario = options.scenario();
     let Opened {
         client_log, files, ..
-    } = Opened::<M, FEW>::open(options, &scenario, data)?;
+    } = Opened::<M, FEW>::open(options, data, SMALL_MAX)?;
     let clients = client_log.pasts();
     let nodes = files.remembered().map(Option::<&_>::cloned).collect();
     Ok(Contents { clients, nodes })
@@ -141,72 +153,6 @@ impl Scripted for Bank<KEYS> {
     }
 }
 
-/// The files of a directory, found to be consistent.
-///
-/// Nothing of it has been acted on yet: no node has started, and no record was written.
-struct Opened<M: StateMachine, const CLIENTS: usize> {
-    /// The directory, locked as long as the run lasts.
-    dir: DataDir,
-    /// Answers that the clients have received.
-    client_log: ClientLog,
-    /// Stores of the nodes.
-    files: Files<M, CLIENTS>,
-}
-
-impl<M: Scripted, const CLIENTS: usize> Opened<M, CLIENTS> {
-    /// Opens all files and compares them with each other, before anything depends on them.
-    fn open(options: &Options, scenario: &Scenario, data: &Data) -> Result<Self, DataError> {
-        let mut dir = open::<CLIENTS>(options, scenario, data)?;
-        let client_log = ClientLog::open(&mut dir)?;
-        let entries = client_log.pasts();
-        // Creating new stores here would found a second cluster beside the one whose answers these
-        // are.
-        if !entries.is_empty() && !dir.has_nodes() {
-            return Err(DataError::Manifest(dir.client_log()));
-        }
-        let files = Files::open(&mut dir, scenario, &data.learners)?;
-        let remembered = (0..).map(NodeId).zip(files.remembered());
-        let evidence = StoredCluster {
-            path: &dir.client_log(),
-            entries: &entries,
-            nodes: remembered
-                .filter_map(|(node, durable)| Some((node, durable?)))
-                .collect(),
-            learners: data.learners.iter().collect::<BTreeSet<_>>().len(),
-            majority: usize::from(scenario.nodes) / 2 + 1,
-        };
-        evidence.check(|| M::script(u32::MAX))?;
-        // Intact files that agree may still be older than the manifest has seen.
-        let seen = files.seen().into_iter().chain([client_log.seen()]);
-        for seen in seen {
-            dir.must_be_newest(seen).map_err(DataError::Store)?;
-        }
-        Ok(Self {
-            dir,
-            client_log,
-            files,
-        })
-    }
-}
-
-/// Opens the directory as that of the cluster of these options. The capacities are part of it, as a
-/// node of another size could not read what was written.
-fn open<const CLIENTS: usize>(
-    options: &Options,
-    scenario: &Scenario,
-    data: &Data,
-) -> Result<DataDir, DataError> {
-    let capacities = [WINDOW, CLIENTS, PAGE].map(|capacity| u32::try_from(capacity).unwrap_or(0));
-    let cluster = Cluster {
-        number: scenario.config(NodeId(0)).cluster,
-        nodes: scenario.nodes,
-        machine: options.machine.name().to_owned(),
-        capacities,
-        room: ROOM,
-    };
-    DataDir::open_or_found(&data.path, &cluster).map_err(DataError::Store)
-}
-
 /// Executes the run in the smaller simulation if that suffices, as runs without files do.
 fn sized<M: Scripted>(
     options: &Options,
@@ -216,13 +162,12 @@ fn sized<M: Scripted>(
 where
     for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
 {
-    let scenario = options.scenario();
-    let simulate = if is_small(&scenario) {
-        simulate::<M, FEW, FEW, 1024>
+    // By what stays the same when the members change, as the capacities are part of the directory.
+    if options.nodes <= SMALL_MAX && options.clients <= SMALL_MAX {
+        simulate::<M, FEW, FEW, 1024>(options, data, tracer)
     } else {
-        simulate::<M, 64, 64, 8192>
-    };
-    simulate(options, &scenario, data, tracer)
+        simulate::<M, 64, 64, 8192>(options, data, tracer)
+    }
 }
 
 /// A simulation whose nodes keep what they must not forget in files.
@@ -233,7 +178,7 @@ impl<M: Scripted, const NODES: usize, const EVENTS: usize, const CLIENTS: usize>
 {
     type Machine = M;
     type Workload = M::Script;
-    type Nemesis = Network;
+    type Nemesis = Faults;
     type Stores = Files<M, CLIENTS>;
     type Room = Fixed<NODES, EVENTS>;
 }
@@ -243,40 +188,34 @@ impl<M: Scripted, const NODES: usize, const EVENTS: usize, const CLIENTS: usize>
 #[inline(never)]
 fn simulate<M: Scripted, const CLIENTS: usize, const NODES: usize, const EVENTS: usize>(
     options: &Options,
-    scenario: &Scenario,
     data: &Data,
     tracer: &mut dyn HostTracer,
 ) -> Result<Finished, DataError>
 where
     for<'t> dyn HostTracer + 't: Tracer<M, PAGE>,
 {
-    let opened = Opened::<M, CLIENTS>::open(options, scenario, data)?;
+    let room = u16::try_from(NODES).unwrap_or(NODES_MAX);
     let Opened {
         mut dir,
         mut client_log,
         files,
-    } = opened;
+        scenario,
+        mut pending,
+    } = Opened::<M, CLIENTS>::open(options, data, room)?;
     // Now and at the end, so that an older copy of a store is noticed as long as the manifest is
     // newer.
     remember(&mut dir, &files, &client_log)?;
     let mut simulation =
         Simulation::<OnFiles<M, NODES, EVENTS>, WINDOW, CLIENTS, PAGE>::idle_on(files);
-    let network = Network::new(scenario.link, scenario.run_seed);
+    let plan: Vec<_> = options.plan().collect();
+    let faults = Faults::new(&scenario, Weather::CALM, &plan);
     let script = M::script(options.requests);
     // The error of a file is the cause, and the refusal of the simulation its consequence.
-    if let Err(error) = simulation.start_against(scenario, script, network) {
+    if let Err(error) = simulation.start_against(&scenario, script, faults) {
         let failed = simulation.stores_mut().take_error();
         return Err(failed.unwrap_or(DataError::Run(RunError::Scenario(error))));
     }
-    let (mut earlier, mut beyond) = (0, 0);
-    for past in client_log.pasts() {
-        if past.client < scenario.clients {
-            earlier += u64::from(past.answered);
-            // A client that made more requests in an earlier run has been answered those, too.
-            beyond += u64::from(past.answered.saturating_sub(options.requests));
-            simulation.resume(past);
-        }
-    }
+    let (earlier, beyond) = resume(&mut simulation, &scenario, &client_log, options.requests);
     let mut observers = (tracer, RunTracers::default());
     let mut failed = None;
     let mut verdict = run_until_verdict(|| {
@@ -284,11 +223,15 @@ where
         // The first error suffices, as a cause of one file's failure usually affects all.
         failed = simulation.stores_mut().take_error();
         failed = failed.take().or_else(|| client_log.take_error());
+        let is_planned = pending.plan(&mut simulation, ended.is_some());
+        // A run that is done goes on for a change that is planned only then.
+        let ended = ended.filter(|_| !is_planned);
         ended.or(failed.is_some().then_some(Verdict::Stalled(Bound::Stopped)))
     });
     if let Some(error) = failed {
         return Err(error);
     }
+    // A run that is killed does not come here, and the numbers of its beginning stay.
     remember(&mut dir, simulation.stores(), &client_log)?;
     // The states are compared with the answers only now, when all of these are in the log.
     if verdict == Verdict::Done {
@@ -304,8 +247,47 @@ where
     }
     let mut finished = Finished::of(&simulation, verdict, observers.1);
     finished.earlier = earlier;
+    // Otherwise more would be answered than were expected.
     finished.report.expected += beyond;
+    finished.replaced = pending.results(&simulation);
+    remember_members(&mut dir, &finished.members)?;
     Ok(finished)
+}
+
+/// Has the clients continue after their last answers. Returns the number of requests that were answered in earlier runs,
+/// and how many of them are beyond what a client makes in this one.
+fn resume<S, const CLIENTS: usize>(
+    simulation: &mut Simulation<S, WINDOW, CLIENTS, PAGE>,
+    scenario: &Scenario,
+    client_log: &ClientLog,
+    requests: u32,
+) -> (u64, u64)
+where
+    S: Setting<WINDOW, CLIENTS, PAGE>,
+{
+    let (mut earlier, mut beyond) = (0, 0);
+    for past in client_log.pasts() {
+        if past.client < scenario.clients {
+            earlier += u64::from(past.answered);
+            // A client that made more requests in an earlier run has been answered those, too.
+            beyond += u64::from(past.answered.saturating_sub(requests));
+            simulation.resume(past);
+        }
+    }
+    (earlier, beyond)
+}
+
+/// Stores the membership at the end of a run in the manifest, if any node has joined.
+fn remember_members(dir: &mut DataDir, at_end: &MembersAtEnd) -> Result<(), DataError> {
+    if at_end.members.is_empty() {
+        return Ok(());
+    }
+    let members = Members {
+        epoch: at_end.epoch,
+        members: at_end.members,
+        removed: at_end.removed,
+    };
+    dir.remember_members(members).map_err(DataError::Store)
 }
 
 /// Stores the number of records of each file in the manifest.

@@ -1,4 +1,7 @@
 //! Exit codes of the program, and errors on the standard error.
+//!
+//! The codes are an interface: scripts, build servers and the other programs of this repository
+//! decide by them. Where several outcomes apply, each command says which one counts.
 
 use crate::signals;
 use std::io;
@@ -30,6 +33,12 @@ pub enum Exit {
 
 impl Exit {
     /// Returns the exit code. After a signal it is 128 plus the number of the signal: 130, 143 or 129.
+    ///
+    /// ```
+    /// use synod_host::Exit;
+    /// let outcomes = [Exit::Done, Exit::Violated, Exit::Usage, Exit::Stalled, Exit::Vacuous];
+    /// assert_eq!(outcomes.map(Exit::code), [0, 1, 2, 3, 5]);
+    /// ```
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,

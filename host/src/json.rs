@@ -1,4 +1,7 @@
 //! JSON values of the log and the reports, written with `serde_json` without a tree in memory.
+//!
+//! A log of a long run has millions of lines. So values are written straight into the buffer of the
+//! line, and sequences are written while they are iterated.
 
 use core::cell::Cell;
 use core::fmt;

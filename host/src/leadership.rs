@@ -1,4 +1,8 @@
 //! Leaderships: the time spans in which a node led.
+//!
+//! A leadership begins when a node has won a ballot, and ends with whatever is traced first: a
+//! higher ballot, too few answers, a change of the members, or the end of the node. Two may overlap: a deposed leader does
+//! not know of its successor yet.
 
 use synod::{Ballot, Event, Instant, NodeId, Record, StateMachine, Tracer};
 
@@ -24,6 +28,8 @@ pub enum Ending {
     Preempted,
     /// The leader stepped down: it heard from too few nodes, or learnt of decisions that others had made.
     SteppedDown,
+    /// The epoch of the ballot ended with a change of the members.
+    EpochEnded,
     /// The node crashed.
     Killed,
     /// The node's storage failed.
@@ -38,6 +44,7 @@ impl Ending {
         match self {
             Self::Preempted => "preempted",
             Self::SteppedDown => "stepped_down",
+            Self::EpochEnded => "epoch_ended",
             Self::Killed => "killed",
             Self::Fenced => "fenced",
             Self::Halted => "halted",
@@ -91,6 +98,7 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Leaderships {
             }
             Event::Preempted { .. } => Ending::Preempted,
             Event::SteppedDown { .. } => Ending::SteppedDown,
+            Event::Reconfigured { .. } => Ending::EpochEnded,
             Event::Killed => Ending::Killed,
             Event::Fenced => Ending::Fenced,
             Event::Halted { .. } => Ending::Halted,

@@ -4,6 +4,10 @@
 //! that a state machine that executes the requests in the order of these instants gives the same answers (Herlihy and
 //! Wing, *Linearizability: A Correctness Condition for Concurrent Objects*, 1990). A history is linearizable if and
 //! only if its part for each object is, which keeps the search small.
+//!
+//! A log that all nodes agree on is not enough for clients: an answer may come from a state that is
+//! too old, or a request may take effect before it was made. Only the history of the clients shows
+//! that, and it is judged without any look at the nodes.
 
 mod objects;
 mod search;
@@ -27,7 +31,6 @@ const STEPS_MAX: u64 = 200_000;
 ///
 /// A request repeated under the same key is one request. A request without a response may have been executed or not, at
 /// any time after its invocation. A registration touches no object and is not recorded.
-///
 ///
 /// ```
 /// use synod::machines::Kv;
@@ -177,6 +180,7 @@ impl<M: Objects, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let Some(command) = asked.command else {
             return;
         };
+        // A repetition at another node.
         if self.known(client, key).is_some() {
             return;
         }
@@ -214,6 +218,8 @@ impl<M: Objects, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let Outcome::Applied { output, .. } = answered.outcome else {
             return Ok(());
         };
+        // Moments are counted and not measured: only their order matters, and events of one instant
+        // have an order, too.
         let moment = self.moments + 1;
         if let Some(request) = self.known(answered.client, answered.key)
             && request.answered.is_none()

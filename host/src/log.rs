@@ -1,4 +1,8 @@
 //! Log of a run: which records are shown, in which format, and where they are written.
+//!
+//! A log is a tracer. It sees every record of a run, keeps what later lines need to know of earlier
+//! ones, and formats only those that its filter admits. The run waits while a line is formatted, so
+//! that lines are appended to one buffer and are never strings of their own.
 
 pub(crate) mod bytes;
 mod colours;
@@ -33,6 +37,20 @@ pub enum Format {
 /// A tracer that writes the records admitted by a filter.
 ///
 /// After the first error of the output, which [`Log::error`] returns, nothing more is written.
+///
+/// ```
+/// use synod_host::log::{Filter, Format, Log, Output, Text};
+/// use synod_host::{Options, run};
+///
+/// let mut options = Options::new(6);
+/// options.nodes = 3;
+/// let mut output = Output::new(Vec::new());
+/// let format = Format::Text(Text::plain());
+/// run(&options, &mut Log::new(format, Filter::default(), &mut output))?;
+/// let log = String::from_utf8(output.finish()?)?;
+/// assert!(log.lines().all(|line| line.starts_with("NODE_")));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Log<'a, W> {
     /// How a record is written.
@@ -100,6 +118,7 @@ impl<W: Write> Log<'_, W> {
         } = self;
         let applies = context.applies(record);
         let applies = applies.is_some_and(|(first, last)| filter.admits_between(first, last));
+        // In front of the line of the slot, as it is the cause.
         if applies && let Some(line) = context.received(record.node, record.at) {
             output.append(|out| out.extend_from_slice(&line));
         }
@@ -116,6 +135,8 @@ impl<W: Write> Log<'_, W> {
 
 impl<M: StateMachine, W: Write, const PAGE: usize> Tracer<M, PAGE> for Log<'_, W> {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
+        // Also for records that are not shown: the identity of a message is the number of those
+        // before it.
         let notes = self.context.note(record);
         let is_asked_for = self.filter.admits(record);
         if !self.filter.slots.is_empty() && self.filter.admits_but_slots(record) {

@@ -2,6 +2,10 @@
 //!
 //! A [`Detector`] is one kind of checking, such as [`RandomWalks`]. It runs real nodes that contain a planted mistake,
 //! and reports which check failed first and after how many tries.
+//!
+//! Detectors do not know what is planted. They are the very checks that correct nodes pass, with
+//! the same seeds in the same order, so that the number of tries of a catch is what it would take
+//! to find such a mistake by chance.
 
 use crate::case::{Case, in_thread, run_here};
 use crate::check::{Bounds, Explorer, Scope, walks};

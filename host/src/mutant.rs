@@ -40,6 +40,9 @@ mod without {
     use synod::simulation::Scenario;
 
     /// A mutant, in a program without them: a type without values.
+    ///
+    /// An `Option` of it takes no room and is always `None`, so that code for mutants is compiled
+    /// away.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Mutant(Infallible);
 

@@ -1,10 +1,15 @@
 //! Options of a run: everything that determines its trace, and nothing that only changes how it is shown.
+//!
+//! An option that only changes what is printed is in
+//! [`RunCommand`](crate::commands::run::RunCommand) instead. So two equal values of [`Options`] are
+//! the same run, and the command that a report prints is made from the options alone.
 
+use crate::membership::{PlannedChange, span_of};
 use crate::mutant::{self, Mutant};
 use crate::shell_quoting;
 use crate::values::UNTIL_MAX;
 use core::fmt::{self, Write};
-use synod::simulation::{KILLS_MAX, Kill, Link, Placement, Scenario, Target};
+use synod::simulation::{KILLS_MAX, Kill, Link, PLAN_MAX, Placement, Planned, Scenario, Target};
 use synod::{Duration, NodeId};
 
 /// Number of requests of each client by default; the script of the default run has eleven.
@@ -45,7 +50,7 @@ impl Machine {
 pub struct Options {
     /// Seed of all random choices in the run.
     pub run_seed: u64,
-    /// Number of nodes, 1 to 64.
+    /// Number of nodes that found the cluster, 1 to 64; a change can add more.
     pub nodes: u16,
     /// Probability that a message is lost, in millionths.
     pub loss_ppm: u32,
@@ -63,6 +68,8 @@ pub struct Options {
     pub placement: Option<Placement>,
     /// Nodes that crash for good, with the time of each crash; at most [`KILLS_MAX`].
     pub kills: Vec<Kill>,
+    /// Changes of the members; at most [`PLAN_MAX`].
+    pub changes: Vec<PlannedChange>,
     /// Bound on simulated time; `None` for [`Options::default_until`].
     pub until: Option<Duration>,
     /// Bound on the number of events; `None` for [`Options::default_events`].
@@ -86,6 +93,7 @@ impl Options {
             clients: default.clients,
             placement: None,
             kills: Vec::new(),
+            changes: Vec::new(),
             until: None,
             events: None,
             mutant: None,
@@ -110,6 +118,16 @@ impl Options {
     /// Returns the default bound on simulated time: two minutes, or, with delays above 50 ms or more than sixty
     /// requests for each client, forty times the longest delay for each request of a client, which is ten times what a
     /// cluster without faults takes. At most a million hours.
+    ///
+    /// ```
+    /// use synod::Duration;
+    /// use synod_host::Options;
+    ///
+    /// let mut options = Options::new(6);
+    /// assert_eq!(options.default_until(), Duration::from_secs(120));
+    /// options.requests = 600; // forty times 50 ms for each
+    /// assert_eq!(options.default_until(), Duration::from_secs(1_200));
+    /// ```
     pub fn default_until(&self) -> Duration {
         let way = self.delay.saturating_add(self.jitter());
         let until = way.max(Duration::from_millis(50))
@@ -124,10 +142,40 @@ impl Options {
         requests.saturating_mul(10_000).max(10_000_000)
     }
 
+    /// Returns the number of all nodes: those that found the cluster, and those that a change adds, which run from the
+    /// beginning as learners.
+    ///
+    /// ```
+    /// use synod::{Duration, NodeId, NodeSet};
+    /// use synod_host::Options;
+    /// use synod_host::membership::PlannedChange;
+    ///
+    /// let mut options = Options::new(6);
+    /// options.nodes = 3;
+    /// options.changes.push(PlannedChange {
+    ///     at: Duration::from_secs(2),
+    ///     add: NodeSet::only(NodeId(4)),
+    ///     remove: NodeSet::only(NodeId(1)),
+    /// });
+    /// assert_eq!(options.all_nodes(), 5);
+    /// assert_eq!(options.command(), "synod 6 --nodes 3 --change 2s:+4-1");
+    /// ```
+    pub fn all_nodes(&self) -> u16 {
+        let added = self.changes.iter().map(|change| span_of(change.add));
+        added.fold(self.nodes, u16::max)
+    }
+
+    /// Returns the changes of the members as a plan. Changes beyond [`PLAN_MAX`] are dropped.
+    pub(crate) fn plan(&self) -> impl Iterator<Item = Planned> {
+        let changes = self.changes.iter().take(PLAN_MAX);
+        changes.map(PlannedChange::planned)
+    }
+
     /// Returns the scenario to simulate. Kills beyond [`KILLS_MAX`] are dropped.
     pub fn scenario(&self) -> Scenario {
         let mut scenario = Scenario::new(self.run_seed);
-        scenario.nodes = self.nodes;
+        scenario.nodes = self.all_nodes();
+        scenario.founders = (scenario.nodes > self.nodes).then_some(self.nodes);
         scenario.link = Link {
             delay: self.delay,
             jitter: self.jitter(),
@@ -135,6 +183,7 @@ impl Options {
         };
         scenario.clients = self.clients;
         scenario.placement = self.placement.unwrap_or_else(|| self.default_placement());
+        // The command line has refused more; a caller of the library may not have looked.
         scenario.kills = self.kills.iter().copied().take(KILLS_MAX).collect();
         scenario.time_max = self.until.unwrap_or_else(|| self.default_until());
         scenario.events_max = self.events.unwrap_or_else(|| self.default_events());
@@ -191,6 +240,9 @@ impl Options {
                 Target::Node(node) => write!(line, " --kill {}@{at}", node.0)?,
                 Target::Leader => write!(line, " --kill leader@{at}")?,
             }
+        }
+        for change in &self.changes {
+            write!(line, " --change {change}")?;
         }
         if let Some(until) = self.until.filter(|until| *until != self.default_until()) {
             write!(line, " --until {until}")?;

@@ -1,4 +1,8 @@
 //! Storage in memory whose power can be cut between any two operations, for model checking and random walks.
+//!
+//! It is the simplest storage that keeps the contract of [`Storage`], and has as little state as
+//! possible, because every state of a world contains it. The disks of the simulation are richer:
+//! they garble, rot, fill up and bring trimmed records back.
 
 use core::fmt;
 use synod::storage::{JOURNAL_RECORD_MAX, Storage};
@@ -48,6 +52,9 @@ impl PowerCutStorage {
 
     /// Cuts the power after a number of further operations. Appending a record, a sync and a trim
     /// are one operation each.
+    ///
+    /// 0 cuts the next one. It is counted in operations and not in bytes, so that a model checker
+    /// can try all of them.
     pub(crate) const fn cut_after(&mut self, operations: u32) {
         self.power = Some(operations);
     }

@@ -1,4 +1,8 @@
 //! Progress bars of long commands, on the standard error.
+//!
+//! A bar is drawn by a thread of its own from counters that the work increments, so that the work
+//! never waits for a terminal. Nothing is drawn unless the standard error is a terminal, nor in the
+//! first second. The counters order no other memory, and relaxed accesses suffice.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +63,7 @@ fn shown<T>(
     thread::scope(|scope| {
         let (done, waiting) = mpsc::channel::<()>();
         scope.spawn(move || {
+            // The work is over, or has panicked.
             if waiting.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -222,6 +227,7 @@ pub(crate) fn timed<T>(
         scope.spawn(|| {
             let waiting = waiting;
             while waiting.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
+                // Asked again after it was true: a stop that is requested twice is one.
                 if over(bar.elapsed()) {
                     stop();
                 }

@@ -6,13 +6,16 @@
 //! links for long and release them late. After every step a checker, which knows only writes, messages and traces,
 //! looks for violations. At the end all faults end, and everything that was requested must be answered.
 //!
-//!
 //! ```
 //! use synod_host::random_walk::{Conditions, walk};
 //! let walked = walk(6, &Conditions::default());
 //! assert_eq!(walked.broken, None);
 //! assert!(walked.steps > 300);
 //! ```
+//!
+//! Unlike the worlds of [`crate::check`], a walk has clocks, begins before the founding, and has no
+//! bounds on rounds and slots. It reaches deep states in thousands of steps, and promises nothing
+//! about those that it does not reach.
 
 mod check;
 mod checker;

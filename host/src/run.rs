@@ -1,8 +1,14 @@
 //! Execution of one simulated run, from its options to its results. Prints nothing.
+//!
+//! The state machine, the size of the simulation and the tracer are types of the core, and options
+//! are values. This module is where one becomes the other: it chooses among four simulations that
+//! were compiled, two machines in two sizes.
 
+use crate::case::{self, Case};
 use crate::exit::Exit;
 use crate::leadership::Leaderships;
 use crate::linearizability::Checked;
+use crate::membership::{Epochs, MembersAtEnd, Replacement};
 use crate::options::{Machine, Options};
 use crate::signals;
 use core::fmt;
@@ -14,7 +20,7 @@ use synod::simulation::{
     BankScript, Bound, Calm, DiskFigures, Figures, KvScript, Mark, Network, Perfect, Report,
     Scenario, ScenarioError, Seen, Setting, Simulation, Verdict, Workload,
 };
-use synod::{Digest, Queue, StateMachine, Tally, Tracer};
+use synod::{Digest, Epoch, NodeSet, Queue, StateMachine, Tally, Tracer};
 
 /// Capacity of a page, in entries: as many as fit in a small message. A promise often takes several,
 /// each of which can be lost.
@@ -31,7 +37,7 @@ pub(crate) const STACK: usize = 64 << 20;
 
 /// Capacity of the smaller of the two simulations in nodes and in clients; it queues 1,024 events. The larger one has
 /// room for 64 of each and 8,192 events, and initializing its memory would take most of the time of a short run.
-const SMALL_MAX: u16 = 16;
+pub(crate) const SMALL_MAX: u16 = 16;
 /// [`SMALL_MAX`] as a const generic argument.
 pub(crate) const SMALL_CAPACITY: usize = 16;
 
@@ -61,6 +67,12 @@ pub struct Finished {
     pub tally: Tally,
     /// Leaderships in the run.
     pub leaderships: Leaderships,
+    /// Epochs that have begun in the run.
+    pub epochs: Epochs,
+    /// The membership at the end.
+    pub members: MembersAtEnd,
+    /// Nodes whose storage was lost, and those in their place; only with stored state.
+    pub replaced: Vec<Replacement>,
     /// Peak use of each fixed capacity.
     pub marks: Vec<Mark>,
     /// Planned faults that have begun, one bit each from the lowest on.
@@ -78,8 +90,8 @@ pub struct Finished {
 }
 
 /// Tracers of every run, beside that of its caller: the digest, the counts of events, and the
-/// leaderships.
-pub(crate) type RunTracers = (Digest, (Tally, Leaderships));
+/// leaderships and epochs.
+pub(crate) type RunTracers = (Digest, (Tally, (Leaderships, Epochs)));
 
 /// Coverage of the checkers of a run.
 #[derive(Clone, Copy, Debug)]
@@ -91,11 +103,11 @@ pub struct Checks {
 }
 
 impl Finished {
-    /// Collects the results of a run without planned faults and without checkers.
-    pub(crate) fn of<S: Setting<WINDOW, CLIENTS, PAGE, Nemesis = Network>, const CLIENTS: usize>(
+    /// Collects the results of a run without checkers, and without faults besides changes of the members.
+    pub(crate) fn of<S: Setting<WINDOW, CLIENTS, PAGE>, const CLIENTS: usize>(
         simulation: &Simulation<S, WINDOW, CLIENTS, PAGE>,
         verdict: Verdict,
-        (digest, (tally, leaderships)): RunTracers,
+        (digest, (tally, (leaderships, epochs))): RunTracers,
     ) -> Self {
         Self {
             verdict,
@@ -104,6 +116,9 @@ impl Finished {
             lost: tally.lost_total() - tally.full(Queue::Scheduler),
             tally,
             leaderships,
+            epochs,
+            members: MembersAtEnd::of(simulation),
+            replaced: Vec::new(),
             marks: simulation.marks().collect(),
             checks: None,
             began: 0,
@@ -113,8 +128,18 @@ impl Finished {
         }
     }
 
+    /// True if not all nodes were members from the beginning to the end.
+    pub fn has_changed_members(&self) -> bool {
+        let members = &self.members;
+        let are_all = members.members == NodeSet::first(self.report.nodes);
+        let is_known = !members.members.is_empty();
+        is_known && (members.epoch > Epoch::FIRST || !are_all) || !self.replaced.is_empty()
+    }
+
     /// Returns the kind of failure as one word, which stays the same when the run is shrunk: the name of the exceeded
     /// bound, such as `stalled`, or of the violated rule; `stopped` after a signal; `None` if the run did not fail.
+    ///
+    /// Shrinking compares it: a smaller run that fails in another way is another failure.
     pub const fn failure(&self) -> Option<&'static str> {
         match self.verdict {
             Verdict::Done => None,
@@ -172,6 +197,10 @@ impl core::error::Error for RunError {}
 /// # Ok::<(), synod_host::run::RunError>(())
 /// ```
 pub fn run(options: &Options, tracer: &mut dyn HostTracer) -> Result<Finished, RunError> {
+    // A change of the members is planned like a fault, and a simulation with a plan is that of a case.
+    if !options.changes.is_empty() {
+        return case::run(&Case::of_options(options), tracer);
+    }
     let scenario = options.scenario();
     let requests = options.requests;
     in_thread(|| match options.machine {
@@ -183,6 +212,9 @@ pub fn run(options: &Options, tracer: &mut dyn HostTracer) -> Result<Finished, R
 
 /// Calls a function in a thread with a stack large enough for a simulation. A panic of the function
 /// goes on in the caller.
+///
+/// The main thread has a stack of eight megabytes on most systems, and other threads have two,
+/// which a simulation may exceed.
 pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, RunError> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()
@@ -209,7 +241,7 @@ pub(crate) fn run_until_verdict(mut step: impl FnMut() -> Option<Verdict>) -> Ve
 }
 
 /// True if the smaller of the two simulations has room for the scenario.
-pub(crate) const fn is_small(scenario: &Scenario) -> bool {
+const fn is_small(scenario: &Scenario) -> bool {
     scenario.nodes <= SMALL_MAX && scenario.clients <= SMALL_MAX
 }
 

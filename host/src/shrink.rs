@@ -84,15 +84,19 @@ pub fn shrink(
     };
     // A script without weather was written by hand or shrunk before: there is nothing to draw anew.
     if case.script.is_none() || case.trial.weather != Weather::CALM {
+        // First of all, because a small trial that fails makes most of what follows needless.
         shrinking.redraw(tries_max / 4);
         shrinking.trials(tries_max * 3 / 5);
     }
+    // A run that is too slow gets slower by each message that is lost, and would shrink to a
+    // network that carries nothing.
     if shrinking.liveness != Liveness::Slow {
         shrinking.messages();
     }
     let Shrinking {
         best, size, tries, ..
     } = shrinking;
+    // Once more, as the results of candidates are not kept.
     let (_, finished) = measure(&best)?;
     Ok(Some(Shrunk {
         case: best,

@@ -1,5 +1,8 @@
 //! Signals that request the program to stop: Ctrl-C, SIGTERM and SIGHUP. The first one stops it in an orderly way, a
 //! second one at once.
+//!
+//! An orderly end matters most for a run on files and for a sweep of hours, whose results would be
+//! lost. The second signal is for whoever has lost patience with that.
 
 use crate::exit::print_error;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};

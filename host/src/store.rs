@@ -58,5 +58,5 @@ mod tests;
 pub use data_dir::{DataDir, Seen};
 pub use error::{Problem, StoreError};
 pub use file::FileStorage;
-pub use manifest::Cluster;
+pub use manifest::{Cluster, Members};
 pub use superblock::Label;

@@ -1,4 +1,7 @@
 //! Summary of a run: its outcome, the command that repeats it, and its cost.
+//!
+//! Both formats have the same contents. The text is for the end of a log on a terminal; the JSON
+//! object is the last line of a JSON log, or the only one.
 
 mod json;
 mod text;
@@ -11,6 +14,20 @@ use synod::MessageKind;
 use synod::simulation::{Bound, Verdict};
 
 /// Contents of a summary.
+///
+/// ```
+/// use synod_host::summary::Summary;
+/// use synod_host::{Options, run};
+///
+/// let mut options = Options::new(6);
+/// options.nodes = 3;
+/// let (command, finished) = (options.command(), run(&options, &mut ())?);
+/// let summary = Summary { run_seed: 6, command: &command, finished: &finished, verified: None };
+/// let mut text = Vec::new();
+/// summary.text(&mut text);
+/// assert!(text.starts_with(b"outcome     done\n"));
+/// # Ok::<(), synod_host::run::RunError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     /// Seed of the run.
@@ -36,8 +53,10 @@ impl Summary<'_> {
     /// `expected`, and `earlier` if some were answered in earlier runs on the same files), `slots` (`decided`, `agree`,
     /// `noops`, `installed`), `messages` (for each kind that occurred `sent`, `delivered`, `lost`), `ignored` (a count
     /// for each reason that occurred), `full` (a count for each queue that was ever full), `elections`, `leaders` (a
-    /// list: `node`, `round`, `from_us`, and unless the node led to the end `to_us` and `ended`: `preempted`,
-    /// `stepped_down`, `killed`, `fenced` or `halted`), `preempted`, `stepped_down`, `suspected`, `killed`, `halted`,
+    /// list: `node`, `epoch` unless it is the first, `round`, `from_us`, and unless the node led to the end `to_us` and
+    /// `ended`: `preempted`, `stepped_down`, `epoch_ended`, `killed`, `fenced` or `halted`), and unless all nodes were members throughout
+    /// `members` (at the end: `epoch`, `nodes`, `retired`) and `epochs` (a list of those that began: `epoch`, `from_us`,
+    /// `members`), `replaced` (a list, if there were any: `node`, `by`, `votes`), `preempted`, `stepped_down`, `suspected`, `killed`, `halted`,
     /// `t_us`, `events`, `deliveries`, `writes`, `marks` (for each fixed capacity `peak` and `capacity`), `verified`
     /// (if requested) and `digest`.
     pub fn json(&self, out: &mut Vec<u8>) {

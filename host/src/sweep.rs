@@ -2,6 +2,10 @@
 //!
 //! Seeds are assigned in rising order, and results are added up in rising order, so that the result of a sweep does not
 //! depend on the number of threads.
+//!
+//! A sweep means something only if its runs came to what they were made for. So there are two
+//! judgements besides that on each run: [`Expectations`] names what must have occurred in a sweep
+//! of this size, and [`Effort`] has bounds on what its runs take on average.
 
 mod coverage;
 mod effort;
@@ -32,6 +36,8 @@ use synod::{Digest, Instant};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
     /// Seeds to run.
+    ///
+    /// A range without an end needs a time budget, which the command line demands.
     pub seeds: Seeds,
     /// Share of the seeds to run.
     pub shard: Shard,
@@ -75,6 +81,19 @@ impl Source {
     }
 
     /// Returns the case of a seed.
+    ///
+    /// A swarm draws the same case for a seed each time, so that a seed in a report is all that a
+    /// reader needs. A scenario is the same under every seed, except for its random choices.
+    ///
+    /// ```
+    /// use synod::simulation::{FaultSet, Swarm};
+    /// use synod_host::sweep::Source;
+    ///
+    /// let source = Source::Swarm(Swarm { faults: FaultSet::ALL, nodes: Some(3) });
+    /// let case = source.case(17);
+    /// assert_eq!((case.trial.scenario.run_seed, case.trial.scenario.nodes), (17, 3));
+    /// assert_eq!(case, source.case(17));
+    /// ```
     pub fn case(&self, run_seed: u64) -> Case {
         match self {
             Self::Swarm(swarm) => Case::of(swarm.draw(run_seed)),
@@ -92,6 +111,8 @@ impl Source {
     }
 
     /// Returns the source without the mutant, unless the file itself contains one.
+    ///
+    /// A sweep expects what correct nodes do: a mutant may well keep a rare event from occurring.
     pub(crate) fn unmutated(&self) -> &Self {
         match self {
             Self::Mutated(source, _) => source.unmutated(),
@@ -100,6 +121,14 @@ impl Source {
     }
 
     /// Returns the command that executes the run of a seed.
+    ///
+    /// ```
+    /// use synod_host::sweep::{Seeds, Sweep};
+    ///
+    /// let sweep = Sweep::new(Seeds { first: 0, end: Some(100) });
+    /// assert_eq!(sweep.source.command(17), "synod run 17 --faults all");
+    /// assert_eq!(sweep.command(sweep.seeds), "synod sweep --seeds 0..100 --faults all");
+    /// ```
     pub fn command(&self, run_seed: u64) -> String {
         format!(
             "{} run {run_seed}{}",
@@ -131,6 +160,18 @@ impl Source {
 }
 
 /// Formats a set of faults as on the command line.
+///
+/// `all` and `none` stand for the two ends. A list of all kinds would be another set as soon as a
+/// kind is added.
+///
+/// ```
+/// use synod::simulation::{FaultKind, FaultSet};
+/// use synod_host::sweep::faults_text;
+///
+/// assert_eq!(faults_text(FaultSet::ALL), "all");
+/// let two = FaultSet::NONE.with(FaultKind::Restart).with(FaultKind::Pause);
+/// assert_eq!(faults_text(two), "restart,pause");
+/// ```
 pub fn faults_text(faults: FaultSet) -> String {
     if faults == FaultSet::ALL {
         return "all".to_owned();
@@ -145,6 +186,8 @@ pub fn faults_text(faults: FaultSet) -> String {
 impl Sweep {
     /// Returns the command that sweeps these seeds in the same way, without the time budget. A time
     /// budget would end the repetition at another seed.
+    ///
+    /// The number of threads is left out as well, because the result does not depend on it.
     pub fn command(&self, seeds: Seeds) -> String {
         let mut line = format!("{} sweep --seeds {seeds}", shell_quoting::program());
         if self.shard != Shard::WHOLE {
@@ -312,12 +355,14 @@ impl Swept {
         self.runs += 1;
         let failure = Failure::of(run_seed, finished, again);
         self.failures.extend(failure);
+        // Failed runs count as well: what struck in them did strike.
         self.coverage.add(finished);
         self.averages.add(trial, finished);
         self.answered += finished.report.answered;
         self.decided += finished.report.applied.number();
         self.deliveries += finished.report.deliveries;
         let at = finished.report.at;
+        // Of two runs that take as long, the one with the smaller seed stays.
         if self.longest.is_none_or(|(longest, _)| longest < at) {
             self.longest = Some((at, run_seed));
         }

@@ -2,10 +2,15 @@
 //! is involved.
 //!
 //! The error of each parser completes a sentence that begins with "takes".
+//!
+//! What is accepted is narrow on purpose: a number without a unit, a percentage without its sign,
+//! or a name that is nearly right is refused with the form that is meant. A run of hours with other
+//! options than its user believes is worse than an error.
 
 #[cfg(test)]
 mod tests;
 
+use crate::membership::{self, PlannedChange};
 use crate::sweep::{Seeds, Shard};
 use core::num::NonZeroUsize;
 use core::ops::RangeInclusive;
@@ -37,6 +42,7 @@ pub(crate) fn seeds(text: &str) -> Result<Seeds, Expected> {
             "" => None,
             end => Some(number(end)?),
         };
+        // An empty range is a slip, and would report success over no run.
         end.is_none_or(|end| first < end)
             .then_some(Seeds { first, end })
     });
@@ -48,6 +54,7 @@ pub(crate) fn shard(text: &str) -> Result<Shard, Expected> {
     let parsed = text.split_once('/').and_then(|(index, count)| {
         let [index, count] = [index, count].map(|text| u32::try_from(number(text)?).ok());
         let (index, count) = (index?, count?);
+        // A share of none has no number, so that `0/0` is refused as well.
         (1..=count)
             .contains(&index)
             .then_some(Shard { index, count })
@@ -117,6 +124,13 @@ pub(crate) fn requests(text: &str) -> Result<u32, Expected> {
 /// Parses the number of nodes of a cluster that is model checked.
 pub(crate) fn small_cluster(text: &str) -> Result<u16, Expected> {
     within(text, 1..=5).ok_or("a whole number from 1 to 5")
+}
+
+/// Parses the number of a node of a cluster that is model checked.
+pub(crate) fn small_node(text: &str) -> Result<NodeId, Expected> {
+    within(text, 0..=4)
+        .map(NodeId)
+        .ok_or("a whole number from 0 to 4")
 }
 
 /// Parses how often an action may happen in a cluster that is model checked.
@@ -262,6 +276,18 @@ pub(crate) fn kill(text: &str) -> Result<Kill, Expected> {
     parsed.ok_or("NODE@TIME or leader@TIME, such as 3@1s, NODE_3@1.5s or leader@800ms")
 }
 
+/// Parses a change of the members: `2s:+4-1`.
+pub(crate) fn change(text: &str) -> Result<PlannedChange, Expected> {
+    let parsed = text.split_once(':').and_then(|(at, nodes)| {
+        let (add, remove) = membership::parse_nodes(nodes)?;
+        let at = span(at)?;
+        Some(PlannedChange { at, add, remove })
+    });
+    parsed.ok_or(
+        "a time, a colon, and nodes from 0 to 63 to add (+) and remove (-), each named once, such as 2s:+4-1",
+    )
+}
+
 /// Parses the number of a node, as a number or as it is named in the log.
 fn node_id(text: &str) -> Option<NodeId> {
     let digits = text
@@ -312,6 +338,7 @@ fn span(text: &str) -> Option<Duration> {
 /// that is not whole.
 fn decimal(text: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = match text.split_once('.') {
+        // `5.` has a place for digits and none in it.
         Some((_, "")) => return None,
         Some((whole, fraction)) => (whole, fraction),
         None => (text, ""),
@@ -324,6 +351,7 @@ fn decimal(text: &str, unit: u64) -> Option<u64> {
         // With 60 minutes to the hour, the value of a decimal place may be fractional although its product with the
         // digit is whole.
         let worth = u64::from(digit).checked_mul(place)?;
+        // A fraction of the smallest unit would be lost silently.
         if !worth.is_multiple_of(10) {
             return None;
         }

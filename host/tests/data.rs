@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use synod::machines::Kv;
-use synod::{Digest, Proposal, RequestKey, Sink};
+use synod::storage::Storage;
+use synod::{Digest, NodeId, NodeSet, Proposal, RequestKey, Sink};
 use synod_host::Options;
 use synod_host::data::{Contents, Data, inspect};
 use synod_host::run::KEYS;
+use synod_host::store::{FileStorage, Label};
 
 /// A cluster so small that a run takes no time, with three clients.
 const SMALL: &str = "6 --nodes 3 --clients 3 --quiet";
@@ -106,6 +108,7 @@ fn check(path: &Path) -> u32 {
     let data = Data {
         path: path.to_path_buf(),
         learners: Vec::new(),
+        replace: Vec::new(),
     };
     let Contents { clients, nodes } = inspect::<Kv<KEYS>>(&options, &data).unwrap();
     for past in &clients {
@@ -690,4 +693,286 @@ fn options_without_meaning_on_files_are_refused() {
         }
         assert!(!path.exists(), "{options}");
     }
+}
+
+/// Returns the stored epoch and members as the furthest node has them, whether a node is among them, and the number of
+/// answers.
+fn stored(path: &Path, founders: u16) -> (u16, NodeSet, u32) {
+    let mut options = Options::new(6);
+    (options.nodes, options.clients) = (founders, 3);
+    let data = Data {
+        path: path.to_path_buf(),
+        learners: Vec::new(),
+        replace: Vec::new(),
+    };
+    let Contents { clients, nodes } = inspect::<Kv<KEYS>>(&options, &data).unwrap();
+    let furthest = nodes.iter().flatten().max_by_key(|node| node.applied());
+    let furthest = furthest.unwrap();
+    let answered = clients.iter().map(|past| past.answered).sum();
+    (furthest.epoch().0, furthest.members(), answered)
+}
+
+fn nodes<const N: usize>(numbers: [u16; N]) -> NodeSet {
+    numbers.into_iter().map(NodeId).collect()
+}
+
+/// Runs a cluster and asserts that it is done.
+fn done(options: &str, path: &Path) -> Output {
+    let output = finished(options, path);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{options}: {}{}",
+        text(&output.stderr),
+        text(&output.stdout)
+    );
+    output
+}
+
+#[test]
+fn v5_a_node_without_its_file_is_replaced_by_a_new_one_that_votes() {
+    let path = directory("replaced");
+    done(SMALL, &path);
+    fs::remove_file(path.join("node-2.store")).unwrap();
+    let error = finished(SMALL, &path);
+    assert!(refused(&error).contains("(--replace 2)"));
+    let output = done(&format!("{SMALL} --requests 20 --replace 2"), &path);
+    assert_eq!(line(&output, "requests"), "60 of 60 answered, 60 right");
+    assert_eq!(
+        line(&output, "earlier"),
+        "33 of them answered in earlier runs"
+    );
+    assert_eq!(line(&output, "replaced"), "NODE_2 by NODE_3, which votes");
+    assert_eq!(
+        line(&output, "members"),
+        "NODE_0, NODE_1, NODE_3 vote in epoch 1"
+    );
+    let manifest = fs::read_to_string(path.join("cluster.toml")).unwrap();
+    for words in [
+        "\nepoch = 1\n",
+        "\nmembers = [0, 1, 3]\n",
+        "\nremoved = [2]\n",
+        "\n[replaced]\n2 = 3\n",
+    ] {
+        assert!(manifest.contains(words), "{manifest}");
+    }
+    // The new node starts from its own file from here on, and the lost one never.
+    let again = done(&format!("{SMALL} --requests 30"), &path);
+    assert_eq!(line(&again, "requests"), "90 of 90 answered, 90 right");
+    assert_eq!(line(&again, "nodes"), "3 of 4 live, 3 joined");
+    assert_eq!(line(&again, "replaced"), "");
+    assert!(!path.join("node-2.store").exists());
+    assert_eq!(stored(&path, 3), (1, nodes([0, 1, 3]), 90));
+    // Its vote counts: with it and another node there is a majority.
+    let learner = done(&format!("{SMALL} --requests 40 --learner 1"), &path);
+    assert_eq!(line(&learner, "requests"), "120 of 120 answered, 120 right");
+    // A second number is not taken for the same node, and a file of the lost one is not used.
+    let twice = finished(&format!("{SMALL} --replace 2"), &path);
+    assert!(refused(&twice).contains("NODE_3 has taken the place of NODE_2"));
+    let back = finished(&format!("{SMALL} --change 1s:+4+2"), &path);
+    assert!(refused(&back).contains("a number is never used again: name a new one, such as +4"));
+}
+
+#[test]
+fn v5_a_replacement_that_is_killed_at_any_moment_continues() {
+    for (round, lines) in [0, 60, 700, 840, 872, 895].into_iter().enumerate() {
+        let path = directory(&format!("replaced-killed-{round}"));
+        done(SMALL, &path);
+        fs::remove_file(path.join("node-0.store")).unwrap();
+        let mut child = synod("6 --nodes 3 --clients 3 --requests 1000 --replace 0", &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        for _ in 0..lines {
+            log.next().unwrap().unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let manifest = fs::read_to_string(path.join("cluster.toml")).unwrap();
+        let again = if manifest.contains("[replaced]") {
+            "--requests 60"
+        } else {
+            "--requests 60 --replace 0"
+        };
+        let output = done(&format!("{SMALL} {again}"), &path);
+        assert_eq!(
+            line(&output, "members"),
+            "NODE_1, NODE_2, NODE_3 vote in epoch 1",
+            "after {lines} lines"
+        );
+        assert_eq!(stored(&path, 3).0, 1);
+    }
+}
+
+#[test]
+fn v5_all_founders_are_replaced_one_after_the_other() {
+    let path = directory("replaced-all");
+    done(SMALL, &path);
+    let mut requests = 11;
+    for lost in 0..4 {
+        let file = path.join(format!("node-{lost}.store"));
+        let whole = fs::read(&file).unwrap();
+        // A damaged file stays as it is.
+        fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        requests += 5;
+        let output = done(
+            &format!("{SMALL} --requests {requests} --replace {lost}"),
+            &path,
+        );
+        let replaced = format!("NODE_{lost} by NODE_{}, which votes", lost + 3);
+        assert_eq!(line(&output, "replaced"), replaced);
+        assert_eq!(fs::read(&file).unwrap().len(), whole.len() / 2);
+    }
+    assert_eq!(
+        stored(&path, 3),
+        (4, nodes([4, 5, 6]), 3 * requests),
+        "no founder is left"
+    );
+}
+
+#[test]
+fn v4_members_change_on_files_and_a_removed_node_may_be_deleted() {
+    let path = directory("changed");
+    let one = "6 --nodes 1 --clients 3 --quiet";
+    let output = done(&format!("{one} --change 100ms:+1+2"), &path);
+    assert_eq!(
+        line(&output, "members"),
+        "NODE_0, NODE_1, NODE_2 vote in epoch 1"
+    );
+    // The same command asks for what is so already.
+    let again = done(&format!("{one} --change 100ms:+1+2 --requests 12"), &path);
+    assert_eq!(line(&again, "epochs"), "");
+    let swapped = done(&format!("{one} --change 1s:+3+4-0-1 --requests 15"), &path);
+    assert_eq!(
+        line(&swapped, "members"),
+        "NODE_2, NODE_3, NODE_4 vote in epoch 2"
+    );
+    fs::remove_file(path.join("node-0.store")).unwrap();
+    let output = done(&format!("{one} --requests 20"), &path);
+    assert_eq!(line(&output, "requests"), "60 of 60 answered, 60 right");
+    assert_eq!(line(&output, "nodes"), "4 of 5 live, 4 joined");
+    // A lost member is replaced although the founder is gone, whom a new node asks first otherwise.
+    fs::remove_file(path.join("node-3.store")).unwrap();
+    let output = done(&format!("{one} --requests 25 --replace 3"), &path);
+    assert_eq!(line(&output, "replaced"), "NODE_3 by NODE_5, which votes");
+    assert_eq!(stored(&path, 1), (3, nodes([2, 4, 5]), 75));
+}
+
+#[test]
+fn a_node_that_cannot_be_replaced_is_refused_and_nothing_is_changed() {
+    let path = directory("not-replaced");
+    let early = finished(&format!("{SMALL} --replace 1"), &path);
+    assert!(refused(&early).contains("no NODE_1 has storage in this directory"));
+    assert!(!path.exists());
+    done(SMALL, &path);
+    let before = bytes(&path);
+    for (options, says) in [
+        ("--replace 1", "the storage of NODE_1 is intact"),
+        ("--replace 3", "no NODE_3 has storage in this directory"),
+    ] {
+        let output = finished(&format!("{SMALL} {options}"), &path);
+        assert!(refused(&output).contains(says), "{}", refused(&output));
+        assert!(bytes(&path) == before, "something was changed");
+    }
+    for file in ["node-1.store", "node-2.store"] {
+        fs::remove_file(path.join(file)).unwrap();
+    }
+    let spoilt = bytes(&path);
+    for (options, says) in [
+        ("--replace 1", "NODE_2 is missing"),
+        (
+            "--replace 1 --learner 1 --learner 2",
+            "NODE_1 cannot restart as a learner and be replaced",
+        ),
+        (
+            "--replace 1 --replace 2",
+            "the storage of NODE_1, NODE_2 is lost, and with it a majority of the members NODE_0, NODE_1, NODE_2",
+        ),
+        (
+            "--replace 1 --learner 2",
+            "the storage of NODE_1, NODE_2 is lost, and with it a majority",
+        ),
+    ] {
+        let output = finished(&format!("{SMALL} {options}"), &path);
+        assert!(refused(&output).contains(says), "{}", refused(&output));
+        assert!(bytes(&path) == spoilt, "something was changed");
+    }
+    restore(&path, &before);
+    done(&format!("{SMALL} --requests 12"), &path);
+}
+
+/// Returns the checksum of a record in a journal: the CRC-32 of IEEE 802.3.
+fn crc32(bytes: &[u8]) -> u32 {
+    let shifted = |crc: u32| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+    let step = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shifted(crc));
+    !bytes.iter().fold(u32::MAX, step)
+}
+
+#[test]
+fn a_directory_of_an_earlier_version_is_refused_with_what_to_do() {
+    let says = "use the version of the program that wrote it, or begin with a new directory";
+    let path = directory("earlier-manifest");
+    done(SMALL, &path);
+    let manifest = path.join("cluster.toml");
+    let written = fs::read_to_string(&manifest).unwrap();
+    let earlier = written.replace("format = 3", "format = 2");
+    fs::write(&manifest, &earlier).unwrap();
+    let before = bytes(&path);
+    let output = finished(SMALL, &path);
+    let error = refused(&output);
+    assert!(error.contains("cluster.toml: this has format 2"), "{error}");
+    assert!(error.contains(says), "{error}");
+    assert!(bytes(&path) == before, "something was changed");
+
+    // A store whose identity record names version 2.
+    let path = directory("earlier-records");
+    done(SMALL, &path);
+    let manifest = fs::read_to_string(path.join("cluster.toml")).unwrap();
+    let identity = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("identity = \"0x"));
+    let label = Label {
+        cluster: u64::from_str_radix(identity.unwrap().trim_end_matches('"'), 16).unwrap(),
+        node: NodeId(0),
+        capacity: 1 << 18,
+    };
+    let file = path.join("node-0.store");
+    let mut records = Vec::new();
+    let mut storage = FileStorage::open(&file, label).unwrap();
+    storage
+        .read(|record| records.push(record.to_vec()))
+        .unwrap();
+    drop(storage);
+    fs::remove_file(&file).unwrap();
+    let mut storage = FileStorage::create(&file, label).unwrap();
+    let mut patched = 0;
+    for mut record in records {
+        // The version, a fingerprint, and the numbers of the node, its window and its sessions.
+        let at = record
+            .windows(11)
+            .position(|window| window[0] == 3 && window[5..] == [0, 0, 64, 0, 16, 0]);
+        if let Some(at) = at {
+            record[at] = 2;
+            let checksum = crc32(&record[4..]).to_le_bytes();
+            record[..4].copy_from_slice(&checksum);
+            patched += 1;
+        }
+        storage.append(&record).unwrap();
+    }
+    storage.sync().unwrap();
+    drop(storage);
+    assert!(patched > 0);
+    let before = bytes(&path);
+    let output = finished(SMALL, &path);
+    let error = refused(&output);
+    assert!(
+        error.contains(
+            "node-0.store: this store has records of version 2, and this program reads version 3"
+        ),
+        "{error}"
+    );
+    assert!(error.contains(says), "{error}");
+    assert!(bytes(&path) == before, "something was changed");
 }

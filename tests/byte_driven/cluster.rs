@@ -497,15 +497,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> World<WINDOW,
         self.referee.asked.insert(encoded(&proposal));
         self.act(node, |now, node, outbox, facts| {
             // A request without room is lost, as requests may be.
-            let _ = match proposal {
-                Proposal::Noop => Ok(()),
-                Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
-                Proposal::Request {
-                    client,
-                    number,
-                    command,
-                } => node.request(now, client, number, command, outbox, facts),
-            };
+            let _ = node.ask(now, proposal, outbox, facts);
         });
     }
 

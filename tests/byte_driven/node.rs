@@ -7,9 +7,10 @@ use super::choices::Choices;
 use std::collections::BTreeMap;
 use synod::machines::{Kv, KvCommand, KvReply};
 use synod::{
-    Ballot, ClientId, Config, Digest, Durable, Duration, Entry, Envelope, Event, Instant, Message,
-    MessageKind, Node, NodeId, Outbox, Outcome, Proposal, Record, RequestError, RequestKey,
-    RequestNumber, SNAPSHOT_PAGE, Slot, SnapshotId, Tally, Tracer, Write,
+    Ballot, Change, ChangeError, ClientId, Config, Digest, Durable, Duration, Entry, Envelope,
+    Epoch, Event, Instant, Message, MessageKind, NODES_MAX, Node, NodeId, NodeSet, Outbox, Outcome,
+    Proposal, Record, RequestError, RequestKey, RequestNumber, SNAPSHOT_PAGE, Slot, SnapshotId,
+    Tally, Tracer, Write,
 };
 
 type Machine = Kv<4>;
@@ -89,6 +90,16 @@ impl Disk {
                 }
             }
             Write::Decided { .. } | Write::Installed(_) => {}
+        }
+    }
+
+    /// An epoch has begun after slot `end`, and the stored state says so: nothing that was promised or voted for in the
+    /// one before counts any more, except for what is decided.
+    fn enter(&mut self, epoch: Epoch, end: Slot) {
+        let floor = Ballot::of(epoch, 0, NodeId(0));
+        if self.promised < floor {
+            self.promised = floor;
+            self.votes.retain(|slot, _| *slot <= end);
         }
     }
 
@@ -212,8 +223,18 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             assert_eq!(before, after, "a halted node speaks");
             assert_eq!(self.node.next_deadline(), None);
         }
+        let installed = |index: &usize| matches!(self.outbox.writes[*index], Write::Installed(_));
+        // The last one has the epoch that the node is in now.
+        let entered = (before[0]..after[0]).rfind(installed);
         for index in before[0]..after[0] {
             let write = self.outbox.writes[index];
+            // Nothing is written any more by a node whose storage has failed.
+            if let Write::Installed(at) = write
+                && entered == Some(index)
+                && self.node.is_voter()
+            {
+                self.disk.enter(self.node.epoch(), at);
+            }
             self.disk.write(&write);
         }
         self.check_messages(before[1]);
@@ -250,7 +271,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     }
 
     fn check_messages(&mut self, new: usize) {
-        let others = self.node.config().peers();
+        let others = NodeSet::first(NODES_MAX).without(self.node.id());
         if !self.node.is_voter() {
             self.check_silence();
         }
@@ -258,60 +279,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let grown = new.saturating_sub(1);
         for (index, outgoing) in self.outbox.messages.iter().enumerate().skip(grown) {
             assert!(!outgoing.to.is_empty() && outgoing.to.minus(others).is_empty());
-            match &outgoing.message {
-                Message::Promise {
-                    ballot,
-                    promised,
-                    from,
-                    low_water,
-                    last,
-                    entries,
-                } if index >= new => {
-                    assert!(*promised <= self.disk.promised, "promised and not written");
-                    let all = self.disk.above((*low_water).max(from.back(1)));
-                    if ballot == promised {
-                        assert!(
-                            all.starts_with(entries),
-                            "A1: {entries:?} of {all:?} reported"
-                        );
-                        assert_eq!(*last, entries.len() == all.len(), "A1: {all:?} left out");
-                    }
-                }
-                Message::Accepted {
-                    ballot,
-                    promised,
-                    first,
-                    count,
-                    ..
-                } => {
-                    assert!(*promised <= self.disk.promised, "promised and not written");
-                    for offset in 0..u64::from(*count) {
-                        let slot = first.checked_add(offset).unwrap();
-                        let vote = self.disk.votes.get(&slot);
-                        assert!(vote.is_some_and(|(under, _)| under >= ballot), "not voted");
-                    }
-                }
-                Message::Prepare { ballot, .. } => {
-                    assert_eq!(ballot.leader(), self.node.id());
-                    assert!(*ballot <= self.disk.promised, "S1: claimed and not written");
-                }
-                Message::Accept {
-                    ballot,
-                    first,
-                    proposals,
-                    ..
-                } => {
-                    assert_eq!(ballot.leader(), self.node.id());
-                    for (offset, proposal) in (0..).zip(proposals) {
-                        let slot = first.checked_add(offset).unwrap();
-                        let voted = self.disk.votes.get(&slot).unwrap();
-                        let since = index < new && voted.0 > *ballot;
-                        assert!(since || *voted == (*ballot, *proposal), "C4: not written");
-                    }
-                }
-                Message::Decisions { applied, .. } => assert!(*applied <= self.node.applied()),
-                _ => {}
-            }
+            self.check_message(&outgoing.message, index >= new);
         }
         let heard = self
             .node
@@ -322,6 +290,69 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             if !self.ballots.contains(&ballot) {
                 self.ballots.push(ballot);
             }
+        }
+    }
+
+    /// Checks what a message says about the votes and promises of its node, all of which must be written. A message that
+    /// is not new was pending before the step, which may have voted again since then.
+    fn check_message(&self, message: &Message<Machine, PAGE>, is_new: bool) {
+        match message {
+            Message::Promise {
+                ballot,
+                promised,
+                from,
+                low_water,
+                last,
+                entries,
+            } if is_new => {
+                assert!(*promised <= self.disk.promised, "promised and not written");
+                let all = self.disk.above((*low_water).max(from.back(1)));
+                if ballot == promised {
+                    assert!(
+                        all.starts_with(entries),
+                        "A1: {entries:?} of {all:?} reported"
+                    );
+                    assert_eq!(*last, entries.len() == all.len(), "A1: {all:?} left out");
+                }
+            }
+            Message::Accepted {
+                ballot,
+                promised,
+                first,
+                count,
+                ..
+            } => {
+                assert!(*promised <= self.disk.promised, "promised and not written");
+                for offset in 0..u64::from(*count) {
+                    let slot = first.checked_add(offset).unwrap();
+                    let vote = self.disk.votes.get(&slot);
+                    let over = ballot.epoch() < self.node.epoch();
+                    let voted = vote.is_some_and(|(under, _)| under >= ballot);
+                    assert!(voted || over, "not voted");
+                }
+            }
+            Message::Prepare { ballot, .. } => {
+                assert_eq!(ballot.leader(), self.node.id());
+                assert!(*ballot <= self.disk.promised, "S1: claimed and not written");
+            }
+            Message::Accept {
+                ballot,
+                first,
+                proposals,
+                ..
+            } => {
+                assert_eq!(ballot.leader(), self.node.id());
+                for (offset, proposal) in (0..).zip(proposals) {
+                    let slot = first.checked_add(offset).unwrap();
+                    let voted = self.disk.votes.get(&slot);
+                    let over = ballot.epoch() < self.node.epoch();
+                    let since = !is_new && voted.is_some_and(|voted| voted.0 > *ballot);
+                    let is_written = voted == Some(&(*ballot, *proposal));
+                    assert!(is_written || since || over, "C4: not written");
+                }
+            }
+            Message::Decisions { applied, .. } => assert!(*applied <= self.node.applied()),
+            _ => {}
         }
     }
 
@@ -337,6 +368,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 MessageKind::Decisions,
                 MessageKind::Request,
                 MessageKind::Response,
+                MessageKind::Superseded,
             ];
             assert!(
                 replica.contains(&kind),
@@ -441,7 +473,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 );
             }
         } else {
-            self.install(&[vec![0; 20]], Slot::ZERO);
+            let head = head(Slot::ZERO, Epoch::FIRST, NodeSet::first(MEMBERS));
+            self.install(&[head], Slot::ZERO);
         }
     }
 
@@ -520,7 +553,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 count: u32::try_from(proposals.len()).unwrap(),
                 low_water,
             },
-            Message::Heartbeat { ballot, .. } => Message::HeartbeatReply { ballot },
+            Message::Heartbeat {
+                ballot, decided, ..
+            } => Message::HeartbeatReply {
+                ballot,
+                applied: decided,
+            },
             _ => return,
         };
         self.tell(from, answer);
@@ -563,7 +601,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 *low_water = Slot::ZERO;
             }
             for entry in entries.iter_mut() {
-                entry.ballot = Ballot::new(1, NodeId(peer)).min(entry.ballot);
+                entry.ballot = Ballot::of(self.node.epoch(), 1, NodeId(peer)).min(entry.ballot);
             }
         }
         promise
@@ -589,6 +627,15 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     fn ask(&mut self, choices: &mut Choices<'_>) {
         let halted = self.node.halted().is_some();
         let mut answer = Ok(());
+        if choices.chance(24) {
+            let change = self.change(choices);
+            self.note(&Proposal::Reconfigure(change));
+            self.act(|now, node, outbox, facts| {
+                let asked = node.reconfigure(now, change, outbox, facts);
+                assert!(!halted || asked.is_err(), "a halted node takes a change");
+            });
+            return;
+        }
         if choices.chance(96) {
             let nonce = u64::from(choices.below(4));
             self.note(&Proposal::Register { nonce });
@@ -637,6 +684,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             return;
         }
         let Some(durable) = self.durable.take() else {
+            // It has halted before it joined, perhaps in a later epoch, and nobody relies on it yet.
+            assert_eq!((self.disk.promised.round(), self.disk.votes.len()), (0, 0));
+            self.disk = Disk::default();
             self.node = Self::start(number);
             self.go_back();
             return;
@@ -684,19 +734,39 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             128..=159 => self.ballots[choices.index(self.ballots.len())],
             160..=239 => {
                 let round = self.node.promised().round() + u64::from(choices.below(3));
-                Ballot::new(round, NodeId(from))
+                Ballot::of(self.node.epoch(), round, NodeId(from))
             }
             240..=254 => {
                 let round = choices.near(self.node.promised().round());
-                Ballot::new(round, NodeId(choices.below(MEMBERS + 1)))
+                let leader = NodeId(choices.below(MEMBERS + 1));
+                Ballot::of(self.epoch(choices), round, leader)
             }
             255 => Ballot::new(choices.word(), NodeId(u16::from(choices.byte()))),
         }
     }
 
+    /// Returns the epoch of the node, mostly, or one near it.
+    fn epoch(&self, choices: &mut Choices<'_>) -> Epoch {
+        let present = self.node.epoch().0;
+        Epoch(match choices.byte() {
+            0..=191 => present,
+            192..=223 => present.saturating_add(1),
+            224..=254 => present.saturating_sub(1),
+            255 => u16::from(choices.byte()) << 8,
+        })
+    }
+
+    fn change(&self, choices: &mut Choices<'_>) -> Change {
+        Change {
+            epoch: self.epoch(choices),
+            members: members(choices),
+        }
+    }
+
     fn proposal(&self, choices: &mut Choices<'_>) -> TestProposal {
         match choices.byte() {
-            0..=31 => Proposal::Noop,
+            0..=15 => Proposal::Noop,
+            16..=31 => Proposal::Reconfigure(self.change(choices)),
             32..=95 => Proposal::Register {
                 nonce: u64::from(choices.below(5)),
             },
@@ -714,7 +784,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     }
 
     fn outcome(&self, choices: &mut Choices<'_>) -> Outcome<KvReply> {
-        match choices.below(6) {
+        match choices.below(8) {
+            6 => Outcome::Reconfigured {
+                epoch: self.epoch(choices),
+            },
+            7 => Outcome::Unchanged(ChangeError::NoMembers),
             0 => Outcome::Applied {
                 slot: self.slot(choices),
                 output: KvReply::Value(i64::from(choices.byte())),
@@ -753,11 +827,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 
     fn hear_snapshot(&mut self, choices: &mut Choices<'_>) {
         let at = self.slot(choices);
-        let mut header = [0; 20];
-        header[..8].copy_from_slice(&at.number().to_le_bytes());
-        header[8] = choices.byte();
-        header[16] = choices.byte() % 3;
-        let mut pages = vec![header.to_vec()];
+        let (epoch, members) = (self.epoch(choices), members(choices));
+        let mut head = head(at, epoch, members);
+        head[8] = choices.byte();
+        head[16] = choices.byte() % 3;
+        let mut pages = vec![head];
         for _ in 0..choices.below(4) {
             let len = choices.index(SNAPSHOT_PAGE + 1);
             pages.push(choices.take(len).to_vec());
@@ -767,7 +841,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 
     fn message(&self, choices: &mut Choices<'_>, from: u16) -> Message<Machine, PAGE> {
         let ballot = self.ballot(choices, from);
-        match choices.below(16) {
+        match choices.below(17) {
+            16 => Message::Superseded {
+                ballot,
+                applied: self.slot(choices),
+            },
             0 => Message::Join {
                 snapshot: self.snapshot(choices),
                 page: u32::from(choices.below(3)),
@@ -803,7 +881,10 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 decided: self.slot(choices),
             },
             9 => self.heartbeat(choices, ballot),
-            10 => Message::HeartbeatReply { ballot },
+            10 => Message::HeartbeatReply {
+                ballot,
+                applied: self.slot(choices),
+            },
             11 => Message::Propose {
                 proposal: self.proposal(choices),
                 retry: choices.chance(128),
@@ -904,4 +985,24 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
 /// Returns the key under which a request is recorded.
 fn place(key: RequestKey) -> (u64, u32) {
     (key.client.0, key.number.0)
+}
+
+/// Returns the first page of a snapshot without sessions, in which all that ever were members are members still.
+fn head(at: Slot, epoch: Epoch, members: NodeSet) -> Vec<u8> {
+    let mut head = vec![0; 20];
+    head[..8].copy_from_slice(&at.number().to_le_bytes());
+    for set in [members, members.union(NodeSet::first(MEMBERS))] {
+        head.extend(set.bits().to_le_bytes());
+    }
+    head.extend(epoch.0.to_le_bytes());
+    head
+}
+
+/// Returns the first members, mostly, or any of the ten nodes.
+fn members(choices: &mut Choices<'_>) -> NodeSet {
+    if choices.chance(192) {
+        NodeSet::first(MEMBERS)
+    } else {
+        NodeSet::from_bits(u64::from(choices.byte()))
+    }
 }

@@ -7,8 +7,9 @@ use crate::harness::trace::{EventKind, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
-    ClientId, Config, Duration, Envelope, Instant, Message, MessageKind, Node, NodeId, Outbox,
-    Outcome, Reply, RequestError, RequestKey, RequestNumber, Slot, Timer, Write,
+    Change, ChangeError, ClientId, Config, Duration, Envelope, Instant, Message, MessageKind, Node,
+    NodeId, NodeSet, Outbox, Outcome, ReconfigureError, Reply, RequestError, RequestKey,
+    RequestNumber, Slot, Timer, Write,
 };
 
 pub(crate) const WINDOW: usize = 8;
@@ -55,6 +56,8 @@ pub(crate) struct StepOutput {
 pub(crate) struct Cluster {
     seed: u64,
     size: u16,
+    /// The number of nodes that are members at the founding.
+    founders: u16,
     now: Instant,
     nodes: Vec<Option<TestNode>>,
     stopped: BTreeSet<u16>,
@@ -92,6 +95,7 @@ impl Cluster {
         Self {
             seed,
             size,
+            founders: size,
             now: Instant::ZERO,
             nodes: (0..size).map(|_| None).collect(),
             stopped: BTreeSet::new(),
@@ -125,6 +129,17 @@ impl Cluster {
     /// Returns a cluster in which every node has joined and follows one leader.
     pub(crate) fn settled(size: u16, seed: u64) -> Self {
         let mut cluster = Self::booting(size, seed);
+        cluster.run_until("every node follows one leader", Self::is_settled);
+        cluster
+    }
+
+    /// Returns a cluster that the first `founders` of `size` nodes have founded; the others have joined as learners.
+    pub(crate) fn with_learners(founders: u16, size: u16, seed: u64) -> Self {
+        let mut cluster = Self::powered_off(size, seed);
+        cluster.founders = founders;
+        for node in 0..size {
+            cluster.start(node);
+        }
         cluster.run_until("every node follows one leader", Self::is_settled);
         cluster
     }
@@ -201,7 +216,7 @@ impl Cluster {
     }
 
     pub(crate) fn config(&self, node: u16) -> Config {
-        Config::new(NodeId(node), self.size)
+        Config::new(NodeId(node), self.founders)
     }
 
     pub(crate) fn seed(&self) -> u64 {
@@ -539,6 +554,61 @@ impl Cluster {
         result
     }
 
+    /// Requests at a node that these nodes be the members.
+    pub(crate) fn reconfigure(
+        &mut self,
+        node: u16,
+        members: &[u16],
+    ) -> Result<(), ReconfigureError> {
+        let change = Change {
+            epoch: self.node(node).epoch(),
+            members: node_set(members),
+        };
+        self.ask_change(node, change)
+    }
+
+    /// Requests at a node that these nodes be the members, as soon as the leader knows that they have caught up.
+    pub(crate) fn when_caught_up(&mut self, node: u16, members: &[u16]) {
+        let key = RequestKey::change(self.node(node).epoch());
+        let is_refused = |c: &Self| {
+            let told = c.answer(key);
+            matches!(told, Some(Outcome::Unchanged(ChangeError::Behind { .. })))
+        };
+        for _ in 0..100 {
+            let answers = self.outcomes_of(key).len();
+            if self.reconfigure(node, members).is_ok() {
+                self.run_until("the leader answers, or the members have changed", |c| {
+                    c.outcomes_of(key).len() > answers
+                });
+                if !is_refused(self) {
+                    return;
+                }
+            }
+            self.run_for(millis(100));
+        }
+        panic!("seed {}: {members:?} never catch up", self.seed);
+    }
+
+    /// Requests a change of the members at a node.
+    pub(crate) fn ask_change(&mut self, node: u16, change: Change) -> Result<(), ReconfigureError> {
+        let mut result = Ok(());
+        self.cause = "command";
+        self.step_node(node, |now, node, outbox, trace| {
+            result = node.reconfigure(now, change, outbox, trace);
+        });
+        result
+    }
+
+    /// Requests at a node that these nodes be the members, and waits until all running nodes of both sets know it.
+    pub(crate) fn change_members(&mut self, node: u16, members: &[u16]) {
+        let (set, epoch) = (node_set(members), self.node(node).epoch());
+        self.when_caught_up(node, members);
+        self.run_until("the members have changed", |c| {
+            let knows = |node| c.node(node).epoch() > epoch && c.node(node).members() == set;
+            c.is_settled() && c.live().all(knows)
+        });
+    }
+
     /// Opens a session at a node and returns its client.
     pub(crate) fn client(&mut self, node: u16) -> ClientId {
         let nonce = self.register(node);
@@ -607,6 +677,31 @@ impl Cluster {
     pub(crate) fn outcome(&self, client: ClientId, number: u32) -> Option<Outcome<KvReply>> {
         let number = RequestNumber(number);
         self.answer(RequestKey { client, number })
+    }
+
+    /// Returns all answers under a key, at any node.
+    pub(crate) fn outcomes_of(&self, key: RequestKey) -> Vec<Outcome<KvReply>> {
+        let replies = self.replies.iter().filter(|(_, reply)| reply.key == key);
+        replies.map(|(_, reply)| reply.outcome).collect()
+    }
+
+    /// Runs until a node leads: its rivals are cut off until then.
+    pub(crate) fn make_leader(&mut self, node: u16) {
+        let all: Vec<u16> = (0..self.size).collect();
+        self.make_leader_of(node, &all);
+    }
+
+    /// Runs until a node leads with a quorum of `voters`: whenever another one leads, that one is cut off for a while.
+    pub(crate) fn make_leader_of(&mut self, node: u16, voters: &[u16]) {
+        while self.node(node).leading().is_none() {
+            let rival = self.leader().filter(|rival| voters.contains(rival));
+            let cuts = self.cuts.clone();
+            if let Some(rival) = rival {
+                self.isolate(rival);
+            }
+            self.happens_within(millis(3_000), |c| c.node(node).leading().is_some());
+            self.cuts = cuts;
+        }
     }
 
     /// Returns the slot in which a request was applied, as reported to its client.
@@ -683,6 +778,11 @@ impl Cluster {
     pub(crate) fn saw(&self, node: u16, is: impl Fn(&EventKind) -> bool) -> bool {
         self.trace.count(node, is) > 0
     }
+}
+
+/// Returns a set of nodes.
+pub(crate) fn node_set(nodes: &[u16]) -> NodeSet {
+    nodes.iter().copied().map(NodeId).collect()
 }
 
 fn pairs(group: &[u16], others: &[u16]) -> Vec<(u16, u16)> {

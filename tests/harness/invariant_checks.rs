@@ -5,7 +5,8 @@ use crate::harness::trace::{EventKind, TracedEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::KvCommand;
 use synod::{
-    Ballot, ClientId, Message, MessageKind, Outcome, Proposal, RequestNumber, Slot, Write,
+    Ballot, ClientId, Epoch, Message, MessageKind, NodeId, Outcome, Proposal, RequestNumber, Slot,
+    Write,
 };
 
 /// The first observation of each value, with which later ones are compared.
@@ -13,8 +14,11 @@ use synod::{
 pub(crate) struct InvariantChecks {
     /// The chain digest of the log up to a slot, as first observed.
     chains: BTreeMap<Slot, u64>,
-    /// The proposal chosen in a slot, under any ballot.
-    chosen: BTreeMap<Slot, Proposal<KvCommand>>,
+    /// The proposal chosen in a slot, under any ballot of the latest epoch in which one was. What was chosen in an earlier
+    /// epoch is void (rule V3).
+    chosen: BTreeMap<Slot, (Epoch, Proposal<KvCommand>)>,
+    /// The proposal that was applied in a slot.
+    applied: BTreeMap<Slot, Proposal<KvCommand>>,
     /// The slot in which a request took effect.
     effects: BTreeMap<(ClientId, RequestNumber), Slot>,
     promised: BTreeMap<u16, Ballot>,
@@ -80,6 +84,7 @@ impl InvariantChecks {
                         | MessageKind::Decisions
                         | MessageKind::Request
                         | MessageKind::Response
+                        | MessageKind::Superseded
                 ),
                 "D2: a node without a vote sends {outgoing:?}"
             );
@@ -96,20 +101,24 @@ impl InvariantChecks {
     pub(crate) fn check_node(&mut self, node: &TestNode) {
         self.check_chain(node.id().0, node.applied(), node.chain());
         if node.is_voter() {
-            self.check_promise(node.id().0, node.promised());
+            self.check_promise(node);
         }
     }
 
-    fn check_promise(&mut self, node: u16, promised: Ballot) {
+    fn check_promise(&mut self, node: &TestNode) {
+        let (epoch, promised) = (node.epoch(), node.promised());
+        let node = node.id().0;
         let before = self.promised.insert(node, promised).unwrap_or_default();
         assert!(
             before <= promised,
             "NODE_{node} promised {before} and then {promised}"
         );
+        // At the beginning of an epoch nothing is promised in it, and nothing of earlier ones counts.
         let written = self.promises_written.get(&node).copied();
+        let floor = Ballot::of(epoch, 0, NodeId(0));
         assert_eq!(
             promised,
-            written.unwrap_or_default(),
+            written.unwrap_or_default().max(floor),
             "NODE_{node} has not written its promise"
         );
     }
@@ -125,9 +134,11 @@ impl InvariantChecks {
     /// Checks an event that a node traced.
     pub(crate) fn check_event(&mut self, traced: &TracedEvent) {
         match traced.event {
-            EventKind::Chosen { slot, proposal, .. } => {
-                self.check_value(traced.node, slot, proposal);
-            }
+            EventKind::Chosen {
+                slot,
+                ballot,
+                proposal,
+            } => self.check_chosen(traced.node, slot, (ballot.epoch(), proposal)),
             EventKind::Installed { at, chain } => self.check_chain(traced.node, at, chain),
             EventKind::Applied {
                 slot,
@@ -135,7 +146,7 @@ impl InvariantChecks {
                 outcome,
                 chain,
             } => {
-                self.check_value(traced.node, slot, proposal);
+                self.check_applied(traced.node, slot, proposal);
                 self.check_chain(traced.node, slot, chain);
                 if let (Some(key), Some(Outcome::Applied { slot: effect, .. })) =
                     (proposal.key(), outcome)
@@ -151,9 +162,21 @@ impl InvariantChecks {
         }
     }
 
+    /// Checks that one value is chosen for a slot in each epoch.
+    fn check_chosen(&mut self, node: u16, slot: Slot, chosen: (Epoch, Proposal<KvCommand>)) {
+        let known = self.chosen.entry(slot).or_insert(chosen);
+        if known.0 < chosen.0 {
+            *known = chosen;
+        }
+        assert!(
+            known.0 > chosen.0 || known.1 == chosen.1,
+            "NODE_{node} has another value in slot {slot}: {chosen:?}, and {known:?} before"
+        );
+    }
+
     /// Checks that each slot has one value, for ever.
-    fn check_value(&mut self, node: u16, slot: Slot, proposal: Proposal<KvCommand>) {
-        let known = *self.chosen.entry(slot).or_insert(proposal);
+    fn check_applied(&mut self, node: u16, slot: Slot, proposal: Proposal<KvCommand>) {
+        let known = *self.applied.entry(slot).or_insert(proposal);
         assert_eq!(
             known, proposal,
             "NODE_{node} has another value in slot {slot}"

@@ -3,8 +3,8 @@
 use synod::machines::{KvCommand, KvReply};
 use synod::simulation::Planned;
 use synod::{
-    Ballot, Duration, Event, Halt, Instant, MessageKind, NodeId, NodeSet, Outcome, Proposal, Queue,
-    Reason, Record, Role, Slot, StateMachine, Tracer,
+    Ballot, Duration, Epoch, Event, Halt, Instant, MessageKind, NodeId, NodeSet, Outcome, Proposal,
+    Queue, Reason, Record, Role, Slot, StateMachine, Tracer,
 };
 
 /// An event with its time, node and role.
@@ -34,6 +34,10 @@ pub(crate) enum EventKind {
         from: NodeId,
         kind: MessageKind,
         reason: Reason,
+    },
+    Reconfigured {
+        epoch: Epoch,
+        members: NodeSet,
     },
     Suspected(NodeId),
     BackedOff(Duration),
@@ -146,6 +150,7 @@ where
             },
             Event::Lost { message, .. } => EventKind::Lost(message.kind()),
             Event::Ignored { from, kind, reason } => EventKind::Ignored { from, kind, reason },
+            Event::Reconfigured { epoch, members } => EventKind::Reconfigured { epoch, members },
             Event::Suspected { leader } => EventKind::Suspected(leader),
             Event::BackedOff { delay } => EventKind::BackedOff(delay),
             Event::Adopted {

@@ -1,4 +1,8 @@
 //! The service for clients outside: passes their questions from a link to the node, and remembers who has asked.
+//!
+//! A node answers requests of its own board. The service makes it answer clients on a link: it remembers for each
+//! request where the answer goes, and forgets that with the answer. It decides nothing about requests; whatever it
+//! drops is as if lost on the link, and the client asks again.
 
 use super::{Address, Answer, AnswerEnvelope, Question, QuestionEnvelope};
 use crate::{
@@ -79,6 +83,7 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
         if asked.to != node.id() {
             return None;
         }
+        // A status needs no step of the node, so that a node answers it even if it has halted.
         let answer = match &asked.question {
             Question::Status => Answer::Status(node.status()),
             Question::Withdraw { key } => {
@@ -207,6 +212,15 @@ impl<const CLIENTS: usize> Service<CLIENTS> {
 
     /// Returns the place of a request.
     fn find(&mut self, key: RequestKey) -> Option<&mut Option<Asker>> {
+        debug_assert!(
+            self.askers
+                .iter()
+                .flatten()
+                .filter(|asker| asker.key() == key)
+                .count()
+                <= 1,
+            "one reply would have two addressees, of which the second waits for ever"
+        );
         let fits = |place: &&mut Option<Asker>| place.is_some_and(|asker| asker.key() == key);
         self.askers.iter_mut().find(fits)
     }

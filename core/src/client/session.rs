@@ -1,4 +1,11 @@
 //! The client: one session, one request at a time, and as many retries as it takes.
+//!
+//! It has the contract of a node: whoever drives it hands in answers and the time, and takes out questions. It reads no
+//! clock and sends nothing itself, so that it runs on any link, and its random numbers follow from the nonce.
+//!
+//! Exactly-once rests on two things. The session numbers its requests, so that the cluster knows a repetition. And the
+//! client has one request at a time, so that an answer with a higher number can only mean that the session is used by
+//! somebody else.
 
 use super::{Answer, Question};
 use crate::random::{Purpose, mix, span_below, stream};
@@ -147,6 +154,7 @@ impl<M: StateMachine> Client<M> {
     /// [`ClientError::NoMembers`] or [`ClientError::NoPatience`]: no client was created.
     pub fn new(members: NodeSet, patience: Duration, nonce: u64) -> Result<Self, ClientError> {
         let mut all = members.iter();
+        // Clients begin with the same node, and learn from its first answer who leads.
         let first = all.next().ok_or(ClientError::NoMembers)?;
         if patience == Duration::ZERO {
             return Err(ClientError::NoPatience);
@@ -245,6 +253,7 @@ impl<M: StateMachine> Client<M> {
         match *answer {
             Answer::Status(status) => {
                 self.note(status.leader);
+                // Another node that has halted does not matter to the one that is asked.
                 let halted = status.state == NodeState::Halted && from == self.target;
                 // If all nodes have halted, the client waits as if none had answered.
                 if halted && self.is_outstanding() && self.rounds() == 0 {
@@ -258,6 +267,8 @@ impl<M: StateMachine> Client<M> {
                 leader,
             } if self.is_outstanding()
                 && key == self.key()
+                // A client that has lost its memory may use a number again: the answer to its earlier command is not
+                // one to this (rule X1).
                 && fingerprint == self.proposal().map_or(0, |asked| asked.fingerprint()) =>
             {
                 self.note(leader);
@@ -289,6 +300,11 @@ impl<M: StateMachine> Client<M> {
         debug_assert!(
             self.done.is_none() || !self.is_outstanding(),
             "a request was made before the last result was taken"
+        );
+        debug_assert!(
+            self.leader
+                .is_none_or(|leader| self.members.contains(leader)),
+            "follows a leader that it may not ask"
         );
         debug_assert!(
             !self.is_outstanding()
@@ -351,14 +367,22 @@ impl<M: StateMachine> Client<M> {
             (Outcome::Evicted, Some(_)) => self.end(Err(Undone::Evicted)),
             (Outcome::Stale, Some(_)) => self.end(Err(Undone::Stale)),
             (Outcome::Reused, Some(_)) => self.end(Err(Undone::Reused)),
-            // A node that was asked before is busy. Or an answer that no node gives: a registration that was applied,
-            // or a request that opened a session.
-            (Outcome::Busy, _) | (_, None) | (Outcome::Registered { .. }, Some(_)) => {}
+            // A node that was asked before is busy. Or an answer that no node gives: a registration that was applied, a
+            // request that opened a session or changed the members.
+            (
+                Outcome::Busy
+                | Outcome::Registered { .. }
+                | Outcome::Reconfigured { .. }
+                | Outcome::Unchanged(_),
+                _,
+            )
+            | (_, None) => {}
         }
     }
 
     /// Ends the request with a result. After a failure the session is of no use: what it has answered is not known.
     fn end(&mut self, result: Result<Applied<M::Output>, Undone>) {
+        debug_assert!(self.is_outstanding(), "a request has one result");
         let key = self.key();
         self.done = Some(Done { key, result });
         self.command = None;
@@ -377,6 +401,10 @@ impl<M: StateMachine> Client<M> {
             self.session = None;
             self.number = RequestNumber::REGISTRATION;
         }
+        debug_assert!(
+            self.session.is_none() && self.number == RequestNumber::REGISTRATION,
+            "a registration would be asked for as a request of the session before"
+        );
     }
 
     /// Notes the leader that a node has named. A node that knows of none takes nothing back.
@@ -432,7 +460,12 @@ impl<M: StateMachine> Client<M> {
     fn wait(&mut self) -> Duration {
         // At most eight times the patience, and twelve times with the jitter.
         let span = self.patience * (1 << self.rounds().min(DOUBLINGS_MAX));
-        span.saturating_add(span_below(&mut self.rng, span / 2))
+        let wait = span.saturating_add(span_below(&mut self.rng, span / 2));
+        debug_assert!(
+            self.patience <= wait && wait <= self.patience * 12,
+            "a node has less time than it was promised, or more than a retry may take"
+        );
+        wait
     }
 }
 

@@ -629,33 +629,60 @@ fn the_place_of_a_dropped_reply_is_reused() {
     }
 }
 
-#[test]
-fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
+/// Returns nodes that follow a leader, whose number is returned beside them.
+fn led_world() -> (World, usize) {
     let mut world = World::new(6, 0);
     world.run_until("all have joined", |world| {
         (0..3).all(|number| world.node(number).is_active()) && world.lead().is_some()
     });
     world.run_for(Duration::from_secs(1));
     let leader = world.lead().unwrap();
-    let ask = |world: &mut World, number: usize| {
-        let asked = QuestionEnvelope {
-            from: Address::LAST,
-            to: NodeId(u16::try_from(number).unwrap()),
-            question: Question::Status,
-        };
-        let node = world.nodes[number].as_deref_mut().unwrap();
-        let before = node.clone();
-        let mut outbox = Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new();
-        let service = &mut world.services[number];
-        let answer = service.handle(world.now, node, &asked, &mut outbox, &mut ());
-        assert!(outbox.is_empty() && node.exploration_state() == before.exploration_state());
-        match answer.unwrap().answer {
-            Answer::Status(status) => status,
-            other @ Answer::Outcome { .. } => panic!("{other:?}"),
-        }
+    (world, leader)
+}
+
+/// Returns the status of a node, and asserts that the question has changed nothing.
+fn status_of(world: &mut World, number: usize) -> Status {
+    let asked = QuestionEnvelope {
+        from: Address::LAST,
+        to: NodeId(u16::try_from(number).unwrap()),
+        question: Question::Status,
     };
+    let node = world.nodes[number].as_deref_mut().unwrap();
+    let before = node.clone();
+    let mut outbox = Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new();
+    let service = &mut world.services[number];
+    let answer = service.handle(world.now, node, &asked, &mut outbox, &mut ());
+    assert!(outbox.is_empty() && node.exploration_state() == before.exploration_state());
+    match answer.unwrap().answer {
+        Answer::Status(status) => status,
+        other @ Answer::Outcome { .. } => panic!("{other:?}"),
+    }
+}
+
+/// Halts a node by a message of its own number from elsewhere (rule N3); returns its number.
+fn halt(world: &mut World, number: usize) -> NodeId {
+    let node = world.nodes[number].as_deref_mut().unwrap();
+    let me = node.id();
+    let mut own = node.envelope(
+        me,
+        &crate::Outgoing {
+            role: crate::Role::Replica,
+            to: NodeSet::EMPTY,
+            message: crate::Message::Learn { from: Slot::FIRST },
+        },
+    );
+    own.to = me;
+    let mut outbox = Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new();
+    node.handle_message(world.now, &own, &mut outbox, &mut ());
+    assert!(node.halted().is_some());
+    me
+}
+
+#[test]
+fn a_status_changes_nothing() {
+    let (mut world, leader) = led_world();
     for number in 0..3 {
-        let status = ask(&mut world, number);
+        let status = status_of(&mut world, number);
         let expected = if number == leader {
             NodeState::Leading
         } else {
@@ -670,26 +697,14 @@ fn a_status_changes_nothing_and_a_node_that_has_halted_answers_too() {
             (node.applied(), node.chain())
         );
     }
-    // It hears its own number.
-    let node = world.nodes[leader].as_deref_mut().unwrap();
-    let me = node.id();
-    let mut own = node.envelope(
-        me,
-        &crate::Outgoing {
-            role: crate::Role::Replica,
-            to: NodeSet::EMPTY,
-            message: crate::Message::Learn { from: Slot::FIRST },
-        },
-    );
-    own.to = me;
-    let (now, mut outbox) = (
-        world.now,
-        Outbox::<Machine, 2, { Member::OUTBOX_MIN }>::new(),
-    );
-    node.handle_message(now, &own, &mut outbox, &mut ());
-    assert!(node.halted().is_some());
-    assert_eq!(ask(&mut world, leader).state, NodeState::Halted);
+}
 
+#[test]
+fn a_node_that_has_halted_answers_and_its_clients_go_on_at_once() {
+    let (mut world, leader) = led_world();
+    let me = halt(&mut world, leader);
+    let now = world.now;
+    assert_eq!(status_of(&mut world, leader).state, NodeState::Halted);
     // A client that asks it is told at once, and goes on at another node.
     let index = world.add(Address::FIRST, 3);
     let believes = Status {

@@ -1,4 +1,7 @@
 //! A bank: account balances that deposits raise and withdrawals lower, and that never fall below zero.
+//!
+//! Unlike a store, a bank shows a command that was applied twice or left out: a balance depends on all commands before
+//! it. So it is the sharper of the two in tests of exactly-once semantics.
 
 use super::{Key, version};
 use crate::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer};
@@ -232,6 +235,7 @@ impl<const ACCOUNTS: usize> StateMachine for Bank<ACCOUNTS> {
     }
 
     fn write_page(&self, page: u32, writer: &mut Writer<'_>) {
+        // As in the store: a page has whole accounts.
         let skip = usize::try_from(page)
             .unwrap_or(usize::MAX)
             .saturating_mul(Self::ACCOUNTS_A_PAGE);

@@ -1,4 +1,7 @@
 //! Keys: short names for the entries of the included machines.
+//!
+//! A name of seven bytes leaves a byte of a word of eight for its kind, so that a command has two words. No name is
+//! empty, and zeros end it.
 
 use crate::{Reader, Sink, Value};
 use core::fmt;

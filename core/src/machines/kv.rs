@@ -1,4 +1,7 @@
 //! A key-value store with `get` and `set`, and a fixed number of keys.
+//!
+//! Entries are in an array sorted by key. A look-up is a binary search, and a new key moves those behind it, which is
+//! cheap for tens of keys. Equal contents are equal bytes, as snapshots and comparisons want them.
 
 use super::{Key, version};
 use crate::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, StateMachine, Value, Writer};
@@ -215,6 +218,7 @@ impl<const KEYS: usize> StateMachine for Kv<KEYS> {
     }
 
     fn write_page(&self, page: u32, writer: &mut Writer<'_>) {
+        // Pages are cut by the number of entries and not by bytes, so that no entry is in two.
         let skip = usize::try_from(page)
             .unwrap_or(usize::MAX)
             .saturating_mul(Self::ENTRIES_A_PAGE);
@@ -226,6 +230,8 @@ impl<const KEYS: usize> StateMachine for Kv<KEYS> {
 
     fn read_page(&mut self, _page: u32, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
         while !reader.is_empty() {
+            // Each page is appended to what the pages before it gave. A page out of order would still give the same
+            // store.
             let key = Key::decode(reader).ok_or(MalformedPage)?;
             let value = i64::from_le_bytes(reader.array().ok_or(MalformedPage)?);
             if self.set(key, value) == KvReply::Full {

@@ -8,6 +8,8 @@ use crate::{MalformedPage, Reader, Sink, StateMachine, Writer};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Opaque {
     /// The sum of the first eight bytes of all commands, little-endian. It wraps around, which is as good a state.
+    ///
+    /// It depends on every command and not on their order, which a digest of the log shows instead.
     sum: u64,
 }
 

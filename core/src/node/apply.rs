@@ -91,12 +91,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.respond_to_overtaken(step);
             }
         }
+        if self.is_in_new_epoch() {
+            self.enter_epoch(step);
+        }
         true
     }
 
     /// Rule N3: halts, because this node has applied a different history than its leader.
     #[cold]
-    #[inline(never)]
     pub(super) fn diverge<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let divergence = self.replica.divergence();
         self.halt(step, Halt::Diverged(divergence));

@@ -39,11 +39,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match &mut self.phase {
             Phase::Joining(_) => Err(Reason::WrongPhase),
             Phase::Active => {
+                self.note_learner(from);
                 let to = (Role::Replica, NodeSet::only(from));
                 self.send_snapshot_pages(step, to, *snapshot, (*page, *count))
             }
             // Rule J1: a node that does not vote does not count towards the quorum.
-            Phase::Founding(_) if *page > 0 => Err(Reason::NotVoting),
+            Phase::Founding(_) if *page > 0 || !self.config.members.contains(from) => {
+                Err(Reason::NotVoting)
+            }
             Phase::Founding(seed) => {
                 seed.on_join(from);
                 self.try_found(step);
@@ -139,7 +142,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 step.trace(Role::Initializer, Event::Started);
             }
             let target = initializer.next_target(self.config.founder, other);
-            self.fetch(step, target, None, (u32::from(!self.voter), 1));
+            self.fetch(step, target, None, (u32::from(!self.voting.is_allowed), 1));
         } else if let (Phase::Founding(_), Some(other)) = (&self.phase, other) {
             self.fetch(step, other, None, (0, 1));
         }
@@ -225,10 +228,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step.trace(Role::Replica, Event::Installed { at, chain });
         step.write(Write::Installed(at));
         if self.replica.has_diverged() {
+            if self.is_in_new_epoch() {
+                self.begin_epoch();
+            }
             return self.diverge(step);
         }
         if joining {
             self.activate(step);
+        }
+        if self.is_in_new_epoch() {
+            self.enter_epoch(step);
         }
         self.learn_repeats = 0;
         if self.leader.is_overtaken(at) {
@@ -253,7 +262,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     #[cold]
-    #[inline(never)]
     fn expect_decisions<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if !self.timers.is_armed(Timer::Learn) {
             let delay = if self.replica.is_behind() {
@@ -340,6 +348,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if first == Slot::ZERO {
             return Err(Reason::Malformed);
         }
+        self.note_learner(from);
         if first > applied {
             return Err(Reason::Known);
         }
@@ -368,6 +377,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             step.send(Role::Replica, NodeSet::only(from), decisions);
         }
         Ok(())
+    }
+
+    /// Rule V8: tells a learner that asks for what is decided from now on, if this node leads.
+    fn note_learner(&mut self, from: NodeId) {
+        if !self.members().contains(from) {
+            self.leader.on_learner(from);
+        }
     }
 
     /// Handles `Decisions`. A decision is final, whoever sends it and under whatever ballot.

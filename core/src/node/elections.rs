@@ -30,7 +30,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step.trace(role, Event::Stopped);
         self.phase = Phase::Active;
         for role in [Role::Acceptor, Role::Replica, Role::Leader] {
-            if self.voter || role == Role::Replica {
+            if self.is_voting() || role == Role::Replica {
                 step.trace(role, Event::Started);
             }
         }
@@ -70,7 +70,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm_after(Timer::Scout, &step.now, &delay);
         // The prepare to the own acceptor is a call, of which the trace shows that it was received.
-        step.send(Role::Scout, self.config.peers(), prepare.clone());
+        step.send(Role::Scout, self.peers(), prepare.clone());
         step.trace(
             Role::Acceptor,
             Event::Received {
@@ -88,6 +88,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         // The own promise is taken page by page like that of any other acceptor. Each round moves the cursor past the
         // votes of a page. Those are at most a window above what is applied, so the cursor's 16 bits are enough for
         // them.
+        let members = self.quorum_members();
         loop {
             let Some(scout) = self.leader.scout_mut() else {
                 return;
@@ -95,11 +96,31 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let from = scout.cursor(me);
             let (entries, last) = self.acceptor.page::<PAGE>(from);
             let low_water = self.acceptor.low_water();
-            match scout.on_promise(me, from, low_water, &entries, last, self.config.members) {
+            match scout.on_promise(me, from, low_water, &entries, last, members) {
                 PromiseVerdict::More(_) => {}
                 PromiseVerdict::Counted | PromiseVerdict::Repeated => return,
-                PromiseVerdict::Quorum => return self.try_adopt(step),
+                PromiseVerdict::Quorum => {
+                    // Rule D1: others hear of this leader only when the promise that has elected it is durable.
+                    self.decide_alone(step);
+                    return self.try_adopt(step);
+                }
             }
+        }
+    }
+
+    /// Rule D1: notes that a promise or a vote of this node alone is a quorum. What follows from it is told to others only
+    /// when it is durable.
+    pub(super) fn decide_alone<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        self.voting.is_alone = true;
+        step.outbox.wait_for_writes();
+    }
+
+    /// Returns the members over which quorums are counted: those of the present epoch (rule V1).
+    pub(super) fn quorum_members(&self) -> NodeSet {
+        if self.makes(Mutant::FoundersCounted) {
+            self.config.members
+        } else {
+            self.members()
         }
     }
 
@@ -109,7 +130,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if ballot.leader() != from {
             return Err(Reason::Malformed);
         }
-        if !ballot.is_plausible(self.highest_seen) {
+        let is_foreign = ballot.epoch() != self.highest_seen.epoch();
+        let is_let_in = is_foreign && self.makes(Mutant::VotesInAnyEpoch);
+        if !ballot.is_plausible(self.highest_seen) && !is_let_in {
             return Err(Reason::ImplausibleBallot);
         }
         Ok(())
@@ -191,7 +214,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         else {
             return Err(Reason::Malformed);
         };
-        let members = self.config.members;
+        let members = self.quorum_members();
         let (ballot, promised) = &match self.leader.scout().map(Scout::ballot) {
             Some(present) if self.makes(Mutant::StaleAdopted) && promised == ballot => {
                 (present, present)
@@ -216,7 +239,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if promised < ballot || !frozen || (entries.is_empty() && !last) {
             return Err(Reason::Malformed);
         }
-        match scout.on_promise(from, *first, *low_water, entries, *last, members) {
+        let promised = scout.on_promise(from, *first, *low_water, entries, *last, members);
+        // It answers a prepare that left when everything before was durable.
+        self.voting.is_alone = false;
+        match promised {
             // Asked at once and of this acceptor alone; if the question or its answer is lost, the timer repeats it.
             PromiseVerdict::More(next) => {
                 let prepare = Message::Prepare {
@@ -241,6 +267,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         promised: Ballot,
     ) -> Result<(), Reason> {
+        // An acceptor that has begun a later epoch promises nothing in this one (rule V7).
+        if promised.epoch() > self.epoch() {
+            let applied = self.replica.applied();
+            self.replica.on_decided(applied.next().unwrap_or(applied));
+            self.watch_gap(step);
+            return Err(Reason::LaterEpoch);
+        }
         // Rule N1: a forged refusal must not raise what this node has seen to the end of the rounds.
         if !promised.is_plausible(self.highest_seen) {
             return Err(Reason::ImplausibleBallot);
@@ -255,7 +288,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Some(scout) = self
             .leader
             .scout()
-            .filter(|scout| scout.is_complete(self.config.members))
+            .filter(|scout| scout.is_complete(self.quorum_members()))
         else {
             return;
         };
@@ -276,7 +309,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             }
             return;
         }
-        let Some(adoption) = self.leader.adopt(self.replica.applied()) else {
+        let applied = self.replica.applied();
+        let Some(adoption) = self.leader.adopt(applied, self.replica.membership()) else {
             return;
         };
         let crate::roles::leader::Adoption {
@@ -324,7 +358,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Timer `Scout`: repeats the probe or the prepare to nodes that have not answered, or gives up.
     pub(super) fn on_scout_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
-        let members = self.config.members;
+        let members = self.members();
         let Some(ballot) = self
             .leader
             .ballot()

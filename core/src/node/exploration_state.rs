@@ -48,7 +48,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let elections = (
             self.highest_seen,
             self.leader_hint,
-            self.voter,
+            self.voting,
             self.contact,
         );
         let ways = (self.relay, self.bypass_leader);

@@ -24,9 +24,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// durable, but the votes of others for the same slot answer an accept, and so come in a later turn: by then its
     /// vote is durable, and every quorum rests on votes that are all durable. What a follower takes for decided was
     /// decided by others, without anything that this node has not sent yet. There are two exceptions: a node whose own
-    /// vote is a quorum may have applied slots that are written nowhere, and a founder whose founding is not durable
-    /// would found the cluster once more. Both halt, so that nobody relies on their state, and their replies are dropped
-    /// as well.
+    /// promise or vote was a quorum alone may have applied slots that are written nowhere, and a founder whose founding
+    /// is not durable would found the cluster once more. Both halt, so that nobody relies on their state, and their
+    /// replies are dropped as well.
+    ///
+    /// How many members there are at present does not tell whether the first exception applies: a lone voter may have
+    /// just applied the change that ended its epoch, and is then one of several members, with a vote for that change that
+    /// is not durable. So the node notes that a quorum was its own, and forgets it when another member promises a ballot
+    /// of this node: that promise answers a prepare, which left when everything before it was durable.
     pub fn fence<T: Tracer<M, PAGE>>(
         &mut self,
         now: Instant,
@@ -41,13 +46,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let founder = self.config.node == self.config.founder;
         let founding = matches!(self.phase, Phase::Founding(_))
             || founder && outbox.writes().iter().any(founds);
-        let alone = self.config.peers().is_empty() || founding;
+        let alone = self.voting.is_alone || founding;
         if alone {
             outbox.clear();
         } else {
             outbox.drop_unsent();
         }
-        if self.halt.is_some() || !self.voter {
+        if self.halt.is_some() || !self.voting.is_allowed {
             return;
         }
         debug_assert!(
@@ -58,7 +63,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             !alone || outbox.replies().is_empty(),
             "what a quorum of one has answered may be written nowhere (D1)"
         );
-        self.voter = false;
+        self.voting.is_allowed = false;
         let mut step = self.step(now, outbox, tracer);
         step.trace(Role::Node, Event::Fenced);
         if alone {
@@ -71,6 +76,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.timers.arm_after(Timer::Election, &step.now, &timeout);
             }
             self.resign(&mut step);
+            // Rule L8: an election of its own would have had it look for a leader, and has ended.
+            self.watch_gap(&mut step);
             debug_assert!(self.leader.is_idle(), "a fenced node leads (D1)");
         }
         step.finish();

@@ -16,10 +16,11 @@ pub(super) const RELAY_REPEATS: u8 = 3;
 /// | `Missing` | the leader was silent for too long | sends a probe: its turn to claim has come | granted |
 /// | `Promised` | the ballot of another node was promised | sends a probe: that node had the time to win | denied |
 /// | `Waiting` | an election of its own has failed, and no other ballot was promised meanwhile | sends a probe again (rule L5) | granted |
+/// | `Succeeding` | the node has led the epoch that has just ended | claims at once, without a probe (rule V9) | denied |
 ///
 /// A node that is `Promised` denies probes, because the candidate has a quorum behind it that suspects the leader: one
 /// more claim could only preempt that candidate. This lasts no longer than the node's own timer, so a candidate that
-/// has died does not block others for long. The five variants cannot be replaced by a flag: `Following` and `Promised`
+/// has died does not block others for long. The six variants cannot be replaced by a flag: `Following` and `Promised`
 /// deny for different reasons, and only `Following` means that a leader can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum LeaderContact {
@@ -33,12 +34,14 @@ pub(super) enum LeaderContact {
     Promised,
     /// An election or a leadership of this node has ended without a leader that is heard.
     Waiting,
+    /// This node has led the epoch that has just ended, and claims the first ballot of the next one.
+    Succeeding,
 }
 
 impl LeaderContact {
     /// Rule L7: true if a node with this contact, and without a claim of its own, grants a probe.
     pub(super) const fn grants(self) -> bool {
-        !matches!(self, Self::Following | Self::Promised)
+        !matches!(self, Self::Following | Self::Promised | Self::Succeeding)
     }
 }
 
@@ -59,11 +62,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     pub(super) fn is_without_leader(&self) -> bool {
         let looks = match self.contact {
             // A leader may be about to be heard; to ask others now would be in vain most of the time.
-            LeaderContact::New | LeaderContact::Following | LeaderContact::Promised => {
-                return false;
-            }
+            LeaderContact::New
+            | LeaderContact::Following
+            | LeaderContact::Promised
+            | LeaderContact::Succeeding => return false,
             // A voter has its probe to come, and learns from the answers whether anybody hears a leader.
-            LeaderContact::Missing => !self.voter || self.relay.is_some(),
+            LeaderContact::Missing => !self.is_voting() || self.relay.is_some(),
             LeaderContact::Waiting => true,
         };
         looks && self.is_active() && (self.leader.is_idle() || self.leader.is_probing())
@@ -113,7 +117,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         let bypass_leader = self.bypass_leader;
         self.bypass_leader = !bypass_leader;
-        let peers = self.config.peers();
+        let peers = self.peers();
         let others = usual.map_or(peers, |usual| peers.without(usual));
         let other = self.random_of(others);
         if bypass_leader {

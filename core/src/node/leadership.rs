@@ -10,7 +10,7 @@ use crate::{
 
 /// After so many consecutive heartbeats under one ballot the leader is stable, and back-off starts over (rule L5). One
 /// alone proves little: two candidates that preempt each other in turn send one each.
-const STABLE_HEARTBEATS: u8 = 3;
+pub(super) const STABLE_HEARTBEATS: u8 = 3;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -25,7 +25,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ),
         inline(always)
     )]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn follow<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -57,7 +56,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Follows a different leader than before, and proposes the pending requests to it.
     #[cold]
-    #[inline(never)]
     fn accept_leader<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
@@ -216,7 +214,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         step.send(
             Role::Leader,
-            self.config.peers(),
+            self.leader.audience(),
             Message::Heartbeat {
                 ballot,
                 decided,
@@ -255,11 +253,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.follow(step, ballot);
         self.count_heartbeat();
         // Rule D1: the answers of a node that cannot vote would keep a leader in office that has no quorum of votes.
-        if self.voter {
+        // Those of a node that is no member are not counted, and tell how far it has caught up (rule V8).
+        if self.voting.is_allowed {
+            let applied = self.replica.applied();
             step.send(
                 Role::Replica,
                 NodeSet::only(from),
-                Message::HeartbeatReply { ballot },
+                Message::HeartbeatReply { ballot, applied },
             );
         }
         self.replica.on_decided_under(ballot, decided);
@@ -273,11 +273,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         &mut self,
         from: NodeId,
         ballot: Ballot,
+        applied: Slot,
     ) -> Result<(), Reason> {
         if self.leader.leading() != Some(ballot) {
             return Err(Reason::StaleReply);
         }
         self.leader.on_answer(from);
+        self.leader.on_applied(from, applied);
         Ok(())
     }
 
@@ -292,7 +294,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         // The span is the one after which followers suspect a leader, so a leader that is cut off steps down at about
         // the time at which the others begin to look for another one.
-        if self.leader.count_quorum(self.config.members) {
+        if self.leader.count_quorum(self.members()) {
             self.timers
                 .arm_after(Timer::Quorum, &step.now, &self.config.election_timeout);
             return;

@@ -26,7 +26,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Sets the active mutant, in builds with the feature `mutants` and without it; without it, does nothing.
-    #[inline]
     pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
         // Nothing is activated: `highest_seen` must not fall to what was promised.
         if !mistake.is_any() && !self.mistake.is_any() {
@@ -39,7 +38,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Phase::Active if mistake.is(Mutant::RoundReused) => {
                 self.acceptor.forget_claim(self.config.node);
             }
-            Phase::Joining(_) if mistake.is(Mutant::StartsEmpty) => self.voter = true,
+            Phase::Joining(_) if mistake.is(Mutant::StartsEmpty) => self.voting.is_allowed = true,
             _ => {}
         }
         self.highest_seen = self.acceptor.promised();
@@ -61,7 +60,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// True if `mutant` is active; always false without the feature `mutants`.
-    #[inline]
     pub(crate) fn makes(&self, mutant: Mutant) -> bool {
         self.mistake.is(mutant)
     }

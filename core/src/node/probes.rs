@@ -35,22 +35,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.mistake.is_any() || self.leader_hint.is_none(),
             "its turn to claim has come although it knows a leader"
         );
-        self.contact = LeaderContact::Missing;
-        if !self.voter {
+        let contact = core::mem::replace(&mut self.contact, LeaderContact::Missing);
+        if !self.is_voting() {
             // A node that does not vote waits for another leader.
             return self.watch_gap(step);
+        }
+        if contact == LeaderContact::Succeeding {
+            return self.claim(step);
         }
         let highest = self.highest_seen.max(self.acceptor.promised());
         // Rule N1: when the rounds are used up, this node claims no more ballots; it still promises and accepts.
         let Some(ballot) = Ballot::succeeding(highest, self.config.node) else {
             step.trace(Role::Leader, Event::Exhausted);
-            return;
+            self.contact = LeaderContact::Waiting;
+            return self.watch_gap(step);
         };
         // Nothing is written: a probe promises nothing, and uses up no round.
         self.leader.begin_probe(ballot);
         let delay = self.jittered(self.config.prepare_retransmit);
         self.timers.arm_after(Timer::Scout, &step.now, &delay);
-        step.send(Role::Leader, self.config.peers(), Message::Probe { ballot });
+        step.send(Role::Leader, self.peers(), Message::Probe { ballot });
         self.granted(step, self.config.node);
     }
 
@@ -118,9 +122,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Counts a granted probe; a quorum of them starts the scout.
     fn granted<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>, from: NodeId) {
-        if !self.leader.on_granted(from, self.config.members) {
-            return;
+        if self.leader.on_granted(from, self.quorum_members()) {
+            self.claim(step);
         }
+    }
+
+    /// Claims a ballot above all that were seen.
+    fn claim<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         // Not the ballot of the probe: answers may have told of a higher one since.
         let highest = self.highest_seen.max(self.acceptor.promised());
         let (Some(ballot), Some(first)) = (

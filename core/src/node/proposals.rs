@@ -26,7 +26,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match to {
             Some(leader) if leader == me => {
                 step.trace_local(me, (Role::Replica, Role::Leader), message);
-                self.enqueue(step, proposal, retry);
+                if !self.refuse_change(step, me, proposal) {
+                    self.enqueue(step, proposal, retry);
+                }
             }
             Some(leader) => step.send(Role::Replica, NodeSet::only(leader), message()),
             None => {}
@@ -126,6 +128,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let proposal = *proposal;
             let message = Message::Propose { proposal, retry };
             step.send(Role::Replica, NodeSet::only(next), message);
+            return Ok(());
+        }
+        if self.refuse_change(step, from, proposal) {
             return Ok(());
         }
         let enqueued = self.enqueue(step, proposal, retry);

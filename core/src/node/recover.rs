@@ -6,7 +6,7 @@ use crate::random::{Purpose, mix, span_from, stream};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::snapshot::State;
 use crate::timer::{Timer, Timers};
-use crate::{Ballot, ClientId, Entry, Instant, RequestNumber, Slot, StateMachine};
+use crate::{Ballot, ClientId, Entry, Epoch, Instant, NodeSet, RequestNumber, Slot, StateMachine};
 
 /// The part of a node that must survive a loss of power: everything that its acceptor has promised and accepted, and
 /// everything that its replica has applied, as of a point between two steps. All other state is volatile.
@@ -51,8 +51,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
     }
 
     /// The durable part of a node that has never been a member.
-    pub(crate) fn nothing() -> Self {
-        Self::restored(Acceptor::new(), State::genesis())
+    pub(crate) fn nothing(members: NodeSet) -> Self {
+        Self::restored(Acceptor::new(), State::genesis(members))
     }
 
     /// Returns the highest ballot that was promised.
@@ -63,6 +63,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Durable<M, WIND
     /// Returns the last slot that was applied.
     pub fn applied(&self) -> Slot {
         self.state.applied
+    }
+
+    /// Returns the epoch after that slot.
+    pub fn epoch(&self) -> Epoch {
+        self.state.membership.epoch
+    }
+
+    /// Returns the members of that epoch.
+    pub fn members(&self) -> NodeSet {
+        self.state.membership.members
     }
 
     /// Returns the state machine after that slot.
@@ -104,7 +114,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.mistake.is_any() || self.acceptor.low_water() <= self.replica.applied(),
             "votes were dropped for slots that the state does not include (T1)"
         );
-        (self.voter && self.is_active()).then(|| Durable {
+        (self.voting.is_allowed && self.is_active()).then(|| Durable {
             acceptor: self.acceptor.clone(),
             state: self.replica.state().clone(),
         })

@@ -15,14 +15,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Applies chosen slots and assigns slots to waiting proposals until nothing is left to do, then announces how far
     /// the log is decided.
-    #[cfg_attr(
-        target_pointer_width = "64",
-        expect(
-            clippy::inline_always,
-            reason = "a look for work, which costs less than a call where there is none"
-        ),
-        inline(always)
-    )]
     pub(super) fn make_progress<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.has_work() {
             self.make_progress_slow(step);
@@ -34,7 +26,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Each round applies a slot, or assigns slots to proposals that wait, and applying frees slots for more of them.
     /// So the rounds are limited by the slots that are chosen and the proposals that wait, and rule N4 counts with a
     /// window and `CLIENTS` of them.
-    #[inline(never)]
     fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;
@@ -79,7 +70,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.mistake.is_any() || decided <= self.replica.applied(),
                 "announced a slot that is not applied here"
             );
-            step.decision(self.config.peers(), ballot, decided);
+            step.decision(self.leader.audience(), ballot, decided);
         }
     }
 
@@ -135,8 +126,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         slot: Slot,
         proposal: &Proposal<M::Command>,
     ) {
-        let (peers, decided) = (self.config.peers(), self.leader.decided());
-        step.accept(peers, ballot, slot, decided, proposal);
+        let (audience, decided) = (self.leader.audience(), self.leader.decided());
+        step.accept(audience, ballot, slot, decided, proposal);
+        if self.replica.membership().is_ended_by(proposal) {
+            self.leader.end_at(slot);
+        }
         self.vote(step, ballot, slot, proposal);
     }
 
@@ -180,8 +174,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let me = self.config.node;
         // A fenced node has resigned, so this is never reached without a vote to give.
         debug_assert!(
-            self.mistake.is_any() || self.voter,
-            "a node that does not vote leads (D1, D2)"
+            self.mistake.is_any() || self.is_voting(),
+            "a node that does not vote leads (D1, D2, V1)"
         );
         debug_assert!(
             self.mistake.is_any() || self.acceptor.promised() == ballot,
@@ -216,7 +210,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         slot: Slot,
         from: NodeId,
     ) {
-        if self.leader.on_accepted(from, slot, self.config.members)
+        if self.leader.on_accepted(from, slot, self.quorum_members())
             && let Some(commander) = self.leader.commander(slot)
         {
             let proposal = &commander.proposal;
@@ -228,6 +222,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                     proposal,
                 },
             );
+            if from == self.config.node {
+                self.decide_alone(step);
+            }
         }
     }
 
@@ -247,7 +244,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.timers
             .arm_after(Timer::Commander, &step.now, &self.config.accept_retransmit);
-        let (decided, members) = (self.leader.decided(), self.config.members);
+        let (decided, members) = (self.leader.decided(), self.members());
         // Rule N4: scattered slots share no pages, so without this limit one firing could take a message for each slot
         // of the window. The others are repeated when it fires next.
         let full = step.outbox.len() + WINDOW.div_ceil(PAGE);
@@ -269,7 +266,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rules A2 and C3: handles `Accept`. Learns how far the log is decided, then accepts as much of the run as it can.
     /// A node that does not vote keeps the run as well, as it will be told which part of it is decided, but does not
-    /// answer (rules D1 and D2).
+    /// answer (rules D1, D2 and V1).
     ///
     /// The order matters. Nothing is changed by a malformed message. What the message announces as decided is applied
     /// first, as that frees the places of the window that the run may need.
@@ -310,22 +307,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.mistake.is_any() || count == 0 || promised >= ballot,
             "accepted without a promise (A2)"
         );
-        step.accepted(
-            NodeSet::only(from),
-            ballot,
-            promised,
-            (first, count),
-            low_water,
-        );
+        if self.is_voting() {
+            let to = NodeSet::only(from);
+            step.accepted(to, ballot, promised, (first, count), low_water);
+        } else if !self.voting.is_allowed {
+            step.drop_writes();
+        }
         debug_assert!(
             self.mistake.is_any() || low_water <= self.replica.applied(),
             "has forgotten votes for slots that are not applied here (T1)"
         );
-        // The answer is the last message: a node that does not vote has no earlier answer that it could be merged with.
-        if !self.voter {
-            step.drop_writes();
-            step.drop_last_message();
-        }
         if count > 0 {
             let end = first.checked_add(u64::from(count)).unwrap_or(first);
             // The run ends one slot before `end`, at most a window above the mark.
@@ -378,7 +369,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 AcceptVerdict::Repeated => count += 1,
                 AcceptVerdict::Conflict(conflict) => {
                     self.halt(step, Halt::Conflict(conflict));
-                    if !self.voter {
+                    if !self.voting.is_allowed {
                         step.drop_writes();
                     }
                     return None;

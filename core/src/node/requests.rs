@@ -150,7 +150,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Returns the requester of a request, with its index.
-    fn requester_of(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
+    pub(super) fn requester_of(&self, key: RequestKey) -> Option<(usize, &Requester<M::Command>)> {
         self.requester_of_client(key)
             .filter(|(_, requester)| requester.key == key)
     }
@@ -276,7 +276,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// Rule R3: answers the request that was just applied. Returns true if others are pending that it may have overtaken:
     /// the caller answers those, as one call inside of the other would make the deepest stack deeper.
-    #[inline(never)]
     pub(super) fn respond_to_waiting<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,

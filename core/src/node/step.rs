@@ -208,16 +208,8 @@ impl<'a, M: StateMachine, const PAGE: usize, T: Tracer<M, PAGE>> Step<'a, M, PAG
     /// Drops all writes from the outbox, those of earlier steps as well: only a node that does not vote does this, and
     /// nobody relies on any of its writes.
     #[cold]
-    #[inline(never)]
     pub(super) fn drop_writes(&mut self) {
         self.outbox.drop_writes();
-    }
-
-    /// Removes the last message from the outbox.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn drop_last_message(&mut self) {
-        self.outbox.drop_last_message();
     }
 
     /// Queues a message for other nodes; does nothing if `to` is empty.

@@ -3,8 +3,8 @@
 use super::{Node, Phase};
 use crate::mutant::Mutant;
 use crate::{
-    Ballot, Config, Entry, Halt, Message, NodeId, NodeState, Outgoing, Proposal, Role, Slot,
-    StateMachine, Status,
+    AnyOutbox, Ballot, Config, Entry, Halt, Message, NodeId, NodeState, Outgoing, Proposal, Role,
+    Slot, StateMachine, Status,
 };
 
 /// High-water marks: the most that a node's fixed structures have held at once.
@@ -68,19 +68,32 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         matches!(self.phase, Phase::Active)
     }
 
-    /// True if the node may vote and lead once it has joined. A node whose storage has failed ([`Node::fence`]) or was
-    /// lost ([`Node::learn`]) only learns decisions, and nothing that its acceptor holds was ever sent to anybody.
+    /// True if the node may vote and lead where it is a member, once it has joined: its storage is in order, and what it
+    /// writes must be stored. A node whose storage has failed ([`Node::fence`]) or was lost ([`Node::learn`]) only learns
+    /// decisions, its writes are dropped, and nothing that its acceptor holds was ever sent to anybody.
+    ///
+    /// Whether the node is a member at present is another question: see [`Node::is_member`].
     pub fn is_voter(&self) -> bool {
-        self.voter
+        self.voting.is_allowed
     }
 
-    /// True if a message of this node may leave before the writes of its outbox are durable: [`Message::is_early`], in a
-    /// node without a mutant.
-    pub fn leaves_early(&self, outgoing: &Outgoing<M, PAGE>) -> bool {
+    /// True if the node votes at present, and may lead: its storage is in order (rules D1 and D2), and it is a member (rule
+    /// V1).
+    pub fn is_voting(&self) -> bool {
+        self.voting.is_allowed && self.voting.is_member
+    }
+
+    /// True if a message of this node may leave before the writes of its outbox are durable: one of
+    /// [`Outbox::early`](crate::Outbox::early), in a node without a mutant.
+    pub fn leaves_early(
+        &self,
+        outbox: &impl AnyOutbox<M, PAGE>,
+        outgoing: &Outgoing<M, PAGE>,
+    ) -> bool {
         match outgoing.message {
             Message::Accepted { .. } if self.makes(Mutant::VoteSentEarly) => true,
             Message::Prepare { .. } if self.makes(Mutant::PrepareSentEarly) => true,
-            _ => outgoing.message.is_early(),
+            _ => outgoing.message.is_early() && !outbox.waits(),
         }
     }
 
@@ -146,9 +159,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Returns the status of the node, for a client or an operator that asks over a link. A halted node has a status as
     /// well.
     pub fn status(&self) -> Status {
-        let state = match (self.is_active(), self.voter) {
+        let state = match (self.is_active(), self.is_voting()) {
             _ if self.halt.is_some() => NodeState::Halted,
             (false, _) => NodeState::Joining,
+            (true, false) if self.is_retired() => NodeState::Retired,
             (true, false) => NodeState::Learning,
             (true, true) if self.leader.leading().is_some() => NodeState::Leading,
             (true, true) => NodeState::Voting,
@@ -179,7 +193,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let active = self.is_active();
         let has = move |role: &Role| match role {
             Role::Replica => active,
-            Role::Acceptor | Role::Leader => active && self.voter,
+            Role::Acceptor | Role::Leader => active && self.is_voting(),
             Role::Scout => self.leader.scout().is_some(),
             Role::Commander => self.leader.in_flight() > 0,
             Role::Requester => self.requesters.len() > 0,

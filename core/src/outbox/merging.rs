@@ -12,6 +12,8 @@ pub struct OutboxView<'a, M: StateMachine, const PAGE: usize> {
     pub(super) writes: &'a mut VecView<Write<M::Command>>,
     pub(super) messages: &'a mut VecView<Outgoing<M, PAGE>>,
     pub(super) replies: &'a mut VecView<Reply<M::Output>>,
+    /// Set if a vote among the writes is a quorum alone.
+    pub(super) waits: &'a mut bool,
 }
 
 impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
@@ -35,18 +37,14 @@ impl<M: StateMachine, const PAGE: usize> OutboxView<'_, M, PAGE> {
         self.writes.push(write).map_err(|_| Queue::Outbox)
     }
 
+    /// Notes that a vote among the writes is a quorum alone, so that no message may leave before them (rule D1).
+    pub(crate) fn wait_for_writes(&mut self) {
+        *self.waits = true;
+    }
+
     /// Removes the writes.
     pub(crate) fn drop_writes(&mut self) {
         self.writes.clear();
-    }
-
-    /// Removes the last message.
-    pub(crate) fn drop_last_message(&mut self) {
-        debug_assert!(
-            !self.messages.is_empty(),
-            "what is to be dropped was not queued"
-        );
-        self.messages.pop();
     }
 
     /// Queues a reply.

@@ -3,6 +3,7 @@
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 4; extended by paged promises and a
 //! window.
 
+use crate::invariant::ensure;
 use crate::mutant::{Mistake, Mutant};
 use crate::outbox::run_len;
 use crate::window::Window;
@@ -91,7 +92,6 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     }
 
     /// Returns the vote for a slot.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn vote(&self, slot: Slot) -> Option<&Vote<C>> {
         self.votes.get(slot)
     }
@@ -258,6 +258,15 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         }
     }
 
+    /// Rule V3: begins an epoch, of which all ballots are above `floor`, after the slot that has ended the one before. No
+    /// ballot of an earlier epoch is promised any more, and votes under them for later slots are void.
+    ///
+    /// Nothing is written for it: the floor follows from the state, which is stored whenever an epoch begins.
+    pub(crate) fn begin_epoch(&mut self, floor: Ballot, end: Slot) {
+        self.promise(floor);
+        self.votes.retain_above(end, |vote| vote.ballot >= floor);
+    }
+
     /// Drops the votes up to a slot that is included in the stored state.
     pub(crate) fn forget(&mut self, applied: Slot) {
         self.votes.raise(applied);
@@ -285,27 +294,28 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
     }
 
     /// Checks the invariants that hold between steps.
-    pub(crate) fn invariants(&self, applied: Slot) {
-        debug_assert!(
+    pub(crate) fn check_invariants(&self, applied: Slot) -> Result<(), &'static str> {
+        ensure(
             self.votes.floor() <= applied,
-            "dropped votes that are not applied here (T1)"
-        );
-        debug_assert!(
+            "dropped votes that are not applied here (T1)",
+        )?;
+        ensure(
             self.votes
                 .iter_from(Slot::ZERO)
                 .all(|(_, vote)| vote.ballot <= self.promised),
-            "accepted above the promise (A2)"
-        );
-        debug_assert!(
+            "accepted above the promise (A2)",
+        )?;
+        ensure(
             self.votes
                 .iter_from(Slot::ZERO)
                 .all(|(_, vote)| vote.ballot > Ballot::NULL),
-            "voted under the null ballot, which nobody owns (N1)"
-        );
-        debug_assert!(
+            "voted under the null ballot, which nobody owns (N1)",
+        )?;
+        ensure(
             run_len(self.votes.occupied()) <= run_len(WINDOW),
-            "more votes than the window has places (T5)"
-        );
+            "more votes than the window has places (T5)",
+        )?;
+        Ok(())
     }
 }
 

@@ -63,6 +63,16 @@ impl<C> Commander<C> {
         self.chosen
     }
 
+    /// True if what is kept of the votes agrees with them (rule C2).
+    pub(crate) fn is_consistent(&self, members: NodeSet) -> bool {
+        self.chosen == self.votes.is_quorum(members)
+    }
+
+    /// True if this member has accepted.
+    pub(crate) fn has_vote_of(&self, node: NodeId) -> bool {
+        self.votes.contains(node)
+    }
+
     /// Returns the members to send the accept to again: those that have not accepted, or none if the accept is recent.
     ///
     /// One timer serves all commanders of a leader. It may fire just after an accept was sent for the first time, so

@@ -10,9 +10,10 @@ use election::Probe;
 
 use super::commander::Commander;
 use super::scout::Scout;
+use crate::invariant::ensure;
 use crate::mutant::{Mistake, Mutant};
 use crate::window::Window;
-use crate::{Ballot, NodeId, NodeSet, Proposal, RequestKey, Slot};
+use crate::{Ballot, ChangeError, NODES_LEN, NodeId, NodeSet, Proposal, RequestKey, Slot};
 use core::hash::{Hash, Hasher};
 use heapless::Deque;
 
@@ -80,8 +81,16 @@ struct Leadership<C, const WINDOW: usize> {
     next_slot: Slot,
     /// The slot up to which decisions have been announced to the followers.
     announced: Slot,
-    /// The members that have answered since the last quorum check (rule L6).
+    /// The last slot that may be assigned: that of a change of the members, if one is in flight (rule V2).
+    last_slot: Slot,
+    /// The nodes that accepts, decisions and heartbeats are sent to: the other members, and the learners that have
+    /// answered or asked lately.
+    audience: NodeSet,
+    /// The nodes that have answered since the last quorum check (rule L6).
     answering: NodeSet,
+    /// By how many slots each node was behind when it last said so; the greatest number for a node that has not
+    /// answered since the last quorum check but one (rule V8).
+    lags: [u8; NODES_LEN],
     /// The number of commanders that have no quorum yet: the slots in flight. Counted along, so that looking for work
     /// does not go through the window.
     unchosen: u32,
@@ -97,7 +106,24 @@ impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
     /// never assigned, so that every slot has a successor.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn has_slot(&self) -> bool {
-        self.commanders.covers(self.next_slot) && self.next_slot.next().is_some()
+        self.commanders.covers(self.next_slot)
+            && self.next_slot.next().is_some()
+            && self.next_slot <= self.last_slot
+    }
+}
+
+impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
+    /// Checks that all other members are told what is proposed and decided, and that the leader does not tell itself.
+    fn check_audience(&self, members: NodeSet) -> Result<(), &'static str> {
+        let me = self.ballot.leader();
+        ensure(
+            members.without(me).minus(self.audience).is_empty(),
+            "a leader does not tell a member what it proposes (L1)",
+        )?;
+        ensure(
+            !self.audience.contains(me),
+            "a leader tells itself what it proposes",
+        )
     }
 }
 
@@ -108,7 +134,7 @@ impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
     fn start(&mut self, proposal: &Proposal<C>) -> Option<Slot> {
         let slot = self.next_slot;
         let next_slot = slot.next()?;
-        if !self.commanders.put(slot, Commander::new(*proposal)) {
+        if slot > self.last_slot || !self.commanders.put(slot, Commander::new(*proposal)) {
             return None;
         }
         self.unchosen += 1;
@@ -116,6 +142,9 @@ impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
         Some(slot)
     }
 }
+
+/// The lag of a node that the leader has not heard of, or that is farther behind than a byte can say.
+const NOT_HEARD: u8 = u8::MAX;
 
 /// The verdict of the leader on a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +221,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
 
     /// True if a proposal with this key waits or has a slot above the decided prefix. It goes through both, which only
     /// retries pay for. Below the prefix, the session knows the request (rule X1).
-    fn has_proposal(&self, key: RequestKey) -> bool {
+    pub(crate) fn has_proposal(&self, key: RequestKey) -> bool {
         let waits = self
             .waiting
             .iter()
@@ -474,11 +503,78 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Notes that a member has answered under the current ballot.
+    /// Rule V2: assigns no slot after that of a change which ends the epoch.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn end_at(&mut self, slot: Slot) {
+        if let LeaderState::Leading(leadership) = &mut self.state
+            && !self.mistake.is(Mutant::ChangeOvertaken)
+        {
+            leadership.last_slot = slot;
+        }
+    }
+
+    /// Returns the nodes that a leader sends accepts, decisions and heartbeats to; none if this node does not lead.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    pub(crate) fn audience(&self) -> NodeSet {
+        match &self.state {
+            LeaderState::Leading(leadership) => leadership.audience,
+            _ => NodeSet::EMPTY,
+        }
+    }
+
+    /// Notes that a node has answered under the current ballot.
     pub(crate) fn on_answer(&mut self, from: NodeId) {
         if let LeaderState::Leading(leadership) = &mut self.state {
             leadership.answering.insert(from);
         }
+    }
+
+    /// Notes how far a node has applied the log, which may be a learner.
+    pub(crate) fn on_applied(&mut self, from: NodeId, applied: Slot) {
+        if let LeaderState::Leading(leadership) = &mut self.state
+            && let Some(lag) = leadership.lags.get_mut(usize::from(from.0))
+        {
+            let behind = leadership.commanders.floor().distance(applied);
+            *lag = u8::try_from(behind).unwrap_or(NOT_HEARD);
+        }
+    }
+
+    /// Notes that a learner asks for what is decided: from now on it is told.
+    pub(crate) fn on_learner(&mut self, from: NodeId) {
+        if let LeaderState::Leading(leadership) = &mut self.state {
+            leadership.audience.insert(from);
+            leadership.answering.insert(from);
+        }
+    }
+
+    /// Rule V8: checks that a majority of the new members have caught up to within a window, or 254 slots if it is larger.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Behind`], with the one that is farthest behind.
+    pub(crate) fn check_caught_up(&self, members: NodeSet) -> Result<(), ChangeError> {
+        let LeaderState::Leading(leadership) = &self.state else {
+            return Ok(());
+        };
+        let me = leadership.ballot.leader();
+        let lag = |node: NodeId| match leadership.lags.get(usize::from(node.0)) {
+            _ if node == me => 0,
+            Some(lag) => *lag,
+            None => NOT_HEARD,
+        };
+        let is_near = |node: &NodeId| lag(*node) < NOT_HEARD && usize::from(lag(*node)) <= WINDOW;
+        let near: NodeSet = members.iter().filter(is_near).collect();
+        if near.is_quorum(members) || self.mistake.is(Mutant::ChangeUnchecked) {
+            return Ok(());
+        }
+        let farthest = members.iter().max_by_key(|node| lag(*node));
+        let node = farthest.unwrap_or(me);
+        let by = match lag(node) {
+            NOT_HEARD => u16::MAX,
+            lag => u16::from(lag),
+        };
+        Err(ChangeError::Behind { node, by })
     }
 
     /// Rule L6: returns true if a quorum, including the leader, has answered since the last check, and begins a new
@@ -487,6 +583,18 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         match &mut self.state {
             LeaderState::Leading(leadership) => {
                 let mut answering = core::mem::take(&mut leadership.answering);
+                // A learner that has not answered is not told any more, until it asks again. What a silent node has
+                // said of itself may be long out of date.
+                let me = leadership.ballot.leader();
+                leadership.audience = leadership
+                    .audience
+                    .intersection(answering)
+                    .union(members.without(me));
+                for (node, lag) in (0..).zip(&mut leadership.lags) {
+                    if !answering.contains(NodeId(node)) {
+                        *lag = NOT_HEARD;
+                    }
+                }
                 // The leader sends itself no heartbeat. In a cluster of one it is the quorum.
                 answering.insert(leadership.ballot.leader());
                 answering.is_quorum(members)
@@ -497,55 +605,77 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     }
 
     /// Checks the invariants that hold between steps.
-    pub(crate) fn invariants(&self, applied: Slot) {
-        debug_assert!(
+    pub(crate) fn check_invariants(
+        &self,
+        applied: Slot,
+        members: NodeSet,
+    ) -> Result<(), &'static str> {
+        ensure(
             self.waiting.is_empty() || self.leading().is_some(),
-            "proposals wait for a slot although nobody leads here (L4)"
-        );
-        debug_assert!(
+            "proposals wait for a slot although nobody leads here (L4)",
+        )?;
+        ensure(
             self.waiting_peak <= CLIENTS,
-            "more proposals have waited than the queue holds (T5)"
-        );
+            "more proposals have waited than the queue holds (T5)",
+        )?;
         match &self.state {
             LeaderState::Idle | LeaderState::Leading(_) => {}
-            LeaderState::Probing(probe) => probe.invariants(),
-            LeaderState::Scouting(scout) => scout.invariants(),
+            LeaderState::Probing(probe) => probe.check_invariants(members)?,
+            LeaderState::Scouting(scout) => scout.check_invariants()?,
         }
+        ensure(
+            !self.can_start(),
+            "a proposal waits although the window has a slot for it (L3)",
+        )?;
+        ensure(
+            self.next_chosen().is_none(),
+            "a chosen slot that could be applied was left (R2)",
+        )?;
         if let LeaderState::Leading(leadership) = &self.state {
-            debug_assert!(
+            leadership.check_audience(members)?;
+            ensure(
                 leadership.commanders.floor() == applied,
-                "the leader's prefix is what its replica applied"
-            );
-            debug_assert!(
+                "the leader's prefix is what its replica applied",
+            )?;
+            ensure(
                 leadership.next_slot > applied,
-                "would assign a decided slot"
-            );
-            debug_assert!(
-                leadership.announced <= leadership.commanders.floor(),
-                "announced more than is decided"
-            );
+                "would assign a decided slot",
+            )?;
+            ensure(
+                leadership.announced == leadership.commanders.floor(),
+                "announced more than is decided, or less",
+            )?;
+            ensure(
+                leadership
+                    .commanders
+                    .iter_from(Slot::ZERO)
+                    .all(|(_, commander)| commander.is_consistent(members)),
+                "a slot is chosen exactly if a quorum has accepted it (C2)",
+            )?;
             let unchosen = leadership.commanders.iter_from(Slot::ZERO);
             let unchosen = unchosen.filter(|(_, commander)| !commander.is_chosen());
-            debug_assert!(
+            ensure(
                 unchosen.count() == leadership.in_flight(),
-                "the slots in flight are those with a commander that is not done"
-            );
-            debug_assert!(
+                "the slots in flight are those with a commander that is not done",
+            )?;
+            ensure(
                 leadership.next_slot.distance(applied) <= crate::outbox::run_len(WINDOW) + 1,
-                "assigned a slot beyond the window (L3)"
-            );
+                "assigned a slot beyond the window (L3)",
+            )?;
             let assigned = crate::outbox::run_len(leadership.commanders.occupied());
-            debug_assert!(
+            ensure(
                 leadership.next_slot.distance(applied) == assigned + 1,
-                "a slot below the next one has no commander (L1)"
-            );
+                "a slot below the next one has no commander (L1)",
+            )?;
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::membership::Membership;
     use crate::{ClientId, Entry, RequestNumber};
 
     type Small = Leader<u32, 4, 3>;
@@ -576,7 +706,9 @@ mod tests {
         let scout = leader.scout_mut().unwrap();
         scout.on_promise(NodeId(1), from, Slot::ZERO, entries, true, MEMBERS);
         scout.on_promise(NodeId(0), from, Slot::ZERO, &[], true, MEMBERS);
-        let adoption = leader.adopt(Slot::new(applied)).unwrap();
+        let adoption = leader
+            .adopt(Slot::new(applied), &Membership::founding(NodeSet::first(3)))
+            .unwrap();
         (leader, adoption)
     }
 

@@ -10,6 +10,8 @@ use transfer::Spare;
 pub(crate) use transfer::{Page, Wanted, WelcomeVerdict};
 
 use super::snapshot::State;
+use crate::invariant::ensure;
+use crate::membership::Membership;
 use crate::mutant::{Mistake, Mutant};
 use crate::table::{Numbered, Table};
 use crate::window::Window;
@@ -116,6 +118,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     pub(crate) fn set_mistake(&mut self, mistake: Mistake) {
         self.mistake = mistake;
         self.state.sessions.mistake = mistake;
+        self.state.membership.mistake = mistake;
     }
 
     /// The answer that [`Mutant::StaleRead`] gives to a command that does not change the state.
@@ -148,6 +151,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// Returns the digest of everything up to that slot.
     pub(crate) fn chain(&self) -> u64 {
         self.state.chain
+    }
+
+    /// Returns the members of the present epoch, as of that slot.
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.state.membership
     }
 
     /// Returns the state machine after that slot.
@@ -260,7 +268,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
 
     /// Rule N3: notes the chain digest at the end of a prefix, as announced by a leader. Of two slots that are not
     /// applied yet the lower one is kept, since it is certain to be reached.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn on_chain(&mut self, slot: Slot, chain: u64) {
         if slot >= self.state.applied && self.expected_chain.0 <= self.state.applied {
             self.expected_chain = (slot, chain);
@@ -310,8 +317,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         proposal: &Proposal<M::Command>,
         fingerprint: u32,
     ) -> Option<Outcome<M::Output>> {
-        let (sessions, applied) = (&self.state.sessions, self.state.applied);
-        sessions.look_up((proposal, fingerprint), applied)
+        self.state.look_up((proposal, fingerprint))
     }
 
     /// Rule X1: removes the pending request that has been answered, and returns the node that waits for it. A pending
@@ -416,12 +422,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// snapshot has skipped it (rule R3), or another command was applied under its number or a later one (rule X1).
     #[inline(never)]
     pub(crate) fn next_answered(&mut self) -> Option<(NodeId, Reply<M::Output>)> {
-        let State {
-            sessions, applied, ..
-        } = &self.state;
+        let state = &self.state;
         let (index, outcome) = self.pending.iter().find_map(|(index, pending)| {
             let request = (&pending.proposal, pending.fingerprint);
-            Some((index, sessions.look_up(request, *applied)?))
+            Some((index, state.look_up(request)?))
         })?;
         let pending = self.pending.at(index)?;
         let (waiter, reply) = (
@@ -452,36 +456,75 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         self.log.iter_from(next)
     }
 
+    /// True if this node waits for an answer to a pending request that `is_asked` does not know (rule X4).
+    pub(crate) fn waits_in_vain(
+        &self,
+        me: NodeId,
+        is_asked: impl Fn(RequestKey, u32) -> bool,
+    ) -> bool {
+        let waits = |pending: &Pending<M::Command>| pending.waiter == me;
+        self.pending
+            .iter()
+            .any(|(_, pending)| waits(pending) && !is_asked(pending.key, pending.fingerprint))
+    }
+
+    /// Checks what holds of the requests as long as other nodes tell the truth about the log.
+    pub(crate) fn check_requests(&self) -> Result<(), &'static str> {
+        let is_found = |(index, pending): (usize, &Pending<M::Command>)| {
+            let request = (pending.key.number, pending.fingerprint);
+            self.find(pending.key.client, Some(request)) == Some(index)
+        };
+        ensure(
+            self.pending.iter().all(is_found),
+            "a request is pending twice, or is not found (X1)",
+        )?;
+        // Whoever has lost its session is told when its request gets a slot.
+        let is_new = |pending: &Pending<M::Command>| {
+            let outcome = self.look_up(&pending.proposal, pending.fingerprint);
+            outcome.is_none_or(|outcome| matches!(outcome, Outcome::Evicted))
+        };
+        ensure(
+            self.pending.iter().all(|(_, pending)| is_new(pending)),
+            "a request that can be answered is pending (X1)",
+        )
+    }
+
     /// Checks the invariants that hold between steps.
-    pub(crate) fn invariants(&self) {
-        debug_assert!(
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        ensure(
             self.log.floor() <= self.state.applied,
-            "dropped a decision before applying it (R2)"
-        );
+            "dropped a decision before applying it (R2)",
+        )?;
         let next = self.state.applied.next();
-        debug_assert!(
+        ensure(
             next.is_none_or(|next| self.log.get(next).is_none()),
-            "a decision that could be applied was not"
-        );
-        debug_assert!(
+            "a decision that could be applied was not",
+        )?;
+        ensure(
             self.decided_under.1 <= self.decided,
-            "an announced decision is not known as decided (C3)"
-        );
-        debug_assert!(!self.has_diverged(), "a divergence halts the node (N3)");
-        debug_assert!(
+            "an announced decision is not known as decided (C3)",
+        )?;
+        ensure(!self.has_diverged(), "a divergence halts the node (N3)")?;
+        ensure(
             self.pending
                 .iter()
                 .all(|(_, pending)| pending.proposal.key() == Some(pending.key)),
-            "a pending request has the key of its proposal"
-        );
-        self.pending.invariants();
-        self.transfer_invariants();
+            "a pending request has the key of its proposal",
+        )?;
+        ensure(
+            self.ahead().all(|(slot, _)| slot <= self.decided),
+            "has a decision that it does not know to be one (R2)",
+        )?;
+        self.pending.check_invariants()?;
+        self.state.sessions.check_invariants(self.state.applied)?;
+        self.check_transfer_invariants()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NodeSet;
     use crate::machines::{Key, Kv, KvCommand, KvReply};
     use crate::{ClientId, RequestNumber};
 
@@ -500,7 +543,7 @@ mod tests {
 
     /// Creates a replica that has applied a registration in slot 1.
     pub(crate) fn replica() -> Small {
-        let mut replica = Small::new(State::genesis());
+        let mut replica = Small::new(State::genesis(NodeSet::first(3)));
         decide(&mut replica, 1, &Proposal::Register { nonce: 77 });
         replica
     }

@@ -2,6 +2,7 @@
 //!
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 6(b).
 
+use crate::invariant::ensure;
 use crate::mutant::{Mistake, Mutant};
 use crate::{Ballot, Entry, NODES_LEN, NodeId, NodeSet, Proposal, Slot};
 
@@ -69,7 +70,6 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// Returns the first slot of an acceptor's next page.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn cursor(&self, acceptor: NodeId) -> Slot {
         let offset = self
             .cursors
@@ -229,21 +229,26 @@ impl<C: Copy + Eq, const WINDOW: usize> Scout<C, WINDOW> {
     }
 
     /// Checks the invariants that hold between steps.
-    pub(super) fn invariants(&self) {
-        debug_assert!(
+    pub(super) fn check_invariants(&self) -> Result<(), &'static str> {
+        ensure(
+            self.complete.contains(self.ballot.leader()),
+            "claims a ballot without its own promise (S1)",
+        )?;
+        ensure(
             self.adopted
                 .iter()
                 .flatten()
                 .all(|entry| self.adopted(entry.slot) == Some(entry)),
-            "an adopted entry is not at the place of its slot (S4)"
-        );
-        debug_assert!(
+            "an adopted entry is not at the place of its slot (S4)",
+        )?;
+        ensure(
             self.adopted
                 .iter()
                 .flatten()
                 .all(|entry| entry.ballot < self.ballot),
-            "adopted a vote that is not below its own ballot (S4)"
-        );
+            "adopted a vote that is not below its own ballot (S4)",
+        )?;
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! (Liskov and Cowling, 2012, section 4). Here an entry is written only when a request is *applied*, and the log
 //! assigns the identities (rules X1 to X3).
 
+use crate::invariant::ensure;
 use crate::mutant::{Mistake, Mutant};
 use crate::{
     ClientId, Digest, MalformedPage, Outcome, Proposal, Reader, RequestKey, RequestNumber, Sink,
@@ -69,6 +70,29 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         self.table.len()
     }
 
+    /// Checks the invariants that hold between steps, for a table that follows from the log up to `applied`.
+    pub(crate) fn check_invariants(&self, applied: Slot) -> Result<(), &'static str> {
+        ensure(
+            self.table
+                .is_sorted_by(|one, next| one.client < next.client),
+            "the sessions are not in the order in which they were opened (X2)",
+        )?;
+        let is_used = |session: &Session<O>| {
+            session.client.0 <= session.used.number() && session.used <= applied
+        };
+        ensure(
+            self.table.iter().all(is_used),
+            "a session was used before it was opened, or in a slot that is not applied (X2)",
+        )?;
+        let has_answer = |session: &Session<O>| {
+            session.reply.is_some() == (session.number != RequestNumber::REGISTRATION)
+        };
+        ensure(
+            self.table.iter().all(has_answer),
+            "a session has the answer to its last request, and none before the first (X1)",
+        )
+    }
+
     /// Returns the place of a client's session: at the first look for most, after a binary search for the others.
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn find(&self, client: ClientId) -> Option<usize> {
@@ -110,7 +134,8 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         applied: Slot,
     ) -> Option<Outcome<O>> {
         match proposal {
-            Proposal::Noop => None,
+            // A change of the members needs no session: see `State::look_up`.
+            Proposal::Noop | Proposal::Reconfigure(_) => None,
             Proposal::Register { nonce } => {
                 let session = self.table.iter().find(|session| session.nonce == *nonce)?;
                 Some(Outcome::Registered {
@@ -142,7 +167,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         machine: &mut M,
     ) -> Option<Outcome<O>> {
         let old = match proposal {
-            Proposal::Noop => return None,
+            Proposal::Noop | Proposal::Reconfigure(_) => return None,
             Proposal::Register { nonce } => {
                 let (client, evicted) = self.register(slot, *nonce);
                 chain.chain_eviction(evicted);
@@ -317,7 +342,7 @@ impl<O: Value, const CLIENTS: usize> Sessions<O, CLIENTS> {
         self.table.push(session).map_err(|_| MalformedPage)
     }
 
-    /// Reads the second half of the session that was appended last.
+    /// Reads the second half of the session that was appended last: the answer to its last request.
     fn read_tail(&mut self, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
         let session = self.table.last_mut().ok_or(MalformedPage)?;
         session.read_tail(reader).ok_or(MalformedPage)
@@ -382,7 +407,9 @@ impl<O: Value> Session<O> {
             1 => Some(O::decode(reader)?),
             _ => return None,
         };
-        Some(())
+        // A session has the answer to its last request, and none before the first (rule X1).
+        let has_request = self.number != RequestNumber::REGISTRATION;
+        (self.reply.is_some() == has_request).then_some(())
     }
 }
 
@@ -535,7 +562,7 @@ mod tests {
         let mut sessions = Sessions::<[u8; OUTPUT_MAX], 1>::new();
         sessions.register(Slot::FIRST, 7);
         if let Some(session) = sessions.table.last_mut() {
-            session.reply = Some([9; OUTPUT_MAX]);
+            (session.number, session.reply) = (RequestNumber(1), Some([9; OUTPUT_MAX]));
         }
         let mut buffer = [0; crate::SNAPSHOT_PAGE];
         let mut writer = crate::Writer::new(&mut buffer);
@@ -561,24 +588,39 @@ mod tests {
     }
 
     #[test]
-    fn x3_a_session_that_the_log_cannot_have_opened_by_then_is_no_page() {
-        let mut buffer = [0; HEAD + TAIL];
-        let mut read = |client, used, at| {
+    fn x3_a_session_that_the_log_cannot_have_given_by_then_is_no_page() {
+        // One byte more, for an answer that is one byte long.
+        let mut buffer = [0; HEAD + TAIL + 1];
+        let mut read_one = |client, used, at, number, reply| {
             let session = Session::<KvReply> {
                 client: ClientId(client),
                 nonce: 7,
                 used: Slot::new(used),
-                number: RequestNumber(1),
+                number: RequestNumber(number),
                 fingerprint: 0,
-                reply: None,
+                reply,
             };
             let mut writer = crate::Writer::new(&mut buffer);
             session.write_head(&mut writer);
             session.write_tail(&mut writer);
+            let len = writer.len();
             let mut copy = Sessions::<KvReply, 2>::new();
             let bytes = crate::SNAPSHOT_PAGE;
-            copy.read_page(0, bytes, Slot::new(at), &mut Reader::new(&buffer))
+            copy.read_page(0, bytes, Slot::new(at), &mut Reader::new(&buffer[..len]))
         };
+        let done = Some(KvReply::None);
+        assert_eq!(read_one(4, 9, 9, 1, done), Ok(()));
+        assert_eq!(
+            read_one(4, 9, 9, 1, None),
+            Err(MalformedPage),
+            "a request without its answer"
+        );
+        assert_eq!(
+            read_one(4, 9, 9, 0, done),
+            Err(MalformedPage),
+            "an answer before the first request"
+        );
+        let mut read = |client, used, at| read_one(client, used, at, 0, None);
         assert_eq!(read(4, 4, 4), Ok(()));
         assert_eq!(read(4, 9, 9), Ok(()));
         assert_eq!(read(5, 5, 4), Err(MalformedPage), "opened after it");

@@ -1,17 +1,26 @@
 //! The replicated state, and its transfer as a snapshot in pages.
 
-use super::sessions::Sessions;
+use super::sessions::{HEAD, Sessions};
 use crate::Writer;
 use crate::capacity;
+use crate::membership::Membership;
 use crate::mutant::{Mistake, Mutant};
 use crate::{
-    Digest, MalformedPage, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot, SnapshotId,
-    StateMachine,
+    Digest, MalformedPage, NodeSet, Outcome, Proposal, Reader, SNAPSHOT_PAGE, Sink, Slot,
+    SnapshotId, StateMachine,
 };
 use heapless::Vec;
 
 /// One page of a snapshot.
 pub(crate) type PageBytes = Vec<u8, SNAPSHOT_PAGE, u8>;
+
+/// The number of bytes of the header: the applied slot, the chain, and the number of pages of the sessions.
+const HEADER: usize = 8 + 8 + 4;
+
+const _: () = assert!(
+    Membership::LEN <= HEAD && HEADER <= HEAD,
+    "the shortest page of a snapshot holds the header or the membership"
+);
 
 /// Everything that follows from applying the log. The applied slot and the state change together (rule R4), and are
 /// transferred together (rule T3).
@@ -24,6 +33,8 @@ pub(crate) struct State<M: StateMachine, const CLIENTS: usize> {
     pub(crate) chain: u64,
     pub(crate) machine: M,
     pub(crate) sessions: Sessions<M::Output, CLIENTS>,
+    /// The members of the present epoch (rule V1).
+    pub(crate) membership: Membership,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
@@ -32,15 +43,27 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         panic!("{}", number_to_change);
     };
 
-    /// Returns the state at the founding of a cluster.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub(crate) fn genesis() -> Self {
+    /// Returns the state at the founding of a cluster by `members`.
+    pub(crate) fn genesis(members: NodeSet) -> Self {
         let () = Self::CHECKED;
         Self {
             applied: Slot::ZERO,
             chain: 0,
             machine: M::default(),
             sessions: Sessions::new(),
+            membership: Membership::founding(members),
+        }
+    }
+
+    /// Returns the outcome of a request as far as it is known without applying anything; `None` if it must be proposed.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    pub(crate) fn look_up(
+        &self,
+        (proposal, fingerprint): (&Proposal<M::Command>, u32),
+    ) -> Option<Outcome<M::Output>> {
+        match proposal {
+            Proposal::Reconfigure(change) => self.membership.look_up(change).map(Outcome::from),
+            _ => self.sessions.look_up((proposal, fingerprint), self.applied),
         }
     }
 
@@ -53,7 +76,6 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         ),
         inline(always)
     )]
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn apply(
         &mut self,
         slot: Slot,
@@ -66,13 +88,28 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         let (digest, fingerprint) = proposal.digest();
         let mut chain = Digest::resume(self.chain);
         chain.put_u64(digest);
-        let outcome =
-            self.sessions
-                .apply(slot, proposal, (fingerprint, &mut chain), &mut self.machine);
+        let outcome = match proposal {
+            Proposal::Reconfigure(change) => {
+                let outcome = self.membership.apply(change).into();
+                chain.chain_outcome(&outcome);
+                Some(outcome)
+            }
+            _ => self
+                .sessions
+                .apply(slot, proposal, (fingerprint, &mut chain), &mut self.machine),
+        };
         self.chain = chain.value();
         self.applied = slot;
         (outcome, fingerprint)
     }
+
+    /// The number of pages before those of the sessions: the header and the membership take one page, or one each if a
+    /// page is too short for both.
+    const HEAD_PAGES: u32 = if HEADER + Membership::LEN <= M::PAGE_BYTES {
+        1
+    } else {
+        2
+    };
 
     /// Returns how many pages the sessions take.
     fn session_pages(&self) -> u32 {
@@ -82,25 +119,32 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
         Sessions::<M::Output, CLIENTS>::pages(self.sessions.len(), M::PAGE_BYTES)
     }
 
-    /// Returns how many pages the snapshot has: one header, the sessions, and the pages of the state machine.
+    /// Returns how many pages the snapshot has: the header and the membership, the sessions, and the pages of the state
+    /// machine.
     pub(crate) fn pages(&self) -> u32 {
         let sessions = self.session_pages();
         self.machine
             .snapshot_pages()
             .saturating_add(sessions)
-            .saturating_add(1)
+            .saturating_add(Self::HEAD_PAGES)
     }
 
+    /// Returns a page, numbered from 0; at most [`StateMachine::PAGE_BYTES`] bytes.
     pub(crate) fn write_page(&self, page: u32) -> PageBytes {
         let mut buffer = [0; SNAPSHOT_PAGE];
         let room = buffer.get_mut(..M::PAGE_BYTES).unwrap_or_default();
         let mut writer = Writer::new(room);
         let sessions = self.session_pages();
-        match page.checked_sub(1) {
+        match page.checked_sub(Self::HEAD_PAGES) {
             None => {
-                writer.put_u64(self.applied.number());
-                writer.put_u64(self.chain);
-                writer.put_u32(sessions);
+                if page == 0 {
+                    writer.put_u64(self.applied.number());
+                    writer.put_u64(self.chain);
+                    writer.put_u32(sessions);
+                }
+                if page + 1 == Self::HEAD_PAGES {
+                    self.membership.encode(&mut writer);
+                }
             }
             Some(page) if page < sessions => {
                 self.sessions.write_page(page, M::PAGE_BYTES, &mut writer);
@@ -153,7 +197,7 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
             next: 0,
             sessions: 0,
             digest: Digest::new(),
-            state: State::genesis(),
+            state: State::genesis(NodeSet::EMPTY),
             mistake: Mistake::NONE,
         }
     }
@@ -164,15 +208,10 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
     }
 
     /// Takes the next page.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), MalformedPage> {
         let mut reader = Reader::new(bytes);
-        match self.next.checked_sub(1) {
-            None => {
-                self.state.applied = Slot::new(reader.u64().ok_or(MalformedPage)?);
-                self.state.chain = reader.u64().ok_or(MalformedPage)?;
-                self.sessions = reader.u32().ok_or(MalformedPage)?;
-            }
+        match self.next.checked_sub(State::<M, CLIENTS>::HEAD_PAGES) {
+            None => self.take_head(&mut reader)?,
             Some(page) if page < self.sessions => {
                 // The mutant does not notice that a page is that of a later snapshot.
                 let is_torn = self.mistake.is(Mutant::SnapshotTorn);
@@ -198,6 +237,20 @@ impl<M: StateMachine, const CLIENTS: usize> Installing<M, CLIENTS> {
         Ok(())
     }
 
+    /// Takes the header, the membership, or both.
+    fn take_head(&mut self, reader: &mut Reader<'_>) -> Result<(), MalformedPage> {
+        if self.next == 0 {
+            self.state.applied = Slot::new(reader.u64().ok_or(MalformedPage)?);
+            self.state.chain = reader.u64().ok_or(MalformedPage)?;
+            self.sessions = reader.u32().ok_or(MalformedPage)?;
+        }
+        if self.next + 1 == State::<M, CLIENTS>::HEAD_PAGES {
+            self.state.membership = Membership::decode(reader)?;
+        }
+        Ok(())
+    }
+
+    /// True once all pages were taken.
     pub(crate) fn is_complete(&self) -> bool {
         self.next >= self.pages
     }
@@ -223,7 +276,7 @@ mod tests {
     type Small = State<Kv<16>, 4>;
 
     fn state() -> Small {
-        let mut state = Small::genesis();
+        let mut state = Small::genesis(NodeSet::first(3));
         for slot in 1..=4 {
             state.apply(Slot::new(slot), &Proposal::Register { nonce: slot });
         }
@@ -254,7 +307,7 @@ mod tests {
 
     #[test]
     fn r4_the_applied_slot_and_the_state_are_those_of_one_moment() {
-        let mut state = Small::genesis();
+        let mut state = Small::genesis(NodeSet::first(3));
         state.apply(Slot::FIRST, &Proposal::Register { nonce: 1 });
         for slot in 2..=9 {
             let value = i64::try_from(slot).unwrap();
@@ -277,7 +330,7 @@ mod tests {
         let state = state();
         assert!(state.pages() > 4, "a header, sessions and keys");
         assert_eq!(transfer(&state, |_, _| {}), Ok(state));
-        let empty = Small::genesis();
+        let empty = Small::genesis(NodeSet::first(3));
         assert_eq!(transfer(&empty, |_, _| {}), Ok(empty));
     }
 
@@ -314,7 +367,7 @@ mod tests {
     #[test]
     fn t3_the_pages_of_a_machine_are_numbered_from_0_whatever_comes_before_them() {
         for clients in 0..=4 {
-            let mut state = State::<Paged, 4>::genesis();
+            let mut state = State::<Paged, 4>::genesis(NodeSet::first(3));
             for slot in 1..=clients {
                 state.apply(Slot::new(slot), &Proposal::Register { nonce: slot });
             }
@@ -357,7 +410,7 @@ mod tests {
     #[test]
     fn the_chain_depends_on_the_order() {
         let apply = |nonces: [u64; 2]| {
-            let mut state = Small::genesis();
+            let mut state = Small::genesis(NodeSet::first(3));
             for (slot, nonce) in [1, 2].into_iter().zip(nonces) {
                 state.apply(Slot::new(slot), &Proposal::Register { nonce });
             }

@@ -1,4 +1,8 @@
 //! Checks of a simulation that all live nodes agree on what they have applied.
+//!
+//! Two digests stand for everything that a node has done: that of the prefix it has applied, with the answers that it
+//! gave, and that of its state. The first node to apply a slot puts its digest into a ledger, and every other node is
+//! compared with it. So a difference is found at the first slot that has one, and costs a word a slot.
 
 use super::capacities::Ring;
 use super::event_loop::Simulation;
@@ -9,8 +13,10 @@ use crate::{Node, NodeId, Slot};
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     /// The nodes that are up, in the order of their numbers. What a node holds that is down is compared once it is
     /// back.
+    ///
+    /// The founder or any other node may be missing: nothing here hangs on a certain node.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn live_nodes(&self) -> impl Iterator<Item = &Node<S::Machine, W, C, P>> {
+    pub(super) fn live_nodes(&self) -> impl Iterator<Item = &Node<S::Machine, W, C, P>> {
         let live = self.members.iter().filter(|member| member.live);
         live.map(|member| &member.node)
     }

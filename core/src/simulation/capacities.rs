@@ -110,6 +110,8 @@ impl<const N: usize> Capacity for Size<N> {
 }
 
 /// A list of bounded length.
+///
+/// It has what a simulation needs of a list, and hides the capacity from its code.
 pub trait List<T: Clone + Debug>: Clone + Debug + Deref<Target = [T]> + DerefMut {
     /// An empty list.
     fn new() -> Self;

@@ -1,4 +1,11 @@
 //! Simulated clients: each opens a session, makes one request after another, and moves to another node when its own is down.
+//!
+//! A client is what an application beside a node would be: it asks its own node, waits, and asks the next node only
+//! when its own is down. It makes no retries on its own account, since a requester in the node does that; it asks again
+//! where a node has not taken its request.
+//!
+//! What a client does between two events is decided on its turn, an event of its own. An answer, the loss of its node,
+//! or a refusal each give it one, and a turn too many does no harm.
 
 use super::capacities::EventQueue;
 use super::event_loop::{Output, Simulation, Stamped};
@@ -52,6 +59,13 @@ pub(super) struct Client<C> {
     pub(super) number: RequestNumber,
     /// How many things it has asked for in all, whatever the session.
     pub(super) asked: u32,
+    /// When it loses its patience: the time of the event that is scheduled for that, or a later one; `None` if none is
+    /// scheduled.
+    impatient: Option<Instant>,
+    /// How many times it has withdrawn a request.
+    withdrawn: u32,
+    /// How many times it has withdrawn what it asks for at present.
+    tries: u32,
     /// What it asks for at present, kept for asking again elsewhere.
     pub(super) command: Option<C>,
 }
@@ -65,6 +79,9 @@ impl<C: Copy> Client<C> {
             id: ClientId(0),
             number: RequestNumber::REGISTRATION,
             asked: 0,
+            impatient: None,
+            withdrawn: 0,
+            tries: 0,
             command: None,
         }
     }
@@ -119,6 +136,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         client.number = past.number;
         client.asked = past.answered;
         client.progress = Progress::Ready;
+        // As if they had been answered in this run, so that a report covers what the clients have had in all.
         self.counts.answered += u64::from(past.answered);
         self.counts.right += u64::from(past.answered);
         if let Some(workload) = &mut self.workload {
@@ -177,6 +195,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(client) = self.clients.get_mut(usize::from(index)) else {
             return;
         };
+        client.tries = 0;
         match outcome {
             Outcome::Registered { client: id } => {
                 client.id = id;
@@ -211,7 +230,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             // A client waits for one thing at a time, and numbers what it asks for without a gap. So nothing later was
             // applied in its session, nor another command under this number (rule X1); and that there is no room its
             // requester keeps to itself.
-            Outcome::Stale | Outcome::Reused | Outcome::Busy => {
+            Outcome::Stale
+            | Outcome::Reused
+            | Outcome::Busy
+            | Outcome::Reconfigured { .. }
+            | Outcome::Unchanged(_) => {
                 self.violation = Some(Violation::WrongAnswer {
                     client: index,
                     number,
@@ -263,10 +286,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             key: question.key(),
             command: question.command(),
         });
-        let retry = self.now + self.retry;
+        let (retry, asks_joining) = (self.now + self.retry, self.asks_joining);
         let local = self.local_time(node);
         let asked = match self.live_member(node) {
-            Some((member, now, outbox)) if member.node.is_active() => {
+            Some((member, now, outbox)) if asks_joining || member.node.is_active() => {
                 if Self::PLANS {
                     let mut tracer = Stamped {
                         at: now,
@@ -281,12 +304,83 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             _ => Err(RequestError::Halted),
         };
         self.after_step(node, tracer, observer);
+        if Self::PLANS && asked.is_ok() {
+            self.expect_answer(index);
+        }
         // A node that has taken the request answers it, or loses power, which gives its clients a turn. Of any other
         // the client has to ask again on its own.
         if matches!(asked, Err(error) if !matches!(error, RequestError::Outstanding { .. })) {
             // There is room: a turn of this client has just been taken from it.
+            // Later by a round trip, in which the node may have joined or made room.
             let _ = self.scheduler.push(retry, SimEvent::Client(index));
         }
+    }
+
+    /// Schedules the end of the patience of a client that has just asked, if it has an end. There is one such event for each
+    /// client at most: one that comes too early is scheduled again.
+    fn expect_answer(&mut self, index: u16) {
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
+        // It gets more patient with each time, or it would never hear of what takes longer.
+        let doubled = 1_u64 << client.tries.min(16);
+        let Some(until) = self.patience.map(|patience| self.now + patience * doubled) else {
+            return;
+        };
+        if client.impatient.replace(until).is_none() {
+            let _ = self.scheduler.push(until, SimEvent::Impatient(index));
+        }
+    }
+
+    /// A client has lost its patience: it withdraws what it waits for, and asks again. In turn it makes the same request
+    /// again at the same node, and at the next one, and another request under a later number (rule X4). The other one is the
+    /// same command, and so only made for one that changes nothing, as nobody knows whether the withdrawn one is applied.
+    pub(super) fn withdraw<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+        &mut self,
+        index: u16,
+        tracer: &mut T,
+        observer: &mut O,
+    ) {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
+        let waits = matches!(client.progress, Progress::Registering | Progress::Waiting);
+        let until = client.impatient.filter(|_| waits);
+        if let Some(until) = until.filter(|until| *until > now) {
+            let _ = self.scheduler.push(until, SimEvent::Impatient(index));
+            return;
+        }
+        client.impatient = None;
+        let Some(member) = self.members.get_mut(usize::from(client.node.0)) else {
+            return;
+        };
+        // A node that is down has forgotten the request, and its clients have a turn soon. One that has answered has
+        // nothing to withdraw, and the answer is on its way.
+        if until.is_none() || !member.live || member.node.withdraw(client.question().key()).is_err()
+        {
+            return;
+        }
+        self.counts.withdrawn += 1;
+        client.withdrawn = client.withdrawn.wrapping_add(1);
+        client.tries = client.tries.saturating_add(1);
+        let is_read = client
+            .command
+            .as_ref()
+            .zip(self.workload.as_ref())
+            .is_some_and(|(command, workload)| workload.is_read(command));
+        match client.withdrawn % 3 {
+            1 => {
+                let next = usize::from(client.node.0) + 1;
+                let next = next.checked_rem(self.members.len()).unwrap_or(0);
+                client.node = NodeId(u16::try_from(next).unwrap_or(0));
+            }
+            2 if is_read && client.progress == Progress::Waiting => {
+                client.number = RequestNumber(client.number.0.saturating_add(1));
+            }
+            _ => {}
+        }
+        self.run_client(index, tracer, observer);
     }
 
     /// The node at which a client asks: its own, or the next one that is up.

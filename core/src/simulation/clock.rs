@@ -1,4 +1,8 @@
 //! The local clock of a node, which may drift and jump.
+//!
+//! Nodes compare instants of their own clock only, and never one with that of another node. So clocks may differ by any
+//! amount. What matters is that each is monotonic, which jumps put to the test, and that a timeout is longer than a round
+//! trip on it, which drift does.
 
 use crate::{Duration, Instant};
 
@@ -67,10 +71,15 @@ impl Clock {
         // A plan may ask for more; a rate of 0 would divide by zero in [`Clock::when`].
         let rate_ppm = rate_ppm.clamp(-SKEW_MAX, SKEW_MAX);
         debug_assert!(now >= self.set, "a clock is set in the past");
-        let running = self.reading(now);
+        let (running, before) = (self.reading(now), self.at(now));
         self.set = now;
         self.said = running;
         self.rate = MILLION.saturating_add_signed(i64::from(rate_ppm));
+        debug_assert_eq!(
+            self.at(now),
+            before,
+            "another rate makes no difference yet to what the clock says"
+        );
         debug_assert!(
             self.rate >= MILLION / 2 && self.rate <= MILLION / 2 * 3,
             "a clock is fast or slow by more than half"

@@ -1,4 +1,8 @@
 //! A workload of clients that contend for the same keys, so that the right answers are not known beforehand.
+//!
+//! With [`KvScript`](super::KvScript) and [`BankScript`](super::BankScript) each client has a key of its own and knows
+//! every answer. That would never show two clients that see each other's writes in different orders. Here they share a
+//! few keys, and a checker of linearizability has to judge.
 
 use super::workload::Workload;
 use crate::StateMachine;
@@ -9,6 +13,17 @@ use crate::random::mix;
 /// set writes a value that no other one writes, so that an answer tells which one it saw.
 ///
 /// Any answer is right here: what the clients were answered together is for an observer to judge.
+///
+/// ```
+/// use synod::machines::Kv;
+/// use synod::simulation::{Contention, Workload};
+///
+/// let mut contention = Contention::new(6, 11, 2);
+/// let first = Workload::<Kv<4>>::command(&mut contention, 0, 1);
+/// assert!(first.is_some());
+/// assert_eq!(first, Workload::<Kv<4>>::command(&mut contention, 0, 1), "asked for once more");
+/// assert_eq!(None, Workload::<Kv<4>>::command(&mut contention, 0, 12), "after eleven requests");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Contention {
     /// What the draws of every request follow from.
@@ -53,6 +68,10 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for Contention {
         })
     }
 
+    fn is_read(&self, command: &KvCommand) -> bool {
+        matches!(command, KvCommand::Get(_))
+    }
+
     fn check(
         &mut self,
         _client: u16,
@@ -77,6 +96,10 @@ impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for Contention {
             1 => BankCommand::Withdraw(account, u64::from(amount)),
             _ => BankCommand::Deposit(account, u64::from(amount)),
         })
+    }
+
+    fn is_read(&self, command: &BankCommand) -> bool {
+        matches!(command, BankCommand::Balance(_))
     }
 
     fn check(

@@ -1,4 +1,16 @@
 //! A simulated disk, which keeps the contract of `Storage` and nothing beyond it, and fails on demand.
+//!
+//! A disk keeps records in the order of their appending, and three places among them: what was dropped, what was
+//! dropped for good, and what is durable. A loss of power cuts off what is behind the last one, at any byte, and may
+//! bring back what lies between the first two. The contract of [`Storage`] allows all of that, so that a journal that
+//! relies on more is found out.
+//!
+//! | bytes | what they are | after a loss of power |
+//! |---|---|---|
+//! | to `gone` | dropped, and synced since | not there |
+//! | `gone` to `start` | dropped, and not synced | there from some record on |
+//! | `start` to `synced` | durable | there |
+//! | behind `synced` | appended, and not synced | there up to some byte |
 
 use crate::random::{Purpose, below, stream};
 use crate::storage::{JOURNAL_RECORD_MAX, Storage, begins_checkpoint};
@@ -195,6 +207,22 @@ impl<const BYTES: usize> Disk<BYTES> {
         (self.cut_at, self.cut_in_checkpoint) = (None, None);
     }
 
+    /// Asserts how the parts of the disk lie to each other, after each operation and each fault.
+    fn assert_extents(&self) {
+        debug_assert!(
+            self.gone <= self.start && self.start <= self.bytes.len(),
+            "what is gone for good was dropped, and what was dropped was written"
+        );
+        debug_assert!(
+            self.synced <= self.bytes.len(),
+            "more is durable than there is"
+        );
+        debug_assert!(
+            self.limit <= self.size && self.size <= BYTES,
+            "a fault leaves more room than the disk has"
+        );
+    }
+
     /// Whether everything that was appended and dropped is durable.
     pub fn is_synced(&self) -> bool {
         self.synced == self.bytes.len() && self.gone == self.start
@@ -252,6 +280,7 @@ impl<const BYTES: usize> Disk<BYTES> {
             self.is_synced() && !self.is_off,
             "what a loss of power has left does not get lost in the next one"
         );
+        self.assert_extents();
         cut < before
     }
 
@@ -266,12 +295,20 @@ impl<const BYTES: usize> Disk<BYTES> {
         {
             at += len;
         }
+        debug_assert!(
+            at <= self.start,
+            "a record goes that was never dropped, as it begins in front of the end of one that was"
+        );
         self.start = at;
         self.gone = at;
     }
 
     /// Writes the length of the record at a place.
     fn set_len(&mut self, at: usize, len: usize) {
+        debug_assert!(
+            at + 2 + len <= self.bytes.len(),
+            "a record would be longer than what is left of it"
+        );
         let len = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
         for (byte, new) in self.bytes.iter_mut().skip(at).zip(len) {
             *byte = new;
@@ -303,7 +340,7 @@ impl<const BYTES: usize> Disk<BYTES> {
     }
 
     /// The bytes of the records that are not dropped.
-    fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.bytes.len().saturating_sub(self.start)
     }
 
@@ -313,6 +350,11 @@ impl<const BYTES: usize> Disk<BYTES> {
         if self.is_off {
             return Err(DiskError::Power);
         }
+        debug_assert!(
+            self.cut_at
+                .is_none_or(|operation| operation >= self.operations),
+            "power was to go in an operation that is over, and never will"
+        );
         self.is_off = self.cut_at == Some(self.operations);
         self.operations = self.operations.saturating_add(1);
         Ok(self.is_off)
@@ -326,10 +368,7 @@ impl<const BYTES: usize> Disk<BYTES> {
         self.bytes.truncate(kept);
         self.synced = self.synced.saturating_sub(self.start);
         (self.start, self.gone) = (0, 0);
-        debug_assert!(
-            self.synced <= self.bytes.len(),
-            "more is durable than there is"
-        );
+        self.assert_extents();
     }
 }
 
@@ -376,6 +415,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
         if self.used().saturating_add(taken) > self.limit {
             return Err(DiskError::Full);
         }
+        // The dropped records in front take room of the array, and none of the capacity.
         if self.bytes.len().saturating_add(taken) > BYTES {
             self.compact();
         }
@@ -402,10 +442,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
             self.synced = self.bytes.len();
             self.gone = self.start;
         }
-        debug_assert!(
-            self.gone <= self.start && self.synced <= self.bytes.len(),
-            "what is gone was dropped, and what is durable is there"
-        );
+        self.assert_extents();
         match self.failing {
             Some(Failing::Sync | Failing::Report) => Err(DiskError::Failed),
             Some(Failing::Append) | None => Ok(()),
@@ -421,6 +458,7 @@ impl<const BYTES: usize> Storage for Disk<BYTES> {
         {
             self.start += len;
         }
+        self.assert_extents();
         if is_cut {
             return Err(DiskError::Power);
         }

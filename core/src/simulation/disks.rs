@@ -1,4 +1,9 @@
 //! Simulated disks for the nodes of a simulation, each with the journal of its node.
+//!
+//! Cuts of power at random moments rarely hit those that hurt. So besides them there are traps, which wait for a
+//! certain moment on every disk: the middle of a checkpoint, the time after a checkpoint over a gap, or the time when a
+//! lost vote must not be taken for the decision. The first node to come there loses its power, and the others are
+//! spared.
 
 use super::disk::{Disk, DiskError};
 use super::fault::Fault;
@@ -8,7 +13,7 @@ use super::scenario::Scenario;
 use super::violation::Violation;
 use crate::mutant::Mistake;
 use crate::random::{Purpose, mix, span_below, stream};
-use crate::storage::{Journal, JournalError, Opened};
+use crate::storage::{Journal, JournalError, Opened, Storage, begins_checkpoint};
 use crate::{Config, Duration, Instant, Node, NodeId, Slot, StateMachine, Write};
 use heapless::Vec;
 use rand_core::Rng;
@@ -339,6 +344,10 @@ impl<
         let nodes = usize::from(scenario.nodes);
         // What no run has needed yet is not touched: it is large.
         while self.places.len() < nodes && self.places.push(Place::new()).is_ok() {}
+        debug_assert!(
+            self.places.len() >= nodes,
+            "a scenario is refused that has more nodes than there is room for"
+        );
         for (number, place) in (0..).zip(&mut self.places) {
             // What it has counted belongs to the run before, whose figures are dropped below.
             if let Kept::Open(_) = &place.disk {
@@ -401,7 +410,12 @@ impl<
                 return self.learner(config, run_seed ^ mix(incarnation.into()), now);
             }
             Opened::Damaged(damaged) => {
-                place.disk = Kept::Closed(damaged.into_storage());
+                let disk = damaged.into_storage();
+                let is_needless = begins_intact::<M, WINDOW, CLIENTS, BYTES>(&disk, &config);
+                place.disk = Kept::Closed(disk);
+                if is_needless {
+                    self.broken.get_or_insert(Violation::StorageLost { node });
+                }
                 return self.learner(config, run_seed ^ mix(incarnation.into()), now);
             }
         };
@@ -416,16 +430,28 @@ impl<
         node: &mut Node<M, WINDOW, CLIENTS, PAGE>,
         writes: &[Write<M::Command>],
     ) -> Result<Duration, Failed> {
-        // A step without writes waits for nothing, as no sync of the node is under way.
-        if writes.is_empty() {
-            return Ok(Duration::ZERO);
-        }
         let place = self.places.get_mut(usize::from(node.id().0));
         let place = place.ok_or(Failed::Storage)?;
         let Kept::Open(journal) = &mut place.disk else {
-            return Err(Failed::Storage);
+            return if writes.is_empty() {
+                Ok(Duration::ZERO)
+            } else {
+                Err(Failed::Storage)
+            };
         };
+        // A step without writes waits for nothing, as no sync of the node is under way; except after a start, for what the
+        // node has read and nobody has synced.
+        if writes.is_empty() && journal.is_synced() {
+            return Ok(Duration::ZERO);
+        }
         let written = journal.write(now, node, writes);
+        // Both count the bytes of records alike (the fifth clause of the contract of storage).
+        if written.is_ok() && journal.peak() < journal.storage().used() {
+            let node = node.id();
+            self.broken
+                .get_or_insert(Violation::StorageMiscounted { node });
+            return Err(Failed::Storage);
+        }
         // After the write, but of the votes as they are in the node, which the write does not change.
         let overruled = overruled(node, writes);
         self.figures.overruled += u64::from(overruled.is_some());
@@ -436,6 +462,10 @@ impl<
             }
             Some(Trap::Overruled(_)) => {
                 self.figures.cut_overruled += 1;
+                debug_assert!(
+                    self.figures.cut_overruled <= self.figures.overruled,
+                    "power goes over a vote that has not lost"
+                );
                 self.disarm(node.id());
             }
             Some(Trap::Checkpoint) | None => {}
@@ -491,6 +521,8 @@ impl<
             return;
         };
         // One draw for each begin and end, whichever fault it is.
+        // Drawn in any case: the end of a fault takes one as well, so that what follows does not hang on what the fault
+        // was.
         let seed = place.rng.next_u64();
         let slight = usize::from(seed.to_le_bytes()[0]);
         let disk = place.disk.disk_mut();
@@ -515,7 +547,8 @@ impl<
             Fault::FailedWrite(_) if begins => disk.fail(seed),
             // Up to 255 bytes are left: none, a record, or a few.
             Fault::FullDisk(_) if begins => disk.fill(slight),
-            Fault::Rot(_) if begins => place.is_rotten |= disk.rot(seed),
+            // Once: of two records that rot one after the other, the last one and its seal would look torn (rule D3).
+            Fault::Rot(_) if begins && !place.is_rotten => place.is_rotten = disk.rot(seed),
             // Any of them ends all of them: two at once on one disk are over with the first.
             Fault::Torn(_) | Fault::FailedWrite(_) | Fault::FullDisk(_) => disk.mend(),
             _ => {}
@@ -528,6 +561,31 @@ impl<
             peak: self.places.iter().map(Place::peak).max().unwrap_or(0),
             capacity: BYTES,
         })
+    }
+}
+
+/// Whether the records from some checkpoint on are intact. Then those before it are not needed, and whatever has become of
+/// them, a node goes on from its storage (rule D3).
+#[inline(never)] // Rare, and the disk is large.
+fn begins_intact<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const BYTES: usize>(
+    disk: &Disk<BYTES>,
+    config: &Config,
+) -> bool {
+    let mut rest = disk.clone();
+    loop {
+        // All of the records are dropped up to the next one that begins a checkpoint.
+        let mut is_first = true;
+        let trimmed = rest.trim(|record| {
+            let is_first = core::mem::replace(&mut is_first, false);
+            is_first || !begins_checkpoint(record)
+        });
+        if trimmed.is_err() || rest.used() == 0 {
+            return false;
+        }
+        let opened = Journal::open::<M, WINDOW, CLIENTS>(rest.clone(), config.clone());
+        if matches!(opened, Ok(Opened::Intact(_))) {
+            return true;
+        }
     }
 }
 

@@ -1,4 +1,8 @@
 //! Dispatching the output of a step: writes, then messages, then replies.
+//!
+//! Here the output of a node becomes events. A message is given its fate when it leaves and not when it arrives, so
+//! that a run is decided by the order of sending alone. Replies are handed to clients at once, as they are on the
+//! node's own board.
 
 use super::capacities::{Capacity, EventQueue, Events, Room};
 use super::event_loop::Simulation;
@@ -83,7 +87,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             spare,
         };
         for outgoing in outbox.messages() {
-            if !(early_left && member.node.leaves_early(outgoing)) {
+            if !(early_left && member.node.leaves_early(outbox, outgoing)) {
                 sender.send(outgoing, 0, tracer);
             }
         }
@@ -131,7 +135,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         };
         let (mut overtaken, mut early) = (0, 0);
         for outgoing in batch.outbox.messages() {
-            if member.node.leaves_early(outgoing) {
+            if member.node.leaves_early(&batch.outbox, outgoing) {
                 if let Err(violation) = observer.left_early(&member.node, outgoing) {
                     self.violation = Some(violation);
                 }
@@ -158,7 +162,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         } else {
             0
         };
-        self.clients.len() + self.members.len() + syncs + faults
+        // A client may lose its patience besides.
+        let events = if Self::PLANS && self.patience.is_some() {
+            2
+        } else {
+            1
+        };
+        self.clients.len() * events + self.members.len() + syncs + faults
     }
 }
 

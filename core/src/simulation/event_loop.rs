@@ -1,4 +1,8 @@
 //! The event loop of a simulation: it pops the next event, runs the step of a node, and dispatches its output.
+//!
+//! There is one loop and one clock for the whole cluster. An event is handled to its end before the next one is taken:
+//! the node takes its step, its output is written and sent, its clients are answered. So nothing is concurrent, and the
+//! only order is that of the scheduler, which follows from the seed.
 
 use super::capacities::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Room, RoomOutbox};
 use super::client::{Client, Progress};
@@ -65,6 +69,7 @@ pub(super) struct Counts {
     pub(super) writes: u64,
     pub(super) grouped: u64,
     pub(super) gathered: u64,
+    pub(super) withdrawn: u64,
 }
 
 /// A simulated cluster, as a [`Setting`] says.
@@ -110,6 +115,9 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) busy_clients: u16,
     pub(super) run_seed: u64,
     pub(super) think: Duration,
+    /// How long a client waits before it withdraws its request.
+    pub(super) patience: Option<Duration>,
+    pub(super) asks_joining: bool,
     /// How long a client waits before it asks again at a node that did not take its request: the longest round trip.
     pub(super) retry: Duration,
     /// How long output may gather after a first step before it is written; zero if every step is written at once.
@@ -192,15 +200,23 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             SimEvent::Wake(node) => self.wake(node, tracer, observer),
             SimEvent::Client(index) => self.run_client(index, tracer, observer),
             SimEvent::Kill(index) => self.kill(index, tracer),
+            SimEvent::Impatient(index) if Self::PLANS => self.withdraw(index, tracer, observer),
             SimEvent::BeginFault(index) if Self::PLANS => self.begin_fault(index, tracer),
             SimEvent::EndFault(index) if Self::PLANS => self.end_fault(index, tracer, observer),
             SimEvent::Synced(node) if Self::DEFERRED => self.synced(node, tracer, observer),
             // Never scheduled where nothing is planned or nothing takes time; the code for them is left out there.
-            SimEvent::BeginFault(_) | SimEvent::EndFault(_) | SimEvent::Synced(_) => {}
+            SimEvent::Impatient(_)
+            | SimEvent::BeginFault(_)
+            | SimEvent::EndFault(_)
+            | SimEvent::Synced(_) => {}
         }
         debug_assert!(
             usize::from(self.busy_clients) <= self.clients.len(),
             "more clients are busy than there are"
+        );
+        debug_assert!(
+            self.counts.deliveries <= self.counts.events,
+            "an event delivers one message at most"
         );
         None
     }
@@ -328,6 +344,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             writes: self.counts.writes,
             grouped: self.counts.grouped,
             gathered: self.counts.gathered,
+            withdrawn: self.counts.withdrawn,
             early: self.pending.iter().map(|pending| pending.early).sum(),
         }
     }

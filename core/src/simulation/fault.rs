@@ -88,6 +88,14 @@ pub enum Fault {
     /// A node loses power, and something on its disk rots before it starts again. Where that is missed, it may not vote
     /// ever more.
     Rot(Target),
+    /// An operator changes the members. It is planned like a fault, and is over when it has taken effect: the operator asks
+    /// again as long as the new members have not caught up, or if another change came first.
+    Change {
+        /// Who becomes a member; one that was removed before is left out, as its number is never used again.
+        add: NodeSet,
+        /// Who is removed.
+        remove: NodeSet,
+    },
 }
 
 impl Fault {
@@ -137,6 +145,7 @@ impl Planned {
             Fault::FailedWrite(_) => FaultKind::FailedWrite,
             Fault::FullDisk(_) => FaultKind::FullDisk,
             Fault::Rot(_) => FaultKind::Rot,
+            Fault::Change { .. } => FaultKind::Change,
         }
     }
 
@@ -152,6 +161,7 @@ impl Planned {
             (Some(Target::Node(node)), _) => NodeSet::only(node),
             // `between` gives nodes for the other side that no cluster of this size has, and that nobody has named.
             (_, Fault::Partition(side)) => side,
+            (_, Fault::Change { add, remove }) => add.union(remove),
             _ => match self.fault.between() {
                 Some((from, to, _)) => from.union(to),
                 None => NodeSet::EMPTY,
@@ -204,6 +214,8 @@ pub enum FaultKind {
     FullDisk,
     /// A disk that does not keep what was written.
     Rot,
+    /// A change of the members.
+    Change,
 }
 
 const _: () = {
@@ -223,7 +235,7 @@ const _: () = {
 
 impl FaultKind {
     /// Every one, in the order of the variants.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Loss,
         Self::Duplicate,
         Self::Spike,
@@ -242,6 +254,7 @@ impl FaultKind {
         Self::FailedWrite,
         Self::FullDisk,
         Self::Rot,
+        Self::Change,
     ];
 
     /// Its place in [`FaultKind::ALL`].
@@ -273,6 +286,7 @@ impl FaultKind {
             Self::FailedWrite => "failed-write",
             Self::FullDisk => "full-disk",
             Self::Rot => "rot",
+            Self::Change => "change",
         }
     }
 

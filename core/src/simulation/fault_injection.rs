@@ -1,10 +1,14 @@
 //! Injecting faults into nodes: kills, and the faults of a plan.
+//!
+//! A plan names faults and times, and sometimes the leader instead of a node. Whom a fault strikes is decided when it
+//! begins; whatever it does then is undone by an event of its own, unless it lasts for good. A run is not over before
+//! its plan is, since a fault that is still to come may break what looks done.
 
 use super::capacities::EventQueue;
 use super::client::Progress;
 use super::clock::Clock;
 use super::event_loop::Simulation;
-use super::fault::Fault;
+use super::fault::{Fault, Planned};
 use super::nemesis::Nemesis;
 use super::node_storage::{NodeStart, Stores};
 use super::observer::Observer;
@@ -66,6 +70,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some((member, at, _)) = self.live_member(node) else {
             return;
         };
+        // First, so that nothing below finds the node up.
         member.live = false;
         let (role, event) = (Role::Node, Event::Killed);
         tracer.record(&Record {
@@ -90,6 +95,25 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                     .push(at + self.retry, SimEvent::Client(index));
             }
         }
+    }
+
+    /// Adds a fault to the plan of a run under way, which is not over before the fault is. It begins at its time, or at once
+    /// if that is past. Returns false where nothing is ever planned, or there is no room.
+    pub fn plan_fault(&mut self, planned: Planned) -> bool {
+        let nodes = u16::try_from(self.members.len()).unwrap_or(u16::MAX);
+        if planned.validate(nodes).is_err() {
+            return false;
+        }
+        let added = self.nemesis.plan_mut().and_then(|plan| plan.add(planned));
+        let Some(index) = added else {
+            return false;
+        };
+        let at = planned.at.max(self.now);
+        let is_scheduled = self.scheduler.push(at, SimEvent::BeginFault(index)).is_ok();
+        if let Some(plan) = self.nemesis.plan_mut() {
+            plan.open += u16::from(is_scheduled);
+        }
+        is_scheduled
     }
 
     /// The node under which a planned fault is traced: its target, or the first of a set.
@@ -135,6 +159,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             plan.conditions.begin(index, &fault, until);
         }
         self.strike(&fault, node, until, tracer);
+        if matches!(fault, Fault::Change { .. }) {
+            return self.reschedule(Duration::ZERO, SimEvent::EndFault(index));
+        }
         match planned.lasts {
             Some(lasts) if !matches!(fault, Fault::Jump { .. }) => {
                 self.reschedule(lasts, SimEvent::EndFault(index));
@@ -176,8 +203,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             Fault::Jump { by_micros, .. } => {
                 self.set_clock(node, |clock, now| clock.jump(now, by_micros));
             }
-            // The conditions of the network have them, and ask each message.
-            Fault::Partition(_)
+            // The conditions of the network have them, and ask each message; and the operator asks for a change until it
+            // has taken effect: see `end_fault`.
+            Fault::Change { .. }
+            | Fault::Partition(_)
             | Fault::OneWay { .. }
             | Fault::Partial { .. }
             | Fault::Clog { .. } => {}
@@ -196,6 +225,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return;
         };
         let fault = planned.fault;
+        if let Fault::Change { add, remove } = fault
+            && !self.change_members(add, remove, tracer, observer)
+        {
+            return self.reschedule(self.retry * 2, SimEvent::EndFault(index));
+        }
         let is_first = self.nemesis.plan_mut().is_some_and(|plan| plan.end(index));
         if !is_first {
             return;
@@ -368,7 +402,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let node = match event {
             SimEvent::Deliver(envelope) => envelope.to,
             SimEvent::Wake(node) | SimEvent::Synced(node) => *node,
-            SimEvent::Client(index) => self.clients.get(usize::from(*index))?.node,
+            SimEvent::Client(index) | SimEvent::Impatient(index) => {
+                self.clients.get(usize::from(*index))?.node
+            }
             SimEvent::Kill(_) | SimEvent::BeginFault(_) | SimEvent::EndFault(_) => return None,
         };
         let is_input = Self::DEFERRED && !matches!(event, SimEvent::Synced(_));

@@ -1,4 +1,9 @@
 //! A simulated NOR flash, which keeps what a data sheet promises and nothing beyond it, and loses power on demand.
+//!
+//! Data sheets say little about what a loss of power leaves, and drivers that were tested on a good board rely on more.
+//! This flash is as bad as it may be: a torn word has any of the bits that it should have, and a page whose erase was
+//! cut may read as anything. It also refuses what real flash does silently: a second write to a word, and an address
+//! between words.
 
 use crate::random::{Purpose, below, stream};
 use core::fmt;
@@ -177,6 +182,10 @@ impl<const PAGES: usize, const PAGE_BYTES: usize, const WORD: usize, const READ:
                 _ => *new | byte(&mut rng),
             };
         }
+        debug_assert!(
+            self.power.is_off,
+            "only a loss of power writes a word in part"
+        );
         // A word that reads as erased may be written: flash with checksums over its words has none for such a word.
         *written = cells.iter().any(|cell| *cell != u8::MAX);
         Err(FlashFault::PowerIsOff)

@@ -1,4 +1,14 @@
 //! Group commit: the output of a node waits until the writes that it rests on are durable.
+//!
+//! A real driver does not wait for the disk after each step. It writes the output of a step, begins a sync, and lets
+//! the node go on; what the node says meanwhile is gathered and written by the next sync. The simulation does the same,
+//! with the latency of the disk: at most one sync of a node is under way, and what it covers leaves when it is done.
+//!
+//! ```text
+//! steps of the node      a   b c     d
+//! syncs of its driver    [ a ][ b c ][ d ]
+//! output leaves              a      b c  d
+//! ```
 
 use super::capacities::{EventQueue, List, Room, RoomOutbox};
 use super::event_loop::{Simulation, Stamped};
@@ -222,6 +232,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             self.commit(node, tracer, observer);
             return self.schedule_wake(node);
         }
+        debug_assert!(
+            pending.is_syncing(),
+            "a sync ends that is not going on, and what has left is covered again"
+        );
         if let Err(failed) = self.stores.synced(node) {
             // The node is told while the sync is still under way, so that what it covers is dropped as well.
             return self.failed(node, failed, tracer, observer);

@@ -1,13 +1,16 @@
 //! Checkers of the protocol's invariants, which observe every step of a simulated cluster.
 //!
 //! What is checked follows from what nodes write, say, answer and apply, and from what clients ask: never from how a node
-//! does it. What is compared with what is kept for a bounded number of slots; what is older is counted as not checked.
+//! does it, but for the invariants that a node states itself. What is compared with what is kept for a bounded number of
+//! slots; what is older is counted as not checked.
 
 mod ballots;
 mod check_counts;
+mod epochs;
 mod log;
 mod memory;
 mod requests;
+mod sayings;
 mod spoken_messages;
 #[cfg(test)]
 mod tests;
@@ -18,11 +21,13 @@ use super::observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, Ste
 use super::setting::Setting;
 use super::violation::{Rule, Violation};
 use crate::{
-    Entry, Instant, Marks, Message, Node, NodeId, NodeSet, Outcome, Outgoing, Proposal, Slot,
+    Change, Entry, Instant, Marks, Message, Node, NodeId, Outcome, Outgoing, Proposal, Slot,
     StateMachine, Write,
 };
 use ballots::{Ballots, Claim, Known};
 pub use check_counts::Seen;
+use epochs::Epochs;
+use heapless::Vec;
 use log::Log;
 use memory::Memory;
 use requests::Requests;
@@ -36,6 +41,9 @@ const fn is_promise<M: StateMachine, const PAGE: usize>(outgoing: &Outgoing<M, P
 /// is large. A state that has gone wrong stays so, and is found a few slots later, or at the end by
 /// [`Invariants::ended`].
 const STATE_EVERY: u64 = 8;
+
+/// How many changes of the members are remembered. A run has a few, each of which may be asked for in several epochs.
+const CHANGES: usize = 64;
 
 /// An [`Observer`] that checks the rules of the protocol: of the [`Rule`]s, all but those that a simulation and its storage
 /// look at themselves and [`Rule::NotLinearizable`].
@@ -69,10 +77,17 @@ pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const
     memories: Nodes<S::Room, Memory<W>>,
     requests: Requests,
     log: Log<S::Machine, <S::Room as Room>::History, C>,
+    epochs: Epochs,
+    /// The changes of the members that were asked for; the latest ones, if there are too many.
+    changes: Vec<Change, CHANGES>,
     /// Whether the log could not be followed, so that nothing can be compared with it any more: the history is too
     /// short for a slot that somebody has applied, or nobody can know what led to it. Every check that needs the log is
     /// counted as skipped from then on.
     lost: bool,
+    /// The messages so far, of which some are written as frames.
+    messages: u32,
+    /// The observed steps so far, after some of which a node is asked for what it believes.
+    steps: u32,
     seen: Seen,
 }
 
@@ -99,7 +114,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             memories,
             requests: Requests::new(),
             log: Log::new(),
+            epochs: Epochs::new(),
+            changes: Vec::new(),
             lost: false,
+            messages: 0,
+            steps: 0,
             seen: Seen::new(),
         }
     }
@@ -112,7 +131,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
         self.requests.clear();
         self.log.clear();
+        self.epochs.clear();
+        self.changes.clear();
         self.lost = false;
+        (self.messages, self.steps) = (0, 0);
         self.seen = Seen::new();
     }
 
@@ -121,7 +143,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         &self.seen
     }
 
-    /// Compares the nodes with the log once more when a run is over.
+    /// Compares the nodes with the log once more when a run is over, and asks each whether its own invariants hold.
     ///
     /// # Errors
     ///
@@ -135,6 +157,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     {
         for node in nodes {
             self.state(node)?;
+            self.is_whole(node)?;
         }
         Ok(())
     }
@@ -149,20 +172,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             ballot,
             proposal,
         } = claim;
-        if *proposal == Proposal::Noop {
-            return Ok(());
-        }
-        let is_known = self.requests.knows(proposal);
+        let is_known = match proposal {
+            Proposal::Noop => return Ok(()),
+            Proposal::Reconfigure(change) if self.changes.contains(change) => Known::Is(()),
+            Proposal::Reconfigure(_) if self.changes.is_full() => Known::Forgotten,
+            Proposal::Reconfigure(_) => Known::Not,
+            _ => self.requests.knows(proposal),
+        };
         self.judge(is_known, Violation::Invented { node, slot, ballot })
     }
 
     /// A write of a node became durable: its promise does not go back, and its vote is one that may be cast.
-    fn wrote(
-        &mut self,
-        node: NodeId,
-        members: NodeSet,
-        write: &Write<Command<S, W, C, P>>,
-    ) -> Result<(), Violation> {
+    fn wrote(&mut self, node: NodeId, write: &Write<Command<S, W, C, P>>) -> Result<(), Violation> {
         let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
             self.seen.skip(Rule::BallotWentBack);
             return Ok(());
@@ -182,7 +203,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                     ballot: *ballot,
                     proposal,
                 };
-                if self.ballots.vote(claim, members, &mut self.seen)? {
+                if self.ballots.vote(claim, &self.epochs, &mut self.seen)? {
                     self.asked_for(claim)?;
                 }
                 Ok(())
@@ -198,7 +219,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         &mut self,
         taken: &StepsTaken<'_, S::Machine, W, C, P>,
     ) -> Result<(), Violation> {
-        let (id, members) = (taken.node.id(), taken.node.config().members);
+        let id = taken.node.id();
         let end = StepBoundary {
             writes: taken.writes.len(),
             messages: taken.messages.len(),
@@ -213,7 +234,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             );
             let writes = taken.writes.get(from.writes..to.writes);
             for write in writes.into_iter().flatten() {
-                self.wrote(id, members, write)?;
+                self.wrote(id, write)?;
             }
             let messages = taken.messages.get(from.messages..to.messages);
             for outgoing in messages.into_iter().flatten() {
@@ -231,7 +252,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     /// Called when a voter has started again. Without this a quorum that such votes complete would be taken for none,
     /// and what follows from it for a violation.
     fn survived(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
-        let (id, members) = (node.id(), node.config().members);
+        let id = node.id();
         for vote in node.votes() {
             // Voted for already, or too old to say.
             let known = self.ballots.tried(vote.slot, vote.ballot);
@@ -246,7 +267,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 ballot: vote.ballot,
                 proposal: &vote.proposal,
             };
-            if self.ballots.vote(claim, members, &mut self.seen)? {
+            if self.ballots.vote(claim, &self.epochs, &mut self.seen)? {
                 self.asked_for(claim)?;
             }
         }
@@ -268,8 +289,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             };
             self.seen.check(Rule::NotChosen);
             match self.ballots.chosen(slot) {
-                Known::Is(proposal) => self.log.play(slot, proposal),
-                Known::Not => return Err(Violation::NotChosen { node: id, slot }),
+                // Rule V3: what was chosen in another epoch is void.
+                Known::Is((ballot, proposal)) if ballot.epoch() == self.epochs.present() => {
+                    self.log.play(slot, proposal, &mut self.epochs);
+                }
+                Known::Is(_) | Known::Not => return Err(Violation::NotChosen { node: id, slot }),
                 Known::Forgotten => self.lost = true,
             }
         }
@@ -316,6 +340,22 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
+    /// A node is in an epoch: with the members that the log gives, or that others have told of before.
+    fn enters(
+        &mut self,
+        node: &Node<S::Machine, W, C, P>,
+        progress: &NodeProgress,
+    ) -> Result<(), Violation> {
+        let (epoch, members) = (progress.epoch, progress.members);
+        // A node that has not joined knows of no epoch.
+        if !node.is_active() || self.epochs.enter(node.config().members, epoch, members) {
+            return Ok(());
+        }
+        self.seen.check(Rule::Disagreement);
+        let (node, slot) = (node.id(), node.applied());
+        Err(Violation::Disagreement { node, slot })
+    }
+
     /// A node that is as far as the log has the state that the log gives.
     /// One that is behind is compared when it has caught up, since the log keeps no older states.
     fn state(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
@@ -352,7 +392,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
 {
     fn stepped(&mut self, taken: &StepsTaken<'_, S::Machine, W, C, P>) -> Result<(), Violation> {
         let (node, progress) = (taken.node, &taken.progress);
-        let (id, members) = (node.id(), node.config().members);
+        let id = node.id();
+        self.enters(node, progress)?;
         let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
             self.seen.skip(Rule::PrefixWentBack);
             return Ok(());
@@ -367,7 +408,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         );
         if is_one {
             for write in taken.writes {
-                self.wrote(id, members, write)?;
+                self.wrote(id, write)?;
             }
         } else {
             self.wrote_and_promised(taken)?;
@@ -384,16 +425,21 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         for outgoing in taken.messages {
             if node.is_voter() {
                 self.names(id, &outgoing.message)?;
+                self.belongs(id, &outgoing.message)?;
             } else {
                 self.speaks(id, &outgoing.message)?;
             }
             if is_one || !is_promise(outgoing) {
                 self.said(id, outgoing)?;
             }
+            self.framed(node, outgoing)?;
         }
         for reply in taken.replies {
             self.replied(id, reply)?;
         }
+        self.steps = self.steps.wrapping_add(1);
+        self.beliefs(node)?;
+        self.whole(node)?;
         self.room(id, &node.marks())
     }
 
@@ -415,13 +461,17 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
             return Ok(());
         };
         let before = memory.applied;
+        self.epochs
+            .enter(node.config().members, node.epoch(), node.members());
         memory.recovered(node, &self.ballots, &mut self.seen)?;
         if node.is_voter() {
             self.survived(node)?;
         }
         if node.applied() > before {
-            let members = node.config().members;
-            if members.len() == 1 && self.ballots.chosen(node.applied()) == Known::Not {
+            // The members when it was cast, which that very slot may have changed.
+            let members = self.epochs.members(self.epochs.present());
+            let decides_alone = members.is_some_and(|members| members.len() == 1);
+            if decides_alone && self.ballots.chosen(node.applied()) == Known::Not {
                 // Whose own vote is a quorum may have applied it in the very step in which it was cast. Of that step a
                 // checkpoint may have survived, and nobody knows what led to it.
                 self.lost = true;
@@ -435,6 +485,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
 
     fn asked(&mut self, asked: &Asked<'_, Command<S, W, C, P>>) {
         self.requests.ask(asked.client, asked.key, asked.command);
+    }
+
+    fn asked_change(&mut self, change: &Change) {
+        if !self.changes.contains(change) {
+            // One that finds no room is not known, and counts as not checked.
+            let _ = self.changes.push(*change);
+        }
     }
 
     fn answered(&mut self, answered: &Answered<'_, Output<S, W, C, P>>) -> Result<(), Violation> {

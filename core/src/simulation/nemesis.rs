@@ -1,4 +1,7 @@
 //! The nemesis, which decides the fate of each message and plans faults.
+//!
+//! It is asked once about each message and recipient, in the order of sending, and answers from streams of random
+//! numbers that depend on nothing else. So two runs that differ in the rate of one fault have the same delays.
 
 use super::fault::{Fault, FaultKind, Planned, Weather};
 use super::network::{Link, Network};
@@ -138,15 +141,16 @@ impl Faults {
     pub fn healed(&self, scenario: &super::Scenario) -> Instant {
         let weather = &self.weather;
         // A message that is both held and spiked is late by the sum. That is rare, and not allowed for.
+        // What is sent in the last instant of a storm arrives after it.
         let late = weather.spike.max(weather.reorder);
         let late = late.saturating_add(TWINS_APART);
         let mut healed = weather.until + late;
-        let mut waits = Duration::ZERO;
-        let mut wait = |target: Option<Target>, lasts: Duration| {
-            if target == Some(Target::Leader) {
-                waits = waits.saturating_add(scenario.elects_within().saturating_add(lasts));
-            }
+        let elects = scenario.elects_within();
+        let wait = |target: Option<Target>, lasts: Duration| match target {
+            Some(Target::Leader) => elects.saturating_add(lasts),
+            _ => Duration::ZERO,
         };
+        let mut waits = Duration::ZERO;
         for Planned { at, lasts, fault } in self.plan.faults() {
             let lasts = match fault {
                 // A clock that is set back stands still for as long; one that is set forward is right at once.
@@ -158,11 +162,15 @@ impl Faults {
                 _ => lasts.unwrap_or_default(),
             };
             healed = healed.max(*at + lasts);
-            wait(fault.target(), lasts);
+            waits = waits.saturating_add(match fault {
+                // A change waits for a leader, for learners to catch up, and for the leader of the next epoch.
+                Fault::Change { .. } => elects * 3,
+                _ => wait(fault.target(), lasts),
+            });
         }
         for kill in &scenario.kills {
             healed = healed.max(kill.at);
-            wait(Some(kill.target), Duration::ZERO);
+            waits = waits.saturating_add(wait(Some(kill.target), Duration::ZERO));
         }
         debug_assert!(healed >= weather.until, "a storm outlasts the faults");
         healed + waits

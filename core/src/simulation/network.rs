@@ -1,4 +1,7 @@
 //! The simulated network, which loses and delays messages at random.
+//!
+//! A link has a mean delay, an even jitter around it, and a rate of loss, and all links are alike. Messages overtake
+//! each other as far as the jitter allows. Everything worse than that is a fault: see [`Faults`](super::Faults).
 
 use crate::Duration;
 use crate::random::{Purpose, below, span_below, stream};
@@ -24,6 +27,15 @@ impl Link {
     pub(super) const JITTER_MAX: Duration = Duration::from_secs(35 * 60);
 
     /// The longest that a message and its answer take together.
+    ///
+    /// ```
+    /// use synod::Duration;
+    /// use synod::simulation::Link;
+    ///
+    /// let [delay, jitter] = [30, 20].map(Duration::from_millis);
+    /// let link = Link { delay, jitter, loss_ppm: 50_000 };
+    /// assert_eq!(link.round_trip_max(), Duration::from_millis(100));
+    /// ```
     pub fn round_trip_max(&self) -> Duration {
         self.delay.saturating_add(self.jitter) * 2
     }

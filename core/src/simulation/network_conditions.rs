@@ -1,4 +1,7 @@
 //! Network faults that are active: partitions, one-way and partial cuts, and clogged links.
+//!
+//! A condition is asked about a message when the message is sent and not when it arrives. So a partition does not stop
+//! what is under way already, as on a real network, and the end of one releases nothing.
 
 use super::fault::{Fault, PLAN_MAX};
 use crate::{Duration, Instant, NodeId, NodeSet};

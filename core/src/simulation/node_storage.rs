@@ -1,4 +1,8 @@
 //! Storage of the nodes of a simulation, for the state that must survive a loss of power.
+//!
+//! There are two kinds. [`Perfect`] storage keeps the node itself, in which every step is durable when it is over. All
+//! other storage keeps what the node has written and nothing else, and a restart is what its journal makes of that.
+//! Which kind it is, is known to the compiler, so that a simulation without disks has none of the code for them.
 
 use super::capacities::{List, NoList, Nodes, Room};
 use super::fault::Fault;

@@ -1,8 +1,13 @@
 //! Observers, which see each step of a simulated cluster and cannot change it.
+//!
+//! Observers see a run from outside of the nodes: what they write, send, answer and apply, when it leaves them. They
+//! change nothing, and a run with observers is the same run as one without. Several are put into a tuple, and each sees
+//! everything.
 
 use super::violation::Violation;
 use crate::{
-    Ballot, Instant, Node, NodeId, Outcome, Outgoing, Reply, RequestKey, Slot, StateMachine, Write,
+    Ballot, Change, Epoch, Instant, Node, NodeId, NodeSet, Outcome, Outgoing, Reply, RequestKey,
+    Slot, StateMachine, Write,
 };
 
 /// One or more steps of a node whose output is dispatched together: their writes are durable, and their messages and
@@ -45,6 +50,10 @@ pub struct NodeProgress {
     pub applied: Slot,
     /// The digest of everything that is applied.
     pub chain: u64,
+    /// The epoch that the node had entered.
+    pub epoch: Epoch,
+    /// The members of that epoch.
+    pub members: NodeSet,
 }
 
 impl NodeProgress {
@@ -54,6 +63,8 @@ impl NodeProgress {
         low_water: Slot::ZERO,
         applied: Slot::ZERO,
         chain: 0,
+        epoch: Epoch::FIRST,
+        members: NodeSet::EMPTY,
     };
 
     /// The present progress of a node.
@@ -65,6 +76,8 @@ impl NodeProgress {
             low_water: node.low_water(),
             applied: node.applied(),
             chain: node.chain(),
+            epoch: node.epoch(),
+            members: node.members(),
         }
     }
 }
@@ -159,6 +172,11 @@ pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, c
         let _ = asked;
     }
 
+    /// An operator has asked for a change of the members, or has asked again.
+    fn asked_change(&mut self, change: &Change) {
+        let _ = change;
+    }
+
     /// A client was answered what it waited for.
     ///
     /// # Errors
@@ -208,6 +226,10 @@ where
         (**self).asked(asked);
     }
 
+    fn asked_change(&mut self, change: &Change) {
+        (**self).asked_change(change);
+    }
+
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
         (**self).answered(answered)
     }
@@ -249,6 +271,11 @@ where
     fn asked(&mut self, asked: &Asked<'_, M::Command>) {
         self.0.asked(asked);
         self.1.asked(asked);
+    }
+
+    fn asked_change(&mut self, change: &Change) {
+        self.0.asked_change(change);
+        self.1.asked_change(change);
     }
 
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {

@@ -1,4 +1,8 @@
 //! Output of a node that is held back until the writes that it rests on are durable.
+//!
+//! Two batches are enough. One is covered by the sync that is under way and cannot change any more; the other takes the
+//! steps since. When the sync is done, the first is dispatched and cleared, and the two change places. A third could
+//! only hold what the second has room for.
 
 use super::capacities::{Capacity, List};
 use super::observer::{NodeProgress, StepBoundary};
@@ -58,6 +62,10 @@ impl<O: Capacity> StepBoundaries<O> {
     pub(super) fn as_slice(&self) -> &[StepBoundary] {
         let all = self.pairs.as_flattened();
         // No underflow: only a push makes it odd, and there is a pair from then on.
+        debug_assert!(
+            !self.is_odd || !all.is_empty(),
+            "half of a pair is free, and there is no pair"
+        );
         let len = all.len() - usize::from(self.is_odd);
         all.get(..len).unwrap_or_default()
     }
@@ -192,6 +200,10 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
         );
         self.is_second = !self.is_second;
         self.until = until;
+        debug_assert!(
+            self.is_syncing(),
+            "a sync that never ends would keep its output for ever"
+        );
     }
 
     /// Discards all pending output, as the node has lost power or has halted. Its peaks stay.
@@ -200,6 +212,10 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> PendingOutput<O, M, PAGE> 
             batch.clear();
         }
         (self.until, self.is_gathering) = (Instant::FAR_FUTURE, false);
+        debug_assert!(
+            self.batches.iter().all(|batch| batch.outbox.is_empty()) && !self.is_syncing(),
+            "what was not durable leaves a node that has lost its power (D1)"
+        );
     }
 
     /// Discards all pending output and the peaks, for the next run.

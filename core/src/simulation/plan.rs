@@ -1,4 +1,7 @@
 //! The planned faults of a run, and the state into which they have put the nodes and the network.
+//!
+//! A fault is planned, begins and is over. `open` counts those that are not over. A fault that finds its node down or
+//! paused is left out: it is over and never began, so that a sweep can tell a fault that struck from one that never did.
 
 use super::clock::Clock;
 use super::fault::{Fault, PLAN_MAX, Planned};
@@ -29,6 +32,19 @@ impl NodeFaults {
 }
 
 /// The faults that a [`Nemesis`](super::Nemesis) has planned, up to [`PLAN_MAX`], and how far they have come.
+///
+/// ```
+/// use synod::simulation::{Fault, Plan, Planned, Target};
+/// use synod::{Duration, Instant, NodeId};
+///
+/// let pause = Planned {
+///     at: Instant::from_micros(500_000),
+///     lasts: Some(Duration::from_secs(1)),
+///     fault: Fault::Pause(Target::Node(NodeId(2))),
+/// };
+/// let plan = Plan::new(&[pause]);
+/// assert_eq!((plan.len(), plan.began()), (1, 0), "none has begun before a run");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Plan {
     faults: Vec<Entry, PLAN_MAX>,
@@ -56,6 +72,18 @@ struct Entry {
     is_spent: bool,
 }
 
+impl Entry {
+    const fn new(planned: Planned) -> Self {
+        Self {
+            planned,
+            target: None,
+            began: false,
+            ended: false,
+            is_spent: false,
+        }
+    }
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self::new(&[])
@@ -65,14 +93,8 @@ impl Default for Plan {
 impl Plan {
     /// A plan of these faults, in any order; what is beyond [`PLAN_MAX`] is left out.
     pub fn new(faults: &[Planned]) -> Self {
-        let entry = |planned: &Planned| Entry {
-            planned: *planned,
-            target: None,
-            began: false,
-            ended: false,
-            is_spent: false,
-        };
-        let faults: Vec<Entry, PLAN_MAX> = faults.iter().take(PLAN_MAX).map(entry).collect();
+        let faults = faults.iter().take(PLAN_MAX).copied().map(Entry::new);
+        let faults: Vec<Entry, PLAN_MAX> = faults.collect();
         Self {
             open: 0,
             faults,
@@ -99,6 +121,13 @@ impl Plan {
     /// The faults, in their order.
     pub fn faults(&self) -> impl Iterator<Item = &Planned> {
         self.faults.iter().map(|entry| &entry.planned)
+    }
+
+    /// Adds a fault, and returns its index; `None` where there is no room.
+    pub(super) fn add(&mut self, planned: Planned) -> Option<u16> {
+        let index = u16::try_from(self.faults.len()).ok()?;
+        self.faults.push(Entry::new(planned)).ok()?;
+        Some(index)
     }
 
     /// Ends a fault; returns whether it had not ended before.
@@ -138,6 +167,10 @@ impl Plan {
     /// was left out.
     pub fn began(&self) -> u64 {
         // From the last on, so that the first ends up in the lowest bit.
+        debug_assert!(
+            self.faults.len() <= 64,
+            "a fault beyond the bits of a word would push the first one out"
+        );
         let bits = self.faults.iter().rev();
         bits.fold(0, |bits, entry| bits << 1 | u64::from(entry.began))
     }

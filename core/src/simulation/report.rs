@@ -109,6 +109,8 @@ pub struct Report {
     pub grouped: u64,
     /// Times that a driver emptied an outbox in which it had gathered more than one step.
     pub gathered: u64,
+    /// Requests that clients withdrew.
+    pub withdrawn: u64,
     /// Messages that left a node while it made the writes of the same steps durable.
     pub early: u64,
 }

@@ -1,8 +1,11 @@
 //! The scenario of a run: all parameters that, with the run seed, determine it.
+//!
+//! A scenario is plain data, so that it can be drawn, read from a file, changed and compared. All spans in it are
+//! simulated time, and nothing in it depends on the machine that runs it. [`Scenario::validate`] says what cannot be.
 
 use super::network::Link;
 use crate::mutant::Mistake;
-use crate::{Config, Duration, Instant, NODES_MAX, NodeId};
+use crate::{Config, Duration, Instant, NODES_MAX, NodeId, NodeSet};
 use core::fmt;
 use heapless::Vec;
 
@@ -59,6 +62,11 @@ pub struct Scenario {
     pub run_seed: u64,
     /// How many nodes, from 1 to the simulation's `NODES`.
     pub nodes: u16,
+    /// How many of them found the cluster, from node 0 on; `None` for all. The others join as learners, and vote when a
+    /// [change](super::Fault::Change) has made them members.
+    pub founders: Option<u16>,
+    /// Nodes that never run, as their storage is lost for good; empty for none. Their numbers are taken all the same.
+    pub absent: NodeSet,
     /// What the links between them are like.
     pub link: Link,
     /// How many clients, from 0 to [`CLIENTS_MAX`].
@@ -70,6 +78,11 @@ pub struct Scenario {
     pub round_trip: Option<Duration>,
     /// How long a client thinks between an answer and its next request.
     pub think: Duration,
+    /// How long a client waits for an answer before it withdraws its request (rule X4), and then makes the same one again,
+    /// at the same node or at the next one, or another one; `None` for as long as it takes.
+    pub patience: Option<Duration>,
+    /// Whether clients ask nodes that have not joined yet. Otherwise they wait until their node has joined.
+    pub asks_joining: bool,
     /// How long the driver of a node gathers what its steps want done before it empties the outbox, if there is room for a
     /// further step; zero to empty it after every step. Storage that is [`Perfect`](super::Perfect) empties it after every
     /// step all the same.
@@ -115,11 +128,15 @@ impl Scenario {
         Self {
             run_seed,
             nodes,
+            founders: None,
+            absent: NodeSet::EMPTY,
             link,
             clients: 11,
             placement: Placement::One(NodeId(nodes.saturating_sub(1))),
             round_trip: None,
             think: Duration::ZERO,
+            patience: None,
+            asks_joining: false,
             gather: Duration::ZERO,
             early: false,
             second_founder: None,
@@ -142,12 +159,25 @@ impl Scenario {
         }
     }
 
+    /// How many nodes found the cluster.
+    pub(super) fn founders(&self) -> u16 {
+        self.founders.unwrap_or(self.nodes)
+    }
+
     /// The settings of one of its nodes.
+    ///
+    /// ```
+    /// use synod::NodeId;
+    /// use synod::simulation::Scenario;
+    ///
+    /// let config = Scenario::of(6, 3).config(NodeId(2));
+    /// assert_eq!((config.node, config.founder, config.validate()), (NodeId(2), NodeId(0), Ok(())));
+    /// ```
     pub fn config(&self, node: NodeId) -> Config {
         let round_trip = self
             .round_trip
             .unwrap_or_else(|| self.link.round_trip_max());
-        let mut config = Config::new(node, self.nodes).with_round_trip(round_trip);
+        let mut config = Config::new(node, self.founders()).with_round_trip(round_trip);
         if self.second_founder == Some(node) {
             config.founder = node;
         }
@@ -163,6 +193,17 @@ impl Scenario {
         let nodes_max = u16::try_from(nodes_max).unwrap_or(NODES_MAX).min(NODES_MAX);
         if self.nodes == 0 || self.nodes > nodes_max {
             return Err(ScenarioError::Nodes { max: nodes_max });
+        }
+        if let Some(founders) = self.founders
+            && (founders == 0 || founders > self.nodes)
+        {
+            return Err(ScenarioError::Founders { max: self.nodes });
+        }
+        // A node that is no member founds nothing.
+        if let Some(node) = self.second_founder
+            && node.0 >= self.founders()
+        {
+            return Err(ScenarioError::NoFounder(node));
         }
         // Observers and workloads have a place for so many, whatever the room of the simulation.
         let clients_max = u16::try_from(clients_max.min(CLIENTS_MAX)).unwrap_or(u16::MAX);
@@ -208,6 +249,13 @@ pub enum ScenarioError {
         /// How many there is room for.
         max: u16,
     },
+    /// The number of founders is 0, or above that of the nodes.
+    Founders {
+        /// How many nodes there are.
+        max: u16,
+    },
+    /// The second founder is not among the nodes that found the cluster.
+    NoFounder(NodeId),
     /// More than all messages are to be lost.
     Loss,
     /// The jitter is above the delay, so that messages would arrive before they are sent, or above 35 minutes.
@@ -222,6 +270,10 @@ impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nodes { max } => write!(f, "the number of nodes must be from 1 to {max}"),
+            Self::Founders { max } => write!(f, "the number of founders must be from 1 to {max}"),
+            Self::NoFounder(node) => {
+                write!(f, "{node} is not among the nodes that found the cluster")
+            }
             Self::Clients { max } => write!(f, "the number of clients must be at most {max}"),
             Self::Loss => f.write_str("the loss must be at most 100 %"),
             Self::Jitter => {

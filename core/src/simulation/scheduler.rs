@@ -1,4 +1,7 @@
 //! The event queue: a heap of fixed capacity in the total order of time and sequence number.
+//!
+//! The order of events is the whole of the determinism of a simulation, and so it is total: by time, and within an
+//! instant by the order of scheduling. Heaps do not keep the order of equals, and here no two are equal.
 
 use crate::{Envelope, Instant, NodeId, StateMachine};
 use core::cmp::Ordering;
@@ -15,6 +18,8 @@ pub enum SimEvent<M: StateMachine, const PAGE: usize> {
     Wake(NodeId),
     /// A client takes its next turn.
     Client(u16),
+    /// A client loses its patience, if it still waits for what it waited for when this was scheduled.
+    Impatient(u16),
     /// One of the scenario's kills is due.
     Kill(u16),
     /// A planned fault begins.
@@ -160,6 +165,10 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         // 2⁶⁴ events are more than any run has.
         self.sequence = sequence.wrapping_add(1);
         self.peak = self.peak.max(self.turns.len());
+        debug_assert!(
+            self.peak <= EVENTS,
+            "more events were scheduled at once than there is room for (T5)"
+        );
         self.assert_places();
         Ok(())
     }
@@ -179,6 +188,12 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
     #[cfg_attr(target_pointer_width = "64", inline)]
     fn store(&mut self, event: SimEvent<M, PAGE>) -> Option<u16> {
         if let Some(place) = self.free.pop() {
+            debug_assert!(
+                self.places
+                    .get(usize::from(place))
+                    .is_some_and(Option::is_none),
+                "an event takes the place of another"
+            );
             *self.places.get_mut(usize::from(place))? = Some(event);
             return Some(place);
         }
@@ -199,6 +214,12 @@ impl<M: StateMachine, const PAGE: usize, const EVENTS: usize> Scheduler<M, PAGE,
         let freed = self.free.push(place);
         debug_assert!(freed.is_ok(), "more places are free than there are");
         debug_assert!(sequence < self.sequence, "an event comes before its push");
+        debug_assert!(
+            self.turns
+                .peek()
+                .is_none_or(|next| (at, sequence) < (next.at, next.sequence)),
+            "an event overtakes an earlier one, or two are equal in the order"
+        );
         self.assert_places();
         Some(Scheduled {
             at,

@@ -1,4 +1,8 @@
 //! The setup of a run: its nodes, clients, kills and planned faults are created in place.
+//!
+//! A simulation is a large value that is used again: a sweep runs a million seeds in the memory of one. So everything
+//! is reset in place, and a test compares a simulation that was used before with a new one. A scenario is checked as a
+//! whole first, so that a refusal leaves the run before it as it was.
 
 use super::capacities::{Capacity, EventQueue, List, Ring, Room};
 use super::client::Client;
@@ -84,6 +88,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             busy_clients: 0,
             run_seed: 0,
             think: Duration::ZERO,
+            patience: None,
+            asks_joining: false,
             retry: Duration::ZERO,
             gather: Duration::ZERO,
             time_max: Duration::ZERO,
@@ -125,12 +131,20 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.busy_clients = scenario.clients;
         self.run_seed = scenario.run_seed;
         self.think = scenario.think;
+        // Whoever has none at all would ask again in the same instant for ever.
+        let least = Duration::from_millis(1);
+        self.patience = scenario.patience.map(|patience| patience.max(least));
+        self.asks_joining = scenario.asks_joining;
         // A client of a link that takes no time would ask again in the same instant for ever.
         self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
         self.gather = scenario.gather;
         self.time_max = scenario.time_max;
         self.events_max = scenario.events_max;
         self.counts = Counts::default();
+        debug_assert!(
+            self.scheduler.queued() == 0 && self.members.is_empty() && self.clients.is_empty(),
+            "a run depends on the one before it"
+        );
         // Nodes, clients, kills and faults, in this order: it decides what happens first of what is planned for one instant.
         for number in 0..scenario.nodes {
             self.add_node(scenario, NodeId(number))?;
@@ -169,8 +183,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn add_node(&mut self, scenario: &Scenario, node: NodeId) -> Result<(), ScenarioError> {
         let config = scenario.config(node);
+        let is_absent = scenario.absent.contains(node);
         // Perfect storage has no part in a first start, so that its code is left out of it.
-        let built = if Self::DEFERRED {
+        let built = if Self::DEFERRED && !is_absent {
             let start = NodeStart {
                 now: Instant::ZERO,
                 config,
@@ -179,7 +194,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             };
             let built = self.stores.start(start, None);
             Ok(built.map_err(|_| ScenarioError::Refused(node))?)
-        } else if config.node == config.founder {
+        } else if config.node == config.founder && !is_absent {
             Node::found(config, scenario.run_seed, Instant::ZERO)
         } else {
             Node::join(config, scenario.run_seed, Instant::ZERO)
@@ -189,7 +204,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             node.set_mistake(scenario.mistake());
             Member {
                 node,
-                live: true,
+                live: !is_absent,
                 wake: Instant::FAR_FUTURE,
             }
         });
@@ -199,7 +214,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         if !added {
             return Err(ScenarioError::Nodes { max: 0 });
         }
-        self.schedule_wake(node);
+        if !is_absent {
+            self.schedule_wake(node);
+        }
         Ok(())
     }
 

@@ -65,6 +65,8 @@ impl Capacities {
     }
 }
 
+/// The most nodes that a drawn trial has.
+const NODES_OF_TRIAL: u16 = 7;
 /// The most clients that a drawn trial has.
 const CLIENTS: u32 = 12;
 /// The most clients of a tight one, which has as many sessions; those that contend for keys may be two more.
@@ -72,6 +74,15 @@ const TIGHT_CLIENTS: u32 = 4;
 
 impl Swarm {
     /// Draws the trial of a seed. The same swarm draws the same trial.
+    ///
+    /// ```
+    /// use synod::simulation::{FaultSet, Swarm};
+    ///
+    /// let swarm = Swarm { faults: FaultSet::ALL, nodes: Some(5) };
+    /// let trial = swarm.draw(17);
+    /// assert_eq!((trial.scenario.run_seed, trial.scenario.nodes), (17, 5));
+    /// assert_eq!(trial, swarm.draw(17));
+    /// ```
     pub fn draw(&self, run_seed: u64) -> Trial {
         // The order of all draws below is a part of every seed that was ever reported: a draw that is added, left out or moved
         // makes other trials of all seeds. So what was thought of later has a stream of its own.
@@ -87,7 +98,10 @@ impl Swarm {
         // which has nobody to ask.
         let sizes = [3, 3, 3, 3, 3, 5, 5, 5, 4, 7, 7, 2, 1];
         let drawn = *draw.pick(&sizes).unwrap_or(&3);
-        let nodes = self.nodes.unwrap_or(drawn);
+        let founders = self.nodes.unwrap_or(drawn);
+        let mut operator = Draw(stream(run_seed, Purpose::MemberSwarm));
+        let changes = operator.changes(self.faults, founders);
+        let nodes = founders + changes.newcomers;
         let link = draw.link();
         // All times of a trial are in round trips, so that trouble is as bad for slow links as for fast ones.
         let unit = link.round_trip_max();
@@ -105,17 +119,21 @@ impl Swarm {
         // From 40 to 200 round trips: eight to forty election timeouts, as nodes are set by default.
         let storms = unit * u64::from(40 + draw.below(160));
         let mut scenario = Scenario::of(run_seed, nodes);
+        scenario.founders = (founders < nodes).then_some(founders);
         scenario.link = link;
         scenario.clients = u16::try_from(clients).unwrap_or(1);
         scenario.placement = Placement::Spread;
         draw.timings(&mut scenario, storms / u64::from(requests));
         drivers.drivers(&mut scenario);
+        Draw(stream(run_seed, Purpose::ClientSwarm)).manners(&mut scenario);
         let until = Instant::ZERO + storms;
         let weather = draw.weather(faults, unit, until);
         // Nodes that do not vote at the end; a majority must be left.
-        let mut spare = u32::from(nodes.saturating_sub(1) / 2);
-        let spare_at_first = spare;
+        let spare_at_first = u32::from(founders.saturating_sub(1) / 2);
+        // Who loses a vote where the members change is up to the operator.
+        let mut spare = if changes.is_on { 0 } else { spare_at_first };
         let mut plan = Vec::new();
+        operator.operate(changes, unit, until, &mut plan);
         draw.plan(faults, unit, until, nodes, &mut spare, &mut plan);
         disks.plan(disk_faults, unit, until, nodes, &mut spare, &mut plan);
         let all = faults.union(disk_faults);
@@ -136,6 +154,23 @@ impl Swarm {
             has_least_storage,
         }
     }
+}
+
+/// The changes of the members that are drawn for a trial, before anything else is known of it.
+#[derive(Clone, Copy, Debug)]
+struct Changes {
+    /// Whether there are any.
+    is_on: bool,
+    /// The number of nodes that found the cluster.
+    founders: u16,
+    /// The number of further nodes, which join as learners.
+    newcomers: u16,
+}
+
+/// Plans a change of the members.
+fn push_change(plan: &mut Vec<Planned, PLAN_MAX>, at: Instant, add: NodeSet, remove: NodeSet) {
+    let (lasts, fault) = (None, Fault::Change { add, remove });
+    let _ = plan.push(Planned { at, lasts, fault });
 }
 
 /// Asserts that a plan leaves a majority that votes, of so many nodes to spare, and is over in time.
@@ -213,8 +248,87 @@ impl Draw {
         let gather = self.between(unit / 64, unit / 4);
         scenario.gather = if gathers { gather } else { Duration::ZERO };
         let is_misled = self.chance(1, 8);
-        scenario.second_founder = (is_misled && scenario.nodes > 1).then_some(NodeId(1));
+        scenario.second_founder = (is_misled && scenario.founders() > 1).then_some(NodeId(1));
         scenario.early = self.chance(1, 2);
+    }
+
+    /// Draws whether clients withdraw what is not answered soon, and whether they ask nodes that have not joined.
+    fn manners(&mut self, scenario: &mut Scenario) {
+        let unit = scenario.link.round_trip_max();
+        // Longer than a request takes in a quiet cluster, as each one that is made again may fill a slot more; up to several
+        // elections.
+        let (withdraws, patience) = (self.chance(1, 4), self.between(unit * 5, unit * 40));
+        scenario.patience = withdraws.then_some(patience);
+        scenario.asks_joining = self.chance(1, 4);
+    }
+
+    /// Draws whether the members change, and how many nodes there are besides the founders.
+    fn changes(&mut self, faults: FaultSet, founders: u16) -> Changes {
+        // Everything is drawn whether it is on or not.
+        let (is_on, newcomers) = (self.chance(1, 4), self.below(4));
+        let is_on = is_on && faults.contains(FaultKind::Change);
+        let room = NODES_OF_TRIAL.saturating_sub(founders);
+        let newcomers = u16::try_from(newcomers).unwrap_or(0).min(room);
+        Changes {
+            is_on,
+            founders,
+            newcomers: if is_on { newcomers } else { 0 },
+        }
+    }
+
+    /// Plans up to four changes of the members: the cluster grows, shrinks, replaces a member, or all of them at once. In
+    /// some trials the disk of a member is lost first, and another node takes its place.
+    fn operate(
+        &mut self,
+        changes: Changes,
+        unit: Duration,
+        until: Instant,
+        plan: &mut Vec<Planned, PLAN_MAX>,
+    ) {
+        if !changes.is_on {
+            return;
+        }
+        let founders = NodeSet::first(changes.founders);
+        let all = NodeSet::first(changes.founders + changes.newcomers);
+        let newcomers = all.minus(founders);
+        let span = until.since(Instant::ZERO);
+        let mut at = Instant::ZERO + self.span(span / 2);
+        let mut members = founders;
+        // Without the founder there might never be a cluster; and where a member is lost, a majority of the others must be
+        // left until it is replaced.
+        let loses = self.chance(1, 3) && changes.founders > 2 && !newcomers.is_empty();
+        if loses {
+            let lost = self.node_of(founders.without(NodeId(0)));
+            let new = self.node_of(newcomers);
+            let lasts = Some(self.between(unit / 4, unit * 30).min(until.since(at)));
+            let fault = Fault::Rot(Target::Node(lost));
+            let _ = plan.push(Planned { at, lasts, fault });
+            at = at + self.span(unit * 40);
+            members = members.without(lost).union(NodeSet::only(new));
+            let (add, remove) = (NodeSet::only(new), NodeSet::only(lost));
+            push_change(plan, at.min(until), add, remove);
+        }
+        for _ in 0..=self.below(3) {
+            at = at + self.span(span / 4);
+            let (old, unused) = (self.node_of(members), newcomers.minus(members));
+            let (new, kind) = (self.node_of(unused), self.below(4));
+            let add = if unused.is_empty() {
+                NodeSet::EMPTY
+            } else {
+                NodeSet::only(new)
+            };
+            let (add, remove) = match kind {
+                0 if !add.is_empty() => (add, NodeSet::EMPTY),
+                // The order of two changes is not certain, so nobody is removed for nothing while a lost member counts.
+                1 if !loses && members.len() > 1 => (NodeSet::EMPTY, NodeSet::only(old)),
+                2 if !unused.is_empty() && !loses => (unused, members),
+                _ if !add.is_empty() => (add, NodeSet::only(old)),
+                // Nothing is left to change.
+                _ => continue,
+            };
+            members = members.union(add).minus(remove);
+            push_change(plan, at.min(until), add, remove);
+        }
     }
 
     /// A number below a bound; one draw, as for all that follow up to `pick`.
@@ -591,7 +705,10 @@ mod tests {
         for seed in 0..500 {
             let trial = ALL.draw(seed);
             let mut for_good = trial.plan.iter().filter(|fault| fault.lasts.is_none());
-            assert!(for_good.all(|fault| fault.kind() == FaultKind::Crash));
+            assert!(
+                for_good
+                    .all(|fault| { matches!(fault.kind(), FaultKind::Crash | FaultKind::Change) })
+            );
             let down = trial.plan.iter().filter(|fault| fault.takes_a_vote());
             assert!(down.count() * 2 < usize::from(trial.scenario.nodes));
             let ends = |fault: &Planned| fault.at + fault.lasts.unwrap_or(Duration::ZERO);

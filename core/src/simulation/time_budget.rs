@@ -5,12 +5,13 @@
 //! runs usually take.
 
 use super::observer::{Answered, Asked, Observer, StepsTaken};
+use super::repetitions::Repetitions;
 use super::report::Bound;
 use super::scenario::{CLIENTS_MAX, Scenario};
 use super::violation::Violation;
 use crate::{
-    Ballot, Config, Duration, Instant, Message, NODES_MAX, Node, NodeId, NodeSet, Outcome, Slot,
-    StateMachine,
+    Ballot, Config, Duration, Epoch, Instant, Message, NODES_MAX, Node, NodeId, NodeSet, Outcome,
+    Slot, StateMachine,
 };
 use heapless::HistoryBuf;
 
@@ -54,6 +55,9 @@ pub struct Figures {
     /// Questions of nodes for decisions, and for what was accepted, that did not begin at the slot after the last one that was
     /// applied there (rules R2 and S2).
     pub stray_questions: u64,
+    /// Questions for pages or for decisions, and accepts, that a node has repeated sooner than its timers for them allow. This
+    /// says nothing where time is hidden.
+    pub hasty_repetitions: u64,
 }
 
 /// The most that a run may take once its faults are over. A round trip is the longest that there is, as it is or as nodes
@@ -76,6 +80,8 @@ pub struct Budget {
     pub denied_claims: u64,
     /// Questions that began at the wrong slot, in the whole run.
     pub stray_questions: u64,
+    /// Messages repeated too soon, in the whole run.
+    pub hasty_repetitions: u64,
     /// Messages for each node and each unit of work: see [`Figures::work`].
     pub messages: u64,
     /// Slots beyond one for each answer.
@@ -100,6 +106,7 @@ impl Budget {
         hasty_probes: 0,
         denied_claims: 0,
         stray_questions: 0,
+        hasty_repetitions: 0,
         messages: 4,
         spare_slots: 60,
     };
@@ -118,6 +125,9 @@ impl Figures {
     }
 
     /// What of the budget was not enough for a run of this scenario, if anything.
+    ///
+    /// Of several that are exceeded, the one is told that clients notice first: answers, then claims, messages and
+    /// slots.
     pub fn over(&self, budget: &Budget, scenario: &Scenario) -> Option<Bound> {
         let trip = scenario.trip();
         let heartbeat = scenario.config(NodeId(0)).heartbeat;
@@ -138,7 +148,10 @@ impl Figures {
             || self.denied_claims > budget.denied_claims
         {
             Some(Bound::Claims)
-        } else if self.messages > messages || self.stray_questions > budget.stray_questions {
+        } else if self.messages > messages
+            || self.stray_questions > budget.stray_questions
+            || self.hasty_repetitions > budget.hasty_repetitions
+        {
             Some(Bound::Messages)
         } else if self.slots > self.answers.saturating_add(budget.spare_slots) {
             Some(Bound::Slots)
@@ -149,6 +162,20 @@ impl Figures {
 }
 
 /// An [`Observer`] that takes the [`Figures`] of a run. It is told when the faults are over: see [`Pace::heal`].
+///
+/// ```
+/// use synod::Instant;
+/// use synod::machines::Kv;
+/// use synod::simulation::{Budget, Calm, KvScript, Pace, Scenario, Simulation, Verdict};
+///
+/// let scenario = Scenario::of(6, 3);
+/// let mut simulation = Simulation::<Calm<Kv<16>, KvScript, 3, 256>, 16, 16, 2>::new(&scenario, KvScript::new(11))?;
+/// let mut pace = Pace::new();
+/// pace.heal(Instant::ZERO); // nothing is planned to go wrong
+/// assert_eq!(simulation.run_observed(&mut (), &mut pace), Verdict::Done);
+/// assert_eq!(pace.figures().over(&Budget::USUAL, &scenario), None);
+/// # Ok::<(), synod::simulation::ScenarioError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pace {
     /// When it was told that the faults are over; `None` before that.
@@ -167,6 +194,8 @@ pub struct Pace {
     claimed_at: [Instant; NODES],
     /// When each node last promised another's claim.
     promised_at: [Instant; NODES],
+    /// The epoch of that claim: in a later one the node is not bound by it (rule V1).
+    promised_in: [Epoch; NODES],
     /// The ballot that each node claims, and when it last asked for promises; null once it leads.
     under_way: [(Ballot, Instant); NODES],
     /// Up to where each node had applied the log after its last steps.
@@ -176,6 +205,8 @@ pub struct Pace {
     /// What nodes said to those who asked, the newest of it: an answer may be taken for one to a later question about the same
     /// ballot, which a node asks that has started again.
     said: HistoryBuf<Said, SAID>,
+    /// What nodes have said that they may say again.
+    repetitions: Repetitions,
     /// The furthest slot that a node has applied, and the one that it was when the faults were over.
     applied: Slot,
     applied_then: Slot,
@@ -216,10 +247,12 @@ impl Pace {
             promised: Ballot::NULL,
             claimed_at: [Instant::FAR_FUTURE; NODES],
             promised_at: [Instant::FAR_FUTURE; NODES],
+            promised_in: [Epoch::FIRST; NODES],
             under_way: [(Ballot::NULL, Instant::ZERO); NODES],
             applied_by: [Slot::ZERO; NODES],
             probes: [Ballot::NULL; NODES],
             said: HistoryBuf::new(),
+            repetitions: Repetitions::new(),
             applied: Slot::ZERO,
             applied_then: Slot::ZERO,
             figures: Figures {
@@ -237,11 +270,14 @@ impl Pace {
                 hasty_probes: 0,
                 denied_claims: 0,
                 stray_questions: 0,
+                hasty_repetitions: 0,
             },
         }
     }
 
     /// All faults are over.
+    ///
+    /// Only the caller knows when that is: when the weather has ended, the plan is over, and nothing late is under way.
     pub fn heal(&mut self, now: Instant) {
         self.healed = Some(now);
         self.now = now;
@@ -263,12 +299,17 @@ impl Pace {
             && *probe != ballot
         {
             *probe = ballot;
-            self.figures.hasty_probes += u64::from(self.has_just_promised(node, config));
+            self.figures.hasty_probes +=
+                u64::from(self.has_just_promised(node, ballot.epoch(), config));
         }
     }
 
-    /// Whether a node has promised another's claim less than half an election timeout ago.
-    fn has_just_promised(&self, node: NodeId, config: &Config) -> bool {
+    /// Whether a node has promised another's claim of the same epoch less than half an election timeout ago.
+    fn has_just_promised(&self, node: NodeId, epoch: Epoch, config: &Config) -> bool {
+        let promised_in = self.promised_in.get(usize::from(node.0));
+        if promised_in != Some(&epoch) {
+            return false;
+        }
         self.since(&self.promised_at, node)
             .is_some_and(|since| since < config.election_timeout / 2)
     }
@@ -283,7 +324,8 @@ impl Pace {
     /// A node that has seen no higher ballot than this one grants a probe; too soon, if it has just promised another's claim,
     /// or claims that ballot itself (rule L7).
     fn consent(&mut self, node: NodeId, highest: Ballot, config: &Config) {
-        let is_hasty = self.has_just_promised(node, config) || self.claims(node, highest, config);
+        let is_hasty = self.has_just_promised(node, highest.epoch(), config)
+            || self.claims(node, highest, config);
         self.figures.hasty_probes += u64::from(is_hasty);
     }
 
@@ -306,6 +348,7 @@ impl Pace {
 
     /// A node that has applied so much by now asks for what follows, in one of its last steps.
     fn question(&mut self, node: NodeId, from: Slot, applied: Slot) {
+        // As of its steps before these: which of several steps asked is not known.
         let before = self.applied_by.get(usize::from(node.0)).copied();
         let before = before.unwrap_or(Slot::ZERO);
         self.figures.stray_questions += u64::from(from <= before || from.back(1) > applied);
@@ -320,9 +363,13 @@ impl Pace {
 
     /// A node promises a claim, at this time or later: until its driver sends the promise, or while the node is paused, its
     /// own clock has gone on.
-    fn promise(&mut self, node: NodeId, when: Instant) {
-        if let Some(at) = self.promised_at.get_mut(usize::from(node.0)) {
-            *at = when;
+    fn promise(&mut self, node: NodeId, epoch: Epoch, when: Instant) {
+        let index = usize::from(node.0);
+        if let (Some(at), Some(promised_in)) = (
+            self.promised_at.get_mut(index),
+            self.promised_in.get_mut(index),
+        ) {
+            (*at, *promised_in) = (when, epoch);
         }
     }
 
@@ -341,7 +388,8 @@ impl Pace {
     }
 
     /// A node claims a ballot, or asks for more of what it was promised. Returns whether it is the former.
-    fn claim(&mut self, node: NodeId, ballot: Ballot, config: &Config) -> bool {
+    fn claim(&mut self, node: NodeId, ballot: Ballot, voters: (&Config, NodeSet)) -> bool {
+        let (config, members) = voters;
         let index = usize::from(node.0);
         let asked = self.probes.get(index).copied().unwrap_or(Ballot::NULL);
         // Before the claim counts as promised: whoever claims promises its own ballot, which is no news from others.
@@ -351,17 +399,26 @@ impl Pace {
         else {
             return false;
         };
+        // A repeated prepare, or one of an earlier attempt that leaves late.
         if *claimed >= ballot {
             return false;
         }
         let since = core::mem::replace(at, self.now);
-        let is_hasty =
-            since < Instant::FAR_FUTURE && self.now.since(since) < config.election_timeout / 2;
+        // The first claim of an epoch needs no consent, and comes at once: the leader that has ended the epoch before makes
+        // it (rule V9).
+        let succeeds = ballot.epoch() > Epoch::FIRST && ballot.round() == 1;
+        let is_hasty = since < Instant::FAR_FUTURE
+            && self.now.since(since) < config.election_timeout / 2
+            && !succeeds;
         *claimed = ballot;
+        // A claim that it had promised before cannot win any more, as this one is above it.
+        if let Some(promised_at) = self.promised_at.get_mut(index) {
+            *promised_at = Instant::FAR_FUTURE;
+        }
         // The first answer is one after the faults, so that a late claim is always one that is counted as such.
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
-        figures.denied_claims += u64::from(!consents.is_quorum(config.members));
+        figures.denied_claims += u64::from(!consents.is_quorum(members) && !succeeds);
         figures.claims_in_all += 1;
         figures.claims += u64::from(self.healed.is_some());
         figures.late_claims += u64::from(figures.first_answer.is_some());
@@ -409,10 +466,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.figures.messages <= self.figures.messages_in_all,
                 "a part is more than the whole"
             );
+            self.figures.hasty_repetitions += self.repetitions.say(taken, outgoing);
             let me = taken.node.id();
             match &outgoing.message {
                 Message::Prepare { ballot, from } => {
-                    if self.claim(me, *ballot, taken.node.config()) {
+                    if self.claim(me, *ballot, (taken.node.config(), taken.node.members())) {
                         self.question(me, *from, taken.progress.applied);
                     }
                     self.set_under_way(me, *ballot);
@@ -423,7 +481,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 // With any other ballot it is a refusal.
                 Message::Promise {
                     ballot, promised, ..
-                } if ballot == promised => self.promise(me, taken.since),
+                } if ballot == promised => self.promise(me, ballot.epoch(), taken.since),
                 Message::ProbeReply {
                     ballot,
                     granted,
@@ -457,6 +515,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.promised = self.promised.max(node.promised());
         self.set_applied(node.id(), node.applied());
         self.set_under_way(node.id(), Ballot::NULL);
+        self.repetitions.forget(node.id());
         // It no longer knows when it promised.
         if let Some(at) = self.promised_at.get_mut(usize::from(node.id().0)) {
             *at = Instant::FAR_FUTURE;
@@ -480,6 +539,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.is_healed() {
             return Ok(());
         }
+        // Registrations count as well: they take a slot and messages like any other request.
         self.figures.answers += 1;
         // A client whose session was given up was told so, at the cost of a slot, and has not what it wanted.
         if matches!(answered.outcome, Outcome::Evicted) {
@@ -527,7 +587,7 @@ mod tests {
         };
         let denied = |pace: &Pace| {
             let mut pace = pace.clone();
-            pace.claim(me, later, &config);
+            pace.claim(me, later, (&config, config.members));
             pace.figures.denied_claims
         };
         let mut pace = Pace::new();

@@ -1,4 +1,8 @@
 //! Violations of the rules that are checked in a run, and the names of the rules.
+//!
+//! A violation says which node did something that no node may do, and at which slot and ballot. It is small and has no
+//! text of its own but one that never changes, so that checkers run on a microcontroller as well; the words are made when
+//! it is displayed.
 
 use crate::{Ballot, NodeId, RequestNumber, Slot};
 use core::fmt;
@@ -38,6 +42,11 @@ pub enum Rule {
     NotLinearizable,
     StorageLost,
     StorageFull,
+    StorageMiscounted,
+    Contradiction,
+    Garbled,
+    Malformed,
+    BrokenState,
 }
 
 const _: () = {
@@ -53,7 +62,7 @@ const _: () = {
 
 impl Rule {
     /// Every rule, in the order of the variants.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::Disagreement,
         Self::WrongAnswer,
         Self::Divergence,
@@ -80,6 +89,11 @@ impl Rule {
         Self::NotLinearizable,
         Self::StorageLost,
         Self::StorageFull,
+        Self::StorageMiscounted,
+        Self::Contradiction,
+        Self::Garbled,
+        Self::Malformed,
+        Self::BrokenState,
     ];
 
     /// Its place in [`Rule::ALL`].
@@ -119,6 +133,11 @@ impl Rule {
             Self::NotLinearizable => "not-linearizable",
             Self::StorageLost => "storage-lost",
             Self::StorageFull => "storage-full",
+            Self::StorageMiscounted => "storage-miscounted",
+            Self::Contradiction => "contradiction",
+            Self::Garbled => "garbled",
+            Self::Malformed => "malformed",
+            Self::BrokenState => "broken-state",
         }
     }
 }
@@ -315,6 +334,34 @@ pub enum Violation {
         /// The node.
         node: NodeId,
     },
+    /// A journal takes its storage to have held less than it has: it would begin its checkpoints too late (rule T5).
+    StorageMiscounted {
+        /// The node.
+        node: NodeId,
+    },
+    /// What a node says of its leader, its leadership and the highest ballot cannot all be so (rules F1 and L4).
+    Contradiction {
+        /// The node.
+        node: NodeId,
+    },
+    /// A message has no frame, or is read from it otherwise than it was written.
+    Garbled {
+        /// The node that sends it.
+        node: NodeId,
+    },
+    /// Nodes took messages for malformed that other nodes had sent, and that arrived as they were sent.
+    Malformed {
+        /// How many messages.
+        messages: u64,
+    },
+    /// A node's own invariants do not hold between two steps: see
+    /// [`Node::check_invariants`](crate::Node::check_invariants).
+    BrokenState {
+        /// The node.
+        node: NodeId,
+        /// What is wrong with it.
+        broken: &'static str,
+    },
 }
 
 impl Violation {
@@ -347,6 +394,11 @@ impl Violation {
             Self::NotLinearizable { .. } => Rule::NotLinearizable,
             Self::StorageLost { .. } => Rule::StorageLost,
             Self::StorageFull { .. } => Rule::StorageFull,
+            Self::StorageMiscounted { .. } => Rule::StorageMiscounted,
+            Self::Contradiction { .. } => Rule::Contradiction,
+            Self::Garbled { .. } => Rule::Garbled,
+            Self::Malformed { .. } => Rule::Malformed,
+            Self::BrokenState { .. } => Rule::BrokenState,
         }
     }
 
@@ -384,7 +436,12 @@ impl fmt::Display for Violation {
             Self::Halted { .. }
             | Self::Overfull { .. }
             | Self::StorageLost { .. }
-            | Self::StorageFull { .. } => self.fmt_limit(f),
+            | Self::StorageFull { .. }
+            | Self::StorageMiscounted { .. } => self.fmt_limit(f),
+            Self::Contradiction { .. }
+            | Self::Garbled { .. }
+            | Self::Malformed { .. }
+            | Self::BrokenState { .. } => self.fmt_saying(f),
         }
     }
 }
@@ -518,6 +575,31 @@ impl Violation {
                 f,
                 "{node} has no room for what it writes, on storage that has all of its room"
             ),
+            Self::StorageMiscounted { node } => write!(
+                f,
+                "{node} takes its storage to have held less than it has held"
+            ),
+            _ => f.write_str(self.name()),
+        }
+    }
+
+    /// Describes what a node says of itself, or says so that others do not understand it; and what it does not say.
+    fn fmt_saying(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contradiction { node } => write!(
+                f,
+                "what {node} says of its leader, its leadership and the highest ballot cannot all be so"
+            ),
+            Self::Garbled { node } => {
+                write!(f, "{node} says what no frame gives back as it was said")
+            }
+            Self::Malformed { messages } => write!(
+                f,
+                "{messages} messages of nodes were taken for malformed, and arrived as they were sent"
+            ),
+            Self::BrokenState { node, broken } => {
+                write!(f, "{node} is in a state that it must not be in: {broken}")
+            }
             _ => f.write_str(self.name()),
         }
     }
@@ -572,6 +654,14 @@ mod tests {
             Violation::NotLinearizable { client, number },
             Violation::StorageLost { node },
             Violation::StorageFull { node },
+            Violation::StorageMiscounted { node },
+            Violation::Contradiction { node },
+            Violation::Garbled { node },
+            Violation::Malformed { messages: 2 },
+            Violation::BrokenState {
+                node,
+                broken: "is odd",
+            },
         ];
         assert_eq!(all.map(|violation| violation.rule()), Rule::ALL);
         let texts: BTreeSet<_> = all.iter().map(ToString::to_string).collect();

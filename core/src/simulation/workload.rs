@@ -1,4 +1,7 @@
 //! Workloads: what clients ask for, and which answers are right.
+//!
+//! A workload is asked for commands and told the answers, client by client. One that can foretell each answer turns
+//! every client into a checker: each has a key or an account of its own, in which only its own requests show.
 
 use super::scenario::CLIENTS_MAX;
 use crate::StateMachine;
@@ -11,6 +14,13 @@ pub trait Workload<M: StateMachine> {
 
     /// Whether the output of that request is right. Called once for each, in order.
     fn check(&mut self, client: u16, number: u32, output: &M::Output) -> bool;
+
+    /// Whether a command changes nothing, whatever the state: then it does no harm if it is applied although the client has
+    /// withdrawn it and asks for it under another number.
+    fn is_read(&self, command: &M::Command) -> bool {
+        let _ = command;
+        false
+    }
 
     /// How many requests a client makes in all.
     fn requests(&self, client: u16) -> u64;
@@ -92,6 +102,10 @@ impl<const KEYS: usize> Workload<Kv<KEYS>> for KvScript {
         (number <= self.requests).then_some(command)
     }
 
+    fn is_read(&self, command: &KvCommand) -> bool {
+        matches!(command, KvCommand::Get(_))
+    }
+
     fn check(&mut self, client: u16, number: u32, output: &KvReply) -> bool {
         self.go_on(client, number)
             .is_some_and(|right| *output == right)
@@ -130,6 +144,16 @@ const BANK_STEPS: [BankStep; 8] = [
 
 /// Each client has an account of its own, named A, B and so on, and uses it in eight steps, over and over: balance,
 /// deposit 10, deposit 5, balance, withdraw 4, balance, a withdrawal that must be refused, balance.
+///
+/// ```
+/// use synod::machines::{Bank, BankReply};
+/// use synod::simulation::{BankScript, Workload};
+///
+/// let mut script = BankScript::new(8);
+/// assert!(Workload::<Bank<1>>::check(&mut script, 0, 1, &BankReply::Balance(0)));
+/// assert!(Workload::<Bank<1>>::check(&mut script, 0, 2, &BankReply::Balance(10)), "a deposit");
+/// assert!(!Workload::<Bank<1>>::check(&mut script, 0, 3, &BankReply::Balance(5)), "it is lost");
+/// ```
 #[derive(Clone, Debug)]
 pub struct BankScript {
     /// How many requests each client makes.
@@ -194,6 +218,10 @@ impl<const ACCOUNTS: usize> Workload<Bank<ACCOUNTS>> for BankScript {
             BankStep::Withdraw(amount) => BankCommand::Withdraw(account, amount),
         };
         (number <= self.requests).then_some(command)
+    }
+
+    fn is_read(&self, command: &BankCommand) -> bool {
+        matches!(command, BankCommand::Balance(_))
     }
 
     fn check(&mut self, client: u16, number: u32, output: &BankReply) -> bool {

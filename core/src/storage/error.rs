@@ -75,9 +75,12 @@ impl<E: fmt::Display> fmt::Display for OpenError<E> {
 /// Writes the first difference between two identities.
 fn foreign(f: &mut fmt::Formatter<'_>, expected: &Identity, found: &Identity) -> fmt::Result {
     // The version first, as all else may mean something else in another one.
-    let (what, expected, found) = if found.version != expected.version {
-        let versions = (u32::from(expected.version), u32::from(found.version));
-        ("version", versions.0, versions.1)
+    let (what, expected, found): (&str, u32, u32) = if found.version != expected.version {
+        return write!(
+            f,
+            "the storage has records of version {}, and this program reads version {}: use the program that wrote it, or found a new cluster with new storage",
+            found.version, expected.version
+        );
     } else if found.fingerprint != expected.fingerprint {
         return write!(
             f,

@@ -12,7 +12,7 @@ use core::hash::Hash;
 /// call in this order:
 ///
 /// 1. [`Journal::write`] with the writes in the outbox;
-/// 2. [`Journal::sync`];
+/// 2. [`Journal::sync`], even if there were no writes: after a start, records may be there that were never synced;
 /// 3. only then send the messages and hand out the replies of the outbox.
 ///
 /// If either returns an error, nothing of the outbox may leave: see the contract of a driver in [`storage`](super).
@@ -103,6 +103,8 @@ pub(super) struct Tail {
     pub(super) used: usize,
     /// The number of the first record that is needed, and the bytes from there on; `None` before the first checkpoint.
     pub(super) needed: Option<(u32, usize)>,
+    /// True if the last record is a seal, so that all of them are durable.
+    pub(super) is_sealed: bool,
 }
 
 impl<S: Storage> Journal<S> {
@@ -123,7 +125,12 @@ impl<S: Storage> Journal<S> {
             under_way: None,
             // Records that were about to be dropped when power failed are dropped later, with the first sync.
             complete: tail.needed.map(|(begin, bytes)| Complete { begin, bytes }),
-            condition: Condition::Synced,
+            // What was read and never synced must be, before others hear of it.
+            condition: if tail.is_sealed {
+                Condition::Synced
+            } else {
+                Condition::Written
+            },
             checkpoints: 0,
             mistake: Mistake::NONE,
         }
@@ -170,6 +177,12 @@ impl<S: Storage> Journal<S> {
         let whose = (self.identity, self.incarnation, self.started, self.joined);
         let records = (self.next, self.used, self.condition);
         (whose, records, self.under_way, self.complete)
+    }
+
+    /// True if everything that the storage holds is durable. A journal that was opened on records which were never synced
+    /// begins with false, until the first [`Journal::sync`]: the node has read them, and may tell of them.
+    pub fn is_synced(&self) -> bool {
+        self.condition == Condition::Synced
     }
 
     /// True if a checkpoint has begun and is not complete.
@@ -488,7 +501,6 @@ impl<S: Storage> Journal<S> {
     }
 
     /// Appends the next record.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) -> Result<(), JournalError<S::Error>> {
         debug_assert!(bytes.len() <= S::RECORD_MAX, "checked at compile time");
         self.storage.append(bytes).map_err(JournalError::Storage)?;
@@ -515,7 +527,6 @@ impl<S: Storage> Journal<S> {
 
     /// Writes the first record of all: the identity of the node. It is synced before the node says anything, so that storage
     /// which has lost nothing is empty only before anybody has heard of its node (rule D2).
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn provisioned(mut self) -> Result<Self, JournalError<S::Error>> {
         self.append::<()>(&Record::Identity(self.identity))?;
         self.try_sync()?;

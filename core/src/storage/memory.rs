@@ -1,4 +1,7 @@
 //! Storage in memory, for tests and for boards whose memory survives a restart.
+//!
+//! It is also the shortest implementation of [`Storage`], for whoever writes one: records behind each other, each with
+//! its length and the complement of that, so that a length that has rotted is noticed.
 
 use super::{JOURNAL_RECORD_MAX, Storage};
 use core::fmt;

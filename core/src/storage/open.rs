@@ -4,7 +4,7 @@ use super::record::{Begin, Identity, Record};
 use super::replay::Replay;
 use super::{Damage, Journal, JournalError, OpenError, Storage, Tail};
 use crate::mutant::Mistake;
-use crate::{Config, Durable, Instant, Node, StateMachine};
+use crate::{Config, Durable, Instant, Node, NodeSet, StateMachine};
 
 /// The result of opening the storage of a node. Nothing in it was changed.
 ///
@@ -122,7 +122,7 @@ impl<S: Storage> Journal<S> {
         }
         let past = match survey.replay_start() {
             Ok(None) => None,
-            Ok(Some(begin)) => match replay(&mut storage, begin, mistake)? {
+            Ok(Some(begin)) => match replay(&mut storage, begin, (config.members, mistake))? {
                 Ok(durable) => Some(durable),
                 Err(damage) => return Ok(Opened::Damaged(Damaged { storage, damage })),
             },
@@ -137,6 +137,7 @@ impl<S: Storage> Journal<S> {
             needed: survey
                 .complete
                 .map(|complete| (complete.at, complete.bytes)),
+            is_sealed: survey.is_sealed,
         };
         Ok(Opened::Intact(Intact {
             storage,
@@ -153,9 +154,9 @@ impl<S: Storage> Journal<S> {
 fn replay<S: Storage, M: StateMachine, const WINDOW: usize, const CLIENTS: usize>(
     storage: &mut S,
     (at, begin): (u32, Begin),
-    mistake: Mistake,
+    (members, mistake): (NodeSet, Mistake),
 ) -> Result<Result<Durable<M, WINDOW, CLIENTS>, Damage>, OpenError<S::Error>> {
-    let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin);
+    let mut replay = Replay::<M, WINDOW, CLIENTS>::new(at, &begin, members);
     replay.mistake = mistake;
     storage
         .read(|bytes| replay.take_page(bytes))
@@ -240,6 +241,7 @@ impl<S: Storage> Empty<S> {
             next: 1,
             used: self.used,
             needed: None,
+            is_sealed: true,
         };
         debug_assert_eq!(tail.identity, self.identity, "opened for other capacities");
         self.config.validate().map_err(JournalError::Config)?;
@@ -268,7 +270,6 @@ impl<S> Damaged<S> {
 }
 
 /// Builds the node that goes on from a past, or one that is new. It votes in either case.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn begin<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     config: Config,
     past: Option<Durable<M, WINDOW, CLIENTS>>,
@@ -309,6 +310,8 @@ struct Survey {
     first: Option<u32>,
     /// The number of the last readable record.
     next: Option<u32>,
+    /// True if the last readable record is a seal.
+    is_sealed: bool,
     /// The first missing number, among those that matter.
     gap: Option<u32>,
     /// A checkpoint whose end has not been read yet.
@@ -325,6 +328,7 @@ impl Survey {
         self.used = self.used.saturating_add(taken);
         if let Some((number, record)) = Record::<C>::decode(bytes) {
             self.observe_number(number);
+            self.is_sealed = matches!(record, Record::Seal);
             self.see(number, &record);
         } else {
             self.unreadable = self.unreadable.saturating_add(1);

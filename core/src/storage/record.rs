@@ -14,7 +14,7 @@ pub const JOURNAL_RECORD_MAX: usize = 512;
 
 /// The version of the format. Other versions are not read.
 /// It is a part of the identity, so that storage of another version is foreign and not damaged.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The length of a record without the fields of its kind, in bytes.
 pub(super) const FRAME: usize = 4 + 4 + 1;

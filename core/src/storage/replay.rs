@@ -6,7 +6,7 @@ use crate::mutant::{Mistake, Mutant};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::snapshot::{Installing, State};
 use crate::window::Window;
-use crate::{Durable, Entry, Proposal, Slot, StateMachine};
+use crate::{Ballot, Durable, Entry, NodeSet, Proposal, Slot, StateMachine};
 
 /// Rebuilds an acceptor and a replicated state.
 ///
@@ -35,7 +35,8 @@ pub(super) struct Replay<M: StateMachine, const WINDOW: usize, const CLIENTS: us
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDOW, CLIENTS> {
-    pub(super) fn new(at: u32, begin: &Begin) -> Self {
+    /// Begins to replay the checkpoint whose first record has this number, for a cluster that was founded by `members`.
+    pub(super) fn new(at: u32, begin: &Begin, members: NodeSet) -> Self {
         // The votes and the promise before the checkpoint are gone with their records, and are repeated at its beginning.
         let mut acceptor = Acceptor::new();
         acceptor.promise(begin.promised);
@@ -44,7 +45,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             snapshot: Some(Installing::new(begin.snapshot, begin.pages)),
             acceptor,
             decided: Window::new(Slot::ZERO),
-            state: State::genesis(),
+            state: State::genesis(members),
             ended: false,
             damage: None,
             mistake: Mistake::NONE,
@@ -83,6 +84,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             "votes up to the snapshot are not needed (T1)"
         );
         self.state = state;
+        self.begin_epoch();
         Ok(())
     }
 
@@ -175,7 +177,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
             let Some(proposal) = known else {
                 return Err(Damage::Hole { slot: next });
             };
-            self.state.apply(next, &proposal);
+            self.apply(next, &proposal);
         }
         debug_assert!(
             self.state.applied >= applied,
@@ -193,8 +195,28 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         while let Some(next) = self.state.applied.next()
             && let Some(proposal) = self.decided.get(next).copied()
         {
-            self.state.apply(next, &proposal);
+            self.apply(next, &proposal);
+        }
+        // Rule V6: a node votes in an epoch only when it has applied the end of the one before, which was stored before.
+        if self.acceptor.promised().epoch() > self.state.membership.epoch {
+            let slot = self.state.applied.next().unwrap_or(self.state.applied);
+            return Err(Damage::Hole { slot });
         }
         Ok(Durable::restored(self.acceptor, self.state))
+    }
+
+    /// Applies the next slot. If an epoch begins after it, earlier votes for later slots are void (rule V3).
+    fn apply(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
+        let before = self.state.membership.epoch;
+        self.state.apply(slot, proposal);
+        if self.state.membership.epoch > before {
+            self.begin_epoch();
+        }
+    }
+
+    /// Begins the epoch of the state for the acceptor.
+    fn begin_epoch(&mut self) {
+        let floor = Ballot::floor(self.state.membership.epoch);
+        self.acceptor.begin_epoch(floor, self.state.applied);
     }
 }

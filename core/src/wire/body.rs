@@ -2,8 +2,9 @@
 
 use super::Unencodable;
 use crate::{
-    Ballot, ClientId, Entries, Entry, Message, MessageKind, NodeId, Outcome, Proposal, Proposals,
-    Reader, RequestKey, RequestNumber, Sink, Slot, SnapshotId, StateMachine, Value, Writer,
+    Ballot, ChangeError, ClientId, Entries, Entry, Epoch, Message, MessageKind, Outcome, Proposal,
+    Proposals, Reader, RequestKey, RequestNumber, Sink, Slot, SnapshotId, StateMachine, Value,
+    Writer,
 };
 use heapless::Vec;
 
@@ -50,7 +51,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             to.put_u32(*pages);
             to.put(bytes);
         }
-        Message::Probe { ballot } | Message::HeartbeatReply { ballot } => put_ballot(to, *ballot)?,
+        Message::Probe { ballot } => put_ballot(to, *ballot)?,
         Message::ProbeReply {
             ballot,
             granted,
@@ -66,12 +67,20 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             ballot,
             decided: slot,
         }
+        | Message::HeartbeatReply {
+            ballot,
+            applied: slot,
+        }
+        | Message::Superseded {
+            ballot,
+            applied: slot,
+        }
         | Message::Heartbeat {
             ballot,
             decided: slot,
             ..
         } => {
-            // One arm for three kinds that begin alike; only a heartbeat goes on, with its chain (rule N3).
+            // One arm for kinds that begin alike; only a heartbeat goes on, with its chain (rule N3).
             put_ballot(to, *ballot)?;
             put_slot(to, *slot);
             if let Message::Heartbeat { chain, .. } = message {
@@ -201,7 +210,6 @@ fn write_run<M: StateMachine, const PAGE: usize>(
 ///
 /// Nothing that it returns is trusted: every field is one that some node could send, and no more. The door of the node
 /// and its handlers check what the fields say.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn read<M: StateMachine, const PAGE: usize>(
     kind: MessageKind,
     from: &mut Reader<'_>,
@@ -254,6 +262,11 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
         },
         MessageKind::HeartbeatReply => Message::HeartbeatReply {
             ballot: ballot(from)?,
+            applied: slot(from)?,
+        },
+        MessageKind::Superseded => Message::Superseded {
+            ballot: ballot(from)?,
+            applied: slot(from)?,
         },
         MessageKind::Propose => Message::Propose {
             retry: bool_of(from)?,
@@ -331,18 +344,12 @@ fn read_run<M: StateMachine, const PAGE: usize>(
     })
 }
 
-/// The length of a ballot's round in bytes: see [`Ballot::ROUND_MAX`].
-const ROUND: usize = 6;
+/// The length of a ballot's epoch and round in bytes: see [`Ballot::bits`].
+const ROUND: usize = 4 + 2;
 
-const _: () = assert!(
-    Ballot::ROUND_MAX >> (8 * ROUND) == 0,
-    "the bytes that are left out of a round are zero (N1)"
-);
-
-/// Writes a ballot: the round in six bytes and the node in one, where memory takes eight in all.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
+/// Writes a ballot: the round in four bytes, the epoch in two and the node in one, where memory takes eight in all.
 pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unencodable> {
-    for byte in ballot.round().to_le_bytes().iter().take(ROUND) {
+    for byte in (ballot.bits() >> 16).to_le_bytes().iter().take(ROUND) {
         to.put_u8(*byte);
     }
     to.put_u8(u8::try_from(ballot.leader().0).map_err(|_| Unencodable)?);
@@ -350,14 +357,13 @@ pub(super) fn put_ballot(to: &mut Writer<'_>, ballot: Ballot) -> Result<(), Unen
 }
 
 /// Reads a ballot. Its node may be no member; the receiver of the message checks whose ballot it is.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn ballot(from: &mut Reader<'_>) -> Option<Ballot> {
     let mut round = [0; 8];
     for (place, byte) in round.iter_mut().zip(from.array::<ROUND>()?) {
         *place = byte;
     }
     let round = u64::from_le_bytes(round);
-    Some(Ballot::new(round, NodeId(u16::from(from.u8()?))))
+    Some(Ballot::from_bits(round << 16 | u64::from(from.u8()?)))
 }
 
 /// Writes a slot, in eight bytes: slots are never reused, so no shorter form would last (rule N1).
@@ -481,6 +487,14 @@ pub(super) fn put_outcome<O: Value>(to: &mut Writer<'_>, outcome: &Outcome<O>) {
         Outcome::Evicted => to.put_u8(3),
         Outcome::Reused => to.put_u8(4),
         Outcome::Busy => to.put_u8(5),
+        Outcome::Reconfigured { epoch } => {
+            to.put_u8(6);
+            to.put(&epoch.0.to_le_bytes());
+        }
+        Outcome::Unchanged(error) => {
+            to.put_u8(7);
+            error.encode(to);
+        }
     }
 }
 
@@ -497,6 +511,10 @@ pub(super) fn outcome<O: Value>(from: &mut Reader<'_>) -> Option<Outcome<O>> {
         3 => Outcome::Evicted,
         4 => Outcome::Reused,
         5 => Outcome::Busy,
+        6 => Outcome::Reconfigured {
+            epoch: Epoch(u16::from_le_bytes(from.array()?)),
+        },
+        7 => Outcome::Unchanged(ChangeError::decode(from)?),
         _ => return None,
     })
 }

@@ -94,6 +94,7 @@ pub(super) fn write_answer<O: Value>(
                 NodeState::Voting => 2,
                 NodeState::Leading => 3,
                 NodeState::Halted => 4,
+                NodeState::Retired => 5,
             });
             put_leader(to, status.leader)?;
             put_slot(to, status.applied);

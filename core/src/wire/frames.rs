@@ -86,7 +86,6 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     /// # Errors
     ///
     /// [`Unencodable`]: no node sends such a message.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn encode(
         &self,
         envelope: &Envelope<M, PAGE>,
@@ -126,7 +125,6 @@ impl<M: StateMachine, const PAGE: usize, const MTU: usize> Frames<M, PAGE, MTU> 
     /// # Errors
     ///
     /// [`Unencodable`]: no node sends such an answer.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn encode_answer(
         &self,
         answered: &AnswerEnvelope<M::Output>,
@@ -243,7 +241,6 @@ fn answered<O: Value>(kind: u8, reader: &mut Reader<'_>) -> Option<AnswerEnvelop
 }
 
 /// Writes the header of a frame.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn open(writer: &mut Writer<'_>, kind: u8, cluster: u32, (from, to): (u8, u8)) {
     writer.put_u8(VERSION);
     writer.put_u8(kind);
@@ -254,7 +251,6 @@ fn open(writer: &mut Writer<'_>, kind: u8, cluster: u32, (from, to): (u8, u8)) {
 
 /// Writes the checksum; returns the length of the frame. A frame that does not fit fails here, once for all fields: a
 /// writer that has overflowed takes nothing more.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn seal(mut writer: Writer<'_>) -> Result<usize, Unencodable> {
     let len = writer.len();
     debug_assert!(

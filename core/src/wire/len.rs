@@ -16,8 +16,8 @@ const _: () = assert!(
     "the longest page of a snapshot fits into a frame of IEEE 802.15.4"
 );
 
-/// The length of a ballot in bytes: round and node.
-const BALLOT: usize = 6 + 1;
+/// The length of a ballot in bytes: round, epoch and node.
+const BALLOT: usize = 4 + 2 + 1;
 /// The length of a slot in bytes.
 const SLOT: usize = 8;
 /// The length of the key of a request in bytes: client and number.

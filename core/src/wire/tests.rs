@@ -6,9 +6,9 @@ use super::{Frame, FrameError, Frames, LEN_MIN, OVERHEAD, Unencodable, VERSION, 
 use crate::checksum::crc32;
 use crate::client::{Address, Answer, AnswerEnvelope, Question, QuestionEnvelope};
 use crate::{
-    Ballot, ClientId, Config, Entries, Entry, Envelope, MalformedPage, Message, MessageKind, Node,
-    NodeId, NodeState, Outcome, Proposal, Proposals, Reader, RequestKey, RequestNumber, Sink, Slot,
-    SnapshotId, StateMachine, Status, Writer,
+    Ballot, Change, ChangeError, ClientId, Config, Entries, Entry, Envelope, Epoch, MalformedPage,
+    Message, MessageKind, Node, NodeId, NodeState, Outcome, Proposal, Proposals, Reader,
+    RequestKey, RequestNumber, Sink, Slot, SnapshotId, StateMachine, Status, Writer,
 };
 use core::fmt::Write;
 use heapless::Vec;
@@ -60,6 +60,43 @@ fn proposal(command: u32) -> Proposal<u32> {
 
 fn ballot(round: u64, leader: u16) -> Ballot {
     Ballot::new(round, NodeId(leader))
+}
+
+/// A change of the members that ends epoch 0x0102: from now on the nodes 1, 2 and 63 vote.
+fn change() -> Proposal<u32> {
+    let members = [1, 2, 63].map(NodeId).into_iter().collect();
+    Proposal::Reconfigure(Change {
+        epoch: Epoch(0x0102),
+        members,
+    })
+}
+
+/// The reasons for which a change of the members has no effect.
+fn refusals() -> [(&'static str, ChangeError); 5] {
+    [
+        (
+            "response, unchanged: another epoch",
+            ChangeError::Epoch {
+                present: Epoch(0x0103),
+            },
+        ),
+        ("response, unchanged: no members", ChangeError::NoMembers),
+        (
+            "response, unchanged: a node that was removed",
+            ChangeError::Removed { node: NodeId(63) },
+        ),
+        (
+            "response, unchanged: the last epoch",
+            ChangeError::LastEpoch,
+        ),
+        (
+            "response, unchanged: a node that is behind",
+            ChangeError::Behind {
+                node: NodeId(63),
+                by: 0x0400,
+            },
+        ),
+    ]
 }
 
 fn entry(slot: u64) -> Entry<u32> {
@@ -138,6 +175,7 @@ fn vectors() -> std::vec::Vec<(&'static str, Held)> {
     messages.extend(before_office(first, slot));
     messages.extend(in_office(first, slot));
     messages.extend(of_requests(slot));
+    messages.extend(of_changes(slot));
     let message = |(name, message)| (name, Held::Message(envelope(message)));
     let mut all: std::vec::Vec<_> = messages.into_iter().map(message).collect();
     all.extend(of_clients(slot));
@@ -213,8 +251,26 @@ fn of_clients(slot: Slot) -> std::vec::Vec<(&'static str, Held)> {
         ("answer, evicted", outcome(Outcome::Evicted, leader)),
         ("answer, reused", outcome(Outcome::Reused, leader)),
         ("answer, busy", outcome(Outcome::Busy, leader)),
+        (
+            "a client asks for a change of the members",
+            asked(Question::Request { proposal: change() })
+        ),
+        (
+            "answer, reconfigured",
+            outcome(
+                Outcome::Reconfigured {
+                    epoch: Epoch(0x0103)
+                },
+                leader
+            )
+        ),
+        (
+            "answer, unchanged",
+            outcome(Outcome::Unchanged(ChangeError::NoMembers), None)
+        ),
         ("status, voting", status(NodeState::Voting, leader)),
         ("status, halted", status(NodeState::Halted, None)),
+        ("status, retired", status(NodeState::Retired, leader)),
     ]
 }
 
@@ -322,7 +378,13 @@ fn in_office(first: Ballot, slot: Slot) -> Vectors {
                 chain: 0x0123_4567_89ab_cdef,
             }
         ),
-        ("heartbeat reply", Message::HeartbeatReply { ballot: first }),
+        (
+            "heartbeat reply",
+            Message::HeartbeatReply {
+                ballot: first,
+                applied: slot
+            }
+        ),
     ]
 }
 
@@ -373,6 +435,47 @@ fn of_requests(slot: Slot) -> Vectors {
         ("response, reused", response(Outcome::Reused)),
         ("response, busy", response(Outcome::Busy)),
     ]
+}
+
+/// Messages about the members: every ballot is of epoch 0x0102.
+fn of_changes(slot: Slot) -> Vectors {
+    let ballot = Ballot::of(Epoch(0x0102), 0x0304_0506, NodeId(63));
+    let mut messages = std::vec![
+        (
+            "heartbeat reply, of a later epoch",
+            Message::HeartbeatReply {
+                ballot,
+                applied: slot
+            }
+        ),
+        (
+            "superseded",
+            Message::Superseded {
+                ballot,
+                applied: slot
+            }
+        ),
+        (
+            "propose, a change of the members",
+            Message::Propose {
+                proposal: change(),
+                retry: false
+            }
+        ),
+        (
+            "request, a change of the members",
+            Message::Request { proposal: change() }
+        ),
+        (
+            "response, reconfigured",
+            response(Outcome::Reconfigured {
+                epoch: Epoch(0x0103)
+            })
+        ),
+    ];
+    let refused = |(name, error)| (name, response(Outcome::Unchanged(error)));
+    messages.extend(refusals().map(refused));
+    messages
 }
 
 fn envelope(message: Said) -> Envelope<Register, 2> {
@@ -482,7 +585,7 @@ fn a_damaged_frame_is_dropped_and_counted() {
 fn a_frame_of_another_version_or_of_another_cluster_is_dropped_and_counted() {
     let mut link = Link::new(cluster());
     let frame = encoded(Message::Learn { from: Slot::FIRST });
-    for version in [0, 1, VERSION + 1, u8::MAX] {
+    for version in [0, VERSION - 1, VERSION + 1, u8::MAX] {
         let other = forged(frame.clone(), |bytes| bytes[0] = version);
         assert_eq!(link.decode(&other), Err(FrameError::Version), "{version}");
     }
@@ -514,7 +617,7 @@ fn frames_that_no_node_sends_are_dropped_and_counted() {
     let held_with = |held: Held, at: usize, byte| forged(bytes_of(&held), |bytes| bytes[at] = byte);
     let two_entries = || promise(ballot(3, 1), 8, &[entry(9), entry(10)]);
     let malformed = [
-        of(learn(), 1, 16),
+        of(learn(), 1, 17),
         of(learn(), 6, 64),
         of(learn(), 7, 254),
         forged(frame(learn()), |bytes| bytes.truncate(bytes.len() - 1)),
@@ -539,7 +642,7 @@ fn frames_that_no_node_sends_are_dropped_and_counted() {
         forged(frame(accepted(ballot(4, 2))), |bytes| {
             bytes.copy_within(body + 1..body + 8, body + 8);
         }),
-        of(response(Outcome::Busy), body + 16, 6),
+        of(response(Outcome::Busy), body + 16, 8),
         of(
             response(Outcome::Applied {
                 slot: Slot::FIRST,
@@ -560,20 +663,53 @@ fn frames_that_no_node_sends_are_dropped_and_counted() {
             bytes[1] = 128;
             bytes.push(0);
         }),
-        held_with(status(NodeState::Voting, None), body, 5),
+        held_with(status(NodeState::Voting, None), body, 6),
         held_with(status(NodeState::Voting, None), body + 1, 64),
         held_with(outcome(Outcome::Busy, None), body + 16, 64),
-        held_with(outcome(Outcome::Busy, None), body + 17, 6),
+        held_with(outcome(Outcome::Busy, None), body + 17, 8),
     ];
+    let malformed = malformed.into_iter().chain(malformed_changes());
     let mut link = Link::new(cluster());
-    for (index, bytes) in malformed.iter().enumerate() {
-        let decoded = decode(&mut link, bytes);
+    for (index, bytes) in malformed.clone().enumerate() {
+        let decoded = decode(&mut link, &bytes);
         assert_eq!(decoded, Err(FrameError::Malformed), "frame {index}");
     }
     assert_eq!(
         usize::try_from(link.dropped().malformed),
-        Ok(malformed.len())
+        Ok(malformed.count())
     );
+}
+
+/// Returns frames about changes of the members that no node sends.
+fn malformed_changes() -> std::vec::Vec<std::vec::Vec<u8>> {
+    let body = OVERHEAD - 4;
+    // The kind of the reason comes after the key, the fingerprint and the kind of the outcome.
+    let reason = body + 17;
+    let with = |message, at: usize, byte| forged(encoded(message), |bytes| bytes[at] = byte);
+    let mut malformed = std::vec![
+        // A proposal of no kind, and one that is too short.
+        with(Message::Request { proposal: change() }, body, 4),
+        forged(encoded(Message::Request { proposal: change() }), |bytes| {
+            bytes.truncate(bytes.len() - 1);
+        }),
+        // A reason of no kind.
+        with(
+            response(Outcome::Unchanged(ChangeError::NoMembers)),
+            reason,
+            5
+        ),
+    ];
+    // A number that a reason of this kind does not have.
+    for (_, error) in refusals() {
+        let unused = match error {
+            ChangeError::Behind { .. } => continue,
+            ChangeError::NoMembers | ChangeError::LastEpoch => 1,
+            _ => 3,
+        };
+        let refused = response(Outcome::Unchanged(error));
+        malformed.push(with(refused, reason + unused, 1));
+    }
+    malformed
 }
 
 #[test]
@@ -675,6 +811,9 @@ fn the_longest_messages_are_as_long_as_was_said() {
         output: 7,
     };
     assert_eq!(bytes_of(&outcome(applied, None)).len(), 38 + 4);
+    for (name, held) in vectors() {
+        assert!(bytes_of(&held).len() <= len_max::<Register, 2>(), "{name}");
+    }
     let status = status(NodeState::Leading, None);
     assert_eq!(bytes_of(&status).len(), 37, "of every link");
 }

@@ -197,7 +197,7 @@ impl BankClient {
                 number,
                 command,
             } => Input::Request(client, number, command),
-            Proposal::Noop => return,
+            Proposal::Noop | Proposal::Reconfigure(_) => return,
         };
         self.asked += 1;
         if let Some(node) = self.nodes.get(usize::from(to.0)) {

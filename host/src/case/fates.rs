@@ -1,4 +1,11 @@
 //! Message fates: drawn at random, drawn and recorded, or scripted.
+//!
+//! What is random in a run besides the fates of its messages follows from its seed. So a record of
+//! the fates and the seed are the run, even if the distribution of faults changes. Shrinking then
+//! changes single fates.
+//!
+//! A message is named by its link and its number on it, and not by its number in the run: what
+//! happens on one link then leaves the names on all others as they are.
 
 use std::collections::BTreeMap;
 use synod::simulation::{Fate, FaultKind, Faults, InTransit, Nemesis, Plan};
@@ -47,6 +54,7 @@ impl Script {
         let ScriptedFate { delay, again } =
             self.choices.get(&message).copied().unwrap_or(self.usual());
         // More than twice the usual delay counts as a delay spike, so that it appears in the log.
+        // The record has no cause of a delay, so that the log names the likeliest.
         let late = delay.is_some_and(|delay| delay > self.usual * 2);
         let late = late.then_some(FaultKind::Spike);
         Fate { delay, again, late }
@@ -177,6 +185,8 @@ impl Nemesis for Fates {
             Source::Drawn(faults) => faults.fate(passing),
             Source::Scripted(_, script) => script.fate(self.counts.peek(from, to)),
         };
+        // Counted here, where a loss by chance is told from one by a cut: a message that a cut has
+        // stopped never comes here.
         self.lost += u64::from(fate.delay.is_none());
         if self.record.is_none() && matches!(self.source, Source::Drawn(_)) {
             return fate;

@@ -1,4 +1,20 @@
 //! Scenario files: reads and writes cases as TOML, both those written by hand and recorded runs.
+//!
+//! A file is checked in the order of what can be said about it: the syntax and the keys by the
+//! parser, single values by their types, values that bound each other by [`limits`], and at last
+//! whether each fault can have an effect by [`vacuity`]. The first mistake is reported, in one line
+//! with its number.
+//!
+//! ```toml
+//! nodes = 3
+//! clients = 2
+//!
+//! [[fault]]
+//! kind = "restart"
+//! node = "leader"
+//! at = "1.5s"
+//! lasts = "700ms"
+//! ```
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +80,9 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<SeedValue>,
     nodes: Option<u16>,
+    /// Number of nodes that found the cluster, from node 0 on; the others join as learners.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    founders: Option<u16>,
     clients: Option<u16>,
     requests: Option<u32>,
     /// `kv` or `bank`.
@@ -81,6 +100,12 @@ struct File {
     place: Option<NodeOrWord>,
     /// Pause of a client between an answer and its next request.
     think: Option<DurationText>,
+    /// Time after which a client withdraws a request that is not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patience: Option<DurationText>,
+    /// Whether clients ask nodes that have not joined yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asks_joining: Option<bool>,
     /// Time for which a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     gather: Option<DurationText>,
@@ -182,6 +207,15 @@ pub fn try_write(path: &Path) -> Result<(), FileError> {
 /// # Errors
 ///
 /// One line that says what is invalid and where.
+///
+/// ```
+/// use synod_host::case::parse;
+///
+/// let (case, outcome) = parse("seed = 6\nnodes = 3\n").unwrap();
+/// assert_eq!((case.trial.scenario.nodes, outcome), (3, None));
+/// let error = parse("seed = 6\nnodes = 99\n").unwrap_err();
+/// assert_eq!(error, "line 2: nodes is '99', but takes a whole number from 1 to 64");
+/// ```
 pub fn parse(text: &str) -> Result<(Case, Option<Outcome>), String> {
     let file: File = toml::from_str(text).map_err(|error| located(text, &error))?;
     file.case().map_err(|invalid| invalid.in_text(text))
@@ -201,6 +235,8 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 /// # Errors
 ///
 /// One line that says what cannot be represented.
+///
+/// [`parse`] reads the same case again, which a test shows for drawn ones.
 pub fn print(case: &Case, outcome: Option<&Outcome>) -> Result<String, String> {
     let mut file = File::of(case);
     file.outcome = outcome.cloned();
@@ -228,6 +264,7 @@ impl File {
         Self {
             seed: Some(SeedValue(scenario.run_seed)),
             nodes: Some(scenario.nodes),
+            founders: scenario.founders,
             clients: Some(scenario.clients),
             requests: Some(*requests),
             machine: Some(case.machine().name().to_owned()),
@@ -244,6 +281,8 @@ impl File {
             contended: (*contended > 0).then_some(*contended),
             place: Some(place),
             think: Some(DurationText(scenario.think)),
+            patience: scenario.patience.map(DurationText),
+            asks_joining: scenario.asks_joining.then_some(true),
             gather: (scenario.gather > Duration::ZERO).then_some(DurationText(scenario.gather)),
             early: scenario.early.then_some(true),
             second_founder: scenario.second_founder.map(|node| node.0),
@@ -266,6 +305,7 @@ impl File {
     /// the limits, and at last whether each fault can have an effect.
     fn case(self) -> Result<(Case, Option<Outcome>), Invalid> {
         let run_seed = self.seed.unwrap_or(SeedValue(0)).0;
+        // Missing keys have the defaults of the command line, by the same code.
         let mut options = Options::new(run_seed);
         options.nodes = self.nodes.unwrap_or(options.nodes);
         options.clients = self.clients.unwrap_or(options.clients);
@@ -289,6 +329,7 @@ impl File {
             Some("least") => true,
             Some(other) => return Err(Invalid::value("storage", &other, &"least or ample")),
         };
+        // After the options have their other values, since the default jitter depends on the delay.
         let link = self.link.link(&options);
         (options.delay, options.jitter, options.loss_ppm) =
             (link.delay, Some(link.jitter), link.loss_ppm);
@@ -298,7 +339,10 @@ impl File {
         let mut scenario = options.scenario();
         scenario.think = self.think.map_or(Duration::ZERO, |span| span.0);
         scenario.gather = self.gather.map_or(Duration::ZERO, |span| span.0);
+        scenario.patience = self.patience.map(|span| span.0);
+        scenario.asks_joining = self.asks_joining.unwrap_or(false);
         scenario.early = self.early.unwrap_or(false);
+        scenario.founders = self.founders;
         scenario.second_founder = self.second_founder.map(NodeId);
         scenario.round_trip = self.round_trip.map(|span| span.0);
         if self.faults.len() > PLAN_MAX {
@@ -327,6 +371,8 @@ impl File {
             has_least_storage,
             scenario,
         };
+        // Before the script is read, whose names of messages are checked against the number of
+        // nodes.
         limits::check(&trial)?;
         let script = self.script.map(ScriptTable::script).transpose()?;
         vacuity::check(&trial, script.as_ref())?;

@@ -1,4 +1,8 @@
 //! Errors in a scenario file, each located by the path of the key that it is about.
+//!
+//! The parser of TOML knows where each key is, but not what is wrong with it; the types of the core
+//! know what is wrong, but not where it came from. The path joins the two: it is looked up in the
+//! text once an error is to be shown.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -72,6 +76,7 @@ impl Invalid {
         let table = DeTable::parse(text).ok()?;
         let root = DeValue::Table(table.into_inner());
         let (mut value, mut at) = (&root, None);
+        // From the outside to the inside, against the order in which it was built.
         for step in self.path.iter().rev() {
             let next = match (step, value) {
                 (PathStep::Key(key), DeValue::Table(table)) => {

@@ -16,6 +16,8 @@ pub(super) fn of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
 }
 
 /// A deserializer that records the field names requested from it.
+///
+/// Everything but a struct is refused, as only tables have keys.
 struct Asked(&'static [&'static str]);
 
 impl<'de> Deserializer<'de> for &mut Asked {

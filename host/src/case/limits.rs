@@ -1,4 +1,8 @@
 //! Limits of the values in a scenario file: capacities of the simulation, and times within the run.
+//!
+//! They are looked at in the order in which a reader of the file would mend them: sizes first, then
+//! times, then what is planned. Beyond them a simulation has no room, or a run would be over before
+//! something in the file could happen.
 
 use super::invalid::Invalid;
 use crate::values::{DELAY_MAX, JITTER_MAX, UNTIL_MAX};
@@ -26,6 +30,10 @@ pub(super) fn check(trial: &Trial) -> Result<(), Invalid> {
         Capacities::Roomy | Capacities::Wide => MOST,
     };
     within("nodes", scenario.nodes.into(), 1, most.into())?;
+    if let Some(founders) = scenario.founders {
+        within("founders", founders.into(), 1, scenario.nodes.into())?;
+    }
+    // None is allowed: such a cluster founds itself and rests.
     within("clients", scenario.clients.into(), 0, MOST.into())?;
     within("requests", (*requests).into(), 1, u64::from(u32::MAX) - 1)?;
     within("events", scenario.events_max, 1, u64::MAX)?;
@@ -71,6 +79,8 @@ fn check_times(scenario: &Scenario) -> Result<(), Invalid> {
     }
     at_most("until", until, UNTIL_MAX, &"1000000h")?;
     at_most("think", scenario.think, DELAY_MAX, &"24h")?;
+    let patience = scenario.patience.unwrap_or(Duration::ZERO);
+    at_most("patience", patience, DELAY_MAX, &"24h")?;
     let round_trip = scenario.round_trip.unwrap_or(Duration::ZERO);
     at_most("round-trip", round_trip, DELAY_MAX, &"24h")?;
     let times = || {
@@ -78,6 +88,7 @@ fn check_times(scenario: &Scenario) -> Result<(), Invalid> {
         let delay = format!("the delay ({})", link.delay);
         at_most("jitter", link.jitter, link.delay, &delay)?;
         at_most("jitter", link.jitter, JITTER_MAX, &"35m")?;
+        // A cluster of one node sends nothing over links.
         if scenario.nodes > 1 && link.delay >= until {
             let takes = format!("less than until ({until}), as nothing would arrive in time");
             return Err(Invalid::value("delay", &link.delay, &takes));
@@ -155,6 +166,10 @@ fn check_fault(planned: &Planned, scenario: &Scenario) -> Result<(), Invalid> {
         Fault::Partial { one, other } => {
             exist("one", one, scenario)?;
             exist("other", other, scenario)
+        }
+        Fault::Change { add, remove } => {
+            exist("add", add, scenario)?;
+            exist("remove", remove, scenario)
         }
         Fault::SlowDisk { sync, .. } => at_most("sync", sync, DELAY_MAX, &"24h"),
         _ => Ok(()),

@@ -1,4 +1,8 @@
 //! Schema of a scenario file: its tables, and the text forms of durations, percentages and seeds.
+//!
+//! The types here have the form of the file, in which almost everything is optional and texts have
+//! units. Each is converted into the type that the simulation takes, and back, so that no type of
+//! the core has to know what a file looks like.
 
 use super::invalid::Invalid;
 use crate::options::{Options, Percent};
@@ -51,6 +55,7 @@ pub(super) struct SeedValue(pub(super) u64);
 
 impl Serialize for SeedValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A number in the file where it is possible, as a person would write it.
         match i64::try_from(self.0) {
             Ok(number) => serializer.serialize_i64(number),
             Err(_) => serializer.collect_str(&self.0),
@@ -146,6 +151,7 @@ impl LinkTable {
     /// Returns the link. The default jitter is cut to the delay, as on the command line.
     pub(super) fn link(&self, default: &Options) -> Link {
         let delay = self.delay.map_or(default.delay, |span| span.0);
+        // A jitter that was given is left as it is: if it exceeds the delay, `limits` says so.
         let usual = default.jitter().min(delay);
         Link {
             delay,
@@ -254,7 +260,7 @@ pub(super) struct FaultTable {
     kind: String,
     /// Time of its beginning, from the start of the run.
     at: Option<DurationText>,
-    /// Duration; a crash has none, and a jump need not.
+    /// Duration; a crash and a change have none, and a jump need not.
     lasts: Option<DurationText>,
     /// Node that it strikes, or `leader` for whichever leads at that time.
     node: Option<NodeOrWord>,
@@ -274,6 +280,10 @@ pub(super) struct FaultTable {
     by_us: Option<i64>,
     /// Duration of a sync.
     sync: Option<DurationText>,
+    /// Nodes that become members.
+    add: Option<Vec<u16>>,
+    /// Members that are removed.
+    remove: Option<Vec<u16>>,
 }
 
 impl FaultTable {
@@ -302,6 +312,9 @@ impl FaultTable {
             Fault::Skew { rate_ppm, .. } => table.rate_ppm = Some(rate_ppm),
             Fault::Jump { by_micros, .. } => table.by_us = Some(by_micros),
             Fault::SlowDisk { sync, .. } => table.sync = Some(DurationText(sync)),
+            Fault::Change { add, remove } => {
+                (table.add, table.remove) = (list(add), list(remove));
+            }
         }
         table
     }
@@ -316,6 +329,7 @@ impl FaultTable {
             FaultKind::Skew => &["node", "rate-ppm"],
             FaultKind::Jump => &["node", "by-us"],
             FaultKind::SlowDisk => &["node", "sync"],
+            FaultKind::Change => &["add", "remove"],
             _ => &["node"],
         };
         for (key, is_there) in [
@@ -328,6 +342,8 @@ impl FaultTable {
             ("rate-ppm", self.rate_ppm.is_some()),
             ("by-us", self.by_us.is_some()),
             ("sync", self.sync.is_some()),
+            ("add", self.add.is_some()),
+            ("remove", self.remove.is_some()),
         ] {
             if is_there && !takes.contains(&key) {
                 let what = format!("a {kind} has no '{key}'");
@@ -339,6 +355,7 @@ impl FaultTable {
 
     /// Returns the planned fault, or what is missing or too much.
     pub(super) fn planned(&self) -> Result<Planned, Invalid> {
+        // By the names that reports and the command line use as well.
         let kind = FaultKind::ALL
             .into_iter()
             .find(|kind| kind.name() == self.kind);
@@ -353,11 +370,17 @@ impl FaultTable {
         let missing = |key: &str| Invalid::new(format!("a {kind} needs '{key}'"));
         let lasts = self.lasts.map(|span| span.0);
         match (kind, lasts) {
+            // The core has one fault for both, whose end is a restart.
             (FaultKind::Crash, Some(_)) => {
                 let what = "a crash is for good: one that lasts is a restart";
                 return Err(Invalid::new(what).under("lasts"));
             }
-            (FaultKind::Crash | FaultKind::Jump, None) | (_, Some(_)) => {}
+            (FaultKind::Change, Some(_)) => {
+                let what =
+                    "a change of the members is over when it has taken effect: it has no 'lasts'";
+                return Err(Invalid::new(what).under("lasts"));
+            }
+            (FaultKind::Crash | FaultKind::Jump | FaultKind::Change, None) | (_, Some(_)) => {}
             _ => return Err(missing("lasts")),
         }
         let at = self.at.ok_or_else(|| missing("at"))?;
@@ -414,6 +437,20 @@ impl FaultTable {
             FaultKind::FailedWrite => Fault::FailedWrite(target()?),
             FaultKind::FullDisk => Fault::FullDisk(target()?),
             FaultKind::Rot => Fault::Rot(target()?),
+            FaultKind::Change => {
+                if self.add.is_none() && self.remove.is_none() {
+                    let what = "a change needs 'add', 'remove' or both: who becomes a member, and who is removed";
+                    return Err(Invalid::new(what).under("kind"));
+                }
+                let some = |list: &Option<Vec<u16>>, key| match list {
+                    Some(_) => nodes(list, key),
+                    None => Ok(NodeSet::EMPTY),
+                };
+                Fault::Change {
+                    add: some(&self.add, "add")?,
+                    remove: some(&self.remove, "remove")?,
+                }
+            }
             FaultKind::Loss | FaultKind::Duplicate | FaultKind::Spike | FaultKind::Reorder => {
                 let what = format!("{kind} happens by chance: it belongs to [weather]");
                 return Err(Invalid::new(what).under("kind"));

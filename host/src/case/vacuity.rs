@@ -2,9 +2,13 @@
 //!
 //! A fault that can have an effect but has none in any run, such as a pause of a node that is down, is reported by a
 //! sweep: see [`Expectations`](crate::sweep::Expectations).
+//!
+//! The check is made when the file is read. A run that cannot do what its file asks for is an error
+//! of usage, and not a sweep that reports hours later that a fault never struck.
 
 use super::Script;
 use super::invalid::Invalid;
+use crate::membership::PlannedChange;
 use core::fmt::Display;
 use synod::simulation::{Fault, Planned, SKEW_MAX, Trial};
 use synod::{Duration, Instant, NodeId, NodeSet};
@@ -17,22 +21,31 @@ use synod::{Duration, Instant, NodeId, NodeSet};
 pub(super) fn check(trial: &Trial, script: Option<&Script>) -> Result<(), Invalid> {
     let scenario = &trial.scenario;
     let nodes = scenario.nodes;
+    let founders = scenario.founders.unwrap_or(nodes);
     if let Some(node) = scenario.second_founder
-        && (node == NodeId(0) || node.0 >= nodes)
+        && (node == NodeId(0) || node.0 >= founders)
     {
-        let takes = match nodes {
+        let takes = match founders {
             1 => "no node, as there is one".to_owned(),
             2 => "node 1".to_owned(),
-            _ => format!("a node from 1 to {}", nodes.saturating_sub(1)),
+            _ => format!("a node from 1 to {}", founders.saturating_sub(1)),
         };
         return Err(Invalid::value("second-founder", &node.0, &takes));
     }
     check_weather(trial)?;
+    let founders = NodeSet::first(founders);
+    let added = trial.plan.iter().map(|planned| match planned.fault {
+        Fault::Change { add, .. } => add,
+        _ => NodeSet::EMPTY,
+    });
+    let ever = added.fold(founders, NodeSet::union);
     for (index, planned) in trial.plan.iter().enumerate() {
         let at = FaultCheck {
             number: index + 1,
             planned,
             nodes,
+            founders,
+            ever,
         };
         at.check()?;
     }
@@ -63,6 +76,7 @@ fn check_weather(trial: &Trial) -> Result<(), Invalid> {
         weather.reorder_ppm,
     ];
     // A cluster of one node has no messages, but weather is drawn for any number of nodes, so that only sweeps report it.
+    // Weather without any share is one that was switched off on purpose.
     if shares.iter().all(|rate_ppm| *rate_ppm == 0) {
         return Ok(());
     }
@@ -123,6 +137,10 @@ struct FaultCheck<'a> {
     number: usize,
     planned: &'a Planned,
     nodes: u16,
+    /// Members at first.
+    founders: NodeSet,
+    /// All nodes that are members at some time.
+    ever: NodeSet,
 }
 
 impl FaultCheck<'_> {
@@ -162,14 +180,30 @@ impl FaultCheck<'_> {
                     "rate-ppm is {rate_ppm}, but takes 1 to {SKEW_MAX}, or as much below 0"
                 )))
             }
+            // A jump takes no time, so that it may last for nothing but not go nowhere.
             Fault::Jump { by_micros: 0, .. } => {
                 Err(self.invalid("by-us is 0: the clock stays as it is"))
             }
             Fault::SlowDisk { sync, .. } if sync == Duration::ZERO => {
                 Err(self.invalid("sync is 0: the disk is not slow"))
             }
+            Fault::Change { add, remove } => self.change(add, remove),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that a change of the members can have an effect. The error is about the nodes to add if there are any, and
+    /// otherwise about those to remove.
+    fn change(&self, add: NodeSet, remove: NodeSet) -> Result<(), Invalid> {
+        let at = self.planned.at.since(Instant::ZERO);
+        let change = PlannedChange { at, add, remove };
+        let Some(why) = change.vacuity(self.founders, self.ever) else {
+            return Ok(());
+        };
+        let key = if add.is_empty() { "remove" } else { "add" };
+        let what = format!("fault {} (change): {why}", self.number);
+        let invalid = Invalid::new(what).under(key);
+        Err(invalid.at_index(self.number - 1).under("fault"))
     }
 
     /// Checks that the fault stops at least one message. A node's messages to itself do not count, as they never leave

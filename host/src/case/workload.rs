@@ -1,4 +1,7 @@
 //! Workload of a case: one type for both kinds, so that each simulation is compiled only once.
+//!
+//! A simulation is compiled for each workload, and a case has eight of them: four sizes for each of
+//! two machines. A match at each request costs nothing beside as many again.
 
 use synod::StateMachine;
 use synod::simulation::{Contention, Workload};
@@ -23,6 +26,13 @@ where
         match self {
             Self::Separate(script) => script.command(client, number),
             Self::Contention(contention) => contention.command(client, number),
+        }
+    }
+
+    fn is_read(&self, command: &M::Command) -> bool {
+        match self {
+            Self::Separate(script) => script.is_read(command),
+            Self::Contention(contention) => Workload::<M>::is_read(contention, command),
         }
     }
 

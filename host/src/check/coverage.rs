@@ -1,4 +1,8 @@
 //! Coverage of an exploration. Without it, the absence of violations proves nothing.
+//!
+//! It counts what happened, not what was visited: a part that visits a million states without an
+//! election has shown nothing about elections. The explorer counts after each step, and the walks
+//! of [`crate::random_walk`] add what their traces have.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +33,10 @@ pub enum Situation {
     Learnt,
     /// A node installed a snapshot of another one.
     Installed,
+    /// A node entered an epoch.
+    Reconfigured,
+    /// A node heard that its epoch had ended.
+    Superseded,
     /// Power failed between two steps, and the node restarted from its storage.
     Restarted,
     /// Power failed during the writes of a step, and the node restarted from its storage.
@@ -41,7 +49,7 @@ pub enum Situation {
 
 impl Situation {
     /// All situations, in the order of the variants.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Elected,
         Self::Reproposed,
         Self::Noop,
@@ -52,6 +60,8 @@ impl Situation {
         Self::Paged,
         Self::Learnt,
         Self::Installed,
+        Self::Reconfigured,
+        Self::Superseded,
         Self::Restarted,
         Self::Torn,
         Self::Checkpoint,
@@ -71,6 +81,8 @@ impl Situation {
             Self::Paged => "paged",
             Self::Learnt => "learnt",
             Self::Installed => "installed",
+            Self::Reconfigured => "reconfigured",
+            Self::Superseded => "superseded",
             Self::Restarted => "restarted",
             Self::Torn => "torn",
             Self::Checkpoint => "checkpoint",
@@ -91,6 +103,8 @@ impl Situation {
             Self::Paged => "no promise took more than one page",
             Self::Learnt => "no node learnt a decision from another replica",
             Self::Installed => "no node installed a snapshot",
+            Self::Reconfigured => "no node entered an epoch",
+            Self::Superseded => "no node heard that its epoch had ended",
             Self::Restarted => "no node lost power",
             Self::Torn => "no node lost power during a step",
             Self::Checkpoint => "no checkpoint was completed",
@@ -119,6 +133,8 @@ impl Coverage {
     /// Adds occurrences of a situation.
     pub(crate) fn add(&mut self, situation: Situation, times: u64) {
         if let Some(count) = self.0.get_mut(situation.index()) {
+            // A search of a day does not come near the end of 64 bits, and a report must not fail
+            // over a count.
             *count = count.saturating_add(times);
         }
     }

@@ -1,4 +1,12 @@
 //! Explorer: the actions that are possible in a small cluster, and their effects.
+//!
+//! An explorer is a function: from a state and an action it computes the next state, and changes
+//! neither. So a search can expand states in any order and on any thread, and a schedule can be
+//! performed again to print it or to shrink it. What it remembers between steps, its interners and
+//! its coverage, saves memory and serves reports.
+//!
+//! A step has the order of a driver: the node handles its input, its writes become durable, its
+//! messages are sent, its clients are answered. The ledger checks each of these as it happens.
 
 use super::coverage::{Coverage, SharedCoverage, Situation};
 use super::initial_state::{self, ROOM, Restarted, StartError, sent};
@@ -12,14 +20,27 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use synod::storage::Journal;
 use synod::{
-    ClientId, Envelope, Instant, Message, NodeId, Outbox, Outgoing, Proposal, RequestNumber, Timer,
-    Tracer, Write,
+    ClientId, Envelope, Epoch, Instant, Message, NodeId, Outbox, Outgoing, Proposal, RequestNumber,
+    Timer, Tracer, Write,
 };
 
 /// The initial state of a scope, and the actions within its bounds.
 ///
 /// Several threads may share one. It is never changed by a step, except for the counts of its
 /// coverage and the contents of its interners, neither of which influences a later step.
+///
+/// ```
+/// use synod_host::check::{Action, Explorer, Scope};
+///
+/// let explorer = Explorer::new(Scope::small())?;
+/// let mut actions = Vec::new();
+/// explorer.actions(explorer.start(), &mut actions);
+/// let fires = |action: &&Action| matches!(action, Action::Fire { .. });
+/// let election = actions.iter().find(fires).expect("a timer of the only claimant is armed");
+/// let next = explorer.step(explorer.start(), election);
+/// assert!(next.broken().is_none() && next != *explorer.start());
+/// # Ok::<(), synod_host::check::StartError>(())
+/// ```
 #[derive(Debug)]
 pub struct Explorer {
     scope: Scope,
@@ -29,7 +50,7 @@ pub struct Explorer {
     /// State in which every search and walk begins. Its nodes have already restarted once, so that
     /// it may violate an invariant itself.
     start: World,
-    /// Highest round that may be claimed. Rounds grow without end if nodes compete, so that only
+    /// Highest round that may be claimed in the first epoch. Rounds grow without end if nodes compete, so that only
     /// this bound makes the number of states finite.
     round_max: u64,
     /// Last slot that may be used. Retries and no-ops may take more slots than there are requests.
@@ -59,7 +80,7 @@ impl Explorer {
     ///
     /// [`StartError`] if there is no initial state.
     pub fn new(scope: Scope) -> Result<Self, StartError> {
-        let nodes = initial_state::start(scope.nodes)?;
+        let nodes = initial_state::start(&scope)?;
         Ok(Self::from(scope, nodes))
     }
 
@@ -70,7 +91,7 @@ impl Explorer {
     /// [`StartError`] if there is no initial state.
     #[cfg(feature = "mutants")]
     pub fn making(mutant: Option<synod::Mutant>, scope: Scope) -> Result<Self, StartError> {
-        let mut nodes = initial_state::start(scope.nodes)?;
+        let mut nodes = initial_state::start(&scope)?;
         for restarted in &mut nodes {
             restarted.after.node.mutate(mutant);
         }
@@ -85,9 +106,13 @@ impl Explorer {
         let rounds = nodes
             .iter()
             .map(|restarted| restarted.before.promised().round());
+        // The promises before the restart: a node that has lost its promise must not widen the
+        // bound.
         let round_max = rounds.max().unwrap_or(0) + u64::from(scope.rounds);
         let interners = Interners::default();
         let mut start = World::new(nodes, &interners);
+        // Without losses of power no journal is ever read, and states that differ only in journals
+        // are the same.
         if scope.crashes == 0 {
             start.drop_storage(&interners);
         }
@@ -105,6 +130,8 @@ impl Explorer {
     }
 
     /// Adds messages that no node has sent, as a broken node would.
+    ///
+    /// Tests use it to show that the invariants notice what a correct node never says.
     #[must_use]
     pub fn with_in_flight(
         mut self,
@@ -148,9 +175,12 @@ impl Explorer {
         if !self.may_crash(world) {
             return;
         }
+        // Only the actions that are there by now: a loss of power during a loss of power is not a
+        // step of its own.
         let steps = actions.len();
         for index in 0..steps {
             let step = match actions.get(index) {
+                // Nothing is written when power fails between two steps.
                 Some(Action::Crash { .. }) | None => continue,
                 Some(step) => Box::new(step.clone()),
             };
@@ -168,15 +198,18 @@ impl Explorer {
         }
         actions.extend(world.in_flight().iter().cloned().map(Action::Deliver));
         for node in world.nodes() {
+            // Timers outside of the scope stay armed and never fire, as if their time had not come
+            // yet.
             let may_fire = |timer: &Timer| self.scope.timers.contains(timer);
             for timer in node.armed().filter(may_fire) {
+                let chances = Self::chances(timer, node);
                 let node = node.id();
                 let fire = |chance| Action::Fire {
                     node,
                     timer,
                     chance,
                 };
-                actions.extend((0..self.chances(timer)).map(fire));
+                actions.extend((0..chances).map(fire));
             }
         }
         for request in 0..self.scope.requests {
@@ -184,11 +217,17 @@ impl Explorer {
                 continue;
             }
             if request < world.used.requests {
+                // A repetition goes to any node, as that of a client that has lost patience. A
+                // first request goes to the client's own.
                 actions.extend(self.everywhere().map(|node| Action::Ask { node, request }));
             } else {
                 let node = self.scope.home(request);
                 actions.push(Action::Ask { node, request });
             }
+        }
+        if self.may_change(world) {
+            let founders = (0..self.scope.founders()).map(NodeId);
+            actions.extend(founders.map(|node| Action::Change { node }));
         }
         if self.may_crash(world) {
             actions.extend(self.everywhere().map(|node| Action::Crash { node }));
@@ -203,15 +242,21 @@ impl Explorer {
     /// Returns the number of random choices that make a difference. If the node draws a peer to ask or to hand something
     /// to, that is enough to draw each; a scout has 2, as its probe may be answered before or after it lost patience.
     ///
-    /// The numbers are multiples of those of the peers, and the same for 4 and 5 nodes; tests
+    /// The numbers are multiples of those of the peers, and the same for 3 and 4 peers; tests
     /// beside this module find every peer drawn by some choice.
-    pub(super) fn chances(&self, timer: Timer) -> u64 {
-        match (timer, self.scope.nodes) {
-            (Timer::Scout, 2..) => 2,
-            (Timer::Learn | Timer::Join | Timer::Propose, 3) => 4,
-            (Timer::Learn | Timer::Join | Timer::Propose, 4..) => 12,
+    pub(super) fn chances(timer: Timer, node: &Member) -> u64 {
+        let peers = node.members().without(node.id()).len();
+        match (timer, peers) {
+            (Timer::Scout, 1..) => 2,
+            (Timer::Learn | Timer::Join | Timer::Propose, 2) => 4,
+            (Timer::Learn | Timer::Join | Timer::Propose, 3..) => 12,
             _ => 1,
         }
+    }
+
+    /// True if the change of the members may still be asked for.
+    fn may_change(&self, world: &World) -> bool {
+        world.used.changes < self.scope.changes
     }
 
     /// Requests are made in order; each client waits for its answer before its next request.
@@ -238,6 +283,7 @@ impl Explorer {
                 .node(*node)
                 .is_some_and(|node| node.armed().any(|armed| armed == *timer)),
             Action::Ask { request, .. } => self.may_ask(world, *request),
+            Action::Change { .. } => self.may_change(world),
             Action::Crash { .. } => self.may_crash(world),
             Action::Torn { step, .. } => self.may_crash(world) && self.can(world, step),
         }
@@ -289,6 +335,7 @@ impl Explorer {
     ) {
         match action {
             Action::Deliver(message) => {
+                // Before the step, so that a node may send the same message again in it.
                 if self.scope.network == Network::Once {
                     next.forget(message);
                 }
@@ -305,6 +352,7 @@ impl Explorer {
                 node.fire(*timer, *chance, outbox, facts);
             }),
             Action::Ask { node, request } => self.ask(next, (*node, torn), *request, tracer),
+            Action::Change { node } => self.change(next, (*node, torn), tracer),
             Action::Crash { node } => self.crash(next, *node),
             Action::Torn { kept, step } => self.take(next, step, Some(*kept), tracer),
         }
@@ -321,6 +369,8 @@ impl Explorer {
     ) {
         let proposal = proposal_of(request);
         if request < world.used.requests {
+            // Counted even if the node refuses the request: otherwise repetitions without effect
+            // would have no bound.
             world.used.retries = world.used.retries.saturating_add(1);
         } else {
             world.used.requests = world.used.requests.saturating_add(1);
@@ -339,6 +389,24 @@ impl Explorer {
                 let _ = node.request(Instant::ZERO, client, number, command, outbox, facts);
             });
         }
+    }
+
+    /// Lets an operator ask a node for the change of the members.
+    fn change(
+        &self,
+        world: &mut World,
+        at: (NodeId, Option<u8>),
+        tracer: &mut dyn Tracer<Tape, PAGE>,
+    ) {
+        let change = self.scope.change();
+        // Counted even if the node refuses the change, as a request is.
+        world.used.changes = world.used.changes.saturating_add(1);
+        let mut ledger = world.ledger.value.clone();
+        ledger.ask(Proposal::Reconfigure(change));
+        world.remember(ledger, &self.interners);
+        self.act(world, at, tracer, |node, outbox, facts| {
+            let _ = node.reconfigure(Instant::ZERO, change, outbox, facts);
+        });
     }
 
     /// Performs a step of a node, makes its writes durable, sends its messages, and checks the invariants.
@@ -361,6 +429,8 @@ impl Explorer {
         let Some(mut stored) = world.stored(at).cloned() else {
             return;
         };
+        // Set before the step, and reached in `keep`: the step of the node itself does not touch
+        // storage.
         if let (Some(kept), Some(journal)) = (torn, &mut stored.journal) {
             journal.storage_mut().cut_after(kept.into());
         }
@@ -369,6 +439,7 @@ impl Explorer {
         // After a failed assertion the node is inconsistent and not used any more.
         let taken = catch_unwind(AssertUnwindSafe(|| {
             step(&mut stored.node, &mut outbox, &mut facts);
+            // Writes are inside the same guard as the step, because a journal has assertions, too.
             let checkpoints = stored.journal.as_ref().map(Journal::checkpoints);
             let kept = initial_state::keep(&mut stored, &outbox);
             (
@@ -398,6 +469,8 @@ impl Explorer {
         if !world.healing {
             self.cover(&facts.0, &outbox, checkpoint);
         }
+        // Judged before the messages are in flight: a message that contradicts the writes of its
+        // step is blamed on this step, and not on the one that receives it.
         self.judge(world, &before, &stored.node, &outbox, &facts.0);
         self.release(world, &stored.node, &outbox);
         world.put(stored, &self.interners);
@@ -408,6 +481,7 @@ impl Explorer {
         let mut coverage = facts.coverage;
         let learnt = |write: &&Write<u32>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
+        // A node writes a decision only if it has learnt it otherwise than by its own vote.
         coverage.add(Situation::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
         let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
         coverage.add(Situation::Answered, answered);
@@ -447,7 +521,7 @@ impl Explorer {
         outbox: &Outbox<Tape, PAGE, ROOM>,
     ) -> Result<(), Broken> {
         let mut ledger = world.ledger.value.clone();
-        let leaves = |outgoing: &&Outgoing<Tape, PAGE>| node.leaves_early(outgoing);
+        let leaves = |outgoing: &&Outgoing<Tape, PAGE>| node.leaves_early(outbox, outgoing);
         for outgoing in outbox.messages.iter().filter(leaves) {
             ledger.see_message(node, &outgoing.message)?;
             for to in outgoing.to.iter() {
@@ -461,6 +535,8 @@ impl Explorer {
     /// Puts a message in flight, unless all of its kind are lost in this scope: these would keep a cluster from coming to
     /// rest.
     fn send(&self, world: &mut World, envelope: Envelope<Tape, PAGE>) {
+        // It marks the state even if the message is lost by the scope: a claim beyond the bounds
+        // leads to nothing that the scope has.
         world.outside |= self.is_outside(&envelope);
         if world.healing || !self.scope.lost.contains(&envelope.message.kind()) {
             world.post(envelope, &self.interners);
@@ -477,7 +553,13 @@ impl Explorer {
     fn is_outside(&self, envelope: &Envelope<Tape, PAGE>) -> bool {
         match envelope.message {
             Message::Probe { ballot } | Message::Prepare { ballot, .. } => {
-                ballot.round() > self.round_max || envelope.from.0 >= self.scope.claimants
+                // Rounds start anew in each epoch.
+                let round_max = if ballot.epoch() == Epoch::FIRST {
+                    self.round_max
+                } else {
+                    self.scope.rounds.into()
+                };
+                ballot.round() > round_max || envelope.from.0 >= self.scope.claimants
             }
             _ => false,
         }
@@ -501,6 +583,8 @@ impl Explorer {
         how: Situation,
     ) {
         world.used.crashes = world.used.crashes.saturating_add(1);
+        // No storage is left once all losses of power are used up, and `may_crash` offers none
+        // then.
         let (Some(storage), Some(before)) = (storage, world.node(at)) else {
             return;
         };
@@ -521,6 +605,8 @@ impl Explorer {
             stored
         };
         let mut coverage = Coverage::default();
+        // Only a node that has come back counts, so that the situation is never reached by a
+        // failure.
         coverage.add(how, 1);
         self.coverage.add(&coverage);
         let mut ledger = world.ledger.value.clone();

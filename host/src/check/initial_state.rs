@@ -1,4 +1,10 @@
 //! Initial state of every exploration: a cluster founded by the rules that has just restarted after a loss of power.
+//!
+//! Exploring the founding itself would take the whole depth of a search before anything interesting
+//! happens, and random walks of [`crate::random_walk`] begin with it. So the cluster is founded
+//! here by the rules, without any choice, and its nodes then lose their power. That gives one
+//! initial state for each number of nodes: nobody leads, nothing is under way, and every node has a
+//! checkpoint to come back from.
 
 use super::world::{CLIENTS, Member, PAGE, StoredNode, WINDOW};
 use crate::power_cut::{PowerCutError, PowerCutStorage};
@@ -7,7 +13,7 @@ use std::collections::VecDeque;
 use synod::storage::{Journal, Opened};
 use synod::{Config, ConfigError, Envelope, Instant, NodeId, Outbox, Timer, Write};
 
-use super::Tape;
+use super::{Scope, Tape};
 
 /// Capacity of an outbox: one step.
 pub(super) const ROOM: usize = Member::OUTBOX_MIN;
@@ -108,10 +114,16 @@ pub(super) fn keep(
     })
 }
 
-/// Founds a cluster, opens a session for each client, waits until all nodes have applied that, and cuts the power.
-pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
+/// Number of attempts of a newcomer to join. The first one reaches a node that is active, and the others are for those
+/// that are drawn at random.
+const JOINS: u64 = 8;
+
+/// Founds a cluster, opens a session for each client, lets the newcomers join, waits until all nodes have applied that,
+/// and cuts the power.
+pub(super) fn start(scope: &Scope) -> Result<Vec<Restarted>, StartError> {
     // Node 0 founds the cluster, and its first election makes it the leader.
-    let mut calm = Calm::new(size)?;
+    let mut calm = Calm::new(scope.nodes, scope.founders())?;
+    // Once is enough: no message is lost.
     calm.fire(Timer::Join);
     calm.fire_at(0, Timer::Election);
     for nonce in 1..=u64::try_from(CLIENTS).unwrap_or(u64::MAX) {
@@ -122,6 +134,13 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
     }
     // Followers learn from the heartbeat that the last registration is decided.
     calm.fire_at(0, Timer::Heartbeat);
+    // Newcomers come last, and the snapshot of the founding is dropped before, so that they are sent the whole state.
+    if scope.newcomers > 0 {
+        calm.fire(Timer::Transfer);
+    }
+    for newcomer in scope.founders()..scope.nodes {
+        calm.join(newcomer);
+    }
     let applied = calm
         .nodes
         .iter()
@@ -136,7 +155,10 @@ pub(super) fn start(size: u16) -> Result<Vec<Restarted>, StartError> {
         debug_assert!(installed.is_ok(), "it is the first");
         keep(&mut stored, &outbox).map_err(StartError::NotRecovered)?;
         let storage = stored.journal.map(Journal::into_storage);
+        // Only a node that was never started has none.
         let storage = storage.ok_or(StartError::NotFounded)?;
+        // The node as it was is kept for the ledger: whatever it knew and its storage does not is
+        // found by comparison.
         let before = stored.node;
         let after = recover(before.config(), storage).map_err(StartError::NotRecovered)?;
         Ok(Restarted { before, after })
@@ -155,9 +177,9 @@ struct Calm {
 
 impl Calm {
     /// Returns nodes on new storage, none of which has joined.
-    fn new(size: u16) -> Result<Self, StartError> {
+    fn new(size: u16, founders: u16) -> Result<Self, StartError> {
         let node = |number| {
-            let config = Config::new(NodeId(number), size);
+            let config = Config::new(NodeId(number), founders);
             config.validate()?;
             let opened = Journal::open::<Tape, WINDOW, CLIENTS>(storage(), config);
             let Ok(Opened::Empty(empty)) = opened else {
@@ -206,6 +228,19 @@ impl Calm {
             if keep(stored, outbox).is_ok() {
                 self.in_flight.extend(sent(&stored.node, outbox));
             }
+        }
+    }
+
+    /// Lets a newcomer ask until it has joined. It may ask a node that does not answer first.
+    fn join(&mut self, number: u16) {
+        for chance in 0..JOINS {
+            let node = self.nodes.get(usize::from(number));
+            if node.is_none_or(|stored| stored.node.is_active()) {
+                return;
+            }
+            self.act(number, |node, outbox| {
+                node.fire(Timer::Join, chance, outbox, &mut ());
+            });
         }
     }
 

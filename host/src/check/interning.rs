@@ -1,4 +1,8 @@
 //! Interning: a table in which parts that millions of states have in common are stored once.
+//!
+//! A state of three nodes has some kilobytes, and a search of ten million states would take tens of
+//! gigabytes. Each step changes one node, so that states consist mostly of parts that thousands of
+//! others have as well.
 
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
@@ -60,12 +64,14 @@ impl<T: Internable> Interner<T> {
         // A panic of another thread leaves the map consistent.
         let mut interned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = interned.get(&hash) {
+            // Compared, as two values may have one hash.
             if known.value.is(&value) {
                 return Arc::clone(known);
             }
             return Arc::new(Interned { hash, value });
         }
         if interned.len() >= INTERNED_MAX {
+            // Those in use stay where they are, since each state has its own pointer to them.
             interned.clear();
         }
         debug_assert!(interned.len() < INTERNED_MAX, "it was cleared at the bound");

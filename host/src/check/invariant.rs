@@ -1,4 +1,9 @@
 //! Invariants of the model checker: what must hold in every state of a cluster.
+//!
+//! Each is a statement about a cluster that a user or the protocol relies on, and none is about how
+//! a node keeps it. The first that is violated ends an exploration. They are checked from the
+//! earliest sign to the latest consequence: a node that forgets a vote violates `memory` long
+//! before two values are chosen.
 
 use core::fmt;
 
@@ -7,11 +12,11 @@ use core::fmt;
 pub enum Invariant {
     /// A ballot has at most one value for a slot.
     OneValue,
-    /// At most one value is chosen for a slot: no two quorums accept different ones.
+    /// At most one value is chosen for a slot: no two quorums of one epoch accept different ones.
     Agreement,
-    /// Above a ballot under which a value was chosen, no other value is accepted.
+    /// Above a ballot under which a value was chosen, no other value is accepted in the same epoch.
     Succession,
-    /// A value that is applied, or announced as decided, was chosen; and the log is the same everywhere and never
+    /// A value that is applied, or announced as decided, was chosen in the epoch that has its slot; and the log is the same everywhere and never
     /// changes.
     Decision,
     /// Only values that a client requested are accepted, except no-ops.
@@ -20,6 +25,9 @@ pub enum Invariant {
     Promise,
     /// The votes that an acceptor holds and reports are exactly those it has written, until it has applied their slots.
     Memory,
+    /// A node votes, claims and leads only in epochs of which it is a member, and in none before it has applied the end of
+    /// the one before. A leader proposes nothing above a change that ends its epoch.
+    Membership,
     /// Nodes that have applied the same slots are in the same state.
     State,
     /// A request takes effect once, and its answers are those of that time.
@@ -37,7 +45,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All invariants, in the order of the variants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OneValue,
         Self::Agreement,
         Self::Succession,
@@ -45,6 +53,7 @@ impl Invariant {
         Self::Validity,
         Self::Promise,
         Self::Memory,
+        Self::Membership,
         Self::State,
         Self::Once,
         Self::Halt,
@@ -63,6 +72,7 @@ impl Invariant {
             Self::Validity => "validity",
             Self::Promise => "promise",
             Self::Memory => "memory",
+            Self::Membership => "membership",
             Self::State => "state",
             Self::Once => "once",
             Self::Halt => "halt",

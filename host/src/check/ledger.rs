@@ -2,6 +2,13 @@
 //! checked.
 //!
 //! It uses only the public view of a node, and shares no code with the nodes.
+//!
+//! Its contents are facts about the past that no later event can undo: a durable vote, a promise, a
+//! claim, an applied slot, an answer. Each check compares a new fact with these, so that a
+//! violation is found in the step that causes it, however late its consequences would show.
+//!
+//! A node is trusted in nothing. What it says, holds and applies is compared with what it wrote,
+//! and what it wrote with what other nodes wrote.
 
 use super::coverage::{Coverage, Situation};
 use super::initial_state::ROOM;
@@ -10,7 +17,7 @@ use super::{Broken, Invariant, Scope, Tape};
 use crate::log::text;
 use core::fmt;
 use synod::{
-    Ballot, ClientId, Entry, Event, Message, NodeId, NodeSet, Outbox, Proposal, Record,
+    Ballot, ClientId, Entry, Epoch, Event, Message, NodeId, NodeSet, Outbox, Proposal, Record,
     RequestNumber, Slot, StateMachine, Tracer, Write,
 };
 
@@ -55,6 +62,11 @@ impl Tracer<Tape, PAGE> for Facts {
             Event::Preempted { .. } => self.coverage.add(Situation::Preempted, 1),
             Event::SteppedDown { .. } => self.coverage.add(Situation::SteppedDown, 1),
             Event::Installed { .. } => self.coverage.add(Situation::Installed, 1),
+            Event::Reconfigured { .. } => self.coverage.add(Situation::Reconfigured, 1),
+            Event::Received {
+                message: Message::Superseded { .. },
+                ..
+            } => self.coverage.add(Situation::Superseded, 1),
             Event::Received {
                 message: Message::Promise { last: false, .. },
                 ..
@@ -113,6 +125,14 @@ struct Decided {
     chain: Option<u64>,
 }
 
+/// An epoch: its members, and the slot that ended the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Reign {
+    /// The epoch governs the slots above this one.
+    after: Slot,
+    members: NodeSet,
+}
+
 /// A request that took effect: its client, number, command and slot.
 ///
 /// A request may be decided in several slots, and has its effect in the first of them.
@@ -129,8 +149,9 @@ struct Effect {
 /// requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ledger {
-    /// All nodes; a majority of them is a quorum.
-    members: NodeSet,
+    /// Epochs that have begun, in order; a majority of the members of an epoch is a quorum of it. They follow from the log
+    /// and the founding members.
+    epochs: Vec<Reign>,
     /// End of the log in the initial state, and its digest there. No request is before it.
     base: (Slot, u64),
     /// Votes for every slot and ballot, sorted by both. Slots and ballots are bounded by the scope,
@@ -138,7 +159,8 @@ pub(super) struct Ledger {
     polls: Vec<Poll>,
     /// Applied slots after `base`, without gaps.
     log: Vec<Decided>,
-    /// Highest ballot that each node has written, as a promise or with a vote; by node.
+    /// Highest ballot that each node has written, as a promise or with a vote, or the lower bound of the epoch that it has
+    /// entered; by node.
     promised: Vec<Ballot>,
     /// Claimed ballots, each with the incarnation of its node. Sorted by ballot. A node that claims
     /// one ballot in two incarnations has forgotten the first claim, and could propose two values
@@ -156,10 +178,13 @@ impl Ledger {
     /// Returns the ledger of the initial state.
     pub(super) fn new<'a>(nodes: impl Iterator<Item = &'a Member>) -> Self {
         let nodes: Vec<&Member> = nodes.collect();
-        let count = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
         let base = nodes.first();
+        let founding = Reign {
+            after: Slot::ZERO,
+            members: base.map_or(NodeSet::EMPTY, |node| node.config().members),
+        };
         let mut ledger = Self {
-            members: NodeSet::first(count),
+            epochs: vec![founding],
             base: base.map_or((Slot::ZERO, 0), |node| (node.applied(), node.chain())),
             polls: Vec::new(),
             log: Vec::new(),
@@ -204,6 +229,7 @@ impl Ledger {
     /// slots, as votes for a slot come first.
     pub(super) fn last_slot(&self) -> Slot {
         let slots = self.polls.iter().map(|poll| poll.slot);
+        // Of a ledger without polls it is the end of the initial log.
         slots.max().unwrap_or(Slot::ZERO).max(self.base.0)
     }
 
@@ -211,6 +237,7 @@ impl Ledger {
     /// power failed during a step, it may also have some of the writes of that step.
     pub(super) fn restart(&mut self, after: &Member, torn: bool) -> Result<(), Broken> {
         let node = after.id();
+        // From here on every claim of the node must be a new one.
         if let Some(count) = self.incarnations.get_mut(usize::from(node.0)) {
             *count = count.saturating_add(1);
         }
@@ -224,16 +251,37 @@ impl Ledger {
             for vote in votes {
                 self.see_accepted(node, &vote)?;
             }
+            self.see_applied_unseen(after.applied());
+            self.see_entered(after);
             let promised = self.promised(node).map(|promised| *promised);
             if promised.is_some_and(|promised| promised < after.promised()) {
                 self.see_promised(node, after.promised())?;
             }
-            self.see_applied_unseen(after.applied());
         }
+        // Otherwise all members could forget the change and keep what they have promised after it.
+        let written = self
+            .promised(node)
+            .map_or(Epoch::FIRST, |promised| promised.epoch());
+        must!(
+            after.epoch() >= written,
+            Membership,
+            "{node} comes back in epoch {}, and had entered epoch {written}",
+            after.epoch()
+        );
         let from = after.low_water().next().unwrap_or(Slot::FIRST);
         let held: Vec<_> = after.votes().collect();
-        self.see_page(node, from, true, &held)?;
+        // All votes that it holds, as if it reported them in one page: the same comparison as that
+        // of a promise.
+        self.see_page(after, from, true, &held)?;
         self.see_state(after)
+    }
+
+    /// Notes the epoch that a node has entered. It promises nothing in earlier ones any more.
+    fn see_entered(&mut self, node: &Member) {
+        let floor = Ballot::of(node.epoch(), 0, NodeId(0));
+        if let Some(promised) = self.promised(node.id()) {
+            *promised = floor.max(*promised);
+        }
     }
 
     /// True if a vote was durable at some time.
@@ -261,8 +309,14 @@ impl Ledger {
         let node = after.id();
         for write in &outbox.writes {
             match write {
-                Write::Promised(ballot) => self.see_promised(node, *ballot)?,
-                Write::Accepted(entry) => self.see_accepted(node, entry)?,
+                Write::Promised(ballot) => {
+                    Self::see_epoch(after, *ballot)?;
+                    self.see_promised(node, *ballot)?;
+                }
+                Write::Accepted(entry) => {
+                    Self::see_epoch(after, entry.ballot)?;
+                    self.see_accepted(node, entry)?;
+                }
                 Write::Decided { .. } | Write::Installed(_) => {}
             }
         }
@@ -282,8 +336,11 @@ impl Ledger {
         for (slot, proposal, chain) in &facts.applied {
             self.see_applied(node, *slot, proposal, *chain)?;
         }
+        self.see_entered(after);
+        // After the applied slots, as the state of the machine is compared with the log up to them.
         self.see_node(before, after)?;
         for outgoing in &outbox.messages {
+            Self::see_not_ended(before, &outgoing.message)?;
             self.see_message(after, &outgoing.message)?;
         }
         for reply in &outbox.replies {
@@ -293,9 +350,90 @@ impl Ledger {
         Ok(())
     }
 
-    /// True if a majority of all nodes voted for the value, and it is therefore chosen.
+    /// True if a majority of the members of the ballot's epoch voted for the value, and it is therefore chosen in that
+    /// epoch. A node that is no member writes votes as well, which count for nothing.
     fn is_quorum(&self, poll: &Poll) -> bool {
-        2 * poll.voters.len() > self.members.len()
+        let members = self.members_of(poll.ballot.epoch());
+        2 * poll.voters.intersection(members).len() > members.len()
+    }
+
+    /// True if a value was chosen in the epoch that has its slot. What is chosen in an earlier epoch is void, as the slot is
+    /// above the change that has ended that epoch.
+    fn is_decided_by(&self, poll: &Poll) -> bool {
+        self.is_quorum(poll) && self.epoch_of(poll.slot) == poll.ballot.epoch()
+    }
+
+    /// Returns the members of an epoch; none if it has not begun.
+    fn members_of(&self, epoch: Epoch) -> NodeSet {
+        let reign = self.epochs.get(usize::from(epoch.0));
+        reign.map_or(NodeSet::EMPTY, |reign| reign.members)
+    }
+
+    /// Returns the epoch whose members decide a slot, as far as the log is known.
+    fn epoch_of(&self, slot: Slot) -> Epoch {
+        self.epoch_where(|after| after < slot)
+    }
+
+    /// Returns the epoch of a node that has applied the log up to a slot.
+    fn epoch_after(&self, applied: Slot) -> Epoch {
+        self.epoch_where(|after| after <= applied)
+    }
+
+    /// Returns the last epoch that follows a slot for which the condition holds.
+    fn epoch_where(&self, holds: impl Fn(Slot) -> bool) -> Epoch {
+        let begun = self.epochs.iter().filter(|reign| holds(reign.after));
+        Epoch(u16::try_from(begun.count().saturating_sub(1)).unwrap_or(u16::MAX))
+    }
+
+    /// True if a vote is void in an epoch: an earlier epoch than that of its ballot has ended below its slot, or it is of an
+    /// earlier epoch that has.
+    fn is_void_in(&self, epoch: Epoch, poll: &Poll) -> bool {
+        let next = poll.ballot.epoch().next();
+        let ended = next.filter(|next| *next <= epoch);
+        let reign = ended.and_then(|next| self.epochs.get(usize::from(next.0)));
+        reign.is_some_and(|reign| poll.slot > reign.after)
+    }
+
+    /// True if a proposal, decided in an epoch, ends it.
+    fn ends(&self, epoch: Epoch, proposal: &Asked) -> bool {
+        let Proposal::Reconfigure(change) = proposal else {
+            return false;
+        };
+        let ever = self
+            .epochs
+            .iter()
+            .take(usize::from(epoch.0).saturating_add(1))
+            .fold(NodeSet::EMPTY, |ever, reign| ever.union(reign.members));
+        let removed = ever.minus(self.members_of(epoch));
+        change.epoch == epoch
+            && !change.members.is_empty()
+            && removed.intersection(change.members).is_empty()
+    }
+
+    /// Appends a slot to the log. The epoch ends if it is a change that takes effect.
+    fn decide(&mut self, slot: Slot, proposal: Asked, chain: Option<u64>) {
+        let epoch = self.epoch_of(slot);
+        if let Proposal::Reconfigure(change) = proposal
+            && self.ends(epoch, &proposal)
+        {
+            self.epochs.push(Reign {
+                after: slot,
+                members: change.members,
+            });
+        }
+        self.log.push(Decided { proposal, chain });
+    }
+
+    /// Checks the epoch of a written ballot: a node promises and accepts nothing in an epoch that it has not entered.
+    fn see_epoch(node: &Member, ballot: Ballot) -> Result<(), Broken> {
+        must!(
+            ballot.epoch() <= node.epoch(),
+            Membership,
+            "{} writes {ballot}, and is in epoch {}",
+            node.id(),
+            node.epoch()
+        );
+        Ok(())
     }
 
     /// Returns the highest ballot that a node has written; `None` if there is no such node.
@@ -349,6 +487,7 @@ impl Ledger {
             Named(&proposal),
             Named(&known)
         );
+        self.see_place(node, entry)?;
         // Every pair of ballots is compared anew, as this vote may complete a quorum under the
         // lower ballot after others have voted under the higher one.
         for chosen in self
@@ -360,6 +499,7 @@ impl Ledger {
                 .polls
                 .iter()
                 .filter(|poll| poll.slot == slot && poll.ballot > chosen.ballot)
+                .filter(|poll| poll.ballot.epoch() == chosen.ballot.epoch())
             {
                 let same = later.proposal == chosen.proposal;
                 let (was, is) = (Named(&chosen.proposal), Named(&later.proposal));
@@ -382,6 +522,31 @@ impl Ledger {
         Ok(())
     }
 
+    /// Checks the slot of a vote against the epochs: the slot is above the end of the epoch before that of the ballot, and
+    /// the leader has given no slot to anything above a change that ends the epoch.
+    fn see_place(&self, node: NodeId, entry: &Entry<u32>) -> Result<(), Broken> {
+        let Entry { slot, ballot, .. } = *entry;
+        let epoch = ballot.epoch();
+        let reign = self.epochs.get(usize::from(epoch.0));
+        must!(
+            reign.is_none_or(|reign| reign.after < slot),
+            Membership,
+            "{node} accepts slot {slot} under {ballot}, and an earlier epoch has decided it"
+        );
+        let mut polls = self.polls.iter().filter(|poll| poll.ballot == ballot);
+        let end = polls.find(|poll| self.ends(epoch, &poll.proposal));
+        let last = self.polls.iter().filter(|poll| poll.ballot == ballot);
+        let last = last.map(|poll| poll.slot).max();
+        if let (Some(end), Some(last)) = (end.map(|poll| poll.slot), last) {
+            must!(
+                last <= end,
+                Membership,
+                "the leader of {ballot} proposes a change in slot {end}, which ends the epoch, and another value in slot {last}"
+            );
+        }
+        Ok(())
+    }
+
     /// Records a vote, and returns the value of the first vote for this slot under this ballot.
     fn poll(&mut self, node: NodeId, entry: &Entry<u32>) -> Asked {
         let Entry {
@@ -395,11 +560,14 @@ impl Ledger {
             "one poll for each slot and ballot, in order"
         );
         let key = |poll: &Poll| (poll.slot, poll.ballot);
+        // The first poll of a slot and ballot fixes the value, and later ones are compared with it.
         let index = self
             .polls
             .partition_point(|poll| key(poll) < (slot, ballot));
         match self.polls.get_mut(index) {
             Some(poll) if key(poll) == (slot, ballot) => {
+                // A vote for another value is not counted, so that the violation does not give rise
+                // to others.
                 if poll.proposal == proposal {
                     poll.voters.insert(node);
                 }
@@ -431,8 +599,9 @@ impl Ledger {
         chain: u64,
     ) -> Result<(), Broken> {
         let mut polls = self.polls.iter();
-        let chosen = polls
-            .any(|poll| poll.slot == slot && poll.proposal == *proposal && self.is_quorum(poll));
+        let chosen = polls.any(|poll| {
+            poll.slot == slot && poll.proposal == *proposal && self.is_decided_by(poll)
+        });
         must!(
             chosen,
             Decision,
@@ -447,13 +616,12 @@ impl Ledger {
         );
         // A slot below was applied by another node before, and is compared only.
         if slot == next {
-            self.log.push(Decided {
-                proposal: *proposal,
-                chain: Some(chain),
-            });
+            self.decide(slot, *proposal, Some(chain));
         }
         if let Some(decided) = self.decided_mut(slot) {
             let known = decided.proposal;
+            // Filled in by the first node whose trace survives, if the one that applied the slot
+            // first lost its power.
             decided.chain.get_or_insert(chain);
             must!(
                 known == *proposal,
@@ -495,15 +663,15 @@ impl Ledger {
     /// quorum had accepted by then. The trace of that step is lost with the node, but its effects
     /// are durable.
     fn see_applied_unseen(&mut self, applied: Slot) {
+        // A node may have applied several slots in the step, up to a gap.
         while self.end() <= applied {
             let next = self.end();
             let mut polls = self.polls.iter();
-            let chosen = polls.find(|poll| poll.slot == next && self.is_quorum(poll));
+            let chosen = polls.find(|poll| poll.slot == next && self.is_decided_by(poll));
             let Some(proposal) = chosen.map(|poll| poll.proposal) else {
                 return;
             };
-            let chain = None;
-            self.log.push(Decided { proposal, chain });
+            self.decide(next, proposal, None);
         }
     }
 
@@ -527,6 +695,8 @@ impl Ledger {
             must!(false, Halt, "{node} halts: {halt:?}");
         }
         let now = after.promised();
+        // Two invariants, since one says that a promise was lost, and the other one that it was
+        // never written.
         let was = self.promised(node).map_or(now, |promised| *promised);
         must!(
             was <= now,
@@ -548,6 +718,15 @@ impl Ledger {
             );
         }
         let now = after.applied();
+        let epoch = self.epoch_after(now);
+        must!(
+            (after.epoch(), after.members()) == (epoch, self.members_of(epoch)),
+            State,
+            "{node} has applied slot {now}, and is in epoch {} of {}, not in epoch {epoch} of {}",
+            after.epoch(),
+            after.members(),
+            self.members_of(epoch)
+        );
         let low_water = after.low_water();
         must!(
             low_water <= now,

@@ -9,7 +9,7 @@ use super::invariant::Invariant;
 use super::world::{Action, Member, World};
 use super::{Broken, Explorer};
 use std::sync::Arc;
-use synod::{ClientId, Instant, NodeId, Proposal, RequestNumber, Role, Timer};
+use synod::{ClientId, Epoch, Instant, NodeId, Proposal, RequestNumber, Role, Timer};
 
 /// Greatest number of turns until the cluster is at rest. Each node may have to claim twice, after
 /// others have failed. A cluster that is not at rest then never will be.
@@ -42,6 +42,7 @@ impl Explorer {
         self.count_liveness_check();
         let mut world = world.clone();
         world.healing = true;
+        // No power is lost from here on, and journals would only slow the steps down.
         world.drop_storage(self.interners());
         world.lose_in_flight();
         let mut check = LivenessCheck {
@@ -50,6 +51,7 @@ impl Explorer {
             dark: None,
             chance: 0,
         };
+        // Steps of the check count towards nothing: see `healing` in [`Explorer::act`].
         check.check_liveness();
         check.world.broken().cloned()
     }
@@ -69,15 +71,18 @@ struct LivenessCheck<'a> {
 }
 
 impl LivenessCheck<'_> {
-    /// Checks the whole cluster, and then the rest of it without its leader. Of two nodes no
+    /// Checks the whole cluster, and then the rest of it without its leader. Of two members no
     /// majority would be left.
     fn check_liveness(&mut self) {
         self.rests_and_serves(LAST);
-        let count = self.world.nodes().count();
-        if count < 3 || self.world.broken().is_some() {
+        let leader = self.leader();
+        let members = leader
+            .and_then(|leader| self.world.node(leader))
+            .map_or(0, |leader| leader.members().len());
+        if members < 3 || self.world.broken().is_some() {
             return;
         }
-        self.dark = self.leader();
+        self.dark = leader;
         self.rests_and_serves(RequestNumber(LAST.0 + 1));
     }
 
@@ -105,22 +110,37 @@ impl LivenessCheck<'_> {
         Some(leading.leader())
     }
 
+    /// Returns the last epoch that a node has entered.
+    fn epoch(&self) -> Epoch {
+        let epochs = self.world.nodes().map(Member::epoch);
+        epochs.max().unwrap_or_default()
+    }
+
     /// Records a failure unless the cluster comes to rest, stays so, and serves a request of this
     /// number.
     fn rests_and_serves(&mut self, number: RequestNumber) {
-        if !self.eventually(Self::is_at_rest) {
-            let why = self.why_not_at_rest();
-            let after = self.dark.map_or(String::new(), |dark| {
-                format!(" and {dark}, which led, has stopped")
-            });
-            return self.fails(format!(
-                "the faults have ended{after}, and the cluster does not come to rest: {why}"
-            ));
-        }
-        if !self.stays_at_rest() {
-            return self.fails(
-                "the faults have ended, and a leader that all follow does not stay".to_owned(),
-            );
+        // A change that is under way ends a leadership, after which the cluster comes to rest once more.
+        loop {
+            let epoch = self.epoch();
+            if !self.eventually(Self::is_at_rest) {
+                let why = self.why_not_at_rest();
+                let after = self.dark.map_or(String::new(), |dark| {
+                    format!(" and {dark}, which led, has stopped")
+                });
+                return self.fails(format!(
+                    "the faults have ended{after}, and the cluster does not come to rest: {why}"
+                ));
+            }
+            if self.stays_at_rest() {
+                break;
+            }
+            if self.epoch() == epoch {
+                let why = self.why_not_at_rest();
+                return self.fails(format!(
+                    "the faults have ended, and a leader that all follow does not stay{}{why}",
+                    if why.is_empty() { "" } else { ": " }
+                ));
+            }
         }
         // A node that does not lead, so that the request must be forwarded.
         let leader = self.leader();
@@ -135,6 +155,8 @@ impl LivenessCheck<'_> {
             number,
             command,
         };
+        // The request is noted like one of the scope, or the ledger would take it for an invention
+        // of the nodes.
         let mut ledger = self.world.ledger.value.clone();
         ledger.ask(proposal);
         self.world.remember(ledger, self.explorer.interners());
@@ -163,11 +185,16 @@ impl LivenessCheck<'_> {
     fn stays_at_rest(&mut self) -> bool {
         let ballot = |check: &Self| check.world.nodes().filter_map(Member::leading).max();
         let before = ballot(self);
+        // Three rounds of heartbeats, of which a leader that hears nobody would survive none.
         for _ in 0..3 {
             for timer in REPEATING {
                 self.fire_all(timer);
             }
             self.fire_all(Timer::Quorum);
+        }
+        // A newcomer that the leader does not tell of a slot that was decided meanwhile has to ask.
+        if self.live().into_iter().any(|id| self.is_untold(id)) {
+            self.eventually(Self::is_at_rest);
         }
         self.world.broken.is_some() || (ballot(self) == before && self.is_at_rest())
     }
@@ -180,6 +207,7 @@ impl LivenessCheck<'_> {
     /// Returns the reason why the cluster is not at rest. It is empty at rest, and otherwise a part
     /// of the sentence that is reported.
     fn why_not_at_rest(&self) -> String {
+        // Asked in the order of cause: without a leader nothing else can be right.
         let Some(leader) = self.leader() else {
             return "no node leads".to_owned();
         };
@@ -243,10 +271,12 @@ impl LivenessCheck<'_> {
             .into_iter()
             .filter(|id| {
                 let hint = self.world.node(*id).and_then(Member::leader_hint);
-                leader.is_none() || hint != leader
+                leader.is_none() || hint != leader || self.is_untold(*id)
             })
             .collect();
         // All of them notice before one claims; a node that has noticed claims at its next turn.
+        // By turns, since a node that has to fail its first claim would otherwise be the only one
+        // that ever claims.
         let claimant = usize::try_from(turn).unwrap_or(0) % lost.len().max(1);
         for (index, id) in lost.iter().enumerate() {
             if index != claimant
@@ -263,6 +293,16 @@ impl LivenessCheck<'_> {
         }
     }
 
+    /// True if a node is no member, follows the leader and is behind it after all messages were repeated: the leader
+    /// sends heartbeats only to members and to those that have answered the last ones, and this node hears it no more.
+    fn is_untold(&self, id: NodeId) -> bool {
+        let leader = self.leader().and_then(|leader| self.world.node(leader));
+        let node = self.world.node(id);
+        leader.zip(node).is_some_and(|(leader, node)| {
+            !leader.members().contains(id) && node.applied() < leader.applied()
+        })
+    }
+
     /// Fires a timer if it is armed, and delivers what follows. Without the check, timers would
     /// fire that no clock could bring about.
     fn fire(&mut self, node: NodeId, timer: Timer) {
@@ -270,8 +310,13 @@ impl LivenessCheck<'_> {
         if self.world.broken.is_some() || !self.world.node(node).is_some_and(armed) {
             return;
         }
+        // A fixed choice could ask the same silent peer for ever.
         self.chance += 1;
-        let chance = self.chance % self.explorer.chances(timer);
+        let chances = self
+            .world
+            .node(node)
+            .map_or(1, |node| Explorer::chances(timer, node));
+        let chance = self.chance % chances;
         self.explorer.act(
             &mut self.world,
             (node, None),
@@ -293,6 +338,7 @@ impl LivenessCheck<'_> {
                 return;
             }
             self.world.forget(&message);
+            // What the stopped node is sent is lost, and what it has sent before still arrives.
             if Some(message.envelope().to) == self.dark {
                 continue;
             }

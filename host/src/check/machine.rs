@@ -23,6 +23,8 @@ impl StateMachine for Tape {
     type Output = u32;
 
     fn apply(&mut self, command: &u32) -> u32 {
+        // Commands beyond the places are counted, so that a second application still shows in the
+        // count.
         let end = usize::try_from(self.count).unwrap_or(KEPT);
         if let Some(place) = self.kept.get_mut(end) {
             *place = *command;

@@ -1,7 +1,11 @@
 //! Schedules of the model checker as text: each action with its effects.
+//!
+//! A line is an action and what the node did in reaction, in the words of the log of a run. What a
+//! node sends is shown without its contents, because these are shown where it arrives; what never
+//! arrives has no effect.
 
 use super::world::{Action, PAGE, World};
-use super::{Explorer, Tape};
+use super::{Explorer, Scope, Tape};
 use crate::log::text;
 use synod::{Event, Message, NodeId, Record, Tracer};
 
@@ -23,7 +27,8 @@ pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
     let lines = actions.iter().map(|action| {
         let mut effects = Effects::default();
         let next = explorer.traced(&world, action, &mut effects);
-        let what = sentence(&world, action);
+        // From the state before the action, in which a request was not made yet.
+        let what = sentence(explorer.scope(), &world, action);
         world = next;
         let then = effects.0;
         Line { what, then }
@@ -32,7 +37,7 @@ pub fn schedule(explorer: &Explorer, actions: &[Action]) -> Vec<Line> {
 }
 
 /// Describes an action. A request that was made before is "once more".
-fn sentence(world: &World, action: &Action) -> String {
+fn sentence(scope: &Scope, world: &World, action: &Action) -> String {
     match action {
         Action::Deliver(message) => {
             let envelope = message.envelope();
@@ -48,9 +53,18 @@ fn sentence(world: &World, action: &Action) -> String {
             };
             format!("a client asks {node} for command {request}{again}")
         }
+        Action::Change { node } => {
+            let again = if world.used.changes > 0 {
+                " once more"
+            } else {
+                ""
+            };
+            let members = scope.members();
+            format!("an operator asks {node} for the members {members}{again}")
+        }
         Action::Crash { node } => format!("{node} loses its power, and comes back"),
         Action::Torn { kept, step } => {
-            let step = sentence(world, step);
+            let step = sentence(scope, world, step);
             format!("{step}; power fails after {kept} operations of its storage, and comes back")
         }
     }

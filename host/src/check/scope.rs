@@ -1,7 +1,12 @@
 //! Scopes: the bounds of a cluster whose states are explored.
+//!
+//! A world without bounds has infinitely many states: rounds, slots and requests are counted
+//! upwards. A scope bounds each of them, and everything within is explored. So a search without
+//! violations is a proof for its scope and for no larger one, and the worlds of `synod check` are
+//! chosen such that each has something that no other one has.
 
 use super::world::CLIENTS;
-use synod::{MessageKind, NodeId, Proposal, Timer};
+use synod::{Change, Epoch, MessageKind, NodeId, NodeSet, Proposal, Timer};
 
 /// What the network may do with a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,6 +32,9 @@ pub enum Network {
 pub struct Scope {
     /// Number of nodes, 1 to 5.
     pub nodes: u16,
+    /// Number of nodes, from the last one back, that do not found the cluster: they have joined it as learners before the
+    /// initial state. At least node 0 founds it.
+    pub newcomers: u16,
     /// Number of nodes, from node 0 on, that may claim a ballot; the others only vote and follow.
     pub claimants: u16,
     /// Number of distinct requests, 0 to 8. Two clients, one at node 0 and one at node 1, take turns; each waits for
@@ -34,7 +42,13 @@ pub struct Scope {
     pub requests: u8,
     /// Number of times a client repeats a request, at any node.
     pub retries: u8,
-    /// Number of rounds of ballots above the initial one.
+    /// Number of times an operator asks for the change of the members, at any founding node. It is the same change each
+    /// time: the one that ends the first epoch.
+    pub changes: u8,
+    /// Members that the change names; `None` if the newcomers take the places of as many founding nodes, or if the last
+    /// node leaves a cluster without newcomers.
+    pub members: Option<NodeSet>,
+    /// Number of rounds of ballots in each epoch, in the first one above the initial round.
     pub rounds: u8,
     /// Number of slots that the log may grow by.
     pub slots: u8,
@@ -51,6 +65,8 @@ pub struct Scope {
 impl Scope {
     /// Number of clients.
     pub(super) const CLIENTS: u8 = {
+        // A number of 8 bits and a capacity, which a constant expression cannot convert into each
+        // other without `as`.
         assert!(CLIENTS == 2, "the two are one number");
         2
     };
@@ -59,9 +75,12 @@ impl Scope {
     pub fn small() -> Self {
         Self {
             nodes: 3,
+            newcomers: 0,
             claimants: 1,
             requests: 1,
             retries: 0,
+            changes: 0,
+            members: None,
             rounds: 1,
             slots: 1,
             crashes: 0,
@@ -76,7 +95,8 @@ impl Scope {
     }
 
     /// Returns small scopes that together have the widest coverage, each explored completely in seconds: elections,
-    /// competing claims, several slots, promises of several pages, losses of power anywhere, and heartbeats.
+    /// competing claims, several slots, promises of several pages, losses of power anywhere, heartbeats, and changes of the
+    /// members.
     pub fn worlds() -> Vec<Self> {
         let small = Self::small();
         vec![
@@ -121,21 +141,83 @@ impl Scope {
             },
             Self {
                 timers: vec![Timer::Election, Timer::Quorum, Timer::Learn],
+                ..small.clone()
+            },
+            // From here on the members change: two nodes leave, and go on as long as they do not know it.
+            Self {
+                changes: 1,
+                slots: 2,
+                members: Some(NodeSet::first(1)),
+                ..small.clone()
+            },
+            // One of three leaves, beside a request. The other one has to say by a heartbeat reply that it has caught up.
+            Self {
+                changes: 1,
+                slots: 2,
+                lost: vec![MessageKind::Decision, MessageKind::Propose],
+                ..small.clone()
+            },
+            // A newcomer takes the place of one of two nodes, once it has said that it has caught up.
+            Self {
+                newcomers: 1,
+                requests: 0,
+                changes: 1,
+                timers: vec![Timer::Election, Timer::Heartbeat, Timer::Learn],
+                lost: vec![
+                    MessageKind::Propose,
+                    MessageKind::Decisions,
+                    MessageKind::Superseded,
+                ],
+                ..small.clone()
+            },
+            // Two claimants take in a newcomer.
+            Self {
+                newcomers: 1,
+                claimants: 2,
+                requests: 0,
+                changes: 1,
+                members: Some(NodeSet::first(3)),
+                lost: vec![MessageKind::Decision],
+                ..small.clone()
+            },
+            // The same with a loss of power anywhere, also of the leader that has ended the epoch.
+            Self {
+                newcomers: 1,
+                requests: 0,
+                changes: 1,
+                members: Some(NodeSet::first(3)),
+                rounds: 2,
+                crashes: 1,
+                lost: vec![MessageKind::Decision],
+                ..small.clone()
+            },
+            // A single node is replaced, with a loss of power anywhere: no member of the next epoch is one of the first.
+            Self {
+                nodes: 2,
+                newcomers: 1,
+                requests: 0,
+                changes: 1,
+                crashes: 1,
+                timers: vec![Timer::Election, Timer::Heartbeat, Timer::Learn],
+                lost: vec![MessageKind::Decision],
                 ..small
             },
         ]
     }
 
-    /// Returns a scope for random walks, too large for a search: everything that three nodes can do
-    /// in a few rounds. Every timer may fire, and no kind of message is lost for certain.
+    /// Returns a scope for random walks, too large for a search: everything that three nodes and
+    /// a newcomer, which takes the place of one of them, can do in a few rounds. Every timer may fire, and no kind of message is lost for certain.
     pub fn large() -> Self {
         Self {
-            nodes: 3,
-            claimants: 3,
+            nodes: 4,
+            newcomers: 1,
+            claimants: 4,
             requests: 4,
             retries: 2,
+            changes: 1,
+            members: None,
             rounds: 3,
-            slots: 6,
+            slots: 7,
             crashes: 2,
             timers: Timer::ALL.to_vec(),
             lost: Vec::new(),
@@ -151,6 +233,46 @@ impl Scope {
             nodes
         } else {
             self.claimants.min(nodes)
+        }
+    }
+
+    /// Returns the default number of newcomers for a number of nodes, of which at least one is no newcomer.
+    pub(crate) fn newcomers_of(&self, nodes: u16) -> u16 {
+        self.newcomers.min(nodes.saturating_sub(1))
+    }
+
+    /// Returns the default number of slots, of which there are at least so many: one for each request and for the change.
+    pub(crate) fn slots_of(&self, at_least: u8) -> u8 {
+        let change = u8::from(self.changes > 0);
+        at_least.max(self.requests.saturating_add(change))
+    }
+
+    /// Returns the number of founding nodes.
+    pub(crate) fn founders(&self) -> u16 {
+        self.nodes.saturating_sub(self.newcomers).max(1)
+    }
+
+    /// Returns the members that the change names.
+    pub fn members(&self) -> NodeSet {
+        self.members.unwrap_or_else(|| {
+            let founders = self.founders();
+            let newcomers = NodeSet::first(self.nodes).minus(NodeSet::first(founders));
+            let leaving = u16::try_from(newcomers.len()).unwrap_or(0).max(1);
+            let staying = NodeSet::first(founders.saturating_sub(leaving));
+            let members = staying.union(newcomers);
+            if members.is_empty() {
+                NodeSet::first(founders)
+            } else {
+                members
+            }
+        })
+    }
+
+    /// Returns the change that an operator asks for.
+    pub(super) fn change(&self) -> Change {
+        Change {
+            epoch: Epoch::FIRST,
+            members: self.members(),
         }
     }
 

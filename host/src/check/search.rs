@@ -1,4 +1,12 @@
 //! Exhaustive breadth-first search of the states of a scope.
+//!
+//! The search keeps two structures. The queue has the states that were reached and not visited yet,
+//! whole. The map has every state that was ever reached, as its fingerprint and the step that led
+//! to it: tens of bytes, where a whole state takes kilobytes. A path is found by going back from
+//! step to step, and its actions by performing them once more from the beginning.
+//!
+//! Breadth first takes more memory than depth first, and gives the shortest counterexample, which a
+//! person has to read.
 
 use super::{Action, Broken, Coverage, Explorer, World};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +29,8 @@ pub struct Bounds {
 ///
 /// Neither progress nor the request to stop orders any other memory, so that relaxed accesses
 /// suffice. A stop takes effect before the next state or walk.
+///
+/// The other thread has the clock and the signals: an exploration looks at neither.
 #[derive(Debug, Default)]
 pub struct Watch {
     /// Number of expanded states, or of steps of walks.
@@ -60,11 +70,14 @@ impl Watch {
     /// Counts an expanded state.
     pub(super) fn see(&self, world: &World) {
         self.states.fetch_add(1, Ordering::Relaxed);
+        // Counted when a state is expanded and not when it is reached, so that each counts once.
         self.applied.fetch_max(world.applied(), Ordering::Relaxed);
     }
 }
 
 /// A violation with its schedule.
+///
+/// It is found again by the same command, and needs no seed if it was found by a search.
 #[derive(Clone, Debug)]
 pub struct Violation {
     /// The violated invariant.
@@ -148,6 +161,7 @@ pub struct Explored {
 /// # Ok::<(), synod_host::check::StartError>(())
 /// ```
 pub fn search(explorer: &Explorer, bounds: Bounds, watch: &Watch) -> Explored {
+    // The initial state is no result of a step, so that no step checks it.
     if let Some(broken) = explorer.check_liveness(explorer.start()) {
         return Explored::at_the_start(explorer, broken);
     }
@@ -275,6 +289,7 @@ impl<'a> Search<'a> {
         }
         self.states += 1;
         let fingerprint = world.fingerprint();
+        // Breadth first, so that the way by which a state is reached first is a shortest one.
         if let Entry::Vacant(new) = self.reached.entry(fingerprint) {
             new.insert(Some(Origin {
                 before: from.fingerprint,
@@ -300,6 +315,7 @@ impl<'a> Search<'a> {
             let mut actions = Vec::new();
             self.explorer.all_actions(&world, &mut actions);
             let action = actions.into_iter().nth(usize::try_from(index).ok()?)?;
+            // With the same check of liveness, in which the violation may lie.
             world = self.explorer.step_and_check_liveness(&world, &action);
             Some(action)
         });

@@ -3,7 +3,10 @@
 use super::*;
 use crate::check::world::Action;
 use std::collections::BTreeSet;
-use synod::{Ballot, Config, Envelope, Instant, Message, NodeId, Outbox, Proposal, Slot, Timer};
+use synod::{
+    Ballot, Config, Envelope, Instant, Message, MessageKind, NodeId, NodeSet, Outbox, Proposal,
+    Slot, Timer,
+};
 
 const ALL: Bounds = Bounds {
     depth: None,
@@ -147,6 +150,67 @@ fn small_worlds_are_explored_completely_without_violations() {
     }
 }
 
+/// Returns a world in which a single founding node is replaced by a newcomer.
+fn replaced() -> Scope {
+    Scope {
+        nodes: 2,
+        newcomers: 1,
+        requests: 0,
+        changes: 1,
+        timers: vec![Timer::Election, Timer::Heartbeat, Timer::Learn],
+        lost: vec![MessageKind::Decision],
+        ..Scope::small()
+    }
+}
+
+/// Returns a world in which two founding nodes take in a newcomer.
+fn grown() -> Scope {
+    Scope {
+        newcomers: 1,
+        requests: 0,
+        changes: 1,
+        members: Some(NodeSet::first(3)),
+        lost: vec![MessageKind::Decision],
+        ..Scope::small()
+    }
+}
+
+#[test]
+fn small_worlds_with_a_change_of_the_members_are_explored_completely_without_violations() {
+    for scope in [replaced(), grown()] {
+        let found = searched(scope.clone());
+        let violation = found.violation.map(|violation| violation.broken);
+        assert_eq!(violation, None, "{scope:?}");
+        assert_eq!(found.end, End::Exhausted, "{scope:?}");
+        let changes = found.coverage.of(Situation::Reconfigured);
+        assert!(changes > 0 && found.applied == 1, "{scope:?}");
+    }
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn mistakes_in_a_change_of_the_members_are_found() {
+    use synod::Mutant;
+    // The founding node alone is no quorum of the next epoch.
+    let both = Scope {
+        members: Some(NodeSet::first(2)),
+        ..replaced()
+    };
+    // The leader goes on with heartbeats.
+    let heard = Scope {
+        timers: vec![Timer::Election, Timer::Heartbeat],
+        ..grown()
+    };
+    for (mutant, scope) in [
+        (Mutant::FoundersCounted, both),
+        (Mutant::LeadershipOutlivesEpoch, heard),
+    ] {
+        let explorer = Explorer::making(Some(mutant), scope).unwrap();
+        let found = search(&explorer, ALL, &Watch::default());
+        assert_eq!(found.end, End::Violated, "{mutant}");
+    }
+}
+
 #[test]
 fn a_search_reports_the_bound_that_ended_it() {
     let shallow = Bounds {
@@ -244,6 +308,8 @@ fn two_values_under_one_ballot_halt_a_node() {
 fn walks_find_a_forged_promise_and_shrink_its_schedule() {
     let scope = Scope {
         nodes: 3,
+        newcomers: 0,
+        changes: 0,
         crashes: 0,
         ..Scope::large()
     };
@@ -419,7 +485,9 @@ fn every_peer_is_asked_for_some_random_choice() {
                 node.fire(Timer::Learn, chance, &mut outbox, &mut ());
                 outbox.messages[0].to.bits()
             };
-            let peers: BTreeSet<u64> = (0..explorer.chances(Timer::Learn)).map(asked).collect();
+            let peers: BTreeSet<u64> = (0..Explorer::chances(Timer::Learn, &node))
+                .map(asked)
+                .collect();
             assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
         }
     }
@@ -444,7 +512,9 @@ fn a_waiting_request_is_handed_to_each_peer_by_some_random_choice() {
                 node.fire(Timer::Propose, chance, &mut outbox, &mut ());
                 outbox.messages[0].to.bits()
             };
-            let peers: BTreeSet<u64> = (0..explorer.chances(Timer::Propose)).map(handed).collect();
+            let peers: BTreeSet<u64> = (0..Explorer::chances(Timer::Propose, &node))
+                .map(handed)
+                .collect();
             assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
         }
     }
@@ -475,4 +545,21 @@ fn states_that_differ_only_in_their_history_are_equal() {
     assert!(one != step(explorer.start(), 0));
     let crash = explorer.step(&one, &Action::Crash { node: NodeId(0) });
     assert!(one != crash, "a node that forgot its probe");
+}
+
+#[test]
+fn newcomers_have_joined_before_the_start() {
+    for (nodes, newcomers) in [(2, 1), (3, 1), (3, 2), (4, 1), (5, 2)] {
+        let scope = Scope {
+            nodes,
+            newcomers,
+            ..Scope::small()
+        };
+        let explorer = explorer(scope);
+        assert_eq!(explorer.start().broken(), None, "{newcomers} of {nodes}");
+        for (id, node) in (0..).zip(explorer.start().nodes()) {
+            assert_eq!(node.applied(), Slot::new(2));
+            assert_eq!(node.is_member(), id < nodes - newcomers);
+        }
+    }
 }

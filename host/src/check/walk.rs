@@ -1,4 +1,13 @@
 //! Random walks through a scope, from a seed.
+//!
+//! A walk comes where no search does: to the tenth election, the second checkpoint, a log of many
+//! windows. It sees a vanishing part of the states there, so that its choices matter. Uniform
+//! choices would mostly deliver old messages and fire timers that change nothing. So a walk has
+//! habits, drawn from its seed: how often it prefers a timer to a message, which timers it never
+//! fires, which links it holds for a while, and whether power fails in the middle of steps.
+//!
+//! Drawing habits anew for each walk is swarm testing (Groce and others, 2012): what one walk never
+//! does lets it come to states that all others leave too soon.
 
 use super::search::{Bounds, End, Explored, Violation, Watch};
 use super::{Action, Coverage, Explorer, Invariant, World};
@@ -21,6 +30,16 @@ const FRESH: u64 = 80;
 ///
 /// `states` counts the steps of all walks, `unique` the fingerprints among them, and `depth` is the
 /// length of the longest walk.
+///
+/// ```
+/// use synod_host::check::{Bounds, End, Explorer, Scope, Watch, walks};
+///
+/// let explorer = Explorer::new(Scope::large())?;
+/// let bounds = Bounds { depth: Some(50), states: u64::MAX };
+/// let explored = walks(&explorer, 6..=8, bounds, &Watch::default());
+/// assert_eq!((explored.end, explored.walks), (End::Walked, 3));
+/// # Ok::<(), synod_host::check::StartError>(())
+/// ```
 pub fn walks(
     explorer: &Explorer,
     seeds: RangeInclusive<u64>,
@@ -139,9 +158,12 @@ impl<'a> Walk<'a> {
     /// Returns a walk at the initial state, with its habits drawn from the seed.
     fn new(explorer: &'a Explorer, seed: u64) -> Self {
         let mut dice = Dice(seed);
+        // From 2 to 41 in a hundred: a walk of timers alone elects again and again and decides
+        // nothing.
         let haste = 2 + dice.next() % 40;
         // Half of the walks have all timers, the others half of them.
         let quiet = if dice.percent(50) { 0 } else { dice.next() };
+        // A power loss in more steps would use up those of the scope before the log has grown.
         let torn = if dice.percent(50) { 0 } else { 3 };
         Self {
             explorer,
@@ -176,6 +198,7 @@ impl<'a> Walk<'a> {
             self.held = if self.dice.percent(50) {
                 0
             } else {
+                // Each bit is set with a probability of a quarter.
                 one & other
             };
         }
@@ -191,6 +214,8 @@ impl<'a> Walk<'a> {
             let action = self.actions.swap_remove(index);
             let action = self.maybe_torn(action);
             let next = self.explorer.step(&self.world, &action);
+            // A step that changes nothing would count towards the length of the walk, and be the
+            // first to be shrunk away.
             if next.is_within() && (next.broken().is_some() || next != self.world) {
                 if let Action::Deliver(message) = action.step() {
                     self.come.insert(message.hash());
@@ -251,6 +276,7 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
     match action {
         Action::Deliver(message) => {
             let (from, to) = (message.envelope().from.0, message.envelope().to.0);
+            // Eight links for each of eight senders: one word has a bit for each pair.
             held >> ((from % 8) * 8 + to % 8) & 1 == 0
         }
         Action::Fire { timer, .. } => {
@@ -258,7 +284,7 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
             // A cluster without elections does nothing.
             *timer == Timer::Election || quiet >> place.unwrap_or(0) & 1 == 0
         }
-        Action::Ask { .. } | Action::Crash { .. } => true,
+        Action::Ask { .. } | Action::Change { .. } | Action::Crash { .. } => true,
         Action::Torn { step, .. } => may(step, quiet, held),
     }
 }
@@ -275,6 +301,7 @@ fn shrink(explorer: &Explorer, schedule: Vec<Action>, invariant: Invariant) -> V
         let mut start = 0;
         let before = shortest.len();
         while start < shortest.len() {
+            // The complement of the piece: what is left out is tried as a whole.
             let rest = shortest
                 .iter()
                 .take(start)

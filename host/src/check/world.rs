@@ -1,4 +1,12 @@
 //! World: a state of a small cluster as one value, with its nodes, the messages in flight, and the ledger.
+//!
+//! Worlds are values: a step makes a new one and leaves the old one as it was. A search keeps
+//! millions of them, so that their parts are shared. A step changes one node, a few messages, and
+//! mostly nothing of the ledger; everything else is a pointer to what the world before has.
+//!
+//! Equality decides how many states there are. Two worlds are equal if the same can follow from
+//! both, which leaves out how they came about, the order of messages, and whatever only decides
+//! when something happens.
 
 use super::Tape;
 use super::initial_state::Restarted;
@@ -143,6 +151,11 @@ pub enum Action {
         /// The request.
         request: u8,
     },
+    /// An operator asks for the change of the members.
+    Change {
+        /// The node.
+        node: NodeId,
+    },
     /// Power fails between two steps, and the node restarts.
     Crash {
         /// The node.
@@ -201,6 +214,8 @@ pub(super) struct Used {
     pub(super) requests: u8,
     /// Number of repetitions of requests.
     pub(super) retries: u8,
+    /// Number of times the change of the members was asked for.
+    pub(super) changes: u8,
     /// Number of losses of power, whether between or during steps.
     pub(super) crashes: u8,
 }
@@ -217,6 +232,8 @@ impl World {
     /// Returns a state of nodes that have restarted after a loss of power, without messages. The ledger is of the time
     /// before, so that anything they lost is a violation.
     pub(super) fn new(nodes: Vec<Restarted>, interners: &Interners) -> Self {
+        // From the nodes before their restart, so that the restart itself is the first step that is
+        // checked.
         let mut ledger = Ledger::new(nodes.iter().map(|node| &node.before));
         let mut restarts = nodes.iter();
         let judged = restarts.try_for_each(|node| ledger.restart(&node.after.node, false));
@@ -281,6 +298,7 @@ impl World {
             "a scope has all of its nodes from the beginning"
         );
         if let Some(place) = self.nodes.get_mut(usize::from(stored.node.id().0)) {
+            // Interned in any case: a node that is as it was gets its old place in memory back.
             *place = interners.nodes.intern(stored);
         }
     }
@@ -308,6 +326,7 @@ impl World {
     /// Replaces the ledger. Most steps change nothing in it, and a comparison is cheaper than
     /// interning.
     pub(super) fn remember(&mut self, ledger: Ledger, interners: &Interners) {
+        // Compared as a whole and not by fingerprint, as a collision would forget a fact.
         if ledger != self.ledger.value {
             self.ledger = interners.ledgers.intern(ledger);
         }

@@ -3,11 +3,11 @@
 use super::error::UsageError;
 use super::{help, lists, mutants};
 use crate::check::{Network, Scope};
-use crate::commands::check::{CheckCommand, Part};
+use crate::commands::check::{CheckCommand, Part, node_numbers};
 use crate::commands::run::OutputFormat;
 use crate::values;
 use clap::Args;
-use synod::{Duration, MessageKind, Timer};
+use synod::{Duration, MessageKind, NodeSet, Timer};
 
 // No documentation of the type, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
@@ -41,6 +41,10 @@ struct ScopeArgs {
     /// Number of nodes, 1 to 5 [default: 3]
     #[arg(long, value_name = "N", value_parser = values::small_cluster, allow_hyphen_values = true)]
     nodes: Option<u16>,
+    /// Number of founding nodes, from node 0 on, 1 to the number of nodes; the others have joined as learners [default:
+    /// all; all but one with --walks]
+    #[arg(long, value_name = "N", value_parser = values::small_cluster, allow_hyphen_values = true)]
+    founders: Option<u16>,
     /// Number of nodes that may claim a ballot, 1 to the number of nodes [default: 1; all with --walks]
     #[arg(long, value_name = "N", value_parser = values::small_cluster, allow_hyphen_values = true)]
     claimants: Option<u16>,
@@ -53,7 +57,17 @@ struct ScopeArgs {
     /// Number of times a client repeats a request, at any node, 0 to 8 [default: 0; 2 with --walks]
     #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     retries: Option<u8>,
-    /// Number of rounds of ballots above the founding one, 1 to 8 [default: 1; 3 with --walks]
+    /// Number of times an operator asks for the change of the members, at any founding node, 0 to 8 [default: 0; 1 with
+    /// --walks]
+    ///
+    /// It is the same change each time, and takes effect once at most.
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
+    changes: Option<u8>,
+    /// Members after the change: numbers of nodes with commas between them [default: the nodes that did not found the
+    /// cluster take the places of the last founding ones; if there are none, the last node leaves]
+    #[arg(long, value_name = "NODES", value_parser = parse_members, allow_hyphen_values = true)]
+    members: Option<NodeSet>,
+    /// Number of rounds of ballots in each epoch, in the first one above the founding round, 1 to 8 [default: 1; 3 with --walks]
     #[arg(long, value_name = "N", value_parser = values::small_count_from_one, allow_hyphen_values = true)]
     rounds: Option<u8>,
     /// Number of slots the log may grow by, 1 to 8 [default: one for each request; 6 with --walks]
@@ -117,6 +131,16 @@ fn parse_kinds(text: &str) -> Result<Kinds, String> {
     values::names(text, ("none", &[]), &MessageKind::ALL, MessageKind::name).map(Kinds)
 }
 
+/// Parses the value of `--members`.
+fn parse_members(text: &str) -> Result<NodeSet, values::Expected> {
+    let members = text.split(',').map(values::small_node);
+    let members: Option<NodeSet> = members
+        .map(Result::ok)
+        .collect::<Option<Vec<_>>>()
+        .map(|members| members.into_iter().collect());
+    members.ok_or("numbers of nodes from 0 to 4, with commas between them")
+}
+
 /// Parses the value of `--network`.
 fn parse_network(text: &str) -> Result<Network, values::Expected> {
     match text {
@@ -148,6 +172,7 @@ impl CheckArgs {
     fn part(&self) -> Result<Option<Part>, UsageError> {
         let bounds = &self.bounds;
         let count = bounds.walks.or(bounds.storms);
+        // Walks have consecutive seeds, so that the same command makes the same walks.
         let first = bounds.seed.unwrap_or(0);
         match count {
             None => {
@@ -177,6 +202,7 @@ impl CheckArgs {
             let scope = self.scope.scope(Scope::large())?;
             return Ok(Some(Part::Walks(scope, count, first)));
         }
+        // A time budget alone selects nothing: it gives all parts more time.
         if self.scope.first().is_none() && bounds.depth.is_none() {
             return Ok(None);
         }
@@ -189,9 +215,12 @@ impl ScopeArgs {
     fn first(&self) -> Option<&'static str> {
         let given = [
             ("--nodes", self.nodes.is_some()),
+            ("--founders", self.founders.is_some()),
             ("--claimants", self.claimants.is_some()),
             ("--requests", self.requests.is_some()),
             ("--retries", self.retries.is_some()),
+            ("--changes", self.changes.is_some()),
+            ("--members", self.members.is_some()),
             ("--rounds", self.rounds.is_some()),
             ("--slots", self.slots.is_some()),
             ("--crashes", self.crashes.is_some()),
@@ -206,22 +235,38 @@ impl ScopeArgs {
     /// Returns the scope, after checks of values that depend on each other.
     fn scope(&self, default: Scope) -> Result<Scope, UsageError> {
         let nodes = self.nodes.unwrap_or(default.nodes);
-        if let Some(claimants) = self.claimants.filter(|claimants| *claimants > nodes) {
-            let takes = format!("at most as many as there are nodes ({nodes})");
+        for (option, number) in [
+            ("--founders", self.founders),
+            ("--claimants", self.claimants),
+        ] {
+            if let Some(number) = number.filter(|number| *number > nodes) {
+                let takes = format!("at most as many as there are nodes ({nodes})");
+                return Err(UsageError::value(option, &number.to_string(), &takes));
+            }
+        }
+        if let Some(members) = self.members
+            && !members.minus(NodeSet::first(nodes)).is_empty()
+        {
+            let takes = format!("only nodes that there are, from 0 to {}", nodes - 1);
             return Err(UsageError::value(
-                "--claimants",
-                &claimants.to_string(),
+                "--members",
+                &node_numbers(members),
                 &takes,
             ));
         }
         let requests = self.requests.unwrap_or(default.requests);
         let mut scope = Scope {
             nodes,
+            newcomers: self
+                .founders
+                .map_or_else(|| default.newcomers_of(nodes), |founders| nodes - founders),
             requests,
             claimants: self
                 .claimants
                 .unwrap_or_else(|| default.claimants_of(nodes)),
             retries: self.retries.unwrap_or(default.retries),
+            changes: self.changes.unwrap_or(default.changes),
+            members: None,
             rounds: self.rounds.unwrap_or(default.rounds),
             slots: default.slots,
             crashes: self.crashes.unwrap_or(default.crashes),
@@ -235,7 +280,11 @@ impl ScopeArgs {
                 .map_or(default.lost, |kinds| kinds.0.clone()),
             network: self.network.unwrap_or(default.network),
         };
-        scope.slots = self.slots.unwrap_or(scope.slots.max(requests));
+        // The members that follow from the other options are not noted, so that equal worlds are equal.
+        let usual = scope.members();
+        scope.members = self.members.filter(|members| *members != usual);
+        // A log that could not hold the requests and a change would make most of the scope unreachable.
+        scope.slots = self.slots.unwrap_or(scope.slots_of(default.slots));
         Ok(scope)
     }
 }
@@ -285,6 +334,9 @@ mod tests {
             "synod check --time 600s",
             "synod check --nodes 5 --claimants 3 --requests 2 --retries 1 --rounds 2 --slots 3 --crashes 1 \
              --timers election,learn --lost none --network again --depth 9 --states 1000 --time 90s",
+            "synod check --nodes 4 --founders 3 --changes 2 --slots 4 --members 0,3",
+            "synod check --founders 2 --changes 1",
+            "synod check --nodes 5 --founders 5 --changes 0 --walks 3",
             "synod check --nodes 2 --requests 2",
             "synod check --nodes 3",
             "synod check --timers all --lost welcome,probe",
@@ -299,7 +351,13 @@ mod tests {
         assert_eq!(scope.lost, [MessageKind::Decision, MessageKind::Heartbeat]);
         assert_eq!(scope.slots, 3, "a slot for each request");
         let five = world_of("synod check --nodes 5 --walks 1");
-        assert_eq!(five.claimants, 5, "all nodes");
+        assert_eq!((five.claimants, five.newcomers), (5, 1), "all nodes");
+        let changes = world_of("synod check --founders 2 --changes 1 --members 2,0");
+        assert_eq!(
+            (changes.slots, changes.members),
+            (2, None),
+            "the usual change"
+        );
     }
 
     #[test]
@@ -312,6 +370,18 @@ mod tests {
             (
                 "--nodes 2 --claimants 3",
                 "at most as many as there are nodes (2)",
+            ),
+            (
+                "--nodes 2 --founders 3",
+                "at most as many as there are nodes (2)",
+            ),
+            (
+                "--members 0,3",
+                "--members got '0,3', but takes only nodes that there are, from 0 to 2",
+            ),
+            (
+                "--members 0;1",
+                "numbers of nodes from 0 to 4, with commas between them",
             ),
             ("--rounds 0", "a whole number from 1 to 8"),
             ("--crashes 9", "a whole number from 0 to 8"),

@@ -9,6 +9,11 @@ use core::fmt;
 ///
 /// A sentence without a full stop and without a capital, since it follows `synod: ` on the standard
 /// error.
+///
+/// ```
+/// let error = synod_host::cli::parse(["synod", "6", "--nodes", "99"]).unwrap_err();
+/// assert_eq!(error.to_string(), "--nodes got '99', but takes a whole number from 1 to 64");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 

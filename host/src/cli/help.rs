@@ -1,4 +1,7 @@
 //! Texts of the `--help` pages. Each command has a short one (`-h`) and a long one (`--help`), which end differently.
+//!
+//! They are written by hand, as `clap` has no place for examples and exit codes. What the program
+//! can enumerate is in `lists` instead.
 
 /// First line of `synod -h`.
 pub(super) const ABOUT: &str =
@@ -42,11 +45,14 @@ Examples:
   synod 6                               the default run under seed 6
   synod 6 --nodes 3 --loss 20%          a small cluster on a bad network
   synod 6 --nodes 5 --kill leader@1.5s  the leader at that time crashes for good
+  synod 6 --nodes 3 --change 2s:+3-0    node 3 takes the place of node 0
   synod 6 --slot 4                      the messages about slot 4
   synod 6 --role scout --role leader    the elections
   synod 6 --log-level warn              only warnings and errors
   synod 6 --quiet --verify              two runs, and a comparison of their traces
   synod 6 --nodes 3 --data cluster      durable state in files, continued by later runs
+  synod 6 --nodes 3 --data cluster --replace 2
+                                        a new node for one whose file is lost
   synod 6 --format json | jq 'select(.event == \"chosen\")'
 
 With --format json each line is an object with t_us, node, role and event;
@@ -151,7 +157,7 @@ Examples:
   synod check --claimants 2 --time 10m   two nodes that may claim a ballot
   synod check --nodes 2 --claimants 2 --lost none --network again
                                          two nodes, and messages that are repeated
-  synod check --walks 1000               three nodes with all actions, at random
+  synod check --walks 1000               four nodes with all actions, at random
   synod check --walks 1 --seed 57        one of those walks
   synod check --storms 1000              2 to 5 nodes, drawn network conditions
 

@@ -1,4 +1,6 @@
 //! Lists in the `--help` pages, generated from the types so that they are complete.
+//!
+//! A new role, rule, timer, message or fault is on the page as soon as the compiler knows of it.
 
 use super::help;
 use crate::case;
@@ -18,6 +20,7 @@ fn wrapped(words: &str, indent: &str) -> String {
     // As if a line were full, so that the first word begins one.
     let mut width = usize::MAX;
     for word in words.split(' ') {
+        // A word that is longer than a line gets a line of its own.
         if width.saturating_add(1 + word.len()) > WIDTH {
             if !lines.is_empty() {
                 lines.push('\n');
@@ -145,6 +148,10 @@ const fn violation(invariant: Invariant) -> &'static str {
         Invariant::Validity => "a value accepted that no client requested",
         Invariant::Promise => "a promise that decreases, or a ballot claimed twice",
         Invariant::Memory => "an acceptor that reports other votes than it has cast",
+        Invariant::Membership => {
+            "a vote or a claim in an epoch that a node is not in or has not\n              \
+             entered, or a proposal above the change that ends one"
+        }
         Invariant::State => "two nodes with different states after the same slot",
         Invariant::Once => "a request applied twice, or a wrong answer",
         Invariant::Halt => "a node that halts because it saw a violation",

@@ -1,4 +1,7 @@
 //! Command line of `synod replay`.
+//!
+//! A replay is a run like any other, of which the outcome is known before. So it has the options
+//! that show a run, and none that would change it.
 
 use super::error::UsageError;
 use super::run::ShowArgs;

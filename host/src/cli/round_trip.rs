@@ -5,6 +5,7 @@
 use super::*;
 use crate::commands::run::Subject;
 use crate::data::Data;
+use crate::membership::PlannedChange;
 use crate::options::{Machine, Options};
 use crate::sweep::{Seeds, Shard, Source, Sweep};
 use proptest::collection::vec;
@@ -15,7 +16,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Swarm, Target};
-use synod::{Duration, Instant, NodeId};
+use synod::{Duration, Instant, NodeId, NodeSet};
 
 /// Splits a line into words as a POSIX shell does.
 fn shell_words(line: &str) -> Vec<OsString> {
@@ -58,6 +59,13 @@ fn options() -> impl Strategy<Value = Options> {
         target,
         at: Instant::from_micros(at),
     });
+    // Nodes below 63 found the cluster, so that node 63 is always one that can be added.
+    let change = (0_u64..100_000_000, 0_u16..63).prop_map(|(at, removed)| PlannedChange {
+        at: Duration::from_micros(at),
+        add: NodeSet::only(NodeId(63)),
+        remove: NodeSet::only(NodeId(removed)),
+    });
+    let plan = (vec(kill, 0..3), vec(change, 0..3));
     let placement = prop_oneof![Just(Placement::Spread), node.prop_map(Placement::One)];
     let network = (
         0_u32..=1_000_000,
@@ -74,15 +82,15 @@ fn options() -> impl Strategy<Value = Options> {
         option::of(micros(200_000_000..1_000_000_000)),
         option::of(1_u64..),
     );
-    (any::<u64>(), network, work, vec(kill, 0..3), bounds).prop_map(
+    (any::<u64>(), network, work, plan, bounds).prop_map(
         |(
             run_seed,
             (loss_ppm, delay, jitter),
             (is_bank, requests, clients, placement),
-            kills,
+            (kills, changes),
             (until, events),
         )| Options {
-            nodes: 64,
+            nodes: 63,
             loss_ppm,
             delay,
             jitter: jitter.map(|percent| delay * percent / 100),
@@ -91,6 +99,7 @@ fn options() -> impl Strategy<Value = Options> {
             clients,
             placement,
             kills,
+            changes,
             until,
             events,
             ..Options::new(run_seed)
@@ -117,10 +126,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_run_that_is_pasted_is_the_same_run(options in options(), path in name(), learners in vec(0_u16..64, 0..3)) {
+    fn a_run_that_is_pasted_is_the_same_run(options in options(), path in name(), learners in vec(0_u16..64, 0..3), replace in vec(0_u16..64, 0..3)) {
         let learners: Vec<_> = learners.into_iter().map(NodeId).collect();
-        let data = Data { path, learners };
-        let subject = Subject::Stored { options: options.clone(), data: data.clone() };
+        let replace = replace.into_iter().map(NodeId).collect();
+        let data = Data { path, learners, replace };
+        let subject = Subject::Stored { options: options.clone(), data: Box::new(data.clone()) };
         let Command::Run(command) = pasted(&subject.command()) else {
             panic!("it is a run");
         };
@@ -128,7 +138,7 @@ proptest! {
             panic!("it has --data");
         };
         prop_assert_eq!(whole(&read), whole(&options));
-        prop_assert_eq!(found, data);
+        prop_assert_eq!(*found, data);
     }
 
     #[test]

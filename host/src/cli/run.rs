@@ -6,14 +6,15 @@ use crate::case::Outcome;
 use crate::commands::run::{Colour, OutputFormat, RunCommand, Subject};
 use crate::data::Data;
 use crate::log::{Filter, Level};
+use crate::membership::PlannedChange;
 use crate::mutant;
 use crate::options::{Machine, Options};
 use crate::values;
 use clap::Args;
 use core::ops::RangeInclusive;
 use std::path::PathBuf;
-use synod::simulation::{KILLS_MAX, Kill, Placement, Target};
-use synod::{Duration, NodeId, Role};
+use synod::simulation::{KILLS_MAX, Kill, PLAN_MAX, Placement, Target};
+use synod::{Duration, NODES_MAX, NodeId, NodeSet, Role};
 
 // No documentation of the type, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
@@ -40,6 +41,13 @@ pub(super) struct RunArgs {
     /// Restart a node whose file in --data is missing or damaged as a learner, which never votes; can be repeated
     #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
     learner: Vec<NodeId>,
+    /// Replace a node whose file in --data is missing or damaged by a new one, which will vote; can be repeated
+    ///
+    /// The new node gets the next free number and joins with empty storage. Once it has caught up, it becomes a member
+    /// and the lost one is removed, in one step. Later runs start the new node and never the lost one, whose number is
+    /// not used again. A majority of the members must be left.
+    #[arg(long, value_name = "NODE", value_parser = values::node, allow_hyphen_values = true, requires = "data")]
+    replace: Vec<NodeId>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -52,7 +60,7 @@ pub(super) struct RunArgs {
 )]
 #[command(next_help_heading = "Cluster and network")]
 struct ClusterArgs {
-    /// Number of nodes, 1 to 64 [default: 14]
+    /// Number of nodes that found the cluster, 1 to 64 [default: 14]
     #[arg(long, value_name = "N", value_parser = values::nodes, allow_hyphen_values = true)]
     nodes: Option<u16>,
     /// Share of messages that are lost, 0% to 100%, such as 5% or 0.5% [default: 5%]
@@ -71,6 +79,14 @@ struct ClusterArgs {
     /// one.
     #[arg(long, value_name = "NODE@TIME", value_parser = values::kill, allow_hyphen_values = true)]
     kill: Vec<Kill>,
+    /// Change the members: 2s:+4-1 adds node 4 and removes node 1, in one step, from that time on; can be repeated
+    ///
+    /// --nodes is the number of nodes that found the cluster. A node that a change adds runs from the beginning, as a
+    /// learner, and so does every number below it; it votes once the change is decided. A removed node votes no more,
+    /// and its number is never used again. The change is asked for until it has taken effect: a leader takes it only
+    /// when a majority of the new members has caught up.
+    #[arg(long, value_name = "TIME:+N-N", value_parser = values::change, allow_hyphen_values = true)]
+    change: Vec<PlannedChange>,
     /// Replicated state machine: a key-value store or a bank
     #[arg(long, value_name = "MACHINE", value_enum, default_value_t)]
     machine: Machine,
@@ -152,14 +168,26 @@ impl RunArgs {
     /// Returns the command. The run is described by the options for the cluster, unless `--faults`
     /// or `--scenario` selects one of a sweep; `--data` puts it on files.
     pub(super) fn command(self) -> Result<RunCommand, UsageError> {
+        // A scenario has a seed of its own, which is 0 if the file names none.
         let drawn = self.seed.is_none() && self.case.scenario.is_none();
+        // Taken out before the options are, which a plain run consumes.
         let mutant = self.cluster.mutant;
-        let subject = match self.case.subject(self.seed, self.cluster.nodes)? {
-            Some(subject) => subject,
-            None => Subject::Plain(self.cluster.options(self.seed.unwrap_or_else(draw_seed))?),
+        let selected = self.case.subject(self.seed, self.cluster.nodes)?;
+        let subject = if let Some(subject) = selected {
+            subject
+        } else {
+            let run_seed = self.seed.unwrap_or_else(draw_seed);
+            Subject::Plain(self.cluster.options(run_seed, self.data.is_some())?)
         };
         let subject = match (subject, self.data) {
-            (Subject::Plain(options), Some(path)) => stored(options, path, self.learner)?,
+            (Subject::Plain(options), Some(path)) => Subject::Stored {
+                data: Box::new(Data {
+                    path,
+                    learners: self.learner,
+                    replace: self.replace,
+                }),
+                options,
+            },
             (subject, _) => subject,
         };
         // The options of a plain run have the mutant already.
@@ -176,15 +204,6 @@ impl RunArgs {
         }
         self.show.command(subject, drawn, self.record, None)
     }
-}
-
-/// A run on the files of a directory, after a check that every learner is one of the nodes.
-fn stored(options: Options, path: PathBuf, learners: Vec<NodeId>) -> Result<Subject, UsageError> {
-    for learner in &learners {
-        check_node("--learner", *learner, &learner.0, options.nodes)?;
-    }
-    let data = Data { path, learners };
-    Ok(Subject::Stored { options, data })
 }
 
 impl ShowArgs {
@@ -221,8 +240,9 @@ impl ShowArgs {
 }
 
 impl ClusterArgs {
-    /// Returns the options, after checks of values that depend on each other.
-    fn options(self, run_seed: u64) -> Result<Options, UsageError> {
+    /// Returns the options, after checks of values that depend on each other. A directory with the files of an earlier
+    /// run may have nodes that the options do not name; those are looked up when it is read.
+    fn options(self, run_seed: u64, is_stored: bool) -> Result<Options, UsageError> {
         let default = Options::new(run_seed);
         let options = Options {
             run_seed,
@@ -235,6 +255,7 @@ impl ClusterArgs {
             clients: self.clients.unwrap_or(default.clients),
             placement: self.place.and_then(|place| place.0),
             kills: self.kill,
+            changes: self.change,
             until: self.until,
             events: self.events,
             mutant: self.mutant,
@@ -259,14 +280,21 @@ impl ClusterArgs {
                 &takes,
             ));
         }
+        let nodes = if is_stored {
+            NODES_MAX
+        } else {
+            options.all_nodes()
+        };
         if let Some(Placement::One(node)) = options.placement {
-            check_node("--place", node, &node.0, options.nodes)?;
+            check_node("--place", node, &node.0, nodes)?;
         }
         if options.kills.len() > KILLS_MAX {
             let got = format!("{} kills", options.kills.len());
             let takes = format!("at most {KILLS_MAX}");
             return Err(UsageError::value("--kill", &got, &takes));
         }
+        check_changes(&options, until, nodes)?;
+        // In the order of the line, so that the first wrong one is named.
         for kill in &options.kills {
             let at = Duration::from_micros(kill.at.as_micros());
             let got = match kill.target {
@@ -274,7 +302,7 @@ impl ClusterArgs {
                 Target::Leader => format!("leader@{at}"),
             };
             if let Target::Node(node) = kill.target {
-                check_node("--kill", node, &got, options.nodes)?;
+                check_node("--kill", node, &got, nodes)?;
             }
             if at >= until {
                 let takes = format!("a time before --until ({until}), when the run is given up");
@@ -283,6 +311,48 @@ impl ClusterArgs {
         }
         Ok(options)
     }
+}
+
+/// Checks that each change of the members can have an effect before the run is given up. `nodes` is the number of nodes
+/// that there can be.
+fn check_changes(options: &Options, until: Duration, nodes: u16) -> Result<(), UsageError> {
+    if options.changes.len() > PLAN_MAX {
+        let got = format!("{} changes", options.changes.len());
+        let takes = format!("at most {PLAN_MAX}");
+        return Err(UsageError::value("--change", &got, &takes));
+    }
+    let founders = NodeSet::first(options.nodes);
+    let ever = if nodes == options.all_nodes() {
+        let added = options.changes.iter().map(|change| change.add);
+        added.fold(founders, NodeSet::union)
+    } else {
+        NodeSet::first(nodes)
+    };
+    let refused = |change: &PlannedChange, takes: &str| {
+        let takes = format!(
+            "{takes}, such as 2s:+{}-0",
+            options.nodes.min(NODES_MAX - 1)
+        );
+        Err(UsageError::value("--change", &change.to_string(), &takes))
+    };
+    for change in &options.changes {
+        if change.at >= until {
+            let takes = format!("a time before --until ({until}), when the run is given up");
+            return refused(change, &takes);
+        }
+        if let Some(node) = change.remove.minus(NodeSet::first(nodes)).nth(0) {
+            let takes = format!(
+                "nodes that there are, 0 to {}, and not {}",
+                nodes - 1,
+                node.0
+            );
+            return refused(change, &takes);
+        }
+        if let Some(why) = change.vacuity(founders, ever) {
+            return refused(change, &format!("a change with an effect ({why})"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a node named by an option exists. `got` is the value as it was given, which may be

@@ -1,4 +1,7 @@
 //! Command line of `synod shrink`.
+//!
+//! There is little to choose: what is left of a run follows from the run and from the number of
+//! tries.
 
 use super::error::UsageError;
 use crate::commands::run::Colour;

@@ -82,6 +82,7 @@ impl SweepArgs {
             Some(path) => scenario(path)?,
             None => Source::Swarm(swarm(self.faults, self.nodes)?),
         };
+        // A mutant is planted on top of either source, so that a report can name both.
         let source = match self.mutant {
             Some(mutant) => Source::Mutated(Box::new(source), mutant),
             None => source,
@@ -100,6 +101,7 @@ impl SweepArgs {
         };
         Ok(SweepCommand {
             sweep,
+            // The first seed is printed then, since nobody could repeat the sweep otherwise.
             drawn: self.seeds.is_none() && self.time.is_some(),
             quiet: self.quiet,
             shape: self.format,
@@ -144,8 +146,9 @@ pub(super) struct CaseArgs {
 
 /// Options that describe a cluster, except for its size. A drawn case and a scenario have values of
 /// their own for all of these, and ignoring an option would mislead.
-const CLUSTER: [&str; 10] = [
-    "loss", "delay", "jitter", "kill", "machine", "clients", "requests", "place", "until", "events",
+const CLUSTER: [&str; 11] = [
+    "loss", "delay", "jitter", "kill", "change", "machine", "clients", "requests", "place",
+    "until", "events",
 ];
 
 impl CaseArgs {
@@ -184,6 +187,7 @@ pub(super) fn swarm(faults: Option<FaultSet>, nodes: Option<u16>) -> Result<Swar
         let takes = format!("at most {NODES_MAX} in a drawn cluster");
         return Err(UsageError::value("--nodes", &nodes.to_string(), &takes));
     }
+    // A fault that never strikes would make the sweep vacuous, hours later.
     let can = possible(nodes);
     let cannot = swarm.faults.iter().find(|kind| !can.contains(*kind));
     match cannot.filter(|_| swarm.faults != FaultSet::ALL) {

@@ -141,16 +141,33 @@ fn an_invalid_value_is_named_with_the_values_accepted() {
             "--kill got '1@1s', but takes only node 0: there is one node",
         ),
         (
-            "--learner 1",
-            "--data <DIR> is missing: the rest needs it (see: synod --help)",
-        ),
-        (
             "six",
             "SEED got 'six', but takes a whole number from 0 to 18446744073709551615",
         ),
         (
             "-5",
             "SEED got '-5', but takes a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            "--change 2s",
+            "--change got '2s', but takes a time, a colon, and nodes from 0 to 63 to add (+) and remove (-), each named once, \
+             such as 2s:+4-1",
+        ),
+        (
+            "--nodes 3 --change 2s:+4-4",
+            "--change got '2s:+4-4', but takes a change with an effect (it adds and removes node 4), such as 2s:+3-0",
+        ),
+        (
+            "--nodes 3 --change 2s:-3",
+            "--change got '2s:-3', but takes nodes that there are, 0 to 2, and not 3, such as 2s:+3-0",
+        ),
+        (
+            "--nodes 3 --change 3m:+3",
+            "--change got '180s:+3', but takes a time before --until (120s), when the run is given up, such as 2s:+3-0",
+        ),
+        (
+            "--nodes 3 --change 2s:+3 --kill 4@1s",
+            "--kill got '4@1s', but takes a node from 0 to 3: there are 4 nodes",
         ),
         (
             "--jitter 50ms",
@@ -171,6 +188,22 @@ fn an_invalid_value_is_named_with_the_values_accepted() {
         (
             "--until 0s",
             "--until got '0s', but takes a duration above zero and of at most 1000000h, such as 90s or 10m",
+        ),
+    ] {
+        assert_eq!(error_of(line), error);
+    }
+}
+
+#[test]
+fn a_word_that_is_missing_unknown_or_too_many_is_named() {
+    for (line, error) in [
+        (
+            "--replace 1",
+            "--data <DIR> is missing: the rest needs it (see: synod --help)",
+        ),
+        (
+            "--learner 1",
+            "--data <DIR> is missing: the rest needs it (see: synod --help)",
         ),
         ("--delay", "--delay needs a value: --delay <TIME>"),
         ("--nodes 3 --nodes 4", "--nodes is given more than once"),
@@ -366,7 +399,7 @@ fn invalid_sweep_options_are_named_with_the_values_accepted() {
         (
             "sweep --faults loss,crash --nodes 2",
             "--faults got 'crash', but takes faults that so few nodes can have: \
-             loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump,torn,slow-disk,failed-write,full-disk",
+             loss,duplicate,spike,reorder,partition,one-way,clog,restart,pause,skew,jump,torn,slow-disk,failed-write,full-disk,change",
         ),
         (
             "7 --faults all --nodes 17",

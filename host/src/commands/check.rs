@@ -1,4 +1,12 @@
 //! `synod check`: model checking of small clusters, and random walks through larger ones.
+//!
+//! The parts complement each other. Small worlds are explored completely, and show nothing about
+//! what takes more steps. Walks go deep, and show nothing about the states that they miss. So
+//! without options all parts are explored, and each of them has to come to the situations that it
+//! is made for.
+//!
+//! Everything in a report but the time follows from the options, except where the time budget ends
+//! a part.
 
 mod parts;
 mod report;
@@ -20,7 +28,7 @@ use parts::{Done, explored};
 use report::Report;
 use std::io;
 use std::sync::Arc;
-use synod::{Duration, MessageKind, Timer};
+use synod::{Duration, MessageKind, NodeSet, Timer};
 
 /// Default bound on the distinct states of a world, which take about a gigabyte.
 const STATES: u64 = 10_000_000;
@@ -84,15 +92,22 @@ impl Part {
     /// them. A world too small for one of them, such as one without elections, is thereby reported
     /// as vacuous, with exit code 5.
     pub fn due(&self) -> Vec<Situation> {
+        // Nothing follows without an election.
         let mut due = vec![Situation::Elected];
-        let (requests, crashes) = match self {
-            Self::World(scope) => (scope.requests, scope.crashes),
-            Self::Walks(scope, count, _) if *count >= MANY => (scope.requests, scope.crashes),
-            Self::Storms(count, _) if *count >= MANY => (1, 1),
-            Self::Walks(..) | Self::Storms(..) => return Vec::new(),
+        let (requests, crashes, changes) = match self {
+            Self::Walks(_, count, _) | Self::Storms(count, _) if *count < MANY => {
+                return Vec::new();
+            }
+            Self::World(scope) | Self::Walks(scope, ..) => {
+                (scope.requests, scope.crashes, scope.changes)
+            }
+            Self::Storms(..) => (1, 1, 0),
         };
         if requests > 0 {
             due.extend([Situation::Applied, Situation::Answered]);
+        }
+        if changes > 0 {
+            due.extend([Situation::Applied, Situation::Reconfigured]);
         }
         if crashes > 0 {
             due.extend([Situation::Restarted, Situation::Torn]);
@@ -158,6 +173,8 @@ impl CheckCommand {
             (part, _) => part.clone(),
         };
         let is_one = matches!(part, Part::Walks(_, 1, _) | Part::Storms(1, _));
+        // With the time budget of the whole check, if it was a search: a smaller one could end
+        // before the violation.
         let again = Self {
             // The time that sufficed for all parts suffices for one walk.
             time: if is_one && self.part.is_none() {
@@ -217,9 +234,12 @@ fn write_count(line: &mut String, what: &str, count: u64, seed: u64) -> fmt::Res
 /// Writes the options of a world that differ from those of `default`. The default of `--slots`
 /// depends on `--requests`, as on the command line.
 fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result {
-    let slots = default.slots.max(scope.requests);
+    // What is left out of the command here is filled in there by the same rule.
+    let slots = scope.slots_of(default.slots);
+    let founders = scope.nodes - default.newcomers_of(scope.nodes);
     let numbers = [
         ("nodes", scope.nodes, default.nodes),
+        ("founders", scope.founders(), founders),
         (
             "claimants",
             scope.claimants,
@@ -227,6 +247,7 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
         ),
         ("requests", scope.requests.into(), default.requests.into()),
         ("retries", scope.retries.into(), default.retries.into()),
+        ("changes", scope.changes.into(), default.changes.into()),
         ("rounds", scope.rounds.into(), default.rounds.into()),
         ("slots", scope.slots.into(), slots.into()),
         ("crashes", scope.crashes.into(), default.crashes.into()),
@@ -235,6 +256,9 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
         if number != default {
             write!(line, " --{name} {number}")?;
         }
+    }
+    if let Some(members) = scope.members {
+        write!(line, " --members {}", node_numbers(members))?;
     }
     if scope.timers != default.timers {
         let all = scope.timers == Timer::ALL;
@@ -259,6 +283,12 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
         })?;
     }
     Ok(())
+}
+
+/// Returns a set of nodes as the value of an option.
+pub(crate) fn node_numbers(nodes: NodeSet) -> String {
+    let numbers: Vec<String> = nodes.iter().map(|node| node.0.to_string()).collect();
+    numbers.join(",")
 }
 
 /// Returns names as the value of an option.
@@ -294,6 +324,7 @@ fn reported(command: &CheckCommand, interrupted: &AtomicBool, out: &mut Vec<u8>)
         || watches.iter().for_each(|watch| watch.stop()),
         || explored(command, &parts, &watches),
     );
+    // Read once more: a signal may have arrived after the last part was done.
     let account = Account::of(command, done, interrupted.load(Ordering::Relaxed));
     let report = Report {
         command,
@@ -329,6 +360,8 @@ impl Account {
         for done in &done {
             coverage.add_all(&done.coverage);
         }
+        // With parts missing, only what every exploration comes to within seconds is demanded of
+        // the rest.
         let cut = done.iter().any(Done::is_cut);
         let mut missing: Vec<Situation> = Vec::new();
         for done in &done {
@@ -382,6 +415,8 @@ impl Account {
     }
 
     /// Returns the outcome as a word.
+    ///
+    /// It follows from the exit, so that the code and the word never differ.
     fn outcome(&self) -> &'static str {
         match self.exit() {
             Exit::Violated => "violated",

@@ -1,4 +1,8 @@
 //! `synod museum`: runs every mutant against each kind of checking, and prints the table of first violations.
+//!
+//! A row says how soon each kind of check notices a mistake: as the number of the seed or walk that
+//! caught it. It is a test of the checks and not of the nodes: a mutant that nothing catches is a
+//! hole in them. The documentation has the same table.
 
 use crate::case::in_thread;
 use crate::commands::run::OutputFormat;
@@ -89,7 +93,9 @@ fn detect(command: &MuseumCommand) -> io::Result<bool> {
             (detector.name(), detector.detect(Some(*mutant), *tries))
         };
         let caught: Vec<_> = detectors.iter().map(catch).collect();
+        // One detector is enough. Many mistakes show only to some of them.
         all &= caught.iter().any(|(_, caught)| caught.is_some());
+        // Only what the sweep has caught can be shrunk: a walk has no scenario.
         let lines = match caught.first() {
             Some((_, Some(catch))) if command.shrink => shrunk_lines(*mutant, catch.seed),
             _ => None,

@@ -1,4 +1,8 @@
 //! Recording of a run: the fate of each message, in a file for `synod replay` and `synod shrink`.
+//!
+//! A recorded run is a scenario with a script: it has the fate of each message, so that no random
+//! choice is left, and the outcome, with which every replay is compared. It stays the same run when
+//! the distribution of faults changes, for as long as the nodes send the same messages.
 
 use crate::case::{self, Case, FileError, Outcome};
 use crate::run::{Finished, RunError};

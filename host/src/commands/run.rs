@@ -1,4 +1,8 @@
 //! `synod run`: one simulated run with its log and summary.
+//!
+//! The order of what happens is chosen for a run that takes hours: the seed is told first, files
+//! are tried before the run, and the summary is written before the run is recorded or compared. So
+//! whatever fails late leaves what was there before it.
 
 use super::record::{outcome, record};
 use crate::case::{self, Case, Outcome};
@@ -14,7 +18,7 @@ use anstream::{AutoStream, ColorChoice};
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
 use std::process;
-use synod::{Record, StateMachine, Tracer, Way};
+use synod::{NODES_MAX, Record, StateMachine, Tracer, Way};
 
 /// Output format of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -63,7 +67,7 @@ pub enum Subject {
         /// Options of the run.
         options: Options,
         /// Directory with the durable state of the nodes.
-        data: Data,
+        data: Box<Data>,
     },
     /// A run with faults.
     Case {
@@ -83,10 +87,11 @@ impl Subject {
         }
     }
 
-    /// Returns the number of nodes.
-    pub const fn nodes(&self) -> u16 {
+    /// Returns the number of nodes that there can be. A directory may have any number of them.
+    pub fn nodes(&self) -> u16 {
         match self {
-            Self::Plain(options) | Self::Stored { options, .. } => options.nodes,
+            Self::Plain(options) => options.all_nodes(),
+            Self::Stored { .. } => NODES_MAX,
             Self::Case { case, .. } => case.trial.scenario.nodes,
         }
     }
@@ -163,6 +168,8 @@ pub fn run(command: &RunCommand) -> Exit {
         Ok(finished) => finished,
         Err(error) => return fail(&error),
     };
+    // The second run has no log, and no tracer that could change it: a log that had an influence
+    // would show.
     let verified = match verify(command, &finished) {
         Ok(verified) => verified,
         Err(error) => return fail(&error),
@@ -195,6 +202,7 @@ pub fn run(command: &RunCommand) -> Exit {
         print_error(&error);
         return Exit::Usage;
     }
+    // Either difference is one between two traces of what should be one run.
     let same = [verified, as_recorded(command, &finished)];
     exit_of(
         finished.exit(),

@@ -66,6 +66,7 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         Some(&outcome(&shrunk.finished)),
     )?;
     match tell(command, &shrunk) {
+        // The smallest run so far was written.
         Ok(()) if signals::is_stop_requested() => Ok(Exit::Interrupted),
         Ok(()) => Ok(Exit::Done),
         Err(error) => Ok(Exit::from_output(&error)),

@@ -1,4 +1,8 @@
 //! `synod sweep`: runs many seeds, and reports failures and coverage.
+//!
+//! The report has three formats for three readers: a person at a terminal, a program, and a build
+//! server. All take their words from one account of the results, so that they never contradict each
+//! other.
 
 mod json;
 mod junit;
@@ -62,6 +66,7 @@ pub fn run(command: &SweepCommand) -> Exit {
     signals::install(FirstSignal::FinishesRun(
         "finishing the runs in progress; Ctrl-C again ends the program at once",
     ));
+    // Before the first thread is started, since the hook is that of the process.
     name_seeds_that_panic(&sweep.source);
     if command.drawn {
         print_error(&format_args!("the first seed is {}", sweep.seeds.first));
@@ -78,6 +83,7 @@ pub fn run(command: &SweepCommand) -> Exit {
         swept: &swept,
         quiet: command.quiet,
     };
+    // Formatted as a whole, so that a report is either written or not.
     let mut out = Vec::new();
     match command.shape {
         ReportFormat::Text => text::write(&account, &mut out),
@@ -177,6 +183,9 @@ impl Account<'_> {
 
     /// Returns the seeds that were run. It may be fewer than were asked for, if the sweep ended
     /// early.
+    ///
+    /// Of a sweep that a signal or a time budget has ended, these are the seeds below the first one
+    /// that was not run.
     fn seeds(&self) -> Seeds {
         Seeds {
             end: Some(self.swept.next),

@@ -1,4 +1,8 @@
 //! Client log: a durable file of the answers that the clients have received.
+//!
+//! Clients outside of a simulation remember themselves what they were answered. These do not
+//! outlive the process, so that the log remembers for them. It is evidence at the same time: what
+//! was answered must be in the nodes, see [`consistency`](super::consistency).
 
 use super::error::DataError;
 use crate::store::{DataDir, FileStorage, Seen, StoreError};
@@ -81,6 +85,7 @@ impl ClientLog {
             self.count >= self.entries.iter().flatten().count(),
             "the last entry of each client is in the file"
         );
+        // By then at least half of the entries are stale, however many clients there are.
         if self.count >= SPARE_ENTRIES + 2 * self.entries.len() {
             // All entries before the copies are stale. The copies are durable before anything is
             // trimmed, so that a loss of power between the two loses none.

@@ -10,7 +10,9 @@ use super::error::DataError;
 use crate::run::WINDOW;
 use std::path::Path;
 use synod::simulation::{ClientResume, Workload};
-use synod::{ClientId, Durable, NodeId, Proposal, RequestKey, RequestNumber, StateMachine};
+use synod::{
+    ClientId, Durable, NodeId, NodeSet, Proposal, RequestKey, RequestNumber, StateMachine,
+};
 
 /// Contents of a data directory.
 #[derive(Debug)]
@@ -21,14 +23,16 @@ pub(super) struct StoredCluster<'a, M: StateMachine, const CLIENTS: usize> {
     pub(super) entries: &'a [ClientResume],
     /// Durable state of each node that has storage and has joined.
     pub(super) nodes: Vec<(NodeId, &'a Durable<M, WINDOW, CLIENTS>)>,
-    /// Number of nodes whose storage is not used.
-    pub(super) learners: usize,
-    /// Size of a majority.
-    pub(super) majority: usize,
+    /// Nodes whose storage is not used.
+    pub(super) unused: NodeSet,
+    /// Members of the first epoch.
+    pub(super) founders: NodeSet,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
     /// Checks that all files belong to one cluster and are of the same time.
+    ///
+    /// The cheapest comparison comes first, and the dearest last: it plays all requests again.
     pub(super) fn check<L: Workload<M>>(&self, script: impl Fn() -> L) -> Result<(), DataError> {
         for entry in self.entries {
             self.check_nodes(entry)?;
@@ -43,25 +47,49 @@ impl<M: StateMachine, const CLIENTS: usize> StoredCluster<'_, M, CLIENTS> {
         Ok(())
     }
 
-    /// Checks that enough nodes have the last answered request of a client. A learner might have
+    /// Returns the members of the latest epoch that a node is in.
+    pub(super) fn members(&self) -> NodeSet {
+        let furthest = self.furthest();
+        furthest.map_or(self.founders, |(_, durable)| durable.members())
+    }
+
+    /// Returns the number of members that have every answered request. While a change of the members is on its way it is
+    /// one: an answered request was accepted by a majority of the old or of the new ones, and the nodes at hand need not
+    /// know all epochs in between.
+    fn needed(&self) -> usize {
+        let mut epochs = self.nodes.iter().map(|(_, durable)| durable.epoch());
+        let first = epochs.next();
+        if epochs.all(|epoch| Some(epoch) == first) {
+            usize::try_from(self.members().len()).unwrap_or(0) / 2 + 1
+        } else {
+            1
+        }
+    }
+
+    /// Checks that enough members have the last answered request of a client. One whose storage is not used might have
     /// had it, so that it counts as if it did.
     fn check_nodes(&self, entry: &ClientResume) -> Result<(), DataError> {
         let has = |durable: &Durable<M, WINDOW, CLIENTS>| newest_of(durable, entry.session);
         let holders = self.nodes.iter();
         let holders = holders.filter(|(_, durable)| has(durable) >= Some(entry.number));
-        let holders: Vec<_> = holders.map(|(node, _)| *node).collect();
+        let holders: NodeSet = holders.map(|(node, _)| *node).collect();
         let furthest = self.furthest();
         let known = furthest.and_then(|(_, durable)| has(durable));
         // If the session table is full, the session may have been evicted.
         let is_full = furthest.is_some_and(|(_, durable)| durable.sessions().count() >= CLIENTS);
-        if holders.len() + self.learners >= self.majority || known.is_none() && is_full {
+        // An answered request was accepted by a majority. A session that was evicted since is in no
+        // table any more.
+        let (members, majority) = (self.members(), self.needed());
+        let may_have_it = holders.union(self.unused).intersection(members);
+        let is_known = usize::try_from(may_have_it.len()).is_ok_and(|count| count >= majority);
+        if is_known || known.is_none() && is_full {
             return Ok(());
         }
         Err(DataError::NodesOld {
             path: self.path.to_path_buf(),
             answered: key_of(entry),
-            holders,
-            majority: self.majority,
+            holders: holders.iter().collect(),
+            majority,
         })
     }
 
@@ -194,7 +222,7 @@ fn newest_of<M: StateMachine, const CLIENTS: usize>(
             (vote.slot.number() == session.0).then_some(RequestNumber::REGISTRATION)
         }
         Proposal::Request { client, number, .. } => (client == session).then_some(number),
-        Proposal::Noop => None,
+        Proposal::Noop | Proposal::Reconfigure(_) => None,
     });
     voted.max().max(durable.last_request(session))
 }

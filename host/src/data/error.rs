@@ -1,5 +1,9 @@
 //! Errors of runs on files, as one line each: the file, what is wrong with it, and the remedy.
+//!
+//! Inconsistent files are errors and not violations: what they show is that somebody has copied or
+//! deleted some of them. A violation of a rule would look the same, which one text says.
 
+use super::replacement::MembershipError;
 use crate::run::RunError;
 use crate::store::StoreError;
 use core::fmt;
@@ -13,8 +17,17 @@ use synod::{NodeId, RequestKey, RequestNumber, Slot};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataError {
-    /// A store or the directory cannot be used.
+    /// The client log, the manifest or the directory cannot be used.
     Store(StoreError),
+    /// The store of a node cannot be used.
+    Node {
+        /// The node.
+        node: NodeId,
+        /// The problem with its store.
+        error: StoreError,
+    },
+    /// A node cannot be replaced, or the members cannot be changed as asked; with the path of the directory.
+    Membership(PathBuf, MembershipError),
     /// A node's store is damaged.
     Damaged {
         /// Path of the store.
@@ -77,12 +90,33 @@ impl fmt::Display for DataError {
             Self::Store(error)
             | Self::Open(_, OpenError::Storage(error))
             | Self::Write(_, JournalError::Storage(error)) => error.fmt(f),
+            Self::Node { node, error } => {
+                error.fmt(f)?;
+                if error.is_lost() {
+                    write!(f, ", {}", Remedy(*node))?;
+                }
+                Ok(())
+            }
+            Self::Membership(path, why) => write!(f, "{}: {why}", path.display()),
+            Self::Open(path, OpenError::Foreign { expected, found })
+                if expected.version != found.version =>
+            {
+                write!(
+                    f,
+                    "{}: this store has records of version {}, and this program reads version {}: use the version of the program \
+                     that wrote it, or begin with a new directory",
+                    path.display(),
+                    found.version,
+                    expected.version
+                )
+            }
             Self::Damaged { path, node, damage } => write!(
                 f,
                 "{}: the storage of {node} is damaged ({damage}): restore this file as it was when the node last stopped, \
-                 or restart the node as a learner, which never votes (--learner {})",
+                 or restart the node as a learner, which never votes (--learner {}), {}",
                 path.display(),
-                node.0
+                node.0,
+                Remedy(*node)
             ),
             Self::Open(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Write(node, error) => {
@@ -114,6 +148,19 @@ impl fmt::Display for DataError {
 /// Remedy for inconsistent files. All are named, as nobody can know how many of them are older copies.
 const RESTORE_ALL: &str = "restore all of them as they were when the cluster last stopped, never an older copy of some; or \
                            begin with a new directory";
+
+/// Remedy for a node whose storage is lost, at the end of a list of others.
+struct Remedy(NodeId);
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "or have a new node take its place, which will vote (--replace {})",
+            self.0.0
+        )
+    }
+}
 
 impl DataError {
     /// Formats the inconsistency of files: what contradicts what, which of them is the older copy, and the remedy.

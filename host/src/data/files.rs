@@ -4,10 +4,9 @@ use super::error::DataError;
 use crate::run::{PAGE, WINDOW};
 use crate::store::{DataDir, FileStorage, Seen};
 use core::mem;
-use std::path::PathBuf;
 use synod::simulation::{Deferred, Failed, Mark, NodeStart, Refused, Scenario, Stores};
 use synod::storage::{Journal, Opened, Storage};
-use synod::{Durable, Duration, Instant, Node, NodeId, StateMachine, Write};
+use synod::{Config, Durable, Duration, Instant, Node, NodeId, NodeSet, StateMachine, Write};
 
 /// A journal on a file for each node.
 ///
@@ -21,6 +20,8 @@ pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
     opened: Vec<Seen>,
     /// First error of a file since it was asked for.
     error: Option<DataError>,
+    /// Members that run, as the directory remembered them.
+    present: NodeSet,
 }
 
 /// File of a node. It is opened long before the node starts, as all files are compared first.
@@ -30,44 +31,57 @@ enum File<M: StateMachine, const CLIENTS: usize> {
     Opened(Box<Opened<FileStorage, M, WINDOW, CLIENTS>>),
     /// Open while the node is running.
     Open(Box<Journal<FileStorage>>),
-    /// Absent, because the node is a learner.
+    /// Unused, because the node is a learner, or does not run.
     None,
     /// Unusable.
     Failed,
 }
 
 impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
-    /// Opens the files of all nodes of a scenario except the learners.
+    /// Opens the files of all nodes of a scenario that run, except the learners.
     pub(super) fn open(
         dir: &mut DataDir,
         scenario: &Scenario,
         learners: &[NodeId],
     ) -> Result<Self, DataError> {
-        let mut seen = Vec::new();
-        let file = |node| {
-            if learners.contains(&node) {
-                return Ok(File::None);
-            }
-            let storage = dir.storage(node).map_err(DataError::Store)?;
-            let path = storage.path().to_path_buf();
-            seen.push(Seen::of(node, &storage));
-            let config = scenario.config(node);
-            let opened = Journal::open(storage, config);
-            checked(
-                opened.map_err(|error| DataError::Open(path.clone(), error))?,
-                node,
-                path,
-            )
-        };
-        let files = (0..scenario.nodes)
-            .map(NodeId)
-            .map(file)
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            nodes: files,
-            opened: seen,
+        let mut files = Self {
+            nodes: Vec::new(),
+            opened: Vec::new(),
             error: None,
-        })
+            present: present(dir, scenario),
+        };
+        for node in (0..scenario.nodes).map(NodeId) {
+            if learners.contains(&node) || scenario.absent.contains(node) {
+                files.nodes.push(File::None);
+            } else {
+                files.add(dir, scenario, node)?;
+            }
+        }
+        Ok(files)
+    }
+
+    /// Opens the file of the next node.
+    fn add(
+        &mut self,
+        dir: &mut DataDir,
+        scenario: &Scenario,
+        node: NodeId,
+    ) -> Result<(), DataError> {
+        let (seen, opened) = open_one(dir, scenario, node)?;
+        self.opened.push(seen);
+        self.nodes.push(File::Opened(opened));
+        Ok(())
+    }
+
+    /// Creates the files of the nodes of a scenario that are new.
+    pub(super) fn add_new(
+        &mut self,
+        dir: &mut DataDir,
+        scenario: &Scenario,
+    ) -> Result<(), DataError> {
+        let known = u16::try_from(self.nodes.len()).unwrap_or(u16::MAX);
+        let mut new = (known..scenario.nodes).map(NodeId);
+        new.try_for_each(|node| self.add(dir, scenario, node))
     }
 
     /// Returns the number of records in each file. A running node's count is the second for its
@@ -99,20 +113,45 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
     }
 }
 
-/// Refuses damaged storage. Such a node must not vote, and whether it may go on as a learner is for
-/// the operator to say.
-fn checked<M: StateMachine, const CLIENTS: usize>(
-    opened: Opened<FileStorage, M, WINDOW, CLIENTS>,
+/// Returns the members that run, as the directory remembers them.
+fn present(dir: &DataDir, scenario: &Scenario) -> NodeSet {
+    dir.members().members.minus(scenario.absent)
+}
+
+/// Has a node that has no state ask a present member for it first, as the founder may be gone. The founder itself stays
+/// one, and no other node becomes one.
+fn asking(mut config: Config, present: NodeSet) -> Config {
+    if config.node != config.founder
+        && let Some(member) = present.without(config.node).nth(0)
+    {
+        config.founder = member;
+    }
+    config
+}
+
+/// A journal that has been read, and not started.
+type Unstarted<M, const CLIENTS: usize> = Box<Opened<FileStorage, M, WINDOW, CLIENTS>>;
+
+/// Opens the file of a node. Damaged or older storage is refused: such a node must not vote, and whether it goes on as a
+/// learner or is replaced is for the operator to say.
+pub(super) fn open_one<M: StateMachine, const CLIENTS: usize>(
+    dir: &mut DataDir,
+    scenario: &Scenario,
     node: NodeId,
-    path: PathBuf,
-) -> Result<File<M, CLIENTS>, DataError> {
-    match opened {
+) -> Result<(Seen, Unstarted<M, CLIENTS>), DataError> {
+    let of_node = |error| DataError::Node { node, error };
+    let storage = dir.storage(node).map_err(of_node)?;
+    let path = storage.path().to_path_buf();
+    let seen = Seen::of(node, &storage);
+    let config = asking(scenario.config(node), present(dir, scenario));
+    let opened = Journal::open(storage, config);
+    match opened.map_err(|error| DataError::Open(path.clone(), error))? {
         Opened::Damaged(damaged) => Err(DataError::Damaged {
             path,
             node,
             damage: damaged.damage(),
         }),
-        opened => Ok(File::Opened(Box::new(opened))),
+        opened => Ok((seen, Box::new(opened))),
     }
 }
 
@@ -131,12 +170,14 @@ impl<M: StateMachine, const CLIENTS: usize> Stores<M, WINDOW, CLIENTS, PAGE> for
             ..
         } = start;
         let node = config.node;
+        // A node of a run on files starts once: no fault of a plan restarts it.
         let file = self.nodes.get_mut(usize::from(node.0)).ok_or(Refused)?;
         // Whatever goes wrong from here on, the file is not used again.
         let opened = match mem::replace(file, File::Failed) {
             File::Opened(opened) => *opened,
             File::None => {
                 *file = File::None;
+                let config = asking(config, self.present);
                 return Node::learn(config, run_seed, now).map_err(|_| Refused);
             }
             File::Open(_) | File::Failed => return Err(Refused),

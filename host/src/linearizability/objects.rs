@@ -1,10 +1,23 @@
 //! Objects of the state machines in this package, in their simplest sequential specification.
+//!
+//! They share no code with the machines: a specification that applied commands by the machine
+//! itself would agree with whatever the machine does.
 
 use core::fmt::Debug;
 use synod::StateMachine;
 use synod::machines::{Bank, BankCommand, BankReply, Key, Kv, KvCommand, KvReply};
 
 /// A state machine that consists of independent objects, so that the history of each can be checked alone.
+///
+/// ```
+/// use synod::machines::{Key, Kv, KvCommand, KvReply};
+/// use synod_host::linearizability::Objects;
+///
+/// let get = KvCommand::Get(Key::numbered(0));
+/// assert_eq!(Kv::<4>::step(&Some(9), &get, Some(&KvReply::Value(9))), Some(Some(9)));
+/// assert_eq!(Kv::<4>::step(&Some(9), &get, Some(&KvReply::Value(7))), None, "not that answer");
+/// assert_eq!(Kv::<4>::step(&Some(9), &get, None), Some(Some(9)), "none has arrived");
+/// ```
 pub trait Objects: StateMachine {
     /// State of one object; [`Default`] is the initial one.
     type State: Clone + Default + Ord + Debug;
@@ -44,6 +57,8 @@ impl<const KEYS: usize> Objects for Kv<KEYS> {
             | (KvCommand::Set(..), Some(KvReply::None)) => None,
             (KvCommand::Get(_), _) => Some(*state),
             (KvCommand::Set(_, value), Some(KvReply::Value(told))) if value != told => None,
+            // A key that is known can always be set. A store that is full leaves it without a
+            // value.
             (KvCommand::Set(..), Some(KvReply::Full)) => state.is_none().then_some(None),
             (KvCommand::Set(_, value), _) => Some(Some(*value)),
         }
@@ -72,6 +87,7 @@ impl<const ACCOUNTS: usize> Objects for Bank<ACCOUNTS> {
             BankCommand::Deposit(_, amount) => balance.checked_add(*amount),
             BankCommand::Withdraw(_, amount) => balance.checked_sub(*amount),
         };
+        // Without cover, or beyond 64 bits, the balance stays and is told.
         let reply = after.map_or(BankReply::Refused(*balance), BankReply::Balance);
         let full = BankReply::Full;
         match (command, output) {

@@ -1,7 +1,7 @@
 //! Formatting of numbers and names into a byte buffer. Logs consist mostly of these, and `core::fmt` would be slow.
 
 use core::fmt::{self, Write};
-use synod::{Ballot, Duration, Instant, NodeId};
+use synod::{Ballot, Duration, Epoch, Instant, NodeId};
 
 /// Appends a number in decimal. Most numbers in a log have one or two digits, which are cheaper to push than to copy.
 ///
@@ -11,6 +11,7 @@ pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
     match u8::try_from(number) {
         Ok(digit @ 0..10) => out.push(b'0' + digit),
         Ok(digits @ 10..100) => out.extend_from_slice(&[b'0' + digits / 10, b'0' + digits % 10]),
+        // Three digits and more: slots of long runs, and spans in microseconds.
         _ => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
     }
 }
@@ -43,9 +44,13 @@ pub(crate) fn node(out: &mut Vec<u8>, node: NodeId) {
     number(out, u64::from(node.0));
 }
 
-/// Appends `(1, NODE_3)`.
+/// Appends `(1, NODE_3)`; with the epoch before the round, `(1:1, NODE_3)`, unless it is the first.
 pub(crate) fn ballot(out: &mut Vec<u8>, ballot: Ballot) {
     out.push(b'(');
+    if ballot.epoch() > Epoch::FIRST {
+        number(out, u64::from(ballot.epoch().0));
+        out.push(b':');
+    }
     number(out, ballot.round());
     out.extend_from_slice(b", ");
     node(out, ballot.leader());
@@ -115,6 +120,8 @@ mod tests {
             assert_eq!(written(|out| node(out, id)), id.to_string());
             let claim = Ballot::new(u64::from(number) * 1000, id);
             assert_eq!(written(|out| ballot(out, claim)), claim.to_string());
+            let later = Ballot::of(Epoch(number), 7, id);
+            assert_eq!(written(|out| ballot(out, later)), later.to_string());
         }
         assert_eq!(
             written(|out| hex(out, 0x00c0_ffee_0123_4567)),

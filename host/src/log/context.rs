@@ -1,4 +1,8 @@
 //! Context of a log: state derived from earlier records, from which later ones are annotated.
+//!
+//! A record is about one event at one node, as the node saw it. A reader wants to know more: which
+//! `sent` a `received` belongs to, and why a node probes. That follows from earlier records, and
+//! from what the simulation tells about the way of each message.
 
 use std::collections::{BTreeMap, VecDeque};
 use synod::{Event, Instant, Message, NodeId, Record, Slot, StateMachine, Way};

@@ -1,4 +1,7 @@
 //! Filters of the log: by level, node, role and slot.
+//!
+//! Filters decide what is shown, and change nothing else: digests, identities of messages and
+//! summaries are those of the whole run.
 
 use core::ops::RangeInclusive;
 use synod::{Event, Halt, Message, NodeSet, Outcome, Reason, Record, Role, Slot, StateMachine};
@@ -30,6 +33,7 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
         | Event::Exhausted
         | Event::Killed
         | Event::Restarted
+        | Event::Reconfigured { .. }
         | Event::FaultBegan { .. }
         | Event::FaultEnded { .. } => Level::Warn,
         Event::Ignored {
@@ -59,6 +63,21 @@ pub fn level<M: StateMachine, const PAGE: usize>(event: &Event<'_, M, PAGE>) -> 
 /// A filter by level, node, role and slot. An empty list admits all.
 ///
 /// A record must be admitted by each of the lists. Slots admit only records that are about slots.
+///
+/// ```
+/// use synod::machines::Opaque;
+/// use synod::{Event, Instant, NodeId, NodeSet, Record, Role};
+/// use synod_host::log::{Filter, Level};
+///
+/// fn suspects(node: u16) -> Record<'static, Opaque, 2> {
+///     let event = Event::Suspected { leader: NodeId(0) };
+///     Record { at: Instant::ZERO, node: NodeId(node), role: Role::Leader, event }
+/// }
+///
+/// let only_3 = NodeSet::only(NodeId(3));
+/// let filter = Filter { level: Level::Warn, nodes: only_3, ..Filter::default() };
+/// assert!(filter.admits(&suspects(3)) && !filter.admits(&suspects(4)));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Least important level that is shown.
@@ -93,6 +112,7 @@ impl Filter {
     /// True if one of the slots from `first` to `last` is shown.
     pub(super) fn admits_between(&self, first: Slot, last: Slot) -> bool {
         let asked = |range: &RangeInclusive<u64>| {
+            // Two ranges overlap if each begins before the other one ends.
             *range.start() <= last.number() && first.number() <= *range.end()
         };
         self.slots.iter().any(asked)

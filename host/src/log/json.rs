@@ -7,7 +7,7 @@
 //! | `t_us` | the simulated time in microseconds |
 //! | `node` | the number of the node |
 //! | `role` | `Acceptor`, `Replica`, `Leader`, `Scout`, `Commander`, `Requester`, `Seed`, `Initializer`, `Node` or `Network` |
-//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `full`, `halted`, `exhausted`, `fenced` or `killed` |
+//! | `event` | `started`, `stopped`, `sent`, `received`, `lost`, `ignored`, `suspected`, `backed_off`, `adopted`, `preempted`, `stepped_down`, `accepting`, `chosen`, `applied`, `installed`, `reconfigured`, `full`, `halted`, `exhausted`, `fenced`, `killed`, `restarted`, `duplicated`, `delayed`, `fault_began` or `fault_ended` |
 //!
 //! and, if the event is about a message,
 //!
@@ -20,16 +20,21 @@
 //! | `why` | why a probe went out (`sent`): `no_leader_yet`, `no_leader`, `leader_silent`, `claimant_silent`, `back_off_over` or `again` |
 //! | `whom` | the number of the node that was silent (if `why` refers to one) |
 //! | `reason` | why the message was ignored (`ignored`) |
+//! | `by_us`, `cause` | the delay in microseconds, and the kind of fault that it is due to (`delayed`) |
 //!
-//! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed` and `ignored`, an object `fields` with the fields of the message or of
+//! and, except in `started`, `stopped`, `exhausted`, `fenced`, `killed`, `restarted` and `ignored`, an object `fields` with the fields of the message or of
 //! the event under the names that they have in the text. In it
 //!
-//! - a ballot is `{"round":1,"leader":3}`; a slot, a count or a node is a number; a flag is `true` or `false`;
-//! - a proposal is `{"kind":"noop"}`, `{"kind":"register","nonce":"…"}` or
-//!   `{"kind":"request","client":12,"number":3,"command":"set(A, 9)"}`;
-//! - an outcome is `{"kind":"applied","slot":9,"output":"9"}`, `{"kind":"registered","client":12}`, or has the kind
+//! - a ballot is `{"round":1,"leader":3}`, and after a change of the members `{"epoch":1,"round":1,"leader":3}`; a slot, an
+//!   epoch, a count or a node is a number; members and other sets of nodes are lists of numbers; a flag is `true` or `false`;
+//! - a proposal is `{"kind":"noop"}`, `{"kind":"register","nonce":"…"}`,
+//!   `{"kind":"request","client":12,"number":3,"command":"set(A, 9)"}`, or
+//!   `{"kind":"reconfigure","epoch":0,"members":[1,2,3]}` with the epoch that the change ends and the members of the next;
+//! - an outcome is `{"kind":"applied","slot":9,"output":"9"}`, `{"kind":"registered","client":12}`,
+//!   `{"kind":"reconfigured","epoch":1}`, `{"kind":"unchanged","reason":"behind","text":"…"}`, or has the kind
 //!   `stale`, `evicted`, `reused` or `busy` alone; of a no-op it is `null`;
-//! - the key of a request is `{"client":12,"number":3}`, that of a registration `{"nonce":"…"}`;
+//! - the key of a request is `{"client":12,"number":3}`, that of a registration `{"nonce":"…"}`, that of a change of the
+//!   members `{"epoch":1}` with the epoch that it begins;
 //! - a digest or a nonce is a string of sixteen hexadecimal digits, a part of a snapshot a string of hexadecimal digits,
 //!   a span of time a number of microseconds under a name that ends in `_us`.
 //!
@@ -41,8 +46,8 @@ use core::fmt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use synod::fields::{self, Fields};
 use synod::{
-    Ballot, Duration, Entry, Event, Message, NodeId, NodeSet, Outcome, Proposal, Record,
-    RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
+    Ballot, ClientId, Duration, Entry, Epoch, Event, Message, NodeId, NodeSet, Outcome, Proposal,
+    Record, RequestKey, RequestNumber, Slot, SnapshotId, StateMachine, Value,
 };
 
 /// Writes records as JSON.
@@ -78,6 +83,8 @@ impl<M: StateMachine, const PAGE: usize> Serialize for Line<'_, M, PAGE> {
         if let Some(MessageId { from, nth }) = notes.id {
             line.serialize_entry("id", &Text(format_args!("{}.{nth}", from.0)))?;
         }
+        // The keys of all records come first, in the same order in every line, for readers that
+        // scan only the beginnings of lines.
         event(&record.event, &mut line)?;
         if let Some(reason) = notes.reason {
             line.serialize_entry("why", reason.name())?;
@@ -276,6 +283,9 @@ impl<S: SerializeMap> Fields for Entries<S> {
 /// A ballot.
 #[derive(serde::Serialize)]
 struct BallotObject {
+    /// Left out in the first epoch, as most runs have no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u16>,
     round: u64,
     leader: u16,
 }
@@ -283,6 +293,7 @@ struct BallotObject {
 impl BallotObject {
     fn of(ballot: Ballot) -> Self {
         Self {
+            epoch: (ballot.epoch() > Epoch::FIRST).then_some(ballot.epoch().0),
             round: ballot.round(),
             leader: ballot.leader().0,
         }
@@ -305,12 +316,21 @@ impl SnapshotObject {
     }
 }
 
-/// The key of a request, or of a registration, which has a nonce instead of a session.
+/// The key of a request, of a registration, which has a nonce instead of a session, or of a change.
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 enum KeyObject {
-    Registration { nonce: Hex },
-    Request { client: u64, number: u32 },
+    Registration {
+        nonce: Hex,
+    },
+    Request {
+        client: u64,
+        number: u32,
+    },
+    /// A change of the members, by the epoch that begins with it.
+    Change {
+        epoch: u32,
+    },
 }
 
 impl KeyObject {
@@ -318,6 +338,10 @@ impl KeyObject {
         if key.number == RequestNumber::REGISTRATION {
             Self::Registration {
                 nonce: Hex(key.client.0),
+            }
+        } else if key.client == ClientId::OPERATOR {
+            Self::Change {
+                epoch: key.number.0,
             }
         } else {
             Self::Request {
@@ -341,6 +365,10 @@ enum ProposalObject<'a, C> {
         number: u32,
         command: Debugged<'a, C>,
     },
+    Reconfigure {
+        epoch: u16,
+        members: Vec<u16>,
+    },
 }
 
 impl<'a, C: Value> ProposalObject<'a, C> {
@@ -356,6 +384,10 @@ impl<'a, C: Value> ProposalObject<'a, C> {
                 client: client.0,
                 number: number.0,
                 command: Debugged(command),
+            },
+            Proposal::Reconfigure(change) => Self::Reconfigure {
+                epoch: change.epoch.0,
+                members: change.members.iter().map(|node| node.0).collect(),
             },
         }
     }
@@ -390,6 +422,8 @@ enum OutcomeObject<'a, O> {
     Evicted,
     Reused,
     Busy,
+    Reconfigured { epoch: u16 },
+    Unchanged { reason: &'static str, text: String },
 }
 
 impl<'a, O: Value> OutcomeObject<'a, O> {
@@ -404,6 +438,11 @@ impl<'a, O: Value> OutcomeObject<'a, O> {
             Outcome::Evicted => Self::Evicted,
             Outcome::Reused => Self::Reused,
             Outcome::Busy => Self::Busy,
+            Outcome::Reconfigured { epoch } => Self::Reconfigured { epoch: epoch.0 },
+            Outcome::Unchanged(error) => Self::Unchanged {
+                reason: error.name(),
+                text: error.to_string(),
+            },
         }
     }
 }

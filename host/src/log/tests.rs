@@ -4,7 +4,7 @@ use super::*;
 use heapless::Vec as Page;
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
-    Ballot, ClientId, Conflict, Divergence, Duration, Entry, Event, Halt, Instant, Message,
+    Ballot, ClientId, Conflict, Divergence, Duration, Entry, Epoch, Event, Halt, Instant, Message,
     MessageKind, NodeId, NodeSet, Outcome, Proposal, Queue, Reason, RequestKey, RequestNumber,
     Role, Slot, SnapshotId,
 };
@@ -65,18 +65,14 @@ fn json_of(event: Fact<'_>) -> String {
 
 /// Returns every kind of message with its text and the JSON of its fields.
 fn messages() -> Vec<(Said, &'static str, &'static str)> {
-    let mut all = elections();
+    let mut all = joining();
+    all.extend(elections());
     all.extend(decisions());
     all.extend(requests());
     all
 }
 
-fn elections() -> Vec<(Said, &'static str, &'static str)> {
-    let entry = Entry {
-        slot: Slot::new(4),
-        ballot: OLD,
-        proposal: set(),
-    };
+fn joining() -> Vec<(Said, &'static str, &'static str)> {
     vec![
         (
             Message::Join {
@@ -106,6 +102,16 @@ fn elections() -> Vec<(Said, &'static str, &'static str)> {
             "welcome(snapshot=(at=40, digest=00000000000000d1), page=1, pages=2, bytes=2)",
             r#"{"snapshot":{"at":40,"digest":"00000000000000d1"},"page":1,"pages":2,"bytes":"01ab"}"#,
         ),
+    ]
+}
+
+fn elections() -> Vec<(Said, &'static str, &'static str)> {
+    let entry = Entry {
+        slot: Slot::new(4),
+        ballot: OLD,
+        proposal: set(),
+    };
+    vec![
         (
             Message::Probe { ballot: NEW },
             "probe(ballot=(2, NODE_3))",
@@ -210,9 +216,20 @@ fn decisions() -> Vec<(Said, &'static str, &'static str)> {
             r#"{"ballot":{"round":2,"leader":3},"decided":5,"chain":"000000000000beef"}"#,
         ),
         (
-            Message::HeartbeatReply { ballot: NEW },
-            "heartbeat_reply(ballot=(2, NODE_3))",
-            r#"{"ballot":{"round":2,"leader":3}}"#,
+            Message::HeartbeatReply {
+                ballot: NEW,
+                applied: Slot::new(5),
+            },
+            "heartbeat_reply(ballot=(2, NODE_3), applied=5)",
+            r#"{"ballot":{"round":2,"leader":3},"applied":5}"#,
+        ),
+        (
+            Message::Superseded {
+                ballot: Ballot::of(Epoch(1), 2, NodeId(3)),
+                applied: Slot::new(5),
+            },
+            "superseded(ballot=(1:2, NODE_3), applied=5)",
+            r#"{"ballot":{"epoch":1,"round":2,"leader":3},"applied":5}"#,
         ),
         (
             Message::Learn { from: Slot::new(4) },
@@ -428,43 +445,44 @@ fn a_halt_on_two_histories_has_its_line() {
     assert!(json_of(Event::Halted { cause: &cause }).contains(json));
 }
 
+/// The JSON of the proposal that `set` returns.
+const REQUEST: &str = r#"{"kind":"request","client":12,"number":3,"command":"set(A, 9)"}"#;
+
 #[test]
-fn every_fact_about_the_log_has_its_line() {
+fn a_chosen_proposal_has_its_line() {
+    assert_line(
+        Event::Chosen {
+            slot: Slot::new(4),
+            ballot: NEW,
+            proposal: &set(),
+        },
+        "chosen(slot=4, ballot=(2, NODE_3), proposal=client_12#3:set(A, 9))",
+        &format!(
+            r#""chosen","fields":{{"slot":4,"ballot":{{"round":2,"leader":3}},"proposal":{REQUEST}}}"#
+        ),
+    );
+}
+
+#[test]
+fn an_applied_slot_shows_where_its_request_took_effect() {
     let (noop, set) = (Proposal::Noop, set());
     let applied = |slot| Outcome::Applied {
         slot: Slot::new(slot),
         output: KvReply::None,
     };
     let (here, before) = (applied(4), applied(2));
-    let conflict = Halt::Conflict(Conflict {
-        slot: Slot::new(4),
-        known: noop,
-        new: register(),
-    });
-    let request = r#"{"kind":"request","client":12,"number":3,"command":"set(A, 9)"}"#;
-    assert_line(
-        Event::Chosen {
-            slot: Slot::new(4),
-            ballot: NEW,
-            proposal: &set,
-        },
-        "chosen(slot=4, ballot=(2, NODE_3), proposal=client_12#3:set(A, 9))",
-        &format!(
-            r#""chosen","fields":{{"slot":4,"ballot":{{"round":2,"leader":3}},"proposal":{request}}}"#
-        ),
-    );
     for (proposal, outcome, text, json) in [
         (
             &set,
             Some(&here),
             "client_12#3:set(A, 9), output=none",
-            format!(r#"{request},"outcome":{{"kind":"applied","slot":4,"output":"none"}}"#),
+            format!(r#"{REQUEST},"outcome":{{"kind":"applied","slot":4,"output":"none"}}"#),
         ),
         (
             &set,
             Some(&before),
             "client_12#3:set(A, 9), outcome=applied(slot=2, output=none)",
-            format!(r#"{request},"outcome":{{"kind":"applied","slot":2,"output":"none"}}"#),
+            format!(r#"{REQUEST},"outcome":{{"kind":"applied","slot":2,"output":"none"}}"#),
         ),
         (
             &noop,
@@ -486,6 +504,15 @@ fn every_fact_about_the_log_has_its_line() {
             ),
         );
     }
+}
+
+#[test]
+fn snapshots_and_halts_have_their_lines() {
+    let conflict = Halt::Conflict(Conflict {
+        slot: Slot::new(4),
+        known: Proposal::Noop,
+        new: register(),
+    });
     for (event, text, json) in [
         (
             Event::Installed {
@@ -577,28 +604,16 @@ fn without_escapes(text: &str) -> String {
     })
 }
 
-/// Returns the records of a small run that a filter admits.
-fn admitted(filter: &Filter) -> Vec<String> {
-    let accept = Said::Accept {
-        ballot: NEW,
-        first: Slot::new(4),
-        decided: Slot::new(3),
-        proposals: page(&[set(), Proposal::Noop]),
-    };
-    let accepted = Said::Accepted {
-        ballot: NEW,
-        promised: NEW,
-        first: Slot::new(4),
-        count: 0,
-        low_water: Slot::new(3),
-    };
-    let story: [(u16, Role, Fact<'_>); 7] = [
+/// Returns a small run with a record for each level: two messages on their way, two that are ignored, a suspicion and a
+/// halt.
+fn story<'a>(accept: &'a Said, accepted: &'a Said) -> [(u16, Role, Fact<'a>); 7] {
+    [
         (
             0,
             Role::Commander,
             Event::Sent {
                 to: NodeSet::first(3),
-                message: &accept,
+                message: accept,
             },
         ),
         (
@@ -606,7 +621,7 @@ fn admitted(filter: &Filter) -> Vec<String> {
             Role::Acceptor,
             Event::Received {
                 from: NodeId(0),
-                message: &accept,
+                message: accept,
             },
         ),
         (
@@ -614,7 +629,7 @@ fn admitted(filter: &Filter) -> Vec<String> {
             Role::Acceptor,
             Event::Sent {
                 to: NodeSet::first(1),
-                message: &accepted,
+                message: accepted,
             },
         ),
         (
@@ -643,10 +658,27 @@ fn admitted(filter: &Filter) -> Vec<String> {
                 cause: &Halt::DuplicateIdentity,
             },
         ),
-    ];
+    ]
+}
+
+/// Returns the records of a small run that a filter admits.
+fn admitted(filter: &Filter) -> Vec<String> {
+    let accept = Said::Accept {
+        ballot: NEW,
+        first: Slot::new(4),
+        decided: Slot::new(3),
+        proposals: page(&[set(), Proposal::Noop]),
+    };
+    let accepted = Said::Accepted {
+        ballot: NEW,
+        promised: NEW,
+        first: Slot::new(4),
+        count: 0,
+        low_water: Slot::new(3),
+    };
     let mut output = Output::new(Vec::new());
     let mut log = Log::new(Format::Text(Text::plain()), filter.clone(), &mut output);
-    for (node, role, event) in story {
+    for (node, role, event) in story(&accept, &accepted) {
         log.record(&Record {
             at: Instant::ZERO,
             node: NodeId(node),

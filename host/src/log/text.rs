@@ -151,6 +151,7 @@ impl Text {
         if self.palette.is_some() {
             out.extend_from_slice(RESET);
         }
+        // One constant of which the front is left out, instead of a loop over spaces.
         let padding = NAME_WIDTH.saturating_sub(width) + ARROW_LEN_MIN;
         let skip = ARROW.len().saturating_sub(padding);
         out.extend_from_slice(ARROW.get(skip..).unwrap_or(ARROW));

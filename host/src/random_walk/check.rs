@@ -1,4 +1,9 @@
 //! Checks of a random walk, and their violations.
+//!
+//! They overlap on purpose. A mistake shows first where it is made, as a vote that is lost or a
+//! message that lies, and later as harm: two answers that contradict each other. Reports name the
+//! first sign. With [`CheckSet::UserVisible`] only harm counts, which shows that the first signs
+//! are no inventions of the checker.
 
 use core::fmt;
 
@@ -87,6 +92,14 @@ impl fmt::Display for Check {
 }
 
 /// Set of checks that end a walk.
+///
+/// ```
+/// use synod_host::random_walk::{Check, CheckSet};
+///
+/// assert!(CheckSet::All.includes(Check::Memory));
+/// assert!(!CheckSet::UserVisible.includes(Check::Memory), "no client sees an acceptor");
+/// assert!(CheckSet::UserVisible.includes(Check::Agreement));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CheckSet {
     /// All checks, which reveal a mistake at its earliest sign.

@@ -1,4 +1,8 @@
 //! Checker: looks for violations in the writes, messages and traces of nodes.
+//!
+//! Three sources are compared with each other: what a node hands out to be written, what it says to
+//! others, and what its trace claims about the log. A vote counts once it is durable, because until
+//! then a loss of power takes it back. What is chosen follows from durable votes alone.
 
 mod messages;
 
@@ -119,6 +123,7 @@ impl Checker {
                         memory.promised
                     )
                 })?;
+                // A vote implies a promise of its ballot (rule A2).
                 memory.promised = entry.ballot;
                 let vote = (entry.ballot, entry.proposal);
                 memory.votes.insert(entry.slot, vote);
@@ -219,6 +224,7 @@ impl Checker {
             format!("slot {slot}: {first:?} was chosen under {under}, {proposal:?} under {ballot}")
         })?;
         // Votes under higher ballots may have been cast before this quorum was complete.
+        // The keys are sorted by slot and then by ballot.
         let later = self.ballots.range((slot, ballot)..);
         for ((_, above), vote) in later.take_while(|((of, _), _)| *of == slot) {
             checks.ensure(Check::SafeProposal, vote.proposal == *proposal, || {
@@ -240,6 +246,8 @@ impl Checker {
                 ballot,
                 proposal,
             } => {
+                // A leader that counts a vote that is not durable yet takes a value for chosen too
+                // early.
                 let voters = self
                     .ballots
                     .get(&(*slot, *ballot))

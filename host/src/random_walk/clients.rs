@@ -1,4 +1,7 @@
 //! Clients that mostly follow the rules, and sometimes break them.
+//!
+//! Breaking the rules is the point: two commands under one number, old numbers, a second
+//! registration. A cluster must answer these, too, without harm to the clients that keep the rules.
 
 use super::Asked;
 use super::random_source::RandomSource;
@@ -59,6 +62,7 @@ impl Clients {
             });
         }
         let which = random.index(self.known.len());
+        // Counted for reads as well: a gap among the values does no harm.
         self.value += 1;
         // Two more keys than the store has room for.
         let key = Key::numbered(u32::from(random.number(6)));

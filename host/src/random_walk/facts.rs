@@ -1,4 +1,7 @@
 //! Traced facts of one step that the checker needs.
+//!
+//! They are the only thing that the checker learns from inside of a node. Everything else it takes
+//! from writes and messages, which other nodes see as well.
 
 use super::{Asked, Machine};
 use synod::machines::KvReply;

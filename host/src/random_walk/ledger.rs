@@ -1,4 +1,9 @@
 //! Reference implementation of the log: the effect of each slot on sessions and contents, in the simplest form.
+//!
+//! It is the specification that nodes are compared with: a log, a table of sessions, and a store,
+//! written with the maps of the standard library and without any of the bounds, pages and digests
+//! of a node. It never looks into a node. The first node to apply a slot tells what is in it; what
+//! follows from that is computed here, and every node and every answer must agree.
 
 use super::check::{Check, CheckSet, Violation};
 use super::{Asked, KEYS};
@@ -141,6 +146,8 @@ impl Ledger {
         let Some(key) = proposal.key() else { return };
         let (known, asked) = (self.known, Vec::new());
         let first = self.firsts.entry(in_key(key));
+        // Only the first time sets the bound: a repetition may be answered by what took effect
+        // before it.
         let first = first.or_insert(First { known, asked });
         if !first.asked.contains(proposal) {
             first.asked.push(*proposal);
@@ -164,6 +171,7 @@ impl Ledger {
         chain: u64,
     ) -> Result<(), Violation> {
         let checks = self.checks;
+        // The first node to come to this slot.
         if place(slot) == self.prefixes.len() {
             let prefix = self.play(slot, proposal, chain)?;
             self.prefixes.push(prefix);
@@ -220,7 +228,8 @@ impl Ledger {
         let last = self.prefixes.last();
         let mut contents = last.map_or_else(Contents::new, |prefix| prefix.contents.clone());
         let outcome = match *proposal {
-            Proposal::Noop => None,
+            // No walk changes the members.
+            Proposal::Noop | Proposal::Reconfigure(_) => None,
             Proposal::Register { nonce } => Some(self.register(slot.number(), nonce)),
             Proposal::Request {
                 client,
@@ -239,6 +248,7 @@ impl Ledger {
     /// Opens a session, or finds the one that a repeated registration opened before. A full table
     /// loses the session that was used longest ago.
     fn register(&mut self, now: u64, nonce: u64) -> Outcome<KvReply> {
+        // A repeated registration is not a use of the session, and does not save it from eviction.
         let known = self.sessions.iter().find(|session| session.nonce == nonce);
         let client = known.map_or(ClientId(now), |session| session.client);
         if known.is_none() {
@@ -282,6 +292,7 @@ impl Ledger {
             return Ok(Outcome::Stale);
         }
         if number == session.number {
+            // The same command gets the answer of the first time, with the slot of the first time.
             return Ok(match self.effects.get(&(client.0, number.0)) {
                 Some((slot, output, known)) if known == proposal => Outcome::Applied {
                     slot: *slot,
@@ -312,11 +323,13 @@ impl Ledger {
                 .get(&key.0)
                 .is_some_and(|sessions| sessions.contains(&client)),
             Outcome::Stale => self.highest.get(&key.0).is_some_and(|last| *last > key.1),
+            // A session that was never opened is none that was evicted.
             Outcome::Evicted => self.evicted.contains(&key.0),
             Outcome::Reused => self.effects.contains_key(&key),
-            Outcome::Busy => false,
+            Outcome::Busy | Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => false,
         };
         if let Outcome::Applied { slot, .. } = reply.outcome {
+            // From here on, whatever is asked must be answered by a state that is as recent.
             self.known = self.known.max(slot);
         }
         self.checks.ensure(Check::Answer, right, || {

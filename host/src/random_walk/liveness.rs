@@ -1,4 +1,9 @@
 //! Liveness at the end of a walk: all faults end, and everything that was requested must be answered.
+//!
+//! Liveness cannot be judged while anything may go wrong: a cluster may rightly do nothing for as
+//! long as messages are lost. So the faults are suspended, every message arrives in the order of
+//! sending, and clocks advance together. Whatever is not done after hundreds of deadlines of that
+//! will never be done.
 
 use super::check::Violation;
 use super::walk::Walk;
@@ -24,6 +29,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             self.flush(number)?;
         }
         for _ in 0..ticks {
+            // Messages take no time here, as if every timeout were longer than any round trip.
             self.deliver_all()?;
             if is_so(self) {
                 self.healing = false;
@@ -61,6 +67,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             let clock = self.members.get(usize::from(*number))?.clock;
             Some((deadline.since(clock), *number))
         };
+        // The shortest span of all, so that no deadline is jumped over.
         let Some((span, number)) = live.iter().filter_map(rest).min() else {
             return Ok(());
         };

@@ -1,4 +1,9 @@
 //! Parameters of a walk, and the network conditions that change during it.
+//!
+//! Faults that are independent of each other rarely line up. Conditions make them do so: for a
+//! while, certain kinds of messages between certain nodes do not arrive at all, and then all of
+//! them arrive late. That is how a deposed leader keeps leading in its own eyes, and how an old
+//! prepare meets a new log.
 
 use super::Machine;
 use super::random_source::RandomSource;
@@ -186,6 +191,7 @@ impl NetworkConditions {
             };
             let group = match random.below(3) {
                 // Any group that is not empty.
+                // From 1 to all nodes, as a bit set.
                 0 => u32::try_from(random.below(u64::from(all))).unwrap_or(0) + 1,
                 _ => one(random),
             };

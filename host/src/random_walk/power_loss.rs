@@ -1,4 +1,8 @@
 //! Lifecycle of the nodes of a walk: start, loss of power, restart, and permanent stop.
+//!
+//! Storage of a walk never decays, and fails only with the power: the record that is being written
+//! then is torn, and nothing after it is there. So a node that does not come back with everything
+//! that it made durable has made a mistake. Damage is the subject of the sweeps, whose disks rot.
 
 use super::check::{Check, Violation};
 use super::walk::Walk;
@@ -60,7 +64,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             // Whether the writes failed or power was lost right after them, nothing of the step is sent but what need not
             // wait for them.
             for outgoing in &outbox.messages {
-                if node.leaves_early(outgoing) {
+                if node.leaves_early(&outbox, outgoing) {
                     let envelopes = outgoing.to.iter().map(|to| node.envelope(to, outgoing));
                     self.in_flight.extend(envelopes);
                 }

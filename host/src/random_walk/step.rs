@@ -1,4 +1,8 @@
 //! Choice of the next step of a random walk, and of the message that it delivers.
+//!
+//! The weights of the kinds of steps are drawn once for each walk. A walk of nearly nothing but
+//! ticks elects all the time; one of nearly nothing but deliveries decides a long log; most are in
+//! between.
 
 use super::check::Violation;
 use super::network_conditions::{NetworkConditions, Order};
@@ -51,6 +55,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             Move::Tick => {
                 let fast_node = self.network.fast_node;
                 // A fast node has several timeouts while others wait for one.
+                // It may be without power at present.
                 let hurries = self.node(fast_node).is_some()
                     && self.random.percent(self.network.fast_percent);
                 let number = if hurries {
@@ -101,6 +106,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     fn stale_request(&mut self) {
         let to = NodeId(self.random.number(self.size));
         let asks_log = self.random.percent(70);
+        // Only a node that has joined: one that has not sends a real question of this kind.
         let asker = self.any_live().and_then(|number| self.node(number));
         let Some(node) = asker.filter(|node| node.is_active() && node.id() != to) else {
             return;
@@ -131,6 +137,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         let len = self.in_flight.len();
         let start = match self.network.order {
             _ if len == 0 => return None,
+            // From a random message on and around, so that held ones do not shut out those behind
+            // them.
             Order::Any => self.random.index(len),
             Order::Oldest | Order::Newest => 0,
         };
@@ -149,6 +157,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         if !self.past.is_empty() && self.random.percent(self.parameters.again) {
             let index = self.random.index(self.past.len());
             let envelope = self.past.get(index).cloned();
+            // A held link holds repetitions as well, or nothing on it would ever be late.
             return match envelope.filter(|envelope| !self.network.holds(envelope)) {
                 Some(envelope) => self.deliver(&envelope),
                 None => Ok(()),

@@ -1,4 +1,9 @@
 //! A random walk: the nodes, the messages between them, and the steps.
+//!
+//! A walk drives its nodes as a careless driver may: it delivers messages in any order and again,
+//! lets output of several steps gather, advances clocks independently of each other, and cuts the
+//! power between and during writes. What it must not do is what no driver may do: it sends nothing
+//! before the writes under it are durable, except for what the node says may leave early.
 
 use super::check::{Check, Violation};
 use super::checker::Checker;
@@ -10,7 +15,7 @@ use super::{Asked, Conditions, Machine, Power};
 use crate::power_cut::PowerCutStorage;
 use synod::machines::{KvCommand, KvReply};
 use synod::storage::Journal;
-use synod::{Envelope, Instant, Node, Outbox, Proposal, Reply, Tally, Write};
+use synod::{Envelope, Instant, Node, Outbox, Reply, Tally, Write};
 
 /// Capacity of an outbox, for a few steps of the largest node. A driver may gather steps before it
 /// empties the outbox.
@@ -141,6 +146,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     pub(super) fn run(&mut self) -> Result<(), Violation> {
         self.start(0)?;
         // In some walks, nodes that a quorum can do without start later, and must catch up.
+        // Late ones find a log that has grown, and mostly join by a snapshot.
         let late = self.random.percent(30);
         for number in 1..self.size {
             if !late || usize::from(number) < self.checker.quorum() {
@@ -152,6 +158,8 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             self.expect(at_rest, "the cluster is not founded")?;
         }
         // The faults of a walk last for these steps.
+        // From 300 to 1,799 steps: enough for several leaders, and short enough for thousands of
+        // walks.
         for _ in 0..300 + self.random.below(1_500) {
             self.step()?;
         }
@@ -170,6 +178,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             live.filter_map(|it| walk.node(it)?.leading()).max()
         };
         // Far longer than any election timeout.
+        // The ballot and not the node: a leader that is elected once more has not stayed.
         let leader = leads(self);
         self.eventually(80, |_| false)?;
         self.expect(
@@ -236,6 +245,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         };
         self.steps += 1;
         let (facts, checker, outbox) = (&mut self.facts, &mut self.checker, &mut member.outbox);
+        // The facts of this step alone are checked below, and the tally goes on.
         facts.seen.clear();
         // The outbox may hold the output of earlier steps, which was checked then.
         let (writes, messages) = (outbox.writes.len(), outbox.messages.len());
@@ -248,6 +258,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         checks.ensure(Check::Bounds, said.max(wrote) <= least, || {
             format!("NODE_{number} said {said} and wrote {wrote} in a step, of {least}")
         })?;
+        // Writes before facts and messages, since both rest on them.
         for write in outbox.writes.iter().skip(writes) {
             checker.see_write(number, write)?;
         }
@@ -256,6 +267,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         }
         checker.see_node(node)?;
         for outgoing in outbox.messages.iter().skip(messages) {
+            // A promise is checked now: when it leaves, the node may have accepted more.
             checker.see_promise(number, &outgoing.message)?;
         }
         // Without room for another step, a driver has to empty the outbox.
@@ -282,6 +294,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             self.lose_power(number, cut);
             return Ok(());
         }
+        // Taken out, so that what the flush does to the walk cannot touch it.
         let outbox = core::mem::take(&mut member.outbox);
         let (Some(node), Some(journal)) = (&mut member.node, &mut member.journal) else {
             return Ok(());
@@ -292,6 +305,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let learnt = |write: &&Write<KvCommand>| matches!(write, Write::Decided { .. });
         let learnt = outbox.writes.iter().filter(learnt).count();
         self.learnt += u64::try_from(learnt).unwrap_or(u64::MAX);
+        // Every checkpoint that is completed, whichever write it was completed by.
         self.power.checkpoints += u64::from(journal.checkpoints() > checkpoints);
         self.conditions
             .checks
@@ -350,15 +364,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         self.checker.see_asked(&proposal);
         self.act(number, |now, node, outbox, facts| {
             // A request that finds no room is repeated later.
-            let _ = match proposal {
-                Proposal::Noop => Ok(()),
-                Proposal::Register { nonce } => node.register(now, nonce, outbox, facts),
-                Proposal::Request {
-                    client,
-                    number,
-                    command,
-                } => node.request(now, client, number, command, outbox, facts),
-            };
+            let _ = node.ask(now, proposal, outbox, facts);
         })
     }
 }

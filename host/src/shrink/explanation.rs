@@ -1,4 +1,8 @@
 //! Explanation of a run: the few facts of its log that a person needs to understand the failure.
+//!
+//! A log of a failing run has thousands of lines, of which a person needs perhaps twenty: which
+//! values were proposed and promised where, who led, which faults struck, and what came of it.
+//! Everything that follows from those is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{Ballot, Event, Message, NodeId, Record, Slot, StateMachine, Tracer, Way};
@@ -40,6 +44,7 @@ impl FactFilter {
             | Event::SteppedDown { .. }
             | Event::Chosen { .. }
             | Event::Installed { .. }
+            | Event::Reconfigured { .. }
             | Event::Halted { .. }
             | Event::Exhausted
             | Event::Fenced

@@ -1,4 +1,8 @@
 //! Reduction of the fates of messages, piece by piece, after they were recorded.
+//!
+//! By now the cluster, its clients and its planned faults are as small as seeds could make them.
+//! What is left is one schedule of messages, in which nearly every delay is a draw that does not
+//! matter. Taking those back leaves the few messages that are late, lost or early for a reason.
 
 use super::{Liveness, Shrinking, piecewise};
 use crate::case::{Case, LinkMessage, Script, ScriptedFate, record_here};
@@ -37,6 +41,7 @@ impl Shrinking<'_> {
         case.trial.weather = Weather::CALM;
         if let Some(script) = &mut case.script {
             let usual = script.usual();
+            // A message with the usual fate needs no line.
             script.choices.retain(|_, choice| *choice != usual);
             self.size.choices = script.choices.len();
         }

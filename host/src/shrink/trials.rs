@@ -1,4 +1,8 @@
 //! Reduction of a trial: smaller trials that fail in the same way under some seed.
+//!
+//! A smaller cluster with the same seed is another run, in which the failure is most likely gone.
+//! So each smaller trial is tried under several seeds, and what has to stay is the kind of failure
+//! alone.
 
 use super::Shrinking;
 use crate::case::Case;
@@ -54,6 +58,7 @@ impl Shrinking<'_> {
             let most = 2 + u32::try_from(more % 11).unwrap_or(0);
             trial.requests = trial.requests.min(most).min(base.requests);
             trial.scenario.clients = trial.scenario.clients.min(base.scenario.clients);
+            // The bound may be the one that the original run has reached.
             trial.scenario.events_max = base.scenario.events_max;
             mutant::plant(&mut trial.scenario, mutant::of(&base.scenario));
             self.offer(Case::of(trial));
@@ -149,6 +154,7 @@ fn shrink_cluster(trial: &mut Trial, nodes: u16) {
     };
     trial.plan.retain(|planned| !names_others(planned));
     trial.scenario.nodes = nodes;
+    // Clients on a node that is gone move to the last one.
     if let Placement::One(node) = &mut trial.scenario.placement {
         *node = NodeId(node.0.min(nodes - 1));
     }

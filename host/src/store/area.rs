@@ -1,4 +1,8 @@
 //! Areas of a store: the two parts of its file that hold the log in turn.
+//!
+//! A log lives in one area at a time. A trim copies what stays to the other one, and only then says
+//! so in the marks, so that the old log is whole until the new one is durable. A store therefore
+//! takes twice its capacity from the beginning.
 
 use super::superblock::{PAGE, SUPERBLOCK};
 
@@ -45,6 +49,8 @@ impl Area {
 }
 
 /// Returns the length of an area in bytes: the capacity in whole pages, so that no two areas share a sector.
+///
+/// A torn write in one area then cannot reach the other.
 pub(super) fn area_len(capacity: u32) -> u64 {
     u64::from(capacity).next_multiple_of(PAGE)
 }

@@ -1,9 +1,21 @@
 //! Data directory of a cluster: a manifest, a store for each node, and the client log.
+//!
+//! What the directory adds to its stores is memory about them. A store that is missing was either
+//! never created, or lost with the votes of its node; the manifest knows which. A store with fewer
+//! records than before is an older copy; the manifest counts. And a store from another directory
+//! has another identity in its label.
+//!
+//! A node whose store is lost for good is replaced: see [`DataDir::replace`]. Its number is never used again.
+//!
+//! The order of writes keeps it so: a store is created before the manifest names its node, and the
+//! manifest names the node before the node votes.
+
+mod replacement;
 
 use super::error::{Problem, StoreError};
 use super::file::FileStorage;
 use super::locked_file::{locked, sync_directory, write_whole};
-use super::manifest::{Cluster, Manifest};
+use super::manifest::{Cluster, Manifest, Members};
 use super::superblock::{CLIENTS, Label};
 use core::hash::BuildHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,12 +40,34 @@ const LOCK: &str = "lock";
 /// have storage. The directory is locked for the lifetime of this value.
 ///
 /// A node is given storage only once. If its store is lost, so are its votes, and it is never given a new one.
+///
+/// ```
+/// use synod::NodeId;
+/// use synod_host::store::{Cluster, DataDir};
+///
+/// # let path = std::env::temp_dir().join(format!("synod-dir-doc-{}", std::process::id()));
+/// let cluster = Cluster {
+///     number: 6,
+///     nodes: 3,
+///     machine: "kv".to_owned(),
+///     capacities: [64, 16, 2],
+///     room: 1 << 18,
+/// };
+/// let mut dir = DataDir::open_or_found(&path, &cluster)?;
+/// assert!(!dir.is_provisioned(NodeId(0)));
+/// drop(dir.storage(NodeId(0))?);
+/// assert!(dir.is_provisioned(NodeId(0)), "from here on, a missing store is an error");
+/// # std::fs::remove_dir_all(&path)?;
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DataDir {
     /// Path of the directory.
     path: PathBuf,
     /// Contents of the manifest as they are in the file.
     manifest: Manifest,
+    /// Number of nodes that can have storage; at least that of those that have had some.
+    nodes: u16,
     /// Locked as long as it is open.
     _lock: File,
 }
@@ -60,6 +94,8 @@ impl DataDir {
         let at = path.join(MANIFEST);
         let manifest = read(&at)?;
         // Not even a lock file is created in a directory that holds something else.
+        // Without the lock, as that would create a file. The manifest is read again once the lock
+        // is held.
         if manifest.is_none() {
             must_be_empty(path)?;
         }
@@ -75,6 +111,7 @@ impl DataDir {
             .map_err(|problem| problem.at(&at))?;
         Ok(Self {
             path: path.to_path_buf(),
+            nodes: manifest.nodes(),
             manifest,
             _lock: lock,
         })
@@ -91,8 +128,8 @@ impl DataDir {
     ///
     /// [`Problem::Gone`] if the node's store is missing, or any error of [`FileStorage::open`].
     pub fn storage(&mut self, node: NodeId) -> Result<FileStorage, StoreError> {
-        let Cluster { nodes, room, .. } = self.manifest.cluster;
-        if node.0 >= nodes {
+        let room = self.manifest.cluster.room;
+        if node.0 >= self.nodes || self.manifest.replaced.contains_key(&node) {
             return Err(Problem::NoSuchNode(node).at(&self.path));
         }
         debug_assert!(
@@ -112,9 +149,9 @@ impl DataDir {
         };
         // The manifest is written before the node can act on its store, so that from here on its loss is detected.
         let mut manifest = self.manifest.clone();
+        // A loss of power before this leaves a store without votes, which is opened as above.
         manifest.provisioned.insert(node);
-        write(&self.path.join(MANIFEST), &manifest)?;
-        self.manifest = manifest;
+        self.update(manifest)?;
         Ok(storage)
     }
 
@@ -135,6 +172,11 @@ impl DataDir {
         };
         opened
             .map_err(|StoreError { path, problem }| Problem::ClientLog(Box::new(problem)).at(&path))
+    }
+
+    /// Returns the path of the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns the path of the client log.
@@ -181,11 +223,7 @@ impl DataDir {
         manifest
             .records
             .extend(stores.map(|seen| (seen.node, seen.records)));
-        if manifest != self.manifest {
-            write(&self.path.join(MANIFEST), &manifest)?;
-            self.manifest = manifest;
-        }
-        Ok(())
+        self.update(manifest)
     }
 
     /// Returns the path of a node's store.
@@ -193,17 +231,20 @@ impl DataDir {
         self.path.join(format!("node-{}.store", node.0))
     }
 
+    /// Replaces the manifest, unless it stays the same: each time is a chance to lose it.
+    fn update(&mut self, manifest: Manifest) -> Result<(), StoreError> {
+        if manifest != self.manifest {
+            write(&self.path.join(MANIFEST), &manifest)?;
+            self.manifest = manifest;
+        }
+        Ok(())
+    }
+
     /// Returns the label of a store in this directory. The identity is in it, so that a store
-    /// copied from another directory is noticed. A directory of the first format has none, and the
-    /// number of its cluster stands for it.
+    /// copied from another directory is noticed.
     pub(super) fn label(&self, node: NodeId, capacity: u32) -> Label {
-        let Manifest {
-            ref cluster,
-            identity,
-            ..
-        } = self.manifest;
         Label {
-            cluster: identity.unwrap_or(cluster.number),
+            cluster: self.manifest.identity,
             node,
             capacity,
         }
@@ -226,6 +267,11 @@ impl Seen {
         Self { node, records }
     }
 
+    /// Returns the node of the store; of the client log, a number that no node has.
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
     /// Returns the number of records in the client log.
     pub fn of_client_log(storage: &FileStorage) -> Self {
         Self::of(CLIENTS, storage)
@@ -243,6 +289,9 @@ fn of_this_directory(error: StoreError) -> StoreError {
 }
 
 /// Draws the identity of a directory from the operating system's randomness.
+///
+/// Two directories with one identity would take each other's stores for their own, so that it must
+/// not follow from a seed.
 fn draw() -> u64 {
     RandomState::new().hash_one(())
 }
@@ -253,8 +302,10 @@ fn found(path: &Path, at: &Path, expected: &Cluster) -> Result<Manifest, StoreEr
     let manifest = Manifest {
         cluster: expected.clone(),
         provisioned: BTreeSet::new(),
-        identity: Some(draw()),
+        identity: draw(),
+        members: Members::founding(expected.nodes),
         records: BTreeMap::new(),
+        replaced: BTreeMap::new(),
     };
     write(at, &manifest)?;
     sync_directory(path.parent()).map_err(|error| Problem::of(error).at(path))?;

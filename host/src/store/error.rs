@@ -1,4 +1,8 @@
 //! Errors of stores and data directories: the problem, what was expected, and the remedy.
+//!
+//! A problem is read by an operator whose cluster does not start. So each text says what is wrong
+//! and what to do. The remedy differs by what is at stake: the votes of a node cannot be made
+//! again, whereas a directory that was named by mistake only has to be named again.
 
 use core::fmt;
 use std::io;
@@ -226,7 +230,7 @@ impl Problem {
             ),
             Self::Version(found) => write!(
                 f,
-                "this has format {found}, which this program cannot read: use the program that wrote it"
+                "this has format {found}, which this program cannot read: use the version of the program that wrote it, or begin with a new directory"
             ),
             Self::Other {
                 what,
@@ -254,6 +258,16 @@ impl fmt::Display for StoreError {
 }
 
 impl core::error::Error for StoreError {}
+
+impl StoreError {
+    /// True if the store of a node is missing, damaged or older than it was, so that it is no use to wait.
+    pub const fn is_lost(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::Gone(_) | Problem::Damaged(_) | Problem::Lost { .. } | Problem::Older { .. }
+        )
+    }
+}
 
 /// Remedy for the loss of the client log.
 const RESTORE_OR_FOUND: &str = "restore this file as it was when the cluster last stopped, never an older copy; \

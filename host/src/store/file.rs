@@ -1,4 +1,7 @@
 //! Record storage in a file: an implementation of `Storage`.
+//!
+//! The state in memory is that of the file after the last sync, and the records since then. No
+//! record is kept in memory after its sync: a node reads its log once, when it starts.
 
 use super::area::{area_len, file_len};
 use super::error::{Problem, StoreError};
@@ -109,6 +112,7 @@ impl FileStorage {
 
     /// Opens a store on any medium.
     pub(super) fn on(medium: Arc<dyn Medium>, path: &Path, label: Label) -> Result<Self, Problem> {
+        // Nothing is written before the whole file was verified.
         let found = inspection::inspect(&*medium, label)?;
         let mut storage = Self {
             medium,
@@ -191,6 +195,7 @@ impl FileStorage {
     /// Writes the number of records so far, after they were made durable. The mark that it
     /// overwrites is the older one, so that the newer one stays if power fails now.
     fn mark(&mut self) -> io::Result<()> {
+        // Its generation decides its place, which is that of the mark before the last.
         let mark = self.mark.next(self.records);
         self.medium.write(mark.at(), &mark.encode())?;
         self.medium.sync()?;
@@ -219,6 +224,8 @@ impl FileStorage {
     /// Calls `visit` for each record in a log, all of which must be readable: each was appended, or read
     /// when the store was opened, so that one that cannot be read has decayed since.
     fn visit(&self, mut records: Records<'_>, visit: impl FnMut(&[u8])) -> Result<(), Problem> {
+        // Each record is handed out although a later one may be unreadable. The caller throws all
+        // of them away with the error.
         records.by_ref().for_each(visit);
         if records.number == self.records {
             return Ok(());
@@ -238,6 +245,7 @@ impl FileStorage {
             "an area has room for the whole capacity"
         );
         let mut bytes = kept.rest.to_vec();
+        // Zeros to the end of the area, which may have an older log.
         bytes.resize(self.area_len(), 0);
         let mut write = || {
             self.len = 0;
@@ -280,6 +288,7 @@ impl Storage for FileStorage {
         // The whole log counts, with what is not synced, as a trim may copy all of it to the other
         // area.
         let len = self.len + self.unsynced.len() + Self::OVERHEAD + record.len();
+        // A refusal, and no failure: the store stays usable, and a trim makes room.
         if len > self.capacity() {
             return Err(self.refused(Problem::Full(self.capacity)));
         }
@@ -318,6 +327,7 @@ impl Storage for FileStorage {
             while kept.peek().is_some_and(&mut is_stale) {
                 kept.next();
             }
+            // Nothing is stale, and the log stays in its area.
             if kept.number == this.mark.trimmed {
                 return Ok(());
             }
@@ -328,6 +338,8 @@ impl Storage for FileStorage {
 
 /// Returns the bytes of a store without records. It has both marks, so that either may be lost from
 /// the beginning.
+///
+/// Both areas are zeros, which are not a record.
 pub(super) fn blank(label: Label) -> Result<Vec<u8>, Problem> {
     let len = usize::try_from(file_len(label.capacity));
     let len = len.map_err(|_| Problem::Io(io::ErrorKind::FileTooLarge.into()))?;

@@ -27,6 +27,7 @@ pub(super) struct Found {
 /// The order matters for the errors: a file of another owner is not called damaged, and a damaged
 /// one is not called incomplete.
 pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Problem> {
+    // The label first: the expected length follows from the capacity in it.
     let len = medium.len().map_err(Problem::Io)?;
     label_of(medium, len)?.must_be(&label)?;
     let expected = file_len(label.capacity);
@@ -36,6 +37,7 @@ pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Proble
     }
     let marks = marks_of(medium)?;
     let unreadable = || Problem::Damaged("neither of its marks can be read".to_owned());
+    // One mark may be torn by a loss of power, and never both.
     let mark = Mark::newer(marks).ok_or_else(unreadable)?;
     let bytes = bytes_of(medium, mark.area, label.capacity)?;
     let mut log = Records {
@@ -44,6 +46,8 @@ pub(super) fn inspect(medium: &dyn Medium, label: Label) -> Result<Found, Proble
     };
     // Reading ends at the first bytes that are no record, whatever the reason.
     log.by_ref().for_each(drop);
+    // More is right: such records were written, and maybe acted on, by a process that was killed
+    // before its mark.
     if log.number < mark.records {
         return Err(Problem::Lost {
             found: log.number,

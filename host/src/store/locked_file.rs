@@ -1,4 +1,11 @@
 //! Files that are opened with a lock, and written atomically.
+//!
+//! Two processes with one store would each overwrite what the other one has synced. So a file is
+//! opened only together with its lock, which the operating system gives up when the process ends,
+//! however it ends.
+//!
+//! A file appears at its path at once and whole, by a rename from a name with `.new` in the same
+//! directory. It is durable before the rename, and its name after the sync of the directory.
 
 use super::error::Problem;
 use std::fs::{self, File, OpenOptions, TryLockError};

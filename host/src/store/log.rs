@@ -32,6 +32,9 @@ pub(super) fn append(log: &mut Vec<u8>, number: u64, record: &[u8]) {
 }
 
 /// Reader of a log. It ends at the first bytes that are not the record of the expected number.
+///
+/// So a record that cannot be read ends the log for it, whatever is behind. Whether records are
+/// missing is for the caller to find out by their number.
 #[derive(Clone, Debug)]
 pub(super) struct Records<'a> {
     /// Number of the next record.
@@ -48,6 +51,7 @@ impl<'a> Records<'a> {
         let len = u16::from_le_bytes(reader.array()?);
         let complement = u16::from_le_bytes(reader.array()?);
         let expected = reader.u64()?;
+        // A garbled length may reach beyond the end, which is no record either.
         let record = self.rest.get(HEAD_BYTES..)?.get(..len.into())?;
         (complement == !len && expected == digest(self.number, record)).then_some(record)
     }

@@ -1,17 +1,47 @@
-//! Manifest of a data directory: a file that names the cluster, the nodes that have storage, and the records of each.
+//! Manifest of a data directory: a file that names the cluster and its members, the nodes that have storage, and the
+//! records of each.
+//!
+//! Stores alone cannot tell that one of them is missing, or older than the others. The manifest
+//! can: it names the nodes that were ever given a store, and counts the records that each had when
+//! the cluster last started or stopped. It names the nodes whose storage was lost for good, which are never started again,
+//! and those in their place. It is small, is replaced as a whole, and is written by nobody else, so that any other text
+//! than the one that was written is damage.
+//!
+//! ```toml
+//! format = 3
+//! cluster = "0x00000000000000a5"
+//! nodes = 3
+//! machine = "kv"
+//! window = 64
+//! clients = 16
+//! page = 2
+//! room = 262144
+//! provisioned = [0, 1, 2, 3]
+//! identity = "0x6a09e667f3bcc908"
+//! epoch = 1
+//! members = [0, 1, 3]
+//! removed = [2]
+//!
+//! [records]
+//! 0 = 52
+//! 1 = 49
+//! 3 = 31
+//! clients = 33
+//!
+//! [replaced]
+//! 2 = 3
+//! ```
 
 use super::error::Problem;
 use super::superblock::CLIENTS;
 use core::fmt::Display;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use synod::{Digest, NodeId, Sink};
+use synod::{Digest, Epoch, NodeId, NodeSet, Sink};
 
-/// Number of the format that is written. The previous one, which can be read, has neither an identity nor records.
-const FORMAT: u64 = 2;
-/// Number of the previous format. A directory of it keeps it until something is written that it
-/// lacks.
-const FORMAT_BEFORE: u64 = 1;
+/// Number of the format. Directories of formats 1 and 2 have stores with records of an earlier version, which cannot be
+/// read.
+const FORMAT: u64 = 3;
 
 /// First lines of a manifest.
 const HEAD: &str =
@@ -22,7 +52,7 @@ const HEAD: &str =
 pub struct Cluster {
     /// Number of the cluster, as in `Config::cluster`.
     pub number: u64,
-    /// Number of nodes.
+    /// Number of nodes that founded the cluster.
     pub nodes: u16,
     /// Name of the state machine.
     pub machine: String,
@@ -39,11 +69,36 @@ pub(super) struct Manifest {
     pub(super) cluster: Cluster,
     /// Nodes that have storage, and must never be given new storage.
     pub(super) provisioned: BTreeSet<NodeId>,
-    /// Identity of the directory, which no other one has. `None` in a directory of the previous
-    /// format.
-    pub(super) identity: Option<u64>,
+    /// Identity of the directory, which no other one has.
+    pub(super) identity: u64,
+    /// Membership when the cluster last stopped.
+    pub(super) members: Members,
     /// Number of records in each store when it was last written down; a store never has fewer.
     pub(super) records: BTreeMap<NodeId, u64>,
+    /// Nodes whose storage was lost for good, with the node that took the place of each.
+    pub(super) replaced: BTreeMap<NodeId, NodeId>,
+}
+
+/// Membership of a cluster, as a directory remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Its members.
+    pub members: NodeSet,
+    /// Nodes that were members before, and never will be again.
+    pub removed: NodeSet,
+}
+
+impl Members {
+    /// Returns the membership of a new cluster.
+    pub(super) const fn founding(nodes: u16) -> Self {
+        Self {
+            epoch: Epoch::FIRST,
+            members: NodeSet::first(nodes),
+            removed: NodeSet::EMPTY,
+        }
+    }
 }
 
 /// Contents of a manifest file.
@@ -70,11 +125,19 @@ struct Table {
     /// Nodes that have storage.
     provisioned: BTreeSet<u16>,
     /// Identity of the directory, in hexadecimal digits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    identity: Option<String>,
+    identity: String,
+    /// Epoch when the cluster last stopped.
+    epoch: u16,
+    /// Members of that epoch.
+    members: BTreeSet<u16>,
+    /// Nodes that were removed before.
+    removed: BTreeSet<u16>,
     /// Number of records of each store, by its node, and of the client log under `clients`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     records: BTreeMap<String, u64>,
+    /// Node in the place of each node whose storage was lost.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    replaced: BTreeMap<String, u16>,
 }
 
 /// Key of the client log in the table of records.
@@ -111,8 +174,7 @@ struct Format {
 }
 
 impl Manifest {
-    /// Formats the manifest. The last line is the digest of the others. A manifest without anything
-    /// new is printed in the previous format, as it must equal the file that was read.
+    /// Formats the manifest. The last line is the digest of the others.
     pub(super) fn print(&self) -> Result<String, Problem> {
         let Cluster {
             number,
@@ -121,9 +183,15 @@ impl Manifest {
             capacities: [window, clients, page],
             room,
         } = self.cluster;
-        let is_before = self.identity.is_none() && self.records.is_empty();
+        let numbers = |nodes: NodeSet| nodes.iter().map(|node| node.0).collect();
+        let Members {
+            epoch,
+            members,
+            removed,
+        } = self.members;
+        let replaced = self.replaced.iter();
         let table = Table {
-            format: if is_before { FORMAT_BEFORE } else { FORMAT },
+            format: FORMAT,
             cluster: format!("{number:#018x}"),
             nodes,
             machine: machine.clone(),
@@ -132,7 +200,11 @@ impl Manifest {
             page,
             room,
             provisioned: self.provisioned.iter().map(|node| node.0).collect(),
-            identity: self.identity.map(|identity| format!("{identity:#018x}")),
+            identity: format!("{:#018x}", self.identity),
+            epoch: epoch.0,
+            members: numbers(members),
+            removed: numbers(removed),
+            replaced: replaced.map(|(lost, by)| (key_of(*lost), by.0)).collect(),
             records: self
                 .records
                 .iter()
@@ -149,12 +221,17 @@ impl Manifest {
     /// Parses a manifest, which must equal what was written, byte for byte.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let Format { format } = toml::from_str(text).map_err(damaged)?;
-        if !(FORMAT_BEFORE..=FORMAT).contains(&format) {
+        // Before anything else is read: what another format means by the other keys is not known
+        // here.
+        if format != FORMAT {
             return Err(Problem::Version(format));
         }
         let table: Table = toml::from_str(text).map_err(damaged)?;
         let records = table.records.iter();
         let records = records.map(|(key, count)| node_of(key).map(|node| (node, *count)));
+        let replaced = table.replaced.iter();
+        let replaced = replaced.map(|(key, by)| node_of(key).map(|lost| (lost, NodeId(*by))));
+        let set = |nodes: &BTreeSet<u16>| nodes.iter().map(|node| NodeId(*node)).collect();
         let manifest = Self {
             cluster: Cluster {
                 number: number_of(&table.cluster)?,
@@ -164,9 +241,17 @@ impl Manifest {
                 room: table.room,
             },
             provisioned: table.provisioned.into_iter().map(NodeId).collect(),
-            identity: table.identity.as_deref().map(number_of).transpose()?,
+            identity: number_of(&table.identity)?,
+            members: Members {
+                epoch: Epoch(table.epoch),
+                members: set(&table.members),
+                removed: set(&table.removed),
+            },
+            replaced: replaced.collect::<Result<_, Problem>>()?,
             records: records.collect::<Result<_, Problem>>()?,
         };
+        // Stricter than a comparison of digests: it refuses a text that someone has formatted anew,
+        // too.
         if manifest.print()? == text {
             Ok(manifest)
         } else {
@@ -223,24 +308,15 @@ mod tests {
                 room: 1 << 16,
             },
             provisioned: [NodeId(0), NodeId(4)].into(),
-            identity: Some(7),
+            identity: 7,
+            members: Members {
+                epoch: Epoch(1),
+                members: NodeSet::first(3),
+                removed: NodeSet::only(NodeId(3)),
+            },
             records: [(NodeId(0), 12), (NodeId(4), 13), (CLIENTS, 14)].into(),
+            replaced: [(NodeId(3), NodeId(5))].into(),
         }
-    }
-
-    #[test]
-    fn a_manifest_without_records_has_the_previous_format() {
-        let before = Manifest {
-            identity: None,
-            records: BTreeMap::new(),
-            ..manifest()
-        };
-        let text = before.print().unwrap();
-        assert!(
-            text.contains("\nformat = 1\n") && !text.contains("records"),
-            "{text}"
-        );
-        assert_eq!(Manifest::parse(&text).unwrap(), before);
     }
 
     #[test]
@@ -268,8 +344,11 @@ mod tests {
 
     #[test]
     fn another_format_is_reported_before_any_other_problem() {
-        let newer = "format = 3\nwhat = \"else\"\n";
-        assert!(matches!(Manifest::parse(newer), Err(Problem::Version(3))));
+        for format in [1, 2, 4] {
+            let other = format!("format = {format}\nwhat = \"else\"\n");
+            let problem = Manifest::parse(&other).unwrap_err();
+            assert!(matches!(problem, Problem::Version(found) if found == format));
+        }
     }
 
     #[test]

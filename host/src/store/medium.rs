@@ -1,4 +1,8 @@
 //! Media of a store: bytes that can be read, written and synced, in a file or in memory.
+//!
+//! A store sees only these four operations, so that tests can cut the power between any two of them,
+//! and let each of them fail. Which writes are durable is open until [`Medium::sync`] returns: a
+//! medium for tests keeps some of them and loses the others.
 
 use core::fmt::Debug;
 use std::fs::File;
@@ -47,6 +51,7 @@ impl Medium for Disk {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        // Fewer bytes are an error: the caller has compared the length of the file before.
         self.at(offset)?.read_exact(out)
     }
 

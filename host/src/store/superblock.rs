@@ -76,6 +76,8 @@ impl Label {
         if reader.array() != Some(*MAGIC) {
             return Err(LabelError::Magic);
         }
+        // The digest covers the version and is compared first, so that only a whole label is called
+        // one of another version.
         let mut fields = || {
             let version = reader.u32()?;
             let label = Self {
@@ -161,6 +163,8 @@ impl Mark {
     }
 
     /// Returns the newer of the readable marks.
+    ///
+    /// Generations do not come around: 2⁶⁴ syncs are more than any disk endures.
     pub(super) fn newer(marks: [Option<Self>; 2]) -> Option<Self> {
         let marks = marks.into_iter().flatten();
         marks.max_by_key(|mark| mark.generation)

@@ -1,10 +1,15 @@
 //! JSON summary of a run: one object, whose keys [`Summary::json`] lists.
+//!
+//! The keys are written in the order of the fields, and without a tree in memory. Counts that are
+//! zero are left out where there is one for each kind, because a reader takes a missing one for
+//! zero anyway.
 
 use super::Summary;
 use crate::json::{self, Hex, List, Pairs, Text};
 use crate::leadership::Leadership;
+use crate::membership::Replacement;
 use serde::Serialize;
-use synod::{Queue, Reason};
+use synod::{NodeSet, Queue, Reason};
 
 /// Writes the object. Its keys are in the order of the fields of [`Object`].
 pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
@@ -53,6 +58,21 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
             full: Pairs::of(full.into_iter().filter_map(some)),
             elections: tally.adopted,
             leaders: List::of(leaders.iter().map(Leader::of)),
+            members: finished.has_changed_members().then(|| Members {
+                epoch: finished.members.epoch.0,
+                nodes: List::of(numbers(finished.members.members)),
+                retired: finished.members.retired,
+            }),
+            epochs: finished.has_changed_members().then(|| {
+                let epochs = finished.epochs.all().iter();
+                List::of(epochs.map(|began| EpochObject {
+                    epoch: began.epoch.0,
+                    from_us: began.from.as_micros(),
+                    members: List::of(numbers(began.members)),
+                }))
+            }),
+            replaced: (!finished.replaced.is_empty())
+                .then(|| List::of(finished.replaced.iter().copied().map(Replaced::of))),
             preempted: tally.preempted,
             stepped_down: tally.stepped_down,
             suspected: tally.suspected,
@@ -78,7 +98,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
 /// The summary. Counts by kind leave out zeros. The type parameters are sequences that are written
 /// while they are iterated, without a copy in memory.
 #[derive(Serialize)]
-struct Object<'a, R, M, I, F, L, P> {
+struct Object<'a, R, M, I, F, L, N, E, X, P> {
     /// `summary`. It tells this line from those of the log, which go to the same output.
     event: &'static str,
     /// `done`, `violated`, `stalled` or `interrupted`.
@@ -97,6 +117,15 @@ struct Object<'a, R, M, I, F, L, P> {
     /// Number of claims that were won.
     elections: u64,
     leaders: L,
+    /// Membership at the end; absent if all nodes were members throughout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<N>,
+    /// Epochs that began in the run; absent with `members`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epochs: Option<E>,
+    /// Nodes that others took the place of; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<X>,
     /// Number of claims and leaderships that a higher ballot ended.
     preempted: u64,
     /// Number of leaders that heard too little and ceased to lead.
@@ -168,7 +197,10 @@ struct Traffic {
 #[derive(Serialize)]
 struct Leader {
     node: u16,
-    /// Round of its ballot; with the node it is unique in a run.
+    /// Epoch of its ballot; absent in the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u16>,
+    /// Round of its ballot; with the epoch and the node it is unique in a run.
     round: u64,
     from_us: u64,
     /// Time of its end, in microseconds; absent if the node led to the end of the run.
@@ -183,12 +215,57 @@ impl Leader {
     fn of(leadership: &Leadership) -> Self {
         Self {
             node: leadership.ballot.leader().0,
+            epoch: Some(leadership.ballot.epoch().0).filter(|epoch| *epoch > 0),
             round: leadership.ballot.round(),
             from_us: leadership.from.as_micros(),
             to_us: leadership.end.map(|(at, _)| at.as_micros()),
             ended: leadership.end.map(|(_, ending)| ending.name()),
         }
     }
+}
+
+/// Membership at the end.
+#[derive(Serialize)]
+struct Members<L> {
+    epoch: u16,
+    /// Nodes that vote.
+    nodes: L,
+    /// Number of nodes that know that they were removed.
+    retired: u64,
+}
+
+/// The beginning of an epoch, at the first node that entered it.
+#[derive(Serialize)]
+struct EpochObject<L> {
+    epoch: u16,
+    from_us: u64,
+    members: L,
+}
+
+/// A node whose storage was lost.
+#[derive(Serialize)]
+struct Replaced {
+    node: u16,
+    /// Node in its place.
+    by: u16,
+    /// Whether that node votes.
+    votes: bool,
+}
+
+impl Replaced {
+    fn of(replacement: Replacement) -> Self {
+        let Replacement { lost, by, votes } = replacement;
+        Self {
+            node: lost.0,
+            by: by.0,
+            votes,
+        }
+    }
+}
+
+/// Returns the numbers of nodes, in rising order.
+fn numbers(nodes: NodeSet) -> impl Iterator<Item = u16> {
+    nodes.iter().map(|node| node.0)
 }
 
 /// Peak use of a fixed capacity. A peak that equals the capacity means that something had to wait

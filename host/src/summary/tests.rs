@@ -3,6 +3,7 @@
 use super::*;
 use crate::commands::run::OutputFormat;
 use crate::leadership::Leaderships;
+use crate::membership::{Epochs, MembersAtEnd};
 use synod::machines::Opaque;
 use synod::simulation::{Bound, DiskFigures, Mark, Report};
 use synod::{
@@ -77,11 +78,15 @@ fn finished() -> Finished {
             writes: 12,
             grouped: 0,
             gathered: 0,
+            withdrawn: 0,
             early: 0,
         },
         digest: Digest::resume(0xabc),
         tally,
         leaderships: leaderships(),
+        epochs: Epochs::default(),
+        members: MembersAtEnd::default(),
+        replaced: Vec::new(),
         marks: vec![Mark {
             name: "outbox",
             peak: 5,

@@ -1,11 +1,16 @@
 //! Text summary of a run, for people: lines of facts, a table of messages, a table of capacities, and the digest.
+//!
+//! The name of each fact is in the first twelve columns, so that a person finds it by looking down,
+//! and `grep` by its name.
 
 use super::Summary;
+use crate::membership::{MembersAtEnd, Named, Replacement};
 use crate::run::Finished;
+use core::fmt;
 use std::io::{self, Write};
-use synod::{Queue, Reason};
+use synod::{Ballot, Epoch, Queue, Reason};
 
-/// Greatest number of leaderships that are listed. A run with more is a struggle, of which the
+/// Greatest number of leaderships and of epochs that are listed. A run with more is a struggle, of which the
 /// first ones and the number say enough.
 const LEADERS_MAX: usize = 20;
 
@@ -54,6 +59,7 @@ fn identity(summary: &Summary<'_>, out: &mut Vec<u8>) -> io::Result<()> {
 
 /// Writes what the cluster did for its clients.
 fn service(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    // Requests of earlier runs on the same files are among those that are answered.
     let (report, earlier) = (&finished.report, finished.earlier);
     writeln!(
         out,
@@ -88,6 +94,7 @@ fn elections(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
         tally.adopted, tally.preempted, tally.stepped_down, tally.suspected
     )?;
     leaders(finished, out)?;
+    membership(finished, out)?;
     writeln!(
         out,
         "recovery    {} re-proposed, {} holes filled, {} snapshots installed",
@@ -111,12 +118,26 @@ fn refusals(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
+/// The round of a ballot as it is named in the list of leaderships: with its epoch, unless that is the first.
+struct Round(Ballot);
+
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.round())?;
+        match self.0.epoch() {
+            Epoch::FIRST => Ok(()),
+            epoch => write!(f, " of epoch {epoch}"),
+        }
+    }
+}
+
 /// Writes a line for each leadership, of which the first one names the list.
 fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
     let leaderships = finished.leaderships.all();
     let mut name = "leaders";
     for leadership in leaderships.iter().take(LEADERS_MAX) {
-        let (node, round) = (leadership.ballot.leader(), leadership.ballot.round());
+        let ballot = leadership.ballot;
+        let (node, round) = (ballot.leader(), Round(ballot));
         write!(out, "{name:<12}{node} from {}s to ", leadership.from)?;
         match leadership.end {
             None => writeln!(out, "the end, round {round}")?,
@@ -133,6 +154,40 @@ fn leaders(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
         0 => Ok(()),
         more => writeln!(out, "{:<12}and {more} more; --format json names them", ""),
     }
+}
+
+/// Writes who votes at the end, a line for each epoch that began, and who took the place of whom. Nothing if all nodes have
+/// been members throughout, as in most runs.
+fn membership(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
+    if !finished.has_changed_members() {
+        return Ok(());
+    }
+    let MembersAtEnd { epoch, members, .. } = finished.members;
+    writeln!(
+        out,
+        "{:<12}{} vote in epoch {epoch}",
+        "members",
+        Named(members)
+    )?;
+    let mut name = "epochs";
+    let epochs = finished.epochs.all();
+    for began in epochs.iter().take(LEADERS_MAX) {
+        let (epoch, from, members) = (began.epoch, began.from, Named(began.members));
+        writeln!(out, "{name:<12}{epoch} from {from}s: {members}")?;
+        name = "";
+    }
+    let hidden = epochs.len().saturating_sub(LEADERS_MAX);
+    match finished.epochs.more() + u64::try_from(hidden).unwrap_or(u64::MAX) {
+        0 => {}
+        more => writeln!(out, "{:<12}and {more} more; --format json names them", "")?,
+    }
+    let mut name = "replaced";
+    for Replacement { lost, by, votes } in &finished.replaced {
+        let votes = if *votes { "votes" } else { "does not vote yet" };
+        writeln!(out, "{name:<12}{lost} by {by}, which {votes}")?;
+        name = "";
+    }
+    Ok(())
 }
 
 /// Writes the counts that are not zero in one line, or nothing. In most runs nothing was ignored or

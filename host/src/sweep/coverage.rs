@@ -1,10 +1,17 @@
 //! Coverage of a sweep: the faults that struck, and rare events of the protocol.
+//!
+//! Both are read off the results of a run: what a node has traced, and what the simulation has
+//! seen. Each is counted as runs and as times, because a thousand occurrences in one run show less
+//! than one occurrence in each of a thousand runs.
 
 use crate::run::Finished;
 use synod::Queue;
 use synod::simulation::FaultKind;
 
 /// A rare event: one that never occurs without faults, and that the protocol must handle.
+///
+/// Each is a place where mistakes are likely, and which a change to the protocol or to the
+/// distribution of faults may cut off unnoticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RareEvent {
     /// An election after the first.
@@ -41,10 +48,16 @@ pub enum RareEvent {
     Gathered,
     /// A message that left a node while the node made the writes of the same steps durable.
     EarlyMessage,
+    /// A request that a client withdrew.
+    Withdrawal,
     /// A node fenced because its disk failed.
     Fenced,
     /// A node that restarted as a learner because its disk had lost data.
     LostStorage,
+    /// An epoch that began at a node with a change of the members.
+    Epoch,
+    /// A node that was removed by a change, and has retired by the end of the run.
+    Retired,
     /// A client informed of the eviction of its session.
     Eviction,
     /// A window with all slots in use.
@@ -62,7 +75,7 @@ pub enum RareEvent {
 }
 
 /// Number of rare events. The length of [`RareEvent::ALL`] is compared with it by the compiler.
-const RARE_EVENTS: usize = 26;
+const RARE_EVENTS: usize = 29;
 
 impl RareEvent {
     /// All rare events.
@@ -84,8 +97,11 @@ impl RareEvent {
         Self::CutOverruled,
         Self::Gathered,
         Self::EarlyMessage,
+        Self::Withdrawal,
         Self::Fenced,
         Self::LostStorage,
+        Self::Epoch,
+        Self::Retired,
         Self::Eviction,
         Self::FullWindow,
         Self::FullSessions,
@@ -115,8 +131,11 @@ impl RareEvent {
             Self::CutOverruled => "cut-overruled",
             Self::Gathered => "gathered",
             Self::EarlyMessage => "early-message",
+            Self::Withdrawal => "withdrawal",
             Self::Fenced => "fenced",
             Self::LostStorage => "lost-storage",
+            Self::Epoch => "epoch",
+            Self::Retired => "retired",
             Self::Eviction => "eviction",
             Self::FullWindow => "full-window",
             Self::FullSessions => "full-sessions",
@@ -132,10 +151,13 @@ impl RareEvent {
     fn times(self, finished: &Finished) -> u64 {
         let tally = &finished.tally;
         let full = |name: &str| {
+            // A name that the simulation does not have would never be full, which a long sweep
+            // reports as missing.
             let mark = finished.marks.iter().find(|mark| mark.name == name);
             u64::from(mark.is_some_and(|mark| mark.peak >= mark.capacity))
         };
         match self {
+            // The first election founds the cluster, and every run has it.
             Self::Reelection => tally.adopted.saturating_sub(1),
             Self::Preemption => tally.preempted,
             Self::StepDown => tally.stepped_down,
@@ -153,8 +175,11 @@ impl RareEvent {
             Self::CutOverruled => finished.disks.cut_overruled,
             Self::Gathered => finished.report.gathered,
             Self::EarlyMessage => finished.report.early,
+            Self::Withdrawal => finished.report.withdrawn,
             Self::Fenced => tally.fenced,
             Self::LostStorage => finished.disks.damaged,
+            Self::Epoch => tally.reconfigured,
+            Self::Retired => finished.members.retired,
             Self::Eviction => tally.evicted,
             Self::FullWindow => full("window"),
             Self::FullSessions => full("sessions"),

@@ -76,14 +76,14 @@ impl Effort {
     /// ```
     pub const fn usual(self) -> (u64, u64) {
         match self {
-            Self::Claims => (4_800, 6_600),
+            Self::Claims => (4_450, 5_300),
             Self::LateClaims => (0, 40),
-            Self::Messages => (1_560, 1_780),
-            Self::LateMessages => (1_230, 1_460),
-            Self::Slots => (930, 1_080),
-            Self::FirstAnswer => (1_200, 2_900),
-            Self::LongestWait => (1_050, 1_650),
-            Self::Rest => (30_000, 48_000),
+            Self::Messages => (1_600, 1_790),
+            Self::LateMessages => (1_270, 1_420),
+            Self::Slots => (985, 1_010),
+            Self::FirstAnswer => (1_500, 2_800),
+            Self::LongestWait => (1_080, 1_700),
+            Self::Rest => (32_000, 47_000),
         }
     }
 
@@ -122,6 +122,7 @@ impl EffortAverages {
             return;
         };
         let scenario = &trial.scenario;
+        // All spans are counted in round trips, so that slow links and fast ones have one average.
         let usual = scenario.link.round_trip_max();
         // Nodes that take the round trip for longer than it is wait for longer, too.
         let trip = scenario
@@ -141,6 +142,8 @@ impl EffortAverages {
                 Effort::LateClaims => (figures.late_claims * 1_000, 1),
                 Effort::Messages => (
                     figures.messages_in_all * 1_000,
+                    // The work that a cluster has in any case: its answers, and the heartbeats of
+                    // an idle leader.
                     nodes * (finished.report.answered + beats),
                 ),
                 Effort::LateMessages => (figures.messages * 1_000, nodes * figures.work(heartbeat)),
@@ -155,6 +158,8 @@ impl EffortAverages {
                 Effort::Rest => (trips(figures.lasted), 1),
             };
             if let Some(sum) = self.sums.get_mut(effort.index()) {
+                // Not an average of averages, in which the few messages of a short run would weigh
+                // as much as the many of a long one.
                 *sum = (sum.0 + share.0, sum.1 + share.1);
             }
         }
@@ -162,16 +167,22 @@ impl EffortAverages {
     }
 
     /// Returns an average, in thousandths.
+    ///
+    /// It is 0 as long as no run has a share in it.
     pub fn mean(&self, effort: Effort) -> u64 {
         let (sum, of) = self.sums.get(effort.index()).copied().unwrap_or_default();
         sum.checked_div(of).unwrap_or(0)
     }
 
     /// Returns the quantities whose averages are out of bounds.
+    ///
+    /// They mean nothing after fewer than [`MANY_RUNS`] runs, nor in a sweep that draws only some
+    /// of the faults. The caller has to check both.
     pub fn unusual(&self) -> impl Iterator<Item = Effort> {
         let unusual = |effort: &Effort| {
             let (least, most) = effort.usual();
             let mean = self.mean(*effort);
+            // Too little is suspicious as well: something is not done any more, or not counted.
             mean < least || mean > most
         };
         Effort::ALL.into_iter().filter(unusual)

@@ -13,8 +13,8 @@ use crate::case::Case;
 use core::fmt;
 use synod::simulation::{FaultKind, FaultSet, PLAN_MAX, Swarm};
 
-/// Number of runs after which every kind of fault must have struck. Each is drawn for every second run, so that the
-/// probability of none in a hundred runs is 2⁻¹⁰⁰.
+/// Number of runs after which every kind of fault must have struck. Each is drawn for every second run, and changes of the
+/// members for every fourth, so that the probability of none in a hundred runs is at most 2⁻⁴¹.
 const LIKELY_AFTER: u64 = 100;
 
 /// Something expected that never occurred.
@@ -75,8 +75,12 @@ pub fn possible(nodes: Option<u16>) -> FaultSet {
             | FaultKind::Torn
             | FaultKind::SlowDisk
             | FaultKind::FailedWrite
-            | FaultKind::FullDisk => 1,
+            | FaultKind::FullDisk
+            // The nodes that are added come on top.
+            | FaultKind::Change => 1,
             // A majority must be left.
+            // A crash is for good, and rot makes a learner. A partial cut needs a node between its
+            // two sides.
             FaultKind::Partial | FaultKind::Crash | FaultKind::Rot => 3,
             _ => 2,
         };
@@ -131,6 +135,7 @@ impl Expectations {
     pub fn of(sweep: &Sweep) -> Self {
         let mut planned = [None; PLAN_MAX];
         if let Source::Scenario { case, .. } = sweep.source.unmutated() {
+            // In the order of the file, in which the coverage has a bit for each.
             for (place, fault) in planned.iter_mut().zip(&case.trial.plan) {
                 *place = Some(fault.kind());
             }
@@ -174,6 +179,7 @@ impl Expectations {
     /// their kinds, then rare events, and then what was planned.
     pub(super) fn missing(self, swept: &Swept) -> Vec<Missing> {
         if swept.runs == 0 {
+            // Everything else is missing as well, and would only hide the cause.
             return vec![Missing::Run];
         }
         let lacks = |occurrences: Occurrences, due: Option<u64>| {

@@ -1,8 +1,23 @@
 //! Ranges of seeds, and their shards.
+//!
+//! A shard is every `count`-th seed and not a piece of the range. So a range without an end has
+//! shards as well, and expensive seeds are spread over all of them.
 
 use core::fmt;
 
 /// A range of seeds.
+///
+/// It is displayed as on the command line: `0..1000` or `1000..`.
+///
+/// ```
+/// use synod_host::sweep::{Seeds, Shard};
+///
+/// let seeds = Seeds { first: 5, end: Some(12) };
+/// let second_of_three = Shard { index: 2, count: 3 };
+/// let all: Vec<_> = (0..).map_while(|nth| seeds.nth(second_of_three, nth)).collect();
+/// assert_eq!(all, [6, 9]);
+/// assert_eq!(seeds.count(second_of_three), Some(2));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seeds {
     /// First seed.
@@ -38,6 +53,8 @@ impl Seeds {
 
     /// Returns the seed below which the shard has exactly `nth` seeds. The shards of a sweep that
     /// is cut short may end at different seeds.
+    ///
+    /// Reports call it `next`, and the command that repeats a sweep ends its range there.
     pub(super) fn below(&self, shard: Shard, nth: u64) -> u64 {
         let next = self.nth(shard, nth);
         next.unwrap_or(self.end.unwrap_or(u64::MAX))
@@ -48,6 +65,7 @@ impl Seeds {
         let all = self.end?.saturating_sub(self.first);
         let before = u64::from(shard.index.saturating_sub(1));
         Some(
+            // Rounded up: the shards before the last seed have one more than those after it.
             all.saturating_sub(before)
                 .div_ceil(u64::from(shard.count.max(1))),
         )

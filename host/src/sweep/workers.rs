@@ -1,4 +1,12 @@
 //! Worker threads of a sweep: each takes the next seed, runs it, and submits the result.
+//!
+//! Threads finish in any order, and results count in the order of the seeds: one that is early
+//! waits in `State::ahead` until all before it are there. Everything that threads share is behind
+//! one lock, which a thread takes twice for each run. A run takes milliseconds, so that a finer
+//! division would gain nothing.
+//!
+//! A sweep that is to end assigns no further seed, and completes the runs that have begun. So the
+//! seeds that count are always all of those below some seed, and none above it.
 
 use super::{End, Expectations, Failure, MANY_RUNS, Sweep, Swept};
 use crate::case::run_here;
@@ -177,6 +185,7 @@ impl Shared<'_> {
         let mut observes_stop = false;
         while let Some((nth, run_seed)) = self.next_seed(observes_stop) {
             observes_stop = true;
+            // Both results wake the threads that wait for room, since either may end the sweep.
             match self.run(run_seed) {
                 Ok(ran) => self.submit(nth, ran),
                 Err(error) => self.fail(RunError::Scenario(error)),
@@ -205,6 +214,8 @@ impl Shared<'_> {
             "a run is counted after it was begun"
         );
         let nth = state.begun;
+        // Results are kept by this place and not by the seed: places have no gaps, so that `submit`
+        // knows which one is next.
         let seed = self.sweep.seeds.nth(self.sweep.shard, nth);
         let is_late = |time: Duration| self.began.elapsed() >= time;
         let over = match seed {
@@ -224,9 +235,12 @@ impl Shared<'_> {
 
     /// Runs a seed once, or twice if the digests are compared.
     fn run(&self, run_seed: u64) -> Result<RunOutcome, ScenarioError> {
+        // Set until the next run of this thread: only a panic reads it.
         CURRENT.set(Some(run_seed));
         let case = self.sweep.source.case(run_seed);
         let finished = run_here(&case, &mut ())?;
+        // From the same case and not from the seed: what is compared is the execution, not the
+        // drawing.
         let again = if self.sweep.verify {
             Some(run_here(&case, &mut ())?.digest)
         } else {
@@ -242,6 +256,8 @@ impl Shared<'_> {
 
     /// Stores the result of a seed, and adds up all results that are next in order.
     fn submit(&self, nth: u64, ran: RunOutcome) {
+        // Held until all results in order are added, since `on_progress` must see them one after
+        // the other.
         let mut guard = self.lock();
         let state = &mut *guard;
         // The seed does not matter here; the failure is made again when the run is counted.
@@ -280,6 +296,8 @@ impl Shared<'_> {
     /// Ends the sweep with an error. Runs in progress are completed, and not counted.
     fn fail(&self, error: RunError) {
         let mut state = self.lock();
+        // The first error counts. Later ones mostly have the same cause, such as a cluster that no
+        // simulation has room for.
         state.error.get_or_insert(error);
         state.over = Some(End::Failed);
         drop(state);

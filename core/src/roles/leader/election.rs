@@ -1,11 +1,13 @@
 //! The election of a leader: the probe, the scout, and the adoption of accepted proposals.
 
-use super::{Leader, LeaderState, Leadership};
+use super::{Leader, LeaderState, Leadership, NOT_HEARD};
+use crate::invariant::ensure;
+use crate::membership::Membership;
 use crate::mutant::Mutant;
 use crate::roles::commander::Commander;
 use crate::roles::scout::Scout;
 use crate::window::Window;
-use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
+use crate::{Ballot, NODES_LEN, NodeId, NodeSet, Proposal, Slot};
 
 /// The result of an election that was won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +37,15 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Checks the invariants that hold between steps.
-    pub(super) fn invariants(&self) {
-        debug_assert!(
+    pub(super) fn check_invariants(&self, members: NodeSet) -> Result<(), &'static str> {
+        ensure(
             self.granted.contains(self.ballot.leader()),
-            "a node that probes misses its leader itself (L7)"
-        );
+            "a node that probes misses its leader itself (L7)",
+        )?;
+        ensure(
+            !self.granted.is_quorum(members),
+            "a quorum has granted the probe, and nothing is claimed (L7)",
+        )
     }
 }
 
@@ -133,7 +139,9 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     /// Rule L1: becomes the leader, with a commander for every slot up to the last adopted one; a slot for which
     /// nothing was accepted gets a no-op. Must only be called when the scout has its quorum and everything up to its
     /// low-water mark is applied here (rules S2 and S6).
-    pub(crate) fn adopt(&mut self, applied: Slot) -> Option<Adoption> {
+    ///
+    /// Rule V2: nothing is driven above an adopted change that ends the epoch. What others have accepted there is void.
+    pub(crate) fn adopt(&mut self, applied: Slot, membership: &Membership) -> Option<Adoption> {
         let LeaderState::Scouting(scout) = &self.state else {
             return None;
         };
@@ -143,13 +151,14 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             "would propose under the low-water mark (S6)"
         );
         let ballot = scout.ballot();
-        let last = if self.mistake.is(Mutant::AdoptedIgnored) {
+        let mut last = if self.mistake.is(Mutant::AdoptedIgnored) {
             applied
         } else {
             scout.last_adopted().max(applied)
         };
         let mut commanders = Window::new(applied);
         let (mut reproposed, mut noops, mut unchosen) = (0, 0, 0);
+        let mut last_slot = Slot::new(u64::MAX);
         let mut slot = applied;
         while slot < last {
             slot = slot.next()?;
@@ -170,6 +179,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 return None;
             }
             unchosen += 1;
+            if membership.is_ended_by(&proposal) && !self.mistake.is(Mutant::ChangeOvertaken) {
+                last = slot;
+                last_slot = slot;
+            }
         }
         let next_slot = last.next()?;
         debug_assert!(
@@ -179,13 +192,17 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         );
         // Up to here the followers learn from the first heartbeat; only what is decided from now on is announced.
         let announced = applied;
-        let answering = NodeSet::EMPTY;
+        // Rule V9: the nodes that were removed are told as well, until they do not answer any more.
+        let others = membership.members.union(membership.removed());
         self.state = LeaderState::Leading(Leadership {
             ballot,
             commanders,
             next_slot,
             announced,
-            answering,
+            last_slot,
+            audience: others.without(ballot.leader()),
+            answering: NodeSet::EMPTY,
+            lags: [NOT_HEARD; NODES_LEN],
             unchosen,
         });
         self.in_flight_peak = self.in_flight_peak.max(self.in_flight());

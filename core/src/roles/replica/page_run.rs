@@ -1,5 +1,7 @@
 //! How many pages of a snapshot a fetching replica requests at once.
 
+use crate::invariant::ensure;
+
 /// The most pages in one run, however large the window is: with 90 bytes a page, what a host can take in one go.
 const PAGES_MAX: usize = 64;
 
@@ -77,6 +79,14 @@ impl PageRun {
         self.len = (self.len / 2).max(1);
         self.has_gap = false;
         self.begin()
+    }
+
+    /// Checks the invariants that hold between steps.
+    pub(super) fn check_invariants(self, len_max: u8) -> Result<(), &'static str> {
+        ensure(
+            1 <= self.missing && self.missing <= self.len && self.len <= len_max,
+            "a run of pages that are requested misses some of them, and no more than it may have (T4)",
+        )
     }
 
     fn begin(&mut self) -> u8 {

@@ -2,6 +2,7 @@
 
 use super::Replica;
 use super::page_run::PageRun;
+use crate::invariant::ensure;
 use crate::mutant::Mutant;
 use crate::roles::snapshot::{Installing, PageBytes, State};
 use crate::{MalformedPage, NodeId, NodeSet, SnapshotId, StateMachine};
@@ -204,22 +205,26 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     }
 
     /// Checks the invariants of the spare state that hold between steps.
-    pub(super) fn transfer_invariants(&self) {
+    pub(super) fn check_transfer_invariants(&self) -> Result<(), &'static str> {
         match &self.spare {
             Spare::Empty => {}
             Spare::Pinned { id, state, .. } => {
-                debug_assert!(
+                ensure(
                     id.at <= self.state.applied && state.applied == id.at,
-                    "a pinned snapshot is of a state that was applied here, and does not change (T4)"
-                );
+                    "a pinned snapshot is of a state that was applied here, and does not change (T4)",
+                )?;
             }
-            Spare::Installing { installing, .. } => {
-                debug_assert!(
+            Spare::Installing {
+                installing, run, ..
+            } => {
+                run.check_invariants(Self::RUN_MAX)?;
+                ensure(
                     !installing.is_complete(),
-                    "a complete snapshot is installed at once (T4)"
-                );
+                    "a complete snapshot is installed at once (T4)",
+                )?;
             }
         }
+        Ok(())
     }
 
     /// Drops the pinned snapshot, as no page of it has been fetched for a while.
@@ -227,6 +232,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         if matches!(self.spare, Spare::Pinned { .. }) {
             self.spare = Spare::Empty;
         }
+    }
+
+    /// True while a snapshot is pinned, for other nodes or for the storage of this one.
+    pub(crate) fn is_pinned(&self) -> bool {
+        matches!(self.spare, Spare::Pinned { .. })
     }
 
     /// True while a snapshot is being fetched.
@@ -331,9 +341,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
                 let state = installing.finish()?;
                 // Decisions may have closed the gap while the pages arrived; going back would apply slots twice.
                 let goes_on = state.applied >= self.state.applied;
+                let before = self.state.membership;
+                if goes_on && !before.may_become(&state.membership) {
+                    return Err(MalformedPage);
+                }
                 if goes_on || self.mistake.is(Mutant::SnapshotGoesBack) {
                     self.state = state;
-                    self.state.sessions.mistake = self.mistake;
+                    if self.mistake.is(Mutant::MembersNotInSnapshot) {
+                        self.state.membership = before;
+                    }
+                    self.set_mistake(self.mistake);
                     self.log.raise(self.state.applied);
                     debug_assert!(
                         self.mistake.is_any() || self.log.floor() <= self.state.applied,
@@ -384,7 +401,7 @@ mod tests {
     fn t4_a_pinned_snapshot_does_not_change_while_its_source_goes_on() {
         let mut source = replica();
         decide(&mut source, 2, &set(1, 1, 20));
-        let mut target = Small::new(State::genesis());
+        let mut target = Small::new(State::genesis(NodeSet::first(3)));
         let end = fetch(&mut source, &mut target, |source| {
             let slot = source.applied().next().unwrap();
             decide(source, slot.number(), &Proposal::Noop);
@@ -424,7 +441,7 @@ mod tests {
             (3, None),
             "there is no fourth page"
         );
-        let mut target = Small::new(State::genesis());
+        let mut target = Small::new(State::genesis(NodeSet::first(3)));
         let from =
             |target: &mut Small, node, page: &Page| target.on_welcome(NodeId(node), page, false);
         let fetch = WelcomeVerdict::Fetch;
@@ -443,7 +460,7 @@ mod tests {
 
     #[test]
     fn a_transfer_is_given_up_when_its_source_is_silent() {
-        let (mut source, mut target) = (replica(), Small::new(State::genesis()));
+        let (mut source, mut target) = (replica(), Small::new(State::genesis(NodeSet::first(3))));
         let page = source.snapshot_page(THEM, None, 0).unwrap();
         target.on_welcome(NodeId(1), &page, false);
         assert!(
@@ -458,7 +475,7 @@ mod tests {
 
     #[test]
     fn t4_a_transfer_goes_on_for_as_long_as_pages_of_its_source_arrive() {
-        let (mut source, mut target) = (replica(), Small::new(State::genesis()));
+        let (mut source, mut target) = (replica(), Small::new(State::genesis(NodeSet::first(3))));
         decide(&mut source, 2, &set(1, 1, 20));
         let first = source.snapshot_page(THEM, None, 0).unwrap();
         target.on_welcome(NodeId(1), &first, false);
@@ -491,7 +508,7 @@ mod tests {
 
     /// A replica with a snapshot of many pages.
     fn long() -> Long {
-        let mut source = Long::new(State::genesis());
+        let mut source = Long::new(State::genesis(NodeSet::first(3)));
         let register = Proposal::Register { nonce: 77 };
         source.decide(Slot::FIRST, &register).unwrap();
         source.apply_next().unwrap();
@@ -518,7 +535,7 @@ mod tests {
         let mut source = long();
         let mut targets: Vec<Target> = begins
             .iter()
-            .map(|_| (Long::new(State::genesis()), None, false))
+            .map(|_| (Long::new(State::genesis(NodeSet::first(3))), None, false))
             .collect();
         let mut begun = 0;
         for question in 0..questions_max {

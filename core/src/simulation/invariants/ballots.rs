@@ -1,6 +1,12 @@
 //! The votes of all nodes for each slot and ballot, and the value that they choose.
+//!
+//! Votes are kept as they were written and for ever, whatever their nodes forget: that a quorum has accepted a value is
+//! a fact about the past. From them follows what is chosen, without any node that says so. A value that is proposed or
+//! accepted is compared when it is new for its ballot, so that the checks of a slot cost one comparison for each ballot
+//! and a bit for each vote.
 
 use super::check_counts::Seen;
+use super::epochs::Epochs;
 use crate::simulation::capacities::{Capacity, Ring};
 use crate::simulation::violation::{Rule, Violation};
 use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
@@ -23,7 +29,8 @@ pub(super) struct Ballots<C: Clone + Debug, H: Capacity> {
 /// One slot.
 #[derive(Clone, Debug)]
 struct Place<C> {
-    /// In the order in which they were seen.
+    /// In the order in which they were seen, until one is forgotten: then the newest takes its place. No ballot is here
+    /// twice.
     tried: Vec<Tried<C>, BALLOTS>,
     /// The lowest ballot under which a quorum has accepted, and what.
     chosen: Option<(Ballot, Proposal<C>)>,
@@ -98,6 +105,7 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
     pub(super) fn propose(
         &mut self,
         claim: Claim<'_, C>,
+        epochs: &Epochs,
         seen: &mut Seen,
     ) -> Result<bool, Violation> {
         // Older than the history: a leader repeats itself to a node that is far behind.
@@ -106,29 +114,29 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
             return Ok(false);
         };
         let place = place.get_or_insert_with(Place::new);
-        let (_, is_new) = place.find(claim, seen)?;
+        let (_, is_new) = place.find(claim, epochs, seen)?;
         Ok(is_new)
     }
 
     /// A vote is written. Says whether its value is new.
-    /// The members are those of the voter's settings: a quorum is more than half of them (rule C2), and each counts
-    /// once (rule C1).
+    /// A quorum is more than half of the members of the ballot's epoch (rules C2 and V1), and each counts once (rule C1).
+    /// The vote of a node that is no member is written, and never told to anybody.
     pub(super) fn vote(
         &mut self,
         claim: Claim<'_, C>,
-        members: NodeSet,
+        epochs: &Epochs,
         seen: &mut Seen,
     ) -> Result<bool, Violation> {
         let Some(place) = self.places.admit(claim.slot) else {
             seen.skip(Rule::TwoChosen);
             return Ok(false);
         };
-        debug_assert!(
-            members.contains(claim.node),
-            "a vote counts that is not one of a member (C1)"
-        );
         let place = place.get_or_insert_with(Place::new);
-        let (index, is_new) = place.find(claim, seen)?;
+        let (index, is_new) = place.find(claim, epochs, seen)?;
+        let Some(members) = epochs.members(claim.ballot.epoch()) else {
+            seen.skip(Rule::TwoChosen);
+            return Ok(is_new);
+        };
         let Some(tried) = place.tried.get_mut(index) else {
             return Ok(is_new);
         };
@@ -141,27 +149,26 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
         if chooses {
             place.choose(claim, seen)?;
             debug_assert!(
-                place
-                    .chosen
-                    .as_ref()
-                    .is_some_and(|(lowest, _)| *lowest <= claim.ballot),
+                place.chosen.as_ref().is_some_and(|(lowest, _)| {
+                    *lowest <= claim.ballot || lowest.epoch() > claim.ballot.epoch()
+                }),
                 "a value is chosen under a ballot, and not known to be"
             );
         }
         Ok(is_new)
     }
 
-    /// What is chosen for a slot.
-    pub(super) fn chosen(&self, slot: Slot) -> Known<&Proposal<C>> {
+    /// What is chosen for a slot, and the lowest ballot under which it is.
+    pub(super) fn chosen(&self, slot: Slot) -> Known<(Ballot, &Proposal<C>)> {
         // Below the floor a place may have been given to a later slot.
         if slot <= self.places.floor() {
             return Known::Forgotten;
         }
         match self.places.get(slot) {
             Some(Place {
-                chosen: Some((_, proposal)),
+                chosen: Some((ballot, proposal)),
                 ..
-            }) => Known::Is(proposal),
+            }) => Known::Is((*ballot, proposal)),
             // A quorum may have formed under a ballot that is not kept.
             Some(place) if place.forgot => Known::Forgotten,
             _ => Known::Not,
@@ -220,7 +227,12 @@ impl<C: Copy + Eq> Place<C> {
     /// The index of the ballot's value, and whether it is new.
     /// Looked for from the newest on, as nearly all claims are about the ballot of the present leader. A value that is
     /// new is checked against what is chosen (rule S4); one that is known was, when it came.
-    fn find(&mut self, claim: Claim<'_, C>, seen: &mut Seen) -> Result<(usize, bool), Violation> {
+    fn find(
+        &mut self,
+        claim: Claim<'_, C>,
+        epochs: &Epochs,
+        seen: &mut Seen,
+    ) -> Result<(usize, bool), Violation> {
         let Claim {
             node,
             slot,
@@ -240,6 +252,13 @@ impl<C: Copy + Eq> Place<C> {
                 Err(Violation::TwoValues { node, slot, ballot })
             };
         }
+        let epoch = ballot.epoch();
+        if epochs.began(epoch).is_some_and(|began| slot <= began) {
+            // The slot belongs to an earlier epoch, which has ended.
+            return Err(Violation::UnsafeProposal { node, slot, ballot });
+        }
+        // Rule V3: what was chosen above the end of its epoch is void in the next one.
+        self.chosen.take_if(|(lowest, _)| lowest.epoch() < epoch);
         if let Some((lowest, chosen)) = &self.chosen
             && *lowest <= ballot
         {
@@ -263,6 +282,14 @@ impl<C: Copy + Eq> Place<C> {
             voters: NodeSet::EMPTY,
         });
         debug_assert!(pushed.is_ok(), "there was room, or room was made");
+        debug_assert!(
+            self.tried
+                .iter()
+                .filter(|tried| tried.ballot == ballot)
+                .count()
+                == 1,
+            "votes under one ballot would be counted in two places (C1)"
+        );
         Ok((self.tried.len() - 1, true))
     }
 
@@ -277,7 +304,12 @@ impl<C: Copy + Eq> Place<C> {
             proposal,
         } = claim;
         seen.check(Rule::TwoChosen);
+        let epoch = ballot.epoch();
         if let Some((lowest, chosen)) = &mut self.chosen {
+            // A vote that came too late for its epoch (rule V3).
+            if lowest.epoch() > epoch {
+                return Ok(());
+            }
             if *chosen != *proposal {
                 return Err(Violation::TwoChosen { node, slot, ballot });
             }
@@ -285,7 +317,10 @@ impl<C: Copy + Eq> Place<C> {
         } else {
             self.chosen = Some((ballot, *proposal));
         }
-        let above = self.tried.iter().filter(|tried| tried.ballot > ballot);
+        let above = self
+            .tried
+            .iter()
+            .filter(|tried| tried.ballot > ballot && tried.ballot.epoch() == epoch);
         match above
             .filter(|tried| tried.proposal != *proposal)
             .map(|tried| tried.ballot)

@@ -1,6 +1,11 @@
 //! A reference execution of the chosen log: the state, the sessions and the answers that it gives.
+//!
+//! It applies each chosen value once, in the order of slots, to a state machine of its own, and keeps sessions in the
+//! plainest way. Every node has to come to the same digest, state and answers, so that a mistake in the sessions of a
+//! replica shows although all replicas make it.
 
 use super::ballots::Known;
+use super::epochs::Epochs;
 use crate::simulation::capacities::{Capacity, Ring};
 use crate::{
     ClientId, Digest, Outcome, Proposal, Reply, RequestKey, RequestNumber, Sink, Slot,
@@ -109,7 +114,12 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     }
 
     /// Plays the slot that follows.
-    pub(super) fn play(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
+    pub(super) fn play(
+        &mut self,
+        slot: Slot,
+        proposal: &Proposal<M::Command>,
+        epochs: &mut Epochs,
+    ) {
         debug_assert_eq!(
             self.applied.next(),
             Some(slot),
@@ -136,6 +146,7 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
                 };
                 Some(self.request(slot, key, digest, command))
             }
+            Proposal::Reconfigure(change) => Some(epochs.play(slot, change).into()),
         };
         let mut chain = Digest::resume(self.chain);
         chain.put_u64(digest);
@@ -172,7 +183,15 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
                 .zip(&self.sessions)
                 .min_by_key(|(_, session)| session.used);
             // No two were used last in the same slot, so that the choice does not hang on their order.
-            if let Some((index, _)) = oldest {
+            if let Some((index, oldest)) = oldest {
+                debug_assert!(
+                    self.sessions
+                        .iter()
+                        .filter(|session| session.used == oldest.used)
+                        .count()
+                        == 1,
+                    "two sessions were used last in one slot, so that either may be given up (X2)"
+                );
                 evicted = Some(self.sessions.swap_remove(index).client);
             }
         }
@@ -181,6 +200,10 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             "a session was given up if there was no room (X2)"
         );
         let client = ClientId(slot.number());
+        debug_assert!(
+            self.session(client).is_none(),
+            "two sessions have one identity, although a slot opens one at most (X2)"
+        );
         let _ = self.sessions.push(Session {
             client,
             nonce,
@@ -259,7 +282,8 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             // A session that was given up never comes back.
             Outcome::Evicted => Known::of(self.session(client).is_none() && is_open(client)),
             // The requester asks again, and its client hears nothing of it.
-            Outcome::Busy => Known::Not,
+            // No client asks for a change of the members.
+            Outcome::Busy | Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => Known::Not,
         }
     }
 

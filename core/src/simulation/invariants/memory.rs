@@ -1,4 +1,8 @@
 //! The durable state of each acceptor, and the messages that it permits.
+//!
+//! What an acceptor tells is checked against what it has written and nothing else: whatever it remembers beside that is
+//! lost with the power. So this follows the writes of each node, holds what the node says against them, and after a
+//! restart holds the node itself against them.
 
 use super::ballots::{Ballots, Known};
 use super::check_counts::Seen;
@@ -6,7 +10,7 @@ use crate::simulation::capacities::Capacity;
 use crate::simulation::observer::NodeProgress;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
-use crate::{Ballot, Entry, Message, Node, NodeId, Slot, StateMachine};
+use crate::{Ballot, Entry, Epoch, Message, Node, NodeId, Slot, StateMachine};
 use core::fmt::Debug;
 
 /// What one node has made durable, as its writes say, and what it has said since its last start.
@@ -32,6 +36,8 @@ pub(super) struct Memory<const WINDOW: usize> {
     joins: bool,
     /// How far it has applied the log.
     pub(super) applied: Slot,
+    /// The epoch that it is in, which is written with the state, and not as a promise (rule V6).
+    epoch: Epoch,
 }
 
 /// A page of a promise.
@@ -58,7 +64,18 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             named: Ballot::NULL,
             joins: false,
             applied: Slot::ZERO,
+            epoch: Epoch::FIRST,
         }
+    }
+
+    /// The epoch that it is in.
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The highest ballot that the node has promised: that which it has written, or the lower bound of its epoch.
+    fn promised(&self) -> Ballot {
+        self.promised.max(Ballot::floor(self.epoch))
     }
 
     /// A message of a node leaves: whatever it says of the node's own past is so.
@@ -155,8 +172,12 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     ) -> Result<Slot, Violation> {
         let before = self.applied;
         let NodeProgress {
-            applied, low_water, ..
+            applied,
+            low_water,
+            epoch,
+            ..
         } = *progress;
+        self.epoch = epoch;
         seen.check(Rule::PrefixWentBack);
         // Of a node that does not vote the floor stays where it was.
         let low_water = if is_voter {
@@ -195,11 +216,11 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         seen: &mut Seen,
     ) -> Result<(), Violation> {
         seen.check(Rule::UnwrittenPromise);
-        if promised > self.promised {
+        if promised > self.promised() {
             let ballot = promised;
             return Err(Violation::UnwrittenPromise { node, ballot });
         }
-        if promised < self.promised {
+        if promised < self.promised() {
             let ballot = promised;
             return Err(Violation::BallotWentBack { node, ballot });
         }
@@ -209,7 +230,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     /// A node says that it has promised a ballot: that is written.
     fn says(&self, node: NodeId, ballot: Ballot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::UnwrittenPromise);
-        if ballot > self.promised {
+        if ballot > self.promised() {
             return Err(Violation::UnwrittenPromise { node, ballot });
         }
         Ok(())
@@ -245,7 +266,8 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     ) -> Result<(), Violation> {
         if ballot > self.claimed {
             seen.check(Rule::ClaimTooLow);
-            if ballot.round() <= self.named.round() {
+            let round = |ballot: Ballot| (ballot.epoch(), ballot.round());
+            if round(ballot) <= round(self.named) {
                 return Err(Violation::ClaimTooLow { node, ballot });
             }
         }
@@ -304,7 +326,10 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         let ballot = told.ballot;
         let untold = |slot| Err(Violation::UntoldVote { node, slot, ballot });
         // Both are in the order of slots: what was written and what is told have to be the same, one after the other.
-        let mut written = self.votes.iter_from(told.from);
+        // Votes of earlier epochs for these slots are void, and told to nobody (rule V3).
+        let epoch = ballot.epoch();
+        let of_epoch = |(_, written): &(Slot, &Ballot)| written.epoch() == epoch;
+        let mut written = self.votes.iter_from(told.from).filter(of_epoch);
         let floor = self.votes.floor();
         // Votes up to the floor were given up since, maybe in the very step that tells them.
         for entry in told.entries.iter().filter(|entry| entry.slot > floor) {
@@ -346,6 +371,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         self.spent = self.claimed;
         self.named = Ballot::NULL;
         self.applied = node.applied();
+        self.epoch = node.epoch();
         if !node.is_voter() {
             return Ok(());
         }
@@ -370,14 +396,21 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
         let mut votes = Window::new(low_water);
         for vote in node.votes() {
-            votes.put(vote.slot, vote.ballot);
+            let kept = votes.put(vote.slot, vote.ballot);
+            debug_assert!(
+                kept,
+                "a vote is taken for forgotten for which there was no room"
+            );
         }
         // What it had given up as applied, and has not applied any more.
         let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());
         while let Some(slot) = given_up {
             // A later vote for the slot tells as much to whoever asks for promises (rule S4).
             match ballots.voted(slot, id) {
-                Known::Is(ballot) if votes.get(slot).is_none_or(|kept| *kept < ballot) => {
+                Known::Is(ballot)
+                    if ballot.epoch() == node.epoch()
+                        && votes.get(slot).is_none_or(|kept| *kept < ballot) =>
+                {
                     return forgotten(slot, ballot);
                 }
                 Known::Forgotten => seen.skip(Rule::Forgotten),
@@ -386,7 +419,8 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             given_up = slot.next().filter(|slot| *slot <= self.votes.floor());
         }
         for (slot, ballot) in self.votes.iter_from(low_water.next().unwrap_or(Slot::ZERO)) {
-            if votes.get(slot).is_none_or(|kept| kept < ballot) {
+            // Rule V3: votes of an epoch that has ended are void, or for slots that are applied.
+            if ballot.epoch() == node.epoch() && votes.get(slot).is_none_or(|kept| kept < ballot) {
                 return forgotten(slot, *ballot);
             }
         }

@@ -1,4 +1,8 @@
 //! The requests of clients, and when each was made.
+//!
+//! Requests are remembered to find values that nobody asked for, and to find answers that are older than they may be: a
+//! request takes effect after everything that was answered before it was made, which is what linearizability asks of
+//! time.
 
 use super::ballots::Known;
 use super::check_counts::Seen;
@@ -80,6 +84,10 @@ impl Digests {
             debug_assert!(*place == 0, "a digest takes the place of another");
             *place = digest;
             self.len += 1;
+            debug_assert!(
+                self.len < PLACES,
+                "without a free place a search ends nowhere"
+            );
         }
     }
 }

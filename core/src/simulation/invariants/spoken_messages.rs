@@ -1,4 +1,8 @@
 //! Checks of the messages and replies of nodes.
+//!
+//! A message says something about its sender's past, about the log, or both. The first is held against the memory of
+//! the sender, the second against the votes of all nodes and the log that follows from them. Messages are looked at
+//! when they leave, after the writes that they rest on.
 
 use super::Invariants;
 use super::ballots::{Claim, Known};
@@ -7,7 +11,10 @@ use crate::outbox::run_len;
 use crate::simulation::event_loop::{Command, Output};
 use crate::simulation::setting::Setting;
 use crate::simulation::violation::{Rule, Violation};
-use crate::{Ballot, Message, NodeId, NodeSet, Outgoing, Proposal, Reply, Role, Slot};
+use crate::{
+    Ballot, ChangeError, ClientId, Message, NodeId, NodeSet, Outcome, Outgoing, Proposal, Reply,
+    Role, Slot,
+};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
     /// A message leaves: whatever it says of the past is so, first of the past of its node, then of the log.
@@ -121,7 +128,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             Message::ProbeReply {
                 highest: ballot, ..
             }
-            | Message::HeartbeatReply { ballot } => memory.names(node, *ballot),
+            | Message::HeartbeatReply { ballot, .. } => memory.names(node, *ballot),
             // By any other page a node that has no snapshot yet says that it does not vote (rule J1).
             Message::Join { page: 0, .. } => memory.joins(),
             _ => {}
@@ -152,6 +159,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             | Message::Learn { .. }
             | Message::Decisions { .. }
             | Message::Request { .. }
+            | Message::Superseded { .. }
             | Message::Response { .. } => Ok(()),
         }
     }
@@ -187,7 +195,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 ballot,
                 proposal,
             };
-            if self.ballots.propose(claim, &mut self.seen)? {
+            if self.ballots.propose(claim, &self.epochs, &mut self.seen)? {
                 self.asked_for(claim)?;
             }
         }
@@ -250,9 +258,55 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         node: NodeId,
         reply: &Reply<Output<S, W, C, P>>,
     ) -> Result<(), Violation> {
-        let is_so = self.unless_lost(self.log.gives(reply));
+        let is_so = if reply.key.client == ClientId::OPERATOR {
+            self.changed(&reply.outcome)
+        } else {
+            self.log.gives(reply)
+        };
+        let is_so = self.unless_lost(is_so);
         let number = reply.key.number;
         self.judge(is_so, Violation::WrongReply { node, number })
+    }
+
+    /// Whether the log gives this answer to a change of the members. It names no slot: whoever asks hears which epoch it is
+    /// by now, or what is wrong with the change. That the leader has not taken it rests on what it has heard from others.
+    fn changed(&self, outcome: &Outcome<Output<S, W, C, P>>) -> Known<()> {
+        match outcome {
+            Outcome::Reconfigured { epoch }
+            | Outcome::Unchanged(ChangeError::Epoch { present: epoch }) => {
+                Known::of(*epoch <= self.epochs.present())
+            }
+            Outcome::Unchanged(_) => Known::Is(()),
+            _ => Known::Not,
+        }
+    }
+
+    /// A node that may vote speaks: under ballots of epochs in which it is a member (rules V1 and V5), and no vote before it
+    /// has come to the epoch (rule V6).
+    pub(super) fn belongs(
+        &mut self,
+        node: NodeId,
+        message: &Message<S::Machine, P>,
+    ) -> Result<(), Violation> {
+        let ballot = match message {
+            Message::Prepare { ballot, .. }
+            | Message::Promise { ballot, .. }
+            | Message::Accept { ballot, .. }
+            | Message::Accepted { ballot, .. }
+            | Message::Decision { ballot, .. }
+            | Message::Heartbeat { ballot, .. }
+            | Message::Probe { ballot }
+            | Message::ProbeReply { ballot, .. } => *ballot,
+            _ => return Ok(()),
+        };
+        self.seen.check(Rule::NotVoting);
+        let epoch = ballot.epoch();
+        let entered = self.memories.get(usize::from(node.0));
+        let is_ahead = entered.is_some_and(|memory| memory.epoch() < epoch);
+        if is_ahead || !self.epochs.is_member(epoch, node) {
+            return Err(Violation::NotVoting { node });
+        }
+        Ok(())
     }
 
     /// What the log does not have is not known to be wrong once the log could not be followed.

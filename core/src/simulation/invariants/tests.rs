@@ -8,7 +8,7 @@ use crate::simulation::{
     Fixed, KvScript, Network, Perfect, Scenario, Simulation, Size, Verdict, Workload,
 };
 use crate::{
-    Ballot, ClientId, Envelope, MalformedPage, Message, Outbox, Outgoing, Reader, Reply,
+    Ballot, ClientId, Envelope, MalformedPage, Message, NodeSet, Outbox, Outgoing, Reader, Reply,
     RequestKey, RequestNumber, Role, SnapshotId, Writer,
 };
 use core::cell::Cell;
@@ -468,7 +468,10 @@ fn a_node_that_leads_on_after_a_restart_is_found() {
 #[test]
 fn s1_a_claim_under_a_round_that_was_heard_of_is_found() {
     let (above, heard) = (Ballot::new(90, FOLLOWER), Ballot::new(90, LEADER));
-    let reply = Message::HeartbeatReply { ballot: heard };
+    let reply = Message::HeartbeatReply {
+        ballot: heard,
+        applied: Slot::ZERO,
+    };
     let probe_reply = Message::ProbeReply {
         ballot: heard,
         granted: true,
@@ -514,7 +517,10 @@ fn d1_a_fenced_node_that_speaks_as_a_voter_is_found() {
     let highest = ballot;
     let granted = false;
     for message in [
-        Message::HeartbeatReply { ballot },
+        Message::HeartbeatReply {
+            ballot,
+            applied: Slot::ZERO,
+        },
         Message::ProbeReply {
             ballot,
             granted,
@@ -560,7 +566,7 @@ fn j1_a_founder_that_counts_a_node_that_does_not_vote_is_found() {
             },
             page: 0,
             pages: 2,
-            bytes: heapless::Vec::new(),
+            bytes: Vec::new(),
         };
         let messages = [Outgoing {
             role: Role::Seed,
@@ -909,6 +915,8 @@ fn a_state_that_the_log_does_not_give_is_found() {
 #[test]
 fn two_chosen_values_are_found_whichever_is_chosen_first() {
     let members = NodeSet::first(5);
+    let mut epochs = Epochs::new();
+    assert!(epochs.enter(members, crate::Epoch::FIRST, members));
     let (low, high) = (Ballot::new(1, NodeId(0)), Ballot::new(2, NodeId(4)));
     let (slot, asked) = (Slot::FIRST, unheard_of());
     let run = |votes: &[(u16, Ballot, Asks)]| {
@@ -921,7 +929,7 @@ fn two_chosen_values_are_found_whichever_is_chosen_first() {
                 ballot,
                 proposal,
             };
-            ballots.vote(claim, members, &mut seen)
+            ballots.vote(claim, &epochs, &mut seen)
         });
         results.find_map(Result::err)
     };

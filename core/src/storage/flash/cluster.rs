@@ -1,4 +1,8 @@
 //! Tests of a cluster whose nodes keep their journals in flash, with a power loss at every word and erase.
+//!
+//! The unit is the whole stack as a board has it: nodes, journals, logs in flash, and drivers that lose power. Each
+//! step of the cluster is repeated with a cut at every word that it writes. The node then has to come back with all
+//! that others had heard from it, and the cluster has to go on with it.
 
 extern crate std;
 
@@ -30,6 +34,8 @@ const RANGE: Range<u32> = 0..10_800;
 const NO_POWER: FlashError<FlashFault> = FlashError::Driver(FlashFault::PowerIsOff);
 
 /// The chain digests of the applied prefixes, as the first node computed them.
+///
+/// Nodes of all branches of the test are compared with the same ones, as a branch begins with a copy.
 #[derive(Clone, Default)]
 struct Chains(BTreeMap<Slot, u64>);
 
@@ -45,6 +51,7 @@ impl Tracer<Machine, PAGE> for Chains {
 /// What other nodes rely on: what a node had made durable when it last sent a message.
 #[derive(Clone, Default)]
 struct Revealed {
+    /// A promise that others count on must not fall.
     promised: Ballot,
     votes: Vec<Entry<BankCommand>>,
     low_water: Slot,
@@ -59,6 +66,8 @@ impl Revealed {
         }
     }
 
+    /// A vote may be gone if its slot is applied, or if a later vote took its place: in either case nobody needs it
+    /// (rules T1 and S4).
     fn is_kept(&self, durable: &Durable<Machine, WINDOW, CLIENTS>) -> bool {
         let kept = |vote: &Entry<_>| {
             vote.slot <= durable.applied()
@@ -77,6 +86,7 @@ struct Member {
     node: Small,
     journal: Journal<Store>,
     outbox: Outbox<Machine, PAGE, 64>,
+    /// `None` until the node has joined: before that nobody relies on it.
     revealed: Option<Revealed>,
 }
 
@@ -92,6 +102,8 @@ struct Cluster {
     number: u32,
 }
 
+/// Time passes by five milliseconds in some of the steps, so that heartbeats and elections come up within hundreds of
+/// them.
 fn config(node: u16) -> Config {
     Config::new(NodeId(node), 3).with_round_trip(Duration::from_millis(20))
 }
@@ -121,6 +133,7 @@ fn prepare(driver: &mut Driver, number: u16) -> Result<(), FlashError<FlashFault
 
 /// Builds a node from its flash; again, if power fails meanwhile.
 fn start(mut driver: Driver, number: u16, revealed: Option<Revealed>, now: Instant) -> Member {
+    // Each try may be cut again. It ends, as a driver has one cut ahead at most.
     while let Err(error) = prepare(&mut driver, number) {
         assert_eq!(error, NO_POWER);
         driver.restore_power();
@@ -184,6 +197,7 @@ impl Cluster {
         let mut index = usize::try_from(self.chance(3)).unwrap();
         let picked = self.chance(8);
         let is_lost = self.chance(8) == 0;
+        // Output of several steps then leaves together, as from a driver that gathers.
         let waits = self.chance(4) == 0;
         let chains = &mut self.chains;
         if picked > 0 && !self.wire.is_empty() {
@@ -228,12 +242,14 @@ impl Cluster {
             let mut driver = journal.clone().into_storage().into_driver();
             driver.restore_power();
             // A second power loss soon after: while the flash is opened, or in a later step.
+            // A second loss soon after the first meets storage that is only half put right.
             if !driver.steps().is_multiple_of(3) {
                 driver.cut_power_at(driver.steps() % 16);
             }
             self.members[index] = start(driver, number, revealed.take(), self.now);
             return false;
         }
+        // From here on others may rely on everything that is durable now.
         if node.is_active() {
             *revealed = Some(Revealed::of(node));
         }
@@ -256,6 +272,7 @@ impl Cluster {
     /// Continues until a node has caught up with the cluster, and the cluster is some slots further.
     fn recover(&mut self, index: usize) {
         let end = self.applied();
+        // The cluster goes on, be it with the node or in spite of it.
         let farther = Slot::new(end.number() + 2);
         for _ in 0..6_000 {
             if self.members[index].node.applied() >= end && self.applied() >= farther {
@@ -312,11 +329,13 @@ fn d3_a_bit_that_changes_in_the_flash_of_a_node_is_noticed_or_harmless() {
     while !cluster.members.iter().all(has_gone_around) {
         cluster.step();
     }
+    // Nothing of the node is pending, so that what it has revealed is what is durable.
     assert!(cluster.release(0));
     let member = &cluster.members[0];
     let revealed = member.revealed.as_ref().unwrap();
     let whole = member.journal.clone().into_storage().into_driver();
     let (mut refused, mut damaged, mut harmless) = (0, 0, 0);
+    // One bit of each byte, another one from byte to byte.
     for address in RANGE {
         let mut driver = whole.clone();
         driver.flip(address, 1 << (address % 8));

@@ -100,6 +100,14 @@ impl<F: NorFlash> Log<F> {
     pub(super) fn ensure_surveyed(&mut self) -> Result<(), FlashError<F::Error>> {
         if self.needs_survey {
             self.survey()?;
+            debug_assert!(
+                self.first.0 >= 1,
+                "page 0 has no records: it is there for the marks of page 1"
+            );
+            debug_assert!(
+                self.newest.is_some_and(|newest| newest > 0) || self.is_closed,
+                "without a page of records the next one begins a page"
+            );
             self.needs_survey = false;
         }
         Ok(())
@@ -112,6 +120,7 @@ impl<F: NorFlash> Log<F> {
         self.tail = Pages::<F>::PAGE_BYTES;
         self.is_torn = false;
         self.is_closed = true;
+        // From the headers alone: which of the pages have records in use follows from here.
         self.newest = self.pages.newest()?;
         let Some(newest) = self.newest else {
             return self.survey_blank();
@@ -191,12 +200,16 @@ impl<F: NorFlash> Log<F> {
     }
 
     /// Returns the next record from a position on, and moves the position past it, or to the end.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn next(
         &mut self,
         cursor: &mut Cursor,
     ) -> Result<Option<Found>, FlashError<F::Error>> {
         while cursor.page <= self.newest.unwrap_or(0) {
+            debug_assert!(
+                cursor.at.is_multiple_of(Pages::<F>::WORD_BYTES)
+                    && cursor.at <= Pages::<F>::PAGE_BYTES,
+                "a position is at a word, or at the end of a page"
+            );
             if cursor.at < Pages::<F>::PAGE_BYTES {
                 let word = self.pages.word(cursor.page, cursor.at)?;
                 if !word.is_blank {
@@ -322,6 +335,10 @@ impl<F: NorFlash> Log<F> {
         if begins {
             self.begin_page()?;
         }
+        debug_assert!(
+            !self.is_closed && self.newest.is_some(),
+            "a record is appended to a page that is closed, behind which a page may be erased"
+        );
         let page = self.newest.unwrap_or(0);
         if self.tail == Pages::<F>::RECORDS_AT {
             // Power may have failed right before, and the loss of a record that is written now must be detected.
@@ -383,6 +400,10 @@ impl<F: NorFlash> Log<F> {
         debug_assert!(
             (page, at) >= self.first,
             "the start of the log never moves back"
+        );
+        debug_assert!(
+            page <= self.newest.unwrap_or(0).max(1),
+            "records are dropped that were never written"
         );
         self.needs_survey = true;
         // From the oldest page on, so that the pages that are marked never have one before them that is not.

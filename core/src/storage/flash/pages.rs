@@ -88,7 +88,14 @@ impl<F: NorFlash> Pages<F> {
     };
 
     /// The offset of the marks in a page, and so the length of its header.
-    const MARKS: usize = HEADER.next_multiple_of(Self::WORD);
+    const MARKS: usize = {
+        let marks = HEADER.next_multiple_of(Self::WORD);
+        assert!(
+            marks <= WORD_MAX,
+            "A header is written from a buffer as long as the longest word."
+        );
+        marks
+    };
 
     /// The offset of the records in a page.
     pub(super) const RECORDS: usize = Self::MARKS + 3 * Self::WORD;
@@ -134,6 +141,7 @@ impl<F: NorFlash> Pages<F> {
     pub(super) fn newest(&mut self) -> Result<Option<u32>, F::Error> {
         let mut newest = None;
         for place in 0..self.count() {
+            // A page without a header counts as none, be it blank or cut short.
             newest = newest.max(self.number_at(place)?);
         }
         Ok(newest)
@@ -149,6 +157,7 @@ impl<F: NorFlash> Pages<F> {
             *byte = part;
         }
         let header = bytes.get(..Self::MARKS).unwrap_or_default();
+        // In one write, which a loss of power may cut at any word. Its checksum then does not match.
         self.driver.write(self.address(page, 0), header)
     }
 
@@ -181,7 +190,6 @@ impl<F: NorFlash> Pages<F> {
         short(Self::MARKS) + nth * Self::WORD_BYTES
     }
 
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn word(&mut self, page: u32, at: u32) -> Result<Word, F::Error> {
         let mut bytes = [u8::MAX; WORD_MAX];
         let word = bytes.get_mut(..Self::WORD).unwrap_or_default();
@@ -248,12 +256,24 @@ impl<F: NorFlash> Pages<F> {
 
     /// Reads a whole number of words.
     pub(super) fn read(&mut self, page: u32, at: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
+        debug_assert!(
+            bytes.len().is_multiple_of(Self::WORD),
+            "a driver reads no part of a word"
+        );
+        debug_assert!(
+            usize::try_from(at).is_ok_and(|at| at + bytes.len() <= Self::PAGE),
+            "a record is read beyond its page, and so in part from another one"
+        );
         self.driver.read(self.address(page, at), bytes)
     }
 
     /// Returns the address of an offset in a page.
     /// A place and a page number are both taken, as a place is its own remainder.
     fn address(&self, page: u32, at: u32) -> u32 {
+        debug_assert!(
+            at <= Self::PAGE_BYTES,
+            "an offset beyond its page is that of another one"
+        );
         (page % self.count)
             .saturating_mul(Self::PAGE_BYTES)
             .saturating_add(at)

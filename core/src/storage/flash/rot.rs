@@ -1,4 +1,8 @@
 //! Tests of bit rot: a log that lacks a record is never taken for a shorter one.
+//!
+//! Each bit of a flash is flipped in turn. The log may be refused, or may show a garbled record in its place, or may
+//! lack its oldest records; the journal above detects the latter two. What it must never do is to end early and look
+//! whole.
 
 extern crate std;
 
@@ -16,6 +20,8 @@ type Store = Flash<Driver, 64>;
 const RANGE: Range<u32> = 0..4 * PAGE;
 
 /// Returns the numbers of the records, in order; `None` for each that is garbled.
+///
+/// On a copy, so that one driver serves for all flips.
 fn found(driver: &Driver) -> Result<Vec<Option<u32>>, FlashError<FlashFault>> {
     let mut found = Vec::new();
     let mut flash = Store::open(driver.clone(), RANGE)?;
@@ -39,6 +45,8 @@ fn with_records(count: u32, kept: u32) -> Driver {
 }
 
 /// Returns the address of the n-th newest page.
+///
+/// By the numbers in the headers, as places are used in a circle.
 fn page_of(driver: &Driver, nth_newest: u32) -> u32 {
     let mut flash = Store::open(driver.clone(), RANGE).unwrap();
     let pages = (0..4).filter_map(|place| flash.log.pages.number_at(place).unwrap());
@@ -49,6 +57,7 @@ fn page_of(driver: &Driver, nth_newest: u32) -> u32 {
 #[test]
 fn d3_a_changed_bit_in_flash_is_detected_or_harmless() {
     let (mut refused, mut garbled, mut shorter, mut harmless) = (0, 0, 0, 0);
+    // Logs of one page, of several, and of all pages after the oldest were used again.
     for count in [1, 2, 6, 7, 11, 30, 31, 33, 37, 40, 44] {
         for kept in [1, 8, 100] {
             let mut driver = with_records(count, kept);
@@ -98,6 +107,7 @@ fn d3_a_page_that_lost_its_header_is_missed() {
         // All of its records are dropped.
         (3, None),
     ] {
+        // The format, the number and the checksum of the header.
         for byte in 0..12 {
             let mut driver = driver.clone();
             driver.flip(page_of(&driver, nth_newest) + byte, 0x55);
@@ -111,6 +121,7 @@ fn d3_the_only_page_with_records_is_missed() {
     let mut driver = with_records(1, 1);
     driver.flip(PAGE, 1);
     assert_eq!(found(&driver), Err(FlashError::Damaged));
+    // Without its two headers the flash is one that never was ours.
     driver.flip(0, 1);
     assert_eq!(found(&driver), Err(FlashError::Foreign));
 }

@@ -1,4 +1,11 @@
 //! Tests of the storage contract on flashes of many shapes, with and without losses of power.
+//!
+//! The flash is simulated and loses power at each of its steps in turn. A step is the writing of a word or the erasing
+//! of a page, and what it leaves is drawn from a seed: nothing, all, or any part of it. A trial does what a node does
+//! on its storage, for which a few hundred steps suffice, and knows which records must be there at any time.
+//!
+//! Shapes differ in what could matter to the log: three pages and more, words of 1 to 32 bytes, reads of single bytes
+//! or of whole words, records that fill a page or a small part of it.
 
 extern crate std;
 
@@ -14,12 +21,15 @@ use std::vec::Vec;
 /// Returns the record with a number: the number, then as many bytes as follow from it, four at least.
 pub(super) fn record(number: u32, longest: usize) -> Vec<u8> {
     let chance = mix(u64::from(number)).to_le_bytes();
+    // From 8 bytes to the longest, so that records end at any place of a word.
     let length = 8 + usize::from(u16::from_le_bytes([chance[0], chance[1]])) % (longest - 7);
     let tail = chance.iter().cycle().take(length - 4);
     number.to_le_bytes().iter().chain(tail).copied().collect()
 }
 
 /// Returns the number of a record; `None` if it is garbled.
+///
+/// All bytes follow from the number, so that a record of another one, or with a changed bit, has none.
 pub(super) fn number(bytes: &[u8], longest: usize) -> Option<u32> {
     let number = u32::from_le_bytes(*bytes.first_chunk()?);
     (bytes == record(number, longest)).then_some(number)
@@ -34,11 +44,14 @@ struct Content {
     bytes: Vec<(Option<u32>, usize)>,
 }
 
+/// Returns the contents, and asserts that the valid records are consecutive. Garbled ones may be between them: a record
+/// whose bytes were torn stays in its place.
 fn content<S: Storage>(storage: &mut S) -> Result<Content, S::Error> {
     let mut content = Content::default();
     storage.read(|bytes| {
         let number = number(bytes, S::RECORD_MAX);
         content.bytes.push((number, bytes.len() + S::OVERHEAD));
+        // A garbled record takes room, and is none of the consecutive ones.
         let Some(number) = number else { return };
         let numbers = &mut content.numbers;
         if numbers.start == numbers.end {
@@ -56,6 +69,8 @@ fn numbers<S: Storage>(storage: &mut S) -> Result<Range<u32>, S::Error> {
 }
 
 /// True if a record is older than the one with number `to`, or garbled.
+///
+/// A garbled record was never acknowledged, and may go with the old ones.
 fn is_before(bytes: &[u8], longest: usize, to: u32) -> bool {
     number(bytes, longest).is_none_or(|number| number < to)
 }
@@ -67,11 +82,13 @@ struct Trial {
     kept: Range<u32>,
     /// The length of every record.
     bytes: Vec<(Option<u32>, usize)>,
+    /// The number of actions so far, from which the next one is drawn.
     step: u64,
     seed: u64,
     /// The number up to which the failed step would have appended: records up to here may be there, and none from here
     /// on.
     appending_to: u32,
+    /// The number up to which the failed step would have dropped records: those from here on must be there.
     trimming_to: u32,
 }
 
@@ -87,6 +104,7 @@ impl Trial {
         }
     }
 
+    /// What a record takes of the capacity, as the contract of [`Storage`] counts it.
     fn cost<S: Storage>(number: u32) -> usize {
         record(number, S::RECORD_MAX).len() + S::OVERHEAD
     }
@@ -99,9 +117,11 @@ impl Trial {
         let used = self.bytes.iter().map(|(_, bytes)| bytes).sum();
         let room = storage.capacity().saturating_sub(used);
         (self.appending_to, self.trimming_to) = (self.kept.end, self.kept.start);
+        // One action in eight is a trim although there is room, so that logs of any length are cut.
         if next <= room && !chance.is_multiple_of(8) {
             self.appending_to += 1;
             storage.append(&record(self.kept.end, S::RECORD_MAX))?;
+            // A no-op on flash. It stands here because a node relies on a record only after it.
             storage.sync()?;
             self.kept.end += 1;
             self.bytes.push((Some(self.kept.end - 1), next));
@@ -113,6 +133,7 @@ impl Trial {
             self.trimming_to += count;
             let to = self.trimming_to;
             storage.trim(|bytes| is_before(bytes, S::RECORD_MAX, to))?;
+            // What the storage has dropped by now, as the trial keeps count of the room.
             let is_kept =
                 |(number, _): &(Option<u32>, _)| number.is_some_and(|number| number >= to);
             let first = self.bytes.iter().position(is_kept);
@@ -132,12 +153,14 @@ impl Trial {
                 "lost {:?}: {self:?}",
                 self.kept
             );
+            // Only a trim of everything may have left nothing.
             self.kept.start = self.kept.end;
         } else {
             assert!(
                 found.start <= self.trimming_to.max(self.kept.start) && found.end >= self.kept.end,
                 "found {found:?}: {self:?}"
             );
+            // Nothing may be there that was never appended.
             assert!(found.end <= self.appending_to, "found {found:?}: {self:?}");
             self.kept = found;
         }
@@ -146,9 +169,13 @@ impl Trial {
 }
 
 /// The number of trials for each flash; takes some seconds.
+///
+/// A seed decides the actions and what each loss of power leaves; every step of a trial is cut for it.
 const SEEDS: u64 = 1;
 
 /// The number of actions that follow a loss of power.
+///
+/// Enough for the log to come around the smallest flash, so that whatever the cut has left is overwritten or found.
 const AFTER: u64 = 24;
 
 /// Lets a trial go on through a loss of power in a step of the flash, and through two more soon after; asserts that no
@@ -172,12 +199,14 @@ fn outlive_cut<
         let mut copy = SimulatedFlash::clone(flash.log.pages.driver);
         copy.restore_power();
         trial.take_up(&mut Flash::<_, RECORD>::open(copy, range.clone()).unwrap());
+        // A third of the trials go on without reading, as a driver that has its state in memory does.
         if at.is_multiple_of(3) {
             Ok(())
         } else {
             flash.read(|_| ())
         }
     };
+    // In half of the trials the node goes on without a restart after the first cut.
     let (mut struck, mut goes_on) = (0, at % 2);
     while trial.step < end {
         let opened = Flash::<_, RECORD>::open(&mut driver, range.clone());
@@ -204,6 +233,7 @@ fn outlive_cut<
         driver.restore_power();
         struck += 1;
         if struck < 3 {
+            // Soon after the restart, where what was torn is put right.
             driver.cut_power_at(mix(trial.seed ^ (at + struck)) % 8);
         }
     }
@@ -232,6 +262,7 @@ fn cut_everywhere<
         let mut trial = Trial::new(seed);
         while trial.step < 100 {
             let before = driver.steps();
+            // The state before the action, from which it is repeated with a cut at each of its steps.
             let (driver_before, trial_before) = (driver.clone(), trial.clone());
             // The first action is preceded by preparing the flash.
             let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
@@ -248,12 +279,16 @@ fn cut_everywhere<
 #[test]
 fn appended_records_survive_a_power_loss_at_every_word_and_erase() {
     let cuts = [
+        // The smallest flash that a log can have, and words as on most boards.
         cut_everywhere::<3, 256, 4, 1, 64>(0..SEEDS),
+        // Words of the driver that are shorter than the header of a record.
         cut_everywhere::<4, 256, 1, 1, 64>(0..SEEDS),
         cut_everywhere::<5, 256, 2, 2, 64>(0..SEEDS),
         cut_everywhere::<4, 512, 4, 4, 128>(0..SEEDS),
+        // Words that are longer than the header of a record, and drivers that read only whole ones.
         cut_everywhere::<3, 256, 8, 8, 64>(0..SEEDS),
         cut_everywhere::<6, 256, 16, 1, 64>(0..SEEDS),
+        // The longest words, of flash with a checksum for every 256 bits.
         cut_everywhere::<4, 512, 32, 32, 64>(0..SEEDS),
         cut_everywhere::<3, 512, 32, 1, 64>(0..SEEDS),
     ];
@@ -280,6 +315,7 @@ fn fill<
         .step_by(1 + PAGE_BYTES / 512)
         .chain(RECORD..RECORD + 8)
     {
+        // On new flash, and after the log has moved on by some records or some pages.
         for before in [0, 1, 5, 18] {
             let mut driver = SimulatedFlash::<PAGES, PAGE_BYTES, WORD, READ>::new(6);
             let mut flash = Flash::<_, RECORD>::open(&mut driver, range.clone()).unwrap();
@@ -306,6 +342,7 @@ fn fill<
             }
             for number in before.. {
                 let record = bytes(number);
+                // As long as the promised capacity has room, no append may be refused.
                 let Some(less) = room.checked_sub(record.len() + overhead) else {
                     break;
                 };
@@ -333,6 +370,7 @@ fn the_promised_capacity_is_available() {
     fill::<4, 128, 4, 1, 64>();
 }
 
+/// The flash of the tests that need no other shape.
 type Driver = SimulatedFlash<4, 512, 4>;
 const RANGE: Range<u32> = 0..2048;
 
@@ -346,6 +384,7 @@ fn a_full_flash_is_reported_and_has_room_after_a_trim() {
     }
     assert_eq!(flash.append(&record(count, 64)), Err(FlashError::Full));
     assert_eq!(numbers(&mut flash), Ok(0..count));
+    // A record that is too long is refused before the room is looked at.
     assert_eq!(flash.append(&[0; 65]), Err(FlashError::TooLong));
     let half = count / 2;
     flash.trim(|bytes| is_before(bytes, 64, half)).unwrap();
@@ -358,6 +397,7 @@ fn a_node_that_loses_its_power_again_and_again_is_not_refused() {
     let mut driver = SimulatedFlash::<8, 512, 4>::new(6);
     let mut trial = Trial::new(6);
     let (mut least, mut most) = (usize::MAX, 0);
+    // Each loss of power comes to whatever the ones before have left.
     for cut in 0..3_000 {
         driver.restore_power();
         let mut flash = Flash::<_, 64>::open(&mut driver, 0..4096).unwrap();
@@ -385,6 +425,7 @@ fn cut_at_the_same_place<const WORD: usize, const RECORD: usize>(place: u64) {
     };
     let mut flash = Flash::<_, RECORD>::open(&mut driver, 0..4096).unwrap();
     flash.append(&record(0, RECORD)).unwrap();
+    // With one record, as each later measurement has at least one.
     let new = capacity(&mut driver).0;
     let mut next = 1;
     for _ in 0..300 {
@@ -393,6 +434,7 @@ fn cut_at_the_same_place<const WORD: usize, const RECORD: usize>(place: u64) {
         let used: usize = bytes.iter().map(|(_, bytes)| bytes).sum();
         let cost = record(next, RECORD).len()
             + Flash::<&mut SimulatedFlash<8, 512, WORD>, RECORD>::OVERHEAD;
+        // A node heeds the capacity, which torn lengths reduce.
         if used + cost > flash.capacity() {
             flash.trim(|bytes| is_before(bytes, RECORD, next)).unwrap();
         }
@@ -504,6 +546,8 @@ fn power_may_fail_again_and_again_while_a_page_is_begun() {
             let mut flash = store(&mut driver);
             flash.append(&record(next, 64)).unwrap();
             flash.trim(|bytes| is_before(bytes, 64, next)).unwrap();
+            // This append has begun a page: an erase, a header and two marks, which are cut at every step, and again in
+            // what follows.
             if driver.erases() != before.erases() {
                 cut(&before, &(next.saturating_sub(1)..next), 2, &mut cuts);
             }
@@ -538,6 +582,7 @@ fn foreign_contents_are_rejected_and_not_changed() {
     for at in [512, 1536] {
         NorFlash::write(&mut driver, at, b"precious").unwrap();
     }
+    // Opening must not take a single one.
     let steps = driver.steps();
     let opened = Flash::<_, 64>::open(&mut driver, RANGE);
     assert_eq!(opened.map(|_| ()), Err(FlashError::Foreign));

@@ -50,9 +50,22 @@ fn seeds_beyond_the_integers_of_toml_are_strings() {
     );
 }
 
+/// Asserts that a key accepts the greatest of its documented values, and names the line of anything beyond.
+fn assert_limit((before, key, most, more): (&str, &str, &str, &str)) {
+    let line = before.lines().count() + 1;
+    let taken = parse(&format!("{before}{key} = {most}"));
+    assert!(taken.is_ok(), "{key} = {most}: {taken:?}");
+    let error = parse(&format!("{before}{key} = {more}")).unwrap_err();
+    assert!(
+        error.starts_with(&format!("line {line}: ")),
+        "{key}: {error}"
+    );
+    assert!(!error.contains('\n'), "{error}");
+}
+
 #[test]
 fn documented_limits_of_keys_are_enforced() {
-    for (before, key, most, more) in [
+    for limit in [
         ("", "nodes", "64", "65"),
         ("room = \"tight\"\n", "nodes", "16", "17"),
         ("", "clients", "64", "65"),
@@ -86,6 +99,14 @@ fn documented_limits_of_keys_are_enforced() {
             "\"24.1h\"",
         ),
         ("", "place", "13", "14"),
+    ] {
+        assert_limit(limit);
+    }
+}
+
+#[test]
+fn documented_limits_of_faults_are_enforced() {
+    for limit in [
         (
             "[[fault]]\nkind = \"crash\"\nnode = 1\n",
             "at",
@@ -117,16 +138,12 @@ fn documented_limits_of_keys_are_enforced() {
             "\"24.1h\"",
         ),
     ] {
-        let line = before.lines().count() + 1;
-        let taken = parse(&format!("{before}{key} = {most}"));
-        assert!(taken.is_ok(), "{key} = {most}: {taken:?}");
-        let error = parse(&format!("{before}{key} = {more}")).unwrap_err();
-        assert!(
-            error.starts_with(&format!("line {line}: ")),
-            "{key}: {error}"
-        );
-        assert!(!error.contains('\n'), "{error}");
+        assert_limit(limit);
     }
+}
+
+#[test]
+fn what_there_must_be_some_of_is_not_zero() {
     for (key, less) in [
         ("nodes", "0"),
         ("requests", "0"),
@@ -252,12 +269,24 @@ fn keys_that_a_kind_of_fault_does_not_have_are_refused() {
     }
 }
 
+/// Returns a file with one planned fault in a cluster of three nodes.
+fn fault(kind: &str, rest: &str) -> String {
+    format!("nodes = 3\nuntil = \"9s\"\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n{rest}")
+}
+
+/// As [`fault`], for a second.
+fn lasting(kind: &str, rest: &str) -> String {
+    fault(kind, &format!("lasts = \"1s\"\n{rest}"))
+}
+
+/// Asserts that a file is refused in one line with these words.
+fn assert_refused(text: &str, said: &str) {
+    let error = parse(text).unwrap_err();
+    assert!(error.contains(said) && !error.contains('\n'), "{error}");
+}
+
 #[test]
-fn faults_without_effect_are_refused_with_their_key() {
-    let fault = |kind: &str, rest: &str| {
-        format!("nodes = 3\nuntil = \"9s\"\n[[fault]]\nkind = \"{kind}\"\nat = \"1s\"\n{rest}")
-    };
-    let lasting = |kind: &str, rest: &str| fault(kind, &format!("lasts = \"1s\"\n{rest}"));
+fn faults_between_nodes_without_effect_are_refused_with_their_key() {
     for (text, said) in [
         (
             lasting("partition", "side = [0, 1, 2]"),
@@ -291,6 +320,14 @@ fn faults_without_effect_are_refused_with_their_key() {
             lasting("partial", "one = [2]\nother = [2]"),
             "fault 1 (partial): one and other are",
         ),
+    ] {
+        assert_refused(&text, said);
+    }
+}
+
+#[test]
+fn faults_of_nodes_without_effect_are_refused_with_their_key() {
+    for (text, said) in [
         (
             lasting("pause", "node = 3"),
             "node is '3', but takes a node from 0 to 2",
@@ -328,8 +365,7 @@ fn faults_without_effect_are_refused_with_their_key() {
             "at is '9s', but takes a time before until (9s)",
         ),
     ] {
-        let error = parse(&text).unwrap_err();
-        assert!(error.contains(said) && !error.contains('\n'), "{error}");
+        assert_refused(&text, said);
     }
 }
 
@@ -368,6 +404,59 @@ fn founders_messages_and_delays_without_effect_are_refused_with_their_key() {
         let error = parse(text).unwrap_err();
         assert!(error.contains(said) && !error.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn changes_of_the_members_without_effect_are_refused_with_their_key_and_line() {
+    let change = "nodes = 5\nfounders = 3\n\n[[fault]]\nkind = \"change\"\nat = \"1s\"\n";
+    for (keys, said) in [
+        (
+            "add = [1]",
+            "line 7: fault 1 (change): it adds only founders and removes nobody",
+        ),
+        (
+            "remove = [2]\nadd = [3, 2]",
+            "line 8: fault 1 (change): it adds and removes node 2",
+        ),
+        (
+            "add = [5]",
+            "line 7: add is '5', but takes a node from 0 to 4: there are 5 nodes",
+        ),
+        (
+            "remove = [7]",
+            "line 7: remove is '7', but takes a node from 0 to 4: there are 5 nodes",
+        ),
+        (
+            "remove = [0, 1, 2]",
+            "line 7: fault 1 (change): it removes all members and adds none",
+        ),
+        (
+            "remove = [4]",
+            "line 7: fault 1 (change): it adds nobody and removes only nodes that are never members",
+        ),
+        (
+            "lasts = \"1s\"\nadd = [3]",
+            "line 7: a change of the members is over when it has taken effect: it has no 'lasts'",
+        ),
+        ("node = 3", "line 7: a change has no 'node'"),
+    ] {
+        assert_eq!(parse(&format!("{change}{keys}\n")).unwrap_err(), said);
+    }
+    assert_eq!(
+        parse(change).unwrap_err(),
+        "line 5: a change needs 'add', 'remove' or both: who becomes a member, and who is removed"
+    );
+    let more = "[[fault]]\nkind = \"change\"\nat = \"2s\"\nremove = [3]\n";
+    assert!(parse(&format!("{change}add = [3]\n{more}")).is_ok());
+    assert_eq!(
+        parse("nodes = 3\nfounders = 4").unwrap_err(),
+        "line 2: founders is '4', but takes a whole number from 1 to 3"
+    );
+    assert!(
+        parse("nodes = 3\nfounders = 1\nsecond-founder = 2")
+            .unwrap_err()
+            .contains("second-founder is '2'")
+    );
 }
 
 #[test]

@@ -1,9 +1,30 @@
 //! Checks of the messages that nodes send to each other and to clients, against their writes.
+//!
+//! A message is a claim about its sender's past, and is checked when it is sent. So a lie is found
+//! even if the message never arrives. What it leads to at its recipient is checked there, as what
+//! the recipient writes.
 
 use super::{Ledger, Poll};
 use crate::check::world::{Member, PAGE};
 use crate::check::{Broken, Invariant, Scope, Tape};
-use synod::{Ballot, Entry, Message, NodeId, Outcome, Reply, Slot};
+use synod::{
+    Ballot, ChangeError, ClientId, Entry, Message, NodeId, Outcome, Proposal, Reply, Slot,
+};
+
+/// Returns the ballot under which a message is sent, if only members of its epoch send it.
+fn ballot_of(message: &Message<Tape, PAGE>) -> Option<Ballot> {
+    match message {
+        Message::Prepare { ballot, .. }
+        | Message::Promise { ballot, .. }
+        | Message::Accept { ballot, .. }
+        | Message::Accepted { ballot, .. }
+        | Message::Decision { ballot, .. }
+        | Message::Heartbeat { ballot, .. }
+        | Message::Probe { ballot }
+        | Message::ProbeReply { ballot, .. } => Some(*ballot),
+        _ => None,
+    }
+}
 
 impl Ledger {
     /// Checks a message when it is sent, which is after the writes of its step, unless these lost their power. Kinds that
@@ -13,6 +34,7 @@ impl Ledger {
         node: &Member,
         message: &Message<Tape, PAGE>,
     ) -> Result<(), Broken> {
+        self.see_member(node, message)?;
         match message {
             Message::Prepare { ballot, .. } => self.see_claim(node.id(), *ballot),
             Message::Promise {
@@ -23,7 +45,10 @@ impl Ledger {
                 last,
                 entries,
             } => {
+                // A refusal names the higher promise, which must be written like any other.
                 let id = node.id();
+                // Neither more nor less: a promise that is not written is lost with the power, and
+                // a lower one is an old one.
                 let written = self.promised(id).map_or(*promised, |promised| *promised);
                 must!(
                     written == *promised,
@@ -33,7 +58,7 @@ impl Ledger {
                 // With another ballot this is a refusal, which reports no votes.
                 if promised == ballot {
                     self.see_page(
-                        id,
+                        node,
                         (*from).max(low_water.next().unwrap_or(*low_water)),
                         *last,
                         entries,
@@ -69,6 +94,54 @@ impl Ledger {
         }
     }
 
+    /// Checks that a node speaks under a ballot of an epoch that it has entered, and in which it is a member. A learner and a
+    /// retired node answer heartbeats, and pass on what is decided.
+    fn see_member(&self, node: &Member, message: &Message<Tape, PAGE>) -> Result<(), Broken> {
+        let (id, present) = (node.id(), node.epoch());
+        let kind = message.kind().name();
+        if let Message::Superseded { ballot, applied } = message {
+            must!(
+                ballot.epoch() < present && *applied <= node.applied(),
+                Membership,
+                "{id} says that {ballot} is superseded up to slot {applied}, and is in epoch {present} at slot {}",
+                node.applied()
+            );
+        }
+        let Some(ballot) = ballot_of(message) else {
+            return Ok(());
+        };
+        let epoch = ballot.epoch();
+        must!(
+            epoch <= present,
+            Membership,
+            "{id} sends {kind} under {ballot}, and is in epoch {present}"
+        );
+        must!(
+            self.members_of(epoch).contains(id),
+            Membership,
+            "{id} sends {kind} under {ballot}, and is no member of that epoch"
+        );
+        Ok(())
+    }
+
+    /// Checks that a node which had entered an epoch before a step says nothing in it under a ballot of an earlier one. In the
+    /// step in which it enters the epoch, it may have spoken before.
+    pub(super) fn see_not_ended(
+        before: &Member,
+        message: &Message<Tape, PAGE>,
+    ) -> Result<(), Broken> {
+        let (id, epoch) = (before.id(), before.epoch());
+        if let Some(ballot) = ballot_of(message) {
+            must!(
+                ballot.epoch() >= epoch,
+                Membership,
+                "{id} sends {} under {ballot}, and has been in epoch {epoch} before",
+                message.kind().name()
+            );
+        }
+        Ok(())
+    }
+
     /// Checks a claim of a ballot. It may be repeated, as messages are lost, but only by the
     /// incarnation that made it, and a node never claims below one of its own claims.
     pub(super) fn see_claim(&mut self, node: NodeId, ballot: Ballot) -> Result<(), Broken> {
@@ -78,6 +151,7 @@ impl Ledger {
             .copied()
             .unwrap_or(0);
         let mut claims = self.claims.iter();
+        // A ballot names its node, so that no other node can have claimed it.
         if let Some((_, by)) = claims.find(|(claimed, _)| *claimed == ballot) {
             must!(
                 *by == incarnation,
@@ -101,22 +175,25 @@ impl Ledger {
         Ok(())
     }
 
-    /// Checks a page of a promise: it must contain every vote ever written from a slot on, the last one of each slot.
+    /// Checks a page of a promise: it must contain every vote ever written from a slot on, the last one of each slot. A node
+    /// that has entered an epoch has dropped the votes that the end of an earlier one has made void.
     ///
     /// Only the last page shows that votes were left out behind its end; an earlier one may stop
     /// anywhere.
     pub(super) fn see_page(
         &self,
-        id: NodeId,
+        node: &Member,
         from: Slot,
         last: bool,
         entries: &[Entry<u32>],
     ) -> Result<(), Broken> {
+        let id = node.id();
         let mut written: Vec<&Poll> = Vec::new();
         for poll in self
             .polls
             .iter()
             .filter(|poll| poll.slot >= from && poll.voters.contains(id))
+            .filter(|poll| !self.is_void_in(node.epoch(), poll))
         {
             // Votes are in the order of slots and ballots, and the last one of a slot counts.
             written.retain(|other| other.slot != poll.slot);
@@ -150,6 +227,11 @@ impl Ledger {
     /// effect up to it, and a request is stale only if its client had a later one.
     pub(super) fn see_reply(&self, node: NodeId, reply: &Reply<u32>) -> Result<(), Broken> {
         let key = reply.key;
+        if key.client == ClientId::OPERATOR {
+            return self.see_change_reply(node, reply);
+        }
+        // Counted from 1, because the machine answers with the number of commands that it has
+        // applied.
         let mut effects = (1..).zip(self.effects());
         let right = match reply.outcome {
             Outcome::Applied { slot, output } => effects.any(|(count, effect)| {
@@ -168,6 +250,40 @@ impl Ledger {
             reply.outcome,
             key.number.0,
             key.client
+        );
+        Ok(())
+    }
+
+    /// Checks an answer to an operator: a change that is said to have taken effect did so, and one that is said to be too
+    /// late did not. That a leader refuses a change for any other reason rests on what it has heard.
+    fn see_change_reply(&self, node: NodeId, reply: &Reply<u32>) -> Result<(), Broken> {
+        let key = reply.key;
+        let mut asked = self.asked.iter();
+        let asked = asked
+            .find(|asked| asked.key() == Some(key) && asked.fingerprint() == reply.fingerprint);
+        let Some(Proposal::Reconfigure(change)) = asked else {
+            must!(
+                false,
+                Once,
+                "{node} answers an operator who has asked for nothing"
+            );
+            return Ok(());
+        };
+        let effect = change.epoch.next().filter(|next| {
+            let members = self.members_of(*next);
+            !members.is_empty() && members == change.members
+        });
+        let right = match reply.outcome {
+            Outcome::Reconfigured { epoch } => effect == Some(epoch),
+            Outcome::Unchanged(ChangeError::Epoch { .. }) => effect.is_none(),
+            Outcome::Unchanged(_) => true,
+            _ => false,
+        };
+        must!(
+            right,
+            Once,
+            "{node} answers {:?} to an operator, which differs from the log",
+            reply.outcome
         );
         Ok(())
     }

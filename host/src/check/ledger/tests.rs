@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::{Explorer, Invariant};
-use synod::{Reply, RequestKey};
+use synod::{Change, Reply, RequestKey};
 
 const N: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 
@@ -43,7 +43,7 @@ fn broken(verdict: Result<(), Broken>) -> Invariant {
 
 #[test]
 fn a_correct_node_violates_nothing() {
-    let (_, mut ledger) = court();
+    let (nodes, mut ledger) = court();
     ledger.see_promised(N[0], ballot(2, N[0])).unwrap();
     for node in N {
         ledger
@@ -56,7 +56,9 @@ fn a_correct_node_violates_nothing() {
         .see_accepted(N[1], &vote(3, ballot(3, N[1]), 0))
         .unwrap();
     let page = [vote(3, ballot(3, N[1]), 0)];
-    ledger.see_page(N[1], Slot::new(3), true, &page).unwrap();
+    ledger
+        .see_page(&nodes[1], Slot::new(3), true, &page)
+        .unwrap();
 }
 
 #[test]
@@ -170,13 +172,13 @@ fn an_acceptor_reports_all_its_votes() {
     ledger
         .see_accepted(N[1], &vote(3, ballot(2, N[0]), 0))
         .unwrap();
-    let silent = ledger.see_page(N[1], Slot::new(3), true, &[]);
+    let silent = ledger.see_page(&nodes[1], Slot::new(3), true, &[]);
     assert_eq!(broken(silent), Invariant::Memory);
     ledger
-        .see_page(N[1], Slot::new(3), false, &[])
+        .see_page(&nodes[1], Slot::new(3), false, &[])
         .expect("more is to come");
     let old = [vote(3, ballot(1, N[0]), 0)];
-    let other = ledger.see_page(N[1], Slot::new(3), true, &old);
+    let other = ledger.see_page(&nodes[1], Slot::new(3), true, &old);
     assert_eq!(broken(other), Invariant::Memory);
     // Written votes must be in the node as well, and vice versa.
     assert_eq!(broken(ledger.restart(&nodes[1], false)), Invariant::Memory);
@@ -189,6 +191,103 @@ fn an_acceptor_reports_all_its_votes() {
     torn.restart(&voted, true).unwrap();
     assert!(torn.has_voted(N[1], &vote(3, ballot(2, N[0]), 0)));
     torn.restart(&voted, false).expect("now it is known");
+}
+
+/// Returns the change by which node 2 leaves.
+fn change() -> Asked {
+    Proposal::Reconfigure(Change {
+        epoch: Epoch::FIRST,
+        members: NodeSet::first(2),
+    })
+}
+
+/// Returns a vote for the change.
+fn vote_to_change(slot: u64, ballot: Ballot) -> Entry<u32> {
+    let (slot, proposal) = (Slot::new(slot), change());
+    Entry {
+        slot,
+        ballot,
+        proposal,
+    }
+}
+
+/// Returns the ledger after the change in slot 3, above which nodes 1 and 2 had chosen command 0 before.
+fn court_of_two() -> Ledger {
+    let (_, mut ledger) = court();
+    ledger.ask(change());
+    for node in [N[1], N[2]] {
+        ledger
+            .see_accepted(node, &vote(4, ballot(2, N[1]), 0))
+            .unwrap();
+    }
+    for node in [N[0], N[1]] {
+        ledger
+            .see_accepted(node, &vote_to_change(3, ballot(3, N[0])))
+            .unwrap();
+    }
+    ledger
+        .see_applied(N[0], Slot::new(3), &change(), 7)
+        .unwrap();
+    ledger
+}
+
+#[test]
+fn a_decision_that_rests_on_void_votes_is_found() {
+    let mut ledger = court_of_two();
+    let void = ledger.see_applied(N[0], Slot::new(4), &asks(0), 8);
+    assert_eq!(broken(void), Invariant::Decision);
+    // The next epoch may choose something else, by a majority of its own members.
+    let other = vote(4, Ballot::of(Epoch(1), 1, N[0]), 1);
+    for node in [N[0], N[2]] {
+        ledger.see_accepted(node, &other).unwrap();
+    }
+    let early = ledger.see_applied(N[0], Slot::new(4), &asks(1), 8);
+    assert_eq!(broken(early), Invariant::Decision);
+    ledger.see_accepted(N[1], &other).unwrap();
+    ledger.see_applied(N[0], Slot::new(4), &asks(1), 8).unwrap();
+}
+
+#[test]
+fn a_leader_proposes_nothing_above_the_end_of_its_epoch_and_nothing_below_its_beginning() {
+    let (_, mut ledger) = court();
+    ledger.ask(change());
+    let (end, above) = (
+        vote_to_change(3, ballot(2, N[0])),
+        vote(4, ballot(2, N[0]), 0),
+    );
+    for (first, second) in [(&end, &above), (&above, &end)] {
+        let mut ledger = ledger.clone();
+        ledger.see_accepted(N[0], first).unwrap();
+        let overtaken = ledger.see_accepted(N[0], second);
+        assert_eq!(broken(overtaken), Invariant::Membership);
+    }
+    let late = vote(3, Ballot::of(Epoch(1), 1, N[0]), 0);
+    let again = court_of_two().see_accepted(N[0], &late);
+    assert_eq!(broken(again), Invariant::Membership);
+}
+
+#[test]
+fn a_node_speaks_only_as_a_member_of_an_epoch_that_it_has_entered() {
+    let (nodes, mut ledger) = court();
+    let claim = |epoch, node| Message::Prepare {
+        ballot: Ballot::of(Epoch(epoch), 2, node),
+        from: Slot::new(3),
+    };
+    let early = ledger.see_message(&nodes[0], &claim(1, N[0]));
+    assert_eq!(broken(early), Invariant::Membership);
+    ledger.see_message(&nodes[2], &claim(0, N[2])).unwrap();
+    ledger.epochs = vec![Reign {
+        after: Slot::ZERO,
+        members: NodeSet::first(2),
+    }];
+    let stranger = ledger.see_message(&nodes[2], &claim(0, N[2]));
+    assert_eq!(broken(stranger), Invariant::Membership);
+    let write = Write::Promised(Ballot::of(Epoch(1), 1, N[0]));
+    let mut outbox = Outbox::new();
+    outbox.writes.push(write).unwrap();
+    let (facts, scope) = (Facts::default(), Scope::small());
+    let promises = ledger.see(&nodes[0], &nodes[0], &outbox, &facts, &scope);
+    assert_eq!(broken(promises), Invariant::Membership);
 }
 
 #[test]

@@ -1,4 +1,8 @@
 //! Exploration of the parts of a check, as many at a time as there are processors.
+//!
+//! A part is explored by one thread from its beginning to its end. Dividing a search among threads
+//! would need a shared map of all states, at which they would wait for each other; parts share
+//! nothing but the counter by which they are taken.
 
 use super::{CheckCommand, Part};
 use crate::check::{
@@ -112,6 +116,7 @@ pub(super) fn explored(
             } else {
                 explore(command, part, watch)
             };
+            // Those before it go on: they may have a violation, too, which is then the first.
             if done.bad.is_some() {
                 watches
                     .iter()
@@ -189,6 +194,7 @@ pub(super) fn explore_with(
     let found = match part {
         Part::World(_) => search(explorer, bounds, watch),
         Part::Walks(_, count, first) => {
+            // The command line has checked that the last seed exists.
             let last = first.saturating_add(count.saturating_sub(1));
             walks(explorer, *first..=last, bounds, watch)
         }
@@ -237,6 +243,7 @@ fn storms(
             (Situation::Restarted, power.lost),
             (Situation::Torn, power.torn),
             (Situation::Checkpoint, power.checkpoints),
+            // A walk ends with the check of liveness, unless it ends before.
             (Situation::Healed, u64::from(walked.broken.is_none())),
         ] {
             done.coverage.add(situation, times);

@@ -1,4 +1,7 @@
 //! Report of a check, as text or as JSON.
+//!
+//! The text comes in the order in which a reader needs it: first the counterexample, which is long,
+//! then the outcome and the command right above the prompt of the shell.
 
 use super::parts::Done;
 use super::{Account, CheckCommand, Part};
@@ -112,6 +115,7 @@ impl Report<'_> {
             )
         });
         wrapped(out, "reached", words)?;
+        // What a violation has kept from happening is not missing.
         if self.account.broken().is_some() {
             return Ok(());
         }
@@ -133,6 +137,7 @@ impl Report<'_> {
     pub(super) fn json(&self, out: &mut Vec<u8>) {
         let account = self.account;
         let exhausted = |done: &Done| done.end == crate::check::End::Exhausted;
+        // Two worlds may have states in common, which count in both.
         let sum = |of: fn(&Done) -> u64| account.done.iter().map(of).sum();
         let most = |of: fn(&Done) -> u64| account.done.iter().map(of).max().unwrap_or(0);
         let broken = account.broken();

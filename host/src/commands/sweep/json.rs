@@ -9,6 +9,7 @@ use serde::Serialize;
 
 /// Writes the report. The failures come first, in rising order of their seeds.
 pub(super) fn write(account: &Account<'_>, out: &mut Vec<u8>) {
+    // All of them, unlike in the text: a program can count.
     for failure in &account.swept.failures {
         write_failure(account, failure, out);
     }

@@ -59,6 +59,7 @@ fn write_suites(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         .with_attribute(("time", seconds(took).as_str()))
         .write_inner_content(|writer| {
             let shard = account.sweep.shard;
+            // Reports of several shards are merged by the names of their suites.
             let of_shard = |name: &str| match shard {
                 Shard::WHOLE => name.to_owned(),
                 shard => format!("{name} of shard {shard}"),
@@ -110,6 +111,7 @@ fn coverage(account: &Account<'_>) -> Vec<Case> {
     let seen = |(name, occurrences, due): (&str, Occurrences, Option<u64>)| Case {
         name: name.to_owned(),
         result: match due {
+            // What occurred has passed, whether it was expected or not.
             _ if occurrences.runs > 0 => Result::Passed,
             Some(due) if swept.runs >= due => Result::Failed {
                 kind: "vacuous".to_owned(),

@@ -29,6 +29,7 @@ fn failures(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         let command = account.sweep.source.command(failure.run_seed);
         writeln!(out, "  repeat it with: {command}")?;
     }
+    // With exactly as many as are listed there are no more.
     if let Some(more @ 1..) = failures.len().checked_sub(FAILURES_MAX) {
         writeln!(out, "and {more} more; --format json lists them all")?;
     }
@@ -124,6 +125,7 @@ fn coverage(account: &Account<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         )?;
     }
     if due.is_unrestricted() {
+        // Their bounds are those of runs that draw all faults and sizes.
         let heading = "averages";
         writeln!(
             out,

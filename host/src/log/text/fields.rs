@@ -1,11 +1,14 @@
 //! Fields of messages and events in the text format: `name=value`, in the order in which the core names them.
+//!
+//! The order and the names are decided in `synod::fields`, for this format, for the JSON log, and
+//! for the display format of the core. Here each kind of value gets its form.
 
 use super::recipients;
 use crate::log::bytes;
 use synod::fields::Fields;
 use synod::{
-    Ballot, Duration, Entry, NodeId, NodeSet, Outcome, Proposal, RequestKey, RequestNumber, Slot,
-    SnapshotId, Value,
+    Ballot, ClientId, Duration, Entry, NodeId, NodeSet, Outcome, Proposal, RequestKey,
+    RequestNumber, Slot, SnapshotId, Value,
 };
 
 /// Writes fields as `name=value`, separated by commas.
@@ -163,6 +166,7 @@ impl Fields for TextFields<'_> {
             Outcome::Evicted => out.extend_from_slice(b"evicted"),
             Outcome::Reused => out.extend_from_slice(b"reused"),
             Outcome::Busy => out.extend_from_slice(b"busy"),
+            Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => bytes::display(out, outcome),
         }
     }
 
@@ -179,11 +183,13 @@ impl Fields for TextFields<'_> {
     }
 }
 
-/// Appends `client_12#3`, or `nonce_` and the nonce of a registration.
+/// Appends `client_12#3`; `nonce_` and the nonce of a registration; or `change#1`.
 fn request_key(out: &mut Vec<u8>, key: RequestKey) {
     if key.number == RequestNumber::REGISTRATION {
         out.extend_from_slice(b"nonce_");
         bytes::hex(out, key.client.0);
+    } else if key.client == ClientId::OPERATOR {
+        bytes::display(out, &key);
     } else {
         out.extend_from_slice(b"client_");
         bytes::number(out, key.client.0);
@@ -196,6 +202,7 @@ fn request_key(out: &mut Vec<u8>, key: RequestKey) {
 pub(crate) fn write_proposal<C: Value>(out: &mut Vec<u8>, proposal: &Proposal<C>) {
     match proposal {
         Proposal::Noop => out.extend_from_slice(b"noop"),
+        Proposal::Reconfigure(_) => bytes::display(out, proposal),
         Proposal::Register { nonce } => {
             out.extend_from_slice(b"register(");
             request_key(out, RequestKey::registration(*nonce));

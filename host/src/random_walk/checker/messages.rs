@@ -1,4 +1,7 @@
 //! Checks of the messages that nodes send, against their writes.
+//!
+//! A message is checked when it leaves, which is after the writes under it are durable. Promises
+//! are the exception: they are compared with what the node had written at the time of its step.
 
 use super::Checker;
 use crate::random_walk::Machine;
@@ -95,6 +98,7 @@ impl Checker {
         checks.ensure(Check::Claim, decided <= self.applied(node), || {
             format!("NODE_{node} announces slot {decided} as decided, but has not applied it")
         })?;
+        // Announcements rise under one ballot, so that only what is new is looked at.
         let told = self.claims.entry(ballot).or_default();
         while *told < decided
             && let Some(next) = told.next()
@@ -156,6 +160,7 @@ impl Checker {
         if said != promise.ballot {
             return Ok(());
         }
+        // What is forgotten as applied need not be reported (rule T2).
         let above = promise.low_water.next().unwrap_or(Slot::FIRST);
         let mut votes = memory.votes.range(promise.from.max(above)..);
         for entry in promise.entries {

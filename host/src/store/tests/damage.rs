@@ -325,7 +325,7 @@ fn a_store_of_the_first_format_is_refused_and_unchanged() {
         let problem = on(memory.clone()).unwrap_err();
         assert_eq!(
             problem.to_string(),
-            "this has format 1, which this program cannot read: use the program that wrote it"
+            "this has format 1, which this program cannot read: use the version of the program that wrote it, or begin with a new directory"
         );
         assert_eq!(memory.bytes(), bytes);
     }

@@ -1,0 +1,57 @@
+//! The simulated operator, who changes the members of the cluster.
+
+use super::event_loop::{Simulation, Stamped};
+use super::observer::Observer;
+use super::setting::Setting;
+use crate::{Change, Epoch, NodeId, NodeSet, Tracer};
+
+impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
+    /// Asks for a change of the members, unless it has taken effect. Returns true if it has.
+    ///
+    /// An operator asks where most is known: at a node of the latest epoch. What the node refuses, and what it loses with
+    /// its power, is asked for again, of the members that there are by then.
+    pub(super) fn change_members<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
+        &mut self,
+        add: NodeSet,
+        remove: NodeSet,
+        tracer: &mut T,
+        observer: &mut O,
+    ) -> bool {
+        let Some((node, epoch)) = self.latest_epoch() else {
+            return false;
+        };
+        let local = self.local_time(node);
+        let Some((member, at, outbox)) = self.live_member(node) else {
+            return false;
+        };
+        let present = member.node.members();
+        // Rule V5: what a change has removed, no later one adds.
+        let add = add.minus(member.node.removed());
+        let members = present.union(add).minus(remove);
+        // Nobody empties a cluster.
+        if members == present || members.is_empty() {
+            return true;
+        }
+        let change = Change { epoch, members };
+        observer.asked_change(&change);
+        let mut tracer = Stamped {
+            at,
+            tracer: &mut *tracer,
+        };
+        // A refusal is one for now.
+        let _ = member.node.reconfigure(local, change, outbox, &mut tracer);
+        self.after_step(node, tracer.tracer, observer);
+        false
+    }
+
+    /// The live node that is in the latest epoch of all, and that epoch; the first of several. `None` if none has joined.
+    fn latest_epoch(&self) -> Option<(NodeId, Epoch)> {
+        let mut latest: Option<(NodeId, Epoch)> = None;
+        for node in self.live_nodes().filter(|node| node.is_active()) {
+            if latest.is_none_or(|(_, epoch)| epoch < node.epoch()) {
+                latest = Some((node.id(), node.epoch()));
+            }
+        }
+        latest
+    }
+}
