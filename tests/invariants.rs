@@ -64,6 +64,7 @@ fn every_invariant_is_exercised_and_holds_under_random_faults() {
                 | Rule::StorageFull
                 | Rule::StorageMiscounted
                 | Rule::Malformed
+                | Rule::HastyChange
         );
         assert_eq!(checked == 0, elsewhere, "{name}");
     }

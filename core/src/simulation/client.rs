@@ -258,10 +258,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             if client.command.is_none() {
                 // Asked for once for each number, as a workload may draw what it gives.
                 client.asked = client.asked.saturating_add(1);
-                client.command = self
-                    .workload
-                    .as_mut()
-                    .and_then(|workload| workload.command(index, client.asked));
+                let workload = self.workload.as_mut();
+                client.command = workload.and_then(|of| of.command(index, client.asked));
             }
             if client.command.is_none() {
                 client.progress = Progress::Done;

@@ -3,13 +3,14 @@
 use super::event_loop::{Simulation, Stamped};
 use super::observer::Observer;
 use super::setting::Setting;
-use crate::{Change, Epoch, NodeId, NodeSet, Tracer};
+use crate::{Change, ChangeError, Epoch, NodeId, NodeSet, ReconfigureError, Tracer};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
-    /// Asks for a change of the members, unless it has taken effect. Returns true if it has.
+    /// Asks for a change of the members, unless it has taken effect. Returns true if it has, or never will.
     ///
-    /// An operator asks where most is known: at a node of the latest epoch. What the node refuses, and what it loses with
-    /// its power, is asked for again, of the members that there are by then.
+    /// An operator asks where most is known: at a node of the latest epoch. A refusal is one for now, and what the node
+    /// loses with its power is not asked for any more: the same is asked again, of the members that there are by then.
+    /// Only a number that was removed is refused for ever (rule V5).
     pub(super) fn change_members<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         add: NodeSet,
@@ -25,8 +26,6 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             return false;
         };
         let present = member.node.members();
-        // Rule V5: what a change has removed, no later one adds.
-        let add = add.minus(member.node.removed());
         let members = present.union(add).minus(remove);
         // Nobody empties a cluster.
         if members == present || members.is_empty() {
@@ -38,10 +37,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             at,
             tracer: &mut *tracer,
         };
-        // A refusal is one for now.
-        let _ = member.node.reconfigure(local, change, outbox, &mut tracer);
+        let asked = member.node.reconfigure(local, change, outbox, &mut tracer);
         self.after_step(node, tracer.tracer, observer);
-        false
+        matches!(
+            asked,
+            Err(ReconfigureError::Change(ChangeError::Removed { .. }))
+        )
     }
 
     /// The live node that is in the latest epoch of all, and that epoch; the first of several. `None` if none has joined.

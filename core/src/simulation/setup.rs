@@ -162,20 +162,25 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         for (index, kill) in (0..).zip(&scenario.kills) {
             let _ = self.scheduler.push(kill.at, SimEvent::Kill(index));
         }
-        if let Some(plan) = self.nemesis.plan_mut() {
-            let mut open = 0;
-            for (index, planned) in (0..).zip(plan.faults()) {
-                // Where the scheduler has no room, the fault does not come.
-                let begin = SimEvent::BeginFault(index);
-                open += u16::from(self.scheduler.push(planned.at, begin).is_ok());
-            }
-            plan.open = open;
-            debug_assert!(
-                usize::from(open) <= plan.len(),
-                "more faults are open than are planned"
-            );
-        }
+        self.schedule_faults();
         Ok(())
+    }
+
+    fn schedule_faults(&mut self) {
+        let Some(plan) = self.nemesis.plan_mut() else {
+            return;
+        };
+        let mut open = 0;
+        for (index, planned) in (0..).zip(plan.faults()) {
+            // Where the scheduler has no room, the fault does not come.
+            let begin = SimEvent::BeginFault(index);
+            open += u16::from(self.scheduler.push(planned.at, begin).is_ok());
+        }
+        plan.open = open;
+        debug_assert!(
+            usize::from(open) <= plan.len(),
+            "more faults are open than are planned"
+        );
     }
 
     /// Adds a node. On a target the function has a stack frame of its own: the node lies in it for a moment, and the run needs

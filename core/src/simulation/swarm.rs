@@ -94,10 +94,7 @@ impl Swarm {
         // What is full at times is where most mistakes of bookkeeping show.
         let is_tight = draw.chance(2, 5);
         let is_bank = draw.chance(1, 2);
-        // Mostly three, the smallest cluster that survives anything; an even number and two for their larger quorums; and one,
-        // which has nobody to ask.
-        let sizes = [3, 3, 3, 3, 3, 5, 5, 5, 4, 7, 7, 2, 1];
-        let drawn = *draw.pick(&sizes).unwrap_or(&3);
+        let drawn = draw.size();
         let founders = self.nodes.unwrap_or(drawn);
         let mut operator = Draw(stream(run_seed, Purpose::MemberSwarm));
         let changes = operator.changes(self.faults, founders);
@@ -329,6 +326,14 @@ impl Draw {
             members = members.union(add).minus(remove);
             push_change(plan, at.min(until), add, remove);
         }
+    }
+
+    /// The number of founders. Mostly three, the smallest cluster that survives anything; an even number and two for their
+    /// larger quorums; and one, which has nobody to ask.
+    fn size(&mut self) -> u16 {
+        *self
+            .pick(&[3, 3, 3, 3, 3, 5, 5, 5, 4, 7, 7, 2, 1])
+            .unwrap_or(&3)
     }
 
     /// A number below a bound; one draw, as for all that follow up to `pick`.

@@ -47,6 +47,7 @@ pub enum Rule {
     Garbled,
     Malformed,
     BrokenState,
+    HastyChange,
 }
 
 const _: () = {
@@ -62,7 +63,7 @@ const _: () = {
 
 impl Rule {
     /// Every rule, in the order of the variants.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Disagreement,
         Self::WrongAnswer,
         Self::Divergence,
@@ -94,6 +95,7 @@ impl Rule {
         Self::Garbled,
         Self::Malformed,
         Self::BrokenState,
+        Self::HastyChange,
     ];
 
     /// Its place in [`Rule::ALL`].
@@ -138,6 +140,7 @@ impl Rule {
             Self::Garbled => "garbled",
             Self::Malformed => "malformed",
             Self::BrokenState => "broken-state",
+            Self::HastyChange => "hasty-change",
         }
     }
 }
@@ -362,6 +365,11 @@ pub enum Violation {
         /// What is wrong with it.
         broken: &'static str,
     },
+    /// A leader proposes a change of the members, and has not heard of a quorum of the new ones (rule V8).
+    HastyChange {
+        /// The leader.
+        node: NodeId,
+    },
 }
 
 impl Violation {
@@ -399,6 +407,7 @@ impl Violation {
             Self::Garbled { .. } => Rule::Garbled,
             Self::Malformed { .. } => Rule::Malformed,
             Self::BrokenState { .. } => Rule::BrokenState,
+            Self::HastyChange { .. } => Rule::HastyChange,
         }
     }
 
@@ -441,7 +450,8 @@ impl fmt::Display for Violation {
             Self::Contradiction { .. }
             | Self::Garbled { .. }
             | Self::Malformed { .. }
-            | Self::BrokenState { .. } => self.fmt_saying(f),
+            | Self::BrokenState { .. }
+            | Self::HastyChange { .. } => self.fmt_saying(f),
         }
     }
 }
@@ -600,6 +610,10 @@ impl Violation {
             Self::BrokenState { node, broken } => {
                 write!(f, "{node} is in a state that it must not be in: {broken}")
             }
+            Self::HastyChange { node } => write!(
+                f,
+                "{node} proposes new members, of which no quorum has said how far it is"
+            ),
             _ => f.write_str(self.name()),
         }
     }
@@ -662,6 +676,7 @@ mod tests {
                 node,
                 broken: "is odd",
             },
+            Violation::HastyChange { node },
         ];
         assert_eq!(all.map(|violation| violation.rule()), Rule::ALL);
         let texts: BTreeSet<_> = all.iter().map(ToString::to_string).collect();

@@ -34,6 +34,8 @@ pub(super) struct Memory<const WINDOW: usize> {
     named: Ballot,
     /// Whether it has ever asked to join as one that votes, in any of its lives (rule J1).
     joins: bool,
+    /// Whether it has ever answered a heartbeat, and so said how far it has applied the log.
+    answers: bool,
     /// How far it has applied the log.
     pub(super) applied: Slot,
     /// The epoch that it is in, which is written with the state, and not as a promise (rule V6).
@@ -63,6 +65,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             spent: Ballot::NULL,
             named: Ballot::NULL,
             joins: false,
+            answers: false,
             applied: Slot::ZERO,
             epoch: Epoch::FIRST,
         }
@@ -291,6 +294,16 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         self.joins
     }
 
+    /// A node answers a heartbeat.
+    pub(super) fn answers(&mut self) {
+        self.answers = true;
+    }
+
+    /// Whether a node has ever answered a heartbeat.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answers
+    }
+
     /// A node says that the log is decided up to a slot: it has applied that.
     fn decides(&self, node: NodeId, decided: Slot, seen: &mut Seen) -> Result<(), Violation> {
         seen.check(Rule::NotChosen);
@@ -393,15 +406,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
                 slot: low_water,
             });
         }
-        // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
-        let mut votes = Window::new(low_water);
-        for vote in node.votes() {
-            let kept = votes.put(vote.slot, vote.ballot);
-            debug_assert!(
-                kept,
-                "a vote is taken for forgotten for which there was no room"
-            );
-        }
+        let votes = ballots_of(node);
         // What it had given up as applied, and has not applied any more.
         let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());
         while let Some(slot) = given_up {
@@ -429,4 +434,20 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         self.promised = node.promised();
         Ok(())
     }
+}
+
+/// The ballots of the votes that a node has, by slot.
+fn ballots_of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
+    node: &Node<M, WINDOW, CLIENTS, PAGE>,
+) -> Window<Ballot, WINDOW> {
+    // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
+    let mut votes = Window::new(node.low_water());
+    for vote in node.votes() {
+        let kept = votes.put(vote.slot, vote.ballot);
+        debug_assert!(
+            kept,
+            "a vote is taken for forgotten for which there was no room"
+        );
+    }
+    votes
 }

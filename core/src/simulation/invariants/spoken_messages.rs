@@ -127,8 +127,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             }
             Message::ProbeReply {
                 highest: ballot, ..
+            } => memory.names(node, *ballot),
+            Message::HeartbeatReply { ballot, .. } => {
+                memory.answers();
+                memory.names(node, *ballot);
             }
-            | Message::HeartbeatReply { ballot, .. } => memory.names(node, *ballot),
             // By any other page a node that has no snapshot yet says that it does not vote (rule J1).
             Message::Join { page: 0, .. } => memory.joins(),
             _ => {}
@@ -197,9 +200,30 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             };
             if self.ballots.propose(claim, &self.epochs, &mut self.seen)? {
                 self.asked_for(claim)?;
+                if let Proposal::Reconfigure(change) = proposal
+                    && change.epoch == ballot.epoch()
+                {
+                    self.is_heard(node, change.members)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// A leader proposes members of which a quorum has told it how far they are (rule V8). What exactly they have told this
+    /// leader is not followed; who has never answered a heartbeat has told nobody.
+    fn is_heard(&mut self, leader: NodeId, members: NodeSet) -> Result<(), Violation> {
+        self.seen.check(Rule::HastyChange);
+        let has_answered = |node: &NodeId| {
+            let memory = self.memories.get(usize::from(node.0));
+            *node == leader || memory.is_some_and(Memory::has_answered)
+        };
+        let heard: NodeSet = members.iter().filter(has_answered).collect();
+        if heard.is_quorum(members) {
+            Ok(())
+        } else {
+            Err(Violation::HastyChange { node: leader })
+        }
     }
 
     /// A leader tells the digest of the log up to where it says that it is decided, and not up to elsewhere.

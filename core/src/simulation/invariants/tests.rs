@@ -8,8 +8,8 @@ use crate::simulation::{
     Fixed, KvScript, Network, Perfect, Scenario, Simulation, Size, Verdict, Workload,
 };
 use crate::{
-    Ballot, ClientId, Envelope, MalformedPage, Message, NodeSet, Outbox, Outgoing, Reader, Reply,
-    RequestKey, RequestNumber, Role, SnapshotId, Writer,
+    Ballot, Change, ClientId, Envelope, Epoch, MalformedPage, Message, NodeSet, Outbox, Outgoing,
+    Reader, Reply, RequestKey, RequestNumber, Role, SnapshotId, Writer,
 };
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -215,6 +215,29 @@ fn a_value_that_nobody_asked_for_is_found() {
         scene.says(node, accept),
         Violation::Invented { node, slot, ballot }
     );
+}
+
+/// The third node has answered heartbeats, and whoever is not of the cluster yet has told nobody how far it is.
+#[test]
+fn v8_a_leader_that_proposes_members_which_have_said_nothing_is_found() {
+    let strangers = NodeSet::only(NodeId(40)).union(NodeSet::only(LEADER));
+    for (members, found) in [(NodeSet::first(3), false), (strangers, true)] {
+        let mut scene = Scene::new();
+        let (epoch, ballot) = (Epoch::FIRST, scene.ballot());
+        let change = Change { epoch, members };
+        scene.checkers.asked_change(&change);
+        let leader = scene.node(LEADER);
+        let proposals = [Proposal::Reconfigure(change)];
+        let accept = Message::Accept {
+            ballot,
+            first: leader.applied().checked_add(12).unwrap(),
+            decided: Slot::new(1),
+            proposals: Proposals::<Machine, 2>::from_slice(&proposals).unwrap(),
+        };
+        let hasty = Err(Violation::HastyChange { node: LEADER });
+        let judged = scene.step(&leader, &[], &[accept], &[]);
+        assert_eq!(judged == hasty, found, "{judged:?}");
+    }
 }
 
 #[test]
