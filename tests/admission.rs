@@ -89,6 +89,10 @@ fn n1_a_node_without_rounds_left_claims_no_more() {
         last,
         "and has not wrapped"
     );
+    // Its turn never comes again, so it asks instead what is decided (rule L8).
+    let asked = c.trace.sent(honest, MessageKind::Learn);
+    c.run_for(millis(3_000));
+    assert!(c.trace.sent(honest, MessageKind::Learn) > asked);
 }
 
 #[test]

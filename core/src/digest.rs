@@ -142,28 +142,7 @@ impl Digest {
     fn message<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
         self.word(run_len(message.kind().index()));
         match message {
-            Message::Join {
-                snapshot,
-                page,
-                count,
-            } => {
-                self.word(u64::from(snapshot.is_some()));
-                if let Some(SnapshotId { at, digest }) = snapshot {
-                    self.words([at.number(), *digest, u64::from(*count)]);
-                }
-                self.word(u64::from(*page));
-            }
-            Message::Welcome {
-                snapshot,
-                page,
-                pages,
-                bytes,
-            } => {
-                // Two numbers of 32 bits in one word, as each word costs a multiplication.
-                let place = u64::from(*page) << 32 | u64::from(*pages);
-                self.words([snapshot.at.number(), snapshot.digest, place]);
-                self.put(bytes);
-            }
+            Message::Join { .. } | Message::Welcome { .. } => self.about_snapshots(message),
             Message::Probe { ballot } => self.word(ballot.bits()),
             Message::ProbeReply {
                 ballot,
@@ -208,6 +187,35 @@ impl Digest {
                 self.words([key.client.0, request]);
                 self.outcome(outcome);
             }
+        }
+    }
+
+    /// Folds in the fields of messages about snapshots.
+    fn about_snapshots<M: StateMachine, const PAGE: usize>(&mut self, message: &Message<M, PAGE>) {
+        match message {
+            Message::Join {
+                snapshot,
+                page,
+                count,
+            } => {
+                self.word(u64::from(snapshot.is_some()));
+                if let Some(SnapshotId { at, digest }) = snapshot {
+                    self.words([at.number(), *digest, u64::from(*count)]);
+                }
+                self.word(u64::from(*page));
+            }
+            Message::Welcome {
+                snapshot,
+                page,
+                pages,
+                bytes,
+            } => {
+                // Two numbers of 32 bits in one word, as each word costs a multiplication.
+                let place = u64::from(*page) << 32 | u64::from(*pages);
+                self.words([snapshot.at.number(), snapshot.digest, place]);
+                self.put(bytes);
+            }
+            _ => debug_assert!(false, "{:?} is not about snapshots", message.kind()),
         }
     }
 
@@ -261,6 +269,31 @@ impl Digest {
             }
             _ => debug_assert!(false, "{:?} is not about slots", message.kind()),
         }
+    }
+
+    /// Folds in what a link has done to a message.
+    fn link<M: StateMachine, const PAGE: usize>(&mut self, event: &Event<'_, M, PAGE>) {
+        let message = match event {
+            Event::Lost { to, message } => {
+                self.word(about(4, *to));
+                message
+            }
+            Event::Duplicated { to, message } => {
+                self.word(about(20, *to));
+                message
+            }
+            Event::Delayed {
+                to,
+                message,
+                by,
+                cause,
+            } => {
+                self.words([about(21, *to), by.as_micros(), run_len(cause.index())]);
+                message
+            }
+            _ => return debug_assert!(false, "no link does that"),
+        };
+        self.message(message);
     }
 
     /// Folds in a queue that was full, by its name, which outlives the order of the variants.
@@ -369,10 +402,6 @@ impl Digest {
                 self.word(about(3, *from));
                 self.message(message);
             }
-            Event::Lost { to, message } => {
-                self.word(about(4, *to));
-                self.message(message);
-            }
             Event::Ignored { from, kind, reason } => {
                 self.words([about(5, *from), run_len(kind.index())]);
                 self.put(reason.name().as_bytes());
@@ -407,18 +436,8 @@ impl Digest {
             Event::Killed => self.word(17),
             Event::Exhausted => self.word(18),
             Event::Restarted => self.word(19),
-            Event::Duplicated { to, message } => {
-                self.word(about(20, *to));
-                self.message(message);
-            }
-            Event::Delayed {
-                to,
-                message,
-                by,
-                cause,
-            } => {
-                self.words([about(21, *to), by.as_micros(), run_len(cause.index())]);
-                self.message(message);
+            Event::Lost { .. } | Event::Duplicated { .. } | Event::Delayed { .. } => {
+                self.link(event);
             }
             Event::FaultBegan { planned } => self.planned(22, planned),
             Event::FaultEnded { planned } => self.planned(23, planned),

@@ -371,8 +371,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
-    /// Passes each kind of message to its handler, if the node is in a phase in which it takes that kind.
-    fn dispatch<T: Tracer<M, PAGE>>(
+    /// Rules J2, V1, V6 and V7: checks that the node is in a phase in which it takes a message of this kind, that a claim is
+    /// one of its own epoch, and that whoever claims or is counted is a member of that epoch.
+    fn check_sender<T: Tracer<M, PAGE>>(
         &mut self,
         step: &mut Step<'_, M, PAGE, T>,
         from: NodeId,
@@ -381,17 +382,28 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if !self.is_active() && !message.may_precede_joining() {
             return Err(Reason::WrongPhase);
         }
-        let is_stranger = !self.members().contains(from);
-        if let Some(ballot) = message.claimed() {
-            if ballot.epoch() != self.epoch() && !self.makes(Mutant::VotesInAnyEpoch) {
-                return self.on_other_epoch(step, from, ballot, message);
-            }
-            if is_stranger {
-                return Err(Reason::NotAMember);
-            }
-        } else if is_stranger && message.is_counted() {
+        let claimed = message.claimed();
+        if let Some(ballot) = claimed
+            && ballot.epoch() != self.epoch()
+            && !self.makes(Mutant::VotesInAnyEpoch)
+        {
+            return self.on_other_epoch(step, from, ballot, message);
+        }
+        let is_for_members = claimed.is_some() || message.is_counted();
+        if is_for_members && !self.members().contains(from) {
             return Err(Reason::NotAMember);
         }
+        Ok(())
+    }
+
+    /// Passes each kind of message to its handler.
+    fn dispatch<T: Tracer<M, PAGE>>(
+        &mut self,
+        step: &mut Step<'_, M, PAGE, T>,
+        from: NodeId,
+        message: &Message<M, PAGE>,
+    ) -> Result<(), Reason> {
+        self.check_sender(step, from, message)?;
         match message {
             Message::Join { .. } => self.on_join(step, from, message),
             Message::Welcome { .. } => self.on_welcome(step, from, message),

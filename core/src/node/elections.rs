@@ -4,6 +4,7 @@ use super::{LeaderContact, Node, Phase, Step};
 use crate::mutant::Mutant;
 use crate::random::span_from;
 use crate::roles::acceptor::PrepareVerdict;
+use crate::roles::leader::Adoption;
 use crate::roles::scout::{PromiseVerdict, Scout};
 use crate::timer::Timer;
 use crate::{
@@ -292,12 +293,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         else {
             return;
         };
-        let (ballot, (low_water, owner)) = (scout.ballot(), scout.low_water());
-        let low_water = if self.makes(Mutant::LowWaterIgnored) {
-            Slot::ZERO
-        } else {
-            low_water
-        };
+        let (ballot, (mut low_water, owner)) = (scout.ballot(), scout.low_water());
+        if self.makes(Mutant::LowWaterIgnored) {
+            low_water = Slot::ZERO;
+        }
         // Rule S6: to propose below the mark could decide a slot a second time. The scout stays complete, and each slot
         // that is applied, and each firing of its timer, leads here again.
         if self.replica.applied() < low_water {
@@ -310,14 +309,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             return;
         }
         let applied = self.replica.applied();
-        let Some(adoption) = self.leader.adopt(applied, self.replica.membership()) else {
-            return;
-        };
-        let crate::roles::leader::Adoption {
+        let Some(Adoption {
             reproposed,
             noops,
             next_slot,
-        } = adoption;
+        }) = self.leader.adopt(applied, self.replica.membership())
+        else {
+            return;
+        };
         step.trace(Role::Scout, Event::Stopped);
         step.trace(
             Role::Leader,

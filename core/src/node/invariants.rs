@@ -33,6 +33,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if self.halt.is_some() || self.mistake.is_any() {
             return Ok(());
         }
+        ensure(
+            !self
+                .leader
+                .could_lead(self.replica.applied(), self.members()),
+            "has its quorum and the log up to its low-water mark, and does not lead (S6)",
+        )?;
         self.replica.check_requests()?;
         self.check_request_invariants()
     }
@@ -64,6 +70,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.check_contact_invariants()?;
         if !self.last_step.is_near_the_end() {
             self.check_timer_invariants()?;
+            self.check_turn_invariants()?;
         }
         if self.is_active() {
             Ok(())
@@ -277,7 +284,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         Ok(())
     }
 
-    /// Checks that whatever may be lost is repeated: the node has armed a timer for all that it waits for.
+    /// Checks that whatever may be lost is repeated: the node has armed a timer for all that others owe it.
     fn check_timer_invariants(&self) -> Result<(), &'static str> {
         let is_armed = |timer| self.timers.is_armed(timer);
         let leads = self.leader.leading().is_some();
@@ -325,6 +332,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "hears no leader, and asks nobody what is decided (L8)",
         )?;
         ensure(
+            !self.replica.is_behind() || is_armed(Timer::Learn),
+            "misses a decision, and asks nobody (R2)",
+        )
+    }
+
+    /// Checks that a node which neither leads nor runs for election has its turn to come, and no other one has.
+    fn check_turn_invariants(&self) -> Result<(), &'static str> {
+        let is_armed = |timer| self.timers.is_armed(timer);
+        let leads = self.leader.leading().is_some();
+        ensure(
             !leads || !is_armed(Timer::Election),
             "leads, and waits for its turn to claim (L5)",
         )?;
@@ -334,10 +351,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 || leads
                 || is_armed(Timer::Election),
             "follows a leader, and would not notice that it is silent (F2)",
-        )?;
-        ensure(
-            !self.replica.is_behind() || is_armed(Timer::Learn),
-            "misses a decision, and asks nobody (R2)",
         )?;
         // Rule N1: whoever has used up the rounds claims nothing, and waits for no turn.
         let claims_again = Ballot::succeeding(self.highest_seen, self.config.node).is_some()

@@ -46,9 +46,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let highest = self.highest_seen.max(self.acceptor.promised());
         // Rule N1: when the rounds are used up, this node claims no more ballots; it still promises and accepts.
         let Some(ballot) = Ballot::succeeding(highest, self.config.node) else {
-            step.trace(Role::Leader, Event::Exhausted);
-            self.contact = LeaderContact::Waiting;
-            return self.watch_gap(step);
+            return self.claim_no_more(step);
         };
         // Nothing is written: a probe promises nothing, and uses up no round.
         self.leader.begin_probe(ballot);
@@ -136,9 +134,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.replica.applied().next(),
         ) else {
             self.leader.resign();
-            step.trace(Role::Leader, Event::Exhausted);
-            return;
+            self.timers.cancel(Timer::Scout);
+            return self.claim_no_more(step);
         };
         self.begin_scout(step, ballot, first);
+    }
+
+    /// Rule N1: the rounds of this epoch, or the slots, are used up. The node waits for a claim of another one, and as it
+    /// has no turn of its own any more, it asks the others for what is decided (rule L8).
+    #[cold]
+    fn claim_no_more<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
+        step.trace(Role::Leader, Event::Exhausted);
+        self.contact = LeaderContact::Waiting;
+        self.watch_gap(step);
     }
 }

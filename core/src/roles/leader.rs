@@ -577,6 +577,12 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         Err(ChangeError::Behind { node, by })
     }
 
+    /// Rule S6: true if a scout has its quorum, and nothing keeps it from leading any more.
+    pub(crate) fn could_lead(&self, applied: Slot, members: NodeSet) -> bool {
+        self.scout()
+            .is_some_and(|scout| scout.is_complete(members) && scout.low_water().0 <= applied)
+    }
+
     /// Rule L6: returns true if a quorum, including the leader, has answered since the last check, and begins a new
     /// count.
     pub(crate) fn count_quorum(&mut self, members: NodeSet) -> bool {

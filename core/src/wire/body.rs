@@ -56,12 +56,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             ballot,
             granted,
             highest,
-        } => {
-            // Both ballots are whole: the second one is what a claimant has to exceed (rule S1).
-            put_ballot(to, *ballot)?;
-            to.put_u8(u8::from(*granted));
-            put_ballot(to, *highest)?;
-        }
+        } => put_probe_reply(to, *ballot, *granted, *highest)?,
         Message::Prepare { ballot, from: slot }
         | Message::Decision {
             ballot,
@@ -104,6 +99,18 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
         } => put_response(to, *key, *fingerprint, outcome),
     }
     Ok(())
+}
+
+/// Writes an answer to a probe. Both ballots are whole: the second one is what a claimant has to exceed (rule S1).
+fn put_probe_reply(
+    to: &mut Writer<'_>,
+    ballot: Ballot,
+    granted: bool,
+    highest: Ballot,
+) -> Result<(), Unencodable> {
+    put_ballot(to, ballot)?;
+    to.put_u8(u8::from(granted));
+    put_ballot(to, highest)
 }
 
 /// Writes an answer to a request.
@@ -215,20 +222,7 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
     from: &mut Reader<'_>,
 ) -> Option<Message<M, PAGE>> {
     Some(match kind {
-        MessageKind::Join => {
-            let count = from.u8()?;
-            let page = from.u32()?;
-            let snapshot = if count > 0 {
-                Some(snapshot(from)?)
-            } else {
-                None
-            };
-            Message::Join {
-                snapshot,
-                page,
-                count: count.max(1),
-            }
-        }
+        MessageKind::Join => read_join(from)?,
         MessageKind::Welcome => Message::Welcome {
             snapshot: snapshot(from)?,
             page: from.u32()?,
@@ -281,6 +275,23 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
             fingerprint: from.u32()?,
             outcome: outcome(from)?,
         },
+    })
+}
+
+fn read_join<M: StateMachine, const PAGE: usize>(
+    from: &mut Reader<'_>,
+) -> Option<Message<M, PAGE>> {
+    let count = from.u8()?;
+    let page = from.u32()?;
+    let snapshot = if count > 0 {
+        Some(snapshot(from)?)
+    } else {
+        None
+    };
+    Some(Message::Join {
+        snapshot,
+        page,
+        count: count.max(1),
     })
 }
 

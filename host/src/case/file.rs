@@ -310,25 +310,12 @@ impl File {
         options.nodes = self.nodes.unwrap_or(options.nodes);
         options.clients = self.clients.unwrap_or(options.clients);
         options.requests = self.requests.unwrap_or(options.requests);
-        let is_bank = match self.machine.as_deref() {
-            None | Some("kv") => false,
-            Some("bank") => true,
-            Some(other) => return Err(Invalid::value("machine", &other, &"kv or bank")),
-        };
+        let machine = self.machine.as_deref().unwrap_or("kv");
+        let is_bank = one_of("machine", machine, MACHINES)?;
         options.machine = if is_bank { Machine::Bank } else { Machine::Kv };
-        let room = match self.room.as_deref() {
-            None | Some("roomy") => Capacities::Roomy,
-            Some("tight") => Capacities::Tight,
-            Some("wide") => Capacities::Wide,
-            Some(other) => {
-                return Err(Invalid::value("room", &other, &"tight, roomy or wide"));
-            }
-        };
-        let has_least_storage = match self.storage.as_deref() {
-            None | Some("ample") => false,
-            Some("least") => true,
-            Some(other) => return Err(Invalid::value("storage", &other, &"least or ample")),
-        };
+        let room = one_of("room", self.room.as_deref().unwrap_or("roomy"), ROOMS)?;
+        let storage = self.storage.as_deref().unwrap_or("ample");
+        let has_least_storage = one_of("storage", storage, STORAGES)?;
         // After the options have their other values, since the default jitter depends on the delay.
         let link = self.link.link(&options);
         (options.delay, options.jitter, options.loss_ppm) =
@@ -378,6 +365,34 @@ impl File {
         vacuity::check(&trial, script.as_ref())?;
         Ok((Case { trial, script }, self.outcome))
     }
+}
+
+/// Whether the machine is a bank, by name.
+const MACHINES: [(&str, bool); 2] = [("kv", false), ("bank", true)];
+
+/// The room of a trial, by name.
+const ROOMS: [(&str, Capacities); 3] = [
+    ("tight", Capacities::Tight),
+    ("roomy", Capacities::Roomy),
+    ("wide", Capacities::Wide),
+];
+
+/// Whether the storage is the least that a node needs, by name.
+const STORAGES: [(&str, bool); 2] = [("least", true), ("ample", false)];
+
+/// Returns the value of a key by its name.
+fn one_of<T: Copy, const N: usize>(
+    key: &'static str,
+    name: &str,
+    values: [(&str, T); N],
+) -> Result<T, Invalid> {
+    let found = values.iter().find(|(known, _)| *known == name);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names = values.map(|(name, _)| name);
+        let (last, others) = names.split_last().unwrap_or((&"nothing", &[]));
+        let takes = format!("{} or {last}", others.join(", "));
+        Invalid::value(key, &name, &takes)
+    })
 }
 
 impl ScriptTable {

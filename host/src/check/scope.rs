@@ -98,6 +98,12 @@ impl Scope {
     /// competing claims, several slots, promises of several pages, losses of power anywhere, heartbeats, and changes of the
     /// members.
     pub fn worlds() -> Vec<Self> {
+        let mut worlds = Self::worlds_of_fixed_members();
+        worlds.extend(Self::worlds_of_changing_members());
+        worlds
+    }
+
+    fn worlds_of_fixed_members() -> Vec<Self> {
         let small = Self::small();
         vec![
             small.clone(),
@@ -141,9 +147,15 @@ impl Scope {
             },
             Self {
                 timers: vec![Timer::Election, Timer::Quorum, Timer::Learn],
-                ..small.clone()
+                ..small
             },
-            // From here on the members change: two nodes leave, and go on as long as they do not know it.
+        ]
+    }
+
+    fn worlds_of_changing_members() -> Vec<Self> {
+        let small = Self::small();
+        vec![
+            // Two nodes leave, and go on as long as they do not know it.
             Self {
                 changes: 1,
                 slots: 2,
@@ -205,8 +217,8 @@ impl Scope {
         ]
     }
 
-    /// Returns a scope for random walks, too large for a search: everything that three nodes and
-    /// a newcomer, which takes the place of one of them, can do in a few rounds. Every timer may fire, and no kind of message is lost for certain.
+    /// Returns a scope for random walks, too large for a search: everything that three nodes and a newcomer, which takes
+    /// the place of one of them, can do in a few rounds. Every timer may fire, and no kind of message is lost for certain.
     pub fn large() -> Self {
         Self {
             nodes: 4,

@@ -5,6 +5,7 @@
 //! zero anyway.
 
 use super::Summary;
+use crate::Finished;
 use crate::json::{self, Hex, List, Pairs, Text};
 use crate::leadership::Leadership;
 use crate::membership::Replacement;
@@ -19,8 +20,8 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     let some = |(name, count): (&'static str, u64)| (count > 0).then_some((name, count));
     let ignored = Reason::ALL.map(|reason| (reason.name(), tally.ignored(reason)));
     let full = Queue::ALL.map(|queue| (queue.name(), tally.full(queue)));
-    let leaders = finished.leaderships.all();
     let marks = finished.marks.iter();
+    let replaced = finished.replaced.iter().copied();
     json::line(
         out,
         &Object {
@@ -57,22 +58,10 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
             ignored: Pairs::of(ignored.into_iter().filter_map(some)),
             full: Pairs::of(full.into_iter().filter_map(some)),
             elections: tally.adopted,
-            leaders: List::of(leaders.iter().map(Leader::of)),
-            members: finished.has_changed_members().then(|| Members {
-                epoch: finished.members.epoch.0,
-                nodes: List::of(numbers(finished.members.members)),
-                retired: finished.members.retired,
-            }),
-            epochs: finished.has_changed_members().then(|| {
-                let epochs = finished.epochs.all().iter();
-                List::of(epochs.map(|began| EpochObject {
-                    epoch: began.epoch.0,
-                    from_us: began.from.as_micros(),
-                    members: List::of(numbers(began.members)),
-                }))
-            }),
-            replaced: (!finished.replaced.is_empty())
-                .then(|| List::of(finished.replaced.iter().copied().map(Replaced::of))),
+            leaders: List::of(finished.leaderships.all().iter().map(Leader::of)),
+            members: finished.has_changed_members().then(|| members(finished)),
+            epochs: finished.has_changed_members().then(|| epochs(finished)),
+            replaced: (replaced.len() > 0).then(|| List::of(replaced.map(Replaced::of))),
             preempted: tally.preempted,
             stepped_down: tally.stepped_down,
             suspected: tally.suspected,
@@ -93,6 +82,25 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
             digest: Hex(finished.digest.value()),
         },
     );
+}
+
+/// Returns the membership at the end.
+fn members(finished: &Finished) -> impl Serialize {
+    Members {
+        epoch: finished.members.epoch.0,
+        nodes: List::of(numbers(finished.members.members)),
+        retired: finished.members.retired,
+    }
+}
+
+/// Returns the epochs in their order.
+fn epochs(finished: &Finished) -> impl Serialize {
+    let epochs = finished.epochs.all().iter();
+    List::of(epochs.map(|began| EpochObject {
+        epoch: began.epoch.0,
+        from_us: began.from.as_micros(),
+        members: List::of(numbers(began.members)),
+    }))
 }
 
 /// The summary. Counts by kind leave out zeros. The type parameters are sequences that are written

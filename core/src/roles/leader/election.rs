@@ -151,27 +151,22 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             "would propose under the low-water mark (S6)"
         );
         let ballot = scout.ballot();
-        let mut last = if self.mistake.is(Mutant::AdoptedIgnored) {
-            applied
-        } else {
-            scout.last_adopted().max(applied)
-        };
+        let mut last = scout.last_adopted().max(applied);
+        if self.mistake.is(Mutant::AdoptedIgnored) {
+            last = applied;
+        }
         let mut commanders = Window::new(applied);
         let (mut reproposed, mut noops, mut unchosen) = (0, 0, 0);
-        let mut last_slot = Slot::new(u64::MAX);
-        let mut slot = applied;
+        let (mut slot, mut last_slot) = (applied, Slot::new(u64::MAX));
         while slot < last {
             slot = slot.next()?;
-            if self.mistake.is(Mutant::HolesLeft) && scout.adopted(slot).is_none() {
+            let adopted = scout.adopted(slot).map(|entry| entry.proposal);
+            if self.mistake.is(Mutant::HolesLeft) && adopted.is_none() {
                 continue;
             }
-            let proposal = scout
-                .adopted(slot)
-                .map_or(Proposal::Noop, |entry| entry.proposal);
-            match scout.adopted(slot) {
-                Some(_) => reproposed += 1,
-                None => noops += 1,
-            }
+            reproposed += u32::from(adopted.is_some());
+            noops += u32::from(adopted.is_none());
+            let proposal = adopted.unwrap_or(Proposal::Noop);
             let placed = commanders.put(slot, Commander::new(proposal));
             // An election fails if an acceptor reports a slot that no leader could have used: one that is more than a
             // window above what is applied here, although the low-water marks of the quorum are not above that.
