@@ -34,8 +34,8 @@ pub(super) struct Memory<const WINDOW: usize> {
     named: Ballot,
     /// Whether it has ever asked to join as one that votes, in any of its lives (rule J1).
     joins: bool,
-    /// Whether it has ever answered a heartbeat, and so said how far it has applied the log.
-    answers: bool,
+    /// Whether it has ever led or answered a heartbeat, and so said how far it has applied the log.
+    has_reported: bool,
     /// How far it has applied the log.
     pub(super) applied: Slot,
     /// The epoch that it is in, which is written with the state, and not as a promise (rule V6).
@@ -65,7 +65,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             spent: Ballot::NULL,
             named: Ballot::NULL,
             joins: false,
-            answers: false,
+            has_reported: false,
             applied: Slot::ZERO,
             epoch: Epoch::FIRST,
         }
@@ -294,14 +294,14 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         self.joins
     }
 
-    /// A node answers a heartbeat.
-    pub(super) fn answers(&mut self) {
-        self.answers = true;
+    /// A node says how far it has applied the log, as one that leads or follows.
+    pub(super) fn reports(&mut self) {
+        self.has_reported = true;
     }
 
-    /// Whether a node has ever answered a heartbeat.
-    pub(super) fn has_answered(&self) -> bool {
-        self.answers
+    /// Whether a node has ever said how far it is.
+    pub(super) fn has_reported(&self) -> bool {
+        self.has_reported
     }
 
     /// A node says that the log is decided up to a slot: it has applied that.

@@ -128,8 +128,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             Message::ProbeReply {
                 highest: ballot, ..
             } => memory.names(node, *ballot),
+            Message::Accept { .. } | Message::Heartbeat { .. } => memory.reports(),
             Message::HeartbeatReply { ballot, .. } => {
-                memory.answers();
+                memory.reports();
                 memory.names(node, *ballot);
             }
             // By any other page a node that has no snapshot yet says that it does not vote (rule J1).
@@ -211,14 +212,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     }
 
     /// A leader proposes members of which a quorum has told it how far they are (rule V8). What exactly they have told this
-    /// leader is not followed; who has never answered a heartbeat has told nobody.
+    /// leader is not followed, and whoever adopts a change relies on the leader that has proposed it; but who has never led
+    /// nor answered a heartbeat has told nobody.
     fn is_heard(&mut self, leader: NodeId, members: NodeSet) -> Result<(), Violation> {
         self.seen.check(Rule::HastyChange);
-        let has_answered = |node: &NodeId| {
+        let has_reported = |node: &NodeId| {
             let memory = self.memories.get(usize::from(node.0));
-            *node == leader || memory.is_some_and(Memory::has_answered)
+            memory.is_some_and(Memory::has_reported)
         };
-        let heard: NodeSet = members.iter().filter(has_answered).collect();
+        let heard: NodeSet = members.iter().filter(has_reported).collect();
         if heard.is_quorum(members) {
             Ok(())
         } else {

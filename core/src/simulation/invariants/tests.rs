@@ -939,7 +939,7 @@ fn a_state_that_the_log_does_not_give_is_found() {
 fn two_chosen_values_are_found_whichever_is_chosen_first() {
     let members = NodeSet::first(5);
     let mut epochs = Epochs::new();
-    assert!(epochs.enter(members, crate::Epoch::FIRST, members));
+    assert!(epochs.enter(members, Epoch::FIRST, members));
     let (low, high) = (Ballot::new(1, NodeId(0)), Ballot::new(2, NodeId(4)));
     let (slot, asked) = (Slot::FIRST, unheard_of());
     let run = |votes: &[(u16, Ballot, Asks)]| {
