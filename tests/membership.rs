@@ -421,6 +421,14 @@ fn v6_an_epoch_outlives_a_loss_of_power_of_all_members() {
     }
 }
 
+/// Whether a node has installed a snapshot, besides that of the founders.
+fn has_installed(c: &Cluster, node: u16) -> bool {
+    c.saw(
+        node,
+        |event| matches!(event, EventKind::Installed { at, .. } if *at > slot(10)),
+    )
+}
+
 /// A node misses the change and all that is decided around it: a snapshot brings the members with the state.
 #[test]
 fn v1_a_snapshot_carries_the_members() {
@@ -444,9 +452,47 @@ fn v1_a_snapshot_carries_the_members() {
     }
     c.heal();
     c.run_until("all have applied the same", Cluster::is_settled);
-    assert!(c.saw(2, |event| matches!(event, EventKind::Installed { .. })));
+    assert!(has_installed(&c, 2));
     assert_eq!(c.node(2).members(), node_set(&[0, 1, 2, 3]));
     assert!(c.node(2).is_voting());
+}
+
+/// Node 2 has voted for a slot above the change when a snapshot takes it past both: it cannot know where the epoch has
+/// ended, and tells nobody of that vote.
+#[test]
+fn v3_no_vote_of_an_earlier_epoch_outlives_a_snapshot() {
+    let mut c = Cluster::with_learners(3, 4, 6);
+    c.decide(0, 3);
+    c.run_for(millis(500));
+    let end = c.applied(2);
+    c.make_leader(0);
+    let ballot = c.node(0).leading().unwrap();
+    c.isolate(2);
+    let above = end.next().unwrap().next().unwrap();
+    c.inject(
+        0,
+        2,
+        Message::Accept {
+            ballot,
+            first: above,
+            decided: end,
+            proposals: [Proposal::Noop].into_iter().collect(),
+        },
+    );
+    assert!(c.node(2).votes().any(|vote| vote.slot == above));
+    c.reconfigure(0, &[0, 1, 2, 3]).unwrap();
+    c.run_until("they are in the next epoch", |c| {
+        (0..2).all(|node| c.node(node).epoch() == Epoch(1)) && c.leader().is_some()
+    });
+    c.decide(0, 30);
+    c.heal();
+    c.run_until("a snapshot is installed", |c| has_installed(c, 2));
+    assert!(
+        c.node(2)
+            .votes()
+            .all(|vote| vote.ballot.epoch() == Epoch(1))
+    );
+    c.run_until("all have applied the same", Cluster::is_settled);
 }
 
 /// Each of the original members is replaced, one after the other; then all at once.

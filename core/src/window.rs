@@ -220,17 +220,6 @@ impl<T, const WINDOW: usize> Window<T, WINDOW> {
         }
     }
 
-    /// Drops the values of slots above `slot` that do not satisfy `fits`.
-    pub(crate) fn retain_above(&mut self, slot: Slot, fits: impl Fn(&T) -> bool) {
-        let mut next = Some(slot.max(self.floor)).and_then(Slot::next);
-        while let Some(slot) = next.filter(|slot| self.covers(*slot)) {
-            if let Some(place) = self.places.get_mut(Self::index(slot)) {
-                place.take_if(|value| !fits(value));
-            }
-            next = slot.next();
-        }
-    }
-
     /// Returns the number of occupied slots.
     pub(crate) fn occupied(&self) -> usize {
         self.places.iter().flatten().count()

@@ -160,7 +160,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// halts does so as well, so that what it remembers fits together.
     pub(super) fn begin_epoch(&mut self) {
         let floor = Ballot::floor(self.epoch());
-        self.acceptor.begin_epoch(floor, self.replica.applied());
+        self.acceptor.begin_epoch(floor);
         self.highest_seen = floor;
     }
 

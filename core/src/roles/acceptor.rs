@@ -258,13 +258,14 @@ impl<C: Copy + Eq, const WINDOW: usize> Acceptor<C, WINDOW> {
         }
     }
 
-    /// Rule V3: begins an epoch, of which all ballots are above `floor`, after the slot that has ended the one before. No
-    /// ballot of an earlier epoch is promised any more, and votes under them for later slots are void.
+    /// Rule V3: begins an epoch, of which all ballots are above `floor`. No ballot of an earlier epoch is promised any more,
+    /// and no vote under one is kept: it is for a slot that is applied, or void. Which of the two, a node that has installed
+    /// a snapshot cannot tell. Nobody will ask: who claims a ballot of this epoch has applied the end of the one before.
     ///
     /// Nothing is written for it: the floor follows from the state, which is stored whenever an epoch begins.
-    pub(crate) fn begin_epoch(&mut self, floor: Ballot, end: Slot) {
+    pub(crate) fn begin_epoch(&mut self, floor: Ballot) {
         self.promise(floor);
-        self.votes.retain_above(end, |vote| vote.ballot >= floor);
+        self.votes.retain(|vote| vote.ballot >= floor);
     }
 
     /// Drops the votes up to a slot that is included in the stored state.

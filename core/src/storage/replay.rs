@@ -205,7 +205,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
         Ok(Durable::restored(self.acceptor, self.state))
     }
 
-    /// Applies the next slot. If an epoch begins after it, earlier votes for later slots are void (rule V3).
+    /// Applies the next slot. If an epoch begins after it, no earlier vote is kept (rule V3).
     fn apply(&mut self, slot: Slot, proposal: &Proposal<M::Command>) {
         let before = self.state.membership.epoch;
         self.state.apply(slot, proposal);
@@ -217,6 +217,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replay<M, WINDO
     /// Begins the epoch of the state for the acceptor.
     fn begin_epoch(&mut self) {
         let floor = Ballot::floor(self.state.membership.epoch);
-        self.acceptor.begin_epoch(floor, self.state.applied);
+        self.acceptor.begin_epoch(floor);
     }
 }
