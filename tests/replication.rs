@@ -660,6 +660,27 @@ fn r2_a_replica_passes_on_all_that_it_has_applied_and_no_more() {
     assert!(output.messages.is_empty());
 }
 
+/// Whoever pauses finds all the questions of its pause waiting, and answers each with a burst.
+#[test]
+fn r2_a_replica_that_is_not_answered_asks_less_and_less_often() {
+    let (mut c, _, away) = behind(MessageKind::Learn);
+    let delay = c.config(away).learn_delay;
+    let asked = |c: &Cluster| c.trace.sent(away, MessageKind::Learn);
+    let before = asked(&c);
+    c.run_for(delay * 6);
+    let soon = asked(&c) - before;
+    assert!(soon >= 2, "one lost answer costs little: {soon}");
+    c.run_for(delay * 64);
+    let late = asked(&c) - before - soon;
+    assert!(
+        (5..=8).contains(&late),
+        "it goes on, every eight delays or a little later: {late}"
+    );
+    c.clear_rules();
+    c.release(false);
+    c.run_until("it has caught up", Cluster::is_settled);
+}
+
 /// The leader is asked first, at each gap, and another node when its answer does not come.
 #[test]
 fn r2_a_replica_asks_the_leader_first_whenever_it_misses_something() {

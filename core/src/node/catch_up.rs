@@ -14,6 +14,9 @@ use crate::{
 /// How often a page of a snapshot is requested again before its source is given up.
 const PAGE_REPEATS: u8 = 8;
 
+/// The most that the delay between two requests for the same decisions grows by, as a factor.
+const LEARN_BACKOFF: u8 = 4;
+
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
 {
@@ -324,8 +327,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         self.learn_until = applied.checked_add(burst).unwrap_or(applied);
         let delay = if self.replica.is_behind() {
-            // Twice the usual delay: a request and its answer cross the network.
-            self.jittered(self.config.learn_delay * 2)
+            // Twice the usual delay: a request and its answer cross the network. After the second time it grows: a
+            // node that pauses answers all that it finds waiting, a whole burst to each.
+            let times = self.learn_repeats.saturating_sub(1).clamp(1, LEARN_BACKOFF);
+            self.jittered(self.config.learn_delay * (2 * u64::from(times)))
         } else {
             self.learn_retry_delay()
         };
