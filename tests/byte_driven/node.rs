@@ -93,13 +93,13 @@ impl Disk {
         }
     }
 
-    /// An epoch has begun after slot `end`, and the stored state says so: nothing that was promised or voted for in the
-    /// one before counts any more, except for what is decided.
-    fn enter(&mut self, epoch: Epoch, end: Slot) {
+    /// An epoch has begun, and the stored state says so: nothing that was promised or voted for in an earlier one counts any
+    /// more.
+    fn enter(&mut self, epoch: Epoch) {
         let floor = Ballot::of(epoch, 0, NodeId(0));
         if self.promised < floor {
             self.promised = floor;
-            self.votes.retain(|slot, _| *slot <= end);
+            self.votes.clear();
         }
     }
 
@@ -229,11 +229,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         for index in before[0]..after[0] {
             let write = self.outbox.writes[index];
             // Nothing is written any more by a node whose storage has failed.
-            if let Write::Installed(at) = write
-                && entered == Some(index)
-                && self.node.is_voter()
-            {
-                self.disk.enter(self.node.epoch(), at);
+            if entered == Some(index) && self.node.is_voter() {
+                self.disk.enter(self.node.epoch());
             }
             self.disk.write(&write);
         }

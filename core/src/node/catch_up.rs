@@ -15,7 +15,7 @@ use crate::{
 const PAGE_REPEATS: u8 = 8;
 
 /// The most that the delay between two requests for the same decisions grows by, as a factor.
-const LEARN_BACKOFF: u8 = 4;
+const LEARN_BACKOFF: u64 = 4;
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Node<M, WINDOW, CLIENTS, PAGE>
@@ -327,10 +327,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         );
         self.learn_until = applied.checked_add(burst).unwrap_or(applied);
         let delay = if self.replica.is_behind() {
-            // Twice the usual delay: a request and its answer cross the network. After the second time it grows: a
-            // node that pauses answers all that it finds waiting, a whole burst to each.
-            let times = self.learn_repeats.saturating_sub(1).clamp(1, LEARN_BACKOFF);
-            self.jittered(self.config.learn_delay * (2 * u64::from(times)))
+            // Twice the usual delay: a request and its answer cross the network. It grows once each node was probably
+            // asked: one that pauses answers all that it finds waiting, a whole burst to each.
+            let all_asked = 2 * u64::from(self.peers().len());
+            let times = u64::from(self.learn_repeats).saturating_sub(all_asked);
+            self.jittered(self.config.learn_delay * (2 * times.clamp(1, LEARN_BACKOFF)))
         } else {
             self.learn_retry_delay()
         };
