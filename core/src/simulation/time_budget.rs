@@ -387,9 +387,10 @@ impl Pace {
         consents
     }
 
-    /// A node claims a ballot, or asks for more of what it was promised. Returns whether it is the former.
-    fn claim(&mut self, node: NodeId, ballot: Ballot, voters: (&Config, NodeSet)) -> bool {
-        let (config, members) = voters;
+    /// A node claims a ballot, or asks for more of what it was promised. Returns whether it is the former. By its members, where
+    /// they are known, it is told whether enough of them consented.
+    fn claim(&mut self, node: NodeId, ballot: Ballot, by: (&Config, Option<NodeSet>)) -> bool {
+        let (config, members) = by;
         let index = usize::from(node.0);
         let asked = self.probes.get(index).copied().unwrap_or(Ballot::NULL);
         // Before the claim counts as promised: whoever claims promises its own ballot, which is no news from others.
@@ -418,7 +419,8 @@ impl Pace {
         // The first answer is one after the faults, so that a late claim is always one that is counted as such.
         let figures = &mut self.figures;
         figures.hasty_claims += u64::from(is_hasty);
-        figures.denied_claims += u64::from(!consents.is_quorum(members) && !succeeds);
+        let is_denied = members.is_some_and(|members| !consents.is_quorum(members));
+        figures.denied_claims += u64::from(is_denied && !succeeds);
         figures.claims_in_all += 1;
         figures.claims += u64::from(self.healed.is_some());
         figures.late_claims += u64::from(figures.first_answer.is_some());
@@ -470,7 +472,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             let me = taken.node.id();
             match &outgoing.message {
                 Message::Prepare { ballot, from } => {
-                    if self.claim(me, *ballot, (taken.node.config(), taken.node.members())) {
+                    // Of a claim that leaves when its epoch has ended, the members are not known any more.
+                    let is_present = ballot.epoch() == taken.node.epoch();
+                    let members = is_present.then(|| taken.node.members());
+                    if self.claim(me, *ballot, (taken.node.config(), members)) {
                         self.question(me, *from, taken.progress.applied);
                     }
                     self.set_under_way(me, *ballot);
@@ -587,7 +592,7 @@ mod tests {
         };
         let denied = |pace: &Pace| {
             let mut pace = pace.clone();
-            pace.claim(me, later, (&config, config.members));
+            pace.claim(me, later, (&config, Some(config.members)));
             pace.figures.denied_claims
         };
         let mut pace = Pace::new();
