@@ -3,17 +3,18 @@
 //! Source: Van Renesse and Altinbuken, *Paxos Made Moderately Complex*, figure 7; extended by a window, by probes
 //! before claims, and by a check that a quorum still answers.
 
+mod audience;
 mod election;
+mod invariants;
 
 pub(crate) use election::Adoption;
 use election::Probe;
 
 use super::commander::Commander;
 use super::scout::Scout;
-use crate::invariant::ensure;
 use crate::mutant::{Mistake, Mutant};
 use crate::window::Window;
-use crate::{Ballot, ChangeError, NODES_LEN, NodeId, NodeSet, Proposal, RequestKey, Slot};
+use crate::{Ballot, NODES_LEN, NodeId, NodeSet, Proposal, RequestKey, Slot};
 use core::hash::{Hash, Hasher};
 use heapless::Deque;
 
@@ -112,20 +113,7 @@ impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
     }
 }
 
-impl<C, const WINDOW: usize> Leadership<C, WINDOW> {
-    /// Checks that all other members are told what is proposed and decided, and that the leader does not tell itself.
-    fn check_audience(&self, members: NodeSet) -> Result<(), &'static str> {
-        let me = self.ballot.leader();
-        ensure(
-            members.without(me).minus(self.audience).is_empty(),
-            "a leader does not tell a member what it proposes (L1)",
-        )?;
-        ensure(
-            !self.audience.contains(me),
-            "a leader tells itself what it proposes",
-        )
-    }
-}
+impl<C, const WINDOW: usize> Leadership<C, WINDOW> {}
 
 impl<C: Copy, const WINDOW: usize> Leadership<C, WINDOW> {
     /// Assigns the next slot to a proposal, if one is available. Nothing is changed if there is none: the slot after it
@@ -514,167 +502,10 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         }
     }
 
-    /// Returns the nodes that a leader sends accepts, decisions and heartbeats to; none if this node does not lead.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    pub(crate) fn audience(&self) -> NodeSet {
-        match &self.state {
-            LeaderState::Leading(leadership) => leadership.audience,
-            _ => NodeSet::EMPTY,
-        }
-    }
-
-    /// Notes that a node has answered under the current ballot.
-    pub(crate) fn on_answer(&mut self, from: NodeId) {
-        if let LeaderState::Leading(leadership) = &mut self.state {
-            leadership.answering.insert(from);
-        }
-    }
-
-    /// Notes how far a node has applied the log, which may be a learner.
-    pub(crate) fn on_applied(&mut self, from: NodeId, applied: Slot) {
-        if let LeaderState::Leading(leadership) = &mut self.state
-            && let Some(lag) = leadership.lags.get_mut(usize::from(from.0))
-        {
-            let behind = leadership.commanders.floor().distance(applied);
-            *lag = u8::try_from(behind).unwrap_or(NOT_HEARD);
-        }
-    }
-
-    /// Notes that a learner asks for what is decided: from now on it is told.
-    pub(crate) fn on_learner(&mut self, from: NodeId) {
-        if let LeaderState::Leading(leadership) = &mut self.state {
-            leadership.audience.insert(from);
-            leadership.answering.insert(from);
-        }
-    }
-
-    /// Rule V8: checks that a majority of the new members have caught up to within a window, or 254 slots if it is larger.
-    ///
-    /// # Errors
-    ///
-    /// [`ChangeError::Behind`], with the one that is farthest behind.
-    pub(crate) fn check_caught_up(&self, members: NodeSet) -> Result<(), ChangeError> {
-        let LeaderState::Leading(leadership) = &self.state else {
-            return Ok(());
-        };
-        let me = leadership.ballot.leader();
-        let lag = |node: NodeId| match leadership.lags.get(usize::from(node.0)) {
-            _ if node == me => 0,
-            Some(lag) => *lag,
-            None => NOT_HEARD,
-        };
-        let is_near = |node: &NodeId| lag(*node) < NOT_HEARD && usize::from(lag(*node)) <= WINDOW;
-        let near: NodeSet = members.iter().filter(is_near).collect();
-        if near.is_quorum(members) || self.mistake.is(Mutant::ChangeUnchecked) {
-            return Ok(());
-        }
-        let farthest = members.iter().max_by_key(|node| lag(*node));
-        let node = farthest.unwrap_or(me);
-        let by = match lag(node) {
-            NOT_HEARD => u16::MAX,
-            lag => u16::from(lag),
-        };
-        Err(ChangeError::Behind { node, by })
-    }
-
     /// Rule S6: true if a scout has its quorum, and nothing keeps it from leading any more.
     pub(crate) fn could_lead(&self, applied: Slot, members: NodeSet) -> bool {
         self.scout()
             .is_some_and(|scout| scout.is_complete(members) && scout.low_water().0 <= applied)
-    }
-
-    /// Rule L6: returns true if a quorum, including the leader, has answered since the last check, and begins a new
-    /// count.
-    pub(crate) fn count_quorum(&mut self, members: NodeSet) -> bool {
-        match &mut self.state {
-            LeaderState::Leading(leadership) => {
-                let mut answering = core::mem::take(&mut leadership.answering);
-                // A learner that has not answered is not told any more, until it asks again. What a silent node has
-                // said of itself may be long out of date.
-                let me = leadership.ballot.leader();
-                leadership.audience = leadership
-                    .audience
-                    .intersection(answering)
-                    .union(members.without(me));
-                for (node, lag) in (0..).zip(&mut leadership.lags) {
-                    if !answering.contains(NodeId(node)) {
-                        *lag = NOT_HEARD;
-                    }
-                }
-                // The leader sends itself no heartbeat. In a cluster of one it is the quorum.
-                answering.insert(leadership.ballot.leader());
-                answering.is_quorum(members)
-            }
-            // There is no leadership that could end.
-            _ => true,
-        }
-    }
-
-    /// Checks the invariants that hold between steps.
-    pub(crate) fn check_invariants(
-        &self,
-        applied: Slot,
-        members: NodeSet,
-    ) -> Result<(), &'static str> {
-        ensure(
-            self.waiting.is_empty() || self.leading().is_some(),
-            "proposals wait for a slot although nobody leads here (L4)",
-        )?;
-        ensure(
-            self.waiting_peak <= CLIENTS,
-            "more proposals have waited than the queue holds (T5)",
-        )?;
-        match &self.state {
-            LeaderState::Idle | LeaderState::Leading(_) => {}
-            LeaderState::Probing(probe) => probe.check_invariants(members)?,
-            LeaderState::Scouting(scout) => scout.check_invariants()?,
-        }
-        ensure(
-            !self.can_start(),
-            "a proposal waits although the window has a slot for it (L3)",
-        )?;
-        ensure(
-            self.next_chosen().is_none(),
-            "a chosen slot that could be applied was left (R2)",
-        )?;
-        if let LeaderState::Leading(leadership) = &self.state {
-            leadership.check_audience(members)?;
-            ensure(
-                leadership.commanders.floor() == applied,
-                "the leader's prefix is what its replica applied",
-            )?;
-            ensure(
-                leadership.next_slot > applied,
-                "would assign a decided slot",
-            )?;
-            ensure(
-                leadership.announced == leadership.commanders.floor(),
-                "announced more than is decided, or less",
-            )?;
-            ensure(
-                leadership
-                    .commanders
-                    .iter_from(Slot::ZERO)
-                    .all(|(_, commander)| commander.is_consistent(members)),
-                "a slot is chosen exactly if a quorum has accepted it (C2)",
-            )?;
-            let unchosen = leadership.commanders.iter_from(Slot::ZERO);
-            let unchosen = unchosen.filter(|(_, commander)| !commander.is_chosen());
-            ensure(
-                unchosen.count() == leadership.in_flight(),
-                "the slots in flight are those with a commander that is not done",
-            )?;
-            ensure(
-                leadership.next_slot.distance(applied) <= crate::outbox::run_len(WINDOW) + 1,
-                "assigned a slot beyond the window (L3)",
-            )?;
-            let assigned = crate::outbox::run_len(leadership.commanders.occupied());
-            ensure(
-                leadership.next_slot.distance(applied) == assigned + 1,
-                "a slot below the next one has no commander (L1)",
-            )?;
-        }
-        Ok(())
     }
 }
 

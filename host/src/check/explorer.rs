@@ -8,20 +8,22 @@
 //! A step has the order of a driver: the node handles its input, its writes become durable, its
 //! messages are sent, its clients are answered. The ledger checks each of these as it happens.
 
+mod actions;
+mod crashes;
+
 use super::coverage::{Coverage, SharedCoverage, Situation};
 use super::initial_state::{self, ROOM, Restarted, StartError, sent};
 use super::invariant::{Broken, Invariant};
 use super::ledger::Facts;
 use super::world::{Action, Interners, Member, PAGE, World};
 use super::{Network, Scope, Tape};
-use crate::power_cut::PowerCutStorage;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use synod::storage::Journal;
 use synod::{
     ClientId, Envelope, Epoch, Instant, Message, NodeId, Outbox, Outgoing, Proposal, RequestNumber,
-    Timer, Tracer, Write,
+    Tracer, Write,
 };
 
 /// The initial state of a scope, and the actions within its bounds.
@@ -153,140 +155,9 @@ impl Explorer {
         &self.start
     }
 
-    /// True if power may still fail.
-    ///
-    /// After the last loss the journals are dropped (see [`World::drop_storage`]), so that no node
-    /// could restart.
-    pub(super) fn may_crash(&self, world: &World) -> bool {
-        world.used.crashes < self.scope.crashes
-    }
-
     /// Returns the coverage so far.
     pub fn coverage(&self) -> Coverage {
         self.coverage.coverage()
-    }
-
-    /// Returns all actions in a state, including a loss of power after each of the first storage operations of a step.
-    ///
-    /// The number of actions is about four times that of [`Explorer::actions`]. Walks use the
-    /// latter, and let power fail in some of their steps instead.
-    pub fn all_actions(&self, world: &World, actions: &mut Vec<Action>) {
-        self.actions(world, actions);
-        if !self.may_crash(world) {
-            return;
-        }
-        // Only the actions that are there by now: a loss of power during a loss of power is not a
-        // step of its own.
-        let steps = actions.len();
-        for index in 0..steps {
-            let step = match actions.get(index) {
-                // Nothing is written when power fails between two steps.
-                Some(Action::Crash { .. }) | None => continue,
-                Some(step) => Box::new(step.clone()),
-            };
-            actions.extend(TORN_AFTER.map(|kept| Action::Torn {
-                kept,
-                step: step.clone(),
-            }));
-        }
-    }
-
-    /// Returns the actions in a state, in an order that depends on its history. There are none after a violation.
-    pub fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        if world.broken.is_some() {
-            return;
-        }
-        actions.extend(world.in_flight().iter().cloned().map(Action::Deliver));
-        for node in world.nodes() {
-            // Timers outside of the scope stay armed and never fire, as if their time had not come
-            // yet.
-            let may_fire = |timer: &Timer| self.scope.timers.contains(timer);
-            for timer in node.armed().filter(may_fire) {
-                let chances = Self::chances(timer, node);
-                let node = node.id();
-                let fire = |chance| Action::Fire {
-                    node,
-                    timer,
-                    chance,
-                };
-                actions.extend((0..chances).map(fire));
-            }
-        }
-        for request in 0..self.scope.requests {
-            if !self.may_ask(world, request) {
-                continue;
-            }
-            if request < world.used.requests {
-                // A repetition goes to any node, as that of a client that has lost patience. A
-                // first request goes to the client's own.
-                actions.extend(self.everywhere().map(|node| Action::Ask { node, request }));
-            } else {
-                let node = self.scope.home(request);
-                actions.push(Action::Ask { node, request });
-            }
-        }
-        if self.may_change(world) {
-            let founders = (0..self.scope.founders()).map(NodeId);
-            actions.extend(founders.map(|node| Action::Change { node }));
-        }
-        if self.may_crash(world) {
-            actions.extend(self.everywhere().map(|node| Action::Crash { node }));
-        }
-    }
-
-    /// Returns the identities of all nodes, in order.
-    fn everywhere(&self) -> impl Iterator<Item = NodeId> + use<> {
-        (0..self.scope.nodes).map(NodeId)
-    }
-
-    /// Returns the number of random choices that make a difference. If the node draws a peer to ask or to hand something
-    /// to, that is enough to draw each; a scout has 2, as its probe may be answered before or after it lost patience.
-    ///
-    /// The numbers are multiples of those of the peers, and the same for 3 and 4 peers; tests
-    /// beside this module find every peer drawn by some choice.
-    pub(super) fn chances(timer: Timer, node: &Member) -> u64 {
-        let peers = node.members().without(node.id()).len();
-        match (timer, peers) {
-            (Timer::Scout, 1..) => 2,
-            (Timer::Learn | Timer::Join | Timer::Propose, 2) => 4,
-            (Timer::Learn | Timer::Join | Timer::Propose, 3..) => 12,
-            _ => 1,
-        }
-    }
-
-    /// True if the change of the members may still be asked for.
-    fn may_change(&self, world: &World) -> bool {
-        world.used.changes < self.scope.changes
-    }
-
-    /// Requests are made in order; each client waits for its answer before its next request.
-    fn may_ask(&self, world: &World, request: u8) -> bool {
-        if request < world.used.requests {
-            return world.used.retries < self.scope.retries;
-        }
-        let before = request.checked_sub(Scope::CLIENTS).map(proposal_of);
-        let ledger = &world.ledger.value;
-        request == world.used.requests && before.is_none_or(|before| ledger.is_answered(&before))
-    }
-
-    /// True if an action that was possible in one state is possible in another one, too.
-    ///
-    /// The replay of a schedule from which actions were removed skips with it those that depended
-    /// on them.
-    pub fn can(&self, world: &World, action: &Action) -> bool {
-        if world.broken.is_some() {
-            return false;
-        }
-        match action {
-            Action::Deliver(message) => world.in_flight().contains(message),
-            Action::Fire { node, timer, .. } => world
-                .node(*node)
-                .is_some_and(|node| node.armed().any(|armed| armed == *timer)),
-            Action::Ask { request, .. } => self.may_ask(world, *request),
-            Action::Change { .. } => self.may_change(world),
-            Action::Crash { .. } => self.may_crash(world),
-            Action::Torn { step, .. } => self.may_crash(world) && self.can(world, step),
-        }
     }
 
     /// Returns the state after an action, with the result of the checks.
@@ -562,60 +433,6 @@ impl Explorer {
                 ballot.round() > round_max || envelope.from.0 >= self.scope.claimants
             }
             _ => false,
-        }
-    }
-
-    /// Cuts the power of a node between two steps. Its journal is synced after every step, so that
-    /// the storage is whole.
-    fn crash(&self, world: &mut World, at: NodeId) {
-        let journal = world.stored(at).and_then(|stored| stored.journal.clone());
-        let storage = journal.map(Journal::into_storage);
-        self.come_back(world, at, storage, Situation::Restarted);
-    }
-
-    /// Restarts a node from its storage. What it knew is then compared with what it had written; a
-    /// node that does not come back at all violates [`Invariant::Storage`].
-    fn come_back(
-        &self,
-        world: &mut World,
-        at: NodeId,
-        storage: Option<PowerCutStorage>,
-        how: Situation,
-    ) {
-        world.used.crashes = world.used.crashes.saturating_add(1);
-        // No storage is left once all losses of power are used up, and `may_crash` offers none
-        // then.
-        let (Some(storage), Some(before)) = (storage, world.node(at)) else {
-            return;
-        };
-        let config = before.config();
-        let stored =
-            match catch_unwind(AssertUnwindSafe(|| initial_state::recover(config, storage))) {
-                Ok(Ok(stored)) => stored,
-                Ok(Err(what)) => return Self::breaks(world, Invariant::Storage, what),
-                Err(_) => {
-                    let what = format!("an assertion in {at} does not hold when it comes back");
-                    return Self::breaks(world, Invariant::Assertion, what);
-                }
-            };
-        #[cfg(feature = "mutants")]
-        let stored = {
-            let mut stored = stored;
-            stored.node.mutate(self.mutant);
-            stored
-        };
-        let mut coverage = Coverage::default();
-        // Only a node that has come back counts, so that the situation is never reached by a
-        // failure.
-        coverage.add(how, 1);
-        self.coverage.add(&coverage);
-        let mut ledger = world.ledger.value.clone();
-        let judged = ledger.restart(&stored.node, how == Situation::Torn);
-        world.broken = judged.err().map(Arc::new);
-        world.remember(ledger, &self.interners);
-        world.put(stored, &self.interners);
-        if world.used.crashes >= self.scope.crashes {
-            world.drop_storage(&self.interners);
         }
     }
 

@@ -10,71 +10,17 @@
 //! A node is trusted in nothing. What it says, holds and applies is compared with what it wrote,
 //! and what it wrote with what other nodes wrote.
 
-use super::coverage::{Coverage, Situation};
 use super::initial_state::ROOM;
 use super::world::{Member, PAGE};
 use super::{Broken, Invariant, Scope, Tape};
 use crate::log::text;
 use core::fmt;
 use synod::{
-    Ballot, ClientId, Entry, Epoch, Event, Message, NodeId, NodeSet, Outbox, Proposal, Record,
-    RequestNumber, Slot, StateMachine, Tracer, Write,
+    Ballot, ClientId, Entry, Epoch, NodeId, NodeSet, Outbox, Proposal, RequestNumber, Slot, Write,
 };
 
 /// A value of a slot, as clients request it. No-ops, which leaders propose, are values as well.
 type Asked = Proposal<u32>;
-
-/// Facts of one step that the ledger needs.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    /// Applied slots in order, each with its value and the digest of the log up to it.
-    applied: Vec<(Slot, Asked, u64)>,
-    /// Slots that the leader took for chosen, with its ballot and the value.
-    chosen: Vec<(Slot, Ballot, Asked)>,
-    /// Situations that the trace tells of. The explorer adds those that only it can see.
-    pub(super) coverage: Coverage,
-}
-
-impl Tracer<Tape, PAGE> for Facts {
-    fn record(&mut self, record: &Record<'_, Tape, PAGE>) {
-        match record.event {
-            Event::Applied {
-                slot,
-                proposal,
-                chain,
-                ..
-            } => {
-                self.coverage.add(Situation::Applied, 1);
-                self.applied.push((slot, *proposal, chain));
-            }
-            Event::Chosen {
-                slot,
-                ballot,
-                proposal,
-            } => self.chosen.push((slot, ballot, *proposal)),
-            Event::Adopted {
-                reproposed, noops, ..
-            } => {
-                self.coverage.add(Situation::Elected, 1);
-                self.coverage.add(Situation::Reproposed, reproposed.into());
-                self.coverage.add(Situation::Noop, noops.into());
-            }
-            Event::Preempted { .. } => self.coverage.add(Situation::Preempted, 1),
-            Event::SteppedDown { .. } => self.coverage.add(Situation::SteppedDown, 1),
-            Event::Installed { .. } => self.coverage.add(Situation::Installed, 1),
-            Event::Reconfigured { .. } => self.coverage.add(Situation::Reconfigured, 1),
-            Event::Received {
-                message: Message::Superseded { .. },
-                ..
-            } => self.coverage.add(Situation::Superseded, 1),
-            Event::Received {
-                message: Message::Promise { last: false, .. },
-                ..
-            } => self.coverage.add(Situation::Paged, 1),
-            _ => {}
-        }
-    }
-}
 
 /// Returns a violation of an invariant unless a condition holds.
 ///
@@ -87,9 +33,14 @@ macro_rules! must {
     };
 }
 
+mod epochs;
+mod facts;
 mod messages;
+mod state;
 #[cfg(test)]
 mod tests;
+
+pub(super) use facts::Facts;
 
 /// Nodes that have accepted a value for a slot under a ballot.
 ///
@@ -276,14 +227,6 @@ impl Ledger {
         self.see_state(after)
     }
 
-    /// Notes the epoch that a node has entered. It promises nothing in earlier ones any more.
-    fn see_entered(&mut self, node: &Member) {
-        let floor = Ballot::of(node.epoch(), 0, NodeId(0));
-        if let Some(promised) = self.promised(node.id()) {
-            *promised = floor.max(*promised);
-        }
-    }
-
     /// True if a vote was durable at some time.
     fn has_voted(&self, node: NodeId, vote: &Entry<u32>) -> bool {
         let mut polls = self.polls.iter();
@@ -350,66 +293,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// True if a majority of the members of the ballot's epoch voted for the value, and it is therefore chosen in that
-    /// epoch. A node that is no member writes votes as well, which count for nothing.
-    fn is_quorum(&self, poll: &Poll) -> bool {
-        let members = self.members_of(poll.ballot.epoch());
-        2 * poll.voters.intersection(members).len() > members.len()
-    }
-
-    /// True if a value was chosen in the epoch that has its slot. What is chosen in an earlier epoch is void, as the slot is
-    /// above the change that has ended that epoch.
-    fn is_decided_by(&self, poll: &Poll) -> bool {
-        self.is_quorum(poll) && self.epoch_of(poll.slot) == poll.ballot.epoch()
-    }
-
-    /// Returns the members of an epoch; none if it has not begun.
-    fn members_of(&self, epoch: Epoch) -> NodeSet {
-        let reign = self.epochs.get(usize::from(epoch.0));
-        reign.map_or(NodeSet::EMPTY, |reign| reign.members)
-    }
-
-    /// Returns the epoch whose members decide a slot, as far as the log is known.
-    fn epoch_of(&self, slot: Slot) -> Epoch {
-        self.epoch_where(|after| after < slot)
-    }
-
-    /// Returns the epoch of a node that has applied the log up to a slot.
-    fn epoch_after(&self, applied: Slot) -> Epoch {
-        self.epoch_where(|after| after <= applied)
-    }
-
-    /// Returns the last epoch that follows a slot for which the condition holds.
-    fn epoch_where(&self, holds: impl Fn(Slot) -> bool) -> Epoch {
-        let begun = self.epochs.iter().filter(|reign| holds(reign.after));
-        Epoch(u16::try_from(begun.count().saturating_sub(1)).unwrap_or(u16::MAX))
-    }
-
-    /// True if a vote is void in an epoch: an earlier epoch than that of its ballot has ended below its slot, or it is of an
-    /// earlier epoch that has.
-    fn is_void_in(&self, epoch: Epoch, poll: &Poll) -> bool {
-        let next = poll.ballot.epoch().next();
-        let ended = next.filter(|next| *next <= epoch);
-        let reign = ended.and_then(|next| self.epochs.get(usize::from(next.0)));
-        reign.is_some_and(|reign| poll.slot > reign.after)
-    }
-
-    /// True if a proposal, decided in an epoch, ends it.
-    fn ends(&self, epoch: Epoch, proposal: &Asked) -> bool {
-        let Proposal::Reconfigure(change) = proposal else {
-            return false;
-        };
-        let ever = self
-            .epochs
-            .iter()
-            .take(usize::from(epoch.0).saturating_add(1))
-            .fold(NodeSet::EMPTY, |ever, reign| ever.union(reign.members));
-        let removed = ever.minus(self.members_of(epoch));
-        change.epoch == epoch
-            && !change.members.is_empty()
-            && removed.intersection(change.members).is_empty()
-    }
-
     /// Appends a slot to the log. The epoch ends if it is a change that takes effect.
     fn decide(&mut self, slot: Slot, proposal: Asked, chain: Option<u64>) {
         let epoch = self.epoch_of(slot);
@@ -422,18 +305,6 @@ impl Ledger {
             });
         }
         self.log.push(Decided { proposal, chain });
-    }
-
-    /// Checks the epoch of a written ballot: a node promises and accepts nothing in an epoch that it has not entered.
-    fn see_epoch(node: &Member, ballot: Ballot) -> Result<(), Broken> {
-        must!(
-            ballot.epoch() <= node.epoch(),
-            Membership,
-            "{} writes {ballot}, and is in epoch {}",
-            node.id(),
-            node.epoch()
-        );
-        Ok(())
     }
 
     /// Returns the highest ballot that a node has written; `None` if there is no such node.
@@ -587,206 +458,5 @@ impl Ledger {
                 proposal
             }
         }
-    }
-
-    /// Checks an applied slot. Slots are applied in order, and a value only after a quorum has
-    /// voted for it under one ballot.
-    fn see_applied(
-        &mut self,
-        node: NodeId,
-        slot: Slot,
-        proposal: &Asked,
-        chain: u64,
-    ) -> Result<(), Broken> {
-        let mut polls = self.polls.iter();
-        let chosen = polls.any(|poll| {
-            poll.slot == slot && poll.proposal == *proposal && self.is_decided_by(poll)
-        });
-        must!(
-            chosen,
-            Decision,
-            "{node} applies {} in slot {slot}, and no quorum has accepted it",
-            Named(proposal)
-        );
-        let next = self.end();
-        must!(
-            slot <= next,
-            Decision,
-            "{node} applies slot {slot} before slot {next}"
-        );
-        // A slot below was applied by another node before, and is compared only.
-        if slot == next {
-            self.decide(slot, *proposal, Some(chain));
-        }
-        if let Some(decided) = self.decided_mut(slot) {
-            let known = decided.proposal;
-            // Filled in by the first node whose trace survives, if the one that applied the slot
-            // first lost its power.
-            decided.chain.get_or_insert(chain);
-            must!(
-                known == *proposal,
-                Decision,
-                "{node} applies {} in slot {slot}, where another has applied {}",
-                Named(proposal),
-                Named(&known)
-            );
-        }
-        Ok(())
-    }
-
-    /// Returns the first slot that no node has applied.
-    fn end(&self) -> Slot {
-        let applied = self.applied();
-        Slot::new(
-            self.base
-                .0
-                .number()
-                .saturating_add(applied)
-                .saturating_add(1),
-        )
-    }
-
-    /// Returns the index of a slot in the log.
-    fn place(&self, slot: Slot) -> Option<usize> {
-        let above = slot.number().checked_sub(self.base.0.number())?;
-        usize::try_from(above.checked_sub(1)?).ok()
-    }
-
-    /// Returns an applied slot; `None` for those of the initial state, and for those that no node
-    /// has applied.
-    fn decided_mut(&mut self, slot: Slot) -> Option<&mut Decided> {
-        let place = self.place(slot)?;
-        self.log.get_mut(place)
-    }
-
-    /// Records the slots that a node applied in a step in which its power failed: those that a
-    /// quorum had accepted by then. The trace of that step is lost with the node, but its effects
-    /// are durable.
-    fn see_applied_unseen(&mut self, applied: Slot) {
-        // A node may have applied several slots in the step, up to a gap.
-        while self.end() <= applied {
-            let next = self.end();
-            let mut polls = self.polls.iter();
-            let chosen = polls.find(|poll| poll.slot == next && self.is_decided_by(poll));
-            let Some(proposal) = chosen.map(|poll| poll.proposal) else {
-                return;
-            };
-            self.decide(next, proposal, None);
-        }
-    }
-
-    /// Checks the public view of a node after a step. A restart may undo applied slots, so that
-    /// only two states without one between them are compared with each other.
-    fn see_node(&mut self, before: &Member, after: &Member) -> Result<(), Broken> {
-        let (node, was, now) = (after.id(), before.applied(), after.applied());
-        must!(
-            was <= now,
-            Decision,
-            "{node} had applied slot {was}, and now slot {now}"
-        );
-        self.see_state(after)
-    }
-
-    /// Checks the public view of a node. It holds what it has written, no more and no less, and its
-    /// machine is in the state that the log gives.
-    fn see_state(&mut self, after: &Member) -> Result<(), Broken> {
-        let node = after.id();
-        if let Some(halt) = after.halted() {
-            must!(false, Halt, "{node} halts: {halt:?}");
-        }
-        let now = after.promised();
-        // Two invariants, since one says that a promise was lost, and the other one that it was
-        // never written.
-        let was = self.promised(node).map_or(now, |promised| *promised);
-        must!(
-            was <= now,
-            Promise,
-            "{node} had promised {was}, and now {now}"
-        );
-        must!(
-            was == now,
-            Memory,
-            "{node} holds the promise of {now}, and has written that of {was}"
-        );
-        for vote in after.votes() {
-            must!(
-                self.has_voted(node, &vote),
-                Memory,
-                "{node} holds a vote for slot {} under {} that it has not written",
-                vote.slot,
-                vote.ballot
-            );
-        }
-        let now = after.applied();
-        let epoch = self.epoch_after(now);
-        must!(
-            (after.epoch(), after.members()) == (epoch, self.members_of(epoch)),
-            State,
-            "{node} has applied slot {now}, and is in epoch {} of {}, not in epoch {epoch} of {}",
-            after.epoch(),
-            after.members(),
-            self.members_of(epoch)
-        );
-        let low_water = after.low_water();
-        must!(
-            low_water <= now,
-            Memory,
-            "{node} has forgotten slot {low_water}, and applied slot {now}"
-        );
-        // A node that lost power in a step may be the first at this slot whose digest is seen.
-        let same = if now == self.base.0 {
-            self.base.1 == after.chain()
-        } else {
-            let decided = self.decided_mut(now);
-            decided
-                .is_some_and(|decided| *decided.chain.get_or_insert(after.chain()) == after.chain())
-        };
-        must!(
-            same,
-            State,
-            "{node} has applied slot {now}, and something else than others"
-        );
-        // Clients made no request before the initial state, so that the machine starts empty.
-        let mut tape = Tape::default();
-        for effect in self.effects().filter(|effect| effect.slot <= now) {
-            tape.apply(&effect.command);
-        }
-        must!(
-            *after.machine() == tape,
-            Once,
-            "{node} has at slot {now} {:?}, and should have {tape:?}",
-            after.machine()
-        );
-        Ok(())
-    }
-
-    /// Returns the requests that take effect: the first of each client and number. A number that is
-    /// not above the last one of its client is a repetition, and has no effect.
-    fn effects(&self) -> impl Iterator<Item = Effect> {
-        let slots = (1..).map(|above| Slot::new(self.base.0.number().saturating_add(above)));
-        let mut done: Vec<(ClientId, RequestNumber)> = Vec::new();
-        slots.zip(&self.log).filter_map(move |(slot, decided)| {
-            let Proposal::Request {
-                client,
-                number,
-                command,
-            } = decided.proposal
-            else {
-                return None;
-            };
-            if done
-                .iter()
-                .any(|(other, last)| *other == client && *last >= number)
-            {
-                return None;
-            }
-            done.push((client, number));
-            Some(Effect {
-                client,
-                number,
-                command,
-                slot,
-            })
-        })
     }
 }

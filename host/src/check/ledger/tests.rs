@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::{Explorer, Invariant};
-use synod::{Change, Reply, RequestKey};
+use synod::{Change, Message, Reply, RequestKey};
 
 const N: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 
