@@ -89,20 +89,25 @@ fn l8_a_fenced_leader_that_cannot_hear_the_next_one_learns_from_others() {
     }
 }
 
+/// Stops the leader, and waits for a node to claim a ballot, whose promises are held. Returns that node.
+fn scouting(c: &mut Cluster) -> u16 {
+    let old = c.leader().unwrap();
+    c.hold_matching(|envelope| is(envelope, MessageKind::Promise));
+    c.stop(old);
+    let scout = |c: &Cluster| {
+        c.live()
+            .find(|node| c.node(*node).roles().any(|role| role == Role::Scout))
+    };
+    c.run_until("a node claims", |c| scout(c).is_some());
+    scout(c).unwrap()
+}
+
 /// A node looks for a leader by its own election. Once that has ended because it is fenced, it must ask others.
 #[test]
 fn l8_a_node_that_is_fenced_in_its_election_learns_from_others() {
     for seed in 0..5 {
         let mut c = Cluster::settled(5, seed);
-        let old = c.leader().unwrap();
-        c.hold_matching(|envelope| is(envelope, MessageKind::Promise));
-        c.stop(old);
-        let scouts = |c: &Cluster| {
-            c.live()
-                .find(|node| c.node(*node).roles().any(|role| role == Role::Scout))
-        };
-        c.run_until("a node claims", |c| scouts(c).is_some());
-        let fenced = scouts(&c).unwrap();
+        let fenced = scouting(&mut c);
         let others: Vec<_> = c.live().filter(|node| *node != fenced).collect();
         let friend = others[0];
         c.fence(fenced);
@@ -129,15 +134,7 @@ fn l8_a_node_that_is_fenced_in_its_election_learns_from_others() {
 #[test]
 fn d1_a_scout_whose_storage_fails_claims_nothing() {
     let mut c = Cluster::settled(3, 1);
-    let old = c.leader().unwrap();
-    c.hold_matching(|envelope| is(envelope, MessageKind::Promise));
-    c.stop(old);
-    let scouts = |c: &Cluster| {
-        c.live()
-            .find(|node| c.node(*node).roles().any(|role| role == Role::Scout))
-    };
-    c.run_until("a node claims", |c| scouts(c).is_some());
-    let scout = scouts(&c).unwrap();
+    let scout = scouting(&mut c);
     c.fence(scout);
     assert!(!c.node(scout).roles().any(|role| role == Role::Scout));
     let prepares = c.trace.sent(scout, MessageKind::Prepare);

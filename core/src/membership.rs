@@ -219,6 +219,8 @@ impl Membership {
 
     /// Rule V4: returns the epoch that a change leads to, or why it has no effect. Decides the same on every node that
     /// has applied the same slots, and at any slot of one epoch.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn check(&self, change: &Change) -> Result<Epoch, ChangeError> {
         let Change { epoch, members } = *change;
         if epoch != self.epoch && !self.mistake.is(Mutant::ChangeUncompared) {
@@ -244,6 +246,7 @@ impl Membership {
 
     /// Returns the answer to a change that this state decides: it took effect in this epoch, or it never will. `None` if
     /// it may still be applied.
+    #[cold]
     pub(crate) fn look_up(&self, change: &Change) -> Option<Result<Epoch, ChangeError>> {
         // A change that was applied before is found by its result, so that a retry gets the same answer.
         if change.epoch.next() == Some(self.epoch) && change.members == self.members {
@@ -256,6 +259,8 @@ impl Membership {
     }
 
     /// Applies a change: the epoch ends, or nothing happens.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn apply(&mut self, change: &Change) -> Result<Epoch, ChangeError> {
         if let Some(known) = self.look_up(change) {
             return known;

@@ -366,6 +366,28 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
         }
     }
 
+    /// Returns the ballot of a message that a node sends only as a member of the ballot's epoch (rules V1 and V6): a claim,
+    /// what a leader says, or what is counted towards a quorum.
+    ///
+    /// ```
+    /// use synod::machines::Kv;
+    /// use synod::{Ballot, Message, NodeId, Slot};
+    ///
+    /// let ballot = Ballot::new(1, NodeId(0));
+    /// let prepare = Message::<Kv<4>, 2>::Prepare { ballot, from: Slot::FIRST };
+    /// assert_eq!(prepare.ballot_of_member(), Some(ballot));
+    /// // Any node asks for decisions, and a learner answers heartbeats as well.
+    /// assert_eq!(Message::<Kv<4>, 2>::Learn { from: Slot::FIRST }.ballot_of_member(), None);
+    /// ```
+    pub const fn ballot_of_member(&self) -> Option<Ballot> {
+        match self {
+            Self::Promise { ballot, .. }
+            | Self::Accepted { ballot, .. }
+            | Self::ProbeReply { ballot, .. } => Some(*ballot),
+            _ => self.claimed(),
+        }
+    }
+
     /// True for an answer that counts towards a quorum, or tells how a member stands.
     pub(crate) const fn is_counted(&self) -> bool {
         matches!(

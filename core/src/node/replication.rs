@@ -15,6 +15,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 {
     /// Applies chosen slots and assigns slots to waiting proposals until nothing is left to do, then announces how far
     /// the log is decided.
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "a look for work, which costs less than a call where there is none"
+        ),
+        inline(always)
+    )]
     pub(super) fn make_progress<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         if self.leader.has_work() {
             self.make_progress_slow(step);
@@ -26,6 +34,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Each round applies a slot, or assigns slots to proposals that wait, and applying frees slots for more of them.
     /// So the rounds are limited by the slots that are chosen and the proposals that wait, and rule N4 counts with a
     /// window and `CLIENTS` of them.
+    #[inline(never)]
     fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;

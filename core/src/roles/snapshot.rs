@@ -56,7 +56,14 @@ impl<M: StateMachine, const CLIENTS: usize> State<M, CLIENTS> {
     }
 
     /// Returns the outcome of a request as far as it is known without applying anything; `None` if it must be proposed.
-    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(
+            clippy::inline_always,
+            reason = "a look into the sessions for each request, worth one percent of a command"
+        ),
+        inline(always)
+    )]
     pub(crate) fn look_up(
         &self,
         (proposal, fingerprint): (&Proposal<M::Command>, u32),

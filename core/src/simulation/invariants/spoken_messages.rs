@@ -314,16 +314,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         node: NodeId,
         message: &Message<S::Machine, P>,
     ) -> Result<(), Violation> {
-        let ballot = match message {
-            Message::Prepare { ballot, .. }
-            | Message::Promise { ballot, .. }
-            | Message::Accept { ballot, .. }
-            | Message::Accepted { ballot, .. }
-            | Message::Decision { ballot, .. }
-            | Message::Heartbeat { ballot, .. }
-            | Message::Probe { ballot }
-            | Message::ProbeReply { ballot, .. } => *ballot,
-            _ => return Ok(()),
+        let Some(ballot) = message.ballot_of_member() else {
+            return Ok(());
         };
         self.seen.check(Rule::NotVoting);
         let epoch = ballot.epoch();

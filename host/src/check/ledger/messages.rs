@@ -11,21 +11,6 @@ use synod::{
     Ballot, ChangeError, ClientId, Entry, Message, NodeId, Outcome, Proposal, Reply, Slot,
 };
 
-/// Returns the ballot under which a message is sent, if only members of its epoch send it.
-fn ballot_of(message: &Message<Tape, PAGE>) -> Option<Ballot> {
-    match message {
-        Message::Prepare { ballot, .. }
-        | Message::Promise { ballot, .. }
-        | Message::Accept { ballot, .. }
-        | Message::Accepted { ballot, .. }
-        | Message::Decision { ballot, .. }
-        | Message::Heartbeat { ballot, .. }
-        | Message::Probe { ballot }
-        | Message::ProbeReply { ballot, .. } => Some(*ballot),
-        _ => None,
-    }
-}
-
 impl Ledger {
     /// Checks a message when it is sent, which is after the writes of its step, unless these lost their power. Kinds that
     /// claim nothing about writes pass.
@@ -107,7 +92,7 @@ impl Ledger {
                 node.applied()
             );
         }
-        let Some(ballot) = ballot_of(message) else {
+        let Some(ballot) = message.ballot_of_member() else {
             return Ok(());
         };
         let epoch = ballot.epoch();
@@ -131,7 +116,7 @@ impl Ledger {
         message: &Message<Tape, PAGE>,
     ) -> Result<(), Broken> {
         let (id, epoch) = (before.id(), before.epoch());
-        if let Some(ballot) = ballot_of(message) {
+        if let Some(ballot) = message.ballot_of_member() {
             must!(
                 ballot.epoch() >= epoch,
                 Membership,
