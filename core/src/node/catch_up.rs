@@ -285,6 +285,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.jittered(span)
     }
 
+    /// Returns the delay before a request for decisions is repeated.
+    #[inline(never)]
+    fn learn_repeat_delay(&mut self) -> Duration {
+        if !self.replica.is_behind() {
+            return self.learn_retry_delay();
+        }
+        // Twice the usual delay: a request and its answer cross the network. It grows once each node was probably asked:
+        // one that pauses answers all that it finds waiting, a whole burst to each.
+        let all_asked = 2 * u64::from(self.peers().len());
+        let times = u64::from(self.learn_repeats).saturating_sub(all_asked);
+        self.jittered(self.config.learn_delay * (2 * times.clamp(1, LEARN_BACKOFF)))
+    }
+
     /// Timer `Learn`, rules R2 and L8: requests missing decisions from the leader, or from a node that is known to have
     /// more of the log, then from any node.
     pub(super) fn on_learn_timeout<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
@@ -326,15 +339,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             "a node cannot learn from itself"
         );
         self.learn_until = applied.checked_add(burst).unwrap_or(applied);
-        let delay = if self.replica.is_behind() {
-            // Twice the usual delay: a request and its answer cross the network. It grows once each node was probably
-            // asked: one that pauses answers all that it finds waiting, a whole burst to each.
-            let all_asked = 2 * u64::from(self.peers().len());
-            let times = u64::from(self.learn_repeats).saturating_sub(all_asked);
-            self.jittered(self.config.learn_delay * (2 * times.clamp(1, LEARN_BACKOFF)))
-        } else {
-            self.learn_retry_delay()
-        };
+        let delay = self.learn_repeat_delay();
         self.timers.arm_after(Timer::Learn, &step.now, &delay);
         step.send(
             Role::Replica,

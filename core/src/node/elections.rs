@@ -86,25 +86,32 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.mistake.is_any() || self.acceptor.promised() == ballot,
             "claims a ballot that its own acceptor has not promised (S1)"
         );
-        // The own promise is taken page by page like that of any other acceptor. Each round moves the cursor past the
-        // votes of a page. Those are at most a window above what is applied, so the cursor's 16 bits are enough for
-        // them.
-        let members = self.quorum_members();
+        if self.take_own_promise() {
+            // Rule D1: others hear of this leader only when the promise that has elected it is durable.
+            self.decide_alone(step);
+            self.try_adopt(step);
+        }
+    }
+
+    /// Takes the promise of this node's own acceptor page by page, like that of any other one. Returns true if it is a quorum
+    /// alone. Not a part of [`Node::claim`], whose frame would keep the room of a page below everything that follows from a
+    /// quorum.
+    #[inline(never)]
+    fn take_own_promise(&mut self) -> bool {
+        let (me, members) = (self.config.node, self.quorum_members());
+        // Each round moves the cursor past the votes of a page. Those are at most a window above what is applied, so the
+        // cursor's 16 bits are enough for them.
         loop {
             let Some(scout) = self.leader.scout_mut() else {
-                return;
+                return false;
             };
             let from = scout.cursor(me);
             let (entries, last) = self.acceptor.page::<PAGE>(from);
             let low_water = self.acceptor.low_water();
             match scout.on_promise(me, from, low_water, &entries, last, members) {
                 PromiseVerdict::More(_) => {}
-                PromiseVerdict::Counted | PromiseVerdict::Repeated => return,
-                PromiseVerdict::Quorum => {
-                    // Rule D1: others hear of this leader only when the promise that has elected it is durable.
-                    self.decide_alone(step);
-                    return self.try_adopt(step);
-                }
+                PromiseVerdict::Counted | PromiseVerdict::Repeated => return false,
+                PromiseVerdict::Quorum => return true,
             }
         }
     }

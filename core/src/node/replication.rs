@@ -34,7 +34,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Each round applies a slot, or assigns slots to proposals that wait, and applying frees slots for more of them.
     /// So the rounds are limited by the slots that are chosen and the proposals that wait, and rule N4 counts with a
     /// window and `CLIENTS` of them.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
     fn make_progress_slow<T: Tracer<M, PAGE>>(&mut self, step: &mut Step<'_, M, PAGE, T>) {
         let Some(ballot) = self.leader.leading() else {
             return;
