@@ -402,7 +402,7 @@ fn d1_unsynced_records_may_be_torn_at_any_byte() {
 fn d1_an_installed_snapshot_and_later_records_may_be_torn() {
     let mut cluster = under_way(1_000);
     let (mut cuts, mut installed) = (0, 0);
-    for round in 0..3 {
+    for round in 0..6 {
         // A node misses so much that only a snapshot helps, and takes in a lot before it writes again.
         cluster.cut_off = Some(round % 3);
         for _ in 0..1_500 {
