@@ -41,7 +41,8 @@ mod memory;
 mod open;
 mod record;
 mod replay;
-#[cfg(test)]
+// An interpreter takes minutes for each of these scenarios; the other tests of storage are its part.
+#[cfg(all(test, not(miri)))]
 mod restarts;
 #[cfg(test)]
 mod tests;
