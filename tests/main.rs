@@ -52,6 +52,8 @@ mod random_schedules;
 #[cfg(test)]
 mod random_walks;
 #[cfg(test)]
+mod reads;
+#[cfg(test)]
 mod recovery_time;
 #[cfg(test)]
 mod replication;

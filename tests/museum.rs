@@ -12,12 +12,13 @@ use synod_host::{Options, run};
 const TABLE: &str = include_str!("../core/museum/README.md");
 
 /// The rules whose violations random walks need not find.
-const ONLY_IN_SWEEPS: [&str; 14] = [
-    "D1", "D2", "T5", "F1", "L5", "L7", "S7", "V1", "V2", "V3", "V4", "V5", "V6", "V8",
+const ONLY_IN_SWEEPS: [&str; 18] = [
+    "D1", "D2", "T5", "F1", "L5", "L7", "S7", "V1", "V2", "V3", "V4", "V5", "V6", "V8", "Q2", "Q3",
+    "Q4", "Q5",
 ];
 
 /// The command that prints the table anew, after a change of the protocol.
-const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 2000 --worlds 500 --walks 5000 --shrink";
+const ANEW: &str = "cargo run --release --features mutants -- museum --seeds 8000 --worlds 500 --walks 5000 --shrink";
 
 /// A cell such as `memory, walk 2` or `two-values, seed 0`.
 struct Cell {
@@ -112,14 +113,14 @@ fn every_mutant_is_caught_as_the_table_says() {
 }
 
 #[test]
-fn all_mutants_but_one_are_caught_by_the_sweep_or_the_check() {
+fn all_mutants_are_caught_by_the_sweep_or_the_check() {
     let table = table();
     let missed = |mutant: &&Mutant| {
         let row = &table[mutant.name()];
         row.sweep.is_none() && row.check.is_none()
     };
     let missed: Vec<&Mutant> = Mutant::ALL.iter().filter(missed).collect();
-    assert_eq!(missed, [&Mutant::OverruledGoesOn], "only walks find it");
+    assert!(missed.is_empty(), "only walks find {missed:?}");
 }
 
 #[test]

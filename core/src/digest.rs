@@ -125,6 +125,8 @@ impl Digest {
             Outcome::Busy => 5,
             Outcome::Reconfigured { .. } => 6,
             Outcome::Unchanged(_) => 7,
+            Outcome::Readable { .. } => 8,
+            Outcome::NotNow => 9,
         });
         match outcome {
             Outcome::Applied { slot, output } => {
@@ -132,7 +134,12 @@ impl Digest {
                 output.encode(self);
             }
             Outcome::Registered { client } => self.word(client.0),
-            Outcome::Stale | Outcome::Evicted | Outcome::Reused | Outcome::Busy => {}
+            Outcome::Readable { applied } => self.word(applied.number()),
+            Outcome::Stale
+            | Outcome::Evicted
+            | Outcome::Reused
+            | Outcome::Busy
+            | Outcome::NotNow => {}
             Outcome::Reconfigured { epoch } => self.word(u64::from(epoch.0)),
             Outcome::Unchanged(error) => error.encode(self),
         }
@@ -164,6 +171,11 @@ impl Digest {
                 self.words([low_water.number(), u64::from(*last)]);
                 self.entries::<M, PAGE>(entries);
             }
+            Message::Confirm { ballot, round } | Message::Confirmed { ballot, round } => {
+                self.words([ballot.bits(), u64::from(*round)]);
+            }
+            Message::ReadIndex { nonce, reader } => self.words([*nonce, u64::from(reader.0)]),
+            Message::ReadIndexReply { nonce, index } => self.words([*nonce, index.number()]),
             Message::Propose { proposal, retry } => {
                 proposal.encode(self);
                 self.word(u64::from(*retry));

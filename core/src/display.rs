@@ -95,11 +95,13 @@ impl<C: Debug> Display for Proposal<C> {
     }
 }
 
-/// `client_12#3`; `nonce_` and the nonce of a registration; or `change#1`, with the epoch that would follow.
+/// `client_12#3`; `nonce_` or `read_` and the nonce of a registration or a read; or `change#1`, with the epoch that would follow.
 impl Display for RequestKey {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.number == RequestNumber::REGISTRATION {
             write!(f, "nonce_{:016x}", self.client.0)
+        } else if self.number == RequestNumber::READ {
+            write!(f, "read_{:016x}", self.client.0)
         } else if self.client == ClientId::OPERATOR {
             write!(f, "change#{}", self.number.0)
         } else {
@@ -121,6 +123,8 @@ impl<O: Debug> Display for Outcome<O> {
             Self::Reused => f.write_str("reused"),
             Self::Busy => f.write_str("busy"),
             Self::Reconfigured { epoch } => write!(f, "reconfigured(epoch={epoch})"),
+            Self::Readable { applied } => write!(f, "readable(applied={})", applied.number()),
+            Self::NotNow => f.write_str("not_now"),
             Self::Unchanged(error) => {
                 write!(f, "unchanged({}", error.name())?;
                 match error {

@@ -44,6 +44,8 @@ pub enum RequestError {
     },
     /// Requests are numbered from 1; 0 is reserved for registrations.
     NumberZero,
+    /// The greatest number is reserved for reads: register again, and begin at 1.
+    NumbersUsedUp,
     /// The outbox has less than [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) of room: empty it and try again.
     OutboxFull,
     /// The node has halted: see [`Node::halted`](crate::Node::halted).
@@ -67,6 +69,9 @@ impl fmt::Display for RequestError {
                 )
             }
             Self::NumberZero => f.write_str("nothing was asked: requests are numbered from 1"),
+            Self::NumbersUsedUp => f.write_str(
+                "nothing was asked: all numbers of the session are used up, so register again",
+            ),
             Self::OutboxFull => f.write_str("nothing was asked: the outbox must be emptied first"),
             Self::Halted => f.write_str("nothing was asked: this node has halted"),
         }
@@ -74,6 +79,44 @@ impl fmt::Display for RequestError {
 }
 
 impl core::error::Error for RequestError {}
+
+/// Why a read was not asked for; each variant says when the caller may try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ReadError {
+    /// As many reads wait at this node as there is room for: try again after a reply.
+    Full {
+        /// The greatest number of reads.
+        capacity: usize,
+    },
+    /// A read with this nonce waits here: draw another nonce.
+    Outstanding,
+    /// The outbox has less than [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN) of room: empty it and try again.
+    OutboxFull,
+    /// The node has halted: see [`Node::halted`](crate::Node::halted).
+    Halted,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { capacity } => {
+                write!(
+                    f,
+                    "nothing was read: {capacity} reads wait at this node, as many as there is room for"
+                )
+            }
+            Self::Outstanding => {
+                f.write_str("nothing was read: a read with this nonce waits at this node already")
+            }
+            Self::OutboxFull => f.write_str("nothing was read: the outbox must be emptied first"),
+            Self::Halted => f.write_str("nothing was read: this node has halted"),
+        }
+    }
+}
+
+impl core::error::Error for ReadError {}
 
 /// Why a change of the members was not requested; nothing was proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

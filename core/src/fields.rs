@@ -139,6 +139,18 @@ pub fn message<M: StateMachine, const PAGE: usize>(
         | Message::Accepted { .. }
         | Message::Decision { .. }
         | Message::Heartbeat { .. } => replication(message, fields),
+        Message::Confirm { ballot, round } | Message::Confirmed { ballot, round } => {
+            fields.ballot("ballot", *ballot);
+            fields.number("round", u64::from(*round));
+        }
+        Message::ReadIndex { nonce, reader } => {
+            fields.digest("nonce", *nonce);
+            fields.node("reader", *reader);
+        }
+        Message::ReadIndexReply { nonce, index } => {
+            fields.digest("nonce", *nonce);
+            fields.slot("index", *index);
+        }
         Message::Propose { proposal, retry } => {
             fields.proposal("proposal", proposal);
             fields.flag("retry", *retry);

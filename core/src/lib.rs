@@ -128,7 +128,7 @@ pub use capacity::outbox_min;
 pub use codec::{MaybeFormat, Reader, Sink, Value, Writer};
 pub use config::{Config, ConfigError, Timing};
 pub use digest::Digest;
-pub use error::{Conflict, Divergence, ReconfigureError, RequestError, WithdrawError};
+pub use error::{Conflict, Divergence, ReadError, ReconfigureError, RequestError, WithdrawError};
 pub use machine::{MalformedPage, SNAPSHOT_PAGE, StateMachine};
 pub use membership::{Change, ChangeError, Epoch};
 pub use message::{Entries, Envelope, Message, MessageKind, Proposals, SnapshotId};

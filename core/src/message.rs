@@ -192,6 +192,34 @@ pub enum Message<M: StateMachine, const PAGE: usize> {
         /// The slot up to which the node has applied everything.
         applied: Slot,
     },
+    /// Asks a member whether it still follows this leader, for those who read (rule Q2).
+    Confirm {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The number of the leader's round, from 1.
+        round: u32,
+    },
+    /// Answers a [`Message::Confirm`]: no higher ballot is promised.
+    Confirmed {
+        /// The ballot of the round.
+        ballot: Ballot,
+        /// The number of the round.
+        round: u32,
+    },
+    /// Asks the leader up to where the log is decided, in order to read (rules Q2 to Q5).
+    ReadIndex {
+        /// Names the question: the nonce of the newest read that it covers.
+        nonce: u64,
+        /// The node that reads, which the leader answers. It need not be the sender: a follower passes a question on.
+        reader: NodeId,
+    },
+    /// Answers a [`Message::ReadIndex`].
+    ReadIndexReply {
+        /// The nonce of the question.
+        nonce: u64,
+        /// The slot that the node has to apply before it looks into its state.
+        index: Slot,
+    },
 }
 
 /// A message with its sender and its recipient.
@@ -231,11 +259,15 @@ pub enum MessageKind {
     Request,
     Response,
     Superseded,
+    Confirm,
+    Confirmed,
+    ReadIndex,
+    ReadIndexReply,
 }
 
 impl MessageKind {
     /// All kinds, in the order of the variants.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Join,
         Self::Welcome,
         Self::Probe,
@@ -253,6 +285,10 @@ impl MessageKind {
         Self::Request,
         Self::Response,
         Self::Superseded,
+        Self::Confirm,
+        Self::Confirmed,
+        Self::ReadIndex,
+        Self::ReadIndexReply,
     ];
 
     /// Returns the role that handles this kind, in a node that has joined.
@@ -265,8 +301,15 @@ impl MessageKind {
             | Self::Decisions
             | Self::Request
             | Self::Superseded
+            | Self::Confirm
+            | Self::ReadIndexReply
             | Self::Heartbeat => Role::Replica,
-            Self::Probe | Self::ProbeReply | Self::HeartbeatReply | Self::Propose => Role::Leader,
+            Self::Probe
+            | Self::ProbeReply
+            | Self::HeartbeatReply
+            | Self::Propose
+            | Self::Confirmed
+            | Self::ReadIndex => Role::Leader,
             Self::Prepare | Self::Accept => Role::Acceptor,
             Self::Promise => Role::Scout,
             Self::Accepted => Role::Commander,
@@ -302,6 +345,10 @@ impl MessageKind {
             Self::Request => "request",
             Self::Response => "response",
             Self::Superseded => "superseded",
+            Self::Confirm => "confirm",
+            Self::Confirmed => "confirmed",
+            Self::ReadIndex => "read_index",
+            Self::ReadIndexReply => "read_index_reply",
         }
     }
 }
@@ -351,6 +398,10 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
             Self::Request { .. } => MessageKind::Request,
             Self::Response { .. } => MessageKind::Response,
             Self::Superseded { .. } => MessageKind::Superseded,
+            Self::Confirm { .. } => MessageKind::Confirm,
+            Self::Confirmed { .. } => MessageKind::Confirmed,
+            Self::ReadIndex { .. } => MessageKind::ReadIndex,
+            Self::ReadIndexReply { .. } => MessageKind::ReadIndexReply,
         }
     }
 
@@ -361,7 +412,8 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
             | Self::Prepare { ballot, .. }
             | Self::Accept { ballot, .. }
             | Self::Decision { ballot, .. }
-            | Self::Heartbeat { ballot, .. } => Some(*ballot),
+            | Self::Heartbeat { ballot, .. }
+            | Self::Confirm { ballot, .. } => Some(*ballot),
             _ => None,
         }
     }
@@ -383,7 +435,8 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
         match self {
             Self::Promise { ballot, .. }
             | Self::Accepted { ballot, .. }
-            | Self::ProbeReply { ballot, .. } => Some(*ballot),
+            | Self::ProbeReply { ballot, .. }
+            | Self::Confirmed { ballot, .. } => Some(*ballot),
             _ => self.claimed(),
         }
     }
@@ -392,7 +445,10 @@ impl<M: StateMachine, const PAGE: usize> Message<M, PAGE> {
     pub(crate) const fn is_counted(&self) -> bool {
         matches!(
             self,
-            Self::ProbeReply { .. } | Self::Promise { .. } | Self::Accepted { .. }
+            Self::ProbeReply { .. }
+                | Self::Promise { .. }
+                | Self::Accepted { .. }
+                | Self::Confirmed { .. }
         )
     }
 }

@@ -13,6 +13,7 @@ mod mutants;
 mod persistence;
 mod probes;
 mod proposals;
+mod reads;
 mod recover;
 mod replication;
 mod requests;
@@ -25,6 +26,7 @@ use crate::random::{Purpose, span_below, stream};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::initializer::Initializer;
 use crate::roles::leader::Leader;
+use crate::roles::reader::Reader;
 use crate::roles::replica::Replica;
 use crate::roles::requester::Requester;
 use crate::roles::seed::Seed;
@@ -49,8 +51,8 @@ pub use view::Marks;
 /// - **Getters** ([`Node::applied`], [`Node::machine`], [`Node::leader_hint`], [`Node::roles`], [`Node::marks`],
 ///   [`Node::is_voter`], [`Node::halted`]) change nothing.
 /// - **Inputs** ([`Node::handle_message`], [`Node::handle_timeout`], [`Node::fence`]) report events from outside.
-/// - **Commands** ([`Node::register`], [`Node::request`], [`Node::withdraw`]) make or cancel a request on behalf of a
-///   client.
+/// - **Commands** ([`Node::register`], [`Node::request`], [`Node::read`], [`Node::withdraw`]) make or cancel a request on
+///   behalf of a client.
 /// - **The deadline** ([`Node::next_deadline`]) is the time at which [`Node::handle_timeout`] is to be called.
 ///
 /// [`Outbox`](crate::Outbox) documents the contract of the driver: the order of these calls, and what to do with the
@@ -128,6 +130,8 @@ pub struct Node<
     leader: Leader<M::Command, WINDOW, CLIENTS>,
     /// The requests of this node's own clients. Kept until they are answered, whatever happens to the other roles.
     requesters: Table<Requester<M::Command>, CLIENTS>,
+    /// The reads of this node's own clients. They are given up if nobody confirms them.
+    reader: Reader<CLIENTS>,
     /// The highest ballot that this node has heard of: at least what its acceptor has promised. Its owner is the only
     /// one that is followed (rule F1), and the next claim is above it (rule S1).
     highest_seen: Ballot,
@@ -273,6 +277,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             replica: Replica::new(past.state),
             leader: Leader::new(),
             requesters: Table::new(),
+            reader: Reader::new(),
             leader_hint: None,
             voting: Voting {
                 is_allowed: voter,
@@ -436,6 +441,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             Message::Superseded { ballot, applied } => {
                 self.on_superseded(step, from, *ballot, *applied)
             }
+            Message::Confirm { ballot, round } => self.on_confirm(step, from, (*ballot, *round)),
+            Message::Confirmed { ballot, round } => {
+                self.on_confirmed(step, from, (*ballot, *round))
+            }
+            Message::ReadIndex { nonce, reader } => {
+                self.on_read_index(step, from, (*nonce, *reader))
+            }
+            Message::ReadIndexReply { nonce, index } => {
+                self.on_read_index_reply(step, (*nonce, *index))
+            }
             Message::Propose { proposal, retry } => self.on_propose(step, from, proposal, *retry),
             Message::Learn { from: slot } => self.on_learn(step, from, *slot),
             Message::Decisions {
@@ -508,6 +523,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 Timer::Propose => self.on_propose_timeout(&mut step),
                 Timer::Request => self.on_request_timeout(&mut step),
                 Timer::Learn => self.on_learn_timeout(&mut step),
+                Timer::Read => self.on_read_timeout(&mut step),
                 Timer::Transfer => self.replica.unpin(),
             }
         }

@@ -25,7 +25,7 @@ impl fmt::Display for ClientId {
 }
 
 /// The number of a client's request, rising from 1. A client that has used all numbers registers again. In keys and
-/// answers, [`RequestNumber::REGISTRATION`] stands for a registration.
+/// answers, [`RequestNumber::REGISTRATION`] stands for a registration and [`RequestNumber::READ`] for a read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestNumber(pub u32);
@@ -33,15 +33,17 @@ pub struct RequestNumber(pub u32);
 impl RequestNumber {
     /// The number of a registration.
     pub const REGISTRATION: Self = Self(0);
+    /// The number of a read, which no request has.
+    pub const READ: Self = Self(u32::MAX);
 }
 
-/// The key that identifies a request: a client and the number of its request; or the nonce of a registration and
-/// [`RequestNumber::REGISTRATION`]; or, for a change of the members, [`ClientId::OPERATOR`] and the number of the epoch to
+/// The key that identifies a request: a client and the number of its request; or the nonce of a registration or a read, and
+/// [`RequestNumber::REGISTRATION`] or [`RequestNumber::READ`]; or, for a change of the members, [`ClientId::OPERATOR`] and the number of the epoch to
 /// come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestKey {
-    /// The client, or the nonce of a registration.
+    /// The client, or the nonce of a registration or a read.
     pub client: ClientId,
     /// The number of the request.
     pub number: RequestNumber,
@@ -53,6 +55,14 @@ impl RequestKey {
         Self {
             client: ClientId(nonce),
             number: RequestNumber::REGISTRATION,
+        }
+    }
+
+    /// Returns the key of a read with a nonce.
+    pub const fn read(nonce: u64) -> Self {
+        Self {
+            client: ClientId(nonce),
+            number: RequestNumber::READ,
         }
     }
 
@@ -304,6 +314,15 @@ pub enum Outcome<O> {
         /// The reason.
         ChangeError,
     ),
+    /// Of a read ([`Node::read`](crate::Node::read)): the state of this node includes all that was answered anywhere before
+    /// the read was asked for, and may be looked at.
+    Readable {
+        /// The slot up to which the state includes the log.
+        applied: Slot,
+    },
+    /// Of a read: no leader has confirmed in time that the state of this node is new enough. Ask again, or read through the
+    /// log.
+    NotNow,
 }
 
 impl<O> From<Result<Epoch, ChangeError>> for Outcome<O> {

@@ -6,6 +6,7 @@
 use crate::outbox::{Outgoing, Reply, Write};
 use crate::roles::acceptor::Acceptor;
 use crate::roles::leader::Leader;
+use crate::roles::reader::Reader;
 use crate::roles::replica::Replica;
 use crate::roles::requester::Requester;
 use crate::roles::snapshot::State;
@@ -41,6 +42,8 @@ pub struct Ram {
     pub leader: usize,
     /// The requests of this node's own clients: `CLIENTS` commands.
     pub requesters: usize,
+    /// The reads of this node's own clients: `CLIENTS` numbers.
+    pub reader: usize,
     /// Settings, timers, random number generator and the rest.
     pub rest: usize,
     /// An outbox with [`Node::OUTBOX_MIN`] of room.
@@ -63,20 +66,28 @@ impl Ram {
         let replica = size_of::<Replica<M, WINDOW, CLIENTS>>() - state;
         let leader = size_of::<Leader<M::Command, WINDOW, CLIENTS>>();
         let requesters = size_of::<Table<Requester<M::Command>, CLIENTS>>();
+        let reader = size_of::<Reader<CLIENTS>>();
         Self {
             acceptor,
             replica,
             state,
             leader,
             requesters,
-            rest: node - acceptor - state - replica - leader - requesters,
+            reader,
+            rest: node - acceptor - state - replica - leader - requesters - reader,
             outbox: outbox::<M, PAGE>(Node::<M, WINDOW, CLIENTS, PAGE>::OUTBOX_MIN),
         }
     }
 
     /// Returns the size of the node without an outbox.
     pub const fn node(&self) -> usize {
-        self.acceptor + self.replica + self.state + self.leader + self.requesters + self.rest
+        self.acceptor
+            + self.replica
+            + self.state
+            + self.leader
+            + self.requesters
+            + self.reader
+            + self.rest
     }
 
     /// Returns the size of the node and its outbox.

@@ -5,6 +5,7 @@ pub(crate) mod acceptor;
 pub(crate) mod commander;
 pub(crate) mod initializer;
 pub(crate) mod leader;
+pub(crate) mod reader;
 pub(crate) mod replica;
 pub(crate) mod requester;
 pub(crate) mod scout;

@@ -42,7 +42,8 @@ mod open;
 mod record;
 mod replay;
 // An interpreter takes minutes for each of these scenarios; the other tests of storage are its part.
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
+#[cfg(not(miri))]
 mod restarts;
 #[cfg(test)]
 mod tests;

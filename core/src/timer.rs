@@ -1,7 +1,7 @@
 //! The timers of a node: a table with one deadline for each kind. Arming a timer replaces its deadline, and a cancelled
 //! timer leaves nothing behind.
 //!
-//! Ten deadlines in an array are looked through quickly, and there is nothing to allocate.
+//! Eleven deadlines in an array are looked through quickly, and there is nothing to allocate.
 
 use crate::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use crate::{Duration, Instant};
 /// | `Propose` | clock, command, request | – | proposes waiting requests again, every other time to another node (rule L8) |
 /// | `Request` | command | accept, accepted, decision, decisions, heartbeat, response, welcome | repeats the request to its own replica, or to another node's before it has joined |
 /// | `Learn` | accept, accepted, clock, decision, decisions, fence, heartbeat, prepare, probe_reply, promise, welcome | accept, clock, decision, decisions, fence, heartbeat, prepare, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
+/// | `Read` | command | command, read_index_reply | repeats the question to the leader, six times, then gives up (rule Q5) |
 /// | `Transfer` | join, learn | – | sends nothing: drops the pinned snapshot; a node that still fetches gets another one |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -45,13 +46,15 @@ pub enum Timer {
     Request,
     /// The replica requests missing decisions.
     Learn,
+    /// The reader repeats its question, or gives up its reads.
+    Read,
     /// A snapshot that no node fetches any more is dropped.
     Transfer,
 }
 
 impl Timer {
     /// All timers, in the order in which expired ones are served.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Join,
         Self::Election,
         Self::Scout,
@@ -61,6 +64,7 @@ impl Timer {
         Self::Propose,
         Self::Request,
         Self::Learn,
+        Self::Read,
         Self::Transfer,
     ];
 
@@ -76,6 +80,7 @@ impl Timer {
             Self::Propose => "propose",
             Self::Request => "request",
             Self::Learn => "learn",
+            Self::Read => "read",
             Self::Transfer => "transfer",
         }
     }

@@ -215,6 +215,8 @@ pub enum Queue {
     Pending,
     /// The requesters of the node.
     Requesters,
+    /// The reads of the node, or the questions that its leader has to answer.
+    Reads,
     /// The outbox.
     Outbox,
     /// The scheduler of the simulation.
@@ -223,10 +225,11 @@ pub enum Queue {
 
 impl Queue {
     /// All queues, in the order of the variants.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Waiting,
         Self::Pending,
         Self::Requesters,
+        Self::Reads,
         Self::Outbox,
         Self::Scheduler,
     ];
@@ -245,6 +248,7 @@ impl Queue {
             Self::Waiting => "waiting",
             Self::Pending => "pending",
             Self::Requesters => "requesters",
+            Self::Reads => "reads",
             Self::Outbox => "outbox",
             Self::Scheduler => "scheduler",
         }

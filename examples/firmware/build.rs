@@ -32,7 +32,7 @@ const MEMBER: [(&str, u32); 3] = [
 
 /// Programs that decide commands, or do nothing.
 const WORK: [(&str, u32); 3] = [
-    ("microbit", 6912),
+    ("microbit", 6720),
     ("lm3s6965evb", 16 << 10),
     ("mps2-an386", 256 << 10),
 ];

@@ -18,7 +18,7 @@ pub use objects::Objects;
 use search::{Entry, Found, linearize};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::Key;
-use synod::simulation::{Answered, Asked, Observer, Violation};
+use synod::simulation::{Answered, Asked, Observer, Violation, WasRead};
 use synod::{Outcome, RequestKey};
 
 /// Greatest number of requests of one object that is checked, as the search takes memory for each.
@@ -151,6 +151,19 @@ impl<M: Objects> History<M> {
         Ok(checked)
     }
 
+    /// Records the response to a request, if it is the first one.
+    fn respond(&mut self, client: u16, key: RequestKey, output: M::Output) {
+        // Moments are counted and not measured: only their order matters, and events of one instant
+        // have an order, too.
+        let moment = self.moments + 1;
+        if let Some(request) = self.known(client, key)
+            && request.answered.is_none()
+        {
+            request.answered = Some((moment, output));
+            self.moments = moment;
+        }
+    }
+
     /// Returns the last request of a client, if it has this key.
     fn known(&mut self, client: u16, key: RequestKey) -> Option<&mut Request<M>> {
         let last = self.last.get(usize::from(client)).copied().flatten()?;
@@ -215,18 +228,14 @@ impl<M: Objects, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     /// Only an output counts as a response: a client whose session was evicted does not know whether its request was
     /// executed.
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
-        let Outcome::Applied { output, .. } = answered.outcome else {
-            return Ok(());
-        };
-        // Moments are counted and not measured: only their order matters, and events of one instant
-        // have an order, too.
-        let moment = self.moments + 1;
-        if let Some(request) = self.known(answered.client, answered.key)
-            && request.answered.is_none()
-        {
-            request.answered = Some((moment, *output));
-            self.moments = moment;
+        if let Outcome::Applied { output, .. } = answered.outcome {
+            self.respond(answered.client, answered.key, *output);
         }
         Ok(())
+    }
+
+    /// What was read without the log is a response like any other.
+    fn was_read(&mut self, read: &WasRead<'_, M::Output>) {
+        self.respond(read.client, read.key, *read.output);
     }
 }

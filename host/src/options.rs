@@ -66,6 +66,8 @@ pub struct Options {
     pub clients: u16,
     /// Placement of the clients; `None` for the last node.
     pub placement: Option<Placement>,
+    /// True if clients read the state of their node, for every other command that changes nothing.
+    pub reads: bool,
     /// Nodes that crash for good, with the time of each crash; at most [`KILLS_MAX`].
     pub kills: Vec<Kill>,
     /// Changes of the members; at most [`PLAN_MAX`].
@@ -92,6 +94,7 @@ impl Options {
             requests: REQUESTS,
             clients: default.clients,
             placement: None,
+            reads: false,
             kills: Vec::new(),
             changes: Vec::new(),
             until: None,
@@ -183,6 +186,7 @@ impl Options {
         };
         scenario.clients = self.clients;
         scenario.placement = self.placement.unwrap_or_else(|| self.default_placement());
+        scenario.reads = self.reads;
         // The command line has refused more; a caller of the library may not have looked.
         scenario.kills = self.kills.iter().copied().take(KILLS_MAX).collect();
         scenario.time_max = self.until.unwrap_or_else(|| self.default_until());
@@ -233,6 +237,9 @@ impl Options {
                 write!(line, " --place {}", node.0)?;
             }
             _ => {}
+        }
+        if self.reads {
+            line.push_str(" --reads");
         }
         for kill in &self.kills {
             let at = Duration::from_micros(kill.at.as_micros());

@@ -198,7 +198,7 @@ impl core::error::Error for RunError {}
 /// ```
 pub fn run(options: &Options, tracer: &mut dyn HostTracer) -> Result<Finished, RunError> {
     // A change of the members is planned like a fault, and a simulation with a plan is that of a case.
-    if !options.changes.is_empty() {
+    if !options.changes.is_empty() || options.reads {
         return case::run(&Case::of_options(options), tracer);
     }
     let scenario = options.scenario();

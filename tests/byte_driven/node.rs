@@ -366,6 +366,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 MessageKind::Request,
                 MessageKind::Response,
                 MessageKind::Superseded,
+                MessageKind::ReadIndex,
             ];
             assert!(
                 replica.contains(&kind),
@@ -385,6 +386,12 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 asked.any(|asked| *asked == reply.fingerprint),
                 "no client made the request that {reply:?} answers"
             );
+            let reads = reply.key.number == RequestNumber::READ;
+            let is_read = matches!(reply.outcome, Outcome::Readable { .. } | Outcome::NotNow);
+            assert_eq!(reads, is_read, "{reply:?}");
+            if let Outcome::Readable { applied } = reply.outcome {
+                assert!(applied <= self.node.applied(), "Q5");
+            }
         }
     }
 
@@ -654,8 +661,25 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             });
             let zero = number == RequestNumber::REGISTRATION;
             assert_eq!(answer == Err(RequestError::NumberZero), zero);
+            if zero {
+                self.read(client.0);
+            }
         }
         assert!(!halted || answer.is_err(), "a halted node takes a request");
+    }
+
+    /// Asks to read, under a nonce.
+    fn read(&mut self, nonce: u64) {
+        let halted = self.node.halted().is_some();
+        let asked = self
+            .asked
+            .entry(place(RequestKey::read(nonce)))
+            .or_default();
+        asked.push(0);
+        self.act(|now, node, outbox, facts| {
+            let result = node.read(now, nonce, outbox, facts);
+            assert!(!halted || result.is_err(), "a halted node reads");
+        });
     }
 
     /// Records a request made here.
@@ -688,6 +712,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             self.go_back();
             return;
         };
+        // A node that has halted may have reached an epoch that it has not entered.
+        self.disk.enter(durable.epoch());
         assert_eq!(durable.promised(), self.disk.promised);
         assert!(!voted || durable.applied() == self.applied);
         let node = Node::recover(config, durable, 1, self.incarnation, self.now);
@@ -839,9 +865,27 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     fn message(&self, choices: &mut Choices<'_>, from: u16) -> Message<Machine, PAGE> {
         let ballot = self.ballot(choices, from);
         match choices.below(17) {
-            16 => Message::Superseded {
-                ballot,
-                applied: self.slot(choices),
+            16 => match choices.below(5) {
+                0 => Message::Confirm {
+                    ballot,
+                    round: u32::from(choices.below(4)),
+                },
+                1 => Message::Confirmed {
+                    ballot,
+                    round: u32::from(choices.below(4)),
+                },
+                2 => Message::ReadIndex {
+                    nonce: u64::from(choices.below(3)),
+                    reader: NodeId(u16::from(choices.byte())),
+                },
+                3 => Message::ReadIndexReply {
+                    nonce: u64::from(choices.below(3)),
+                    index: self.slot(choices),
+                },
+                _ => Message::Superseded {
+                    ballot,
+                    applied: self.slot(choices),
+                },
             },
             0 => Message::Join {
                 snapshot: self.snapshot(choices),

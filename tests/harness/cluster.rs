@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
     Change, ChangeError, ClientId, Config, Duration, Envelope, Instant, Message, MessageKind, Node,
-    NodeId, NodeSet, Outbox, Outcome, ReconfigureError, Reply, RequestError, RequestKey,
+    NodeId, NodeSet, Outbox, Outcome, ReadError, ReconfigureError, Reply, RequestError, RequestKey,
     RequestNumber, Slot, Timer, Write,
 };
 
@@ -46,6 +46,15 @@ struct NetworkRule {
     action: Action,
 }
 
+/// What came of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WasRead {
+    /// No leader has confirmed it.
+    NotNow,
+    /// What key A held in the state of the node, in the step that allowed the look.
+    Saw(Option<i64>),
+}
+
 /// The output of one step of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct StepOutput {
@@ -74,6 +83,8 @@ pub(crate) struct Cluster {
     halts_are_allowed: bool,
     checks: InvariantChecks,
     replies: Vec<(u16, Reply<KvReply>)>,
+    /// What was read, with the nonces.
+    reads: Vec<(u64, WasRead)>,
     /// The cause of the current step: the name of a message kind, or `clock`, `command` or `fence`.
     cause: &'static str,
     /// The timers that were armed and disarmed, with the cause.
@@ -111,6 +122,7 @@ impl Cluster {
             halts_are_allowed: false,
             checks: InvariantChecks::default(),
             replies: Vec::new(),
+            reads: Vec::new(),
             cause: "",
             timers: Timings::default(),
             trace: Trace::default(),
@@ -504,6 +516,18 @@ impl Cluster {
             .iter()
             .flat_map(|outgoing| outgoing.to.iter().map(|to| node.envelope(to, outgoing)))
             .collect();
+        for reply in &outbox.replies {
+            let nonce = reply.key.client.0;
+            match reply.outcome {
+                Outcome::Readable { applied } => {
+                    assert!(applied <= node.applied(), "NODE_{number} allows too much");
+                    let value = node.machine().get(Key::numbered(0));
+                    self.reads.push((nonce, WasRead::Saw(value)));
+                }
+                Outcome::NotNow => self.reads.push((nonce, WasRead::NotNow)),
+                _ => {}
+            }
+        }
         for envelope in envelopes {
             assert_ne!(envelope.to.0, number, "a node sent to itself");
             self.send(envelope);
@@ -638,6 +662,23 @@ impl Cluster {
             result = node.request(now, client, number, command, outbox, trace);
         });
         result
+    }
+
+    /// Asks to read at a node.
+    pub(crate) fn read(&mut self, node: u16, nonce: u64) -> Result<(), ReadError> {
+        let mut result = Ok(());
+        self.cause = "command";
+        self.step_node(node, |now, node, outbox, trace| {
+            result = node.read(now, nonce, outbox, trace);
+        });
+        result
+    }
+
+    /// Returns what came of a read.
+    pub(crate) fn was_read(&self, nonce: u64) -> Option<WasRead> {
+        let mut reads = self.reads.iter().rev();
+        let (_, read) = reads.find(|(known, _)| *known == nonce)?;
+        Some(*read)
     }
 
     /// Requests key A to be set.

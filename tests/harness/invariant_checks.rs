@@ -85,6 +85,7 @@ impl InvariantChecks {
                         | MessageKind::Request
                         | MessageKind::Response
                         | MessageKind::Superseded
+                        | MessageKind::ReadIndex
                 ),
                 "D2: a node without a vote sends {outgoing:?}"
             );

@@ -213,7 +213,8 @@ impl<M: StateMachine> Client<M> {
         if self.done.is_some() {
             return Err(ClientError::NotTaken);
         }
-        match self.number.0.checked_add(1) {
+        let next = self.number.0.checked_add(1);
+        match next.filter(|next| *next < RequestNumber::READ.0) {
             Some(next) if self.session.is_some() => self.number = RequestNumber(next),
             // There is no session, or all of its numbers are used.
             _ => self.open_new_session(now),
@@ -368,12 +369,14 @@ impl<M: StateMachine> Client<M> {
             (Outcome::Stale, Some(_)) => self.end(Err(Undone::Stale)),
             (Outcome::Reused, Some(_)) => self.end(Err(Undone::Reused)),
             // A node that was asked before is busy. Or an answer that no node gives: a registration that was applied, a
-            // request that opened a session or changed the members.
+            // request that opened a session, changed the members or was a read.
             (
                 Outcome::Busy
                 | Outcome::Registered { .. }
                 | Outcome::Reconfigured { .. }
-                | Outcome::Unchanged(_),
+                | Outcome::Unchanged(_)
+                | Outcome::Readable { .. }
+                | Outcome::NotNow,
                 _,
             )
             | (_, None) => {}

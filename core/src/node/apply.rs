@@ -91,6 +91,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 self.respond_to_overtaken(step);
             }
         }
+        self.serve_reads(step);
         if self.is_in_new_epoch() {
             self.enter_epoch(step);
         }

@@ -248,6 +248,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         self.leader.advance(at);
         self.respond_to_overtaken(step);
+        self.serve_reads(step);
         self.apply_ready(step);
         self.settle(step);
     }

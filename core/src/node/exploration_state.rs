@@ -44,6 +44,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             &self.replica,
             &self.leader,
             &self.requesters,
+            &self.reader,
         );
         let elections = (
             self.highest_seen,

@@ -54,6 +54,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.leader
             .check_invariants(self.replica.applied(), self.members())?;
         self.requesters.check_invariants()?;
+        self.reader.check_invariants(self.replica.applied())?;
+        ensure(
+            self.timers.is_armed(Timer::Read) != self.reader.is_empty(),
+            "a read waits and nothing is repeated, or the other way round (Q5)",
+        )?;
         ensure(
             self.highest_seen >= self.acceptor.promised(),
             "promised a ballot that it has not noted as seen (S1)",

@@ -205,6 +205,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         };
         self.timers
             .arm_after(Timer::Heartbeat, &step.now, &self.config.heartbeat);
+        // Questions that have waited for an adopted slot, and a round whose messages were lost.
+        self.confirm(step);
+        self.ask_for_confirmation(step);
         self.count_heartbeat();
         let decided = self.leader.decided();
         debug_assert_eq!(

@@ -46,6 +46,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.acceptor.mistake = mistake;
         self.replica.set_mistake(mistake);
         self.leader.mistake = mistake;
+        self.reader.mistake = mistake;
     }
 
     /// Returns the active mutant.

@@ -114,9 +114,17 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.mistake.is_any() || self.acceptor.low_water() <= self.replica.applied(),
             "votes were dropped for slots that the state does not include (T1)"
         );
-        (self.voting.is_allowed && self.is_active()).then(|| Durable {
-            acceptor: self.acceptor.clone(),
-            state: self.replica.state().clone(),
+        (self.voting.is_allowed && self.is_active()).then(|| {
+            let mut acceptor = self.acceptor.clone();
+            // A node that halts because it has applied a change which it should not have does not enter the epoch. What it
+            // stores is whole all the same: a promise of the epoch that the state has reached (V6).
+            if self.is_in_new_epoch() {
+                acceptor.begin_epoch(Ballot::floor(self.epoch()));
+            }
+            Durable {
+                acceptor,
+                state: self.replica.state().clone(),
+            }
         })
     }
 

@@ -75,6 +75,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         let Some(key) = proposal.key().filter(|key| registers || numbered(key)) else {
             return Err(RequestError::NumberZero);
         };
+        if key.number == RequestNumber::READ {
+            return Err(RequestError::NumbersUsedUp);
+        }
         let mut step = self.step(now, outbox, tracer);
         if self.halt.is_some() {
             return Err(RequestError::Halted);
@@ -305,6 +308,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         step: &mut Step<'_, M, PAGE, T>,
         reply: Reply<M::Output>,
     ) -> Result<(), Reason> {
+        // No node answers a request of another one with what is said of reads.
+        if matches!(reply.outcome, Outcome::Readable { .. } | Outcome::NotNow) {
+            return Err(Reason::Malformed);
+        }
         // A busy replica has not answered the request yet. A request that is pending here goes on.
         let waiter = if reply.outcome == Outcome::Busy {
             None

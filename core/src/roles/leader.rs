@@ -6,9 +6,12 @@
 mod audience;
 mod election;
 mod invariants;
+mod reads;
 
 pub(crate) use election::Adoption;
 use election::Probe;
+pub(crate) use reads::ReadIndex;
+use reads::{Question, Round};
 
 use super::commander::Commander;
 use super::scout::Scout;
@@ -16,7 +19,7 @@ use crate::mutant::{Mistake, Mutant};
 use crate::window::Window;
 use crate::{Ballot, NODES_LEN, NodeId, NodeSet, Proposal, RequestKey, Slot};
 use core::hash::{Hash, Hasher};
-use heapless::Deque;
+use heapless::{Deque, Vec};
 
 /// The state of a node's election or leadership, and the proposals that wait for a slot.
 #[derive(Clone, Debug)]
@@ -27,6 +30,8 @@ pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
     /// Proposals for which the window has no slot yet, oldest first (rule L3). Empty unless this node leads. It may be
     /// lost at any time, as the replicas keep their requests (rule L4).
     waiting: Deque<Proposal<C>, CLIENTS>,
+    /// The nodes that ask up to where the log is decided, in order to read. Empty unless this node leads.
+    questions: Vec<Question, CLIENTS, u16>,
     /// The most proposals that have waited at once, for [`Marks`](crate::Marks).
     waiting_peak: usize,
     /// The most slots that have been in flight at once, for [`Marks`](crate::Marks).
@@ -35,10 +40,12 @@ pub(crate) struct Leader<C, const WINDOW: usize, const CLIENTS: usize> {
     pub(crate) mistake: Mistake,
 }
 
-/// Compares the state and the waiting proposals. The peaks are statistics.
+/// Compares the state, the waiting proposals and the questions. The peaks are statistics.
 impl<C: Eq, const WINDOW: usize, const CLIENTS: usize> PartialEq for Leader<C, WINDOW, CLIENTS> {
     fn eq(&self, other: &Self) -> bool {
-        self.state == other.state && self.waiting == other.waiting
+        self.state == other.state
+            && self.waiting == other.waiting
+            && self.questions == other.questions
     }
 }
 
@@ -51,6 +58,7 @@ impl<C: Hash, const WINDOW: usize, const CLIENTS: usize> Hash for Leader<C, WIND
         for proposal in &self.waiting {
             proposal.hash(state);
         }
+        self.questions.hash(state);
     }
 }
 
@@ -92,6 +100,8 @@ struct Leadership<C, const WINDOW: usize> {
     /// By how many slots each node was behind when it last said so; the greatest number for a node that has not
     /// answered since the last quorum check but one (rule V8).
     lags: [u8; NODES_LEN],
+    /// The round by which the leader makes certain that it still leads, for those who read (rule Q2).
+    round: Round,
     /// The number of commanders that have no quorum yet: the slots in flight. Counted along, so that looking for work
     /// does not go through the window.
     unchosen: u32,
@@ -151,6 +161,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         Self {
             state: LeaderState::Idle,
             waiting: Deque::new(),
+            questions: Vec::new(),
             waiting_peak: 0,
             in_flight_peak: 0,
             mistake: Mistake::NONE,
@@ -190,6 +201,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
     pub(crate) fn resign(&mut self) {
         self.state = LeaderState::Idle;
         self.waiting.clear();
+        self.questions.clear();
     }
 
     /// Queues a proposal until a slot is available. A `retry` is first looked up among the proposals that are waiting
@@ -515,11 +527,11 @@ mod tests {
     use crate::membership::Membership;
     use crate::{ClientId, Entry, RequestNumber};
 
-    type Small = Leader<u32, 4, 3>;
+    pub(super) type Small = Leader<u32, 4, 3>;
 
     const MEMBERS: NodeSet = NodeSet::first(3);
 
-    fn asks(command: u32) -> Proposal<u32> {
+    pub(super) fn asks(command: u32) -> Proposal<u32> {
         Proposal::Request {
             client: ClientId(1),
             number: RequestNumber(command),
@@ -527,7 +539,7 @@ mod tests {
         }
     }
 
-    fn entry(slot: u64, command: u32) -> Entry<u32> {
+    pub(super) fn entry(slot: u64, command: u32) -> Entry<u32> {
         Entry {
             slot: Slot::new(slot),
             ballot: Ballot::new(1, NodeId(1)),
@@ -536,7 +548,7 @@ mod tests {
     }
 
     /// A leader whose scout has found `entries` on node 1.
-    fn leading(applied: u64, entries: &[Entry<u32>]) -> (Small, Adoption) {
+    pub(super) fn leading(applied: u64, entries: &[Entry<u32>]) -> (Small, Adoption) {
         let mut leader = Small::new();
         let from = Slot::new(applied + 1);
         leader.begin_scout(Ballot::new(2, NodeId(0)), from);

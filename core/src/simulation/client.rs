@@ -9,14 +9,14 @@
 
 use super::capacities::EventQueue;
 use super::event_loop::{Output, Simulation, Stamped};
-use super::observer::{Answered, Asked, Observer};
+use super::observer::{Answered, Asked, Observer, WasRead};
 use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
 use crate::{
-    AnyOutbox, ClientId, Instant, Node, NodeId, Outcome, Proposal, RequestError, RequestKey,
-    RequestNumber, StateMachine, Tracer,
+    AnyOutbox, ClientId, Instant, Node, NodeId, Outcome, Proposal, ReadError, RequestError,
+    RequestKey, RequestNumber, Slot, StateMachine, Tracer,
 };
 
 /// The progress of a client.
@@ -28,6 +28,8 @@ pub(super) enum Progress {
     Ready,
     /// The client waits for the answer to its request.
     Waiting,
+    /// The client waits until it may look into the state of its node.
+    Reading,
     /// The client has all of its answers.
     Done,
 }
@@ -47,7 +49,7 @@ pub struct ClientResume {
 
 /// A client.
 #[derive(Clone, Debug)]
-pub(super) struct Client<C> {
+pub(super) struct Client<C, O> {
     /// Where it asked last. It stays there until that node is down.
     pub(super) node: NodeId,
     /// Names its registration, as long as it has no session. It changes with each session that is given up.
@@ -68,9 +70,13 @@ pub(super) struct Client<C> {
     tries: u32,
     /// What it asks for at present, kept for asking again elsewhere.
     pub(super) command: Option<C>,
+    /// Names its present read; another one each time that it asks, as no nonce is used twice.
+    read: u64,
+    /// What it has seen in the state of its node, until the reply leaves the node.
+    seen: Option<O>,
 }
 
-impl<C: Copy> Client<C> {
+impl<C: Copy, O> Client<C, O> {
     pub(super) const fn new(node: NodeId, nonce: u64) -> Self {
         Self {
             node,
@@ -83,6 +89,8 @@ impl<C: Copy> Client<C> {
             withdrawn: 0,
             tries: 0,
             command: None,
+            read: nonce,
+            seen: None,
         }
     }
 
@@ -94,7 +102,10 @@ impl<C: Copy> Client<C> {
             number: self.number,
         };
         debug_assert!(
-            matches!(self.progress, Progress::Registering | Progress::Waiting),
+            matches!(
+                self.progress,
+                Progress::Registering | Progress::Waiting | Progress::Reading
+            ),
             "a client asks only for what it waits for"
         );
         debug_assert!(
@@ -103,6 +114,7 @@ impl<C: Copy> Client<C> {
         );
         match (self.progress, self.command) {
             (Progress::Waiting, Some(command)) => Question::Command(key, command),
+            (Progress::Reading, Some(command)) => Question::Read(key, command, self.read),
             _ => Question::Session(self.nonce),
         }
     }
@@ -117,6 +129,7 @@ impl<C: Copy> Client<C> {
                     number: self.number,
                 }
             }
+            Progress::Reading => key == RequestKey::read(self.read),
             Progress::Ready | Progress::Done => false,
         }
     }
@@ -163,6 +176,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(index) = self.client_index(key) else {
             return;
         };
+        if key.number == RequestNumber::READ {
+            return self.end_read(index, observer);
+        }
         // The observer is told before the client forgets what it has waited for.
         let seen = observer.answered(&Answered {
             at: self.now,
@@ -183,6 +199,65 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let _ = self
             .scheduler
             .push(self.now + self.think, SimEvent::Client(index));
+    }
+
+    /// What a node has said of a read leaves it: the client takes what it has seen, or asks again where it could not look.
+    fn end_read<O: Observer<S::Machine, W, C, P>>(&mut self, index: u16, observer: &mut O) {
+        let Some(client) = self.clients.get_mut(usize::from(index)) else {
+            return;
+        };
+        if let Some(output) = client.seen.take() {
+            let key = RequestKey {
+                client: client.id,
+                number: client.number,
+            };
+            observer.was_read(&WasRead {
+                at: self.now,
+                client: index,
+                key,
+                output: &output,
+            });
+            self.counts.read += 1;
+            // No slot gave the answer; nobody looks at the one of an answer to a client.
+            let slot = Slot::ZERO;
+            self.take_outcome(index, key.number, Outcome::Applied { slot, output });
+        } else {
+            self.counts.not_now += 1;
+        }
+        let _ = self.scheduler.push(
+            self.now + self.think.max(self.retry),
+            SimEvent::Client(index),
+        );
+    }
+
+    /// Lets the clients look into the state of a node that has just said in a step that they may.
+    pub(super) fn look_into(&mut self, node: NodeId) {
+        // By index, as a client is a part of the simulation as well as the outbox.
+        let replies = self
+            .outbox_of(node, false)
+            .map_or(0, |outbox| outbox.replies().len());
+        for place in 0..replies {
+            let outbox = self.outbox_of(node, false);
+            let Some(reply) = outbox.and_then(|outbox| outbox.replies().get(place).copied()) else {
+                return;
+            };
+            if !matches!(reply.outcome, Outcome::Readable { .. }) {
+                continue;
+            }
+            let reader = self.client_index(reply.key);
+            let (Some(client), Some(member)) = (
+                reader.and_then(|index| self.clients.get_mut(usize::from(index))),
+                self.members.get(usize::from(node.0)),
+            ) else {
+                continue;
+            };
+            // A command that changes nothing is applied to a copy: nothing more is asked of a state machine.
+            if client.seen.is_none()
+                && let Some(command) = &client.command
+            {
+                client.seen = Some(member.node.machine().clone().apply(command));
+            }
+        }
     }
 
     /// Moves a client on by what it was answered: a right answer makes it ready for its next request.
@@ -234,7 +309,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             | Outcome::Reused
             | Outcome::Busy
             | Outcome::Reconfigured { .. }
-            | Outcome::Unchanged(_) => {
+            | Outcome::Unchanged(_)
+            | Outcome::Readable { .. }
+            | Outcome::NotNow => {
                 self.violation = Some(Violation::WrongAnswer {
                     client: index,
                     number,
@@ -268,8 +345,22 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 return;
             }
             client.number = RequestNumber(client.number.0.saturating_add(1));
-            client.progress = Progress::Waiting;
+            let workload = self.workload.as_ref();
+            let command = client.command.as_ref();
+            // Every other one, so that histories have reads of both kinds.
+            let reads = Self::PLANS && self.reads && client.asked % 2 == 0;
+            let is_read = reads
+                && workload
+                    .zip(command)
+                    .is_some_and(|(workload, command)| workload.is_read(command));
+            client.progress = if is_read {
+                Progress::Reading
+            } else {
+                Progress::Waiting
+            };
         }
+        client.read = crate::random::mix(client.read);
+        client.seen = None;
         // It may have a turn left, as one that was to move to another node has two turns when it was answered in
         // between.
         if client.progress == Progress::Done {
@@ -403,20 +494,22 @@ enum Question<C> {
     Session(u64),
     /// To apply a command.
     Command(RequestKey, C),
+    /// To read what a command would answer, under a nonce.
+    Read(RequestKey, C, u64),
 }
 
 impl<C: Copy> Question<C> {
     const fn key(&self) -> RequestKey {
         match self {
             Self::Session(nonce) => RequestKey::registration(*nonce),
-            Self::Command(key, _) => *key,
+            Self::Command(key, _) | Self::Read(key, ..) => *key,
         }
     }
 
     const fn command(&self) -> Option<&C> {
         match self {
             Self::Session(_) => None,
-            Self::Command(_, command) => Some(command),
+            Self::Command(_, command) | Self::Read(_, command, _) => Some(command),
         }
     }
 
@@ -434,6 +527,16 @@ impl<C: Copy> Question<C> {
         tracer: &mut T,
     ) -> Result<(), RequestError> {
         let proposal = match self {
+            Self::Read(_, _, nonce) => {
+                return node
+                    .read(now, nonce, outbox, tracer)
+                    .map_err(|error| match error {
+                        ReadError::Full { capacity } => RequestError::Full { capacity },
+                        ReadError::OutboxFull => RequestError::OutboxFull,
+                        // A nonce that was drawn twice is as rare as it looks, and the client draws another one.
+                        _ => RequestError::Halted,
+                    });
+            }
             Self::Session(nonce) => Proposal::Register { nonce },
             Self::Command(RequestKey { client, number }, command) => Proposal::Request {
                 client,

@@ -29,6 +29,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         // The wake comes before the messages and these before the turns of clients: of two events for one instant the
         // one happens first that was scheduled first. Another order would be another run.
         self.schedule_wake(node);
+        // Before the node takes another step: what it applies by then may not be durable when the reply leaves.
+        if Self::PLANS && self.reads {
+            self.look_into(node);
+        }
         if Self::DEFERRED {
             return self.persist(node, tracer, observer);
         }

@@ -70,6 +70,10 @@ pub(super) struct Counts {
     pub(super) grouped: u64,
     pub(super) gathered: u64,
     pub(super) withdrawn: u64,
+    /// Answers that clients read in the state of a node.
+    pub(super) read: u64,
+    /// Times that a client could not read.
+    pub(super) not_now: u64,
 }
 
 /// A simulated cluster, as a [`Setting`] says.
@@ -97,7 +101,7 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     pub(super) nemesis: S::Nemesis,
     /// Every node by its number, those included that were killed.
     pub(super) members: Nodes<S::Room, Member<S::Machine, W, C, P>>,
-    pub(super) clients: Clients<S::Room, Client<Command<S, W, C, P>>>,
+    pub(super) clients: Clients<S::Room, Client<Command<S, W, C, P>, Output<S, W, C, P>>>,
     /// `None` before the first start, as a workload need not have a default.
     pub(super) workload: Option<S::Workload>,
     /// The output of the present step, where it leaves with the step. Where it waits for a sync it is in `pending`
@@ -118,6 +122,8 @@ pub struct Simulation<S: Setting<W, C, P>, const W: usize, const C: usize, const
     /// How long a client waits before it withdraws its request.
     pub(super) patience: Option<Duration>,
     pub(super) asks_joining: bool,
+    /// Whether clients read the state of their nodes.
+    pub(super) reads: bool,
     /// How long a client waits before it asks again at a node that did not take its request: the longest round trip.
     pub(super) retry: Duration,
     /// How long output may gather after a first step before it is written; zero if every step is written at once.
@@ -345,6 +351,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             grouped: self.counts.grouped,
             gathered: self.counts.gathered,
             withdrawn: self.counts.withdrawn,
+            read: self.counts.read,
+            not_now: self.counts.not_now,
             early: self.pending.iter().map(|pending| pending.early).sum(),
         }
     }

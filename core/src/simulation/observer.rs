@@ -120,6 +120,19 @@ pub struct Answered<'a, O> {
     pub outcome: &'a Outcome<O>,
 }
 
+/// What a client has read in the state of a node (see [`Node::read`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WasRead<'a, O> {
+    /// When.
+    pub at: Instant,
+    /// Which client, from 0.
+    pub client: u16,
+    /// Under which key it has [asked](Asked).
+    pub key: RequestKey,
+    /// What it has seen.
+    pub output: &'a O,
+}
+
 /// Observes all that a simulated cluster does, and reports violations. It is given shared references only, so that a run is
 /// the same with and without it.
 ///
@@ -186,6 +199,11 @@ pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, c
         let _ = answered;
         Ok(())
     }
+
+    /// A client has read what it asked for in the state of a node, without a slot of the log.
+    fn was_read(&mut self, read: &WasRead<'_, M::Output>) {
+        let _ = read;
+    }
 }
 
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
@@ -232,6 +250,10 @@ where
 
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
         (**self).answered(answered)
+    }
+
+    fn was_read(&mut self, read: &WasRead<'_, M::Output>) {
+        (**self).was_read(read);
     }
 }
 
@@ -281,5 +303,10 @@ where
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
         self.0.answered(answered)?;
         self.1.answered(answered)
+    }
+
+    fn was_read(&mut self, read: &WasRead<'_, M::Output>) {
+        self.0.was_read(read);
+        self.1.was_read(read);
     }
 }

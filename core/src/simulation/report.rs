@@ -111,6 +111,10 @@ pub struct Report {
     pub gathered: u64,
     /// Requests that clients withdrew.
     pub withdrawn: u64,
+    /// Answers that clients read in the state of a node, without a slot of the log.
+    pub read: u64,
+    /// Times that a client was told that it cannot read now.
+    pub not_now: u64,
     /// Messages that left a node while it made the writes of the same steps durable.
     pub early: u64,
 }

@@ -83,6 +83,9 @@ pub struct Scenario {
     pub patience: Option<Duration>,
     /// Whether clients ask nodes that have not joined yet. Otherwise they wait until their node has joined.
     pub asks_joining: bool,
+    /// Whether clients read the state of their node for every other command that changes nothing
+    /// ([`Node::read`](crate::Node::read)). Otherwise every command goes through the log.
+    pub reads: bool,
     /// How long the driver of a node gathers what its steps want done before it empties the outbox, if there is room for a
     /// further step; zero to empty it after every step. Storage that is [`Perfect`](super::Perfect) empties it after every
     /// step all the same.
@@ -137,6 +140,7 @@ impl Scenario {
             think: Duration::ZERO,
             patience: None,
             asks_joining: false,
+            reads: false,
             gather: Duration::ZERO,
             early: false,
             second_founder: None,

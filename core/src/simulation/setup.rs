@@ -90,6 +90,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             think: Duration::ZERO,
             patience: None,
             asks_joining: false,
+            reads: false,
             retry: Duration::ZERO,
             gather: Duration::ZERO,
             time_max: Duration::ZERO,
@@ -135,6 +136,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let least = Duration::from_millis(1);
         self.patience = scenario.patience.map(|patience| patience.max(least));
         self.asks_joining = scenario.asks_joining;
+        self.reads = scenario.reads;
         // A client of a link that takes no time would ask again in the same instant for ever.
         self.retry = scenario.link.round_trip_max().max(Duration::from_millis(1));
         self.gather = scenario.gather;

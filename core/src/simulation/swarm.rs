@@ -251,7 +251,8 @@ impl Draw {
         scenario.early = self.chance(1, 2);
     }
 
-    /// Draws whether clients withdraw what is not answered soon, and whether they ask nodes that have not joined.
+    /// Draws whether clients withdraw what is not answered soon, whether they ask nodes that have not joined, and whether they
+    /// read without the log.
     fn manners(&mut self, scenario: &mut Scenario) {
         let unit = scenario.link.round_trip_max();
         // Longer than a request takes in a quiet cluster, as each one that is made again may fill a slot more; up to several
@@ -259,6 +260,7 @@ impl Draw {
         let (withdraws, patience) = (self.chance(1, 4), self.between(unit * 5, unit * 40));
         scenario.patience = withdraws.then_some(patience);
         scenario.asks_joining = self.chance(1, 4);
+        scenario.reads = self.chance(1, 2);
     }
 
     /// The number of founders. Mostly three, the smallest cluster that survives anything; an even number and two for their

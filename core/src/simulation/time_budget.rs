@@ -6,7 +6,7 @@
 
 mod figures;
 
-use super::observer::{Answered, Asked, Observer, StepsTaken};
+use super::observer::{Answered, Asked, Observer, StepsTaken, WasRead};
 use super::repetitions::Repetitions;
 use super::scenario::CLIENTS_MAX;
 use super::violation::Violation;
@@ -123,6 +123,7 @@ impl Pace {
                 messages: 0,
                 slots: 0,
                 answers: 0,
+                reads: 0,
                 claims_in_all: 0,
                 messages_in_all: 0,
                 hasty_claims: 0,
@@ -290,6 +291,31 @@ impl Pace {
         true
     }
 
+    /// A client was answered, or was told that its session is gone.
+    fn take_answer(&mut self, client: u16, at: Instant, is_answer: bool) {
+        let waiting = self.waiting.get_mut(usize::from(client));
+        // Taken in any case: what was answered before the faults were over is not waited for after that.
+        let since = waiting.and_then(Option::take);
+        if !self.is_healed() {
+            return;
+        }
+        // A client whose session was given up was told so, at the cost of a slot, and has not what it wanted.
+        if !is_answer {
+            return;
+        }
+        if self.figures.first_answer.is_none() {
+            self.figures.first_answer = self.waited.map(|since| at.since(since));
+            // What others wait for since then is part of the same trouble.
+            for waiting in self.waiting.iter_mut().flatten() {
+                *waiting = at;
+            }
+        } else if let Some(since) = since {
+            debug_assert!(since <= at, "a client waits before it has asked");
+            let wait = at.since(since);
+            self.figures.longest_wait = self.figures.longest_wait.max(wait);
+        }
+    }
+
     /// What the run has taken: of what counts from when its faults were over, nothing where they never were.
     pub fn figures(&self) -> Figures {
         let Some(healed) = self.healed else {
@@ -397,30 +423,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     fn answered(&mut self, answered: &Answered<'_, M::Output>) -> Result<(), Violation> {
-        let waiting = self.waiting.get_mut(usize::from(answered.client));
-        // Taken in any case: what was answered before the faults were over is not waited for after that.
-        let since = waiting.and_then(Option::take);
-        if !self.is_healed() {
-            return Ok(());
+        let is_answer = !matches!(answered.outcome, Outcome::Evicted);
+        if self.is_healed() {
+            // Registrations count as well: they take a slot and messages like any other request.
+            self.figures.answers += 1;
         }
-        // Registrations count as well: they take a slot and messages like any other request.
-        self.figures.answers += 1;
-        // A client whose session was given up was told so, at the cost of a slot, and has not what it wanted.
-        if matches!(answered.outcome, Outcome::Evicted) {
-            return Ok(());
-        }
-        if self.figures.first_answer.is_none() {
-            self.figures.first_answer = self.waited.map(|since| answered.at.since(since));
-            // What others wait for since then is part of the same trouble.
-            for waiting in self.waiting.iter_mut().flatten() {
-                *waiting = answered.at;
-            }
-        } else if let Some(since) = since {
-            debug_assert!(since <= answered.at, "a client waits before it has asked");
-            let wait = answered.at.since(since);
-            self.figures.longest_wait = self.figures.longest_wait.max(wait);
-        }
+        self.take_answer(answered.client, answered.at, is_answer);
         Ok(())
+    }
+
+    fn was_read(&mut self, read: &WasRead<'_, M::Output>) {
+        if self.is_healed() {
+            self.figures.reads += 1;
+        }
+        self.take_answer(read.client, read.at, true);
     }
 }
 

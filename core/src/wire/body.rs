@@ -8,8 +8,8 @@ use parts::{
 
 use super::Unencodable;
 use crate::{
-    Ballot, Entries, Entry, Message, MessageKind, Outcome, Proposal, Reader, RequestKey, Sink,
-    SnapshotId, StateMachine, Value, Writer,
+    Ballot, Entries, Entry, Message, MessageKind, NodeId, Outcome, Proposal, Reader, RequestKey,
+    Sink, SnapshotId, StateMachine, Value, Writer,
 };
 pub(super) use parts::{ballot, key, outcome, put_ballot, put_key, put_outcome, put_slot, slot};
 
@@ -94,6 +94,18 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
         Message::Propose { proposal, retry } => {
             to.put_u8(u8::from(*retry));
             proposal.encode(to);
+        }
+        Message::Confirm { ballot, round } | Message::Confirmed { ballot, round } => {
+            put_ballot(to, *ballot)?;
+            to.put_u32(*round);
+        }
+        Message::ReadIndex { nonce, reader } => {
+            to.put_u64(*nonce);
+            to.put_u8(u8::try_from(reader.0).map_err(|_| Unencodable)?);
+        }
+        Message::ReadIndexReply { nonce, index } => {
+            to.put_u64(*nonce);
+            put_slot(to, *index);
         }
         Message::Learn { from } => put_slot(to, *from),
         Message::Request { proposal } => proposal.encode(to),
@@ -266,6 +278,22 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
         MessageKind::Superseded => Message::Superseded {
             ballot: ballot(from)?,
             applied: slot(from)?,
+        },
+        MessageKind::Confirm => Message::Confirm {
+            ballot: ballot(from)?,
+            round: from.u32()?,
+        },
+        MessageKind::Confirmed => Message::Confirmed {
+            ballot: ballot(from)?,
+            round: from.u32()?,
+        },
+        MessageKind::ReadIndex => Message::ReadIndex {
+            nonce: from.u64()?,
+            reader: NodeId(from.u8()?.into()),
+        },
+        MessageKind::ReadIndexReply => Message::ReadIndexReply {
+            nonce: from.u64()?,
+            index: slot(from)?,
         },
         MessageKind::Propose => Message::Propose {
             retry: bool_of(from)?,

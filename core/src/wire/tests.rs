@@ -176,6 +176,7 @@ fn vectors() -> std::vec::Vec<(&'static str, Held)> {
     messages.extend(in_office(first, slot));
     messages.extend(of_requests(slot));
     messages.extend(of_changes(slot));
+    messages.extend(of_reads(ballot(3, 1), slot));
     let message = |(name, message)| (name, Held::Message(envelope(message)));
     let mut all: std::vec::Vec<_> = messages.into_iter().map(message).collect();
     all.extend(of_clients(slot));
@@ -434,6 +435,32 @@ fn of_requests(slot: Slot) -> Vectors {
         ("response, evicted", response(Outcome::Evicted)),
         ("response, reused", response(Outcome::Reused)),
         ("response, busy", response(Outcome::Busy)),
+    ]
+}
+
+/// Messages of those who read.
+fn of_reads(ballot: Ballot, slot: Slot) -> Vectors {
+    let round = 0x0102_0304;
+    let nonce = 0x1122_3344_5566_7788;
+    std::vec![
+        ("confirm", Message::Confirm { ballot, round }),
+        ("confirmed", Message::Confirmed { ballot, round }),
+        (
+            "read index",
+            Message::ReadIndex {
+                nonce,
+                reader: NodeId(3)
+            }
+        ),
+        (
+            "read index reply",
+            Message::ReadIndexReply { nonce, index: slot }
+        ),
+        (
+            "response, readable",
+            response(Outcome::Readable { applied: slot })
+        ),
+        ("response, not now", response(Outcome::NotNow)),
     ]
 }
 

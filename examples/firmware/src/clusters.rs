@@ -55,7 +55,7 @@ impl Setting<4, 2, PAGE> for In16KiB {
 
 impl Room for In16KiB {
     type Nodes = Size<3>;
-    type Events = Size<14>;
+    type Events = Size<12>;
     type Outbox = Size<12>;
     type Ledger = Size<8>;
     type Clients = Size<2>;

@@ -5,12 +5,13 @@ use synod::machines::{Key, Kv, KvCommand};
 use synod::{MalformedPage, Node, Reader, Sink, StateMachine, Writer};
 
 /// The rows of the table of `cargo budget`, in order.
-pub const PARTS: [&str; 10] = [
+pub const PARTS: [&str; 11] = [
     "acceptor",
     "replica",
     "state machine and sessions, twice",
     "leader",
     "requesters",
+    "reader",
     "rest of the node",
     "outbox",
     "journal in flash",

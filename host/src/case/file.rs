@@ -106,6 +106,9 @@ struct File {
     /// Whether clients ask nodes that have not joined yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     asks_joining: Option<bool>,
+    /// Whether clients read the state of their node for every other command that changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reads: Option<bool>,
     /// Time for which a driver gathers steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     gather: Option<DurationText>,
@@ -283,6 +286,7 @@ impl File {
             think: Some(DurationText(scenario.think)),
             patience: scenario.patience.map(DurationText),
             asks_joining: scenario.asks_joining.then_some(true),
+            reads: scenario.reads.then_some(true),
             gather: (scenario.gather > Duration::ZERO).then_some(DurationText(scenario.gather)),
             early: scenario.early.then_some(true),
             second_founder: scenario.second_founder.map(|node| node.0),
@@ -328,6 +332,7 @@ impl File {
         scenario.gather = self.gather.map_or(Duration::ZERO, |span| span.0);
         scenario.patience = self.patience.map(|span| span.0);
         scenario.asks_joining = self.asks_joining.unwrap_or(false);
+        scenario.reads = self.reads.unwrap_or(false);
         scenario.early = self.early.unwrap_or(false);
         scenario.founders = self.founders;
         scenario.second_founder = self.second_founder.map(NodeId);

@@ -99,6 +99,12 @@ struct ClusterArgs {
     /// Node that the clients are on: the last one, spread over all, or a given node [default: last]
     #[arg(long, value_name = "last|spread|NODE", value_parser = parse_place, allow_hyphen_values = true)]
     place: Option<Place>,
+    /// Have clients read the state of their node, without a slot of the log, for every other command that changes nothing
+    ///
+    /// The node asks the leader up to where the log is decided, waits until it has applied that, and lets its client look.
+    /// The log shows the messages read_index, confirm, confirmed and read_index_reply.
+    #[arg(long, conflicts_with = "data")]
+    reads: bool,
     /// Stop after this much simulated time, above 0 and at most 1000000h
     ///
     /// [default: 2m; with delays above 50 ms or more than 60 requests for each client: 40 times the longest delay for
@@ -254,6 +260,7 @@ impl ClusterArgs {
             requests: self.requests.unwrap_or(default.requests),
             clients: self.clients.unwrap_or(default.clients),
             placement: self.place.and_then(|place| place.0),
+            reads: self.reads,
             kills: self.kill,
             changes: self.change,
             until: self.until,

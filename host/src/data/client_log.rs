@@ -6,7 +6,7 @@
 
 use super::error::DataError;
 use crate::store::{DataDir, FileStorage, Seen, StoreError};
-use synod::simulation::{Answered, ClientResume, Observer, Violation};
+use synod::simulation::{Answered, ClientResume, Observer, Violation, WasRead};
 use synod::storage::Storage;
 use synod::{ClientId, Outcome, Reader, RequestNumber, Sink, StateMachine, Writer};
 
@@ -146,6 +146,15 @@ fn decode(bytes: &[u8]) -> Option<ClientResume> {
     reader.is_empty().then_some(past)
 }
 
+impl ClientLog {
+    /// Records where a client is, unless that has failed before.
+    fn record(&mut self, past: ClientResume) {
+        if self.error.is_none() {
+            self.error = self.write(past).err().map(DataError::Store);
+        }
+    }
+}
+
 impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     Observer<M, WINDOW, CLIENTS, PAGE> for ClientLog
 {
@@ -169,9 +178,19 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             },
             _ => return Ok(()),
         };
-        if self.error.is_none() {
-            self.error = self.write(past).err().map(DataError::Store);
-        }
+        self.record(past);
         Ok(())
+    }
+
+    /// An answer that was read without the log moves a client on as well.
+    fn was_read(&mut self, read: &WasRead<'_, M::Output>) {
+        let known = self.entries.get(usize::from(read.client));
+        let count = known.copied().flatten().map_or(0, |past| past.answered);
+        self.record(ClientResume {
+            client: read.client,
+            session: read.key.client,
+            number: read.key.number,
+            answered: count.saturating_add(1),
+        });
     }
 }

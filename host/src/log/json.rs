@@ -316,7 +316,7 @@ impl SnapshotObject {
     }
 }
 
-/// The key of a request, of a registration, which has a nonce instead of a session, or of a change.
+/// The key of a request, of a registration or a read, which have a nonce instead of a session, or of a change.
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 enum KeyObject {
@@ -326,6 +326,9 @@ enum KeyObject {
     Request {
         client: u64,
         number: u32,
+    },
+    Read {
+        read: Hex,
     },
     /// A change of the members, by the epoch that begins with it.
     Change {
@@ -338,6 +341,10 @@ impl KeyObject {
         if key.number == RequestNumber::REGISTRATION {
             Self::Registration {
                 nonce: Hex(key.client.0),
+            }
+        } else if key.number == RequestNumber::READ {
+            Self::Read {
+                read: Hex(key.client.0),
             }
         } else if key.client == ClientId::OPERATOR {
             Self::Change {
@@ -416,14 +423,29 @@ impl<'a, C: Value> EntryObject<'a, C> {
 #[derive(serde::Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", bound = "O: fmt::Debug")]
 enum OutcomeObject<'a, O> {
-    Applied { slot: u64, output: Debugged<'a, O> },
-    Registered { client: u64 },
+    Applied {
+        slot: u64,
+        output: Debugged<'a, O>,
+    },
+    Registered {
+        client: u64,
+    },
     Stale,
     Evicted,
     Reused,
     Busy,
-    Reconfigured { epoch: u16 },
-    Unchanged { reason: &'static str, text: String },
+    Reconfigured {
+        epoch: u16,
+    },
+    Unchanged {
+        reason: &'static str,
+        text: String,
+    },
+    Readable {
+        applied: u64,
+    },
+    #[serde(rename = "not_now")]
+    NotNow,
 }
 
 impl<'a, O: Value> OutcomeObject<'a, O> {
@@ -443,6 +465,10 @@ impl<'a, O: Value> OutcomeObject<'a, O> {
                 reason: error.name(),
                 text: error.to_string(),
             },
+            Outcome::Readable { applied } => Self::Readable {
+                applied: applied.number(),
+            },
+            Outcome::NotNow => Self::NotNow,
         }
     }
 }

@@ -68,6 +68,7 @@ fn messages() -> Vec<(Said, &'static str, &'static str)> {
     let mut all = joining();
     all.extend(elections());
     all.extend(decisions());
+    all.extend(reads());
     all.extend(requests());
     all
 }
@@ -165,6 +166,44 @@ fn elections() -> Vec<(Said, &'static str, &'static str)> {
                 r#"{"ballot":{"round":1,"leader":0},"promised":{"round":2,"leader":3},"from":4,"low_water":0,"#,
                 r#""last":false,"entries":[]}"#
             ),
+        ),
+    ]
+}
+
+/// Messages of those who read.
+fn reads() -> Vec<(Said, &'static str, &'static str)> {
+    vec![
+        (
+            Message::Confirm {
+                ballot: NEW,
+                round: 7,
+            },
+            "confirm(ballot=(2, NODE_3), round=7)",
+            r#"{"ballot":{"round":2,"leader":3},"round":7}"#,
+        ),
+        (
+            Message::Confirmed {
+                ballot: NEW,
+                round: 7,
+            },
+            "confirmed(ballot=(2, NODE_3), round=7)",
+            r#"{"ballot":{"round":2,"leader":3},"round":7}"#,
+        ),
+        (
+            Message::ReadIndex {
+                nonce: 0xbeef,
+                reader: NodeId(2),
+            },
+            "read_index(nonce=000000000000beef, reader=NODE_2)",
+            r#"{"nonce":"000000000000beef","reader":2}"#,
+        ),
+        (
+            Message::ReadIndexReply {
+                nonce: 0xbeef,
+                index: Slot::new(5),
+            },
+            "read_index_reply(nonce=000000000000beef, index=5)",
+            r#"{"nonce":"000000000000beef","index":5}"#,
         ),
     ]
 }

@@ -326,7 +326,11 @@ impl Ledger {
             // A session that was never opened is none that was evicted.
             Outcome::Evicted => self.evicted.contains(&key.0),
             Outcome::Reused => self.effects.contains_key(&key),
-            Outcome::Busy | Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => false,
+            Outcome::Busy
+            | Outcome::Reconfigured { .. }
+            | Outcome::Unchanged(_)
+            | Outcome::Readable { .. }
+            | Outcome::NotNow => false,
         };
         if let Outcome::Applied { slot, .. } = reply.outcome {
             // From here on, whatever is asked must be answered by a state that is as recent.

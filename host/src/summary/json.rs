@@ -39,6 +39,8 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
                 answered: report.answered,
                 right: report.right,
                 expected: report.expected,
+                read: report.read,
+                not_now: report.not_now,
                 earlier: (finished.earlier > 0).then_some(finished.earlier),
             },
             slots: Slots {
@@ -167,6 +169,15 @@ struct Nodes {
     joined: u16,
 }
 
+/// True for a number that is left out of the summary of a run to which it does not apply.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Numbers of requests, without registrations.
 #[derive(Serialize)]
 struct Requests {
@@ -175,6 +186,12 @@ struct Requests {
     right: u64,
     /// Those that the clients make in all; a run is done when all are answered.
     expected: u64,
+    /// Those read in the state of a node, without a slot, which are contained in `answered`.
+    #[serde(skip_serializing_if = "is_zero")]
+    read: u64,
+    /// Times that a node could not let its client read.
+    #[serde(skip_serializing_if = "is_zero")]
+    not_now: u64,
     /// Those answered in earlier runs with the same `--data`, which are contained in `answered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     earlier: Option<u64>,

@@ -79,6 +79,8 @@ fn finished() -> Finished {
             grouped: 0,
             gathered: 0,
             withdrawn: 0,
+            read: 0,
+            not_now: 0,
             early: 0,
         },
         digest: Digest::resume(0xabc),

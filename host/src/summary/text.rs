@@ -71,6 +71,13 @@ fn service(finished: &Finished, out: &mut Vec<u8>) -> io::Result<()> {
         "requests    {} of {} answered, {} right",
         report.answered, report.expected, report.right
     )?;
+    if report.read > 0 || report.not_now > 0 {
+        writeln!(
+            out,
+            "reads       {} of them without a slot, {} times not now",
+            report.read, report.not_now
+        )?;
+    }
     if earlier > 0 {
         writeln!(
             out,

@@ -50,6 +50,10 @@ pub enum RareEvent {
     EarlyMessage,
     /// A request that a client withdrew.
     Withdrawal,
+    /// An answer that a client read in the state of a node, without a slot.
+    Read,
+    /// A client informed that it cannot read now.
+    NotNow,
     /// A node fenced because its disk failed.
     Fenced,
     /// A node that restarted as a learner because its disk had lost data.
@@ -75,7 +79,7 @@ pub enum RareEvent {
 }
 
 /// Number of rare events. The length of [`RareEvent::ALL`] is compared with it by the compiler.
-const RARE_EVENTS: usize = 29;
+const RARE_EVENTS: usize = 31;
 
 impl RareEvent {
     /// All rare events.
@@ -98,6 +102,8 @@ impl RareEvent {
         Self::Gathered,
         Self::EarlyMessage,
         Self::Withdrawal,
+        Self::Read,
+        Self::NotNow,
         Self::Fenced,
         Self::LostStorage,
         Self::Epoch,
@@ -132,6 +138,8 @@ impl RareEvent {
             Self::Gathered => "gathered",
             Self::EarlyMessage => "early-message",
             Self::Withdrawal => "withdrawal",
+            Self::Read => "read",
+            Self::NotNow => "not-now",
             Self::Fenced => "fenced",
             Self::LostStorage => "lost-storage",
             Self::Epoch => "epoch",
@@ -176,6 +184,8 @@ impl RareEvent {
             Self::Gathered => finished.report.gathered,
             Self::EarlyMessage => finished.report.early,
             Self::Withdrawal => finished.report.withdrawn,
+            Self::Read => finished.report.read,
+            Self::NotNow => finished.report.not_now,
             Self::Fenced => tally.fenced,
             Self::LostStorage => finished.disks.damaged,
             Self::Epoch => tally.reconfigured,

@@ -79,10 +79,10 @@ impl Effort {
             Self::Claims => (4_450, 5_300),
             Self::LateClaims => (0, 40),
             Self::Messages => (1_600, 1_790),
-            Self::LateMessages => (1_270, 1_420),
+            Self::LateMessages => (1_270, 1_480),
             Self::Slots => (985, 1_010),
             Self::FirstAnswer => (1_500, 2_800),
-            Self::LongestWait => (1_080, 1_700),
+            Self::LongestWait => (1_080, 1_900),
             Self::Rest => (32_000, 47_000),
         }
     }

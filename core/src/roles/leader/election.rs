@@ -1,6 +1,6 @@
 //! The election of a leader: the probe, the scout, and the adoption of accepted proposals.
 
-use super::{Leader, LeaderState, Leadership, NOT_HEARD};
+use super::{Leader, LeaderState, Leadership, NOT_HEARD, Round};
 use crate::invariant::ensure;
 use crate::membership::Membership;
 use crate::mutant::Mutant;
@@ -198,6 +198,7 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             audience: others.without(ballot.leader()),
             answering: NodeSet::EMPTY,
             lags: [NOT_HEARD; NODES_LEN],
+            round: Round::after(next_slot.back(1)),
             unchosen,
         });
         self.in_flight_peak = self.in_flight_peak.max(self.in_flight());

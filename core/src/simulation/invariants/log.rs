@@ -283,7 +283,12 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
             Outcome::Evicted => Known::of(self.session(client).is_none() && is_open(client)),
             // The requester asks again, and its client hears nothing of it.
             // No client asks for a change of the members.
-            Outcome::Busy | Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => Known::Not,
+            // Nor is a read judged by the log alone.
+            Outcome::Busy
+            | Outcome::Reconfigured { .. }
+            | Outcome::Unchanged(_)
+            | Outcome::Readable { .. }
+            | Outcome::NotNow => Known::Not,
         }
     }
 

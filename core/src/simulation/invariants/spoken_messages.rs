@@ -13,7 +13,7 @@ use crate::simulation::setting::Setting;
 use crate::simulation::violation::{Rule, Violation};
 use crate::{
     Ballot, ChangeError, ClientId, Message, NodeId, NodeSet, Outcome, Outgoing, Proposal, Reply,
-    Role, Slot,
+    RequestNumber, Role, Slot,
 };
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
@@ -156,6 +156,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             | Message::Accepted { .. }
             | Message::Decision { .. }
             | Message::Heartbeat { .. }
+            | Message::Confirm { .. }
+            | Message::Confirmed { .. }
+            | Message::ReadIndexReply { .. }
             | Message::HeartbeatReply { .. } => Err(Violation::NotVoting { node }),
             Message::Join { .. }
             | Message::Welcome { .. }
@@ -164,6 +167,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             | Message::Decisions { .. }
             | Message::Request { .. }
             | Message::Superseded { .. }
+            | Message::ReadIndex { .. }
             | Message::Response { .. } => Ok(()),
         }
     }
@@ -286,12 +290,27 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     ) -> Result<(), Violation> {
         let is_so = if reply.key.client == ClientId::OPERATOR {
             self.changed(&reply.outcome)
+        } else if reply.key.number == RequestNumber::READ {
+            self.may_be_read(node, &reply.outcome)
         } else {
             self.log.gives(reply)
         };
         let is_so = self.unless_lost(is_so);
         let number = reply.key.number;
         self.judge(is_so, Violation::WrongReply { node, number })
+    }
+
+    /// Whether a node may say this of a read: it has applied the log up to there. Whether that is far enough shows in what is
+    /// read (rules Q2 to Q5).
+    fn may_be_read(&self, node: NodeId, outcome: &Outcome<Output<S, W, C, P>>) -> Known<()> {
+        match outcome {
+            Outcome::Readable { applied } => {
+                let memory = self.memories.get(usize::from(node.0));
+                Known::of(memory.is_some_and(|memory| *applied <= memory.applied))
+            }
+            Outcome::NotNow => Known::Is(()),
+            _ => Known::Not,
+        }
     }
 
     /// Whether the log gives this answer to a change of the members. It names no slot: whoever asks hears which epoch it is

@@ -24,6 +24,8 @@ pub struct Figures {
     pub slots: u64,
     /// Answers that clients had, those to registrations and those of sessions that were given up included.
     pub answers: u64,
+    /// Answers that clients read in the state of a node, which take no slot.
+    pub reads: u64,
     /// Ballots that nodes claimed in the whole run.
     pub claims_in_all: u64,
     /// Messages that nodes sent in the whole run.
@@ -107,7 +109,8 @@ impl Figures {
             .checked_div(heartbeat.as_micros())
             .unwrap_or(0);
         // Who has just healed has more to say than that: elections, pages, what waited.
-        self.answers.saturating_add(beats).saturating_add(20)
+        let answers = self.answers.saturating_add(self.reads);
+        answers.saturating_add(beats).saturating_add(20)
     }
 
     /// What of the budget was not enough for a run of this scenario, if anything.

@@ -159,6 +159,11 @@ pub(in crate::wire) fn put_outcome<O: Value>(to: &mut Writer<'_>, outcome: &Outc
             to.put_u8(7);
             error.encode(to);
         }
+        Outcome::Readable { applied } => {
+            to.put_u8(8);
+            put_slot(to, *applied);
+        }
+        Outcome::NotNow => to.put_u8(9),
     }
 }
 
@@ -179,6 +184,10 @@ pub(in crate::wire) fn outcome<O: Value>(from: &mut Reader<'_>) -> Option<Outcom
             epoch: Epoch(u16::from_le_bytes(from.array()?)),
         },
         7 => Outcome::Unchanged(ChangeError::decode(from)?),
+        8 => Outcome::Readable {
+            applied: slot(from)?,
+        },
+        9 => Outcome::NotNow,
         _ => return None,
     })
 }

@@ -105,7 +105,7 @@ fn the_xml_has_a_case_for_each_failure_and_each_expected_event() {
     let xml = account(ReportFormat::Junit, false);
     for piece in [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"synod sweep --seeds 4..9 --scenario",
-        "tests=\"50\" failures=\"2\" ",
+        "tests=\"52\" failures=\"2\" ",
         "<testsuite name=\"runs\" tests=\"2\" failures=\"1\" skipped=\"0\" time=\"2.500\">",
         "<testcase classname=\"runs\" name=\"seed 6\">",
         "<failure type=\"stalled\" message=\"stalled: the simulated time is up\">",

@@ -166,7 +166,10 @@ impl Fields for TextFields<'_> {
             Outcome::Evicted => out.extend_from_slice(b"evicted"),
             Outcome::Reused => out.extend_from_slice(b"reused"),
             Outcome::Busy => out.extend_from_slice(b"busy"),
-            Outcome::Reconfigured { .. } | Outcome::Unchanged(_) => bytes::display(out, outcome),
+            Outcome::Reconfigured { .. }
+            | Outcome::Unchanged(_)
+            | Outcome::Readable { .. }
+            | Outcome::NotNow => bytes::display(out, outcome),
         }
     }
 
@@ -183,12 +186,12 @@ impl Fields for TextFields<'_> {
     }
 }
 
-/// Appends `client_12#3`; `nonce_` and the nonce of a registration; or `change#1`.
+/// Appends `client_12#3`; `nonce_` or `read_` and the nonce of a registration or a read; or `change#1`.
 fn request_key(out: &mut Vec<u8>, key: RequestKey) {
     if key.number == RequestNumber::REGISTRATION {
         out.extend_from_slice(b"nonce_");
         bytes::hex(out, key.client.0);
-    } else if key.client == ClientId::OPERATOR {
+    } else if key.client == ClientId::OPERATOR || key.number == RequestNumber::READ {
         bytes::display(out, &key);
     } else {
         out.extend_from_slice(b"client_");

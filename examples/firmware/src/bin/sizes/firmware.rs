@@ -29,6 +29,7 @@ const fn of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PA
         ram.state,
         ram.leader,
         ram.requesters,
+        ram.reader,
         ram.rest,
         ram.outbox,
         journal,
