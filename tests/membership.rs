@@ -495,6 +495,34 @@ fn v3_no_vote_of_an_earlier_epoch_outlives_a_snapshot() {
     c.run_until("all have applied the same", Cluster::is_settled);
 }
 
+/// A node is told of another history at the very slot of a change, and halts when it has applied that: what it would store
+/// is whole.
+#[test]
+fn v6_a_node_that_halts_at_a_change_has_a_promise_of_the_new_epoch() {
+    let mut c = Cluster::with_learners(3, 3, 6);
+    c.allow_halts();
+    c.decide(0, 3);
+    c.run_for(millis(500));
+    let (leader, node) = (c.leader().unwrap(), c.follower(0));
+    let ballot = c.node(leader).leading().unwrap();
+    let decided = c.applied(node).next().unwrap();
+    let chain = 0xbad;
+    c.inject(
+        leader,
+        node,
+        Message::Heartbeat {
+            ballot,
+            decided,
+            chain,
+        },
+    );
+    c.reconfigure(leader, &[0, 1, 2]).unwrap();
+    c.run_until("it has halted", |c| c.node(node).halted().is_some());
+    let durable = c.node(node).durable().unwrap();
+    assert_eq!((durable.applied(), durable.epoch()), (decided, Epoch(1)));
+    assert_eq!(durable.promised().epoch(), Epoch(1));
+}
+
 /// Each of the original members is replaced, one after the other; then all at once.
 #[test]
 fn v5_no_original_member_is_needed() {

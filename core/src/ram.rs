@@ -25,7 +25,7 @@ use crate::{Node, Outbox, StateMachine};
 ///
 /// // Commands of 16 bytes, a window of 8 slots, 4 clients, 2 entries in a message.
 /// const RAM: Ram = Ram::of::<Opaque, 8, 4, 2>();
-/// const { assert!(RAM.total() <= 7_500, "the node does not fit into the memory that is left for it") };
+/// const { assert!(RAM.total() <= 7_700, "the node does not fit into the memory that is left for it") };
 /// assert_eq!(RAM.node(), size_of::<Node<Opaque, 8, 4, 2>>());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
