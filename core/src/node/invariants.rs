@@ -56,10 +56,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         self.requesters.check_invariants()?;
         self.reader.check_invariants(self.replica.applied())?;
         ensure(
-            self.timers.is_armed(Timer::Read) != self.reader.is_empty(),
-            "a read waits and nothing is repeated, or the other way round (Q5)",
-        )?;
-        ensure(
             self.highest_seen >= self.acceptor.promised(),
             "promised a ballot that it has not noted as seen (S1)",
         )?;
@@ -324,6 +320,10 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ensure(
             (self.requesters.len() > 0) == is_armed(Timer::Request),
             "requests are repeated exactly as long as one is outstanding",
+        )?;
+        ensure(
+            self.reader.is_empty() != is_armed(Timer::Read),
+            "a question is repeated exactly as long as a read waits (Q5)",
         )?;
         ensure(
             !self.replica.is_pinned() || is_armed(Timer::Transfer),
