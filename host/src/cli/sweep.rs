@@ -146,9 +146,9 @@ pub(super) struct CaseArgs {
 
 /// Options that describe a cluster, except for its size. A drawn case and a scenario have values of
 /// their own for all of these, and ignoring an option would mislead.
-const CLUSTER: [&str; 11] = [
+const CLUSTER: [&str; 12] = [
     "loss", "delay", "jitter", "kill", "change", "machine", "clients", "requests", "place",
-    "until", "events",
+    "reads", "until", "events",
 ];
 
 impl CaseArgs {

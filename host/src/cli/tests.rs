@@ -290,6 +290,23 @@ fn the_definition_of_the_command_line_is_valid() {
     <Cli as clap::CommandFactory>::command().debug_assert();
 }
 
+/// An option that a drawn or written case would ignore is refused beside it.
+#[test]
+fn no_option_of_the_cluster_goes_with_a_drawn_case() {
+    let program = <Cli as clap::CommandFactory>::command();
+    let run = program.find_subcommand("run").unwrap();
+    let faults = run.get_arguments().find(|arg| arg.get_id() == "faults");
+    let refused = run.get_arg_conflicts_with(faults.unwrap());
+    let of_cluster = run.get_arguments().filter(|arg| {
+        let is_taken = ["nodes", "mutant"].contains(&arg.get_id().as_str());
+        arg.get_help_heading() == Some("Cluster and network") && !is_taken
+    });
+    for arg in of_cluster {
+        let id = arg.get_id();
+        assert!(refused.iter().any(|other| other.get_id() == id), "--{id}");
+    }
+}
+
 fn sweep_of(line: &str) -> SweepCommand {
     match parse(words(line)) {
         Ok(Command::Sweep(command)) => command,
