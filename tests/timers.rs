@@ -64,7 +64,14 @@ fn observe(seeds: u64) -> Timings {
             1 => c.fence(c.follower(0)),
             _ => {}
         }
+        read_everywhere(&mut c, 100);
         random_faults(&mut c, size);
+        read_everywhere(&mut c, 200);
+        if seed.is_multiple_of(7) {
+            // Nobody confirms these.
+            c.isolate(0);
+            c.run_for(Duration::from_secs(3));
+        }
         c.heal();
         c.clear_rules();
         for node in 0..size {
@@ -80,6 +87,13 @@ fn observe(seeds: u64) -> Timings {
         timings.disarmed.extend(&c.timers.disarmed);
     }
     timings
+}
+
+/// Asks to read at every node, under nonces from this one on. A node may have halted, or have no room.
+fn read_everywhere(c: &mut Cluster, nonce: u64) {
+    for node in c.live().collect::<Vec<_>>() {
+        let _ = c.read(node, nonce + u64::from(node));
+    }
 }
 
 type Causes = BTreeSet<(Timer, &'static str)>;

@@ -15,15 +15,15 @@ use crate::{Duration, Instant};
 /// | timer | armed by | cancelled by | if its message is lost |
 /// |---|---|---|---|
 /// | `Join` | start, welcome | join, welcome | repeats the request, to the founder and other nodes in turn; for a page of a snapshot eight times |
-/// | `Election` | start, accept, accepted, clock, decision, fence, heartbeat, join, prepare, promise, welcome | promise | sends a probe, which is denied while others hear the leader (rule L7) |
-/// | `Scout` | clock | accept, decision, heartbeat, prepare, promise | repeats to nodes that have not answered, five times, then waits (rule L5) |
+/// | `Election` | start, accept, accepted, clock, confirm, decision, fence, heartbeat, join, prepare, promise, welcome | promise | sends a probe, which is denied while others hear the leader (rule L7) |
+/// | `Scout` | clock | accept, confirm, decision, heartbeat, prepare, promise | repeats to nodes that have not answered, five times, then waits (rule L5) |
 /// | `Commander` | clock, command, promise, propose, request | accepted, clock, fence, heartbeat, prepare, welcome | repeats to members that have not accepted, for as long as the node leads |
 /// | `Heartbeat` | promise | accepted, clock, fence, heartbeat, prepare, welcome | sends the next heartbeat, which also announces how far the log is decided |
 /// | `Quorum` | promise | accepted, fence, heartbeat, prepare, welcome | sends nothing: checks whether a quorum has answered, or steps down (rule L6) |
 /// | `Propose` | clock, command, request | – | proposes waiting requests again, every other time to another node (rule L8) |
 /// | `Request` | command | accept, accepted, decision, decisions, heartbeat, response, welcome | repeats the request to its own replica, or to another node's before it has joined |
-/// | `Learn` | accept, accepted, clock, decision, decisions, fence, heartbeat, prepare, probe_reply, promise, welcome | accept, clock, decision, decisions, fence, heartbeat, prepare, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
-/// | `Read` | command | command, read_index_reply | repeats the question to the leader, six times, then gives up (rule Q5) |
+/// | `Learn` | accept, accepted, clock, decision, decisions, fence, heartbeat, prepare, probe_reply, promise, read_index_reply, welcome | accept, clock, confirmed, decision, decisions, fence, heartbeat, prepare, promise, welcome | repeats to the leader first, then to others, until nothing is missing (rules R2 and L8) |
+/// | `Read` | command | confirmed, decision, decisions, heartbeat, read_index_reply, welcome | repeats the question to the leader, six times, then gives up (rule Q5) |
 /// | `Transfer` | join, learn | – | sends nothing: drops the pinned snapshot; a node that still fetches gets another one |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
