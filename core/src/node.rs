@@ -412,11 +412,6 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         match message {
             Message::Join { .. } => self.on_join(step, from, message),
             Message::Welcome { .. } => self.on_welcome(step, from, message),
-            // Rules D1 and D2: what a node that does not vote would answer to these is a vote. It handles an accept all
-            // the same, from which it learns, and drops the answer.
-            Message::Probe { .. } | Message::Prepare { .. } if !self.is_voting() => {
-                Err(Reason::NotVoting)
-            }
             Message::Probe { ballot } => self.on_probe(step, from, *ballot),
             Message::ProbeReply {
                 ballot,
@@ -466,15 +461,12 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
                 fingerprint,
                 outcome,
             } => {
-                let (key, fingerprint, outcome) = (*key, *fingerprint, *outcome);
-                self.on_response(
-                    step,
-                    Reply {
-                        key,
-                        fingerprint,
-                        outcome,
-                    },
-                )
+                let reply = Reply {
+                    key: *key,
+                    fingerprint: *fingerprint,
+                    outcome: *outcome,
+                };
+                self.on_response(step, reply)
             }
         }
     }

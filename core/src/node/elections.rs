@@ -132,6 +132,16 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
     }
 
+    /// Rules D1 and D2: checks that this node votes, as the answer to a probe or a claim is a vote. An accept is handled by
+    /// every node all the same: a node that does not vote learns from it, and drops the answer.
+    pub(super) fn check_voting(&self) -> Result<(), Reason> {
+        if self.is_voting() {
+            Ok(())
+        } else {
+            Err(Reason::NotVoting)
+        }
+    }
+
     /// Checks that apply to every message that claims a ballot: its owner is the sender, and the round is plausible.
     /// The first keeps a ballot to one node (rule A1), the second leaves rounds for later claims (rule N1).
     pub(super) fn check_claim(&self, from: NodeId, ballot: Ballot) -> Result<(), Reason> {
@@ -154,6 +164,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         ballot: Ballot,
         first: Slot,
     ) -> Result<(), Reason> {
+        self.check_voting()?;
         self.check_claim(from, ballot)?;
         let prepared = self.acceptor.on_prepare(ballot);
         // Written and noted only if the promise is new. The page is the same each time it is asked for, as long as no

@@ -64,6 +64,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         from: NodeId,
         ballot: Ballot,
     ) -> Result<(), Reason> {
+        self.check_voting()?;
         self.check_claim(from, ballot)?;
         // Another probe is no reason to deny one, or two nodes that probe at once would deny each other for ever.
         let claims = !self.leader.is_idle() && !self.leader.is_probing();
