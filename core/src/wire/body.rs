@@ -1,15 +1,15 @@
-//! The encoding of each kind of message.
+//! The encoding of each kind of message. Those of snapshots and of reads have files of their own.
 
 mod parts;
+mod reads;
+mod snapshots;
 
-use parts::{
-    bool_of, page_of, proposals, put_proposals, put_snapshot, put_verdict, snapshot, verdict,
-};
+use parts::{bool_of, proposals, put_proposals, put_verdict, verdict};
 
 use super::Unencodable;
 use crate::{
-    Ballot, Entries, Entry, Message, MessageKind, NodeId, Outcome, Proposal, Reader, RequestKey,
-    Sink, SnapshotId, StateMachine, Value, Writer,
+    Ballot, Entries, Entry, Message, MessageKind, Outcome, Proposal, Reader, RequestKey, Sink,
+    StateMachine, Value, Writer,
 };
 pub(super) use parts::{ballot, key, outcome, put_ballot, put_key, put_outcome, put_slot, slot};
 
@@ -40,22 +40,7 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
     to: &mut Writer<'_>,
 ) -> Result<(), Unencodable> {
     match message {
-        Message::Join {
-            snapshot,
-            page,
-            count,
-        } => put_join(to, *snapshot, (*page, *count)),
-        Message::Welcome {
-            snapshot,
-            page,
-            pages,
-            bytes,
-        } => {
-            put_snapshot(to, *snapshot);
-            to.put_u32(*page);
-            to.put_u32(*pages);
-            to.put(bytes);
-        }
+        Message::Join { .. } | Message::Welcome { .. } => snapshots::write(message, to)?,
         Message::Probe { ballot } => put_ballot(to, *ballot)?,
         Message::ProbeReply {
             ballot,
@@ -95,18 +80,10 @@ pub(super) fn write<M: StateMachine, const PAGE: usize>(
             to.put_u8(u8::from(*retry));
             proposal.encode(to);
         }
-        Message::Confirm { ballot, round } | Message::Confirmed { ballot, round } => {
-            put_ballot(to, *ballot)?;
-            to.put_u32(*round);
-        }
-        Message::ReadIndex { nonce, reader } => {
-            to.put_u64(*nonce);
-            to.put_u8(u8::try_from(reader.0).map_err(|_| Unencodable)?);
-        }
-        Message::ReadIndexReply { nonce, index } => {
-            to.put_u64(*nonce);
-            put_slot(to, *index);
-        }
+        Message::Confirm { .. }
+        | Message::Confirmed { .. }
+        | Message::ReadIndex { .. }
+        | Message::ReadIndexReply { .. } => reads::write(message, to)?,
         Message::Learn { from } => put_slot(to, *from),
         Message::Request { proposal } => proposal.encode(to),
         Message::Response {
@@ -140,16 +117,6 @@ fn put_response<O: Value>(
     put_key(to, key);
     to.put_u32(fingerprint);
     put_outcome(to, outcome);
-}
-
-/// Writes a request for a snapshot: the first page of any, or a run of pages of a certain one.
-fn put_join(to: &mut Writer<'_>, snapshot: Option<SnapshotId>, (page, count): (u32, u8)) {
-    // The count is at least 1, so that a 0 tells that no snapshot is named.
-    to.put_u8(snapshot.map_or(0, |_| count.max(1)));
-    to.put_u32(page);
-    if let Some(snapshot) = snapshot {
-        put_snapshot(to, snapshot);
-    }
 }
 
 /// Writes a page of a promise. Its entries end with the frame, so they need no number: a body is as long as the frame
@@ -239,13 +206,7 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
     from: &mut Reader<'_>,
 ) -> Option<Message<M, PAGE>> {
     Some(match kind {
-        MessageKind::Join => read_join(from)?,
-        MessageKind::Welcome => Message::Welcome {
-            snapshot: snapshot(from)?,
-            page: from.u32()?,
-            pages: from.u32()?,
-            bytes: page_of::<M>(from)?,
-        },
+        MessageKind::Join | MessageKind::Welcome => snapshots::read(kind, from)?,
         MessageKind::Probe => Message::Probe {
             ballot: ballot(from)?,
         },
@@ -279,22 +240,10 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
             ballot: ballot(from)?,
             applied: slot(from)?,
         },
-        MessageKind::Confirm => Message::Confirm {
-            ballot: ballot(from)?,
-            round: from.u32()?,
-        },
-        MessageKind::Confirmed => Message::Confirmed {
-            ballot: ballot(from)?,
-            round: from.u32()?,
-        },
-        MessageKind::ReadIndex => Message::ReadIndex {
-            nonce: from.u64()?,
-            reader: NodeId(from.u8()?.into()),
-        },
-        MessageKind::ReadIndexReply => Message::ReadIndexReply {
-            nonce: from.u64()?,
-            index: slot(from)?,
-        },
+        MessageKind::Confirm
+        | MessageKind::Confirmed
+        | MessageKind::ReadIndex
+        | MessageKind::ReadIndexReply => reads::read(kind, from)?,
         MessageKind::Propose => Message::Propose {
             retry: bool_of(from)?,
             proposal: Proposal::decode(from)?,
@@ -308,23 +257,6 @@ pub(super) fn read<M: StateMachine, const PAGE: usize>(
             fingerprint: from.u32()?,
             outcome: outcome(from)?,
         },
-    })
-}
-
-fn read_join<M: StateMachine, const PAGE: usize>(
-    from: &mut Reader<'_>,
-) -> Option<Message<M, PAGE>> {
-    let count = from.u8()?;
-    let page = from.u32()?;
-    let snapshot = if count > 0 {
-        Some(snapshot(from)?)
-    } else {
-        None
-    };
-    Some(Message::Join {
-        snapshot,
-        page,
-        count: count.max(1),
     })
 }
 

@@ -172,8 +172,9 @@ fn decode(link: &mut Link, frame: &[u8]) -> Result<Held, FrameError> {
 fn vectors() -> std::vec::Vec<(&'static str, Held)> {
     let (first, slot) = (ballot(3, 1), Slot::new(9));
     let mut messages = Vectors::new();
-    messages.extend(before_office(first, slot));
-    messages.extend(in_office(first, slot));
+    messages.extend(of_joining(slot));
+    messages.extend(of_elections(first, slot));
+    messages.extend(of_leadership(first, slot));
     messages.extend(of_requests(slot));
     messages.extend(of_changes(slot));
     messages.extend(of_reads(ballot(3, 1), slot));
@@ -275,7 +276,7 @@ fn of_clients(slot: Slot) -> std::vec::Vec<(&'static str, Held)> {
     ]
 }
 
-fn before_office(first: Ballot, slot: Slot) -> Vectors {
+fn of_joining(slot: Slot) -> Vectors {
     let snapshot = SnapshotId {
         at: slot,
         digest: 0x0102_0304_0506_0708,
@@ -322,6 +323,11 @@ fn before_office(first: Ballot, slot: Slot) -> Vectors {
                 bytes: Vec::from_slice(&[1, 2, 3]).unwrap(),
             }
         ),
+    ]
+}
+
+fn of_elections(first: Ballot, slot: Slot) -> Vectors {
+    std::vec![
         ("probe", Message::Probe { ballot: first }),
         (
             "probe reply",
@@ -351,7 +357,7 @@ fn runs() -> Proposals<Register, 2> {
     Proposals::<Register, 2>::from_slice(&[proposal(0x0a0b_0c0d), Proposal::Noop]).unwrap()
 }
 
-fn in_office(first: Ballot, slot: Slot) -> Vectors {
+fn of_leadership(first: Ballot, slot: Slot) -> Vectors {
     std::vec![
         (
             "accept",
