@@ -139,6 +139,26 @@ pub fn message<M: StateMachine, const PAGE: usize>(
         | Message::Accepted { .. }
         | Message::Decision { .. }
         | Message::Heartbeat { .. } => replication(message, fields),
+        Message::Confirm { .. }
+        | Message::Confirmed { .. }
+        | Message::ReadIndex { .. }
+        | Message::ReadIndexReply { .. } => reads(message, fields),
+        Message::Propose { proposal, retry } => {
+            fields.proposal("proposal", proposal);
+            fields.flag("retry", *retry);
+        }
+        Message::Request { proposal } => fields.proposal("proposal", proposal),
+        // The request shows the fingerprint of its command.
+        Message::Response { key, outcome, .. } => {
+            fields.key("key", *key);
+            fields.outcome("outcome", outcome);
+        }
+    }
+}
+
+/// Visits the fields of messages of reads that take no slot.
+fn reads<M: StateMachine, const PAGE: usize>(message: &Message<M, PAGE>, fields: &mut impl Fields) {
+    match message {
         Message::Confirm { ballot, round } | Message::Confirmed { ballot, round } => {
             fields.ballot("ballot", *ballot);
             fields.number("round", u64::from(*round));
@@ -151,16 +171,7 @@ pub fn message<M: StateMachine, const PAGE: usize>(
             fields.digest("nonce", *nonce);
             fields.slot("index", *index);
         }
-        Message::Propose { proposal, retry } => {
-            fields.proposal("proposal", proposal);
-            fields.flag("retry", *retry);
-        }
-        Message::Request { proposal } => fields.proposal("proposal", proposal),
-        // The request shows the fingerprint of its command.
-        Message::Response { key, outcome, .. } => {
-            fields.key("key", *key);
-            fields.outcome("outcome", outcome);
-        }
+        _ => {}
     }
 }
 
