@@ -187,15 +187,13 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
         );
         // Up to here the followers learn from the first heartbeat; only what is decided from now on is announced.
         let announced = applied;
-        // Rule V9: the nodes that were removed are told as well, until they do not answer any more.
-        let others = membership.members.union(membership.removed());
         self.state = LeaderState::Leading(Leadership {
             ballot,
             commanders,
             next_slot,
             announced,
             last_slot,
-            audience: others.without(ballot.leader()),
+            audience: first_audience(membership, ballot.leader()),
             answering: NodeSet::EMPTY,
             lags: [NOT_HEARD; NODES_LEN],
             round: Round::after(next_slot.back(1)),
@@ -212,4 +210,11 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
             next_slot,
         })
     }
+}
+
+/// Rule V9: returns the nodes that a new leader tells what it does: the other members, and the nodes that were removed,
+/// until they do not answer any more.
+fn first_audience(membership: &Membership, leader: NodeId) -> NodeSet {
+    let told = membership.members.union(membership.removed());
+    told.without(leader)
 }
