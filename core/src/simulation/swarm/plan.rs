@@ -235,21 +235,7 @@ impl Draw {
                 (Fault::OneWay { from, to }, 30)
             }
             FaultKind::Partial if nodes > 2 => {
-                // One node hears both sides.
-                let bridge = self.node(nodes);
-                let others = NodeSet::first(nodes).without(bridge);
-                let one = self.node_of(others);
-                let mut one = NodeSet::only(one);
-                for node in others.iter() {
-                    if self.chance(1, 3) && one.len() + 1 < others.len() {
-                        one.insert(node);
-                    }
-                }
-                let other = others.minus(one);
-                debug_assert!(
-                    !one.is_empty() && !other.is_empty() && !one.union(other).contains(bridge),
-                    "two sides, and a node between them"
-                );
+                let (one, other) = self.two_sides_of_a_bridge(nodes);
                 (Fault::Partial { one, other }, 30)
             }
             FaultKind::Clog if nodes > 1 => {
@@ -290,5 +276,24 @@ impl Draw {
             _ => return None,
         };
         Some(fault)
+    }
+
+    /// Returns two sides of a cluster, and leaves out one node, which hears both.
+    fn two_sides_of_a_bridge(&mut self, nodes: u16) -> (NodeSet, NodeSet) {
+        let bridge = self.node(nodes);
+        let others = NodeSet::first(nodes).without(bridge);
+        let one = self.node_of(others);
+        let mut one = NodeSet::only(one);
+        for node in others.iter() {
+            if self.chance(1, 3) && one.len() + 1 < others.len() {
+                one.insert(node);
+            }
+        }
+        let other = others.minus(one);
+        debug_assert!(
+            !one.is_empty() && !other.is_empty() && !one.union(other).contains(bridge),
+            "two sides, and a node between them"
+        );
+        (one, other)
     }
 }
