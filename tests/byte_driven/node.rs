@@ -866,26 +866,11 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         let ballot = self.ballot(choices, from);
         match choices.below(17) {
             16 => match choices.below(5) {
-                0 => Message::Confirm {
-                    ballot,
-                    round: u32::from(choices.below(4)),
-                },
-                1 => Message::Confirmed {
-                    ballot,
-                    round: u32::from(choices.below(4)),
-                },
-                2 => Message::ReadIndex {
-                    nonce: u64::from(choices.below(3)),
-                    reader: NodeId(u16::from(choices.byte())),
-                },
-                3 => Message::ReadIndexReply {
-                    nonce: u64::from(choices.below(3)),
-                    index: self.slot(choices),
-                },
-                _ => Message::Superseded {
+                4 => Message::Superseded {
                     ballot,
                     applied: self.slot(choices),
                 },
+                number => self.of_reads(choices, number, ballot),
             },
             0 => Message::Join {
                 snapshot: self.snapshot(choices),
@@ -942,6 +927,33 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 proposal: self.proposal(choices),
             },
             _ => self.response(choices),
+        }
+    }
+
+    /// Returns the message of reads with a number from 0 to 3.
+    fn of_reads(
+        &self,
+        choices: &mut Choices<'_>,
+        number: u16,
+        ballot: Ballot,
+    ) -> Message<Machine, PAGE> {
+        match number {
+            0 => Message::Confirm {
+                ballot,
+                round: u32::from(choices.below(4)),
+            },
+            1 => Message::Confirmed {
+                ballot,
+                round: u32::from(choices.below(4)),
+            },
+            2 => Message::ReadIndex {
+                nonce: u64::from(choices.below(3)),
+                reader: NodeId(u16::from(choices.byte())),
+            },
+            _ => Message::ReadIndexReply {
+                nonce: u64::from(choices.below(3)),
+                index: self.slot(choices),
+            },
         }
     }
 
