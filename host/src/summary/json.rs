@@ -20,7 +20,6 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
     let some = |(name, count): (&'static str, u64)| (count > 0).then_some((name, count));
     let ignored = Reason::ALL.map(|reason| (reason.name(), tally.ignored(reason)));
     let full = Queue::ALL.map(|queue| (queue.name(), tally.full(queue)));
-    let marks = finished.marks.iter();
     let replaced = finished.replaced.iter().copied();
     json::line(
         out,
@@ -49,14 +48,7 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
                 noops: tally.noops,
                 installed: tally.installed,
             },
-            messages: Pairs::of(summary.traffic().map(|(kind, [sent, delivered, lost])| {
-                let traffic = Traffic {
-                    sent,
-                    delivered,
-                    lost,
-                };
-                (kind.name(), traffic)
-            })),
+            messages: messages(summary),
             ignored: Pairs::of(ignored.into_iter().filter_map(some)),
             full: Pairs::of(full.into_iter().filter_map(some)),
             elections: tally.adopted,
@@ -73,17 +65,34 @@ pub(super) fn write(summary: &Summary<'_>, out: &mut Vec<u8>) {
             events: report.events,
             deliveries: report.deliveries,
             writes: report.writes,
-            marks: Pairs::of(marks.map(|mark| {
-                let fullness = Fullness {
-                    peak: mark.peak,
-                    capacity: mark.capacity,
-                };
-                (mark.name, fullness)
-            })),
+            marks: marks(finished),
             verified: summary.verified,
             digest: Hex(finished.digest.value()),
         },
     );
+}
+
+/// Returns the traffic of each kind of message, by its name.
+fn messages(summary: &Summary<'_>) -> impl Serialize {
+    Pairs::of(summary.traffic().map(|(kind, [sent, delivered, lost])| {
+        let traffic = Traffic {
+            sent,
+            delivered,
+            lost,
+        };
+        (kind.name(), traffic)
+    }))
+}
+
+/// Returns the peak use of each fixed capacity, by its name.
+fn marks(finished: &Finished) -> impl Serialize {
+    Pairs::of(finished.marks.iter().map(|mark| {
+        let fullness = Fullness {
+            peak: mark.peak,
+            capacity: mark.capacity,
+        };
+        (mark.name, fullness)
+    }))
 }
 
 /// Returns the membership at the end.
