@@ -90,20 +90,22 @@ impl Package {
     }
 }
 
+/// A state machine whose pages are longer than any page of a snapshot.
+const LARGE: &str = "
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+    struct Large;
+    impl synod::StateMachine for Large {
+        type Command = ();
+        type Output = ();
+        const PAGE_BYTES: usize = 91;
+        fn apply(&mut self, _: &()) {}
+        fn snapshot_pages(&self) -> u32 { 0 }
+        fn write_page(&self, _: u32, _: &mut synod::Writer<'_>) {}
+        fn read_page(&mut self, _: u32, _: &mut synod::Reader<'_>) -> Result<(), synod::MalformedPage> { Ok(()) }
+    }";
+
 #[test]
 fn cargo_check_reports_a_capacity_out_of_bounds() {
-    let machine = "
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-        struct Large;
-        impl synod::StateMachine for Large {
-            type Command = ();
-            type Output = ();
-            const PAGE_BYTES: usize = 91;
-            fn apply(&mut self, _: &()) {}
-            fn snapshot_pages(&self) -> u32 { 0 }
-            fn write_page(&self, _: u32, _: &mut synod::Writer<'_>) {}
-            fn read_page(&mut self, _: u32, _: &mut synod::Reader<'_>) -> Result<(), synod::MalformedPage> { Ok(()) }
-        }";
     // The outbox of a driver, and a table of sizes.
     let named = |node: &str| {
         format!(
@@ -134,7 +136,7 @@ fn cargo_check_reports_a_capacity_out_of_bounds() {
         ),
         (
             "page_bytes",
-            format!("{machine} const _: () = Node::<Large, 16, 8, 2>::FITS; fn main() {{}}"),
+            format!("{LARGE} const _: () = Node::<Large, 16, 8, 2>::FITS; fn main() {{}}"),
             "PAGE_BYTES of the state machine must be from 28 to SNAPSHOT_PAGE, which is 90",
         ),
         (

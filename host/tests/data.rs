@@ -298,78 +298,62 @@ fn with_older_files(name: &str, files: &[&str]) -> (PathBuf, Vec<(PathBuf, Vec<u
 
 /// Stores of all nodes.
 const STORES: [&str; 3] = ["node-0.store", "node-1.store", "node-2.store"];
+/// The words by which an error names what must not be restored.
+const NEVER: &str = "never an older copy";
+
+/// Asserts that the program refuses to go on beside older copies of these files, each time and with these words, and goes
+/// on when the newest ones are back.
+fn assert_older_files_are_refused(name: &str, files: &[&str], says: &[&str]) {
+    let (path, newest) = with_older_files(name, files);
+    for requests in [10, 60, 70] {
+        let output = finished(
+            &format!("6 --nodes 3 --clients 2 -q --requests {requests}"),
+            &path,
+        );
+        let error = refused(&output);
+        for words in says {
+            assert!(error.contains(words), "{name}: {error}");
+        }
+    }
+    let other_client = finished("6 --nodes 3 --clients 1 -q", &path);
+    refused(&other_client);
+    restore(&path, &newest);
+    let output = finished("6 --nodes 3 --clients 2 -q --requests 70", &path);
+    assert_eq!(line(&output, "requests"), "140 of 140 answered, 140 right");
+}
 
 #[test]
-fn d2_older_copies_of_files_are_refused() {
+fn d2_older_copies_of_the_stores_of_nodes_are_refused() {
     let [node, other, last] = STORES;
-    let (notes, manifest) = ("clients.store", "cluster.toml");
-    let never = "never an older copy";
-    for (name, files, says) in [
-        (
-            "old-nodes",
-            &STORES[..],
-            &[
-                "clients.store: according to this client log request 60 of client_",
-                "no node's store has it",
-                never,
-            ][..],
-        ),
-        (
-            "old-majority",
-            &[node, last],
-            &[
-                "clients.store: ",
-                "so 2 stores of nodes must have it, but only that of NODE_1 does",
-                never,
-            ],
-        ),
-        (
-            "old-notes",
-            &[notes],
-            &[
-                "clients.store: ",
-                "request 60 of client_",
-                "has no answer after that to request 20",
-                never,
-            ],
-        ),
-        (
-            "old-node",
-            &[other],
-            &[
-                "node-1.store: this is an older copy",
-                "when the cluster last ran",
-                "learner",
-            ],
-        ),
-        (
-            "old-nodes-and-manifest",
-            &[node, other, last, manifest],
-            &["no node's store has it", never],
-        ),
-        (
-            "old-notes-and-manifest",
-            &[notes, manifest],
-            &["this client log is an older copy", never],
-        ),
-    ] {
-        let (path, newest) = with_older_files(name, files);
-        for requests in [10, 60, 70] {
-            let output = finished(
-                &format!("6 --nodes 3 --clients 2 -q --requests {requests}"),
-                &path,
-            );
-            let error = refused(&output);
-            for words in says {
-                assert!(error.contains(words), "{name}: {error}");
-            }
-        }
-        let other_client = finished("6 --nodes 3 --clients 1 -q", &path);
-        refused(&other_client);
-        restore(&path, &newest);
-        let output = finished("6 --nodes 3 --clients 2 -q --requests 70", &path);
-        assert_eq!(line(&output, "requests"), "140 of 140 answered, 140 right");
-    }
+    let older = "clients.store: according to this client log request 60 of client_";
+    let says = [older, "no node's store has it", NEVER];
+    assert_older_files_are_refused("old-nodes", &STORES, &says);
+    let one = "so 2 stores of nodes must have it, but only that of NODE_1 does";
+    let says = ["clients.store: ", one, NEVER];
+    assert_older_files_are_refused("old-majority", &[node, last], &says);
+    let copy = "node-1.store: this is an older copy";
+    let says = [copy, "when the cluster last ran", "learner"];
+    assert_older_files_are_refused("old-node", &[other], &says);
+}
+
+#[test]
+fn d2_an_older_copy_of_the_client_log_is_refused() {
+    let request = "request 60 of client_";
+    let unanswered = "has no answer after that to request 20";
+    let says = ["clients.store: ", request, unanswered, NEVER];
+    assert_older_files_are_refused("old-notes", &["clients.store"], &says);
+}
+
+#[test]
+fn d2_older_copies_beside_an_older_manifest_are_refused() {
+    let [node, other, last] = STORES;
+    let manifest = "cluster.toml";
+    let says = ["no node's store has it", NEVER];
+    let files = [node, other, last, manifest];
+    assert_older_files_are_refused("old-nodes-and-manifest", &files, &says);
+    let says = ["this client log is an older copy", NEVER];
+    let files = ["clients.store", manifest];
+    assert_older_files_are_refused("old-notes-and-manifest", &files, &says);
 }
 
 #[test]

@@ -133,20 +133,48 @@ fn an_invalid_value_is_named_with_the_values_accepted() {
             "--loss got '200%', but takes a percentage from 0% to 100%, such as 5% or 0.5%",
         ),
         (
-            "--kill 99@1s",
-            "--kill got '99@1s', but takes a node from 0 to 13: there are 14 nodes",
-        ),
-        (
-            "--nodes 1 --kill 1@1s",
-            "--kill got '1@1s', but takes only node 0: there is one node",
-        ),
-        (
             "six",
             "SEED got 'six', but takes a whole number from 0 to 18446744073709551615",
         ),
         (
             "-5",
             "SEED got '-5', but takes a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            "--jitter 50ms",
+            "--jitter got '50ms', but takes at most the delay (30ms)",
+        ),
+        (
+            "--place 14",
+            "--place got '14', but takes a node from 0 to 13: there are 14 nodes",
+        ),
+        (
+            "--node 14",
+            "--node got '14', but takes a node from 0 to 13: there are 14 nodes",
+        ),
+        (
+            "--machine abacus",
+            "--machine got 'abacus', but takes kv or bank",
+        ),
+        (
+            "--until 0s",
+            "--until got '0s', but takes a duration above zero and of at most 1000000h, such as 90s or 10m",
+        ),
+    ] {
+        assert_eq!(error_of(line), error);
+    }
+}
+
+#[test]
+fn an_invalid_change_or_kill_is_named_with_what_the_cluster_can_have() {
+    for (line, error) in [
+        (
+            "--kill 99@1s",
+            "--kill got '99@1s', but takes a node from 0 to 13: there are 14 nodes",
+        ),
+        (
+            "--nodes 1 --kill 1@1s",
+            "--kill got '1@1s', but takes only node 0: there is one node",
         ),
         (
             "--change 2s",
@@ -168,26 +196,6 @@ fn an_invalid_value_is_named_with_the_values_accepted() {
         (
             "--nodes 3 --change 2s:+3 --kill 4@1s",
             "--kill got '4@1s', but takes a node from 0 to 3: there are 4 nodes",
-        ),
-        (
-            "--jitter 50ms",
-            "--jitter got '50ms', but takes at most the delay (30ms)",
-        ),
-        (
-            "--place 14",
-            "--place got '14', but takes a node from 0 to 13: there are 14 nodes",
-        ),
-        (
-            "--node 14",
-            "--node got '14', but takes a node from 0 to 13: there are 14 nodes",
-        ),
-        (
-            "--machine abacus",
-            "--machine got 'abacus', but takes kv or bank",
-        ),
-        (
-            "--until 0s",
-            "--until got '0s', but takes a duration above zero and of at most 1000000h, such as 90s or 10m",
         ),
     ] {
         assert_eq!(error_of(line), error);

@@ -67,7 +67,8 @@ fn json_of(event: Fact<'_>) -> String {
 fn messages() -> Vec<(Said, &'static str, &'static str)> {
     let mut all = joining();
     all.extend(elections());
-    all.extend(decisions());
+    all.extend(replication());
+    all.extend(catching_up());
     all.extend(reads());
     all.extend(requests());
     all
@@ -208,7 +209,7 @@ fn reads() -> Vec<(Said, &'static str, &'static str)> {
     ]
 }
 
-fn decisions() -> Vec<(Said, &'static str, &'static str)> {
+fn replication() -> Vec<(Said, &'static str, &'static str)> {
     vec![
         (
             Message::Accept {
@@ -262,6 +263,11 @@ fn decisions() -> Vec<(Said, &'static str, &'static str)> {
             "heartbeat_reply(ballot=(2, NODE_3), applied=5)",
             r#"{"ballot":{"round":2,"leader":3},"applied":5}"#,
         ),
+    ]
+}
+
+fn catching_up() -> Vec<(Said, &'static str, &'static str)> {
+    vec![
         (
             Message::Superseded {
                 ballot: Ballot::of(Epoch(1), 2, NodeId(3)),
