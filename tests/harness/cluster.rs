@@ -2,14 +2,17 @@
 //!
 //! A run is a function of the seed and the script. The [`InvariantChecks`] run after every step.
 
+mod network;
+mod requests;
+
 use crate::harness::invariant_checks::InvariantChecks;
 use crate::harness::trace::{EventKind, Trace};
+use network::NetworkRule;
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, Kv, KvCommand, KvReply};
 use synod::{
-    Change, ChangeError, ClientId, Config, Duration, Envelope, Instant, Message, MessageKind, Node,
-    NodeId, NodeSet, Outbox, Outcome, ReadError, ReconfigureError, Reply, RequestError, RequestKey,
-    RequestNumber, Slot, Timer, Write,
+    Config, Duration, Envelope, Instant, Message, MessageKind, Node, NodeId, NodeSet, Outbox,
+    Outcome, Reply, Slot, Timer, Write,
 };
 
 pub(crate) const WINDOW: usize = 8;
@@ -31,19 +34,6 @@ pub(crate) fn millis(millis: u64) -> Duration {
 
 pub(crate) fn slot(number: u64) -> Slot {
     Slot::new(number)
-}
-
-/// What the network does with the messages that a rule matches.
-enum Action {
-    Drop,
-    Hold,
-    Duplicate,
-}
-
-/// A rule of the simulated network.
-struct NetworkRule {
-    matches: Box<dyn Fn(&TestEnvelope) -> bool>,
-    action: Action,
 }
 
 /// What came of a read.
@@ -333,147 +323,8 @@ impl Cluster {
     }
 }
 
-/// Network conditions.
+/// Steps.
 impl Cluster {
-    /// Drops every message in one direction between two nodes.
-    pub(crate) fn cut_one_way(&mut self, from: u16, to: u16) {
-        self.cuts.insert((from, to));
-    }
-
-    /// Drops every message between two groups of nodes.
-    pub(crate) fn cut(&mut self, group: &[u16], others: &[u16]) {
-        for (from, to) in pairs(group, others) {
-            self.cuts.extend([(from, to), (to, from)]);
-        }
-    }
-
-    /// Drops every message between a node and the others.
-    pub(crate) fn isolate(&mut self, node: u16) {
-        let others: Vec<u16> = (0..self.size).filter(|other| *other != node).collect();
-        self.cut(&[node], &others);
-    }
-
-    /// Restores every link; the rules stay in force.
-    pub(crate) fn heal(&mut self) {
-        self.cuts.clear();
-    }
-
-    /// Drops the messages that match, from now on.
-    pub(crate) fn drop_matching(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static) {
-        self.rule(matches, Action::Drop);
-    }
-
-    /// Holds back the messages that match, from now on until they are released.
-    pub(crate) fn hold_matching(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static) {
-        self.rule(matches, Action::Hold);
-    }
-
-    /// Duplicates the messages that match, from now on.
-    pub(crate) fn duplicate_matching(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static) {
-        self.rule(matches, Action::Duplicate);
-    }
-
-    fn rule(&mut self, matches: impl Fn(&TestEnvelope) -> bool + 'static, action: Action) {
-        let matches = Box::new(matches);
-        self.rules.push(NetworkRule { matches, action });
-    }
-
-    /// Sets the share of messages that are lost, in percent.
-    pub(crate) fn set_loss_percent(&mut self, percent: u64) {
-        self.loss_percent = percent;
-    }
-
-    /// Removes all rules and the loss; cut links stay cut, and held messages stay held.
-    pub(crate) fn clear_rules(&mut self) {
-        self.rules.clear();
-        self.loss_percent = 0;
-    }
-
-    /// Returns the messages that are held back.
-    pub(crate) fn held(&self) -> &[TestEnvelope] {
-        &self.held
-    }
-
-    /// Drops the held messages that match.
-    pub(crate) fn drop_held(&mut self, matches: impl Fn(&TestEnvelope) -> bool) {
-        self.held.retain(|envelope| !matches(envelope));
-    }
-
-    /// Delivers all held messages at once, the last first if `reversed`.
-    pub(crate) fn release(&mut self, reversed: bool) {
-        let mut envelopes = core::mem::take(&mut self.held);
-        if reversed {
-            envelopes.reverse();
-        }
-        for envelope in envelopes {
-            self.deliver(&envelope);
-        }
-    }
-
-    /// Returns a pseudo-random number below `bound`.
-    pub(crate) fn random_below(&mut self, bound: u64) -> u64 {
-        // A linear congruential generator with Knuth's constants; its high bits are good enough for network
-        // conditions.
-        self.chance = self
-            .chance
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.chance >> 33) % bound
-    }
-
-    /// Delivers the first of the held messages.
-    pub(crate) fn release_first(&mut self) {
-        let envelope = self.held.remove(0);
-        self.deliver(&envelope);
-    }
-
-    fn send(&mut self, envelope: TestEnvelope) {
-        let (delay, again) = (self.random_below(40_000), self.random_below(40_000));
-        let lost = self.random_below(100) < self.loss_percent;
-        if lost || self.cuts.contains(&(envelope.from.0, envelope.to.0)) {
-            return;
-        }
-        let rule = self.rules.iter().find(|rule| (rule.matches)(&envelope));
-        match rule.map(|rule| &rule.action) {
-            Some(Action::Drop) => {}
-            Some(Action::Hold) => self.held.push(envelope),
-            Some(Action::Duplicate) => {
-                self.schedule(envelope.clone(), delay);
-                self.schedule(envelope, again);
-            }
-            None => self.schedule(envelope, delay),
-        }
-    }
-
-    /// Schedules delivery of a message after 10 ms and `delay`, which is in microseconds and below 40 ms.
-    fn schedule(&mut self, envelope: TestEnvelope, delay: u64) {
-        let at = self.now + Duration::from_micros(10_000 + delay);
-        self.sequence += 1;
-        self.in_flight.insert((at, self.sequence), envelope);
-    }
-
-    fn deliver(&mut self, envelope: &TestEnvelope) -> Option<StepOutput> {
-        self.cause = envelope.message.kind().name();
-        self.step_node(envelope.to.0, |now, node, outbox, trace| {
-            node.handle_message(now, envelope, outbox, trace);
-        })
-    }
-
-    /// Delivers a message at once, and returns the output of the step.
-    pub(crate) fn inject(&mut self, from: u16, to: u16, message: TestMessage) -> StepOutput {
-        let envelope = self.envelope(from, to, message);
-        self.deliver(&envelope).unwrap()
-    }
-
-    pub(crate) fn envelope(&self, from: u16, to: u16, message: TestMessage) -> TestEnvelope {
-        TestEnvelope {
-            cluster: TestNode::fingerprint_of(&self.config(0)),
-            from: NodeId(from),
-            to: NodeId(to),
-            message,
-        }
-    }
-
     /// Takes a step of a node, performs its output, and checks the invariants.
     fn step_node<R>(
         &mut self,
@@ -550,220 +401,6 @@ impl Cluster {
     }
 }
 
-/// Requests.
-impl Cluster {
-    /// Requests a session, and returns its nonce.
-    pub(crate) fn register(&mut self, node: u16) -> u64 {
-        self.nonce += 1;
-        let nonce = self.nonce;
-        self.register_as(node, nonce).unwrap();
-        nonce
-    }
-
-    /// Requests a session at a node if it runs and has a free requester, and appends the nonce to `nonces`.
-    pub(crate) fn register_if_live(&mut self, node: u16, nonces: &mut Vec<(u16, u64)>) {
-        self.nonce += 1;
-        let nonce = self.nonce;
-        if self.live().any(|live| live == node) && self.register_as(node, nonce).is_ok() {
-            nonces.push((node, nonce));
-        }
-    }
-
-    pub(crate) fn register_as(&mut self, node: u16, nonce: u64) -> Result<(), RequestError> {
-        let mut result = Ok(());
-        self.cause = "command";
-        self.step_node(node, |now, node, outbox, trace| {
-            result = node.register(now, nonce, outbox, trace);
-        });
-        result
-    }
-
-    /// Requests at a node that these nodes be the members.
-    pub(crate) fn reconfigure(
-        &mut self,
-        node: u16,
-        members: &[u16],
-    ) -> Result<(), ReconfigureError> {
-        let change = Change {
-            epoch: self.node(node).epoch(),
-            members: node_set(members),
-        };
-        self.ask_change(node, change)
-    }
-
-    /// Requests at a node that these nodes be the members, as soon as the leader knows that they have caught up.
-    pub(crate) fn when_caught_up(&mut self, node: u16, members: &[u16]) {
-        let key = RequestKey::change(self.node(node).epoch());
-        let is_refused = |c: &Self| {
-            let told = c.answer(key);
-            matches!(told, Some(Outcome::Unchanged(ChangeError::Behind { .. })))
-        };
-        for _ in 0..100 {
-            let answers = self.outcomes_of(key).len();
-            if self.reconfigure(node, members).is_ok() {
-                self.run_until("the leader answers, or the members have changed", |c| {
-                    c.outcomes_of(key).len() > answers
-                });
-                if !is_refused(self) {
-                    return;
-                }
-            }
-            self.run_for(millis(100));
-        }
-        panic!("seed {}: {members:?} never catch up", self.seed);
-    }
-
-    /// Requests a change of the members at a node.
-    pub(crate) fn ask_change(&mut self, node: u16, change: Change) -> Result<(), ReconfigureError> {
-        let mut result = Ok(());
-        self.cause = "command";
-        self.step_node(node, |now, node, outbox, trace| {
-            result = node.reconfigure(now, change, outbox, trace);
-        });
-        result
-    }
-
-    /// Requests at a node that these nodes be the members, and waits until all running nodes of both sets know it.
-    pub(crate) fn change_members(&mut self, node: u16, members: &[u16]) {
-        let (set, epoch) = (node_set(members), self.node(node).epoch());
-        self.when_caught_up(node, members);
-        self.run_until("the members have changed", |c| {
-            let knows = |node| c.node(node).epoch() > epoch && c.node(node).members() == set;
-            c.is_settled() && c.live().all(knows)
-        });
-    }
-
-    /// Opens a session at a node and returns its client.
-    pub(crate) fn client(&mut self, node: u16) -> ClientId {
-        let nonce = self.register(node);
-        self.run_until("a session is open", |c| c.registered(nonce).is_some());
-        self.registered(nonce).unwrap()
-    }
-
-    /// Returns the client of the session that was opened under a nonce.
-    pub(crate) fn registered(&self, nonce: u64) -> Option<ClientId> {
-        match self.answer(RequestKey::registration(nonce)) {
-            Some(Outcome::Registered { client }) => Some(client),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn ask(
-        &mut self,
-        node: u16,
-        client: ClientId,
-        number: u32,
-        command: KvCommand,
-    ) -> Result<(), RequestError> {
-        let mut result = Ok(());
-        self.cause = "command";
-        self.step_node(node, |now, node, outbox, trace| {
-            let number = RequestNumber(number);
-            result = node.request(now, client, number, command, outbox, trace);
-        });
-        result
-    }
-
-    /// Asks to read at a node.
-    pub(crate) fn read(&mut self, node: u16, nonce: u64) -> Result<(), ReadError> {
-        let mut result = Ok(());
-        self.cause = "command";
-        self.step_node(node, |now, node, outbox, trace| {
-            result = node.read(now, nonce, outbox, trace);
-        });
-        result
-    }
-
-    /// Returns what came of a read.
-    pub(crate) fn was_read(&self, nonce: u64) -> Option<WasRead> {
-        let mut reads = self.reads.iter().rev();
-        let (_, read) = reads.find(|(known, _)| *known == nonce)?;
-        Some(*read)
-    }
-
-    /// Requests key A to be set.
-    pub(crate) fn set(&mut self, node: u16, client: ClientId, number: u32, value: i64) {
-        let command = KvCommand::Set(Key::numbered(0), value);
-        self.ask(node, client, number, command).unwrap();
-    }
-
-    /// Sets key A and waits for the answer.
-    pub(crate) fn set_and_wait(&mut self, node: u16, client: ClientId, number: u32, value: i64) {
-        self.set(node, client, number, value);
-        self.run_until("the request is answered", |c| {
-            c.applied_in(client, number).is_some()
-        });
-    }
-
-    /// Opens a session at a node, sets `count` keys one after the other, and returns the client.
-    pub(crate) fn decide(&mut self, node: u16, count: u32) -> ClientId {
-        let client = self.client(node);
-        for number in 1..=count {
-            let command = KvCommand::Set(Key::numbered(number % 50), i64::from(number));
-            self.ask(node, client, number, command).unwrap();
-            self.run_until("the request is answered", |c| {
-                c.applied_in(client, number).is_some()
-            });
-        }
-        client
-    }
-
-    /// Returns the last answer to a request at any node.
-    pub(crate) fn answer(&self, key: RequestKey) -> Option<Outcome<KvReply>> {
-        let mut replies = self.replies.iter().rev();
-        let (_, reply) = replies.find(|(_, reply)| reply.key == key)?;
-        Some(reply.outcome)
-    }
-
-    pub(crate) fn outcome(&self, client: ClientId, number: u32) -> Option<Outcome<KvReply>> {
-        let number = RequestNumber(number);
-        self.answer(RequestKey { client, number })
-    }
-
-    /// Returns all answers under a key, at any node.
-    pub(crate) fn outcomes_of(&self, key: RequestKey) -> Vec<Outcome<KvReply>> {
-        let replies = self.replies.iter().filter(|(_, reply)| reply.key == key);
-        replies.map(|(_, reply)| reply.outcome).collect()
-    }
-
-    /// Runs until a node leads: its rivals are cut off until then.
-    pub(crate) fn make_leader(&mut self, node: u16) {
-        let all: Vec<u16> = (0..self.size).collect();
-        self.make_leader_of(node, &all);
-    }
-
-    /// Runs until a node leads with a quorum of `voters`: whenever another one leads, that one is cut off for a while.
-    pub(crate) fn make_leader_of(&mut self, node: u16, voters: &[u16]) {
-        while self.node(node).leading().is_none() {
-            let rival = self.leader().filter(|rival| voters.contains(rival));
-            let cuts = self.cuts.clone();
-            if let Some(rival) = rival {
-                self.isolate(rival);
-            }
-            self.happens_within(millis(3_000), |c| c.node(node).leading().is_some());
-            self.cuts = cuts;
-        }
-    }
-
-    /// Returns the slot in which a request was applied, as reported to its client.
-    pub(crate) fn applied_in(&self, client: ClientId, number: u32) -> Option<Slot> {
-        match self.outcome(client, number) {
-            Some(Outcome::Applied { slot, .. }) => Some(slot),
-            _ => None,
-        }
-    }
-
-    /// True if any request was answered since the answers were last cleared.
-    pub(crate) fn has_answered(&self) -> bool {
-        !self.replies.is_empty()
-    }
-
-    /// Forgets the answers so far.
-    pub(crate) fn clear_answers(&mut self) {
-        self.replies.clear();
-    }
-}
-
 /// Observation.
 impl Cluster {
     pub(crate) fn node(&self, node: u16) -> &TestNode {
@@ -824,14 +461,6 @@ impl Cluster {
 /// Returns a set of nodes.
 pub(crate) fn node_set(nodes: &[u16]) -> NodeSet {
     nodes.iter().copied().map(NodeId).collect()
-}
-
-fn pairs(group: &[u16], others: &[u16]) -> Vec<(u16, u16)> {
-    let with_others = |from: &u16| {
-        let from = *from;
-        others.iter().map(move |to| (from, *to))
-    };
-    group.iter().flat_map(with_others).collect()
 }
 
 /// True if a message is of this kind.
