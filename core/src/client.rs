@@ -87,6 +87,12 @@
 //! frames for other addresses. Two clients with the same address receive each other's answers; an answer names its
 //! request, so [`Client`] ignores those to requests that it did not make.
 //!
+//! # Changing the members
+//!
+//! An operator is a client, too: [`Client::reconfigure`] requests a change of the members, and the [`Status`] of any node
+//! has the epoch and the members to begin with. A refusal is a [`ChangeError`](crate::ChangeError). No node asks who
+//! may change the members: that is for the link to decide, as [`wire`](crate::wire) says.
+//!
 //! # Withdrawing a request
 //!
 //! [`Client::withdraw`] stops waiting, and lets the nodes forget the request (rule X4). It removes nothing from the
@@ -174,9 +180,10 @@ impl defmt::Format for Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Question<C> {
-    /// Requests a session, or that a command be applied. A repeated request is answered again but applied once.
+    /// Requests a session, that a command be applied, or a change of the members. A repeated request is answered again
+    /// but applied once.
     Request {
-        /// A registration or a request; never a no-op.
+        /// A registration, a request or a change of the members; never a no-op.
         proposal: Proposal<C>,
     },
     /// Withdraws a request (rule X4). Not answered.

@@ -1,6 +1,6 @@
 //! The status of a node, in a few words for clients and operators.
 
-use crate::{Ballot, NodeId, Slot};
+use crate::{Ballot, Epoch, NodeId, NodeSet, Slot};
 use core::fmt;
 
 /// The status of a node: what it knows, which may be out of date. The protocol does not depend on it.
@@ -20,6 +20,10 @@ pub struct Status {
     pub chain: u64,
     /// The highest ballot that it has heard of.
     pub highest: Ballot,
+    /// The present epoch, as far as it has applied the log: a [`Change`](crate::Change) of the members names it.
+    pub epoch: Epoch,
+    /// The members of that epoch. Before the node has joined, these are the founding members of its settings.
+    pub members: NodeSet,
 }
 
 /// The state of a node in the cluster.

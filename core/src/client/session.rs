@@ -7,11 +7,13 @@
 //! client has one request at a time, so that an answer with a higher number can only mean that the session is used by
 //! somebody else.
 
+mod changes;
+
 use super::{Answer, Question};
 use crate::random::{Purpose, mix, span_below, stream};
 use crate::{
-    ClientId, Duration, Instant, NodeId, NodeSet, NodeState, Outcome, Proposal, RequestKey,
-    RequestNumber, Slot, StateMachine,
+    Change, ChangeError, ClientId, Duration, Epoch, Instant, NodeId, NodeSet, NodeState, Outcome,
+    Proposal, RequestKey, RequestNumber, Slot, StateMachine,
 };
 use core::fmt;
 use rand_xorshift::XorShiftRng;
@@ -24,7 +26,7 @@ const DOUBLINGS_MAX: u32 = 3;
 ///
 /// # How to drive it
 ///
-/// [`Client::request`] makes a request. After that, after each answer that arrives ([`Client::handle_answer`]), and
+/// [`Client::request`] makes a request, and [`Client::reconfigure`] that of an operator. After that, after each answer that arrives ([`Client::handle_answer`]), and
 /// whenever time has passed ([`Client::handle_timeout`], at the latest at [`Client::next_deadline`]), send the question
 /// from [`Client::poll_question`] and take the result from [`Client::poll_done`]. The session is opened with the first
 /// request, and opened anew if it was evicted.
@@ -48,8 +50,8 @@ pub struct Client<M: StateMachine> {
     session: Option<ClientId>,
     /// The number of the last request in the session.
     number: RequestNumber,
-    /// The command that is currently requested.
-    command: Option<M::Command>,
+    /// What is currently requested.
+    wanted: Option<Wanted<M::Command>>,
     /// The nodes that the current request may have reached.
     asked: NodeSet,
     /// The nodes that still have to be told of a withdrawal, and the withdrawn request.
@@ -66,6 +68,17 @@ pub struct Client<M: StateMachine> {
     question: Option<(NodeId, Question<M::Command>)>,
     /// The result that was not taken yet.
     done: Option<Done<M::Output>>,
+    /// The result of a change of the members that was not taken yet.
+    changed: Option<Result<Epoch, ChangeError>>,
+}
+
+/// A request of a client.
+#[derive(Clone, Copy, Debug)]
+enum Wanted<C> {
+    /// A command, in the session.
+    Command(C),
+    /// A change of the members, which needs no session.
+    Change(Change),
 }
 
 /// What a client must know to resume its session after a restart, for clients with durable memory. It must be durable,
@@ -166,7 +179,7 @@ impl<M: StateMachine> Client<M> {
             rng: stream(nonce, Purpose::Client),
             session: None,
             number: RequestNumber::REGISTRATION,
-            command: None,
+            wanted: None,
             asked: NodeSet::EMPTY,
             withdrawn: (NodeSet::EMPTY, RequestKey::registration(nonce)),
             target: first,
@@ -175,6 +188,7 @@ impl<M: StateMachine> Client<M> {
             deadline: None,
             question: None,
             done: None,
+            changed: None,
         })
     }
 
@@ -198,7 +212,7 @@ impl<M: StateMachine> Client<M> {
 
     /// True if a request is outstanding.
     pub fn is_outstanding(&self) -> bool {
-        self.command.is_some()
+        self.wanted.is_some()
     }
 
     /// Requests that a command be applied, exactly once. [`Client::poll_done`] returns the result.
@@ -207,25 +221,36 @@ impl<M: StateMachine> Client<M> {
     ///
     /// [`ClientError::Outstanding`] or [`ClientError::NotTaken`]: nothing was requested.
     pub fn request(&mut self, now: Instant, command: M::Command) -> Result<(), ClientError> {
-        if self.command.is_some() {
-            return Err(ClientError::Outstanding);
-        }
-        if self.done.is_some() {
-            return Err(ClientError::NotTaken);
-        }
+        self.check_idle()?;
         let next = self.number.0.checked_add(1);
         match next.filter(|next| *next < RequestNumber::READ.0) {
             Some(next) if self.session.is_some() => self.number = RequestNumber(next),
             // There is no session, or all of its numbers are used.
             _ => self.open_new_session(now),
         }
-        self.command = Some(command);
+        self.begin(now, Wanted::Command(command));
+        Ok(())
+    }
+
+    /// Refuses another request while there is one, or while its result was not taken.
+    fn check_idle(&self) -> Result<(), ClientError> {
+        if self.is_outstanding() {
+            return Err(ClientError::Outstanding);
+        }
+        if self.done.is_some() || self.changed.is_some() {
+            return Err(ClientError::NotTaken);
+        }
+        Ok(())
+    }
+
+    /// Begins a request: asks the leader if it is known.
+    fn begin(&mut self, now: Instant, wanted: Wanted<M::Command>) {
+        self.wanted = Some(wanted);
         self.asked = NodeSet::EMPTY;
         self.failures = 0;
         self.target = self.leader.unwrap_or(self.target);
         self.ask(now);
         self.invariants();
-        Ok(())
     }
 
     /// Stops waiting for the outstanding request (rule X4). [`Client::poll_question`] returns the withdrawal once for
@@ -235,14 +260,15 @@ impl<M: StateMachine> Client<M> {
     ///
     /// [`ClientError::NothingOutstanding`]: nothing was withdrawn.
     pub fn withdraw(&mut self) -> Result<Withdrawn, ClientError> {
-        self.command.take().ok_or(ClientError::NothingOutstanding)?;
         let key = self.key();
+        let wanted = self.wanted.take().ok_or(ClientError::NothingOutstanding)?;
         self.deadline = None;
         self.question = None;
         self.withdrawn = (self.asked, key);
         self.invariants();
         // A registration may still open a session, but applies no command.
-        if self.session.is_none() || self.asked.is_empty() {
+        let registers = matches!(wanted, Wanted::Command(_)) && self.session.is_none();
+        if registers || self.asked.is_empty() {
             return Ok(Withdrawn::NeverAsked);
         }
         Ok(Withdrawn::MayBeApplied(key))
@@ -273,7 +299,10 @@ impl<M: StateMachine> Client<M> {
                 && fingerprint == self.proposal().map_or(0, |asked| asked.fingerprint()) =>
             {
                 self.note(leader);
-                self.on_outcome(now, from, outcome);
+                match self.wanted {
+                    Some(Wanted::Change(_)) => self.on_change_outcome(now, from, outcome),
+                    _ => self.on_outcome(now, from, outcome),
+                }
             }
             Answer::Outcome { .. } => {}
         }
@@ -299,7 +328,7 @@ impl<M: StateMachine> Client<M> {
             "asks for what it does not wait for any more"
         );
         debug_assert!(
-            self.done.is_none() || !self.is_outstanding(),
+            (self.done.is_none() && self.changed.is_none()) || !self.is_outstanding(),
             "a request was made before the last result was taken"
         );
         debug_assert!(
@@ -308,7 +337,7 @@ impl<M: StateMachine> Client<M> {
             "follows a leader that it may not ask"
         );
         debug_assert!(
-            !self.is_outstanding()
+            !matches!(self.wanted, Some(Wanted::Command(_)))
                 || self.session.is_some() == (self.number != RequestNumber::REGISTRATION),
             "requests are numbered from 1, and only a registration has no session"
         );
@@ -339,12 +368,13 @@ impl<M: StateMachine> Client<M> {
 
     /// Returns the key of the current request, or of the last one.
     fn key(&self) -> RequestKey {
-        match self.session {
-            Some(client) => RequestKey {
+        match (self.wanted, self.session) {
+            (Some(Wanted::Change(change)), _) => RequestKey::change(change.epoch),
+            (_, Some(client)) => RequestKey {
                 client,
                 number: self.number,
             },
-            None => RequestKey::registration(self.nonce),
+            (_, None) => RequestKey::registration(self.nonce),
         }
     }
 
@@ -352,10 +382,7 @@ impl<M: StateMachine> Client<M> {
     fn on_outcome(&mut self, now: Instant, from: NodeId, outcome: Outcome<M::Output>) {
         match (outcome, self.session) {
             // The node lives, so it is given its time once more, and then another one is asked.
-            (Outcome::Busy, _) if from == self.target => {
-                self.question = None;
-                self.deadline = Some(now + self.wait());
-            }
+            (Outcome::Busy, _) if from == self.target => self.on_busy(now),
             (Outcome::Registered { client }, None) => {
                 self.session = Some(client);
                 self.number = RequestNumber(1);
@@ -383,17 +410,28 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
+    /// Gives a node that is busy its time once more.
+    fn on_busy(&mut self, now: Instant) {
+        self.question = None;
+        self.deadline = Some(now + self.wait());
+    }
+
     /// Ends the request with a result. After a failure the session is of no use: what it has answered is not known.
     fn end(&mut self, result: Result<Applied<M::Output>, Undone>) {
         debug_assert!(self.is_outstanding(), "a request has one result");
         let key = self.key();
         self.done = Some(Done { key, result });
-        self.command = None;
-        self.question = None;
-        self.deadline = None;
+        self.forget();
         if result.is_err() {
             self.session = None;
         }
+    }
+
+    /// Forgets the request, which has a result.
+    fn forget(&mut self) {
+        self.wanted = None;
+        self.question = None;
+        self.deadline = None;
     }
 
     /// Opens the next session under another nonce, so that late answers to the old one do not match. Two clients with
@@ -418,14 +456,14 @@ impl<M: StateMachine> Client<M> {
 
     /// Returns the current request as a proposal.
     fn proposal(&self) -> Option<Proposal<M::Command>> {
-        let command = self.command?;
-        Some(match self.session {
-            Some(client) => Proposal::Request {
+        Some(match (self.wanted?, self.session) {
+            (Wanted::Change(change), _) => Proposal::Reconfigure(change),
+            (Wanted::Command(command), Some(client)) => Proposal::Request {
                 client,
                 number: self.number,
                 command,
             },
-            None => Proposal::Register { nonce: self.nonce },
+            (Wanted::Command(_), None) => Proposal::Register { nonce: self.nonce },
         })
     }
 

@@ -2,6 +2,8 @@
 
 extern crate std;
 
+mod changes;
+
 use super::{
     Address, Answer, AnswerEnvelope, Applied, Client, ClientError, Done, Question,
     QuestionEnvelope, Service, Session, Undone, Withdrawn,
@@ -696,6 +698,10 @@ fn a_status_changes_nothing() {
             (status.applied, status.chain),
             (node.applied(), node.chain())
         );
+        assert_eq!(
+            (status.epoch, status.members),
+            (node.epoch(), node.members())
+        );
     }
 }
 
@@ -871,6 +877,8 @@ fn a_client_does_not_ask_without_pause_when_all_nodes_have_halted() {
         applied: Slot::ZERO,
         chain: 0,
         highest: crate::Ballot::NULL,
+        epoch: crate::Epoch::FIRST,
+        members: NodeSet::first(3),
     });
     let mut asked = Vec::new();
     while let Some((to, _)) = client.poll_question() {

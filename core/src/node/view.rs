@@ -173,6 +173,8 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             applied: self.replica.applied(),
             chain: self.replica.chain(),
             highest: self.highest_seen,
+            epoch: self.epoch(),
+            members: self.members(),
         }
     }
 

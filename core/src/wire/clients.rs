@@ -3,7 +3,7 @@
 use super::body::{NOBODY, ballot, key, outcome, put_ballot, put_key, put_outcome, put_slot, slot};
 use super::{FrameError, Unencodable};
 use crate::client::{Answer, Question};
-use crate::{NodeId, NodeState, Proposal, Reader, Sink, Status, Value, Writer};
+use crate::{Epoch, NodeId, NodeSet, NodeState, Proposal, Reader, Sink, Status, Value, Writer};
 
 const _: () = assert!(
     kind::REQUEST == 128,
@@ -100,6 +100,8 @@ pub(super) fn write_answer<O: Value>(
             put_slot(to, status.applied);
             to.put_u64(status.chain);
             put_ballot(to, status.highest)?;
+            to.put(&status.epoch.0.to_le_bytes());
+            to.put_u64(status.members.bits());
         }
     }
     Ok(())
@@ -123,6 +125,8 @@ pub(super) fn read_answer<O: Value>(kind: u8, from: &mut Reader<'_>) -> Option<A
             applied: slot(from)?,
             chain: from.u64()?,
             highest: ballot(from)?,
+            epoch: Epoch(u16::from_le_bytes(from.array()?)),
+            members: NodeSet::from_bits(from.u64()?),
         }),
         _ => return None,
     })

@@ -67,8 +67,8 @@ const fn answer_max<M: StateMachine>() -> usize {
     OVERHEAD + KEY + 4 + 1 + 1 + SLOT + M::Output::ENCODED_MAX
 }
 
-/// The length of a status: state, leader, two numbers and a ballot.
-const STATUS: usize = OVERHEAD + 1 + 1 + SLOT + 8 + BALLOT;
+/// The length of a status: state, leader, two numbers, a ballot, the epoch and its members.
+const STATUS: usize = OVERHEAD + 1 + 1 + SLOT + 8 + BALLOT + 2 + 8;
 const _: () = assert!(STATUS <= LEN_MIN, "every link carries it");
 
 /// The length of a proposal: its kind, the key of the request, and the command. A registration and a no-op are shorter.

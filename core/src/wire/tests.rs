@@ -7,7 +7,7 @@ use crate::checksum::crc32;
 use crate::client::{Address, Answer, AnswerEnvelope, Question, QuestionEnvelope};
 use crate::{
     Ballot, Change, ChangeError, ClientId, Config, Entries, Entry, Envelope, Epoch, MalformedPage,
-    Message, MessageKind, Node, NodeId, NodeState, Outcome, Proposal, Proposals, Reader,
+    Message, MessageKind, Node, NodeId, NodeSet, NodeState, Outcome, Proposal, Proposals, Reader,
     RequestKey, RequestNumber, Sink, Slot, SnapshotId, StateMachine, Status, Writer,
 };
 use core::fmt::Write;
@@ -224,6 +224,8 @@ fn status(state: NodeState, leader: Option<NodeId>) -> Held {
         applied: Slot::new(9),
         chain: 0x0102_0304_0506_0708,
         highest: ballot(3, 2),
+        epoch: Epoch(0x0102),
+        members: NodeSet::first(3),
     }))
 }
 
@@ -848,7 +850,7 @@ fn the_longest_messages_are_as_long_as_was_said() {
         assert!(bytes_of(&held).len() <= len_max::<Register, 2>(), "{name}");
     }
     let status = status(NodeState::Leading, None);
-    assert_eq!(bytes_of(&status).len(), 37, "of every link");
+    assert_eq!(bytes_of(&status).len(), 47, "of every link");
 }
 
 /// The compiler's error for frames that are too short, for commands, outputs and pages of these lengths.

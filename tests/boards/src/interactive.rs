@@ -311,6 +311,7 @@ impl core::fmt::Display for StatusText<'_> {
             applied,
             chain,
             highest,
+            ..
         } = self.0;
         write!(f, "{state}")?;
         match leader {
@@ -393,7 +394,7 @@ fn clock() -> Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod::{Ballot, Slot};
+    use synod::{Ballot, Epoch, NodeSet, Slot};
 
     #[test]
     fn a_flash_folder_is_used_by_one_set_of_boards() {
@@ -415,6 +416,8 @@ mod tests {
             applied: Slot::new(slot),
             chain,
             highest: Ballot::NULL,
+            epoch: Epoch::FIRST,
+            members: NodeSet::first(3),
         }
     }
 
