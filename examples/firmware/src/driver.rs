@@ -6,7 +6,7 @@ use crate::serial_line::{self, Line, MTU};
 use synod::client::{AnswerEnvelope, Service};
 use synod::storage::{Journal, Storage};
 use synod::wire::{Frame, Frames};
-use synod::{Envelope, Node, Outbox, StateMachine};
+use synod::{Envelope, Node, Outbox, Outgoing, StateMachine};
 
 /// Runs a node for ever, with a vote and its durable state in a journal, or as a learner without one.
 pub fn drive<
@@ -50,9 +50,11 @@ pub fn drive<
             }
         }
 
-        // Accepts, decisions and heartbeats leave while the writes are made durable. All else depends on these writes; if
-        // they cannot be made durable, the node is fenced.
-        send_messages(board, &frames, (node, outbox), true);
+        // Accepts, decisions and heartbeats leave before the writes are made durable, unless this node is a quorum alone.
+        // All else depends on these writes; if they cannot be made durable, the node is fenced.
+        for outgoing in outbox.early() {
+            send_message(board, &frames, node, outgoing);
+        }
         if let Some(open) = &mut journal
             && open
                 .write(now, node, &outbox.writes)
@@ -63,7 +65,9 @@ pub fn drive<
             journal = None;
         }
 
-        send_messages(board, &frames, (node, outbox), false);
+        for outgoing in outbox.late() {
+            send_message(board, &frames, node, outgoing);
+        }
         for reply in &outbox.replies {
             if let Some(answered) = service.answer(node, reply) {
                 send(board, &frames, &Said::AnswerEnvelope(&answered));
@@ -76,26 +80,17 @@ pub fn drive<
     }
 }
 
-/// Sends the messages that may leave early, or all others.
-fn send_messages<
-    M: StateMachine,
-    const W: usize,
-    const C: usize,
-    const P: usize,
-    const ROOM: usize,
->(
+/// Sends a message to each of its recipients.
+#[inline(never)]
+fn send_message<M: StateMachine, const W: usize, const C: usize, const P: usize>(
     board: &mut Board,
     frames: &Frames<M, P, MTU>,
-    (node, outbox): (&Node<M, W, C, P>, &Outbox<M, P, ROOM>),
-    early: bool,
+    node: &Node<M, W, C, P>,
+    outgoing: &Outgoing<M, P>,
 ) {
-    for outgoing in &outbox.messages {
-        if outgoing.message.is_early() == early {
-            for to in outgoing.to.iter() {
-                let envelope = node.envelope(to, outgoing);
-                send(board, frames, &Said::Message(&envelope));
-            }
-        }
+    for to in outgoing.to.iter() {
+        let envelope = node.envelope(to, outgoing);
+        send(board, frames, &Said::Message(&envelope));
     }
 }
 

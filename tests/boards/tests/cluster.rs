@@ -147,6 +147,34 @@ fn a_board_that_lost_its_flash_becomes_a_learner() {
     no_qemu,
     ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
 )]
+fn d1_a_board_that_is_a_quorum_alone_tells_a_learner_nothing_that_its_flash_may_lose() {
+    let mut cluster = BoardCluster::new("alone", "node", 1);
+    let mut learner = HostNode::learner(1);
+    cluster.switch_on(0, &["new"]);
+    learner.start(&mut cluster);
+    let mut client = Client::<Machine>::of(cluster.client(), 1);
+    client.ask_until(5, command);
+    for cut in 0..6_u32 {
+        cluster.switch_off(0);
+        cluster.switch_on(0, &[&format!("power={}", 60 + 13 * cut)]);
+        // Each command is another one, so that the next one takes the slot of one that was lost.
+        while cluster.is_on(0) {
+            client.ask_in_vain(command);
+        }
+        assert_eq!(cluster.code(0), i32::from(POWER_FAILED));
+        cluster.switch_on(0, &[]);
+        client.ask_in_vain(command);
+        assert!(cluster.host_is_at(client.slot()), "the learner goes on");
+    }
+    learner.stop();
+    cluster.assert_one_log();
+}
+
+#[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
+)]
 fn line_noise_neither_stops_nor_corrupts_the_cluster() {
     let mut cluster = BoardCluster::new("garbled", "node", 3);
     cluster.switch_on_all();

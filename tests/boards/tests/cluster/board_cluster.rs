@@ -193,6 +193,13 @@ impl BoardCluster {
         self.logs().all(|log| log.wait(WATCHDOG / 6, is_it))
     }
 
+    /// Waits until the host node has applied a slot; returns false after the time limit.
+    pub(crate) fn host_is_at(&self, slot: u64) -> bool {
+        let is_it = |line: &str| number(line, "slot=").is_some_and(|applied| applied >= slot);
+        let host = self.host.as_deref();
+        host.is_some_and(|log| log.wait(WATCHDOG / 6, is_it))
+    }
+
     /// Asserts that no two nodes ever logged different digests for a slot.
     pub(crate) fn assert_one_log(&self) {
         let mut known = BTreeMap::new();

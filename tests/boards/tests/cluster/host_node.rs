@@ -14,17 +14,28 @@ use synod_boards::serial_bus::Port;
 
 type Storage = Memory<32768>;
 
-/// The last node of a cluster, which may stop and restart.
+/// A node on the host, which may stop and restart.
 pub(crate) struct HostNode {
+    node: NodeId,
     size: u16,
     storage: Option<Storage>,
     running: Option<(Sender<()>, JoinHandle<Storage>)>,
 }
 
 impl HostNode {
-    /// Returns the last node of a cluster of `size` nodes.
+    /// Returns the last founding member of a cluster of `size` nodes.
     pub(crate) fn new(size: u16) -> Self {
+        Self::numbered(NodeId(size - 1), size)
+    }
+
+    /// Returns a learner of a cluster of `size` nodes.
+    pub(crate) fn learner(size: u16) -> Self {
+        Self::numbered(NodeId(size), size)
+    }
+
+    fn numbered(node: NodeId, size: u16) -> Self {
         Self {
+            node,
             size,
             storage: Some(Storage::new()),
             running: None,
@@ -32,12 +43,11 @@ impl HostNode {
     }
 
     pub(crate) fn start(&mut self, cluster: &mut BoardCluster) {
-        let node = self.size - 1;
-        let (size, storage) = (self.size, self.storage.take().unwrap());
+        let (node, size, storage) = (self.node, self.size, self.storage.take().unwrap());
         let log = cluster.log_of_host();
-        let end = cluster.bus().end(u8::try_from(node).unwrap());
+        let end = cluster.bus().end(u8::try_from(node.0).unwrap());
         let (sender, stop) = mpsc::channel();
-        let run = move || run(NodeId(node), size, storage, end, &stop, &log);
+        let run = move || run(node, size, storage, end, &stop, &log);
         self.running = Some((sender, thread::spawn(run)));
     }
 
