@@ -7,7 +7,7 @@ use crate::member::{self, CLIENTS, Of, PAGE, Room, WINDOW};
 use crate::semihosting::{Arguments, exit};
 use embedded_storage::nor_flash::ReadNorFlash;
 use synod::storage::flash::Flash as Records;
-use synod::storage::{Journal, Opened};
+use synod::storage::{Journal, OpenError, Opened};
 use synod::{Config, ConfigError, Durable, NodeId, StateMachine};
 
 /// The log of records in flash, of up to 128 bytes each.
@@ -25,10 +25,11 @@ struct Words<'a> {
     seed: u64,
     flash: &'a str,
     is_new: bool,
+    joins: Option<NodeId>,
     power: Option<u32>,
 }
 
-/// Parses `NODE SIZE SEED FLASH [new] [power=COUNT]`.
+/// Parses `NODE SIZE SEED FLASH [new] [joins=NODE] [power=COUNT]`.
 fn words<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Words<'a>> {
     let mut told = Words {
         node: NodeId(words.next()?.parse().ok()?),
@@ -36,13 +37,15 @@ fn words<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Words<'a>> {
         seed: words.next()?.parse().ok()?,
         flash: words.next()?,
         is_new: false,
+        joins: None,
         power: None,
     };
     for word in words {
-        match word.strip_prefix("power=") {
-            Some(count) => told.power = Some(count.parse().ok()?),
+        match word.split_once('=') {
+            Some(("power", count)) => told.power = Some(count.parse().ok()?),
+            Some(("joins", node)) => told.joins = Some(NodeId(node.parse().ok()?)),
             None if word == "new" => told.is_new = true,
-            None => return None,
+            _ => return None,
         }
     }
     Some(told)
@@ -50,16 +53,24 @@ fn words<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Words<'a>> {
 
 /// Starts the node of this board and runs it for ever.
 ///
-/// The arguments are the node's number, the number of nodes, a seed, and the name of the file that holds the board's
-/// flash; then `new` on the first start of a board and on no other; then `power=COUNT` to make the power fail after
-/// this many words and pages of flash were written and erased.
+/// The arguments are:
+///
+/// - the node's number. Those below the second argument are the founding members. Any other number that no board ever
+///   had, up to 63, is that of a learner, which takes the place of a board when the members are changed;
+/// - the number of founding members, the same on all boards of a cluster for ever;
+/// - a seed;
+/// - the name of the file that holds the board's flash;
+/// - `new` on the first start of a board and on no other;
+/// - `joins=NODE`, a board that runs, for one that joins after board 0 is gone, until it has joined;
+/// - `power=COUNT` to make the power fail after this many words and pages of flash were written and erased.
 pub fn run<M: StateMachine>(outbox: &mut Room<M>) -> ! {
     let arguments = Arguments::<320>::get();
     let (Some(words), Some(mut board)) = (words(arguments.words()), Board::take()) else {
-        defmt::error!("words: NODE SIZE SEED FLASH [new] [power=COUNT]");
+        defmt::error!("words: NODE SIZE SEED FLASH [new] [joins=NODE] [power=COUNT]");
         exit(WORDS)
     };
-    let config = member::config(words.node, words.size);
+    let mut config = member::config(words.node, words.size);
+    config.founder = words.joins.unwrap_or(config.founder);
     let now = board.now();
     match open::<M>(&words, &config) {
         Opened::Intact(intact) => {
@@ -101,11 +112,21 @@ fn open<M: StateMachine>(words: &Words<'_>, config: &Config) -> Opened<Kept, M, 
         defmt::error!("the flash holds something else, or is damaged");
         exit(FLASH)
     };
-    let Ok(opened) = Journal::open(kept, config.clone()) else {
-        defmt::error!("the flash is another node's");
-        exit(FLASH)
-    };
-    opened
+    match Journal::open(kept, config.clone()) {
+        Ok(opened) => return opened,
+        Err(OpenError::Foreign { expected, found }) if found.node != expected.node => {
+            defmt::error!("the flash is that of NODE_{=u16}", found.node);
+        }
+        Err(OpenError::Foreign { .. }) => {
+            defmt::error!("the flash is of another cluster, or of another program");
+        }
+        Err(OpenError::Config(_)) => {
+            defmt::error!("the numbers are wrong");
+            exit(WORDS)
+        }
+        Err(_) => defmt::error!("the flash cannot be read"),
+    }
+    exit(FLASH)
 }
 
 /// Runs a node with a vote. The node stays where it was created: each copy would take a sixth of the RAM of a

@@ -25,7 +25,7 @@ pub fn drive<
     let mut frames = Frames::new(node.fingerprint());
     let mut service = Service::new();
     let mut line = Line::default();
-    let mut log = Log;
+    let mut log = Log::default();
     loop {
         board.wait(node.next_deadline());
         let now = board.now();
@@ -42,6 +42,7 @@ pub fn drive<
                     node.handle_message(now, &envelope, outbox, &mut log);
                 }
                 Ok(Frame::Question(asked)) => {
+                    log.asked(&asked);
                     answer = service.handle(now, node, &asked, outbox, &mut log);
                 }
                 // The answer of another node to a client.
@@ -69,6 +70,7 @@ pub fn drive<
             send_message(board, &frames, node, outgoing);
         }
         for reply in &outbox.replies {
+            log.answered(reply);
             if let Some(answered) = service.answer(node, reply) {
                 send(board, &frames, &Said::AnswerEnvelope(&answered));
             }
@@ -77,6 +79,7 @@ pub fn drive<
             send(board, &frames, &Said::AnswerEnvelope(answered));
         }
         outbox.clear();
+        log.standing(node);
     }
 }
 

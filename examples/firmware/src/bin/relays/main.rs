@@ -1,7 +1,7 @@
 //! A node of a cluster of boards that replicates sixteen relays, a custom state machine.
 //!
-//! Its arguments are `NODE SIZE SEED FLASH [new] [power=COUNT]`, as described in the module `boot` of the library. A
-//! cluster of one:
+//! Its arguments are `NODE SIZE SEED FLASH [new] [joins=NODE] [power=COUNT]`, as described in the module `boot` of the
+//! library. A cluster of one:
 //!
 //! ```sh
 //! cargo run -p example-firmware --profile firmware --target thumbv6m-none-eabi --bin relays -- 0 1 6 flash.bin new
