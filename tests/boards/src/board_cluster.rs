@@ -6,12 +6,13 @@ use crate::log_decoder::{Dictionary, Line};
 use crate::qemu::{self, Running};
 use crate::serial_bus::SerialBus;
 use core::fmt;
-use std::fs;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use synod::NODES_MAX;
 
 /// An event from a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +27,29 @@ pub enum BoardOutput {
 
 type Listener = Arc<dyn Fn(usize, BoardOutput) + Send + Sync>;
 
-/// Three boards, one of each kind, on a serial bus.
+/// Three boards, one of each kind, on a serial bus, and those that were added later.
 pub struct BoardCluster {
     // Declared before the bus, so that the boards are dropped first.
     places: Vec<Place>,
     bus: SerialBus,
     size: u16,
+    program: String,
+    /// The folder of the flash files.
+    flash: PathBuf,
     listener: Listener,
+}
+
+/// The number of boards of a new cluster.
+pub const BOARDS: u8 = 3;
+
+/// Returns the kind of a board with a number: each kind in turn.
+pub fn kind(index: usize) -> Board {
+    let [first, ..] = Board::ALL;
+    let mut kinds = Board::ALL
+        .into_iter()
+        .cycle()
+        .skip(index % Board::ALL.len());
+    kinds.next().unwrap_or(first)
 }
 
 struct Place {
@@ -52,8 +69,8 @@ impl fmt::Debug for BoardCluster {
 }
 
 impl BoardCluster {
-    /// Creates the boards of a cluster of `size` nodes, all of them off. Their flash is in a temporary folder, or in
-    /// `flash`, which is kept.
+    /// Creates the boards of a cluster with `size` founding members, all of them off. Their flash is in a temporary
+    /// folder, or in `flash`, which is kept: then boards that were added before are there as well.
     ///
     /// # Errors
     ///
@@ -65,23 +82,48 @@ impl BoardCluster {
         listen: impl Fn(usize, BoardOutput) + Send + Sync + 'static,
     ) -> Result<Self, Failure> {
         let bus = SerialBus::new(name)?;
-        let folder = flash.unwrap_or_else(|| bus.folder());
-        let mut places = Vec::new();
-        for (address, board) in (0..).zip(Board::ALL) {
-            places.push(Place {
-                board,
-                image: image::firmware(board, program)?,
-                flash: folder.join(format!("flash-{address}")),
-                socket: bus.socket(address)?,
-                running: None,
-            });
-        }
-        Ok(Self {
-            places,
+        let flash = flash.unwrap_or_else(|| bus.folder()).to_path_buf();
+        let mut cluster = Self {
+            places: Vec::new(),
             bus,
             size,
+            program: program.to_owned(),
+            flash,
             listener: Arc::new(listen),
-        })
+        };
+        while cluster.len() < usize::from(BOARDS) || cluster.flash_of(cluster.len()).exists() {
+            cluster.add()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Adds a board with the next number, which no board ever had, and returns the number. The board is off.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there are no more numbers, the program cannot be built, or a socket cannot be created.
+    pub fn add(&mut self) -> Result<u8, Failure> {
+        let index = self.places.len();
+        let number = u8::try_from(index).ok();
+        let number = number.filter(|number| u16::from(*number) < NODES_MAX);
+        let number = number.ok_or_else(|| {
+            Failure::new(format!(
+                "there are no more numbers for boards: a cluster has {NODES_MAX} in its life"
+            ))
+        })?;
+        let board = kind(index);
+        self.places.push(Place {
+            board,
+            image: image::firmware(board, &self.program)?,
+            flash: self.flash_of(index),
+            socket: self.bus.socket(number)?,
+            running: None,
+        });
+        Ok(number)
+    }
+
+    fn flash_of(&self, index: usize) -> PathBuf {
+        self.flash.join(format!("flash-{index}"))
     }
 
     /// Returns the bus.
@@ -89,7 +131,7 @@ impl BoardCluster {
         &self.bus
     }
 
-    /// Returns the number of nodes of the cluster.
+    /// Returns the number of founding members of the cluster.
     pub fn size(&self) -> u16 {
         self.size
     }
@@ -113,7 +155,7 @@ impl BoardCluster {
         Ok(self.place(index)?.board)
     }
 
-    /// True if a board has written to its flash.
+    /// True if a board was ever on, even if its flash was erased since: it is not new.
     ///
     /// # Errors
     ///
@@ -183,17 +225,22 @@ impl BoardCluster {
         running.code()
     }
 
-    /// Erases the flash of a board.
+    /// Erases the flash of a board. The file stays, as that of a board that was on before.
     ///
     /// # Errors
     ///
-    /// Returns an error if it is on, or has never written.
+    /// Returns an error if it is on, or was never on.
     pub fn erase(&self, index: usize) -> Result<(), Failure> {
         let place = self.place(index)?;
         if place.running.is_some() {
             return Err(Failure::new(format!("board {index} is on")));
         }
-        fs::remove_file(&place.flash)
+        let erased = File::options()
+            .write(true)
+            .truncate(true)
+            .open(&place.flash);
+        erased
+            .map(|_| ())
             .map_err(|error| Failure::new(format!("{}: {error}", place.flash.display())))
     }
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Instant as Clock;
 use synod::client::{Address, Answer, AnswerEnvelope, Applied, Client, Question, QuestionEnvelope};
 use synod::wire::{Dropped, Frames};
-use synod::{Instant, NodeId, NodeSet, StateMachine, Status};
+use synod::{
+    Change, ChangeError, Epoch, Instant, NodeId, NodeSet, NodeState, StateMachine, Status,
+};
 
 /// The time after which a silent board is replaced by another one: longer than an election takes.
 const PATIENCE: synod::Duration = synod::Duration::from_millis(700);
@@ -32,19 +34,19 @@ pub struct HostClient<M: StateMachine> {
 }
 
 impl<M: StateMachine> HostClient<M> {
-    /// Creates a client of a cluster of `size` nodes that asks the first `boards` of them.
+    /// Creates a client of a cluster with `size` founding members that asks these boards.
     ///
     /// # Errors
     ///
     /// Returns an error if there are no boards.
     pub fn new(
         (end, size): (Port, u16),
-        boards: u16,
+        boards: NodeSet,
         address: Address,
         nonce: u64,
     ) -> Result<Self, Failure> {
         let cluster = member::Of::<M>::fingerprint_of(&member::config(NodeId(0), size));
-        let client = Client::new(NodeSet::first(boards), PATIENCE, nonce)
+        let client = Client::new(boards, PATIENCE, nonce)
             .map_err(|error| Failure::new(error.to_string()))?;
         Ok(Self {
             end,
@@ -76,20 +78,99 @@ impl<M: StateMachine> HostClient<M> {
         command: M::Command,
         patience: Duration,
     ) -> Result<Applied<M::Output>, Failure> {
-        let failed = |error: &dyn core::fmt::Display| Failure::new(error.to_string());
         let asked = self.client.request(self.now(), command);
         asked.map_err(|error| failed(&error))?;
+        let done = self.wait("the command may have been applied", patience, |client| {
+            client.poll_done()
+        })?;
+        done.result.map_err(|undone| failed(&undone))
+    }
+
+    /// Requests a change of the members, and returns the epoch that it has begun, or why it was refused.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is unknown whether the members were changed.
+    pub fn reconfigure(
+        &mut self,
+        change: Change,
+        patience: Duration,
+    ) -> Result<Result<Epoch, ChangeError>, Failure> {
+        let asked = self.client.reconfigure(self.now(), change);
+        asked.map_err(|error| failed(&error))?;
+        self.wait("the members may have been changed", patience, |client| {
+            client.poll_changed()
+        })
+    }
+
+    /// Puts a board in the place of a member, as soon as it has joined as a learner. Returns the change that was made.
+    /// `source` is a board that knows the present members.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the members were not changed, or that this is unknown.
+    pub fn replace(
+        &mut self,
+        (lost, by): (NodeId, NodeId),
+        source: NodeId,
+        patience: Duration,
+    ) -> Result<Change, Failure> {
+        self.status_when(by, "joined", patience, |status| {
+            status.state != NodeState::Joining
+        })?;
+        let began = clock();
+        loop {
+            let is_late = began.elapsed() >= patience || self.stop.load(Ordering::Relaxed);
+            let status = self.status(source);
+            let Status { epoch, members, .. } =
+                status.ok_or_else(|| Failure::new(format!("{source} does not answer")))?;
+            let next = members.without(lost).union(NodeSet::only(by));
+            let change = Change {
+                epoch,
+                members: next,
+            };
+            if next == members {
+                return Ok(change);
+            }
+            match self.reconfigure(change, patience)? {
+                Ok(_) => return Ok(change),
+                // The new members catch up, or the source has not heard yet of another change: look again.
+                Err(ChangeError::Behind { .. } | ChangeError::Epoch { .. }) if !is_late => {
+                    let _ = self.hear(POLL_INTERVAL);
+                }
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+    }
+
+    /// Replaces the boards that are asked, after a change of the members.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there are no boards.
+    pub fn set_members(&mut self, boards: NodeSet) -> Result<(), Failure> {
+        let set = self.client.set_members(boards);
+        set.map_err(|error| failed(&error))
+    }
+
+    /// Drives the client until it is done. What was asked is withdrawn if it is not answered within `patience`.
+    fn wait<R>(
+        &mut self,
+        unknown: &str,
+        patience: Duration,
+        mut poll: impl FnMut(&mut Client<M>) -> Option<R>,
+    ) -> Result<R, Failure> {
         let began = clock();
         loop {
             self.say();
-            if let Some(done) = self.client.poll_done() {
-                return done.result.map_err(|undone| failed(&undone));
+            if let Some(done) = poll(&mut self.client) {
+                return Ok(done);
             }
             if began.elapsed() >= patience || self.stop.load(Ordering::Relaxed) {
                 let _ = self.client.withdraw();
                 self.say();
                 return Err(Failure::new(format!(
-                    "no answer within {} s; the command may have been applied, or may yet be",
+                    "no answer within {} s; {unknown}, or may yet be",
                     began.elapsed().as_secs()
                 )));
             }
@@ -122,6 +203,33 @@ impl<M: StateMachine> HostClient<M> {
         None
     }
 
+    /// Returns the status of a board as soon as it is as expected; `what` it has done then.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is not within `patience`.
+    pub fn status_when(
+        &mut self,
+        node: NodeId,
+        what: &str,
+        patience: Duration,
+        is_it: impl Fn(&Status) -> bool,
+    ) -> Result<Status, Failure> {
+        let began = clock();
+        loop {
+            if let Some(status) = self.status(node).filter(&is_it) {
+                return Ok(status);
+            }
+            if began.elapsed() >= patience || self.stop.load(Ordering::Relaxed) {
+                let seconds = began.elapsed().as_secs();
+                return Err(Failure::new(format!(
+                    "{node} has not {what} within {seconds} s"
+                )));
+            }
+            let _ = self.hear(POLL_INTERVAL);
+        }
+    }
+
     /// Sends the next question of the client, if there is one.
     fn say(&mut self) {
         while let Some((to, question)) = self.client.poll_question() {
@@ -151,6 +259,10 @@ impl<M: StateMachine> HostClient<M> {
         let micros = self.began.elapsed().as_micros();
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
+}
+
+fn failed(error: &dyn core::fmt::Display) -> Failure {
+    Failure::new(error.to_string())
 }
 
 #[expect(

@@ -1,12 +1,13 @@
 //! An interactive cluster of three boards: executes commands and prints their results.
 
 mod command;
+mod members;
 mod screen;
 
 use crate::Failure;
-use crate::board_cluster::{BoardCluster, BoardOutput};
+use crate::board_cluster::{self, BOARDS, BoardCluster, BoardOutput};
 use crate::host_client::HostClient;
-use command::{BOARDS, Number};
+use command::Number;
 pub use command::{Command, HELP};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -19,7 +20,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant as Clock;
 use synod::client::Address;
 use synod::machines::{KvCommand, KvReply};
-use synod::{NodeId, NodeState, Status};
+use synod::{NodeId, NodeSet, NodeState, Status};
 
 /// The time limit from power-on to the first log line of a board.
 const BOOT: Duration = Duration::from_secs(20);
@@ -41,7 +42,7 @@ pub struct Settings {
     pub nonce: u64,
 }
 
-/// Three boards, one of each kind, and a client.
+/// Three boards, one of each kind, with those that were added later, and a client.
 #[derive(Debug)]
 pub struct Console {
     cluster: BoardCluster,
@@ -55,7 +56,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Powers on three boards, with new flash or with the flash in the folder.
+    /// Powers on three boards with new flash, or all boards that have flash in the folder.
     ///
     /// # Errors
     ///
@@ -66,8 +67,7 @@ impl Console {
         let screen = Screen::new(settings.colour);
         let (sender, heard) = mpsc::channel();
         let listen = move |index: usize, heard: BoardOutput| {
-            let kind = crate::image::Board::ALL.get(index);
-            let kind = kind.map_or("", |board| board.name());
+            let kind = board_cluster::kind(index).name();
             match &heard {
                 BoardOutput::Line(line) => {
                     screen.board(index, kind, format_args!("{:5} {}", line.level, line.text));
@@ -82,7 +82,9 @@ impl Console {
         let cluster = BoardCluster::new(("by-hand", "node"), BOARDS.into(), flash, listen)?;
         let address = Address::FIRST;
         let line = (cluster.bus().end(address.byte()), cluster.size());
-        let client = HostClient::new(line, cluster.size(), address, settings.nonce)?;
+        let all = (0..cluster.len()).filter_map(|index| u16::try_from(index).ok());
+        let all = all.map(NodeId).collect();
+        let client = HostClient::new(line, all, address, settings.nonce)?;
         let mut boards = Self {
             stop: client.stop(),
             cluster,
@@ -92,7 +94,7 @@ impl Console {
             heard,
             _lock: lock,
         };
-        for board in 0..BOARDS {
+        for board in boards.boards() {
             boards.switch_on(board, !boards.cluster.has_flash(board.into())?)?;
         }
         Ok(boards)
@@ -137,7 +139,9 @@ impl Console {
                     "the flash of board {board} is empty: it will start as a learner"
                 ))
             }
-            Command::Cut(one, other) => Ok(self.cut(one, other)),
+            Command::Replace(board) => self.replace(board),
+            Command::Members(members) => self.change_members(members),
+            Command::Cut(one, other) => self.cut(one, other),
             Command::Heal(between) => Ok(self.heal(between)),
             Command::Noise(true) => {
                 self.cluster.bus().garble(NOISE_SEED, Vec::new());
@@ -174,8 +178,8 @@ impl Console {
 
     fn status(&mut self, board: Option<Number>) -> Result<String, Failure> {
         let boards = match board {
-            Some(board) => board..=board,
-            None => 0..=BOARDS - 1,
+            Some(board) => board..board + 1,
+            None => self.boards(),
         };
         let mut lines = Vec::new();
         let mut known: Vec<(Number, Status)> = Vec::new();
@@ -209,7 +213,7 @@ impl Console {
         let began = clock();
         while began.elapsed() < self.patience && !self.is_stopped() {
             let mut known = Vec::new();
-            for board in 0..BOARDS {
+            for board in self.boards() {
                 if self.cluster.is_on(board.into())? {
                     known.push((board, self.client.status(NodeId(board.into()))));
                 }
@@ -225,16 +229,23 @@ impl Console {
         )))
     }
 
-    fn cut(&mut self, one: Number, other: Option<Number>) -> String {
+    fn cut(&mut self, one: Number, other: Option<Number>) -> Result<String, Failure> {
         let others: Vec<Number> = match other {
             Some(other) => vec![other],
-            None => (0..BOARDS).filter(|board| *board != one).collect(),
+            None => self.boards().filter(|board| *board != one).collect(),
         };
+        for board in others.iter().chain([&one]) {
+            self.cluster.board((*board).into())?;
+        }
         for other in &others {
             self.cluster.bus().cut(one, *other);
         }
-        let others: Vec<String> = others.iter().map(Number::to_string).collect();
-        format!("board {one} is cut off from {}", others.join(" and "))
+        let others: NodeSet = others
+            .into_iter()
+            .map(|board| NodeId(board.into()))
+            .collect();
+        let others = members::list(others);
+        Ok(format!("board {one} is cut off from {others}"))
     }
 
     fn heal(&mut self, between: Option<(Number, Number)>) -> String {
@@ -257,8 +268,18 @@ impl Console {
     fn switch_on(&mut self, board: Number, is_new: bool) -> Result<(), Failure> {
         while self.heard.try_recv().is_ok() {}
         let index = usize::from(board);
-        self.cluster
-            .switch_on(index, if is_new { &["new"] } else { &[] })?;
+        let mut words = Vec::new();
+        if is_new {
+            words.push("new".to_owned());
+        }
+        // A board that was added asks a board that runs, as board 0 may be gone.
+        if board >= BOARDS
+            && let Ok(source) = self.source(Some(board))
+        {
+            words.push(format!("joins={}", source.0));
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.cluster.switch_on(index, &words)?;
         let is_up = |line: &str| {
             ["begins as ", "goes on as ", "only learns: "]
                 .iter()
@@ -295,6 +316,11 @@ impl Console {
         Ok(())
     }
 
+    /// Returns the numbers of all boards.
+    fn boards(&self) -> core::ops::Range<Number> {
+        0..Number::try_from(self.cluster.len()).unwrap_or(Number::MAX)
+    }
+
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -311,7 +337,8 @@ impl core::fmt::Display for StatusText<'_> {
             applied,
             chain,
             highest,
-            ..
+            epoch,
+            members,
         } = self.0;
         write!(f, "{state}")?;
         match leader {
@@ -321,7 +348,8 @@ impl core::fmt::Display for StatusText<'_> {
         let (round, slot) = (highest.round(), applied.number());
         write!(
             f,
-            ", round {round}, applied slot {slot}, chain {chain:016x}"
+            ", round {round}, applied slot {slot}, chain {chain:016x}, epoch {epoch}, members {}",
+            members::list(*members)
         )
     }
 }
@@ -394,7 +422,7 @@ fn clock() -> Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod::{Ballot, Epoch, NodeSet, Slot};
+    use synod::{Ballot, Epoch, Slot};
 
     #[test]
     fn a_flash_folder_is_used_by_one_set_of_boards() {

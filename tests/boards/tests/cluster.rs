@@ -6,12 +6,17 @@ mod checked_client;
 mod host_node;
 
 use board_cluster::BoardCluster;
-use checked_client::Client;
+use checked_client::{Client, set};
 use example_firmware::member::{Machine, POWER_FAILED};
 use example_firmware::relays::{Relays, Switch, To};
 use host_node::HostNode;
-use synod::StateMachine;
+use std::fs;
+use std::path::Path;
 use synod::machines::{Key, KvCommand};
+use synod::{ChangeError, Epoch, NodeId, NodeState, StateMachine};
+use synod_boards::image::{Board, firmware};
+use synod_boards::log_decoder::Dictionary;
+use synod_boards::qemu;
 
 /// Returns the `index`th command of a sequence: two sets, then a get of their value.
 fn command(index: u32) -> KvCommand {
@@ -140,6 +145,145 @@ fn a_board_that_lost_its_flash_becomes_a_learner() {
     client.ask_until(100, command);
     assert_agreement(&cluster, &mut client, command);
     assert_ne!(cluster.leader(), 0);
+}
+
+#[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
+)]
+fn a_board_with_a_new_number_takes_the_place_of_a_lost_one_and_votes() {
+    let mut cluster = BoardCluster::new("replaced", "relays", 3);
+    cluster.switch_on_all();
+    let mut client = Client::<Relays>::of(cluster.client(), 3);
+    client.ask_until(70, toggle);
+
+    // Board 2 is broken: nobody starts it again soon. Board 3 joins through board 1 while commands go on.
+    cluster.switch_off(2);
+    cluster.throw_away(2);
+    client.set_members(&[0, 1]);
+    assert_eq!(
+        client.reconfigure(0, &[1, 3]),
+        Err(ChangeError::Behind {
+            node: NodeId(3),
+            by: u16::MAX
+        }),
+        "a majority of the new members is not there yet"
+    );
+    assert_eq!(cluster.add(), 3);
+    cluster.switch_on(3, &["new", "joins=1"]);
+    client.ask_until(100, toggle);
+    let learning = client.status_once(3, |status| status.state != NodeState::Joining);
+    assert_eq!(learning.state, NodeState::Learning, "it has no vote yet");
+    assert!(cluster.has_said(3, "learns until NODE_3 is made a member"));
+
+    // An operator puts it in the place of board 2. The same request again has the same answer.
+    let change = client.replace(2, 3, 1);
+    assert_eq!((change.epoch, change.members), (Epoch(0), set(&[0, 1, 3])));
+    assert_eq!(client.reconfigure(0, &[0, 1, 3]), Ok(Epoch(1)));
+    client.set_members(&[0, 1, 3]);
+    client.ask_until(130, toggle);
+    for board in [0, 1, 3] {
+        assert!(cluster.has_said(board, "epoch 1 begins with the members 0 1 3"));
+    }
+    assert!(cluster.has_said(3, "is a member from epoch 1 on"));
+    assert_agreement(&cluster, &mut client, toggle);
+
+    // Two of three are left, and board 3 is one of them: each decision has its vote. Each output depends on every
+    // command since the founding.
+    cluster.switch_off(0);
+    client.set_members(&[1, 3]);
+    client.ask_until(200, toggle);
+    let voting = client.status_once(3, |status| status.leader.is_some());
+    assert!(matches!(
+        voting.state,
+        NodeState::Voting | NodeState::Leading
+    ));
+
+    // It votes after a loss of its power as well, and without it nothing is decided.
+    let decided = client.slot();
+    cluster.switch_off(3);
+    client.ask_in_vain(toggle);
+    assert_eq!(client.slot(), decided);
+    cluster.switch_on(3, &[]);
+    assert!(cluster.went_on_from(3) > 0);
+    client.set_members(&[3]);
+    client.ask(toggle);
+    cluster.switch_on(0, &[]);
+
+    // Board 2 comes back with its old flash. It is told, votes no more, and its number is refused for ever.
+    cluster.switch_on(2, &[]);
+    assert!(cluster.has_said(
+        2,
+        "is retired: NODE_2 was removed, and its number is never used again"
+    ));
+    assert!(cluster.has_said(2, "can be switched off: others lead in epoch 1"));
+    let retired = client.status_once(2, |status| status.leader.is_some());
+    assert_eq!(
+        (retired.state, retired.epoch, retired.members),
+        (NodeState::Retired, Epoch(1), set(&[0, 1, 3]))
+    );
+    let removed = ChangeError::Removed { node: NodeId(2) };
+    assert_eq!(client.reconfigure(1, &[0, 1, 2]), Err(removed));
+    client.set_members(&[2]);
+    client.ask(toggle);
+    client.set_members(&[0, 1, 3]);
+    assert_agreement(&cluster, &mut client, toggle);
+
+    // The same number with empty flash: it learns, and says as much.
+    cluster.switch_off(2);
+    cluster.erase(2);
+    cluster.switch_on(2, &["new"]);
+    client.status_once(2, |status| status.state == NodeState::Retired);
+    assert_agreement(&cluster, &mut client, toggle);
+}
+
+#[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
+)]
+fn a_board_refuses_the_flash_of_another_number_and_numbers_that_no_board_can_have() {
+    let flash = Path::new(env!("CARGO_TARGET_TMPDIR")).join("flash-of-another");
+    let _ = fs::remove_file(&flash);
+    let flash = flash.to_str().unwrap();
+    let (board, begun) = (Board::Lm3s6965evb, "power=35");
+    let image = firmware(board, "node").unwrap();
+    for (words, code, says) in [
+        (
+            ["0", "1", "6", flash, "new", begun],
+            POWER_FAILED,
+            "begins as NODE_0",
+        ),
+        (
+            ["3", "1", "6", flash, "new", "joins=0"],
+            112,
+            "the flash is that of NODE_0",
+        ),
+        (
+            ["0", "2", "6", flash, "new", "joins=1"],
+            112,
+            "the flash is of another cluster, or of another program",
+        ),
+        (
+            ["64", "1", "6", flash, "new", "joins=0"],
+            111,
+            "the numbers are wrong",
+        ),
+        (
+            ["3", "1", "6", flash, "new", "joins=3"],
+            111,
+            "the numbers are wrong",
+        ),
+    ] {
+        let ran = qemu::run(board, &image, &words).unwrap();
+        let log = Dictionary::of(&image).unwrap().decode(&ran.log).unwrap();
+        assert_eq!(ran.code, i32::from(code), "{words:?}: {log:?}");
+        assert!(
+            log.iter().any(|line| line.text == says),
+            "{words:?}: {log:?}"
+        );
+    }
 }
 
 #[test]

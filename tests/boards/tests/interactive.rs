@@ -151,6 +151,71 @@ fn boards_without_a_quorum_answer_nothing_and_resume_from_their_flash() {
 }
 
 #[test]
+#[cfg_attr(
+    no_qemu,
+    ignore = "apt-get install qemu-system-arm; rustup target add thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf"
+)]
+fn a_board_is_replaced_by_hand_and_its_number_is_not_used_again() {
+    let flash = folder("by-hand-replaced");
+    let flash = flash.to_str().unwrap();
+    let script = "\
+        set speed 7
+        kill 2
+        wipe 2
+        replace 2
+        # One more is lost: board 3 has the vote that decides.
+        kill 0
+        set speed 8
+        members 1 2 3
+        members 1 9
+        replace 2
+        replace 9\n";
+    let first = boards(&["--flash", flash], script);
+    let spoken = transcript(&first);
+    let one = |command: &str| said(&spoken, command)[0];
+    let replaced = "board 3 votes in the place of board 2: the members are 0, 1 and 3\n";
+    let again = "not done: board 2 is no member: the members are 0, 1 and 3\n";
+    assert_eq!(said(&spoken, "replace 2"), [replaced, again]);
+    assert!(one("set speed 8").starts_with("speed is 8, by slot "));
+    let removed = "not done: the members were not changed: NODE_2 was removed before";
+    assert!(one("members 1 2 3").starts_with(removed));
+    assert!(one("members 1 9").contains("NODE_9 is far behind, or the leader has not heard of it"));
+    assert!(one("replace 9").starts_with("not done: there is no board 9\n"));
+    assert_eq!(first.status.code(), Some(1));
+    let text = String::from_utf8(first.stdout).unwrap();
+    assert!(text.contains("NODE_3 microbit    | info  begins as NODE_3"));
+    assert!(text.contains("| warn  the members were not changed: removed"));
+
+    // Whoever was on before is not new, also if its flash was erased.
+    let script = "get speed\nagree\nstatus\nmembers 0 1\nget speed\n";
+    let second = boards(&["--flash", flash], script);
+    let spoken = transcript(&second);
+    let one = |command: &str| said(&spoken, command)[0];
+    assert!(one("get speed").starts_with("speed is 8, by slot "));
+    assert!(one("agree").starts_with("4 boards have applied the same log up to slot "));
+    let status: Vec<&str> = one("status").lines().collect();
+    assert_eq!(status.len(), 4, "{status:?}");
+    assert!(status[2].starts_with("board 2: retired, "), "{status:?}");
+    assert!(
+        status
+            .iter()
+            .all(|line| line.ends_with(", epoch 1, members 0, 1 and 3")),
+        "{status:?}"
+    );
+    assert_eq!(
+        one("members 0 1"),
+        "the members are 0 and 1 from epoch 2 on\n"
+    );
+    assert!(said(&spoken, "get speed")[1].starts_with("speed is 8, by slot "));
+    assert_eq!(second.status.code(), Some(0));
+    let text = String::from_utf8(second.stdout).unwrap();
+    assert!(text.contains("NODE_2 mps2-an386  | warn  only learns: NODE_2 has lost what it said"));
+    assert!(text.contains("NODE_2 mps2-an386  | warn  is retired: NODE_2 was removed"));
+    assert!(text.contains("NODE_3 microbit    | info  goes on as NODE_3"));
+    assert!(!text.contains("begins as"), "{text}");
+}
+
+#[test]
 fn without_qemu_the_error_names_the_package_to_install() {
     let output = Command::new(env!("CARGO_BIN_EXE_boards"))
         .env("PATH", "")

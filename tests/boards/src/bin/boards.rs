@@ -54,7 +54,7 @@ fn after_help() -> String {
     format!(
         "\
 Builds the program `node` of examples/firmware for each board (some minutes the first time), starts the boards, prints
-their logs, and executes commands, one a line. BOARD is 0, 1 or 2:
+their logs, and executes commands, one a line. BOARD is 0, 1 or 2, or the number of a board that replace has added:
 
 {HELP}
 

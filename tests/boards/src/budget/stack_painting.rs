@@ -17,6 +17,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 use std::thread;
+use synod::NodeSet;
 use synod::client::Address;
 
 /// The word that the runtime fills the stack with.
@@ -60,7 +61,12 @@ pub(super) fn node() -> Result<[u64; 3], Failure> {
     let address = Address::FIRST;
     // There is only one client.
     let nonce = 6;
-    let mut client = HostClient::<Machine>::new((bus.end(address.byte()), 3), 3, address, nonce)?;
+    let mut client = HostClient::<Machine>::new(
+        (bus.end(address.byte()), 3),
+        NodeSet::first(3),
+        address,
+        nonce,
+    )?;
     let mut deepest = [0; 3];
     for life in ["new", ""] {
         let mut running = Vec::new();

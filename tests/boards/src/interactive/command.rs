@@ -2,18 +2,22 @@
 
 use core::time::Duration;
 use synod::machines::{Key, KvCommand};
+use synod::{NODES_MAX, NodeId, NodeSet};
 
 /// The help text: the commands and their effects, for `help` and `--help`.
 pub const HELP: &str = "\
   set KEY VALUE    set a key (a name of up to 7 letters) to a value (a whole number) on all boards
   get KEY          read a key, linearizably: through the log
-  status [BOARD]   print the status of one board or of all: voting or leading, the leader, the last applied slot, and a
-                   digest of the applied log; two boards that differ at one slot have broken a rule
+  status [BOARD]   print the status of one board or of all: voting or leading, the leader, the last applied slot, a
+                   digest of the applied log, and the members; two boards that differ at one slot have broken a rule
   agree            wait until all boards that are on have joined and applied the same slots, and compare their digests
   kill BOARD       cut the power of a board at any moment
   start BOARD      power on a board; it restarts from its flash
   restart BOARD    kill and start
   wipe BOARD       erase the flash of a board that is off: it will start as a learner, without a vote
+  replace BOARD    switch a board off for ever, and put a new board with the next number in its place; the others vote
+                   on it, so a majority of the members must be on
+  members BOARD...  make these boards the members, and no others; a number that was removed is never used again
   cut BOARD [BOARD]    cut the line between two boards, or between one and all others; the client still reaches all
   heal [BOARD BOARD]   restore the line between two boards, or all lines
   noise on|off     garble one frame in twelve on the whole line
@@ -23,9 +27,6 @@ pub const HELP: &str = "\
 
 /// The number of a board.
 pub(super) type Number = u8;
-
-/// The number of boards.
-pub(super) const BOARDS: Number = 3;
 
 /// The longest wait, in seconds.
 const WAIT_MAX: f64 = 3600.0;
@@ -44,6 +45,8 @@ pub enum Command {
     Start(Number),
     Restart(Number),
     Wipe(Number),
+    Replace(Number),
+    Members(NodeSet),
     Cut(Number, Option<Number>),
     Heal(Option<(Number, Number)>),
     Noise(bool),
@@ -74,6 +77,8 @@ impl Command {
             ("start", [board]) => Self::Start(board_of(board)?),
             ("restart", [board]) => Self::Restart(board_of(board)?),
             ("wipe", [board]) => Self::Wipe(board_of(board)?),
+            ("replace", [board]) => Self::Replace(board_of(board)?),
+            ("members", [_, ..]) => Self::Members(boards_of(rest)?),
             ("cut", [board]) => Self::Cut(board_of(board)?, None),
             ("cut", [one, other]) => {
                 let (one, other) = two_boards(one, other)?;
@@ -107,8 +112,18 @@ fn unknown(name: &str) -> String {
 }
 
 fn board_of(word: &str) -> Result<Number, String> {
-    let number = word.parse().ok().filter(|number| *number < BOARDS);
-    number.ok_or_else(|| format!("there is no board {word}: they are 0 to {}", BOARDS - 1))
+    let number = word.parse().ok();
+    let number = number.filter(|number| u16::from(*number) < NODES_MAX);
+    number.ok_or_else(|| format!("there is no board {word}: they are 0 to {}", NODES_MAX - 1))
+}
+
+fn boards_of(words: &[&str]) -> Result<NodeSet, String> {
+    let boards = words.iter().map(|word| board_of(word));
+    let boards: Vec<Number> = boards.collect::<Result<_, _>>()?;
+    Ok(boards
+        .into_iter()
+        .map(|board| NodeId(board.into()))
+        .collect())
 }
 
 fn two_boards(one: &str, other: &str) -> Result<(Number, Number), String> {
@@ -157,6 +172,9 @@ mod tests {
         assert_eq!(parse("cut 2"), Some(Command::Cut(2, None)));
         assert_eq!(parse("cut 2 0"), Some(Command::Cut(2, Some(0))));
         assert_eq!(parse("heal"), Some(Command::Heal(None)));
+        assert_eq!(parse("replace 1"), Some(Command::Replace(1)));
+        let two = NodeSet::first(2);
+        assert_eq!(parse("members 1 0 1"), Some(Command::Members(two)));
         assert_eq!(
             parse("wait 0.5"),
             Some(Command::Wait(Duration::from_millis(500)))
@@ -171,7 +189,10 @@ mod tests {
     fn an_invalid_command_is_answered_with_the_expected_form() {
         for (line, says) in [
             ("kill", "expected: kill BOARD"),
-            ("kill 3", "there is no board 3: they are 0 to 2"),
+            ("kill 64", "there is no board 64: they are 0 to 63"),
+            ("replace", "expected: replace BOARD"),
+            ("members", "expected: members BOARD..."),
+            ("members 0 x", "there is no board x"),
             ("kill -1", "there is no board -1"),
             ("cut 1 1", "name two boards"),
             ("heal 1", "expected: heal [BOARD BOARD]"),
@@ -193,8 +214,8 @@ mod tests {
     #[test]
     fn every_command_is_in_the_help() {
         for name in [
-            "set", "get", "status", "agree", "kill", "start", "restart", "wipe", "cut", "heal",
-            "noise", "wait", "help", "quit",
+            "set", "get", "status", "agree", "kill", "start", "restart", "wipe", "replace",
+            "members", "cut", "heal", "noise", "wait", "help", "quit",
         ] {
             let error = unknown(name);
             assert!(error.starts_with(&format!("expected: {name}")), "{error}");

@@ -4,7 +4,7 @@ use anstyle::{Ansi256Color, Color, Style};
 use std::io::{self, IsTerminal, Write};
 use std::{env, fmt};
 
-/// A colour for each board, of medium luminance: legible on black and on white.
+/// A colour for each kind of board, of medium luminance: legible on black and on white.
 const COLOURS: [u8; 3] = [28, 27, 163];
 
 /// When to show colours.
@@ -40,7 +40,7 @@ impl Screen {
 
     /// Prints a log line of a board.
     pub fn board(self, index: usize, kind: &str, text: impl fmt::Display) {
-        let style = match COLOURS.get(index) {
+        let style = match COLOURS.get(index % COLOURS.len()) {
             Some(number) if self.has_colours => {
                 Style::new().fg_color(Some(Color::Ansi256(Ansi256Color(*number))))
             }

@@ -1,7 +1,7 @@
 //! A cluster of boards with the logs of all nodes; each failure fails the test.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use synod::wire::Dropped;
@@ -68,17 +68,19 @@ fn number(line: &str, name: &str) -> Option<u64> {
     rest.split(' ').next()?.parse().ok()
 }
 
-/// Three boards, one of each kind, on a serial bus.
+/// Three boards, one of each kind, on a serial bus, and up to as many that are added.
 pub(crate) struct BoardCluster {
     boards: board_cluster::BoardCluster,
     logs: Vec<Arc<Log>>,
+    /// The boards that were thrown away.
+    gone: BTreeSet<usize>,
     host: Option<Arc<Log>>,
 }
 
 impl BoardCluster {
     /// Creates the boards of a cluster of `size` nodes with new flash, all of them off.
     pub(crate) fn new(name: &str, program: &str, size: u16) -> Self {
-        let logs: Vec<Arc<Log>> = (0..3).map(|_| Arc::default()).collect();
+        let logs: Vec<Arc<Log>> = (0..6).map(|_| Arc::default()).collect();
         let listened = logs.clone();
         let listen = move |index: usize, heard| match heard {
             BoardOutput::Line(line) => listened[index].say(line.text),
@@ -88,6 +90,7 @@ impl BoardCluster {
         Self {
             boards: board_cluster::BoardCluster::new((name, program), size, None, listen).unwrap(),
             logs,
+            gone: BTreeSet::new(),
             host: None,
         }
     }
@@ -104,6 +107,16 @@ impl BoardCluster {
     /// Returns the log of the host node, which must satisfy the same checks.
     pub(crate) fn log_of_host(&mut self) -> Arc<Log> {
         Arc::clone(self.host.get_or_insert_default())
+    }
+
+    /// Adds a board with a number that none ever had, and returns it. It is off.
+    pub(crate) fn add(&mut self) -> usize {
+        self.boards.add().unwrap().into()
+    }
+
+    /// Throws away a board that is off: from now on nothing is expected of it.
+    pub(crate) fn throw_away(&mut self, index: usize) {
+        self.gone.insert(index);
     }
 
     /// Powers on all boards for the first time.
@@ -166,7 +179,7 @@ impl BoardCluster {
         };
         let votes: Vec<usize> = self.logs.iter().filter_map(followed).collect();
         let count = |index: &usize| votes.iter().filter(|vote| *vote == index).count();
-        (0..self.logs.len()).max_by_key(count).unwrap()
+        (0..self.boards.len()).max_by_key(count).unwrap()
     }
 
     /// Returns the last logged counts of dropped frames of a board.
@@ -184,13 +197,17 @@ impl BoardCluster {
 
     fn logs(&self) -> impl Iterator<Item = &Log> {
         let boards = self.logs.iter().map(|log| &**log);
-        boards.chain(self.host.as_deref())
+        boards.take(self.boards.len()).chain(self.host.as_deref())
     }
 
     /// Waits until all nodes have logged their progress at a slot; returns false after the time limit.
     pub(crate) fn all_at(&self, slot: u64) -> bool {
         let is_it = |line: &str| number(line, "slot=") == Some(slot);
-        self.logs().all(|log| log.wait(WATCHDOG / 6, is_it))
+        let boards = (0..self.boards.len()).filter(|board| !self.gone.contains(board));
+        let mut logs = boards
+            .map(|board| &*self.logs[board])
+            .chain(self.host.as_deref());
+        logs.all(|log| log.wait(WATCHDOG / 6, is_it))
     }
 
     /// Waits until the host node has applied a slot; returns false after the time limit.
@@ -214,8 +231,8 @@ impl BoardCluster {
 impl Drop for BoardCluster {
     fn drop(&mut self) {
         if thread::panicking() {
-            for (log, index) in self.logs.iter().zip(0..) {
-                let lines = log.read();
+            for index in 0..self.boards.len() {
+                let lines = self.logs[index].read();
                 let from = lines.len().saturating_sub(20);
                 let board = self.boards.board(index).unwrap();
                 eprintln!("board {index}, {}:\n{:#?}", board.name(), &lines[from..]);

@@ -5,7 +5,10 @@ use example_firmware::member::{self, PAGE};
 use example_firmware::serial_line::MTU;
 use synod::client::{Address, Applied};
 use synod::wire::{Dropped, Frames};
-use synod::{Ballot, Envelope, Message, NodeId, Slot, StateMachine};
+use synod::{
+    Ballot, Change, ChangeError, Envelope, Epoch, Message, NodeId, NodeSet, Slot, StateMachine,
+    Status,
+};
 use synod_boards::host_client::HostClient;
 use synod_boards::serial_bus::SerialBus;
 
@@ -20,6 +23,8 @@ pub(crate) struct Client<M: StateMachine> {
     asked: u32,
     slot: u64,
     expected: M,
+    /// A command that was withdrawn: the next answer settles whether it was applied (rule X4).
+    withdrawn: Option<M::Command>,
 }
 
 impl<M: StateMachine> Client<M> {
@@ -28,10 +33,11 @@ impl<M: StateMachine> Client<M> {
         let (address, nonce) = (Address::LAST, 0x5eed);
         let end = bus.end(address.byte());
         Self {
-            outside: HostClient::new((end, size), boards, address, nonce).unwrap(),
+            outside: HostClient::new((end, size), NodeSet::first(boards), address, nonce).unwrap(),
             asked: 0,
             slot: 0,
             expected: M::default(),
+            withdrawn: None,
         }
     }
 
@@ -58,18 +64,67 @@ impl<M: StateMachine> Client<M> {
         let Applied { slot, output } = self.outside.ask(command, WATCHDOG).unwrap();
         assert!(slot.number() > self.slot, "a slot for each command");
         self.slot = slot.number();
+        if let Some(withdrawn) = self.withdrawn.take() {
+            let mut applied = self.expected.clone();
+            applied.apply(&withdrawn);
+            if applied.clone().apply(&command) == output {
+                self.expected = applied;
+            }
+        }
         let expected = self.expected.apply(&command);
         assert_eq!(output, expected, "{command:?} is number {}", self.asked);
     }
+}
 
-    /// Asks for the next command where it may never be answered, and gives up soon. From then on the state is not known.
+impl<M: StateMachine> Client<M> {
+    /// Replaces the boards that are asked.
+    pub(crate) fn set_members(&mut self, boards: &[u16]) {
+        self.outside.set_members(set(boards)).unwrap();
+    }
+
+    /// Has a board that learns take the place of a member; `source` knows the present members.
+    pub(crate) fn replace(&mut self, lost: u16, by: u16, source: u16) -> Change {
+        let nodes = (NodeId(lost), NodeId(by));
+        let replaced = self.outside.replace(nodes, NodeId(source), WATCHDOG);
+        replaced.unwrap()
+    }
+
+    /// Asks for a change of the members.
+    pub(crate) fn reconfigure(
+        &mut self,
+        epoch: u16,
+        members: &[u16],
+    ) -> Result<Epoch, ChangeError> {
+        let change = Change {
+            epoch: Epoch(epoch),
+            members: set(members),
+        };
+        self.outside.reconfigure(change, WATCHDOG).unwrap()
+    }
+
+    /// Returns the status of a board as soon as it is as expected.
+    pub(crate) fn status_once(&mut self, board: u16, is_it: impl Fn(&Status) -> bool) -> Status {
+        let node = NodeId(board);
+        let status = self
+            .outside
+            .status_when(node, "come so far", WATCHDOG, is_it);
+        status.unwrap()
+    }
+
+    /// Asks for the next command where it may never be answered, and gives up soon.
     pub(crate) fn ask_in_vain(&mut self, command: fn(u32) -> M::Command) {
         let command = command(self.asked);
         self.asked += 1;
         if let Ok(Applied { slot, .. }) = self.outside.ask(command, PATIENCE) {
             self.slot = slot.number();
+        } else {
+            self.withdrawn = Some(command);
         }
     }
+}
+
+pub(crate) fn set(boards: &[u16]) -> NodeSet {
+    boards.iter().copied().map(NodeId).collect()
 }
 
 /// Returns frames of another cluster with the same number and other members.
