@@ -69,7 +69,9 @@ pub use network::{Link, Network};
 pub use node_storage::{
     Deferred, Durability, Failed, Immediate, NodeStart, Perfect, Refused, Stores,
 };
-pub use observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, StepsTaken, WasRead};
+pub use observer::{
+    Answered, Asked, Handled, NodeProgress, Observer, StepBoundary, StepsTaken, WasRead,
+};
 pub use plan::Plan;
 pub use report::{Bound, Mark, Report, Verdict};
 pub use scenario::{CLIENTS_MAX, KILLS_MAX, Kill, Placement, Scenario, ScenarioError, Target};

@@ -211,6 +211,12 @@ impl Timers {
             .is_some_and(|before| *before >= due && *before != Duration::ZERO)
     }
 
+    /// Returns the deadline of a timer, or `None` if it is not armed.
+    pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
+        let before = self.before.get(timer.index()).copied()?;
+        (before != Duration::ZERO).then(|| Instant::FAR_FUTURE.back(before))
+    }
+
     /// Returns the earliest deadline, or `None` if no timer is armed.
     pub(crate) fn next(&self) -> Option<Instant> {
         let mut earliest = Duration::ZERO;

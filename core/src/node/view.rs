@@ -1,10 +1,14 @@
 //! Getters of a node: its state as seen from outside.
 
+use super::leader_contact::LeaderContact;
 use super::{Node, Phase};
 use crate::mutant::Mutant;
+use crate::roles::replica::SpareUse;
+use crate::roles::scout::Scout;
+use crate::timer::Timers;
 use crate::{
-    AnyOutbox, Ballot, Config, Entry, Halt, Message, NodeId, NodeState, Outgoing, Proposal, Role,
-    Slot, StateMachine, Status,
+    AnyOutbox, Ballot, Config, Duration, Entry, Halt, Message, NodeId, NodeState, Outgoing,
+    Proposal, Role, Slot, StateMachine, Status,
 };
 
 /// High-water marks: the most that a node's fixed structures have held at once.
@@ -154,6 +158,50 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     #[cfg(test)]
     pub(crate) fn pending(&self) -> usize {
         self.replica.pending()
+    }
+
+    /// Returns the ballot that this node claims; `None` once it leads, or while it only asks others.
+    pub(crate) fn claimed(&self) -> Option<Ballot> {
+        self.leader.scout().map(Scout::ballot)
+    }
+
+    /// Returns the ballot about which this node asks others before it claims one.
+    pub(crate) fn probed(&self) -> Option<Ballot> {
+        self.leader.ballot().filter(|_| self.leader.is_probing())
+    }
+
+    /// Returns the last slot that this node knows to be decided, whether it has applied it or not.
+    pub(crate) fn known_decided(&self) -> Slot {
+        self.replica.known_decided()
+    }
+
+    /// Returns the ballot of the vote for a slot.
+    pub(crate) fn voted_under(&self, slot: Slot) -> Option<Ballot> {
+        self.acceptor.vote(slot).map(|vote| vote.ballot)
+    }
+
+    /// Returns whom the room for a second state is kept for: nobody, if no snapshot is fetched or kept for others.
+    pub(crate) fn spare(&self) -> SpareUse {
+        self.replica.spare_use(self.config.node)
+    }
+
+    /// Returns the timers.
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    /// Returns the least and the most that the election timer is armed for, by what this node knows of a leader.
+    pub(crate) fn turn_span(&self) -> (Duration, Duration) {
+        let timeout = self.config.election_timeout;
+        match self.contact {
+            // A founder need not wait, and a node that has joined gives a leader twice the time at most.
+            LeaderContact::New => (timeout.min(self.config.learn_delay), timeout * 2),
+            LeaderContact::Following => (timeout, timeout),
+            LeaderContact::Missing => (Duration::ZERO, timeout),
+            // Rule L5: a node that has backed off probes after four timeouts at most.
+            LeaderContact::Promised | LeaderContact::Waiting => (timeout, timeout * 4),
+            LeaderContact::Succeeding => (Duration::ZERO, Duration::ZERO),
+        }
     }
 
     /// Returns the status of the node, for a client or an operator that asks over a link. A halted node has a status as

@@ -7,7 +7,7 @@ mod page_run;
 mod transfer;
 
 use transfer::Spare;
-pub(crate) use transfer::{Page, Wanted, WelcomeVerdict};
+pub(crate) use transfer::{Page, SpareUse, Wanted, WelcomeVerdict};
 
 use super::snapshot::State;
 use crate::invariant::ensure;
@@ -303,6 +303,11 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
         let next = self.state.applied.next()?;
         let (ballot, last) = self.decided_under;
         (next <= last).then_some((next, ballot))
+    }
+
+    /// Returns the last slot that is known to be decided.
+    pub(crate) fn known_decided(&self) -> Slot {
+        self.decided.max(self.state.applied)
     }
 
     /// True if decisions are missing here that another node has.

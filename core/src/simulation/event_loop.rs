@@ -8,14 +8,16 @@ use super::capacities::{Capacity, Clients, EventQueue, Events, Ledger, Nodes, Ro
 use super::client::{Client, Progress};
 use super::nemesis::Nemesis;
 use super::node_storage::{Durability, Stores};
-use super::observer::Observer;
+use super::observer::{Handled, Observer};
 use super::report::{Bound, Mark, Report, Verdict};
 use super::scenario::{KILLS_MAX, Kill};
 use super::scheduler::SimEvent;
 use super::setting::Setting;
 use super::violation::Violation;
 use super::workload::Workload;
-use crate::{Duration, Envelope, Instant, Node, NodeId, Record, Slot, StateMachine, Tracer, Way};
+use crate::{
+    AnyOutbox, Duration, Envelope, Instant, Node, NodeId, Record, Slot, StateMachine, Tracer, Way,
+};
 use heapless::Vec;
 
 /// A node of the simulation.
@@ -267,6 +269,13 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let local = self.local_time(to);
         // A message to a node that is down is lost, as it would be on a network that does not store it.
         if let Some((member, now, outbox)) = self.live_member(to) {
+            let (has_room, added) = (
+                outbox.room() >= Node::<S::Machine, W, C, P>::OUTBOX_MIN,
+                outbox.messages().len(),
+            );
+            if has_room {
+                observer.arrives(&member.node, envelope);
+            }
             if Self::PLANS {
                 let mut tracer = Stamped {
                     at: now,
@@ -278,8 +287,24 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             } else {
                 member.node.handle_message(local, envelope, outbox, tracer);
             }
+            // A node without that room ignores what it is told (rule N4).
+            let handled = if has_room {
+                observer.handled(&Handled {
+                    now: local,
+                    node: &member.node,
+                    envelope,
+                    waiting: outbox.messages(),
+                    added,
+                })
+            } else {
+                Ok(())
+            };
             self.counts.deliveries += 1;
             self.after_step(to, tracer, observer);
+            // Closer to the cause than what is found in what the node says.
+            if let Err(violation) = handled {
+                self.violation = Some(violation);
+            }
         }
     }
 
@@ -431,6 +456,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             .next_deadline()
             .is_some_and(|deadline| deadline <= local)
         {
+            observer.fires(&member.node);
             if Self::PLANS {
                 let mut tracer = Stamped {
                     at: now,
@@ -440,7 +466,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             } else {
                 member.node.handle_timeout(local, outbox, tracer);
             }
+            let fired = observer.fired(local, &member.node);
             self.after_step(node, tracer, observer);
+            if let Err(violation) = fired {
+                self.violation = Some(violation);
+            }
         } else {
             self.schedule_wake(node);
         }

@@ -6,26 +6,30 @@
 
 mod ballots;
 mod check_counts;
+mod duties;
 mod epochs;
 mod log;
 mod memory;
 mod requests;
 mod sayings;
+mod spans;
 mod spoken_messages;
 #[cfg(test)]
 mod tests;
 
 use super::capacities::{Capacity, List, Nodes, Room};
 use super::event_loop::{Command, Output};
-use super::observer::{Answered, Asked, NodeProgress, Observer, StepBoundary, StepsTaken};
+use super::observer::{Answered, Asked, Handled, NodeProgress, Observer, StepBoundary, StepsTaken};
 use super::setting::Setting;
 use super::violation::{Rule, Violation};
+use crate::timer::Timers;
 use crate::{
-    Change, Entry, Instant, Marks, Message, Node, NodeId, Outcome, Outgoing, Proposal, Slot,
-    StateMachine, Write,
+    Change, Entry, Envelope, Instant, Marks, Message, Node, NodeId, Outcome, Outgoing, Proposal,
+    Slot, StateMachine, Write,
 };
 use ballots::{Ballots, Claim, Known};
 pub use check_counts::Seen;
+use duties::Before;
 use epochs::Epochs;
 use heapless::Vec;
 use log::Log;
@@ -84,6 +88,12 @@ pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const
     /// short for a slot that somebody has applied, or nobody can know what led to it. Every check that needs the log is
     /// counted as skipped from then on.
     lost: bool,
+    /// The node that is about to handle a message, as it is until then.
+    before: Option<Before>,
+    /// The timers of a node that is about to take a step, until then.
+    timers: Option<Timers>,
+    /// The steps so far before which a node was seen, after some of which its timers are looked at.
+    spans: u32,
     /// The messages so far, of which some are written as frames.
     messages: u32,
     /// The observed steps so far, after some of which a node is asked for what it believes.
@@ -117,6 +127,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             epochs: Epochs::new(),
             changes: Vec::new(),
             lost: false,
+            before: None,
+            timers: None,
+            spans: 0,
             messages: 0,
             steps: 0,
             seen: Seen::new(),
@@ -134,7 +147,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         self.epochs.clear();
         self.changes.clear();
         self.lost = false;
-        (self.messages, self.steps) = (0, 0);
+        (self.before, self.timers) = (None, None);
+        (self.messages, self.steps, self.spans) = (0, 0, 0);
         self.seen = Seen::new();
     }
 
@@ -441,6 +455,23 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         self.beliefs(node)?;
         self.whole(node)?;
         self.room(id, &node.marks())
+    }
+
+    fn arrives(&mut self, node: &Node<S::Machine, W, C, P>, envelope: &Envelope<S::Machine, P>) {
+        self.note_before(node, envelope);
+    }
+
+    fn handled(&mut self, handled: &Handled<'_, S::Machine, W, C, P>) -> Result<(), Violation> {
+        self.has_done(handled)?;
+        self.has_armed(handled.node, handled.now)
+    }
+
+    fn fires(&mut self, node: &Node<S::Machine, W, C, P>) {
+        self.note_timers(node);
+    }
+
+    fn fired(&mut self, now: Instant, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
+        self.has_armed(node, now)
     }
 
     fn left_early(

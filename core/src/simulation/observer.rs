@@ -6,8 +6,8 @@
 
 use super::violation::Violation;
 use crate::{
-    Ballot, Change, Epoch, Instant, Node, NodeId, NodeSet, Outcome, Outgoing, Reply, RequestKey,
-    Slot, StateMachine, Write,
+    Ballot, Change, Envelope, Epoch, Instant, Node, NodeId, NodeSet, Outcome, Outgoing, Reply,
+    RequestKey, Slot, StateMachine, Write,
 };
 
 /// One or more steps of a node whose output is dispatched together: their writes are durable, and their messages and
@@ -92,6 +92,27 @@ pub struct StepBoundary {
     pub messages: usize,
 }
 
+/// A message that a node has handled, and what came of it.
+#[derive(Debug)]
+pub struct Handled<
+    'a,
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+> {
+    /// The time on the clock of the node.
+    pub now: Instant,
+    /// The node as it is now.
+    pub node: &'a Node<M, WINDOW, CLIENTS, PAGE>,
+    /// The message.
+    pub envelope: &'a Envelope<M, PAGE>,
+    /// All messages that wait to leave the node.
+    pub waiting: &'a [Outgoing<M, PAGE>],
+    /// The index of the first of them that was added by this step; an accept or an accepted before it may have grown.
+    pub added: usize,
+}
+
 /// What a client has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Asked<'a, C> {
@@ -148,6 +169,44 @@ pub trait Observer<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, c
         taken: &StepsTaken<'_, M, WINDOW, CLIENTS, PAGE>,
     ) -> Result<(), Violation> {
         let _ = taken;
+        Ok(())
+    }
+
+    /// A message has arrived at a node that is up and has room for what it will say: the node is as it is before it handles
+    /// the message.
+    fn arrives(&mut self, node: &Node<M, WINDOW, CLIENTS, PAGE>, envelope: &Envelope<M, PAGE>) {
+        let _ = (node, envelope);
+    }
+
+    /// The node has handled the message.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken by what the node has made of the message.
+    fn handled(
+        &mut self,
+        handled: &Handled<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let _ = handled;
+        Ok(())
+    }
+
+    /// Timers of a node are due: the node is as it is before it serves them.
+    fn fires(&mut self, node: &Node<M, WINDOW, CLIENTS, PAGE>) {
+        let _ = node;
+    }
+
+    /// The node has served them, at this time of its own clock.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken by what the node waits for.
+    fn fired(
+        &mut self,
+        now: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        let _ = (now, node);
         Ok(())
     }
 
@@ -224,6 +283,29 @@ where
         (**self).stepped(taken)
     }
 
+    fn arrives(&mut self, node: &Node<M, WINDOW, CLIENTS, PAGE>, envelope: &Envelope<M, PAGE>) {
+        (**self).arrives(node, envelope);
+    }
+
+    fn handled(
+        &mut self,
+        handled: &Handled<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        (**self).handled(handled)
+    }
+
+    fn fires(&mut self, node: &Node<M, WINDOW, CLIENTS, PAGE>) {
+        (**self).fires(node);
+    }
+
+    fn fired(
+        &mut self,
+        now: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        (**self).fired(now, node)
+    }
+
     fn left_early(
         &mut self,
         node: &Node<M, WINDOW, CLIENTS, PAGE>,
@@ -270,6 +352,33 @@ where
     ) -> Result<(), Violation> {
         self.0.stepped(taken)?;
         self.1.stepped(taken)
+    }
+
+    fn arrives(&mut self, node: &Node<M, WINDOW, CLIENTS, PAGE>, envelope: &Envelope<M, PAGE>) {
+        self.0.arrives(node, envelope);
+        self.1.arrives(node, envelope);
+    }
+
+    fn handled(
+        &mut self,
+        handled: &Handled<'_, M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        self.0.handled(handled)?;
+        self.1.handled(handled)
+    }
+
+    fn fires(&mut self, node: &Node<M, WINDOW, CLIENTS, PAGE>) {
+        self.0.fires(node);
+        self.1.fires(node);
+    }
+
+    fn fired(
+        &mut self,
+        now: Instant,
+        node: &Node<M, WINDOW, CLIENTS, PAGE>,
+    ) -> Result<(), Violation> {
+        self.0.fired(now, node)?;
+        self.1.fired(now, node)
     }
 
     fn left_early(

@@ -6,7 +6,7 @@
 
 mod display;
 
-use crate::{Ballot, NodeId, RequestNumber, Slot};
+use crate::{Ballot, MessageKind, NodeId, RequestNumber, Slot};
 
 /// A rule that no run may break. Each is checked by what is named beside it; [`Rule::name`] is what reports call it, and
 /// does not change.
@@ -49,6 +49,8 @@ pub enum Rule {
     Malformed,
     BrokenState,
     HastyChange,
+    Neglected,
+    WrongSpan,
 }
 
 const _: () = {
@@ -64,7 +66,7 @@ const _: () = {
 
 impl Rule {
     /// Every rule, in the order of the variants.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Disagreement,
         Self::WrongAnswer,
         Self::Divergence,
@@ -97,6 +99,8 @@ impl Rule {
         Self::Malformed,
         Self::BrokenState,
         Self::HastyChange,
+        Self::Neglected,
+        Self::WrongSpan,
     ];
 
     /// Its place in [`Rule::ALL`].
@@ -142,6 +146,8 @@ impl Rule {
             Self::Malformed => "malformed",
             Self::BrokenState => "broken-state",
             Self::HastyChange => "hasty-change",
+            Self::Neglected => "neglected",
+            Self::WrongSpan => "wrong-span",
         }
     }
 }
@@ -371,6 +377,19 @@ pub enum Violation {
         /// The leader.
         node: NodeId,
     },
+    /// A node has handled a message and has not done what that calls for: it has not answered, or has not taken in what it was
+    /// told.
+    Neglected {
+        /// The node.
+        node: NodeId,
+        /// The kind of the message.
+        message: MessageKind,
+    },
+    /// A node has armed a timer for earlier or later than its settings say.
+    WrongSpan {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 impl Violation {
@@ -409,6 +428,8 @@ impl Violation {
             Self::Malformed { .. } => Rule::Malformed,
             Self::BrokenState { .. } => Rule::BrokenState,
             Self::HastyChange { .. } => Rule::HastyChange,
+            Self::Neglected { .. } => Rule::Neglected,
+            Self::WrongSpan { .. } => Rule::WrongSpan,
         }
     }
 
@@ -480,6 +501,11 @@ mod tests {
                 broken: "is odd",
             },
             Violation::HastyChange { node },
+            Violation::Neglected {
+                node,
+                message: MessageKind::Learn,
+            },
+            Violation::WrongSpan { node },
         ];
         assert_eq!(all.map(|violation| violation.rule()), Rule::ALL);
         let texts: BTreeSet<_> = all.iter().map(ToString::to_string).collect();

@@ -41,6 +41,23 @@ pub(crate) struct Page {
     pub(crate) bytes: PageBytes,
 }
 
+/// What the spare state is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpareUse {
+    Nothing,
+    /// A snapshot is kept for others, and for the storage of this node as well, if it is `stored`.
+    Kept {
+        stored: bool,
+    },
+    /// A snapshot is fetched from a node.
+    Fetched {
+        from: NodeId,
+        id: SnapshotId,
+        /// The next page that is needed.
+        next: u32,
+    },
+}
+
 /// The spare state, used for one purpose at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -237,6 +254,23 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize> Replica<M, WIND
     /// True while a snapshot is pinned, for other nodes or for the storage of this one.
     pub(crate) fn is_pinned(&self) -> bool {
         matches!(self.spare, Spare::Pinned { .. })
+    }
+
+    /// Returns what the spare state is used for at the node `me`.
+    pub(crate) fn spare_use(&self, me: NodeId) -> SpareUse {
+        match &self.spare {
+            Spare::Empty => SpareUse::Nothing,
+            Spare::Pinned { fetching, .. } => SpareUse::Kept {
+                stored: fetching.contains(me),
+            },
+            Spare::Installing {
+                from, installing, ..
+            } => SpareUse::Fetched {
+                from: *from,
+                id: installing.id,
+                next: installing.next(),
+            },
+        }
     }
 
     /// True while a snapshot is being fetched.

@@ -6,6 +6,7 @@
 
 use super::ballots::{Ballots, Known};
 use super::check_counts::Seen;
+use super::duties::Transfers;
 use crate::simulation::capacities::Capacity;
 use crate::simulation::observer::NodeProgress;
 use crate::simulation::violation::{Rule, Violation};
@@ -36,6 +37,8 @@ pub(super) struct Memory<const WINDOW: usize> {
     joins: bool,
     /// Whether it has ever led or answered a heartbeat, and so said how far it has applied the log.
     has_reported: bool,
+    /// The snapshots that it sends and fetches in this life.
+    pub(super) transfers: Transfers,
     /// How far it has applied the log.
     pub(super) applied: Slot,
     /// The epoch that it is in, which is written with the state, and not as a promise (rule V6).
@@ -66,6 +69,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
             named: Ballot::NULL,
             joins: false,
             has_reported: false,
+            transfers: Transfers::NONE,
             applied: Slot::ZERO,
             epoch: Epoch::FIRST,
         }
@@ -383,6 +387,7 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         // From here on this is another life of the node.
         self.spent = self.claimed;
         self.named = Ballot::NULL;
+        self.transfers = Transfers::NONE;
         self.applied = node.applied();
         self.epoch = node.epoch();
         if !node.is_voter() {

@@ -8,8 +8,8 @@ use crate::simulation::{
     Fixed, KvScript, Network, Perfect, Scenario, Simulation, Size, Verdict, Workload,
 };
 use crate::{
-    Ballot, Change, ClientId, Envelope, Epoch, MalformedPage, Message, NodeSet, Outbox, Outgoing,
-    Reader, Reply, RequestKey, RequestNumber, Role, SnapshotId, Writer,
+    Ballot, Change, ClientId, Config, Envelope, Epoch, MalformedPage, Message, NodeSet, Outbox,
+    Outgoing, Reader, Reply, RequestKey, RequestNumber, Role, SnapshotId, Writer,
 };
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -238,6 +238,198 @@ fn v8_a_leader_that_proposes_members_which_have_said_nothing_is_found() {
         let judged = scene.step(&leader, &[], &[accept], &[]);
         assert_eq!(judged == hasty, found, "{judged:?}");
     }
+}
+
+/// A message arrives at a node, which does nothing about it.
+fn passes_over(scene: &mut Scene, node: NodeId, from: NodeId, message: Message<Machine, 2>) {
+    let (kind, member) = (message.kind(), scene.node(node));
+    let envelope = Envelope {
+        cluster: member.fingerprint(),
+        from,
+        to: node,
+        message,
+    };
+    scene.checkers.arrives(&member, &envelope);
+    let handled = scene.checkers.handled(&Handled {
+        now: scene.world.now(),
+        node: &member,
+        envelope: &envelope,
+        waiting: &[],
+        added: 0,
+    });
+    let neglected = Violation::Neglected {
+        node,
+        message: kind,
+    };
+    assert_eq!(handled, Err(neglected), "{kind:?}");
+}
+
+#[test]
+fn a_node_that_passes_over_a_message_is_found() {
+    let mut scene = Scene::new();
+    let (leads, next) = (scene.ballot(), scene.higher());
+    let follower = scene.node(FOLLOWER);
+    let (applied, vote) = (follower.applied(), follower.votes().last().unwrap());
+    let later = applied.checked_add(100).unwrap();
+    let proposals = Proposals::<Machine, 2>::from_slice(&[vote.proposal]).unwrap();
+    let claim = Ballot::succeeding(next, LEADER).unwrap();
+    let of_leader = [
+        Message::Probe { ballot: claim },
+        Message::Prepare {
+            ballot: claim,
+            from: applied,
+        },
+        Message::Accept {
+            ballot: leads,
+            first: vote.slot,
+            decided: Slot::ZERO,
+            proposals: proposals.clone(),
+        },
+        Message::Decision {
+            ballot: leads,
+            decided: later,
+        },
+        Message::Heartbeat {
+            ballot: leads,
+            decided: Slot::ZERO,
+            chain: 0,
+        },
+        Message::Confirm {
+            ballot: leads,
+            round: 1,
+        },
+        Message::Learn { from: applied },
+        Message::Decisions {
+            first: applied,
+            applied: later,
+            proposals,
+        },
+        Message::Join {
+            snapshot: None,
+            page: 0,
+            count: 1,
+        },
+    ];
+    for message in of_leader {
+        passes_over(&mut scene, FOLLOWER, LEADER, message);
+    }
+    let nonce = 7;
+    let of_others = [
+        Message::Propose {
+            proposal: Proposal::Register { nonce },
+            retry: false,
+        },
+        Message::ReadIndex {
+            nonce,
+            reader: NodeId(2),
+        },
+    ];
+    for message in of_others {
+        passes_over(&mut scene, FOLLOWER, NodeId(2), message);
+    }
+    let accepted = |promised, low_water| Message::Accepted {
+        ballot: leads,
+        promised,
+        first: vote.slot,
+        count: 0,
+        low_water,
+    };
+    passes_over(&mut scene, LEADER, FOLLOWER, accepted(leads, later));
+    passes_over(&mut scene, LEADER, FOLLOWER, accepted(next, Slot::ZERO));
+}
+
+#[test]
+fn l8_a_proposal_that_is_passed_on_otherwise_than_it_came_is_found() {
+    let mut scene = Scene::new();
+    let (follower, proposal) = (scene.node(FOLLOWER), Proposal::Register { nonce: 7 });
+    let other = NodeId(2);
+    let passed = |to, retry| Outgoing {
+        role: Role::Replica,
+        to: NodeSet::only(to),
+        message: Message::Propose { proposal, retry },
+    };
+    let envelope = Envelope {
+        cluster: follower.fingerprint(),
+        from: other,
+        to: FOLLOWER,
+        message: Message::Propose {
+            proposal,
+            retry: true,
+        },
+    };
+    for (waiting, is_right) in [
+        (passed(LEADER, true), true),
+        (passed(LEADER, false), false),
+        (passed(other, true), false),
+    ] {
+        scene.checkers.arrives(&follower, &envelope);
+        let handled = scene.checkers.handled(&Handled {
+            now: scene.world.now(),
+            node: &follower,
+            envelope: &envelope,
+            waiting: &[waiting],
+            added: 0,
+        });
+        assert_eq!(handled.is_ok(), is_right);
+    }
+}
+
+#[test]
+fn t4_a_missing_page_is_asked_for_again_when_a_later_one_comes_first() {
+    let id = SnapshotId {
+        at: Slot::new(9),
+        digest: 4,
+    };
+    let mut node = Small::join(Config::new(FOLLOWER, 3), 6, Instant::ZERO).unwrap();
+    let mut scene = Scene::new();
+    let page = |index, bytes: &[u8]| Envelope {
+        cluster: node.fingerprint(),
+        from: LEADER,
+        to: FOLLOWER,
+        message: Message::Welcome {
+            snapshot: id,
+            page: index,
+            pages: 4,
+            bytes: Vec::from_slice(bytes).unwrap(),
+        },
+    };
+    // A header as of a snapshot without sessions.
+    let mut head = std::vec![0; 38];
+    (head[0], head[20], head[28]) = (9, 7, 7);
+    let (first, early) = (page(0, &head), page(2, &[]));
+    let mut outbox = Outbox::<Machine, 2, { Small::OUTBOX_MIN }>::new();
+    node.handle_message(Instant::ZERO, &first, &mut outbox, &mut ());
+    outbox.clear();
+    let mut done = node.clone();
+    done.handle_message(Instant::ZERO, &early, &mut outbox, &mut ());
+    for (after, waiting, is_right) in [(&node, &[][..], false), (&done, &outbox.messages, true)] {
+        scene.checkers.arrives(&node, &early);
+        let handled = scene.checkers.handled(&Handled {
+            now: Instant::ZERO,
+            node: after,
+            envelope: &early,
+            waiting,
+            added: 0,
+        });
+        assert_eq!(handled.is_ok(), is_right, "{waiting:?}");
+    }
+}
+
+#[test]
+fn f2_a_timer_that_is_armed_for_another_span_is_found() {
+    let mut scene = Scene::new();
+    let mut node = scene.node(LEADER);
+    let now = node.next_deadline().unwrap();
+    scene.checkers.note_timers_now(&node);
+    let mut outbox = Outbox::<Machine, 2, { Small::OUTBOX_MIN }>::new();
+    node.handle_timeout(now, &mut outbox, &mut ());
+    assert_eq!(scene.checkers.fired(now, &node), Ok(()));
+    scene.checkers.note_timers_now(&scene.node(LEADER));
+    let before = Instant::from_micros(now.as_micros() - 1);
+    assert_eq!(
+        scene.checkers.fired(before, &node),
+        Err(Violation::WrongSpan { node: LEADER })
+    );
 }
 
 #[test]

@@ -37,7 +37,9 @@ impl fmt::Display for Violation {
             | Self::Garbled { .. }
             | Self::Malformed { .. }
             | Self::BrokenState { .. }
-            | Self::HastyChange { .. } => self.fmt_saying(f),
+            | Self::HastyChange { .. }
+            | Self::Neglected { .. }
+            | Self::WrongSpan { .. } => self.fmt_saying(f),
         }
     }
 }
@@ -198,6 +200,14 @@ impl Violation {
                 f,
                 "{node} proposes new members, of which no quorum has said how far it is"
             ),
+            Self::Neglected { node, message } => write!(
+                f,
+                "{node} has received a {} and has not done what that calls for",
+                message.name()
+            ),
+            Self::WrongSpan { node } => {
+                write!(f, "{node} waits for less or for more than its settings say")
+            }
             _ => f.write_str(self.name()),
         }
     }
