@@ -12,8 +12,8 @@ use crate::simulation::event_loop::{Command, Output};
 use crate::simulation::setting::Setting;
 use crate::simulation::violation::{Rule, Violation};
 use crate::{
-    Ballot, ChangeError, ClientId, Message, NodeId, NodeSet, Outcome, Outgoing, Proposal, Reply,
-    RequestNumber, Role, Slot,
+    Ballot, Change, ChangeError, ClientId, Epoch, Message, NodeId, NodeSet, Outcome, Outgoing,
+    Proposal, Reply, RequestNumber, Role, Slot,
 };
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
@@ -289,7 +289,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         reply: &Reply<Output<S, W, C, P>>,
     ) -> Result<(), Violation> {
         let is_so = if reply.key.client == ClientId::OPERATOR {
-            self.changed(&reply.outcome)
+            self.changed(reply)
         } else if reply.key.number == RequestNumber::READ {
             self.may_be_read(node, &reply.outcome)
         } else {
@@ -315,11 +315,29 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
 
     /// Whether the log gives this answer to a change of the members. It names no slot: whoever asks hears which epoch it is
     /// by now, or what is wrong with the change. That the leader has not taken it rests on what it has heard from others.
-    fn changed(&self, outcome: &Outcome<Output<S, W, C, P>>) -> Known<()> {
-        match outcome {
-            Outcome::Reconfigured { epoch }
-            | Outcome::Unchanged(ChangeError::Epoch { present: epoch }) => {
-                Known::of(*epoch <= self.epochs.present())
+    ///
+    /// One change ends an epoch, and its own answer is that it has; of all others it is that they came too late (rule V4).
+    fn changed(&self, reply: &Reply<Output<S, W, C, P>>) -> Known<()> {
+        let to_come = u16::try_from(reply.key.number.0).map_or(Epoch::LAST, Epoch);
+        let ended = Epoch(to_come.0.saturating_sub(1));
+        let (present, members) = (self.epochs.present(), self.epochs.members(to_come));
+        let fingerprint = |members| {
+            Change {
+                epoch: ended,
+                members,
+            }
+            .fingerprint()
+        };
+        let is_this = |members| fingerprint(members) == reply.fingerprint;
+        match &reply.outcome {
+            Outcome::Reconfigured { epoch } if *epoch > present || *epoch != to_come => Known::Not,
+            Outcome::Reconfigured { .. } => {
+                members.map_or(Known::Forgotten, |members| Known::of(is_this(members)))
+            }
+            Outcome::Unchanged(ChangeError::Epoch { present: told }) => {
+                // In a later epoch it is not known any more which change has led to this one.
+                let has_led_here = *told == to_come && members.is_some_and(is_this);
+                Known::of(*told <= present && *told != ended && !has_led_here)
             }
             Outcome::Unchanged(_) => Known::Is(()),
             _ => Known::Not,

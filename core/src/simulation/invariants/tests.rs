@@ -8,8 +8,8 @@ use crate::simulation::{
     Fixed, KvScript, Network, Perfect, Scenario, Simulation, Size, Verdict, Workload,
 };
 use crate::{
-    Ballot, Change, ClientId, Config, Envelope, Epoch, MalformedPage, Message, NodeSet, Outbox,
-    Outgoing, Reader, Reply, RequestKey, RequestNumber, Role, SnapshotId, Writer,
+    Ballot, Change, ChangeError, ClientId, Config, Envelope, Epoch, MalformedPage, Message,
+    NodeSet, Outbox, Outgoing, Reader, Reply, RequestKey, RequestNumber, Role, SnapshotId, Writer,
 };
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -430,6 +430,36 @@ fn f2_a_timer_that_is_armed_for_another_span_is_found() {
         scene.checkers.fired(before, &node),
         Err(Violation::WrongSpan { node: LEADER })
     );
+}
+
+#[test]
+fn v4_one_change_of_an_epoch_is_answered_with_its_effect_and_the_others_are_not() {
+    let mut scene = Scene::new();
+    let (took_effect, lost) = (NodeSet::first(2), NodeSet::first(4));
+    let epoch = Epoch::FIRST;
+    let change = |members| Change { epoch, members };
+    let begun = scene
+        .checkers
+        .epochs
+        .play(Slot::new(90), &change(took_effect));
+    assert_eq!(begun, Ok(Epoch(1)));
+    let (won, late) = (
+        Outcome::Reconfigured { epoch: Epoch(1) },
+        Outcome::Unchanged(ChangeError::Epoch { present: Epoch(1) }),
+    );
+    for (members, outcome, is_right) in [
+        (took_effect, won, true),
+        (took_effect, late, false),
+        (lost, won, false),
+        (lost, late, true),
+    ] {
+        let reply = Reply {
+            key: RequestKey::change(epoch),
+            fingerprint: change(members).fingerprint(),
+            outcome,
+        };
+        assert_eq!(scene.checkers.replied(LEADER, &reply).is_ok(), is_right);
+    }
 }
 
 #[test]
