@@ -7,8 +7,8 @@ use crate::roles::replica::SpareUse;
 use crate::roles::scout::Scout;
 use crate::timer::Timers;
 use crate::{
-    AnyOutbox, Ballot, Config, Duration, Entry, Halt, Message, NodeId, NodeState, Outgoing,
-    Proposal, Role, Slot, StateMachine, Status,
+    AnyOutbox, Ballot, Config, Duration, Entry, Halt, Message, NodeId, NodeState, Outcome,
+    Outgoing, Proposal, Role, Slot, StateMachine, Status,
 };
 
 /// High-water marks: the most that a node's fixed structures have held at once.
@@ -183,6 +183,20 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     /// Returns whom the room for a second state is kept for: nobody, if no snapshot is fetched or kept for others.
     pub(crate) fn spare(&self) -> SpareUse {
         self.replica.spare_use(self.config.node)
+    }
+
+    /// Returns what this node would answer to a request without applying anything; `None` for one that it would propose.
+    pub(crate) fn look_up(
+        &self,
+        proposal: &Proposal<M::Command>,
+        fingerprint: u32,
+    ) -> Option<Outcome<M::Output>> {
+        self.replica.look_up(proposal, fingerprint)
+    }
+
+    /// True if a snapshot is kept for the storage of this node.
+    pub(crate) fn keeps_for_storage(&self) -> bool {
+        self.spare() == SpareUse::Kept { stored: true }
     }
 
     /// Returns the timers.

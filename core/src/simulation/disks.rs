@@ -292,6 +292,19 @@ impl<
                 .get_or_insert(Violation::StorageMiscounted { node });
             return Err(Failed::Storage);
         }
+        // Whoever has begun to store a snapshot keeps it until its last page is written, whatever others fetch (rule J3).
+        if written.is_ok()
+            && !writes.is_empty()
+            && journal.is_checkpointing()
+            && !node.keeps_for_storage()
+            && !node.mistake().is_any()
+        {
+            let broken = "stores a snapshot that it does not keep for itself (J3)";
+            let node = node.id();
+            self.broken
+                .get_or_insert(Violation::BrokenState { node, broken });
+            return Err(Failed::Storage);
+        }
         // After the write, but of the votes as they are in the node, which the write does not change.
         let overruled = overruled(node, writes);
         self.figures.overruled += u64::from(overruled.is_some());

@@ -25,7 +25,7 @@ use super::violation::{Rule, Violation};
 use crate::timer::Timers;
 use crate::{
     Change, Entry, Envelope, Instant, Marks, Message, Node, NodeId, Outcome, Outgoing, Proposal,
-    Slot, StateMachine, Write,
+    RequestNumber, Slot, StateMachine, Write,
 };
 use ballots::{Ballots, Claim, Known};
 pub use check_counts::Seen;
@@ -383,8 +383,50 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                     slot: node.applied(),
                 });
             }
+            return self.would_answer(node);
         }
         Ok(())
+    }
+
+    /// What a node would answer without applying anything, to what clients rarely ask: the last request of a session once
+    /// more, another command under its number, an older request, and a new one (rule X1). The sessions take turns.
+    fn would_answer(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
+        let turn = node.applied().number() / STATE_EVERY;
+        // A node with a mutant has to be caught by what it says.
+        let last = self.log.last_request(turn);
+        let Some((proposal, outcome)) = last.filter(|_| !node.mistake().is_any()) else {
+            return Ok(());
+        };
+        let Proposal::Request {
+            client,
+            number,
+            command,
+        } = *proposal
+        else {
+            return Ok(());
+        };
+        self.seen.check(Rule::WrongReply);
+        let numbered = |number| Proposal::Request {
+            client,
+            number: RequestNumber(number),
+            command,
+        };
+        let known = proposal.fingerprint();
+        let is_so = node.look_up(proposal, known) == Some(*outcome)
+            && node.look_up(proposal, !known) == Some(Outcome::Reused)
+            && node
+                .look_up(&numbered(number.0.saturating_add(1)), known)
+                .is_none()
+            && (number.0 < 2
+                || node.look_up(&numbered(number.0 - 1), known) == Some(Outcome::Stale));
+        if is_so {
+            Ok(())
+        } else {
+            Err(Violation::WrongReply {
+                node: node.id(),
+                number,
+            })
+        }
     }
 
     /// The marks of a node never go beyond its capacities (rule T5). They are its own word, so this finds mistakes in

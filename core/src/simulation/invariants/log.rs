@@ -52,6 +52,12 @@ struct Session<O> {
     last: Option<(u64, Outcome<O>)>,
 }
 
+/// A request, and what it was answered.
+type LastRequest<'a, M> = (
+    &'a Proposal<<M as StateMachine>::Command>,
+    &'a Outcome<<M as StateMachine>::Output>,
+);
+
 impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
     pub(super) fn new() -> Self {
         Self {
@@ -218,6 +224,20 @@ impl<M: StateMachine, H: Capacity, const CLIENTS: usize> Log<M, H, CLIENTS> {
         self.sessions
             .iter()
             .find(|session| session.client == client)
+    }
+
+    /// One of the sessions, a different one for each `turn`: its last request, and what that was answered. `None` if it has made
+    /// none, or if the request is not kept any more.
+    pub(super) fn last_request(&self, turn: u64) -> Option<LastRequest<'_, M>> {
+        let turn = usize::try_from(turn).unwrap_or(0);
+        let session = self.sessions.get(turn.checked_rem(self.sessions.len())?)?;
+        let (_, outcome) = session.last.as_ref()?;
+        let past = self.past.get(session.used)?;
+        let key = RequestKey {
+            client: session.client,
+            number: session.number,
+        };
+        (past.proposal.key() == Some(key)).then_some((&past.proposal, outcome))
     }
 
     /// What a request gives when it is applied (rule X1): a retry gets the first answer again, and is told from another
