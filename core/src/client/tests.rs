@@ -845,6 +845,28 @@ fn a_client_that_is_kept_waiting_asks_everybody_and_less_and_less_often() {
 }
 
 #[test]
+fn a_request_after_a_long_wait_gives_each_node_the_usual_time() {
+    let (mut client, mut now) = (alone(), Instant::ZERO);
+    client.resume(Session {
+        client: ClientId(7),
+        number: RequestNumber(1),
+    });
+    client
+        .request(now, BankCommand::Balance(key_of(0)))
+        .unwrap();
+    for _ in 0..9 {
+        now = client.next_deadline().unwrap();
+        client.handle_timeout(now);
+    }
+    client.withdraw().unwrap();
+    client
+        .request(now, BankCommand::Balance(key_of(0)))
+        .unwrap();
+    let wait = client.next_deadline().unwrap().since(now);
+    assert!(wait < PATIENCE * 2, "{wait}");
+}
+
+#[test]
 fn a_client_waits_and_tries_another_node_when_one_is_busy() {
     let (mut client, now) = (alone(), Instant::ZERO);
     client.resume(Session {

@@ -677,3 +677,18 @@ fn t4_a_snapshot_that_is_pinned_for_storage_is_given_up_when_nothing_more_is_wri
     journal.write(late, node, &write).unwrap();
     assert_eq!(begun(&bench), 3, "it starts over");
 }
+
+#[test]
+fn d1_what_a_node_has_read_and_nobody_has_synced_is_synced_before_it_says_anything() {
+    let mut bench = Bench::new(least());
+    let write = bench.promise();
+    let Bench { node, journal, .. } = &mut bench;
+    journal.write(Instant::ZERO, node, &write).unwrap();
+    bench.restart();
+    assert!(!bench.journal.is_synced(), "the promise has no seal");
+    let seals = |bench: &Bench| bench.count(|record| matches!(record, Record::Seal));
+    let before = seals(&bench);
+    bench.write(&[]).unwrap();
+    assert!(bench.journal.is_synced());
+    assert_eq!(seals(&bench), before + 1);
+}
