@@ -324,13 +324,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             faults.is_storage_down = false;
             incarnation = faults.incarnation;
         }
-        let Some(member) = self.members.get_mut(usize::from(node.0)) else {
+        let config = self.restart_config(node);
+        let Some((config, member)) = config.zip(self.members.get_mut(usize::from(node.0))) else {
             return;
         };
         debug_assert!(!member.live, "a node is started that is up");
         let start = NodeStart {
             now: local,
-            config: member.node.config().clone(),
+            config,
             run_seed,
             incarnation,
         };

@@ -1,9 +1,9 @@
-//! The simulated operator, who changes the members of the cluster.
+//! The simulated operator, who changes the members of the cluster, and starts nodes again.
 
 use super::event_loop::{Simulation, Stamped};
 use super::observer::Observer;
 use super::setting::Setting;
-use crate::{Change, ChangeError, Epoch, NodeId, NodeSet, ReconfigureError, Tracer};
+use crate::{Change, ChangeError, Config, Epoch, Node, NodeId, NodeSet, ReconfigureError, Tracer};
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simulation<S, W, C, P> {
     /// Asks for a change of the members, unless it has taken effect. Returns true if it has, or never will.
@@ -43,6 +43,21 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             asked,
             Err(ReconfigureError::Change(ChangeError::Removed { .. }))
         )
+    }
+
+    /// The settings with which the operator starts a node again. A node that has to fetch the state asks founding members;
+    /// where none of them has it, its `founder` is a node that has.
+    pub(super) fn restart_config(&self, node: NodeId) -> Option<Config> {
+        let member = self.members.get(usize::from(node.0))?;
+        let mut config = member.node.config().clone();
+        let active = self.live_nodes().filter(|node| node.is_active());
+        let with_state: NodeSet = active.map(Node::id).collect();
+        if let Some(other) = with_state.nth(0)
+            && with_state.intersection(config.members).is_empty()
+        {
+            config.founder = other;
+        }
+        Some(config)
     }
 
     /// The live node that is in the latest epoch of all, and that epoch; the first of several. `None` if none has joined.
