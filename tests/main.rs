@@ -56,6 +56,8 @@ mod reads;
 #[cfg(test)]
 mod recovery_time;
 #[cfg(test)]
+mod replacements;
+#[cfg(test)]
 mod replication;
 #[cfg(test)]
 mod scenarios;

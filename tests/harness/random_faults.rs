@@ -4,10 +4,10 @@ use synod::simulation::{Fault, Faults, Placement, Planned, Scenario, Target, Wea
 use synod::{Duration, Instant, NodeId, NodeSet};
 
 /// A pseudo-random number generator: `SplitMix` by Steele, Lea and Flood.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -15,7 +15,7 @@ impl Random {
         ((mixed ^ (mixed >> 31)) >> 16) % bound
     }
 
-    fn millis(&mut self, bound: u64) -> Duration {
+    pub(crate) fn millis(&mut self, bound: u64) -> Duration {
         Duration::from_millis(self.below(bound))
     }
 
@@ -25,6 +25,28 @@ impl Random {
 
     fn node(&mut self, nodes: u16) -> NodeId {
         NodeId(u16::try_from(self.below(u64::from(nodes))).unwrap())
+    }
+
+    /// Returns a node, or the leader half of the time.
+    fn target(&mut self, nodes: u16) -> Target {
+        let node = self.node(nodes);
+        match self.below(2) {
+            0 => Target::Node(node),
+            _ => Target::Leader,
+        }
+    }
+
+    /// Returns a set of some nodes, and that of all others; neither is empty.
+    fn sides(&mut self, nodes: u16) -> (NodeSet, NodeSet) {
+        let all = NodeSet::first(nodes);
+        let (first, last) = (self.node(nodes), self.node(nodes - 1));
+        let drawn = all.iter().filter(|_| self.below(3) == 0);
+        let side = drawn.chain([first]).collect::<NodeSet>();
+        let other = all.minus(side);
+        if other.is_empty() {
+            return (all.without(last), NodeSet::only(last));
+        }
+        (side, other)
     }
 }
 
@@ -67,7 +89,61 @@ fn plan(random: &mut Random, nodes: u16) -> Vec<Planned> {
         .collect()
 }
 
-fn weather(random: &mut Random) -> Weather {
+/// The number of kinds of faults that end by themselves.
+pub(crate) const PASSING: usize = 12;
+
+/// Draws one fault of each kind that ends by itself: of the network, of clocks, of power and of disks. They begin within
+/// two seconds from a time on, in any order, and each lasts for at most a second and a half.
+pub(crate) fn one_of_each(random: &mut Random, nodes: u16, from: Instant) -> [Planned; PASSING] {
+    let (side, _) = random.sides(nodes);
+    let (sender, receiver) = random.sides(nodes);
+    let (one, other) = random.sides(nodes);
+    let (stuck, waiting) = random.sides(nodes);
+    let mut target = || random.target(nodes);
+    let faults = [
+        Fault::Partition(side),
+        Fault::OneWay {
+            from: sender,
+            to: receiver,
+        },
+        Fault::Partial {
+            one: NodeSet::only(one.nth(0).unwrap()),
+            other: NodeSet::only(other.nth(0).unwrap()),
+        },
+        Fault::Clog {
+            from: stuck,
+            to: waiting,
+        },
+        Fault::Crash(target()),
+        Fault::Pause(target()),
+        Fault::Skew {
+            target: target(),
+            rate_ppm: 200_000,
+        },
+        Fault::Jump {
+            target: target(),
+            by_micros: 1_000_000,
+        },
+        Fault::Torn(target()),
+        Fault::SlowDisk {
+            target: target(),
+            sync: Duration::from_millis(60),
+        },
+        Fault::FailedWrite(target()),
+        Fault::FullDisk(target()),
+    ];
+    faults.map(|fault| Planned {
+        at: from + random.millis(2_000),
+        lasts: Some(
+            random
+                .millis(1_450)
+                .saturating_add(Duration::from_millis(50)),
+        ),
+        fault,
+    })
+}
+
+pub(crate) fn weather(random: &mut Random, until: Instant) -> Weather {
     Weather {
         loss_ppm: random.ppm(300_000),
         duplicate_ppm: random.ppm(400_000),
@@ -77,7 +153,7 @@ fn weather(random: &mut Random) -> Weather {
         reorder: Duration::from_millis(300),
         storm: Duration::from_millis(1_500),
         calm: Duration::from_millis(500),
-        until: HEALED,
+        until,
     }
 }
 
@@ -89,6 +165,10 @@ pub(crate) fn random_faults(seed: u64) -> (Scenario, Faults) {
     scenario.clients = 6;
     scenario.placement = Placement::Spread;
     scenario.think = random.millis(400);
-    let faults = Faults::new(&scenario, weather(&mut random), &plan(&mut random, nodes));
+    let faults = Faults::new(
+        &scenario,
+        weather(&mut random, HEALED),
+        &plan(&mut random, nodes),
+    );
     (scenario, faults)
 }
