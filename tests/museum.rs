@@ -112,6 +112,30 @@ fn every_mutant_is_caught_as_the_table_says() {
     );
 }
 
+/// The scenario under which correct nodes are shown to read what is new: see `tests/scenarios.rs`.
+#[test]
+fn reads_at_leaders_that_stood_still_show_each_mistake_with_reads() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scenarios");
+    let path = format!("{folder}/reads-at-a-paused-leader.toml");
+    let (case, _) = case::read(path.as_ref()).unwrap();
+    for (mutant, seeds) in [
+        (Mutant::ReadUnconfirmed, 0..4),
+        (Mutant::RoundOverlooked, 0..4),
+        (Mutant::ReadBeforeAdopted, 292..296),
+        (Mutant::LaterReadsCovered, 0..8),
+        (Mutant::ReadBeforeApplied, 0..4),
+    ] {
+        let failure = |seed| {
+            let mut case = case.clone();
+            case.trial.scenario.run_seed = seed;
+            case.trial.scenario.mutant = Some(mutant);
+            case::run(&case, &mut ()).unwrap().failure()
+        };
+        let caught = seeds.into_iter().find_map(failure);
+        assert_eq!(caught, Some("not-linearizable"), "{mutant}");
+    }
+}
+
 #[test]
 fn all_mutants_are_caught_by_the_sweep_or_the_check() {
     let table = table();
