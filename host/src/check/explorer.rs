@@ -9,6 +9,7 @@
 //! messages are sent, its clients are answered. The ledger checks each of these as it happens.
 
 mod actions;
+mod clients;
 mod crashes;
 
 use super::coverage::{Coverage, SharedCoverage, Situation};
@@ -21,10 +22,7 @@ use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use synod::storage::Journal;
-use synod::{
-    ClientId, Envelope, Epoch, Instant, Message, NodeId, Outbox, Outgoing, Proposal, RequestNumber,
-    Tracer, Write,
-};
+use synod::{Envelope, Epoch, Instant, Message, NodeId, Outbox, Outgoing, Tracer, Write};
 
 /// The initial state of a scope, and the actions within its bounds.
 ///
@@ -229,57 +227,6 @@ impl Explorer {
         }
     }
 
-    /// Lets a client make or repeat a request at a node. Only a new request is noted in the ledger:
-    /// a repetition asks for the same proposal.
-    fn ask(
-        &self,
-        world: &mut World,
-        at: (NodeId, Option<u8>),
-        request: u8,
-        tracer: &mut dyn Tracer<Tape, PAGE>,
-    ) {
-        let proposal = proposal_of(request);
-        if request < world.used.requests {
-            // Counted even if the node refuses the request: otherwise repetitions without effect
-            // would have no bound.
-            world.used.retries = world.used.retries.saturating_add(1);
-        } else {
-            world.used.requests = world.used.requests.saturating_add(1);
-            let mut ledger = world.ledger.value.clone();
-            ledger.ask(proposal);
-            world.remember(ledger, &self.interners);
-        }
-        if let Proposal::Request {
-            client,
-            number,
-            command,
-        } = proposal
-        {
-            self.act(world, at, tracer, |node, outbox, facts| {
-                // A node that is already processing the request refuses it, and nothing happens.
-                let _ = node.request(Instant::ZERO, client, number, command, outbox, facts);
-            });
-        }
-    }
-
-    /// Lets an operator ask a node for the change of the members.
-    fn change(
-        &self,
-        world: &mut World,
-        at: (NodeId, Option<u8>),
-        tracer: &mut dyn Tracer<Tape, PAGE>,
-    ) {
-        let change = self.scope.change();
-        // Counted even if the node refuses the change, as a request is.
-        world.used.changes = world.used.changes.saturating_add(1);
-        let mut ledger = world.ledger.value.clone();
-        ledger.ask(Proposal::Reconfigure(change));
-        world.remember(ledger, &self.interners);
-        self.act(world, at, tracer, |node, outbox, facts| {
-            let _ = node.reconfigure(Instant::ZERO, change, outbox, facts);
-        });
-    }
-
     /// Performs a step of a node, makes its writes durable, sends its messages, and checks the invariants.
     ///
     /// The order is that of a driver: writes become durable before anything is sent. With `torn`,
@@ -458,16 +405,5 @@ impl Explorer {
             panic!("what a test wants")
         });
         world
-    }
-}
-
-/// Returns the proposal of a request; each has a different command. The clients are named by the
-/// slots of their registrations, 1 and 2 (see [`super::initial_state`]), and number 0 is that of
-/// the registration.
-fn proposal_of(request: u8) -> Proposal<u32> {
-    Proposal::Request {
-        client: ClientId(1 + u64::from(request % Scope::CLIENTS)),
-        number: RequestNumber(1 + u32::from(request / Scope::CLIENTS)),
-        command: u32::from(request),
     }
 }

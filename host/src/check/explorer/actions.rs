@@ -1,6 +1,7 @@
 //! The actions that the explorer may take in a world: which there are, and how often a rare one may come.
 
-use super::{Explorer, TORN_AFTER, proposal_of};
+use super::clients::proposal_of;
+use super::{Explorer, TORN_AFTER};
 use crate::check::Scope;
 use crate::check::world::{Action, Member, World};
 use synod::{NodeId, Timer};
