@@ -16,6 +16,7 @@
 //!   node leads, no message is in flight, and none is left over.
 //! - **Members.** A scope may have newcomers, which have joined as learners before the start, and an operator, who asks
 //!   founding nodes for one change of the members. Rounds are bounded in each epoch.
+//! - **Reads.** A scope may have reads without a slot of the log, which clients ask at any node and at any time.
 //!
 //! # Power loss and liveness
 //!

@@ -27,6 +27,8 @@ pub enum Situation {
     Applied,
     /// A client received an answer.
     Answered,
+    /// A client read the state of a node, without a slot of the log.
+    Read,
     /// A promise took more than one page.
     Paged,
     /// A node learnt a decision from another replica.
@@ -49,7 +51,7 @@ pub enum Situation {
 
 impl Situation {
     /// All situations, in the order of the variants.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Elected,
         Self::Reproposed,
         Self::Noop,
@@ -57,6 +59,7 @@ impl Situation {
         Self::SteppedDown,
         Self::Applied,
         Self::Answered,
+        Self::Read,
         Self::Paged,
         Self::Learnt,
         Self::Installed,
@@ -78,6 +81,7 @@ impl Situation {
             Self::SteppedDown => "stepped_down",
             Self::Applied => "applied",
             Self::Answered => "answered",
+            Self::Read => "read",
             Self::Paged => "paged",
             Self::Learnt => "learnt",
             Self::Installed => "installed",
@@ -100,6 +104,7 @@ impl Situation {
             Self::SteppedDown => "no leader stepped down",
             Self::Applied => "no slot was applied",
             Self::Answered => "no client was answered",
+            Self::Read => "no client read the state of a node",
             Self::Paged => "no promise took more than one page",
             Self::Learnt => "no node learnt a decision from another replica",
             Self::Installed => "no node installed a snapshot",

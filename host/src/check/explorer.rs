@@ -22,7 +22,7 @@ use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use synod::storage::Journal;
-use synod::{Envelope, Epoch, Instant, Message, NodeId, Outbox, Outgoing, Tracer, Write};
+use synod::{Envelope, Epoch, Instant, Message, NodeId, Outbox, Outcome, Outgoing, Tracer, Write};
 
 /// The initial state of a scope, and the actions within its bounds.
 ///
@@ -221,6 +221,7 @@ impl Explorer {
                 node.fire(*timer, *chance, outbox, facts);
             }),
             Action::Ask { node, request } => self.ask(next, (*node, torn), *request, tracer),
+            Action::Read { node } => self.read(next, (*node, torn), tracer),
             Action::Change { node } => self.change(next, (*node, torn), tracer),
             Action::Crash { node } => self.crash(next, *node),
             Action::Torn { kept, step } => self.take(next, step, Some(*kept), tracer),
@@ -301,8 +302,13 @@ impl Explorer {
         let learnt = outbox.writes.iter().filter(learnt).count();
         // A node writes a decision only if it has learnt it otherwise than by its own vote.
         coverage.add(Situation::Learnt, u64::try_from(learnt).unwrap_or(u64::MAX));
-        let answered = u64::try_from(outbox.replies.len()).unwrap_or(u64::MAX);
-        coverage.add(Situation::Answered, answered);
+        for reply in &outbox.replies {
+            match reply.outcome {
+                Outcome::Readable { .. } => coverage.add(Situation::Read, 1),
+                Outcome::NotNow => {}
+                _ => coverage.add(Situation::Answered, 1),
+            }
+        }
         coverage.add(Situation::Checkpoint, checkpoint.into());
         self.coverage.add(&coverage);
     }

@@ -32,6 +32,9 @@ pub enum Invariant {
     State,
     /// A request takes effect once, and its answers are those of that time.
     Once,
+    /// A state that a client reads without a slot of the log is not older than what any client was told before the read was
+    /// asked.
+    Read,
     /// No node halts because it saw a violation.
     Halt,
     /// No assertion in a node fails; checked in builds with debug assertions.
@@ -45,7 +48,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All invariants, in the order of the variants.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OneValue,
         Self::Agreement,
         Self::Succession,
@@ -56,6 +59,7 @@ impl Invariant {
         Self::Membership,
         Self::State,
         Self::Once,
+        Self::Read,
         Self::Halt,
         Self::Assertion,
         Self::Storage,
@@ -75,6 +79,7 @@ impl Invariant {
             Self::Membership => "membership",
             Self::State => "state",
             Self::Once => "once",
+            Self::Read => "read",
             Self::Halt => "halt",
             Self::Assertion => "assertion",
             Self::Storage => "storage",

@@ -36,11 +36,13 @@ macro_rules! must {
 mod epochs;
 mod facts;
 mod messages;
+mod reads;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub(super) use facts::Facts;
+use reads::Reads;
 
 /// Nodes that have accepted a value for a slot under a ballot.
 ///
@@ -123,6 +125,8 @@ pub(super) struct Ledger {
     asked: Vec<Asked>,
     /// Answered requests whose clients wait for the answer before their next request.
     answered: Vec<Asked>,
+    /// Reads that take no slot.
+    reads: Reads,
 }
 
 impl Ledger {
@@ -144,6 +148,7 @@ impl Ledger {
             incarnations: nodes.iter().map(|_| 0).collect(),
             asked: Vec::new(),
             answered: Vec::new(),
+            reads: Reads::default(),
         };
         for node in nodes {
             for entry in node.votes() {
@@ -188,6 +193,7 @@ impl Ledger {
     /// power failed during a step, it may also have some of the writes of that step.
     pub(super) fn restart(&mut self, after: &Member, torn: bool) -> Result<(), Broken> {
         let node = after.id();
+        self.lose_reads(node);
         // From here on every claim of the node must be a new one.
         if let Some(count) = self.incarnations.get_mut(usize::from(node.0)) {
             *count = count.saturating_add(1);
@@ -287,8 +293,12 @@ impl Ledger {
             self.see_message(after, &outgoing.message)?;
         }
         for reply in &outbox.replies {
-            self.see_reply(node, reply)?;
-            self.note_answer(reply, scope);
+            if reply.key.number == RequestNumber::READ {
+                self.see_read(after, reply, scope)?;
+            } else {
+                self.see_reply(node, reply)?;
+                self.note_answer(reply, scope);
+            }
         }
         Ok(())
     }

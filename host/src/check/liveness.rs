@@ -19,7 +19,7 @@ const TURNS: u64 = 40;
 const DELIVERIES_MAX: usize = 2_000;
 /// Timers that repeat a message. Any of them may fire at any time without harm; the other timers
 /// change who leads, or drop a snapshot.
-const REPEATING: [Timer; 7] = [
+const REPEATING: [Timer; 8] = [
     Timer::Join,
     Timer::Scout,
     Timer::Commander,
@@ -27,6 +27,7 @@ const REPEATING: [Timer; 7] = [
     Timer::Propose,
     Timer::Request,
     Timer::Learn,
+    Timer::Read,
 ];
 /// Number of the last request, which was not used before. A scope has at most 8 requests, with
 /// numbers and commands below this one.
@@ -228,6 +229,9 @@ impl LivenessCheck<'_> {
             }
             if node.roles().any(|role| role == Role::Requester) {
                 return format!("a client waits at {id}");
+            }
+            if node.is_reading() {
+                return format!("a read waits at {id}");
             }
         }
         String::new()

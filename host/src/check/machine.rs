@@ -18,6 +18,13 @@ pub struct Tape {
     kept: [u32; KEPT],
 }
 
+impl Tape {
+    /// Returns the number of commands applied.
+    pub(super) const fn count(&self) -> u32 {
+        self.count
+    }
+}
+
 impl StateMachine for Tape {
     type Command = u32;
     type Output = u32;

@@ -53,6 +53,7 @@ fn sentence(scope: &Scope, world: &World, action: &Action) -> String {
             };
             format!("a client asks {node} for command {request}{again}")
         }
+        Action::Read { node } => format!("a client asks {node} to read its state"),
         Action::Change { node } => {
             let again = if world.used.changes > 0 {
                 " once more"

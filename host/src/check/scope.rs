@@ -42,6 +42,8 @@ pub struct Scope {
     pub requests: u8,
     /// Number of times a client repeats a request, at any node.
     pub retries: u8,
+    /// Number of times a client reads the state of a node, any one, without a slot of the log.
+    pub reads: u8,
     /// Number of times an operator asks for the change of the members, at any founding node. It is the same change each
     /// time: the one that ends the first epoch.
     pub changes: u8,
@@ -79,6 +81,7 @@ impl Scope {
             claimants: 1,
             requests: 1,
             retries: 0,
+            reads: 0,
             changes: 0,
             members: None,
             rounds: 1,
@@ -95,10 +98,11 @@ impl Scope {
     }
 
     /// Returns small scopes that together have the widest coverage, each explored completely in seconds: elections,
-    /// competing claims, several slots, promises of several pages, losses of power anywhere, heartbeats, and changes of the
-    /// members.
+    /// competing claims, several slots, promises of several pages, losses of power anywhere, heartbeats, reads without the
+    /// log, and changes of the members.
     pub fn worlds() -> Vec<Self> {
         let mut worlds = Self::worlds_of_fixed_members();
+        worlds.extend(Self::worlds_with_reads());
         worlds.extend(Self::worlds_of_changing_members());
         worlds
     }
@@ -147,6 +151,38 @@ impl Scope {
             },
             Self {
                 timers: vec![Timer::Election, Timer::Quorum, Timer::Learn],
+                ..small
+            },
+        ]
+    }
+
+    fn worlds_with_reads() -> Vec<Self> {
+        let small = Self::small();
+        vec![
+            // Leaders succeed each other, and followers are behind.
+            Self {
+                nodes: 2,
+                claimants: 2,
+                reads: 2,
+                ..small.clone()
+            },
+            // The answer to a read may come when its node has lost its power and asks again.
+            Self {
+                nodes: 2,
+                reads: 2,
+                crashes: 1,
+                ..small.clone()
+            },
+            // A quorum of three confirms what the leader reads.
+            Self {
+                reads: 1,
+                lost: vec![
+                    MessageKind::Decision,
+                    MessageKind::Heartbeat,
+                    MessageKind::HeartbeatReply,
+                    MessageKind::ReadIndex,
+                    MessageKind::ReadIndexReply,
+                ],
                 ..small
             },
         ]
@@ -226,6 +262,7 @@ impl Scope {
             claimants: 4,
             requests: 4,
             retries: 2,
+            reads: 0,
             changes: 1,
             members: None,
             rounds: 3,
@@ -234,6 +271,19 @@ impl Scope {
             timers: Timer::ALL.to_vec(),
             lost: Vec::new(),
             network: Network::Again,
+        }
+    }
+
+    /// Returns a scope for random walks in which clients read without the log: three nodes that may all lead, in a few rounds.
+    /// There is no change of the members, so that walks come to many reads and leaders.
+    pub fn large_with_reads() -> Self {
+        Self {
+            nodes: 3,
+            newcomers: 0,
+            claimants: 3,
+            reads: 4,
+            changes: 0,
+            ..Self::large()
         }
     }
 

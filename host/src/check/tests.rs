@@ -211,6 +211,49 @@ fn mistakes_in_a_change_of_the_members_are_found() {
     }
 }
 
+/// Returns a world in which leaders succeed each other, followers are behind, and clients read.
+fn succeeded() -> Scope {
+    Scope {
+        nodes: 2,
+        claimants: 2,
+        reads: 2,
+        ..Scope::small()
+    }
+}
+
+#[test]
+fn small_worlds_with_reads_are_explored_completely_without_violations() {
+    let interrupted = Scope {
+        claimants: 1,
+        crashes: 1,
+        ..succeeded()
+    };
+    for scope in [succeeded(), interrupted] {
+        let found = searched(scope.clone());
+        let violation = found.violation.map(|violation| violation.broken);
+        assert_eq!(violation, None, "{scope:?}");
+        assert_eq!(found.end, End::Exhausted, "{scope:?}");
+        assert!(found.coverage.of(Situation::Read) > 100, "{scope:?}");
+    }
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn mistakes_with_reads_are_found() {
+    use synod::Mutant;
+    let invariant = |found: Explored| found.violation.map(|found| found.broken.invariant);
+    for mutant in [Mutant::LaterReadsCovered, Mutant::ReadBeforeApplied] {
+        let explorer = Explorer::making(Some(mutant), succeeded()).unwrap();
+        let found = search(&explorer, ALL, &Watch::default());
+        assert_eq!(invariant(found), Some(Invariant::Read), "{mutant}");
+    }
+    // A leader of three that dies has answered what the next one has to adopt.
+    let mutant = Some(Mutant::ReadBeforeAdopted);
+    let explorer = Explorer::making(mutant, Scope::large_with_reads()).unwrap();
+    let found = walks(&explorer, 2_615..=2_615, ALL, &Watch::default());
+    assert_eq!(invariant(found), Some(Invariant::Read));
+}
+
 #[test]
 fn a_search_reports_the_bound_that_ended_it() {
     let shallow = Bounds {
@@ -494,7 +537,7 @@ fn every_peer_is_asked_for_some_random_choice() {
 }
 
 #[test]
-fn a_waiting_request_is_handed_to_each_peer_by_some_random_choice() {
+fn a_waiting_request_or_read_is_handed_to_each_peer_by_some_random_choice() {
     for nodes in [2, 3, 4, 5] {
         let explorer = explorer(Scope {
             nodes,
@@ -505,17 +548,19 @@ fn a_waiting_request_is_handed_to_each_peer_by_some_random_choice() {
             let (client, number) = (synod::ClientId(1), synod::RequestNumber(1));
             node.request(Instant::ZERO, client, number, 0, &mut outbox, &mut ())
                 .unwrap();
+            node.read(Instant::ZERO, 1, &mut outbox, &mut ()).unwrap();
             // No leader is known. A new request waits for one more timer.
             node.fire(Timer::Propose, 0, &mut outbox, &mut ());
-            let handed = |chance| {
-                let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
-                node.fire(Timer::Propose, chance, &mut outbox, &mut ());
-                outbox.messages[0].to.bits()
-            };
-            let peers: BTreeSet<u64> = (0..Explorer::chances(Timer::Propose, &node))
-                .map(handed)
-                .collect();
-            assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
+            for timer in [Timer::Propose, Timer::Read] {
+                let handed = |chance| {
+                    let (mut node, mut outbox) = (node.clone(), Outbox::<_, PAGE, 64>::new());
+                    node.fire(timer, chance, &mut outbox, &mut ());
+                    outbox.messages[0].to.bits()
+                };
+                let peers: BTreeSet<u64> =
+                    (0..Explorer::chances(timer, &node)).map(handed).collect();
+                assert_eq!(peers.len(), usize::from(nodes) - 1, "NODE_{id} of {nodes}");
+            }
         }
     }
 }

@@ -24,6 +24,9 @@ const PHASE: usize = 20;
 /// Percentage of deliveries that choose a message not delivered before, if there is one. Without
 /// it, a walk on a network that repeats messages would spend most deliveries on old ones.
 const FRESH: u64 = 80;
+/// Percentage of steps in which a client reads, as long as one may, in a scope that has reads. They are spread over the
+/// walk, as early ones come before any client was told of anything.
+const READS: u64 = 4;
 
 /// Walks through a scope once for each seed, until an invariant is violated, a bound is reached, or the watch stops it.
 /// The schedule of a violation is shrunk.
@@ -202,6 +205,9 @@ impl<'a> Walk<'a> {
                 one & other
             };
         }
+        if self.explorer.scope().reads > 0 {
+            self.choose_between_reads_and_others();
+        }
         let (quiet, held) = (self.quiet, self.held);
         // If nothing else is possible, quiet timers and held links are disregarded, so that the
         // walk does not end early.
@@ -230,6 +236,15 @@ impl<'a> Walk<'a> {
             }
         }
         false
+    }
+
+    /// Leaves either the reads or all other actions to choose from, unless there are none.
+    fn choose_between_reads_and_others(&mut self) {
+        let reads = self.dice.percent(READS);
+        let is_chosen = |action: &Action| matches!(action, Action::Read { .. }) == reads;
+        if self.actions.iter().any(is_chosen) {
+            self.actions.retain(is_chosen);
+        }
     }
 
     /// Sometimes lets power fail during the step.
@@ -284,7 +299,9 @@ fn may(action: &Action, quiet: u64, held: u64) -> bool {
             // A cluster without elections does nothing.
             *timer == Timer::Election || quiet >> place.unwrap_or(0) & 1 == 0
         }
-        Action::Ask { .. } | Action::Change { .. } | Action::Crash { .. } => true,
+        Action::Ask { .. } | Action::Read { .. } | Action::Change { .. } | Action::Crash { .. } => {
+            true
+        }
         Action::Torn { step, .. } => may(step, quiet, held),
     }
 }

@@ -151,6 +151,11 @@ pub enum Action {
         /// The request.
         request: u8,
     },
+    /// A client reads the state of a node, without a slot of the log.
+    Read {
+        /// The node.
+        node: NodeId,
+    },
     /// An operator asks for the change of the members.
     Change {
         /// The node.

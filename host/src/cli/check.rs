@@ -57,6 +57,9 @@ struct ScopeArgs {
     /// Number of times a client repeats a request, at any node, 0 to 8 [default: 0; 2 with --walks]
     #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
     retries: Option<u8>,
+    /// Number of times a client reads the state of a node without a slot of the log, at any node, 0 to 8 [default: 0]
+    #[arg(long, value_name = "N", value_parser = values::small_count, allow_hyphen_values = true)]
+    reads: Option<u8>,
     /// Number of times an operator asks for the change of the members, at any founding node, 0 to 8 [default: 0; 1 with
     /// --walks]
     ///
@@ -219,6 +222,7 @@ impl ScopeArgs {
             ("--claimants", self.claimants.is_some()),
             ("--requests", self.requests.is_some()),
             ("--retries", self.retries.is_some()),
+            ("--reads", self.reads.is_some()),
             ("--changes", self.changes.is_some()),
             ("--members", self.members.is_some()),
             ("--rounds", self.rounds.is_some()),
@@ -265,6 +269,7 @@ impl ScopeArgs {
                 .claimants
                 .unwrap_or_else(|| default.claimants_of(nodes)),
             retries: self.retries.unwrap_or(default.retries),
+            reads: self.reads.unwrap_or(default.reads),
             changes: self.changes.unwrap_or(default.changes),
             members: None,
             rounds: self.rounds.unwrap_or(default.rounds),
@@ -332,11 +337,12 @@ mod tests {
         for line in [
             "synod check",
             "synod check --time 600s",
-            "synod check --nodes 5 --claimants 3 --requests 2 --retries 1 --rounds 2 --slots 3 --crashes 1 \
+            "synod check --nodes 5 --claimants 3 --requests 2 --retries 1 --reads 1 --rounds 2 --slots 3 --crashes 1 \
              --timers election,learn --lost none --network again --depth 9 --states 1000 --time 90s",
             "synod check --nodes 4 --founders 3 --changes 2 --slots 4 --members 0,3",
             "synod check --founders 2 --changes 1",
             "synod check --nodes 5 --founders 5 --changes 0 --walks 3",
+            "synod check --nodes 3 --founders 3 --reads 4 --changes 0 --walks 1000",
             "synod check --nodes 2 --requests 2",
             "synod check --nodes 3",
             "synod check --timers all --lost welcome,probe",
@@ -385,6 +391,7 @@ mod tests {
             ),
             ("--rounds 0", "a whole number from 1 to 8"),
             ("--crashes 9", "a whole number from 0 to 8"),
+            ("--reads 9", "a whole number from 0 to 8"),
             (
                 "--timers scout,tea",
                 "all, or with commas between them some of join, election,",

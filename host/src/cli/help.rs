@@ -135,7 +135,8 @@ moment. Within its bounds this covers everything that any network and any clocks
 because each multiplies the number of states; for larger ones --walks makes random walks from a seed. \
 A world begins with a founded cluster in which two clients have a session and all nodes have just restarted after a loss \
 of power. Each node keeps a journal: power may fail between two steps or during the writes of one, and the node restarts \
-with what its storage holds.
+with what its storage holds. With --reads clients also read the state of a node without a slot of the log; it may not be \
+older than what any client was told before.
 
 The walks of --storms have time, and begin before the founding: each draws from its seed 2 to 5 nodes with clocks of their \
 own, clients that come and go, and network conditions that lose, repeat and reorder messages, hold back kinds of messages \
@@ -157,7 +158,9 @@ Examples:
   synod check --claimants 2 --time 10m   two nodes that may claim a ballot
   synod check --nodes 2 --claimants 2 --lost none --network again
                                          two nodes, and messages that are repeated
+  synod check --nodes 2 --reads 1        a read without a slot of the log
   synod check --walks 1000               four nodes with all actions, at random
+  synod check --walks 1000 --reads 4     the same, and clients read
   synod check --walks 1 --seed 57        one of those walks
   synod check --storms 1000              2 to 5 nodes, drawn network conditions
 
@@ -171,7 +174,8 @@ Exit codes:
   1  an invariant is violated
   2  bad usage, or the output failed
   5  vacuous: an expected event never occurred: an election, an answer if there
-     are requests, or a loss of power if there are crashes
+     are requests, a read if there are reads, or a loss of power if there are
+     crashes
   6  cut short by --time, --states or --depth: no violation so far
   130, 143 or 129  stopped by Ctrl-C, SIGTERM or SIGHUP; the report covers the
      exploration so far, and a second signal ends the program at once";

@@ -154,6 +154,7 @@ const fn violation(invariant: Invariant) -> &'static str {
         }
         Invariant::State => "two nodes with different states after the same slot",
         Invariant::Once => "a request applied twice, or a wrong answer",
+        Invariant::Read => "a read of a state that is older than what clients knew",
         Invariant::Halt => "a node that halts because it saw a violation",
         Invariant::Assertion => "an assertion in a node (only where debug assertions are on)",
         Invariant::Storage => "undamaged storage that opens as damaged, or is full",

@@ -39,6 +39,8 @@ const TIME_OF_ALL: Duration = Duration::from_secs(300);
 /// Number of walks through the large world if all parts are explored. Together with the storms they
 /// take most of the time, and come to every situation many times.
 const WALKS: u64 = 2_000;
+/// Number of walks in which clients read without the log if all parts are explored.
+const WALKS_WITH_READS: u64 = 1_000;
 /// Number of walks under drawn network conditions if all parts are explored.
 const STORMS: u64 = 6_000;
 /// Number of walks after which an expected event must have occurred. Fewer walks may come to none
@@ -83,6 +85,7 @@ impl Part {
         let mut parts = vec![
             Self::Storms(STORMS, 0),
             Self::Walks(Scope::large(), WALKS, 0),
+            Self::Walks(Scope::large_with_reads(), WALKS_WITH_READS, 0),
         ];
         parts.extend(Scope::worlds().into_iter().map(Self::World));
         parts
@@ -94,17 +97,20 @@ impl Part {
     pub fn due(&self) -> Vec<Situation> {
         // Nothing follows without an election.
         let mut due = vec![Situation::Elected];
-        let (requests, crashes, changes) = match self {
+        let (requests, reads, crashes, changes) = match self {
             Self::Walks(_, count, _) | Self::Storms(count, _) if *count < MANY => {
                 return Vec::new();
             }
             Self::World(scope) | Self::Walks(scope, ..) => {
-                (scope.requests, scope.crashes, scope.changes)
+                (scope.requests, scope.reads, scope.crashes, scope.changes)
             }
-            Self::Storms(..) => (1, 1, 0),
+            Self::Storms(..) => (1, 0, 1, 0),
         };
         if requests > 0 {
             due.extend([Situation::Applied, Situation::Answered]);
+        }
+        if reads > 0 {
+            due.push(Situation::Read);
         }
         if changes > 0 {
             due.extend([Situation::Applied, Situation::Reconfigured]);
@@ -247,6 +253,7 @@ fn write_scope(line: &mut String, scope: &Scope, default: &Scope) -> fmt::Result
         ),
         ("requests", scope.requests.into(), default.requests.into()),
         ("retries", scope.retries.into(), default.retries.into()),
+        ("reads", scope.reads.into(), default.reads.into()),
         ("changes", scope.changes.into(), default.changes.into()),
         ("rounds", scope.rounds.into(), default.rounds.into()),
         ("slots", scope.slots.into(), slots.into()),

@@ -190,11 +190,13 @@ fn piece(
 }
 
 /// The worlds that are explored, as options of `synod check`.
-const WORLDS: [&str; 6] = [
+const WORLDS: [&str; 8] = [
     "--nodes 3",
     "--crashes 1",
     "--requests 2",
     "--nodes 2 --claimants 2 --rounds 2 --crashes 1",
+    "--nodes 2 --claimants 2 --reads 2",
+    "--nodes 2 --reads 2 --crashes 1",
     "--founders 2 --requests 0 --changes 1 --rounds 2 --crashes 1 --members 0,1,2 --lost decision",
     "--nodes 2 --founders 1 --requests 0 --changes 1 --crashes 1 --timers election,heartbeat,learn --lost decision",
 ];

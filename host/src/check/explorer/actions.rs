@@ -74,6 +74,9 @@ impl Explorer {
                 actions.push(Action::Ask { node, request });
             }
         }
+        if self.may_read(world) {
+            actions.extend(self.everywhere().map(|node| Action::Read { node }));
+        }
         if self.may_change(world) {
             let founders = (0..self.scope.founders()).map(NodeId);
             actions.extend(founders.map(|node| Action::Change { node }));
@@ -97,10 +100,15 @@ impl Explorer {
         let peers = node.members().without(node.id()).len();
         match (timer, peers) {
             (Timer::Scout, 1..) => 2,
-            (Timer::Learn | Timer::Join | Timer::Propose, 2) => 4,
-            (Timer::Learn | Timer::Join | Timer::Propose, 3..) => 12,
+            (Timer::Learn | Timer::Join | Timer::Propose | Timer::Read, 2) => 4,
+            (Timer::Learn | Timer::Join | Timer::Propose | Timer::Read, 3..) => 12,
             _ => 1,
         }
+    }
+
+    /// True if a client may still read.
+    fn may_read(&self, world: &World) -> bool {
+        world.ledger.value.may_read(&self.scope)
     }
 
     /// True if the change of the members may still be asked for.
@@ -132,6 +140,7 @@ impl Explorer {
                 .node(*node)
                 .is_some_and(|node| node.armed().any(|armed| armed == *timer)),
             Action::Ask { request, .. } => self.may_ask(world, *request),
+            Action::Read { .. } => self.may_read(world),
             Action::Change { .. } => self.may_change(world),
             Action::Crash { .. } => self.may_crash(world),
             Action::Torn { step, .. } => self.may_crash(world) && self.can(world, step),

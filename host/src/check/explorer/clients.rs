@@ -1,4 +1,4 @@
-//! What clients and an operator ask of the nodes: requests, and the change of the members.
+//! What clients and an operator ask of the nodes: requests, reads without the log, and the change of the members.
 
 use super::Explorer;
 use crate::check::world::{PAGE, World};
@@ -36,6 +36,28 @@ impl Explorer {
                 // A node that is already processing the request refuses it, and nothing happens.
                 let _ = node.request(Instant::ZERO, client, number, command, outbox, facts);
             });
+        }
+    }
+
+    /// Lets a client read the state of a node.
+    pub(super) fn read(
+        &self,
+        world: &mut World,
+        at: (NodeId, Option<u8>),
+        tracer: &mut dyn Tracer<Tape, PAGE>,
+    ) {
+        let mut ledger = world.ledger.value.clone();
+        let nonce = ledger.ask_read(at.0, &self.scope);
+        world.remember(ledger, &self.interners);
+        let mut is_refused = false;
+        self.act(world, at, tracer, |node, outbox, facts| {
+            let asked = node.read(Instant::ZERO, nonce, outbox, facts);
+            is_refused = asked.is_err();
+        });
+        if is_refused {
+            let mut ledger = world.ledger.value.clone();
+            ledger.refuse_read();
+            world.remember(ledger, &self.interners);
         }
     }
 

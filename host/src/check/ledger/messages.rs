@@ -275,6 +275,9 @@ impl Ledger {
 
     /// Records that a client has an answer, so that it may make its next request.
     pub(super) fn note_answer(&mut self, reply: &Reply<u32>, scope: &Scope) {
+        if let Outcome::Applied { output, .. } = reply.outcome {
+            self.note_told(output, scope);
+        }
         let asked = self
             .asked
             .iter()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::{Explorer, Invariant};
-use synod::{Change, Message, Reply, RequestKey};
+use synod::{Change, Message, Outcome, Reply, RequestKey};
 
 const N: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 
@@ -314,7 +314,7 @@ fn a_request_takes_effect_once() {
     let reply = |slot, output| Reply {
         key,
         fingerprint: proposal.fingerprint(),
-        outcome: synod::Outcome::Applied {
+        outcome: Outcome::Applied {
             slot: Slot::new(slot),
             output,
         },
@@ -333,4 +333,55 @@ fn a_value_announced_by_a_leader_was_accepted_by_a_quorum() {
     facts.chosen.push((Slot::new(3), ballot(2, N[0]), asks(0)));
     let verdict = ledger.see(&nodes[0], &nodes[0], &Outbox::new(), &facts, &scope);
     assert_eq!(broken(verdict), Invariant::Decision);
+}
+
+#[test]
+fn a_read_is_as_new_as_what_clients_were_told_before_it() {
+    let (nodes, mut ledger) = court();
+    let scope = Scope {
+        reads: 4,
+        ..Scope::small()
+    };
+    let reply = |nonce, outcome| Reply {
+        key: RequestKey::read(nonce),
+        fingerprint: 0,
+        outcome,
+    };
+    let applied = nodes[0].applied();
+    let readable = |nonce| reply(nonce, Outcome::Readable { applied });
+    assert_eq!(ledger.ask_read(N[0], &scope), 1);
+    ledger.note_told(1, &scope);
+    assert_eq!(ledger.ask_read(N[0], &scope), 2);
+    assert_eq!(ledger.ask_read(N[0], &scope), 3);
+    // What was told meanwhile, the first read need not show; no request has taken effect at this node.
+    ledger.see_read(&nodes[0], &readable(1), &scope).unwrap();
+    let not_now = reply(2, Outcome::NotNow);
+    ledger.see_read(&nodes[0], &not_now, &scope).unwrap();
+    let stale = ledger.see_read(&nodes[0], &readable(3), &scope);
+    assert_eq!(broken(stale), Invariant::Read);
+    // Once each, and at the node that was asked.
+    assert_eq!(ledger.ask_read(N[0], &scope), 4);
+    for (node, nonce) in [(0, 1), (1, 4), (0, 5)] {
+        let answered = ledger.see_read(&nodes[node], &readable(nonce), &scope);
+        assert_eq!(broken(answered), Invariant::Once, "read {nonce}");
+    }
+    assert!(!ledger.may_read(&scope));
+}
+
+#[test]
+fn a_read_is_lost_with_the_power_of_its_node() {
+    let (nodes, mut ledger) = court();
+    let scope = Scope {
+        reads: 1,
+        ..Scope::small()
+    };
+    let nonce = ledger.ask_read(N[0], &scope);
+    ledger.restart(&nodes[0], false).unwrap();
+    let reply = Reply {
+        key: RequestKey::read(nonce),
+        fingerprint: 0,
+        outcome: Outcome::NotNow,
+    };
+    let answered = ledger.see_read(&nodes[0], &reply, &scope);
+    assert_eq!(broken(answered), Invariant::Once);
 }
