@@ -1,0 +1,12 @@
+//! The server: one node of a cluster as a process, with sockets, a disk and a clock, which serves Redis clients.
+//!
+//! What the server replicates is a [`Keyspace`](keyspace): keys with short values that can expire, and the commands of Redis
+//! on them. The protocol is that of the `synod` library, unchanged.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`op`] | operations on the keyspace, as they are stored in the log |
+//! | [`reply`] | replies to clients, independent of the version of the protocol that a client speaks |
+
+pub mod op;
+pub mod reply;
