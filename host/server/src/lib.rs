@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`op`] | operations on the keyspace, as they are stored in the log |
 //! | [`reply`] | replies to clients, independent of the version of the protocol that a client speaks |
+//! | [`resp`] | the protocol of Redis: requests in, replies out |
 
 pub mod op;
 pub mod reply;
+pub mod resp;
