@@ -13,7 +13,7 @@ pub mod request;
 pub mod response;
 
 pub use encode::encode;
-use integer::integer;
+pub(crate) use integer::{integer, unsigned};
 
 /// The version of the protocol that a client speaks. A connection begins with [`Resp2`](Self::Resp2), and `HELLO` changes
 /// it.

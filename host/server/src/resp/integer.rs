@@ -15,6 +15,14 @@ pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     str::from_utf8(text).ok()?.parse().ok()
 }
 
+/// Parses an unsigned integer of 64 bits: digits, and nothing else.
+pub(crate) fn unsigned(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 20 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    str::from_utf8(text).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +51,23 @@ mod tests {
             "111111111111111111111",
         ] {
             assert_eq!(integer(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_unsigned_integer_is_digits() {
+        assert_eq!(unsigned(b"0"), Some(0));
+        assert_eq!(unsigned(b"007"), Some(7));
+        assert_eq!(unsigned(b"18446744073709551615"), Some(u64::MAX));
+        for text in [
+            "",
+            "-1",
+            "+1",
+            " 1",
+            "18446744073709551616",
+            "111111111111111111111",
+        ] {
+            assert_eq!(unsigned(text.as_bytes()), None, "{text:?}");
         }
     }
 }
