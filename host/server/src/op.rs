@@ -3,6 +3,11 @@
 //! An operation that may change the keyspace is stored in the log, as a part of a batch. One that only reads is evaluated at
 //! the node that was asked, unless it is a part of a transaction.
 
+mod codec;
+mod options;
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// The longest key, in bytes.
 pub const KEY_MAX: usize = 128;
 /// The longest value, in bytes. A key and a value of these lengths fit in one batch together.
@@ -173,4 +178,102 @@ pub struct Tick {
     pub since: u64,
     /// The time of the leader's clock, in milliseconds since 1970.
     pub unix: u64,
+}
+
+impl Op<'_> {
+    /// True if the operation may change the keyspace, so that it must go through the log.
+    pub fn is_write(&self) -> bool {
+        match self {
+            Self::Get(_)
+            | Self::GetMany(_)
+            | Self::Exists(_)
+            | Self::Length(_)
+            | Self::Type(_)
+            | Self::TimeLeft { .. }
+            | Self::Size
+            | Self::Keys(_)
+            | Self::Scan { .. } => false,
+            Self::GetAndExpire { expiry, .. } => *expiry != Expiry::Keep,
+            Self::Set { .. }
+            | Self::SetMany(_)
+            | Self::Take(_)
+            | Self::Delete(_)
+            | Self::DeleteIf { .. }
+            | Self::Add { .. }
+            | Self::Append { .. }
+            | Self::Expire { .. }
+            | Self::Persist(_)
+            | Self::Tick(_) => true,
+        }
+    }
+
+    /// True if the operation can be stored: no key, pattern or value is too long, no list is empty, and
+    /// [`Op::Expire`] has a time.
+    pub fn is_valid(&self) -> bool {
+        let is_list = |keys: &[&[u8]]| !keys.is_empty() && keys.iter().all(|key| is_key(key));
+        match self {
+            Self::Size | Self::Tick(_) => true,
+            Self::Get(key)
+            | Self::Length(key)
+            | Self::Type(key)
+            | Self::TimeLeft { key, .. }
+            | Self::Keys(key)
+            | Self::Take(key)
+            | Self::GetAndExpire { key, .. }
+            | Self::Add { key, .. }
+            | Self::Persist(key) => is_key(key),
+            Self::GetMany(keys) | Self::Exists(keys) | Self::Delete(keys) => is_list(keys),
+            Self::Scan { pattern, .. } => pattern.is_none_or(is_key),
+            Self::Set {
+                key,
+                value,
+                condition,
+                ..
+            } => is_key(key) && is_value(value) && condition.is_valid(),
+            Self::SetMany(pairs) => {
+                let is_pair = |(key, value): &(&[u8], &[u8])| is_key(key) && is_value(value);
+                !pairs.is_empty() && pairs.iter().all(is_pair)
+            }
+            Self::DeleteIf { key, condition } => is_key(key) && condition.is_valid(),
+            Self::Append { key, value } => is_key(key) && is_value(value),
+            Self::Expire { key, expiry, .. } => is_key(key) && expiry.is_time(),
+        }
+    }
+}
+
+/// True if a key or a pattern is not too long.
+fn is_key(key: &[u8]) -> bool {
+    key.len() <= KEY_MAX
+}
+
+/// True if a value is not too long.
+fn is_value(value: &[u8]) -> bool {
+    value.len() <= VALUE_MAX
+}
+
+impl Condition<'_> {
+    /// True if the value to compare with is not too long.
+    fn is_valid(self) -> bool {
+        match self {
+            Self::Always | Self::Absent | Self::Present => true,
+            Self::Equals(value) => is_value(value),
+        }
+    }
+
+    /// True if the condition holds for a key with this value; `None` without one.
+    pub fn holds(self, value: Option<&[u8]>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Absent => value.is_none(),
+            Self::Present => value.is_some(),
+            Self::Equals(wanted) => value == Some(wanted),
+        }
+    }
+}
+
+impl Expiry {
+    /// True if it is a time at which a key expires.
+    fn is_time(self) -> bool {
+        matches!(self, Self::In(_) | Self::At(_))
+    }
 }
