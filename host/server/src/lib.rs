@@ -7,12 +7,14 @@
 //! |---|---|
 //! | [`command`] | commands of clients, and what they mean |
 //! | [`batch`] | what one command of the log holds: operations of one or several clients |
+//! | [`keyspace`] | the replicated state machine |
 //! | [`op`] | operations on the keyspace, as they are stored in the log |
 //! | [`reply`] | replies to clients, independent of the version of the protocol that a client speaks |
 //! | [`resp`] | the protocol of Redis: requests in, replies out |
 
 pub mod command;
 pub mod batch;
+pub mod keyspace;
 pub mod op;
 pub mod reply;
 pub mod resp;

@@ -1,0 +1,79 @@
+//! The time of the keyspace, which only ticks of leaders advance.
+
+use super::entry::Deadline;
+use crate::op::{Expiry, Tick};
+
+/// The time of the keyspace, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Time {
+    /// The time in which the cluster had a leader that ticked: the sum of what each leader has told of its leadership.
+    pub elapsed: u64,
+    /// The highest ballot of a tick.
+    pub ballot: u64,
+    /// The last time since the beginning of the leadership under that ballot.
+    pub since: u64,
+    /// The latest time since 1970 that any tick told.
+    pub unix: u64,
+}
+
+/// What a tick means for the elapsed time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing: it is of an earlier leader, or was told before.
+    None,
+    /// A leadership has begun to tell the time.
+    Begun,
+    /// Time has passed under the same leader.
+    Advanced,
+}
+
+impl Time {
+    /// Takes a tick.
+    ///
+    /// The first tick of a leadership advances nothing, as nobody can tell how much time has passed since the last one
+    /// of another leader. So an outage lets keys live longer, never shorter.
+    pub(super) fn advance(&mut self, tick: Tick) -> Progress {
+        self.unix = self.unix.max(tick.unix);
+        let before = (self.ballot, self.since);
+        if (tick.ballot, tick.since) <= before {
+            return Progress::None;
+        }
+        (self.ballot, self.since) = (tick.ballot, tick.since);
+        if tick.ballot != before.0 {
+            return Progress::Begun;
+        }
+        self.elapsed = self.elapsed.saturating_add(tick.since - before.1);
+        Progress::Advanced
+    }
+
+    /// Returns the deadline of a key with this expiry; `None` if it expires at once.
+    pub(super) fn deadline(self, expiry: Expiry, old: Deadline) -> Option<Deadline> {
+        match expiry {
+            Expiry::Never => Some(Deadline::Never),
+            Expiry::Keep => Some(old),
+            Expiry::In(ms) => (ms > 0).then_some(Deadline::New(ms)),
+            Expiry::At(unix) => (unix > self.unix).then_some(Deadline::Unix(unix)),
+        }
+    }
+
+    /// Returns how long a key with this deadline lives, `extra_ms` after the last tick; `None` if it does not expire.
+    pub(super) fn left(self, deadline: Deadline, extra_ms: u64) -> Option<u64> {
+        let left = |time: u64, now: u64| time.saturating_sub(now).saturating_sub(extra_ms);
+        match deadline {
+            Deadline::Never => None,
+            Deadline::New(ms) | Deadline::Waiting(ms) => Some(ms),
+            Deadline::Elapsed(time) => Some(left(time, self.elapsed)),
+            Deadline::Unix(time) => Some(left(time, self.unix)),
+        }
+    }
+
+    /// True if a key that is there can have this deadline.
+    pub(super) fn is_ahead(self, deadline: Deadline) -> bool {
+        match deadline {
+            Deadline::Never => true,
+            Deadline::New(ms) | Deadline::Waiting(ms) => ms > 0,
+            Deadline::Elapsed(time) => time > self.elapsed,
+            Deadline::Unix(time) => time > self.unix,
+        }
+    }
+}
