@@ -41,12 +41,12 @@
 //! # Time
 //!
 //! The keyspace has no clock: time is what [ticks](crate::op::Tick) of leaders tell, and only a tick removes keys that
-//! have expired. A key with a lifetime lives at least that long after its command was applied, whatever clocks do: its
-//! time begins with a tick that is known to be later, and what passes between two leaders does not count. A key that
-//! expires at a time since 1970 goes with the first tick that tells this time or a later one.
+//! have expired. A key with a lifetime lives at least that long after its command was decided: its time begins with a tick
+//! that is known to be later, and what passes between two leaders does not count. A key that expires at a time since
+//! 1970 goes with the first tick that tells this time or a later one.
 //!
-//! A leader sends a tick when [`Keyspace::next_tick`] says so, and never one before it knows that the last one was
-//! applied.
+//! All that a leader needs for this is a clock that does not run too fast. It sends a tick when [`Keyspace::next_tick`]
+//! says so, and creates none before it has applied its last one.
 
 mod deadlines;
 mod entry;
@@ -127,12 +127,11 @@ pub struct Keyspace {
 /// When a leader has to send the next tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextTick {
-    /// At once: keys were set whose time has not begun.
+    /// At once: keys were set whose time has not begun, or the time of this leadership is not counting yet.
     Now,
     /// At the earlier of these times, when a key expires. At least one is there.
     At {
-        /// In elapsed time, in milliseconds. A leader that has not sent any tick sends one at once, as its time counts
-        /// only from there.
+        /// In elapsed time, in milliseconds. It counts from the last tick on.
         elapsed: Option<u64>,
         /// In milliseconds since 1970.
         unix: Option<u64>,
@@ -155,13 +154,13 @@ impl Keyspace {
         self.state.read(op, extra_ms, &mut { Allowance::ALONE })
     }
 
-    /// Returns when the leader has to send the next tick; `None` if no key expires.
-    pub fn next_tick(&self) -> Option<NextTick> {
+    /// Returns when the leader of this ballot has to send the next tick; `None` if no key expires.
+    pub fn next_tick(&self, ballot: u64) -> Option<NextTick> {
         let deadlines = self.state.table.deadlines();
-        if deadlines.is_any_open() {
-            return Some(NextTick::Now);
-        }
+        let is_counting = self.time().is_counting && self.time().ballot == ballot;
         match deadlines.earliest() {
+            _ if deadlines.is_any_open() => Some(NextTick::Now),
+            (Some(_), _) if !is_counting => Some(NextTick::Now),
             (None, None) => None,
             (elapsed, unix) => Some(NextTick::At { elapsed, unix }),
         }

@@ -6,10 +6,11 @@
 use super::entry::{ENTRY_MAX, Entry};
 use super::state::State;
 use super::time::Time;
-use synod::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, Writer};
+use synod::{MalformedPage, Reader, SNAPSHOT_PAGE, Sink, Value, Writer};
 
-/// The bytes of the header: elapsed time, ballot, time since its beginning, time since 1970, and keys that have expired.
-const HEADER: usize = 5 * 8;
+/// The bytes of the header: elapsed time, ballot, time since its beginning, time since 1970, keys that have expired, and
+/// whether time is counting.
+const HEADER: usize = 5 * 8 + 1;
 
 const _: () = assert!(HEADER <= SNAPSHOT_PAGE, "the header is in the first page");
 
@@ -36,6 +37,7 @@ impl State {
             ] {
                 writer.put_u64(word);
             }
+            writer.put_u8(u8::from(time.is_counting));
             room -= HEADER;
         }
         let (entries, mut skipped) = self.table.entries_from(start.saturating_sub(HEADER));
@@ -95,8 +97,10 @@ impl State {
             ballot: word()?,
             since: word()?,
             unix: word()?,
+            is_counting: false,
         };
         self.expired = word()?;
+        self.time.is_counting = bool::decode(reader).ok_or(MalformedPage)?;
         Ok(())
     }
 

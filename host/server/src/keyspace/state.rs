@@ -270,10 +270,10 @@ impl State {
 
     /// Lets time pass, and removes the keys that have expired; replies how many.
     ///
-    /// A leader creates a tick only when it knows that the one before it was applied. So time that a tick tells is later
-    /// than what was applied before the last tick of the same leader, and the deadlines of keys that were waiting by
-    /// then are known: they live for their whole time after this tick, at least. It is not known of keys that came
-    /// later: the tick may have been created before them.
+    /// A leader creates a tick only when it has applied the one before it. So it is later than everything that was
+    /// applied before the last tick of the same leader, and the deadlines of keys that have waited since are known: they
+    /// live for their whole time after this tick. A key that came later has to wait, as the tick may have been created
+    /// before the key was set.
     fn tick(&mut self, tick: Tick) -> Reply {
         let progress = self.time.advance(tick);
         if progress == Progress::Advanced {

@@ -3,6 +3,7 @@
 mod bounds;
 mod commands;
 mod expiry;
+mod lifetimes;
 mod model;
 mod node;
 mod random;

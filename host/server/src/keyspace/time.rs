@@ -6,12 +6,14 @@ use crate::op::{Expiry, Tick};
 /// The time of the keyspace, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Time {
-    /// The time in which the cluster had a leader that ticked: the sum of what each leader has told of its leadership.
+    /// The time in which the cluster had a leader that ticked. It never passes faster than real time.
     pub elapsed: u64,
     /// The highest ballot of a tick.
     pub ballot: u64,
     /// The last time since the beginning of the leadership under that ballot.
     pub since: u64,
+    /// True if elapsed time counts from there on: at least two ticks of the leadership were applied.
+    pub is_counting: bool,
     /// The latest time since 1970 that any tick told.
     pub unix: u64,
 }
@@ -21,17 +23,19 @@ pub struct Time {
 pub(super) enum Progress {
     /// Nothing: it is of an earlier leader, or was told before.
     None,
-    /// A leadership has begun to tell the time.
+    /// It is the first one of a leadership.
     Begun,
-    /// Time has passed under the same leader.
+    /// It is a later one, and was created after the one before it was applied.
     Advanced,
 }
 
 impl Time {
     /// Takes a tick.
     ///
-    /// The first tick of a leadership advances nothing, as nobody can tell how much time has passed since the last one
-    /// of another leader. So an outage lets keys live longer, never shorter.
+    /// Nobody can tell how much time has passed between the ticks of two leaders, so it does not count: an outage lets
+    /// keys live longer, never shorter. Time counts from the second tick of a leadership. The first one may be older
+    /// than the last tick of the leader before, and time between the two would count twice; the second one was created
+    /// after the first was applied, when all ticks of that leader were over.
     pub(super) fn advance(&mut self, tick: Tick) -> Progress {
         self.unix = self.unix.max(tick.unix);
         let before = (self.ballot, self.since);
@@ -40,9 +44,13 @@ impl Time {
         }
         (self.ballot, self.since) = (tick.ballot, tick.since);
         if tick.ballot != before.0 {
+            self.is_counting = false;
             return Progress::Begun;
         }
-        self.elapsed = self.elapsed.saturating_add(tick.since - before.1);
+        if self.is_counting {
+            self.elapsed = self.elapsed.saturating_add(tick.since - before.1);
+        }
+        self.is_counting = true;
         Progress::Advanced
     }
 

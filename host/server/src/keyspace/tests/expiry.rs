@@ -16,11 +16,13 @@ fn expire(key: &[u8], expiry: Expiry, only: ExpireOnly) -> Op<'_> {
     Op::Expire { key, expiry, only }
 }
 
-/// Returns a subject whose leader of ballot 1 has told 1000 ms, and 50000 ms since 1970.
+/// Returns a subject whose leader of ballot 1 has told 2000 ms, of which 1000 count, and 50000 ms since 1970.
 fn led() -> Subject {
     let mut subject = Subject::default();
-    subject.tick(1, 0, 49_000);
-    subject.tick(1, 1000, 50_000);
+    subject.tick(1, 0, 48_000);
+    subject.tick(1, 1000, 49_000);
+    subject.tick(1, 2000, 50_000);
+    assert_eq!(subject.0.time().elapsed, 1000);
     subject
 }
 
@@ -28,32 +30,25 @@ fn led() -> Subject {
 fn a_key_lives_for_its_time_after_a_tick_that_is_later_for_certain() {
     let mut subject = led();
     subject.set_until(b"k", Expiry::In(100));
-    assert_eq!(subject.0.next_tick(), Some(NextTick::Now));
-    assert_eq!(
-        left(&subject, b"k", 70),
-        100,
-        "the whole time, as it has not begun"
-    );
+    assert_eq!(subject.0.next_tick(1), Some(NextTick::Now));
+    let left_later = left(&subject, b"k", 70);
+    assert_eq!(left_later, 100, "the whole time, as it has not begun");
     // This tick may have been on its way when the key was set.
-    subject.tick(1, 1200, 50_200);
-    assert_eq!(subject.0.next_tick(), Some(NextTick::Now));
+    subject.tick(1, 2200, 50_200);
+    assert_eq!(subject.0.next_tick(1), Some(NextTick::Now));
     assert_eq!(left(&subject, b"k", 70), 100);
-    subject.tick(1, 1300, 50_300);
+    subject.tick(1, 2300, 50_300);
     let (elapsed, unix) = (Some(1400), None);
-    assert_eq!(subject.0.next_tick(), Some(NextTick::At { elapsed, unix }));
-    assert_eq!(
-        (left(&subject, b"k", 0), left(&subject, b"k", 70)),
-        (100, 30)
-    );
-    assert_eq!(
-        left(&subject, b"k", 200),
-        0,
-        "it is there until a tick says so"
-    );
-    assert_eq!(subject.tick(1, 1399, 50_399), 0);
-    assert_eq!(subject.tick(1, 1400, 50_400), 1);
+    let next = NextTick::At { elapsed, unix };
+    assert_eq!(subject.0.next_tick(1), Some(next));
+    assert_eq!(left(&subject, b"k", 0), 100);
+    assert_eq!(left(&subject, b"k", 70), 30);
+    let overdue = left(&subject, b"k", 200);
+    assert_eq!(overdue, 0, "it is there until a tick says so");
+    assert_eq!(subject.tick(1, 2399, 50_399), 0);
+    assert_eq!(subject.tick(1, 2400, 50_400), 1);
     assert_eq!(left(&subject, b"k", 0), -2);
-    assert_eq!(subject.0.next_tick(), None);
+    assert_eq!(subject.0.next_tick(1), None);
     assert_eq!(subject.0.expired(), 1);
 }
 
@@ -61,41 +56,46 @@ fn a_key_lives_for_its_time_after_a_tick_that_is_later_for_certain() {
 fn time_between_two_leaders_does_not_count_and_late_ticks_change_nothing() {
     let mut subject = led();
     subject.set_until(b"k", Expiry::In(100));
-    subject.tick(1, 1001, 0);
-    subject.tick(1, 1002, 0);
+    subject.tick(1, 2001, 0);
+    subject.tick(1, 2002, 0);
     assert_eq!(left(&subject, b"k", 0), 100);
     // A leader of ballot 3 leads for an hour before its first tick.
+    assert_eq!(subject.0.next_tick(3), Some(NextTick::Now));
     subject.tick(3, 3_600_000, 0);
     assert_eq!(left(&subject, b"k", 0), 100);
-    // Ticks of an earlier leader, and one that was told before.
+    // Ticks of earlier leaders, and two that were told before.
     for (ballot, since) in [(1, 9_000_000), (2, 9_000_000), (3, 3_600_000), (3, 5)] {
         subject.tick(ballot, since, 0);
-        assert_eq!(
-            left(&subject, b"k", 0),
-            100,
-            "ballot {ballot}, since {since}"
-        );
+        assert_eq!(left(&subject, b"k", 0), 100, "ballot {ballot}, {since} ms");
     }
-    subject.tick(3, 3_600_040, 0);
+    // The first tick may have been created before the last one of ballot 1.
+    assert_eq!(subject.0.next_tick(3), Some(NextTick::Now));
+    subject.tick(3, 3_600_030, 0);
+    assert_eq!(left(&subject, b"k", 0), 100);
+    let (elapsed, unix) = (Some(1102), None);
+    let next = NextTick::At { elapsed, unix };
+    assert_eq!(subject.0.next_tick(3), Some(next));
+    subject.tick(3, 3_600_070, 0);
     assert_eq!(left(&subject, b"k", 0), 60);
     assert_eq!(subject.0.time().elapsed, 1042);
-    assert_eq!(subject.tick(3, 3_600_100, 0), 1);
+    assert_eq!(subject.tick(3, 3_600_130, 0), 1);
 }
 
 #[test]
-fn a_late_tick_begins_no_time() {
+fn the_time_of_a_key_does_not_begin_with_a_tick_that_may_be_older() {
     let mut subject = led();
     subject.tick(2, 0, 0);
     subject.set_until(b"k", Expiry::In(100));
-    for since in 2000..2010 {
+    // Ticks of the leader before, as many as there may be.
+    for since in 3000..3010 {
         subject.tick(1, since, 0);
     }
     subject.tick(2, 5000, 0);
     assert_eq!(left(&subject, b"k", 0), 100);
-    assert_eq!(subject.0.next_tick(), Some(NextTick::Now));
-    // The first tick of the next leader may be older than the key, too.
+    assert_eq!(subject.0.next_tick(2), Some(NextTick::Now));
+    // The first one of the next leader.
     subject.tick(3, 700, 0);
-    assert_eq!(subject.0.next_tick(), Some(NextTick::Now));
+    assert_eq!(subject.0.next_tick(3), Some(NextTick::Now));
     subject.tick(3, 800, 0);
     assert_eq!(subject.tick(3, 899, 0), 0);
     assert_eq!(subject.tick(3, 900, 0), 1);
@@ -107,11 +107,13 @@ fn a_key_that_expires_at_a_time_since_1970_goes_with_the_first_tick_that_tells_i
     subject.set_until(b"k", Expiry::At(50_100));
     subject.set_until(b"later", Expiry::At(70_000));
     let (elapsed, unix) = (None, Some(50_100));
-    assert_eq!(subject.0.next_tick(), Some(NextTick::At { elapsed, unix }));
+    let next = NextTick::At { elapsed, unix };
+    assert_eq!(subject.0.next_tick(1), Some(next));
+    assert_eq!(subject.0.next_tick(2), Some(next), "of any leader");
     assert_eq!(left(&subject, b"k", 30), 70);
-    assert_eq!(subject.tick(1, 1500, 50_099), 0);
+    assert_eq!(subject.tick(1, 2500, 50_099), 0);
     // A clock that goes back makes no difference, nor does whose clock it is.
-    assert_eq!(subject.tick(1, 1600, 40_000), 0);
+    assert_eq!(subject.tick(1, 2600, 40_000), 0);
     assert_eq!(left(&subject, b"k", 0), 1);
     assert_eq!(subject.tick(0, 0, 50_100), 1);
     assert_eq!(subject.0.keys(), 1);
@@ -287,17 +289,20 @@ fn times_at_the_end_of_the_range_saturate() {
     let mut subject = led();
     subject.set_until(b"in", Expiry::In(u64::MAX));
     subject.set_until(b"at", Expiry::At(u64::MAX));
-    subject.tick(1, 2000, 0);
     subject.tick(1, 3000, 0);
+    subject.tick(1, 4000, 0);
     assert_eq!(left(&subject, b"in", 0), i64::MAX);
     assert_eq!(left(&subject, b"at", 0), i64::MAX);
-    assert_eq!(subject.tick(1, u64::MAX - 1, u64::MAX - 1), 0);
-    assert_eq!(subject.tick(1, u64::MAX, u64::MAX - 1), 1);
+    assert_eq!(subject.tick(1, u64::MAX, u64::MAX - 1), 0);
     assert_eq!(subject.tick(1, u64::MAX, u64::MAX), 1);
+    assert_eq!(subject.0.time().elapsed, u64::MAX - 1000);
     subject.tick(2, 0, 0);
+    assert_eq!(subject.tick(2, 1, 0), 0);
+    assert_eq!(subject.tick(2, 5000, 0), 1);
     subject.set_until(b"in", Expiry::In(1));
-    subject.tick(2, 1, 0);
-    assert_eq!(subject.tick(2, 2, 0), 1, "no time is later than the last");
+    assert_eq!(subject.tick(2, 5001, 0), 0);
+    let removed = subject.tick(2, 5002, 0);
+    assert_eq!(removed, 1, "no time is later than the last");
 }
 
 #[test]
@@ -314,12 +319,12 @@ fn a_tick_removes_everything_that_is_due() {
             },
         );
     }
-    subject.tick(1, 1001, 50_000);
-    subject.tick(1, 1002, 50_000);
+    subject.tick(1, 2001, 50_000);
+    subject.tick(1, 2002, 50_000);
     assert_eq!(subject.0.expiring(), 667);
-    let removed = subject.tick(1, 1502, 50_500);
+    let removed = subject.tick(1, 2502, 50_500);
     assert_eq!(removed, 167 + 167);
-    let removed = subject.tick(1, 3000, 60_000);
+    let removed = subject.tick(1, 4000, 60_000);
     assert_eq!(removed, 333);
     assert_eq!(
         (subject.0.keys(), subject.0.expiring(), subject.0.expired()),

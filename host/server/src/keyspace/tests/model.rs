@@ -19,6 +19,8 @@ pub(super) struct Model {
     keys: BTreeMap<Vec<u8>, (Vec<u8>, Until)>,
     ballot: u64,
     since: u64,
+    /// True after the second tick of a leader.
+    is_counting: bool,
     elapsed: u64,
     unix: u64,
 }
@@ -208,11 +210,11 @@ impl Model {
     fn tick(&mut self, tick: Tick) -> Reply {
         self.unix = self.unix.max(tick.unix);
         let is_same = tick.ballot == self.ballot && tick.since > self.since;
-        if is_same {
+        if is_same && self.is_counting {
             self.elapsed += tick.since - self.since;
         }
         if is_same || tick.ballot > self.ballot {
-            (self.ballot, self.since) = (tick.ballot, tick.since);
+            (self.ballot, self.since, self.is_counting) = (tick.ballot, tick.since, is_same);
             for (_, until) in self.keys.values_mut() {
                 if let Until::Open(ms, ticks) = until {
                     *until = match (is_same, *ticks) {

@@ -90,7 +90,7 @@ proptest! {
         prop_assert_eq!(hash(&copy.0), hash(&subject.0));
         prop_assert_eq!(pages(&copy.0), pages(&subject.0));
         prop_assert_eq!(copy.0.bytes(), subject.0.bytes());
-        prop_assert_eq!(copy.0.next_tick(), subject.0.next_tick());
+        prop_assert_eq!(copy.0.next_tick(3), subject.0.next_tick(3));
     }
 
     #[test]
