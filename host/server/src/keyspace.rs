@@ -131,7 +131,8 @@ pub enum NextTick {
     Now,
     /// At the earlier of these times, when a key expires. At least one is there.
     At {
-        /// In elapsed time, in milliseconds. It counts from the last tick on.
+        /// In elapsed time, in milliseconds: as much later than the last tick was created as this is later than
+        /// [`Time::elapsed`].
         elapsed: Option<u64>,
         /// In milliseconds since 1970.
         unix: Option<u64>,

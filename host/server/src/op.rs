@@ -137,9 +137,9 @@ pub enum Expiry {
     Never,
     /// As before (`KEEPTTL`).
     Keep,
-    /// After this many milliseconds, of which it gets at least all.
+    /// After this many milliseconds, of which it gets at least all. With none, it expires at once.
     In(u64),
-    /// At this time, in milliseconds since 1970.
+    /// At this time, in milliseconds since 1970. If that is over, it expires at once.
     At(u64),
 }
 

@@ -127,10 +127,7 @@ impl State {
                 let entry = Entry::new(key, value, deadline);
                 entry.is_some_and(|entry| self.table.insert(absent, &entry))
             }
-            (Ok(place), None) => {
-                self.table.remove(place);
-                true
-            }
+            (Ok(place), None) => self.table.remove(place),
             (Err(_), None) => true,
         };
         if is_done { Ok(()) } else { Err(Full) }
@@ -185,10 +182,7 @@ impl State {
     /// Removes a key; returns whether it was there.
     fn remove(&mut self, key: &[u8]) -> bool {
         let place = self.table.find(key);
-        if let Ok(place) = place {
-            self.table.remove(place);
-        }
-        place.is_ok()
+        place.is_ok_and(|place| self.table.remove(place))
     }
 
     /// `INCR`, `DECR`, `INCRBY` and `DECRBY`.
@@ -251,7 +245,9 @@ impl State {
         };
         match self.time.deadline(expiry, old) {
             Some(deadline) => self.table.set_deadline(place, deadline),
-            None => self.table.remove(place),
+            None => {
+                self.table.remove(place);
+            }
         }
     }
 
@@ -291,8 +287,9 @@ impl State {
         }
         let mut removed = 0;
         let Time { elapsed, unix, .. } = self.time;
-        while let Some(place) = self.table.deadlines().first_due(elapsed, unix) {
-            self.table.remove(place);
+        while let Some(place) = self.table.deadlines().first_due(elapsed, unix)
+            && self.table.remove(place)
+        {
             removed += 1;
         }
         self.expired = self.expired.saturating_add(removed);

@@ -146,11 +146,11 @@ impl Table {
         }
     }
 
-    /// Removes the entry at a place. The last entry takes it.
-    pub(super) fn remove(&mut self, place: u16) {
+    /// Removes the entry at a place, which the last entry takes; returns whether there was one.
+    pub(super) fn remove(&mut self, place: u16) -> bool {
         let entry = self.entries.get(usize::from(place));
         let (Some(entry), Some(moved)) = (entry, self.entries.last()) else {
-            return;
+            return false;
         };
         let last = u16::try_from(self.entries.len() - 1).unwrap_or(u16::MAX);
         let (deadline, encoded_len) = (entry.deadline(), entry.encoded_len());
@@ -168,6 +168,7 @@ impl Table {
             self.lengths.replace(place, encoded_len, moved_len);
         }
         self.entries.swap_remove(usize::from(place));
+        true
     }
 }
 
