@@ -12,8 +12,8 @@
 //! | [`reply`] | replies to clients, independent of the version of the protocol that a client speaks |
 //! | [`resp`] | the protocol of Redis: requests in, replies out |
 
-pub mod command;
 pub mod batch;
+pub mod command;
 pub mod keyspace;
 pub mod op;
 pub mod reply;
