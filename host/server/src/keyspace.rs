@@ -52,7 +52,6 @@ mod deadlines;
 mod entry;
 mod glob;
 mod index;
-mod integer;
 mod lengths;
 mod pages;
 mod read;

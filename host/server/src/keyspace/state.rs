@@ -1,12 +1,12 @@
 //! The replicated state, and the operations that change it.
 
 use super::entry::{Deadline, Entry};
-use super::integer;
 use super::read::Allowance;
 use super::table::{Absent, Table};
 use super::time::{Progress, Time};
 use crate::op::{Condition, ExpireOnly, Expiry, Op, SetAnswer, Tick, VALUE_MAX};
 use crate::reply::Reply;
+use crate::resp::integer;
 use std::collections::BTreeMap;
 
 /// Everything that follows from the log.
@@ -187,7 +187,7 @@ impl State {
 
     /// `INCR`, `DECR`, `INCRBY` and `DECRBY`.
     fn add(&mut self, key: &[u8], by: i64) -> Reply {
-        let Some(value) = self.value(key).map_or(Some(0), integer::parse) else {
+        let Some(value) = self.value(key).map_or(Some(0), integer) else {
             return Reply::not_an_integer();
         };
         let Some(sum) = value.checked_add(by) else {

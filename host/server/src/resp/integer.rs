@@ -1,4 +1,5 @@
-//! Integers as Redis reads them: in the headers of the protocol, and where a command takes one.
+//! Integers as Redis reads them: in the headers of the protocol, where a command takes one, and in values that are
+//! counted up.
 
 /// Parses a signed integer of 64 bits. There is one spelling for each: no plus, no leading zero, no blank, no minus zero.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
