@@ -180,3 +180,18 @@ impl Hash for Entry {
         (self.key(), self.value(), self.deadline).hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_or_a_value_that_is_too_long_makes_no_entry() {
+        let (key, value) = ([b'k'; KEY_MAX + 1], [b'v'; VALUE_MAX + 1]);
+        assert!(Entry::new(&key, b"", Deadline::Never).is_none());
+        assert!(Entry::new(b"", &value, Deadline::Never).is_none());
+        let mut entry = Entry::new(&key[1..], &value[1..], Deadline::Never).unwrap();
+        assert!(!entry.set_value(&value));
+        assert_eq!(entry.size(), KEY_MAX + VALUE_MAX, "it is as before");
+    }
+}
