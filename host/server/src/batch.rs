@@ -81,6 +81,24 @@ impl Batch {
         Ok(())
     }
 
+    /// Appends operations that are encoded already, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchFull`] if they do not fit any more. The batch is as before.
+    pub(crate) fn extend(&mut self, ops: &[u8]) -> Result<(), BatchFull> {
+        let start = usize::from(self.len);
+        let end = start + ops.len();
+        let room = self.bytes.get_mut(start..end).ok_or(BatchFull)?;
+        room.copy_from_slice(ops);
+        self.len = u16::try_from(end).map_err(|_| BatchFull)?;
+        debug_assert!(
+            is_whole(self.used()),
+            "operations that cannot be read again"
+        );
+        Ok(())
+    }
+
     /// Returns the operations in their order.
     pub fn ops(&self) -> impl Iterator<Item = Op<'_>> {
         let mut rest = self.used();
@@ -101,6 +119,16 @@ impl Batch {
     fn used(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
+}
+
+/// True if the bytes are operations, without a rest.
+fn is_whole(mut rest: &[u8]) -> bool {
+    while !rest.is_empty() {
+        if Op::decode(&mut rest).is_none() {
+            return false;
+        }
+    }
+    true
 }
 
 /// Only how much there is: keys and values are nobody's business who reads a log.
@@ -131,11 +159,7 @@ impl Value for Batch {
         for byte in rest {
             *byte = reader.u8()?;
         }
-        let mut rest = batch.used();
-        while !rest.is_empty() {
-            Op::decode(&mut rest)?;
-        }
-        Some(batch)
+        is_whole(batch.used()).then_some(batch)
     }
 }
 
