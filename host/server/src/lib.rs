@@ -5,16 +5,35 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`server`] | the loop that joins the service with sockets, the disk and the clock |
+//! | [`service`] | the owner of the node: what arrives becomes frames, replies and durable records |
+//! | [`session`] | what a client's connection has said so far, and what it waits for |
 //! | [`command`] | commands of clients, and what they mean |
-//! | [`batch`] | what one command of the log holds: operations of one or several clients |
-//! | [`keyspace`] | the replicated state machine |
-//! | [`op`] | operations on the keyspace, as they are stored in the log |
-//! | [`reply`] | replies to clients, independent of the version of the protocol that a client speaks |
 //! | [`resp`] | the protocol of Redis: requests in, replies out |
+//! | [`reply`] | replies to clients, independent of the version of the protocol that a client speaks |
+//! | [`keyspace`] | the replicated state machine |
+//! | [`batch`] | what one command of the log holds: operations of one or several clients |
+//! | [`op`] | operations on the keyspace, as they are stored in the log |
+//! | [`net`] | connections to the other nodes and to clients |
+//! | [`cluster_file`] | the file of a cluster: its number, its founding members and their addresses |
+//! | [`capacity`] | the capacities of the node, from which all of its memory follows |
+//! | [`admin`] | questions of an operator to a running server |
 
+pub mod admin;
 pub mod batch;
+pub mod capacity;
+pub mod cluster_file;
 pub mod command;
 pub mod keyspace;
+pub mod net;
 pub mod op;
 pub mod reply;
 pub mod resp;
+pub mod server;
+pub mod service;
+pub mod session;
+mod start;
+mod view;
+
+pub use server::{Notices, Options, STACK, Server, ServerError};
+pub use start::{Start, StartError};

@@ -1,0 +1,278 @@
+//! The other nodes of a cluster: who is dialled, who has dialled, and the frames between them.
+
+use super::hello::Hello;
+use super::incoming::{Incoming, Progress};
+use super::outgoing::Outgoing;
+use crate::service::Link;
+use core::net::SocketAddr;
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use synod::{Instant, NodeId};
+
+/// The token of the listener for nodes.
+const LISTENER: usize = 0;
+/// Tokens of connections to nodes begin here, in the order of their numbers.
+const OUTGOING: usize = 64;
+/// Tokens of connections from nodes begin here.
+const INCOMING: usize = 128;
+/// The most connections from nodes: several of each node while it dials again, and some of strangers.
+const INCOMING_MAX: usize = 256;
+
+/// What was heard from others, for the log of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A connection to a node was opened.
+    Reached(NodeId, SocketAddr),
+    /// A stranger has dialled: no node, or one of another cluster.
+    Stranger(SocketAddr),
+    /// Another process dials under this node's own number.
+    SameNumber(SocketAddr),
+    /// Two processes take turns to dial under one number.
+    TwoProcesses(NodeId, SocketAddr),
+}
+
+/// The connections between this node and the others.
+#[derive(Debug)]
+pub struct Peers {
+    listener: TcpListener,
+    me: Hello,
+    /// The encoded `me`.
+    hello: Vec<u8>,
+    outgoing: BTreeMap<NodeId, Outgoing>,
+    incoming: BTreeMap<usize, Incoming>,
+    /// The token of the next connection from a node.
+    next: usize,
+    /// The present time, as of the last call that names it.
+    now: Instant,
+    /// Nodes with frames that wait to be sent.
+    dirty: Vec<NodeId>,
+    scratch: Vec<u8>,
+    heard: Vec<Heard>,
+    strangers: u64,
+}
+
+impl Peers {
+    /// Tokens from here on are not used.
+    pub const TOKENS_END: usize = INCOMING + (1 << 20);
+
+    /// Listens for other nodes, and dials those with a known address.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened to.
+    pub fn new(
+        registry: &Registry,
+        mut listener: TcpListener,
+        me: Hello,
+        others: impl IntoIterator<Item = (NodeId, SocketAddr)>,
+    ) -> io::Result<Self> {
+        registry.register(&mut listener, Token(LISTENER), Interest::READABLE)?;
+        let mut peers = Self {
+            listener,
+            me,
+            hello: me.encode(),
+            outgoing: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            next: INCOMING,
+            now: Instant::ZERO,
+            dirty: Vec::new(),
+            scratch: Vec::new(),
+            heard: Vec::new(),
+            strangers: 0,
+        };
+        for (node, address) in others {
+            peers.learn(node, address);
+        }
+        Ok(peers)
+    }
+
+    /// Notes where a node is dialled.
+    fn learn(&mut self, node: NodeId, address: SocketAddr) {
+        let is_known = self
+            .outgoing
+            .get(&node)
+            .is_some_and(|known| known.address == address);
+        if node != self.me.node && !is_known {
+            let token = Token(OUTGOING + usize::from(node.0));
+            self.outgoing.insert(node, Outgoing::new(address, token));
+        }
+    }
+
+    /// Returns the nodes to which there is a connection.
+    pub fn reached(&self) -> impl Iterator<Item = NodeId> {
+        let open = self.outgoing.iter().filter(|(_, peer)| peer.is_open());
+        open.map(|(node, _)| *node)
+    }
+
+    /// Returns how many frames were dropped because too many waited.
+    pub fn dropped(&self) -> u64 {
+        self.outgoing.values().map(Outgoing::dropped).sum()
+    }
+
+    /// Returns how often strangers have dialled.
+    pub fn strangers(&self) -> u64 {
+        self.strangers
+    }
+
+    /// Returns what was heard since the last call.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        core::mem::take(&mut self.heard)
+    }
+
+    /// Returns when [`Peers::advance`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = self.outgoing.values();
+        deadlines.filter_map(Outgoing::next_deadline).min()
+    }
+
+    /// Dials the nodes for which it is time.
+    pub fn advance(&mut self, now: Instant, registry: &Registry) {
+        self.now = now;
+        for peer in self.outgoing.values_mut() {
+            peer.advance(now, registry);
+        }
+    }
+
+    /// Handles an event of a connection between nodes. Returns false if it is of another connection.
+    pub fn on_event(&mut self, now: Instant, event: &Event, registry: &Registry) -> bool {
+        self.now = now;
+        let token = event.token().0;
+        match token {
+            LISTENER => self.accept(registry),
+            OUTGOING..INCOMING => {
+                let node = NodeId(u16::try_from(token - OUTGOING).unwrap_or(u16::MAX));
+                if let Some(peer) = self.outgoing.get_mut(&node)
+                    && peer.on_event(now, &self.hello)
+                {
+                    self.heard.push(Heard::Reached(node, peer.address));
+                }
+            }
+            INCOMING..Self::TOKENS_END => {
+                if let Some(incoming) = self.incoming.get_mut(&token) {
+                    incoming.is_readable = true;
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn accept(&mut self, registry: &Registry) {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, from)) => self.welcome(stream, from, registry),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Whoever was not accepted for want of room dials again.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn welcome(&mut self, mut stream: TcpStream, from: SocketAddr, registry: &Registry) {
+        if self.incoming.len() >= INCOMING_MAX {
+            self.strangers += 1;
+            self.heard.push(Heard::Stranger(from));
+            return;
+        }
+        let token = self.next;
+        self.next = INCOMING + (token + 1 - INCOMING) % (1 << 20);
+        if registry
+            .register(&mut stream, Token(token), Interest::READABLE)
+            .is_ok()
+        {
+            self.incoming.insert(token, Incoming::new(stream));
+        }
+    }
+
+    /// Reads frames, as long as `take` returns true. Returns true if there is more to read.
+    pub fn read(&mut self, mut take: impl FnMut(&[u8]) -> bool) -> bool {
+        let mut has_more = false;
+        let readable: Vec<_> = self
+            .incoming
+            .iter()
+            .filter(|(_, incoming)| incoming.is_readable)
+            .map(|(token, _)| *token)
+            .collect();
+        for token in readable {
+            let mut goes_on = true;
+            while goes_on && let Some(incoming) = self.incoming.get_mut(&token) {
+                let was_known = incoming.hello.is_some();
+                let me = self.me;
+                let greet = |hello: &Hello| hello.cluster == me.cluster && hello.node != me.node;
+                let progress = incoming.read(&mut self.scratch, greet, |frame| {
+                    goes_on &= take(frame);
+                });
+                let hello = incoming.hello;
+                match progress {
+                    Progress::Dry => goes_on = false,
+                    Progress::More => {}
+                    Progress::Closed => {
+                        self.close(token, was_known);
+                        goes_on = false;
+                    }
+                }
+                if let Some(hello) = hello.filter(|_| !was_known) {
+                    self.greeted(token, hello);
+                }
+            }
+            let is_readable = self
+                .incoming
+                .get(&token)
+                .is_some_and(|incoming| incoming.is_readable);
+            has_more |= is_readable;
+        }
+        has_more
+    }
+
+    /// A node has said who it is. An earlier connection of it is closed: it has dialled again.
+    fn greeted(&mut self, token: usize, hello: Hello) {
+        self.learn(hello.node, hello.address);
+        let earlier: Vec<_> = self
+            .incoming
+            .iter()
+            .filter(|(other, incoming)| {
+                **other != token && incoming.hello.is_some_and(|known| known.node == hello.node)
+            })
+            .map(|(token, incoming)| (*token, incoming.hello))
+            .collect();
+        for (token, known) in earlier {
+            if known.is_some_and(|known| known.process != hello.process) {
+                let address = hello.address;
+                self.heard.push(Heard::TwoProcesses(hello.node, address));
+            }
+            self.incoming.remove(&token);
+        }
+    }
+
+    fn close(&mut self, token: usize, was_known: bool) {
+        let Some(closed) = self.incoming.remove(&token) else {
+            return;
+        };
+        if !was_known && let Ok(from) = closed.stream.peer_addr() {
+            self.strangers += 1;
+            self.heard.push(Heard::Stranger(from));
+        }
+    }
+}
+
+impl Link for Peers {
+    fn send(&mut self, to: NodeId, frame: &[u8]) {
+        if let Some(peer) = self.outgoing.get_mut(&to) {
+            peer.push(self.now, frame);
+            if self.dirty.last() != Some(&to) {
+                self.dirty.push(to);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        for node in self.dirty.drain(..) {
+            if let Some(peer) = self.outgoing.get_mut(&node) {
+                peer.flush(self.now);
+            }
+        }
+    }
+}
